@@ -1,0 +1,1 @@
+"""Builders of step-labelled data: one module a public source (importers), one a construction."""

@@ -1,0 +1,1 @@
+"""Benchmarks and reports. Hides a builtin: always write `from eval.x import y`."""

@@ -1,0 +1,1 @@
+"""Step-wise judges: build step-labelled data, train, calibrate and benchmark. See `README.md` for the commands."""

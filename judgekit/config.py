@@ -1,0 +1,125 @@
+"""Configurations: frozen pydantic models, read from YAML and changed on the command line (`key.sub=value`).
+
+YAML and overrides are merged by OmegaConf; pydantic checks them. An unknown key is an error that names the nearest known
+one. A `null` switches something off, and the field's description says what that means.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import typing
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ConfigDict, ValidationError
+from yaml import YAMLError
+
+from judgekit.errors import ConfigError, describe_validation_error
+
+ConfigT = TypeVar("ConfigT", bound="BaseConfig")
+
+
+class BaseConfig(BaseModel):
+    """Base of every configuration: frozen, no unknown keys, defaults checked like given values."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    def digest(self) -> str:
+        """Return a short hash of all values, by which a resumed run is recognised."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def load_config(config_type: type[ConfigT], path: Path | None = None, *, overrides: Sequence[str] = ()) -> ConfigT:
+    """Read a YAML file, put the overrides on top and check the result.
+
+    Args:
+        config_type: The configuration's class.
+        path: YAML file; `None` starts from the defaults.
+        overrides: `key=value` or `key.sub=value` each, the value in YAML (`lr=1e-5`, `data.n_max=null`).
+
+    Raises:
+        ConfigError: the file is missing or not YAML, a key is unknown (names the nearest known one), a value is refused.
+    """
+    where = str(path) if path else "command line"
+    try:
+        base = OmegaConf.load(path) if path else OmegaConf.create({})
+        merged = OmegaConf.merge(base, OmegaConf.from_dotlist(list(_checked(overrides))))
+        values = OmegaConf.to_container(merged, resolve=True)
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except (YAMLError, OmegaConfBaseException) as error:
+        raise ConfigError(f"{where} is no valid configuration: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where} must hold keys and values, not a {type(values).__name__}")
+    return parse_config(config_type, values, where=where)
+
+
+def parse_config(config_type: type[ConfigT], values: dict[Any, Any], *, where: str) -> ConfigT:
+    """Check plain values against a configuration class.
+
+    Raises:
+        ConfigError: see `load_config`.
+    """
+    try:
+        return config_type.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_explain(error, config_type)}") from error
+
+
+def differing_keys(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """Return `key: old -> new` for every leaf in which two configurations differ."""
+    lines: list[str] = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after, name = old.get(key), new.get(key), f"{prefix}{key}"
+        if isinstance(before, dict) and isinstance(after, dict):
+            lines += differing_keys(before, after, prefix=f"{name}.")
+        elif before != after:
+            lines.append(f"{name}: {before!r} -> {after!r}")
+    return lines
+
+
+def _checked(overrides: Sequence[str]) -> Iterator[str]:
+    for override in overrides:
+        key, equals, _ = override.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"{override!r} is no override: write key=value, for example learning_rate=1e-5")
+        yield override
+
+
+def _explain(error: ValidationError, config_type: type[BaseConfig]) -> str:
+    unknown = next((item for item in error.errors() if item["type"] == "extra_forbidden"), None)
+    if unknown is None:
+        return describe_validation_error(error)
+    *parents, key = [str(part) for part in unknown["loc"]]
+    known = _known_keys(config_type, parents)
+    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    return f"unknown key {'.'.join([*parents, key])!r}{hint} (known here: {', '.join(sorted(known))})"
+
+
+def _known_keys(config_type: type[BaseModel], parents: Sequence[str]) -> list[str]:
+    """Walk down to the model that refused the key; a union's tag (its `kind` or `type`) picks the branch."""
+    models: list[type[BaseModel]] = [config_type]
+    for part in parents:
+        fields = [model.model_fields[part].annotation for model in models if part in model.model_fields]
+        tagged = [model for model in models if part in _tags(model)]
+        models = [model for field in fields for model in _models_in(field)] or tagged or models
+    return sorted({name for model in models for name in model.model_fields})
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for arg in typing.get_args(annotation) for model in _models_in(arg)]
+
+
+def _tags(model: type[BaseModel]) -> list[str]:
+    return [str(field.default) for name, field in model.model_fields.items() if name in {"kind", "type"}]
+
+
+__all__ = ["BaseConfig", "differing_keys", "load_config", "parse_config"]

@@ -1,0 +1,1 @@
+"""Judges and the door to them, `load_judge`."""

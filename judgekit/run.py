@@ -1,0 +1,110 @@
+"""The folder of one run: resolved configuration, manifest and metrics, and the rules of resuming it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from judgekit.config import BaseConfig, differing_keys
+from judgekit.errors import ConfigError, DataError
+from judgekit.io import input_hashes, read_json, write_json
+
+CONFIG = "config.json"
+MANIFEST = "manifest.json"
+METRICS = "metrics.jsonl"
+_PACKAGES = ("judgekit", "torch", "transformers", "trl", "datasets", "accelerate", "polars", "scikit-learn")
+
+
+class Run:
+    """An output folder with `config.json`, `manifest.json` and `metrics.jsonl`.
+
+    Args:
+        output: The folder; made if it is missing.
+        config: The resolved configuration, stored with its nulls.
+        inputs: Files or folders the run reads; their hashes go into the manifest.
+        resume: Continue a folder that a run with the same configuration and inputs has begun; a fresh folder is fine.
+
+    Raises:
+        ConfigError: the folder is in use and `resume` is off, or the configuration differs (names the keys).
+        DataError: resuming, and an input's content has changed.
+    """
+
+    def __init__(self, output: Path, config: BaseConfig, *, inputs: Sequence[Path] = (), resume: bool = False) -> None:
+        self.output = output
+        self.resumed = (output / CONFIG).is_file()
+        values = config.model_dump(mode="json")
+        hashes = {name: sha for path in inputs for name, sha in input_hashes(path).items()}
+        if self.resumed:
+            self._check_same(values, hashes, resume=resume)
+            return
+        output.mkdir(parents=True, exist_ok=True)
+        self._manifest: dict[str, Any] = {
+            "inputs": hashes,
+            "packages": package_versions(),
+            "git": git_state(),
+            "started": _now(),
+        }
+        write_json(output / MANIFEST, self._manifest)
+        write_json(output / CONFIG, values)
+
+    def _check_same(self, values: dict[str, Any], hashes: dict[str, str], *, resume: bool) -> None:
+        if not resume:
+            raise ConfigError(
+                f"{self.output} already holds a run: add --resume to continue it, or choose another folder"
+            )
+        differing = differing_keys(read_json(self.output / CONFIG), values)
+        if differing:
+            raise ConfigError(f"cannot resume {self.output}: the configuration differs in {'; '.join(differing)}")
+        self._manifest = read_json(self.output / MANIFEST)
+        changed = differing_keys(self._manifest["inputs"], hashes)
+        if changed:
+            raise DataError(f"cannot resume {self.output}: inputs changed: {'; '.join(changed)}")
+
+    @property
+    def finished(self) -> bool:
+        """Whether `finish` was called for this folder, now or by an earlier process."""
+        return "finished" in self._manifest
+
+    def log(self, metrics: Mapping[str, Any]) -> None:
+        """Append one row to `metrics.jsonl`. Names are `stage/metric`; values are JSON numbers, strings or null."""
+        with (self.output / METRICS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(dict(metrics), allow_nan=False) + "\n")
+
+    def finish(self, results: Mapping[str, Any]) -> None:
+        """Mark the run as finished and store its results in the manifest."""
+        self._manifest = self._manifest | {"finished": _now(), "results": dict(results)}
+        write_json(self.output / MANIFEST, self._manifest)
+
+
+def package_versions() -> dict[str, str]:
+    """Return the installed versions of the packages that can change a result; absent ones are left out."""
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def git_state() -> dict[str, Any]:
+    """Return commit and dirty flag of the checkout this code runs from; both `None` outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        sha = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
+        status = subprocess.run(["git", "status", "--porcelain"], cwd=here, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return {"sha": None, "dirty": None}
+    return {"sha": sha.stdout.strip(), "dirty": bool(status.stdout.strip())}
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+__all__ = ["CONFIG", "MANIFEST", "METRICS", "Run", "git_state", "package_versions"]

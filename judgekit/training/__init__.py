@@ -1,0 +1,1 @@
+"""Training of judges and of small language models."""

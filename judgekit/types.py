@@ -1,0 +1,467 @@
+"""The handful of types that everything else speaks: solutions, labels, verdicts, judgements and rollouts.
+
+Nothing here imports torch or polars. Stored types are frozen pydantic models; they hold facts, and everything that can be
+derived is a property. `first_error` is 0-based everywhere, and `None` means that every step is fine. Axis suffixes:
+`_S` step, `_T` token, `_G` group member, `_N` samples.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SUM_TOLERANCE = 1e-6
+"""How far the sum of a posterior may lie from 1 before it is refused."""
+
+
+def content_id(**parts: object) -> str:
+    """Return a 20-digit hexadecimal id of the given values, the same in every process and on every machine.
+
+    Example:
+        >>> content_id(a=1, b="x") == content_id(b="x", a=1)
+        True
+    """
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+class StepLabel(StrEnum):
+    """What is known about one step."""
+
+    OK = "ok"
+    """The step is right."""
+    NEUTRAL = "neutral"
+    """Neither right nor wrong (PRM800K rating 0); counts as no error."""
+    ERROR = "error"
+    """The step is an error of reasoning."""
+    UNLABELLED = "unlabelled"
+    """Nobody looked, as is usual after the first error."""
+
+
+class LabelMethod(StrEnum):
+    """How the step labels came about."""
+
+    HUMAN = "human"
+    """Annotators read the steps."""
+    MONTE_CARLO = "monte_carlo"
+    """Rollouts from each prefix reached the right answer, or did not."""
+    LLM = "llm"
+    """A language model judged the steps."""
+    CONSENSUS = "consensus"
+    """Several methods agreed."""
+    INJECTED = "injected"
+    """An error was put into a right solution at a known step."""
+    PROCEDURAL = "procedural"
+    """Problem, solution and error come from one generator, so labels are exact."""
+
+
+class NoVerdictReason(StrEnum):
+    """Why a judge gave no verdict."""
+
+    UNPARSABLE = "unparsable"
+    """The judge answered, and no verdict could be read from it."""
+    TRUNCATED = "truncated"
+    """The judge's answer was cut off by its length limit."""
+    TIMED_OUT = "timed_out"
+    """No answer within the deadline."""
+    REFUSED = "refused"
+    """The judge declined to answer."""
+    TOO_LONG = "too_long"
+    """The solution does not fit the judge's context."""
+    EMPTY = "empty"
+    """The solution has no steps, so there is nothing to judge."""
+
+
+class Record(BaseModel):
+    """A stored row: frozen, no unknown fields, with the version of its schema."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=False)
+    SCHEMA_VERSION: ClassVar[int] = 1
+
+    schema_version: int = 1
+    """Version of the row's schema; a reader refuses versions it does not know."""
+
+    @model_validator(mode="after")
+    def _known_version(self) -> Self:
+        if self.schema_version != self.SCHEMA_VERSION:
+            raise ValueError(
+                f"schema_version {self.schema_version} of {type(self).__name__} is not {self.SCHEMA_VERSION}: "
+                "rebuild the file with this release of judgekit"
+            )
+        return self
+
+
+class Problem(Record):
+    """A problem with its checkable answer: what reinforcement learning samples from."""
+
+    problem_id: str = Field(min_length=1)
+    """Id of the problem, shared by all its solutions."""
+    problem: str = Field(min_length=1)
+    """Text shown to the policy."""
+    answer: str = Field(min_length=1)
+    """The right final answer, as text."""
+    source: str = Field(min_length=1)
+    """Data set it comes from."""
+
+
+class Solution(Record):
+    """What a judge reads: a problem and a solution in steps. The reference is shown only to judges that ask for it."""
+
+    id: str = ""
+    """Content id; computed where it is left empty."""
+    problem_id: str = ""
+    """Id of the problem; computed from its text where it is left empty."""
+    problem: str
+    """Text of the problem."""
+    steps: tuple[str, ...]
+    """The solution's steps in order; may be empty for a policy's response."""
+    reference: str | None = None
+    """Final answer, outline or full solution that a judge may be shown."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_ids(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            data = dict(data)
+            data["problem_id"] = data.get("problem_id") or content_id(problem=data.get("problem"))
+            data["id"] = data.get("id") or content_id(**cls._identity(data))
+        return data
+
+    @classmethod
+    def _identity(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        identity = {"problem": data.get("problem"), "steps": list(data.get("steps") or ())}
+        return identity | {"reference": data.get("reference")}
+
+
+class LabelledSolution(Solution):
+    """A solution with one label a step and where both come from.
+
+    A labelled solution is decidable: no step before the first error is unlabelled, and none at all where there is no
+    error.
+    """
+
+    labels: tuple[StepLabel, ...]
+    """One label a step."""
+    final_answer_correct: bool | None = None
+    """Whether the final answer is right; `None` where unknown. Independent of the labels: both disagree in real data."""
+    source: str = Field(min_length=1)
+    """Data set, for example `processbench`."""
+    subset: str | None = None
+    """Part of the data set in its own terms: split, task or error class."""
+    source_id: str | None = None
+    """The row's id in its source."""
+    generator: str | None = None
+    """Who wrote the solution: a model's name, or `human`; `None` where unknown."""
+    label_method: LabelMethod
+    """How the labels came about."""
+    n_success: tuple[int, ...] | None = None
+    """Counts behind soft labels: rollouts from each step that reached the answer."""
+    n_rollouts: tuple[int, ...] | None = None
+    """Counts behind soft labels: rollouts tried from each step."""
+    licence: str | None = None
+    """Licence of the source, as an SPDX id where one exists."""
+
+    @classmethod
+    def _identity(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        keys = ("source", "subset", "source_id", "generator")
+        identity = super()._identity(data) | {key: data.get(key) for key in keys}
+        return identity | {"labels": [str(label) for label in data.get("labels") or ()]}
+
+    @model_validator(mode="after")
+    def _decidable(self) -> Self:
+        if not self.steps:
+            raise ValueError("a labelled solution needs at least one step")
+        if len(self.labels) != len(self.steps):
+            raise ValueError(f"{len(self.labels)} labels for {len(self.steps)} steps")
+        end = len(self.steps) if self.first_error is None else self.first_error
+        for index, label in enumerate(self.labels[:end]):
+            if label is StepLabel.UNLABELLED:
+                raise ValueError(f"step {index} is unlabelled although no error comes before it")
+        for name in ("n_success", "n_rollouts"):
+            counts = getattr(self, name)
+            if counts is not None and len(counts) != len(self.steps):
+                raise ValueError(f"{len(counts)} values in {name} for {len(self.steps)} steps")
+        return self
+
+    @property
+    def first_error(self) -> int | None:
+        """0-based index of the first wrong step, `None` where every step is fine."""
+        return next((i for i, label in enumerate(self.labels) if label is StepLabel.ERROR), None)
+
+
+def labels_from_first_error(first_error: int | None, *, n_steps: int) -> tuple[StepLabel, ...]:
+    """Return the labels that a bare first-error index stands for: ok before it, unlabelled after it.
+
+    Raises:
+        ValueError: the index is not within 0..n_steps-1.
+
+    Example:
+        >>> [str(label) for label in labels_from_first_error(1, n_steps=3)]
+        ['ok', 'error', 'unlabelled']
+    """
+    if first_error is None:
+        return (StepLabel.OK,) * n_steps
+    if not 0 <= first_error < n_steps:
+        raise ValueError(f"first error {first_error} lies outside 0..{n_steps - 1}")
+    n_after = n_steps - first_error - 1
+    return (StepLabel.OK,) * first_error + (StepLabel.ERROR,) + (StepLabel.UNLABELLED,) * n_after
+
+
+class ThresholdRule(BaseModel):
+    """Decide on the first step whose probability of being right lies below a threshold.
+
+    Source:
+        ProcessBench (2412.06559), decision of scalar process reward models.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: Literal["threshold"] = "threshold"
+    """Tells the rules apart."""
+    threshold: float = Field(default=0.5, gt=0, le=1)
+    """Lowest P(step ok | earlier steps ok) that passes as right."""
+    origin: str = "default"
+    """Where the threshold comes from: `default`, or the split it was chosen on."""
+
+
+class ArgmaxRule(BaseModel):
+    """Decide on the most probable outcome of the first-error posterior."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: Literal["argmax"] = "argmax"
+    """Tells the rules apart."""
+    origin: str = "default"
+    """Always `default`: nothing is fitted."""
+
+
+DecisionRule = Annotated[ThresholdRule | ArgmaxRule, Field(discriminator="kind")]
+"""How a verdict becomes one predicted index."""
+
+
+class Verdict(BaseModel):
+    """The first-error posterior: the one currency of all judges.
+
+    For n steps a distribution over n + 1 outcomes: the first error is step 0, ..., step n-1, or there is none. Decision,
+    survival, valid prefix and calibration all follow from it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    posterior: tuple[float, ...] = Field(min_length=2)
+    """P(first error = 0), ..., P(first error = n-1), P(none). Shape (n + 1,), sums to 1."""
+
+    @model_validator(mode="after")
+    def _is_distribution(self) -> Self:
+        if not all(math.isfinite(prob) and prob >= 0 for prob in self.posterior):
+            raise ValueError(f"posterior has a value that is negative or not finite: {self.posterior}")
+        if abs(math.fsum(self.posterior) - 1) > SUM_TOLERANCE:
+            raise ValueError(f"posterior sums to {math.fsum(self.posterior)}, not 1")
+        return self
+
+    @classmethod
+    def from_step_probs(cls, p_ok_S: Sequence[float]) -> Self:
+        """Build the posterior from P(step k ok | earlier steps ok).
+
+        P(first error = k) = (1 - p_k) * prod_{j<k} p_j, and P(none) = prod_j p_j.
+
+        Args:
+            p_ok_S: Probabilities in [0, 1]. Shape (n,), n >= 1.
+
+        Example:
+            >>> Verdict.from_step_probs([0.75, 0.5]).posterior
+            (0.25, 0.375, 0.375)
+        """
+        posterior, survival = [], 1.0
+        for p_ok in p_ok_S:
+            if not 0.0 <= p_ok <= 1.0:
+                raise ValueError(f"probability {p_ok} lies outside [0, 1]")
+            posterior.append(survival * (1.0 - p_ok))
+            survival *= p_ok
+        return cls(posterior=(*posterior, survival))
+
+    @classmethod
+    def from_votes(cls, votes: Sequence[int | None], *, n_steps: int, smoothing: float = 0.5) -> Self:
+        """Build the posterior from sampled answers of a critic, with additive smoothing.
+
+        Args:
+            votes: Predicted first errors, 0-based, `None` for "no error". Unparsed answers are left out beforehand.
+            n_steps: Steps of the judged solution.
+            smoothing: Pseudo-votes given to each of the n_steps + 1 outcomes; above 0.
+
+        Raises:
+            ValueError: no votes, or a vote outside 0..n_steps-1.
+        """
+        if not votes:
+            raise ValueError("no votes: a judgement without a verdict says so with a reason instead")
+        counts = [smoothing] * (n_steps + 1)
+        for vote in votes:
+            if vote is not None and not 0 <= vote < n_steps:
+                raise ValueError(f"vote {vote} lies outside 0..{n_steps - 1}")
+            counts[n_steps if vote is None else vote] += 1
+        total = math.fsum(counts)
+        return cls(posterior=tuple(count / total for count in counts))
+
+    @property
+    def n_steps(self) -> int:
+        """Number of steps judged."""
+        return len(self.posterior) - 1
+
+    @property
+    def p_none(self) -> float:
+        """P(no step is wrong)."""
+        return self.posterior[-1]
+
+    @property
+    def survival_S(self) -> tuple[float, ...]:
+        """P(steps 0..k are all right). Shape (n,), never rising."""
+        return tuple(self._tails()[1:])
+
+    @property
+    def p_ok_S(self) -> tuple[float, ...]:
+        """P(step k is right | earlier steps are right). Shape (n,).
+
+        1.0 where the posterior leaves no mass for step k to be reached: a threshold rule has decided before.
+        """
+        return tuple(min(after / before, 1.0) if before > 0 else 1.0 for before, after in pairwise(self._tails()))
+
+    @property
+    def expected_valid_steps(self) -> float:
+        """Expected number of steps before the first error, in [0, n]; n where there is none."""
+        return math.fsum(self.survival_S)
+
+    def decide(self, rule: ThresholdRule | ArgmaxRule) -> int | None:
+        """Return the predicted first error, 0-based, or `None` for "no error".
+
+        Example:
+            >>> Verdict(posterior=(0.1, 0.7, 0.2)).decide(ThresholdRule(threshold=0.5))
+            1
+        """
+        if isinstance(rule, ArgmaxRule):
+            best = max(range(len(self.posterior)), key=self.posterior.__getitem__)
+            return None if best == self.n_steps else best
+        return next((k for k, p_ok in enumerate(self.p_ok_S) if p_ok < rule.threshold), None)
+
+    def _tails(self) -> list[float]:
+        """P(first error is at k or later, or none) for k = 0..n."""
+        tails, tail = [], 0.0
+        for prob in reversed(self.posterior):
+            tail += prob
+            tails.append(tail)
+        return tails[::-1]
+
+
+class Judgement(BaseModel):
+    """A verdict, or the reason why there is none. Never both, never neither."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    solution_id: str
+    """The solution judged."""
+    judge_id: str
+    """The judge that judged it."""
+    verdict: Verdict | None = None
+    """The first-error posterior, where the judge gave one."""
+    no_verdict: NoVerdictReason | None = None
+    """Why there is no verdict."""
+    raw: str | None = None
+    """The judge's text, where it wrote any."""
+    n_tokens: int = Field(default=0, ge=0)
+    """Tokens read and written for this judgement."""
+    seconds: float = Field(default=0.0, ge=0)
+    """Share of the engine's time spent on this judgement, seconds."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.verdict is None) == (self.no_verdict is None):
+            raise ValueError("a judgement has either a verdict or a reason for none")
+        return self
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """Anything that reads solutions and returns one judgement for each."""
+
+    @property
+    def judge_id(self) -> str:
+        """Name that tells this judge from others in results."""
+
+    @property
+    def decision(self) -> ThresholdRule | ArgmaxRule:
+        """The rule that turns this judge's posterior into one index."""
+
+    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+        """Judge a batch. The answer has the same length and order."""
+
+
+class Rollout(Record):
+    """One sampled response to a prompt, as a groups file stores it: one row a response."""
+
+    id: str = ""
+    """Content id; computed where it is left empty."""
+    group_id: str = Field(min_length=1)
+    """The responses with one id were sampled from the same prompt and form the unit of credit."""
+    sample: int = Field(ge=0)
+    """Index of the response within its group."""
+    problem: str = Field(min_length=1)
+    """Text of the problem that the judge is shown."""
+    prompt: str = Field(min_length=1)
+    """The text the response follows on; rendered as the policy saw it where that is known, else the bare problem."""
+    response: str
+    """The whole sampled text."""
+    steps: tuple[str, ...]
+    """The response's steps, without the white space between them."""
+    step_start: tuple[int, ...]
+    """Where each step begins in `response`, in characters."""
+    step_end: tuple[int, ...]
+    """Where each step ends in `response`, in characters, exclusive."""
+    outcome: float = Field(ge=0, le=1)
+    """Outcome reward: 1.0 where the final answer is right, else 0.0."""
+    answer: str | None = None
+    """The problem's right answer, where known."""
+    truncated: bool | None = None
+    """Whether the response was cut off by its length limit; `None` where unknown."""
+    behaviour_logprobs: tuple[float, ...] | None = None
+    """Log-probabilities of the response's tokens under the policy that sampled it, nats; `None` where unknown."""
+    behaviour_token_ids: tuple[int, ...] | None = None
+    """Token ids that the log-probabilities belong to."""
+    generator: str | None = None
+    """The policy that sampled the response."""
+    source: str = Field(min_length=1)
+    """Data set or run it comes from."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_id(cls, data: Any) -> Any:
+        if isinstance(data, dict) and not data.get("id"):
+            keys = ("group_id", "sample", "response", "source", "generator")
+            data = data | {"id": content_id(**{key: data.get(key) for key in keys})}
+        return data
+
+    @model_validator(mode="after")
+    def _spans_match(self) -> Self:
+        if not len(self.steps) == len(self.step_start) == len(self.step_end):
+            raise ValueError(
+                f"{len(self.steps)} steps, {len(self.step_start)} starts, {len(self.step_end)} ends: one of each a step"
+            )
+        for index, (step, start, end) in enumerate(zip(self.steps, self.step_start, self.step_end, strict=True)):
+            if self.response[start:end] != step:
+                raise ValueError(f"step {index} is not the text at {start}..{end} of the response")
+        if (self.behaviour_logprobs is None) != (self.behaviour_token_ids is None) or (
+            self.behaviour_logprobs is not None
+            and self.behaviour_token_ids is not None
+            and len(self.behaviour_logprobs) != len(self.behaviour_token_ids)
+        ):
+            raise ValueError("behaviour_logprobs and behaviour_token_ids must have the same length")
+        return self
+
+
+__all__ = [
+    "ArgmaxRule", "DecisionRule", "Judge", "Judgement", "LabelMethod", "LabelledSolution", "NoVerdictReason", "Problem",
+    "Record", "Rollout", "Solution", "StepLabel", "ThresholdRule", "Verdict", "content_id", "labels_from_first_error",
+]  # fmt: skip
