@@ -1,7 +1,7 @@
 """Configurations: frozen pydantic models, read from YAML and changed on the command line (`key.sub=value`).
 
-YAML and overrides are merged by OmegaConf; pydantic checks them. An unknown key is an error that names the nearest known
-one. A `null` switches something off, and the field's description says what that means.
+YAML and overrides are merged by OmegaConf; pydantic checks them. An unknown key is an error that names the nearest
+known one. A `null` switches something off, and the field's description says what that means.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def load_config(config_type: type[ConfigT], path: Path | None = None, *, overrid
         overrides: `key=value` or `key.sub=value` each, the value in YAML (`lr=1e-5`, `data.n_max=null`).
 
     Raises:
-        ConfigError: the file is missing or not YAML, a key is unknown (names the nearest known one), a value is refused.
+        ConfigError: the file is missing or not YAML, a key is unknown (names the nearest known one), a value
+            is refused.
     """
     where = str(path) if path else "command line"
     try:

@@ -1,7 +1,7 @@
 """Files between the stages: parquet shards with a manifest, and JSON lines with row numbers in every complaint.
 
-A data set is a folder: `data/part-00000.parquet`, ... and `manifest.json`, which is written last, so a folder without one
-is unfinished. Each shard is written under another name and renamed, so a killed run leaves finished shards and no half
+A data set is a folder: `data/part-00000.parquet`, ... and `manifest.json`, which is written last, so a folder
+without one is unfinished. Each shard is written under another name and renamed, so a killed run leaves finished shards and no half
 file. `polars.scan_parquet(DIR + "/data/*.parquet")` and `datasets.load_dataset("parquet", data_dir=DIR + "/data")` read
 the same folder.
 """

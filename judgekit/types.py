@@ -1,7 +1,7 @@
 """The handful of types that everything else speaks: solutions, labels, verdicts, judgements and rollouts.
 
-Nothing here imports torch or polars. Stored types are frozen pydantic models; they hold facts, and everything that can be
-derived is a property. `first_error` is 0-based everywhere, and `None` means that every step is fine. Axis suffixes:
+Nothing here imports torch or polars. Stored types are frozen pydantic models; they hold facts, and everything that can
+be derived is a property. `first_error` is 0-based everywhere, and `None` means that every step is fine. Axis suffixes:
 `_S` step, `_T` token, `_G` group member, `_N` samples.
 """
 
@@ -150,7 +150,7 @@ class LabelledSolution(Solution):
     labels: tuple[StepLabel, ...]
     """One label a step."""
     final_answer_correct: bool | None = None
-    """Whether the final answer is right; `None` where unknown. Independent of the labels: both disagree in real data."""
+    """Whether the final answer is right; `None` where unknown. Independent of the labels: real data disagree."""
     source: str = Field(min_length=1)
     """Data set, for example `processbench`."""
     subset: str | None = None
@@ -247,8 +247,8 @@ DecisionRule = Annotated[ThresholdRule | ArgmaxRule, Field(discriminator="kind")
 class Verdict(BaseModel):
     """The first-error posterior: the one currency of all judges.
 
-    For n steps a distribution over n + 1 outcomes: the first error is step 0, ..., step n-1, or there is none. Decision,
-    survival, valid prefix and calibration all follow from it.
+    For n steps a distribution over n + 1 outcomes: the first error is step 0, ..., step n-1, or there is none.
+    Decision, survival, valid prefix and calibration all follow from it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,0 +1,76 @@
+"""Configuration of the guidance that SGPO adds to a group-relative trainer. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from judgekit.config import BaseConfig
+
+
+class WindowConfig(BaseConfig):
+    """When the judge is asked; outside the window training is plain GRPO.
+
+    Source:
+        SGPO (2505.11595) guides the first 3 of 12 epochs: `unit: fraction, stop: 0.25`.
+    """
+
+    unit: Literal["fraction", "steps", "epochs"] = "fraction"
+    """What `start` and `stop` count: share of the run's optimiser steps, optimiser steps, or epochs."""
+    start: float = Field(default=0.0, ge=0)
+    """The judge is on from here, inclusive."""
+    stop: float | None = Field(default=None, gt=0)
+    """The judge is off from here; `null` keeps it on to the end."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> WindowConfig:
+        if self.stop is not None and self.stop <= self.start:
+            raise ValueError(f"the window stops at {self.stop}, not after its start {self.start}")
+        return self
+
+    def is_open(self, *, step: int, n_steps: int, epoch: float) -> bool:
+        """Whether the judge is on at this optimiser step (0-based) of `n_steps`, in this epoch."""
+        now = {"fraction": step / max(n_steps, 1), "steps": float(step), "epochs": epoch}[self.unit]
+        return now >= self.start and (self.stop is None or now < self.stop)
+
+
+class GuidanceConfig(BaseConfig):
+    """How judgements become rewards.
+
+    Source:
+        SGPO (2505.11595), sections on the reward and on RTS. Additions of ours, because the paper is silent: `unit`,
+        `no_error`, `on_unscored`, `truncated`, `std_floor`, `min_spread`, `max_unscored_frac`.
+    """
+
+    beta: float = Field(default=10.0, gt=0)
+    """Steepness of the reward in RTS."""
+    gamma: float = Field(default=0.5, ge=0, le=1)
+    """RTS at which a wrong response earns 0.5."""
+    scope: Literal["all_negative", "every_wrong"] = "all_negative"
+    """Which wrong responses the judge sees: those of all-negative groups (the paper), or every wrong one."""
+    unit: Literal["step", "char", "token"] = "step"
+    """Unit in which the valid prefix and the whole response are measured."""
+    rts: Literal["hard", "expected"] = "hard"
+    """`hard`: valid prefix up to the decided first error; `expected`: its mean under the posterior."""
+    no_error: Literal["locate", "full", "unscored"] = "locate"
+    """A wrong response in which the judge sees no error. `locate`: the answer is known to be wrong, so condition the
+    posterior on an error; `full`: RTS 1 (the paper's reading); `unscored`: no verdict."""
+    on_unscored: Literal["drop", "outcome"] = "drop"
+    """A response without verdict. `drop`: no advantage and outside the group's baseline; `outcome`: keeps its outcome
+    reward. It is counted either way."""
+    truncated: Literal["outcome", "judge", "drop"] = "outcome"
+    """A response cut off by its length limit. `outcome`: keeps its outcome reward, since a cut-off yet right prefix
+    would earn RTS near 1; `judge`: like any other; `drop`: no advantage and outside the baseline."""
+    std_floor: float | None = Field(default=0.05, ge=0)
+    """Lowest standard deviation by which a guided group is divided, so that a hair's breadth of RTS is no full-size
+    advantage; `null` divides by the group's own (the paper)."""
+    min_spread: float = Field(default=0.0, ge=0, le=1)
+    """A guided group whose RTS values lie within this range counts as constant: no advantage."""
+    max_unscored_frac: float = Field(default=0.5, ge=0, le=1)
+    """The run stops with an error when more than this share of judged responses had no verdict."""
+    window: WindowConfig = WindowConfig()
+    """When the judge is asked."""
+
+
+__all__ = ["GuidanceConfig", "WindowConfig"]

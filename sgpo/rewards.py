@@ -1,0 +1,205 @@
+"""RTS, the SGPO reward and group-relative advantages, as pure functions.
+
+Axes: `_N` responses, `_S` steps of one response. A group is the set of rows with one id; groups need not be contiguous
+or of one size. NaN means "not known" in outcomes and "outside the baseline" in rewards; it never means zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import torch
+
+from judgekit.types import ArgmaxRule, ThresholdRule, Verdict
+
+STD_EPS = 1e-4
+"""Added to the standard deviation before dividing, as in TRL's GRPO."""
+
+
+class GroupMasks(NamedTuple):
+    """Which rows belong to which sort of group, decided on raw outcomes. Each of shape (N,), bool."""
+
+    all_negative_N: torch.Tensor
+    """Rows of groups with a known outcome and no right response."""
+    all_positive_N: torch.Tensor
+    """Rows of groups in which every known outcome is right."""
+
+
+def is_correct(outcomes_N: torch.Tensor) -> torch.Tensor:
+    """Whether each outcome reward in [0, 1] counts as a right answer (above 0.5). NaN does not. Shape (N,), bool."""
+    return outcomes_N > 0.5
+
+
+def classify_groups(outcomes_N: torch.Tensor, *, group_ids_N: torch.Tensor) -> GroupMasks:
+    """Find all-negative and all-positive groups.
+
+    Rows without a known outcome (NaN) are looked past; a group of nothing else is neither.
+
+    Args:
+        outcomes_N: Raw outcome rewards in [0, 1], NaN where unknown. Shape (N,).
+        group_ids_N: Integer group of each row. Shape (N,).
+    """
+    _, index_N = torch.unique(group_ids_N, return_inverse=True)
+    n_groups = int(index_N.max()) + 1 if len(index_N) else 0
+    known_N = ~torch.isnan(outcomes_N)
+    zeros = torch.zeros(n_groups, device=outcomes_N.device)
+    n_known = zeros.index_add(0, index_N, known_N.float())
+    n_right = zeros.index_add(0, index_N, is_correct(outcomes_N).float())
+    negative, positive = (n_known > 0) & (n_right == 0), (n_known > 0) & (n_right == n_known)
+    return GroupMasks(negative[index_N], positive[index_N])
+
+
+def compute_rts(
+    verdict: Verdict,
+    *,
+    decision: ThresholdRule | ArgmaxRule,
+    lengths_S: Sequence[float],
+    mode: Literal["hard", "expected"] = "hard",
+    no_error: Literal["locate", "full", "unscored"] = "locate",
+) -> float | None:
+    """Return the valid prefix as a share of the whole response, or `None` where the verdict gives none.
+
+    An error at the fourth of five equal steps gives 3/5; an error at the first step gives 0.
+
+    Args:
+        verdict: First-error posterior over n steps.
+        decision: The judge's rule; read only by `hard`.
+        lengths_S: Length of each step in the unit wanted, >= 0, not all 0. Shape (n,).
+        mode: `hard` uses the decided first error, `expected` the mean prefix under the posterior.
+        no_error: What "no error" in a response known to be wrong stands for, see `GuidanceConfig.no_error`.
+
+    Source:
+        SGPO (2505.11595), RTS = length of the valid prefix / length of the whole.
+    """
+    if len(lengths_S) != verdict.n_steps:
+        raise ValueError(f"{len(lengths_S)} lengths for a verdict over {verdict.n_steps} steps")
+    total = math.fsum(lengths_S)
+    prefix_frac_S = [math.fsum(lengths_S[:k]) / total for k in range(len(lengths_S))]
+    error_mass = math.fsum(verdict.posterior[:-1])
+    if mode == "expected":
+        expected = math.fsum(prob * frac for prob, frac in zip(verdict.posterior[:-1], prefix_frac_S, strict=True))
+        if no_error == "full":
+            return expected + verdict.p_none
+        return expected / error_mass if error_mass > 0 else None
+    first_error = verdict.decide(decision)
+    if first_error is not None:
+        return prefix_frac_S[first_error]
+    if no_error == "full":
+        return 1.0
+    if no_error == "unscored" or error_mass == 0:
+        return None
+    return prefix_frac_S[max(range(verdict.n_steps), key=verdict.posterior.__getitem__)]
+
+
+def shape_rts(rts_N: torch.Tensor, *, beta: float = 10.0, gamma: float = 0.5) -> torch.Tensor:
+    """Return the reward of wrong responses, sigmoid(beta * (RTS - gamma)), in (0, 1) and rising with RTS. Shape (N,).
+
+    Source:
+        SGPO (2505.11595), reward of a wrong response with beta = 10 and gamma = 0.5.
+    """
+    return torch.sigmoid(beta * (rts_N - gamma))
+
+
+def guided_rewards(
+    outcomes_N: torch.Tensor,
+    *,
+    rts_N: torch.Tensor,
+    guided_N: torch.Tensor,
+    group_ids_N: torch.Tensor,
+    beta: float = 10.0,
+    gamma: float = 0.5,
+    min_spread: float = 0.0,
+) -> torch.Tensor:
+    """Put the shaped RTS in place of the outcome of guided rows.
+
+    A group without a right answer whose RTS values lie within `min_spread` of each other keeps its outcomes, so that it
+    gets exactly no advantage; rows that were not guided count there as RTS 0.
+
+    Args:
+        outcomes_N: Raw outcome rewards, NaN where unknown. Shape (N,).
+        rts_N: RTS in [0, 1]; read where `guided_N`. Shape (N,).
+        guided_N: Rows that were judged and scored. Shape (N,), bool.
+        group_ids_N: Integer group of each row. Shape (N,).
+        beta: See `shape_rts`.
+        gamma: See `shape_rts`.
+        min_spread: In RTS, see `GuidanceConfig.min_spread`.
+
+    Returns:
+        Rewards. Shape (N,).
+    """
+    rewards_N = torch.where(guided_N, shape_rts(rts_N, beta=beta, gamma=gamma).to(outcomes_N.dtype), outcomes_N)
+    for group in torch.unique(group_ids_N[guided_N]):
+        rows_N = (group_ids_N == group) & ~torch.isnan(outcomes_N)
+        rts = torch.where(guided_N[rows_N], rts_N[rows_N], 0.0)
+        if not is_correct(outcomes_N[rows_N]).any() and rts.max() - rts.min() <= min_spread:
+            rewards_N[rows_N] = outcomes_N[rows_N]
+    return rewards_N
+
+
+def group_std(rewards_N: torch.Tensor, *, group_ids_N: torch.Tensor) -> torch.Tensor:
+    """Return each row's group standard deviation (n - 1), NaN rows left out, 0 where fewer than two rows count.
+
+    A constant group gives exactly 0. Shape (N,).
+    """
+    return _group_moments(rewards_N, group_ids_N)[1]
+
+
+def compute_advantages(
+    rewards_N: torch.Tensor,
+    *,
+    group_ids_N: torch.Tensor,
+    scale: Literal["group", "batch", "none"] = "group",
+    std_floor_N: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Return group-relative advantages, (r - mean) / (std + 1e-4) for `scale="group"`.
+
+    Args:
+        rewards_N: Rewards; NaN rows stay outside the baseline and get 0. Shape (N,).
+        group_ids_N: Integer group of each row. Shape (N,).
+        scale: Divide by the group's standard deviation, by the batch's, or by nothing.
+        std_floor_N: Lowest standard deviation for each row, read by `scale="group"`. Shape (N,).
+
+    Returns:
+        Shape (N,). Zero mean within a group; exactly 0 in a constant group.
+
+    Source:
+        GRPO (2402.03300), outcome supervision; n - 1 in the standard deviation and 1e-4 as in TRL.
+    """
+    mean_N, std_N = _group_moments(rewards_N, group_ids_N)
+    centred_N = torch.where(std_N == 0, torch.zeros_like(rewards_N), rewards_N - mean_N)
+    centred_N = torch.nan_to_num(centred_N, nan=0.0)
+    if scale == "none":
+        return centred_N
+    if scale == "batch":
+        known = rewards_N[~torch.isnan(rewards_N)]
+        return centred_N / (known.std() + STD_EPS) if len(known) > 1 else centred_N
+    divisor_N = std_N if std_floor_N is None else torch.maximum(std_N, std_floor_N)
+    return centred_N / (divisor_N + STD_EPS)
+
+
+def std_floor_factor(std_N: torch.Tensor, *, floor_N: torch.Tensor) -> torch.Tensor:
+    """Return the factor that puts `max(std, floor) + 1e-4` in place of the divisor `std + 1e-4`. Shape (N,)."""
+    return (std_N + STD_EPS) / (torch.maximum(std_N, floor_N) + STD_EPS)
+
+
+def _group_moments(rewards_N: torch.Tensor, group_ids_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and standard deviation of each row's group; constant groups are exact."""
+    mean_N, std_N = torch.zeros_like(rewards_N), torch.zeros_like(rewards_N)
+    for group in torch.unique(group_ids_N):
+        rows_N = group_ids_N == group
+        values = rewards_N[rows_N]
+        known = values[~torch.isnan(values)]
+        if not len(known):
+            continue
+        constant = len(known) < 2 or bool((known == known[0]).all())
+        mean_N[rows_N] = known[0] if constant else known.mean()
+        std_N[rows_N] = 0.0 if constant else known.std()
+    return mean_N, std_N
+
+
+__all__ = [
+    "STD_EPS", "GroupMasks", "classify_groups", "compute_advantages", "compute_rts", "group_std", "guided_rewards",
+    "is_correct", "shape_rts", "std_floor_factor",
+]  # fmt: skip
