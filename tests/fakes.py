@@ -1,0 +1,52 @@
+"""Scripted stand-ins for the slow parts: judges that answer by heart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Solution, ThresholdRule, Verdict
+
+
+class FakeJudge:
+    """Answers with scripted posteriors, or with a scripted reason for giving none.
+
+    Args:
+        posteriors: First-error posterior of each solution, by its id.
+        no_verdict: Reason of each solution that gets no verdict, by its id; wins over `posteriors`.
+        judge_id: Name in results.
+        decision: How its posterior becomes one index.
+    """
+
+    def __init__(
+        self,
+        posteriors: Mapping[str, Sequence[float]],
+        *,
+        no_verdict: Mapping[str, NoVerdictReason] | None = None,
+        judge_id: str = "fake",
+        decision: ThresholdRule | ArgmaxRule | None = None,
+    ) -> None:
+        self.posteriors = dict(posteriors)
+        self.no_verdict = dict(no_verdict or {})
+        self.judge_id = judge_id
+        self.decision = decision or ThresholdRule()
+        self.judged: list[str] = []
+        """Ids of the solutions judged so far, in order."""
+        self.seen: list[Solution] = []
+        """The solutions as they came in."""
+
+    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+        return [self._judge_one(solution) for solution in solutions]
+
+    def _judge_one(self, solution: Solution) -> Judgement:
+        self.judged.append(solution.id)
+        self.seen.append(solution)
+        reason = self.no_verdict.get(solution.id)
+        verdict = None if reason else Verdict(posterior=tuple(self.posteriors[solution.id]))
+        return Judgement(
+            solution_id=solution.id,
+            judge_id=self.judge_id,
+            verdict=verdict,
+            no_verdict=reason,
+            n_tokens=10 * len(solution.steps),
+            seconds=0.5,
+        )
