@@ -7,8 +7,9 @@ Three steps, so that the middle one can be spread over processes: `select_rows` 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
@@ -62,6 +63,26 @@ class Guided:
     """Lowest standard deviation to divide by: the configured floor in guided groups, else 0. Shape (N,)."""
     stats: Mapping[str, float]
     """Metrics of this batch, names without the `sgpo/` prefix; see `guidance_stats`."""
+
+
+def step_lengths(
+    steps: Sequence[str], *, unit: Literal["step", "char", "token"], count_tokens: Callable[[str], int]
+) -> tuple[float, ...]:
+    """Return the length of each step in the unit of `GuidanceConfig.unit`. Shape (n_steps,).
+
+    Args:
+        steps: Steps of one response.
+        unit: What is counted.
+        count_tokens: Number of the policy's tokens in a text; called only by `unit="token"`.
+
+    Example:
+        >>> step_lengths(["ab", "c"], unit="char", count_tokens=len)
+        (2.0, 1.0)
+    """
+    if unit == "step":
+        return (1.0,) * len(steps)
+    measure = len if unit == "char" else count_tokens
+    return tuple(float(measure(step)) for step in steps)
 
 
 def select_rows(
@@ -267,5 +288,5 @@ def guide(
 
 __all__ = [
     "Guided", "Response", "Scored", "UnscoredAlarm", "apply_verdicts", "guidance_stats", "guide", "judge_rows",
-    "select_rows",
+    "select_rows", "step_lengths",
 ]  # fmt: skip
