@@ -1,0 +1,310 @@
+"""Building blocks of self-contained HTML pages: sections, tables and inline SVG plots, no network, no links out.
+
+Every text goes through `escape`, so nothing that a model wrote can act as markup; bulk data travels as JSON with `<`
+escaped, and scripts put it on the page as text. A content policy in the page forbids everything but its own style and
+script, by their hashes. Colours are those of Okabe and Ito, told apart by colour-blind readers, and never carry meaning
+alone: lines also differ in dash and marker, cells show their number.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import groupby
+from typing import NamedTuple
+
+from matplotlib.ticker import MaxNLocator
+
+from judgekit.metrics import Bin
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Line colours in the order of the series."""
+DASHES = ("none", "7 4", "2 3", "9 3 2 3", "12 4", "4 2")
+"""Line dashes in the order of the series."""
+N_SHADES = 10
+"""Shades of a heat table, `heat-0` to `heat-9` in the style sheet."""
+
+
+class Section(NamedTuple):
+    """One titled part of a page."""
+
+    title: str
+    """Heading, plain text."""
+    html: str
+    """Body, made of the building blocks below."""
+
+
+class Series(NamedTuple):
+    """One line of a plot, with a band around it if `lo` and `hi` are given."""
+
+    name: str
+    """Legend entry."""
+    x: Sequence[float]
+    """Positions, rising."""
+    y: Sequence[float | None]
+    """Values; `None` leaves a gap."""
+    lo: Sequence[float | None] | None = None
+    """Lower edge of the band."""
+    hi: Sequence[float | None] | None = None
+    """Upper edge of the band."""
+
+
+def escape(text: object) -> str:
+    """Return the text with everything that could act as HTML made inert; lone surrogates become question marks."""
+    return html.escape(str(text).encode("utf-8", "replace").decode("utf-8"))
+
+
+def paragraph(text: str) -> str:
+    """Return one paragraph of plain text."""
+    return f"<p>{escape(text)}</p>"
+
+
+def bullet_list(items: Sequence[str]) -> str:
+    """Return a list of plain texts; nothing where there are none."""
+    return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>" if items else ""
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]], *, caption: str = "") -> str:
+    """Return a table of plain texts; the first cell of a row is its heading. Scrolls sideways on narrow screens."""
+    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
+    body = "".join(f"<tr>{_row(first, rest)}</tr>" for first, *rest in rows)
+    return _scrolling(f"<table>{_caption(caption)}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+
+
+def heat_table(
+    row_names: Sequence[str], column_names: Sequence[str], counts: Sequence[Sequence[int]], *, corner: str, caption: str
+) -> str:
+    """Return a table of counts whose cells are shaded by their share of the row and outlined where the names agree."""
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in (corner, *column_names, "total"))
+    body = []
+    for name, row in zip(row_names, counts, strict=True):
+        cells = [_heat_cell(count, sum(row), same=name == column_names[i]) for i, count in enumerate(row)]
+        body.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}<td>{sum(row)}</td></tr>')
+    return _scrolling(
+        f'<table class="heat">{_caption(caption)}<thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
+    )
+
+
+def _row(first: object, rest: Sequence[object]) -> str:
+    return f'<th scope="row">{escape(first)}</th>' + "".join(f"<td>{escape(cell)}</td>" for cell in rest)
+
+
+def _heat_cell(count: int, total: int, *, same: bool) -> str:
+    shade = math.ceil((N_SHADES - 1) * count / total) if total else 0
+    return f'<td class="heat-{shade}{" same" if same else ""}">{count or "·"}</td>'
+
+
+def _caption(text: str) -> str:
+    return f"<caption>{escape(text)}</caption>" if text else ""
+
+
+def _scrolling(inner: str) -> str:
+    return f'<div class="scroll" tabindex="0">{inner}</div>'
+
+
+def figures(*plots: str) -> str:
+    """Put figures side by side where there is room."""
+    return f'<div class="figures">{"".join(plots)}</div>'
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Maps data coordinates to the plot's pixels."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+    width: float = 430
+    height: float = 290
+    left: float = 52
+    right: float = 12
+    top: float = 12
+    bottom: float = 44
+
+    def px(self, x: float) -> float:
+        lo, hi = self.x
+        return self.left + (x - lo) / (hi - lo) * (self.width - self.left - self.right)
+
+    def py(self, y: float) -> float:
+        lo, hi = self.y
+        return self.height - self.bottom - (y - lo) / (hi - lo) * (self.height - self.top - self.bottom)
+
+    def points(self, xs: Sequence[float], ys: Sequence[float]) -> str:
+        return " ".join(f"{self.px(x):.1f},{self.py(y):.1f}" for x, y in zip(xs, ys, strict=True))
+
+
+def line_plot(
+    series: Sequence[Series], *, title: str, x_label: str, y_label: str, y_range: tuple[float, float] | None = None
+) -> str:
+    """Return a figure of lines with optional bands and a legend.
+
+    Args:
+        series: The lines; those without any value are left out.
+        title: Caption under the figure.
+        x_label: Name and unit of the horizontal axis.
+        y_label: Name and unit of the vertical axis.
+        y_range: Ends of the vertical axis; `None` takes them from the values.
+    """
+    series = [line for line in series if any(value is not None for value in line.y)]
+    if not series:
+        return paragraph(f"{title}: no values.")
+    frame = _Frame(x=_range([x for line in series for x in line.x]), y=y_range or _range(_all_y(series)))
+    marks = [_axes(frame, x_label, y_label)]
+    marks += [_band(frame, line, COLOURS[i % len(COLOURS)]) for i, line in enumerate(series)]
+    marks += [_line(frame, line, i) for i, line in enumerate(series)]
+    return _figure(frame, marks, title, legend=_legend([line.name for line in series]))
+
+
+def reliability_diagram(bins: Sequence[Bin], *, title: str) -> str:
+    """Return the share of right steps against the mean probability of each bin, over bars of the bins' counts."""
+    frame = _Frame(x=(0.0, 1.0), y=(0.0, 1.0))
+    most = max(bin_.count for bin_ in bins)
+    marks = [_axes(frame, "mean P(step ok)", "share of steps that are right")]
+    for bin_ in bins:
+        top = frame.py(0.25 * bin_.count / most)  # bars take the lowest quarter, so they stay behind the points
+        width = frame.px(bin_.hi) - frame.px(bin_.lo) - 2
+        marks.append(
+            f'<rect class="count" x="{frame.px(bin_.lo) + 1:.1f}" y="{top:.1f}" width="{width:.1f}" '
+            f'height="{frame.py(0) - top:.1f}"><title>{_describe_bin(bin_)}</title></rect>'
+        )
+    marks.append(f'<polyline class="ideal" points="{frame.points((0, 1), (0, 1))}"/>')
+    filled = [(b.mean_prob, b.frac_ok) for b in bins if b.mean_prob is not None and b.frac_ok is not None]
+    xs, ys = zip(*filled, strict=True)
+    marks.append(f'<polyline class="line" stroke="{COLOURS[0]}" points="{frame.points(xs, ys)}"/>')
+    for bin_ in bins:
+        if bin_.mean_prob is not None and bin_.frac_ok is not None:
+            marks.append(
+                f'<circle cx="{frame.px(bin_.mean_prob):.1f}" cy="{frame.py(bin_.frac_ok):.1f}" r="4" '
+                f'fill="{COLOURS[0]}"><title>{_describe_bin(bin_)}</title></circle>'
+            )
+    return _figure(frame, marks, title)
+
+
+def _describe_bin(bin_: Bin) -> str:
+    where = f"{bin_.lo:.2f} to {bin_.hi:.2f}: {bin_.count} steps"
+    if bin_.mean_prob is None:
+        return where
+    return f"{where}, mean probability {bin_.mean_prob:.3f}, {bin_.frac_ok:.3f} right"
+
+
+def _figure(frame: _Frame, marks: Sequence[str], title: str, *, legend: str = "") -> str:
+    return (
+        f'<figure><svg viewBox="0 0 {frame.width:g} {frame.height:g}" role="img" aria-label="{escape(title)}">'
+        f"{''.join(marks)}</svg>{legend}<figcaption>{escape(title)}</figcaption></figure>"
+    )
+
+
+def _axes(frame: _Frame, x_label: str, y_label: str) -> str:
+    marks = []
+    for x in _ticks(frame.x):
+        marks.append(f'<text class="tick mid" x="{frame.px(x):.1f}" y="{frame.height - 28:g}">{x:g}</text>')
+    for y in _ticks(frame.y):
+        height = f"{frame.py(y):.1f}"
+        marks.append(f'<path class="grid" d="M{frame.left:g} {height}H{frame.width - frame.right:g}"/>')
+        marks.append(f'<text class="tick end" x="{frame.left - 6:g}" y="{frame.py(y) + 4:.1f}">{y:g}</text>')
+    x_middle, y_middle = frame.px(sum(frame.x) / 2), frame.py(sum(frame.y) / 2)
+    marks.append(f'<text class="label mid" x="{x_middle:.1f}" y="{frame.height - 8:g}">{escape(x_label)}</text>')
+    turned = f'transform="translate(13 {y_middle:.1f}) rotate(-90)"'
+    marks.append(f'<text class="label mid" {turned}>{escape(y_label)}</text>')
+    return "".join(marks)
+
+
+def _ticks(ends: tuple[float, float]) -> list[float]:
+    lo, hi = ends
+    slack = 1e-9 * (hi - lo)
+    ticks = [float(tick) for tick in MaxNLocator(nbins=5).tick_values(lo, hi)]
+    return [tick for tick in ticks if lo - slack <= tick <= hi + slack]
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    lo, hi = min(values), max(values)
+    return (lo, hi) if lo < hi else (lo - 0.5, hi + 0.5)
+
+
+def _all_y(series: Sequence[Series]) -> list[float]:
+    return [y for line in series for column in (line.y, line.lo or (), line.hi or ()) for y in column if y is not None]
+
+
+def _band(frame: _Frame, line: Series, colour: str) -> str:
+    if line.lo is None or line.hi is None:
+        return ""
+    marks = []
+    for xs, los, his in _stretches(line.x, line.lo, line.hi):
+        outline = f"{frame.points(xs, los)} {frame.points(xs[::-1], his[::-1])}"
+        marks.append(f'<polygon class="band" fill="{colour}" points="{outline}"/>')
+    return "".join(marks)
+
+
+def _line(frame: _Frame, line: Series, index: int) -> str:
+    look = f'stroke="{COLOURS[index % len(COLOURS)]}" stroke-dasharray="{DASHES[index % len(DASHES)]}"'
+    marks = []
+    for xs, ys in _stretches(line.x, line.y):
+        marks.append(f'<polyline class="line" {look} points="{frame.points(xs, ys)}"/>')
+        if len(xs) == 1:
+            marks.append(f'<circle cx="{frame.px(xs[0]):.1f}" cy="{frame.py(ys[0]):.1f}" r="3" {look}/>')
+    return "".join(marks)
+
+
+def _stretches(x: Sequence[float], *columns: Sequence[float | None]) -> Iterator[tuple[list[float], ...]]:
+    """Split rows at gaps: yield the columns of each run of rows in which every value is known."""
+    rows = zip(x, *columns, strict=True)
+    for known, group in groupby(rows, key=lambda row: all(value is not None for value in row)):
+        if known:
+            yield tuple([float(value) for value in column if value is not None] for column in zip(*group, strict=True))
+
+
+def _legend(names: Sequence[str]) -> str:
+    items = []
+    for i, name in enumerate(names):
+        look = f'stroke="{COLOURS[i % len(COLOURS)]}" stroke-dasharray="{DASHES[i % len(DASHES)]}"'
+        key = f'<svg class="key" viewBox="0 0 34 10" aria-hidden="true"><path class="line" {look} d="M0 5H34"/></svg>'
+        items.append(f"<li>{key}{escape(name)}</li>")
+    return f'<ul class="legend">{"".join(items)}</ul>'
+
+
+def json_script(element_id: str, value: object) -> str:
+    """Return data for a script: JSON in which no `<` can end the element or open a comment, and no NaN occurs."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    return f'<script type="application/json" id="{element_id}">{text}</script>'
+
+
+def asset(name: str) -> str:
+    """Return a text file of `eval/assets`."""
+    return (files("eval") / "assets" / name).read_text(encoding="utf-8")
+
+
+def render_page(title: str, sections: Sequence[Section], *, lead: str = "", data: str = "", script: str = "") -> str:
+    """Return a whole HTML document.
+
+    Args:
+        title: Heading and window title, plain text.
+        sections: The parts in order.
+        lead: HTML between the heading and the first section.
+        data: `json_script` elements that the script reads.
+        script: JavaScript run at the end; the only script that the page's content policy lets run.
+    """
+    style = asset("page.css")
+    policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'"
+    body = "".join(f"<section><h2>{escape(section.title)}</h2>{section.html}</section>" for section in sections)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}"><style>{style}</style></head>\n'
+        f"<body><header><h1>{escape(title)}</h1>{lead}</header>\n<main>{body}</main>\n{data}"
+        f"{f'<script>{script}</script>' if script else ''}</body></html>\n"
+    )
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+__all__ = [
+    "Section", "Series", "asset", "bullet_list", "escape", "figures", "heat_table", "json_script", "line_plot",
+    "paragraph", "reliability_diagram", "render_page", "table",
+]  # fmt: skip
