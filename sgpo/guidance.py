@@ -89,12 +89,18 @@ def select_rows(
     outcomes_N: torch.Tensor, *, group_ids_N: torch.Tensor, truncated_N: torch.Tensor, config: GuidanceConfig
 ) -> torch.Tensor:
     """Return the indices of the responses to judge: wrong ones in scope, cut-off ones only if configured. (M,)."""
-    wrong_N = ~torch.isnan(outcomes_N) & ~is_correct(outcomes_N)
-    if config.scope == "all_negative":
-        wrong_N &= classify_groups(outcomes_N, group_ids_N=group_ids_N).all_negative_N
+    rows_N = _in_scope(outcomes_N, group_ids_N=group_ids_N, config=config)
     if config.truncated != "judge":
-        wrong_N &= ~truncated_N
-    return torch.nonzero(wrong_N).flatten()
+        rows_N &= ~truncated_N
+    return torch.nonzero(rows_N).flatten()
+
+
+def _in_scope(outcomes_N: torch.Tensor, *, group_ids_N: torch.Tensor, config: GuidanceConfig) -> torch.Tensor:
+    """Wrong responses that the configured scope covers. Shape (N,), bool."""
+    wrong_N = ~torch.isnan(outcomes_N) & ~is_correct(outcomes_N)
+    if config.scope == "every_wrong":
+        return wrong_N
+    return wrong_N & classify_groups(outcomes_N, group_ids_N=group_ids_N).all_negative_N
 
 
 def judge_rows(judge: Judge, responses: Sequence[Response], *, config: GuidanceConfig) -> list[Scored]:
@@ -152,7 +158,7 @@ def apply_verdicts(
             baseline_N[row] = torch.nan
     groups = classify_groups(outcomes_N, group_ids_N=group_ids_N)
     if config.truncated == "drop":
-        baseline_N[groups.all_negative_N & truncated_N] = torch.nan
+        baseline_N[_in_scope(outcomes_N, group_ids_N=group_ids_N, config=config) & truncated_N] = torch.nan
     rewards_N = guided_rewards(
         baseline_N,
         rts_N=rts_N,

@@ -1,0 +1,187 @@
+"""Who is judged, what a judgement is worth, and the rules for rows without one."""
+
+import pytest
+import torch
+
+from judgekit.errors import JudgeError
+from judgekit.types import NoVerdictReason, Solution
+from sgpo.config import GuidanceConfig, WindowConfig
+from sgpo.guidance import Guided, Response, Scored, UnscoredAlarm, apply_verdicts, guide, select_rows
+from sgpo.rewards import compute_advantages, shape_rts
+from tests.fakes import FakeJudge
+
+NAN = float("nan")
+PLAIN = GuidanceConfig(std_floor=None)
+
+
+def response(name: str, *, n_steps: int = 5, truncated: bool = False) -> Response:
+    solution = Solution(id=name, problem="p", steps=tuple(f"{name}{k}" for k in range(n_steps)))
+    return Response(solution, lengths_S=(1.0,) * n_steps, truncated=truncated)
+
+
+def error_at(index: int, *, n_steps: int = 5) -> list[float]:
+    return [float(k == index) for k in range(n_steps + 1)]
+
+
+def guided(outcomes: list[float], errors: list[int | None], *, config: GuidanceConfig = PLAIN, size: int = 4) -> Guided:
+    """Groups of `size`; `None` in errors is a response that the judge could not parse."""
+    responses = [response(f"r{i}") for i in range(len(outcomes))]
+    judge = FakeJudge(
+        {f"r{i}": error_at(error) for i, error in enumerate(errors) if error is not None},
+        no_verdict={f"r{i}": NoVerdictReason.UNPARSABLE for i, error in enumerate(errors) if error is None},
+    )
+    ids = torch.arange(len(outcomes)) // size
+    return guide(
+        torch.tensor(outcomes, dtype=torch.float32), group_ids_N=ids, responses=responses, judge=judge, config=config
+    )
+
+
+def test_only_all_negative_groups_are_judged() -> None:
+    outcomes = torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0, NAN])
+    ids, truncated = torch.tensor([0, 0, 1, 1, 2, 2]), torch.zeros(6, dtype=torch.bool)
+    rows = select_rows(outcomes, group_ids_N=ids, truncated_N=truncated, config=PLAIN)
+    assert rows.tolist() == [0, 1, 4]
+    every = GuidanceConfig(scope="every_wrong")
+    rows = select_rows(outcomes, group_ids_N=ids, truncated_N=truncated, config=every)
+    assert rows.tolist() == [0, 1, 3, 4]
+
+
+def test_rewards_of_a_revived_group_and_an_untouched_one() -> None:
+    result = guided([0, 0, 0, 0, 1, 0, 0, 0], [0, 1, 2, 3, 4, 4, 4, 4])
+    expected = [*shape_rts(torch.tensor([0.0, 0.2, 0.4, 0.6])).tolist(), 1.0, 0.0, 0.0, 0.0]
+    assert result.rewards_N.tolist() == pytest.approx(expected)
+    assert result.stats["judge_calls"] == 4
+    assert result.stats["frac_all_negative"] == 0.5
+    assert result.stats["frac_zero_advantage_before"] == 0.5
+    assert result.stats["frac_zero_advantage_after"] == 0.0
+    assert result.stats["frac_revived"] == 0.5
+    assert result.stats["accuracy"] == pytest.approx(1 / 8)
+    assert result.stats["rts_mean"] == pytest.approx(0.3)
+    assert result.stats["rts_spread"] == pytest.approx(0.6)
+
+
+def test_every_wrong_colours_mixed_groups_and_keeps_wrong_below_right() -> None:
+    result = guided([1, 0, 0, 0], [4, 4, 0, 0], config=GuidanceConfig(scope="every_wrong", std_floor=None))
+    assert result.rewards_N.tolist() == pytest.approx([1.0, 0.9526, 0.0067, 0.0067], abs=1e-4)
+    assert result.stats["judge_calls"] == 3
+
+
+def test_uninformative_judge_is_the_baseline_to_the_bit() -> None:
+    outcomes = [0.0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0]
+    result = guided(outcomes, [3] * 12, config=GuidanceConfig())
+    ids = torch.arange(12) // 4
+    baseline = compute_advantages(torch.tensor(outcomes), group_ids_N=ids)
+    same = compute_advantages(result.rewards_N, group_ids_N=ids, std_floor_N=result.std_floor_N)
+    assert same.tolist() == baseline.tolist()
+    assert result.stats["frac_revived"] == 0
+
+
+def test_unscored_rows_are_dropped_not_zero() -> None:
+    result = guided([0, 0, 0, 0], [0, 2, 4, None])
+    assert result.rewards_N[3].isnan()
+    advantages = compute_advantages(result.rewards_N, group_ids_N=torch.zeros(4))
+    three = compute_advantages(result.rewards_N[:3], group_ids_N=torch.zeros(3))
+    assert advantages.tolist() == [*three.tolist(), 0.0]
+    assert result.stats["unscored"] == 1
+
+
+def test_unscored_rows_can_keep_their_outcome() -> None:
+    config = GuidanceConfig(on_unscored="outcome", std_floor=None)
+    assert guided([0, 0, 0, 0], [0, 2, 4, None], config=config).rewards_N[3] == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "judged", "last"), [("outcome", [0, 1, 2], 0.0), ("judge", [0, 1, 2, 3], 0.9526), ("drop", [0, 1, 2], NAN)]
+)
+def test_truncated_responses_follow_the_rule(rule: str, judged: list[int], last: float) -> None:
+    config = GuidanceConfig(truncated=rule, std_floor=None)  # type: ignore[arg-type]
+    judge = FakeJudge({f"r{i}": error_at(i + 1) for i in range(4)})
+    responses = [response(f"r{i}", truncated=i == 3) for i in range(4)]
+    result = guide(torch.zeros(4), group_ids_N=torch.zeros(4), responses=responses, judge=judge, config=config)
+    assert judge.judged == [f"r{i}" for i in judged]
+    assert result.rewards_N[3].item() == pytest.approx(last, abs=1e-4, nan_ok=True)
+    assert result.stats["truncated"] == 1
+
+
+@pytest.mark.parametrize(("scope", "dropped"), [("all_negative", False), ("every_wrong", True)])
+def test_truncated_drop_reaches_as_far_as_the_scope(scope: str, dropped: bool) -> None:
+    config = GuidanceConfig(truncated="drop", scope=scope)  # type: ignore[arg-type]
+    judge = FakeJudge({"r1": error_at(1)})
+    responses = [response("r0"), response("r1"), response("r2", truncated=True)]
+    outcomes = torch.tensor([1.0, 0.0, 0.0])
+    result = guide(outcomes, group_ids_N=torch.zeros(3), responses=responses, judge=judge, config=config)
+    assert bool(result.rewards_N[2].isnan()) is dropped
+
+
+def test_responses_without_steps_earn_rts_zero_unasked() -> None:
+    judge = FakeJudge({"r1": error_at(2)})
+    responses = [response("r0", n_steps=0), response("r1")]
+    result = guide(torch.zeros(2), group_ids_N=torch.zeros(2), responses=responses, judge=judge, config=PLAIN)
+    assert result.rewards_N.tolist() == pytest.approx(shape_rts(torch.tensor([0.0, 0.4])).tolist())
+    assert judge.judged == ["r1"]
+    assert result.stats["judge_calls"] == 1
+
+
+def test_floor_holds_in_all_negative_groups_only() -> None:
+    result = guided([0, 0, 0, 0, 1, 0, 0, 0], [0, 0, 0, 1, 0, 0, 0, 0], config=GuidanceConfig(std_floor=0.2))
+    assert result.std_floor_N.tolist() == pytest.approx([0.2] * 4 + [0.0] * 4)
+
+
+def test_permuting_a_group_permutes_its_rewards() -> None:
+    errors: list[int | None] = [3, 0, None, 1]
+    straight = guided([0, 0, 0, 0], errors).rewards_N
+    backward = guided([0, 0, 0, 0], errors[::-1]).rewards_N
+    torch.testing.assert_close(backward.flip(0), straight, equal_nan=True)
+
+
+def test_judge_answering_too_little_is_an_error() -> None:
+    class Short(FakeJudge):
+        def judge(self, solutions):  # type: ignore[no-untyped-def]
+            return super().judge(solutions)[:-1]
+
+    judge = Short({f"r{i}": error_at(0) for i in range(2)})
+    with pytest.raises(JudgeError, match="answered 1 of 2"):
+        guide(
+            torch.zeros(2),
+            group_ids_N=torch.zeros(2),
+            responses=[response("r0"), response("r1")],
+            judge=judge,
+            config=PLAIN,
+        )
+
+
+def test_rows_without_a_selection_change_nothing() -> None:
+    outcomes = torch.tensor([1.0, 0.0])
+    result = apply_verdicts(
+        outcomes,
+        group_ids_N=torch.zeros(2),
+        truncated_N=torch.zeros(2, dtype=torch.bool),
+        rows_M=torch.tensor([], dtype=torch.long),
+        scored_M=[],
+        config=PLAIN,
+    )
+    assert result.rewards_N.tolist() == [1.0, 0.0]
+    assert "rts_mean" not in result.stats
+
+
+def test_alarm_rings_after_enough_unscored_responses() -> None:
+    alarm = UnscoredAlarm(0.5)
+    alarm.count([Scored(None)] * 31)
+    with pytest.raises(JudgeError, match="32 of 32"):
+        alarm.count([Scored(None)])
+    calm = UnscoredAlarm(0.5)
+    calm.count([Scored(None), Scored(0.5)] * 100)
+    calm.count([Scored(0.0, judged=False)])
+    assert (calm.n_judged, calm.n_unscored) == (200, 100)
+
+
+def test_window_of_the_paper_is_the_first_quarter() -> None:
+    window = WindowConfig(unit="fraction", stop=0.25)
+    assert [window.is_open(step=step, n_steps=12, epoch=0) for step in (0, 2, 3, 11)] == [True, True, False, False]
+    steps = WindowConfig(unit="steps", start=2, stop=4)
+    assert [steps.is_open(step=step, n_steps=12, epoch=0) for step in (1, 2, 3, 4)] == [False, True, True, False]
+    epochs = WindowConfig(unit="epochs", stop=3)
+    assert [epochs.is_open(step=0, n_steps=1, epoch=epoch) for epoch in (0.0, 2.99, 3.0)] == [True, True, False]
+    assert WindowConfig().is_open(step=10**6, n_steps=1, epoch=9)
+    with pytest.raises(ValueError, match="not after its start"):
+        WindowConfig(start=0.5, stop=0.5)

@@ -1,0 +1,178 @@
+"""RTS, rewards and advantages against numbers worked out by hand."""
+
+import math
+
+import pytest
+import torch
+
+from judgekit.types import ArgmaxRule, ThresholdRule, Verdict
+from sgpo.rewards import (
+    classify_groups,
+    compute_advantages,
+    compute_rts,
+    group_std,
+    guided_rewards,
+    is_correct,
+    shape_rts,
+    std_floor_factor,
+)
+
+NAN = float("nan")
+FIVE_STEPS = (1.0,) * 5
+HALF = ThresholdRule(threshold=0.5)
+
+
+def certain(index: int, *, n_steps: int) -> Verdict:
+    """All mass on one outcome; `n_steps` stands for "no error"."""
+    return Verdict(posterior=tuple(float(k == index) for k in range(n_steps + 1)))
+
+
+@pytest.mark.parametrize(("first_error", "rts"), [(0, 0.0), (1, 0.2), (3, 0.6), (4, 0.8)])
+def test_rts_is_the_share_of_steps_before_the_first_error(first_error: int, rts: float) -> None:
+    verdict = certain(first_error, n_steps=5)
+    assert compute_rts(verdict, decision=HALF, lengths_S=FIVE_STEPS) == pytest.approx(rts)
+
+
+def test_rts_weighs_steps_by_their_length() -> None:
+    verdict = certain(2, n_steps=3)
+    assert compute_rts(verdict, decision=HALF, lengths_S=(10, 20, 70)) == pytest.approx(0.3)
+
+
+def test_expected_rts_is_the_mean_prefix_given_an_error() -> None:
+    verdict = Verdict(posterior=(0.2, 0.3, 0.5))  # prefixes 0 and 1/2, no error with 0.5
+    rts = {
+        mode: compute_rts(verdict, decision=HALF, lengths_S=(1, 1), mode="expected", no_error=mode)
+        for mode in ("locate", "full")
+    }
+    assert rts["locate"] == pytest.approx((0.2 * 0 + 0.3 * 0.5) / 0.5)
+    assert rts["full"] == pytest.approx(0.2 * 0 + 0.3 * 0.5 + 0.5)
+
+
+def test_expected_rts_of_a_certain_posterior_is_the_hard_one() -> None:
+    for first_error in range(5):
+        verdict = certain(first_error, n_steps=5)
+        hard, expected = (
+            compute_rts(verdict, decision=HALF, lengths_S=FIVE_STEPS, mode=mode) for mode in ("hard", "expected")
+        )
+        assert hard == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("mode", "rts"), [("locate", 1 / 3), ("full", 1.0), ("unscored", None)])
+def test_wrong_response_without_a_visible_error_follows_the_rule(mode: str, rts: float | None) -> None:
+    verdict = Verdict(posterior=(0.05, 0.2, 0.1, 0.65))  # p_ok 0.95, 0.789, 0.867: no step below 0.5
+    assert compute_rts(verdict, decision=HALF, lengths_S=(1, 1, 1), no_error=mode) == pytest.approx(rts)  # type: ignore[arg-type]
+
+
+def test_a_judge_sure_of_no_error_cannot_locate_one() -> None:
+    for mode in ("hard", "expected"):
+        assert compute_rts(certain(3, n_steps=3), decision=ArgmaxRule(), lengths_S=(1, 1, 1), mode=mode) is None
+
+
+def test_rts_refuses_lengths_of_another_solution() -> None:
+    with pytest.raises(ValueError, match="2 lengths for a verdict over 3 steps"):
+        compute_rts(certain(0, n_steps=3), decision=HALF, lengths_S=(1, 1))
+
+
+def test_reward_values_of_the_paper() -> None:
+    rewards = shape_rts(torch.tensor([0.0, 0.2, 0.4, 0.6, 0.8, 1.0]))
+    expected = [0.0067, 0.0474, 0.2689, 0.7311, 0.9526, 0.9933]
+    torch.testing.assert_close(rewards, torch.tensor(expected), atol=5e-5, rtol=0)
+
+
+def test_reward_rises_with_rts_and_stays_below_a_right_answer() -> None:
+    rewards = shape_rts(torch.linspace(0, 1, 101))
+    assert (rewards.diff() > 0).all()
+    assert rewards.max() < 1
+
+
+def test_groups_are_decided_on_known_outcomes() -> None:
+    outcomes = torch.tensor([0, 0, 1, 0, 1, NAN, 0, NAN, NAN, NAN])
+    ids = torch.tensor([7, 7, 3, 3, 5, 5, 2, 2, 9, 9])
+    masks = classify_groups(outcomes, group_ids_N=ids)
+    assert masks.all_negative_N.tolist() == [True, True, False, False, False, False, True, True, False, False]
+    assert masks.all_positive_N.tolist() == [False, False, False, False, True, True, False, False, False, False]
+
+
+def test_unknown_outcomes_are_not_correct() -> None:
+    assert is_correct(torch.tensor([1.0, 0.5, 0.0, NAN])).tolist() == [True, False, False, False]
+
+
+def test_guided_rows_get_the_shaped_reward_and_others_keep_theirs() -> None:
+    outcomes = torch.tensor([0.0, 0.0, 1.0, 0.0])
+    rewards = guided_rewards(
+        outcomes,
+        rts_N=torch.tensor([0.6, 0.2, 0.9, 0.9]),
+        guided_N=torch.tensor([True, True, False, False]),
+        group_ids_N=torch.tensor([0, 0, 1, 1]),
+    )
+    torch.testing.assert_close(rewards, torch.tensor([0.7311, 0.0474, 1.0, 0.0]), atol=5e-5, rtol=0)
+
+
+def test_a_group_failing_at_one_place_gets_exactly_no_advantage() -> None:
+    """3/7 repeated has a float mean that differs from it; the rule must not leave that noise."""
+    outcomes, ids = torch.zeros(7), torch.zeros(7, dtype=torch.long)
+    guided = torch.ones(7, dtype=torch.bool)
+    rewards = guided_rewards(outcomes, rts_N=torch.full((7,), 3 / 7), guided_N=guided, group_ids_N=ids)
+    assert compute_advantages(rewards, group_ids_N=ids).tolist() == [0.0] * 7
+
+
+def test_min_spread_silences_a_hairs_breadth() -> None:
+    rts = torch.tensor([0.5, 0.5, 0.5, 0.51])
+    common = {"rts_N": rts, "guided_N": torch.ones(4, dtype=torch.bool), "group_ids_N": torch.zeros(4)}
+    assert guided_rewards(torch.zeros(4), **common, min_spread=0.02).tolist() == [0.0] * 4
+    assert guided_rewards(torch.zeros(4), **common, min_spread=0.005)[3] > 0.5
+
+
+def test_a_lone_winner_among_eight_is_full_size_without_a_floor() -> None:
+    """A lone reward d above seven others has mean d/8 and standard deviation d/sqrt(8), so A = 7/sqrt(8) = 2.47."""
+    ids = torch.zeros(8, dtype=torch.long)
+    right = compute_advantages(torch.tensor([1.0] + [0.0] * 7), group_ids_N=ids)
+    assert right[0].item() == pytest.approx(0.875 / (1 / math.sqrt(8) + 1e-4), rel=1e-5)
+    assert right[0].item() == pytest.approx(2.47, abs=0.005)
+    d = 0.0179862 - 0.0066929  # rewards at RTS 0.1 and 0
+    little = compute_advantages(shape_rts(torch.tensor([0.1] + [0.0] * 7)), group_ids_N=ids)
+    assert little[0].item() == pytest.approx(0.875 * d / (d / math.sqrt(8) + 1e-4), rel=1e-4)
+
+
+def test_std_floor_shrinks_the_lone_winner() -> None:
+    rewards = shape_rts(torch.tensor([0.1] + [0.0] * 7))
+    ids = torch.zeros(8, dtype=torch.long)
+    floored = compute_advantages(rewards, group_ids_N=ids, std_floor_N=torch.full((8,), 0.05))
+    centred = (rewards - rewards.mean())[0].item()
+    assert floored[0].item() == pytest.approx(centred / 0.0501, rel=1e-4)
+    free = compute_advantages(rewards, group_ids_N=ids)
+    factor = std_floor_factor(group_std(rewards, group_ids_N=ids), floor_N=torch.full((8,), 0.05))
+    torch.testing.assert_close(free * factor, floored)
+
+
+def test_advantages_by_hand() -> None:
+    rewards = torch.tensor([1.0, 0.0, 0.0, 1.0, 1.0])
+    ids = torch.tensor([0, 0, 0, 1, 1])
+    third, std = 1 / 3, math.sqrt(1 / 3)
+    expected = [2 * third / (std + 1e-4), -third / (std + 1e-4), -third / (std + 1e-4), 0.0, 0.0]
+    torch.testing.assert_close(compute_advantages(rewards, group_ids_N=ids), torch.tensor(expected))
+    by_none = compute_advantages(rewards, group_ids_N=ids, scale="none")
+    torch.testing.assert_close(by_none, torch.tensor([2 * third, -third, -third, 0.0, 0.0]))
+    by_batch = compute_advantages(rewards, group_ids_N=ids, scale="batch")
+    torch.testing.assert_close(by_batch, by_none / (math.sqrt(0.3) + 1e-4))
+
+
+def test_nan_rows_stay_outside_the_baseline() -> None:
+    rewards = torch.tensor([1.0, 0.0, NAN])
+    advantages = compute_advantages(rewards, group_ids_N=torch.zeros(3, dtype=torch.long))
+    size = 0.5 / (math.sqrt(0.5) + 1e-4)
+    torch.testing.assert_close(advantages, torch.tensor([size, -size, 0.0]))
+
+
+def test_permuting_rows_permutes_advantages() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rewards, ids = torch.rand(24, generator=generator), torch.arange(24) // 6
+    order = torch.randperm(24, generator=generator)
+    straight = compute_advantages(rewards, group_ids_N=ids)[order]
+    torch.testing.assert_close(compute_advantages(rewards[order], group_ids_N=ids[order]), straight)
+
+
+def test_advantages_sum_to_zero_in_every_group() -> None:
+    rewards, ids = torch.rand(40, generator=torch.Generator().manual_seed(1)), torch.arange(40) // 8
+    sums = compute_advantages(rewards, group_ids_N=ids).view(5, 8).sum(1)
+    torch.testing.assert_close(sums, torch.zeros(5), atol=1e-5, rtol=0)
