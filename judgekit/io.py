@@ -1,9 +1,9 @@
 """Files between the stages: parquet shards with a manifest, and JSON lines with row numbers in every complaint.
 
-A data set is a folder: `data/part-00000.parquet`, ... and `manifest.json`, which is written last, so a folder
-without one is unfinished. Each shard is written under another name and renamed, so a killed run leaves finished shards and no half
-file. `polars.scan_parquet(DIR + "/data/*.parquet")` and `datasets.load_dataset("parquet", data_dir=DIR + "/data")` read
-the same folder.
+A data set is a folder: `data/part-00000.parquet`, ... and `manifest.json`, which is written last, so a folder without
+one is unfinished. Each shard is written under another name and renamed, so a killed run leaves finished shards and no
+half file. `polars.scan_parquet(DIR + "/data/*.parquet")` and `datasets.load_dataset("parquet", data_dir=DIR + "/data")`
+read the same folder.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)
-    except OSError as error:
+    except (OSError, pl.exceptions.ComputeError) as error:  # polars reports a full disk as a ComputeError
         raise DataError(
             f"cannot write {path}: {error}. Free the space or choose another output, then resume"
         ) from error
@@ -116,7 +116,7 @@ def _parse_line(line: str) -> dict[str, Any] | str:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
-        return f"malformed JSON: {error}"
+        return f"malformed JSON: {error}, in {line.strip()[:120]!r}"
     return value if isinstance(value, dict) else f"a JSON object is wanted, not {type(value).__name__}"
 
 
@@ -171,13 +171,19 @@ class ShardWriter:
         self._shards = sorted((output / SHARD_DIR).glob("part-*.parquet"))
         if self._shards and not resume:
             raise DataError(f"{output} already holds shards: add --resume, or remove the folder")
-        self._done = self._finished_ids()
+        self._n_done = sum(pl.scan_parquet(shard).select(pl.len()).collect().item() for shard in self._shards)
+        self._done_ids = self._finished_ids(tuple(self._shards))
+        self._remove_partials()
 
-    def _finished_ids(self) -> list[str]:
-        if not self._shards:
-            return []
+    def _remove_partials(self) -> None:
+        """Remove the half files that a killed run left behind."""
+        for partial in (self.output / SHARD_DIR).glob(".part-*.partial"):
+            partial.unlink(missing_ok=True)
+
+    def _finished_ids(self, shards: Sequence[Path]) -> Iterator[str]:
         key = _key_column(self.record_type)
-        return pl.concat([pl.read_parquet(shard, columns=[key]) for shard in self._shards])[key].to_list()
+        for shard in shards:
+            yield from pl.read_parquet(shard, columns=[key])[key]
 
     def write(self, record: Record) -> None:
         """Add one record.
@@ -185,11 +191,11 @@ class ShardWriter:
         Raises:
             DataError: resuming, and the row differs from the one already stored at this place.
         """
-        if self.n_rows < len(self._done):
-            key = getattr(record, _key_column(self.record_type))
-            if key != self._done[self.n_rows]:
+        if self.n_rows < self._n_done:
+            key, done = getattr(record, _key_column(self.record_type)), next(self._done_ids)
+            if key != done:
                 raise DataError(
-                    f"cannot resume {self.output}: row {self.n_rows} was {self._done[self.n_rows]} and is {key} now. "
+                    f"cannot resume {self.output}: row {self.n_rows} was {done} and is {key} now. "
                     "The input or the options changed; build into a new folder"
                 )
         else:
@@ -214,9 +220,9 @@ class ShardWriter:
             return
         if self._buffer:
             self._flush()
-        if self.n_rows < len(self._done):
+        if self.n_rows < self._n_done:
             raise DataError(
-                f"cannot resume {self.output}: it holds {len(self._done)} rows and the input now gives {self.n_rows}. "
+                f"cannot resume {self.output}: it holds {self._n_done} rows and the input now gives {self.n_rows}. "
                 "The input or the options changed; build into a new folder"
             )
         shards = {str(path.relative_to(self.output)): file_sha256(path) for path in self._shards}

@@ -159,8 +159,8 @@ class LabelledSolution(Solution):
     """The row's id in its source."""
     generator: str | None = None
     """Who wrote the solution: a model's name, or `human`; `None` where unknown."""
-    label_method: LabelMethod
-    """How the labels came about."""
+    label_method: LabelMethod | None
+    """How the labels came about; `None` where the source does not say."""
     n_success: tuple[int, ...] | None = None
     """Counts behind soft labels: rollouts from each step that reached the answer."""
     n_rollouts: tuple[int, ...] | None = None

@@ -1,0 +1,255 @@
+"""Build a data set folder from a source: read, convert, reject with a reason, write, count.
+
+The folder gets the shards, `rejected.jsonl` (one line for each row that gave no record: file, row, reason, detail and
+the row), `config.json` and, last, `manifest.json`. A build that was killed is run again with the same arguments and
+`resume`: rows are converted anew, compared with the finished shards and not written twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Self, TextIO
+
+from pydantic import ValidationError
+from rich.progress import track
+
+from datasets_builders.build_report import NO_ERROR, BuildReport
+from datasets_builders.inputs import InputPart, open_input
+from datasets_builders.registry import load_source
+from datasets_builders.source import AnySource, GeneratorSource, RowRejected, Source
+from judgekit.config import BaseConfig, differing_keys
+from judgekit.errors import ConfigError, DataError, describe_validation_error
+from judgekit.io import MANIFEST, SHARD_DIR, ShardWriter, atomic_path, read_json, write_json
+from judgekit.run import CONFIG, git_state, package_versions
+from judgekit.types import LabelledSolution, Record
+
+REJECTED = "rejected.jsonl"
+"""Name of the file with the rejected rows."""
+
+
+def build(
+    source: str | AnySource,
+    *,
+    output: Path,
+    input: str | Path | None = None,
+    options: BaseConfig | None = None,
+    resume: bool = False,
+    progress: bool = False,
+    rows_per_shard: int = 50_000,
+) -> BuildReport:
+    """Build the folder `output` and return the counts.
+
+    Args:
+        source: A source or its name.
+        output: Folder of the data set.
+        input: File, folder or Hub id (see `open_input`); `None` for a source that generates its records.
+        options: The source's options; `None` takes the defaults.
+        resume: Continue a build that was interrupted; of a finished one, return the counts.
+        progress: Show a progress bar.
+        rows_per_shard: Records in every shard but the last.
+
+    Raises:
+        ConfigError: the source is unknown, input and source do not fit, or a resumed build has other settings.
+        DataError: the input cannot be read or is empty, no row of one of its files was accepted, the folder is in use,
+            or the disk is full.
+    """
+    source = load_source(source) if isinstance(source, str) else source
+    options = source.config_type() if options is None else options
+    parts = _open_parts(source, input)
+    settings = {
+        "source": source.name,
+        "options": options.model_dump(mode="json"),
+        "inputs": {part.name: part.fingerprint for part in parts},
+    }
+    if _begin(output, settings, resume=resume):
+        return BuildReport.model_validate(read_json(output / MANIFEST)["report"])
+    with ShardWriter(output, source.record_type, rows_per_shard=rows_per_shard, resume=resume) as writer:
+        with _SeenKeys() as seen, _rejected_file(output) as rejected:
+            sieve = _Sieve(source.key, seen, rejected)
+            outcomes = _outcomes(source, options, parts)
+            for outcome in track(outcomes, source.name, disable=not progress, transient=True):
+                for record in sieve.sift(outcome):
+                    writer.write(record)
+        sieve.check_every_part(parts, output)
+        report = sieve.report(source, output)
+        writer.info = settings | {
+            "packages": package_versions(),
+            "git": git_state(),
+            "report": report.model_dump(mode="json"),
+        }
+    return report
+
+
+class _Outcome(NamedTuple):
+    """What one raw row came to."""
+
+    part: str
+    row: int
+    raw: object
+    records: Sequence[Record] = ()
+    rejection: RowRejected | None = None
+
+
+def _open_parts(source: AnySource, given: str | Path | None) -> list[InputPart]:
+    if isinstance(source, GeneratorSource):
+        if given is not None:
+            raise ConfigError(f"{source.name} makes its records from its options: leave out the input {str(given)!r}")
+        return []
+    if given is None:
+        raise ConfigError(f"{source.name} needs an input: a file, a folder or a Hub id")
+    return open_input(given)
+
+
+def _begin(output: Path, settings: dict[str, Any], *, resume: bool) -> bool:
+    """Check a folder that holds shards against the settings, or store the settings; tell whether it is finished."""
+    for partial in output.glob(".*.partial"):
+        partial.unlink(missing_ok=True)
+    if not any((output / SHARD_DIR).glob("part-*.parquet")):
+        (output / MANIFEST).unlink(missing_ok=True)
+        write_json(output / CONFIG, settings)
+        return False
+    if not resume:
+        raise DataError(f"{output} already holds shards: add --resume, or remove the folder")
+    differing = differing_keys(read_json(output / CONFIG), settings)
+    if differing:
+        raise ConfigError(f"cannot resume {output}: it was begun with other settings: {'; '.join(differing)}")
+    return (output / MANIFEST).is_file()
+
+
+def _outcomes(source: AnySource, options: BaseConfig, parts: Sequence[InputPart]) -> Iterator[_Outcome]:
+    if isinstance(source, GeneratorSource):
+        for number, record in enumerate(source.generate(options), start=1):
+            yield _Outcome(source.name, number, record, [record])
+        return
+    for part in parts:
+        for number, raw in part.rows():
+            yield _convert(source, options, part, number, raw)
+
+
+def _convert(
+    source: Source[Any], options: BaseConfig, part: InputPart, number: int, raw: dict[str, Any] | str
+) -> _Outcome:
+    if isinstance(raw, str):
+        reason, _, detail = raw.partition(": ")
+        return _Outcome(part.name, number, None, rejection=RowRejected(reason, detail))
+    try:
+        return _Outcome(part.name, number, raw, source.convert(raw, options, part.part))
+    except RowRejected as rejection:
+        return _Outcome(part.name, number, raw, rejection=rejection)
+    except ValidationError as error:
+        reason = f"not a valid {source.record_type.__name__}"
+        return _Outcome(part.name, number, raw, rejection=RowRejected(reason, describe_validation_error(error)))
+
+
+class _Sieve:
+    """Lets new records through, writes down the rest, and counts both."""
+
+    def __init__(self, key: Callable[[Any], str], seen: _SeenKeys, rejected: TextIO) -> None:
+        self._key = key
+        self._seen = seen
+        self._rejected = rejected
+        self._reasons: dict[str, Counter[str]] = defaultdict(Counter)
+        self._accepted: Counter[str] = Counter()
+        self._first_errors: Counter[int | None] = Counter()
+        self._n_records = 0
+        self._duplicates = 0
+
+    def sift(self, outcome: _Outcome) -> list[Record]:
+        """Return the records of a row that were not there before."""
+        if outcome.rejection is not None:
+            return self._reject(outcome, outcome.rejection)
+        place = f"row {outcome.row} of {outcome.part}"
+        first_places = [self._seen.first_place(self._key(record), place) for record in outcome.records]
+        fresh = [record for record, first in zip(outcome.records, first_places, strict=True) if first is None]
+        repeated = [first for first in first_places if first is not None]
+        self._duplicates += len(repeated)
+        if not fresh:
+            return self._reject(outcome, RowRejected("duplicate", f"duplicate of {repeated[0]}"))
+        if repeated:
+            detail = f"{len(repeated)} of {len(first_places)} records, the first of them in {repeated[0]}"
+            self._write(outcome, RowRejected("duplicate in part", detail))
+        self._accepted[outcome.part] += 1
+        self._n_records += len(fresh)
+        self._first_errors.update(record.first_error for record in fresh if isinstance(record, LabelledSolution))
+        return fresh
+
+    def _reject(self, outcome: _Outcome, rejection: RowRejected) -> list[Record]:
+        self._reasons[outcome.part][rejection.reason] += 1
+        self._write(outcome, rejection)
+        return []
+
+    def _write(self, outcome: _Outcome, rejection: RowRejected) -> None:
+        entry = {"file": outcome.part, "row": outcome.row, "reason": rejection.reason, "detail": rejection.detail}
+        self._rejected.write(json.dumps(entry | {"raw": outcome.raw}, ensure_ascii=False, default=_plain) + "\n")
+
+    def check_every_part(self, parts: Sequence[InputPart], output: Path) -> None:
+        """Refuse an input of which one part gave nothing: it is not what the source takes it for."""
+        for part in parts:
+            if not self._accepted[part.name]:
+                reasons = "; ".join(f"{reason}: {count}" for reason, count in self._reasons[part.name].most_common(3))
+                raise DataError(f"{part.name}: no row was accepted ({reasons}); each is listed in {output / REJECTED}")
+        if not self._n_records:
+            raise DataError(f"no records for {output}: the options ask for none")
+
+    def report(self, source: AnySource, output: Path) -> BuildReport:
+        """Return the counts."""
+        rejected = sum(self._reasons.values(), Counter())
+        steps = sorted(self._first_errors, key=lambda step: -1 if step is None else step)
+        n_accepted = self._accepted.total()
+        return BuildReport(
+            source=source.name,
+            output=output.name,
+            record=source.record_type.__name__,
+            rows_read=n_accepted + rejected.total(),
+            rows_accepted=n_accepted,
+            rejected=dict(rejected.most_common()),
+            n_records=self._n_records,
+            duplicates=self._duplicates,
+            first_errors={NO_ERROR if step is None else str(step): self._first_errors[step] for step in steps},
+        )
+
+
+class _SeenKeys:
+    """Where each key was seen first. Kept in a temporary file that vanishes with the process, not in memory."""
+
+    def __enter__(self) -> Self:
+        self._db = sqlite3.connect("", isolation_level=None)
+        self._db.execute("PRAGMA journal_mode = OFF")
+        self._db.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, place TEXT) WITHOUT ROWID")
+        self._db.execute("BEGIN")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._db.close()
+
+    def first_place(self, key: str, place: str) -> str | None:
+        """Return where the key was seen before; remember the place and return `None` where it was not."""
+        try:
+            if self._db.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, place)).rowcount:
+                return None
+            return self._db.execute("SELECT place FROM seen WHERE key = ?", (key,)).fetchone()[0]
+        except sqlite3.Error as error:
+            raise DataError(f"cannot keep the ids seen so far: {error}. Free space for temporary files") from error
+
+
+@contextlib.contextmanager
+def _rejected_file(output: Path) -> Iterator[TextIO]:
+    """Open `rejected.jsonl`; it appears when every row has been read. Lone surrogates become JSON escapes."""
+    with (
+        atomic_path(output / REJECTED) as partial,
+        partial.open("w", encoding="utf-8", errors="backslashreplace") as file,
+    ):
+        yield file
+
+
+def _plain(value: object) -> object:
+    """Give what JSON has no spelling for, such as a date in a parquet file, as text."""
+    return value.model_dump(mode="json") if isinstance(value, Record) else str(value)
+
+
+__all__ = ["REJECTED", "build"]

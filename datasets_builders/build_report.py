@@ -1,0 +1,71 @@
+"""What a build did: rows read, accepted and rejected by reason, and where the first errors are."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+from rich.console import Group
+from rich.table import Column, Table
+from rich.text import Text
+
+NO_ERROR = "none"
+"""Key of the histogram for solutions without an error."""
+_BAR_WIDTH = 40
+
+
+class BuildReport(BaseModel):
+    """The counts of one build, as the manifest keeps them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    """Name of the source."""
+    output: str
+    """Name of the folder written."""
+    record: str
+    """Type of the records."""
+    rows_read: int
+    """Raw rows read; of a generator: records made. Always accepted plus rejected."""
+    rows_accepted: int
+    """Raw rows that gave at least one record."""
+    rejected: dict[str, int]
+    """Raw rows that gave none, by reason, the commonest first."""
+    n_records: int
+    """Records written; more than the rows accepted where a row gives several."""
+    duplicates: int
+    """Records left out because an equal one had been written before."""
+    first_errors: dict[str, int]
+    """Solutions by the 0-based index of their first error, `none` first; empty for records that are no solutions."""
+
+    @property
+    def rows_rejected(self) -> int:
+        """Raw rows that gave no record."""
+        return sum(self.rejected.values())
+
+    @property
+    def n_errors(self) -> int:
+        """Solutions with an error."""
+        return sum(count for step, count in self.first_errors.items() if step != NO_ERROR)
+
+
+def render_report(report: BuildReport) -> Group:
+    """Return the report as tables for the terminal."""
+    counts = Table("rows", Column("count", justify="right"))
+    counts.add_row("read", str(report.rows_read))
+    counts.add_row("accepted", str(report.rows_accepted))
+    counts.add_row("rejected", str(report.rows_rejected))
+    for reason, count in report.rejected.items():
+        counts.add_row(Text(f"  {reason}"), str(count))
+    counts.add_row("duplicate records left out", str(report.duplicates))
+    head = Text(f"{report.source}: {report.n_records} {report.record} records")
+    return Group(head, counts, *_histogram(report)) if report.first_errors else Group(head, counts)
+
+
+def _histogram(report: BuildReport) -> tuple[Text, Table]:
+    table = Table("step (0-based)", Column("count", justify="right"), "")
+    most = max(report.first_errors.values())
+    for step, count in report.first_errors.items():
+        table.add_row(step, str(count), "█" * round(_BAR_WIDTH * count / most))
+    return Text(f"first error: {report.n_errors} of {report.n_records} solutions have one"), table
+
+
+__all__ = ["BuildReport", "NO_ERROR", "render_report"]

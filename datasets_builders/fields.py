@@ -1,0 +1,130 @@
+"""Readers of raw fields: each returns a checked value, or rejects the row with the field's name and the value.
+
+A field that is absent and a field that is null count alike: parquet and the Hub fill what is absent with null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from datasets_builders.source import Row, RowRejected
+from judgekit.types import StepLabel, labels_from_first_error
+
+
+def text(row: Row, name: str) -> str:
+    """Return a text that is not blank, as it stands."""
+    value = _present(row, name)
+    if not isinstance(value, str):
+        raise _wrong_type(name, "a text", value)
+    if not value.strip():
+        raise RowRejected(f"field {name!r} is empty", repr(value))
+    return _encodable(name, value)
+
+
+def optional_text(row: Row, name: str) -> str | None:
+    """Return a text, or `None` where it is absent, null or blank. Numbers are given as text."""
+    value = row.get(name)
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise _wrong_type(name, "a text", value)
+    return _encodable(name, str(value))
+
+
+def steps(row: Row, name: str) -> tuple[str, ...]:
+    """Return the steps of a solution: at least one, none of them blank, each as it stands."""
+    return checked_steps(name, items(row, name))
+
+
+def checked_steps(name: str, values: Iterable[Any]) -> tuple[str, ...]:
+    """Check texts as `steps` does; for steps that the row holds in another form than a list."""
+    checked = []
+    for index, value in enumerate(values):
+        if not isinstance(value, str):
+            raise _wrong_type(name, "a list of texts", value)
+        if not value.strip():
+            raise RowRejected("empty step", f"step {index} (0-based) of {name!r} is {value!r}")
+        checked.append(_encodable(name, value))
+    if not checked:
+        raise RowRejected("no steps", f"{name!r} is empty")
+    return tuple(checked)
+
+
+def integer(row: Row, name: str) -> int:
+    """Return a whole number; a truth value is none."""
+    value = _present(row, name)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _wrong_type(name, "a whole number", value)
+    return value
+
+
+def boolean(row: Row, name: str) -> bool:
+    """Return a truth value; 0 and 1 are none."""
+    value = _present(row, name)
+    if not isinstance(value, bool):
+        raise _wrong_type(name, "true or false", value)
+    return value
+
+
+def items(row: Row, name: str) -> list[Any]:
+    """Return a list of anything, which may be empty."""
+    value = _present(row, name)
+    if not isinstance(value, list):
+        raise _wrong_type(name, "a list", value)
+    return value
+
+
+def mapping(row: Row, name: str) -> Row:
+    """Return an object with fields of its own."""
+    value = _present(row, name)
+    if not isinstance(value, dict):
+        raise _wrong_type(name, "an object", value)
+    return value
+
+
+def choice(row: Row, name: str, known: Iterable[str]) -> str:
+    """Return a text that is one of the known values."""
+    value, known = text(row, name), tuple(known)
+    if value not in known:
+        raise RowRejected(f"unknown value in field {name!r}", f"{value!r} is none of {', '.join(known)}")
+    return value
+
+
+def first_error_labels(first_error: int | None, *, n_steps: int, shown: object) -> tuple[StepLabel, ...]:
+    """Return ok before the first error (0-based), unlabelled after it; `None` is all ok.
+
+    Args:
+        first_error: 0-based index; `None` for no error.
+        n_steps: Steps of the solution.
+        shown: The value as the row has it, for the complaint.
+    """
+    if first_error is not None and first_error >= n_steps:
+        raise RowRejected("label beyond the last step", f"label {shown!r} for {n_steps} steps")
+    if first_error is not None and first_error < 0:
+        raise RowRejected("label before the first step", f"label {shown!r} for {n_steps} steps")
+    return labels_from_first_error(first_error, n_steps=n_steps)
+
+
+def _present(row: Row, name: str) -> Any:
+    if row.get(name) is None:
+        raise RowRejected(f"field {name!r} is missing", f"the row has {', '.join(map(str, row))}")
+    return row[name]
+
+
+def _wrong_type(name: str, wanted: str, value: object) -> RowRejected:
+    return RowRejected(f"field {name!r} is not {wanted}", repr(value)[:200])
+
+
+def _encodable(name: str, value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise RowRejected(f"field {name!r} is not valid Unicode", str(error)) from error
+    return value
+
+
+__all__ = [
+    "boolean", "checked_steps", "choice", "first_error_labels", "integer", "items", "mapping", "optional_text", "steps",
+    "text",
+]  # fmt: skip

@@ -1,0 +1,89 @@
+"""Groups of sampled responses, each split into steps, with the correctness of every final answer.
+
+Source:
+    The layout of the groups published with R-PRM (NJUNLP/R-PRM): `id`, `question`, `steps` (a list of steps for each
+    response) and `labels` (true where that response's final answer is right). Token ids and log-probabilities of the
+    sampling policy are not part of it.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import Any
+
+from datasets_builders.fields import checked_steps, items, optional_text, text
+from datasets_builders.source import Row, RowRejected, Source
+from judgekit.config import BaseConfig
+from judgekit.types import Rollout
+
+SEPARATOR = "\n\n"
+"""Stands between two steps of a response. The whole response is the steps joined by it, so that the spans are exact."""
+
+
+class GroupsConfig(BaseConfig):
+    """What the files do not say about themselves."""
+
+    source: str | None = None
+    """Name of the data set; `null` takes the file's name without its suffix, or the Hub split."""
+    generator: str | None = None
+    """The policy that sampled the responses; `null` where it is not known."""
+
+
+def convert(row: Row, config: GroupsConfig, part: str) -> list[Rollout]:
+    """Convert one group into one rollout a response; the prompt is the bare question."""
+    question, responses, outcomes = text(row, "question"), items(row, "steps"), items(row, "labels")
+    if len(responses) != len(outcomes):
+        raise RowRejected("responses and labels differ in number", f"{len(responses)} and {len(outcomes)}")
+    if len(responses) < 2:
+        raise RowRejected("group of fewer than two responses", f"{len(responses)}: nothing to compare a response with")
+    if not all(isinstance(outcome, bool) for outcome in outcomes):
+        raise RowRejected("field 'labels' is not a list of true and false", repr(outcomes)[:200])
+    group_id, source = _group_id(row), config.source or part
+    rollouts = []
+    for sample, (response, outcome) in enumerate(zip(responses, outcomes, strict=True)):
+        steps_S = _response_steps(response)
+        starts, ends = _spans(steps_S)
+        rollout = Rollout(
+            group_id=group_id,
+            sample=sample,
+            problem=question,
+            prompt=question,
+            response=SEPARATOR.join(steps_S),
+            steps=steps_S,
+            step_start=starts,
+            step_end=ends,
+            outcome=float(outcome),
+            generator=config.generator,
+            source=source,
+        )
+        rollouts.append(rollout)
+    return rollouts
+
+
+def _group_id(row: Row) -> str:
+    if (group_id := optional_text(row, "id")) is None:
+        raise RowRejected("field 'id' is missing", f"the row has {', '.join(row)}")
+    return group_id
+
+
+def _response_steps(response: Any) -> tuple[str, ...]:
+    """Return one response's steps; a response without any is kept, for a policy may answer nothing."""
+    if not isinstance(response, list):
+        raise RowRejected("field 'steps' is not a list of lists", repr(response)[:200])
+    return checked_steps("steps", response) if response else ()
+
+
+def _spans(steps_S: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return where each step begins and ends in the joined response, in characters."""
+    ends = tuple(accumulate((len(step) for step in steps_S), lambda end, n: end + len(SEPARATOR) + n))
+    return tuple(end - len(step) for end, step in zip(ends, steps_S, strict=True)), ends
+
+
+def _place_in_group(rollout: Rollout) -> str:
+    """Tell rollouts apart by their place: a second group under one id would change the unit of credit."""
+    return f"{rollout.group_id}#{rollout.sample}"
+
+
+SOURCE = Source("groups", Rollout, GroupsConfig, convert, key=_place_in_group)
+
+__all__ = ["SEPARATOR", "SOURCE", "GroupsConfig", "convert"]

@@ -1,0 +1,55 @@
+"""All sources by name. A source's module is imported when it is asked for."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import Any
+
+from datasets_builders.source import AnySource, GeneratorSource
+from judgekit.errors import ConfigError
+from judgekit.types import LabelledSolution, Problem, Record
+
+IMPORTERS = {
+    "bigbench-mistake": "datasets_builders.bigbench_mistake",
+    "groups": "datasets_builders.groups",
+    "gsm8k": "datasets_builders.gsm8k",
+    "math-shepherd": "datasets_builders.math_shepherd",
+    "mr-gsm8k": "datasets_builders.mr_gsm8k",
+    "prm800k": "datasets_builders.prm800k",
+    "prmbench": "datasets_builders.prmbench",
+    "processbench": "datasets_builders.processbench",
+    "stepwise-supervision": "datasets_builders.stepwise_supervision",
+}
+"""Importers: name -> module, which holds the importer as `SOURCE`."""
+
+GENERATORS: dict[str, tuple[type[Record], str, str, str]] = {
+    "procedural": (LabelledSolution, "datasets_builders.procedural", "ProceduralConfig", "generate"),
+    "procedural-problems": (Problem, "datasets_builders.procedural", "ProceduralProblemsConfig", "generate_problems"),
+}
+"""Generators: name -> type of record, module, its class of options, its function."""
+
+
+def source_names() -> list[str]:
+    """Return the names of all sources."""
+    return sorted([*IMPORTERS, *GENERATORS])
+
+
+def load_source(name: str) -> AnySource:
+    """Return the source of that name; underscores and hyphens count alike.
+
+    Raises:
+        ConfigError: there is none; names the nearest.
+    """
+    key = name.replace("_", "-").lower()
+    if key in IMPORTERS:
+        return importlib.import_module(IMPORTERS[key]).SOURCE
+    if key in GENERATORS:
+        record_type, module_name, config_name, function_name = GENERATORS[key]
+        module: Any = importlib.import_module(module_name)
+        return GeneratorSource(key, record_type, getattr(module, config_name), getattr(module, function_name))
+    nearest = difflib.get_close_matches(key, source_names(), n=1, cutoff=0.0)[0]
+    raise ConfigError(f"unknown source {name!r}; did you mean {nearest!r}? (known: {', '.join(source_names())})")
+
+
+__all__ = ["GENERATORS", "IMPORTERS", "load_source", "source_names"]

@@ -1,0 +1,95 @@
+"""Split a built data set into disjoint ones, so that no problem is on two sides.
+
+Every problem goes to one side by a hash of its id and the seed: the same in every process, whatever the order of the
+rows and whatever else is in the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from judgekit.errors import ConfigError, DataError
+from judgekit.io import MANIFEST, ShardWriter, file_sha256, read_json, read_records, shard_paths
+from judgekit.run import git_state, package_versions
+from judgekit.types import LabelledSolution, Problem, Record, Rollout, Solution, content_id
+
+_RECORD_TYPES: dict[str, type[Record]] = {
+    record_type.__name__: record_type for record_type in (LabelledSolution, Problem, Rollout, Solution)
+}
+
+
+def choose_side(problem_id: str, sides: Mapping[str, float], *, seed: int) -> str:
+    """Return the side a problem belongs to: each side gets about its fraction of all problems.
+
+    Args:
+        problem_id: Id of the problem.
+        sides: Name -> fraction in (0, 1]; they sum to 1. Their order matters.
+        seed: Another seed gives another split.
+    """
+    digest = hashlib.sha256(f"{seed}:{problem_id}".encode()).digest()
+    share, upper = int.from_bytes(digest[:8], "big") / 2**64, 0.0
+    for name, fraction in sides.items():
+        upper += fraction
+        if share < upper:
+            return name
+    return name
+
+
+def split(
+    input: Path, outputs: Mapping[Path, float], *, seed: int = 0, resume: bool = False, rows_per_shard: int = 50_000
+) -> dict[Path, int]:
+    """Split the data set folder `input` and return the number of records of each output.
+
+    Args:
+        input: A finished data set folder.
+        outputs: Folder -> fraction of the problems, in (0, 1]; they sum to 1.
+        seed: Another seed gives another split.
+        resume: Continue a split that was interrupted.
+        rows_per_shard: Records in every shard but the last.
+
+    Raises:
+        ConfigError: the fractions do not sum to 1 or one of them is not above 0.
+        DataError: the input is unfinished or of an unknown type, an output is in use or would be empty.
+    """
+    if not all(fraction > 0 for fraction in outputs.values()) or not math.isclose(math.fsum(outputs.values()), 1):
+        raise ConfigError(f"fractions must be above 0 and sum to 1, not {list(outputs.values())}")
+    sides = {str(path): fraction for path, fraction in outputs.items()}
+    shards, record_type = shard_paths(input), _record_type(input)
+    info = {
+        "split": {"of": input.name, "seed": seed, "fractions": {path.name: value for path, value in outputs.items()}},
+        "inputs": {shard.name: file_sha256(shard) for shard in shards},
+        "packages": package_versions(),
+        "git": git_state(),
+    }
+    with contextlib.ExitStack() as stack:
+        writers = {
+            str(path): stack.enter_context(ShardWriter(path, record_type, rows_per_shard=rows_per_shard, resume=resume))
+            for path in outputs
+        }
+        for record in read_records(input, record_type):
+            writers[choose_side(_problem_id(record), sides, seed=seed)].write(record)
+        for path, writer in writers.items():
+            if not writer.n_rows:
+                raise DataError(f"{path} would be empty: {input} has too few problems for these fractions")
+            writer.info = info
+    return {path: writers[str(path)].n_rows for path in outputs}
+
+
+def _record_type(folder: Path) -> type[Record]:
+    name = read_json(folder / MANIFEST).get("record")
+    if name not in _RECORD_TYPES:
+        raise DataError(f"{folder} holds records of type {name!r}; known: {', '.join(_RECORD_TYPES)}")
+    return _RECORD_TYPES[name]
+
+
+def _problem_id(record: Any) -> str:
+    """Return the problem's id; a rollout has none of its own, and gets that of its problem's text."""
+    return content_id(problem=record.problem) if isinstance(record, Rollout) else record.problem_id
+
+
+__all__ = ["choose_side", "split"]
