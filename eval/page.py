@@ -74,7 +74,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], *, caption: s
     """Return a table of plain texts; the first cell of a row is its heading. Scrolls sideways on narrow screens."""
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
     body = "".join(f"<tr>{_row(first, rest)}</tr>" for first, *rest in rows)
-    return _scrolling(f"<table>{_caption(caption)}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+    return _scrolling(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>", caption)
 
 
 def heat_table(
@@ -87,7 +87,7 @@ def heat_table(
         cells = [_heat_cell(count, sum(row), same=name == column_names[i]) for i, count in enumerate(row)]
         body.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}<td>{sum(row)}</td></tr>')
     return _scrolling(
-        f'<table class="heat">{_caption(caption)}<thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
+        f'<table class="heat"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>', caption
     )
 
 
@@ -100,12 +100,9 @@ def _heat_cell(count: int, total: int, *, same: bool) -> str:
     return f'<td class="heat-{shade}{" same" if same else ""}">{count or "·"}</td>'
 
 
-def _caption(text: str) -> str:
-    return f"<caption>{escape(text)}</caption>" if text else ""
-
-
-def _scrolling(inner: str) -> str:
-    return f'<div class="scroll" tabindex="0">{inner}</div>'
+def _scrolling(table_html: str, caption: str) -> str:
+    above = f'<p class="dim">{escape(caption)}</p>' if caption else ""
+    return f'{above}<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}">{table_html}</div>'
 
 
 def figures(*plots: str) -> str:

@@ -31,7 +31,8 @@ REPORT = "report.html"
 JUDGEMENT_DIR = "judgements"
 PUBLISHED_SUBSETS = frozenset({"gsm8k", "math", "olympiadbench", "omnimath"})
 """The subsets behind the published average."""
-
+COUNTS = ("n", "n_error", "n_correct", "n_no_verdict")
+"""Names of the counts of solutions."""
 PREDICTION_SCHEMA: dict[str, pl.DataType] = {
     "id": pl.String(),
     "problem_id": pl.String(),
@@ -181,8 +182,7 @@ def compute_results(
         "subsets": subsets,
         "average": {
             "subsets": list(subsets),
-            "n": len(rows),
-            "n_no_verdict": sum(not row.judged for row in rows),
+            **{name: sum(values[name] for values in subsets.values()) for name in COUNTS},
             "threshold_tuned_here": config.tune_threshold_on is not None,
             **{name: _percent(average([estimate[name] for estimate in estimates])) for name in LOCALIZATION_RATES},
         },
@@ -203,11 +203,8 @@ def _subset_results(
     reasons = Counter(str(row.judgement.no_verdict) for row in rows if row.judgement.no_verdict)
     gold_N, predicted_N = [row.gold for row in rows], [row.predicted for row in rows]
     results = {
-        "n": counts.n,
-        "n_error": counts.n_error,
-        "n_correct": counts.n_correct,
+        **{name: getattr(counts, name) for name in COUNTS},
         "n_problems": len({row.solution.problem_id for row in rows}),
-        "n_no_verdict": counts.n_no_verdict,
         "no_verdict": dict(sorted(reasons.items())),
         **{name: _percent(estimate) for name, estimate in estimates.items()},
         "offsets": asdict(compute_offset_rates(gold_N, predicted_N, judged_N=[row.judged for row in rows])),

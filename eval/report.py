@@ -79,10 +79,19 @@ def _results_html(results: Mapping[str, Any]) -> str:
         body.append(_results_row("average of subsets", results["average"]))
     n_resamples = results["bootstrap"]["n_resamples"]
     caption = f"Percent, with 95 % intervals (bootstrap clustered by problem, {n_resamples:,} resamples)."
-    return table(header, body, caption=caption) + paragraph(
-        "F1 is the harmonic mean of the two accuracies; a solution without a verdict counts as wrong, "
-        "except in the column of scored solutions."
+    return (
+        table(header, body, caption=caption)
+        + paragraph(
+            "F1 is the harmonic mean of the two accuracies; a solution without a verdict counts as wrong, "
+            "except in the column of scored solutions."
+        )
+        + bullet_list([_reasons(name, values["no_verdict"]) for name, values in results["subsets"].items()])
     )
+
+
+def _reasons(name: str, no_verdict: Mapping[str, int]) -> str:
+    counts = ", ".join(f"{reason} {count}" for reason, count in no_verdict.items())
+    return f"No verdict on {name}: {counts or 'none'}."
 
 
 def _subset_name(name: str, values: Mapping[str, Any]) -> str:
@@ -91,9 +100,7 @@ def _subset_name(name: str, values: Mapping[str, Any]) -> str:
 
 def _results_row(name: str, values: Mapping[str, Any]) -> list[object]:
     rates = [_interval(values[rate], digits=1) for rate in ("f1", "error_accuracy", "correct_accuracy", "f1_scored")]
-    reasons = ", ".join(f"{reason} {count}" for reason, count in values.get("no_verdict", {}).items())
-    unscored = f"{values['n_no_verdict']} ({reasons})" if reasons else values["n_no_verdict"]
-    return [name, *rates, values["n"], values.get("n_error", ""), values.get("n_correct", ""), unscored]
+    return [name, *rates, *(values[count] for count in ("n", "n_error", "n_correct", "n_no_verdict"))]
 
 
 def _interval(interval: Mapping[str, float | None], *, digits: int) -> str:
@@ -181,8 +188,9 @@ def _browser_html(*, n_shown: int, n_all: int) -> str:
         f'<div class="controls" id="filters" role="group" aria-label="outcome">{buttons}</div>'
         '<div class="controls"><input type="search" id="search" placeholder="search problem, steps, id" '
         'aria-label="search"><label>subset <select id="subset"><option value="">all</option></select></label>'
-        '<button type="button" id="previous">previous</button><button type="button" id="next">next</button>'
-        '<span class="dim" id="position" aria-live="polite"></span></div>'
+        '<div class="group"><button type="button" id="previous">previous</button>'
+        '<button type="button" id="next">next</button>'
+        '<span class="dim" id="position" aria-live="polite"></span></div></div>'
         '<div class="browser" id="browser"><div class="list" id="list" role="listbox" tabindex="0" '
         'aria-label="solutions"></div><article class="detail" id="detail" tabindex="0"></article></div>'
     )
