@@ -1,0 +1,134 @@
+"""Outcome checks on the answers that models write, and on those written to break a checker."""
+
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+
+import pytest
+
+from judgekit.config import BaseConfig, load_config
+from judgekit.errors import DataError
+from sgpo.outcomes import (
+    LastNumberCheck,
+    LastNumberConfig,
+    MathVerifyCheck,
+    OutcomeConfig,
+    build_outcome,
+    extract_answer,
+    find_numbers,
+    parse_number,
+)
+
+TIMEOUT_S = 2.0
+
+
+@pytest.fixture(scope="module")
+def checker() -> Iterator[MathVerifyCheck]:
+    check = MathVerifyCheck(timeout_s=TIMEOUT_S)
+    yield check
+    check.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("18", 18),
+        (" -18. ", -18),
+        ("\u22125", -5),
+        ("\\$1,234.50", Fraction(2469, 2)),
+        ("1{,}000", 1000),
+        (".5", Fraction(1, 2)),
+        ("-\\frac{3}{4}", Fraction(-3, 4)),
+        ("3/4", Fraction(3, 4)),
+        ("**7**", 7),
+    ],
+)
+def test_plain_numbers_are_exact(text: str, value: Fraction | int) -> None:
+    assert parse_number(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "-", "2x", "1e9", "18%", "1/0", "1.2.3", "18 dollars", "9" * 101, "x"])
+def test_everything_else_is_no_plain_number(text: str) -> None:
+    assert parse_number(text) is None
+
+
+def test_minus_is_a_sign_only_where_nothing_is_subtracted_from() -> None:
+    assert find_numbers("12-5=7, (3)-4, x=-2, -$6") == [12, 5, 7, 3, 4, -2, -6]
+    assert find_numbers("v2 and step3") == []
+
+
+def test_answer_is_taken_from_box_phrase_then_last_number() -> None:
+    assert extract_answer("4 so \\boxed{\\frac{1}{2}} and \\boxed{x^{2}}. The answer is 9") == "x^{2}"
+    assert extract_answer("2 + 2 = 4\n#### 4\n") == "4"
+    assert extract_answer("The answer is 3. No, the answer is: $5.50 per day. 8 left") == "5.50 per day"
+    assert extract_answer("we get 7 and 8") == "8"
+    assert extract_answer("I do not know") is None
+    assert extract_answer("\\boxed{4") == "4"
+
+
+@pytest.mark.parametrize(
+    ("response", "answer", "outcome"),
+    [
+        ("She pays 3 * 6 = 18.\n#### 18", "18", 1.0),
+        ("The answer is \\$18.", "18", 1.0),
+        ("The answer is $1,234.00", "1234", 1.0),
+        ("The final answer is 3 * 6 = 18 dollars.", "18", 1.0),
+        ("So x = 18", "18", 1.0),
+        ("The answer is 19, not 18 ", "18", 0.0),
+        ("the answer is 18.01", "18", 0.0),
+        ("The answer is 18 million.", "18", 0.0),
+        ("I do not know", "18", 0.0),
+        ("", "18", 0.0),
+        ("\\boxed{18\\text{ dollars}}", "18", 1.0),
+        ("\\boxed{50\\%}", "50", 1.0),
+        ("\\boxed{0.5}", "\\frac{1}{2}", 1.0),
+        ("\\boxed{1+x}", "x+1", 1.0),
+        ("\\boxed{2\\sqrt{2}}", "\\sqrt{8}", 1.0),
+        ("\\boxed{x+2}", "x+1", 0.0),
+        ("The answer is Monday.", "Monday", 1.0),
+    ],
+)
+def test_right_and_wrong(checker: MathVerifyCheck, response: str, answer: str, outcome: float) -> None:
+    assert checker.check(response, answer=answer) == outcome
+
+
+@pytest.mark.parametrize("hostile", ["9^{9^{9^9}}", "100000000!", "10^{10^{10}}+1"])
+def test_hostile_answers_are_unknown_in_bounded_time(checker: MathVerifyCheck, hostile: str) -> None:
+    start = time.monotonic()
+    assert checker.check(f"\\boxed{{{hostile}}}", answer="5") in (None, 0.0)
+    assert time.monotonic() - start < TIMEOUT_S + 10
+    assert checker.check("\\boxed{x+x}", answer="2x") == 1.0
+
+
+def test_a_timed_out_comparison_is_unknown_not_wrong() -> None:
+    check = MathVerifyCheck(timeout_s=0.001)
+    try:
+        assert check.check("\\boxed{\\sqrt{x^2+2x+1}}", answer="y") is None
+    finally:
+        check.close()
+
+
+def test_endless_expressions_are_unknown(checker: MathVerifyCheck) -> None:
+    assert checker.check("\\boxed{" + "x+" * 1000 + "x}", answer="x") is None
+
+
+def test_last_number_is_exact() -> None:
+    check = LastNumberCheck()
+    assert check.check("3 * 4 = 12\n\n12 - 5 = 7", answer="7") == 1.0
+    assert check.check("7, then 8", answer="7") == 0.0
+    assert check.check("x = -7", answer="7") == 0.0
+    assert check.check("no number", answer="7") == 0.0
+    assert check.check("9" * 5000, answer="7") == 0.0
+    with pytest.raises(DataError, match="'seven' is no number"):
+        check.check("7", answer="seven")
+
+
+def test_check_is_chosen_by_type() -> None:
+    class Holder(BaseConfig):
+        outcome: OutcomeConfig = LastNumberConfig()
+
+    assert isinstance(build_outcome(load_config(Holder).outcome), LastNumberCheck)
+    chosen = load_config(Holder, overrides=["outcome.type=math_verify", "outcome.timeout_s=1.5"]).outcome
+    check = build_outcome(chosen)
+    assert isinstance(check, MathVerifyCheck)
+    assert check.timeout_s == 1.5
