@@ -25,8 +25,8 @@ from judgekit.metrics import Bin
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Line colours in the order of the series."""
-DASHES = ("none", "7 4", "2 3", "9 3 2 3", "12 4", "4 2")
-"""Line dashes in the order of the series."""
+DASHES = ("none", "7 4", "2 3", "9 3 2 3", "12 4")
+"""Line dashes in the order of the series; another number than of the colours, so that 30 lines differ."""
 N_SHADES = 10
 """Shades of a heat table, `heat-0` to `heat-9` in the style sheet."""
 
@@ -105,6 +105,11 @@ def _scrolling(table_html: str, caption: str) -> str:
     return f'{above}<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}">{table_html}</div>'
 
 
+def collapsed(summary: str, inner: str) -> str:
+    """Fold HTML away under a line of plain text that opens it."""
+    return f"<details><summary>{escape(summary)}</summary>{inner}</details>"
+
+
 def figures(*plots: str) -> str:
     """Put figures side by side where there is room."""
     return f'<div class="figures">{"".join(plots)}</div>'
@@ -150,7 +155,7 @@ def line_plot(
     series = [line for line in series if any(value is not None for value in line.y)]
     if not series:
         return paragraph(f"{title}: no values.")
-    frame = _Frame(x=_range([x for line in series for x in line.x]), y=y_range or _range(_all_y(series)))
+    frame = _Frame(x=_range([x for line in series for x in line.x]), y=y_range or _round_range(_all_y(series)))
     marks = [_axes(frame, x_label, y_label)]
     marks += [_band(frame, line, COLOURS[i % len(COLOURS)]) for i, line in enumerate(series)]
     marks += [_line(frame, line, i) for i, line in enumerate(series)]
@@ -214,13 +219,22 @@ def _axes(frame: _Frame, x_label: str, y_label: str) -> str:
 def _ticks(ends: tuple[float, float]) -> list[float]:
     lo, hi = ends
     slack = 1e-9 * (hi - lo)
-    ticks = [float(tick) for tick in MaxNLocator(nbins=5).tick_values(lo, hi)]
-    return [tick for tick in ticks if lo - slack <= tick <= hi + slack]
+    return [tick for tick in _round_values(lo, hi) if lo - slack <= tick <= hi + slack]
+
+
+def _round_values(lo: float, hi: float) -> list[float]:
+    """Round numbers from at most lo to at least hi."""
+    return [float(value) for value in MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(lo, hi)]
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
     lo, hi = min(values), max(values)
     return (lo, hi) if lo < hi else (lo - 0.5, hi + 0.5)
+
+
+def _round_range(values: Sequence[float]) -> tuple[float, float]:
+    ends = _round_values(*_range(values))
+    return ends[0], ends[-1]
 
 
 def _all_y(series: Sequence[Series]) -> list[float]:
@@ -238,12 +252,13 @@ def _band(frame: _Frame, line: Series, colour: str) -> str:
 
 
 def _line(frame: _Frame, line: Series, index: int) -> str:
-    look = f'stroke="{COLOURS[index % len(COLOURS)]}" stroke-dasharray="{DASHES[index % len(DASHES)]}"'
+    colour = COLOURS[index % len(COLOURS)]
+    look = f'stroke="{colour}" stroke-dasharray="{DASHES[index % len(DASHES)]}"'
     marks = []
     for xs, ys in _stretches(line.x, line.y):
         marks.append(f'<polyline class="line" {look} points="{frame.points(xs, ys)}"/>')
-        if len(xs) == 1:
-            marks.append(f'<circle cx="{frame.px(xs[0]):.1f}" cy="{frame.py(ys[0]):.1f}" r="3" {look}/>')
+        if len(xs) == 1:  # a line of one point shows nothing
+            marks.append(f'<circle cx="{frame.px(xs[0]):.1f}" cy="{frame.py(ys[0]):.1f}" r="3" fill="{colour}"/>')
     return "".join(marks)
 
 
@@ -302,6 +317,6 @@ def _hash(text: str) -> str:
 
 
 __all__ = [
-    "Section", "Series", "asset", "bullet_list", "escape", "figures", "heat_table", "json_script", "line_plot",
-    "paragraph", "reliability_diagram", "render_page", "table",
+    "Section", "Series", "asset", "bullet_list", "collapsed", "escape", "figures", "heat_table", "json_script",
+    "line_plot", "paragraph", "reliability_diagram", "render_page", "table",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from eval.page import (
     Section,
     asset,
     bullet_list,
+    collapsed,
     escape,
     figures,
     heat_table,
@@ -144,7 +145,23 @@ def _calibration_html(subsets: Mapping[str, Any]) -> str:
             "P(step ok) is the probability that a step is right if all before it are, so only the steps up to and "
             "including the true first error count. Grey bars: number of steps in each bin."
         )
+        + "".join(collapsed(f"Bins on {name}", _bins_table(calibration)) for name, calibration in known.items())
     )
+
+
+def _bins_table(calibration: Mapping[str, Any]) -> str:
+    header = ("P(step ok)", "steps", "mean probability", "share right")
+    return table(
+        header,
+        [
+            [f"{b['lo']:.2f} to {b['hi']:.2f}", b["count"], _fraction(b["mean_prob"]), _fraction(b["frac_ok"])]
+            for b in calibration["bins"]
+        ],
+    )
+
+
+def _fraction(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3f}"
 
 
 def _diagram_title(name: str, calibration: Mapping[str, Any]) -> str:
