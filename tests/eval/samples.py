@@ -1,0 +1,26 @@
+"""Labelled solutions of our own for the tests of benchmarks and reports."""
+
+from __future__ import annotations
+
+from judgekit.types import LabelledSolution, LabelMethod, Verdict, labels_from_first_error
+
+
+def sample(
+    index: int, *, first_error: int | None, n_steps: int = 3, subset: str = "shop", problem: str | None = None
+) -> LabelledSolution:
+    """Return one solution whose texts name its index."""
+    return LabelledSolution(
+        problem=problem or f"Problem {index}: a crate holds {index} plums. How many do three crates hold?",
+        steps=tuple(f"Sentence {k} of solution {index}." for k in range(n_steps)),
+        labels=labels_from_first_error(first_error, n_steps=n_steps),
+        source="orchard",
+        subset=subset,
+        source_id=f"row-{index}",
+        generator="hand",
+        label_method=LabelMethod.HUMAN,
+    )
+
+
+def pointing_at(place: int | None, *, n_steps: int = 3) -> tuple[float, ...]:
+    """Return the posterior of a judge whose P(step ok) is 0.25 at `place` and 0.75 elsewhere."""
+    return Verdict.from_step_probs([0.25 if k == place else 0.75 for k in range(n_steps)]).posterior
