@@ -418,7 +418,7 @@ def compute_bins(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Float
     """
     p_ok, ok = _checked_steps(p_ok_K, ok_K)
     edges = np.arange(n_bins + 1) / n_bins
-    index_K = np.clip(np.searchsorted(edges, p_ok, side="right") - 1, 0, n_bins - 1)
+    index_K = bin_index(p_ok, n_bins=n_bins)
     counts = np.bincount(index_K, minlength=n_bins)
     prob_sums = np.bincount(index_K, weights=p_ok, minlength=n_bins)
     ok_sums = np.bincount(index_K, weights=ok, minlength=n_bins)
@@ -432,6 +432,12 @@ def compute_bins(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Float
         )
         for b, count in enumerate(counts)
     )
+
+
+def bin_index(p_ok_K: Floats, *, n_bins: int) -> NDArray[np.int64]:
+    """Return the equal-width bin of each probability, 0-based; 1.0 falls into the last one. Shape (K,)."""
+    edges = np.arange(n_bins + 1) / n_bins
+    return np.minimum(np.searchsorted(edges, p_ok_K, side="right") - 1, n_bins - 1)
 
 
 def compute_ece(bins: Sequence[Bin]) -> float:
@@ -581,7 +587,8 @@ def _checked_steps(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Flo
 
 __all__ = [
     "Bin", "Calibration", "Counts", "Interval", "Localization", "NLL_CLIP", "OffsetRates", "Outcome", "StepProbs",
-    "ThresholdChoice", "choose_threshold", "classify_outcome", "cluster_bootstrap", "collect_reached_steps",
-    "compute_bins", "compute_brier", "compute_calibration", "compute_ece", "compute_localization", "compute_nll",
-    "compute_offset_rates", "count_hits", "harmonic_mean", "localization_rates", "percentile_interval", "step_nll",
+    "ThresholdChoice", "bin_index", "choose_threshold", "classify_outcome", "cluster_bootstrap",
+    "collect_reached_steps", "compute_bins", "compute_brier", "compute_calibration", "compute_ece",
+    "compute_localization", "compute_nll", "compute_offset_rates", "count_hits", "harmonic_mean", "localization_rates",
+    "percentile_interval", "step_nll",
 ]  # fmt: skip
