@@ -114,7 +114,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
 
 def _parse_line(line: str) -> dict[str, Any] | str:
     try:
-        value = json.loads(line)
+        value = json.loads(line.strip())
     except (ValueError, RecursionError) as error:
         return f"malformed JSON: {error}, in {line.strip()[:120]!r}"
     return value if isinstance(value, dict) else f"a JSON object is wanted, not {type(value).__name__}"

@@ -12,7 +12,7 @@ from typing import Any
 
 from judgekit.config import BaseConfig, differing_keys
 from judgekit.errors import ConfigError, DataError
-from judgekit.io import input_hashes, read_json, write_json
+from judgekit.io import input_hashes, read_json, read_jsonl, write_json, write_text
 
 CONFIG = "config.json"
 MANIFEST = "manifest.json"
@@ -74,6 +74,13 @@ class Run:
         """Append one row to `metrics.jsonl`. Names are `stage/metric`; values are JSON numbers, strings or null."""
         with (self.output / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(dict(metrics), allow_nan=False) + "\n")
+
+    def rewind(self, step: int) -> None:
+        """Drop the rows of `metrics.jsonl` beyond a training step, before a run continues from a checkpoint of it."""
+        path = self.output / METRICS
+        if path.is_file():
+            rows = [row for _, row in read_jsonl(path) if isinstance(row, dict) and row.get("step", 0) <= step]
+            write_text(path, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
 
     def finish(self, results: Mapping[str, Any]) -> None:
         """Mark the run as finished and store its results in the manifest."""

@@ -1,0 +1,63 @@
+"""Judges that need no files: the floor that every trained judge must beat."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Solution, Verdict, content_id
+
+CONFIDENCE = 0.99
+"""Posterior mass that a builtin judge puts on its answer; the rest is spread evenly."""
+
+
+class BuiltinJudge:
+    """Answers by a rule that does not read the text.
+
+    Args:
+        name: Name without the `builtin:` prefix.
+        answer: From a solution to its first error, 0-based, or `None`.
+    """
+
+    def __init__(self, name: str, answer: Callable[[Solution], int | None]) -> None:
+        self.name = name
+        self._answer = answer
+
+    @property
+    def judge_id(self) -> str:
+        """`builtin:` and the name."""
+        return f"builtin:{self.name}"
+
+    @property
+    def decision(self) -> ArgmaxRule:
+        """The answer itself."""
+        return ArgmaxRule()
+
+    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+        """Judge a batch; solutions without steps get no verdict."""
+        return [self._judgement(solution) for solution in solutions]
+
+    def _judgement(self, solution: Solution) -> Judgement:
+        if not solution.steps:
+            return Judgement(solution_id=solution.id, judge_id=self.judge_id, no_verdict=NoVerdictReason.EMPTY)
+        answer, n_steps = self._answer(solution), len(solution.steps)
+        posterior = [(1 - CONFIDENCE) / n_steps] * (n_steps + 1)
+        posterior[n_steps if answer is None else answer] = CONFIDENCE
+        return Judgement(solution_id=solution.id, judge_id=self.judge_id, verdict=Verdict(posterior=tuple(posterior)))
+
+
+def _random_answer(solution: Solution) -> int | None:
+    """Draw evenly from the n + 1 outcomes; the same text always gets the same answer."""
+    seed = content_id(problem=solution.problem, steps=list(solution.steps))
+    answer = random.Random(seed).randrange(len(solution.steps) + 1)
+    return None if answer == len(solution.steps) else answer
+
+
+BUILTIN: dict[str, Callable[[Solution], int | None]] = {
+    "random": _random_answer,
+    "no-error": lambda _: None,
+    "first-step": lambda _: 0,
+}
+"""Rules by name; each is opened as `builtin:NAME`."""
+
+__all__ = ["BUILTIN", "BuiltinJudge"]

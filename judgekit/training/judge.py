@@ -1,0 +1,274 @@
+"""Trains a step-classifier judge: a token-classification head read at step ends, from any causal checkpoint.
+
+A step is trained on only if every step before it is right, because P(step ok | earlier steps ok) is what the head
+means: labels after the first error are ignored even where the data has them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from pydantic import Field
+from transformers import EarlyStoppingCallback, Trainer, set_seed
+
+from judgekit.calibration import TRAIN_PROBLEMS
+from judgekit.engines.transformers_engine import load_classifier, load_tokenizer
+from judgekit.errors import DataError
+from judgekit.io import read_records, write_text
+from judgekit.judges.card import InputConvention, JudgeCard, write_card
+from judgekit.judges.encoding import Encoded, encode_solutions, make_convention, show_encoded
+from judgekit.judges.step_classifier import StepClassifierJudge
+from judgekit.metrics import collect_reached_steps, compute_calibration, compute_localization
+from judgekit.run import Run, package_versions
+from judgekit.training.language_model import IGNORED, Collator
+from judgekit.training.loop import LoopConfig, MetricsCallback, train, training_arguments
+from judgekit.types import LabelledSolution, ThresholdRule
+
+logger = logging.getLogger(__name__)
+
+JUDGE = "judge"
+"""Folder of the trained judge below the run's output."""
+ERROR, OK = 0, 1
+"""Labels of the head."""
+CHUNK = 1000
+
+
+class JudgeTrainingConfig(LoopConfig):
+    """Options of `judgekit train`."""
+
+    model: str
+    """Checkpoint to start from: a directory or a hub id of a causal or token-classification model."""
+    data: tuple[Path, ...] = Field(min_length=1)
+    """Data sets of labelled solutions."""
+    eval_data: Path | None = None
+    """Data set for evaluation and early stopping, of other problems; `null` does without both."""
+    judge_id: str | None = None
+    """Name in results; `null` takes the output folder's name."""
+    separator: str = Field(default="\n", min_length=1)
+    """Separator put after every step, as token ids; the step is read at its last token."""
+    problem_separator: str = "\n"
+    """Separator put after the problem, as token ids."""
+    max_tokens: int = Field(default=4096, ge=8)
+    """Longest input in tokens, in training and in judging."""
+    overlong: Literal["drop", "keep_leading_steps"] = "drop"
+    """A longer solution. `drop`: left out; `keep_leading_steps`: its leading whole steps and labels. Counted."""
+    n_max: int | None = Field(default=None, ge=1)
+    """Solutions to train on at most, from the start of the data; `null` uses all."""
+    n_eval_max: int | None = Field(default=2000, ge=1)
+    """Solutions to evaluate on at most; `null` uses all."""
+    eval_every: int = Field(default=200, ge=1)
+    """Optimiser steps between evaluations."""
+    patience: int | None = Field(default=None, ge=1)
+    """Evaluations without a lower loss before training stops and the best weights are kept; `null` trains to the end."""
+
+
+class TrainingRows(NamedTuple):
+    """What a data set gives to the Trainer."""
+
+    rows: list[dict[str, Any]]
+    """`input_ids` and `labels`, one a solution."""
+    problem_ids: set[str]
+    """Problems among them."""
+    counts: Counter[str]
+    """`solutions`, `overlong_dropped`, `overlong_cut`, `without_labels`, `steps_ok`, `steps_error`, `tokens`."""
+
+
+def train_judge(config: JudgeTrainingConfig, output: Path, *, resume: bool = False) -> Path:
+    """Train a judge and return its directory, `output/judge`.
+
+    Raises:
+        ConfigError: the output folder is in use, or the run resumed has another configuration.
+        DataError: no label is left to learn from, or training and evaluation share problems.
+        CheckpointError: the model to start from cannot be opened.
+    """
+    inputs = [*config.data, *([config.eval_data] if config.eval_data else [])]
+    run = Run(output, config, inputs=inputs, resume=resume)
+    if run.finished:
+        return output / JUDGE
+    tokenizer = load_tokenizer(config.model)
+    convention = make_convention(
+        tokenizer,
+        separator=config.separator,
+        problem_separator=config.problem_separator,
+        max_tokens=config.max_tokens,
+    )
+    data = build_rows(_read(config.data, config.n_max), tokenizer, convention, overlong=config.overlong)
+    check_rows(data, tokenizer)
+    eval_solutions = list(_read([config.eval_data], config.n_eval_max)) if config.eval_data else []
+    _refuse_overlap(data.problem_ids, eval_solutions)
+    eval_rows = build_rows(eval_solutions, tokenizer, convention, overlong=config.overlong).rows
+    set_seed(config.seed)
+    model = load_classifier(config.model, dtype="float32", n_labels=2)
+    trainer = _make_trainer(model, config, run, data.rows, eval_rows, pad_id=tokenizer.pad_token_id or 0)
+    train(trainer, run)
+    card = JudgeCard(
+        kind="step_classifier",
+        judge_id=config.judge_id or output.resolve().name,
+        base_model=config.model,
+        base_revision=getattr(model.config, "_commit_hash", None),
+        input=convention,
+        ok_index=OK,
+        decision=ThresholdRule(threshold=0.5),
+        training={
+            "config": config.model_dump(mode="json"),
+            "counts": dict(data.counts),
+            "packages": package_versions(),
+        },
+    )
+    card = card.model_copy(update={"metrics": _evaluate(card, model.eval(), tokenizer, eval_solutions)})
+    _save(output / JUDGE, card, model, tokenizer, data.problem_ids)
+    run.finish({"counts": dict(data.counts), "metrics": card.metrics})
+    return output / JUDGE
+
+
+def _read(paths: Sequence[Path], n_max: int | None) -> Iterator[LabelledSolution]:
+    return islice((solution for path in paths for solution in read_records(path, LabelledSolution)), n_max)
+
+
+def build_rows(
+    solutions: Iterator[LabelledSolution] | Sequence[LabelledSolution],
+    tokenizer: Any,
+    convention: InputConvention,
+    *,
+    overlong: Literal["drop", "keep_leading_steps"],
+) -> TrainingRows:
+    """Encode labelled solutions for the Trainer, chunk by chunk."""
+    data = TrainingRows([], set(), Counter())
+    stream = iter(solutions)
+    while chunk := list(islice(stream, CHUNK)):
+        for solution, encoded in zip(chunk, encode_solutions(tokenizer, chunk, convention), strict=True):
+            _add_row(data, solution, encoded, convention, overlong)
+    return data
+
+
+def _add_row(
+    data: TrainingRows, solution: LabelledSolution, encoded: Encoded, convention: InputConvention, overlong: str
+) -> None:
+    data.counts["solutions"] += 1
+    positions_S = [position for position in encoded.positions_S if position < convention.max_tokens]
+    if len(encoded.input_ids) > convention.max_tokens:
+        if overlong == "drop" or not positions_S:
+            data.counts["overlong_dropped"] += 1
+            return
+        data.counts["overlong_cut"] += 1
+    input_ids = encoded.input_ids[: positions_S[-1] + 1]
+    labels = [IGNORED] * len(input_ids)
+    end = len(positions_S) if solution.first_error is None else solution.first_error + 1
+    for step, position in enumerate(positions_S[:end]):
+        labels[position] = ERROR if step == solution.first_error else OK
+        data.counts["steps_error" if step == solution.first_error else "steps_ok"] += 1
+    data.counts["tokens"] += len(input_ids)
+    data.rows.append({"input_ids": input_ids, "labels": labels})
+    data.problem_ids.add(solution.problem_id)
+
+
+def check_rows(data: TrainingRows, tokenizer: Any) -> None:
+    """Refuse a run that could learn nothing, and log one decoded example.
+
+    Raises:
+        DataError: every solution was dropped, or the labels are all of one kind.
+    """
+    if not data.rows:
+        raise DataError(
+            f"no solution is left to train on: {data.counts['overlong_dropped']} of {data.counts['solutions']} are "
+            "longer than max_tokens; raise it, or set overlong=keep_leading_steps"
+        )
+    if not data.counts["steps_ok"] or not data.counts["steps_error"]:
+        raise DataError(
+            f"the labels that count are all of one kind ({data.counts['steps_ok']} ok, {data.counts['steps_error']} "
+            "error): a judge needs both"
+        )
+    first = data.rows[0]
+    positions_S = [i for i, label in enumerate(first["labels"]) if label != IGNORED]
+    shown = show_encoded(tokenizer, Encoded(first["input_ids"], positions_S))
+    logger.info("first example, ⟦k⟧ where step k is read and learned:\n%s", shown)
+    logger.info("training data: %s", dict(data.counts))
+
+
+def _refuse_overlap(problem_ids: set[str], eval_solutions: Sequence[LabelledSolution]) -> None:
+    shared = [solution.problem_id for solution in eval_solutions if solution.problem_id in problem_ids]
+    if shared:
+        raise DataError(
+            f"{len(shared)} of {len(eval_solutions)} evaluation solutions belong to training problems, for example "
+            f"problem {shared[0]}: split by problem with `judgekit split`"
+        )
+
+
+def _make_trainer(
+    model: Any, config: JudgeTrainingConfig, run: Run, rows: list[Any], eval_rows: list[Any], *, pad_id: int
+) -> Trainer:
+    callbacks: list[Any] = [MetricsCallback(run, "train")]
+    options: dict[str, Any] = {"train_sampling_strategy": "group_by_length"}
+    if eval_rows:
+        options |= {"eval_strategy": "steps", "eval_steps": config.eval_every}
+    if eval_rows and config.patience is not None:
+        callbacks.append(EarlyStoppingCallback(early_stopping_patience=config.patience))
+        options |= {"load_best_model_at_end": True, "save_strategy": "steps", "save_steps": config.eval_every}
+    return Trainer(
+        model=model,
+        args=training_arguments(config, run, **options),
+        train_dataset=rows,
+        eval_dataset=eval_rows or None,
+        data_collator=Collator(pad_id=pad_id),
+        compute_loss_func=step_loss,
+        callbacks=callbacks,
+    )
+
+
+def step_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None) -> torch.Tensor:
+    """Return the mean cross-entropy over labelled steps, nats; each step counts the same across accumulation and ranks.
+
+    Args:
+        outputs: Model output with `logits`. Shape (B, T, 2).
+        labels: 0 error, 1 ok, -100 ignored. Shape (B, T).
+        num_items_in_batch: Labelled steps of the whole optimiser step; `None` takes this batch's.
+    """
+    flat = labels.flatten()
+    total = torch.nn.functional.cross_entropy(
+        outputs.logits.flatten(0, 1).float(), flat, ignore_index=IGNORED, reduction="sum"
+    )
+    return total / (num_items_in_batch if num_items_in_batch is not None else (flat != IGNORED).sum().clamp(min=1))
+
+
+def _evaluate(
+    card: JudgeCard, model: Any, tokenizer: Any, solutions: Sequence[LabelledSolution]
+) -> dict[str, float | int | None]:
+    if not solutions:
+        return {}
+    judge = StepClassifierJudge(card, model, tokenizer)
+    verdicts = [judgement.verdict for judgement in judge.judge(solutions)]
+    gold_N = [solution.first_error for solution in solutions]
+    predicted_N = [None if verdict is None else verdict.decide(card.decision) for verdict in verdicts]
+    figures = compute_localization(gold_N, predicted_N, judged_N=[verdict is not None for verdict in verdicts])
+    steps = collect_reached_steps([None if verdict is None else verdict.p_ok_S for verdict in verdicts], gold_N=gold_N)
+    calibration = compute_calibration(steps.p_ok_K, steps.ok_K, n_bins=15)
+    return {
+        "n": figures.n,
+        "n_no_verdict": figures.n_no_verdict,
+        "error_accuracy": figures.error_accuracy,
+        "correct_accuracy": figures.correct_accuracy,
+        "f1": figures.f1,
+        "step_accuracy": float(((steps.p_ok_K >= 0.5) == steps.ok_K).mean()),
+        "ece": calibration.ece,
+        "nll": calibration.nll,
+    }
+
+
+def _save(directory: Path, card: JudgeCard, model: Any, tokenizer: Any, problem_ids: set[str]) -> None:
+    """The card comes last, so a directory with `judge.json` is complete."""
+    model.save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    write_text(directory / TRAIN_PROBLEMS, "\n".join(sorted(problem_ids)) + "\n")
+    write_card(directory, card)
+
+
+__all__ = [
+    "ERROR", "JUDGE", "JudgeTrainingConfig", "OK", "TrainingRows", "build_rows", "check_rows", "step_loss",
+    "train_judge",
+]  # fmt: skip

@@ -1,0 +1,123 @@
+"""Trains a small language model on solutions: the base of the quick start's judge and its policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field
+from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, set_seed
+
+from judgekit.errors import DataError
+from judgekit.io import read_records
+from judgekit.run import Run
+from judgekit.training.loop import LoopConfig, MetricsCallback, train, training_arguments
+from judgekit.training.tiny import TinyConfig, build_tiny
+from judgekit.types import LabelledSolution
+
+IGNORED = -100
+"""Label of tokens that carry no loss."""
+MODEL = "model"
+"""Folder of the trained model below the run's output."""
+
+
+class LanguageModelConfig(LoopConfig):
+    """Options of `judgekit pretrain`."""
+
+    data: Path
+    """Data set of labelled solutions; labels are not read."""
+    preset: TinyConfig = TinyConfig()
+    """Size of the `tiny` model that is built first."""
+    only_correct: bool = False
+    """Use only solutions without an error."""
+    separator: str = Field(default="\n", min_length=1)
+    """Text between problem and steps."""
+
+
+def solution_text(solution: LabelledSolution, *, separator: str) -> tuple[str, str]:
+    """Return prompt and completion: the problem with a separator behind it, and the steps joined by it."""
+    return solution.problem + separator, separator.join(solution.steps)
+
+
+def pretrain(config: LanguageModelConfig, output: Path, *, resume: bool = False) -> Path:
+    """Build the tiny model, train it on the solutions and return the checkpoint directory.
+
+    Raises:
+        ConfigError: the output folder is in use, or the run resumed has another configuration.
+        DataError: the data set is missing or empty.
+    """
+    run = Run(output, config, inputs=[config.data], resume=resume)
+    if run.finished:
+        return output / MODEL
+    solutions = [
+        s for s in read_records(config.data, LabelledSolution) if not config.only_correct or s.first_error is None
+    ]
+    base = output / "init"
+    n_parameters = build_tiny(base, _texts(solutions, config.separator), config.preset)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    rows = _encode(tokenizer, solutions, config)
+    set_seed(config.seed)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    trainer = Trainer(
+        model=model,
+        args=training_arguments(config, run, train_sampling_strategy="group_by_length"),
+        train_dataset=rows,
+        data_collator=Collator(pad_id=tokenizer.pad_token_id),
+        callbacks=[MetricsCallback(run, "pretrain")],
+    )
+    train(trainer, run)
+    model.save_pretrained(output / MODEL)
+    tokenizer.save_pretrained(output / MODEL)
+    n_tokens = sum(len(row["input_ids"]) for row in rows)
+    run.finish({"n_solutions": len(solutions), "n_tokens": n_tokens, "n_parameters": n_parameters})
+    return output / MODEL
+
+
+def _texts(solutions: Sequence[LabelledSolution], separator: str) -> Iterator[str]:
+    for solution in solutions:
+        yield "".join(solution_text(solution, separator=separator))
+
+
+def _encode(tokenizer: Any, solutions: Sequence[LabelledSolution], config: LanguageModelConfig) -> list[dict[str, Any]]:
+    texts = [solution_text(solution, separator=config.separator) for solution in solutions]
+    prompts = tokenizer([prompt for prompt, _ in texts], add_special_tokens=False).input_ids
+    completions = tokenizer([completion for _, completion in texts], add_special_tokens=False).input_ids
+    rows = []
+    for prompt, completion in zip(prompts, completions, strict=True):
+        completion = [*completion, tokenizer.eos_token_id]
+        if len(prompt) + len(completion) > config.preset.max_tokens:
+            raise DataError(
+                f"a solution has {len(prompt) + len(completion)} tokens, more than preset.max_tokens="
+                f"{config.preset.max_tokens}: raise it or build shorter solutions"
+            )
+        rows.append({"input_ids": prompt + completion, "labels": [IGNORED] * len(prompt) + completion})
+    return rows
+
+
+@dataclass(frozen=True)
+class Collator:
+    """Pads token ids and labels of a batch to its longest row, on the right."""
+
+    pad_id: int
+    """Token id to pad with."""
+
+    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Return `input_ids`, `attention_mask` and `labels`. Shape (B, T) each."""
+        width = max(len(row["input_ids"]) for row in rows)
+        batch = {
+            "input_ids": torch.full((len(rows), width), self.pad_id),
+            "attention_mask": torch.zeros((len(rows), width), dtype=torch.long),
+            "labels": torch.full((len(rows), width), IGNORED),
+        }
+        for index, row in enumerate(rows):
+            n = len(row["input_ids"])
+            batch["input_ids"][index, :n] = torch.as_tensor(row["input_ids"])
+            batch["attention_mask"][index, :n] = 1
+            batch["labels"][index, :n] = torch.as_tensor(row["labels"])
+        return batch
+
+
+__all__ = ["IGNORED", "MODEL", "Collator", "LanguageModelConfig", "pretrain", "solution_text"]

@@ -1,0 +1,129 @@
+"""What every training run of ours shares: options, checkpoints that survive a kill, and metrics on disk."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from transformers import TrainerCallback, TrainingArguments
+
+from judgekit.config import BaseConfig
+from judgekit.run import Run
+
+CHECKPOINTS = "checkpoints"
+
+
+class LoopConfig(BaseConfig):
+    """Options of the training loop, passed to transformers' Trainer."""
+
+    lr: float = Field(default=2e-5, gt=0)
+    """Peak learning rate of AdamW."""
+    schedule: Literal["linear", "cosine", "constant_with_warmup"] = "cosine"
+    """Shape of the learning rate after the warm-up."""
+    warmup_frac: float = Field(default=0.05, ge=0, lt=1)
+    """Share of the optimiser steps over which the learning rate rises."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    """Decoupled weight decay."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Gradients are clipped to this norm."""
+    epochs: float = Field(default=1.0, gt=0)
+    """Passes over the training data; `max_steps` cuts them short."""
+    max_steps: int | None = Field(default=None, ge=1)
+    """Optimiser steps at most; `null` leaves it to `epochs`."""
+    batch_size: int = Field(default=16, ge=1)
+    """Solutions a device and forward pass."""
+    grad_accumulation: int = Field(default=1, ge=1)
+    """Forward passes an optimiser step."""
+    bf16: bool = False
+    """Compute in bfloat16 by autocast; the weights stay float32, since AdamW steps get lost in bfloat16 weights."""
+    gradient_checkpointing: bool = False
+    """Trade compute for memory."""
+    log_every: int = Field(default=10, ge=1)
+    """Optimiser steps between rows of `metrics.jsonl`."""
+    save_every: int | None = Field(default=200, ge=1)
+    """Optimiser steps between checkpoints; `null` keeps none, and a killed run starts over."""
+    seed: int = 0
+    """Seed of head, order and dropout."""
+    threads: int | None = Field(default=None, ge=1)
+    """Threads of torch on CPU; `null` leaves torch's own choice."""
+
+
+class MetricsCallback(TrainerCallback):
+    """Writes the Trainer's logs to the run's `metrics.jsonl`, names under `prefix/`."""
+
+    def __init__(self, run: Run, prefix: str) -> None:
+        self.run = run
+        self.prefix = prefix
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        """Write one row, on the main process."""
+        if not state.is_world_process_zero or not logs:
+            return
+        values = {f"{self.prefix}/{name}": value for name, value in logs.items() if _is_finite(value)}
+        self.run.log({"step": state.global_step, "epoch": state.epoch} | values)
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def training_arguments(config: LoopConfig, run: Run, **overrides: Any) -> TrainingArguments:
+    """Translate our options into transformers' arguments; `overrides` win."""
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    options: dict[str, Any] = {
+        "output_dir": str(run.output / CHECKPOINTS),
+        "learning_rate": config.lr,
+        "lr_scheduler_type": config.schedule,
+        "warmup_steps": config.warmup_frac,
+        "weight_decay": config.weight_decay,
+        "max_grad_norm": config.max_grad_norm,
+        "num_train_epochs": config.epochs,
+        "max_steps": config.max_steps or -1,
+        "per_device_train_batch_size": config.batch_size,
+        "per_device_eval_batch_size": config.batch_size,
+        "gradient_accumulation_steps": config.grad_accumulation,
+        "bf16": config.bf16,
+        "gradient_checkpointing": config.gradient_checkpointing,
+        "logging_steps": config.log_every,
+        "save_strategy": "no" if config.save_every is None else "steps",
+        "save_steps": config.save_every or 500,
+        "save_total_limit": 2,
+        "seed": config.seed,
+        "data_seed": config.seed,
+        "use_cpu": not torch.cuda.is_available(),
+        "dataloader_pin_memory": torch.cuda.is_available(),
+        "report_to": "none",
+        "remove_unused_columns": False,
+    }
+    return TrainingArguments(**(options | overrides))
+
+
+def last_checkpoint(output: Path) -> Path | None:
+    """Return the newest complete checkpoint below a run folder; a half-written one is passed over."""
+    found = (output / CHECKPOINTS).glob("checkpoint-*")
+    complete = [path for path in found if _is_complete(path)]
+    return max(complete, key=lambda path: int(path.name.removeprefix("checkpoint-")), default=None)
+
+
+def _is_complete(checkpoint: Path) -> bool:
+    """The Trainer writes its state last, so a checkpoint with a readable state is whole."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def train(trainer: Any, run: Run) -> None:
+    """Train from the newest complete checkpoint of the run, or from the start; metrics are rewound to it."""
+    checkpoint = last_checkpoint(run.output)
+    run.rewind(int(checkpoint.name.removeprefix("checkpoint-")) if checkpoint else -1)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+
+
+__all__ = ["CHECKPOINTS", "LoopConfig", "MetricsCallback", "last_checkpoint", "train", "training_arguments"]
