@@ -10,15 +10,15 @@ Source:
 
 from __future__ import annotations
 
-from datasets_builders.fields import first_error_labels, integer, optional_text, steps, text
-from datasets_builders.source import NoOptions, Row, RowRejected, Source
+from datasets_builders.fields import first_error_labels, integer, missing, optional_text, steps, text
+from datasets_builders.source import NoOptions, Row, Source
 from judgekit.types import LabelledSolution, LabelMethod
 
 
 def convert(row: Row, config: NoOptions, part: str) -> list[LabelledSolution]:
     """Convert one row; a trace from which no answer could be read has unknown final-answer correctness."""
     if "mistake_index" not in row:
-        raise RowRejected("field 'mistake_index' is missing", f"the row has {', '.join(row)}")
+        raise missing("mistake_index", row)
     mistake = None if row["mistake_index"] is None else integer(row, "mistake_index")
     steps_S, target, answer = steps(row, "steps"), text(row, "target"), optional_text(row, "answer")
     solution = LabelledSolution(

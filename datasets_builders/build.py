@@ -164,14 +164,14 @@ class _Sieve:
         if outcome.rejection is not None:
             return self._reject(outcome, outcome.rejection)
         place = f"row {outcome.row} of {outcome.part}"
-        first_places = [self._seen.first_place(self._key(record), place) for record in outcome.records]
-        fresh = [record for record, first in zip(outcome.records, first_places, strict=True) if first is None]
-        repeated = [first for first in first_places if first is not None]
+        earlier = [self._seen.earlier_place(self._key(record), place) for record in outcome.records]
+        fresh = [record for record, first in zip(outcome.records, earlier, strict=True) if first is None]
+        repeated = [first for first in earlier if first is not None]
         self._duplicates += len(repeated)
         if not fresh:
             return self._reject(outcome, RowRejected("duplicate", f"duplicate of {repeated[0]}"))
         if repeated:
-            detail = f"{len(repeated)} of {len(first_places)} records, the first of them in {repeated[0]}"
+            detail = f"{len(repeated)} of {len(earlier)} records, the first of them in {repeated[0]}"
             self._write(outcome, RowRejected("duplicate in part", detail))
         self._accepted[outcome.part] += 1
         self._n_records += len(fresh)
@@ -227,12 +227,12 @@ class _SeenKeys:
     def __exit__(self, *exception: object) -> None:
         self._db.close()
 
-    def first_place(self, key: str, place: str) -> str | None:
-        """Return where the key was seen before; remember the place and return `None` where it was not."""
+    def earlier_place(self, key: str, place: str) -> str | None:
+        """Return where else the key was seen before; `None` where it was not, and remember the place."""
         try:
-            if self._db.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, place)).rowcount:
-                return None
-            return self._db.execute("SELECT place FROM seen WHERE key = ?", (key,)).fetchone()[0]
+            self._db.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, place))
+            first = self._db.execute("SELECT place FROM seen WHERE key = ?", (key,)).fetchone()[0]
+            return None if first == place else first
         except sqlite3.Error as error:
             raise DataError(f"cannot keep the ids seen so far: {error}. Free space for temporary files") from error
 

@@ -106,9 +106,14 @@ def first_error_labels(first_error: int | None, *, n_steps: int, shown: object) 
     return labels_from_first_error(first_error, n_steps=n_steps)
 
 
+def missing(name: str, row: Row) -> RowRejected:
+    """Return the rejection of a row without the field; for fields that these readers do not cover."""
+    return RowRejected(f"field {name!r} is missing", f"it is absent or null; the row has {', '.join(map(str, row))}")
+
+
 def _present(row: Row, name: str) -> Any:
     if row.get(name) is None:
-        raise RowRejected(f"field {name!r} is missing", f"the row has {', '.join(map(str, row))}")
+        raise missing(name, row)
     return row[name]
 
 
@@ -125,6 +130,6 @@ def _encodable(name: str, value: str) -> str:
 
 
 __all__ = [
-    "boolean", "checked_steps", "choice", "first_error_labels", "integer", "items", "mapping", "optional_text", "steps",
-    "text",
+    "boolean", "checked_steps", "choice", "first_error_labels", "integer", "items", "mapping", "missing",
+    "optional_text", "steps", "text",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import Any
 
-from datasets_builders.fields import checked_steps, items, optional_text, text
+from datasets_builders.fields import checked_steps, items, missing, optional_text, text
 from datasets_builders.source import Row, RowRejected, Source
 from judgekit.config import BaseConfig
 from judgekit.types import Rollout
@@ -61,8 +61,9 @@ def convert(row: Row, config: GroupsConfig, part: str) -> list[Rollout]:
 
 
 def _group_id(row: Row) -> str:
+    """Return the id under which the responses form one group; a second group under it is a duplicate."""
     if (group_id := optional_text(row, "id")) is None:
-        raise RowRejected("field 'id' is missing", f"the row has {', '.join(row)}")
+        raise missing("id", row)
     return group_id
 
 
@@ -79,11 +80,6 @@ def _spans(steps_S: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return tuple(end - len(step) for end, step in zip(ends, steps_S, strict=True)), ends
 
 
-def _place_in_group(rollout: Rollout) -> str:
-    """Tell rollouts apart by their place: a second group under one id would change the unit of credit."""
-    return f"{rollout.group_id}#{rollout.sample}"
-
-
-SOURCE = Source("groups", Rollout, GroupsConfig, convert, key=_place_in_group)
+SOURCE = Source("groups", Rollout, GroupsConfig, convert, key=lambda rollout: rollout.group_id)
 
 __all__ = ["SEPARATOR", "SOURCE", "GroupsConfig", "convert"]

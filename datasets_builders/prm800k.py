@@ -54,21 +54,19 @@ def convert(row: Row, config: PRM800KConfig, part: str) -> list[LabelledSolution
     question, label = mapping(row, "question"), mapping(row, "label")
     finish_reason = text(label, "finish_reason")
     if finish_reason not in _FINISHED:
-        raise RowRejected(
-            f"finish_reason {finish_reason}", "only rows that end in a solution or a found error are used"
-        )
+        raise RowRejected(f"finish_reason {finish_reason}", f"only {' and '.join(_FINISHED)} rows are used")
     trunk, branches = walk(items(label, "steps"), neutral=config.neutral)
     is_whole = not any(branch[: len(trunk)] == trunk for branch in branches)
     paths = [trunk, *branches] if trunk and is_whole else branches
     if not paths:
         raise RowRejected("no rated step", f"{len(items(label, 'steps'))} steps")
+    reference = optional_text(question, "ground_truth_solution") or optional_text(question, "ground_truth_answer")
     return [
         LabelledSolution(
             problem=text(question, "problem"),
             steps=tuple(step.text for step in path),
             labels=tuple(step.label for step in path),
-            reference=optional_text(question, "ground_truth_solution")
-            or optional_text(question, "ground_truth_answer"),
+            reference=reference,
             final_answer_correct=True if path is trunk and finish_reason == "solution" else None,
             source=SOURCE.name,
             subset=part if _FILES.fullmatch(part) else None,

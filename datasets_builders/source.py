@@ -57,12 +57,12 @@ class Source(Generic[ConfigT]):
     config_type: type[ConfigT]
     """Its options."""
     convert: Callable[[Row, ConfigT, str], Sequence[Record]]
-    """Turn (raw row, options, file stem or Hub split) into at least one record.
+    """Turn (raw row, options, file stem or Hub split) into at least one record, no two of them alike.
 
     Raises `RowRejected` where the row does not say what it must say.
     """
     key: Callable[[Any], str] = record_id
-    """Two records with one key are duplicates; the later one is rejected."""
+    """Records of two rows with one key are duplicates; the later one is left out."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class GeneratorSource(Generic[ConfigT]):
     generate: Callable[[ConfigT], Iterable[Record]]
     """Yield the same records in the same order for the same options."""
     key: Callable[[Any], str] = record_id
-    """Two records with one key are duplicates; the later one is rejected."""
+    """Two records with one key are duplicates; the later one is left out."""
 
 
 AnySource: TypeAlias = Source[Any] | GeneratorSource[Any]
