@@ -180,7 +180,7 @@ def _confusion_html(rows: Sequence[JudgedSolution]) -> str:
         columns,
         [list(counts[name].values()) for name in used],
         corner="true ↓ judge →",
-        caption="Number of solutions; darker is a larger share of the row, outlined cells are agreements "
+        caption="Number of solutions; stronger colour is a larger share of the row, outlined cells are agreements "
         f"({N_STEP_COLUMNS}+ pools later steps, so agreement there need not be exact).",
     )
 

@@ -165,6 +165,26 @@ def test_subset_without_errors_has_no_f1_and_says_so(tmp_path):
     assert any("No F1 for shop" in note for note in results["comparability"])
 
 
+def test_average_is_undefined_where_a_subset_lacks_a_class(tmp_path):
+    solutions = [sample(0, first_error=0), sample(1, first_error=None), sample(2, first_error=None, subset="mill")]
+    judge = FakeJudge({s.id: pointing_at(s.first_error) for s in solutions})
+    results = evaluate(judge, solutions, output=tmp_path / "run", config=CONFIG)
+    assert results["subsets"]["shop"]["f1"]["value"] == 100.0
+    assert results["average"]["f1"]["value"] is None
+    assert results["average"]["correct_accuracy"]["value"] == 100.0
+
+
+def test_intervals_are_clustered_by_problem(tmp_path):
+    # one problem alone: every resample is the data itself, however much its solutions differ
+    solutions = [sample(i, first_error=None if i % 2 else 0, problem="How many plums?") for i in range(8)]
+    judge = FakeJudge({s.id: pointing_at(i % 3) for i, s in enumerate(solutions)})
+    results = evaluate(judge, solutions, output=tmp_path / "run", config=CONFIG)
+    values = results["subsets"]["shop"]
+    assert values["n_problems"] == 1
+    for interval in (values["error_accuracy"], *(values["calibration"][name] for name in ("ece", "brier", "nll"))):
+        assert interval["lo"] == interval["hi"] == pytest.approx(interval["value"], abs=1e-12)
+
+
 def test_judge_without_any_verdict(tmp_path):
     solutions, judge = shop()
     judge.no_verdict = {s.id: NoVerdictReason.REFUSED for s in solutions}
