@@ -1,0 +1,112 @@
+"""Configuration of offline training on a stored groups file. Imports no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from judgekit.config import BaseConfig
+from sgpo.config import GuidanceConfig
+
+
+class OfflineConfig(BaseConfig):
+    """Offline SGPO, or plain GRPO where `judge` is null.
+
+    The unit of time is the epoch: an epoch that begins within `guidance.window` trains on guided advantages, any other
+    on plain outcome advantages. `fraction` counts the share of `epochs`, `steps` the optimiser steps before the epoch.
+    """
+
+    policy: str = Field(min_length=1)
+    """Checkpoint directory or Hub id of the policy: safetensors, no remote code."""
+    groups: Path
+    """Groups data set: folder, parquet or JSON-lines file of `Rollout` rows."""
+    judge: str | None = None
+    """Judge directory, Hub id or `builtin:NAME`, as `load_judge` takes it; `null` trains plain GRPO."""
+    guidance: GuidanceConfig = GuidanceConfig()
+    """How judgements become rewards, and in which epochs."""
+    judge_chunk: int = Field(default=64, ge=1)
+    """Responses judged between two writes to disk; a killed run loses at most that many judgements."""
+
+    prompt: Literal["chat", "stored"] = "chat"
+    """`chat`: the problem in the policy's chat template; `stored`: the stored prompt as it is, no token added."""
+    system: str | None = None
+    """System message for `prompt=chat`; `null` leaves it to the template."""
+    append_eos: bool = True
+    """End responses that are not known to be truncated with the tokenizer's end token."""
+    max_tokens: int = Field(default=2048, ge=2)
+    """Longest row, prompt and response together, in the policy's tokens; also the fixed length of `dr_grpo`."""
+    on_overlong: Literal["drop", "error"] = "drop"
+    """A longer row. `drop`: it counts in its group's baseline and is not trained on; `error`: the run stops."""
+
+    token_budget: int = Field(default=4096, ge=2)
+    """Tokens of one packed forward pass."""
+    bins_per_step: int = Field(default=4, ge=1)
+    """Packed forward passes of one optimiser step, over all processes and accumulation steps together."""
+    epochs: int = Field(default=3, ge=1)
+    """Passes over the responses that have an advantage."""
+    max_steps: int | None = Field(default=None, ge=1)
+    """Stop after this many optimiser steps; `null` trains all epochs."""
+    learning_rate: float = Field(default=2e-6, gt=0)
+    """Peak learning rate of AdamW."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """Learning rate after the warm-up."""
+    warmup_steps: int = Field(default=0, ge=0)
+    """Optimiser steps over which the learning rate rises from 0."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Weight decay of AdamW."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Gradients of a larger norm are scaled down to it."""
+
+    group_scale: Literal["group", "batch", "none"] = "group"
+    """Advantages are divided by the standard deviation of the group, of all rewards in the file, or by nothing."""
+    loss: Literal["grpo", "dapo", "dr_grpo"] = "grpo"
+    """How tokens add up, see `sgpo.losses.LossType`. Only responses with an advantage count in the divisor."""
+    ratio: Literal["initial", "behaviour", "none"] = "initial"
+    """Old policy of the clipped ratio. `initial`: the policy before training, computed once; `behaviour`: the recorded
+    log-probabilities, on the recorded token ids; `none`: plain policy gradient."""
+    clip_low: float = Field(default=0.2, ge=0, lt=1)
+    """How far the ratio may fall below 1."""
+    clip_high: float = Field(default=0.2, ge=0)
+    """How far the ratio may rise above 1."""
+
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """`bf16`: autocast; the weights stay fp32 either way."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, about a third more time."""
+    save_every: int = Field(default=50, ge=1)
+    """Optimiser steps between two checkpoints; the last two are kept."""
+    seed: int = 0
+    """Order of the bins and state of every generator."""
+    device: Literal["auto", "cpu"] = "auto"
+    """`auto` takes a GPU where there is one."""
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads of one process; `null` leaves torch's choice."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> OfflineConfig:
+        if self.max_tokens > self.token_budget:
+            raise ValueError(
+                f"token_budget {self.token_budget} is below max_tokens {self.max_tokens}: the longest rows fit no bin"
+            )
+        if self.judge is not None and not self._judge_can_be_on():
+            raise ValueError(f"guidance.window opens in none of the {self.epochs} epochs: set judge=null, or move it")
+        return self
+
+    def _judge_can_be_on(self) -> bool:
+        return self.guidance.window.unit == "steps" or any(map(self._is_open, range(self.epochs)))
+
+    def _is_open(self, epoch: int) -> bool:
+        return self.guidance.window.is_open(step=epoch, n_steps=self.epochs, epoch=epoch)
+
+    def is_guided(self, *, epoch: int, steps_before: int) -> bool:
+        """Whether an epoch (0-based) that begins after `steps_before` optimiser steps uses the judge."""
+        if self.judge is None:
+            return False
+        if self.guidance.window.unit == "steps":
+            return self.guidance.window.is_open(step=steps_before, n_steps=1, epoch=epoch)
+        return self._is_open(epoch)
+
+
+__all__ = ["OfflineConfig"]

@@ -1,0 +1,151 @@
+"""Training on packed responses: a thin layer over transformers' Trainer, which keeps sharding and checkpoints.
+
+One item of the data set is one packed bin and a bin is one forward pass, so no sampler of our own is needed. Axes as in
+`sgpo.packing`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel, Trainer
+
+from judgekit.errors import ConfigError
+from sgpo.losses import policy_loss
+from sgpo.packing import OfflineRow, assign_bins, build_bin
+
+
+def token_logprobs(model: torch.nn.Module, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Return the log-probability of each trained token of one bin, nats. Shape (T,), float32.
+
+    Only the positions that predict a trained token go through the output layer.
+    """
+    logits_TV = model(
+        input_ids=inputs["input_ids_P"][None],
+        position_ids=inputs["position_ids_P"][None],
+        logits_to_keep=inputs["source_T"],
+        use_cache=False,
+    ).logits[0]
+    logits_TV = logits_TV.float()
+    chosen_T = logits_TV.gather(-1, inputs["target_T"][:, None])[:, 0]
+    return chosen_T - logits_TV.logsumexp(-1)
+
+
+@torch.no_grad()
+def compute_row_logprobs(
+    model: PreTrainedModel,
+    rows: Sequence[OfflineRow],
+    *,
+    token_budget: int,
+    bf16: bool = False,
+    track: Callable[[list[list[int]]], Iterable[list[int]]] = iter,
+) -> list[list[float]]:
+    """Return each row's completion log-probabilities under the model as it stands, nats, one list a row.
+
+    Args:
+        model: The policy; its training mode is put back afterwards.
+        rows: The responses.
+        token_budget: Tokens of one forward pass.
+        bf16: Run under bfloat16 autocast, as training will.
+        track: Wraps the bins, for a progress bar.
+    """
+    logprobs: list[list[float]] = [[] for _ in rows]
+    was_training = model.training
+    model.eval()
+    for items in track(assign_bins([len(row) for row in rows], capacity=token_budget)):
+        packed = build_bin(tuple(rows[i] for i in items), loss_type="dapo", max_tokens=1)
+        inputs = {name: tensor.to(model.device) for name, tensor in packed.inputs().items()}
+        with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=bf16):
+            values_T = token_logprobs(model, inputs).tolist()
+        for i in items:
+            n_tokens = len(rows[i].completion_ids)
+            logprobs[i], values_T = values_T[:n_tokens], values_T[n_tokens:]
+    model.train(was_training)
+    return logprobs
+
+
+class OfflineTrainer(Trainer):  # type: ignore[misc, unused-ignore]
+    """Trainer over `PackedSteps` with the clipped policy-gradient loss.
+
+    The items carry the divisor of their whole optimiser step, so the sum over micro-batches and processes is exact
+    whatever their number. Needs `per_device_train_batch_size=1`, sequential sampling and logging at every step.
+
+    Args:
+        clip_low: See `sgpo.losses.policy_loss`.
+        clip_high: See `sgpo.losses.policy_loss`.
+        on_step: Called on the main process after every optimiser step, with `step` (1-based), `loss`, `grad_norm`
+            (before it is bounded), `learning_rate`, `clip_frac` and `ratio_mean` (over the step's trained tokens),
+            `tokens` (how many those are) and `seconds`.
+        **kwargs: As for Trainer.
+    """
+
+    loss_is_scaled_for_ga = True
+
+    def __init__(
+        self, *, clip_low: float, clip_high: float, on_step: Callable[[dict[str, float]], None], **kwargs: Any
+    ) -> None:
+        super().__init__(data_collator=_only_item, **kwargs)
+        self.clip_low = clip_low
+        self.clip_high = clip_high
+        self.on_step = on_step
+        self._tally = self._no_tokens()
+        self._step_began = time.perf_counter()
+
+    def _no_tokens(self) -> torch.Tensor:
+        """Sums over the trained tokens of a step: clipped, ratio, tokens."""
+        return torch.zeros(3, device=self.args.device)
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Return this bin's share of its step's loss, times the processes over which gradients are averaged."""
+        token = policy_loss(
+            token_logprobs(model, inputs),
+            old_logprobs_T=inputs.get("old_logprobs_T"),
+            advantages_T=inputs["advantages_T"],
+            clip_low=self.clip_low,
+            clip_high=self.clip_high,
+        )
+        n_tokens = torch.tensor(len(token.ratio_T), device=token.ratio_T.device)
+        self._tally += torch.stack([token.clipped_T.sum(), token.ratio_T.sum(), n_tokens])
+        return (token.loss_T * inputs["weights_T"]).sum() * inputs["scale"] * self.accelerator.num_processes
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the step's sums to what Trainer logs and hand it on.
+
+        Raises:
+            ConfigError: the loss or the gradient is not finite.
+        """
+        if "grad_norm" in logs:
+            n_clipped, ratio_sum, n_tokens = self.accelerator.reduce(self._tally, reduction="sum").tolist()
+            self._tally = self._no_tokens()
+            logs |= {"clip_frac": n_clipped / n_tokens, "ratio_mean": ratio_sum / n_tokens, "tokens": n_tokens}
+            self._report(logs)
+        super().log(logs, start_time)
+
+    def _report(self, logs: dict[str, float]) -> None:
+        step, now = self.state.global_step, time.perf_counter()
+        if not math.isfinite(logs["loss"]) or not math.isfinite(logs["grad_norm"]):
+            raise ConfigError(
+                f"step {step}: loss {logs['loss']} and gradient norm {logs['grad_norm']} are not finite. Lower "
+                "learning_rate, or use precision=fp32, and start into a new folder"
+            )
+        if self.is_world_process_zero():
+            self.on_step({"step": step, **logs, "seconds": now - self._step_began})
+        self._step_began = now
+
+
+def _only_item(items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    (item,) = items
+    return item
+
+
+__all__ = ["OfflineTrainer", "compute_row_logprobs", "token_logprobs"]

@@ -1,0 +1,125 @@
+"""Opening a policy, rendering its prompts, and measuring its accuracy on held-out problems."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+from judgekit.errors import CheckpointError
+from judgekit.types import Problem
+from sgpo.online_config import ChatPrompt, RawPrompt
+from sgpo.outcomes import OutcomeCheck
+
+Prompt = str | list[dict[str, str]]
+"""Plain text, or the messages of a conversation."""
+
+
+class Policy(NamedTuple):
+    """A causal language model with its tokenizer."""
+
+    model: Any
+    """The model, weights in float32."""
+    tokenizer: Any
+    """Its tokenizer; pads on the left and has a padding token."""
+
+
+class Accuracy(NamedTuple):
+    """How a policy did on a set of problems."""
+
+    n_right: int
+    """Responses with the right answer."""
+    n_known: int
+    """Responses whose answer could be checked."""
+    n_unknown: int
+    """Responses whose answer could not be told, left out of the accuracy."""
+
+    @property
+    def value(self) -> float | None:
+        """Share of right answers among the checked ones, `None` where none was."""
+        return self.n_right / self.n_known if self.n_known else None
+
+
+def load_policy(name: str) -> Policy:
+    """Open a policy from a directory or the Hub: safetensors only, no remote code, weights in float32.
+
+    Raises:
+        CheckpointError: model or tokenizer is missing, or has no end-of-text token.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, padding_side="left")
+        model = AutoModelForCausalLM.from_pretrained(
+            name, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"cannot open the policy {name}: {error}") from error
+    if tokenizer.eos_token_id is None:
+        raise CheckpointError(f"the tokenizer of {name} has no end-of-text token, so responses would never end")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return Policy(model, tokenizer)
+
+
+def render_prompt(problem: str, prompt: RawPrompt | ChatPrompt) -> Prompt:
+    """Return the prompt of a problem as TRL takes it: text, or a conversation."""
+    text = prompt.render(problem)
+    if isinstance(prompt, RawPrompt):
+        return text
+    system = [] if prompt.system is None else [{"role": "system", "content": prompt.system}]
+    return [*system, {"role": "user", "content": text}]
+
+
+def encode_prompts(tokenizer: Any, prompts: Sequence[Prompt]) -> Any:
+    """Tokenize prompts as TRL does, padded on the left: `input_ids` and `attention_mask`, shape (B, T) each."""
+    if isinstance(prompts[0], str):
+        return tokenizer(list(prompts), padding=True, padding_side="left", return_tensors="pt")
+    return tokenizer.apply_chat_template(
+        list(prompts),
+        add_generation_prompt=True,
+        tokenize=True,
+        padding=True,
+        return_dict=True,
+        return_tensors="pt",
+        tokenizer_kwargs={"padding_side": "left"},
+    )
+
+
+@torch.no_grad()
+def generate_texts(
+    policy: Policy, prompts: Sequence[Prompt], *, max_tokens: int, temperature: float | None, batch_size: int
+) -> list[str]:
+    """Return one response a prompt, without special tokens; greedy where `temperature` is `None`."""
+    model, tokenizer = policy
+    sampling = {"do_sample": False} if temperature is None else {"do_sample": True, "temperature": temperature}
+    ends = model.generation_config.eos_token_id
+    generation = GenerationConfig(
+        max_new_tokens=max_tokens,
+        eos_token_id=tokenizer.eos_token_id if ends is None else ends,
+        pad_token_id=tokenizer.pad_token_id,
+        top_p=1.0,
+        top_k=0,
+        **sampling,
+    )
+    texts: list[str] = []
+    for start in range(0, len(prompts), batch_size):
+        batch = encode_prompts(tokenizer, prompts[start : start + batch_size]).to(model.device)
+        output = model.generate(**batch, generation_config=generation)
+        texts += tokenizer.batch_decode(output[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
+    return texts
+
+
+def measure_accuracy(texts: Sequence[str], problems: Sequence[Problem], *, check: OutcomeCheck) -> Accuracy:
+    """Check each response against the answer of its problem."""
+    outcomes = [check.check(text, answer=problem.answer) for text, problem in zip(texts, problems, strict=True)]
+    known = [outcome for outcome in outcomes if outcome is not None]
+    return Accuracy(
+        n_right=sum(outcome > 0.5 for outcome in known), n_known=len(known), n_unknown=len(outcomes) - len(known)
+    )
+
+
+__all__ = [
+    "Accuracy", "Policy", "Prompt", "encode_prompts", "generate_texts", "load_policy", "measure_accuracy",
+    "render_prompt",
+]  # fmt: skip
