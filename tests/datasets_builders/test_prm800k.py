@@ -75,7 +75,9 @@ def test_a_step_written_by_the_annotator_is_right() -> None:
 
 @pytest.mark.parametrize(("neutral", "label", "n_solutions"), [("correct", "neutral", 1), ("error", "error", 2)])
 def test_neutral_ratings_are_an_option(neutral: str, label: str, n_solutions: int) -> None:
-    chosen, *others = converted(step(completion("a", 1), completion("hm", 0)), step(completion("b", 0)), neutral=neutral)
+    chosen, *others = converted(
+        step(completion("a", 1), completion("hm", 0)), step(completion("b", 0)), neutral=neutral
+    )
     assert shown([chosen]) == [[("a", "ok"), ("b", label)]]
     assert chosen.first_error == (1 if neutral == "error" else None)
     assert 1 + len(others) == n_solutions
