@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
-import os
 import random
 import signal
 import subprocess
@@ -32,17 +32,14 @@ build("stepwise-supervision", input=sys.argv[1], output=Path(sys.argv[2]), resum
 """
 
 
-def write_rows(path: Path, n: int) -> None:
-    """Every tenth row is malformed and every seventh repeats the one before."""
+def write_rows(path: Path, n: int, *, clean: bool = False) -> None:
+    """Unless they are to be clean, every tenth row is malformed and every seventh repeats the one before."""
     with path.open("w") as file:
         for i in range(n):
-            number = i - 1 if i % 7 == 6 else i
-            row = {
-                "prompt": f"Count to {number}.",
-                "completions": ["I begin.", "Done."],
-                "labels": [True, number % 2 == 0],
-            }
-            file.write((json.dumps(row) if i % 10 != 9 else "{") + "\n")
+            number = i - 1 if i % 7 == 6 and not clean else i
+            labels = [True, number % 2 == 0]
+            row = {"prompt": f"Count to {number}.", "completions": ["I begin.", "Done."], "labels": labels}
+            file.write((json.dumps(row) if i % 10 != 9 or clean else "{") + "\n")
 
 
 def built_ids(folder: Path) -> list[str]:
@@ -79,12 +76,10 @@ def test_counts_and_manifest(tmp_path: Path) -> None:
 def test_the_report_is_shown_as_tables(tmp_path: Path) -> None:
     write_rows(tmp_path / "in.jsonl", 20)
     report = build("stepwise-supervision", input=tmp_path / "in.jsonl", output=tmp_path / "built")
-    console = Console(width=100, record=True, file=open(os.devnull, "w"))
-    console.print(render_report(report))
-    console.file.close()
-    shown = console.export_text()
+    written = io.StringIO()
+    Console(width=100, file=written).print(render_report(report))
     for words in ("malformed JSON", "duplicate", "first error: 7 of 16 solutions have one", "█" * 40):
-        assert words in shown
+        assert words in written.getvalue()
 
 
 def test_polars_and_datasets_read_the_folder(tmp_path: Path) -> None:
@@ -137,7 +132,7 @@ def test_duplicates_are_found_across_files(tmp_path: Path) -> None:
     # The subset is the file's name here, so the same row in another file is another record ...
     assert build("stepwise-supervision", input=folder, output=tmp_path / "named").duplicates == 0
     # ... and the duplicate of a problem is one whatever its file.
-    two, three = ('{"question": "How much is 1 + %d?", "answer": "####%d"}\n' % (n, n + 1) for n in (1, 2))
+    two, three = (json.dumps({"question": f"What is 1 + {n}?", "answer": f"#### {n + 1}"}) + "\n" for n in (1, 2))
     (folder / "one.jsonl").write_text(two)
     (folder / "two.jsonl").write_text(two + three)
     assert build("gsm8k", input=folder, output=tmp_path / "problems").rejected == {"duplicate": 1}
@@ -200,10 +195,14 @@ def kill_during_build(rows: Path, output: Path, *, delay_s: float) -> bool:
     return process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize(("limit_bytes", "file"), [(2_000, "part-00000.parquet"), (20_000, "rejected.jsonl")])
-def test_a_full_disk_is_a_clear_error_and_the_build_can_go_on(limit_bytes: int, file: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("limit_bytes", "clean", "file"), [(2_000, True, "part-00000.parquet"), (20_000, False, "rejected.jsonl")]
+)
+def test_a_full_disk_is_a_clear_error_and_the_build_can_go_on(
+    limit_bytes: int, clean: bool, file: str, tmp_path: Path
+) -> None:
     """No file can grow beyond the limit, as on a full disk; then the build goes on without it."""
-    write_rows(tmp_path / "in.jsonl", 2000)
+    write_rows(tmp_path / "in.jsonl", 2000, clean=clean)
     limited = (
         "import resource, sys\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit_bytes}, {limit_bytes}))\n"
