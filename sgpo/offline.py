@@ -7,7 +7,7 @@ it with `torchrun` to train on several processes; the result does not depend on 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,20 +19,20 @@ from accelerate.utils import gather_object
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, TrainingArguments
 
 from judgekit.errors import ConfigError
 from judgekit.io import atomic_path
 from judgekit.judges import load_judge
 from judgekit.run import Run
-from sgpo.checkpoints import last_checkpoint, rewind_metrics
+from judgekit.training.loop import CHECKPOINTS, train
 from sgpo.credit import CreditTable, StoredJudge, assign_credit, load_credits, write_credits
 from sgpo.groups import RolloutGroup, load_groups
 from sgpo.offline_config import OfflineConfig
 from sgpo.offline_plan import Plan, build_rows, plan_steps, report_plan, token_ids
 from sgpo.offline_trainer import OfflineTrainer, compute_row_logprobs
 from sgpo.packing import PackedSteps, fill_old_logprobs
-from sgpo.policy import check_context, load_policy, load_tokenizer
+from sgpo.policy import Policy, load_policy
 
 POLICY_DIR = "policy"
 """The trained policy, an ordinary checkpoint directory."""
@@ -44,9 +44,9 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
     """Train a policy on stored groups and return what was reported.
 
     `output` then holds `policy/` (safetensors and tokenizer), `credit/` (each response's RTS, reward and advantages),
-    `judgements/`, `metrics.jsonl` and the manifest with the report. Metrics of the first row are those of
-    `sgpo.credit.report_credits` and `sgpo.offline_plan.report_plan`, named `prepare/...`; of each later row, one an optimiser step, those
-    of `sgpo.offline_trainer.OfflineTrainer`, `epoch` and `guided`, named `offline/...`.
+    `judgements/`, `metrics.jsonl` and the manifest with the report. The first row of metrics has the report as
+    `prepare/...`, see `sgpo.credit.report_credits`, `build_rows` and `report_plan` in `sgpo.offline_plan`. Each later
+    row is one optimiser step as `offline/...`, see `Recorder`.
 
     Args:
         config: What to train on what.
@@ -61,18 +61,22 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
     """
     state = _start_process(config)
     groups = load_groups(config.groups)
-    tokenizer = load_tokenizer(config.policy)
-    check_context(config.policy, max_tokens=config.max_tokens)
+    policy = load_policy(config.policy)
+    _check_context(policy, config)
     with state.main_process_first():
         run = Run(output, config, inputs=_inputs(config), resume=resume or not state.is_main_process)
-        table = _load_or_assign_credit(config, groups, tokenizer, output)
-    rows, dropped = build_rows(groups, tokenizer=tokenizer, config=config)
-    plan = plan_steps(rows, table.credits_N, config=config)
-    report = table.report | dropped | report_plan(plan, table)
-    if state.is_main_process:
-        print_report(report)
+        table = _load_or_assign_credit(config, groups, policy.tokenizer, output)
+    report = run.results
     if not run.finished:
-        _train(config, run, plan, tokenizer, report)
+        rows, dropped = build_rows(groups, tokenizer=policy.tokenizer, config=config)
+        plan = plan_steps(rows, table.credits_N, config=config)
+        report = table.report | dropped | report_plan(plan, table)
+        if state.is_main_process:
+            print_report(report)
+        _train(config, run, policy, plan, report)
+        if state.is_main_process:
+            run.finish(report)
+    state.wait_for_everyone()
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
     return report
@@ -96,6 +100,14 @@ def _start_process(config: OfflineConfig) -> PartialState:
     return state
 
 
+def _check_context(policy: Policy, config: OfflineConfig) -> None:
+    context = getattr(policy.model.config, "max_position_embeddings", None)
+    if context is not None and config.max_tokens > context:
+        raise ConfigError(
+            f"max_tokens={config.max_tokens} is more than the {context} tokens of context that {config.policy} has"
+        )
+
+
 def _inputs(config: OfflineConfig) -> list[Path]:
     card = Path(config.judge or "") / "judge.json"
     return [config.groups, card] if config.judge and card.is_file() else [config.groups]
@@ -113,14 +125,14 @@ def _load_or_assign_credit(
         judge=judge,
         count_tokens=lambda text: len(token_ids(tokenizer, text)),
         config=config.guidance,
-        scale=config.group_scale,
+        scale=config.scale_rewards,
         chunk=config.judge_chunk,
     )
     write_credits(folder, table)
     return table
 
 
-def print_report(report: dict[str, Any]) -> None:
+def print_report(report: Mapping[str, Any]) -> None:
     """Show the report as a table of names and values."""
     table = Table("", "", title="offline groups", show_header=False)
     for name, value in report.items():
@@ -129,45 +141,56 @@ def print_report(report: dict[str, Any]) -> None:
     Console().print(table)
 
 
-def _train(
-    config: OfflineConfig, run: Run, plan: Plan, tokenizer: PreTrainedTokenizerBase, report: dict[str, Any]
-) -> None:
+class Recorder(TrainerCallback):  # type: ignore[misc, unused-ignore]
+    """Writes the report and one row an optimiser step to `metrics.jsonl`, on the main process.
+
+    A step's row has `loss`, `grad_norm` (before clipping), `learning_rate`, what `OfflineTrainer` adds, `epoch`
+    (0-based, whole) and `guided` (1 where the step trained on guided advantages, else 0).
+    """
+
+    def __init__(self, run: Run, plan: Plan, report: Mapping[str, Any]) -> None:
+        self.run = run
+        self.plan = plan
+        self.report = report
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Write the report, unless an earlier process did before the checkpoint."""
+        if state.is_world_process_zero and state.global_step == 0:
+            self.run.log({"step": 0} | {f"prepare/{name}": value for name, value in self.report.items()})
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        """Write a step."""
+        if not state.is_world_process_zero or not logs or "grad_norm" not in logs:
+            return
+        index = state.global_step - 1
+        extra = {"epoch": self.plan.epochs[index], "guided": int(self.plan.guided[index])}
+        self.run.log({"step": index + 1} | {f"offline/{name}": value for name, value in (logs | extra).items()})
+
+
+def _train(config: OfflineConfig, run: Run, policy: Policy, plan: Plan, report: Mapping[str, Any]) -> None:
     state = PartialState()
-    model = load_policy(config.policy)
     steps = plan.steps
     if config.ratio == "initial":
-        logprobs = _load_or_compute_initial(config, model.to(state.device), plan, run.output)
-        steps = fill_old_logprobs(steps, logprobs)
-    with state.main_process_first():
-        checkpoint = last_checkpoint(run.output / "checkpoints")
-    if state.is_main_process:
-        done = 0 if checkpoint is None else int(checkpoint.name.rpartition("-")[2])
-        rewind_metrics(run, {f"prepare/{name}": value for name, value in report.items()}, "offline/step", done)
-
-    def on_step(metrics: dict[str, float]) -> None:
-        index = int(metrics["step"]) - 1
-        extra = {"epoch": plan.epochs[index], "guided": int(plan.guided[index])}
-        run.log({f"offline/{name}": value for name, value in (metrics | extra).items()})
-
+        steps = fill_old_logprobs(steps, _load_or_compute_initial(config, policy.model.to(state.device), plan, run))
+    if config.gradient_checkpointing:
+        policy.model.gradient_checkpointing_enable({"use_reentrant": False})
     trainer = OfflineTrainer(
-        model=model,
+        model=policy.model,
         args=_training_arguments(config, run.output, n_steps=len(steps), n_processes=state.num_processes),
         train_dataset=PackedSteps(steps, loss_type=config.loss, max_tokens=config.max_tokens),
         clip_low=config.clip_low,
         clip_high=config.clip_high,
-        on_step=on_step,
+        callbacks=[Recorder(run, plan, report)],
     )
-    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    _save_policy(trainer, tokenizer, run.output / POLICY_DIR)
-    if state.is_main_process:
-        run.finish(report)
+    train(trainer, run)
+    _save_policy(trainer, policy.tokenizer, run.output / POLICY_DIR)
 
 
 def _load_or_compute_initial(
-    config: OfflineConfig, model: PreTrainedModel, plan: Plan, output: Path
+    config: OfflineConfig, model: PreTrainedModel, plan: Plan, run: Run
 ) -> dict[tuple[str, int], list[float]]:
     """Log-probabilities of every response of the plan under the policy before training, by row key, nats."""
-    path = output / "old_logprobs.parquet"
+    path = run.output / "old_logprobs.parquet"
     state = PartialState()
     if not path.is_file():
         rows = list({row.key: row for step in plan.steps for packed in step for row in packed}.values())
@@ -176,12 +199,12 @@ def _load_or_compute_initial(
             model,
             mine,
             token_budget=config.token_budget,
-            bf16=config.precision == "bf16",
+            bf16=config.bf16,
             track=lambda bins: track(bins, description="old log-probs", disable=not state.is_main_process),
         )
         found = gather_object([(*row.key, logprobs) for row, logprobs in zip(mine, values, strict=True)])
         if state.is_main_process:
-            schema = pl.Schema({"group_id": pl.String, "sample": pl.Int64, "logprobs": pl.List(pl.Float64)})
+            schema = pl.Schema({"group_id": pl.String(), "sample": pl.Int64(), "logprobs": pl.List(pl.Float64())})
             with atomic_path(path) as partial:
                 pl.DataFrame(found, schema=schema, orient="row").write_parquet(partial)
         state.wait_for_everyone()
@@ -191,19 +214,17 @@ def _load_or_compute_initial(
 def _training_arguments(config: OfflineConfig, output: Path, *, n_steps: int, n_processes: int) -> TrainingArguments:
     cpu = config.device == "cpu" or not torch.cuda.is_available()
     return TrainingArguments(
-        output_dir=str(output / "checkpoints"),
+        output_dir=str(output / CHECKPOINTS),
         max_steps=n_steps,
         per_device_train_batch_size=1,
         gradient_accumulation_steps=config.bins_per_step // n_processes,
         train_sampling_strategy="sequential",
-        learning_rate=config.learning_rate,
+        learning_rate=config.lr,
         lr_scheduler_type="constant_with_warmup" if config.schedule == "constant" else config.schedule,
         warmup_steps=config.warmup_steps,
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
-        bf16=config.precision == "bf16",
-        gradient_checkpointing=config.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False},
+        bf16=config.bf16,
         logging_steps=1,
         logging_nan_inf_filter=False,
         save_strategy="steps",
@@ -213,7 +234,7 @@ def _training_arguments(config: OfflineConfig, output: Path, *, n_steps: int, n_
         remove_unused_columns=False,
         report_to="none",
         use_cpu=cpu,
-        ddp_backend="gloo" if cpu else "nccl",
+        ddp_backend=("gloo" if cpu else "nccl") if n_processes > 1 else None,
         ddp_find_unused_parameters=False,
     )
 
@@ -225,4 +246,4 @@ def _save_policy(trainer: OfflineTrainer, tokenizer: PreTrainedTokenizerBase, fo
         (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle, and of this run alone
 
 
-__all__ = ["POLICY_DIR", "OfflineConfig", "print_report", "run_offline"]
+__all__ = ["POLICY_DIR", "OfflineConfig", "Recorder", "print_report", "run_offline"]

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
 from sgpo.config import GuidanceConfig
+from sgpo.online_config import ChatPrompt, RawPrompt
+
+
+class StoredPrompt(BaseConfig):
+    """The prompt is the stored text as it is, no token added: right where it was rendered as the policy saw it."""
+
+    type: Literal["stored"] = "stored"
+    """Tells the kinds apart."""
 
 
 class OfflineConfig(BaseConfig):
@@ -29,10 +37,8 @@ class OfflineConfig(BaseConfig):
     judge_chunk: int = Field(default=64, ge=1)
     """Responses judged between two writes to disk; a killed run loses at most that many judgements."""
 
-    prompt: Literal["chat", "stored"] = "chat"
-    """`chat`: the problem in the policy's chat template; `stored`: the stored prompt as it is, no token added."""
-    system: str | None = None
-    """System message for `prompt=chat`; `null` leaves it to the template."""
+    prompt: Annotated[ChatPrompt | RawPrompt | StoredPrompt, Field(discriminator="type")] = ChatPrompt()
+    """What the responses follow on."""
     append_eos: bool = True
     """End responses that are not known to be truncated with the tokenizer's end token."""
     max_tokens: int = Field(default=2048, ge=2)
@@ -48,18 +54,18 @@ class OfflineConfig(BaseConfig):
     """Passes over the responses that have an advantage."""
     max_steps: int | None = Field(default=None, ge=1)
     """Stop after this many optimiser steps; `null` trains all epochs."""
-    learning_rate: float = Field(default=2e-6, gt=0)
+    lr: float = Field(default=2e-6, gt=0)
     """Peak learning rate of AdamW."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """Learning rate after the warm-up."""
     warmup_steps: int = Field(default=0, ge=0)
     """Optimiser steps over which the learning rate rises from 0."""
     weight_decay: float = Field(default=0.0, ge=0)
-    """Weight decay of AdamW."""
+    """Decoupled weight decay."""
     max_grad_norm: float = Field(default=1.0, gt=0)
-    """Gradients of a larger norm are scaled down to it."""
+    """Gradients are clipped to this norm."""
 
-    group_scale: Literal["group", "batch", "none"] = "group"
+    scale_rewards: Literal["group", "batch", "none"] = "group"
     """Advantages are divided by the standard deviation of the group, of all rewards in the file, or by nothing."""
     loss: Literal["grpo", "dapo", "dr_grpo"] = "grpo"
     """How tokens add up, see `sgpo.losses.LossType`. Only responses with an advantage count in the divisor."""
@@ -71,8 +77,8 @@ class OfflineConfig(BaseConfig):
     clip_high: float = Field(default=0.2, ge=0)
     """How far the ratio may rise above 1."""
 
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """`bf16`: autocast; the weights stay fp32 either way."""
+    bf16: bool = False
+    """Compute in bfloat16 by autocast; the weights stay float32."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
     save_every: int = Field(default=50, ge=1)
@@ -109,4 +115,4 @@ class OfflineConfig(BaseConfig):
         return self._is_open(epoch)
 
 
-__all__ = ["OfflineConfig"]
+__all__ = ["OfflineConfig", "StoredPrompt"]

@@ -11,8 +11,10 @@ from judgekit.errors import ConfigError, DataError
 from judgekit.types import Rollout
 from sgpo.credit import Credit, CreditTable
 from sgpo.groups import RolloutGroup
-from sgpo.offline_config import OfflineConfig
+from sgpo.offline_config import OfflineConfig, StoredPrompt
+from sgpo.online_config import ChatPrompt
 from sgpo.packing import Bin, OfflineRow, deal_steps, pack_rows
+from sgpo.policy import encode_prompts, render_prompt
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ def build_rows(
     baseline.
 
     Raises:
-        ConfigError: the policy has no chat template and `prompt=chat` asks for it.
+        ConfigError: the policy has no chat template and the prompt is to be a conversation.
         DataError: a row is too long and `on_overlong=error`, or `ratio=behaviour` finds no recorded log-probabilities
             or ids that are not this tokenizer's.
     """
@@ -69,13 +71,12 @@ def token_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
 
 
 def _prompt_ids(rollout: Rollout, tokenizer: PreTrainedTokenizerBase, config: OfflineConfig) -> tuple[int, ...]:
-    if config.prompt == "stored":
+    if isinstance(config.prompt, StoredPrompt):
         return token_ids(tokenizer, rollout.prompt)
-    if tokenizer.chat_template is None:
-        raise ConfigError(f"the policy {config.policy} has no chat template: set prompt=stored")
-    messages = [{"role": "system", "content": config.system}] if config.system is not None else []
-    messages.append({"role": "user", "content": rollout.problem})
-    return tuple(tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False))
+    if isinstance(config.prompt, ChatPrompt) and tokenizer.chat_template is None:
+        raise ConfigError(f"the policy {config.policy} has no chat template: set prompt.type to raw or stored")
+    prompt = render_prompt(rollout.problem, config.prompt)
+    return tuple(encode_prompts(tokenizer, [prompt])["input_ids"][0].tolist())
 
 
 def _build_row(

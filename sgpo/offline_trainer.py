@@ -74,24 +74,21 @@ class OfflineTrainer(Trainer):  # type: ignore[misc, unused-ignore]
     The items carry the divisor of their whole optimiser step, so the sum over micro-batches and processes is exact
     whatever their number. Needs `per_device_train_batch_size=1`, sequential sampling and logging at every step.
 
+    Adds to every step's log `clip_frac` and `ratio_mean` (over the step's trained tokens), `tokens` (how many those
+    are) and `seconds`.
+
     Args:
         clip_low: See `sgpo.losses.policy_loss`.
         clip_high: See `sgpo.losses.policy_loss`.
-        on_step: Called on the main process after every optimiser step, with `step` (1-based), `loss`, `grad_norm`
-            (before it is bounded), `learning_rate`, `clip_frac` and `ratio_mean` (over the step's trained tokens),
-            `tokens` (how many those are) and `seconds`.
         **kwargs: As for Trainer.
     """
 
     loss_is_scaled_for_ga = True
 
-    def __init__(
-        self, *, clip_low: float, clip_high: float, on_step: Callable[[dict[str, float]], None], **kwargs: Any
-    ) -> None:
+    def __init__(self, *, clip_low: float, clip_high: float, **kwargs: Any) -> None:
         super().__init__(data_collator=_only_item, **kwargs)
         self.clip_low = clip_low
         self.clip_high = clip_high
-        self.on_step = on_step
         self._tally = self._no_tokens()
         self._step_began = time.perf_counter()
 
@@ -125,22 +122,19 @@ class OfflineTrainer(Trainer):  # type: ignore[misc, unused-ignore]
             ConfigError: the loss or the gradient is not finite.
         """
         if "grad_norm" in logs:
+            self._check_finite(logs)
             n_clipped, ratio_sum, n_tokens = self.accelerator.reduce(self._tally, reduction="sum").tolist()
-            self._tally = self._no_tokens()
-            logs |= {"clip_frac": n_clipped / n_tokens, "ratio_mean": ratio_sum / n_tokens, "tokens": n_tokens}
-            self._report(logs)
+            logs |= {"clip_frac": n_clipped / n_tokens, "ratio_mean": ratio_sum / n_tokens, "tokens": int(n_tokens)}
+            logs["seconds"] = time.perf_counter() - self._step_began
+            self._tally, self._step_began = self._no_tokens(), time.perf_counter()
         super().log(logs, start_time)
 
-    def _report(self, logs: dict[str, float]) -> None:
-        step, now = self.state.global_step, time.perf_counter()
+    def _check_finite(self, logs: Mapping[str, float]) -> None:
         if not math.isfinite(logs["loss"]) or not math.isfinite(logs["grad_norm"]):
             raise ConfigError(
-                f"step {step}: loss {logs['loss']} and gradient norm {logs['grad_norm']} are not finite. Lower "
-                "learning_rate, or use precision=fp32, and start into a new folder"
+                f"step {self.state.global_step}: loss {logs['loss']} and gradient norm {logs['grad_norm']} are not "
+                "finite. Lower lr, or set bf16=false, and start into a new folder"
             )
-        if self.is_world_process_zero():
-            self.on_step({"step": step, **logs, "seconds": now - self._step_began})
-        self._step_began = now
 
 
 def _only_item(items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
