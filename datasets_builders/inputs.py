@@ -58,11 +58,11 @@ def open_input(given: str | Path) -> list[InputPart]:
         return [_file_part(file, name=str(file.relative_to(path))) for file in files]
     if path.is_file():
         return [_file_part(path, name=path.name)]
-    if isinstance(given, Path) or path.suffix in SUFFIXES or path.is_absolute():
+    if path.suffix in SUFFIXES or path.is_absolute():
         raise DataError(f"{path} does not exist: give a file, a folder or a Hub id such as OWNER/NAME")
     from datasets_builders.hub import open_hub  # datasets takes a second to import, and files do not need it
 
-    return open_hub(given)
+    return open_hub(str(given))
 
 
 def _file_part(file: Path, *, name: str) -> InputPart:

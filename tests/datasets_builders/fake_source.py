@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 from datasets_builders.source import GeneratorSource
@@ -11,17 +10,15 @@ from judgekit.types import LabelledSolution, LabelMethod, labels_from_first_erro
 
 
 class CountingConfig(BaseConfig):
-    """How many solutions to make, and how fast."""
+    """How many solutions to make, of how many problems."""
 
     n: int = 10
     n_problems: int = 10
-    delay_s: float = 0.0
 
 
 def count(config: CountingConfig) -> Iterator[LabelledSolution]:
     """Yield solutions of two steps; every third one goes wrong in its second."""
     for i in range(config.n):
-        time.sleep(config.delay_s)
         yield LabelledSolution(
             problem=f"Count to {i % config.n_problems}.",
             steps=("I begin.", f"Attempt {i}."),
