@@ -107,10 +107,12 @@ def _open_parts(source: AnySource, given: str | Path | None) -> list[InputPart]:
 
 def _begin(output: Path, settings: dict[str, Any], *, resume: bool) -> bool:
     """Check a folder that holds shards against the settings, or store the settings; tell whether it is finished."""
+    has_shards, has_manifest = any((output / SHARD_DIR).glob("part-*.parquet")), (output / MANIFEST).is_file()
+    if has_manifest and not has_shards:
+        raise DataError(f"{output} holds something else, or a data set without its shards: choose another folder")
     for partial in output.glob(".*.partial"):
         partial.unlink(missing_ok=True)
-    if not any((output / SHARD_DIR).glob("part-*.parquet")):
-        (output / MANIFEST).unlink(missing_ok=True)
+    if not has_shards:
         write_json(output / CONFIG, settings)
         return False
     if not resume:
@@ -118,7 +120,7 @@ def _begin(output: Path, settings: dict[str, Any], *, resume: bool) -> bool:
     differing = differing_keys(read_json(output / CONFIG), settings)
     if differing:
         raise ConfigError(f"cannot resume {output}: it was begun with other settings: {'; '.join(differing)}")
-    return (output / MANIFEST).is_file()
+    return has_manifest
 
 
 def _outcomes(source: AnySource, options: BaseConfig, parts: Sequence[InputPart]) -> Iterator[_Outcome]:

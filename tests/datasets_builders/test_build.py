@@ -157,6 +157,13 @@ def test_a_folder_in_use_is_refused_and_a_finished_one_is_not_built_again(tmp_pa
     assert (tmp_path / "manifest.json").stat().st_mtime_ns == before
 
 
+def test_the_folder_of_another_run_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(DataError, match="holds something else"):
+        build(COUNTING, output=tmp_path, resume=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
 def test_a_resumed_build_must_have_the_same_settings(tmp_path: Path) -> None:
     write_rows(tmp_path / "in.jsonl", 20)
     build("stepwise-supervision", input=tmp_path / "in.jsonl", output=tmp_path / "built")
