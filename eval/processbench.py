@@ -17,10 +17,11 @@ from pydantic import Field, model_validator
 
 from eval.intervals import LOCALIZATION_RATES, Estimate, average, estimate_calibration, estimate_localization
 from eval.report import write_report
-from eval.scoring import JudgedSolution, decide, judge_in_chunks
+from eval.scoring import JudgedSolution, decide
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import atomic_path, write_json
+from judgekit.judging import judge_in_chunks
 from judgekit.metrics import choose_threshold, compute_offset_rates
 from judgekit.run import Run
 from judgekit.types import ArgmaxRule, Judge, Judgement, LabelledSolution, ThresholdRule

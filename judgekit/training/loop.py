@@ -63,7 +63,9 @@ class MetricsCallback(TrainerCallback):
         """Write one row, on the main process."""
         if not state.is_world_process_zero or not logs:
             return
-        values = {f"{self.prefix}/{name}": value for name, value in logs.items() if _is_finite(value)}
+        values = {
+            f"{self.prefix}/{name}": value for name, value in logs.items() if _is_finite(value) and name != "epoch"
+        }
         self.run.log({"step": state.global_step, "epoch": state.epoch} | values)
 
 

@@ -1,0 +1,173 @@
+"""Runs a judge over a file of solutions chunk by chunk, so that a killed run continues where it stopped.
+
+Every chunk of judgements is one file of JSON lines, written atomically; a chunk that is there is never judged again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from judgekit.config import BaseConfig
+from judgekit.errors import ConfigError, DataError, JudgeError, describe_validation_error
+from judgekit.io import MANIFEST, read_json, read_jsonl, read_records, write_text
+from judgekit.run import Run
+from judgekit.types import Judge, Judgement, LabelledSolution, Solution
+
+JUDGEMENTS = "judgements.jsonl"
+"""File of all judgements below the output folder, one JSON object a line, in the order of the solutions."""
+
+
+class JudgingConfig(BaseConfig):
+    """Options of `judgekit judge` on a file."""
+
+    judge: str
+    """Judge directory, hub id or builtin judge."""
+    data: Path
+    """Solutions or labelled solutions: a data set folder, a parquet or a JSON-lines file."""
+    chunk_size: int = Field(default=256, ge=1)
+    """Solutions handed to the judge, and stored, at a time."""
+    show_reference: bool = False
+    """Whether the judge may see the reference."""
+
+
+def judge_file(judge: Judge, config: JudgingConfig, output: Path, *, resume: bool = False) -> list[Judgement]:
+    """Judge every solution of a file and write `judgements.jsonl`.
+
+    Raises:
+        ConfigError: the folder is in use, or a resumed run has another configuration.
+        DataError: the file is missing, empty or damaged.
+        JudgeError: the judge failed.
+    """
+    run = Run(output, config, inputs=[config.data], resume=resume)
+    judgements = judge_in_chunks(
+        judge,
+        read_solutions(config.data),
+        folder=output / "chunks",
+        chunk_size=config.chunk_size,
+        show_reference=config.show_reference,
+    )
+    write_text(output / JUDGEMENTS, "".join(judgement.model_dump_json() + "\n" for judgement in judgements))
+    run.finish({"n": len(judgements), "n_no_verdict": sum(item.verdict is None for item in judgements)})
+    return judgements
+
+
+def read_solutions(path: Path) -> list[Solution]:
+    """Read solutions, labelled or not, from a data set folder, a parquet or a JSON-lines file.
+
+    Raises:
+        DataError: see `judgekit.io.read_records`.
+    """
+    record_type = LabelledSolution if _is_labelled(path) else Solution
+    return list(read_records(path, record_type))
+
+
+def _is_labelled(path: Path) -> bool:
+    if (path / MANIFEST).is_file():
+        return bool(read_json(path / MANIFEST)["record"] == LabelledSolution.__name__)
+    if path.suffix == ".jsonl":
+        _, first = next(_objects(path))
+        return "labels" in first
+    return True
+
+
+def _objects(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
+    return ((row, value) for row, value in read_jsonl(path) if isinstance(value, dict))
+
+
+def judge_in_chunks(
+    judge: Judge,
+    solutions: Sequence[Solution],
+    *,
+    folder: Path,
+    chunk_size: int,
+    show_reference: bool,
+) -> list[Judgement]:
+    """Judge all solutions, keeping every finished chunk on disk and reading those that are there already.
+
+    The judge sees problem and steps, never the labels.
+
+    Args:
+        judge: The judge.
+        solutions: What to judge, in an order that is the same whenever the run is resumed.
+        folder: Where chunks are kept, `chunk-00000.jsonl` and so on.
+        chunk_size: Solutions a chunk and a call of the judge.
+        show_reference: Whether the judge may see the reference; figures are then not comparable with published ones.
+
+    Returns:
+        One judgement a solution, in the same order.
+
+    Raises:
+        ConfigError: a stored chunk is by another judge.
+        DataError: a stored chunk is damaged or is about other solutions.
+        JudgeError: the judge did not answer one judgement a solution, in order.
+    """
+    judgements: list[Judgement] = []
+    with _progress() as progress:
+        task = progress.add_task(f"judging with {judge.judge_id}", total=len(solutions))
+        for start in range(0, len(solutions), chunk_size):
+            chunk = solutions[start : start + chunk_size]
+            path = folder / f"chunk-{start // chunk_size:05d}.jsonl"
+            if path.is_file():
+                done = _read_chunk(path, chunk, judge_id=judge.judge_id)
+            else:
+                done = _judge_chunk(judge, [_as_seen(solution, show_reference) for solution in chunk])
+                write_text(path, "".join(judgement.model_dump_json() + "\n" for judgement in done))
+            judgements += done
+            progress.advance(task, len(chunk))
+    return judgements
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    )
+
+
+def _as_seen(solution: Solution, show_reference: bool) -> Solution:
+    return Solution(
+        id=solution.id,
+        problem_id=solution.problem_id,
+        problem=solution.problem,
+        steps=solution.steps,
+        reference=solution.reference if show_reference else None,
+    )
+
+
+def _judge_chunk(judge: Judge, chunk: Sequence[Solution]) -> list[Judgement]:
+    judgements = judge.judge(chunk)
+    answered = [judgement.solution_id for judgement in judgements]
+    if answered != [solution.id for solution in chunk]:
+        raise JudgeError(
+            f"judge {judge.judge_id} was given {len(chunk)} solutions and answered {len(answered)} judgements "
+            "that are not theirs in the same order"
+        )
+    for solution, judgement in zip(chunk, judgements, strict=True):
+        if judgement.verdict and judgement.verdict.n_steps != len(solution.steps):
+            raise JudgeError(
+                f"judge {judge.judge_id} gave a verdict on {judgement.verdict.n_steps} steps "
+                f"for solution {solution.id}, which has {len(solution.steps)}"
+            )
+    return judgements
+
+
+def _read_chunk(path: Path, chunk: Sequence[Solution], *, judge_id: str) -> list[Judgement]:
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")  # str.splitlines also splits inside JSON strings
+        judgements = [Judgement.model_validate_json(line) for line in lines if line]
+    except ValidationError as error:
+        raise DataError(f"{path} is damaged: {describe_validation_error(error)}. Remove it and resume") from error
+    if [judgement.solution_id for judgement in judgements] != [solution.id for solution in chunk]:
+        raise DataError(f"{path} holds judgements of other solutions: use another output folder")
+    others = {judgement.judge_id for judgement in judgements} - {judge_id}
+    if others:
+        raise ConfigError(
+            f"{path} was judged by {others.pop()!r}, not {judge_id!r}: use the same judge or another output folder"
+        )
+    return judgements
+
+
+__all__ = ["JUDGEMENTS", "JudgingConfig", "judge_file", "judge_in_chunks", "read_solutions"]
