@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from judgekit.io import input_hashes, read_json, read_jsonl, write_json, write_t
 CONFIG = "config.json"
 MANIFEST = "manifest.json"
 METRICS = "metrics.jsonl"
+SAMPLES = "samples.jsonl"
 _PACKAGES = ("judgekit", "torch", "transformers", "trl", "datasets", "accelerate", "polars", "scikit-learn")
 
 
@@ -70,17 +71,27 @@ class Run:
         """Whether `finish` was called for this folder, now or by an earlier process."""
         return "finished" in self._manifest
 
+    @property
+    def results(self) -> dict[str, Any]:
+        """What `finish` stored; empty before."""
+        return dict(self._manifest.get("results", {}))
+
     def log(self, metrics: Mapping[str, Any]) -> None:
         """Append one row to `metrics.jsonl`. Names are `stage/metric`; values are JSON numbers, strings or null."""
         with (self.output / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(dict(metrics), allow_nan=False) + "\n")
 
+    def log_samples(self, samples: Iterable[Mapping[str, Any]]) -> None:
+        """Append rows to `samples.jsonl`: raw texts with what was made of them, and the training step."""
+        with (self.output / SAMPLES).open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(dict(row), allow_nan=False) + "\n" for row in samples)
+
     def rewind(self, step: int) -> None:
-        """Drop the rows of `metrics.jsonl` beyond a training step, before a run continues from a checkpoint of it."""
-        path = self.output / METRICS
-        if path.is_file():
-            rows = [row for _, row in read_jsonl(path) if isinstance(row, dict) and row.get("step", 0) <= step]
-            write_text(path, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
+        """Drop metrics and samples beyond a training step, before a run continues from a checkpoint of it."""
+        for path in (self.output / METRICS, self.output / SAMPLES):
+            if path.is_file() and path.stat().st_size:
+                rows = [row for _, row in read_jsonl(path) if isinstance(row, dict) and row.get("step", 0) <= step]
+                write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
 
     def finish(self, results: Mapping[str, Any]) -> None:
         """Mark the run as finished and store its results in the manifest."""
@@ -114,4 +125,4 @@ def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-__all__ = ["CONFIG", "MANIFEST", "METRICS", "Run", "git_state", "package_versions"]
+__all__ = ["CONFIG", "MANIFEST", "METRICS", "SAMPLES", "Run", "git_state", "package_versions"]

@@ -92,14 +92,14 @@ def generate_texts(
 ) -> list[str]:
     """Return one response a prompt, without special tokens; greedy where `temperature` is `None`."""
     model, tokenizer = policy
-    sampling = {"do_sample": False} if temperature is None else {"do_sample": True, "temperature": temperature}
+    sampling: dict[str, Any] = {"do_sample": False}
+    if temperature is not None:
+        sampling = {"do_sample": True, "temperature": temperature, "top_p": 1.0, "top_k": 0}
     ends = model.generation_config.eos_token_id
     generation = GenerationConfig(
         max_new_tokens=max_tokens,
         eos_token_id=tokenizer.eos_token_id if ends is None else ends,
         pad_token_id=tokenizer.pad_token_id,
-        top_p=1.0,
-        top_k=0,
         **sampling,
     )
     texts: list[str] = []

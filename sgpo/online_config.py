@@ -1,0 +1,171 @@
+"""Configuration of online training and of the comparison of its arms. Imports no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from judgekit.config import BaseConfig
+from sgpo.config import GuidanceConfig
+from sgpo.outcomes import LastNumberConfig, OutcomeConfig
+from sgpo.steps import BLANK_LINE
+
+PLACEHOLDER = "{problem}"
+"""Stands for the problem's text in a prompt template; nothing else in a template is special."""
+RESERVED_TRL_KEYS = frozenset(
+    {"output_dir", "num_generations", "per_device_train_batch_size", "gradient_accumulation_steps", "max_steps"}
+    | {"steps_per_generation", "generation_batch_size", "shuffle_dataset", "num_train_epochs", "resume_from_checkpoint"}
+)
+"""Options of TRL's GRPOConfig that follow from ours and cannot be given in `trl`."""
+
+
+class _Prompt(BaseConfig):
+    template: str
+    """Text in which `{problem}` stands for the problem."""
+
+    @model_validator(mode="after")
+    def _has_placeholder(self) -> _Prompt:
+        if PLACEHOLDER not in self.template:
+            raise ValueError(f"the prompt template has no {PLACEHOLDER}: the policy would never see the problem")
+        return self
+
+    def render(self, problem: str) -> str:
+        """Put the problem into the template."""
+        return self.template.replace(PLACEHOLDER, problem)
+
+
+class RawPrompt(_Prompt):
+    """The prompt is plain text that the policy continues."""
+
+    type: Literal["raw"] = "raw"
+    """Tells the kinds apart."""
+    template: str = PLACEHOLDER + "\n"
+    """Text in which `{problem}` stands for the problem."""
+
+
+class ChatPrompt(_Prompt):
+    """The prompt is a conversation in the policy's chat template."""
+
+    type: Literal["chat"] = "chat"
+    """Tells the kinds apart."""
+    template: str = PLACEHOLDER
+    """The user's message, in which `{problem}` stands for the problem."""
+    system: str | None = None
+    """System message; `null` leaves it to the chat template."""
+
+
+PromptConfig = Annotated[RawPrompt | ChatPrompt, Field(discriminator="type")]
+"""How a problem becomes a prompt."""
+
+
+class EvalConfig(BaseConfig):
+    """Evaluation of the policy on held-out problems, before the first update, every few updates and at the end."""
+
+    problems: Path
+    """Problem data set that training never sees."""
+    every: int = Field(default=10, ge=1)
+    """Optimiser steps between evaluations."""
+    n_problems: int | None = Field(default=128, ge=1)
+    """How many problems to use, from the first on; `null` uses all."""
+    n_samples: int = Field(default=1, ge=1)
+    """Responses sampled a problem; above 1 only with a temperature."""
+    temperature: float | None = Field(default=None, gt=0)
+    """Sampling temperature; `null` decodes greedily."""
+    batch_size: int = Field(default=128, ge=1)
+    """Responses generated at once by one process."""
+
+    @model_validator(mode="after")
+    def _samples_differ(self) -> EvalConfig:
+        if self.n_samples > 1 and self.temperature is None:
+            raise ValueError(f"{self.n_samples} greedy samples are all the same: set a temperature, or n_samples=1")
+        return self
+
+
+class OnlineConfig(BaseConfig):
+    """Online SGPO on TRL's GRPOTrainer, or plain GRPO where `judge` is null."""
+
+    policy: str = Field(min_length=1)
+    """Checkpoint directory or Hub id of the policy: safetensors, no remote code."""
+    problems: Path
+    """Problem data set to sample from."""
+    n_problems: int | None = Field(default=None, ge=1)
+    """How many problems to use, from the first on; `null` uses all."""
+    prompt: PromptConfig = RawPrompt()
+    """How a problem becomes a prompt."""
+    outcome: OutcomeConfig = LastNumberConfig()
+    """How a final answer is checked."""
+    judge: str | None = None
+    """Judge directory, Hub id or `builtin:NAME`, as `load_judge` takes it; `null` trains plain GRPO."""
+    guidance: GuidanceConfig = GuidanceConfig()
+    """How judgements become rewards, and when the judge is asked."""
+    step_separator: str = Field(default=BLANK_LINE, min_length=1)
+    """Text between two steps of a response."""
+    eval: EvalConfig | None = None
+    """Held-out evaluation; `null` does none."""
+
+    group_size: int = Field(default=8, ge=2)
+    """Responses sampled a prompt."""
+    prompts_per_step: int = Field(default=8, ge=1)
+    """Prompts an optimiser step, over all processes."""
+    max_steps: int = Field(default=100, ge=1)
+    """Optimiser steps; each samples anew, so training is on-policy."""
+    micro_batch: int | None = Field(default=None, ge=1)
+    """Responses in one forward and backward pass of one process; `null` takes all of a step at once."""
+    lr: float = Field(default=1e-6, gt=0)
+    """Peak learning rate of AdamW."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """Learning rate after the warm-up."""
+    warmup_steps: int = Field(default=0, ge=0)
+    """Optimiser steps over which the learning rate rises from 0."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Decoupled weight decay."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Gradients are clipped to this norm."""
+    beta_kl: float = Field(default=0.0, ge=0)
+    """Weight of the KL term against the initial policy; 0 keeps no reference model."""
+    loss: Literal["grpo", "dapo", "dr_grpo", "bnpo"] = "grpo"
+    """How the tokens of responses add up, as TRL's `loss_type`."""
+    scale_rewards: Literal["group", "batch", "none"] = "group"
+    """Advantages are divided by the standard deviation of the group, of the batch, or by nothing."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Sampling temperature in training."""
+    max_completion_length: int = Field(default=256, ge=1)
+    """Longest response, in tokens."""
+    trl: dict[str, Any] = Field(default_factory=dict)
+    """Further options of TRL's GRPOConfig, passed as they are, for example `use_vllm`."""
+
+    bf16: bool = False
+    """Compute in bfloat16 by autocast; the weights stay float32."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, about a third more time."""
+    log_every: int = Field(default=1, ge=1)
+    """Optimiser steps between rows of `metrics.jsonl`."""
+    samples_per_log: int = Field(default=2, ge=0)
+    """Responses written to `samples.jsonl` with each of these rows."""
+    save_every: int | None = Field(default=50, ge=1)
+    """Optimiser steps between checkpoints, the last two are kept; `null` keeps none, and a killed run starts over."""
+    seed: int = 0
+    """Order of the problems, sampling and evaluation."""
+    device: Literal["auto", "cpu"] = "auto"
+    """`auto` takes a GPU where there is one."""
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads of one process; `null` leaves torch's choice."""
+
+    @model_validator(mode="after")
+    def _trl_is_free(self) -> OnlineConfig:
+        reserved = sorted(self.trl.keys() & RESERVED_TRL_KEYS)
+        if reserved:
+            raise ValueError(f"trl.{reserved[0]} follows from group_size, prompts_per_step, micro_batch and max_steps")
+        return self
+
+    @property
+    def n_responses(self) -> int:
+        """Responses an optimiser step, over all processes."""
+        return self.group_size * self.prompts_per_step
+
+
+__all__ = [
+    "PLACEHOLDER", "RESERVED_TRL_KEYS", "ChatPrompt", "EvalConfig", "OnlineConfig", "PromptConfig", "RawPrompt",
+]  # fmt: skip
