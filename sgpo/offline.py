@@ -172,8 +172,6 @@ def _train(config: OfflineConfig, run: Run, policy: Policy, plan: Plan, report: 
     steps = plan.steps
     if config.ratio == "initial":
         steps = fill_old_logprobs(steps, _load_or_compute_initial(config, policy.model.to(state.device), plan, run))
-    if config.gradient_checkpointing:
-        policy.model.gradient_checkpointing_enable({"use_reentrant": False})
     trainer = OfflineTrainer(
         model=policy.model,
         args=_training_arguments(config, run.output, n_steps=len(steps), n_processes=state.num_processes),
@@ -213,6 +211,7 @@ def _load_or_compute_initial(
 
 def _training_arguments(config: OfflineConfig, output: Path, *, n_steps: int, n_processes: int) -> TrainingArguments:
     cpu = config.device == "cpu" or not torch.cuda.is_available()
+    checkpointing = {"gradient_checkpointing": True} if config.gradient_checkpointing else {}
     return TrainingArguments(
         output_dir=str(output / CHECKPOINTS),
         max_steps=n_steps,
@@ -236,6 +235,7 @@ def _training_arguments(config: OfflineConfig, output: Path, *, n_steps: int, n_
         use_cpu=cpu,
         ddp_backend=("gloo" if cpu else "nccl") if n_processes > 1 else None,
         ddp_find_unused_parameters=False,
+        **checkpointing,
     )
 
 

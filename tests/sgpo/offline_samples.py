@@ -13,7 +13,9 @@ SEPARATOR = "\n\n"
 POLICY = TinyConfig(hidden_size=16, n_layers=2, n_heads=2, max_tokens=256)
 
 
-def make_rollout(group: str, sample: int, outcome: float, steps: Sequence[str] | None = None, **more: object) -> Rollout:
+def make_rollout(
+    group: str, sample: int, outcome: float, steps: Sequence[str] | None = None, **more: object
+) -> Rollout:
     steps = (f"{group} try {sample}", "a second step", "a third step", "the end") if steps is None else tuple(steps)
     starts = [sum(len(step) + len(SEPARATOR) for step in steps[:k]) for k in range(len(steps))]
     values = {
