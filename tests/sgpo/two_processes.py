@@ -1,0 +1,36 @@
+"""One rank of the two-process test: trains, then writes what it saw. Run by torchrun: POLICY OUTPUT."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from sgpo.config import GuidanceConfig
+from tests.sgpo.samples import SEPARATOR, HashJudge, make_trainer
+
+UNSCORED_EVERY = 5
+
+
+def main(policy: Path, output: Path) -> None:
+    judge = HashJudge(unscored_every=UNSCORED_EVERY)
+    trainer = make_trainer(
+        policy,
+        output / "run",
+        judge=judge,
+        guidance=GuidanceConfig(truncated="judge"),
+        step_separator=SEPARATOR,
+        args_per_device_train_batch_size=2,
+        args_gradient_accumulation_steps=3,
+        args_ddp_backend="gloo",
+    )
+    trainer.train()
+    rank = trainer.accelerator.process_index
+    weights = [parameter.sum().item() for parameter in trainer.accelerator.unwrap_model(trainer.model).parameters()]
+    seen = [[solution.problem, *solution.steps] for solution in judge.seen]
+    found = {"batches": trainer.batches, "judged": seen, "weights": weights, "log": trainer.state.log_history}
+    (output / f"rank{rank}.json").write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
