@@ -7,7 +7,6 @@ of credits is read back instead of being computed again.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,7 +206,7 @@ def _judge_in_chunks(
 ) -> list[Scored]:
     alarm, scored_M = UnscoredAlarm(config.max_unscored_frac), []
     starts = range(0, len(responses), chunk)
-    for start in track(starts, description="judging", disable=not sys.stderr.isatty()):
+    for start in track(starts, description="judging"):
         scored = judge_rows(judge, responses[start : start + chunk], config=config)
         alarm.count(scored)
         scored_M += scored
