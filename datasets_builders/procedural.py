@@ -26,11 +26,11 @@ class Form(StrEnum):
     """Surface forms of the same arithmetic."""
 
     LIST = "list"
-    """`Start with 14. Add 7. Double it.`; steps `14+7=21`."""
+    """`Start with 14. (1) Add 7. (2) Multiply by 2.`; steps `(1) 14+7=21`."""
     STORY = "story"
-    """`Mia has 14 coins. Mia finds 7.`; steps `finds 7: 14+7=21`."""
+    """`Mia has 14 coins. Day 1: finds 7. Day 2: loses 2.`; steps `Day 1: finds 7, 14+7=21`."""
     PROGRAM = "program"
-    """`x=14; x+=7; x*=2`; steps `x=14+7=21`."""
+    """`x=14; 1: x+=7; 2: x*=2`; steps `1: x=14+7=21`."""
 
 
 class ErrorKind(StrEnum):
@@ -112,6 +112,7 @@ class _Task:
 
 
 class _Step(NamedTuple):
+    number: int
     before: int
     instruction: Instruction
     after: int
@@ -121,8 +122,11 @@ SYMBOLS: tuple[Symbol, ...] = ("+", "+", "+", "-", "-", "-", "*")
 """Operations to draw from; multiplications are rarer, since they leave the range soon."""
 NAMES = ("Mia", "Tom", "Ada", "Leo", "Zoe", "Max")
 ITEMS = ("coins", "shells", "cards", "pens")
-_LIST_WORDS = {"+": "Add {}.", "-": "Subtract {}.", "*": "Multiply by {}."}
-_STORY_WORDS = {"+": "finds {}", "-": "loses {}", "*": "gets {} times as many"}
+_INSTRUCTIONS: dict[Form, dict[Symbol, str]] = {
+    Form.LIST: {"+": "Add {}", "-": "Subtract {}", "*": "Multiply by {}"},
+    Form.STORY: {"+": "finds {}", "-": "loses {}", "*": "gets {} times as many"},
+    Form.PROGRAM: {"+": "x+={}", "-": "x-={}", "*": "x*={}"},
+}
 
 
 def generate(config: ProceduralConfig) -> Iterator[LabelledSolution]:
@@ -190,62 +194,61 @@ def _solve(
     value, position = task.start, 0
     while position < n:
         goes_wrong = position == wrong_at if one else rng.random() < config.error_rate
-        todo = task.instructions[position:]
-        if goes_wrong:
-            kind, step = _draw_error(rng, value, todo, config.kinds)
+        todo = [_right_step(value, number, task) for number in range(position, n)]
+        kind, step = _draw_error(rng, todo, config.kinds) if goes_wrong else (None, todo[0])
+        if kind is not None:
             kinds.append(kind)
-            position += kind is ErrorKind.SKIP
-        else:
-            step = _Step(value, todo[0], todo[0].apply(value))
         steps.append(step)
-        labels.append(StepLabel.ERROR if goes_wrong else StepLabel.OK)
-        value, position = step.after, position + 1
+        labels.append(StepLabel.OK if kind is None else StepLabel.ERROR)
+        value, position = step.after, step.number + 1
     return steps, labels, kinds
 
 
-def _draw_error(
-    rng: random.Random, value: int, todo: tuple[Instruction, ...], kinds: tuple[ErrorKind, ...]
-) -> tuple[ErrorKind, _Step]:
-    """Draw a kind that can happen here; a slip always can."""
-    right = _Step(value, todo[0], todo[0].apply(value))
+def _right_step(value: int, number: int, task: _Task) -> _Step:
+    instruction = task.instructions[number]
+    return _Step(number, value, instruction, instruction.apply(value))
+
+
+def _draw_error(rng: random.Random, todo: list[_Step], kinds: tuple[ErrorKind, ...]) -> tuple[ErrorKind, _Step]:
+    """Draw a kind that can happen to the first step to do; a slip always can."""
     for kind in rng.sample(kinds, len(kinds)):
-        step = _ERRORS[kind](rng, value, todo)
-        if step is not None and step != right:
+        step = _ERRORS[kind](rng, todo)
+        if step is not None:
             return kind, step
-    return ErrorKind.SLIP, _slip(rng, value, todo)
+    return ErrorKind.SLIP, _slip(rng, todo)
 
 
-def _slip(rng: random.Random, value: int, todo: tuple[Instruction, ...]) -> _Step:
-    return _Step(value, todo[0], todo[0].apply(value) + rng.choice((-10, -2, -1, 1, 2, 10)))
+def _slip(rng: random.Random, todo: list[_Step]) -> _Step:
+    return todo[0]._replace(after=todo[0].after + rng.choice((-10, -2, -1, 1, 2, 10)))
 
 
-def _wrong_operand(rng: random.Random, value: int, todo: tuple[Instruction, ...]) -> _Step:
-    symbol, operand = todo[0]
+def _wrong_operand(rng: random.Random, todo: list[_Step]) -> _Step:
+    symbol, operand = todo[0].instruction
     others = (2, 3, 4) if symbol == "*" else range(1, 10)
-    instruction = Instruction(symbol, rng.choice([other for other in others if other != operand]))
-    return _Step(value, instruction, instruction.apply(value))
+    return _with_instruction(todo[0], Instruction(symbol, rng.choice([o for o in others if o != operand])))
 
 
-def _wrong_operation(_: random.Random, value: int, todo: tuple[Instruction, ...]) -> _Step | None:
-    symbol, operand = todo[0]
+def _wrong_operation(_: random.Random, todo: list[_Step]) -> _Step | None:
+    symbol, operand = todo[0].instruction
     if symbol == "*":
         return None
-    instruction = Instruction("-" if symbol == "+" else "+", operand)
-    return _Step(value, instruction, instruction.apply(value))
+    return _with_instruction(todo[0], Instruction("-" if symbol == "+" else "+", operand))
 
 
-def _wrong_carry(rng: random.Random, value: int, todo: tuple[Instruction, ...]) -> _Step:
-    before = value + rng.choice((-10, -1, 1, 10))
-    return _Step(before, todo[0], todo[0].apply(before))
+def _with_instruction(step: _Step, instruction: Instruction) -> _Step:
+    return step._replace(instruction=instruction, after=instruction.apply(step.before))
 
 
-def _skip(_: random.Random, value: int, todo: tuple[Instruction, ...]) -> _Step | None:
-    if len(todo) < 2 or todo[0] == todo[1]:
-        return None
-    return _Step(value, todo[1], todo[1].apply(value))
+def _wrong_carry(rng: random.Random, todo: list[_Step]) -> _Step:
+    before = todo[0].before + rng.choice((-10, -1, 1, 10))
+    return todo[0]._replace(before=before, after=todo[0].instruction.apply(before))
 
 
-_ERRORS: dict[ErrorKind, Callable[[random.Random, int, tuple[Instruction, ...]], _Step | None]] = {
+def _skip(_: random.Random, todo: list[_Step]) -> _Step | None:
+    return todo[1] if len(todo) > 1 else None
+
+
+_ERRORS: dict[ErrorKind, Callable[[random.Random, list[_Step]], _Step | None]] = {
     ErrorKind.SLIP: _slip,
     ErrorKind.OPERAND: _wrong_operand,
     ErrorKind.OPERATION: _wrong_operation,
@@ -255,23 +258,26 @@ _ERRORS: dict[ErrorKind, Callable[[random.Random, int, tuple[Instruction, ...]],
 
 
 def _problem_text(task: _Task) -> str:
+    words = [_INSTRUCTIONS[task.form][i.symbol].format(i.operand) for i in task.instructions]
     if task.form is Form.LIST:
-        words = " ".join(_LIST_WORDS[i.symbol].format(i.operand) for i in task.instructions)
-        return f"Start with {task.start}. {words} What is the result?"
+        numbered = " ".join(f"({k}) {word}." for k, word in enumerate(words, start=1))
+        return f"Start with {task.start}. {numbered} What is the result?"
     if task.form is Form.PROGRAM:
-        words = "; ".join(f"x{i.symbol}={i.operand}" for i in task.instructions)
-        return f"x={task.start}; {words}; what is x?"
-    words = ", ".join(_STORY_WORDS[i.symbol].format(i.operand) for i in task.instructions)
-    return f"{task.name} has {task.start} {task.item}. {task.name} {words}. How many {task.item} now?"
+        numbered = "; ".join(f"{k}: {word}" for k, word in enumerate(words, start=1))
+        return f"x={task.start}; {numbered}; what is x?"
+    numbered = " ".join(f"Day {k}: {word}." for k, word in enumerate(words, start=1))
+    return f"{task.name} has {task.start} {task.item}. {numbered} How many {task.item} now?"
 
 
 def _step_text(step: _Step, task: _Task) -> str:
     equation = f"{step.before}{step.instruction.symbol}{step.instruction.operand}={step.after}"
+    number = step.number + 1
     if task.form is Form.LIST:
-        return equation
+        return f"({number}) {equation}"
     if task.form is Form.PROGRAM:
-        return f"x={equation}"
-    return f"{_STORY_WORDS[step.instruction.symbol].format(step.instruction.operand)}: {equation}"
+        return f"{number}: x={equation}"
+    word = _INSTRUCTIONS[task.form][step.instruction.symbol].format(step.instruction.operand)
+    return f"Day {number}: {word}, {equation}"
 
 
 __all__ = [

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from tqdm import tqdm
-from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 
 from judgekit.errors import CheckpointError, JudgeError
 from judgekit.judges.encoding import Encoded
@@ -62,6 +62,20 @@ def load_classifier(name: str, *, dtype: Precision, n_labels: int | None = None)
         )
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return model.to(device).eval()
+
+
+def load_language_model(name: str) -> Any:
+    """Open a causal language model from safetensors in float32, for training.
+
+    Raises:
+        CheckpointError: it is missing or damaged, or only pickled weights exist.
+    """
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            name, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"cannot open the model {name}: {error}") from error
 
 
 def model_location(directory: Path, model: str) -> str:
@@ -148,4 +162,12 @@ def _head(model: Any) -> Any:
     raise CheckpointError(f"{type(model).__name__} has no head called score or classifier")
 
 
-__all__ = ["Precision", "load_classifier", "load_tokenizer", "model_location", "score_positions", "token_batches"]
+__all__ = [
+    "Precision",
+    "load_classifier",
+    "load_language_model",
+    "load_tokenizer",
+    "model_location",
+    "score_positions",
+    "token_batches",
+]

@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 from pydantic import Field
-from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, set_seed
+from transformers import Trainer, set_seed
 
+from judgekit.engines.transformers_engine import load_language_model, load_tokenizer
 from judgekit.errors import DataError
 from judgekit.io import read_records
 from judgekit.run import Run
@@ -29,8 +30,10 @@ class LanguageModelConfig(LoopConfig):
 
     data: Path
     """Data set of labelled solutions; labels are not read."""
+    model: str | None = None
+    """Checkpoint to start from: a directory or a hub id; `null` builds the `tiny` preset."""
     preset: TinyConfig = TinyConfig()
-    """Size of the `tiny` model that is built first."""
+    """Size of the `tiny` model where it is built; its `max_tokens` is the longest input either way."""
     only_correct: bool = False
     """Use only solutions without an error."""
     separator: str = Field(default="\n", min_length=1)
@@ -55,12 +58,11 @@ def pretrain(config: LanguageModelConfig, output: Path, *, resume: bool = False)
     solutions = [
         s for s in read_records(config.data, LabelledSolution) if not config.only_correct or s.first_error is None
     ]
-    base = output / "init"
-    n_parameters = build_tiny(base, _texts(solutions, config.separator), config.preset)
-    tokenizer = AutoTokenizer.from_pretrained(base)
+    start = config.model or _build_preset(output / "init", solutions, config)
+    tokenizer = load_tokenizer(start)
     rows = _encode(tokenizer, solutions, config)
     set_seed(config.seed)
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    model = load_language_model(start)
     trainer = Trainer(
         model=model,
         args=training_arguments(config, run, train_sampling_strategy="group_by_length"),
@@ -72,8 +74,13 @@ def pretrain(config: LanguageModelConfig, output: Path, *, resume: bool = False)
     model.save_pretrained(output / MODEL)
     tokenizer.save_pretrained(output / MODEL)
     n_tokens = sum(len(row["input_ids"]) for row in rows)
-    run.finish({"n_solutions": len(solutions), "n_tokens": n_tokens, "n_parameters": n_parameters})
+    run.finish({"n_solutions": len(solutions), "n_tokens": n_tokens, "n_parameters": model.num_parameters()})
     return output / MODEL
+
+
+def _build_preset(directory: Path, solutions: Sequence[LabelledSolution], config: LanguageModelConfig) -> str:
+    build_tiny(directory, _texts(solutions, config.separator), config.preset)
+    return str(directory)
 
 
 def _texts(solutions: Sequence[LabelledSolution], separator: str) -> Iterator[str]:

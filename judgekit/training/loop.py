@@ -90,7 +90,6 @@ def training_arguments(config: LoopConfig, run: Run, **overrides: Any) -> Traini
         "per_device_eval_batch_size": config.batch_size,
         "gradient_accumulation_steps": config.grad_accumulation,
         "bf16": config.bf16,
-        "gradient_checkpointing": config.gradient_checkpointing,
         "logging_steps": config.log_every,
         "save_strategy": "no" if config.save_every is None else "steps",
         "save_steps": config.save_every or 500,
@@ -102,6 +101,8 @@ def training_arguments(config: LoopConfig, run: Run, **overrides: Any) -> Traini
         "report_to": "none",
         "remove_unused_columns": False,
     }
+    if config.gradient_checkpointing:
+        options["gradient_checkpointing"] = True
     return TrainingArguments(**(options | overrides))
 
 

@@ -37,11 +37,11 @@ class TinyConfig(BaseConfig):
 
 
 def build_tokenizer(texts: Iterable[str], *, vocab_size: int) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE tokenizer in which every digit is a token of its own; it can encode any text."""
+    """Train a byte-level BPE tokenizer that keeps numbers apart from other text and can encode any text."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex("[0-9]|\n"), behavior="isolated"),
+            pre_tokenizers.Split(Regex("[0-9]{1,3}|\n"), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False),
         ]
     )

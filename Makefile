@@ -1,0 +1,53 @@
+# Everything starts here: `make quickstart` and `make test` set up what they need on a fresh machine.
+
+PYTHON ?= python3
+# On a machine without a GPU this release is installed before the rest. Where the package index gives a CUDA build for
+# it, set TORCH_INDEX to PyTorch's index of CPU wheels.
+TORCH ?= torch==2.13.0
+TORCH_INDEX ?=
+VENV := .venv
+BIN := $(VENV)/bin
+Q := runs/quickstart
+
+.PHONY: setup test test-all lint types quickstart quickstart-clean
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	@if ! nvidia-smi > /dev/null 2>&1; then $(BIN)/pip install --quiet $(TORCH) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)); fi
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	@touch $@
+
+test: setup
+	OMP_NUM_THREADS=1 $(BIN)/pytest
+
+test-all: setup
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "slow or not slow"
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+# Data, judge, calibration, benchmark, SGPO against GRPO, one page. Every command continues where it was interrupted.
+quickstart: setup
+	$(BIN)/judgekit build procedural configs/quickstart/base_data.yaml --output $(Q)/data/base --resume
+	$(BIN)/judgekit build procedural configs/quickstart/policy_data.yaml --output $(Q)/data/policy --resume
+	$(BIN)/judgekit build procedural configs/quickstart/judge_data.yaml --output $(Q)/data/all --resume
+	$(BIN)/judgekit split $(Q)/data/all $(Q)/data/train=0.9 $(Q)/data/calibration=0.05 $(Q)/data/test=0.05 --resume
+	$(BIN)/judgekit build procedural-problems configs/quickstart/problems.yaml --output $(Q)/data/problems --resume
+	$(BIN)/judgekit split $(Q)/data/problems $(Q)/data/rl-train=0.9 $(Q)/data/rl-test=0.1 --resume
+	$(BIN)/judgekit pretrain configs/quickstart/base.yaml --output $(Q)/base --resume
+	$(BIN)/judgekit train configs/quickstart/judge.yaml --output $(Q)/judge --resume
+	$(BIN)/judgekit calibrate --judge $(Q)/judge/judge --data $(Q)/data/calibration
+	$(BIN)/judgekit eval --judge $(Q)/judge/judge --benchmark procedural --input $(Q)/data/test --output $(Q)/eval --resume
+	$(BIN)/judgekit pretrain configs/quickstart/policy.yaml --output $(Q)/policy --resume
+	$(BIN)/sgpo compare configs/quickstart/compare.yaml --output $(Q)/compare --resume
+	$(BIN)/judgekit summary $(Q)
+
+quickstart-clean:
+	rm -rf $(Q)
