@@ -63,12 +63,12 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
     groups = load_groups(config.groups)
     policy = load_policy(config.policy)
     _check_context(policy, config)
+    rows, dropped = build_rows(groups, tokenizer=policy.tokenizer, config=config)
     with state.main_process_first():
         run = Run(output, config, inputs=_inputs(config), resume=resume or not state.is_main_process)
         table = _load_or_assign_credit(config, groups, policy.tokenizer, output)
     report = run.results
     if not run.finished:
-        rows, dropped = build_rows(groups, tokenizer=policy.tokenizer, config=config)
         plan = plan_steps(rows, table.credits_N, config=config)
         report = table.report | dropped | report_plan(plan, table)
         if state.is_main_process:
@@ -141,7 +141,7 @@ def print_report(report: Mapping[str, Any]) -> None:
     Console().print(table)
 
 
-class Recorder(TrainerCallback):  # type: ignore[misc, unused-ignore]
+class Recorder(TrainerCallback):
     """Writes the report and one row an optimiser step to `metrics.jsonl`, on the main process.
 
     A step's row has `loss`, `grad_norm` (before clipping), `learning_rate`, what `OfflineTrainer` adds, `epoch`

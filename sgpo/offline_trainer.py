@@ -68,7 +68,7 @@ def compute_row_logprobs(
     return logprobs
 
 
-class OfflineTrainer(Trainer):  # type: ignore[misc, unused-ignore]
+class OfflineTrainer(Trainer):
     """Trainer over `PackedSteps` with the clipped policy-gradient loss.
 
     The items carry the divisor of their whole optimiser step, so the sum over micro-batches and processes is exact

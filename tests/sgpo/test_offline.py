@@ -340,7 +340,8 @@ def test_policy_that_is_not_there(groups_path: Path, tmp_path: Path) -> None:
 def test_policy_without_chat_template(policy_path: Path, groups_path: Path, tmp_path: Path) -> None:
     config = _config(policy_path, groups_path, judge=None, prompt={"type": "chat"})
     with pytest.raises(ConfigError, match="has no chat template: set prompt"):
-        run_offline(config, tmp_path)
+        run_offline(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_rows_longer_than_the_context(policy_path: Path, groups_path: Path, tmp_path: Path) -> None:
