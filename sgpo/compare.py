@@ -1,0 +1,357 @@
+"""The comparison of arms: every arm with every seed as a run of its own, then curves, a table and a plot.
+
+Arms differ from one base configuration by their overrides only. Runs are processes of their own, so they cannot share
+state, and one that fails takes no other with it. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from matplotlib.figure import Figure
+from omegaconf import OmegaConf
+from pydantic import Field, model_validator
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from judgekit.config import BaseConfig, parse_config
+from judgekit.errors import JudgekitError
+from judgekit.io import read_json, read_jsonl, write_json
+from judgekit.run import MANIFEST, METRICS, Run
+from sgpo.online_config import OnlineConfig
+
+REPORT, PLOT = "compare.json", "compare.png"
+N_FINAL = 3
+"""Evaluations at the end of a curve whose mean is its final accuracy."""
+TRAINING_CURVES = ("accuracy", "frac_all_negative", "frac_zero_advantage_after")
+"""`sgpo/` metrics of training that the report keeps as curves."""
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's colours, told apart by colour-blind readers too."""
+POLL_S = 0.5
+
+
+class CompareConfig(BaseConfig):
+    """Which arms to train, with which seeds."""
+
+    base: OnlineConfig
+    """What all arms share; needs `eval`. Its `seed` and `threads` give way to those here."""
+    arms: dict[str, dict[str, Any]] = Field(min_length=1)
+    """Name of an arm -> what it changes in `base`, for example `{judge: runs/judge/judge}`."""
+    reference: str
+    """The arm whose final accuracy the others are to reach."""
+    seeds: tuple[int, ...] = Field(default=(0, 1), min_length=1)
+    """Seeds; each arm runs with each."""
+    workers: int = Field(default=1, ge=1)
+    """Runs at a time."""
+    threads: int = Field(default=1, ge=1)
+    """CPU threads of one run."""
+
+    @model_validator(mode="after")
+    def _arms_are_runs(self) -> CompareConfig:
+        if self.base.eval is None:
+            raise ValueError("base.eval is null: without held-out evaluations there is nothing to compare")
+        if self.reference not in self.arms:
+            raise ValueError(f"reference {self.reference!r} is none of the arms {', '.join(self.arms)}")
+        for arm in self.arms:
+            if not arm.replace("_", "").isalnum():
+                raise ValueError(f"arm {arm!r} names a folder: use letters, digits and underscores")
+            self.arm_config(arm, seed=self.seeds[0])
+        return self
+
+    def arm_config(self, arm: str, *, seed: int) -> OnlineConfig:
+        """Return the configuration of one run.
+
+        Raises:
+            ConfigError: the arm changes something that does not exist, or to a value that is refused.
+        """
+        base = OmegaConf.create(self.base.model_dump(mode="json"))
+        merged = OmegaConf.merge(base, self.arms[arm], {"seed": seed, "threads": self.threads})
+        values = OmegaConf.to_container(merged)
+        assert isinstance(values, dict)
+        return parse_config(OnlineConfig, values, where=f"arm {arm}")
+
+
+class ArmRun(NamedTuple):
+    """One arm with one seed."""
+
+    arm: str
+    """Name of the arm."""
+    seed: int
+    """Seed of the run."""
+    folder: Path
+    """Its run folder; the configuration and the log lie beside it, as `.json` and `.log`."""
+
+    @property
+    def log(self) -> Path:
+        """What the run printed."""
+        return self.folder.with_name(self.folder.name + ".log")
+
+    @property
+    def config_file(self) -> Path:
+        """Its resolved configuration."""
+        return self.folder.with_name(self.folder.name + ".json")
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        manifest = self.folder / MANIFEST
+        return manifest.is_file() and "finished" in read_json(manifest)
+
+    @property
+    def step(self) -> int:
+        """Optimiser steps logged so far."""
+        return max((row["step"] for row in self.rows()), default=0)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Rows of `metrics.jsonl`; a line that is only half written is left out."""
+        path = self.folder / METRICS
+        if not path.is_file() or not path.stat().st_size:
+            return []
+        return [row for _, row in read_jsonl(path) if isinstance(row, dict)]
+
+
+class Curve(NamedTuple):
+    """A metric over optimiser steps."""
+
+    steps: list[int]
+    """Optimiser steps, rising."""
+    values: list[float]
+    """One value a step."""
+
+
+def run_compare(config: CompareConfig, output: Path, *, resume: bool = False) -> dict[str, Any]:
+    """Train every arm with every seed, write `compare.json` and `compare.png`, and return the report.
+
+    Raises:
+        ConfigError: the folder is in use, or another comparison is resumed.
+        JudgekitError: a run failed; names its log. The others are finished first.
+    """
+    assert config.base.eval is not None
+    inputs = [config.base.problems, config.base.eval.problems]
+    run = Run(output, config, inputs=inputs, resume=resume)
+    runs = [ArmRun(arm, seed, output / f"{arm}-seed{seed}") for arm in config.arms for seed in config.seeds]
+    for item in runs:
+        write_json(item.config_file, config.arm_config(item.arm, seed=item.seed).model_dump(mode="json"))
+    failures = train_runs(runs, config)
+    if failures:
+        raise JudgekitError(
+            f"{len(failures)} of {len(runs)} runs failed: {'; '.join(failures)}. Finished runs are kept; continue with "
+            "--resume"
+        )
+    report = build_report(runs, reference=config.reference, n_steps=config.base.max_steps)
+    write_json(output / REPORT, report)
+    plot_curves(report, output / PLOT)
+    run.finish({arm: {key: value[key] for key in ("final_accuracy", "ratio")} for arm, value in report["arms"].items()})
+    return report
+
+
+def train_runs(runs: Sequence[ArmRun], config: CompareConfig) -> list[str]:
+    """Train the unfinished runs, `config.workers` at a time, and return a complaint for each that failed."""
+    waiting = [run for run in runs if not run.finished]
+    active: dict[ArmRun, subprocess.Popen[bytes]] = {}
+    failures: list[str] = []
+    with _progress(runs, config.base.max_steps) as tasks, _ended_with_us(active):
+        while waiting or active:
+            while waiting and len(active) < config.workers:
+                run = waiting.pop(0)
+                active[run] = _start(run, threads=config.threads)
+            time.sleep(POLL_S)
+            for run in [run for run, process in active.items() if process.poll() is not None]:
+                status = active.pop(run).returncode
+                if status or not run.finished:
+                    failures.append(f"{run.folder.name} ended with status {status}, see {run.log}: {_last_line(run)}")
+            for run, (progress, task) in tasks.items():
+                progress.update(task, completed=run.step)
+    return failures
+
+
+def _start(run: ArmRun, *, threads: int) -> subprocess.Popen[bytes]:
+    command = [
+        sys.executable,
+        "-m",
+        "sgpo.cli",
+        "online",
+        str(run.config_file),
+        "--output",
+        str(run.folder),
+        "--resume",
+    ]
+    limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads)) | {"TOKENIZERS_PARALLELISM": "false"}
+    with run.log.open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | limits)
+
+
+def _last_line(run: ArmRun) -> str:
+    lines = run.log.read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((line.split("\r")[-1] for line in reversed(lines) if line.strip()), "it printed nothing")
+
+
+@contextmanager
+def _ended_with_us(active: Mapping[ArmRun, subprocess.Popen[bytes]]) -> Iterator[None]:
+    """Leave no run behind when the comparison is interrupted."""
+    try:
+        yield
+    finally:
+        for process in active.values():
+            process.terminate()
+        for process in active.values():
+            process.wait()
+
+
+@contextmanager
+def _progress(runs: Sequence[ArmRun], n_steps: int) -> Iterator[dict[ArmRun, tuple[Progress, TaskID]]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield {run: (progress, progress.add_task(run.folder.name, total=n_steps)) for run in runs}
+
+
+def read_curve(rows: Sequence[Mapping[str, Any]], name: str) -> Curve:
+    """Return a metric of `metrics.jsonl` over the steps at which it has a value."""
+    found = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
+    return Curve([step for step, _ in found], [value for _, value in found])
+
+
+def mean_curve(curves: Sequence[Curve]) -> Curve:
+    """Return the mean over seeds, at the steps that every seed has."""
+    tables = [dict(zip(curve.steps, curve.values, strict=True)) for curve in curves]
+    steps = sorted(set.intersection(*(set(table) for table in tables)))
+    return Curve(steps, [sum(table[step] for table in tables) / len(tables) for step in steps])
+
+
+def final_value(curve: Curve) -> float | None:
+    """Return the mean of the last three evaluations, which damps their noise; `None` without any."""
+    last = curve.values[-N_FINAL:]
+    return sum(last) / len(last) if last else None
+
+
+def updates_to_reach(curve: Curve, level: float) -> int | None:
+    """Return the first evaluated step at which the curve is at or above a level, without interpolation.
+
+    `None` where it never is.
+
+    Example:
+        >>> updates_to_reach(Curve([0, 10, 20], [0.1, 0.4, 0.3]), 0.3)
+        10
+    """
+    return next((step for step, value in zip(curve.steps, curve.values, strict=True) if value >= level), None)
+
+
+def build_report(runs: Sequence[ArmRun], *, reference: str, n_steps: int) -> dict[str, Any]:
+    """Return curves and figures of all arms.
+
+    `updates_to_reach` is read off an arm's mean curve, and off each seed's: the first evaluation at or above the final
+    accuracy of the reference arm, which is the mean over seeds of the last three evaluations. `ratio` divides it by the
+    same figure of the reference arm, `ratio_of_all` by all the steps of a run. `null` where the level is never reached.
+    """
+    by_arm: dict[str, list[ArmRun]] = {}
+    for run in runs:
+        by_arm.setdefault(run.arm, []).append(run)
+    rows = {run: run.rows() for run in runs}
+    curves = {run: read_curve(rows[run], "eval/accuracy") for run in runs}
+    means = {arm: mean_curve([curves[run] for run in members]) for arm, members in by_arm.items()}
+    level = final_value(means[reference])
+    if level is None:
+        raise JudgekitError(f"arm {reference} has no evaluation with a checked answer: nothing to compare with")
+    needed = updates_to_reach(means[reference], level)
+    arms = {}
+    for arm, members in by_arm.items():
+        reached = updates_to_reach(means[arm], level)
+        seeds = {str(run.seed): _seed_report(run, rows[run], curves[run], level=level) for run in members}
+        arms[arm] = {
+            "final_accuracy": final_value(means[arm]),
+            "updates_to_reach": reached,
+            "ratio": reached / needed if reached is not None and needed else None,
+            "ratio_of_all": reached / n_steps if reached is not None else None,
+            "mean": means[arm]._asdict(),
+            "first_frac_all_negative": _mean([seed["first_frac_all_negative"] for seed in seeds.values()]),
+            "seeds": seeds,
+        }
+    return {"reference": reference, "level": level, "n_steps": n_steps, "arms": arms}
+
+
+def _seed_report(run: ArmRun, rows: Sequence[Mapping[str, Any]], curve: Curve, *, level: float) -> dict[str, Any]:
+    results = read_json(run.folder / MANIFEST)["results"]
+    step_times = read_curve(rows, "train/step_time")
+    return {
+        "final_accuracy": final_value(curve),
+        "updates_to_reach": updates_to_reach(curve, level),
+        "first_frac_all_negative": results["first_frac_all_negative"],
+        "judge_calls": results["judge_calls"],
+        "judge_seconds": results["judge_seconds"],
+        "seconds_per_step": _mean(step_times.values),
+        "curve": curve._asdict(),
+        "training": {name: read_curve(rows, f"sgpo/{name}")._asdict() for name in TRAINING_CURVES},
+    }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def plot_curves(report: Mapping[str, Any], path: Path) -> None:
+    """Draw held-out accuracy over optimiser updates: seeds thin, means thick, the level to reach dashed."""
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for index, (arm, values) in enumerate(report["arms"].items()):
+        colour = COLOURS[index % len(COLOURS)]
+        for seed in values["seeds"].values():
+            axes.plot(seed["curve"]["steps"], seed["curve"]["values"], color=colour, linewidth=0.7, alpha=0.45)
+        axes.plot(values["mean"]["steps"], values["mean"]["values"], color=colour, linewidth=2.2, label=arm)
+    axes.axhline(report["level"], color="#555555", linestyle="--", linewidth=0.9)
+    axes.annotate(
+        f"final accuracy of {report['reference']}",
+        (1, report["level"]),
+        xycoords=("axes fraction", "data"),
+        xytext=(-4, 3),
+        textcoords="offset points",
+        ha="right",
+        color="#555555",
+        fontsize="small",
+    )
+    axes.set(xlabel="optimiser updates", ylabel="held-out accuracy", ylim=(0, None), xlim=(0, report["n_steps"]))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="upper left")
+    figure.savefig(path, dpi=150)
+
+
+def print_table(report: Mapping[str, Any]) -> None:
+    """Print one line an arm.
+
+    Its columns: final accuracy, updates to the level and their share of the reference arm's, all-negative groups at the
+    start, responses judged in a run, seconds an update.
+    """
+    table = Table(title=f"level to reach: {report['level']:.3f}, final accuracy of {report['reference']}")
+    for name in ("arm", "final", "by seed", "updates", "of ref.", "all-neg.", "judged", "s/step"):
+        table.add_column(name, justify="left" if name == "arm" else "right")
+    for arm, values in report["arms"].items():
+        seeds = values["seeds"].values()
+        table.add_row(
+            arm,
+            _shown(values["final_accuracy"], ".3f"),
+            " ".join(_shown(seed["final_accuracy"], ".3f") for seed in seeds),
+            _shown(values["updates_to_reach"], "d"),
+            _shown(values["ratio"], ".0%"),
+            _shown(values["first_frac_all_negative"], ".0%"),
+            _shown(_mean([seed["judge_calls"] for seed in seeds]), ".0f"),
+            _shown(_mean([seed["seconds_per_step"] for seed in seeds]), ".2f"),
+        )
+    Console().print(table)
+
+
+def _shown(value: float | None, spec: str) -> str:
+    return "never" if value is None else format(value, spec)
+
+
+__all__ = [
+    "PLOT", "REPORT", "ArmRun", "CompareConfig", "Curve", "build_report", "final_value", "mean_curve", "plot_curves",
+    "print_table", "read_curve", "run_compare", "train_runs", "updates_to_reach",
+]  # fmt: skip
