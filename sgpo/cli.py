@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         "compare",
         _compare,
         summary="Train every arm with every seed, then write compare.json and compare.png and print a table.",
-        example="sgpo compare configs/sgpo/compare.yaml seeds=[0,1,2] --output runs/compare",
+        example="sgpo compare configs/quickstart/compare.yaml seeds=[0,1,2] --output runs/compare",
     )
     for command in (online, offline, compare):
         add_output(command)

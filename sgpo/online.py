@@ -173,6 +173,7 @@ def grpo_arguments(config: OnlineConfig, output: Path) -> GRPOConfig:
         "use_cpu": config.device == "cpu" or not torch.cuda.is_available(),
         "dataloader_pin_memory": config.device == "auto" and torch.cuda.is_available(),
         "report_to": "none",
+        "ddp_find_unused_parameters": False,
     }
     if n_processes > 1 and options["use_cpu"]:
         options["ddp_backend"] = "gloo"

@@ -1,0 +1,53 @@
+"""The `sgpo` command: quick help, checked settings, configurations that parse."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from judgekit.config import load_config
+from sgpo.cli import main
+from sgpo.compare import CompareConfig
+from sgpo.offline_config import OfflineConfig
+from sgpo.online_config import OnlineConfig
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "sgpo"
+CLASSES = {"online": OnlineConfig, "offline": OfflineConfig, "compare": CompareConfig}
+
+
+@pytest.mark.parametrize("command", [[], ["online"], ["offline"], ["compare"]])
+def test_help_is_quick(command: list[str]) -> None:
+    start = time.process_time(), time.monotonic()
+    code = "import sys; from sgpo.cli import main; sys.argv[0] = 'sgpo'; main()"
+    done = subprocess.run([sys.executable, "-c", code, *command, "--help"], capture_output=True, text=True, check=True)
+    assert time.monotonic() - start[1] < 5, "generous: the machine may be busy"
+    assert "--resume" in done.stdout if command else "compare" in done.stdout
+
+
+def test_nothing_heavy_is_imported_for_help_or_settings() -> None:
+    code = """
+import sys
+from sgpo.cli import _parser
+import sgpo.compare, sgpo.offline_config, sgpo.online_config
+_parser()
+assert "torch" not in sys.modules and "sympy" not in sys.modules, "heavy imports"
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("command", ["online", "offline", "compare"])
+def test_unknown_keys_are_named(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = main([command, "jugde=x", "--output", str(tmp_path / "out")])
+    assert status == 2
+    assert "unknown key 'jugde'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_every_configuration_parses_to_its_class() -> None:
+    files = sorted(CONFIGS.rglob("*.yaml"))
+    assert files
+    for file in files:
+        load_config(CLASSES[file.name.split("_")[0].removesuffix(".yaml")], file)
+        assert file.read_text().startswith("# "), f"{file} has no comment on what it shows"
