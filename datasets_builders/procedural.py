@@ -1,8 +1,9 @@
 """Procedural source: multi-step arithmetic with exact labels, in several surface forms.
 
-A problem is a start value and a list of instructions; a solution carries out one instruction a step. An error changes
-one step, and every later step carries on from the wrong value, so only the first error is an error of reasoning unless
-`errors` asks for more. Steps are labelled by construction, never by comparing final answers.
+A problem is a start value and a list of instructions; a solution carries out one instruction a step (`14+7=21`). An
+error changes one step, and every later step carries on from the wrong value, so only the first error is an error of
+reasoning unless `errors` asks for more. Steps are labelled by construction, never by comparing final answers. Lines of
+a problem and of its solution have about as many tokens, which lets very small models learn which belongs to which.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ class Form(StrEnum):
     """Surface forms of the same arithmetic."""
 
     LIST = "list"
-    """`Start with 14. (1) Add 7. (2) Multiply by 2.`; steps `(1) 14+7=21`."""
+    """`Start with 14 and give the result:`, `then add 7.`, `then times 2.`"""
     STORY = "story"
-    """`Mia has 14 coins. Day 1: finds 7. Day 2: loses 2.`; steps `Day 1: finds 7, 14+7=21`."""
+    """`Mia has 14 coins; how many in the end?`, `she finds 7.`, `she loses 2.`"""
     PROGRAM = "program"
-    """`x=14; 1: x+=7; 2: x*=2`; steps `1: x=14+7=21`."""
+    """`x = 14, what is x?`, `x = x+7`, `x = x*2`"""
 
 
 class ErrorKind(StrEnum):
@@ -120,12 +121,12 @@ class _Step(NamedTuple):
 
 SYMBOLS: tuple[Symbol, ...] = ("+", "+", "+", "-", "-", "-", "*")
 """Operations to draw from; multiplications are rarer, since they leave the range soon."""
-NAMES = ("Mia", "Tom", "Ada", "Leo", "Zoe", "Max")
+NAMES = ("Mia", "Ada", "Zoe", "Eva")
 ITEMS = ("coins", "shells", "cards", "pens")
 _INSTRUCTIONS: dict[Form, dict[Symbol, str]] = {
-    Form.LIST: {"+": "Add {}", "-": "Subtract {}", "*": "Multiply by {}"},
-    Form.STORY: {"+": "finds {}", "-": "loses {}", "*": "gets {} times as many"},
-    Form.PROGRAM: {"+": "x+={}", "-": "x-={}", "*": "x*={}"},
+    Form.LIST: {"+": "then add {}.", "-": "then subtract {}.", "*": "then times {}."},
+    Form.STORY: {"+": "she finds {}.", "-": "she loses {}.", "*": "she multiplies {}."},
+    Form.PROGRAM: {"+": "x = x+{}", "-": "x = x-{}", "*": "x = x*{}"},
 }
 
 
@@ -139,7 +140,7 @@ def generate(config: ProceduralConfig) -> Iterator[LabelledSolution]:
         yield LabelledSolution(
             problem_id=content_id(problem=problem),
             problem=problem,
-            steps=tuple(_step_text(step, task) for step in steps),
+            steps=tuple(_step_text(step) for step in steps),
             reference=str(task.answer),
             labels=tuple(labels),
             final_answer_correct=steps[-1].after == task.answer,
@@ -258,26 +259,16 @@ _ERRORS: dict[ErrorKind, Callable[[random.Random, list[_Step]], _Step | None]] =
 
 
 def _problem_text(task: _Task) -> str:
-    words = [_INSTRUCTIONS[task.form][i.symbol].format(i.operand) for i in task.instructions]
-    if task.form is Form.LIST:
-        numbered = " ".join(f"({k}) {word}." for k, word in enumerate(words, start=1))
-        return f"Start with {task.start}. {numbered} What is the result?"
-    if task.form is Form.PROGRAM:
-        numbered = "; ".join(f"{k}: {word}" for k, word in enumerate(words, start=1))
-        return f"x={task.start}; {numbered}; what is x?"
-    numbered = " ".join(f"Day {k}: {word}." for k, word in enumerate(words, start=1))
-    return f"{task.name} has {task.start} {task.item}. {numbered} How many {task.item} now?"
+    first = {
+        Form.LIST: f"Start with {task.start} and give the result:",
+        Form.STORY: f"{task.name} has {task.start} {task.item}; how many in the end?",
+        Form.PROGRAM: f"x = {task.start}, what is x?",
+    }[task.form]
+    return "\n".join((first, *(_INSTRUCTIONS[task.form][i.symbol].format(i.operand) for i in task.instructions)))
 
 
-def _step_text(step: _Step, task: _Task) -> str:
-    equation = f"{step.before}{step.instruction.symbol}{step.instruction.operand}={step.after}"
-    number = step.number + 1
-    if task.form is Form.LIST:
-        return f"({number}) {equation}"
-    if task.form is Form.PROGRAM:
-        return f"{number}: x={equation}"
-    word = _INSTRUCTIONS[task.form][step.instruction.symbol].format(step.instruction.operand)
-    return f"Day {number}: {word}, {equation}"
+def _step_text(step: _Step) -> str:
+    return f"{step.before}{step.instruction.symbol}{step.instruction.operand}={step.after}"
 
 
 __all__ = [

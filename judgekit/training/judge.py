@@ -54,8 +54,10 @@ class JudgeTrainingConfig(LoopConfig):
     """Separator put after every step, as token ids; the step is read at its last token."""
     problem_separator: str = "\n"
     """Separator put after the problem, as token ids."""
-    max_tokens: int = Field(default=4096, ge=8)
-    """Longest input in tokens, in training and in judging."""
+    max_tokens: int = Field(default=2048, ge=8)
+    """Longest input in training, in tokens."""
+    max_judged_tokens: int = Field(default=4096, ge=8)
+    """Longest input in judging, in tokens; a longer solution gets no verdict, with the reason `too_long`."""
     overlong: Literal["drop", "keep_leading_steps"] = "drop"
     """A longer solution. `drop`: left out; `keep_leading_steps`: its leading whole steps and labels. Counted."""
     n_max: int | None = Field(default=None, ge=1)
@@ -65,7 +67,7 @@ class JudgeTrainingConfig(LoopConfig):
     eval_every: int = Field(default=200, ge=1)
     """Optimiser steps between evaluations."""
     patience: int | None = Field(default=None, ge=1)
-    """Evaluations without a lower loss before training stops and the best weights are kept; `null` trains to the end."""
+    """Evaluations without a lower loss before training stops; the best weights are kept. `null` trains to the end."""
 
 
 class TrainingRows(NamedTuple):
@@ -96,13 +98,14 @@ def train_judge(config: JudgeTrainingConfig, output: Path, *, resume: bool = Fal
         tokenizer,
         separator=config.separator,
         problem_separator=config.problem_separator,
-        max_tokens=config.max_tokens,
+        max_tokens=config.max_judged_tokens,
     )
-    data = build_rows(_read(config.data, config.n_max), tokenizer, convention, overlong=config.overlong)
+    limit: dict[str, Any] = {"max_tokens": config.max_tokens, "overlong": config.overlong}
+    data = build_rows(_read(config.data, config.n_max), tokenizer, convention, **limit)
     check_rows(data, tokenizer)
     eval_solutions = list(_read([config.eval_data], config.n_eval_max)) if config.eval_data else []
     _refuse_overlap(data.problem_ids, eval_solutions)
-    eval_rows = build_rows(eval_solutions, tokenizer, convention, overlong=config.overlong).rows
+    eval_rows = build_rows(eval_solutions, tokenizer, convention, **limit).rows
     set_seed(config.seed)
     model = load_classifier(config.model, dtype="float32", n_labels=2)
     trainer = _make_trainer(model, config, run, data.rows, eval_rows, pad_id=tokenizer.pad_token_id or 0)
@@ -136,23 +139,24 @@ def build_rows(
     tokenizer: Any,
     convention: InputConvention,
     *,
+    max_tokens: int,
     overlong: Literal["drop", "keep_leading_steps"],
 ) -> TrainingRows:
-    """Encode labelled solutions for the Trainer, chunk by chunk."""
+    """Encode labelled solutions for the Trainer, chunk by chunk; see `JudgeTrainingConfig` for the two limits."""
     data = TrainingRows([], set(), Counter())
     stream = iter(solutions)
     while chunk := list(islice(stream, CHUNK)):
         for solution, encoded in zip(chunk, encode_solutions(tokenizer, chunk, convention), strict=True):
-            _add_row(data, solution, encoded, convention, overlong)
+            _add_row(data, solution, encoded, max_tokens=max_tokens, overlong=overlong)
     return data
 
 
 def _add_row(
-    data: TrainingRows, solution: LabelledSolution, encoded: Encoded, convention: InputConvention, overlong: str
+    data: TrainingRows, solution: LabelledSolution, encoded: Encoded, *, max_tokens: int, overlong: str
 ) -> None:
     data.counts["solutions"] += 1
-    positions_S = [position for position in encoded.positions_S if position < convention.max_tokens]
-    if len(encoded.input_ids) > convention.max_tokens:
+    positions_S = [position for position in encoded.positions_S if position < max_tokens]
+    if len(encoded.input_ids) > max_tokens:
         if overlong == "drop" or not positions_S:
             data.counts["overlong_dropped"] += 1
             return

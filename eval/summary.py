@@ -1,0 +1,182 @@
+"""One page about a folder of runs, from data to SGPO: what `make quickstart` ends with.
+
+Everything is read from the files that the stages left; nothing is computed anew. The folder is laid out as the
+Makefile's quick start does: `data/*`, `base`, `judge`, `eval` and `compare`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from eval.page import Section, Series, figures, line_plot, paragraph, reliability_diagram, render_page, table
+from judgekit.io import MANIFEST, read_json, read_jsonl, write_text
+from judgekit.judges.card import JudgeCard, read_card
+from judgekit.metrics import Bin
+from judgekit.run import METRICS
+
+
+class Headline(NamedTuple):
+    """One figure of the headline table."""
+
+    name: str
+    """What was measured."""
+    value: str
+    """The figure as shown."""
+
+
+def write_summary(folder: Path, page: Path) -> list[Headline]:
+    """Write the page and return its headline figures.
+
+    Raises:
+        DataError: a stage's file is missing or damaged; run the stages first.
+        CheckpointError: the judge directory is missing or damaged.
+    """
+    card = read_card(folder / "judge" / "judge")
+    results = read_json(folder / "eval" / "results.json")
+    comparison = read_json(folder / "compare" / "compare.json")
+    headline = _headline(folder, card, results, comparison)
+    sections = [
+        Section("Headline", table(["measured", "value"], headline)),
+        _data_section(folder),
+        _training_section(folder),
+        _calibration_section(card),
+        _benchmark_section(results),
+        _comparison_section(comparison),
+    ]
+    write_text(page, render_page(f"judgekit: {folder.name}", sections))
+    return headline
+
+
+def print_headline(headline: Sequence[Headline]) -> None:
+    """Print the headline table."""
+    shown = Table(title="headline")
+    shown.add_column("measured")
+    shown.add_column("value", justify="right")
+    for name, value in headline:
+        shown.add_row(name, value)
+    Console().print(shown)
+
+
+def _headline(
+    folder: Path, card: JudgeCard, results: Mapping[str, Any], comparison: Mapping[str, Any]
+) -> list[Headline]:
+    f1 = results["average"]["f1"]
+    lines = [
+        Headline("step-labelled solutions built", f"{_n_rows(folder / 'data' / 'all'):,}"),
+        Headline("judge: first-error F1 on held-out problems", _interval(f1)),
+    ]
+    if card.calibration is not None:
+        before, after = card.calibration.before["ece"], card.calibration.after["ece"]
+        lines.append(Headline("judge: ECE before and after calibration", f"{before:.4f} -> {after:.4f}"))
+    reference = comparison["arms"][comparison["reference"]]
+    start = reference["first_frac_all_negative"]
+    lines.append(Headline("all-negative groups at the start", "unknown" if start is None else f"{start:.0%}"))
+    for name, arm in comparison["arms"].items():
+        lines.append(Headline(f"{name}: final held-out accuracy", f"{arm['final_accuracy']:.3f}"))
+        if name != comparison["reference"]:
+            goal = f"updates to reach {comparison['reference']}'s final accuracy"
+            lines.append(Headline(f"{name}: {goal}", _updates(arm, comparison["n_steps"])))
+    return lines
+
+
+def _n_rows(data: Path) -> int:
+    return int(read_json(data / MANIFEST)["n_rows"])
+
+
+def _interval(figure: Mapping[str, float | None]) -> str:
+    if figure["value"] is None:
+        return "undefined"
+    return f"{figure['value']:.1f} [{figure['lo']:.1f}, {figure['hi']:.1f}]"
+
+
+def _updates(arm: Mapping[str, Any], n_steps: int) -> str:
+    reached = arm["updates_to_reach"]
+    return "never" if reached is None else f"{reached} of {n_steps} ({arm['ratio_of_all']:.0%})"
+
+
+def _data_section(folder: Path) -> Section:
+    rows = [
+        (path.parent.name, read_json(path)["record"], f"{read_json(path)['n_rows']:,}")
+        for path in sorted((folder / "data").glob(f"*/{MANIFEST}"))
+    ]
+    return Section("Data", table(["data set", "rows are", "rows"], rows))
+
+
+def _training_section(folder: Path) -> Section:
+    rows = [row for _, row in read_jsonl(folder / "judge" / METRICS) if isinstance(row, dict)]
+    lines = [_series(rows, "train/loss", "training"), _series(rows, "train/eval_loss", "held out")]
+    plot = line_plot(lines, title="Loss of the judge", x_label="optimiser step", y_label="loss per step label (nats)")
+    return Section("Training the judge", figures(plot))
+
+
+def _series(rows: Sequence[Mapping[str, Any]], key: str, name: str) -> Series:
+    points = [(row["step"], row[key]) for row in rows if key in row]
+    return Series(name, [step for step, _ in points], [value for _, value in points])
+
+
+def _calibration_section(card: JudgeCard) -> Section:
+    if card.calibration is None or card.calibrator is None:
+        return Section("Calibration", paragraph("The judge is not calibrated."))
+    report = card.calibration
+    rows = [(name, f"{report.before[name]:.4f}", f"{report.after[name]:.4f}") for name in report.before]
+    plots = [
+        reliability_diagram([Bin(**_bin(values)) for values in bins], title=title)
+        for title, bins in (("Before", report.bins_before), ("After", report.bins_after))
+    ]
+    text = (
+        f"Temperature {card.calibrator.temperature:.3f}, fitted on {card.calibrator.fingerprint.n_problems} problems "
+        f"that were not trained on; figures cross-fitted over problems, {report.n_steps} steps. "
+        f"Decision: {card.decision.model_dump()}."
+    )
+    return Section("Calibration", paragraph(text) + table(["", "before", "after"], rows) + figures(*plots))
+
+
+def _bin(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {**values, "count": int(values["count"])}
+
+
+def _benchmark_section(results: Mapping[str, Any]) -> Section:
+    metrics = ("error_accuracy", "correct_accuracy", "f1")
+    subsets = {**results["subsets"], "average": results["average"]}
+    rows = [(name, *(_interval(subset[metric]) for metric in metrics)) for name, subset in subsets.items()]
+    text = "Held-out problems, 95 % intervals; the whole report with all solutions is eval/report.html."
+    return Section("Benchmark of the judge", paragraph(text) + table(["subset", *metrics], rows))
+
+
+def _comparison_section(comparison: Mapping[str, Any]) -> Section:
+    lines = []
+    for name, arm in comparison["arms"].items():
+        steps = arm["mean"]["steps"]
+        by_seed = [
+            dict(zip(seed["curve"]["steps"], seed["curve"]["values"], strict=True)) for seed in arm["seeds"].values()
+        ]
+        lo = [min(curve[step] for curve in by_seed) for step in steps]
+        hi = [max(curve[step] for curve in by_seed) for step in steps]
+        lines.append(Series(name, steps, arm["mean"]["values"], lo, hi))
+    plot = line_plot(
+        lines,
+        title="Mean over seeds; the band reaches from the lowest to the highest seed",
+        x_label="optimiser updates",
+        y_label="held-out accuracy",
+        y_range=(0.0, 1.0),
+    )
+    rows = [
+        (
+            name,
+            f"{arm['final_accuracy']:.3f}",
+            " ".join(f"{seed['final_accuracy']:.3f}" for seed in arm["seeds"].values()),
+            _updates(arm, comparison["n_steps"]),
+        )
+        for name, arm in comparison["arms"].items()
+    ]
+    header = ["arm", "final accuracy", "by seed", f"updates to {comparison['level']:.3f}"]
+    text = f"Level to reach: the final accuracy of {comparison['reference']}, {comparison['level']:.3f}."
+    return Section("SGPO against its baselines", figures(plot) + paragraph(text) + table(header, rows))
+
+
+__all__ = ["Headline", "print_headline", "write_summary"]
