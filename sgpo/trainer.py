@@ -98,10 +98,12 @@ class SGPOMixin:
         kwargs: Keyword arguments of the trainer.
 
     Raises:
-        ConfigError: the installed TRL does not fit, or rewards are normalised one by one before they are summed.
+        ConfigError: the installed TRL does not fit, rewards are normalised one by one before they are summed, or the
+            data have no column `problem`.
     """
 
     model: Any
+    train_dataset: Any
     accelerator: Any
     state: Any
     processing_class: Any
@@ -128,6 +130,9 @@ class SGPOMixin:
                 f"multi_objective_aggregation={self.multi_objective_aggregation} scales guided rewards on their own, "
                 "so a wrong answer may earn as much as a right one: use sum_then_normalize"
             )
+        columns = self.train_dataset.column_names
+        if judge is not None and columns is not None and "problem" not in columns:
+            raise ConfigError(f"the training data have no column 'problem' to show to the judge, only {columns}")
         self.judge = judge
         self.guidance = guidance or GuidanceConfig()
         self.step_separator = step_separator

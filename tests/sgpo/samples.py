@@ -125,7 +125,6 @@ def make_trainer(
         model=AutoModelForCausalLM.from_pretrained(policy),
         reward_funcs=reward,
         args=GRPOConfig(**(args | own)),
-        train_dataset=Dataset.from_list(rows),
         processing_class=AutoTokenizer.from_pretrained(policy),
-        **options,
+        **({"train_dataset": Dataset.from_list(rows)} | options),
     )

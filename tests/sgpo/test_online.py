@@ -1,6 +1,7 @@
 """Online runs end to end on random weights: the folder, evaluation, and going on after a kill."""
 
 import json
+import os
 import random
 import shutil
 from pathlib import Path
@@ -246,3 +247,19 @@ def test_judges_are_asked_through_the_one_door(
     monkeypatch.setattr(sgpo.online, "load_judge", lambda name: judge)
     run_online(config.model_copy(update={"judge": "runs/judge", "max_steps": 1, "eval": None}), tmp_path / "run")
     assert judge.seen
+
+
+@pytest.mark.slow
+def test_real_model_with_chat_template_and_math_verify(tmp_path: Path) -> None:
+    smollm2 = os.environ.get("JUDGEKIT_SMOLLM2")
+    if not smollm2:
+        pytest.skip("needs SmolLM2-135M-Instruct: set JUDGEKIT_SMOLLM2 to its folder")
+    problems = write_problems(tmp_path / "problems", n=2)
+    file = Path(__file__).parents[2] / "configs" / "sgpo" / "online_gsm8k_smollm2.yaml"
+    changes = ["max_steps=1", "prompts_per_step=1", "group_size=2", "micro_batch=2", "max_completion_length=24"]
+    changes += [f"policy={smollm2}", f"problems={problems}", "save_every=null", "guidance.truncated=judge", "threads=1"]
+    results = run_online(load_config(OnlineConfig, file, overrides=changes), tmp_path / "run")
+    assert results["steps"] == 1
+    (first, *_) = rows_of(tmp_path / "run" / "samples.jsonl")
+    assert first["prompt"][-1]["role"] == "user"
+    assert first["outcome"] in (0.0, 1.0)

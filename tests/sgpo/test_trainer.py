@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from datasets import Dataset
 from trl import GRPOTrainer
 
 from judgekit.errors import ConfigError, JudgeError
@@ -181,6 +182,12 @@ def test_other_reward_functions_are_added_as_trl_does(policy: Path, tmp_path: Pa
 def test_rewards_normalised_one_by_one_are_refused(policy: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="sum_then_normalize"):
         make_trainer(policy, tmp_path, reward=mixed, args_multi_objective_aggregation="normalize_then_sum")
+
+
+def test_data_without_the_problem_are_refused(policy: Path, tmp_path: Path) -> None:
+    bare = Dataset.from_list([{"prompt": "1?", "answer": "1"}] * 4)
+    with pytest.raises(ConfigError, match="no column 'problem'"):
+        make_trainer(policy, tmp_path, judge=HashJudge(), train_dataset=bare)
 
 
 def test_contract_names_what_is_missing() -> None:
