@@ -40,7 +40,7 @@ class GuidanceConfig(BaseConfig):
 
     Source:
         SGPO (2505.11595), sections on the reward and on RTS. Additions of ours, because the paper is silent: `unit`,
-        `no_error`, `on_unscored`, `truncated`, `std_floor`, `min_spread`, `max_unscored_frac`.
+        `no_error`, `on_unscored`, `truncated`, `std_floor`, `min_spread`, `max_unscored_frac` and the alarms.
     """
 
     beta: float = Field(default=10.0, gt=0)
@@ -69,6 +69,13 @@ class GuidanceConfig(BaseConfig):
     """A guided group whose RTS values lie within this range counts as constant: no advantage."""
     max_unscored_frac: float = Field(default=0.5, ge=0, le=1)
     """The run stops with an error when more than this share of judged responses had no verdict."""
+    alarm_rows: int = Field(default=10, ge=1)
+    """Rows of `metrics.jsonl` that an alarm averages over. Alarms are for online training and only warn."""
+    max_step_factor: float | None = Field(default=2.0, gt=1)
+    """Alarm when responses have more than this many times the steps of the run's first rows; `null` switches it off."""
+    max_rts_rise: float | None = Field(default=0.1, gt=0)
+    """Alarm when the mean RTS of judged responses rose by more than this over the rows before while accuracy stood
+    still; `null` switches it off."""
     window: WindowConfig = WindowConfig()
     """When the judge is asked."""
 

@@ -25,6 +25,7 @@ from judgekit.judges import load_judge
 from judgekit.run import METRICS, Run
 from judgekit.training.loop import CHECKPOINTS, train
 from judgekit.types import Problem
+from sgpo.alarms import AlarmCallback
 from sgpo.online_config import EvalConfig, OnlineConfig
 from sgpo.outcomes import OutcomeCheck, build_outcome
 from sgpo.policy import Accuracy, Policy, generate_texts, load_policy, measure_accuracy, render_prompt
@@ -72,6 +73,8 @@ def _train_policy(config: OnlineConfig, run: Run) -> None:
         trainer = build_trainer(config, run.output, check=check)
         trainer.remove_callback(ProgressCallback)
         trainer.add_callback(AccuracyProgress())
+        if config.judge is not None:
+            trainer.add_callback(AlarmCallback(config.guidance))  # before the recorder, which writes what it adds
         trainer.add_callback(Recorder(trainer, run, n_samples=config.samples_per_log))
         if config.eval is not None:
             problems = read_problems(config.eval.problems, n_max=config.eval.n_problems)
@@ -195,7 +198,8 @@ class AccuracyProgress(ProgressCallback):
 class Recorder(TrainerCallback):
     """Writes TRL's logs to `metrics.jsonl` and some responses to `samples.jsonl`.
 
-    Names: `sgpo/...` as `SGPOMixin` gives them, averaged over the steps of a row; all else of TRL as `train/...`.
+    Names: `sgpo/...` as `SGPOMixin` gives them, averaged over the steps of a row, and the alarms of `sgpo.alarms`; all
+    else of TRL as `train/...`.
     """
 
     def __init__(self, trainer: SGPOTrainer, run: Run, *, n_samples: int) -> None:
