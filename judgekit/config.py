@@ -49,14 +49,15 @@ def load_config(config_type: type[ConfigT], path: Path | None = None, *, overrid
     where = str(path) if path else "command line"
     try:
         base = OmegaConf.load(path) if path else OmegaConf.create({})
+        if not OmegaConf.is_dict(base):
+            raise ConfigError(f"{where} must hold keys and values, not a list")
         merged = OmegaConf.merge(base, OmegaConf.from_dotlist(list(_checked(overrides))))
         values = OmegaConf.to_container(merged, resolve=True)
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
     except (YAMLError, OmegaConfBaseException) as error:
         raise ConfigError(f"{where} is no valid configuration: {error}") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"{where} must hold keys and values, not a {type(values).__name__}")
+    assert isinstance(values, dict)
     return parse_config(config_type, values, where=where)
 
 
