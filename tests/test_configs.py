@@ -1,0 +1,55 @@
+"""Every YAML under configs/ parses to its own configuration class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datasets_builders.procedural import ProceduralConfig, ProceduralProblemsConfig
+from judgekit.config import BaseConfig, load_config
+from judgekit.training.judge import JudgeTrainingConfig
+from judgekit.training.language_model import LanguageModelConfig
+from sgpo.compare import CompareConfig
+from sgpo.offline_config import OfflineConfig
+from sgpo.online_config import OnlineConfig
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+FILES = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml"))
+CLASSES: dict[str, type[BaseConfig]] = {
+    "judge/*.yaml": JudgeTrainingConfig,
+    "sgpo/offline_*.yaml": OfflineConfig,
+    "sgpo/online_*.yaml": OnlineConfig,
+    "sgpo/compare*.yaml": CompareConfig,
+    "quickstart/compare.yaml": CompareConfig,
+    "quickstart/problems.yaml": ProceduralProblemsConfig,
+    "quickstart/*_data.yaml": ProceduralConfig,
+    "quickstart/judge.yaml": JudgeTrainingConfig,
+    "quickstart/base.yaml": LanguageModelConfig,
+    "quickstart/policy.yaml": LanguageModelConfig,
+}
+"""Which command reads which files; every file matches exactly one."""
+
+
+def test_there_are_configurations() -> None:
+    assert FILES
+    assert not [path for path in CONFIGS.rglob("*") if path.is_file() and path.suffix != ".yaml"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_configuration_parses_to_its_class(name: str) -> None:
+    classes = [config_type for pattern, config_type in CLASSES.items() if Path(name).match(pattern)]
+    assert len(classes) == 1, f"{name}: say in CLASSES which command reads it"
+    config = load_config(classes[0], CONFIGS / name)
+    absolute = [text for text in texts(config.model_dump(mode="json")) if text.startswith(("/", "~"))]
+    assert not absolute, "a configuration must run on any machine"
+    assert (CONFIGS / name).read_text().startswith("# "), f"{name} has no comment on what it shows"
+
+
+def texts(value: Any) -> list[str]:
+    """Return every text inside a JSON value."""
+    if isinstance(value, str):
+        return [value]
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for item in items for text in texts(item)]
