@@ -44,7 +44,8 @@ def policy_loss(
         clip_high: How far the ratio may rise above 1, >= 0.
 
     Source:
-        GRPO (2402.03300), eq. 3 without the KL term; two bounds as in DAPO (2503.14476), eq. 10.
+        GRPO (2402.03300), clipped objective without its KL term; two bounds as in DAPO (2503.14476). The same as in
+        TRL's GRPOTrainer.
     """
     if old_logprobs_T is None:
         ones = torch.ones_like(logprobs_T)
@@ -66,7 +67,8 @@ def token_weight(n_tokens: int, *, loss_type: LossType, max_tokens: int) -> floa
         max_tokens: The fixed length that `dr_grpo` divides by.
 
     Source:
-        GRPO (2402.03300), eq. 3; DAPO (2503.14476), eq. 12; Dr. GRPO (2503.20783), section 3.2.
+        `grpo`: GRPO (2402.03300); `dapo`: DAPO (2503.14476); `dr_grpo`: Dr. GRPO (2503.20783), with a length chosen
+        beforehand as in TRL's GRPOTrainer.
     """
     return {"grpo": 1 / n_tokens, "dapo": 1.0, "dr_grpo": 1 / max_tokens}[loss_type]
 
