@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import AutoTokenizer, GenerationConfig
 
+from judgekit.engines.transformers_engine import load_language_model
 from judgekit.errors import CheckpointError
 from judgekit.types import Problem
 from sgpo.online_config import ChatPrompt, RawPrompt
@@ -50,16 +51,13 @@ def load_policy(name: str) -> Policy:
     """
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, padding_side="left")
-        model = AutoModelForCausalLM.from_pretrained(
-            name, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
-        )
     except (OSError, ValueError) as error:
         raise CheckpointError(f"cannot open the policy {name}: {error}") from error
     if tokenizer.eos_token_id is None:
         raise CheckpointError(f"the tokenizer of {name} has no end-of-text token, so responses would never end")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return Policy(model, tokenizer)
+    return Policy(load_language_model(name), tokenizer)
 
 
 def render_prompt(problem: str, prompt: RawPrompt | ChatPrompt) -> Prompt:
