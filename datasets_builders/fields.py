@@ -6,10 +6,12 @@ A field that is absent and a field that is null count alike: parquet and the Hub
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from datasets_builders.source import Row, RowRejected
 from judgekit.types import StepLabel, labels_from_first_error
+
+ValueT = TypeVar("ValueT")
 
 
 def text(row: Row, name: str) -> str:
@@ -61,26 +63,17 @@ def integer(row: Row, name: str) -> int:
 
 def boolean(row: Row, name: str) -> bool:
     """Return a truth value; 0 and 1 are none."""
-    value = _present(row, name)
-    if not isinstance(value, bool):
-        raise _wrong_type(name, "true or false", value)
-    return value
+    return _of_type(row, name, bool, "true or false")
 
 
 def items(row: Row, name: str) -> list[Any]:
     """Return a list of anything, which may be empty."""
-    value = _present(row, name)
-    if not isinstance(value, list):
-        raise _wrong_type(name, "a list", value)
-    return value
+    return _of_type(row, name, list, "a list")
 
 
 def mapping(row: Row, name: str) -> Row:
     """Return an object with fields of its own."""
-    value = _present(row, name)
-    if not isinstance(value, dict):
-        raise _wrong_type(name, "an object", value)
-    return value
+    return _of_type(row, name, dict, "an object")
 
 
 def choice(row: Row, name: str, known: Iterable[str]) -> str:
@@ -115,6 +108,13 @@ def _present(row: Row, name: str) -> Any:
     if row.get(name) is None:
         raise missing(name, row)
     return row[name]
+
+
+def _of_type(row: Row, name: str, kind: type[ValueT], wanted: str) -> ValueT:
+    value = _present(row, name)
+    if not isinstance(value, kind):
+        raise _wrong_type(name, wanted, value)
+    return value
 
 
 def _wrong_type(name: str, wanted: str, value: object) -> RowRejected:
