@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from tqdm import tqdm
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 
@@ -15,6 +16,8 @@ from judgekit.errors import CheckpointError, JudgeError
 from judgekit.judges.encoding import Encoded
 
 Precision = Literal["float32", "bfloat16"]
+_UNUSABLE = (OSError, ValueError, RuntimeError, SafetensorError)
+"""What transformers raises where weights are missing, damaged or do not fit the configuration."""
 
 
 def load_tokenizer(name: str) -> Any:
@@ -54,7 +57,7 @@ def load_classifier(name: str, *, dtype: Precision, n_labels: int | None = None)
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except (OSError, ValueError) as error:
+    except _UNUSABLE as error:
         raise CheckpointError(f"cannot open the model {name}: {error}") from error
     if n_labels is None and info["missing_keys"]:
         raise CheckpointError(
@@ -74,7 +77,7 @@ def load_language_model(name: str) -> Any:
         return AutoModelForCausalLM.from_pretrained(
             name, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
         )
-    except (OSError, ValueError) as error:
+    except _UNUSABLE as error:
         raise CheckpointError(f"cannot open the model {name}: {error}") from error
 
 

@@ -48,12 +48,12 @@ def _download(hub_id: str) -> Path:
     if not _HUB_ID.fullmatch(hub_id):
         raise CheckpointError(f"{hub_id} does not exist, and is no hub id (owner/name) either")
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     patterns = [CARD, "*.json", "*.safetensors", "tokenizer*", "*.jinja"]
     try:
         return Path(snapshot_download(hub_id, allow_patterns=patterns))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise CheckpointError(f"{hub_id} is no directory here and cannot be fetched from the hub: {error}") from error
 
 
