@@ -32,7 +32,7 @@ class Outer(BaseConfig):
     name: str = "x"
     data: Inner = Inner()
     colour: Annotated[Red | Blue, Field(discriminator="type")] = Red()
-    arms: dict[str, Inner] = {}
+    arms: dict[str, Inner] = Field(default={})
     paths: tuple[Path, ...] = ()
 
 
