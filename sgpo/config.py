@@ -1,4 +1,4 @@
-"""Configuration of the guidance that SGPO adds to a group-relative trainer. Imports no torch."""
+"""Configuration of the guidance that SGPO adds to a group-relative trainer, and what its trainers share. No torch."""
 
 from __future__ import annotations
 
@@ -80,4 +80,33 @@ class GuidanceConfig(BaseConfig):
     """When the judge is asked."""
 
 
-__all__ = ["GuidanceConfig", "WindowConfig"]
+class PolicyTrainingConfig(BaseConfig):
+    """What online and offline training of a policy share."""
+
+    policy: str = Field(min_length=1)
+    """Checkpoint directory or Hub id of the policy: safetensors, no remote code."""
+    judge: str | None = None
+    """Judge directory, Hub id or `builtin:NAME`, as `load_judge` takes it; `null` trains plain GRPO."""
+    guidance: GuidanceConfig = GuidanceConfig()
+    """How judgements become rewards, and when the judge is asked."""
+
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """Learning rate after the warm-up."""
+    warmup_steps: int = Field(default=0, ge=0)
+    """Optimiser steps over which the learning rate rises from 0."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Decoupled weight decay."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Gradients are clipped to this norm."""
+
+    bf16: bool = False
+    """Compute in bfloat16 by autocast; the weights stay float32."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, about a third more time."""
+    device: Literal["auto", "cpu"] = "auto"
+    """`auto` takes a GPU where there is one."""
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads of one process; `null` leaves torch's choice."""
+
+
+__all__ = ["GuidanceConfig", "PolicyTrainingConfig", "WindowConfig"]

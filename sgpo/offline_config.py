@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
-from sgpo.config import GuidanceConfig
+from sgpo.config import PolicyTrainingConfig
 from sgpo.online_config import ChatPrompt, RawPrompt
 
 
@@ -19,21 +19,15 @@ class StoredPrompt(BaseConfig):
     """Tells the kinds apart."""
 
 
-class OfflineConfig(BaseConfig):
+class OfflineConfig(PolicyTrainingConfig):
     """Offline SGPO, or plain GRPO where `judge` is null.
 
     The unit of time is the epoch: an epoch that begins within `guidance.window` trains on guided advantages, any other
     on plain outcome advantages. `fraction` counts the share of `epochs`, `steps` the optimiser steps before the epoch.
     """
 
-    policy: str = Field(min_length=1)
-    """Checkpoint directory or Hub id of the policy: safetensors, no remote code."""
     groups: Path
     """Groups data set: folder, parquet or JSON-lines file of `Rollout` rows."""
-    judge: str | None = None
-    """Judge directory, Hub id or `builtin:NAME`, as `load_judge` takes it; `null` trains plain GRPO."""
-    guidance: GuidanceConfig = GuidanceConfig()
-    """How judgements become rewards, and in which epochs."""
     judge_chunk: int = Field(default=64, ge=1)
     """Responses judged between two writes to disk; a killed run loses at most that many judgements."""
 
@@ -56,14 +50,6 @@ class OfflineConfig(BaseConfig):
     """Stop after this many optimiser steps; `null` trains all epochs."""
     lr: float = Field(default=2e-6, gt=0)
     """Peak learning rate of AdamW."""
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """Learning rate after the warm-up."""
-    warmup_steps: int = Field(default=0, ge=0)
-    """Optimiser steps over which the learning rate rises from 0."""
-    weight_decay: float = Field(default=0.0, ge=0)
-    """Decoupled weight decay."""
-    max_grad_norm: float = Field(default=1.0, gt=0)
-    """Gradients are clipped to this norm."""
 
     scale_rewards: Literal["group", "batch", "none"] = "group"
     """Advantages are divided by the standard deviation of the group, of all rewards in the file, or by nothing."""
@@ -77,18 +63,10 @@ class OfflineConfig(BaseConfig):
     clip_high: float = Field(default=0.2, ge=0)
     """How far the ratio may rise above 1."""
 
-    bf16: bool = False
-    """Compute in bfloat16 by autocast; the weights stay float32."""
-    gradient_checkpointing: bool = False
-    """Recompute activations in the backward pass: less memory, about a third more time."""
     save_every: int = Field(default=50, ge=1)
     """Optimiser steps between two checkpoints; the last two are kept."""
     seed: int = 0
     """Order of the bins and state of every generator."""
-    device: Literal["auto", "cpu"] = "auto"
-    """`auto` takes a GPU where there is one."""
-    threads: int | None = Field(default=None, ge=1)
-    """CPU threads of one process; `null` leaves torch's choice."""
 
     @model_validator(mode="after")
     def _consistent(self) -> OfflineConfig:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
-from sgpo.config import GuidanceConfig
+from sgpo.config import PolicyTrainingConfig
 from sgpo.outcomes import LastNumberConfig, OutcomeConfig
 from sgpo.steps import BLANK_LINE
 
@@ -83,11 +83,9 @@ class EvalConfig(BaseConfig):
         return self
 
 
-class OnlineConfig(BaseConfig):
+class OnlineConfig(PolicyTrainingConfig):
     """Online SGPO on TRL's GRPOTrainer, or plain GRPO where `judge` is null."""
 
-    policy: str = Field(min_length=1)
-    """Checkpoint directory or Hub id of the policy: safetensors, no remote code."""
     problems: Path
     """Problem data set to sample from."""
     n_problems: int | None = Field(default=None, ge=1)
@@ -96,10 +94,6 @@ class OnlineConfig(BaseConfig):
     """How a problem becomes a prompt."""
     outcome: OutcomeConfig = LastNumberConfig()
     """How a final answer is checked."""
-    judge: str | None = None
-    """Judge directory, Hub id or `builtin:NAME`, as `load_judge` takes it; `null` trains plain GRPO."""
-    guidance: GuidanceConfig = GuidanceConfig()
-    """How judgements become rewards, and when the judge is asked."""
     step_separator: str = Field(default=BLANK_LINE, min_length=1)
     """Text between two steps of a response."""
     eval: EvalConfig | None = None
@@ -115,14 +109,6 @@ class OnlineConfig(BaseConfig):
     """Responses in one forward and backward pass of one process; `null` takes all of a step at once."""
     lr: float = Field(default=1e-6, gt=0)
     """Peak learning rate of AdamW."""
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """Learning rate after the warm-up."""
-    warmup_steps: int = Field(default=0, ge=0)
-    """Optimiser steps over which the learning rate rises from 0."""
-    weight_decay: float = Field(default=0.0, ge=0)
-    """Decoupled weight decay."""
-    max_grad_norm: float = Field(default=1.0, gt=0)
-    """Gradients are clipped to this norm."""
     beta_kl: float = Field(default=0.0, ge=0)
     """Weight of the KL term against the initial policy; 0 keeps no reference model."""
     loss: Literal["grpo", "dapo", "dr_grpo", "bnpo"] = "grpo"
@@ -136,10 +122,6 @@ class OnlineConfig(BaseConfig):
     trl: dict[str, Any] = Field(default_factory=dict)
     """Further options of TRL's GRPOConfig, passed as they are, for example `use_vllm`."""
 
-    bf16: bool = False
-    """Compute in bfloat16 by autocast; the weights stay float32."""
-    gradient_checkpointing: bool = False
-    """Recompute activations in the backward pass: less memory, about a third more time."""
     log_every: int = Field(default=1, ge=1)
     """Optimiser steps between rows of `metrics.jsonl`."""
     samples_per_log: int = Field(default=2, ge=0)
@@ -148,10 +130,6 @@ class OnlineConfig(BaseConfig):
     """Optimiser steps between checkpoints, the last two are kept; `null` keeps none, and a killed run starts over."""
     seed: int = 0
     """Order of the problems, sampling and evaluation."""
-    device: Literal["auto", "cpu"] = "auto"
-    """`auto` takes a GPU where there is one."""
-    threads: int | None = Field(default=None, ge=1)
-    """CPU threads of one process; `null` leaves torch's choice."""
 
     @model_validator(mode="after")
     def _trl_is_free(self) -> OnlineConfig:
