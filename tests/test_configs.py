@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from datasets_builders.procedural import ProceduralConfig, ProceduralProblemsConfig
+from eval.processbench import ProcessBenchConfig
 from judgekit.config import BaseConfig, load_config
 from judgekit.training.judge import JudgeTrainingConfig
 from judgekit.training.language_model import LanguageModelConfig
@@ -18,6 +19,7 @@ from sgpo.online_config import OnlineConfig
 CONFIGS = Path(__file__).parents[1] / "configs"
 FILES = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml"))
 CLASSES: dict[str, type[BaseConfig]] = {
+    "eval/*.yaml": ProcessBenchConfig,
     "judge/*.yaml": JudgeTrainingConfig,
     "sgpo/offline_*.yaml": OfflineConfig,
     "sgpo/online_*.yaml": OnlineConfig,
