@@ -5,7 +5,7 @@ Every chunk of judgements is one file of JSON lines, written atomically; a chunk
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -42,10 +42,11 @@ def judge_file(judge: Judge, config: JudgingConfig, output: Path, *, resume: boo
         DataError: the file is missing, empty or damaged.
         JudgeError: the judge failed.
     """
+    solutions = read_solutions(config.data)
     run = Run(output, config, inputs=[config.data], resume=resume)
     judgements = judge_in_chunks(
         judge,
-        read_solutions(config.data),
+        solutions,
         folder=output / "chunks",
         chunk_size=config.chunk_size,
         show_reference=config.show_reference,
@@ -69,13 +70,8 @@ def _is_labelled(path: Path) -> bool:
     if (path / MANIFEST).is_file():
         return bool(read_json(path / MANIFEST)["record"] == LabelledSolution.__name__)
     if path.suffix == ".jsonl":
-        _, first = next(_objects(path))
-        return "labels" in first
+        return "labels" in next((value for _, value in read_jsonl(path) if isinstance(value, dict)), {})
     return True
-
-
-def _objects(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
-    return ((row, value) for row, value in read_jsonl(path) if isinstance(value, dict))
 
 
 def judge_in_chunks(
