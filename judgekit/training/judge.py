@@ -78,7 +78,7 @@ class TrainingRows(NamedTuple):
     problem_ids: set[str]
     """Problems among them."""
     counts: Counter[str]
-    """`solutions`, `overlong_dropped`, `overlong_cut`, `without_labels`, `steps_ok`, `steps_error`, `tokens`."""
+    """`solutions`, `overlong_dropped`, `overlong_cut`, `steps_ok`, `steps_error`, `tokens`."""
 
 
 def train_judge(config: JudgeTrainingConfig, output: Path, *, resume: bool = False) -> Path:
