@@ -82,7 +82,7 @@ def test_pickled_weights_are_refused(tiny_judge: Path, tmp_path: Path) -> None:
     torch.save(model.state_dict(), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
     for load in (lambda name: load_classifier(name, dtype="float32"), load_language_model):
-        with pytest.raises(CheckpointError, match="cannot open the model .*safetensors"):
+        with pytest.raises(CheckpointError, match=r"cannot open the model .*safetensors"):
             load(str(folder))
 
 

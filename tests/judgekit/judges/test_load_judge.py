@@ -90,7 +90,7 @@ def test_weights_may_lie_elsewhere(tiny_judge: Path, tmp_path: Path, solutions: 
 @pytest.mark.parametrize("name", ["gone", "runs/a/b/judge", "../judge", "/gone/judge", "owner/na--me", "a..b/c"])
 def test_what_is_no_place_and_no_hub_id_is_refused(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(CheckpointError, match="does not exist|cannot be fetched"):
+    with pytest.raises(CheckpointError, match=r"does not exist|cannot be fetched"):
         load_judge(name)
 
 

@@ -1,0 +1,288 @@
+"""Training a judge on the tiny preset: rows, loss, the whole run, and a run that is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+from judgekit.errors import CheckpointError, ConfigError, DataError
+from judgekit.io import write_records
+from judgekit.judges import load_judge
+from judgekit.judges.card import read_card
+from judgekit.judges.encoding import encode_solutions, make_convention
+from judgekit.training.judge import JudgeTrainingConfig, TrainingRows, build_rows, check_rows, step_loss, train_judge
+from judgekit.training.language_model import IGNORED
+from judgekit.training.loop import last_checkpoint
+from judgekit.types import LabelledSolution, StepLabel
+from tests.judgekit.samples import addition, labelled_solutions, with_labels
+
+OK, NEUTRAL, ERROR, UNLABELLED = StepLabel.OK, StepLabel.NEUTRAL, StepLabel.ERROR, StepLabel.UNLABELLED
+DIES_AFTER_A_CHECKPOINT = """
+import os, signal, sys
+from pathlib import Path
+from transformers import TrainerCallback
+import judgekit.training.judge as judge
+from judgekit.config import load_config
+
+class Dying(TrainerCallback):
+    def on_step_end(self, args, state, control, **_):
+        if state.global_step == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+make = judge._make_trainer
+def make_dying(*args, **options):
+    trainer = make(*args, **options)
+    trainer.add_callback(Dying())
+    return trainer
+judge._make_trainer = make_dying
+judge.train_judge(load_config(judge.JudgeTrainingConfig, Path(sys.argv[1])), Path(sys.argv[2]))
+"""
+
+
+@pytest.fixture(scope="module")
+def eval_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("eval") / "others"
+    write_records(folder, labelled_solutions(range(50, 55)), record_type=LabelledSolution)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_base: Path) -> Any:
+    return AutoTokenizer.from_pretrained(tiny_base)
+
+
+def config(tiny_base: Path, *data: Path, **fields: Any) -> JudgeTrainingConfig:
+    values = {"model": str(tiny_base), "data": data, "batch_size": 8, "lr": 1e-3, "log_every": 1, "threads": 1}
+    return JudgeTrainingConfig.model_validate(values | fields)
+
+
+def rows_of(
+    solutions: list[LabelledSolution], tokenizer: Any, *, max_tokens: int = 1000, overlong: Any = "drop"
+) -> TrainingRows:
+    convention = make_convention(tokenizer, separator="\n", problem_separator="\n", max_tokens=1000)
+    return build_rows(solutions, tokenizer, convention, max_tokens=max_tokens, overlong=overlong)
+
+
+def metrics(output: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+
+
+def step_labels(row: dict[str, Any]) -> list[int]:
+    return [label for label in row["labels"] if label != IGNORED]
+
+
+# Rows
+
+
+@pytest.mark.parametrize(
+    ("labels", "learned"),
+    [
+        ((OK, OK, OK), [1, 1, 1]),
+        ((OK, NEUTRAL, ERROR), [1, 1, 0]),
+        ((NEUTRAL, ERROR, OK, ERROR), [1, 0]),
+        ((ERROR, UNLABELLED, UNLABELLED), [0]),
+    ],
+)
+def test_labels_are_learned_up_to_the_first_error(
+    labels: tuple[StepLabel, ...], learned: list[int], tokenizer: Any
+) -> None:
+    data = rows_of([with_labels(*labels)], tokenizer)
+    assert step_labels(data.rows[0]) == learned
+    assert (data.counts["steps_ok"], data.counts["steps_error"]) == (learned.count(1), learned.count(0))
+
+
+def test_labels_stand_at_the_judges_score_positions(tokenizer: Any) -> None:
+    solution = addition(8, first_error=2)
+    convention = make_convention(tokenizer, separator="\n", problem_separator="\n", max_tokens=1000)
+    (encoded,) = encode_solutions(tokenizer, [solution], convention)
+    (row,) = rows_of([solution], tokenizer).rows
+    assert row["input_ids"] == encoded.input_ids
+    assert [place for place, label in enumerate(row["labels"]) if label != IGNORED] == encoded.positions_S
+
+
+def test_overlong_solutions_follow_the_policy_and_are_counted(tokenizer: Any) -> None:
+    solutions = [addition(2, first_error=2), addition(3)]
+    convention = make_convention(tokenizer, separator="\n", problem_separator="\n", max_tokens=1000)
+    encoded_N = encode_solutions(tokenizer, solutions, convention)
+    # One token less than the first solution: its last step, the error, does not fit any more.
+    lengths = [len(encoded.input_ids) for encoded in encoded_N]
+    limit = min(lengths) - 1
+    dropped = rows_of(solutions, tokenizer, max_tokens=limit)
+    assert not dropped.rows and not dropped.problem_ids
+    assert (dropped.counts["solutions"], dropped.counts["overlong_dropped"]) == (2, 2)
+    cut = rows_of(solutions, tokenizer, max_tokens=limit, overlong="keep_leading_steps")
+    assert (cut.counts["overlong_cut"], cut.counts["overlong_dropped"]) == (2, 0)
+    assert [step_labels(row) for row in cut.rows] == [[1, 1], [1, 1]]
+    for row, encoded in zip(cut.rows, encoded_N, strict=True):
+        assert row["input_ids"] == encoded.input_ids[: encoded.positions_S[1] + 1], "whole steps only"
+    exact = rows_of(solutions, tokenizer, max_tokens=max(lengths))
+    assert len(exact.rows) == 2 and not exact.counts["overlong_dropped"]
+    no_step_fits = rows_of(solutions, tokenizer, max_tokens=encoded_N[0].positions_S[0], overlong="keep_leading_steps")
+    assert not no_step_fits.rows and no_step_fits.counts["overlong_dropped"] == 2
+
+
+def test_rows_that_teach_nothing_are_refused(tokenizer: Any) -> None:
+    with pytest.raises(DataError, match=r"no solution is left to train on: 1 of 1 .* max_tokens; raise it"):
+        check_rows(rows_of([addition(1)], tokenizer, max_tokens=8), tokenizer)
+    with pytest.raises(DataError, match=r"all of one kind \(3 ok, 0 error\): a judge needs both"):
+        check_rows(rows_of([addition(1)], tokenizer), tokenizer)
+    with pytest.raises(DataError, match=r"\(0 ok, 1 error\)"):
+        check_rows(rows_of([addition(1, first_error=0)], tokenizer), tokenizer)
+
+
+def test_an_example_is_shown_before_training(tokenizer: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        check_rows(rows_of([addition(4, first_error=1)], tokenizer), tokenizer)
+    assert "add 1 to 3.\n4+1=5\n⟦0⟧5+2=8\n⟦1⟧8+3=11\n" in caplog.text
+
+
+# Loss
+
+
+def outputs(*logits: list[list[float]]) -> Any:
+    return SimpleNamespace(logits=torch.tensor(logits))
+
+
+def test_loss_by_hand() -> None:
+    # log softmax of (0, ln 3) is (ln 1/4, ln 3/4); of (0, 0) twice ln 1/2.
+    ln3 = float(torch.log(torch.tensor(3.0)))
+    logits = outputs([[0.0, ln3], [9.0, 9.0], [0.0, ln3]], [[0.0, 0.0], [5.0, 1.0], [1.0, 2.0]])
+    labels = torch.tensor([[1, IGNORED, 0], [0, IGNORED, IGNORED]])
+    total = -(torch.log(torch.tensor(3 / 4)) + torch.log(torch.tensor(1 / 4)) + torch.log(torch.tensor(1 / 2)))
+    assert step_loss(logits, labels).item() == pytest.approx(float(total) / 3)
+    assert step_loss(logits, labels, num_items_in_batch=torch.tensor(6)).item() == pytest.approx(float(total) / 6)
+    assert step_loss(logits, torch.full((2, 3), IGNORED)).item() == 0.0
+
+
+def test_steps_count_alike_across_accumulation(labelled_data: Path, tiny_base: Path, tmp_path: Path) -> None:
+    """Four forward passes with different numbers of steps have the gradient of one pass over all of them."""
+    base = shutil.copytree(tiny_base, tmp_path / "base")
+    model_config = json.loads((base / "config.json").read_text()) | {"classifier_dropout": 0.0}
+    (base / "config.json").write_text(json.dumps(model_config))
+    first_rows = []
+    for batch_size, grad_accumulation in ((16, 1), (4, 4)):
+        output = tmp_path / f"{batch_size}"
+        options = {"batch_size": batch_size, "grad_accumulation": grad_accumulation, "n_max": 16, "save_every": None}
+        train_judge(config(base, labelled_data, epochs=1, **options), output)
+        first_rows.append(metrics(output)[0])
+    assert [row["step"] for row in first_rows] == [1, 1]
+    for name in ("train/loss", "train/grad_norm"):
+        assert first_rows[0][name] == pytest.approx(first_rows[1][name], rel=1e-4)
+
+
+# The whole run
+
+
+def test_two_steps_move_the_parameters_and_make_a_judge(
+    labelled_data: Path, eval_data: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    options = config(tiny_base, labelled_data, eval_data=eval_data, max_steps=2, eval_every=1, warmup_frac=0.0)
+    folder = train_judge(options, tmp_path / "my-judge")
+    model = AutoModelForTokenClassification.from_pretrained(folder)
+    before = AutoModelForTokenClassification.from_pretrained(tiny_base, num_labels=2).base_model.state_dict()
+    after = model.base_model.state_dict()
+    assert all(not torch.equal(before[name], after[name]) for name in before if name.endswith("weight"))
+    rows = metrics(tmp_path / "my-judge")
+    assert [row["step"] for row in rows if "train/loss" in row] == [1, 2]
+    assert [row["step"] for row in rows if "train/eval_loss" in row] == [1, 2]
+    card = read_card(folder)
+    assert (card.judge_id, card.base_model, card.ok_index) == ("my-judge", str(tiny_base), 1)
+    assert card.training["counts"] == {
+        # Solutions i=0..19, right and wrong at step i % 3: 3 ok steps each, and i % 3 ok steps and one error each.
+        "solutions": 40,
+        "steps_ok": 20 * 3 + 7 * 0 + 7 * 1 + 6 * 2,
+        "steps_error": 20,
+        "tokens": card.training["counts"]["tokens"],
+    }
+    assert card.metrics["n"] == 10 and card.metrics["n_no_verdict"] == 0
+    assert len((folder / "train_problem_ids.txt").read_text().split()) == 20
+    judge = load_judge(folder)
+    (judgement,) = judge.judge([addition(60)])
+    assert judgement.verdict is not None and judgement.verdict.n_steps == 3
+    assert train_judge(options, tmp_path / "my-judge", resume=True) == folder
+    with pytest.raises(ConfigError, match="already holds a run"):
+        train_judge(options, tmp_path / "my-judge")
+
+
+def test_a_judge_learns_what_it_is_shown(tiny_base: Path, tmp_path: Path) -> None:
+    """Wrong steps say so; after a few steps the judge tells them apart, which also fixes the sign of the labels."""
+    solutions = [
+        with_labels(*labels).model_copy(
+            update={"steps": tuple("bad" if x is ERROR else "fine" for x in labels), "id": str(i)}
+        )
+        for i, labels in enumerate([(OK, OK, ERROR), (ERROR, UNLABELLED), (OK, OK), (OK, ERROR)] * 4)
+    ]
+    write_records(tmp_path / "data", solutions, record_type=LabelledSolution)
+    options = {"lr": 1e-2, "max_steps": 25, "batch_size": 16, "save_every": None}
+    folder = train_judge(config(tiny_base, tmp_path / "data", **options), tmp_path / "run")
+    for judgement in load_judge(folder).judge(solutions[:1]):
+        assert judgement.verdict is not None
+        ok, also_ok, bad = judgement.verdict.p_ok_S
+        assert min(ok, also_ok) > 0.9 > 0.1 > bad
+
+
+def test_early_stopping_keeps_the_best_weights(
+    labelled_data: Path, eval_data: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    """With a learning rate this high the loss on other problems rises at once, and training stops before its end."""
+    options = {"eval_data": eval_data, "max_steps": 30, "eval_every": 1, "patience": 2, "lr": 0.3, "warmup_frac": 0.0}
+    train_judge(config(tiny_base, labelled_data, batch_size=16, **options), tmp_path / "run")
+    losses = {row["step"]: row["train/eval_loss"] for row in metrics(tmp_path / "run") if "train/eval_loss" in row}
+    best = min(losses, key=lambda step: losses[step])
+    assert max(losses) < 30 and max(losses) == best + 2
+    judge_nll = read_card(tmp_path / "run" / "judge").metrics["nll"]
+    assert judge_nll == pytest.approx(losses[best], abs=1e-3), "the loss over reached steps of the best weights"
+
+
+def test_evaluation_on_training_problems_is_refused(labelled_data: Path, tiny_base: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="40 of 40 evaluation solutions belong to training problems"):
+        train_judge(config(tiny_base, labelled_data, eval_data=labelled_data), tmp_path / "run")
+
+
+def test_a_model_that_is_not_there_is_refused(labelled_data: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no tokenizer at"):
+        train_judge(config(tmp_path / "gone", labelled_data), tmp_path / "run")
+
+
+# Killed and resumed
+
+
+def test_a_killed_run_resumes_to_the_same_bits(labelled_data: Path, tiny_base: Path, tmp_path: Path) -> None:
+    options = config(tiny_base, labelled_data, max_steps=8, save_every=2)
+    straight = train_judge(options, tmp_path / "straight")
+    (tmp_path / "c.yaml").write_text(options.model_dump_json())
+    command = [sys.executable, "-c", DIES_AFTER_A_CHECKPOINT, str(tmp_path / "c.yaml"), str(tmp_path / "killed")]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    newest = last_checkpoint(tmp_path / "killed")
+    assert newest is not None and newest.name == "checkpoint-4"
+    assert not (tmp_path / "killed" / "judge").exists()
+    half = newest.with_name("checkpoint-6")
+    half.mkdir()
+    (half / "model.safetensors").write_bytes(b"half")  # a kill while a checkpoint was written
+    resumed = train_judge(options, tmp_path / "killed", resume=True)
+    for name in ("model.safetensors", "train_problem_ids.txt"):
+        assert (resumed / name).read_bytes() == (straight / name).read_bytes()
+    logs = [[(row["step"], row.get("train/loss")) for row in metrics(folder.parent)] for folder in (straight, resumed)]
+    assert logs[0] == logs[1], "no row is lost or double"
+
+
+def test_resuming_with_other_options_is_refused(labelled_data: Path, tiny_base: Path, tmp_path: Path) -> None:
+    train_judge(config(tiny_base, labelled_data, max_steps=1, save_every=None), tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"the configuration differs in lr: 0\.001 -> 0\.01"):
+        train_judge(
+            config(tiny_base, labelled_data, max_steps=1, save_every=None, lr=1e-2), tmp_path / "run", resume=True
+        )
