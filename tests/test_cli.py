@@ -1,0 +1,292 @@
+"""The `judgekit` command: help without heavy imports, and every bad input ends in one clear line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sgpo.cli
+from judgekit import cli
+from judgekit.cli import main
+from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError
+
+HELP_OF_EVERY_COMMAND = """
+import contextlib, importlib, io, sys
+module = importlib.import_module(sys.argv[1])
+for command in [[], *([name] for name in sys.argv[2:])]:
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
+        module.main([*command, "--help"])
+        raise RuntimeError(f"{command} has no help")
+    assert out.getvalue().startswith("usage: "), command
+    assert "\\nexample:\\n" in out.getvalue() or not command, f"{command} shows no example"
+heavy = {"torch", "transformers", "polars", "datasets", "sklearn", "scipy", "numpy"} & sys.modules.keys()
+assert not heavy, heavy
+"""
+STEP = {"prompt": "What is 1 + 1?", "completions": ["1 + 1 = 2."], "labels": [True]}
+BENCH = {
+    "id": "gsm8k-0",
+    "generator": "m",
+    "problem": "1+1?",
+    "steps": ["a", "b"],
+    "final_answer_correct": True,
+    "label": -1,
+}
+
+
+def subcommands(module: Any) -> list[str]:
+    (commands,) = (a for a in module._parser()._actions if isinstance(a, argparse._SubParsersAction))
+    return list(commands.choices)
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Callable[..., str]:
+    """Return a function: rows, or raw text, to the path of a JSON-lines file."""
+
+    def write(*items: object, name: str = "in.jsonl") -> str:
+        lines = [item if isinstance(item, str) else json.dumps(item) for item in items]
+        (tmp_path / name).write_text("".join(line + "\n" for line in lines))
+        return str(tmp_path / name)
+
+    return write
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Return a function that runs a command, demands its refusal in one line and returns that line."""
+
+    def run(*argv: object) -> str:
+        assert main([str(part) for part in argv]) == 2
+        complaint = capsys.readouterr().err.strip().splitlines()[-1]
+        assert complaint.startswith("error: ") and "Traceback" not in complaint
+        return complaint
+
+    return run
+
+
+# Help and settings
+
+
+@pytest.mark.parametrize(("name", "module"), [("judgekit.cli", cli), ("sgpo.cli", sgpo.cli)])
+def test_every_help_answers_without_heavy_imports(name: str, module: Any) -> None:
+    commands = subcommands(module)
+    assert len(commands) >= 3
+    done = subprocess.run(
+        [sys.executable, "-c", HELP_OF_EVERY_COMMAND, name, *commands], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_unknown_command_lists_the_known(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as error:
+        main(["jugde"])
+    assert error.value.code == 2
+    complaint = capsys.readouterr().err
+    assert all(repr(name) in complaint or name in complaint for name in subcommands(cli))
+
+
+def test_settings_are_one_file_and_overrides(refused: Callable[..., str], tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    assert "unknown key 'max_stepz'; did you mean 'max_steps'?" in refused(
+        "build", "procedural", "max_stepz=3", "--output", output
+    )
+    assert "one configuration file is wanted, not a.yaml, b.yaml" in refused(
+        "build", "procedural", "a.yaml", "b.yaml", "--output", output
+    )
+    assert "cannot read the configuration" in refused("build", "procedural", tmp_path / "gone.yaml", "--output", output)
+    assert "max_steps 3 lies below min_steps 5" in refused(
+        "build", "procedural", "min_steps=5", "max_steps=3", "--output", output
+    )
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("command", ["train", "pretrain"])
+def test_unknown_training_keys_name_the_nearest(command: str, refused: Callable[..., str], tmp_path: Path) -> None:
+    complaint = refused(command, "model=x", "data=[y]", "learnig=1", "weight_decai=1", "--output", tmp_path / "out")
+    assert "unknown key" in complaint and "did you mean" in complaint
+    assert not (tmp_path / "out").exists()
+
+
+# Build
+
+
+def test_a_build_counts_and_keeps_what_it_rejects(rows: Callable[..., str], tmp_path: Path) -> None:
+    given = rows(
+        STEP,
+        '{"prompt": ',
+        {key: value for key, value in STEP.items() if key != "labels"},
+        STEP | {"prompt": "Empty?", "completions": [], "labels": []},
+    )
+    output = tmp_path / "out"
+    assert main(["build", "stepwise-supervision", "--input", given, "--output", str(output)]) == 0
+    rejected = [json.loads(line) for line in (output / "rejected.jsonl").read_text().splitlines()]
+    assert [row["row"] for row in rejected] == [2, 3, 4]
+    assert rejected[0]["reason"] == "malformed JSON"
+    assert "labels" in rejected[1]["reason"]
+    assert all(row["reason"] and "in.jsonl" in row["file"] for row in rejected)
+
+
+def test_a_label_beyond_the_last_step_is_rejected_by_row(rows: Callable[..., str], tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    given = rows(BENCH, BENCH | {"id": "gsm8k-1", "label": 2}, BENCH | {"id": "gsm8k-2", "label": 1})
+    assert main(["build", "processbench", "--input", given, "--output", str(output)]) == 0
+    (rejected,) = [json.loads(line) for line in (output / "rejected.jsonl").read_text().splitlines()]
+    assert rejected["row"] == 2
+    assert "2" in rejected["detail"]
+    assert json.loads((output / "manifest.json").read_text())["n_rows"] == 2
+
+
+def test_inputs_without_a_usable_row_are_refused(
+    rows: Callable[..., str], refused: Callable[..., str], tmp_path: Path
+) -> None:
+    def build(source: str, given: object, output: str) -> str:
+        return refused("build", source, "--input", given, "--output", tmp_path / output)
+
+    assert "empty.jsonl is empty" in build("processbench", rows(name="empty.jsonl"), "a")
+    assert "no row was accepted" in build("processbench", rows(BENCH | {"steps": []}), "b")
+    assert "no row was accepted" in build("processbench", rows("not JSON"), "c")
+    single = {"id": 1, "question": "Q", "steps": [["a"]], "labels": [True]}
+    assert "group of fewer than two responses: 1" in build("groups", rows(single), "d")
+    assert "unknown source 'procesbench'; did you mean 'processbench'" in build("procesbench", rows(BENCH), "e")
+    assert "gone" in build("processbench", tmp_path / "gone.jsonl", "f")
+
+
+def test_a_procedural_set_is_built_and_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = str(tmp_path / "all")
+    assert main(["build", "procedural", "n=40", "--output", data]) == 0
+    assert "40" in capsys.readouterr().out
+    assert main(["build", "procedural", "n=40", "--output", data]) == 2, "the folder is in use"
+    assert main(["build", "procedural", "n=40", "--output", data, "--resume"]) == 0
+    capsys.readouterr()
+    sides = [f"{tmp_path / 'a'}=0.75", f"{tmp_path / 'b'}=0.25"]
+    assert main(["split", data, *sides]) == 0
+    counts = [int(line.split()[-2]) for line in capsys.readouterr().out.splitlines()]
+    assert sum(counts) == 40 and all(counts)
+
+
+def test_a_split_side_without_a_fraction_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
+    assert "write FOLDER=FRACTION" in refused("split", tmp_path, "train", "--seed", 1)
+
+
+# Judges
+
+
+def test_judge_directories_that_are_none_are_refused(
+    rows: Callable[..., str], refused: Callable[..., str], tmp_path: Path
+) -> None:
+    card = {
+        "kind": "step_classifier",
+        "judge_id": "j",
+        "base_model": "b",
+        "model": "../gone",
+        "input": {"separator_ids": [1], "problem_separator_ids": [], "max_tokens": 8},
+    }
+    for name, text in (("bare", None), ("cut", '{"kind": '), ("orphan", json.dumps(card))):
+        (tmp_path / name).mkdir()
+        if text is not None:
+            (tmp_path / name / "judge.json").write_text(text)
+
+    def judge(name: str) -> str:
+        return refused("judge", "--judge", tmp_path / name, "--problem", "1+1?", "--step", "1+1=2")
+
+    assert "bare has no judge.json, so it is no judge directory" in judge("bare")
+    assert "judge.json is not valid JSON" in judge("cut")
+    assert "names the model '../gone'" in judge("orphan") and "does not exist" in judge("orphan")
+    assert "does not exist, and is no hub id" in judge("a/b/c")
+    for command in ("calibrate", "eval"):
+        options = {
+            "calibrate": ["--data", rows(BENCH)],
+            "eval": ["--benchmark", "processbench", "--input", rows(BENCH)],
+        }
+        output = ["--output", tmp_path / command] if command == "eval" else []
+        assert "has no judge.json" in refused(command, "--judge", tmp_path / "bare", *options[command], *output)
+
+
+def test_one_solution_is_judged_and_shown(refused: Callable[..., str], capsys: pytest.CaptureFixture[str]) -> None:
+    judge = ["judge", "--judge", "builtin:first-step"]
+    assert main([*judge, "--problem", "What is 2 + 3?", "--step", "2 + 3 = [6]", "--step", "So 6."]) == 0
+    shown = capsys.readouterr().out
+    assert "What is 2 + 3?" in shown and "2 + 3 = [6]" in shown and "builtin:first-step" in shown
+    assert "give --step TEXT once for each" in refused(*judge, "--problem", "?")
+    assert "give --input FILE and --output DIR, or --problem" in refused(*judge)
+    assert "no builtin judge 'best'" in refused("judge", "--judge", "builtin:best", "--problem", "?", "--step", "a")
+
+
+def test_a_file_is_judged_and_bad_files_are_refused(
+    rows: Callable[..., str], refused: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = [{"problem": f"{i}?", "steps": ["a", "b"]} for i in range(3)]
+    output = tmp_path / "out"
+    command = ["judge", "--judge", "builtin:random", "--output", str(output), "--input"]
+    assert "row 4: malformed JSON" in refused(*command, rows(*good, "{"))
+    assert "row 1: field 'problem' is missing" in refused(*command, rows({"steps": ["a"]}))
+    assert "empty.jsonl is empty" in refused(*command, rows(name="empty.jsonl"))
+    assert "gone.jsonl" in refused(*command, tmp_path / "gone.jsonl")
+    assert not output.exists(), "a file that cannot be read takes no folder"
+    without_steps = {"problem": "none?", "steps": []}
+    assert main([*command, rows(*good, without_steps)]) == 0
+    assert "4 judged, 1 without a verdict" in capsys.readouterr().out
+    lines = [json.loads(line) for line in (output / "judgements.jsonl").read_text().splitlines()]
+    assert [line["no_verdict"] for line in lines] == [None, None, None, "empty"]
+    assert "already holds a run" in refused(*command, rows(*good, without_steps))
+
+
+@pytest.mark.parametrize("kind", [ConfigError, DataError, CheckpointError, JudgeError])
+def test_our_errors_become_one_line(
+    kind: type[Exception], monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str], tmp_path: Path
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise kind("what, the value, the way out")
+
+    monkeypatch.setattr("judgekit.judges.load_judge", fail)
+    complaint = refused("judge", "--judge", "x", "--problem", "?", "--step", "a")
+    assert complaint == "error: what, the value, the way out"
+
+
+def test_an_interrupted_command_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("judgekit.judges.load_judge", interrupt)
+    assert main(["judge", "--judge", "x", "--problem", "?", "--step", "a"]) == 130
+    assert "--resume" in capsys.readouterr().err
+
+
+def test_a_programming_error_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("judgekit.judges.load_judge", fail)
+    with pytest.raises(ZeroDivisionError):
+        main(["judge", "--judge", "x", "--problem", "?", "--step", "a"])
+
+
+# Groups for offline training
+
+
+def test_stored_groups_of_one_response_are_refused(
+    rows: Callable[..., str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    rollout = {
+        "group_id": "g1",
+        "sample": 0,
+        "problem": "?",
+        "prompt": "?",
+        "response": "a",
+        "steps": ["a"],
+        "step_start": [0],
+        "step_end": [1],
+        "outcome": 1.0,
+        "source": "test",
+    }
+    settings = [f"groups={rows(rollout)}", "policy=gone", "judge=builtin:random"]
+    assert sgpo.cli.main(["offline", *settings, "--output", str(tmp_path / "out")]) == 2
+    assert "group 'g1' has one response (1 of 1 groups do)" in capsys.readouterr().err
