@@ -10,7 +10,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -70,8 +70,10 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="continue an interrupted run, or leave a finished one")
 
 
-def settings_config(config_type: type[ConfigT], settings: Sequence[str], *, fixed: Sequence[str] = ()) -> ConfigT:
-    """Read the positional settings: at most one YAML file, and overrides; `fixed` overrides win.
+def settings_config(
+    config_type: type[ConfigT], settings: Sequence[str], *, fixed: Mapping[str, object] | None = None
+) -> ConfigT:
+    """Read the positional settings: at most one YAML file, and overrides; `fixed` values win.
 
     Raises:
         ConfigError: two files, or see `load_config`.
@@ -80,7 +82,7 @@ def settings_config(config_type: type[ConfigT], settings: Sequence[str], *, fixe
     if len(files) > 1:
         raise ConfigError(f"one configuration file is wanted, not {', '.join(files)}; write options as key=value")
     overrides = [item for item in settings if "=" in item]
-    return load_config(config_type, Path(files[0]) if files else None, overrides=[*overrides, *fixed])
+    return load_config(config_type, Path(files[0]) if files else None, overrides=overrides, fixed=fixed)
 
 
 def _build(args: argparse.Namespace) -> None:
@@ -129,6 +131,17 @@ def _train(args: argparse.Namespace) -> None:
     _print_figures(read_card(directory).metrics)
 
 
+def _fit(args: argparse.Namespace) -> None:
+    from judgekit.judges.card import read_card
+    from judgekit.training.likelihood import LikelihoodConfig, fit_likelihood
+
+    config = settings_config(LikelihoodConfig, args.settings)
+    directory = fit_likelihood(config, args.output, resume=args.resume)
+    card = read_card(directory)
+    print(f"judge: {directory}\nfitted: {card.likelihood}")
+    _print_figures(card.metrics)
+
+
 def _calibrate(args: argparse.Namespace) -> None:
     from judgekit.calibration import CalibrationConfig, calibrate_judge
     from judgekit.judges.card import read_card
@@ -154,7 +167,7 @@ def _judge(args: argparse.Namespace) -> None:
 
     if args.input is None or args.output is None:
         raise ConfigError("give --input FILE and --output DIR, or --problem TEXT with --step TEXT for each step")
-    fixed = [f"judge={args.judge}", f"data={args.input}"]
+    fixed = {"judge": args.judge, "data": args.input}
     config = settings_config(JudgingConfig, args.settings, fixed=fixed)
     judge = load_judge(args.judge)
     judgements = judge_file(judge, config, args.output, resume=args.resume)
@@ -184,7 +197,7 @@ def _eval(args: argparse.Namespace) -> None:
     from judgekit.judges import load_judge
     from judgekit.types import LabelledSolution
 
-    fixed = [f"benchmark={args.benchmark}"]
+    fixed = {"benchmark": args.benchmark}
     config = settings_config(ProcessBenchConfig, args.settings, fixed=fixed)
     data = [_canonical(Path(item), args) for item in args.input]
     solutions = [solution for folder in data for solution in read_records(folder, LabelledSolution)]
@@ -283,6 +296,14 @@ def _add_training_commands(commands: Any) -> None:
         _train,
         summary="Train a step-classifier judge from any causal checkpoint.",
         example="judgekit train configs/quickstart/judge.yaml lr=5e-4 --output runs/judge",
+    )
+    add_output(parser)
+    parser = add_command(
+        commands,
+        "fit",
+        _fit,
+        summary="Fit a likelihood judge: any language model whose surprise at a step's tokens is mapped to P(step ok).",
+        example="judgekit fit model=runs/base/model data=[data/train] --output runs/judge",
     )
     add_output(parser)
     parser = add_command(

@@ -10,7 +10,7 @@ import difflib
 import hashlib
 import json
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,13 +34,20 @@ class BaseConfig(BaseModel):
         return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def load_config(config_type: type[ConfigT], path: Path | None = None, *, overrides: Sequence[str] = ()) -> ConfigT:
+def load_config(
+    config_type: type[ConfigT],
+    path: Path | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    fixed: Mapping[str, object] | None = None,
+) -> ConfigT:
     """Read a YAML file, put the overrides on top and check the result.
 
     Args:
         config_type: The configuration's class.
         path: YAML file; `None` starts from the defaults.
         overrides: `key=value` or `key.sub=value` each, the value in YAML (`lr=1e-5`, `data.n_max=null`).
+        fixed: Values of top-level keys that win over both, taken as they are: a path is a path, not YAML.
 
     Raises:
         ConfigError: the file is missing or not YAML, a key is unknown (names the nearest known one), a value
@@ -58,7 +65,7 @@ def load_config(config_type: type[ConfigT], path: Path | None = None, *, overrid
     except (YAMLError, OmegaConfBaseException) as error:
         raise ConfigError(f"{where} is no valid configuration: {error}") from error
     assert isinstance(values, dict)
-    return parse_config(config_type, values, where=where)
+    return parse_config(config_type, values | dict(fixed or {}), where=where)
 
 
 def parse_config(config_type: type[ConfigT], values: dict[Any, Any], *, where: str) -> ConfigT:

@@ -237,6 +237,16 @@ def test_a_file_is_judged_and_bad_files_are_refused(
     assert "already holds a run" in refused(*command, rows(*good, without_steps))
 
 
+@pytest.mark.parametrize("name", ["a: b", "5", "[x", "a # b", "{z}", "${u}", "x=y", " a"])
+def test_a_path_is_a_path_whatever_it_looks_like(
+    name: str, rows: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows({"problem": "?", "steps": ["a"]}, name=f"{name}.jsonl")
+    assert main(["judge", "--judge", "builtin:random", "--input", f"{name}.jsonl", "--output", "out"]) == 0
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["data"] == f"{name}.jsonl"
+
+
 @pytest.mark.parametrize("kind", [ConfigError, DataError, CheckpointError, JudgeError])
 def test_our_errors_become_one_line(
     kind: type[Exception], monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str], tmp_path: Path
