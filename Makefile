@@ -42,7 +42,7 @@ quickstart: setup
 	$(BIN)/judgekit build procedural-problems configs/quickstart/problems.yaml --output $(Q)/data/problems --resume
 	$(BIN)/judgekit split $(Q)/data/problems $(Q)/data/rl-train=0.9 $(Q)/data/rl-test=0.1 --resume
 	$(BIN)/judgekit pretrain configs/quickstart/base.yaml --output $(Q)/base --resume
-	$(BIN)/judgekit train configs/quickstart/judge.yaml --output $(Q)/judge --resume
+	$(BIN)/judgekit fit configs/quickstart/judge.yaml --output $(Q)/judge --resume
 	$(BIN)/judgekit calibrate --judge $(Q)/judge/judge --data $(Q)/data/calibration
 	$(BIN)/judgekit eval --judge $(Q)/judge/judge --benchmark procedural --input $(Q)/data/test --output $(Q)/eval --resume
 	$(BIN)/judgekit pretrain configs/quickstart/policy.yaml --output $(Q)/policy --resume

@@ -145,8 +145,8 @@ def generate(config: ProceduralConfig) -> Iterator[LabelledSolution]:
             labels=tuple(labels),
             final_answer_correct=steps[-1].after == task.answer,
             source=SOURCE,
-            subset=f"{task.form}/{kinds[0] if kinds else 'right'}",
-            generator=f"{SOURCE}-{config.errors}",
+            subset=task.form,
+            generator=f"{SOURCE}-{kinds[0] if kinds else 'right'}",
             label_method=LabelMethod.PROCEDURAL,
             licence="Apache-2.0",
         )
@@ -246,7 +246,8 @@ def _wrong_carry(rng: random.Random, todo: list[_Step]) -> _Step:
 
 
 def _skip(_: random.Random, todo: list[_Step]) -> _Step | None:
-    return todo[1] if len(todo) > 1 else None
+    """Leave one out; of two equal instructions in a row the second would be the one that is missing, so not there."""
+    return todo[1] if len(todo) > 1 and todo[1].instruction != todo[0].instruction else None
 
 
 _ERRORS: dict[ErrorKind, Callable[[random.Random, list[_Step]], _Step | None]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,22 +63,26 @@ def load_classifier(name: str, *, dtype: Precision, n_labels: int | None = None)
         raise CheckpointError(
             f"{name} lacks trained weights for {sorted(info['missing_keys'])}: it is no trained judge"
         )
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return model.to(device).eval()
+    return to_fastest_device(model)
 
 
-def load_language_model(name: str) -> Any:
-    """Open a causal language model from safetensors in float32, for training.
+def load_language_model(name: str, *, dtype: Precision = "float32") -> Any:
+    """Open a causal language model from safetensors, in float32 where it is to be trained.
 
     Raises:
         CheckpointError: it is missing or damaged, or only pickled weights exist.
     """
     try:
         return AutoModelForCausalLM.from_pretrained(
-            name, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+            name, dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False
         )
     except _UNUSABLE as error:
         raise CheckpointError(f"cannot open the model {name}: {error}") from error
+
+
+def to_fastest_device(model: Any) -> Any:
+    """Move a model to a GPU where there is one, in evaluation mode."""
+    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
 
 def model_location(directory: Path, model: str) -> str:
@@ -113,14 +117,65 @@ def score_positions(
     Raises:
         JudgeError: the model runs out of memory, with the option to lower.
     """
-    scores: list[np.ndarray] = [np.empty((0, 0), dtype=np.float32)] * len(encoded_N)
+
+    def read(hidden: torch.Tensor, batch: Sequence[Encoded]) -> list[np.ndarray]:
+        rows = [row for row, encoded in enumerate(batch) for _ in encoded.positions_S]
+        columns = [position for encoded in batch for position in encoded.positions_S]
+        logits = _head(model)(hidden[rows, columns]).float().cpu().numpy()
+        return list(np.split(logits, np.cumsum([len(encoded.positions_S) for encoded in batch])[:-1]))
+
+    return _read_hidden(model, encoded_N, read, token_budget=token_budget, pad_id=pad_id, progress=progress)
+
+
+def token_logprobs(
+    model: Any, encoded_N: Sequence[Encoded], *, token_budget: int, pad_id: int, progress: bool = False
+) -> list[np.ndarray]:
+    """Return the log-probability of every token behind the problem, given all tokens before it, in nats.
+
+    Args:
+        model: Causal language model with a body and an output embedding.
+        encoded_N: Solutions, each with a problem and at least one step.
+        token_budget: See `score_positions`.
+        pad_id: See `score_positions`.
+        progress: See `score_positions`.
+
+    Returns:
+        One array a solution, float32. Shape (n_tokens - n_problem_tokens,).
+
+    Raises:
+        JudgeError: see `score_positions`.
+    """
+
+    def read(hidden: torch.Tensor, batch: Sequence[Encoded]) -> list[np.ndarray]:
+        rows = []
+        for row, encoded in enumerate(batch):
+            ids = torch.tensor(encoded.input_ids[encoded.n_problem_tokens :], device=hidden.device)
+            before = hidden[row, encoded.n_problem_tokens - 1 : len(encoded.input_ids) - 1]
+            logprobs = model.get_output_embeddings()(before).float().log_softmax(dim=-1)
+            rows.append(logprobs.gather(1, ids[:, None])[:, 0].cpu().numpy())
+        return rows
+
+    return _read_hidden(model, encoded_N, read, token_budget=token_budget, pad_id=pad_id, progress=progress)
+
+
+def _read_hidden(
+    model: Any,
+    encoded_N: Sequence[Encoded],
+    read: Callable[[torch.Tensor, Sequence[Encoded]], list[np.ndarray]],
+    *,
+    token_budget: int,
+    pad_id: int,
+    progress: bool,
+) -> list[np.ndarray]:
+    """Run the body over all solutions in batches and read each one's last hidden states. Keeps the order."""
+    found: list[np.ndarray] = [np.empty(0, dtype=np.float32)] * len(encoded_N)
     with tqdm(total=len(encoded_N), desc="judging", unit="solution", disable=not progress) as bar:
         for rows in token_batches([len(encoded.input_ids) for encoded in encoded_N], token_budget=token_budget):
             batch = [encoded_N[row] for row in rows]
-            for row, logits in zip(rows, _score_batch(model, batch, pad_id=pad_id), strict=True):
-                scores[row] = logits
+            for row, values in zip(rows, _read_batch(model, batch, read, pad_id=pad_id), strict=True):
+                found[row] = values
             bar.update(len(rows))
-    return scores
+    return found
 
 
 def token_batches(lengths_N: Sequence[int], *, token_budget: int) -> Iterator[list[int]]:
@@ -141,21 +196,24 @@ def token_batches(lengths_N: Sequence[int], *, token_budget: int) -> Iterator[li
 
 
 @torch.inference_mode()
-def _score_batch(model: Any, batch: Sequence[Encoded], *, pad_id: int) -> list[np.ndarray]:
+def _read_batch(
+    model: Any,
+    batch: Sequence[Encoded],
+    read: Callable[[torch.Tensor, Sequence[Encoded]], list[np.ndarray]],
+    *,
+    pad_id: int,
+) -> list[np.ndarray]:
     width = max(len(encoded.input_ids) for encoded in batch)
     ids = torch.full((len(batch), width), pad_id)
     mask = torch.zeros((len(batch), width), dtype=torch.long)
     for row, encoded in enumerate(batch):
         ids[row, : len(encoded.input_ids)] = torch.tensor(encoded.input_ids)
         mask[row, : len(encoded.input_ids)] = 1
-    rows = [row for row, encoded in enumerate(batch) for _ in encoded.positions_S]
-    columns = [position for encoded in batch for position in encoded.positions_S]
     try:
         hidden = model.base_model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device))[0]
-        logits = _head(model)(hidden[rows, columns]).float().cpu().numpy()
+        return read(hidden, batch)
     except torch.OutOfMemoryError as error:
         raise JudgeError(f"out of memory on a batch of {ids.numel()} tokens: lower token_budget") from error
-    return list(np.split(logits, np.cumsum([len(encoded.positions_S) for encoded in batch])[:-1]))
 
 
 def _head(model: Any) -> Any:
@@ -172,5 +230,7 @@ __all__ = [
     "load_tokenizer",
     "model_location",
     "score_positions",
+    "to_fastest_device",
+    "token_logprobs",
     "token_batches",
 ]

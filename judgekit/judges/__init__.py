@@ -63,9 +63,14 @@ def _open_directory(directory: Path, *, calibrated: bool, dtype: str) -> Judge:
         raise ConfigError(f"unknown precision {dtype!r}: use float32 or bfloat16")
     from judgekit.calibration import TemperatureCalibrator
     from judgekit.judges.calibrated import CalibratedJudge
+    from judgekit.judges.likelihood import LikelihoodJudge
     from judgekit.judges.step_classifier import StepClassifierJudge
 
-    judge = StepClassifierJudge.open(directory, card, dtype="float32" if dtype == "float32" else "bfloat16")
+    kinds: dict[str, type[LikelihoodJudge] | type[StepClassifierJudge]] = {
+        "likelihood": LikelihoodJudge,
+        "step_classifier": StepClassifierJudge,
+    }
+    judge = kinds[card.kind].open(directory, card, dtype="float32" if dtype == "float32" else "bfloat16")
     if not calibrated or card.calibrator is None:
         return judge
     return CalibratedJudge(judge, TemperatureCalibrator.from_temperature(card.calibrator.temperature))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from judgekit.errors import CheckpointError, DataError, describe_validation_error
 from judgekit.io import read_json, write_json
@@ -84,12 +84,26 @@ class CalibrationReport(_Part):
     """Steps that counted."""
 
 
+class LikelihoodCard(_Part):
+    """How a likelihood judge maps the surprisal of a step's tokens, -log p in nats, to P(step ok).
+
+    logit P = bias + max_weight * largest surprisal + mean_weight * mean surprisal.
+    """
+
+    bias: float
+    """Logit of a step without any surprise."""
+    max_weight: float
+    """Weight of the most surprising token."""
+    mean_weight: float
+    """Weight of the mean over the step's tokens."""
+
+
 class JudgeCard(_Part):
     """Contents of `judge.json`."""
 
     schema_version: Literal[1] = 1
     """Version of this file."""
-    kind: Literal["step_classifier"]
+    kind: Literal["step_classifier", "likelihood"]
     """Which judge class opens the directory."""
     judge_id: str = Field(min_length=1)
     """Name in results."""
@@ -103,6 +117,8 @@ class JudgeCard(_Part):
     """Input convention and score position."""
     ok_index: int = 1
     """Which of the two labels of the head means "right"; P(step ok) is the softmax there."""
+    likelihood: LikelihoodCard | None = None
+    """The fitted map of a likelihood judge; `null` for other kinds."""
     decision: DecisionRule = ThresholdRule()
     """How the posterior becomes one index."""
     calibrator: TemperatureCard | None = None
@@ -113,6 +129,12 @@ class JudgeCard(_Part):
     """Data hashes, counts and configuration of the training run."""
     metrics: dict[str, float | int | None] = Field(default_factory=dict)
     """Figures on the training run's evaluation split."""
+
+    @model_validator(mode="after")
+    def _has_its_map(self) -> Self:
+        if (self.kind == "likelihood") != (self.likelihood is not None):
+            raise ValueError(f"a judge of kind {self.kind!r} and the field 'likelihood' do not fit each other")
+        return self
 
 
 def read_card(directory: Path) -> JudgeCard:
@@ -140,6 +162,6 @@ def write_card(directory: Path, card: JudgeCard) -> None:
 
 
 __all__ = [
-    "CARD", "CalibrationReport", "Fingerprint", "InputConvention", "JudgeCard", "TemperatureCard", "read_card",
-    "write_card",
+    "CARD", "CalibrationReport", "Fingerprint", "InputConvention", "JudgeCard", "LikelihoodCard", "TemperatureCard",
+    "read_card", "write_card",
 ]  # fmt: skip

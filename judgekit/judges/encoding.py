@@ -19,6 +19,8 @@ class Encoded:
     """Shape (n_tokens,)."""
     positions_S: list[int]
     """Index into `input_ids` of each step's score position, rising. Shape (n_steps,)."""
+    n_problem_tokens: int = 0
+    """Tokens before the first step; 0 where there is no problem."""
 
 
 def make_convention(tokenizer: Any, *, separator: str, problem_separator: str, max_tokens: int) -> InputConvention:
@@ -49,11 +51,12 @@ def encode_solutions(tokenizer: Any, solutions: Sequence[Solution], convention: 
 def _encode(problem_ids: list[int], step_ids_S: list[list[int]], convention: InputConvention) -> Encoded:
     input_ids = [] if convention.bos_id is None else [convention.bos_id]
     input_ids += [*problem_ids, *convention.problem_separator_ids]
+    n_problem_tokens = len(input_ids)
     positions_S = []
     for step_ids in step_ids_S:
         input_ids += [*step_ids, *convention.separator_ids]
         positions_S.append(len(input_ids) - 1)
-    return Encoded(input_ids, positions_S)
+    return Encoded(input_ids, positions_S, n_problem_tokens)
 
 
 def _plain_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:

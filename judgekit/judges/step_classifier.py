@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -16,9 +15,10 @@ from judgekit.engines.transformers_engine import (
     model_location,
     score_positions,
 )
+from judgekit.judges.by_step import PROGRESS_FROM, judge_by_step
 from judgekit.judges.card import JudgeCard
-from judgekit.judges.encoding import Encoded, encode_solutions
-from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Solution, ThresholdRule, Verdict
+from judgekit.judges.encoding import Encoded
+from judgekit.types import ArgmaxRule, Judgement, Solution, ThresholdRule
 
 
 class StepClassifierJudge:
@@ -63,45 +63,18 @@ class StepClassifierJudge:
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch; solutions without steps or beyond the context get a reason instead of a verdict."""
-        start = time.perf_counter()
-        encoded_N = encode_solutions(self.tokenizer, solutions, self.card.input)
-        reasons = [self._refusal(solution, item) for solution, item in zip(solutions, encoded_N, strict=True)]
-        scorable = [row for row, reason in enumerate(reasons) if reason is None]
+        return judge_by_step(solutions, card=self.card, tokenizer=self.tokenizer, step_logits=self._step_logits)
+
+    def _step_logits(self, encoded_N: list[Encoded]) -> list[np.ndarray]:
         logits = score_positions(
             self.model,
-            [encoded_N[row] for row in scorable],
+            encoded_N,
             token_budget=self.token_budget,
             pad_id=self.tokenizer.pad_token_id or 0,
-            progress=self.progress and len(scorable) >= 100,
+            progress=self.progress and len(encoded_N) >= PROGRESS_FROM,
         )
-        verdicts = {row: self._verdict(item) for row, item in zip(scorable, logits, strict=True)}
-        seconds = (time.perf_counter() - start) / max(len(solutions), 1)
-        return [
-            Judgement(
-                solution_id=solution.id,
-                judge_id=self.judge_id,
-                verdict=verdicts.get(row),
-                no_verdict=reasons[row],
-                n_tokens=len(encoded_N[row].input_ids),
-                seconds=seconds,
-            )
-            for row, solution in enumerate(solutions)
-        ]
-
-    def _refusal(self, solution: Solution, encoded: Encoded) -> NoVerdictReason | None:
-        if not solution.steps:
-            return NoVerdictReason.EMPTY
-        return NoVerdictReason.TOO_LONG if len(encoded.input_ids) > self.card.input.max_tokens else None
-
-    def _verdict(self, logits_S: np.ndarray) -> Verdict:
         ok = self.card.ok_index
-        return Verdict.from_step_probs(probs_from_logits(logits_S[:, ok] - logits_S[:, 1 - ok]))
+        return [logits_S[:, ok] - logits_S[:, 1 - ok] for logits_S in logits]
 
 
-def probs_from_logits(logits_S: np.ndarray) -> list[float]:
-    """Return sigmoid(logits) in float64, without overflow. Shape (n,)."""
-    wide = np.asarray(logits_S, dtype=np.float64)
-    return [float(prob) for prob in np.exp(-np.logaddexp(0.0, -wide))]
-
-
-__all__ = ["StepClassifierJudge", "probs_from_logits"]
+__all__ = ["StepClassifierJudge"]

@@ -17,15 +17,13 @@ import torch
 from pydantic import Field
 from transformers import EarlyStoppingCallback, Trainer, set_seed
 
-from judgekit.calibration import TRAIN_PROBLEMS
 from judgekit.engines.transformers_engine import load_classifier, load_tokenizer
 from judgekit.errors import DataError
-from judgekit.io import read_records, write_text
-from judgekit.judges.card import InputConvention, JudgeCard, write_card
+from judgekit.judges.card import InputConvention, JudgeCard
 from judgekit.judges.encoding import Encoded, encode_solutions, make_convention, show_encoded
 from judgekit.judges.step_classifier import StepClassifierJudge
-from judgekit.metrics import collect_reached_steps, compute_calibration, compute_localization
 from judgekit.run import Run, package_versions
+from judgekit.training.judge_files import evaluate_judge, read_labelled, refuse_overlap, save_judge
 from judgekit.training.language_model import IGNORED, Collator
 from judgekit.training.loop import LoopConfig, MetricsCallback, train, training_arguments
 from judgekit.types import LabelledSolution, ThresholdRule
@@ -101,10 +99,10 @@ def train_judge(config: JudgeTrainingConfig, output: Path, *, resume: bool = Fal
         max_tokens=config.max_judged_tokens,
     )
     limit: dict[str, Any] = {"max_tokens": config.max_tokens, "overlong": config.overlong}
-    data = build_rows(_read(config.data, config.n_max), tokenizer, convention, **limit)
+    data = build_rows(read_labelled(config.data, config.n_max), tokenizer, convention, **limit)
     check_rows(data, tokenizer)
-    eval_solutions = list(_read([config.eval_data], config.n_eval_max)) if config.eval_data else []
-    _refuse_overlap(data.problem_ids, eval_solutions)
+    eval_solutions = list(read_labelled([config.eval_data], config.n_eval_max)) if config.eval_data else []
+    refuse_overlap(data.problem_ids, eval_solutions)
     eval_rows = build_rows(eval_solutions, tokenizer, convention, **limit).rows
     set_seed(config.seed)
     model = load_classifier(config.model, dtype="float32", n_labels=2)
@@ -124,14 +122,11 @@ def train_judge(config: JudgeTrainingConfig, output: Path, *, resume: bool = Fal
             "packages": package_versions(),
         },
     )
-    card = card.model_copy(update={"metrics": _evaluate(card, model.eval(), tokenizer, eval_solutions)})
-    _save(output / JUDGE, card, model, tokenizer, data.problem_ids)
+    judge = StepClassifierJudge(card, model.eval(), tokenizer)
+    card = card.model_copy(update={"metrics": evaluate_judge(judge, eval_solutions)})
+    save_judge(output / JUDGE, card, model, tokenizer, data.problem_ids)
     run.finish({"counts": dict(data.counts), "metrics": card.metrics})
     return output / JUDGE
-
-
-def _read(paths: Sequence[Path], n_max: int | None) -> Iterator[LabelledSolution]:
-    return islice((solution for path in paths for solution in read_records(path, LabelledSolution)), n_max)
 
 
 def build_rows(
@@ -195,15 +190,6 @@ def check_rows(data: TrainingRows, tokenizer: Any) -> None:
     logger.info("training data: %s", dict(data.counts))
 
 
-def _refuse_overlap(problem_ids: set[str], eval_solutions: Sequence[LabelledSolution]) -> None:
-    shared = [solution.problem_id for solution in eval_solutions if solution.problem_id in problem_ids]
-    if shared:
-        raise DataError(
-            f"{len(shared)} of {len(eval_solutions)} evaluation solutions belong to training problems, for example "
-            f"problem {shared[0]}: split by problem with `judgekit split`"
-        )
-
-
 def _make_trainer(
     model: Any, config: JudgeTrainingConfig, run: Run, rows: list[Any], eval_rows: list[Any], *, pad_id: int
 ) -> Trainer:
@@ -238,38 +224,6 @@ def step_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tens
         outputs.logits.flatten(0, 1).float(), flat, ignore_index=IGNORED, reduction="sum"
     )
     return total / (num_items_in_batch if num_items_in_batch is not None else (flat != IGNORED).sum().clamp(min=1))
-
-
-def _evaluate(
-    card: JudgeCard, model: Any, tokenizer: Any, solutions: Sequence[LabelledSolution]
-) -> dict[str, float | int | None]:
-    if not solutions:
-        return {}
-    judge = StepClassifierJudge(card, model, tokenizer)
-    verdicts = [judgement.verdict for judgement in judge.judge(solutions)]
-    gold_N = [solution.first_error for solution in solutions]
-    predicted_N = [None if verdict is None else verdict.decide(card.decision) for verdict in verdicts]
-    figures = compute_localization(gold_N, predicted_N, judged_N=[verdict is not None for verdict in verdicts])
-    steps = collect_reached_steps([None if verdict is None else verdict.p_ok_S for verdict in verdicts], gold_N=gold_N)
-    calibration = compute_calibration(steps.p_ok_K, steps.ok_K, n_bins=15)
-    return {
-        "n": figures.n,
-        "n_no_verdict": figures.n_no_verdict,
-        "error_accuracy": figures.error_accuracy,
-        "correct_accuracy": figures.correct_accuracy,
-        "f1": figures.f1,
-        "step_accuracy": float(((steps.p_ok_K >= 0.5) == steps.ok_K).mean()),
-        "ece": calibration.ece,
-        "nll": calibration.nll,
-    }
-
-
-def _save(directory: Path, card: JudgeCard, model: Any, tokenizer: Any, problem_ids: set[str]) -> None:
-    """The card comes last, so a directory with `judge.json` is complete."""
-    model.save_pretrained(directory)
-    tokenizer.save_pretrained(directory)
-    write_text(directory / TRAIN_PROBLEMS, "\n".join(sorted(problem_ids)) + "\n")
-    write_card(directory, card)
 
 
 __all__ = [

@@ -1,0 +1,116 @@
+"""A judge from any causal language model: a step is suspect where its tokens surprise the model.
+
+P(step ok | earlier steps ok) is a logistic function of the largest and the mean surprisal of the step's tokens, given
+the problem and the steps before it. Two weights and a bias are fitted on labelled solutions, so it needs few labels; it
+knows what the language model knows, and takes unusual wording for an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from judgekit.engines.transformers_engine import (
+    Precision,
+    load_language_model,
+    load_tokenizer,
+    model_location,
+    to_fastest_device,
+    token_logprobs,
+)
+from judgekit.judges.by_step import PROGRESS_FROM, judge_by_step
+from judgekit.judges.card import JudgeCard
+from judgekit.judges.encoding import Encoded
+from judgekit.types import ArgmaxRule, Judgement, Solution, ThresholdRule
+
+
+class LikelihoodJudge:
+    """Scores every step of a solution in one forward pass of a causal language model.
+
+    Args:
+        card: The judge's description, with its fitted map.
+        model: Causal language model.
+        tokenizer: Its fast tokenizer.
+        token_budget: Most tokens of one padded batch.
+        progress: Show a progress bar on large batches.
+    """
+
+    def __init__(
+        self, card: JudgeCard, model: Any, tokenizer: Any, *, token_budget: int = 8192, progress: bool = True
+    ) -> None:
+        self.card = card
+        self.model = model
+        self.tokenizer = tokenizer
+        self.token_budget = token_budget
+        self.progress = progress
+
+    @classmethod
+    def open(cls, directory: Path, card: JudgeCard, *, dtype: Precision = "float32") -> Self:
+        """Load weights and tokenizer of a judge directory.
+
+        Raises:
+            CheckpointError: see `load_language_model` and `model_location`.
+        """
+        location = model_location(directory, card.model)
+        return cls(card, to_fastest_device(load_language_model(location, dtype=dtype)), load_tokenizer(location))
+
+    @property
+    def judge_id(self) -> str:
+        """Name in results."""
+        return self.card.judge_id
+
+    @property
+    def decision(self) -> ThresholdRule | ArgmaxRule:
+        """Rule stored in the card."""
+        return self.card.decision
+
+    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+        """Judge a batch; solutions without steps or beyond the context get a reason instead of a verdict."""
+        return judge_by_step(solutions, card=self.card, tokenizer=self.tokenizer, step_logits=self._step_logits)
+
+    def features(self, encoded_N: Sequence[Encoded]) -> list[np.ndarray]:
+        """Return largest and mean surprisal of each step's tokens, nats; separators are left out, an empty step has 0.
+
+        Shape (n_steps, 2) each.
+        """
+        logprobs = token_logprobs(
+            self.model,
+            encoded_N,
+            token_budget=self.token_budget,
+            pad_id=self.tokenizer.pad_token_id or 0,
+            progress=self.progress and len(encoded_N) >= PROGRESS_FROM,
+        )
+        n_separator = len(self.card.input.separator_ids)
+        return [step_surprisal(encoded, -row, n_separator) for encoded, row in zip(encoded_N, logprobs, strict=True)]
+
+    def _step_logits(self, encoded_N: list[Encoded]) -> list[np.ndarray]:
+        fitted = self.card.likelihood
+        assert fitted is not None
+        weights = np.array([fitted.max_weight, fitted.mean_weight])
+        return [fitted.bias + features_S @ weights for features_S in self.features(encoded_N)]
+
+
+def step_surprisal(encoded: Encoded, surprisal_T: np.ndarray, n_separator: int) -> np.ndarray:
+    """Return largest and mean surprisal of each step's tokens.
+
+    Args:
+        encoded: Token ids with one score position a step.
+        surprisal_T: -log p of each token behind the problem, nats. Shape (n_tokens - n_problem_tokens,).
+        n_separator: Tokens of the separator behind each step; left out.
+
+    Returns:
+        Shape (n_steps, 2). 0 for a step without tokens.
+    """
+    rows, start = [], 0
+    for position in encoded.positions_S:
+        end = position + 1 - encoded.n_problem_tokens
+        step = surprisal_T[start : end - n_separator]
+        rows.append((float(step.max()), float(step.mean())) if len(step) else (0.0, 0.0))
+        start = end
+    return np.array(rows, dtype=np.float64)
+
+
+__all__ = ["LikelihoodJudge", "step_surprisal"]

@@ -1,0 +1,67 @@
+"""What trainings of judges share: reading and checking the data, figures on held-out problems, the judge directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from judgekit.calibration import TRAIN_PROBLEMS
+from judgekit.errors import DataError
+from judgekit.io import read_records, write_text
+from judgekit.judges.card import JudgeCard, write_card
+from judgekit.metrics import collect_reached_steps, compute_calibration, compute_localization
+from judgekit.types import Judge, LabelledSolution
+
+
+def read_labelled(paths: Sequence[Path], n_max: int | None) -> Iterator[LabelledSolution]:
+    """Yield the solutions of several data sets one after another, `n_max` at most; `None` for all."""
+    return islice((solution for path in paths for solution in read_records(path, LabelledSolution)), n_max)
+
+
+def refuse_overlap(problem_ids: set[str], eval_solutions: Sequence[LabelledSolution]) -> None:
+    """Refuse evaluation on training problems.
+
+    Raises:
+        DataError: training and evaluation share a problem.
+    """
+    shared = [solution.problem_id for solution in eval_solutions if solution.problem_id in problem_ids]
+    if shared:
+        raise DataError(
+            f"{len(shared)} of {len(eval_solutions)} evaluation solutions belong to training problems, for example "
+            f"problem {shared[0]}: split by problem with `judgekit split`"
+        )
+
+
+def evaluate_judge(judge: Judge, solutions: Sequence[LabelledSolution]) -> dict[str, float | int | None]:
+    """Return localization and calibration figures of a judge under its own rule; nothing without solutions."""
+    if not solutions:
+        return {}
+    verdicts = [judgement.verdict for judgement in judge.judge(solutions)]
+    gold_N = [solution.first_error for solution in solutions]
+    predicted_N = [None if verdict is None else verdict.decide(judge.decision) for verdict in verdicts]
+    figures = compute_localization(gold_N, predicted_N, judged_N=[verdict is not None for verdict in verdicts])
+    steps = collect_reached_steps([None if verdict is None else verdict.p_ok_S for verdict in verdicts], gold_N=gold_N)
+    calibration = compute_calibration(steps.p_ok_K, steps.ok_K, n_bins=15)
+    return {
+        "n": figures.n,
+        "n_no_verdict": figures.n_no_verdict,
+        "error_accuracy": figures.error_accuracy,
+        "correct_accuracy": figures.correct_accuracy,
+        "f1": figures.f1,
+        "step_accuracy": float(((steps.p_ok_K >= 0.5) == steps.ok_K).mean()),
+        "ece": calibration.ece,
+        "nll": calibration.nll,
+    }
+
+
+def save_judge(directory: Path, card: JudgeCard, model: Any, tokenizer: Any, problem_ids: set[str]) -> None:
+    """Write a judge directory. The card comes last, so a directory with `judge.json` is complete."""
+    model.save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    write_text(directory / TRAIN_PROBLEMS, "\n".join(sorted(problem_ids)) + "\n")
+    write_card(directory, card)
+
+
+__all__ = ["evaluate_judge", "read_labelled", "refuse_overlap", "save_judge"]

@@ -1,0 +1,127 @@
+"""Fits a likelihood judge: any causal language model, two weights and a bias learned from labelled solutions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+from sklearn.linear_model import LogisticRegression
+
+from judgekit.config import BaseConfig
+from judgekit.engines.transformers_engine import Precision, load_language_model, load_tokenizer, to_fastest_device
+from judgekit.errors import DataError
+from judgekit.judges.card import JudgeCard, LikelihoodCard
+from judgekit.judges.encoding import encode_solutions, make_convention
+from judgekit.judges.likelihood import LikelihoodJudge
+from judgekit.run import Run, package_versions
+from judgekit.training.judge import JUDGE
+from judgekit.training.judge_files import evaluate_judge, read_labelled, refuse_overlap, save_judge
+from judgekit.types import LabelledSolution
+
+
+class LikelihoodConfig(BaseConfig):
+    """Options of `judgekit fit`."""
+
+    model: str
+    """Causal language model: a directory or a hub id. Its weights are copied into the judge directory."""
+    data: tuple[Path, ...] = Field(min_length=1)
+    """Data sets of labelled solutions."""
+    eval_data: Path | None = None
+    """Data set for the figures in `judge.json`, of other problems; `null` does without them."""
+    judge_id: str | None = None
+    """Name in results; `null` takes the output folder's name."""
+    separator: str = Field(default="\n", min_length=1)
+    """Separator put after every step, as token ids; its own surprisal is left out."""
+    problem_separator: str = Field(default="\n", min_length=1)
+    """Separator put after the problem, as token ids."""
+    max_tokens: int = Field(default=4096, ge=8)
+    """Longest input in tokens; a longer solution is left out in fitting and gets no verdict in judging."""
+    n_max: int | None = Field(default=5000, ge=1)
+    """Solutions to fit on at most; `null` uses all. Three numbers need few."""
+    n_eval_max: int | None = Field(default=2000, ge=1)
+    """Solutions to evaluate on at most; `null` uses all."""
+    dtype: Precision = "float32"
+    """Precision of the model."""
+
+
+def fit_likelihood(config: LikelihoodConfig, output: Path, *, resume: bool = False) -> Path:
+    """Fit the judge and return its directory, `output/judge`.
+
+    Raises:
+        ConfigError: the output folder is in use, or the run resumed has another configuration.
+        DataError: every solution is too long, the steps are all of one kind, or evaluation shares problems.
+        CheckpointError: the model cannot be opened.
+    """
+    inputs = [*config.data, *([config.eval_data] if config.eval_data else [])]
+    run = Run(output, config, inputs=inputs, resume=resume)
+    if run.finished:
+        return output / JUDGE
+    tokenizer = load_tokenizer(config.model)
+    model = to_fastest_device(load_language_model(config.model, dtype=config.dtype))
+    solutions = list(read_labelled(config.data, config.n_max))
+    eval_solutions = list(read_labelled([config.eval_data], config.n_eval_max)) if config.eval_data else []
+    problem_ids = {solution.problem_id for solution in solutions}
+    refuse_overlap(problem_ids, eval_solutions)
+    card = JudgeCard(
+        kind="likelihood",
+        judge_id=config.judge_id or output.resolve().name,
+        base_model=config.model,
+        base_revision=getattr(model.config, "_commit_hash", None),
+        input=make_convention(
+            tokenizer,
+            separator=config.separator,
+            problem_separator=config.problem_separator,
+            max_tokens=config.max_tokens,
+        ),
+        likelihood=LikelihoodCard(bias=0.0, max_weight=0.0, mean_weight=0.0),
+    )
+    features_K, ok_K = reached_features(LikelihoodJudge(card, model, tokenizer), solutions)
+    counts = {"solutions": len(solutions), "steps_ok": int(ok_K.sum()), "steps_error": int((~ok_K).sum())}
+    training = {"config": config.model_dump(mode="json"), "counts": counts, "packages": package_versions()}
+    card = card.model_copy(update={"likelihood": fit_map(features_K, ok_K=ok_K), "training": training})
+    metrics = evaluate_judge(LikelihoodJudge(card, model, tokenizer), eval_solutions)
+    card = card.model_copy(update={"metrics": metrics})
+    save_judge(output / JUDGE, card, model, tokenizer, problem_ids)
+    run.finish({"counts": counts, "metrics": metrics})
+    return output / JUDGE
+
+
+def reached_features(judge: LikelihoodJudge, solutions: Sequence[LabelledSolution]) -> tuple[np.ndarray, np.ndarray]:
+    """Return features and labels of every step up to and including the first error. Shapes (K, 2) and (K,).
+
+    Raises:
+        DataError: every solution is longer than the judge's context.
+    """
+    encoded_N = encode_solutions(judge.tokenizer, solutions, judge.card.input)
+    kept = [row for row, item in enumerate(encoded_N) if len(item.input_ids) <= judge.card.input.max_tokens]
+    if not kept:
+        raise DataError(f"all {len(solutions)} solutions are longer than max_tokens={judge.card.input.max_tokens}")
+    features_K, ok_K = [], []
+    for row, features_S in zip(kept, judge.features([encoded_N[row] for row in kept]), strict=True):
+        first_error = solutions[row].first_error
+        reached = features_S if first_error is None else features_S[: first_error + 1]
+        features_K.append(reached)
+        ok_K += [step != first_error for step in range(len(reached))]
+    return np.concatenate(features_K), np.array(ok_K)
+
+
+def fit_map(features_K: np.ndarray, *, ok_K: np.ndarray) -> LikelihoodCard:
+    """Fit the logistic map from surprisal to P(step ok) without regularisation worth the name.
+
+    Args:
+        features_K: Largest and mean surprisal, nats. Shape (K, 2).
+        ok_K: Whether the step is right. Shape (K,).
+
+    Raises:
+        DataError: the steps are all right or all wrong.
+    """
+    if ok_K.all() or not ok_K.any():
+        raise DataError(f"all {len(ok_K)} steps are {'right' if ok_K.all() else 'wrong'}: a judge needs both kinds")
+    fitted = LogisticRegression(C=1e3, max_iter=1000).fit(features_K, ok_K)
+    max_weight, mean_weight = (float(weight) for weight in fitted.coef_[0])
+    return LikelihoodCard(bias=float(fitted.intercept_[0]), max_weight=max_weight, mean_weight=mean_weight)
+
+
+__all__ = ["LikelihoodConfig", "fit_likelihood", "fit_map", "reached_features"]
