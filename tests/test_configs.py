@@ -12,6 +12,7 @@ from eval.processbench import ProcessBenchConfig
 from judgekit.config import BaseConfig, load_config
 from judgekit.training.judge import JudgeTrainingConfig
 from judgekit.training.language_model import LanguageModelConfig
+from judgekit.training.likelihood import LikelihoodConfig
 from sgpo.compare import CompareConfig
 from sgpo.offline_config import OfflineConfig
 from sgpo.online_config import OnlineConfig
@@ -27,7 +28,7 @@ CLASSES: dict[str, type[BaseConfig]] = {
     "quickstart/compare.yaml": CompareConfig,
     "quickstart/problems.yaml": ProceduralProblemsConfig,
     "quickstart/*_data.yaml": ProceduralConfig,
-    "quickstart/judge.yaml": JudgeTrainingConfig,
+    "quickstart/judge.yaml": LikelihoodConfig,
     "quickstart/base.yaml": LanguageModelConfig,
     "quickstart/policy.yaml": LanguageModelConfig,
 }

@@ -39,6 +39,7 @@ def test_layout_by_hand() -> None:
     #                            bos  a  b  sep  c   sep       sep      d  e   sep
     assert encoded.input_ids == [99, 0, 1, 60, 2, 50, 51, 50, 51, 3, 4, 50, 51]
     assert encoded.positions_S == [6, 8, 12], "at the last token of each separator"
+    assert encoded.n_problem_tokens == 4
 
 
 def test_a_convention_follows_the_tokenizer(tokenizer: Any) -> None:

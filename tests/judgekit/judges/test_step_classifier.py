@@ -11,7 +11,8 @@ import torch
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from judgekit.judges import load_judge
-from judgekit.judges.step_classifier import StepClassifierJudge, probs_from_logits
+from judgekit.judges.by_step import probs_from_logits
+from judgekit.judges.step_classifier import StepClassifierJudge
 from judgekit.types import Judge, NoVerdictReason, Solution
 from tests.judgekit.samples import HOSTILE
 

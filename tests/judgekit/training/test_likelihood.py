@@ -1,0 +1,68 @@
+"""Fitting a likelihood judge: the map, the steps that count, and the whole run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from judgekit.errors import ConfigError, DataError
+from judgekit.io import read_records, write_records
+from judgekit.judges import load_judge
+from judgekit.judges.card import read_card
+from judgekit.judges.likelihood import LikelihoodJudge
+from judgekit.training.likelihood import LikelihoodConfig, fit_likelihood, fit_map, reached_features
+from judgekit.types import LabelledSolution
+from tests.judgekit.samples import addition, labelled_solutions
+
+
+def config(base: Path, *data: Path, **fields: Any) -> LikelihoodConfig:
+    return LikelihoodConfig.model_validate({"model": str(base), "data": data} | fields)
+
+
+def test_a_known_map_is_found_again() -> None:
+    rng = np.random.default_rng(0)
+    features_K = rng.exponential(2.0, (20_000, 2))
+    prob_ok = 1 / (1 + np.exp(-(3.0 - 1.0 * features_K[:, 0] - 0.5 * features_K[:, 1])))
+    fitted = fit_map(features_K, ok_K=rng.random(20_000) < prob_ok)
+    found = (fitted.bias, fitted.max_weight, fitted.mean_weight)
+    # Standard errors are below 0.03 with 20,000 steps.
+    assert found == pytest.approx((3.0, -1.0, -0.5), abs=0.15)
+
+
+def test_steps_of_one_kind_are_refused() -> None:
+    for ok, word in ((True, "right"), (False, "wrong")):
+        with pytest.raises(DataError, match=f"all 3 steps are {word}: a judge needs both kinds"):
+            fit_map(np.zeros((3, 2)), ok_K=np.array([ok] * 3))
+
+
+def test_the_whole_run(labelled_data: Path, tiny_base: Path, tmp_path: Path) -> None:
+    write_records(tmp_path / "eval", labelled_solutions(range(50, 55)), record_type=LabelledSolution)
+    options = config(tiny_base, labelled_data, eval_data=tmp_path / "eval")
+    folder = fit_likelihood(options, tmp_path / "my-judge")
+    card, judge = read_card(folder), load_judge(folder)
+    assert isinstance(judge, LikelihoodJudge)
+    # Right and wrong solutions to 0..19, wrong at step i % 3: steps up to the first error count.
+    assert card.training["counts"] == {"solutions": 40, "steps_ok": 60 + 7 * 0 + 7 * 1 + 6 * 2, "steps_error": 20}
+    assert (card.judge_id, card.kind, card.metrics["n"]) == ("my-judge", "likelihood", 10)
+    assert len((folder / "train_problem_ids.txt").read_text().split()) == 20
+    features_K, ok_K = reached_features(judge, list(read_records(labelled_data, LabelledSolution)))
+    assert features_K.shape == (99, 2) and ok_K.sum() == 79
+    assert card.likelihood == fit_map(features_K, ok_K=ok_K)
+    (judgement,) = judge.judge([addition(60)])
+    assert judgement.verdict is not None and judgement.verdict.n_steps == 3
+    assert fit_likelihood(options, tmp_path / "my-judge", resume=True) == folder
+    with pytest.raises(ConfigError, match="already holds a run"):
+        fit_likelihood(options, tmp_path / "my-judge")
+
+
+def test_evaluation_on_training_problems_is_refused(labelled_data: Path, tiny_base: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="40 of 40 evaluation solutions belong to training problems"):
+        fit_likelihood(config(tiny_base, labelled_data, eval_data=labelled_data), tmp_path / "run")
+
+
+def test_solutions_that_are_all_too_long_are_refused(labelled_data: Path, tiny_base: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="all 40 solutions are longer than max_tokens=8"):
+        fit_likelihood(config(tiny_base, labelled_data, max_tokens=8), tmp_path / "run")
