@@ -200,6 +200,7 @@ def _make_trainer(
     if eval_rows and config.patience is not None:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=config.patience))
         options |= {"load_best_model_at_end": True, "save_strategy": "steps", "save_steps": config.eval_every}
+        options["restore_callback_states_from_checkpoint"] = True  # a resumed run keeps counting its patience
     return Trainer(
         model=model,
         args=training_arguments(config, run, **options),

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForTokenClassification, AutoTokenizer
+from transformers import AutoModelForTokenClassification, AutoTokenizer, TrainerCallback
 
+import judgekit.training.judge as judge_training
 from judgekit.errors import CheckpointError, ConfigError, DataError
 from judgekit.io import write_records
 from judgekit.judges import load_judge
@@ -278,6 +279,35 @@ def test_a_killed_run_resumes_to_the_same_bits(labelled_data: Path, tiny_base: P
         assert (resumed / name).read_bytes() == (straight / name).read_bytes()
     logs = [[(row["step"], row.get("train/loss")) for row in metrics(folder.parent)] for folder in (straight, resumed)]
     assert logs[0] == logs[1], "no row is lost or double"
+
+
+def test_a_resumed_run_stops_as_early_as_a_straight_one(
+    labelled_data: Path, eval_data: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The interruption falls between two evaluations without a lower loss, and the first one still counts."""
+    stopping = {"eval_data": eval_data, "max_steps": 30, "eval_every": 1, "patience": 2, "lr": 0.3, "warmup_frac": 0.0}
+    options = config(tiny_base, labelled_data, **stopping)
+    straight = train_judge(options, tmp_path / "straight")
+    last = metrics(tmp_path / "straight")[-1]["step"]
+
+    class Interrupt(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.global_step == last:
+                raise KeyboardInterrupt
+
+    make = judge_training._make_trainer
+
+    def make_interrupted(*args: Any, **kwargs: Any) -> Any:
+        trainer = make(*args, **kwargs)
+        trainer.add_callback(Interrupt())
+        return trainer
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(judge_training, "_make_trainer", make_interrupted)
+        train_judge(options, tmp_path / "cut")
+    resumed = train_judge(options, tmp_path / "cut", resume=True)
+    assert metrics(tmp_path / "cut")[-1]["step"] == last
+    assert (resumed / "model.safetensors").read_bytes() == (straight / "model.safetensors").read_bytes()
 
 
 def test_resuming_with_other_options_is_refused(labelled_data: Path, tiny_base: Path, tmp_path: Path) -> None:
