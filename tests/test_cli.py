@@ -106,7 +106,7 @@ def test_settings_are_one_file_and_overrides(refused: Callable[..., str], tmp_pa
     assert not output.exists()
 
 
-@pytest.mark.parametrize("command", ["train", "pretrain"])
+@pytest.mark.parametrize("command", ["train", "pretrain", "fit"])
 def test_unknown_training_keys_name_the_nearest(command: str, refused: Callable[..., str], tmp_path: Path) -> None:
     complaint = refused(command, "model=x", "data=[y]", "learnig=1", "weight_decai=1", "--output", tmp_path / "out")
     assert "unknown key" in complaint and "did you mean" in complaint
