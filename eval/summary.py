@@ -108,10 +108,14 @@ def _data_section(folder: Path) -> Section:
 
 
 def _training_section(folder: Path) -> Section:
-    rows = [row for _, row in read_jsonl(folder / "judge" / METRICS) if isinstance(row, dict)]
-    lines = [_series(rows, "train/loss", "training"), _series(rows, "train/eval_loss", "held out")]
-    plot = line_plot(lines, title="Loss of the judge", x_label="optimiser step", y_label="loss per step label (nats)")
-    return Section("Training the judge", figures(plot))
+    plots = []
+    for name, title in (("base", "Language model behind the judge"), ("policy", "Policy, from the language model")):
+        rows = [row for _, row in read_jsonl(folder / name / METRICS) if isinstance(row, dict)]
+        line = _series(rows, "pretrain/loss", name)
+        plots.append(line_plot([line], title=title, x_label="optimiser step", y_label="loss per token (nats)"))
+    card = read_card(folder / "judge" / "judge")
+    fitted = f"The judge was fitted on {card.training['counts']['solutions']} labelled solutions: {card.likelihood}."
+    return Section("Training", figures(*plots) + paragraph(fitted))
 
 
 def _series(rows: Sequence[Mapping[str, Any]], key: str, name: str) -> Series:
