@@ -66,11 +66,8 @@ def _open_directory(directory: Path, *, calibrated: bool, dtype: str) -> Judge:
     from judgekit.judges.likelihood import LikelihoodJudge
     from judgekit.judges.step_classifier import StepClassifierJudge
 
-    kinds: dict[str, type[LikelihoodJudge] | type[StepClassifierJudge]] = {
-        "likelihood": LikelihoodJudge,
-        "step_classifier": StepClassifierJudge,
-    }
-    judge = kinds[card.kind].open(directory, card, dtype="float32" if dtype == "float32" else "bfloat16")
+    kind = LikelihoodJudge if card.kind == "likelihood" else StepClassifierJudge
+    judge = kind.open(directory, card, dtype="float32" if dtype == "float32" else "bfloat16")
     if not calibrated or card.calibrator is None:
         return judge
     return CalibratedJudge(judge, TemperatureCalibrator.from_temperature(card.calibrator.temperature))

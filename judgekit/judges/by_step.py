@@ -3,55 +3,82 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.encoding import Encoded, encode_solutions
-from judgekit.types import Judgement, NoVerdictReason, Solution, Verdict
+from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Solution, ThresholdRule, Verdict
 
 PROGRESS_FROM = 100
 """Solutions in a batch from which a progress bar is shown."""
 
 
-def judge_by_step(
-    solutions: Sequence[Solution],
-    *,
-    card: JudgeCard,
-    tokenizer: Any,
-    step_logits: Callable[[list[Encoded]], list[np.ndarray]],
-) -> list[Judgement]:
-    """Judge a batch; solutions without steps or beyond the context get a reason instead of a verdict.
+class StepLogitJudge(ABC):
+    """A judge whose model gives every step a logit in one forward pass.
 
     Args:
-        solutions: What to judge.
-        card: Name, input convention and longest input of the judge.
+        card: The judge's description.
+        model: Its model.
         tokenizer: Its fast tokenizer.
-        step_logits: From encoded solutions to logit P(step ok | earlier steps ok), one array of shape (n_steps,) each.
+        token_budget: Most tokens of one padded batch.
+        progress: Show a progress bar on batches of at least 100 solutions.
     """
-    start = time.perf_counter()
-    encoded_N = encode_solutions(tokenizer, solutions, card.input)
-    reasons = [_refusal(solution, item, card) for solution, item in zip(solutions, encoded_N, strict=True)]
-    scorable = [row for row, reason in enumerate(reasons) if reason is None]
-    logits = step_logits([encoded_N[row] for row in scorable])
-    verdicts = {
-        row: Verdict.from_step_probs(probs_from_logits(logits_S))
-        for row, logits_S in zip(scorable, logits, strict=True)
-    }
-    seconds = (time.perf_counter() - start) / max(len(solutions), 1)
-    return [
-        Judgement(
-            solution_id=solution.id,
-            judge_id=card.judge_id,
-            verdict=verdicts.get(row),
-            no_verdict=reasons[row],
-            n_tokens=len(encoded_N[row].input_ids),
-            seconds=seconds,
-        )
-        for row, solution in enumerate(solutions)
-    ]
+
+    def __init__(
+        self, card: JudgeCard, model: Any, tokenizer: Any, *, token_budget: int = 8192, progress: bool = True
+    ) -> None:
+        self.card = card
+        self.model = model
+        self.tokenizer = tokenizer
+        self.token_budget = token_budget
+        self.progress = progress
+
+    @property
+    def judge_id(self) -> str:
+        """Name in results."""
+        return self.card.judge_id
+
+    @property
+    def decision(self) -> ThresholdRule | ArgmaxRule:
+        """Rule stored in the card."""
+        return self.card.decision
+
+    @abstractmethod
+    def step_logits(self, encoded_N: Sequence[Encoded]) -> list[np.ndarray]:
+        """Return logit P(step ok | earlier steps ok) of each solution's steps. Shape (n_steps,) each."""
+
+    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+        """Judge a batch; solutions without steps or beyond the context get a reason instead of a verdict."""
+        start = time.perf_counter()
+        encoded_N = encode_solutions(self.tokenizer, solutions, self.card.input)
+        reasons = [_refusal(solution, item, self.card) for solution, item in zip(solutions, encoded_N, strict=True)]
+        scorable = [row for row, reason in enumerate(reasons) if reason is None]
+        probs = [probs_from_logits(logits_S) for logits_S in self.step_logits([encoded_N[row] for row in scorable])]
+        verdicts = {row: Verdict.from_step_probs(p_ok_S) for row, p_ok_S in zip(scorable, probs, strict=True)}
+        seconds = (time.perf_counter() - start) / max(len(solutions), 1)
+        return [
+            Judgement(
+                solution_id=solution.id,
+                judge_id=self.judge_id,
+                verdict=verdicts.get(row),
+                no_verdict=reasons[row],
+                n_tokens=len(encoded_N[row].input_ids),
+                seconds=seconds,
+            )
+            for row, solution in enumerate(solutions)
+        ]
+
+    def engine_options(self, n_solutions: int) -> dict[str, Any]:
+        """Return what the engine is told about a batch of that many solutions."""
+        return {
+            "token_budget": self.token_budget,
+            "pad_id": self.tokenizer.pad_token_id or 0,
+            "progress": self.progress and n_solutions >= PROGRESS_FROM,
+        }
 
 
 def _refusal(solution: Solution, encoded: Encoded, card: JudgeCard) -> NoVerdictReason | None:
@@ -66,4 +93,4 @@ def probs_from_logits(logits_S: np.ndarray) -> list[float]:
     return [float(prob) for prob in np.exp(-np.logaddexp(0.0, -wide))]
 
 
-__all__ = ["PROGRESS_FROM", "judge_by_step", "probs_from_logits"]
+__all__ = ["StepLogitJudge", "probs_from_logits"]

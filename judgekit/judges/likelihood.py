@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -21,31 +21,13 @@ from judgekit.engines.transformers_engine import (
     to_fastest_device,
     token_logprobs,
 )
-from judgekit.judges.by_step import PROGRESS_FROM, judge_by_step
+from judgekit.judges.by_step import StepLogitJudge
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.encoding import Encoded
-from judgekit.types import ArgmaxRule, Judgement, Solution, ThresholdRule
 
 
-class LikelihoodJudge:
-    """Scores every step of a solution in one forward pass of a causal language model.
-
-    Args:
-        card: The judge's description, with its fitted map.
-        model: Causal language model.
-        tokenizer: Its fast tokenizer.
-        token_budget: Most tokens of one padded batch.
-        progress: Show a progress bar on large batches.
-    """
-
-    def __init__(
-        self, card: JudgeCard, model: Any, tokenizer: Any, *, token_budget: int = 8192, progress: bool = True
-    ) -> None:
-        self.card = card
-        self.model = model
-        self.tokenizer = tokenizer
-        self.token_budget = token_budget
-        self.progress = progress
+class LikelihoodJudge(StepLogitJudge):
+    """Maps a causal language model's surprise at a step's tokens to P(step ok)."""
 
     @classmethod
     def open(cls, directory: Path, card: JudgeCard, *, dtype: Precision = "float32") -> Self:
@@ -57,36 +39,17 @@ class LikelihoodJudge:
         location = model_location(directory, card.model)
         return cls(card, to_fastest_device(load_language_model(location, dtype=dtype)), load_tokenizer(location))
 
-    @property
-    def judge_id(self) -> str:
-        """Name in results."""
-        return self.card.judge_id
-
-    @property
-    def decision(self) -> ThresholdRule | ArgmaxRule:
-        """Rule stored in the card."""
-        return self.card.decision
-
-    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
-        """Judge a batch; solutions without steps or beyond the context get a reason instead of a verdict."""
-        return judge_by_step(solutions, card=self.card, tokenizer=self.tokenizer, step_logits=self._step_logits)
-
     def features(self, encoded_N: Sequence[Encoded]) -> list[np.ndarray]:
         """Return largest and mean surprisal of each step's tokens, nats; separators are left out, an empty step has 0.
 
         Shape (n_steps, 2) each.
         """
-        logprobs = token_logprobs(
-            self.model,
-            encoded_N,
-            token_budget=self.token_budget,
-            pad_id=self.tokenizer.pad_token_id or 0,
-            progress=self.progress and len(encoded_N) >= PROGRESS_FROM,
-        )
+        logprobs = token_logprobs(self.model, encoded_N, **self.engine_options(len(encoded_N)))
         n_separator = len(self.card.input.separator_ids)
         return [step_surprisal(encoded, -row, n_separator) for encoded, row in zip(encoded_N, logprobs, strict=True)]
 
-    def _step_logits(self, encoded_N: list[Encoded]) -> list[np.ndarray]:
+    def step_logits(self, encoded_N: Sequence[Encoded]) -> list[np.ndarray]:
+        """Return the fitted map's logits. Shape (n_steps,) each."""
         fitted = self.card.likelihood
         assert fitted is not None
         weights = np.array([fitted.max_weight, fitted.mean_weight])
