@@ -195,7 +195,7 @@ def _solve(
     value, position = task.start, 0
     while position < n:
         goes_wrong = position == wrong_at if one else rng.random() < config.error_rate
-        todo = [_right_step(value, number, task) for number in range(position, n)]
+        todo = [_right_step(value, number, task) for number in range(position, min(position + 2, n))]
         kind, step = _draw_error(rng, todo, config.kinds) if goes_wrong else (None, todo[0])
         if kind is not None:
             kinds.append(kind)

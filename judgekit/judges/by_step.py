@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
+from judgekit.engines.transformers_engine import Precision, load_tokenizer, model_location
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.encoding import Encoded, encode_solutions
 from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Solution, ThresholdRule, Verdict
@@ -36,6 +38,21 @@ class StepLogitJudge(ABC):
         self.tokenizer = tokenizer
         self.token_budget = token_budget
         self.progress = progress
+
+    @classmethod
+    def open(cls, directory: Path, card: JudgeCard, *, dtype: Precision = "float32") -> Self:
+        """Load weights and tokenizer of a judge directory.
+
+        Raises:
+            CheckpointError: the model or its tokenizer is missing or cannot be opened.
+        """
+        location = model_location(directory, card.model)
+        return cls(card, cls.load_model(location, dtype=dtype), load_tokenizer(location))
+
+    @staticmethod
+    @abstractmethod
+    def load_model(location: str, *, dtype: Precision) -> Any:
+        """Open the model at a directory or hub id."""
 
     @property
     def judge_id(self) -> str:

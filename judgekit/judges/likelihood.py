@@ -8,36 +8,22 @@ knows what the language model knows, and takes unusual wording for an error.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Self
+from typing import Any
 
 import numpy as np
 
-from judgekit.engines.transformers_engine import (
-    Precision,
-    load_language_model,
-    load_tokenizer,
-    model_location,
-    to_fastest_device,
-    token_logprobs,
-)
+from judgekit.engines.transformers_engine import Precision, load_language_model, to_fastest_device, token_logprobs
 from judgekit.judges.by_step import StepLogitJudge
-from judgekit.judges.card import JudgeCard
 from judgekit.judges.encoding import Encoded
 
 
 class LikelihoodJudge(StepLogitJudge):
     """Maps a causal language model's surprise at a step's tokens to P(step ok)."""
 
-    @classmethod
-    def open(cls, directory: Path, card: JudgeCard, *, dtype: Precision = "float32") -> Self:
-        """Load weights and tokenizer of a judge directory.
-
-        Raises:
-            CheckpointError: see `load_language_model` and `model_location`.
-        """
-        location = model_location(directory, card.model)
-        return cls(card, to_fastest_device(load_language_model(location, dtype=dtype)), load_tokenizer(location))
+    @staticmethod
+    def load_model(location: str, *, dtype: Precision) -> Any:
+        """Open the language model; see `load_language_model`."""
+        return to_fastest_device(load_language_model(location, dtype=dtype))
 
     def features(self, encoded_N: Sequence[Encoded]) -> list[np.ndarray]:
         """Return largest and mean surprisal of each step's tokens, nats; separators are left out, an empty step has 0.
