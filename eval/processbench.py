@@ -24,7 +24,7 @@ from judgekit.io import atomic_path, write_json
 from judgekit.judging import judge_in_chunks
 from judgekit.metrics import choose_threshold, compute_offset_rates
 from judgekit.run import Run
-from judgekit.types import ArgmaxRule, Judge, Judgement, LabelledSolution, ThresholdRule
+from judgekit.types import ArgmaxRule, Judge, Judgement, LabelledSolution, Precision, ThresholdRule
 
 RESULTS = "results.json"
 PREDICTIONS = "predictions.parquet"
@@ -54,6 +54,8 @@ class ProcessBenchConfig(BaseConfig):
 
     benchmark: str = "processbench"
     """Name in results and report."""
+    dtype: Precision = "float32"
+    """Precision in which the judge runs."""
     chunk_size: int = Field(default=64, ge=1)
     """Solutions handed to the judge, and stored, at a time."""
     n_resamples: int = Field(default=2000, ge=100)

@@ -19,7 +19,7 @@ from judgekit.errors import DataError
 from judgekit.io import read_records
 from judgekit.judges.card import CalibrationReport, Fingerprint, TemperatureCard, read_card, write_card
 from judgekit.metrics import Calibration, StepProbs, choose_threshold, collect_reached_steps, compute_calibration
-from judgekit.types import LabelledSolution, ThresholdRule, Verdict
+from judgekit.types import LabelledSolution, Precision, ThresholdRule, Verdict
 
 Floats = NDArray[np.float64]
 
@@ -87,8 +87,8 @@ class CalibrationConfig(BaseConfig):
     """Equal-width bins of the expected calibration error."""
     n_max: int | None = Field(default=None, ge=1)
     """Solutions to use at most; `null` uses all."""
-    dtype: str = "float32"
-    """Precision in which the judge runs: `float32` or `bfloat16`."""
+    dtype: Precision = "float32"
+    """Precision in which the judge runs."""
 
 
 def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> CalibrationReport:

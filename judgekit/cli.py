@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     """Parse, run, and turn our own errors into one line on stderr; returns the exit status."""
-    args = parser.parse_args(argv)
+    args = _parse(parser, argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for name in ("httpx", "huggingface_hub", "datasets", "transformers"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -45,6 +45,16 @@ def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> 
         print("interrupted; finished work is kept, continue with --resume", file=sys.stderr)
         return 130
     return 0
+
+
+def _parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse; settings may stand before and after the options, which argparse alone refuses."""
+    args, rest = parser.parse_known_args(argv)
+    if rest and (not hasattr(args, "settings") or any(item.startswith("-") for item in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        args.settings = [*args.settings, *rest]
+    return args
 
 
 def add_command(
@@ -169,7 +179,7 @@ def _judge(args: argparse.Namespace) -> None:
         raise ConfigError("give --input FILE and --output DIR, or --problem TEXT with --step TEXT for each step")
     fixed = {"judge": args.judge, "data": args.input}
     config = settings_config(JudgingConfig, args.settings, fixed=fixed)
-    judge = load_judge(args.judge)
+    judge = load_judge(args.judge, dtype=config.dtype)
     judgements = judge_file(judge, config, args.output, resume=args.resume)
     for solution, judgement in list(zip(read_solutions(args.input), judgements, strict=True))[: args.show]:
         show(render_judgement(solution, judgement, rule=judge.decision))
@@ -201,7 +211,7 @@ def _eval(args: argparse.Namespace) -> None:
     config = settings_config(ProcessBenchConfig, args.settings, fixed=fixed)
     data = [_canonical(Path(item), args) for item in args.input]
     solutions = [solution for folder in data for solution in read_records(folder, LabelledSolution)]
-    judge = load_judge(args.judge)
+    judge = load_judge(args.judge, dtype=config.dtype)
     results = evaluate(judge, solutions, output=args.output, config=config, inputs=data, resume=args.resume)
     for name, subset in [*results["subsets"].items(), ("average", results["average"])]:
         _print_subset(name, subset)

@@ -15,7 +15,7 @@ from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError, JudgeError, describe_validation_error
 from judgekit.io import MANIFEST, read_json, read_jsonl, read_records, write_text
 from judgekit.run import Run
-from judgekit.types import Judge, Judgement, LabelledSolution, Solution
+from judgekit.types import Judge, Judgement, LabelledSolution, Precision, Solution
 
 JUDGEMENTS = "judgements.jsonl"
 """File of all judgements below the output folder, one JSON object a line, in the order of the solutions."""
@@ -28,6 +28,8 @@ class JudgingConfig(BaseConfig):
     """Judge directory, hub id or builtin judge."""
     data: Path
     """Solutions or labelled solutions: a data set folder, a parquet or a JSON-lines file."""
+    dtype: Precision = "float32"
+    """Precision in which the judge runs."""
     chunk_size: int = Field(default=256, ge=1)
     """Solutions handed to the judge, and stored, at a time."""
     show_reference: bool = False

@@ -32,6 +32,10 @@ def content_id(**parts: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
+Precision = Literal["float32", "bfloat16"]
+"""Number format in which a judge's weights run."""
+
+
 class StepLabel(StrEnum):
     """What is known about one step."""
 
@@ -462,6 +466,7 @@ class Rollout(Record):
 
 
 __all__ = [
-    "ArgmaxRule", "DecisionRule", "Judge", "Judgement", "LabelMethod", "LabelledSolution", "NoVerdictReason", "Problem",
-    "Record", "Rollout", "Solution", "StepLabel", "ThresholdRule", "Verdict", "content_id", "labels_from_first_error",
+    "ArgmaxRule", "DecisionRule", "Judge", "Judgement", "LabelMethod", "LabelledSolution", "NoVerdictReason",
+    "Precision", "Problem", "Record", "Rollout", "Solution", "StepLabel", "ThresholdRule", "Verdict", "content_id",
+    "labels_from_first_error",
 ]  # fmt: skip

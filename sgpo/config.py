@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
+from judgekit.types import Precision
 
 
 class WindowConfig(BaseConfig):
@@ -87,6 +88,8 @@ class PolicyTrainingConfig(BaseConfig):
     """Checkpoint directory or Hub id of the policy: safetensors, no remote code."""
     judge: str | None = None
     """Judge directory, Hub id or `builtin:NAME`, as `load_judge` takes it; `null` trains plain GRPO."""
+    judge_dtype: Precision = "float32"
+    """Precision in which the judge runs."""
     guidance: GuidanceConfig = GuidanceConfig()
     """How judgements become rewards, and when the judge is asked."""
 

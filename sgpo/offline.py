@@ -119,7 +119,9 @@ def _load_or_assign_credit(
     folder = output / "credit"
     if (table := load_credits(folder)) is not None:
         return table
-    judge = StoredJudge(load_judge(config.judge), output / "judgements") if config.judge else None
+    judge = None
+    if config.judge is not None:
+        judge = StoredJudge(load_judge(config.judge, dtype=config.judge_dtype), output / "judgements")
     table = assign_credit(
         groups,
         judge=judge,

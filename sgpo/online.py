@@ -96,7 +96,7 @@ def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) ->
         args=grpo_arguments(config, output),
         train_dataset=training_rows(problems, config),
         processing_class=policy.tokenizer,
-        judge=None if config.judge is None else load_judge(config.judge),
+        judge=None if config.judge is None else load_judge(config.judge, dtype=config.judge_dtype),
         guidance=config.guidance,
         step_separator=config.step_separator,
         steps_per_epoch=len(problems) / config.prompts_per_step,

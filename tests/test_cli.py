@@ -16,6 +16,8 @@ import sgpo.cli
 from judgekit import cli
 from judgekit.cli import main
 from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError
+from judgekit.io import read_records
+from judgekit.types import LabelledSolution
 
 HELP_OF_EVERY_COMMAND = """
 import contextlib, importlib, io, sys
@@ -104,6 +106,25 @@ def test_settings_are_one_file_and_overrides(refused: Callable[..., str], tmp_pa
         "build", "procedural", "min_steps=5", "max_steps=3", "--output", output
     )
     assert not output.exists()
+
+
+def test_settings_may_follow_the_options(
+    tmp_path: Path, refused: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["build", "procedural", "n=3", "--output", str(tmp_path / "out"), "n=5"]) == 0
+    assert len(list(read_records(tmp_path / "out", LabelledSolution))) == 5
+    for stray in ("--outptu", "-x"):
+        with pytest.raises(SystemExit):
+            main(["build", "procedural", "--output", str(tmp_path / "other"), stray])
+        assert f"unrecognized arguments: {stray}" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["summary", "run", "n=3"])
+
+
+def test_the_precision_of_a_judge_is_checked(rows: Callable[..., str], refused: Callable[..., str]) -> None:
+    data = rows({"problem": "1?", "steps": ["a"]})
+    complaint = refused("judge", "dtype=float8", "--judge", "builtin:random", "--input", data, "--output", "never")
+    assert "dtype" in complaint and "bfloat16" in complaint
 
 
 @pytest.mark.parametrize("command", ["train", "pretrain", "fit"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +14,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForTokenClas
 
 from judgekit.errors import CheckpointError, JudgeError
 from judgekit.judges.encoding import Encoded
+from judgekit.types import Precision
 
-Precision = Literal["float32", "bfloat16"]
 _UNUSABLE = (OSError, ValueError, RuntimeError, SafetensorError)
 """What transformers raises where weights are missing, damaged or do not fit the configuration."""
 
@@ -224,7 +224,6 @@ def _head(model: Any) -> Any:
 
 
 __all__ = [
-    "Precision",
     "load_classifier",
     "load_language_model",
     "load_tokenizer",

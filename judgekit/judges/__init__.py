@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 from judgekit.errors import CheckpointError, ConfigError
 from judgekit.judges.builtin import BUILTIN, BuiltinJudge
 from judgekit.judges.card import CARD, read_card
-from judgekit.types import Judge
+from judgekit.types import Judge, Precision
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def load_judge(name: str | Path, *, calibrated: bool = True, dtype: str = "float32") -> Judge:
+def load_judge(name: str | Path, *, calibrated: bool = True, dtype: Precision = "float32") -> Judge:
     """Open any judge.
 
     Args:
         name: A judge directory, a hub id of one, or `builtin:random`, `builtin:no-error`, `builtin:first-step`.
         calibrated: Apply the calibrator that the directory stores.
-        dtype: `float32` or `bfloat16`, for judges with weights.
+        dtype: Precision of judges with weights.
 
     Raises:
         CheckpointError: nothing can be opened there; says what was looked for.
@@ -57,17 +58,17 @@ def _download(hub_id: str) -> Path:
         raise CheckpointError(f"{hub_id} is no directory here and cannot be fetched from the hub: {error}") from error
 
 
-def _open_directory(directory: Path, *, calibrated: bool, dtype: str) -> Judge:
+def _open_directory(directory: Path, *, calibrated: bool, dtype: Precision) -> Judge:
     card = read_card(directory)
-    if dtype not in ("float32", "bfloat16"):
-        raise ConfigError(f"unknown precision {dtype!r}: use float32 or bfloat16")
+    if dtype not in get_args(Precision):
+        raise ConfigError(f"unknown precision {dtype!r}: use {' or '.join(get_args(Precision))}")
     from judgekit.calibration import TemperatureCalibrator
     from judgekit.judges.calibrated import CalibratedJudge
     from judgekit.judges.likelihood import LikelihoodJudge
     from judgekit.judges.step_classifier import StepClassifierJudge
 
     kind = LikelihoodJudge if card.kind == "likelihood" else StepClassifierJudge
-    judge = kind.open(directory, card, dtype="float32" if dtype == "float32" else "bfloat16")
+    judge = kind.open(directory, card, dtype=dtype)
     if not calibrated or card.calibrator is None:
         return judge
     return CalibratedJudge(judge, TemperatureCalibrator.from_temperature(card.calibrator.temperature))

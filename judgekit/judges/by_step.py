@@ -10,10 +10,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from judgekit.engines.transformers_engine import Precision, load_tokenizer, model_location
+from judgekit.engines.transformers_engine import load_tokenizer, model_location
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.encoding import Encoded, encode_solutions
-from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Solution, ThresholdRule, Verdict
+from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Precision, Solution, ThresholdRule, Verdict
 
 PROGRESS_FROM = 100
 """Solutions in a batch from which a progress bar is shown."""

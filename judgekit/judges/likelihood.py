@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from judgekit.engines.transformers_engine import Precision, load_language_model, to_fastest_device, token_logprobs
+from judgekit.engines.transformers_engine import load_language_model, to_fastest_device, token_logprobs
 from judgekit.judges.by_step import StepLogitJudge
 from judgekit.judges.encoding import Encoded
+from judgekit.types import Precision
 
 
 class LikelihoodJudge(StepLogitJudge):

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from judgekit.engines.transformers_engine import Precision, load_classifier, score_positions
+from judgekit.engines.transformers_engine import load_classifier, score_positions
 from judgekit.judges.by_step import StepLogitJudge
 from judgekit.judges.encoding import Encoded
+from judgekit.types import Precision
 
 
 class StepClassifierJudge(StepLogitJudge):

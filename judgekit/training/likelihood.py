@@ -10,7 +10,7 @@ from pydantic import Field
 from sklearn.linear_model import LogisticRegression
 
 from judgekit.config import BaseConfig
-from judgekit.engines.transformers_engine import Precision, load_language_model, load_tokenizer, to_fastest_device
+from judgekit.engines.transformers_engine import load_language_model, load_tokenizer, to_fastest_device
 from judgekit.errors import DataError
 from judgekit.judges.card import JudgeCard, LikelihoodCard
 from judgekit.judges.encoding import encode_solutions, make_convention
@@ -18,7 +18,7 @@ from judgekit.judges.likelihood import LikelihoodJudge
 from judgekit.run import Run, package_versions
 from judgekit.training.judge import JUDGE
 from judgekit.training.judge_files import evaluate_judge, read_labelled, refuse_overlap, save_judge
-from judgekit.types import LabelledSolution
+from judgekit.types import LabelledSolution, Precision
 
 
 class LikelihoodConfig(BaseConfig):
