@@ -125,27 +125,33 @@ def _split(args: argparse.Namespace) -> None:
 
 
 def _pretrain(args: argparse.Namespace) -> None:
-    from judgekit.training.language_model import LanguageModelConfig, pretrain
+    from judgekit.training.config import LanguageModelConfig
 
-    config = settings_config(LanguageModelConfig, args.settings)
+    config = settings_config(LanguageModelConfig, args.settings)  # refused before torch is loaded
+    from judgekit.training.language_model import pretrain
+
     print(f"language model: {pretrain(config, args.output, resume=args.resume)}")
 
 
 def _train(args: argparse.Namespace) -> None:
-    from judgekit.judges.card import read_card
-    from judgekit.training.judge import JudgeTrainingConfig, train_judge
+    from judgekit.training.config import JudgeTrainingConfig
 
     config = settings_config(JudgeTrainingConfig, args.settings)
+    from judgekit.judges.card import read_card
+    from judgekit.training.judge import train_judge
+
     directory = train_judge(config, args.output, resume=args.resume)
     print(f"judge: {directory}")
     _print_figures(read_card(directory).metrics)
 
 
 def _fit(args: argparse.Namespace) -> None:
-    from judgekit.judges.card import read_card
-    from judgekit.training.likelihood import LikelihoodConfig, fit_likelihood
+    from judgekit.training.config import LikelihoodConfig
 
     config = settings_config(LikelihoodConfig, args.settings)
+    from judgekit.judges.card import read_card
+    from judgekit.training.likelihood import fit_likelihood
+
     directory = fit_likelihood(config, args.output, resume=args.resume)
     card = read_card(directory)
     print(f"judge: {directory}\nfitted: {card.likelihood}")

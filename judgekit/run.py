@@ -24,6 +24,8 @@ _PACKAGES = ("judgekit", "torch", "transformers", "trl", "datasets", "accelerate
 class Run:
     """An output folder with `config.json`, `manifest.json` and `metrics.jsonl`.
 
+    A folder that holds nothing but the two papers that open a run, because it failed at once, is begun anew.
+
     Args:
         output: The folder; made if it is missing.
         config: The resolved configuration, stored with its nulls.
@@ -37,7 +39,7 @@ class Run:
 
     def __init__(self, output: Path, config: BaseConfig, *, inputs: Sequence[Path] = (), resume: bool = False) -> None:
         self.output = output
-        self.resumed = (output / CONFIG).is_file()
+        self.resumed = _has_begun(output)
         values = config.model_dump(mode="json")
         hashes = {name: sha for path in inputs for name, sha in input_hashes(path).items()}
         if self.resumed:
@@ -97,6 +99,14 @@ class Run:
         """Mark the run as finished and store its results in the manifest."""
         self._manifest = self._manifest | {"finished": _now(), "results": dict(results)}
         write_json(self.output / MANIFEST, self._manifest)
+
+
+def _has_begun(output: Path) -> bool:
+    """Whether a run has left anything in the folder beyond the papers that open it."""
+    if not (output / CONFIG).is_file():
+        return False
+    written = {path.name for path in output.iterdir()} - {CONFIG, MANIFEST}
+    return bool(written) or "finished" in read_json(output / MANIFEST)
 
 
 def package_versions() -> dict[str, str]:

@@ -10,9 +10,7 @@ import pytest
 from datasets_builders.procedural import ProceduralConfig, ProceduralProblemsConfig
 from eval.processbench import ProcessBenchConfig
 from judgekit.config import BaseConfig, load_config
-from judgekit.training.judge import JudgeTrainingConfig
-from judgekit.training.language_model import LanguageModelConfig
-from judgekit.training.likelihood import LikelihoodConfig
+from judgekit.training.config import JudgeTrainingConfig, LanguageModelConfig, LikelihoodConfig
 from sgpo.compare import CompareConfig
 from sgpo.offline_config import OfflineConfig
 from sgpo.online_config import OnlineConfig

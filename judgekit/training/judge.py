@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
-from pydantic import Field
 from transformers import EarlyStoppingCallback, Trainer, set_seed
 
 from judgekit.engines.transformers_engine import load_classifier, load_tokenizer
@@ -23,9 +22,10 @@ from judgekit.judges.card import InputConvention, JudgeCard
 from judgekit.judges.encoding import Encoded, encode_solutions, make_convention, show_encoded
 from judgekit.judges.step_classifier import StepClassifierJudge
 from judgekit.run import Run, package_versions
+from judgekit.training.config import JudgeTrainingConfig
 from judgekit.training.judge_files import evaluate_judge, read_labelled, refuse_overlap, save_judge
 from judgekit.training.language_model import IGNORED, Collator
-from judgekit.training.loop import LoopConfig, MetricsCallback, train, training_arguments
+from judgekit.training.loop import MetricsCallback, train, training_arguments
 from judgekit.types import LabelledSolution, ThresholdRule
 
 logger = logging.getLogger(__name__)
@@ -35,37 +35,6 @@ JUDGE = "judge"
 ERROR, OK = 0, 1
 """Labels of the head."""
 CHUNK = 1000
-
-
-class JudgeTrainingConfig(LoopConfig):
-    """Options of `judgekit train`."""
-
-    model: str
-    """Checkpoint to start from: a directory or a hub id of a causal or token-classification model."""
-    data: tuple[Path, ...] = Field(min_length=1)
-    """Data sets of labelled solutions."""
-    eval_data: Path | None = None
-    """Data set for evaluation and early stopping, of other problems; `null` does without both."""
-    judge_id: str | None = None
-    """Name in results; `null` takes the output folder's name."""
-    separator: str = Field(default="\n", min_length=1)
-    """Separator put after every step, as token ids; the step is read at its last token."""
-    problem_separator: str = "\n"
-    """Separator put after the problem, as token ids."""
-    max_tokens: int = Field(default=2048, ge=8)
-    """Longest input in training, in tokens."""
-    max_judged_tokens: int = Field(default=4096, ge=8)
-    """Longest input in judging, in tokens; a longer solution gets no verdict, with the reason `too_long`."""
-    overlong: Literal["drop", "keep_leading_steps"] = "drop"
-    """A longer solution. `drop`: left out; `keep_leading_steps`: its leading whole steps and labels. Counted."""
-    n_max: int | None = Field(default=None, ge=1)
-    """Solutions to train on at most, from the start of the data; `null` uses all."""
-    n_eval_max: int | None = Field(default=2000, ge=1)
-    """Solutions to evaluate on at most; `null` uses all."""
-    eval_every: int = Field(default=200, ge=1)
-    """Optimiser steps between evaluations."""
-    patience: int | None = Field(default=None, ge=1)
-    """Evaluations without a lower loss before training stops; the best weights are kept. `null` trains to the end."""
 
 
 class TrainingRows(NamedTuple):
@@ -228,6 +197,6 @@ def step_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tens
 
 
 __all__ = [
-    "ERROR", "JUDGE", "JudgeTrainingConfig", "OK", "TrainingRows", "build_rows", "check_rows", "step_loss",
+    "ERROR", "JUDGE", "OK", "TrainingRows", "build_rows", "check_rows", "step_loss",
     "train_judge",
 ]  # fmt: skip

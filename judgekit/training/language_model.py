@@ -8,36 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import Field
 from transformers import Trainer, set_seed
 
 from judgekit.engines.transformers_engine import load_language_model, load_tokenizer
 from judgekit.errors import DataError
 from judgekit.io import read_records
 from judgekit.run import Run
-from judgekit.training.loop import LoopConfig, MetricsCallback, train, training_arguments
-from judgekit.training.tiny import TinyConfig, build_tiny
+from judgekit.training.config import LanguageModelConfig
+from judgekit.training.loop import MetricsCallback, train, training_arguments
+from judgekit.training.tiny import build_tiny
 from judgekit.types import LabelledSolution
 
 IGNORED = -100
 """Label of tokens that carry no loss."""
 MODEL = "model"
 """Folder of the trained model below the run's output."""
-
-
-class LanguageModelConfig(LoopConfig):
-    """Options of `judgekit pretrain`."""
-
-    data: Path
-    """Data set of labelled solutions; labels are not read."""
-    model: str | None = None
-    """Checkpoint to start from: a directory or a hub id; `null` builds the `tiny` preset."""
-    preset: TinyConfig = TinyConfig()
-    """Size of the `tiny` model where it is built; its `max_tokens` is the longest input either way."""
-    only_correct: bool = False
-    """Use only solutions without an error."""
-    separator: str = Field(default="\n", min_length=1)
-    """Text between problem and steps."""
 
 
 def solution_text(solution: LabelledSolution, *, separator: str) -> tuple[str, str]:
@@ -127,4 +112,4 @@ class Collator:
         return batch
 
 
-__all__ = ["IGNORED", "MODEL", "Collator", "LanguageModelConfig", "pretrain", "solution_text"]
+__all__ = ["IGNORED", "MODEL", "Collator", "pretrain", "solution_text"]

@@ -6,44 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import Field
 from sklearn.linear_model import LogisticRegression
 
-from judgekit.config import BaseConfig
 from judgekit.engines.transformers_engine import load_language_model, load_tokenizer, to_fastest_device
 from judgekit.errors import DataError
 from judgekit.judges.card import JudgeCard, LikelihoodCard
 from judgekit.judges.encoding import encode_solutions, make_convention
 from judgekit.judges.likelihood import LikelihoodJudge
 from judgekit.run import Run, package_versions
+from judgekit.training.config import LikelihoodConfig
 from judgekit.training.judge import JUDGE
 from judgekit.training.judge_files import evaluate_judge, read_labelled, refuse_overlap, save_judge
-from judgekit.types import LabelledSolution, Precision
-
-
-class LikelihoodConfig(BaseConfig):
-    """Options of `judgekit fit`."""
-
-    model: str
-    """Causal language model: a directory or a hub id. Its weights are copied into the judge directory."""
-    data: tuple[Path, ...] = Field(min_length=1)
-    """Data sets of labelled solutions."""
-    eval_data: Path | None = None
-    """Data set for the figures in `judge.json`, of other problems; `null` does without them."""
-    judge_id: str | None = None
-    """Name in results; `null` takes the output folder's name."""
-    separator: str = Field(default="\n", min_length=1)
-    """Separator put after every step, as token ids; its own surprisal is left out."""
-    problem_separator: str = Field(default="\n", min_length=1)
-    """Separator put after the problem, as token ids."""
-    max_tokens: int = Field(default=4096, ge=8)
-    """Longest input in tokens; a longer solution is left out in fitting and gets no verdict in judging."""
-    n_max: int | None = Field(default=5000, ge=1)
-    """Solutions to fit on at most; `null` uses all. Three numbers need few."""
-    n_eval_max: int | None = Field(default=2000, ge=1)
-    """Solutions to evaluate on at most; `null` uses all."""
-    dtype: Precision = "float32"
-    """Precision of the model."""
+from judgekit.types import LabelledSolution
 
 
 def fit_likelihood(config: LikelihoodConfig, output: Path, *, resume: bool = False) -> Path:
@@ -124,4 +98,4 @@ def fit_map(features_K: np.ndarray, *, ok_K: np.ndarray) -> LikelihoodCard:
     return LikelihoodCard(bias=float(fitted.intercept_[0]), max_weight=max_weight, mean_weight=mean_weight)
 
 
-__all__ = ["LikelihoodConfig", "fit_likelihood", "fit_map", "reached_features"]
+__all__ = ["fit_likelihood", "fit_map", "reached_features"]

@@ -5,51 +5,15 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field
 from transformers import TrainerCallback, TrainingArguments
 
-from judgekit.config import BaseConfig
 from judgekit.run import Run
+from judgekit.training.config import LoopConfig
 
 CHECKPOINTS = "checkpoints"
-
-
-class LoopConfig(BaseConfig):
-    """Options of the training loop, passed to transformers' Trainer."""
-
-    lr: float = Field(default=2e-5, gt=0)
-    """Peak learning rate of AdamW."""
-    schedule: Literal["linear", "cosine", "constant_with_warmup"] = "cosine"
-    """Shape of the learning rate after the warm-up."""
-    warmup_frac: float = Field(default=0.05, ge=0, lt=1)
-    """Share of the optimiser steps over which the learning rate rises."""
-    weight_decay: float = Field(default=0.01, ge=0)
-    """Decoupled weight decay."""
-    max_grad_norm: float = Field(default=1.0, gt=0)
-    """Gradients are clipped to this norm."""
-    epochs: float = Field(default=1.0, gt=0)
-    """Passes over the training data; `max_steps` cuts them short."""
-    max_steps: int | None = Field(default=None, ge=1)
-    """Optimiser steps at most; `null` leaves it to `epochs`."""
-    batch_size: int = Field(default=16, ge=1)
-    """Solutions a device and forward pass."""
-    grad_accumulation: int = Field(default=1, ge=1)
-    """Forward passes an optimiser step."""
-    bf16: bool = False
-    """Compute in bfloat16 by autocast; the weights stay float32, since AdamW steps get lost in bfloat16 weights."""
-    gradient_checkpointing: bool = False
-    """Trade compute for memory."""
-    log_every: int = Field(default=10, ge=1)
-    """Optimiser steps between rows of `metrics.jsonl`."""
-    save_every: int | None = Field(default=200, ge=1)
-    """Optimiser steps between checkpoints; `null` keeps none, and a killed run starts over."""
-    seed: int = 0
-    """Seed of head, order and dropout."""
-    threads: int | None = Field(default=None, ge=1)
-    """Threads of torch on CPU; `null` leaves torch's own choice."""
 
 
 class MetricsCallback(TrainerCallback):
@@ -129,4 +93,4 @@ def train(trainer: Any, run: Run) -> None:
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
 
-__all__ = ["CHECKPOINTS", "LoopConfig", "MetricsCallback", "last_checkpoint", "train", "training_arguments"]
+__all__ = ["CHECKPOINTS", "MetricsCallback", "last_checkpoint", "train", "training_arguments"]

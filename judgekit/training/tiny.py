@@ -8,32 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from pydantic import Field
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, set_seed
 
-from judgekit.config import BaseConfig
+from judgekit.training.config import TinyConfig
 
 PAD, BOS, EOS = "<|pad|>", "<|bos|>", "<|eos|>"
 MAX_SAMPLE_CHARS = 4_000_000
 """Text read for the tokenizer; more does not change a vocabulary this small."""
-
-
-class TinyConfig(BaseConfig):
-    """Size of the tiny model; the defaults make about one million parameters."""
-
-    vocab_size: int = Field(default=384, ge=260)
-    """Tokens: 256 bytes, 3 special tokens, the rest learned merges."""
-    hidden_size: int = Field(default=160, ge=8)
-    """Width of the residual stream."""
-    n_layers: int = Field(default=3, ge=1)
-    """Transformer layers."""
-    n_heads: int = Field(default=5, ge=1)
-    """Attention heads; must divide the width."""
-    max_tokens: int = Field(default=512, ge=16)
-    """Longest input in tokens."""
-    seed: int = 0
-    """Seed of the weights."""
 
 
 def build_tokenizer(texts: Iterable[str], *, vocab_size: int) -> PreTrainedTokenizerFast:
@@ -89,4 +71,4 @@ def build_tiny(output: Path, texts: Iterable[str], config: TinyConfig) -> int:
     return int(model.num_parameters())
 
 
-__all__ = ["TinyConfig", "build_tiny", "build_tokenizer"]
+__all__ = ["build_tiny", "build_tokenizer"]

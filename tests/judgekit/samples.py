@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from judgekit.types import LabelledSolution, StepLabel, labels_from_first_error
 
 if TYPE_CHECKING:
-    from judgekit.training.tiny import TinyConfig
+    from judgekit.training.config import TinyConfig
 
 TEXTS = ["Start with 12.\n12+7=19\n19+3=22", "Add 5 and 9.\n5+9=14"]
 """What the tiny tokenizer is trained on."""
@@ -26,7 +26,7 @@ HOSTILE = (
 
 def tiny_config(**fields: Any) -> TinyConfig:
     """Return the size of the smallest model that the tests use."""
-    from judgekit.training.tiny import TinyConfig
+    from judgekit.training.config import TinyConfig
 
     return TinyConfig(**({"vocab_size": 270, "hidden_size": 32, "n_layers": 2, "n_heads": 2} | fields))
 

@@ -32,7 +32,7 @@ def test_a_run_writes_what_it_was_made_from(tmp_path: Path) -> None:
 
 
 def test_a_folder_in_use_is_refused_and_continued_on_request(tmp_path: Path) -> None:
-    Run(tmp_path, Options())
+    Run(tmp_path, Options()).log({"step": 1})
     with pytest.raises(ConfigError, match="already holds a run: add --resume"):
         Run(tmp_path, Options())
     run = Run(tmp_path, Options(), resume=True)
@@ -43,6 +43,16 @@ def test_a_folder_in_use_is_refused_and_continued_on_request(tmp_path: Path) -> 
     assert again.finished and again.results == {"f1": 0.5}
 
 
+def test_a_run_that_failed_at_once_is_begun_anew(tmp_path: Path) -> None:
+    Run(tmp_path, Options(lr=1))  # and the model it names cannot be opened
+    for resume in (False, True):
+        assert not Run(tmp_path, Options(lr=2), resume=resume).resumed
+    assert json.loads((tmp_path / "config.json").read_text())["lr"] == 2.0
+    Run(tmp_path, Options(lr=3)).finish({})
+    with pytest.raises(ConfigError, match="already holds a run"):
+        Run(tmp_path, Options(lr=3))
+
+
 def test_a_fresh_folder_may_be_resumed(tmp_path: Path) -> None:
     assert not Run(tmp_path / "new", Options(), resume=True).resumed
 
@@ -50,7 +60,7 @@ def test_a_fresh_folder_may_be_resumed(tmp_path: Path) -> None:
 def test_resuming_with_other_options_or_inputs_is_refused(tmp_path: Path) -> None:
     data = tmp_path / "in.jsonl"
     data.write_text("{}\n")
-    Run(tmp_path / "run", Options(), inputs=[data])
+    Run(tmp_path / "run", Options(), inputs=[data]).log({"step": 1})
     with pytest.raises(ConfigError, match=r"configuration differs in lr: 1.0 -> 2.0; n_max: None -> 3"):
         Run(tmp_path / "run", Options(lr=2, n_max=3), inputs=[data], resume=True)
     data.write_text('{"changed": 1}\n')

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from judgekit.io import write_records
-from judgekit.training.tiny import TinyConfig, build_tiny
+from judgekit.training.config import TinyConfig
+from judgekit.training.tiny import build_tiny
 from judgekit.types import Judgement, Rollout, Solution, ThresholdRule, Verdict
 
 SEPARATOR = "\n\n"

@@ -12,7 +12,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import GRPOConfig
 
 from judgekit.io import write_records
-from judgekit.training.tiny import TinyConfig, build_tiny
+from judgekit.training.config import TinyConfig
+from judgekit.training.tiny import build_tiny
 from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Problem, Solution, Verdict
 from sgpo.trainer import SGPOTrainer
 

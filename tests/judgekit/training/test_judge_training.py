@@ -22,7 +22,8 @@ from judgekit.io import write_records
 from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
 from judgekit.judges.encoding import encode_solutions, make_convention
-from judgekit.training.judge import JudgeTrainingConfig, TrainingRows, build_rows, check_rows, step_loss, train_judge
+from judgekit.training.config import JudgeTrainingConfig
+from judgekit.training.judge import TrainingRows, build_rows, check_rows, step_loss, train_judge
 from judgekit.training.language_model import IGNORED
 from judgekit.training.loop import last_checkpoint
 from judgekit.types import LabelledSolution, StepLabel

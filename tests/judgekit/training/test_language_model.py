@@ -12,7 +12,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import read_records
-from judgekit.training.language_model import IGNORED, Collator, LanguageModelConfig, pretrain, solution_text
+from judgekit.training.config import LanguageModelConfig
+from judgekit.training.language_model import IGNORED, Collator, pretrain, solution_text
 from judgekit.types import LabelledSolution
 from tests.judgekit.samples import addition, tiny_config
 

@@ -13,7 +13,8 @@ from judgekit.io import read_records, write_records
 from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
 from judgekit.judges.likelihood import LikelihoodJudge
-from judgekit.training.likelihood import LikelihoodConfig, fit_likelihood, fit_map, reached_features
+from judgekit.training.config import LikelihoodConfig
+from judgekit.training.likelihood import fit_likelihood, fit_map, reached_features
 from judgekit.types import LabelledSolution
 from tests.judgekit.samples import addition, labelled_solutions
 

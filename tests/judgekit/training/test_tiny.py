@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
 
 from judgekit.judges.encoding import encode_solutions, make_convention
-from judgekit.training.tiny import TinyConfig, build_tiny, build_tokenizer
+from judgekit.training.config import TinyConfig
+from judgekit.training.tiny import build_tiny, build_tokenizer
 from judgekit.types import Solution
 from tests.judgekit.samples import HOSTILE, TEXTS, tiny_config
 

@@ -1,0 +1,137 @@
+"""Options of every kind of training. Imports no torch, so that a slip in a configuration is refused at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from judgekit.config import BaseConfig
+from judgekit.types import Precision
+
+
+class TinyConfig(BaseConfig):
+    """Size of the tiny model; the defaults make about one million parameters."""
+
+    vocab_size: int = Field(default=384, ge=260)
+    """Tokens: 256 bytes, 3 special tokens, the rest learned merges."""
+    hidden_size: int = Field(default=160, ge=8)
+    """Width of the residual stream."""
+    n_layers: int = Field(default=3, ge=1)
+    """Transformer layers."""
+    n_heads: int = Field(default=5, ge=1)
+    """Attention heads; must divide the width."""
+    max_tokens: int = Field(default=512, ge=16)
+    """Longest input in tokens."""
+    seed: int = 0
+    """Seed of the weights."""
+
+
+class LoopConfig(BaseConfig):
+    """Options of the training loop, passed to transformers' Trainer."""
+
+    lr: float = Field(default=2e-5, gt=0)
+    """Peak learning rate of AdamW."""
+    schedule: Literal["linear", "cosine", "constant_with_warmup"] = "cosine"
+    """Shape of the learning rate after the warm-up."""
+    warmup_frac: float = Field(default=0.05, ge=0, lt=1)
+    """Share of the optimiser steps over which the learning rate rises."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    """Decoupled weight decay."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Gradients are clipped to this norm."""
+    epochs: float = Field(default=1.0, gt=0)
+    """Passes over the training data; `max_steps` cuts them short."""
+    max_steps: int | None = Field(default=None, ge=1)
+    """Optimiser steps at most; `null` leaves it to `epochs`."""
+    batch_size: int = Field(default=16, ge=1)
+    """Solutions a device and forward pass."""
+    grad_accumulation: int = Field(default=1, ge=1)
+    """Forward passes an optimiser step."""
+    bf16: bool = False
+    """Compute in bfloat16 by autocast; the weights stay float32, since AdamW steps get lost in bfloat16 weights."""
+    gradient_checkpointing: bool = False
+    """Trade compute for memory."""
+    log_every: int = Field(default=10, ge=1)
+    """Optimiser steps between rows of `metrics.jsonl`."""
+    save_every: int | None = Field(default=200, ge=1)
+    """Optimiser steps between checkpoints; `null` keeps none, and a killed run starts over."""
+    seed: int = 0
+    """Seed of head, order and dropout."""
+    threads: int | None = Field(default=None, ge=1)
+    """Threads of torch on CPU; `null` leaves torch's own choice."""
+
+
+class LanguageModelConfig(LoopConfig):
+    """Options of `judgekit pretrain`."""
+
+    data: Path
+    """Data set of labelled solutions; labels are not read."""
+    model: str | None = None
+    """Checkpoint to start from: a directory or a hub id; `null` builds the `tiny` preset."""
+    preset: TinyConfig = TinyConfig()
+    """Size of the `tiny` model where it is built; its `max_tokens` is the longest input either way."""
+    only_correct: bool = False
+    """Use only solutions without an error."""
+    separator: str = Field(default="\n", min_length=1)
+    """Text between problem and steps."""
+
+
+class JudgeTrainingConfig(LoopConfig):
+    """Options of `judgekit train`."""
+
+    model: str
+    """Checkpoint to start from: a directory or a hub id of a causal or token-classification model."""
+    data: tuple[Path, ...] = Field(min_length=1)
+    """Data sets of labelled solutions."""
+    eval_data: Path | None = None
+    """Data set for evaluation and early stopping, of other problems; `null` does without both."""
+    judge_id: str | None = None
+    """Name in results; `null` takes the output folder's name."""
+    separator: str = Field(default="\n", min_length=1)
+    """Separator put after every step, as token ids; the step is read at its last token."""
+    problem_separator: str = "\n"
+    """Separator put after the problem, as token ids."""
+    max_tokens: int = Field(default=2048, ge=8)
+    """Longest input in training, in tokens."""
+    max_judged_tokens: int = Field(default=4096, ge=8)
+    """Longest input in judging, in tokens; a longer solution gets no verdict, with the reason `too_long`."""
+    overlong: Literal["drop", "keep_leading_steps"] = "drop"
+    """A longer solution. `drop`: left out; `keep_leading_steps`: its leading whole steps and labels. Counted."""
+    n_max: int | None = Field(default=None, ge=1)
+    """Solutions to train on at most, from the start of the data; `null` uses all."""
+    n_eval_max: int | None = Field(default=2000, ge=1)
+    """Solutions to evaluate on at most; `null` uses all."""
+    eval_every: int = Field(default=200, ge=1)
+    """Optimiser steps between evaluations."""
+    patience: int | None = Field(default=None, ge=1)
+    """Evaluations without a lower loss before training stops; the best weights are kept. `null` trains to the end."""
+
+
+class LikelihoodConfig(BaseConfig):
+    """Options of `judgekit fit`."""
+
+    model: str
+    """Causal language model: a directory or a hub id. Its weights are copied into the judge directory."""
+    data: tuple[Path, ...] = Field(min_length=1)
+    """Data sets of labelled solutions."""
+    eval_data: Path | None = None
+    """Data set for the figures in `judge.json`, of other problems; `null` does without them."""
+    judge_id: str | None = None
+    """Name in results; `null` takes the output folder's name."""
+    separator: str = Field(default="\n", min_length=1)
+    """Separator put after every step, as token ids; its own surprisal is left out."""
+    problem_separator: str = Field(default="\n", min_length=1)
+    """Separator put after the problem, as token ids."""
+    max_tokens: int = Field(default=4096, ge=8)
+    """Longest input in tokens; a longer solution is left out in fitting and gets no verdict in judging."""
+    n_max: int | None = Field(default=5000, ge=1)
+    """Solutions to fit on at most; `null` uses all. Three numbers need few."""
+    n_eval_max: int | None = Field(default=2000, ge=1)
+    """Solutions to evaluate on at most; `null` uses all."""
+    dtype: Precision = "float32"
+    """Precision of the model."""
+
+
+__all__ = ["JudgeTrainingConfig", "LanguageModelConfig", "LikelihoodConfig", "LoopConfig", "TinyConfig"]
