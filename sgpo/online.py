@@ -19,6 +19,7 @@ from transformers import ProgressCallback, TrainerCallback
 from trl import GRPOConfig
 from trl.models import unwrap_model_for_generation
 
+from judgekit.answers import OutcomeCheck, build_outcome
 from judgekit.errors import ConfigError
 from judgekit.io import read_jsonl, read_records
 from judgekit.judges import load_judge
@@ -27,7 +28,6 @@ from judgekit.training.loop import CHECKPOINTS, train
 from judgekit.types import Problem
 from sgpo.alarms import AlarmCallback
 from sgpo.online_config import EvalConfig, OnlineConfig
-from sgpo.outcomes import OutcomeCheck, build_outcome
 from sgpo.policy import Accuracy, Policy, generate_texts, load_policy, measure_accuracy, render_prompt
 from sgpo.trainer import SGPOTrainer, completion_text
 

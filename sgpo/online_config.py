@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from judgekit.answers import LastNumberConfig, OutcomeConfig
 from judgekit.config import BaseConfig
+from judgekit.segmentation import BLANK_LINE
 from sgpo.config import PolicyTrainingConfig
-from sgpo.outcomes import LastNumberConfig, OutcomeConfig
-from sgpo.steps import BLANK_LINE
 
 PLACEHOLDER = "{problem}"
 """Stands for the problem's text in a prompt template; nothing else in a template is special."""

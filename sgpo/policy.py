@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import torch
 from transformers import AutoTokenizer, GenerationConfig
 
+from judgekit.answers import OutcomeCheck
 from judgekit.engines.transformers_engine import load_language_model
 from judgekit.errors import CheckpointError
 from judgekit.types import Problem
 from sgpo.online_config import ChatPrompt, RawPrompt
-from sgpo.outcomes import OutcomeCheck
 
 Prompt = str | list[dict[str, str]]
 """Plain text, or the messages of a conversation."""

@@ -19,6 +19,7 @@ from accelerate.utils import gather, gather_object
 from trl import GRPOTrainer
 
 from judgekit.errors import ConfigError, JudgekitError
+from judgekit.segmentation import BLANK_LINE, StepSpan, split_steps
 from judgekit.types import Judge, Solution
 from sgpo.config import GuidanceConfig
 from sgpo.guidance import (
@@ -32,7 +33,6 @@ from sgpo.guidance import (
     step_lengths,
 )
 from sgpo.rewards import group_std, std_floor_factor
-from sgpo.steps import BLANK_LINE, StepSpan, split_steps
 
 UNGUIDED = GuidanceConfig()
 """With no row selected it leaves every outcome as it is."""

@@ -32,6 +32,8 @@ WITHOUT_TORCH = [
     "judgekit.metrics",
     "judgekit.terminal",
     "judgekit.calibration",
+    "judgekit.segmentation",
+    "judgekit.answers",
     "eval.processbench",
     "sgpo.cli",
     "sgpo.config",

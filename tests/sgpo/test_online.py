@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 import sgpo.online
+from judgekit.answers import LastNumberCheck
 from judgekit.config import load_config
 from judgekit.errors import CheckpointError, ConfigError, DataError
 from judgekit.types import Problem
@@ -25,7 +26,6 @@ from sgpo.online import (
     training_rows,
 )
 from sgpo.online_config import ChatPrompt, EvalConfig, RawPrompt
-from sgpo.outcomes import LastNumberCheck
 from sgpo.policy import Accuracy, encode_prompts, generate_texts, load_policy, measure_accuracy, render_prompt
 from tests.sgpo.samples import SEPARATOR, HashJudge, write_problems
 

@@ -11,11 +11,11 @@ from datasets import Dataset
 from trl import GRPOTrainer
 
 from judgekit.errors import ConfigError, JudgeError
+from judgekit.segmentation import split_steps
 from judgekit.types import Judgement, Solution
 from sgpo.config import GuidanceConfig, WindowConfig
 from sgpo.guidance import Response, guide
 from sgpo.rewards import compute_advantages
-from sgpo.steps import split_steps
 from sgpo.trainer import check_trl_contract, completion_text
 from tests.sgpo.samples import GROUP, SEPARATOR, HashJudge, Watched, hopeless, make_trainer, mixed
 

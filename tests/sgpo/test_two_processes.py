@@ -12,11 +12,11 @@ import pytest
 import torch
 
 import tests.sgpo.two_processes as script
+from judgekit.segmentation import split_steps
 from judgekit.types import Solution
 from sgpo.config import GuidanceConfig
 from sgpo.guidance import Response, guide
 from sgpo.rewards import classify_groups, compute_advantages
-from sgpo.steps import split_steps
 from tests.sgpo.samples import GROUP, SEPARATOR, HashJudge
 
 REPOSITORY = Path(__file__).parents[2]

@@ -6,9 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from judgekit.config import BaseConfig, load_config
-from judgekit.errors import DataError
-from sgpo.outcomes import (
+from judgekit.answers import (
     LastNumberCheck,
     LastNumberConfig,
     MathVerifyCheck,
@@ -18,6 +16,8 @@ from sgpo.outcomes import (
     find_numbers,
     parse_number,
 )
+from judgekit.config import BaseConfig, load_config
+from judgekit.errors import DataError
 
 TIMEOUT_S = 2.0
 

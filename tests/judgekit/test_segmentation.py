@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgpo.steps import split_steps
+from judgekit.segmentation import split_steps
 
 TEXTS = st.text(alphabet=st.sampled_from("ab1= .\n\t\r\u3000;"), max_size=60)
 SEPARATORS = st.sampled_from(["\n\n", "\n", ";", ". "])
