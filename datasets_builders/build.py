@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Self, TextIO
 from pydantic import ValidationError
 from rich.progress import track
 
-from datasets_builders.build_report import NO_ERROR, BuildReport
+from datasets_builders.build_report import BuildReport, histogram
 from datasets_builders.inputs import InputPart, open_input
 from datasets_builders.registry import load_source
 from datasets_builders.source import AnySource, GeneratorSource, RowRejected, Source
@@ -201,7 +201,6 @@ class _Sieve:
     def report(self, source: AnySource, output: Path) -> BuildReport:
         """Return the counts."""
         rejected = sum(self._reasons.values(), Counter())
-        steps = sorted(self._first_errors, key=lambda step: -1 if step is None else step)
         n_accepted = self._accepted.total()
         return BuildReport(
             source=source.name,
@@ -212,7 +211,7 @@ class _Sieve:
             rejected=dict(rejected.most_common()),
             n_records=self._n_records,
             duplicates=self._duplicates,
-            first_errors={NO_ERROR if step is None else str(step): self._first_errors[step] for step in steps},
+            first_errors=histogram(self._first_errors),
         )
 
 

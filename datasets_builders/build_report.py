@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from pydantic import BaseModel, ConfigDict
 from rich.console import Group
 from rich.table import Column, Table
@@ -47,6 +49,12 @@ class BuildReport(BaseModel):
         return sum(count for step, count in self.first_errors.items() if step != NO_ERROR)
 
 
+def histogram(first_errors: Counter[int | None]) -> dict[str, int]:
+    """Return counts of first errors as a report keeps them: `none` first, then by step."""
+    steps = sorted(first_errors, key=lambda step: -1 if step is None else step)
+    return {NO_ERROR if step is None else str(step): first_errors[step] for step in steps}
+
+
 def render_report(report: BuildReport) -> Group:
     """Return the report as tables for the terminal."""
     counts = Table("rows", Column("count", justify="right"))
@@ -68,4 +76,4 @@ def _histogram(report: BuildReport) -> tuple[Text, Table]:
     return Text(f"first error: {report.n_errors} of {report.n_records} solutions have one"), table
 
 
-__all__ = ["BuildReport", "NO_ERROR", "render_report"]
+__all__ = ["BuildReport", "NO_ERROR", "histogram", "render_report"]
