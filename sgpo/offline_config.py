@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
+from judgekit.prompts import ChatPrompt, RawPrompt
 from sgpo.config import PolicyTrainingConfig
-from sgpo.online_config import ChatPrompt, RawPrompt
 
 
 class StoredPrompt(BaseConfig):

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from transformers import PreTrainedTokenizerBase
 
 from judgekit.errors import ConfigError, DataError
+from judgekit.prompts import ChatPrompt
 from judgekit.types import Rollout
 from sgpo.credit import Credit, CreditTable
 from sgpo.groups import RolloutGroup
 from sgpo.offline_config import OfflineConfig, StoredPrompt
-from sgpo.online_config import ChatPrompt
 from sgpo.packing import Bin, OfflineRow, deal_steps, pack_rows
 from sgpo.policy import encode_prompts, render_prompt
 

@@ -3,61 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from judgekit.answers import LastNumberConfig, OutcomeConfig
 from judgekit.config import BaseConfig
+from judgekit.prompts import PromptConfig, RawPrompt
 from judgekit.segmentation import BLANK_LINE
 from sgpo.config import PolicyTrainingConfig
 
-PLACEHOLDER = "{problem}"
-"""Stands for the problem's text in a prompt template; nothing else in a template is special."""
 RESERVED_TRL_KEYS = frozenset(
     {"output_dir", "num_generations", "per_device_train_batch_size", "gradient_accumulation_steps", "max_steps"}
     | {"steps_per_generation", "generation_batch_size", "shuffle_dataset", "num_train_epochs", "resume_from_checkpoint"}
 )
 """Options of TRL's GRPOConfig that follow from ours and cannot be given in `trl`."""
-
-
-class _Prompt(BaseConfig):
-    template: str
-    """Text in which `{problem}` stands for the problem."""
-
-    @model_validator(mode="after")
-    def _has_placeholder(self) -> _Prompt:
-        if PLACEHOLDER not in self.template:
-            raise ValueError(f"the prompt template has no {PLACEHOLDER}: the policy would never see the problem")
-        return self
-
-    def render(self, problem: str) -> str:
-        """Put the problem into the template."""
-        return self.template.replace(PLACEHOLDER, problem)
-
-
-class RawPrompt(_Prompt):
-    """The prompt is plain text that the policy continues."""
-
-    type: Literal["raw"] = "raw"
-    """Tells the kinds apart."""
-    template: str = PLACEHOLDER + "\n"
-    """Text in which `{problem}` stands for the problem."""
-
-
-class ChatPrompt(_Prompt):
-    """The prompt is a conversation in the policy's chat template."""
-
-    type: Literal["chat"] = "chat"
-    """Tells the kinds apart."""
-    template: str = PLACEHOLDER
-    """The user's message, in which `{problem}` stands for the problem."""
-    system: str | None = None
-    """System message; `null` leaves it to the chat template."""
-
-
-PromptConfig = Annotated[RawPrompt | ChatPrompt, Field(discriminator="type")]
-"""How a problem becomes a prompt."""
 
 
 class EvalConfig(BaseConfig):
@@ -144,6 +104,4 @@ class OnlineConfig(PolicyTrainingConfig):
         return self.group_size * self.prompts_per_step
 
 
-__all__ = [
-    "PLACEHOLDER", "RESERVED_TRL_KEYS", "ChatPrompt", "EvalConfig", "OnlineConfig", "PromptConfig", "RawPrompt",
-]  # fmt: skip
+__all__ = ["RESERVED_TRL_KEYS", "EvalConfig", "OnlineConfig"]

@@ -11,11 +11,8 @@ from transformers import AutoTokenizer, GenerationConfig
 from judgekit.answers import OutcomeCheck
 from judgekit.engines.transformers_engine import load_language_model
 from judgekit.errors import CheckpointError
+from judgekit.prompts import ChatPrompt, Prompt, RawPrompt
 from judgekit.types import Problem
-from sgpo.online_config import ChatPrompt, RawPrompt
-
-Prompt = str | list[dict[str, str]]
-"""Plain text, or the messages of a conversation."""
 
 
 class Policy(NamedTuple):
@@ -62,11 +59,7 @@ def load_policy(name: str) -> Policy:
 
 def render_prompt(problem: str, prompt: RawPrompt | ChatPrompt) -> Prompt:
     """Return the prompt of a problem as TRL takes it: text, or a conversation."""
-    text = prompt.render(problem)
-    if isinstance(prompt, RawPrompt):
-        return text
-    system = [] if prompt.system is None else [{"role": "system", "content": prompt.system}]
-    return [*system, {"role": "user", "content": text}]
+    return prompt.build(problem)
 
 
 def encode_prompts(tokenizer: Any, prompts: Sequence[Prompt]) -> Any:

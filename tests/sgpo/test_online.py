@@ -15,6 +15,7 @@ import sgpo.online
 from judgekit.answers import LastNumberCheck
 from judgekit.config import load_config
 from judgekit.errors import CheckpointError, ConfigError, DataError
+from judgekit.prompts import ChatPrompt, RawPrompt
 from judgekit.types import Problem
 from sgpo.online import (
     OnlineConfig,
@@ -25,7 +26,7 @@ from sgpo.online import (
     summarise_metrics,
     training_rows,
 )
-from sgpo.online_config import ChatPrompt, EvalConfig, RawPrompt
+from sgpo.online_config import EvalConfig
 from sgpo.policy import Accuracy, encode_prompts, generate_texts, load_policy, measure_accuracy, render_prompt
 from tests.sgpo.samples import SEPARATOR, HashJudge, write_problems
 

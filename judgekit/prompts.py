@@ -1,0 +1,103 @@
+"""How a problem becomes a prompt: plain text that a model continues, or a conversation. Imports no torch.
+
+A conversation whose last message is the assistant's is continued there: that is how a partial solution is completed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from judgekit.config import BaseConfig
+from judgekit.errors import CheckpointError
+
+PLACEHOLDER = "{problem}"
+"""Stands for the problem's text in a prompt template; nothing else in a template is special."""
+
+Message = dict[str, str]
+"""`role` (system, user or assistant) and `content`."""
+Prompt = str | list[Message]
+"""Plain text, or the messages of a conversation."""
+
+
+class _Prompt(BaseConfig):
+    template: str
+    """Text in which `{problem}` stands for the problem."""
+
+    @model_validator(mode="after")
+    def _has_placeholder(self) -> _Prompt:
+        if PLACEHOLDER not in self.template:
+            raise ValueError(f"the prompt template has no {PLACEHOLDER}: the policy would never see the problem")
+        return self
+
+    def render(self, problem: str) -> str:
+        """Put the problem into the template."""
+        return self.template.replace(PLACEHOLDER, problem)
+
+
+class RawPrompt(_Prompt):
+    """The prompt is plain text that the policy continues."""
+
+    type: Literal["raw"] = "raw"
+    """Tells the kinds apart."""
+    template: str = PLACEHOLDER + "\n"
+    """Text in which `{problem}` stands for the problem."""
+
+    def build(self, problem: str, *, prefix: str = "") -> Prompt:
+        """Return the prompt that asks for a solution, or for the rest of one that begins with `prefix`."""
+        return self.render(problem) + prefix
+
+
+class ChatPrompt(_Prompt):
+    """The prompt is a conversation in the policy's chat template."""
+
+    type: Literal["chat"] = "chat"
+    """Tells the kinds apart."""
+    template: str = PLACEHOLDER
+    """The user's message, in which `{problem}` stands for the problem."""
+    system: str | None = None
+    """System message; `null` leaves it to the chat template."""
+
+    def build(self, problem: str, *, prefix: str = "") -> Prompt:
+        """Return the conversation that asks for a solution, or for the rest of one that begins with `prefix`."""
+        system = [] if self.system is None else [{"role": "system", "content": self.system}]
+        begun = [{"role": "assistant", "content": prefix}] if prefix else []
+        return [*system, {"role": "user", "content": self.render(problem)}, *begun]
+
+
+PromptConfig = Annotated[RawPrompt | ChatPrompt, Field(discriminator="type")]
+"""How a problem becomes a prompt."""
+
+
+def render_text(tokenizer: Any, prompt: Prompt) -> str:
+    """Return the text that the model continues.
+
+    A conversation goes through the tokenizer's chat template up to where the assistant's turn begins; what the
+    assistant has written already follows as it is, and its turn stays open. Reserved tokens in the messages become
+    plain characters, so that no problem and no solution can end a turn.
+
+    Raises:
+        CheckpointError: a conversation is given and the tokenizer has no chat template.
+    """
+    if isinstance(prompt, str):
+        return prompt
+    if tokenizer.chat_template is None:
+        raise CheckpointError(f"{tokenizer.name_or_path} has no chat template: use a prompt of type raw")
+    reserved = tokenizer.all_special_tokens
+    messages = [message | {"content": _plain(message["content"], reserved)} for message in prompt]
+    begun = messages.pop()["content"] if messages[-1]["role"] == "assistant" else ""
+    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)) + begun
+
+
+def _plain(text: str, reserved: Sequence[str]) -> str:
+    """Break up reserved tokens by a space behind their first character."""
+    for token in reserved:
+        text = text.replace(token, f"{token[:1]} {token[1:]}")
+    return text
+
+
+__all__ = [
+    "PLACEHOLDER", "ChatPrompt", "Message", "Prompt", "PromptConfig", "RawPrompt", "render_text",
+]  # fmt: skip
