@@ -7,13 +7,11 @@ cluster all take the next chunk that nobody holds, and every finished chunk is o
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import shutil
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -22,7 +20,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from datasets_builders.build import REJECTED
 from datasets_builders.build_report import BuildReport, histogram
-from datasets_builders.chunks import CHUNK_DIR, Chunk, Label, Labeller, claim
+from datasets_builders.chunks import CHUNK_DIR, Chunk, Label, claim
+from datasets_builders.labelling_workers import MakeLabeller, label_here, label_in_processes
 from datasets_builders.source import RowRejected, record_id
 from judgekit.config import BaseConfig, differing_keys
 from judgekit.errors import ConfigError, DataError
@@ -33,12 +32,11 @@ from judgekit.types import LabelledSolution, Record
 Engine = Literal["local", "ray"]
 """Where the workers run: processes of this machine, or tasks of Ray Data."""
 _RUN = 0
-_PAUSE_S = 0.2
 
 
 def run_labelling(
     items: Sequence[Record],
-    make_labeller: Callable[[], Labeller],
+    make_labeller: MakeLabeller,
     output: Path,
     *,
     name: str,
@@ -92,7 +90,7 @@ def run_labelling(
         with claim(output, _RUN, wait=True):
             if not (output / MANIFEST).is_file():
                 _assemble(chunks, output, record_type=record_type, settings=settings)
-            shutil.rmtree(output / CHUNK_DIR)
+            shutil.rmtree(output / CHUNK_DIR, ignore_errors=True)  # another invocation may do the same
     return BuildReport.model_validate(read_json(output / MANIFEST)["report"])
 
 
@@ -120,29 +118,28 @@ def _begin(output: Path, settings: dict[str, Any], *, resume: bool) -> None:
 
 
 def _label_all(
-    chunks: Sequence[Chunk], make_labeller: Callable[[], Labeller], *, name: str, workers: int, engine: Engine
+    chunks: Sequence[Chunk], make_labeller: MakeLabeller, *, name: str, workers: int, engine: Engine
 ) -> None:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    done: set[int] = set()
+    done = {chunk.index for chunk in chunks if chunk.finished}
+    left = [chunk for chunk in chunks if chunk.index not in done]
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(f"{name}: chunks", total=len(chunks))
-        for index in _label_here(_until_finished(chunks), make_labeller):
+        task = progress.add_task(f"{name}: chunks", total=len(chunks), completed=len(done))
+        for index in _finish(left, make_labeller, workers=workers, engine=engine):
             done |= set() if index is None else {index}
             progress.update(task, completed=len(done))
 
 
-def _until_finished(chunks: Sequence[Chunk]) -> Iterator[Chunk]:
-    """Yield every chunk, and again those that are not finished then, as the process that held them may have died."""
-    yield from chunks
-    while chunks := [chunk for chunk in chunks if not chunk.finished]:
-        time.sleep(_PAUSE_S)
-        yield from chunks
+def _finish(
+    chunks: Sequence[Chunk], make_labeller: MakeLabeller, *, workers: int, engine: Engine
+) -> Iterator[int | None]:
+    if engine == "ray":
+        from datasets_builders.labelling_ray import label_with_ray
 
-
-def _label_here(chunks: Iterator[Chunk], make_labeller: Callable[[], Labeller]) -> Iterator[int | None]:
-    get_labeller = functools.cache(make_labeller)
-    for chunk in chunks:
-        yield chunk.label(get_labeller)
+        return label_with_ray(chunks, make_labeller, workers=workers)
+    if workers == 1:
+        return label_here(chunks, make_labeller)
+    return label_in_processes(chunks, make_labeller, workers=workers)
 
 
 def _assemble(chunks: Sequence[Chunk], output: Path, *, record_type: type[Record], settings: dict[str, Any]) -> None:
