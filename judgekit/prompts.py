@@ -91,6 +91,19 @@ def render_text(tokenizer: Any, prompt: Prompt) -> str:
     return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)) + begun
 
 
+def encode_prompt(tokenizer: Any, prompt: Prompt) -> list[int]:
+    """Return the token ids that the model continues; reserved tokens in plain text are plain characters, too.
+
+    Raises:
+        CheckpointError: see `render_text`.
+    """
+    text, is_plain = render_text(tokenizer, prompt), isinstance(prompt, str)
+    ids: list[int] = tokenizer(
+        text, add_special_tokens=is_plain, split_special_tokens=is_plain, verbose=False
+    ).input_ids
+    return ids
+
+
 def _plain(text: str, reserved: Sequence[str]) -> str:
     """Break up reserved tokens by a space behind their first character."""
     for token in reserved:
@@ -99,5 +112,6 @@ def _plain(text: str, reserved: Sequence[str]) -> str:
 
 
 __all__ = [
-    "PLACEHOLDER", "ChatPrompt", "Message", "Prompt", "PromptConfig", "RawPrompt", "render_text",
+    "PLACEHOLDER", "ChatPrompt", "Message", "Prompt", "PromptConfig", "RawPrompt", "encode_prompt",
+    "render_text",
 ]  # fmt: skip

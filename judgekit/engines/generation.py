@@ -1,0 +1,185 @@
+"""One door to text generation: a configuration, a protocol, and three engines behind them. Imports no torch.
+
+Engines: `transformers` in this process, `vllm` in this process, and any `openai`-compatible server. They differ in
+speed and in their random numbers, not in what they are asked: prompts in, n completions each out, in the same order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal, Protocol
+
+from pydantic import Field
+
+from judgekit.config import BaseConfig
+from judgekit.prompts import Prompt
+from judgekit.types import Precision
+
+FinishReason = Literal["stop", "length", "failed"]
+"""The model ended by itself, was cut off by `max_tokens`, or the engine gave no completion at all."""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One sampled continuation of a prompt, or the reason why there is none."""
+
+    text: str
+    """The continuation without special tokens; empty where the engine failed."""
+    finish_reason: FinishReason
+    """How it ended."""
+    n_tokens: int = 0
+    """Tokens sampled, the end-of-text token included."""
+    n_prompt_tokens: int = 0
+    """Tokens of the prompt; 0 where the server does not tell."""
+    failure: str | None = None
+    """Why there is no completion; `None` unless it failed."""
+
+
+class Generator(Protocol):
+    """Anything that completes prompts."""
+
+    @property
+    def generator_id(self) -> str:
+        """Name of the model, as records state it."""
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        n: int = 1,
+        max_tokens: int,
+        temperature: float | None = 1.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+    ) -> list[list[Completion]]:
+        """Sample completions.
+
+        Args:
+            prompts: Texts or conversations; one that ends with the assistant's message is continued there.
+            n: Completions a prompt.
+            max_tokens: Longest completion, in tokens.
+            temperature: Sampling temperature; `None` decodes greedily.
+            top_p: Share of the probability that is sampled from, in (0, 1].
+            seed: With the prompt's text and the sample's index it fixes the random numbers of a completion.
+
+        Returns:
+            n completions a prompt, in the order of the prompts.
+
+        Raises:
+            JudgeError: the engine is out of memory, or the server is not there or refuses every request.
+        """
+
+
+class SamplingConfig(BaseConfig):
+    """How completions are sampled."""
+
+    max_tokens: int = Field(default=512, ge=1)
+    """Longest completion, in tokens."""
+    temperature: float | None = Field(default=0.7, gt=0)
+    """Sampling temperature; `null` decodes greedily."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Share of the probability that is sampled from."""
+
+
+class TransformersGeneration(BaseConfig):
+    """A model run by transformers in this process."""
+
+    type: Literal["transformers"] = "transformers"
+    """Tells the engines apart."""
+    model: str = Field(min_length=1)
+    """Checkpoint directory or Hub id: safetensors, no remote code."""
+    dtype: Precision = "float32"
+    """Precision in which the model runs."""
+    batch_size: int = Field(default=16, ge=1)
+    """Completions sampled at once."""
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads; `null` leaves torch's choice."""
+
+
+class VllmGeneration(BaseConfig):
+    """A model run by vLLM in this process; needs the extra `judgekit[vllm]`."""
+
+    type: Literal["vllm"] = "vllm"
+    """Tells the engines apart."""
+    model: str = Field(min_length=1)
+    """Checkpoint directory or Hub id: no remote code."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Precision in which the model runs; `auto` takes that of the checkpoint."""
+    max_model_len: int | None = Field(default=None, ge=1)
+    """Longest prompt and completion together, in tokens; `null` takes the model's own limit."""
+    gpu_memory_frac: float = Field(default=0.9, gt=0, le=1)
+    """Share of the GPU's memory that vLLM may take."""
+    tensor_parallel: int = Field(default=1, ge=1)
+    """GPUs that share the model."""
+
+
+class OpenAIGeneration(BaseConfig):
+    """A model behind an OpenAI-compatible server.
+
+    With a tokenizer, prompts are rendered here and sent to `/completions`, which partial solutions need. Without one,
+    conversations go to `/chat/completions`, and plain text to `/completions` as it is.
+    """
+
+    type: Literal["openai"] = "openai"
+    """Tells the engines apart."""
+    base_url: str = Field(pattern=r"^https?://\S+$")
+    """Address up to the version, for example `http://localhost:8000/v1`."""
+    model: str = Field(min_length=1)
+    """Name of the model on the server."""
+    tokenizer: str | None = None
+    """Checkpoint directory or Hub id of the model's tokenizer; `null` leaves rendering to the server."""
+    api_key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    """Name of the environment variable that holds the key; `null` sends none."""
+    max_concurrency: int = Field(default=16, ge=1)
+    """Requests under way at once."""
+    max_retries: int = Field(default=5, ge=0)
+    """Further tries of a request that timed out, was refused for load (408, 409, 429, 5xx) or came back damaged."""
+    backoff_s: float = Field(default=1.0, ge=0)
+    """Longest wait before the first further try, seconds; it doubles with each, and a random half of it is used."""
+    deadline_s: float = Field(default=300.0, gt=0)
+    """Longest time for one try, seconds, from connecting to the last byte."""
+    max_failures: int = Field(default=64, ge=1)
+    """So many requests in a row without an answer stop the run: the server is taken to be down."""
+
+
+GenerationConfig = Annotated[TransformersGeneration | VllmGeneration | OpenAIGeneration, Field(discriminator="type")]
+"""Which engine completes prompts."""
+
+
+def build_generator(config: TransformersGeneration | VllmGeneration | OpenAIGeneration) -> Generator:
+    """Open the configured engine.
+
+    Raises:
+        CheckpointError: model or tokenizer cannot be opened.
+        ConfigError: vLLM is not installed, or the environment variable of the key is not set.
+    """
+    if isinstance(config, VllmGeneration):
+        from judgekit.engines.generation_vllm import VllmGenerator
+
+        return VllmGenerator(config)
+    if isinstance(config, OpenAIGeneration):
+        from judgekit.engines.generation_http import HttpGenerator
+
+        return HttpGenerator(config)
+    from judgekit.engines.generation_transformers import TransformersGenerator
+
+    return TransformersGenerator(config)
+
+
+def prompt_seed(text: str, *, seed: int) -> int:
+    """Return the seed of a prompt: the same in every process, whatever else is asked for. In [0, 2**63).
+
+    Example:
+        >>> prompt_seed("2+2?", seed=0) == prompt_seed("2+2?", seed=0) != prompt_seed("2+2?", seed=1)
+        True
+    """
+    digest = hashlib.sha256(f"{seed}:{text}".encode(errors="surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+__all__ = [
+    "Completion", "FinishReason", "GenerationConfig", "Generator", "OpenAIGeneration", "SamplingConfig",
+    "TransformersGeneration", "VllmGeneration", "build_generator", "prompt_seed",
+]  # fmt: skip
