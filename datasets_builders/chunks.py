@@ -94,8 +94,8 @@ class Chunk:
 
 
 @contextlib.contextmanager
-def claim(output: Path, byte: int, *, wait: bool) -> Iterator[bool]:
-    """Hold a lock on one byte of the run's lock file: 0 is the run itself, i + 1 is chunk i.
+def claim(output: Path, byte: int | None, *, wait: bool) -> Iterator[bool]:
+    """Hold a lock on one byte of the run's lock file: 0 is the run itself, i + 1 is chunk i; `None` is all of them.
 
     Args:
         output: Folder of the run.
@@ -117,9 +117,10 @@ def claim(output: Path, byte: int, *, wait: bool) -> Iterator[bool]:
         yield _lock(file.fileno(), byte, wait=wait)
 
 
-def _lock(descriptor: int, byte: int, *, wait: bool) -> bool:
+def _lock(descriptor: int, byte: int | None, *, wait: bool) -> bool:
+    start, length = (0, 0) if byte is None else (byte, 1)  # a length of 0 reaches to the end, wherever that will be
     try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB), 1, byte)
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB), length, start)
     except (BlockingIOError, PermissionError):
         return False
     return True

@@ -24,7 +24,7 @@ from datasets_builders.chunks import CHUNK_DIR, Chunk, Label, claim
 from datasets_builders.labelling_workers import MakeLabeller, label_here, label_in_processes
 from datasets_builders.source import RowRejected, record_id
 from judgekit.config import BaseConfig, differing_keys
-from judgekit.errors import ConfigError, DataError
+from judgekit.errors import ConfigError, DataError, JudgekitError
 from judgekit.io import MANIFEST, SHARD_DIR, ShardWriter, atomic_path, input_hashes, read_json, write_json
 from judgekit.run import CONFIG, git_state, package_versions
 from judgekit.types import LabelledSolution, Record
@@ -68,7 +68,8 @@ def run_labelling(
     Raises:
         ConfigError: a resumed run has other settings or inputs; names them.
         DataError: the folder is in use, the disk is full, or no item gave a record.
-        JudgekitError: whatever the labeller raises. Finished chunks are kept, and `resume` continues with the rest.
+        JudgekitError: whatever the labeller raises. Finished chunks are kept, and `resume` continues with the rest;
+            if there are none, the folder is left as it was.
     """
     if not items:
         raise DataError(f"nothing to label for {output}: the input holds no items")
@@ -85,7 +86,11 @@ def run_labelling(
     }
     _begin(output, settings, resume=resume)
     if not (output / MANIFEST).is_file():
-        _label_all(chunks, make_labeller, name=name, workers=workers, engine=engine)
+        try:
+            _label_all(chunks, make_labeller, name=name, workers=workers, engine=engine)
+        except JudgekitError:
+            _forget_if_unbegun(output)
+            raise
     if (output / CHUNK_DIR).is_dir():
         with claim(output, _RUN, wait=True):
             if not (output / MANIFEST).is_file():
@@ -117,6 +122,16 @@ def _begin(output: Path, settings: dict[str, Any], *, resume: bool) -> None:
         raise ConfigError(f"cannot resume {output}: it was begun with other settings: {'; '.join(differing)}")
 
 
+def _forget_if_unbegun(output: Path) -> None:
+    """Let a run that failed before its first chunk was finished be begun anew with other settings."""
+    if any((output / CHUNK_DIR).glob("*.jsonl")):
+        return
+    with claim(output, None, wait=False) as alone:
+        if alone:
+            (output / CONFIG).unlink(missing_ok=True)
+            shutil.rmtree(output / CHUNK_DIR, ignore_errors=True)
+
+
 def _label_all(
     chunks: Sequence[Chunk], make_labeller: MakeLabeller, *, name: str, workers: int, engine: Engine
 ) -> None:
@@ -144,6 +159,7 @@ def _finish(
 
 def _assemble(chunks: Sequence[Chunk], output: Path, *, record_type: type[Record], settings: dict[str, Any]) -> None:
     """Write shards, rejected rows and, last, the manifest."""
+    write_json(output / CONFIG, settings)
     for partial in output.glob(".*.partial"):
         partial.unlink(missing_ok=True)
     reasons: Counter[str] = Counter()

@@ -112,7 +112,7 @@ def judge_in_chunks(
             if path.is_file():
                 done = _read_chunk(path, chunk, judge_id=judge.judge_id)
             else:
-                done = _judge_chunk(judge, [_as_seen(solution, show_reference) for solution in chunk])
+                done = judge_chunk(judge, [as_seen(solution, show_reference) for solution in chunk])
                 write_text(path, "".join(judgement.model_dump_json() + "\n" for judgement in done))
             judgements += done
             progress.advance(task, len(chunk))
@@ -125,7 +125,8 @@ def _progress() -> Progress:
     )
 
 
-def _as_seen(solution: Solution, show_reference: bool) -> Solution:
+def as_seen(solution: Solution, show_reference: bool) -> Solution:
+    """Return what a judge may see of a solution: no labels, and the reference only on request."""
     return Solution(
         id=solution.id,
         problem_id=solution.problem_id,
@@ -135,7 +136,12 @@ def _as_seen(solution: Solution, show_reference: bool) -> Solution:
     )
 
 
-def _judge_chunk(judge: Judge, chunk: Sequence[Solution]) -> list[Judgement]:
+def judge_chunk(judge: Judge, chunk: Sequence[Solution]) -> list[Judgement]:
+    """Judge some solutions and check that every answer belongs to its solution.
+
+    Raises:
+        JudgeError: the judge did not answer one judgement a solution, in order, or judged other steps.
+    """
     judgements = judge.judge(chunk)
     answered = [judgement.solution_id for judgement in judgements]
     if answered != [solution.id for solution in chunk]:
@@ -168,4 +174,4 @@ def _read_chunk(path: Path, chunk: Sequence[Solution], *, judge_id: str) -> list
     return judgements
 
 
-__all__ = ["JUDGEMENTS", "JudgingConfig", "judge_file", "judge_in_chunks", "read_solutions"]
+__all__ = ["JUDGEMENTS", "JudgingConfig", "as_seen", "judge_chunk", "judge_file", "judge_in_chunks", "read_solutions"]

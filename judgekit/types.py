@@ -166,9 +166,9 @@ class LabelledSolution(Solution):
     label_method: LabelMethod | None
     """How the labels came about; `None` where the source does not say."""
     n_success: tuple[int, ...] | None = None
-    """Counts behind soft labels: rollouts from each step that reached the answer."""
+    """Counts behind soft labels: rollouts from each step that reached the answer, or a judge's votes that pass it."""
     n_rollouts: tuple[int, ...] | None = None
-    """Counts behind soft labels: rollouts tried from each step."""
+    """Counts behind soft labels: rollouts tried from each step, or a judge's votes that found no error before it."""
     licence: str | None = None
     """Licence of the source, as an SPDX id where one exists."""
 

@@ -19,6 +19,9 @@ class BuiltinJudge:
         answer: From a solution to its first error, 0-based, or `None`.
     """
 
+    deterministic = True
+    """The same solution always gets the same verdict."""
+
     def __init__(self, name: str, answer: Callable[[Solution], int | None]) -> None:
         self.name = name
         self._answer = answer

@@ -30,6 +30,9 @@ class StepLogitJudge(ABC):
         progress: Show a progress bar on batches of at least 100 solutions.
     """
 
+    deterministic = True
+    """The same solutions always get the same verdicts."""
+
     def __init__(
         self, card: JudgeCard, model: Any, tokenizer: Any, *, token_budget: int = 8192, progress: bool = True
     ) -> None:

@@ -26,6 +26,11 @@ class CalibratedJudge:
         return self.inner.judge_id
 
     @property
+    def deterministic(self) -> bool:
+        """Whether the inner judge says that it always gives the same verdict."""
+        return getattr(self.inner, "deterministic", False)
+
+    @property
     def decision(self) -> ThresholdRule | ArgmaxRule:
         """The inner judge's rule, which is stated for calibrated probabilities."""
         return self.inner.decision
