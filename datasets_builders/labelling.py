@@ -22,10 +22,11 @@ from datasets_builders.build import REJECTED
 from datasets_builders.build_report import BuildReport, histogram
 from datasets_builders.chunks import CHUNK_DIR, Chunk, Label, claim
 from datasets_builders.labelling_workers import MakeLabeller, label_here, label_in_processes
+from datasets_builders.settings import begin
 from datasets_builders.source import RowRejected, record_id
-from judgekit.config import BaseConfig, differing_keys
-from judgekit.errors import ConfigError, DataError, JudgekitError
-from judgekit.io import MANIFEST, SHARD_DIR, ShardWriter, atomic_path, input_hashes, read_json, write_json
+from judgekit.config import BaseConfig
+from judgekit.errors import DataError, JudgekitError
+from judgekit.io import MANIFEST, ShardWriter, atomic_path, input_hashes, read_json, write_json
 from judgekit.run import CONFIG, git_state, package_versions
 from judgekit.types import LabelledSolution, Record
 
@@ -84,8 +85,7 @@ def run_labelling(
         "items": {"n": len(items), "sha256": _fingerprint(items)},
         "inputs": {file: sha for path in inputs for file, sha in input_hashes(path).items()},
     }
-    _begin(output, settings, resume=resume)
-    if not (output / MANIFEST).is_file():
+    if not begin(output, settings, resume=resume):
         try:
             _label_all(chunks, make_labeller, name=name, workers=workers, engine=engine)
         except JudgekitError:
@@ -104,22 +104,6 @@ def _fingerprint(items: Sequence[Record]) -> str:
     for item in items:
         digest.update(record_id(item).encode() + b"\n")
     return digest.hexdigest()
-
-
-def _begin(output: Path, settings: dict[str, Any], *, resume: bool) -> None:
-    """Store the settings, or compare them with those of the run that the folder holds."""
-    if not (output / CONFIG).is_file():
-        if (output / MANIFEST).is_file() or (output / SHARD_DIR).is_dir():
-            raise DataError(f"{output} holds something else: choose another folder")
-        with claim(output, _RUN, wait=True):
-            if not (output / CONFIG).is_file():
-                write_json(output / CONFIG, settings)
-                return
-    if not resume:
-        raise ConfigError(f"{output} already holds a run: add --resume to continue it, or choose another folder")
-    differing = differing_keys(read_json(output / CONFIG), settings)
-    if differing:
-        raise ConfigError(f"cannot resume {output}: it was begun with other settings: {'; '.join(differing)}")
 
 
 def _forget_if_unbegun(output: Path) -> None:

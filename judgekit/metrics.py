@@ -8,6 +8,7 @@ of one solution, `_K` steps of all solutions in one row, `_C` clusters, `_R` res
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -242,7 +243,7 @@ def _share(outcomes: Sequence[Outcome], wanted: Outcome) -> float | None:
 
 
 class Interval(NamedTuple):
-    """A value with its bootstrap interval; all `None` where the value is undefined."""
+    """A value with its interval; all `None` where the value is undefined."""
 
     value: float | None
     """The statistic on the data itself."""
@@ -313,6 +314,31 @@ def percentile_interval(value: float | None, resampled_R: Floats, *, level: floa
     lo = np.quantile(defined, tail, method="lower")
     hi = np.quantile(defined, 1 - tail, method="higher")
     return Interval(value, float(lo), float(hi))
+
+
+def wilson_interval(hits: int, n: int, *, z: float = 1.959964) -> Interval:
+    """Return hits / n with its score interval, which stays within [0, 1] and is honest for few units and at both ends.
+
+    Units must be independent; for several solutions a problem use `cluster_bootstrap`.
+
+    Args:
+        hits: Units for which something holds, 0..n.
+        n: All units; 0 gives an undefined value.
+        z: Half-width in standard deviations; the default is that of 95 %.
+
+    Source:
+        Wilson, Probable inference, the law of succession, and statistical inference (1927).
+
+    Example:
+        >>> [round(float(bound), 3) for bound in wilson_interval(8, 10)]
+        [0.8, 0.49, 0.943]
+    """
+    if not n:
+        return Interval(None, None, None)
+    share = hits / n
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return Interval(share, max(0.0, centre - half), min(1.0, centre + half))
 
 
 class StepProbs(NamedTuple):
@@ -590,5 +616,5 @@ __all__ = [
     "ThresholdChoice", "bin_index", "choose_threshold", "classify_outcome", "cluster_bootstrap",
     "collect_reached_steps", "compute_bins", "compute_brier", "compute_calibration", "compute_ece",
     "compute_localization", "compute_nll", "compute_offset_rates", "count_hits", "harmonic_mean", "localization_rates",
-    "percentile_interval", "step_nll",
+    "percentile_interval", "step_nll", "wilson_interval",
 ]  # fmt: skip
