@@ -14,6 +14,7 @@ from typing import Any
 from datasets_builders.fields import checked_steps, items, missing, optional_text, text
 from datasets_builders.source import Row, RowRejected, Source
 from judgekit.config import BaseConfig
+from judgekit.segmentation import SegmentationConfig, segment
 from judgekit.types import Rollout
 
 SEPARATOR = "\n\n"
@@ -27,6 +28,8 @@ class GroupsConfig(BaseConfig):
     """Name of the data set; `null` takes the file's name without its suffix, or the Hub split."""
     generator: str | None = None
     """The policy that sampled the responses; `null` where it is not known."""
+    segmentation: SegmentationConfig | None = None
+    """Splits each response anew, the stored steps joined by blank lines; `null` keeps the stored steps."""
 
 
 def convert(row: Row, config: GroupsConfig, part: str) -> list[Rollout]:
@@ -42,13 +45,18 @@ def convert(row: Row, config: GroupsConfig, part: str) -> list[Rollout]:
     rollouts = []
     for sample, (response, outcome) in enumerate(zip(responses, outcomes, strict=True)):
         steps_S = _response_steps(response)
+        whole = SEPARATOR.join(steps_S)
         starts, ends = _spans(steps_S)
+        if config.segmentation is not None:
+            spans = segment(whole, config.segmentation)
+            steps_S = tuple(span.text for span in spans)
+            starts, ends = tuple(span.start for span in spans), tuple(span.end for span in spans)
         rollout = Rollout(
             group_id=group_id,
             sample=sample,
             problem=question,
             prompt=question,
-            response=SEPARATOR.join(steps_S),
+            response=whole,
             steps=steps_S,
             step_start=starts,
             step_end=ends,

@@ -98,7 +98,7 @@ def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) ->
         processing_class=policy.tokenizer,
         judge=None if config.judge is None else load_judge(config.judge, dtype=config.judge_dtype),
         guidance=config.guidance,
-        step_separator=config.step_separator,
+        segmentation=config.segmentation,
         steps_per_epoch=len(problems) / config.prompts_per_step,
     )
 

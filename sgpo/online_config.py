@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from judgekit.answers import LastNumberConfig, OutcomeConfig
 from judgekit.config import BaseConfig
 from judgekit.prompts import PromptConfig, RawPrompt
-from judgekit.segmentation import BLANK_LINE
+from judgekit.segmentation import PARAGRAPHS, SegmentationConfig
 from sgpo.config import PolicyTrainingConfig
 
 RESERVED_TRL_KEYS = frozenset(
@@ -54,8 +54,8 @@ class OnlineConfig(PolicyTrainingConfig):
     """How a problem becomes a prompt."""
     outcome: OutcomeConfig = LastNumberConfig()
     """How a final answer is checked."""
-    step_separator: str = Field(default=BLANK_LINE, min_length=1)
-    """Text between two steps of a response."""
+    segmentation: SegmentationConfig = PARAGRAPHS
+    """What a step of a response is."""
     eval: EvalConfig | None = None
     """Held-out evaluation; `null` does none."""
 

@@ -19,7 +19,7 @@ from accelerate.utils import gather, gather_object
 from trl import GRPOTrainer
 
 from judgekit.errors import ConfigError, JudgekitError
-from judgekit.segmentation import BLANK_LINE, StepSpan, split_steps
+from judgekit.segmentation import PARAGRAPHS, SegmentationConfig, StepSpan, segment
 from judgekit.types import Judge, Solution
 from sgpo.config import GuidanceConfig
 from sgpo.guidance import (
@@ -92,7 +92,7 @@ class SGPOMixin:
         args: Positional arguments of the trainer.
         judge: The judge; `None` trains plain GRPO and still logs the group statistics.
         guidance: How judgements become rewards, and when the judge is asked. It is never asked in evaluation.
-        step_separator: Text between two steps of a response.
+        segmentation: What a step of a response is.
         steps_per_epoch: Optimiser steps in one pass over the problems, for a window in epochs; `None` reads the
             trainer's own count.
         kwargs: Keyword arguments of the trainer.
@@ -119,7 +119,7 @@ class SGPOMixin:
         *args: Any,
         judge: Judge | None = None,
         guidance: GuidanceConfig | None = None,
-        step_separator: str = BLANK_LINE,
+        segmentation: SegmentationConfig = PARAGRAPHS,
         steps_per_epoch: float | None = None,
         **kwargs: Any,
     ) -> None:
@@ -135,7 +135,7 @@ class SGPOMixin:
             raise ConfigError(f"the training data have no column 'problem' to show to the judge, only {columns}")
         self.judge = judge
         self.guidance = guidance or GuidanceConfig()
-        self.step_separator = step_separator
+        self.segmentation = segmentation
         self.steps_per_epoch = steps_per_epoch
         self.sampled: Sampled | None = None
         """The latest training batch of this process."""
@@ -163,7 +163,7 @@ class SGPOMixin:
         if not self.model.training:
             return rewards_NF
         texts_N = [completion_text(completion) for completion in completions]
-        spans_N = [split_steps(text, separator=self.step_separator) for text in texts_N]
+        spans_N = [segment(text, self.segmentation) for text in texts_N]
         outcomes_N, device = rewards_NF[:, 0], rewards_NF.device
         group_ids_N = torch.arange(len(outcomes_N), device=device) // self.num_generations
         truncated_N = gather(torch.tensor([self._is_truncated(ids) for ids in completion_ids_list], device=device))

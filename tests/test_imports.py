@@ -33,6 +33,7 @@ WITHOUT_TORCH = [
     "judgekit.terminal",
     "judgekit.calibration",
     "judgekit.segmentation",
+    "judgekit.sentences",
     "judgekit.answers",
     "eval.processbench",
     "sgpo.cli",

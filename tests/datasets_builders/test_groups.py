@@ -11,6 +11,7 @@ from datasets_builders.build import build
 from datasets_builders.groups import GroupsConfig, convert
 from judgekit.errors import DataError
 from judgekit.io import read_records
+from judgekit.segmentation import SegmentationConfig
 from judgekit.types import Rollout
 
 
@@ -23,6 +24,13 @@ def test_spans_are_those_of_the_joined_response() -> None:
     assert (empty.response, empty.steps) == ("", ())
     assert (full.group_id, full.sample, empty.sample) == ("7", 0, 1)
     assert (full.prompt, full.source, full.generator) == ("Q", "file", "a-model")
+
+
+def test_responses_are_split_anew_on_request() -> None:
+    row = {"id": 7, "question": "Q", "steps": [["a\nb", "c"], []], "labels": [True, False]}
+    full, empty = convert(row, GroupsConfig(segmentation=SegmentationConfig(mode="lines")), "file")
+    assert (full.response, full.steps) == ("a\nb\n\nc", ("a", "b", "c"))
+    assert (full.step_start, full.step_end, empty.steps) == ((0, 2, 5), (1, 3, 6), ())
 
 
 def test_a_second_group_under_one_id_is_rejected_whole(tmp_path: Path) -> None:

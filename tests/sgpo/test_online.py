@@ -28,7 +28,7 @@ from sgpo.online import (
 )
 from sgpo.online_config import EvalConfig
 from sgpo.policy import Accuracy, encode_prompts, generate_texts, load_policy, measure_accuracy, render_prompt
-from tests.sgpo.samples import SEPARATOR, HashJudge, write_problems
+from tests.sgpo.samples import SEGMENTATION, HashJudge, write_problems
 
 MAX_STEPS = 4
 
@@ -46,7 +46,7 @@ def config(policy: Path, problems: Path) -> OnlineConfig:
         problems=problems,
         judge="builtin:random",
         guidance={"truncated": "judge"},
-        step_separator=SEPARATOR,
+        segmentation=SEGMENTATION,
         eval=EvalConfig(problems=problems, every=2, temperature=1.0, n_samples=2),
         group_size=4,
         prompts_per_step=2,
@@ -246,7 +246,7 @@ def test_judges_are_asked_through_the_one_door(
     config: OnlineConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judge = HashJudge()
-    monkeypatch.setattr(sgpo.online, "load_judge", lambda name: judge)
+    monkeypatch.setattr(sgpo.online, "load_judge", lambda name, *, dtype: judge)
     run_online(config.model_copy(update={"judge": "runs/judge", "max_steps": 1, "eval": None}), tmp_path / "run")
     assert judge.seen
 

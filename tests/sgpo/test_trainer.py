@@ -11,13 +11,13 @@ from datasets import Dataset
 from trl import GRPOTrainer
 
 from judgekit.errors import ConfigError, JudgeError
-from judgekit.segmentation import split_steps
+from judgekit.segmentation import segment
 from judgekit.types import Judgement, Solution
 from sgpo.config import GuidanceConfig, WindowConfig
 from sgpo.guidance import Response, guide
 from sgpo.rewards import compute_advantages
 from sgpo.trainer import check_trl_contract, completion_text
-from tests.sgpo.samples import GROUP, SEPARATOR, HashJudge, Watched, hopeless, make_trainer, mixed
+from tests.sgpo.samples import GROUP, SEGMENTATION, HashJudge, Watched, hopeless, make_trainer, mixed
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 JUDGE_ALL = GuidanceConfig(truncated="judge")
@@ -35,7 +35,7 @@ def guided_in_one_process(batch: dict[str, Any], config: GuidanceConfig, judge: 
     """Rewards and advantages of a batch, worked out without TRL."""
     responses = []
     for problem, text, truncated in zip(batch["problems"], batch["texts"], batch["truncated"], strict=True):
-        steps = tuple(span.text for span in split_steps(text, separator=SEPARATOR))
+        steps = tuple(span.text for span in segment(text, SEGMENTATION))
         responses.append(Response(Solution(problem=problem, steps=steps), (1.0,) * len(steps), truncated=truncated))
     outcomes, ids = torch.tensor(batch["outcomes"]), torch.arange(len(responses)) // GROUP
     guided = guide(outcomes, group_ids_N=ids, responses=responses, judge=judge, config=config)
@@ -75,7 +75,7 @@ def test_all_negative_batch_teaches_sgpo_and_not_grpo(policy: Path, tmp_path: Pa
         args_max_steps=1,
         judge=HashJudge(),
         guidance=JUDGE_ALL,
-        step_separator=SEPARATOR,
+        segmentation=SEGMENTATION,
     )
     sgpo.train()
     assert not torch.equal(weights(sgpo), start)
@@ -98,7 +98,7 @@ def test_all_negative_batch_teaches_sgpo_and_not_grpo(policy: Path, tmp_path: Pa
 )
 def test_rewards_and_advantages_are_those_of_the_core(policy: Path, tmp_path: Path, config: GuidanceConfig) -> None:
     judge = HashJudge(unscored_every=5)
-    options = {"judge": judge, "guidance": config, "step_separator": SEPARATOR}
+    options = {"judge": judge, "guidance": config, "segmentation": SEGMENTATION}
     trainer = make_trainer(policy, tmp_path, **options)
     trainer.train()
     again = HashJudge(unscored_every=5)
@@ -119,7 +119,7 @@ def test_unscored_rows_have_no_advantage_and_no_say_in_the_baseline(policy: Path
         reward=hopeless,
         judge=HashJudge(unscored_every=2),
         guidance=GuidanceConfig(truncated="judge", max_unscored_frac=1),
-        step_separator=SEPARATOR,
+        segmentation=SEGMENTATION,
         args_max_steps=1,
     )
     trainer.train()
@@ -137,7 +137,7 @@ def test_window_closes(policy: Path, tmp_path: Path) -> None:
     window = WindowConfig(unit="steps", stop=1)
     guidance = GuidanceConfig(truncated="judge", window=window)
     trainer = make_trainer(
-        policy, tmp_path, reward=hopeless, judge=judge, guidance=guidance, step_separator=SEPARATOR, args_max_steps=3
+        policy, tmp_path, reward=hopeless, judge=judge, guidance=guidance, segmentation=SEGMENTATION, args_max_steps=3
     )
     trainer.train()
     assert logged(trainer, "sgpo/judge_on") == [1.0, 0.0, 0.0]
@@ -147,12 +147,12 @@ def test_window_closes(policy: Path, tmp_path: Path) -> None:
 
 def test_judge_sees_problem_reference_and_steps(policy: Path, tmp_path: Path) -> None:
     judge = HashJudge()
-    options = {"judge": judge, "guidance": JUDGE_ALL, "step_separator": SEPARATOR, "args_max_steps": 1}
+    options = {"judge": judge, "guidance": JUDGE_ALL, "segmentation": SEGMENTATION, "args_max_steps": 1}
     trainer = make_trainer(policy, tmp_path, reward=hopeless, **options)
     trainer.train()
     answers = {f"{i}+{i}?": str(2 * i) for i in range(8)}
     assert all(solution.reference == answers[solution.problem] for solution in judge.seen)
-    with_steps = [text for text in trainer.batches[0]["texts"] if split_steps(text, separator=SEPARATOR)]
+    with_steps = [text for text in trainer.batches[0]["texts"] if segment(text, SEGMENTATION)]
     assert len(judge.seen) == len(with_steps)
 
 
@@ -161,7 +161,7 @@ def test_failing_judge_stops_the_run(policy: Path, tmp_path: Path) -> None:
         def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
             raise JudgeError("the judge's server is gone")
 
-    options = {"judge": Broken(), "guidance": JUDGE_ALL, "step_separator": SEPARATOR}
+    options = {"judge": Broken(), "guidance": JUDGE_ALL, "segmentation": SEGMENTATION}
     with pytest.raises(JudgeError, match="server is gone"):
         make_trainer(policy, tmp_path, reward=hopeless, **options).train()
 
@@ -170,7 +170,7 @@ def test_other_reward_functions_are_added_as_trl_does(policy: Path, tmp_path: Pa
     def length(completions: Sequence[str], **_: Any) -> list[float]:
         return [0.1 * len(text) for text in completions]
 
-    options = {"judge": HashJudge(unscored_every=3), "guidance": JUDGE_ALL, "step_separator": SEPARATOR}
+    options = {"judge": HashJudge(unscored_every=3), "guidance": JUDGE_ALL, "segmentation": SEGMENTATION}
     trainer = make_trainer(policy, tmp_path, reward=[hopeless, length], **options, args_max_steps=1)
     trainer.train()
     (batch,) = trainer.batches

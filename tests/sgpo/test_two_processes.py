@@ -12,12 +12,12 @@ import pytest
 import torch
 
 import tests.sgpo.two_processes as script
-from judgekit.segmentation import split_steps
+from judgekit.segmentation import segment
 from judgekit.types import Solution
 from sgpo.config import GuidanceConfig
 from sgpo.guidance import Response, guide
 from sgpo.rewards import classify_groups, compute_advantages
-from tests.sgpo.samples import GROUP, SEPARATOR, HashJudge
+from tests.sgpo.samples import GROUP, SEGMENTATION, HashJudge
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -50,7 +50,7 @@ def responses_of(ranks: list[dict[str, Any]], step: int) -> list[Response]:
     for problem, text, truncated in zip(
         *(joined(ranks, step, key) for key in ("problems", "texts", "truncated")), strict=True
     ):
-        steps = tuple(span.text for span in split_steps(text, separator=SEPARATOR))
+        steps = tuple(span.text for span in segment(text, SEGMENTATION))
         found.append(Response(Solution(problem=problem, steps=steps), (1.0,) * len(steps), truncated=truncated))
     return found
 

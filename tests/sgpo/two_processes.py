@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from sgpo.config import GuidanceConfig
-from tests.sgpo.samples import SEPARATOR, HashJudge, make_trainer
+from tests.sgpo.samples import SEGMENTATION, HashJudge, make_trainer
 
 UNSCORED_EVERY = 5
 
@@ -19,7 +19,7 @@ def main(policy: Path, output: Path) -> None:
         output / "run",
         judge=judge,
         guidance=GuidanceConfig(truncated="judge"),
-        step_separator=SEPARATOR,
+        segmentation=SEGMENTATION,
         args_per_device_train_batch_size=2,
         args_gradient_accumulation_steps=3,
         args_ddp_backend="gloo",
