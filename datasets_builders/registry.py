@@ -14,6 +14,7 @@ IMPORTERS = {
     "bigbench-mistake": "datasets_builders.bigbench_mistake",
     "groups": "datasets_builders.groups",
     "gsm8k": "datasets_builders.gsm8k",
+    "injection": "datasets_builders.injection",
     "math-shepherd": "datasets_builders.math_shepherd",
     "mr-gsm8k": "datasets_builders.mr_gsm8k",
     "prm800k": "datasets_builders.prm800k",
@@ -25,6 +26,13 @@ IMPORTERS = {
 
 GENERATORS: dict[str, tuple[type[Record], str, str, str]] = {
     "procedural": (LabelledSolution, "datasets_builders.procedural", "ProceduralConfig", "generate"),
+    "procedural-word": (LabelledSolution, "datasets_builders.procedural_word", "WordSolutionsConfig", "generate"),
+    "procedural-word-problems": (
+        Problem,
+        "datasets_builders.procedural_word",
+        "WordProblemsConfig",
+        "generate_problems",
+    ),
     "procedural-problems": (Problem, "datasets_builders.procedural", "ProceduralProblemsConfig", "generate_problems"),
 }
 """Generators: name -> type of record, module, its class of options, its function."""

@@ -1,0 +1,174 @@
+"""Shortcut leakage: how well a bag of words tells erroneous from right solutions.
+
+A judge must read the reasoning. Where words alone give the label away, by tell-tale phrases or by the look of wrong
+numbers, a judge would learn those instead. The probe is a logistic regression on word 1- and 2-grams of the steps
+(never of the problem), cross-validated with all solutions of a problem on one side; its area under the ROC curve is
+0.5 where words say nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import itertools
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from judgekit.config import BaseConfig
+from judgekit.errors import DataError
+from judgekit.types import LabelledSolution, StepLabel
+
+_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?|\.\d+")
+_TOKEN = r"\d[\d,]*(?:\.\d+)?|\.\d+|\w+|[^\w\s]"
+
+
+class LeakageConfig(BaseConfig):
+    """How to probe."""
+
+    unit: Literal["solution", "step"] = "solution"
+    """`solution`: erroneous or right solutions; `step`: the first error among the steps up to it."""
+    numbers: Literal["as_is", "masked"] = "as_is"
+    """Whether the probe sees the numbers, or one sign in place of each."""
+    n_folds: int = Field(default=5, ge=2)
+    """Folds of the cross-validation; a problem is in one of them."""
+    max_solutions: int = Field(default=20_000, ge=100)
+    """Most solutions probed; of more, whole problems are sampled."""
+    seed: int = 0
+    """Another seed samples other problems."""
+
+
+class LeakageReport(BaseModel):
+    """What the probe found. All areas under the ROC curve lie in [0, 1]; 0.5 is chance."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    auroc: float
+    """Of erroneous against right texts."""
+    by_subset: dict[str, float]
+    """Of the erroneous texts of one subset, such as a type of error, against all right ones."""
+    n_wrong: int
+    """Erroneous texts probed."""
+    n_right: int
+    """Right texts probed."""
+
+
+class LeakageSample:
+    """A sample of whole problems from a stream of solutions: the same whatever their order, in bounded memory."""
+
+    def __init__(self, config: LeakageConfig) -> None:
+        self.config = config
+        self._by_problem: dict[str, list[LabelledSolution]] = defaultdict(list)
+        self._heap: list[tuple[int, str]] = []
+        self._n_solutions = 0
+        self._bound: int | None = None
+
+    def add(self, solution: LabelledSolution) -> None:
+        """Take a solution in, unless its problem is not in the sample; a full sample gives up problems."""
+        rank = self._rank(solution.problem_id)
+        if self._bound is not None and rank >= self._bound:
+            return
+        if solution.problem_id not in self._by_problem:
+            heapq.heappush(self._heap, (-rank, solution.problem_id))
+        self._by_problem[solution.problem_id].append(solution)
+        self._n_solutions += 1
+        while self._n_solutions > self.config.max_solutions and len(self._heap) > 1:
+            negative_rank, dropped = heapq.heappop(self._heap)
+            self._bound = -negative_rank
+            self._n_solutions -= len(self._by_problem.pop(dropped))
+
+    def _rank(self, problem_id: str) -> int:
+        digest = hashlib.sha256(f"{self.config.seed}:{problem_id}".encode()).digest()
+        return int.from_bytes(digest[:8], "big")
+
+    @property
+    def solutions(self) -> list[LabelledSolution]:
+        """The sampled solutions, ordered by their ids."""
+        return sorted(itertools.chain.from_iterable(self._by_problem.values()), key=lambda solution: solution.id)
+
+    @property
+    def can_be_probed(self) -> bool:
+        """Whether erroneous and right solutions both come from as many problems as there are folds."""
+        wrong = {s.problem_id for s in self.solutions if s.first_error is not None}
+        right = {s.problem_id for s in self.solutions if s.first_error is None}
+        return min(len(wrong), len(right)) >= self.config.n_folds
+
+
+def measure_leakage(solutions: Sequence[LabelledSolution], config: LeakageConfig | None = None) -> LeakageReport:
+    """Probe solutions for shortcut leakage.
+
+    Args:
+        solutions: Erroneous and right ones; more than `max_solutions` are sampled by problem.
+        config: How to probe; `None` takes the defaults.
+
+    Raises:
+        DataError: erroneous or right solutions come from fewer problems than there are folds.
+    """
+    config = LeakageConfig() if config is None else config
+    sample = LeakageSample(config)
+    for solution in solutions:
+        sample.add(solution)
+    if not sample.can_be_probed:
+        raise DataError(
+            f"leakage cannot be measured on {len(solutions)} solutions: erroneous and right ones are both wanted from "
+            f"at least {config.n_folds} problems"
+        )
+    texts, is_wrong, groups, subsets = _examples(sample.solutions, config)
+    wrongness = _cross_validate(texts, is_wrong, groups, n_folds=config.n_folds)
+    return LeakageReport(
+        auroc=_auroc(is_wrong, wrongness),
+        by_subset={
+            subset: _auroc(is_wrong[chosen], wrongness[chosen])
+            for subset in sorted(set(subsets[is_wrong]))
+            for chosen in [~is_wrong | (subsets == subset)]
+        },
+        n_wrong=int(is_wrong.sum()),
+        n_right=int((~is_wrong).sum()),
+    )
+
+
+def _examples(
+    solutions: Sequence[LabelledSolution], config: LeakageConfig
+) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
+    """Return texts, whether each is wrong, its problem and its subset. All of one length."""
+    rows: list[tuple[str, bool, str, str]] = []
+    for solution in solutions:
+        subset = solution.subset or ""
+        if config.unit == "solution":
+            is_wrong = solution.first_error is not None
+            rows.append(("\n".join(solution.steps), is_wrong, solution.problem_id, subset))
+            continue
+        for step, label in zip(solution.steps, solution.labels, strict=True):
+            rows.append((step, label is StepLabel.ERROR, solution.problem_id, subset))
+            if label is StepLabel.ERROR:
+                break
+    texts = [_NUMBER.sub("0", row[0]) if config.numbers == "masked" else row[0] for row in rows]
+    return texts, np.array([r[1] for r in rows]), np.array([r[2] for r in rows]), np.array([r[3] for r in rows])
+
+
+def _cross_validate(texts: list[str], is_wrong: np.ndarray, groups: np.ndarray, *, n_folds: int) -> np.ndarray:
+    """Return each text's log-odds of being wrong, by a model that saw no text of its problem. Shape (n,)."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GroupKFold
+
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), token_pattern=_TOKEN, min_df=2, sublinear_tf=True)
+    features = vectorizer.fit_transform(texts)  # document frequencies know no labels
+    wrongness = np.zeros(len(texts))
+    for train, test in GroupKFold(n_folds).split(features, is_wrong, groups):
+        model = LogisticRegression(solver="liblinear", random_state=0).fit(features[train], is_wrong[train])
+        wrongness[test] = model.decision_function(features[test])
+    return wrongness
+
+
+def _auroc(is_wrong: np.ndarray, wrongness: np.ndarray) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(is_wrong, wrongness))
+
+
+__all__ = ["LeakageConfig", "LeakageReport", "LeakageSample", "measure_leakage"]
