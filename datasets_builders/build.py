@@ -20,6 +20,7 @@ from rich.progress import track
 
 from datasets_builders.build_report import BuildReport, histogram
 from datasets_builders.inputs import InputPart, open_input
+from datasets_builders.leakage import LeakageSample, measure_leakage
 from datasets_builders.registry import load_source
 from datasets_builders.source import AnySource, GeneratorSource, RowRejected, Source
 from judgekit.config import BaseConfig, differing_keys
@@ -41,6 +42,7 @@ def build(
     resume: bool = False,
     progress: bool = False,
     rows_per_shard: int = 50_000,
+    probe_leakage: bool | None = None,
 ) -> BuildReport:
     """Build the folder `output` and return the counts.
 
@@ -52,6 +54,7 @@ def build(
         resume: Continue a build that was interrupted; of a finished one, return the counts.
         progress: Show a progress bar.
         rows_per_shard: Records in every shard but the last.
+        probe_leakage: Whether to measure shortcut leakage; `None` leaves it to the source.
 
     Raises:
         ConfigError: the source is unknown, input and source do not fit, or a resumed build has other settings.
@@ -60,6 +63,7 @@ def build(
     """
     source = load_source(source) if isinstance(source, str) else source
     options = source.config_type() if options is None else options
+    sample = LeakageSample() if (source.probe_leakage if probe_leakage is None else probe_leakage) else None
     parts = _open_parts(source, input)
     settings = {
         "source": source.name,
@@ -75,8 +79,12 @@ def build(
             for outcome in track(outcomes, source.name, disable=not progress, transient=True):
                 for record in sieve.sift(outcome):
                     writer.write(record)
+                    if sample is not None and isinstance(record, LabelledSolution):
+                        sample.add(record)
         sieve.check_every_part(parts, output)
         report = sieve.report(source, output)
+        if sample is not None and sample.can_be_probed:
+            report = report.model_copy(update={"leakage_auroc": measure_leakage(sample.solutions).auroc})
         writer.info = settings | {
             "packages": package_versions(),
             "git": git_state(),

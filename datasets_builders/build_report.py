@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from pydantic import BaseModel, ConfigDict
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -37,6 +37,9 @@ class BuildReport(BaseModel):
     """Records left out because an equal one had been written before."""
     first_errors: dict[str, int]
     """Solutions by the 0-based index of their first error, `none` first; empty for records that are no solutions."""
+    leakage_auroc: float | None = None
+    """How well a bag of words tells erroneous from right solutions (`datasets_builders.leakage`); 0.5 is chance. `None`
+    where it was not measured, or one kind comes from too few problems."""
 
     @property
     def rows_rejected(self) -> int:
@@ -65,7 +68,11 @@ def render_report(report: BuildReport) -> Group:
         counts.add_row(Text(f"  {reason}"), str(count))
     counts.add_row("duplicate records left out", str(report.duplicates))
     head = Text(f"{report.source}: {report.n_records} {report.record} records")
-    return Group(head, counts, *_histogram(report)) if report.first_errors else Group(head, counts)
+    parts: list[RenderableType] = [head, counts, *_histogram(report)] if report.first_errors else [head, counts]
+    if report.leakage_auroc is not None:
+        leakage = f"shortcut leakage: a bag of words tells erroneous from right with AUROC {report.leakage_auroc:.3f}"
+        parts.append(Text(leakage))
+    return Group(*parts)
 
 
 def _histogram(report: BuildReport) -> tuple[Text, Table]:

@@ -223,6 +223,6 @@ def _record(right: _Right, draft: Draft, subset: str, *, is_right: bool = True) 
     )
 
 
-SOURCE = Source("injection", LabelledSolution, InjectionConfig, convert)
+SOURCE = Source("injection", LabelledSolution, InjectionConfig, convert, probe_leakage=True)
 
 __all__ = ["HARMLESS", "InjectionConfig", "SOURCE", "UNEDITED", "convert"]

@@ -60,8 +60,8 @@ class LeakageReport(BaseModel):
 class LeakageSample:
     """A sample of whole problems from a stream of solutions: the same whatever their order, in bounded memory."""
 
-    def __init__(self, config: LeakageConfig) -> None:
-        self.config = config
+    def __init__(self, config: LeakageConfig | None = None) -> None:
+        self.config = LeakageConfig() if config is None else config
         self._by_problem: dict[str, list[LabelledSolution]] = defaultdict(list)
         self._heap: list[tuple[int, str]] = []
         self._n_solutions = 0
@@ -108,17 +108,16 @@ def measure_leakage(solutions: Sequence[LabelledSolution], config: LeakageConfig
     Raises:
         DataError: erroneous or right solutions come from fewer problems than there are folds.
     """
-    config = LeakageConfig() if config is None else config
     sample = LeakageSample(config)
     for solution in solutions:
         sample.add(solution)
     if not sample.can_be_probed:
         raise DataError(
             f"leakage cannot be measured on {len(solutions)} solutions: erroneous and right ones are both wanted from "
-            f"at least {config.n_folds} problems"
+            f"at least {sample.config.n_folds} problems"
         )
-    texts, is_wrong, groups, subsets = _examples(sample.solutions, config)
-    wrongness = _cross_validate(texts, is_wrong, groups, n_folds=config.n_folds)
+    texts, is_wrong, groups, subsets = _examples(sample.solutions, sample.config)
+    wrongness = _cross_validate(texts, is_wrong, groups, n_folds=sample.config.n_folds)
     return LeakageReport(
         auroc=_auroc(is_wrong, wrongness),
         by_subset={

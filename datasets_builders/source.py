@@ -63,6 +63,8 @@ class Source(Generic[ConfigT]):
     """
     key: Callable[[Any], str] = record_id
     """Records of two rows with one key are duplicates; the later one is left out."""
+    probe_leakage: bool = False
+    """Whether a build measures shortcut leakage where it is not told."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class GeneratorSource(Generic[ConfigT]):
     """Yield the same records in the same order for the same options."""
     key: Callable[[Any], str] = record_id
     """Two records with one key are duplicates; the later one is left out."""
+    probe_leakage: bool = False
+    """Whether a build measures shortcut leakage where it is not told."""
 
 
 AnySource: TypeAlias = Source[Any] | GeneratorSource[Any]
