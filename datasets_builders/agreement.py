@@ -210,11 +210,15 @@ def _render_positions(report: AgreementReport) -> Table:
 
 
 def _render_quality(report: AgreementReport) -> Table:
-    table = Table("labels", "solutions", "true errors", "exact", "error labels right", "correct labels right")
+    table = Table("labels by", "of", *(Column(name, justify="right") for name in ("right", "share [95 %]")))
     for name, row in report.quality.items():
-        rates = (row.exact, row.error_precision, row.correct_precision)
-        shown = [f"{_shown(rate)} {rate.hits}/{rate.n}" for rate in rates]
-        table.add_row(name, str(row.exact.n), str(row.n_true_errors), *shown)
+        rates = {
+            f"all, {row.n_true_errors} with a true error": row.exact,
+            "labelled with an error": row.error_precision,
+            "labelled as correct": row.correct_precision,
+        }
+        for whole, rate in rates.items():
+            table.add_row(name, whole, f"{rate.hits} of {rate.n}", _shown(rate))
     return table
 
 
