@@ -1,0 +1,372 @@
+"""The mixed set: several sources built one by one, then put together as one shuffled data set.
+
+Each part is a data set of its own under `parts/NAME`, built by `datasets_builders.build`, so that an interrupted run
+keeps what is finished. Then all rows are ordered by a hash of their ids, which spreads every source evenly over the
+whole: any prefix is a fair sample. Rows are scattered to buckets by ranges of that hash, and each bucket is sorted and
+written as one shard, so memory holds one bucket or one shard at a time, however many rows there are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import resource
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+from rich.progress import track
+from rich.table import Column, Table
+
+from datasets_builders.build import REJECTED, build
+from datasets_builders.mix_config import MixConfig, MixPart
+from datasets_builders.registry import load_source
+from datasets_builders.source import GeneratorSource
+from judgekit.config import BaseConfig, differing_keys, parse_config
+from judgekit.errors import ConfigError, DataError
+from judgekit.io import (
+    MANIFEST,
+    SHARD_DIR,
+    atomic_path,
+    file_sha256,
+    parquet_schema,
+    read_json,
+    shard_paths,
+    write_json,
+)
+from judgekit.run import CONFIG, git_state, package_versions
+from judgekit.types import LabelledSolution, StepLabel
+
+PARTS = "parts"
+"""Folder with the data sets of the parts."""
+_BUCKETS = ".buckets"
+_ROWS_PER_BUCKET = 25_000
+_KEY, _PART, _ROW = "_key", "_part", "_row"
+
+
+class PartReport(BaseModel):
+    """What one source gave."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    """Name of the part."""
+    source: str
+    """Its source."""
+    n_built: int
+    """Solutions built."""
+    n_rows: int
+    """Solutions in the mixed set."""
+    n_errors: int
+    """Those of them with an error."""
+    n_duplicates: int
+    """Left out since an earlier part has a row of the same id."""
+    n_left_out: int
+    """Left out by `n_max`."""
+    label_methods: dict[str, int]
+    """Solutions by the way their labels came about, `unknown` where the source does not say."""
+    licences: dict[str, int]
+    """Solutions by licence, `unknown` where the source does not say."""
+    seconds: float
+    """Time of the run that finished building the part."""
+
+    @property
+    def rows_per_s(self) -> float:
+        """Solutions built in a second."""
+        return self.n_built / self.seconds
+
+
+class MixReport(BaseModel):
+    """What a mixed set holds and what it took."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    parts: tuple[PartReport, ...]
+    """The sources in their order."""
+    seconds: float
+    """Time of the run that finished the set; parts that an earlier run finished are not in it."""
+    peak_memory_mb: float
+    """Largest resident memory of one process, in units of 1024 * 1024 bytes."""
+
+    @property
+    def n_rows(self) -> int:
+        """Solutions of the set."""
+        return sum(part.n_rows for part in self.parts)
+
+    @property
+    def n_errors(self) -> int:
+        """Solutions with an error."""
+        return sum(part.n_errors for part in self.parts)
+
+
+class _Job(NamedTuple):
+    """One part, checked, ready to be built."""
+
+    part: MixPart
+    source: str
+    options: BaseConfig
+    input: str | Path | None
+    folder: Path
+
+
+class _Built(NamedTuple):
+    n_records: int
+    seconds: float
+
+
+def build_mix(config: MixConfig, output: Path, *, resume: bool = False, progress: bool = False) -> MixReport:
+    """Build the mixed set in the folder `output` and return what is in it.
+
+    The folder gets the shards, `rejected.jsonl` with the rows left out as duplicates, `config.json`, `parts/` and,
+    last, `manifest.json` with the report.
+
+    Args:
+        config: The sources.
+        output: Folder of the data set.
+        resume: Continue a build that was interrupted, without building finished parts again; of a finished one, return
+            the report.
+        progress: Show progress bars.
+
+    Raises:
+        ConfigError: a source is unknown, has other options or gives no labelled solutions, or a resumed build has
+            other settings.
+        DataError: an input cannot be read, the folder is in use, a process died, or the disk is full.
+    """
+    started = time.perf_counter()
+    jobs = [_job(part, config.data_root, output) for part in config.parts]
+    settings = config.model_dump(mode="json", exclude={"workers", "data_root"})
+    if _begin(output, settings, resume=resume):
+        return MixReport.model_validate(read_json(output / MANIFEST)["mix"])
+    built = _build_parts(jobs, workers=config.workers, progress=progress)
+    shards, parts = _put_together(jobs, built, output, seed=config.seed, progress=progress)
+    report = MixReport(parts=parts, seconds=time.perf_counter() - started, peak_memory_mb=_peak_memory_mb())
+    manifest = {
+        "record": LabelledSolution.__name__,
+        "schema_version": LabelledSolution.SCHEMA_VERSION,
+        "n_rows": report.n_rows,
+        "shards": {str(path.relative_to(output)): file_sha256(path) for path in shards},
+        "source": "mix",
+        "parts": {job.part.label: file_sha256(job.folder / MANIFEST) for job in jobs},
+        "packages": package_versions(),
+        "git": git_state(),
+        "mix": report.model_dump(mode="json"),
+    }
+    write_json(output / MANIFEST, manifest)
+    return report
+
+
+def _job(part: MixPart, data_root: Path | None, output: Path) -> _Job:
+    """Check a part as far as can be without reading its input.
+
+    Raises:
+        ConfigError: see `build_mix`.
+    """
+    source = load_source(part.source)
+    if source.record_type is not LabelledSolution:
+        records = source.record_type.__name__
+        raise ConfigError(f"part {part.label!r}: {source.name} gives {records} records, not labelled solutions")
+    is_generator, has_input = isinstance(source, GeneratorSource), (part.input or part.hub) is not None
+    if is_generator is has_input:
+        wanted = "makes its records from its options: leave out input and hub" if is_generator else "needs input or hub"
+        raise ConfigError(f"part {part.label!r}: {source.name} {wanted}")
+    options = parse_config(source.config_type, part.options, where=f"part {part.label!r}")
+    given = part.hub if part.input is None else (data_root or Path()) / part.input
+    if isinstance(given, Path) and not given.exists():
+        raise DataError(f"part {part.label!r}: {given} does not exist; data_root is {data_root or 'not set'}")
+    return _Job(part, source.name, options, given, output / PARTS / part.label)
+
+
+def _begin(output: Path, settings: dict[str, Any], *, resume: bool) -> bool:
+    """Check a folder in use against the settings, or store the settings; tell whether it is finished."""
+    if not (output / CONFIG).is_file():
+        if (output / MANIFEST).exists() or (output / SHARD_DIR).exists():
+            raise DataError(f"{output} holds something else: choose another folder")
+        write_json(output / CONFIG, settings)
+        return False
+    if not resume:
+        raise DataError(f"{output} already holds a mixed set: add --resume, or remove the folder")
+    differing = differing_keys(read_json(output / CONFIG), settings)
+    if differing:
+        raise ConfigError(f"cannot resume {output}: it was begun with other settings: {'; '.join(differing)}")
+    return (output / MANIFEST).is_file()
+
+
+def _build_parts(jobs: Sequence[_Job], *, workers: int, progress: bool) -> list[_Built]:
+    if workers == 1:
+        return [_build_part(job, progress=progress) for job in jobs]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
+        futures = [pool.submit(_build_part, job) for job in jobs]
+        try:
+            for future in track(as_completed(futures), "parts", total=len(jobs), disable=not progress, transient=True):
+                future.result()
+        except BrokenProcessPool as error:
+            raise DataError(
+                "a process building a part was killed: free memory or lower workers, then resume"
+            ) from error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [future.result() for future in futures]
+
+
+def _build_part(job: _Job, *, progress: bool = False) -> _Built:
+    """Build a part, or leave a finished one; the time it took lies beside its folder."""
+    timing, started = job.folder.with_name(f"{job.folder.name}.json"), time.perf_counter()
+    report = build(
+        job.source, output=job.folder, input=job.input, options=job.options, resume=True, progress=progress,
+        rows_per_shard=_ROWS_PER_BUCKET,
+    )  # fmt: skip
+    if not timing.is_file():
+        write_json(timing, {"seconds": time.perf_counter() - started})
+    return _Built(report.n_records, read_json(timing)["seconds"])
+
+
+class _Tally:
+    """Counts what of one part is in the mixed set."""
+
+    def __init__(self) -> None:
+        self.n_rows = self.n_errors = self.n_duplicates = 0
+        self.label_methods: Counter[str] = Counter()
+        self.licences: Counter[str] = Counter()
+
+    def add(self, *, method: str | None, licence: str | None, n_rows: int, n_errors: int) -> None:
+        self.n_rows += n_rows
+        self.n_errors += n_errors
+        self.label_methods[method or "unknown"] += n_rows
+        self.licences[licence or "unknown"] += n_rows
+
+    def report(self, job: _Job, built: _Built) -> PartReport:
+        return PartReport(
+            name=job.part.label,
+            source=job.source,
+            n_built=built.n_records,
+            n_rows=self.n_rows,
+            n_errors=self.n_errors,
+            n_duplicates=self.n_duplicates,
+            n_left_out=built.n_records - self.n_rows - self.n_duplicates,
+            label_methods=dict(self.label_methods.most_common()),
+            licences=dict(self.licences.most_common()),
+            seconds=built.seconds,
+        )
+
+
+def _put_together(
+    jobs: Sequence[_Job], built: Sequence[_Built], output: Path, *, seed: int, progress: bool
+) -> tuple[list[Path], tuple[PartReport, ...]]:
+    """Write the shards and count; what a run that was interrupted here has written is written anew."""
+    buckets, n_buckets = output / _BUCKETS, -(-sum(part.n_records for part in built) // _ROWS_PER_BUCKET)
+    for folder in (buckets, output / SHARD_DIR):
+        shutil.rmtree(folder, ignore_errors=True)
+    for number, job in enumerate(track(jobs, "scatter", disable=not progress, transient=True)):
+        _scatter(job, number, buckets, n_buckets=n_buckets, seed=seed)
+    shards: list[Path] = []
+    tallies = [_Tally() for _ in jobs]
+    with atomic_path(output / REJECTED) as partial, partial.open("w", encoding="utf-8") as rejected:
+        for folder in track(sorted(buckets.iterdir()), "shuffle", disable=not progress, transient=True):
+            rows, doubled = _gather(folder)
+            shards.append(_write_shard(rows, output, len(shards)))
+            _count(rows, tallies)
+            for row in doubled.iter_rows(named=True):
+                tallies[row[_PART]].n_duplicates += 1
+                rejected.write(_describe_duplicate(row, part=jobs[row[_PART]].part.label))
+            shutil.rmtree(folder)
+    buckets.rmdir()
+    return shards, tuple(tally.report(job, part) for tally, job, part in zip(tallies, jobs, built, strict=True))
+
+
+def _scatter(job: _Job, number: int, buckets: Path, *, n_buckets: int, seed: int) -> None:
+    """Write each row of a part to the bucket that its key falls into."""
+    last = _last_key(job, seed)
+    n_before = 0
+    for shard in shard_paths(job.folder):
+        frame = pl.read_parquet(shard)
+        keys = _keys(frame["id"], seed)
+        bucket = (keys >> np.uint64(32)) * np.uint64(n_buckets) >> np.uint64(32)
+        frame = frame.with_columns(
+            pl.Series(_KEY, keys),
+            pl.Series("_bucket", bucket),
+            pl.lit(number, dtype=pl.Int32).alias(_PART),
+            pl.int_range(n_before + 1, n_before + frame.height + 1, dtype=pl.Int64).alias(_ROW),
+        ).filter(pl.Series(keys <= last))
+        n_before += len(keys)
+        for (index,), rows in frame.partition_by("_bucket", as_dict=True, include_key=False).items():
+            with atomic_path(buckets / f"{index:05d}" / f"{number:03d}-{shard.name}") as partial:
+                rows.write_parquet(partial)
+
+
+def _last_key(job: _Job, seed: int) -> int:
+    """Return the largest key that `n_max` lets through. Needs eight bytes a row of the part."""
+    n_max = job.part.n_max
+    if n_max is not None:
+        ids = (pl.read_parquet(shard, columns=["id"])["id"] for shard in shard_paths(job.folder))
+        keys = np.concatenate([_keys(shard_ids, seed) for shard_ids in ids])
+        if n_max < len(keys):
+            return int(np.partition(keys, n_max - 1)[n_max - 1])
+    return 2**64 - 1
+
+
+def _keys(ids: pl.Series, seed: int) -> npt.NDArray[np.uint64]:
+    """Return a hash of each id and the seed, evenly spread over 64 bits; the same in every process."""
+    digests = b"".join(hashlib.sha256(f"{seed}:{id}".encode()).digest()[:8] for id in ids)
+    return np.frombuffer(digests, dtype=">u8").astype(np.uint64)
+
+
+def _gather(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the rows of a bucket in order, and those whose id an earlier part or row has."""
+    frame = pl.concat([pl.read_parquet(file) for file in sorted(folder.iterdir())]).sort(_KEY, "id", _PART, _ROW)
+    is_first = frame["id"].is_first_distinct()
+    return frame.filter(is_first), frame.filter(~is_first)
+
+
+def _write_shard(rows: pl.DataFrame, output: Path, number: int) -> Path:
+    path = output / SHARD_DIR / f"part-{number:05d}.parquet"
+    with atomic_path(path) as partial:
+        rows.select(list(parquet_schema(LabelledSolution))).write_parquet(partial)
+    return path
+
+
+def _count(rows: pl.DataFrame, tallies: Sequence[_Tally]) -> None:
+    has_error = pl.col("labels").list.contains(str(StepLabel.ERROR))
+    groups = rows.group_by(_PART, "label_method", "licence").agg(pl.len().alias("n"), has_error.sum().alias("n_errors"))
+    for number, method, licence, n_rows, n_errors in groups.sort(pl.all()).iter_rows():
+        tallies[number].add(method=method, licence=licence, n_rows=n_rows, n_errors=n_errors)
+
+
+def _describe_duplicate(row: Mapping[str, Any], *, part: str) -> str:
+    entry = {"file": part, "row": row[_ROW], "reason": "duplicate", "detail": "an earlier part has a row of this id"}
+    return json.dumps(entry | {"raw": {"id": row["id"], "problem_id": row["problem_id"]}}) + "\n"
+
+
+def _peak_memory_mb() -> float:
+    """Return the largest resident memory so far of this process or of one it waited for."""
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
+
+
+def render_mix_report(report: MixReport) -> Table:
+    """Return the report as a table for the terminal."""
+    numbers = [Column(name, justify="right") for name in ("rows", "with an error", "left out", "rows/s")]
+    caption = f"{report.seconds:.0f} s, peak memory {report.peak_memory_mb:.0f} MB"
+    table = Table(Column("part", no_wrap=True), "labels", "licence", *numbers, caption=caption)
+    for part in report.parts:
+        n_out, methods, licences = part.n_duplicates + part.n_left_out, ", ".join(part.label_methods), part.licences
+        counts = (part.n_rows, part.n_errors, n_out, round(part.rows_per_s))
+        table.add_row(part.name, methods, ", ".join(licences), *map(str, counts))
+    table.add_section()
+    table.add_row("all", "", "", str(report.n_rows), str(report.n_errors))
+    return table
+
+
+__all__ = ["PARTS", "MixReport", "PartReport", "build_mix", "render_mix_report"]
