@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.page import (
+from eval.scoring import JudgedSolution
+from judgekit.io import write_text
+from judgekit.metrics import Bin, Outcome
+from judgekit.page import (
     Section,
     asset,
     bullet_list,
@@ -20,9 +23,6 @@ from eval.page import (
     render_page,
     table,
 )
-from eval.scoring import JudgedSolution
-from judgekit.io import write_text
-from judgekit.metrics import Bin, Outcome
 
 OUTCOME_NAMES = {
     Outcome.RIGHT: "✓ right",
@@ -56,7 +56,7 @@ def write_report(path: Path, results: Mapping[str, Any], rows: Sequence[JudgedSo
     ]
     data = json_script("data", _browser_data(shown))
     title = f"{results['judge_id']} on {results['benchmark']}"
-    write_text(path, render_page(title, sections, lead=_lead(results), data=data, script=asset("browser.js")))
+    write_text(path, render_page(title, sections, lead=_lead(results), data=data, script=asset("eval", "browser.js")))
 
 
 def _lead(results: Mapping[str, Any]) -> str:

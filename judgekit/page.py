@@ -285,9 +285,9 @@ def json_script(element_id: str, value: object) -> str:
     return f'<script type="application/json" id="{element_id}">{text}</script>'
 
 
-def asset(name: str) -> str:
-    """Return a text file of `eval/assets`."""
-    return (files("eval") / "assets" / name).read_text(encoding="utf-8")
+def asset(package: str, name: str) -> str:
+    """Return a text file of a package's folder `assets`."""
+    return (files(package) / "assets" / name).read_text(encoding="utf-8")
 
 
 def render_page(title: str, sections: Sequence[Section], *, lead: str = "", data: str = "", script: str = "") -> str:
@@ -300,7 +300,7 @@ def render_page(title: str, sections: Sequence[Section], *, lead: str = "", data
         data: `json_script` elements that the script reads.
         script: JavaScript run at the end; the only script that the page's content policy lets run.
     """
-    style = asset("page.css")
+    style = asset("judgekit", "page.css")
     policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'"
     body = "".join(f"<section><h2>{escape(section.title)}</h2>{section.html}</section>" for section in sections)
     return (

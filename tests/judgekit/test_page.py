@@ -3,7 +3,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from eval.page import (
+from judgekit.metrics import compute_bins
+from judgekit.page import (
     Section,
     Series,
     bullet_list,
@@ -16,7 +17,6 @@ from eval.page import (
     render_page,
     table,
 )
-from judgekit.metrics import compute_bins
 
 HOSTILE = "</script><img src=x onerror=\"document.title='owned'\"><!--"
 
