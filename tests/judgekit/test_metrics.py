@@ -27,6 +27,7 @@ from judgekit.metrics import (
     count_hits,
     localization_rates,
     percentile_interval,
+    wilson_interval,
 )
 from judgekit.types import ThresholdRule, Verdict
 
@@ -302,3 +303,12 @@ def test_threshold_search_is_fast():
 def test_importing_metrics_leaves_torch_out():
     code = "import sys, judgekit.metrics; sys.exit(bool({'torch', 'polars', 'pandas'} & sys.modules.keys()))"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_wilson_interval_by_hand_and_at_the_ends() -> None:
+    # 8 of 10 with z = 2: centre (0.8 + 0.2) / 1.4, half-width 2 / 1.4 * sqrt(0.016 + 0.01)
+    value, lo, hi = wilson_interval(8, 10, z=2.0)
+    assert (value, lo, hi) == pytest.approx((0.8, 1 / 1.4 - 2 / 1.4 * 0.026**0.5, 1 / 1.4 + 2 / 1.4 * 0.026**0.5))
+    assert wilson_interval(0, 10) == pytest.approx((0.0, 0.0, 0.27753), abs=1e-5)
+    assert wilson_interval(10, 10) == pytest.approx((1.0, 0.72247, 1.0), abs=1e-5)
+    assert wilson_interval(0, 0) == (None, None, None)
