@@ -44,6 +44,9 @@ class Generator(Protocol):
     def generator_id(self) -> str:
         """Name of the model, as records state it."""
 
+    def render(self, prompt: Prompt) -> str | None:
+        """Return the text that the model reads for a prompt, `None` where a server renders it."""
+
     def generate(
         self,
         prompts: Sequence[Prompt],

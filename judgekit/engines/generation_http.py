@@ -38,16 +38,25 @@ class HttpGenerator:
         self.config = config
         self._headers = _authorization(config.api_key_env)
         self._tokenizer: Any = None
+        self._begin = ""
         if config.tokenizer is not None:
             from judgekit.engines.transformers_engine import load_tokenizer  # needs torch, which a server does not
 
             self._tokenizer = load_tokenizer(config.tokenizer)
+            if self._tokenizer("").input_ids == [self._tokenizer.bos_token_id]:
+                self._begin = self._tokenizer.bos_token  # a server that tokenizes with it adds one, too
         self._n_failures = 0
 
     @property
     def generator_id(self) -> str:
         """Name of the model on the server."""
         return self.config.model
+
+    def render(self, prompt: Prompt) -> str | None:
+        """Return the text that the model reads, `None` where the server renders it."""
+        if self._tokenizer is not None:
+            return render_text(self._tokenizer, prompt)
+        return prompt if isinstance(prompt, str) else None
 
     def generate(
         self,
@@ -73,20 +82,18 @@ class HttpGenerator:
         }
         requests = []
         for prompt in prompts:
-            path, body = self._render(prompt)
+            path, body = self._request(prompt)
             base = prompt_seed(str(body), seed=seed)
             requests += [(path, options | body | {"seed": (base + sample) % 2**31}) for sample in range(n)]
         answers = asyncio.run(self._ask_all(requests))
         return [answers[start : start + n] for start in range(0, len(answers), n)]
 
-    def _render(self, prompt: Prompt) -> tuple[str, dict[str, Any]]:
-        """Return route and prompt; a text that brings its own begin-of-text token loses it, as servers add one."""
-        if self._tokenizer is not None:
-            text, begin = render_text(self._tokenizer, prompt), self._tokenizer.bos_token
-            server_adds = begin is not None and self._tokenizer("").input_ids == [self._tokenizer.bos_token_id]
-            return "completions", {"prompt": text.removeprefix(begin) if server_adds else text}
-        if isinstance(prompt, str):
-            return "completions", {"prompt": prompt}
+    def _request(self, prompt: Prompt) -> tuple[str, dict[str, Any]]:
+        """Return route and prompt."""
+        text = self.render(prompt)
+        if text is not None:
+            return "completions", {"prompt": text.removeprefix(self._begin)}
+        assert not isinstance(prompt, str)
         if prompt[-1]["role"] == "assistant":
             raise ConfigError(
                 f"{self.config.base_url}: a server cannot be relied upon to continue a partial solution in a "

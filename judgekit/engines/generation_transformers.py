@@ -43,6 +43,10 @@ class TransformersGenerator:
         """Name of the model."""
         return self.config.model
 
+    def render(self, prompt: Prompt) -> str:
+        """Return the text that the model reads."""
+        return render_text(self.tokenizer, prompt)
+
     def generate(
         self,
         prompts: Sequence[Prompt],
@@ -55,7 +59,7 @@ class TransformersGenerator:
     ) -> list[list[Completion]]:
         """See `Generator.generate`. A prompt that fills the model's context fails; a long one gets fewer tokens."""
         ids_P = [encode_prompt(self.tokenizer, prompt) for prompt in prompts]
-        seeds_P = [prompt_seed(render_text(self.tokenizer, prompt), seed=seed) for prompt in prompts]
+        seeds_P = [prompt_seed(self.render(prompt), seed=seed) for prompt in prompts]
         rooms_P = [min(max_tokens, self._context - len(ids)) for ids in ids_P]
         rows = [(prompt, sample) for prompt in range(len(prompts)) if rooms_P[prompt] > 0 for sample in range(n)]
         rows.sort(key=lambda row: -len(ids_P[row[0]]))

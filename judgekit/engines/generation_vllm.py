@@ -46,6 +46,10 @@ class VllmGenerator:
         """Name of the model."""
         return self.config.model
 
+    def render(self, prompt: Prompt) -> str:
+        """Return the text that the model reads."""
+        return render_text(self.tokenizer, prompt)
+
     def generate(
         self,
         prompts: Sequence[Prompt],
@@ -61,7 +65,7 @@ class VllmGenerator:
 
         context = self.llm.llm_engine.model_config.max_model_len
         ids_P = [encode_prompt(self.tokenizer, prompt) for prompt in prompts]
-        seeds_P = [prompt_seed(render_text(self.tokenizer, prompt), seed=seed) for prompt in prompts]
+        seeds_P = [prompt_seed(self.render(prompt), seed=seed) for prompt in prompts]
         failure = f"the prompt leaves no room in the model's context of {context} tokens"
         found = [[Completion("", "failed", failure=failure)] * n for _ in prompts]
         rows = [
