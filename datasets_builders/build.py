@@ -133,8 +133,11 @@ def _begin(output: Path, settings: dict[str, Any], *, resume: bool) -> bool:
 
 def _outcomes(source: AnySource, options: BaseConfig, parts: Sequence[InputPart]) -> Iterator[_Outcome]:
     if isinstance(source, GeneratorSource):
-        for number, record in enumerate(source.generate(options), start=1):
-            yield _Outcome(source.name, number, record, [record])
+        for number, made in enumerate(source.generate(options), start=1):
+            if isinstance(made, RowRejected):
+                yield _Outcome(source.name, number, None, rejection=made)
+            else:
+                yield _Outcome(source.name, number, made, [made])
         return
     for part in parts:
         for number, raw in part.rows():

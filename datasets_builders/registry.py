@@ -34,6 +34,13 @@ GENERATORS: dict[str, tuple[type[Record], str, str, str]] = {
         "generate_problems",
     ),
     "procedural-problems": (Problem, "datasets_builders.procedural", "ProceduralProblemsConfig", "generate_problems"),
+    "reasoning-gym": (Problem, "datasets_builders.reasoning_gym", "ReasoningGymConfig", "generate_problems"),
+    "reasoning-gym-solutions": (
+        LabelledSolution,
+        "datasets_builders.reasoning_gym",
+        "ReasoningGymSolutionsConfig",
+        "generate_solutions",
+    ),
 }
 """Generators: name -> type of record, module, its class of options, its function."""
 

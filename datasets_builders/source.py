@@ -77,8 +77,8 @@ class GeneratorSource(Generic[ConfigT]):
     """What the generator yields."""
     config_type: type[ConfigT]
     """Its options, the seed among them."""
-    generate: Callable[[ConfigT], Iterable[Record]]
-    """Yield the same records in the same order for the same options."""
+    generate: Callable[[ConfigT], Iterable[Record | RowRejected]]
+    """Yield the same records in the same order for the same options; a rejection where an attempt gave none."""
     key: Callable[[Any], str] = record_id
     """Two records with one key are duplicates; the later one is left out."""
     probe_leakage: bool = False
