@@ -72,7 +72,7 @@ def read_benchmarks(config: ContaminationConfig) -> Iterator[BenchmarkText]:
         DataError: a benchmark cannot be read, or a row of it has none of the fields that hold a problem.
     """
     for number, (name, path) in enumerate(config.benchmarks.items()):
-        for part in _open_benchmark(path):
+        for part in open_benchmark(path):
             for row, raw in part.rows():
                 if isinstance(raw, str):
                     raise DataError(f"benchmark {name}: {part.name}, row {row}: {raw}")
@@ -87,7 +87,12 @@ def read_benchmarks(config: ContaminationConfig) -> Iterator[BenchmarkText]:
                     yield BenchmarkText(number, f"{part.name} row {row}", kind, text)
 
 
-def _open_benchmark(path: Path) -> list[InputPart]:
+def open_benchmark(path: Path) -> list[InputPart]:
+    """Return the parts of a benchmark: the shards of a data set folder, or whatever `open_input` makes of the path.
+
+    Raises:
+        DataError: see `open_input` and `shard_paths`.
+    """
     if not (path / MANIFEST).is_file():
         return open_input(path)
     return [part for shard in shard_paths(path) for part in open_input(shard)]
@@ -229,8 +234,10 @@ class BenchmarkIndex:
         config, table = self.config, self._parts[kind].ngrams
         hashes, row = _windows(words, config.n_words)
         given, entry = table.look_up(hashes)
-        found = _matches(row[given], kind, 2, table, entry).group_by("row", "part", "rule", "benchmark").agg(
-            pl.col("benchmark_row").min(), n_found=pl.len().cast(pl.Int64)
+        found = (
+            _matches(row[given], kind, 2, table, entry)
+            .group_by("row", "part", "rule", "benchmark")
+            .agg(pl.col("benchmark_row").min(), n_found=pl.len().cast(pl.Int64))
         )
         n_all = words.n_words_B[found["row"].to_numpy()] - config.n_words + 1
         found = found.with_columns(n_all=pl.Series(n_all, dtype=pl.Int64))
@@ -272,5 +279,5 @@ def row_words(problems: pl.Series, solutions: pl.Series) -> Words:
 
 
 __all__ = [
-    "BenchmarkIndex", "BenchmarkText", "MATCH_SCHEMA", "PARTS", "RULES", "read_benchmarks", "row_words",
+    "BenchmarkIndex", "BenchmarkText", "MATCH_SCHEMA", "PARTS", "RULES", "open_benchmark", "read_benchmarks", "row_words",
 ]  # fmt: skip

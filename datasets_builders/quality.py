@@ -72,9 +72,7 @@ def _filters(config: QualityConfig) -> list[Complaint]:
     if config.max_steps is not None:
         found.append(("too many steps", n_steps > config.max_steps, _numbers("{} steps", n_steps)))
     if config.min_step_chars is not None:
-        found.append(
-            ("step too short", shortest < config.min_step_chars, _numbers("{} characters", shortest))
-        )
+        found.append(("step too short", shortest < config.min_step_chars, _numbers("{} characters", shortest)))
     if config.max_step_chars is not None:
         found.append(("step too long", longest > config.max_step_chars, _numbers("{} characters", longest)))
     if config.max_problem_chars is not None:

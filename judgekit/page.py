@@ -13,7 +13,7 @@ import hashlib
 import html
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import groupby
@@ -162,6 +162,49 @@ def line_plot(
     return _figure(frame, marks, title, legend=_legend([line.name for line in series]))
 
 
+def bar_plot(
+    names: Sequence[str], counts: Mapping[str, Sequence[int]], *, title: str, x_label: str, y_label: str
+) -> str:
+    """Return a figure of stacked bars with their numbers as tooltips, and a legend where there are several series.
+
+    Args:
+        names: Name of each bar.
+        counts: Series -> height of its part of each bar, at least 0; the first series stands at the bottom.
+        title: Caption under the figure.
+        x_label: What the names are.
+        y_label: What is counted.
+    """
+    totals = [sum(column) for column in zip(*counts.values(), strict=True)]
+    if not any(totals):
+        return paragraph(f"{title}: no values.")
+    frame = _Frame(x=(0, len(names)), y=(0, _round_values(0, max(totals))[-1]), left=64)
+    marks = [_grid(frame), _axis_labels(frame, x_label, y_label), _bar_names(frame, names)]
+    below = [0] * len(names)
+    for look, (series, heights) in enumerate(counts.items()):
+        for i, height in enumerate(heights):
+            top, bottom = frame.py(below[i] + height), frame.py(below[i])
+            left, width = frame.px(i + 0.1), 0.8 * (frame.px(1) - frame.px(0))
+            marks.append(
+                f'<rect class="bar bar-{look}" x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" '
+                f'height="{bottom - top:.1f}"><title>{escape(names[i])}: {height:,} {escape(series)}</title></rect>'
+            )
+            below[i] += height
+    keys = [f'<li><span class="bar-key bar-{look}"></span>{escape(series)}</li>' for look, series in enumerate(counts)]
+    legend = f'<ul class="legend">{"".join(keys)}</ul>' if len(keys) > 1 else ""
+    return _figure(frame, marks, title, legend=legend)
+
+
+def _bar_names(frame: _Frame, names: Sequence[str]) -> str:
+    """Write as many names under the bars as have room."""
+    room = (frame.px(1) - frame.px(0)) / (7 * max(map(len, names)) + 6)
+    step = max(1, math.ceil(1 / room))
+    shown = [(i, name) for i, name in enumerate(names) if i % step == 0]
+    return "".join(
+        f'<text class="tick mid" x="{frame.px(i + 0.5):.1f}" y="{frame.height - 28:g}">{escape(name)}</text>'
+        for i, name in shown
+    )
+
+
 def reliability_diagram(bins: Sequence[Bin], *, title: str) -> str:
     """Return the share of right steps against the mean probability of each bin, over bars of the bins' counts."""
     frame = _Frame(x=(0.0, 1.0), y=(0.0, 1.0))
@@ -202,18 +245,30 @@ def _figure(frame: _Frame, marks: Sequence[str], title: str, *, legend: str = ""
 
 
 def _axes(frame: _Frame, x_label: str, y_label: str) -> str:
+    ticks = [
+        f'<text class="tick mid" x="{frame.px(x):.1f}" y="{frame.height - 28:g}">{x:g}</text>' for x in _ticks(frame.x)
+    ]
+    return "".join(ticks) + _grid(frame) + _axis_labels(frame, x_label, y_label)
+
+
+def _grid(frame: _Frame) -> str:
     marks = []
-    for x in _ticks(frame.x):
-        marks.append(f'<text class="tick mid" x="{frame.px(x):.1f}" y="{frame.height - 28:g}">{x:g}</text>')
     for y in _ticks(frame.y):
         height = f"{frame.py(y):.1f}"
         marks.append(f'<path class="grid" d="M{frame.left:g} {height}H{frame.width - frame.right:g}"/>')
-        marks.append(f'<text class="tick end" x="{frame.left - 6:g}" y="{frame.py(y) + 4:.1f}">{y:g}</text>')
-    x_middle, y_middle = frame.px(sum(frame.x) / 2), frame.py(sum(frame.y) / 2)
-    marks.append(f'<text class="label mid" x="{x_middle:.1f}" y="{frame.height - 8:g}">{escape(x_label)}</text>')
-    turned = f'transform="translate(13 {y_middle:.1f}) rotate(-90)"'
-    marks.append(f'<text class="label mid" {turned}>{escape(y_label)}</text>')
+        marks.append(f'<text class="tick end" x="{frame.left - 6:g}" y="{frame.py(y) + 4:.1f}">{_tick_name(y)}</text>')
     return "".join(marks)
+
+
+def _tick_name(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:g}"
+
+
+def _axis_labels(frame: _Frame, x_label: str, y_label: str) -> str:
+    x_middle, y_middle = frame.px(sum(frame.x) / 2), frame.py(sum(frame.y) / 2)
+    across = f'<text class="label mid" x="{x_middle:.1f}" y="{frame.height - 8:g}">{escape(x_label)}</text>'
+    turned = f'transform="translate(13 {y_middle:.1f}) rotate(-90)"'
+    return f'{across}<text class="label mid" {turned}>{escape(y_label)}</text>'
 
 
 def _ticks(ends: tuple[float, float]) -> list[float]:
@@ -317,6 +372,6 @@ def _hash(text: str) -> str:
 
 
 __all__ = [
-    "Section", "Series", "asset", "bullet_list", "collapsed", "escape", "figures", "heat_table", "json_script",
+    "Section", "Series", "asset", "bar_plot", "bullet_list", "collapsed", "escape", "figures", "heat_table", "json_script",
     "line_plot", "paragraph", "reliability_diagram", "render_page", "table",
 ]  # fmt: skip
