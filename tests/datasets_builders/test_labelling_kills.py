@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -41,6 +42,21 @@ def test_a_run_killed_at_random_moments_loses_and_doubles_nothing(seed: int, n_k
     assert times.total() - N_ITEMS <= n_kills * WORKERS * 4, "a kill costs no more than the chunks being labelled"
 
 
+def test_two_invocations_share_a_run_and_one_takes_over_when_the_other_is_killed(tmp_path: Path) -> None:
+    output, logs = tmp_path / "out", [tmp_path / "one", tmp_path / "other"]
+    one, other = (start(output, log, workers=1) for log in logs)
+    while not all(log.is_file() for log in logs):
+        assert one.poll() is None and other.poll() is None, "both take part"
+        time.sleep(0.001)
+    one.kill()
+    assert (one.wait(), other.wait(timeout=120)) == (-signal.SIGKILL, 0)
+    run(tmp_path / "straight", counted_solutions(N_ITEMS))
+    assert files(output) == files(tmp_path / "straight")
+    times = Counter(number for log in logs for number in log.read_text().split())
+    assert len(times) == N_ITEMS
+    assert times.total() - N_ITEMS in (0, 4), "no chunk is labelled twice but the one of the dead"
+
+
 def kill_at_random(output: Path, work_log: Path, rng: random.Random, *, last: bool) -> str:
     """Start or resume the run, kill it or one of its workers at a random moment, and say when that was.
 
@@ -57,16 +73,17 @@ def kill_at_random(output: Path, work_log: Path, rng: random.Random, *, last: bo
     time.sleep(rng.uniform(0, 0.02))
     n_done, running = n_finished(output), workers(process.pid)
     victim = rng.choice([process.pid, *running])
-    os.kill(victim, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):  # the run may have just ended
+        os.kill(victim, signal.SIGKILL)
     status = process.wait(timeout=60)
     wait_until_gone(running)
     who = "the run" if victim == process.pid else "a worker"
     return f"{who} killed with {n_done} of {N_CHUNKS} chunks finished, exit status {status}"
 
 
-def start(output: Path, work_log: Path) -> subprocess.Popen[bytes]:
+def start(output: Path, work_log: Path, *, workers: int = WORKERS) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "tests.datasets_builders.labelling_run", str(output), "--n", str(N_ITEMS)]
-    options = ["--workers", str(WORKERS), "--delay", "0.01", "--work-log", str(work_log)]
+    options = ["--workers", str(workers), "--delay", "0.01", "--work-log", str(work_log)]
     return subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
