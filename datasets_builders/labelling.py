@@ -25,7 +25,7 @@ from datasets_builders.labelling_workers import MakeLabeller, label_here, label_
 from datasets_builders.settings import begin
 from datasets_builders.source import RowRejected, record_id
 from judgekit.config import BaseConfig
-from judgekit.errors import DataError, JudgekitError
+from judgekit.errors import ConfigError, DataError, JudgekitError
 from judgekit.io import MANIFEST, ShardWriter, atomic_path, input_hashes, read_json, write_json
 from judgekit.run import CONFIG, git_state, package_versions
 from judgekit.types import LabelledSolution, Record
@@ -67,11 +67,13 @@ def run_labelling(
         resume: Continue an interrupted run, or join one that is going on; of a finished one, return the counts.
 
     Raises:
-        ConfigError: a resumed run has other settings or inputs; names them.
+        ConfigError: no workers are wanted, or a resumed run has other settings or inputs; names them.
         DataError: the folder is in use, the disk is full, or no item gave a record.
         JudgekitError: whatever the labeller raises. Finished chunks are kept, and `resume` continues with the rest;
             if there are none, the folder is left as it was.
     """
+    if workers < 1:
+        raise ConfigError(f"{workers} workers cannot label: give 1 or more")
     if not items:
         raise DataError(f"nothing to label for {output}: the input holds no items")
     chunks = [
