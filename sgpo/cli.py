@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from judgekit.cli import add_command, add_output, run_command, settings_config
+from judgekit.cli.command import add_command, add_output, run_command, settings_config
 
 DESCRIPTION = "Train a policy with SGPO and any judge: online while it samples, offline on stored groups, arm by arm."
 

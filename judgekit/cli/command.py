@@ -1,0 +1,88 @@
+"""What the commands of `judgekit` and `sgpo` share: declaring, parsing, running, and errors in one line."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from judgekit.config import BaseConfig, load_config
+from judgekit.errors import ConfigError, JudgekitError
+
+Command = Callable[[argparse.Namespace], None]
+ConfigT = TypeVar("ConfigT", bound=BaseConfig)
+
+SETTINGS_HELP = "a YAML file, then key=value for single options (lr=1e-5, data.n_max=null)"
+
+
+def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
+    """Parse, run, and turn our own errors into one line on stderr; returns the exit status."""
+    args = _parse(parser, argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for name in ("httpx", "huggingface_hub", "datasets", "transformers"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        args.command(args)
+    except JudgekitError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; finished work is kept, continue with --resume", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse; settings may stand before and after the options, which argparse alone refuses."""
+    args, rest = parser.parse_known_args(argv)
+    if rest and (not hasattr(args, "settings") or any(item.startswith("-") for item in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        args.settings = [*args.settings, *rest]
+    return args
+
+
+def add_command(
+    commands: Any, name: str, command: Command, *, summary: str, example: str, settings: bool = True
+) -> argparse.ArgumentParser:
+    """Declare a subcommand; with `settings` it takes a YAML file and overrides."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=command)
+    if settings:
+        parser.add_argument("settings", nargs="*", metavar="CONFIG.yaml | key=value", help=SETTINGS_HELP)
+    return parser
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Declare `--output` and `--resume`."""
+    parser.add_argument("--output", type=Path, required=True, help="folder to write; refused where it is in use")
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted run, or leave a finished one")
+
+
+def settings_config(
+    config_type: type[ConfigT], settings: Sequence[str], *, fixed: Mapping[str, object] | None = None
+) -> ConfigT:
+    """Read the positional settings: at most one YAML file, and overrides; `fixed` values win.
+
+    Raises:
+        ConfigError: two files, or see `load_config`.
+    """
+    files = [item for item in settings if "=" not in item]
+    if len(files) > 1:
+        raise ConfigError(f"one configuration file is wanted, not {', '.join(files)}; write options as key=value")
+    overrides = [item for item in settings if "=" in item]
+    return load_config(config_type, Path(files[0]) if files else None, overrides=overrides, fixed=fixed)
+
+
+__all__ = ["SETTINGS_HELP", "add_command", "add_output", "run_command", "settings_config"]

@@ -1,0 +1,100 @@
+"""Commands that make judges and the small language models under them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from judgekit.cli.command import add_command, add_output, settings_config
+
+
+def add_training_commands(commands: Any) -> None:
+    """Declare them."""
+    parser = add_command(
+        commands,
+        "pretrain",
+        _pretrain,
+        summary="Train the tiny language model on solutions: a base for judge and policy that needs no download.",
+        example="judgekit pretrain configs/quickstart/base.yaml --output runs/base",
+    )
+    add_output(parser)
+    parser = add_command(
+        commands,
+        "train",
+        _train,
+        summary="Train a step-classifier judge from any causal checkpoint.",
+        example="judgekit train configs/quickstart/judge.yaml lr=5e-4 --output runs/judge",
+    )
+    add_output(parser)
+    parser = add_command(
+        commands,
+        "fit",
+        _fit,
+        summary="Fit a likelihood judge: any language model whose surprise at a step's tokens is mapped to P(step ok).",
+        example="judgekit fit model=runs/base/model data=[data/train] --output runs/judge",
+    )
+    add_output(parser)
+    parser = add_command(
+        commands,
+        "calibrate",
+        _calibrate,
+        summary="Fit temperature and decision threshold on problems the judge was not trained on; updates judge.json.",
+        example="judgekit calibrate --judge runs/judge/judge --data data/calibration",
+    )
+    parser.add_argument("--judge", type=Path, required=True, help="judge directory")
+    parser.add_argument("--data", type=Path, required=True, help="data set of labelled solutions")
+
+
+def _pretrain(args: argparse.Namespace) -> None:
+    from judgekit.training.config import LanguageModelConfig
+
+    config = settings_config(LanguageModelConfig, args.settings)  # refused before torch is loaded
+    from judgekit.training.language_model import pretrain
+
+    print(f"language model: {pretrain(config, args.output, resume=args.resume)}")
+
+
+def _train(args: argparse.Namespace) -> None:
+    from judgekit.training.config import JudgeTrainingConfig
+
+    config = settings_config(JudgeTrainingConfig, args.settings)
+    from judgekit.judges.card import read_card
+    from judgekit.training.judge import train_judge
+
+    directory = train_judge(config, args.output, resume=args.resume)
+    print(f"judge: {directory}")
+    _print_figures(read_card(directory).metrics)
+
+
+def _fit(args: argparse.Namespace) -> None:
+    from judgekit.training.config import LikelihoodConfig
+
+    config = settings_config(LikelihoodConfig, args.settings)
+    from judgekit.judges.card import read_card
+    from judgekit.training.likelihood import fit_likelihood
+
+    directory = fit_likelihood(config, args.output, resume=args.resume)
+    card = read_card(directory)
+    print(f"judge: {directory}\nfitted: {card.likelihood}")
+    _print_figures(card.metrics)
+
+
+def _calibrate(args: argparse.Namespace) -> None:
+    from judgekit.calibration import CalibrationConfig, calibrate_judge
+    from judgekit.judges.card import read_card
+
+    report = calibrate_judge(args.judge, args.data, settings_config(CalibrationConfig, args.settings))
+    card = read_card(args.judge)
+    for name in report.before:
+        print(f"{name:>6}: {report.before[name]:.4f} -> {report.after[name]:.4f}")
+    if card.calibrator is not None:
+        print(f"temperature {card.calibrator.temperature:.3f}; decision {card.decision}")
+
+
+def _print_figures(figures: dict[str, float | int | None]) -> None:
+    for name, value in figures.items():
+        print(f"  {name}: {value:.4f}" if isinstance(value, float) else f"  {name}: {value}")
+
+
+__all__ = ["add_training_commands"]
