@@ -76,16 +76,19 @@ class WordSolutionsConfig(WordProblemsConfig):
     """Kinds of error to draw from, evenly among those that can happen."""
 
 
-class _Notation(NamedTuple):
+class Notation(NamedTuple):
     """How a solution writes its equations."""
 
     times: str
+    """Sign of multiplication."""
     divide: str
+    """Sign of division."""
     space: str
+    """What stands around every sign."""
 
 
 _NOTATIONS = tuple(
-    _Notation(times, divide, space)
+    Notation(times, divide, space)
     for times in ("*", "\N{MULTIPLICATION SIGN}")
     for divide in ("/", "\N{DIVISION SIGN}")
     for space in (" ", " ", "")
@@ -155,7 +158,7 @@ def write_problem(task: Task) -> str:
     return task.problem.format_map({**task.words, **_formatted(task.given, task.style)})
 
 
-def write_steps(task: Task, lines: Sequence[Line], notation: _Notation) -> list[str]:
+def write_steps(task: Task, lines: Sequence[Line], notation: Notation) -> list[str]:
     """Return the text of each step; a step that mentions an earlier result mentions it as it was found."""
     texts = {**task.words, **_formatted(task.given, task.style)}
     steps = []
@@ -197,7 +200,7 @@ def _formatted(values: Mapping[str, Number], style: Style) -> dict[str, str]:
     return {name: format_number(value, style) for name, value in values.items()}
 
 
-def _write_expression(line: Line, style: Style, notation: _Notation) -> str:
+def _write_expression(line: Line, style: Style, notation: Notation) -> str:
     parts = [_write_operand(line, 0, style)]
     for position, symbol in enumerate(line.symbols, start=1):
         sign = {"*": notation.times, "/": notation.divide}.get(symbol, symbol)
@@ -214,11 +217,11 @@ def _write_operand(line: Line, position: int, style: Style) -> str:
     return f"({text})" if is_read_otherwise else text
 
 
-def _around(sign: str, notation: _Notation) -> str:
+def _around(sign: str, notation: Notation) -> str:
     return f"{notation.space}{sign}{notation.space}"
 
 
 __all__ = [
-    "Family", "Level", "WordErrorKind", "WordProblemsConfig", "WordSolutionsConfig", "check_solution", "generate",
-    "generate_problems", "stories", "write_problem", "write_steps",
+    "Family", "Level", "Notation", "WordErrorKind", "WordProblemsConfig", "WordSolutionsConfig", "check_solution",
+    "generate", "generate_problems", "stories", "write_problem", "write_steps",
 ]  # fmt: skip

@@ -35,7 +35,7 @@ class WordErrorKind(StrEnum):
     CARRY = "carry"
     """The result of an earlier step is copied wrongly."""
     CONSTANT = "constant"
-    """A wrong number that the problem does not state: a factor of conversion, a term of a formula."""
+    """A wrong number that the problem does not state: a factor of conversion, a number of a formula other than 1."""
 
 
 class WrongSolution(NamedTuple):
@@ -58,7 +58,7 @@ class _Place(NamedTuple):
 
     def with_operand(self, position: int, operand: Number) -> Line | None:
         """Return the line with another number; `None` where the number cannot stand there."""
-        if not operand or not fits(operand, self.task):
+        if operand in (0, 1) or not fits(operand, self.task):
             return None
         operands = (*self.right.operands[:position], operand, *self.right.operands[position + 1 :])
         return Line(operands, self.right.symbols, compute(operands, self.right.symbols))
@@ -109,9 +109,13 @@ def _go_wrong(
 
 
 def _is_plausible(line: Line, right: Line, task: Task) -> bool:
-    """Tell whether a result could be the one wanted: whole where that is whole, of its style, sign and rough size."""
+    """Tell whether a result could be the one wanted: whole where that is whole, of its style, sign and rough size.
+
+    Numbers of problems are at least 2, so that a 1 would stand out.
+    """
     result, wanted = line.result, right.result
-    if (result.denominator == 1) is not (wanted.denominator == 1) or not fits(result, task):
+    is_of_its_sort = (result.denominator == 1) is (wanted.denominator == 1) and (result == 1) <= (wanted == 1)
+    if not is_of_its_sort or not fits(result, task):
         return False
     if task.signed:
         return -_LARGEST_RATIO * max(wanted, -wanted, 1) <= result <= _LARGEST_RATIO * max(wanted, -wanted, 1)
@@ -154,7 +158,7 @@ def _miscopied(place: _Place, rng: random.Random, concerns: Callable[[str], bool
 
 
 def _wrong_constants(place: _Place, rng: random.Random) -> Iterator[Line | None]:
-    for position in _positions(place, rng, str.isdigit):
+    for position in _positions(place, rng, lambda name: name.isdigit() and name != "1"):
         constant = place.right.operands[position]
         near = [number for number in _CONSTANTS if constant / 10 <= number <= constant * 10]
         for number in rng.sample(near, len(near)):
