@@ -37,7 +37,7 @@ from datasets_builders.build_report import BuildReport
 from datasets_builders.chunks import Label
 from datasets_builders.labelling import Engine, run_labelling
 from datasets_builders.source import RowRejected
-from datasets_builders.tally import Fate, find_fate, read_tally, write_tally
+from datasets_builders.tally import Attempt, Fate, find_fates, read_tally, write_tally
 from judgekit.answers import MathVerifyConfig, OutcomeCheck, OutcomeConfig, build_outcome, extract_answer
 from judgekit.config import BaseConfig
 from judgekit.engines.generation import Completion, GenerationConfig, Generator, SamplingConfig, build_generator
@@ -255,8 +255,8 @@ class MonteCarloLabeller:
             if (rejection := self._refuse(item)) is not None:
                 labels[row] = rejection
             else:
-                tallies[row].final = self._final(item)
                 searches[row] = _SEARCHES[self._config.method](tallies[row], threshold=self._config.threshold)
+        self._check_finished([(items[row], tallies[row]) for row in searches])
         while searches:
             due = {}
             for row, search in list(searches.items()):
@@ -282,13 +282,16 @@ class MonteCarloLabeller:
             return RowRejected("too many steps", f"{len(item.step_start)} of at most {self._config.max_steps}")
         return None
 
-    def _final(self, item: Candidate) -> Fate | None:
-        return self._fate(item, Completion(item.text, "stop"), item.text) if item.finished else None
+    def _check_finished(self, candidates: Sequence[tuple[Candidate, Tally]]) -> None:
+        """Note what the final answers of the solutions are that have come to their end."""
+        finished = [(item, tally) for item, tally in candidates if item.finished]
+        fates = self._find_fates([(item, Completion(item.text, "stop"), item.text) for item, _ in finished])
+        for (_, tally), fate in zip(finished, fates, strict=True):
+            tally.final = fate
 
-    def _fate(self, item: Candidate, completion: Completion, text: str) -> Fate:
-        assert item.answer is not None
-        truncated = self._config.truncated
-        return find_fate(completion, text, answer=item.answer, check=self._check, truncated=truncated)
+    def _find_fates(self, completed: Sequence[tuple[Candidate, Completion, str]]) -> list[Fate]:
+        attempts = [Attempt(completion, text, item.answer or "") for item, completion, text in completed]
+        return find_fates(attempts, check=self._check, truncated=self._config.truncated)
 
     def _complete(self, items: Sequence[Candidate], tallies: Sequence[Tally], due: Mapping[int, Sequence[int]]) -> None:
         """Sample from all prefixes that are due and count the fates."""
@@ -307,9 +310,14 @@ class MonteCarloLabeller:
             top_p=config.sampling.top_p,
             seed=config.seed,
         )
-        for (row, step), prefix, completions in zip(places, prefixes, found, strict=True):
-            fates = [self._fate(items[row], completion, prefix + completion.text) for completion in completions]
-            tallies[row].fates[step] = Counter(map(str, fates))
+        completed = [
+            (items[row], completion, prefix + completion.text)
+            for (row, _), prefix, completions in zip(places, prefixes, found, strict=True)
+            for completion in completions
+        ]
+        fates = iter(self._find_fates(completed))
+        for (row, step), completions in zip(places, found, strict=True):
+            tallies[row].fates[step] = Counter(str(next(fates)) for _ in completions)
             tallies[row].n_tokens += sum(completion.n_tokens for completion in completions)
 
 

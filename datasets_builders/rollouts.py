@@ -20,7 +20,7 @@ from datasets_builders.build_report import BuildReport
 from datasets_builders.chunks import Label
 from datasets_builders.labelling import Engine, run_labelling
 from datasets_builders.source import RowRejected
-from datasets_builders.tally import Fate, read_tally, write_tally
+from datasets_builders.tally import read_tally, write_tally
 from judgekit.answers import MathVerifyConfig, OutcomeCheck, OutcomeConfig, build_outcome
 from judgekit.config import BaseConfig
 from judgekit.engines.generation import Completion, GenerationConfig, Generator, SamplingConfig, build_generator
@@ -112,7 +112,7 @@ class RolloutLabeller:
     def label(self, items: Sequence[Question]) -> list[Label]:
         """Return one rollout a response, or why a problem gives no group."""
         config = self._config
-        asked = [item for item in items if (item.answer or "").strip()]
+        asked = [item for item in items if _is_answerable(item)]
         found = self._generator.generate(
             [config.prompt.build(item.problem) for item in asked],
             n=config.n_samples,
@@ -121,31 +121,35 @@ class RolloutLabeller:
             top_p=config.sampling.top_p,
             seed=config.seed,
         )
-        completions = iter(found)
-        pairs = [(item, next(completions) if (item.answer or "").strip() else []) for item in items]
-        groups = [self._group(item, responses) for item, responses in pairs]
+        outcomes = iter(self._check.check_many(_to_check(asked, found)))
+        groups = []
+        responses_P = iter(found)
+        for item in items:
+            responses = next(responses_P) if _is_answerable(item) else []
+            known = [None if response.finish_reason == "failed" else next(outcomes) for response in responses]
+            groups.append(self._group(item, responses, known))
         write_tally(self._output, items, [row for _, row in groups])
         return [label for label, _ in groups]
 
-    def _group(self, item: Question, responses: Sequence[Completion]) -> tuple[Label, dict[str, Any]]:
+    def _group(
+        self, item: Question, responses: Sequence[Completion], outcomes: Sequence[float | None]
+    ) -> tuple[Label, dict[str, Any]]:
         """Return a problem's rollouts, or why there are none, and its row in the tally."""
-        answer = (item.answer or "").strip()
-        if not answer:
+        if not _is_answerable(item):
             return RowRejected("no answer", "a problem without an answer cannot be checked"), {}
         rollouts, dropped = [], []
         counts: Counter[str] = Counter(n_tokens=sum(response.n_tokens for response in responses))
-        for sample, response in enumerate(responses):
-            failed = response.finish_reason == "failed"
-            outcome = None if failed else self._check.check(response.text, answer=answer)
+        for sample, (response, outcome) in enumerate(zip(responses, outcomes, strict=True)):
             if outcome is not None:
                 rollouts.append(self._rollout(item, sample, response, outcome=outcome))
-                counts += Counter([Fate.RIGHT if outcome > 0.5 else Fate.WRONG])
-                counts += Counter({"empty": not response.text.strip(), "truncated": bool(rollouts[-1].truncated)})
+                counts["right" if outcome > 0.5 else "wrong"] += 1
+                counts["empty"] += not response.text.strip()
+                counts["truncated"] += response.finish_reason == "length"
                 continue
-            fate = Fate.FAILED if failed else Fate.UNCHECKABLE
+            fate = "failed" if response.finish_reason == "failed" else "uncheckable"
             counts[fate] += 1
             dropped.append({"sample": sample, "fate": fate, "text": response.text, "detail": response.failure})
-        row = {"counts": {str(key): count for key, count in counts.items()}, "dropped": dropped}
+        row = {"counts": counts, "dropped": dropped}
         if len(rollouts) < min(2, self._config.n_samples):
             detail = f"{len(rollouts)} of {len(responses)} have a known outcome: {dropped[0]['fate']}"
             return RowRejected("too few checked responses", f"{detail} {dropped[0]['detail'] or ''}".rstrip()), row
@@ -170,6 +174,20 @@ class RolloutLabeller:
             generator=generator,
             source=item.source,
         )
+
+
+def _is_answerable(item: Question) -> bool:
+    return bool((item.answer or "").strip())
+
+
+def _to_check(items: Sequence[Question], found: Sequence[Sequence[Completion]]) -> list[tuple[str, str]]:
+    """Pairs of a response and its right answer, without those that the engine did not give."""
+    return [
+        (response.text, (item.answer or "").strip())
+        for item, responses in zip(items, found, strict=True)
+        for response in responses
+        if response.finish_reason != "failed"
+    ]
 
 
 def sample_rollouts(

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from datasets_builders.source import record_id
 from judgekit.answers import OutcomeCheck
@@ -37,23 +37,45 @@ class Fate(StrEnum):
     """The engine gave none."""
 
 
-def find_fate(
-    completion: Completion, text: str, *, answer: str, check: OutcomeCheck, truncated: Literal["unscored", "wrong"]
-) -> Fate:
-    """Check one completion.
+class Attempt(NamedTuple):
+    """One completion to be checked."""
+
+    completion: Completion
+    """What the engine gave."""
+    text: str
+    """The whole solution that it ends."""
+    answer: str
+    """The right answer."""
+
+
+def find_fates(
+    attempts: Sequence[Attempt], *, check: OutcomeCheck, truncated: Literal["unscored", "wrong"]
+) -> list[Fate]:
+    """Check completions, all of them at once.
 
     Args:
-        completion: The completion.
-        text: The whole solution that it ends.
-        answer: The right answer.
-        check: Compares them.
-        truncated: Whether a completion that was cut off is left out, or counts as wrong.
+        attempts: The completions.
+        check: Compares answers.
+        truncated: Whether a completion that was cut off is left out, or counts as wrong. It is not checked either way:
+            the last number of half a solution is no answer.
+
+    Returns:
+        One fate a completion, in order.
     """
+    ended = [attempt for attempt in attempts if attempt.completion.finish_reason == "stop"]
+    outcomes = iter(check.check_many([(attempt.text, attempt.answer) for attempt in ended]))
+    return [_find_fate(attempt.completion, outcomes, truncated=truncated) for attempt in attempts]
+
+
+def _find_fate(
+    completion: Completion, outcomes: Iterator[float | None], *, truncated: Literal["unscored", "wrong"]
+) -> Fate:
+    """Return the fate of one completion; one that ended takes the next outcome."""
     if completion.finish_reason == "failed":
         return Fate.FAILED
     if completion.finish_reason == "length":
         return Fate.TRUNCATED if truncated == "unscored" else Fate.WRONG
-    outcome = check.check(text, answer=answer)
+    outcome = next(outcomes)
     if outcome is None:
         return Fate.UNCHECKABLE
     return Fate.RIGHT if outcome > 0.5 else Fate.WRONG
@@ -80,4 +102,4 @@ def read_tally(output: Path) -> Iterator[dict[str, Any]]:
                 yield row
 
 
-__all__ = ["TALLY", "Fate", "find_fate", "read_tally", "write_tally"]
+__all__ = ["TALLY", "Attempt", "Fate", "find_fates", "read_tally", "write_tally"]

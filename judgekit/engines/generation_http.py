@@ -204,7 +204,7 @@ def _parse_answer(answer: Any) -> Completion:
     if reason not in ("stop", "length"):
         return Completion("", "failed", failure=f"the server ended with {reason!r}")
     return Completion(
-        text or "",
+        (text or "").encode("utf-8", "replace").decode(),  # JSON can spell half a character, which no file can hold
         "stop" if reason == "stop" else "length",
         n_tokens=int(usage.get("completion_tokens") or 0),
         n_prompt_tokens=int(usage.get("prompt_tokens") or 0),

@@ -1,0 +1,155 @@
+"""Sampling by hand, and what the completions of a real tiny model may and may not depend on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from judgekit.config import BaseConfig, parse_config
+from judgekit.engines.generation import (
+    Completion,
+    GenerationConfig,
+    TransformersGeneration,
+    VllmGeneration,
+    build_generator,
+)
+from judgekit.engines.generation_transformers import TransformersGenerator, sample_tokens
+from judgekit.errors import CheckpointError, ConfigError, JudgeError
+
+PROMPTS = ["Start with 3.", "1+1=", "Start with 12. 12+5=17 and then", "7"]
+
+
+class Engines(BaseConfig):
+    generation: GenerationConfig
+
+
+@pytest.fixture(scope="module")
+def generator(tiny_base: Path) -> TransformersGenerator:
+    return TransformersGenerator(TransformersGeneration(model=str(tiny_base), batch_size=3))
+
+
+def test_sampling_by_hand() -> None:
+    # probabilities 0.5, 0.25, 0.125, 0.125; cumulated 0.5, 0.75, 0.875, 1
+    logits = torch.tensor([[4.0, 2.0, 1.0, 1.0]]).log().repeat(5, 1)
+    draws = torch.tensor([0.0, 0.49, 0.51, 0.76, 0.999], dtype=torch.float64)
+    assert sample_tokens(logits, draws, temperature=1.0, top_p=1.0).tolist() == [0, 0, 1, 2, 3]
+    # squared and normed: 16, 4, 1, 1 of 22, cumulated 0.727, 0.909
+    assert sample_tokens(logits, draws, temperature=0.5, top_p=1.0).tolist() == [0, 0, 0, 1, 3]
+    # the first two reach 0.7; normed anew: 2/3, 1/3
+    assert sample_tokens(logits, draws, temperature=1.0, top_p=0.7).tolist() == [0, 0, 0, 1, 1]
+    assert sample_tokens(logits, draws, temperature=None, top_p=1.0).tolist() == [0] * 5
+
+
+def test_frequencies_follow_the_probabilities() -> None:
+    logits = torch.tensor([[1.0, 3.0, 4.0]]).log().repeat(8000, 1)
+    draws = torch.rand(8000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    counts = sample_tokens(logits, draws, temperature=1.0, top_p=1.0).bincount(minlength=3) / 8000
+    torch.testing.assert_close(counts, torch.tensor([0.125, 0.375, 0.5]), atol=0.02, rtol=0)
+
+
+@given(draw=st.floats(0, 1, exclude_max=True), top_p=st.floats(0.01, 1), seed=st.integers(0, 99))
+def test_only_the_most_probable_tokens_are_drawn(draw: float, top_p: float, seed: int) -> None:
+    logits = torch.randn(1, 20, generator=torch.Generator().manual_seed(seed))
+    token = int(sample_tokens(logits, torch.tensor([draw], dtype=torch.float64), temperature=1.0, top_p=top_p))
+    probs = logits[0].double().softmax(dim=0)
+    assert probs[probs > probs[token]].sum() < top_p
+
+
+def test_greedy_equals_transformers(generator: TransformersGenerator) -> None:
+    found = generator.generate(PROMPTS, max_tokens=12, temperature=None)
+    for prompt, (completion,) in zip(PROMPTS, found, strict=True):
+        batch = generator.tokenizer(prompt, return_tensors="pt")
+        output = generator.model.generate(**batch, max_new_tokens=12, do_sample=False, pad_token_id=0)
+        expected = output[0, batch["input_ids"].shape[1] :]
+        assert completion.text == generator.tokenizer.decode(expected, skip_special_tokens=True)
+        assert completion.n_tokens == len(expected)
+        assert completion.n_prompt_tokens == batch["input_ids"].shape[1]
+
+
+def test_a_completion_depends_on_its_prompt_sample_and_seed_alone(tiny_base: Path) -> None:
+    settings: dict[str, Any] = {"max_tokens": 10, "temperature": 1.0, "seed": 3}
+    small, large = (build_generator(TransformersGeneration(model=str(tiny_base), batch_size=size)) for size in (1, 16))
+    together = large.generate(PROMPTS, n=4, **settings)
+    assert large.generate(PROMPTS, n=4, **settings) == together
+    for prompt, completions in zip(PROMPTS, together, strict=True):
+        assert small.generate([prompt], n=4, **settings) == [completions]
+        assert large.generate([prompt], n=2, **settings) == [completions[:2]], "more samples keep the first ones"
+    assert len({completion.text for completion in together[0]}) == 4
+    assert large.generate(PROMPTS, n=4, **(settings | {"seed": 4})) != together
+
+
+def test_the_end_of_text_stops_a_completion(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = TransformersGenerator(TransformersGeneration(model=str(tiny_base)))
+    sampled: list[list[int]] = []
+    decode = generator._completion
+    monkeypatch.setattr(generator, "_completion", lambda ids, tokens: sampled.append(tokens) or decode(ids, tokens))
+    usual = generator.generate(["1+1="], n=8, max_tokens=6, seed=1)[0]
+    assert {(completion.finish_reason, completion.n_tokens) for completion in usual} == {("length", 6)}
+
+    end = sampled[0][2]
+    assert end not in sampled[0][:2]
+    monkeypatch.setattr(generator, "end_ids", {end})
+    stopped = generator.generate(["1+1="], n=8, max_tokens=6, seed=1)[0]
+    expected = [tokens[: tokens.index(end) + 1] if end in tokens else tokens for tokens in sampled[:8]]
+    assert sampled[8:] == expected, "the other rows go on as before"
+    assert (stopped[0].finish_reason, stopped[0].n_tokens) == ("stop", 3)
+
+
+def test_the_context_limits_a_completion(generator: TransformersGenerator) -> None:
+    context = generator.model.config.max_position_embeddings
+    long, full = "7 " * (context // 2 - 2), "7 " * context
+    (short,), (failed,) = generator.generate([long, full], max_tokens=50)
+    assert short.n_tokens == context - short.n_prompt_tokens < 50
+    assert short.finish_reason == "length"
+    assert failed == Completion("", "failed", failure=failed.failure)
+    assert f"no room in the model's context of {context}" in str(failed.failure)
+
+
+def test_running_out_of_memory_names_the_option(
+    generator: TransformersGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("no memory")
+
+    monkeypatch.setattr(generator, "_prefill", full)
+    with pytest.raises(JudgeError, match="2 completions at once: lower batch_size"):
+        generator.generate(["1"], n=2, max_tokens=3)
+
+
+def test_a_model_without_an_end_is_refused(tiny_base: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_base, tmp_path / "endless")
+    for name in ("generation_config.json", "config.json", "tokenizer_config.json"):
+        path = tmp_path / "endless" / name
+        path.write_text(path.read_text().replace("eos_token", "other_token"))
+    with pytest.raises(CheckpointError, match="names no end-of-text token"):
+        build_generator(TransformersGeneration(model=str(tmp_path / "endless")))
+
+
+def test_engines_are_told_apart_by_their_type() -> None:
+    parsed = parse_config(Engines, {"generation": {"type": "vllm", "model": "m"}}, where="here")
+    assert parsed.generation == VllmGeneration(model="m")
+    with pytest.raises(ConfigError, match=r"unknown key 'generation\.vllm\.batch_size'"):
+        parse_config(Engines, {"generation": {"type": "vllm", "model": "m", "batch_size": 3}}, where="here")
+    with pytest.raises(ConfigError, match="base_url"):
+        parse_config(Engines, {"generation": {"type": "openai", "model": "m", "base_url": "here"}}, where="here")
+
+
+def test_vllm_is_asked_for_by_name_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "vllm", None)
+    with pytest.raises(ConfigError, match=r"pip install 'judgekit\[vllm\]'"):
+        build_generator(VllmGeneration(model="m"))
+
+
+def test_vllm_completes(tiny_base: Path) -> None:
+    pytest.importorskip("vllm", reason="needs vLLM: pip install 'judgekit[vllm]'")
+    generator = build_generator(VllmGeneration(model=str(tiny_base), dtype="float32", gpu_memory_frac=0.3))
+    first = generator.generate(PROMPTS, n=2, max_tokens=5, seed=1)
+    assert first == generator.generate(PROMPTS, n=2, max_tokens=5, seed=1)
+    assert [len(completions) for completions in first] == [2] * 4
+    assert {completion.finish_reason for completions in first for completion in completions} <= {"stop", "length"}
