@@ -71,26 +71,47 @@ class Wrong(NamedTuple):
     """The answer that it comes to."""
 
 
-def draw_error(rng: random.Random, solution: WorkedSolution, kind: ErrorType) -> Wrong | None:
+def draw_error(
+    rng: random.Random, solution: WorkedSolution, kind: ErrorType, *, original: WorkedSolution
+) -> Wrong | None:
     """Put one error of this type into a right solution; `None` where no place for it was found.
 
-    What is returned has been checked: the wrong step differs, the answer does unless only a unit is wrong, and all
-    equations hold but that of a step that is to be false.
+    What is returned has been checked: the answer differs unless only a unit is wrong, the wrong step states something
+    that the original does not state elsewhere, and all equations hold but that of a step that is to be false.
+
+    Args:
+        rng: Where chance comes from.
+        solution: The right solution, perhaps with harmless edits.
+        kind: What is to go wrong.
+        original: The right solution without harmless edits.
     """
     wrong = _ERRORS[kind](rng, solution)
-    if wrong is None or not _is_as_meant(wrong, solution, kind):
+    if wrong is None or not _is_as_meant(wrong, solution, kind, stated=_equations((*original.steps, *solution.steps))):
         return None
     return wrong
 
 
-def _is_as_meant(wrong: Wrong, right: WorkedSolution, kind: ErrorType) -> bool:
+def _is_as_meant(wrong: Wrong, right: WorkedSolution, kind: ErrorType, *, stated: set[tuple[Value, ...]]) -> bool:
     is_unit_only = kind is ErrorType.UNIT and wrong.answer == right.answer
     if wrong.answer == right.answer and not is_unit_only:
         return False
+    if not is_unit_only and wrong.first_error < len(wrong.steps):
+        own = _equations([parse_step(wrong.steps[wrong.first_error])])
+        if own and own <= stated:
+            return False  # too close to being right
     holding = [all(map(step.holds, step.equations)) for step in map(parse_step, wrong.steps)]
     if kind in FALSE_ARITHMETIC:
         return not holding.pop(wrong.first_error) and all(holding)
     return all(holding)
+
+
+def _equations(steps: Sequence[Step]) -> set[tuple[Value, ...]]:
+    """Return operands in ascending order and result of each equation."""
+    return {
+        (*sorted(step.values[place] for place in equation.operands), step.values[equation.result])
+        for step in steps
+        for equation in step.equations
+    }
 
 
 def elide(text: str) -> str | None:
@@ -343,9 +364,9 @@ def _skipped_step(rng: random.Random, solution: WorkedSolution) -> Wrong | None:
 
 
 _UNITS = (
-    ("seconds", "minutes"), ("minutes", "hours"), ("hours", "days"), ("days", "weeks"), ("weeks", "months"),
-    ("months", "years"), ("inches", "feet"), ("feet", "yards"), ("meters", "kilometers"), ("ounces", "pounds"),
-    ("grams", "kilograms"), ("cups", "gallons"), ("liters", "milliliters"), ("dollars", "cents"),
+    ("seconds", "minutes"), ("minutes", "hours"), ("hours", "days"), ("days", "weeks"), ("inches", "feet"),
+    ("feet", "yards"), ("meters", "kilometers"), ("ounces", "pounds"), ("grams", "kilograms"), ("cups", "gallons"),
+    ("liters", "milliliters"), ("dollars", "cents"),
 )  # fmt: skip
 _FACTORS: dict[int, tuple[int, ...]] = {
     7: (5, 6), 10: (100,), 12: (10, 24), 16: (12, 10), 24: (12, 20), 30: (28, 20), 36: (12, 30), 52: (50, 48),
@@ -409,7 +430,7 @@ def _premature_end(rng: random.Random, solution: WorkedSolution) -> Wrong | None
     ends = sorted({result.place[0] + 1 for result in solution.results} - {len(solution.steps)})
     if not ends:
         return None
-    end = rng.choice(ends)
+    end = ends[-1] if rng.random() < 0.7 else rng.choice(ends)
     answer = solution.earlier_results((end, 0))[-1].value
     return Wrong(_texts(solution)[:end], end, answer)
 

@@ -36,7 +36,7 @@ class HarmlessEdit(StrEnum):
     MERGE = "merge"
     """Two neighbouring steps become one."""
     ANSWER = "answer"
-    """The line that states the answer is worded otherwise."""
+    """The line that states the answer is worded otherwise, with the currency sign where there was one."""
 
 
 class Draft(NamedTuple):
@@ -67,12 +67,12 @@ _CLOSING_ZEROS = re.compile(r"(?<=\d)\.0+(?!\d)")
 
 
 def draw_edits(rng: random.Random, kinds: Sequence[HarmlessEdit]) -> frozenset[HarmlessEdit]:
-    """Draw which edits to make: each with probability 0.4, at least one."""
+    """Draw which edits to make: each with probability 0.45, at least one."""
     drawn = frozenset(kind for kind in kinds if rng.random() < _EDIT_RATE)
     return drawn or frozenset({rng.choice(kinds)})
 
 
-_EDIT_RATE = 0.4
+_EDIT_RATE = 0.45
 
 
 def restructure(rng: random.Random, solution: WorkedSolution, edits: frozenset[HarmlessEdit]) -> WorkedSolution:
@@ -140,11 +140,16 @@ def _only_use(solution: WorkedSolution, i: int) -> tuple[int, int] | None:
 
 
 def conclude(steps: Sequence[str]) -> tuple[tuple[str, ...], str] | None:
-    """Return the steps but the last, and the last one's calculation; `None` where it has not just one."""
+    """Return the steps but the last, and the last one's calculation.
+
+    `None` where it has not just one, or a percentage comes of it: the answer would lose its sign.
+    """
     step = parse_step(steps[-1])
     if len(steps) < 2 or not step.is_clean or len(step.equations) != 1:
         return None
     (equation,) = step.equations
+    if equation.result_is_percent:
+        return None
     return tuple(steps[:-1]), step.text[equation.start : step.numbers[equation.result].end]
 
 

@@ -35,6 +35,12 @@ HARMLESS = "harmless"
 """`subset` of right solutions with harmless edits; that of erroneous ones is the type of their error."""
 UNEDITED = "unedited"
 """`subset` of right solutions as they were."""
+_LIKE = {
+    ErrorType.UNJUSTIFIED_LEAP: frozenset({HarmlessEdit.ELIDE}),
+    ErrorType.PREMATURE_END: frozenset({HarmlessEdit.CONCLUDE, HarmlessEdit.INLINE}),
+    ErrorType.DROPPED_CONDITION: frozenset({HarmlessEdit.INLINE}),
+}
+"""Harmless edits that leave out what a type leaves out anyway; both together would show."""
 _ROUNDS = 3
 _MAX_STEPS = 60
 _MAX_STEP_CHARS = 2000
@@ -98,7 +104,7 @@ def _read_gsm8k(row: Row) -> _Right:
     body, mark, answer = solution.rpartition(ANSWER_MARK)
     if not mark or not answer.strip():
         raise RowRejected(f"no answer after {ANSWER_MARK}", repr(solution[-80:]))
-    steps = [line for line in ANNOTATION.sub("", body).splitlines() if line.strip()]
+    steps = [line for line in ANNOTATION.sub("", body).split("\n") if line.strip()]
     worked = _read_worked(problem, checked_steps("answer", steps), answer)
     return _Right(content_id(problem=problem, solution=solution), content_id(problem=problem), problem, worked, "MIT")
 
@@ -149,12 +155,10 @@ def _erroneous(
     for kind in turns:
         if n_made == config.n_errors:
             return
-        edits = _draw_edits(rng, config)
-        if kind is ErrorType.UNJUSTIFIED_LEAP:
-            edits -= {HarmlessEdit.ELIDE}  # it leaves out a calculation itself
+        edits = _draw_edits(rng, config) - _LIKE.get(kind, frozenset())
         solution = restructure(rng, right.worked, edits)
-        wrong = draw_error(rng, solution, kind)
-        draft = None if wrong is None else _draft(rng, solution, wrong, edits, kind)
+        wrong = draw_error(rng, solution, kind, original=right.worked)
+        draft = None if wrong is None else _draft(rng, solution, wrong, edits)
         if draft is not None and draft.steps not in seen:
             seen.add(draft.steps)
             n_made += 1
@@ -191,17 +195,18 @@ def _draft(
     solution: WorkedSolution,
     wrong: Wrong | None,
     edits: frozenset[HarmlessEdit],
-    kind: ErrorType | None = None,
 ) -> Draft:
     """Add the line that states the answer, and make the harmless edits."""
     steps = tuple(step.text for step in solution.steps) if wrong is None else wrong.steps
     first_error = None if wrong is None else wrong.first_error
     answer = render_number(solution.answer if wrong is None else wrong.answer)
-    must_stay = first_error is not None and first_error >= len(steps) - 1 and kind is not ErrorType.PREMATURE_END
-    concluded = conclude(steps) if HarmlessEdit.CONCLUDE in edits and not must_stay else None
+    is_misstated = first_error == len(steps)
+    concluded = conclude(steps) if HarmlessEdit.CONCLUDE in edits and not is_misstated else None
     if concluded is not None:
         steps, answer = concluded
         first_error = None if first_error is None else min(first_error, len(steps))
+    elif HarmlessEdit.ANSWER in edits and solution.is_money:
+        answer = f"${answer}"
     draft = Draft((*steps, answer_line(rng, answer, edits)), first_error)
     return edit(rng, draft, edits, keep=draft.first_error)
 

@@ -81,6 +81,12 @@ class WorkedSolution:
         """The last result."""
         return self.results[-1].value
 
+    @property
+    def is_money(self) -> bool:
+        """Whether the last result has a currency sign."""
+        i, j = self.results[-1].place
+        return self.steps[i].text[self.steps[i].equations[j].result_start] == "$"
+
     @cached_property
     def n_decimals(self) -> int:
         """Most decimals of a number in the solution; numbers with more would be odd in it."""
