@@ -17,7 +17,7 @@ from typing import Any
 from datasets_builders.chunks import Chunk
 from datasets_builders.labelling_workers import PAUSE_S, MakeLabeller
 from judgekit import errors
-from judgekit.errors import ConfigError, JudgekitError
+from judgekit.errors import ConfigError, JudgeError, JudgekitError
 
 _MAX_BLOCKS = 1000
 
@@ -26,8 +26,9 @@ def label_with_ray(chunks: Sequence[Chunk], make_labeller: MakeLabeller, *, work
     """Label on actors of Ray Data; they share the GPUs evenly where there are any.
 
     Raises:
-        ConfigError: Ray is not installed.
+        ConfigError: Ray is not installed, or the cluster cannot be reached.
         JudgekitError: what the labeller of a worker raised.
+        JudgeError: Ray itself failed.
     """
     ray = _import_ray()
     ours = not ray.is_initialized()
@@ -37,6 +38,8 @@ def label_with_ray(chunks: Sequence[Chunk], make_labeller: MakeLabeller, *, work
         while chunks := [chunk for chunk in chunks if not chunk.finished]:
             yield from _label_once(ray, chunks, make_labeller, workers=workers)
             time.sleep(PAUSE_S)
+    except ray.exceptions.RayError as error:
+        raise JudgeError(f"Ray failed: {error}. Finished chunks are kept; continue with --resume") from error
     finally:
         if ours:
             ray.shutdown()
@@ -54,7 +57,10 @@ def _import_ray() -> ModuleType:
 def _start(ray: Any, workers: int) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     here = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers, "include_dashboard": False}
-    ray.init(logging_level=logging.ERROR, log_to_driver=False, **here)
+    try:
+        ray.init(logging_level=logging.ERROR, log_to_driver=False, **here)
+    except (ConnectionError, ValueError) as error:
+        raise ConfigError(f"no Ray cluster at RAY_ADDRESS={os.environ.get('RAY_ADDRESS')!r}: {error}") from error
 
 
 def _label_once(
