@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from datasets_builders.consensus import ConsensusConfig
+from datasets_builders.judge_labels import JudgeLabelsConfig
+from datasets_builders.mix_config import MixConfig
 from datasets_builders.procedural import ProceduralConfig, ProceduralProblemsConfig
 from eval.processbench import ProcessBenchConfig
 from judgekit.config import BaseConfig, load_config
@@ -18,6 +21,9 @@ from sgpo.online_config import OnlineConfig
 CONFIGS = Path(__file__).parents[1] / "configs"
 FILES = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml"))
 CLASSES: dict[str, type[BaseConfig]] = {
+    "data/consensus.yaml": ConsensusConfig,
+    "data/judge_labels.yaml": JudgeLabelsConfig,
+    "data/mixed_*.yaml": MixConfig,
     "eval/*.yaml": ProcessBenchConfig,
     "judge/*.yaml": JudgeTrainingConfig,
     "sgpo/offline_*.yaml": OfflineConfig,
