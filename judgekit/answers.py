@@ -6,23 +6,23 @@ stays outside its group's baseline: a check that ran out of time is never a wron
 
 from __future__ import annotations
 
-import multiprocessing
 import re
+from collections import Counter
+from collections.abc import Sequence
 from fractions import Fraction
-from multiprocessing.connection import Connection
 from typing import Annotated, Literal, Protocol
 
 from pydantic import Field
 
+from judgekit.answer_pool import AnswerPool, Comparison, Unchecked
 from judgekit.config import BaseConfig
-from judgekit.errors import DataError, JudgeError
+from judgekit.errors import DataError
+from judgekit.formula_value import compute_value, has_letters
 
 MAX_DIGITS = 100
 """Longest number, in characters, that is compared exactly; longer ones are no numbers to these checks."""
-MAX_EXPRESSION_CHARS = 500
-"""Longest expression handed to the symbolic comparison; longer ones cannot be told."""
-START_TIMEOUT_S = 120.0
-"""Longest wait for the symbolic checker's process to come up, seconds."""
+NEAR = Fraction(1, 10**5)
+"""Relative difference up to which two numbers that differ are no plain matter."""
 
 _NUMBER = re.compile(
     r"""(?<![\w)\]}])                            # no sign and no start within a word or after a bracket
@@ -33,7 +33,12 @@ _NUMBER = re.compile(
 )
 _FRACTION = re.compile(r"\\[dt]?frac\{(-?\d+)\}\{(\d+)\}")
 _PHRASE = re.compile(r"####[ \t]*|\banswer(?:[ \t]+is\b|[ \t]*:)[ \t:]*", re.IGNORECASE)
-_MARKUP = re.compile(r"[\\^%(){}\[\]*+!]|\d[a-zA-Z]|hundred|thousand|million|billion|dozen|percent", re.IGNORECASE)
+_MARKUP = re.compile(r"[\\^%(){}\[\]*+!_]|\d[a-zA-Z]|hundred|thousand|million|billion|dozen|percent", re.IGNORECASE)
+_ORNAMENT = re.compile(
+    r"""(?<![\d,])\s+|(?<=,)\s+(?!\d{3})|\s+(?!\d)   # white space, but `1 2` is not `12` and `1, 234` not `1,234`
+    |\\[,;!]|\\?\$|\\(?:left|right)(?![a-zA-Z])|(?<=\\)[dt](?=frac)""",
+    re.VERBOSE,
+)
 _SENTENCE_END = re.compile(r"\n|[.!?](?=\s|$)")
 
 
@@ -44,6 +49,8 @@ class MathVerifyConfig(BaseConfig):
     """Tells the checks apart."""
     timeout_s: float = Field(default=5.0, gt=0)
     """Longest time for one symbolic comparison, seconds; beyond it the outcome is unknown."""
+    workers: int = Field(default=1, ge=1)
+    """Processes that compare at the same time, each with about 150 MB of memory."""
 
 
 class LastNumberConfig(BaseConfig):
@@ -63,13 +70,18 @@ class OutcomeCheck(Protocol):
     def check(self, response: str, *, answer: str) -> float | None:
         """Return 1.0 for right, 0.0 for wrong, `None` where it cannot be told."""
 
+    def check_many(self, pairs: Sequence[tuple[str, str]]) -> list[float | None]:
+        """Check pairs of a response and the right answer; one outcome a pair, in order."""
+
     def close(self) -> None:
         """Free what the check holds; it may be used again."""
 
 
 def build_outcome(config: MathVerifyConfig | LastNumberConfig) -> OutcomeCheck:
     """Return the configured check."""
-    return LastNumberCheck() if isinstance(config, LastNumberConfig) else MathVerifyCheck(timeout_s=config.timeout_s)
+    if isinstance(config, LastNumberConfig):
+        return LastNumberCheck()
+    return MathVerifyCheck(timeout_s=config.timeout_s, workers=config.workers)
 
 
 def parse_number(text: str) -> Fraction | None:
@@ -160,72 +172,82 @@ class LastNumberCheck:
         numbers = find_numbers(response)
         return float(bool(numbers) and numbers[-1] == gold)
 
+    def check_many(self, pairs: Sequence[tuple[str, str]]) -> list[float | None]:
+        """See `check`."""
+        return [self.check(response, answer=answer) for response, answer in pairs]
+
     def close(self) -> None:
         """Nothing to free."""
 
 
 class MathVerifyCheck:
-    """Compares plain numbers exactly and everything else with math-verify in a process of its own.
-
-    The process is killed when a comparison takes too long: a power tower or a large factorial keeps the interpreter in
-    C code, where neither signals nor threads reach it.
+    """Compares plain numbers exactly and everything else with math-verify in worker processes.
 
     Args:
-        timeout_s: Longest time for one comparison, seconds.
+        timeout_s: Longest time for one comparison by math-verify, seconds.
+        workers: Processes that compare at the same time.
     """
 
-    def __init__(self, *, timeout_s: float = 5.0) -> None:
-        self.timeout_s = timeout_s
-        self._process: multiprocessing.process.BaseProcess | None = None
-        self._connection: Connection | None = None
+    def __init__(self, *, timeout_s: float = 5.0, workers: int = 1) -> None:
+        self.pool = AnswerPool(timeout_s=timeout_s, workers=workers)
+        """The processes behind the plain comparison."""
+        self.unchecked: Counter[Unchecked] = Counter()
+        """How many answers could not be checked so far, by reason."""
 
     def check(self, response: str, *, answer: str) -> float | None:
         """See `OutcomeCheck`. A response that states no answer is wrong."""
-        stated = extract_answer(response)
-        if stated is None:
-            return 0.0
-        if stated == answer.strip():
-            return 1.0
-        gold = parse_number(answer)
-        if gold is not None:
-            value = _stated_number(stated)
-            if value is not None:
-                return float(value == gold)
-        return self._compare(answer, stated)
+        return self.check_many([(response, answer)])[0]
 
-    def _compare(self, answer: str, stated: str) -> float | None:
-        if max(len(answer), len(stated)) > MAX_EXPRESSION_CHARS:
-            return None
-        connection = self._connection or self._start()
-        try:
-            connection.send((answer, stated))
-            if connection.poll(self.timeout_s):
-                reply: float | None = connection.recv()
-                return reply
-        except (EOFError, ConnectionError):
-            pass  # the process died on this comparison, for example for want of memory
-        self.close()
-        return None
+    def check_many(self, pairs: Sequence[tuple[str, str]]) -> list[float | None]:
+        """See `OutcomeCheck`."""
+        return [comparison.outcome for comparison in self.compare_many(pairs)]
 
-    def _start(self) -> Connection:
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve_comparisons, args=(theirs,), daemon=True)
-        self._process.start()
-        theirs.close()
-        if not self._connection.poll(START_TIMEOUT_S) or self._connection.recv() != "ready":
-            self.close()
-            raise JudgeError(f"the process of the math_verify check did not come up within {START_TIMEOUT_S:.0f} s")
-        return self._connection
+    def compare_many(self, pairs: Sequence[tuple[str, str]]) -> list[Comparison]:
+        """As `check_many`, with the reason where an answer could not be checked."""
+        stated = [(answer, extract_answer(response)) for response, answer in pairs]
+        plain = {pair: compare_plainly(pair[1], answer=pair[0]) for pair in stated}
+        symbolic = [(answer, text) for (answer, text), outcome in plain.items() if outcome is None and text is not None]
+        compared = {pair: Comparison(outcome) for pair, outcome in plain.items()}
+        compared |= zip(symbolic, self.pool.compare_many(symbolic), strict=True)
+        results = [compared[pair] for pair in stated]
+        self.unchecked.update(result.unchecked for result in results if result.unchecked is not None)
+        return results
 
     def close(self) -> None:
-        """End the process; the next comparison starts another."""
-        if self._process is not None and self._connection is not None:
-            self._process.kill()
-            self._process.join()
-            self._process.close()
-            self._connection.close()
-        self._process = self._connection = None
+        """End the processes; the next comparison starts others."""
+        self.pool.close()
+
+
+def compare_plainly(stated: str | None, *, answer: str) -> float | None:
+    """Compare without mathematics: 1.0 or 0.0 where that is enough, `None` where math-verify must decide.
+
+    The same text is right, nothing stated is wrong, two plain numbers are compared exactly, and formulas that have
+    different values are wrong. What nearly agrees is left to math-verify, which rounds to six digits after the point.
+    """
+    if stated is None:
+        return 0.0
+    if _bare(stated) == _bare(answer) != "":
+        return 1.0
+    gold, value = parse_number(answer), _stated_number(stated)
+    if gold is not None and gold == value:
+        return 1.0
+    if gold is not None and value is not None:
+        return None if abs(gold - value) <= NEAR * max(Fraction(1), abs(gold)) else 0.0
+    return 0.0 if _values_differ(answer, stated) else None
+
+
+def _values_differ(answer: str, stated: str) -> bool:
+    """Whether both have a numeric value and it is not the same. A letter on one side only may be a unit."""
+    result = stated.rpartition("=")[2]
+    if has_letters(answer) != has_letters(result):
+        return False
+    gold, value = compute_value(answer), compute_value(result)
+    return gold is not None and value is not None and abs(gold - value) > NEAR * max(1.0, abs(gold))
+
+
+def _bare(text: str) -> str:
+    """The text without what never changes its meaning: dollars, spaces, sizes of brackets and fractions."""
+    return _ORNAMENT.sub("", text).removesuffix(".")
 
 
 def _stated_number(stated: str) -> Fraction | None:
@@ -235,28 +257,10 @@ def _stated_number(stated: str) -> Fraction | None:
     if value is not None or _MARKUP.search(result):
         return value
     numbers = find_numbers(result)
-    return numbers[0] if numbers else None
-
-
-def _serve_comparisons(connection: Connection) -> None:
-    """Answer comparisons until the other end is gone; runs in the process that may be killed."""
-    import logging  # only this process pays for sympy
-
-    from math_verify import parse, verify
-
-    logging.getLogger("math_verify").setLevel(logging.ERROR)
-    connection.send("ready")
-    while True:
-        try:
-            answer, stated = connection.recv()
-        except (EOFError, ConnectionError):
-            return
-        gold = parse(f"\\boxed{{{answer}}}", parsing_timeout=None)
-        response = parse(f"\\boxed{{{stated}}}", parsing_timeout=None)
-        connection.send(float(verify(gold, response, timeout_seconds=None)) if gold else None)
+    return numbers[0] if len(numbers) == 1 else None
 
 
 __all__ = [
     "LastNumberCheck", "LastNumberConfig", "MathVerifyCheck", "MathVerifyConfig", "OutcomeCheck", "OutcomeConfig",
-    "build_outcome", "extract_answer", "find_numbers", "parse_number",
+    "build_outcome", "compare_plainly", "extract_answer", "find_numbers", "parse_number",
 ]  # fmt: skip

@@ -128,8 +128,7 @@ def outcome_reward(check: OutcomeCheck) -> Callable[..., list[float | None]]:
     """Return the outcome check as a reward function of TRL, which calls the column after its name."""
 
     def outcome(completions: Sequence[Any], answer: Sequence[str], **_: Any) -> list[float | None]:
-        texts = map(completion_text, completions)
-        return [check.check(text, answer=right) for text, right in zip(texts, answer, strict=True)]
+        return check.check_many(list(zip(map(completion_text, completions), answer, strict=True)))
 
     return outcome
 

@@ -103,7 +103,7 @@ def generate_texts(
 
 def measure_accuracy(texts: Sequence[str], problems: Sequence[Problem], *, check: OutcomeCheck) -> Accuracy:
     """Check each response against the answer of its problem."""
-    outcomes = [check.check(text, answer=problem.answer) for text, problem in zip(texts, problems, strict=True)]
+    outcomes = check.check_many([(text, problem.answer) for text, problem in zip(texts, problems, strict=True)])
     known = [outcome for outcome in outcomes if outcome is not None]
     return Accuracy(
         n_right=sum(outcome > 0.5 for outcome in known), n_known=len(known), n_unknown=len(outcomes) - len(known)

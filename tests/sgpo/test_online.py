@@ -155,6 +155,9 @@ def test_unknown_outcomes_stay_unknown() -> None:
         def check(self, response: str, *, answer: str) -> float | None:
             return None if response == "?" else float(response == answer)
 
+        def check_many(self, pairs: list[tuple[str, str]]) -> list[float | None]:
+            return [self.check(response, answer=answer) for response, answer in pairs]
+
         def close(self) -> None: ...
 
     reward = outcome_reward(Unsure())
