@@ -58,7 +58,7 @@ from judgekit.types import (
 
 
 class MonteCarloConfig(BaseConfig):
-    """Options of `judgekit label monte-carlo`."""
+    """Options of `judgekit monte-carlo`."""
 
     data: Path
     """Rollouts or solutions, a data set folder, a parquet or a JSON-lines file; labels they have are not looked at."""

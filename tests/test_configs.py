@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from datasets_builders.consensus import ConsensusConfig
+from datasets_builders.injection import InjectionConfig
 from datasets_builders.judge_labels import JudgeLabelsConfig
 from datasets_builders.mix_config import MixConfig
+from datasets_builders.monte_carlo import MonteCarloConfig
 from datasets_builders.procedural import ProceduralConfig, ProceduralProblemsConfig
+from datasets_builders.rollouts import RolloutsConfig
 from eval.processbench import ProcessBenchConfig
 from judgekit.config import BaseConfig, load_config
 from judgekit.training.config import JudgeTrainingConfig, LanguageModelConfig, LikelihoodConfig
@@ -21,9 +24,12 @@ from sgpo.online_config import OnlineConfig
 CONFIGS = Path(__file__).parents[1] / "configs"
 FILES = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml"))
 CLASSES: dict[str, type[BaseConfig]] = {
+    "data/injection.yaml": InjectionConfig,
     "data/consensus.yaml": ConsensusConfig,
     "data/judge_labels.yaml": JudgeLabelsConfig,
     "data/mixed_*.yaml": MixConfig,
+    "data/monte_carlo.yaml": MonteCarloConfig,
+    "data/rollouts.yaml": RolloutsConfig,
     "eval/*.yaml": ProcessBenchConfig,
     "judge/*.yaml": JudgeTrainingConfig,
     "sgpo/offline_*.yaml": OfflineConfig,
