@@ -27,6 +27,7 @@ OPERATORS = {
 _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2}
 _MAX_UNIT_WORDS = 6
 _MAX_DIGITS = 15
+_MAX_NUMBER_CHARS = 40
 
 _TOKEN = re.compile(
     r"""
@@ -328,6 +329,8 @@ def _value(text: str) -> Value:
 
 def parse_number(text: str) -> Value | None:
     """Return the one number that a text consists of, with or without currency sign; `None` where it is none."""
+    if len(text) > _MAX_NUMBER_CHARS:
+        return None
     found = parse_step(text.strip())
     rest = text.strip().strip("$.% ")
     is_number = len(found.numbers) == 1 and found.numbers[0].end - found.numbers[0].start == len(rest)
@@ -336,8 +339,9 @@ def parse_number(text: str) -> Value | None:
 
 def quantities(text: str) -> frozenset[Value]:
     """Return the values that a text states, in digits or words."""
-    step = parse_step(text)
-    return frozenset(step.values) | step.word_values
+    tokens = [(match.lastgroup, match.group()) for match in _TOKEN.finditer(text)]
+    in_words = {NUMBER_WORDS[word.lower()] for kind, word in tokens if kind == "word" and word.lower() in NUMBER_WORDS}
+    return frozenset(in_words | {_value(digits) for kind, digits in tokens if kind == "number"})
 
 
 def render_number(value: Value, *, like: str = "") -> str:

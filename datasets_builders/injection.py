@@ -168,9 +168,8 @@ def _erroneous(
 
 def _draw_edits(rng: random.Random, config: InjectionConfig) -> frozenset[HarmlessEdit]:
     """Draw the edits of an erroneous solution: none as often as among the right ones."""
-    n_right = round(config.harmless_per_error * config.n_errors) + config.with_unedited
-    n_unedited = int(config.with_unedited) if config.harmless_per_error else n_right
-    if rng.random() * max(n_right, 1) < n_unedited:
+    n_unedited, n_harmless = int(config.with_unedited), config.harmless_per_error * config.n_errors
+    if rng.random() * (n_unedited + n_harmless) < n_unedited:
         return frozenset()
     return draw_edits(rng, config.harmless_edits)
 
