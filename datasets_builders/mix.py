@@ -189,9 +189,9 @@ def _job(part: MixPart, data_root: Path | None, output: Path) -> _Job:
 
 def _begin(output: Path, settings: dict[str, Any], *, resume: bool) -> bool:
     """Check a folder in use against the settings, or store the settings; tell whether it is finished."""
-    if not (output / CONFIG).is_file():
-        if (output / MANIFEST).exists() or (output / SHARD_DIR).exists():
-            raise DataError(f"{output} holds something else: choose another folder")
+    if not (output / PARTS).is_dir() and ((output / MANIFEST).exists() or (output / SHARD_DIR).exists()):
+        raise DataError(f"{output} holds something else: choose another folder")
+    if not any((output / PARTS).glob(f"*/{SHARD_DIR}/part-*.parquet")):
         write_json(output / CONFIG, settings)
         return False
     if not resume:
@@ -215,7 +215,7 @@ def _build_parts(jobs: Sequence[_Job], *, workers: int, progress: bool) -> list[
             raise DataError(
                 "a process building a part was killed: free memory or lower workers, then resume"
             ) from error
-        except BaseException:
+        except BaseException:  # parts that are being built go on, so that their work is kept; no other is begun
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return [future.result() for future in futures]

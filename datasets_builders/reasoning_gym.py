@@ -80,7 +80,6 @@ def _open(name: str, options: Mapping[str, Any], *, seed: int, n: int) -> Any:
     """Open a data set. Near seeds of reasoning-gym share most of their draws, so ours are spread by a hash."""
     try:
         factory = importlib.import_module("reasoning_gym.factory")
-        importlib.import_module("reasoning_gym")
     except ImportError as error:
         raise ConfigError(f"reasoning-gym is not installed ({error}): pip install 'judgekit[reasoning-gym]'") from error
     if name not in factory.DATASETS:

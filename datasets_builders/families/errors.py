@@ -114,8 +114,8 @@ def _is_plausible(line: Line, right: Line, task: Task) -> bool:
     Numbers of problems are at least 2, so that a 1 would stand out.
     """
     result, wanted = line.result, right.result
-    is_of_its_sort = (result.denominator == 1) is (wanted.denominator == 1) and (result == 1) <= (wanted == 1)
-    if not is_of_its_sort or not fits(result, task):
+    stands_out = (result.denominator == 1) is not (wanted.denominator == 1) or (result == 1 and wanted != 1)
+    if stands_out or not fits(result, task):
         return False
     if task.signed:
         return -_LARGEST_RATIO * max(wanted, -wanted, 1) <= result <= _LARGEST_RATIO * max(wanted, -wanted, 1)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datasets_builders.families.task import Draw, Level, Number, Step, Story, Task
 
+_ORDINALS = {3: "third", 4: "fourth", 5: "fifth"}
+_WORDS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five"}
+
 
 def next_term(draw: Draw) -> Task:
     """The difference of an arithmetic sequence, and its next term but one."""
@@ -47,7 +50,6 @@ def geometric(draw: Draw) -> Task:
     """A term of a geometric sequence, one multiplication at a time."""
     first, ratio = draw.whole(2, 9), draw.whole(2, 4)
     last = draw.whole(4, 5)
-    ordinals = ("", "", "", "third", "fourth", "fifth")
     problem = draw.phrase(
         "A geometric sequence begins {a}, {b}. What is its {ordinal} term?",
         "A culture has {a} cells at the first count and {b} at the second, and it grows by the same factor each time. "
@@ -59,10 +61,10 @@ def geometric(draw: Draw) -> Task:
     steps = [Step("q", "b / a", draw.phrase("From one to the next: {eq}.", "The factor is {eq}."))]
     for number in range(3, last + 1):
         before = "b" if number == 3 else f"term_{number - 1}"
-        name = ordinals[number]
+        name = _ORDINALS[number]
         sentence = text.replace("{ORDINAL}", name.capitalize()).replace("{ordinal}", name)
         steps.append(Step(f"term_{number}", f"{before} * q", sentence))
-    words = draw.people() | {"ordinal": ordinals[last]}
+    words = draw.people() | {"ordinal": _ORDINALS[last]}
     return Task(problem, {"a": first, "b": first * ratio}, tuple(steps), first * ratio ** (last - 1), words)
 
 
@@ -80,13 +82,10 @@ def recurrence(draw: Draw) -> Task:
     text = draw.phrase("Step {i} gives {eq}.", "After round {i} it is {eq}.", "Round {i}: {eq}.")
     steps, before, answer = [], "a", first
     for number in range(1, n + 1):
-        steps.append(Step(f"term_{number}", f"k * {before} + m", text.replace("{i}", _LETTERS[number])))
+        steps.append(Step(f"term_{number}", f"k * {before} + m", text.replace("{i}", _WORDS[number])))
         before, answer = f"term_{number}", factor * answer + more
     given: dict[str, Number] = {"a": first, "k": factor, "m": more, "n": n}
     return Task(problem, given, tuple(steps), answer, draw.people())
-
-
-_LETTERS = ("", "one", "two", "three", "four", "five")
 
 
 def sum_of_terms(draw: Draw) -> Task:

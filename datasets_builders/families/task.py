@@ -22,11 +22,11 @@ class Level(StrEnum):
     """How hard a problem is: the number of steps and the range of its numbers."""
 
     EASY = "easy"
-    """Two to four steps, small numbers."""
+    """Two or three steps, small numbers."""
     MEDIUM = "medium"
     """Three to five steps, numbers of two digits."""
     HARD = "hard"
-    """Five to eight steps, the largest numbers."""
+    """Five to seven steps, the largest numbers."""
 
 
 class Style(StrEnum):

@@ -57,7 +57,6 @@ def down_the_chain(draw: Draw) -> Task:
 def pieces(draw: Draw) -> Task:
     """A length in metres is cut into pieces given in centimetres."""
     piece, number = 5 * draw.whole(2, 16), draw.whole(2)
-    metres = Fraction(piece * 20 * number, 100)
     problem = draw.phrase(
         "A rope of {length} metres is cut into pieces of {piece} centimetres. How many pieces are there?",
         "{who} lays {piece} centimetre tiles along a path of {length} metres. How many tiles does the path take?",
@@ -67,7 +66,7 @@ def pieces(draw: Draw) -> Task:
         Step("all", "length * 100", draw.phrase("In centimetres: {eq}.", "The whole length is {eq} centimetres.")),
         Step("number", "all / piece", draw.phrase("The number is {eq}.", "That gives {eq}.")),
     )
-    return Task(problem, {"length": metres.numerator, "piece": piece}, steps, 20 * number, draw.people())
+    return Task(problem, {"length": piece // 5 * number, "piece": piece}, steps, 20 * number, draw.people())
 
 
 def whole_chain(draw: Draw) -> Task:

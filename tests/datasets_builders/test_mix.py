@@ -196,6 +196,14 @@ def test_a_part_that_fails_leaves_the_finished_ones(fixture_rows: Path, tmp_path
     assert len(rows(tmp_path / "mix" / "parts" / "procedural")) > 250
 
 
+def test_a_run_that_failed_at_once_is_begun_anew_with_other_settings(tmp_path: Path) -> None:
+    (tmp_path / "broken.jsonl").write_text('{"nothing": 1}\n')
+    broken = MixConfig.model_validate({"parts": [{"source": "prm800k", "input": str(tmp_path / "broken.jsonl")}]})
+    with pytest.raises(DataError, match="no row was accepted"):
+        build_mix(broken, tmp_path / "mix")
+    assert build_mix(MixConfig.model_validate({"parts": [PROCEDURAL]}), tmp_path / "mix").n_rows > 250
+
+
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("mixed_*.yaml")), ids=lambda path: path.name)
 def test_the_configurations_that_come_along_can_be_built(path: Path, real_data: Path, tmp_path: Path) -> None:
     config = load_config(MixConfig, path, overrides=[f"data_root={real_data}"])

@@ -19,7 +19,7 @@ STORIES = [
     for level in Level
     for story in stories(family, level)
 ]
-N_STEPS = {Level.EASY: range(2, 5), Level.MEDIUM: range(3, 6), Level.HARD: range(5, 9)}
+N_STEPS = {Level.EASY: range(2, 4), Level.MEDIUM: range(3, 6), Level.HARD: range(5, 8)}
 
 
 def tasks(story: Story, level: Level, n: int) -> list[Task]:
