@@ -56,6 +56,9 @@ from judgekit.types import (
     labels_from_first_error,
 )
 
+PROBLEM_ALONE = -1
+"""Stands for the step before the first: the prefix without any step."""
+
 
 class MonteCarloConfig(BaseConfig):
     """Options of `judgekit monte-carlo`."""
@@ -87,6 +90,9 @@ class MonteCarloConfig(BaseConfig):
     """How final answers are checked."""
     threshold: float = Field(default=0.0, ge=0, lt=1)
     """A step is an error where at most this share of the checked completions succeeds."""
+    check_problem: bool = False
+    """Complete the problem alone first, and reject solutions of problems that the policy does not solve then: from a
+    weak policy's failures every step looks wrong. Costs the completions of one more prefix."""
     truncated: Literal["unscored", "wrong"] = "unscored"
     """A completion that was cut off by its length limit is left out of the counts, or counts as wrong."""
     seed: int = 0
@@ -144,7 +150,7 @@ class Tally:
     n_steps: int
     """Steps of the candidate."""
     fates: dict[int, Counter[str]] = field(default_factory=dict)
-    """0-based step -> how many completions from the prefix that ends with it had which fate."""
+    """0-based step, or `PROBLEM_ALONE` -> how many completions from the prefix that ends there had which fate."""
     final: Fate | None = None
     """What the solution's own final answer is; `None` where it was cut off."""
     n_tokens: int = 0
@@ -230,6 +236,20 @@ def _check_scored(tally: Tally, unscored: Sequence[int]) -> None:
 _SEARCHES = {"exhaustive": search_exhaustively, "binary_search": search_by_bisection}
 
 
+def _search(config: MonteCarloConfig, tally: Tally) -> Coroutine[list[int], None, tuple[StepLabel, ...]]:
+    """Search as configured.
+
+    Raises:
+        RowRejected: see the searches; also where the policy does not solve the problem by itself.
+    """
+    if config.check_problem:
+        yield [PROBLEM_ALONE]
+        if tally.label(PROBLEM_ALONE, threshold=config.threshold) is not StepLabel.OK:
+            n_success, n_checked = tally.counts(PROBLEM_ALONE)
+            raise RowRejected("the policy does not solve the problem", f"{n_success} of {n_checked} completions")
+    return (yield from _SEARCHES[config.method](tally, threshold=config.threshold))
+
+
 class MonteCarloLabeller:
     """Labels candidates; the prefixes of a chunk that are due at one time are completed in one call.
 
@@ -255,7 +275,7 @@ class MonteCarloLabeller:
             if (rejection := self._refuse(item)) is not None:
                 labels[row] = rejection
             else:
-                searches[row] = _SEARCHES[self._config.method](tallies[row], threshold=self._config.threshold)
+                searches[row] = _search(self._config, tallies[row])
         self._check_finished([(items[row], tallies[row]) for row in searches])
         while searches:
             due = {}

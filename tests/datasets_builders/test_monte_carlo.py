@@ -184,6 +184,22 @@ def test_what_cannot_be_labelled_says_why(tmp_path: Path) -> None:
     assert len(generator.calls[0]) == 1, "only what is labelled costs anything"
 
 
+@pytest.mark.parametrize("method", ["exhaustive", "binary_search"])
+def test_a_problem_that_the_policy_does_not_solve_says_nothing_about_steps(method: str, tmp_path: Path) -> None:
+    items, changes = [candidate(3), candidate(4)], {"method": method, "check_problem": True}
+
+    def reply(prompt: str) -> Sequence[Completion]:
+        return (WRONG, WRONG) if prompt.startswith("3 steps") or "s2:" in prompt else (RIGHT, WRONG)
+
+    (rejected, found), generator = run(items, reply, tmp_path, **changes)
+    assert generator.calls[0] == ["3 steps\n", "4 steps\n"]
+    assert str(rejected) == "the policy does not solve the problem: 0 of 2 completions"
+    assert found.first_error == 2
+    assert len(found.n_rollouts) == 4
+    n_prefixes = 3 if method == "exhaustive" else 2
+    assert count_spending(tmp_path).completions == 2 * (2 + n_prefixes), "both problems, and the second one's prefixes"
+
+
 def test_solutions_of_a_chunk_are_searched_side_by_side(tmp_path: Path) -> None:
     items = [candidate(8), candidate(4), candidate(8, right=True)]
     found, generator = run(items, solvable_up_to(1), tmp_path, method="binary_search")
