@@ -63,7 +63,10 @@ def filter_consensus(config: ConsensusConfig, output: Path, *, resume: bool = Fa
             report = consensus.report()
         write_json(output / AGREEMENT, report.model_dump(mode="json"))
         if not writer.n_rows:
-            raise DataError(f"nothing is kept for {output}: every solution is in {output / REJECTED} with the reason")
+            raise DataError(
+                f"nothing is kept for {output}, the two never agree: counts are in {output / AGREEMENT}, "
+                f"and every solution with the reason in {output / REJECTED}"
+            )
         writer.info = settings | {"packages": package_versions(), "git": git_state()}
     return report
 
