@@ -147,9 +147,19 @@ def _decide(facts: pl.DataFrame, batches: Sequence[Batch], config: CurationConfi
     if config.duplicates.near is not None:
         removed.append(_near_duplicates(left(), len(facts), batches, config.duplicates.near, work))
     removed.append(balance(left(), config.balance, seed=config.seed).with_columns(stage=pl.lit("balance")))
-    decided = pl.concat(removed, how="diagonal").sort("row")
+    decided = _follow(pl.concat(removed, how="diagonal").sort("row"))
     kept_id = facts["id"].gather(decided["kept_row"])  # `row` is the place in `facts`
     return decided.with_columns(kept_id=kept_id)
+
+
+def _follow(decided: pl.DataFrame) -> pl.DataFrame:
+    """Where the row kept in place of an exact duplicate is a near-duplicate of another, name that one instead."""
+    near = decided.filter(pl.col("stage") == "near-duplicates")
+    further = near.select(kept_row="row", further="kept_row")
+    followed = pl.coalesce("further", "kept_row").alias("kept_row")
+    return (
+        decided.join(further, on="kept_row", how="left", maintain_order="left").with_columns(followed).drop("further")
+    )
 
 
 def _contaminated(left: pl.DataFrame, batches: Sequence[Batch], config: CurationConfig, work: Path) -> pl.DataFrame:
@@ -284,7 +294,7 @@ def _write_rows(
     texts: dict[int, dict[str, Any]] = {}
     for batch in track(batches, "writing", disable=not progress, transient=True):
         rows = read_rows(batch)
-        texts |= {row["row"]: row for row in rows.filter(pl.col("row").is_in(wanted)).iter_rows(named=True)}
+        texts |= {row["row"]: row for row in rows.filter(pl.col("row").is_in(wanted.implode())).iter_rows(named=True)}
         gone = rows.join(removed.drop("kept_row"), on="row", how="inner", maintain_order="left")
         shards[REMOVED].add(gone.drop("row"))
         left = rows.join(gone.select("row"), on="row", how="anti", maintain_order="left")

@@ -103,7 +103,9 @@ def make_files(batches: Sequence[Batch], config: CurationConfig, work: Path, *, 
         return
     index = BenchmarkIndex(config.contamination)
     write_json(work / _BENCHMARKS, {"places": index.places, "n_texts": index.n_texts.tolist()})
-    n_workers = min(config.workers or len(os.sched_getaffinity(0)), len(todo))
+    n_workers = min(
+        config.workers or len(os.sched_getaffinity(0)), max(len(todo) // 2, 1)
+    )  # starting one takes a second
     if n_workers == 1:
         for batch in track(todo, "reading", disable=not progress, transient=True):
             _make_files(batch, config, index, work)

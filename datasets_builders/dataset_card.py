@@ -62,8 +62,8 @@ def _body(config: CurationConfig, report: CurationReport) -> Iterator[str]:
     yield f"# {report.name}\n"
     yield (
         f"{report.rows_kept:,} solutions in steps, {errors:,} of them with an error. A row holds a problem, the steps "
-        "of a solution and one label a step: `ok`, `neutral` (neither right nor wrong, counts as no error), `error`, or "
-        "`unlabelled` (only after the first error). Indices of steps are 0-based.\n"
+        "of a solution and one label a step: `ok`, `neutral` (neither right nor wrong, counts as no error), `error`, "
+        "or `unlabelled` (only after the first error). Indices of steps are 0-based.\n"
     )
     yield "## Counts\n"
     sides = [(name, f"{s.rows:,}", f"{s.problems:,}", f"{s.errors:,}") for name, s in report.splits.items()]
@@ -115,7 +115,7 @@ def _limits(config: CurationConfig, report: CurationReport) -> Iterator[str]:
     if config.duplicates.near is None:
         yield "Near-duplicates were not looked for."
     for name, auroc in report.leakage_auroc.items():
-        yield f"Shortcut leakage of {name}: a bag of words tells erroneous from right with AUROC {auroc:.3f} (0.5 is chance)."
+        yield f"Shortcut leakage of {name}: a bag of words tells right from wrong, AUROC {auroc:.3f} (0.5 is chance)."
     for source, files in report.prm800k_files.items():
         n_train = sum(share.kept for name, share in files.items() if name.endswith("train"))
         if source == "prmbench" and n_train:

@@ -26,7 +26,7 @@ import numpy.typing as npt
 import polars as pl
 
 from datasets_builders.curation_config import ContaminationConfig
-from datasets_builders.inputs import InputPart, NumberedRow, open_input
+from datasets_builders.inputs import InputPart, open_input
 from datasets_builders.text_hashes import (
     HashSet,
     Ints,
@@ -80,7 +80,8 @@ def read_benchmarks(config: ContaminationConfig) -> Iterator[BenchmarkText]:
                 if not texts:
                     raise DataError(
                         f"benchmark {name}: {part.name}, row {row} has no problem under "
-                        f"{', '.join(config.problem_fields)} (it has {', '.join(raw)}): set contamination.problem_fields"
+                        f"{', '.join(config.problem_fields)} (it has {', '.join(raw)}): "
+                        "set contamination.problem_fields"
                     )
                 texts += [(1, text) for text in dict.fromkeys(_texts(raw, config.solution_fields))]
                 for kind, text in texts:
@@ -279,5 +280,6 @@ def row_words(problems: pl.Series, solutions: pl.Series) -> Words:
 
 
 __all__ = [
-    "BenchmarkIndex", "BenchmarkText", "MATCH_SCHEMA", "PARTS", "RULES", "open_benchmark", "read_benchmarks", "row_words",
+    "BenchmarkIndex", "BenchmarkText", "MATCH_SCHEMA", "PARTS", "RULES", "open_benchmark", "read_benchmarks",
+    "row_words",
 ]  # fmt: skip

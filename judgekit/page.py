@@ -372,6 +372,6 @@ def _hash(text: str) -> str:
 
 
 __all__ = [
-    "Section", "Series", "asset", "bar_plot", "bullet_list", "collapsed", "escape", "figures", "heat_table", "json_script",
-    "line_plot", "paragraph", "reliability_diagram", "render_page", "table",
+    "Section", "Series", "asset", "bar_plot", "bullet_list", "collapsed", "escape", "figures", "heat_table",
+    "json_script", "line_plot", "paragraph", "reliability_diagram", "render_page", "table",
 ]  # fmt: skip
