@@ -32,8 +32,8 @@ def balance(rows: pl.DataFrame, config: BalanceConfig, *, seed: int) -> pl.DataF
         rows = rows.join(over.select("row"), on="row", how="anti", maintain_order="left")
     if config.error_frac is not None:
         over = _over_share(rows, config.error_frac)
-        detail = f"share of errors brought to {config.error_frac:g}"
-        removed.append(over.select("row", reason=pl.lit("balance of labels"), detail=pl.lit(detail)))
+        share = pl.lit(f"share of errors brought to {config.error_frac:g}")
+        removed.append(over.select("row", reason=pl.lit("balance of labels"), detail=share))
     empty = pl.DataFrame(schema={"row": rows.schema["row"], "reason": pl.String(), "detail": pl.String()})
     return pl.concat([empty, *removed])
 

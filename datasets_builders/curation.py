@@ -340,7 +340,7 @@ def _leakage(data: Sequence[Path]) -> dict[str, float]:
 
 def _finish(
     output: Path,
-    settings: Mapping[str, Any],
+    settings: dict[str, Any],
     config: CurationConfig,
     shards: Mapping[str, _Shards],
     report: CurationReport,

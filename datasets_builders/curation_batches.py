@@ -29,7 +29,7 @@ from judgekit.io import atomic_path, parquet_schema, read_json, write_json
 from judgekit.types import LabelledSolution
 
 _ROWS_PER_BATCH = 20_000
-_ROWS_AT_ONCE = 1_000
+_ROWS_AT_ONCE = 2_000
 _BENCHMARKS = "benchmarks.json"
 
 

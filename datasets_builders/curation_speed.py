@@ -123,10 +123,10 @@ Flags = Sequence[bool]
 def remove_ours(texts: Sequence[str]) -> Flags:
     """Run this package's near-duplicate removal."""
     config = DuplicatesConfig(near=THRESHOLD)
-    empty = pl.Series([""] * 1000)
+    empty = pl.Series([""] * 2000)
     with TemporaryDirectory() as folder:
         files = SketchFiles(Path(folder))
-        lots = [pl.Series(texts[start : start + 1000]) for start in range(0, len(texts), 1000)]
+        lots = [pl.Series(texts[start : start + 2000]) for start in range(0, len(texts), 2000)]
         words = (row_words(lot, empty[: len(lot)]).joined(2) for lot in lots)
         files.write(0, join_sketches([sketch_words(lot, config) for lot in words]))
         usable = np.ones(len(texts), np.bool_)
@@ -197,12 +197,12 @@ def _jaccard(a: set[int], b: set[int]) -> float:
 def measure_peers(texts: Sequence[str], subsets: Sequence[str]) -> list[dict[str, Any]]:
     """Return rows a CPU second, share of near-duplicates found and share of unique rows removed, by method."""
     methods: dict[str, Callable[[Sequence[str]], Flags]] = {"judgekit": remove_ours, "plain Python": remove_in_python}
-    for name, method in (("datasketch", remove_with_datasketch), ("rensa", remove_with_rensa)):
+    methods |= {"datasketch": remove_with_datasketch, "rensa": remove_with_rensa}
+    for name in ("datasketch", "rensa"):
         if importlib.util.find_spec(name) is None:
             print(f"{name} is not installed, so it is left out: pip install {name}", file=sys.stderr)
-        else:
-            methods[name] = method
-    results = []
+            del methods[name]
+    results: list[dict[str, Any]] = []
     for name, method in methods.items():
         start = time.process_time()
         flags = method(texts)
@@ -234,12 +234,12 @@ def measure_decontamination(problems: Sequence[str], subsets: Sequence[str], ben
     """Return rows a CPU second and the share of contaminated rows found, of this package and of a loop."""
     texts = [str(row["question"]) for _, row in read_jsonl(benchmark) if isinstance(row, dict)]
     index = BenchmarkIndex(ContaminationConfig(benchmarks={"benchmark": benchmark}))
-    empty = pl.Series([""] * 1000)
+    empty = pl.Series([""] * 2000)
 
     def ours(given: Sequence[str]) -> list[bool]:
         flags = np.zeros(len(given), np.bool_)
-        for start in range(0, len(given), 1000):
-            lot = pl.Series(given[start : start + 1000])
+        for start in range(0, len(given), 2000):
+            lot = pl.Series(given[start : start + 2000])
             flags[start + index.find(row_words(lot, empty[: len(lot)]))["row"].to_numpy()] = True
         return flags.tolist()
 

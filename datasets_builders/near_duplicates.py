@@ -26,7 +26,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from datasets_builders.text_hashes import Flags, Ints, UInt64s, Words, exact_part_hashes, mix, ngrams
+from datasets_builders.text_hashes import Flags, Ints, UInt64s, Words, distinct, exact_part_hashes, mix, ngrams
 from judgekit.io import atomic_path
 
 UInt32s = npt.NDArray[np.uint32]
@@ -76,8 +76,7 @@ def shingle_sets(words: Words, shingle_words: int) -> tuple[UInt32s, Ints]:
     grams = ngrams(words, shingle_words)
     n_texts = len(grams.starts_B1) - 1
     text = np.repeat(np.arange(n_texts, dtype=np.uint64), np.diff(grams.starts_B1))
-    both = np.sort((text << np.uint64(32)) | (grams.hashes >> np.uint64(32)))
-    both = both[np.concatenate(([True], both[1:] != both[:-1]))] if len(both) else both
+    both = distinct((text << np.uint64(32)) | (grams.hashes >> np.uint64(32)))
     return both.astype(np.uint32), np.bincount((both >> np.uint64(32)).astype(np.int64), minlength=n_texts)
 
 
@@ -130,7 +129,8 @@ class SketchFiles:
             is_first = np.concatenate(([True], keys[1:] != keys[:-1])) if len(keys) else np.zeros(0, np.bool_)
             first = np.maximum.accumulate(np.where(is_first, np.arange(len(keys)), 0))
             later, earlier = rows[order[~is_first]], rows[order[first[~is_first]]]
-            codes = np.union1d(codes, (later.astype(np.uint64) << np.uint64(32)) | earlier.astype(np.uint64))
+            found = (later.astype(np.uint64) << np.uint64(32)) | earlier.astype(np.uint64)
+            codes = distinct(np.concatenate([codes, found]))
         pairs = np.stack([codes & np.uint64(0xFFFFFFFF), codes >> np.uint64(32)], axis=1)
         return pairs.astype(np.int64)
 
