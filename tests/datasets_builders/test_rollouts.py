@@ -26,6 +26,7 @@ from judgekit.io import read_records
 from judgekit.types import Rollout
 from sgpo.groups import load_groups
 from tests.datasets_builders.scripted_generator import CUT, FAILED, ScriptedGenerator, stop
+from tests.http_server import answer, drip, running_server
 from tests.judgekit.samples import TEXTS, tiny_config
 
 GENERATION = {"type": "transformers", "model": "m"}
@@ -138,6 +139,26 @@ def test_a_real_policy_makes_groups_that_sgpo_reads(policy: Path, tmp_path: Path
     assert straight == differently
     with pytest.raises(ConfigError, match="seed"):
         sample_rollouts(config.model_copy(update={"seed": 2}), tmp_path / "straight", resume=True)
+
+
+def test_a_server_that_times_out_costs_its_problem_alone(tmp_path: Path) -> None:
+    problems = tmp_path / "problems.jsonl"
+    problems.write_text("".join(question(number).model_dump_json() + "\n" for number in (1, 2, 3)))
+    with running_server() as server:
+        server.acts = [answer, answer, drip, drip, drip, drip]
+        generation = {"type": "openai", "base_url": server.url, "model": "m", "backoff_s": 0.01, "deadline_s": 0.3}
+        config = RolloutsConfig.model_validate(
+            {"problems": problems, "generation": generation | {"max_retries": 1, "max_concurrency": 1}, "n_samples": 2}
+            | {"prompt": {"type": "raw"}, "outcome": {"type": "last_number"}, "chunk_size": 1}
+        )
+        report = sample_rollouts(config, tmp_path / "groups")
+    assert report.rejected == {"too few checked responses": 1}
+    assert [group.rollouts[0].problem for group in load_groups(tmp_path / "groups")] == ["Problem 1", "Problem 3"]
+    rejected = json.loads((tmp_path / "groups/rejected.jsonl").read_text())
+    assert rejected["raw"]["problem"] == "Problem 2"
+    assert rejected["detail"].endswith("failed no answer within 0.3 s (2 tries)")
+    counts = count_rollouts(tmp_path / "groups")
+    assert (counts.right, counts.wrong, counts.failed) == (0, 4, 2)
 
 
 def test_the_engine_is_chosen_on_the_command_line() -> None:
