@@ -50,7 +50,7 @@ class MathVerifyConfig(BaseConfig):
     timeout_s: float = Field(default=5.0, gt=0)
     """Longest time for one symbolic comparison, seconds; beyond it the outcome is unknown."""
     workers: int = Field(default=1, ge=1)
-    """Processes that compare at the same time, each with about 150 MB of memory."""
+    """Processes that compare at the same time, each with about 60 MB of memory."""
 
 
 class LastNumberConfig(BaseConfig):
