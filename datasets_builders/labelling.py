@@ -70,7 +70,7 @@ def run_labelling(
         ConfigError: no workers are wanted, or a resumed run has other settings or inputs; names them.
         DataError: the folder is in use, the disk is full, or no item gave a record.
         JudgekitError: whatever the labeller raises. Finished chunks are kept, and `resume` continues with the rest;
-            if there are none, the folder is left as it was.
+            if there are none, the folder is free again.
     """
     if workers < 1:
         raise ConfigError(f"{workers} workers cannot label: give 1 or more")
@@ -88,6 +88,7 @@ def run_labelling(
         "inputs": {file: sha for path in inputs for file, sha in input_hashes(path).items()},
     }
     if not begin(output, settings, resume=resume):
+        (output / CHUNK_DIR).mkdir(exist_ok=True)
         try:
             _label_all(chunks, make_labeller, name=name, workers=workers, engine=engine)
         except JudgekitError:
@@ -114,7 +115,6 @@ def _forget_if_unbegun(output: Path) -> None:
         return
     with claim(output, None, wait=False) as alone:
         if alone:
-            (output / CONFIG).unlink(missing_ok=True)
             shutil.rmtree(output / CHUNK_DIR, ignore_errors=True)
 
 

@@ -24,9 +24,7 @@ def begin(output: Path, settings: Mapping[str, Any], *, resume: bool) -> bool:
         ConfigError: the folder is in use, or was begun with other settings; names them.
         DataError: the folder holds something else.
     """
-    if not (output / CONFIG).is_file():
-        if (output / MANIFEST).is_file() or (output / SHARD_DIR).is_dir():
-            raise DataError(f"{output} holds something else: choose another folder")
+    if not _is_begun(output):
         write_json(output / CONFIG, settings)
         return False
     if not resume:
@@ -35,6 +33,14 @@ def begin(output: Path, settings: Mapping[str, Any], *, resume: bool) -> bool:
     if differing:
         raise ConfigError(f"cannot resume {output}: it was begun with other settings: {'; '.join(differing)}")
     return (output / MANIFEST).is_file()
+
+
+def _is_begun(output: Path) -> bool:
+    """Whether the folder holds more than settings: if not, the work on it failed at once and is begun anew."""
+    names = {path.name for path in output.iterdir()} if output.is_dir() else set()
+    if CONFIG not in names and names & {MANIFEST, SHARD_DIR}:
+        raise DataError(f"{output} holds something else: choose another folder")
+    return CONFIG in names and names != {CONFIG}
 
 
 __all__ = ["begin"]

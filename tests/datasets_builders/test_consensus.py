@@ -127,6 +127,7 @@ def test_labels_in_the_wrong_place_and_sets_without_a_common_solution_are_refuse
     swapped = ConsensusConfig(monte_carlo=config.judge, judge=config.monte_carlo)
     with pytest.raises(DataError, match="labelled by llm, not by rollouts"):
         filter_consensus(swapped, tmp_path / "swapped")
+    assert filter_consensus(config, tmp_path / "swapped").n_kept == 2, "what failed at once is begun anew"
     other = write(tmp_path / "other", {"z": None}, LabelMethod.LLM)
     with pytest.raises(DataError, match="no solution is labelled both"):
         filter_consensus(config.model_copy(update={"judge": other}), tmp_path / "none")
