@@ -17,7 +17,6 @@ Axis suffixes: `_B` text, `_K` band, `_P` pair.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -167,7 +166,8 @@ class ShingleFile:
         return np.concatenate([np.zeros(0), *parts])
 
     def _jaccards(self, pairs: Ints) -> npt.NDArray[np.float64]:
-        values = np.sort(np.concatenate([self._tagged(pairs[:, 0]), self._tagged(pairs[:, 1])]))
+        values = np.concatenate([self._tagged(pairs[:, 0]), self._tagged(pairs[:, 1])])
+        values.sort(kind="stable")  # two rising runs, which the stable sort merges
         shared = values[1:][values[1:] == values[:-1]] >> np.uint64(32)
         n_shared = np.bincount(shared.astype(np.int64), minlength=len(pairs))
         return n_shared / (self.sizes_B[pairs].sum(axis=1) - n_shared)
@@ -201,39 +201,38 @@ def find_duplicates(files: SketchFiles, *, n_parts: int, usable_B: Flags, thresh
         threshold: Smallest Jaccard similarity, in (0, 1].
     """
     shingles = files.shingle_file(n_parts)
-    pairs = _similar_pairs(files, shingles, n_parts, usable_B, threshold)
+    pairs, jaccards = _similar_pairs(files, shingles, n_parts, usable_B, threshold)
     keeper = np.arange(len(shingles.sizes_B))
-    for later, earlier_ones in _by_later(pairs):
-        for earlier in earlier_ones:
-            kept = int(keeper[earlier])
-            if kept == earlier or shingles.jaccards(np.array([[kept, later]]))[0] >= threshold:
-                keeper[later] = kept
-                break
+    similarity = np.zeros(len(keeper))
+    for (earlier, later), jaccard in zip(pairs.tolist(), jaccards.tolist(), strict=True):
+        if keeper[later] != later:  # an earlier partner has settled it
+            continue
+        kept = keeper[earlier]
+        if kept != earlier:
+            jaccard = shingles.jaccards(np.array([[kept, later]]))[0]
+        if jaccard >= threshold:
+            keeper[later], similarity[later] = kept, jaccard
     removed = np.flatnonzero(keeper != np.arange(len(keeper)))
-    return Duplicates(removed, keeper[removed], shingles.jaccards(np.stack([keeper[removed], removed], axis=1)))
+    return Duplicates(removed, keeper[removed], similarity[removed])
 
 
 def group_similar(files: SketchFiles, *, n_parts: int, threshold: float) -> Ints:
     """Return the number of each text's group: similar texts, and texts linked by a chain of them, are in one."""
     shingles = files.shingle_file(n_parts)
     n_texts = len(shingles.sizes_B)
-    pairs = _similar_pairs(files, shingles, n_parts, np.ones(n_texts, np.bool_), threshold)
+    pairs, _ = _similar_pairs(files, shingles, n_parts, np.ones(n_texts, np.bool_), threshold)
     graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(n_texts, n_texts))
     return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
 def _similar_pairs(
     files: SketchFiles, shingles: ShingleFile, n_parts: int, usable_B: Flags, threshold: float
-) -> npt.NDArray[np.int64]:
+) -> tuple[Ints, npt.NDArray[np.float64]]:
+    """Return the verified pairs (earlier, later), by the later and then the earlier, and their similarities."""
     pairs = files.candidate_pairs(usable_B & (shingles.sizes_B > 0), n_parts)
-    return pairs[shingles.jaccards(pairs) >= threshold]
-
-
-def _by_later(pairs: npt.NDArray[np.int64]) -> Iterator[tuple[int, list[int]]]:
-    """Yield each later text, rising, with its earlier partners, rising."""
-    texts, starts = np.unique(pairs[:, 1], return_index=True)
-    for later, earlier in zip(texts.tolist(), np.split(pairs[:, 0], starts[1:]), strict=False):
-        yield later, earlier.tolist()
+    jaccards = shingles.jaccards(pairs)
+    similar = jaccards >= threshold
+    return pairs[similar], jaccards[similar]
 
 
 __all__ = [

@@ -258,6 +258,6 @@ def _powers(base: int, n: int) -> UInt64s:
 
 
 __all__ = [
-    "Flags", "HashSet", "Ints", "Ngrams", "UInt64s", "Words", "distinct", "exact_part_hashes", "hash_texts", "hash_words", "mix",
-    "ngrams", "normalise", "whole_hashes",
+    "Flags", "HashSet", "Ints", "Ngrams", "UInt64s", "Words", "distinct", "exact_part_hashes", "hash_texts",
+    "hash_words", "mix", "ngrams", "normalise", "whole_hashes",
 ]  # fmt: skip
