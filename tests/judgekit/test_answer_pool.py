@@ -16,7 +16,7 @@ ENDLESS = ("5", "9^{9^{9^9}}")
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[AnswerPool]:
-    with closing(AnswerPool(workers=2, timeout_s=2.0)) as pool:
+    with closing(AnswerPool(workers=2, timeout_s=4.0)) as pool:
         yield pool
 
 
@@ -31,7 +31,7 @@ def test_only_the_endless_comparisons_are_lost(pool: AnswerPool) -> None:
     results = pool.compare_many([("2x", "x+x"), ENDLESS, ENDLESS, ("2x", "x"), ("x" * 501, "x"), ("2x", "x+x")])
     lost = (None, Unchecked.TIMEOUT)
     assert results == [RIGHT, lost, lost, WRONG, (None, Unchecked.TOO_LONG), RIGHT]
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 30
 
 
 def test_an_answer_that_cannot_be_read_is_unchecked(pool: AnswerPool) -> None:
@@ -39,7 +39,7 @@ def test_an_answer_that_cannot_be_read_is_unchecked(pool: AnswerPool) -> None:
 
 
 def test_a_worker_that_dies_is_replaced() -> None:
-    with closing(AnswerPool(timeout_s=5.0)) as pool:
+    with closing(AnswerPool(timeout_s=60.0)) as pool:
         assert pool.compare_many([("2x", "x+x")]) == [RIGHT]
         (worker,) = pool._workers
         assert worker.process.pid is not None
