@@ -30,7 +30,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import polars as pl
 from pydantic import Field
 
 from datasets_builders.build_report import BuildReport
@@ -41,8 +40,7 @@ from datasets_builders.tally import Attempt, Fate, find_fates, read_tally, write
 from judgekit.answers import MathVerifyConfig, OutcomeCheck, OutcomeConfig, build_outcome, extract_answer
 from judgekit.config import BaseConfig
 from judgekit.engines.generation import Completion, GenerationConfig, Generator, SamplingConfig, build_generator
-from judgekit.errors import DataError
-from judgekit.io import read_jsonl, read_records, shard_paths
+from judgekit.io import field_names, read_records
 from judgekit.prompts import ChatPrompt, PromptConfig
 from judgekit.types import (
     LabelledSolution,
@@ -446,24 +444,14 @@ def read_candidates(config: MonteCarloConfig) -> Iterator[Candidate]:
     answers = None
     if config.problems is not None:
         answers = {problem.problem_id: problem.answer for problem in read_records(config.problems, Problem)}
-    columns = _columns(config.data)
-    if "response" in columns:
+    fields = field_names(config.data)
+    if "response" in fields:
         for rollout in read_records(config.data, Rollout):
             yield _from_rollout(rollout, answers)
         return
-    record_type = LabelledSolution if "labels" in columns else Solution
+    record_type = LabelledSolution if "labels" in fields else Solution
     for solution in read_records(config.data, record_type):
         yield _from_solution(solution, answers, config)
-
-
-def _columns(path: Path) -> set[str]:
-    file = shard_paths(path)[0]
-    if file.suffix == ".jsonl":
-        return next(({*row} for _, row in read_jsonl(file) if isinstance(row, dict)), set())
-    try:
-        return {*pl.read_parquet_schema(file)}
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{file} is no readable parquet file: {error}") from error
 
 
 def _from_rollout(rollout: Rollout, answers: Mapping[str, str] | None) -> Candidate:

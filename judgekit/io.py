@@ -255,6 +255,21 @@ def shard_paths(path: Path) -> list[Path]:
     return [path / name for name in read_json(path / MANIFEST)["shards"]]
 
 
+def field_names(path: Path) -> set[str]:
+    """Return the fields of the rows in a data set folder, a parquet or a JSON-lines file, by its first shard or row.
+
+    Raises:
+        DataError: nothing is there, or it cannot be read.
+    """
+    file = shard_paths(path)[0]
+    if file.suffix == ".jsonl":
+        return next(({*row} for _, row in read_jsonl(file) if isinstance(row, dict)), set())
+    try:
+        return {*pl.read_parquet_schema(file)}
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"{file} is no readable parquet file: {error}") from error
+
+
 def read_records(path: Path, record_type: type[RecordT]) -> Iterator[RecordT]:
     """Yield the records of a data set folder, a parquet file or a JSON-lines file in the same fields.
 
@@ -326,7 +341,7 @@ def write_records(
 
 
 __all__: Sequence[str] = [
-    "MANIFEST", "SHARD_DIR", "ShardWriter", "atomic_path", "file_sha256", "input_hashes",
+    "MANIFEST", "SHARD_DIR", "ShardWriter", "atomic_path", "field_names", "file_sha256", "input_hashes",
     "parquet_schema", "parse_record", "read_json", "read_jsonl", "read_records", "shard_paths", "write_json",
     "write_records", "write_text",
 ]  # fmt: skip

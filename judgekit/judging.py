@@ -13,9 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError, JudgeError, describe_validation_error
-from judgekit.io import MANIFEST, read_json, read_jsonl, read_records, write_text
+from judgekit.io import field_names, read_records, write_text
 from judgekit.run import Run
-from judgekit.types import Judge, Judgement, LabelledSolution, Precision, Solution
+from judgekit.types import Judge, Judgement, LabelledSolution, Precision, Rollout, Solution
 
 JUDGEMENTS = "judgements.jsonl"
 """File of all judgements below the output folder, one JSON object a line, in the order of the solutions."""
@@ -59,21 +59,15 @@ def judge_file(judge: Judge, config: JudgingConfig, output: Path, *, resume: boo
 
 
 def read_solutions(path: Path) -> list[Solution]:
-    """Read solutions, labelled or not, from a data set folder, a parquet or a JSON-lines file.
+    """Read solutions, labelled or not, or rollouts as solutions, from a data set folder, a parquet or a JSON-lines file.
 
     Raises:
         DataError: see `judgekit.io.read_records`.
     """
-    record_type = LabelledSolution if _is_labelled(path) else Solution
-    return list(read_records(path, record_type))
-
-
-def _is_labelled(path: Path) -> bool:
-    if (path / MANIFEST).is_file():
-        return bool(read_json(path / MANIFEST)["record"] == LabelledSolution.__name__)
-    if path.suffix == ".jsonl":
-        return "labels" in next((value for _, value in read_jsonl(path) if isinstance(value, dict)), {})
-    return True
+    fields = field_names(path)
+    if "response" in fields:
+        return [rollout.solution for rollout in read_records(path, Rollout)]
+    return list(read_records(path, LabelledSolution if "labels" in fields else Solution))
 
 
 def judge_in_chunks(

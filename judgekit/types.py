@@ -439,6 +439,11 @@ class Rollout(Record):
     source: str = Field(min_length=1)
     """Data set or run it comes from."""
 
+    @property
+    def solution(self) -> Solution:
+        """What a judge reads of it."""
+        return Solution(problem=self.problem, steps=self.steps, reference=self.answer)
+
     @model_validator(mode="before")
     @classmethod
     def _fill_id(cls, data: Any) -> Any:

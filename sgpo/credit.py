@@ -196,7 +196,7 @@ def _as_credit(rollout: Rollout, rts: float | None, reward: float, guided: float
 
 
 def _as_response(rollout: Rollout, config: GuidanceConfig, count_tokens: Callable[[str], int]) -> Response:
-    solution = Solution(problem=rollout.problem, steps=rollout.steps, reference=rollout.answer)
+    solution = rollout.solution
     lengths_S = step_lengths(rollout.steps, unit=config.unit, count_tokens=count_tokens)
     return Response(solution, lengths_S, truncated=bool(rollout.truncated))
 

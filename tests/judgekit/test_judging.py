@@ -14,7 +14,7 @@ import pytest
 
 from judgekit.errors import ConfigError, DataError, JudgeError
 from judgekit.judging import JUDGEMENTS, JudgingConfig, judge_file, read_solutions
-from judgekit.types import Judgement, LabelledSolution, NoVerdictReason, Solution
+from judgekit.types import Judgement, LabelledSolution, NoVerdictReason, Rollout, Solution
 from tests.fakes import FakeJudge
 from tests.judgekit.samples import addition
 
@@ -95,6 +95,15 @@ def test_data_sets_and_lines_are_read_alike(labelled_data: Path, tmp_path: Path)
     write_lines(tmp_path / "in.jsonl", built)
     assert read_solutions(tmp_path / "in.jsonl") == built
     assert read_solutions(labelled_data / "data" / "part-00000.parquet") == built
+
+
+def test_rollouts_are_read_as_solutions(tmp_path: Path) -> None:
+    rollout = Rollout(
+        group_id="g", sample=0, problem="1+1?", prompt="1+1?", response="One.\n\nThree.", steps=("One.", "Three."),
+        step_start=(0, 6), step_end=(4, 12), outcome=0.0, answer="2", source="test",
+    )  # fmt: skip
+    write_lines(tmp_path / "in.jsonl", [rollout])
+    assert read_solutions(tmp_path / "in.jsonl") == [Solution(problem="1+1?", steps=("One.", "Three."), reference="2")]
 
 
 def test_a_killed_run_continues_and_loses_nothing(data: Path, tmp_path: Path) -> None:
