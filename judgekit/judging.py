@@ -59,7 +59,7 @@ def judge_file(judge: Judge, config: JudgingConfig, output: Path, *, resume: boo
 
 
 def read_solutions(path: Path) -> list[Solution]:
-    """Read solutions, labelled or not, or rollouts as solutions, from a data set folder, a parquet or a JSON-lines file.
+    """Read solutions, labelled or not, or rollouts, from a data set folder, a parquet or a JSON-lines file.
 
     Raises:
         DataError: see `judgekit.io.read_records`.
