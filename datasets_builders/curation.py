@@ -145,7 +145,9 @@ def _decide(facts: pl.DataFrame, batches: Sequence[Batch], config: CurationConfi
     if config.duplicates.exact:
         removed.append(_exact_duplicates(left()))
     if config.duplicates.near is not None:
-        removed.append(_near_duplicates(left(), len(facts), batches, config.duplicates.near, work))
+        spared = pl.col("label_method").is_in(config.duplicates.near_spares).fill_null(False)
+        usable = left().filter(~spared)
+        removed.append(_near_duplicates(usable, len(facts), batches, config.duplicates.near, work))
     removed.append(balance(left(), config.balance, seed=config.seed).with_columns(stage=pl.lit("balance")))
     decided = _follow(pl.concat(removed, how="diagonal").sort("row"))
     kept_id = facts["id"].gather(decided["kept_row"])  # `row` is the place in `facts`
@@ -199,10 +201,10 @@ def _exact_duplicates(left: pl.DataFrame) -> pl.DataFrame:
 
 
 def _near_duplicates(
-    left: pl.DataFrame, n_rows: int, batches: Sequence[Batch], threshold: float, work: Path
+    rows: pl.DataFrame, n_rows: int, batches: Sequence[Batch], threshold: float, work: Path
 ) -> pl.DataFrame:
     usable = np.zeros(n_rows, np.bool_)
-    usable[left["row"].to_numpy()] = True
+    usable[rows["row"].to_numpy()] = True
     found = find_duplicates(row_sketches(work), n_parts=len(batches), usable_B=usable, threshold=threshold)
     return pl.DataFrame({"row": found.removed, "kept_row": found.kept, "jaccard": found.jaccard}).select(
         "row",
@@ -333,7 +335,8 @@ def _with_texts(decision: Mapping[str, Any], texts: Mapping[int, Mapping[str, An
 
 def _leakage(data: Sequence[Path]) -> dict[str, float]:
     """Return the leakage that the builds of the data measured, by folder; see `datasets_builders.leakage`."""
-    manifests = {path.name: read_json(path / MANIFEST) for path in data if path.is_dir()}
+    folders = [folder for path in data for folder in (path, *sorted(path.glob("parts/*")))]  # a mix has parts
+    manifests = {folder.name: read_json(folder / MANIFEST) for folder in folders if (folder / MANIFEST).is_file()}
     known = {name: (manifest.get("report") or {}).get("leakage_auroc") for name, manifest in manifests.items()}
     return {name: auroc for name, auroc in known.items() if auroc is not None}
 

@@ -44,6 +44,9 @@ class DuplicatesConfig(BaseConfig):
     near: float | None = Field(default=0.8, gt=0, le=1)
     """Remove rows whose word shingles have at least this Jaccard similarity with a kept row, the same first error, and
     the same numbers and operators in the same order; `null` switches it off."""
+    near_spares: tuple[str, ...] = ("injected",)
+    """Label methods whose rows neither go nor make others go as near-duplicates: constructions put harmless edits
+    beside errors on purpose, so that an edit gives nothing away, and only those would be removed."""
     shingle_words: int = Field(default=3, ge=1)
     """Words of a shingle."""
     n_bands: int = Field(default=10, ge=1)

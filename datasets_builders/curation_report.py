@@ -185,6 +185,8 @@ def count_curation(
     """
     error = pl.when(pl.col("first_error").is_null()).then(pl.lit("no error")).otherwise(pl.lit("error"))
 
+    sides = {name: name for name in config.splits} if config.splits else {"train": ""}
+
     def shares(key: pl.Expr) -> dict[str, Share]:
         return _shares(facts, kept, key)
 
@@ -193,7 +195,7 @@ def count_curation(
         rows_read=len(facts),
         rows_kept=len(kept),
         funnel=_funnel(len(facts), removed),
-        splits={side or "train": _side(rows) for (side,), rows in kept.group_by("side", maintain_order=True)},
+        splits={name: _side(kept.filter(pl.col("side") == side)) for name, side in sides.items()},
         labels=shares(error),
         first_errors=_by_number(shares(pl.col("first_error").cast(pl.String).fill_null(NO_ERROR))),
         n_steps=_by_number(shares(pl.col("n_steps").cast(pl.String).fill_null(UNKNOWN))),
@@ -312,7 +314,7 @@ def _funnel_html(report: CurationReport) -> str:
     names = ["read", *(stage.name for stage in report.funnel)]
     left = [report.rows_read, *(stage.left for stage in report.funnel)]
     bars = bar_plot(names, {"rows left": left}, title="Rows left after each stage", x_label="", y_label="rows")
-    note = "Every row removed is in the folder `removed`, with the first reason that applies to it."
+    note = "Every row removed is in the folder removed, with the first reason that applies to it."
     return table(("stage", "removed", "left"), _funnel_rows(report), caption=note) + figures(bars)
 
 

@@ -324,16 +324,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--benchmark", type=Path, required=True, help="test.jsonl of GSM8K")
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows to curate")
-    parser.add_argument("--peer-rows", type=int, default=20_000, help="rows for the comparison with peers")
+    parser.add_argument(
+        "--peer-rows",
+        type=int,
+        default=20_000,
+        help="rows for the peers that find duplicates; decontamination takes five times as many",
+    )
     parser.add_argument("--workers", type=int, help="processes of curate; default: one a core")
     args = parser.parse_args(argv)
     data = args.output / "data"
     if not (data / MANIFEST).is_file():
         write_rows(data, make_rows(args.train, args.benchmark, n_rows=args.rows))
-    some = pl.scan_parquet(data / SHARD_DIR / "*.parquet").head(args.peer_rows).collect()
+    some = pl.scan_parquet(data / SHARD_DIR / "*.parquet").head(5 * args.peer_rows).collect()
     texts = (some["problem"] + "\n" + some["steps"].list.join("\n")).to_list()
     subsets = some["subset"].to_list()
-    for result in measure_peers(texts, subsets):
+    for result in measure_peers(texts[: args.peer_rows], subsets[: args.peer_rows]):
         print(json.dumps({"measure": "near-duplicates", **result}), flush=True)
     for result in measure_decontamination(some["problem"].to_list(), subsets, args.benchmark):
         print(json.dumps({"measure": "decontamination", **result}), flush=True)

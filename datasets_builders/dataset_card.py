@@ -114,6 +114,9 @@ def _limits(config: CurationConfig, report: CurationReport) -> Iterator[str]:
         yield f"Decontaminated against {names} only; translations and paraphrases are not found by shared words."
     if config.duplicates.near is None:
         yield "Near-duplicates were not looked for."
+    elif methods & set(config.duplicates.near_spares):
+        spared = ", ".join(config.duplicates.near_spares)
+        yield f"Near-duplicates were not removed among rows with the label method {spared}."
     for name, auroc in report.leakage_auroc.items():
         yield f"Shortcut leakage of {name}: a bag of words tells right from wrong, AUROC {auroc:.3f} (0.5 is chance)."
     for source, files in report.prm800k_files.items():

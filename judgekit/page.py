@@ -171,14 +171,14 @@ def bar_plot(
         names: Name of each bar.
         counts: Series -> height of its part of each bar, at least 0; the first series stands at the bottom.
         title: Caption under the figure.
-        x_label: What the names are.
+        x_label: What the names are; without it, names take its place where they need it.
         y_label: What is counted.
     """
     totals = [sum(column) for column in zip(*counts.values(), strict=True)]
     if not any(totals):
         return paragraph(f"{title}: no values.")
-    frame = _Frame(x=(0, len(names)), y=(0, _round_values(0, max(totals))[-1]), left=64)
-    marks = [_grid(frame), _axis_labels(frame, x_label, y_label), _bar_names(frame, names)]
+    frame = _Frame(x=(0, len(names)), y=(0, _round_values(0, max(totals))[-1]), left=78)
+    marks = [_grid(frame), _axis_labels(frame, x_label, y_label), _bar_names(frame, names, n_lines=1 if x_label else 2)]
     below = [0] * len(names)
     for look, (series, heights) in enumerate(counts.items()):
         for i, height in enumerate(heights):
@@ -194,14 +194,15 @@ def bar_plot(
     return _figure(frame, marks, title, legend=legend)
 
 
-def _bar_names(frame: _Frame, names: Sequence[str]) -> str:
-    """Write as many names under the bars as have room."""
-    room = (frame.px(1) - frame.px(0)) / (7 * max(map(len, names)) + 6)
+def _bar_names(frame: _Frame, names: Sequence[str], *, n_lines: int) -> str:
+    """Write as many names under the bars as have room, on so many lines by turns."""
+    room = n_lines * (frame.px(1) - frame.px(0)) / (7 * max(map(len, names)) + 6)
     step = max(1, math.ceil(1 / room))
-    shown = [(i, name) for i, name in enumerate(names) if i % step == 0]
     return "".join(
-        f'<text class="tick mid" x="{frame.px(i + 0.5):.1f}" y="{frame.height - 28:g}">{escape(name)}</text>'
-        for i, name in shown
+        f'<text class="tick mid" x="{frame.px(i + 0.5):.1f}" y="{frame.height - 28 + 14 * (i // step % n_lines):g}">'
+        f"{escape(name)}</text>"
+        for i, name in enumerate(names)
+        if i % step == 0
     )
 
 

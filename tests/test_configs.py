@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from datasets_builders.consensus import ConsensusConfig
+from datasets_builders.curation_config import CurationConfig
 from datasets_builders.injection import InjectionConfig
 from datasets_builders.judge_labels import JudgeLabelsConfig
 from datasets_builders.mix_config import MixConfig
@@ -24,6 +25,7 @@ from sgpo.online_config import OnlineConfig
 CONFIGS = Path(__file__).parents[1] / "configs"
 FILES = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml"))
 CLASSES: dict[str, type[BaseConfig]] = {
+    "data/curate.yaml": CurationConfig,
     "data/injection.yaml": InjectionConfig,
     "data/consensus.yaml": ConsensusConfig,
     "data/judge_labels.yaml": JudgeLabelsConfig,

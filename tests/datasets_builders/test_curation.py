@@ -115,6 +115,15 @@ def test_each_row_is_removed_by_the_first_stage_that_applies(tmp_path):
     ]
 
 
+def test_constructed_counterparts_are_no_near_duplicates(tmp_path):
+    base = solution(1)
+    steps = [(*base.steps[:2], f"{word} the answer is 3.") for word in ("So", "Thus", "Hence")]
+    injected = [solution(1, steps=given, label_method="injected") for given in steps]
+    assert run(tmp_path, [base, *injected], "spared", duplicates=DuplicatesConfig(near=0.7)).rows_kept == 4
+    everything = DuplicatesConfig(near=0.7, near_spares=())
+    assert run(tmp_path, [base, *injected], "all", duplicates=everything).rows_kept == 1
+
+
 def test_a_removed_row_makes_no_other_go(tmp_path):
     poor = solution(1, steps=("same", " "))
     fine = solution(1, steps=("same", "end"))
