@@ -26,6 +26,7 @@ from rich.progress import track
 from datasets_builders.balance import balance
 from datasets_builders.curation_batches import (
     Batch,
+    has_batches,
     join_sketches,
     make_files,
     plan_batches,
@@ -115,21 +116,29 @@ def _fingerprints(files: Sequence[Path], config: CurationConfig) -> dict[str, st
 
 
 def _begin(output: Path, settings: dict[str, Any], *, resume: bool) -> bool:
-    """Check the folder against the settings, or store them; tell whether it is finished. Half a set is removed."""
-    if (output / CONFIG).is_file():
+    """Check the folder against the settings, or store them; tell whether it is finished. Half a set is removed.
+
+    A run that failed before anything was made, for instance on a benchmark that cannot be read, is begun anew.
+    """
+    if not (output / CONFIG).is_file():
+        if output.is_dir() and any(output.iterdir()):
+            raise DataError(f"{output} holds something else: choose another folder")
+        write_json(output / CONFIG, settings)
+        return False
+    earlier, is_finished = read_json(output / CONFIG), (output / MANIFEST).is_file()
+    if earlier.keys() != settings.keys():
+        raise DataError(f"{output} holds something else: choose another folder")
+    if is_finished or has_batches(output / _WORK):
         if not resume:
             raise DataError(f"{output} is in use: add --resume to continue it, or choose another folder")
-        differing = differing_keys(read_json(output / CONFIG), settings)
+        differing = differing_keys(earlier, settings)
         if differing:
             raise ConfigError(f"cannot resume {output}: it was begun with other settings: {'; '.join(differing)}")
-        if (output / MANIFEST).is_file():
-            return True
-        for name in (SHARD_DIR, REMOVED, *(settings["config"]["splits"] or ())):
+    if not is_finished:
+        for name in (SHARD_DIR, REMOVED, *(earlier["config"]["splits"] or ())):
             shutil.rmtree(output / name, ignore_errors=True)
-    elif output.is_dir() and any(output.iterdir()):
-        raise DataError(f"{output} holds something else: choose another folder")
-    write_json(output / CONFIG, settings)
-    return False
+        write_json(output / CONFIG, settings)
+    return is_finished
 
 
 def _decide(facts: pl.DataFrame, batches: Sequence[Batch], config: CurationConfig, work: Path) -> pl.DataFrame:

@@ -212,6 +212,11 @@ def _text_keys(rows: pl.DataFrame) -> pl.Series:
     return pl.Series("text_key", digests, dtype=pl.Binary())
 
 
+def has_batches(work: Path) -> bool:
+    """Tell whether any batch is finished."""
+    return any((work / "facts").glob("part-*.parquet"))
+
+
 def read_facts(batches: Sequence[Batch], work: Path) -> pl.DataFrame:
     """Return the facts of all rows, in order."""
     return pl.concat([pl.read_parquet(_path(work, "facts", batch)) for batch in batches])
@@ -238,6 +243,6 @@ def _path(work: Path, name: str, batch: Batch) -> Path:
 
 
 __all__ = [
-    "Batch", "join_sketches", "make_files", "plan_batches", "read_benchmark_texts", "read_facts", "read_matches",
-    "read_rows", "row_sketches", "sketch_words",
+    "Batch", "has_batches", "join_sketches", "make_files", "plan_batches", "read_benchmark_texts", "read_facts",
+    "read_matches", "read_rows", "row_sketches", "sketch_words",
 ]  # fmt: skip

@@ -49,12 +49,14 @@ def make_rows(train: Path, benchmark: Path, *, n_rows: int, seed: int = 0) -> It
     problems = [_parts(row) for _, row in read_jsonl(train) if isinstance(row, dict)]
     held_out = [str(row["question"]) for _, row in read_jsonl(benchmark) if isinstance(row, dict)]
     unique: list[tuple[str, list[str]]] = []
+    seen: set[tuple[int, int]] = set()
     for number in range(n_rows):
         draw = rng.random()
         if draw < _NEAR and unique:
             subset, (problem, steps) = "near", _edited(rng.choice(unique), rng)
         else:
-            (first, steps_1), (second, steps_2) = rng.choice(problems), rng.choice(problems)
+            pair = _new_pair(len(problems), seen, rng)
+            (first, steps_1), (second, steps_2) = problems[pair[0]], problems[pair[1]]
             half = first[: (len(first) + 1) // 2] + second[len(second) // 2 :]
             subset, problem, steps = "unique", " ".join(half), [*steps_1, *steps_2]
             if draw > 1 - _CONTAMINATED:
@@ -68,6 +70,14 @@ def make_rows(train: Path, benchmark: Path, *, n_rows: int, seed: int = 0) -> It
             "id": f"{number:020x}", "problem_id": f"p{number:019x}", "problem": problem, "steps": steps,
             "labels": ["ok"] * len(steps), "source": "speed", "subset": subset, "schema_version": 1,
         }  # fmt: skip
+
+
+def _new_pair(n: int, seen: set[tuple[int, int]], rng: random.Random) -> tuple[int, int]:
+    while True:
+        pair = rng.randrange(n), rng.randrange(n)
+        if pair not in seen:
+            seen.add(pair)
+            return pair
 
 
 def _parts(row: dict[str, Any]) -> tuple[list[str], list[str]]:

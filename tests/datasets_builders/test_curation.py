@@ -250,10 +250,25 @@ def test_bad_inputs_are_named(tmp_path):
     file.write_bytes(b"no parquet")
     with pytest.raises(DataError, match="no readable parquet file"):
         curate(CurationConfig(data=(file,), workers=1), tmp_path / "out2")
+    write(tmp_path, [solution(1)])
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes").touch()
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "config.json").write_text('{"source": "prmbench"}')
     with pytest.raises(DataError, match="holds something else"):
-        curate(CurationConfig(data=(write(tmp_path, [solution(1)]),)), tmp_path / "full")
+        curate(CurationConfig(data=(tmp_path / "data",)), tmp_path / "build")
+    with pytest.raises(DataError, match="holds something else"):
+        curate(CurationConfig(data=(tmp_path / "data",)), tmp_path / "full")
+
+
+def test_a_run_that_failed_at_once_is_begun_anew(tmp_path):
+    bench = tmp_path / "bench.jsonl"
+    bench.write_text(json.dumps({"text": "?"}) + "\n")
+    with pytest.raises(DataError, match=r"set contamination.problem_fields"):
+        run(tmp_path, [solution(1)], contamination=ContaminationConfig(benchmarks={"bench": bench}))
+    right = ContaminationConfig(benchmarks={"bench": bench}, problem_fields=("text",))
+    config = CurationConfig(data=(tmp_path / "curated-data",), contamination=right)
+    assert curate(config, tmp_path / "curated").rows_kept == 1
 
 
 def test_nothing_left_and_too_few_problems_are_errors(tmp_path):
