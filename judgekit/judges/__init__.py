@@ -9,6 +9,7 @@ from typing import get_args
 from judgekit.errors import CheckpointError, ConfigError
 from judgekit.judges.builtin import BUILTIN, BuiltinJudge
 from judgekit.judges.card import CARD, read_card
+from judgekit.judges.symbolic import SymbolicJudge
 from judgekit.types import Judge, Precision
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -18,7 +19,8 @@ def load_judge(name: str | Path, *, calibrated: bool = True, dtype: Precision = 
     """Open any judge.
 
     Args:
-        name: A judge directory, a hub id of one, or `builtin:random`, `builtin:no-error`, `builtin:first-step`.
+        name: A judge directory, a hub id of one, or `builtin:random`, `builtin:no-error`, `builtin:first-step`,
+            or `builtin:symbolic`, which recomputes stated arithmetic.
         calibrated: Apply the calibrator that the directory stores.
         dtype: Precision of judges with weights.
 
@@ -40,8 +42,10 @@ def load_judge(name: str | Path, *, calibrated: bool = True, dtype: Precision = 
 
 
 def _builtin(rule: str) -> Judge:
+    if rule == "symbolic":
+        return SymbolicJudge()
     if rule not in BUILTIN:
-        raise ConfigError(f"no builtin judge {rule!r}: there are {', '.join(sorted(BUILTIN))}")
+        raise ConfigError(f"no builtin judge {rule!r}: there are {', '.join(sorted([*BUILTIN, 'symbolic']))}")
     return BuiltinJudge(rule, BUILTIN[rule])
 
 

@@ -1,0 +1,210 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from judgekit.equalities import MAX_CHARS, find_equalities, find_numbers
+from judgekit.judges import load_judge
+from judgekit.judges.symbolic import BASE_RATE, P_WRONG, Rule, SymbolicJudge, find_faults
+from judgekit.types import Solution
+
+RIGHT = [
+    "In all, 4 houses * 3 gnomes = $12.",
+    r"So \(\frac{1}{2} \times 48 = 24\) are left.",
+    r"\[ 3 \times \$4 = \$12 \]",
+    r"$\frac{3}{4} \cdot 20 = \boxed{15}$",
+    r"\( 0.20 \times 50 = 10 \text{ dollars} \)",
+    r"$2^{10} = 1024$ and $7 \div 2 = 3.5$",
+    r"$\sqrt{27} = \sqrt{9 \cdot 3} = 3\sqrt{3}$",
+    "half of 48 is 24",
+    "20% of 50 = 10",
+    "10/50 = 20%",
+    "100 - 20% = 80",
+    "3 x 4 = 12 and $5 x 3 = $15",
+    "1,200 + 300 = 1,500",
+    "100/3 = 33.33",
+    "2 hours * 60 minutes/hour = 120 minutes = 2 hours",
+    "3 * 50 cents = $1.50",
+    "- 5 + 3 = 8",
+    "Day 2 = 3 * 4 = 12",
+    "5 times 3 is 15",
+    "3(4) + 2 = 14",
+    "1 1/2 * 4 = 6",
+    r"\sin 30 + 2 = 2.5",
+    "f(2) + 3 = 10",
+    "17 / 5 = 3 remainder 2",
+    "90 + 30 = 2 hours",
+    "3:5 + 1 = 9",
+    "3x + 2x = 5x",
+    "48/2 = <<48/2=24>>24",
+    "4! / 2 = 12",
+]
+WRONG = [
+    ("In all, 4 houses * 3 gnomes = $13.", Rule.ARITHMETIC),
+    (r"So \(\frac{1}{2} \times 48 = 26\) are left.", Rule.ARITHMETIC),
+    (r"\[ 3 \times \$4 = \$15 \]", Rule.ARITHMETIC),
+    (r"$2^{10} = 1000$", Rule.ARITHMETIC),
+    ("half of 48 is 26", Rule.ARITHMETIC),
+    ("3 x 4 = 11", Rule.ARITHMETIC),
+    ("1,200 + 300 = 1,400", Rule.ARITHMETIC),
+    ("2 + 3 = 5 + 2 = 8", Rule.ARITHMETIC),
+    ("x = 2 + 3 = 6", Rule.ARITHMETIC),
+    ("100/3 = 32.33", Rule.DECIMAL),
+    ("20% of 51 = 12", Rule.DECIMAL),
+    ("2(x + 3) = 2x + 3", Rule.IDENTITY),
+    ("2x + 3 = 15, so x = 5", Rule.SOLUTION),
+]
+
+
+def rules(*steps, problem=""):
+    return [(fault.step, fault.rule) for fault in find_faults(problem, steps) if fault.rule is not Rule.UNSOURCED]
+
+
+@pytest.mark.parametrize("step", RIGHT)
+def test_right_steps_pass(step):
+    assert rules(step) == []
+
+
+@pytest.mark.parametrize(("step", "rule"), WRONG)
+def test_wrong_steps_are_found(step, rule):
+    assert (0, rule) in rules(step)
+
+
+def test_the_sides_of_a_chain_are_worked_out():
+    (equality,) = find_equalities(r"Total: \$3 + 2 = 5 apples \approx 5.01")
+    assert [side.number for side in equality.sides] == [5, 5, Fraction(501, 100)]
+    assert equality.is_approximate == (False, True)
+
+
+def test_a_solution_in_a_later_step_must_satisfy_the_equation():
+    assert rules("So 2x + 3 = 15.", "Then 2x = 12.", "Hence x = 6.") == []
+    assert rules("So 2x + 3 = 15.", "Then 2x = 12.", "Hence x = 5.") == [(2, Rule.SOLUTION)]
+
+
+def test_cases_are_no_contradiction():
+    assert rules("So 2x + 3 = 15.", "If x = 1, all is well.") == []
+
+
+def test_counts_are_whole_and_quantities_not_negative():
+    assert rules("7 / 2 = 3.5", problem="How many frogs?") == [(0, Rule.FRACTION)]
+    assert rules("7 / 2 = 3.5", problem="How many hours?") == []
+    assert rules("7 - 9 = -2", problem="What is left?") == [(0, Rule.NEGATIVE)]
+    assert rules("7 - 9 = -2", problem="What is 7 + -9?") == []
+
+
+def test_operands_come_from_somewhere():
+    problem = "Ann has 17 pens and buys 23 more at $40 in all."
+    steps = ["She has 17 + 23 = 40.", "Then 40 + 471 = 511."]
+    assert [(fault.step, fault.rule) for fault in find_faults(problem, steps)] == [(1, Rule.UNSOURCED)]
+
+
+def test_numbers_in_words_count():
+    assert find_numbers("twenty-five boxes, 1,000 pens, half of them") == {25, 1000, Fraction(1, 2)}
+
+
+def test_posterior_abstains_where_nothing_is_stated():
+    solution = Solution(problem="Is it so?", steps=("It may be.", "It is."))
+    verdict = SymbolicJudge().judge([solution])[0].verdict
+    assert verdict.posterior == pytest.approx((BASE_RATE, BASE_RATE * (1 - BASE_RATE), (1 - BASE_RATE) ** 2))
+    assert verdict.decide(SymbolicJudge.decision) is None
+
+
+def test_long_abstention_is_no_error():
+    solution = Solution(problem="?", steps=("Words.",) * 50)
+    assert SymbolicJudge().judge([solution])[0].verdict.decide(SymbolicJudge.decision) is None
+
+
+def test_posterior_points_at_the_fault():
+    judge = load_judge("builtin:symbolic")
+    solution = Solution(problem="2, 3?", steps=("First, 2 + 2 = 4.", "So 2 + 3 = 6.", "Done."))
+    verdict = judge.judge([solution])[0].verdict
+    assert verdict.decide(judge.decision) == 1
+    assert verdict.p_ok_S == pytest.approx((1 - BASE_RATE, 1 - P_WRONG[Rule.ARITHMETIC], 1 - BASE_RATE))
+
+
+def test_empty_solutions_get_a_reason():
+    judgement = SymbolicJudge().judge([Solution(problem="?", steps=())])[0]
+    assert judgement.verdict is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9" * 1_000_000 + " = 1",
+        "(" * 500_000 + "1",
+        "1 + " * 200_000 + "1 = 2",
+        "2^2^2^2^2^2^2^2 = 4",
+        "9^" * 100_000 + "9 = 1",
+        "(((" * 50 + "9^30" + ")^30)^30" * 50 + " = 1",
+        "1" + "/3" * 100_000 + " = 1",
+        "\\frac{" * 100_000,
+        "\\text{" * 100_000,
+        "<<" * 300_000,
+        "1,234" * 100_000 + " = 2",
+        "a-" * 300_000,
+        "x_{" * 100_000,
+        "1 = " * 200_000,
+        "\u202e5 + 3 = 9\x00\ufffd\u0665 = \u00b2",
+        "1/0 = 0/0 = 5",
+        "0^{-1} = 1",
+        "$" * 500_000 + "5",
+        "- " * 300_000 + "5 = 4",
+        "1 a " * 200_000,
+        "__import__('os').system('true') = 1",
+    ],
+    ids=lambda text: text[:12].encode("unicode_escape").decode(),
+)
+def test_hostile_text_is_safe_and_quick(text):
+    started = time.process_time()
+    list(find_faults(text, [text, text]))
+    assert time.process_time() - started < 5
+
+
+def test_time_grows_linearly_up_to_the_limit():
+    def seconds(n):
+        text = ("(1 + " * 30 + "x ")[:150] * (n // 150)
+        started = time.process_time()
+        find_equalities(text)
+        return time.process_time() - started
+
+    seconds(1500)
+    assert seconds(MAX_CHARS - 500) < 40 * max(seconds(MAX_CHARS // 10), 0.005)
+
+
+def test_importing_needs_no_torch():
+    code = "import sys, judgekit.judges.symbolic; assert not {'torch', 'sympy', 'transformers'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def real_rows(*path):
+    if not (folder := os.environ.get("JUDGEKIT_REAL_DATA")):
+        pytest.skip("needs the real data sets: set JUDGEKIT_REAL_DATA to their folder")
+    return [json.loads(line) for line in Path(folder, *path).read_text(encoding="utf-8").splitlines()]
+
+
+def first_error(problem, steps):
+    judge = SymbolicJudge()
+    return judge.judge([Solution(problem=problem, steps=tuple(steps))])[0].verdict.decide(judge.decision)
+
+
+def test_finds_nearly_all_errors_of_multistep_arithmetic():
+    rows = [
+        row for row in real_rows("bigbench_mistake", "multistep_arithmetic.jsonl") if row["mistake_index"] is not None
+    ]
+    hits = [first_error(row["input"], row["steps"]) == row["mistake_index"] for row in rows]
+    assert len(hits) == 238
+    assert sum(hits) / len(hits) > 0.9
+
+
+def test_raises_few_false_alarms_on_processbench():
+    rows = real_rows("processbench", "gsm8k.jsonl")
+    answers = [(row["label"], first_error(row["problem"], row["steps"])) for row in rows]
+    right = [answer is None for label, answer in answers if label == -1]
+    wrong = [answer == label for label, answer in answers if label != -1]
+    assert sum(right) / len(right) >= 0.95
+    assert sum(wrong) / len(wrong) >= 0.1
