@@ -7,9 +7,9 @@ alone may take it later.
 
 The work has three parts. Rows are read in batches, and files under `.work` keep what is decided by
 (`curation_batches`). From these it is decided what becomes of each row, which takes about a kilobyte a row: ids and
-labels, no texts. Then the rows are read again and written to where they belong. A run that was killed continues with the same
-arguments and `resume`: finished batches are not read again, the rest is done anew. `manifest.json` comes last, and a
-folder without one is unfinished.
+labels, no texts. Then the rows are read again and written to where they belong. A run that was killed continues with
+the same arguments and `resume`: finished batches are not read again, the rest is done anew. `manifest.json` comes last,
+and a folder without one is unfinished.
 """
 
 from __future__ import annotations
