@@ -20,6 +20,8 @@ from datasets_builders.worked_solution import CONSTANTS, Change, NotCarried, Pla
 
 _TRIES = 4
 _MIN_WORDS = 3
+_GIVES_REASON = re.compile(r"\b(?:because|since|as|performing)\W*$", re.IGNORECASE)
+"""Ends of a text behind which a calculation must stand: a result alone would give no reason."""
 _PLAIN_OPERATORS = frozenset("+-*/xX\u00d7")
 
 
@@ -115,7 +117,9 @@ def _equations(steps: Sequence[Step]) -> set[tuple[Value, ...]]:
 
 
 def elide(text: str) -> str | None:
-    """Leave out a step's calculation so that its result is only asserted; `None` where little else is said.
+    """Leave out a step's calculation so that its result is only asserted.
+
+    `None` where little else is said, or where the calculation is a reason: `because 24`.
 
     Example:
         >>> elide("Ada sold 48 / 2 = 24 clips in May.")
@@ -125,6 +129,8 @@ def elide(text: str) -> str | None:
     if not step.is_clean or len(step.equations) != 1:
         return None
     (equation,) = step.equations
+    if _GIVES_REASON.search(text[max(0, equation.start - 20) : equation.start]):
+        return None
     bare = text[: equation.start] + text[equation.result_start :]
     return bare if len(re.findall(r"[^\W\d]{2,}", bare)) >= _MIN_WORDS else None
 

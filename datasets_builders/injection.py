@@ -200,7 +200,9 @@ def _draft(
     first_error = None if wrong is None else wrong.first_error
     answer = render_number(solution.answer if wrong is None else wrong.answer)
     is_misstated = first_error == len(steps)
-    concluded = conclude(steps) if HarmlessEdit.CONCLUDE in edits and not is_misstated else None
+    is_unit_at_end = first_error == len(steps) - 1 and answer == render_number(solution.answer)  # would go with it
+    may_conclude = HarmlessEdit.CONCLUDE in edits and not (is_misstated or is_unit_at_end)
+    concluded = conclude(steps) if may_conclude else None
     if concluded is not None:
         steps, answer = concluded
         first_error = None if first_error is None else min(first_error, len(steps))

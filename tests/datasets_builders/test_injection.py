@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from datasets_builders.build import REJECTED, build
 from datasets_builders.equations import parse_step
-from datasets_builders.error_types import COMPUTATIONAL, FALSE_ARITHMETIC, ErrorType, slip
+from datasets_builders.error_types import COMPUTATIONAL, FALSE_ARITHMETIC, ErrorType, elide, slip
 from datasets_builders.harmless import HarmlessEdit
 from datasets_builders.injection import HARMLESS, UNEDITED, InjectionConfig, convert
 from datasets_builders.source import RowRejected
@@ -338,6 +338,21 @@ def test_harmless_edits_keep_every_equation_and_the_answer(rows: list[dict[str, 
             assert checked(row, solution) is None, solution.steps
             assert all(step.holds(e) for step in map(parse_step, solution.steps) for e in step.equations)
     assert n_edited
+
+
+def test_a_wrong_unit_is_not_left_out_with_the_step_that_states_it() -> None:
+    row = {"question": "A film lasts 3 parts of 5 hours. How long is it?", "answer": "It is 1 + 2 = 3 parts long.\n"}
+    row["answer"] += "So it lasts 3 * 5 = 15 hours in all.\n#### 15"
+    options: dict[str, Any] = {"error_types": (ErrorType.UNIT,), "harmless_edits": (HarmlessEdit.CONCLUDE,)}
+    found = [s for seed in range(20) for s in convert(row, InjectionConfig(seed=seed, **options), "train")]
+    wrong = [solution for solution in found if solution.first_error is not None]
+    assert wrong and all(re.search("= 15 (minutes|days)", s.steps[s.first_error or 0]) for s in wrong)
+
+
+@pytest.mark.parametrize("text", ["She left early because 2 * 3 = 6 people came.", "It was late SINCE, $2 + $3 = $5"])
+def test_a_calculation_that_is_a_reason_is_not_left_out(text: str) -> None:
+    assert elide(text) is None
+    assert elide("So, in all, 2 * 3 = 6 people came.") == "So, in all, 6 people came."
 
 
 # Rows
