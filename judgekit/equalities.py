@@ -74,65 +74,18 @@ _WORD_OPERATORS = {"plus": "+", "minus": "-", "times": "*", "of": "*", "multipli
 _RELATIONS = frozenset({"=", "\u2248"})
 _WORD_RELATIONS = frozenset({"is", "equals", "gives", "makes", "equal", "are"})
 _CURRENCY = frozenset("$\u20ac\u00a3\u20b9")
-_NO_START = frozenset(
-    [
-        "times",
-        "plus",
-        "minus",
-        "by",
-        "mod",
-        "sqrt",
-        "log",
-        "ln",
-        "sin",
-        "cos",
-        "tan",
-        "root",
-        "over",
-        "remainder",
-        "divided",
-        "multiplied",
-        "than",
-        "per",
-        "and",
-        "or",
-    ]
-)
-_NO_START_OF = frozenset(
-    [
-        "average",
-        "mean",
-        "median",
-        "half",
-        "third",
-        "quarter",
-        "percent",
-        "square",
-        "cube",
-        "root",
-        "sum",
-        "product",
-        "difference",
-        "ratio",
-        "twice",
-        "double",
-        "fourth",
-        "fifth",
-        "multiple",
-        "factors",
-        "thirds",
-        "quarters",
-        "fourths",
-        "fifths",
-        "percentage",
-        "gcd",
-        "lcm",
-        "power",
-        "total",
-        "logarithm",
-    ]
-)
-_NO_END = frozenset(["mod", "remainder", "r", "and", "billion", "base", "choose", "or", "dozen", "score"])
+_NO_START = frozenset((
+    "times", "plus", "minus", "by", "mod", "sqrt", "log", "ln", "sin", "cos", "tan", "root", "over", "remainder",
+    "divided", "multiplied", "than", "per", "and", "or",
+))  # fmt: skip
+_NO_START_OF = frozenset((
+    "average", "mean", "median", "half", "third", "quarter", "percent", "square", "cube", "root", "sum", "product",
+    "difference", "ratio", "twice", "double", "fourth", "fifth", "multiple", "factors", "thirds", "quarters",
+    "fourths", "fifths", "percentage", "gcd", "lcm", "power", "total", "logarithm",
+))  # fmt: skip
+_NO_END = frozenset((
+    "mod", "remainder", "r", "and", "billion", "base", "choose", "or", "dozen", "score",
+))  # fmt: skip
 
 
 class Token(NamedTuple):
@@ -191,14 +144,12 @@ class Side:
 class Equality:
     """A chain `a = b = c` as stated."""
 
-    start: int
-    """Offset in the readable text."""
-    end: int
-    """Offset behind it."""
     sides: tuple[Side, ...]
     """Two or more."""
     is_approximate: tuple[bool, ...]
     """For each sign of equality whether it says `about`."""
+    words_behind: frozenset[str]
+    """Words that follow it in the same sentence, in small letters: they may name the unit of the last side."""
 
 
 def readable(text: str) -> str:
@@ -336,8 +287,15 @@ class _Scanner:
             return None, self.at
         if not self._ends_well(relation_end):
             sides[-1].is_doubtful = True
-        start, end = self.tokens[first].start, self.tokens[relation_end - 1].end
-        return Equality(start, end, tuple(sides), tuple(approximate)), relation_end
+        return Equality(tuple(sides), tuple(approximate), self._words_behind(relation_end)), relation_end
+
+    def _words_behind(self, i: int) -> frozenset[str]:
+        words = set()
+        for token in self.tokens[i : i + _MAX_UNIT_WORDS]:
+            if token.kind == "newline" or token.text in (".", ";", ",", "="):
+                break
+            words.add(token.text.lower())
+        return frozenset(words)
 
     def _relation(self, side: Side) -> bool | None:
         """Pass a sign of equality; returns whether it says `about`, or `None` where there is none."""
@@ -348,12 +306,12 @@ class _Scanner:
         if token.text in _RELATIONS:
             self.at = i + 1
             return token.text == "\u2248"
+        if token.text == "," and self.tokens[i + 1].text.lower() == "which":
+            i, token = i + 2, self.tokens[i + 2]
         if token.kind == "word" and token.text.lower() in _WORD_RELATIONS and side.operations:
             i += 1
-            if token.text.lower() == "is" and self.tokens[i].text.lower() == "equal":
-                i += 1
-            if self.tokens[i].text.lower() == "to":
-                i += 1
+            for word in ("equal", "to"):
+                i += self.tokens[i].text.lower() == word
             following = self.tokens[i + 1] if self.tokens[i].text in _CURRENCY else self.tokens[i]
             if following.kind == "number":
                 self.at = i

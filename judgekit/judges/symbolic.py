@@ -28,11 +28,11 @@ class Rule(StrEnum):
     DECIMAL = "decimal"
     """Two sides differ by more than rounding."""
     IDENTITY = "identity"
-    """Two sides in letters differ by a number, whatever the letters stand for."""
+    """Two sides in letters differ, although they were to be the same: `2(x + 3) = 2x + 3`, `3x + 2x = 6x`."""
     SOLUTION = "solution"
     """An equation in one letter has another solution than the one it was derived from."""
     FRACTION = "fraction"
-    """A count comes out as a fraction."""
+    """A number of what the problem wants counted comes out as a fraction."""
     NEGATIVE = "negative"
     """A quantity comes out below zero, in a problem without negative numbers."""
     UNSOURCED = "unsourced"
@@ -61,9 +61,19 @@ _MAX_COMBINED = 60
 _ABOUT_TOLERANCE = Fraction(1, 20)
 _ROOT_TOLERANCE = Fraction(1, 10**6)
 _CASES = re.compile(r"\b(?:or|if|case|when|try|suppose|assume|let|for)\b", re.IGNORECASE)
-_COUNT = re.compile(
-    r"\bhow many\b(?! (?:hours|miles|pounds|gallons|dollars|minutes|feet|inches|ounces|cups|liters))", re.I
-)
+_COUNTED = re.compile(r"\bhow many ((?:[a-z]++[ ,?]?){1,4})", re.IGNORECASE)
+_MEASURES = frozenset((
+    "hours", "miles", "pounds", "gallons", "dollars", "minutes", "feet", "inches", "ounces", "cups", "liters",
+    "grams", "kilograms", "percent", "meters", "tons", "cents", "times", "kilometers", "days", "weeks", "years",
+    "months", "seconds", "quarts", "pints", "yards", "acres", "calories",
+))  # fmt: skip
+_NOT_COUNTED = frozenset((
+    "more", "fewer", "less", "total", "additional", "are", "did", "does", "do", "will", "can", "were", "has",
+    "have", "she", "they", "there", "and", "the", "of",
+))  # fmt: skip
+_MIN_NOUN = 3
+_STEM = 6
+_NEGATIVE = re.compile(r"-\s?[0-9]|negative|below")
 
 
 class Fault(NamedTuple):
@@ -105,19 +115,17 @@ def find_faults(problem: str, steps: Sequence[str]) -> Iterator[Fault]:
         >>> [(fault.step, fault.rule.value) for fault in find_faults("2 bags of 3?", ["2 * 3 = 6", "6 + 1 = 8"])]
         [(1, 'arithmetic')]
     """
-    known = find_numbers(problem)
-    is_count, has_negative = (
-        _COUNT.search(problem) is not None,
-        re.search(r"-\s?[0-9]|negative|below", problem) is not None,
-    )
+    known, found_S = find_numbers(problem), [find_equalities(step) for step in steps]
+    counted, has_negative = _counted_nouns(problem), _NEGATIVE.search(problem) is not None
+    last_result = max((i for i, found in enumerate(found_S) if any(map(_is_computed, found))), default=None)
     solved: dict[str, Fraction] = {}
     for i, step in enumerate(steps):
-        equalities = find_equalities(step)
+        equalities = found_S[i]
         results = [equality.sides[-1].number for equality in equalities if _is_computed(equality)]
         rules = [rule for equality in equalities for rule in _false_rules(equality)]
         if _contradicts(equalities, solved, has_cases=_CASES.search(step) is not None):
             rules.append(Rule.SOLUTION)
-        if is_count and any(value is not None and value.denominator != 1 for value in results):
+        if counted and _has_fraction(equalities, counted, is_last=i == last_result):
             rules.append(Rule.FRACTION)
         if not has_negative and any(value is not None and value < 0 for value in results):
             rules.append(Rule.NEGATIVE)
@@ -131,6 +139,29 @@ def _is_computed(equality: Equality) -> bool:
     return any(side.operations for side in equality.sides[:-1])
 
 
+def _counted_nouns(problem: str) -> frozenset[str]:
+    """Return the stems of the nouns that the problem asks to count; none where it asks for a measure."""
+    words = {word for match in _COUNTED.finditer(problem) for word in re.findall("[a-z]+", match[1].lower())}
+    if words & _MEASURES:
+        return frozenset()
+    return frozenset(_stem(word) for word in words - _NOT_COUNTED if len(word) >= _MIN_NOUN)
+
+
+def _stem(word: str) -> str:
+    return word.rstrip("s")[:_STEM]
+
+
+def _has_fraction(equalities: Sequence[Equality], counted: frozenset[str], *, is_last: bool) -> bool:
+    """Tell whether a computed number of what is counted, or the last computed number of all, is no whole number."""
+    computed = [equality for equality in equalities if _is_computed(equality)]
+    for equality in computed:
+        number, names = equality.sides[-1].number, equality.words_behind | equality.sides[-1].units
+        is_answer = is_last and equality is computed[-1]
+        if number is not None and number.denominator != 1 and (is_answer or counted & set(map(_stem, names))):
+            return True
+    return False
+
+
 def _false_rules(equality: Equality) -> Iterator[Rule]:
     """Yield a rule for each two neighbouring sides that differ."""
     sides = equality.sides
@@ -138,7 +169,7 @@ def _false_rules(equality: Equality) -> Iterator[Rule]:
         if left is sides[0] and not left.operations:
             continue  # a label rather than a side: `Day 2 = 3 * 4`
         if left.number is None or right.number is None:
-            if _differ_by_number(left, right):
+            if _differ_always(left, right):
                 yield Rule.IDENTITY
         elif (left.operations or right.operations) and not _agree(left, right, is_approximate=is_approximate):
             is_whole = not (left.has_decimals or right.has_decimals)
@@ -177,8 +208,13 @@ def _difference(left: Side, right: Side) -> dict[str, Fraction]:
     return {key: value for key, value in values.items() if value}
 
 
-def _differ_by_number(left: Side, right: Side) -> bool:
-    return set(_difference(left, right)) == {""} and not (left.is_doubtful or right.is_doubtful)
+def _differ_always(left: Side, right: Side) -> bool:
+    """Tell whether no value of the letters makes the sides equal, or for like terms with one constant only zero."""
+    difference = _difference(left, right)
+    if not difference or left.is_doubtful or right.is_doubtful or left.value is None or right.value is None:
+        return False
+    has_like_terms = len(left.value) > 0 and set(left.value) == set(right.value) and left.operations > 0
+    return set(difference) == {""} or (has_like_terms and "" not in difference and len(difference) == 1)
 
 
 def _contradicts(equalities: Sequence[Equality], solved: dict[str, Fraction], *, has_cases: bool) -> bool:

@@ -57,7 +57,10 @@ WRONG = [
     ("100/3 = 32.33", Rule.DECIMAL),
     ("20% of 51 = 12", Rule.DECIMAL),
     ("2(x + 3) = 2x + 3", Rule.IDENTITY),
+    ("3x + 2x = 6x", Rule.IDENTITY),
+    ("1 + X * 0.05 + 2 + 40 = 43 + X", Rule.IDENTITY),
     ("2x + 3 = 15, so x = 5", Rule.SOLUTION),
+    ("4 * 5, which is 21", Rule.ARITHMETIC),
 ]
 
 
@@ -91,7 +94,10 @@ def test_cases_are_no_contradiction():
 
 
 def test_counts_are_whole_and_quantities_not_negative():
-    assert rules("7 / 2 = 3.5", problem="How many frogs?") == [(0, Rule.FRACTION)]
+    frogs = "How many frogs are left?"
+    assert rules("7 / 2 = 3.5 frogs", "3.5 * 2 = 7", problem=frogs) == [(0, Rule.FRACTION)]
+    assert rules("7 / 2 = 3.5 ponds", "3.5 * 2 = 7", problem=frogs) == []
+    assert rules("7 / 2 = 3.5", problem=frogs) == [(0, Rule.FRACTION)]
     assert rules("7 / 2 = 3.5", problem="How many hours?") == []
     assert rules("7 - 9 = -2", problem="What is left?") == [(0, Rule.NEGATIVE)]
     assert rules("7 - 9 = -2", problem="What is 7 + -9?") == []
