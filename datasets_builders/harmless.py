@@ -83,9 +83,9 @@ def restructure(rng: random.Random, solution: WorkedSolution, edits: frozenset[H
 
 
 def _reorder(rng: random.Random, solution: WorkedSolution) -> WorkedSolution:
-    """Exchange two neighbouring steps of which neither uses the other; never the last."""
-    n = len(solution.steps)
-    free = [i for i in range(n - 2) if _are_independent(solution, i)]
+    """Exchange two neighbouring steps of which neither uses the other, before the one that finds the answer."""
+    n, last = len(solution.steps), solution.results[-1].place[0]
+    free = [i for i in range(last - 1) if _are_independent(solution, i)]
     if not free:
         return solution
     i = rng.choice(free)

@@ -340,6 +340,14 @@ def test_harmless_edits_keep_every_equation_and_the_answer(rows: list[dict[str, 
     assert n_edited
 
 
+def test_reordering_keeps_the_answer_where_the_last_step_states_no_equation() -> None:
+    row = {"question": "Ada has 5 boxes of 40 pens, Bo has 25 boxes of 10. How many has the richer?"}
+    row["answer"] = "Ada has 5 * 40 = 200 pens.\nBo has 25 * 10 = 250 pens.\nThe richer is Bo.\n#### 250"
+    found = convert(row, InjectionConfig(harmless_edits=(HarmlessEdit.REORDER, HarmlessEdit.ANSWER)), "train")
+    assert {final(solution) for solution in found if solution.first_error is None} == {250}
+    assert 250 not in {final(s) for s in found if s.first_error is not None and s.subset != ErrorType.UNIT}
+
+
 def test_a_wrong_unit_is_not_left_out_with_the_step_that_states_it() -> None:
     row = {"question": "A film lasts 3 parts of 5 hours. How long is it?", "answer": "It is 1 + 2 = 3 parts long.\n"}
     row["answer"] += "So it lasts 3 * 5 = 15 hours in all.\n#### 15"
