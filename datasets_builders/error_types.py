@@ -78,8 +78,9 @@ def draw_error(
 ) -> Wrong | None:
     """Put one error of this type into a right solution; `None` where no place for it was found.
 
-    What is returned has been checked: the answer differs unless only a unit is wrong, the wrong step states something
-    that the original does not state elsewhere, and all equations hold but that of a step that is to be false.
+    What is returned has been checked: the answer differs unless only a unit is wrong, a wrong answer after right steps
+    is not the right one in percent or as a share, the wrong step states something that the original does not state
+    elsewhere, and all equations hold but that of a step that is to be false.
 
     Args:
         rng: Where chance comes from.
@@ -97,6 +98,8 @@ def _is_as_meant(wrong: Wrong, right: WorkedSolution, kind: ErrorType, *, stated
     is_unit_only = kind is ErrorType.UNIT and wrong.answer == right.answer
     if wrong.answer == right.answer and not is_unit_only:
         return False
+    if wrong.first_error == len(wrong.steps) and wrong.answer in (right.answer * 100, Fraction(right.answer) / 100):
+        return False  # perhaps the same, as a share and in percent
     if not is_unit_only and wrong.first_error < len(wrong.steps):
         own = _equations([parse_step(wrong.steps[wrong.first_error])])
         if own and own <= stated:

@@ -348,6 +348,14 @@ def test_reordering_keeps_the_answer_where_the_last_step_states_no_equation() ->
     assert 250 not in {final(s) for s in found if s.first_error is not None and s.subset != ErrorType.UNIT}
 
 
+def test_the_right_answer_as_a_share_is_no_error() -> None:
+    row = {"question": "Of 50 pens 30 are red. What percentage is that?"}
+    row["answer"] = "The share of the red ones is 30 / 50 = .6\nThat makes .6 * 100 = 60 percent.\n#### 60"
+    options: dict[str, Any] = {"error_types": (ErrorType.WRONG_TARGET, ErrorType.PREMATURE_END)}
+    with pytest.raises(RowRejected, match="no place for an error"):
+        convert(row, InjectionConfig(**options), "train")
+
+
 def test_a_wrong_unit_is_not_left_out_with_the_step_that_states_it() -> None:
     row = {"question": "A film lasts 3 parts of 5 hours. How long is it?", "answer": "It is 1 + 2 = 3 parts long.\n"}
     row["answer"] += "So it lasts 3 * 5 = 15 hours in all.\n#### 15"
