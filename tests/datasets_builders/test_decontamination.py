@@ -26,7 +26,9 @@ def find(found_in, problem, solution="none"):
 
 @pytest.fixture
 def bench(tmp_path):
-    rows = [{"question": LONG, "steps": [SOLUTION[:17], SOLUTION[18:]]}, {"question": SHORT}, {"question": "Tiny one?"}]
+    words = SOLUTION.split()
+    steps = [" ".join(words[:4]), " ".join(words[4:])]
+    rows = [{"question": LONG, "steps": steps}, {"question": SHORT}, {"question": "Tiny one?"}]
     return index(tmp_path, rows)
 
 

@@ -61,7 +61,7 @@ def groups_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def judge(monkeypatch: pytest.MonkeyPatch) -> SampleJudge:
     judge = SampleJudge()
-    monkeypatch.setattr(sgpo.offline, "load_judge", lambda _: judge)
+    monkeypatch.setattr(sgpo.offline, "load_judge", lambda _, dtype: judge)
     return judge
 
 
