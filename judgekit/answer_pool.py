@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import signal
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,8 @@ MAX_EXPRESSION_CHARS = 500
 """Longest expression handed to the symbolic comparison; longer ones cannot be told."""
 START_TIMEOUT_S = 120.0
 """Longest wait for a worker to come up, seconds."""
+_GRACE_S = 1.0
+"""Time past its deadline after which a worker whose parent was killed ends by itself, seconds."""
 
 
 class Unchecked(StrEnum):
@@ -136,7 +139,7 @@ class _Worker:
         """Begin a comparison."""
         self.task, self.deadline = task, time.monotonic() + timeout_s
         with suppress(ConnectionError):  # a dead process shows in `receive`
-            self.connection.send(pair)
+            self.connection.send((*pair, timeout_s))
 
     def receive(self, *, answered: bool) -> Comparison | None:
         """Return the result if there is one; the first message only says that the process is up.
@@ -170,18 +173,21 @@ def _serve_comparisons(connection: Connection) -> None:
     """Answer comparisons until the other end is gone; runs in the process that may be killed."""
     from math_verify import verify
 
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     logging.getLogger("math_verify").setLevel(logging.ERROR)
     _parse("x + 1")  # builds the parser's tables before the clock runs
     connection.send("ready")
     with suppress(EOFError, ConnectionError):
         while True:
-            answer, stated = connection.recv()
+            answer, stated, timeout_s = connection.recv()
+            signal.setitimer(signal.ITIMER_REAL, timeout_s + _GRACE_S)  # the kernel ends what nobody else can end
             gold = _parse(answer)
             if gold:
                 right = verify(gold, _parse(stated), timeout_seconds=None)
                 connection.send((float(right), None))
             else:
                 connection.send((None, Unchecked.UNREADABLE_ANSWER))
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 @lru_cache(maxsize=64)

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from multiprocessing.connection import wait
 
 import pytest
 
@@ -45,3 +46,12 @@ def test_a_worker_that_dies_is_replaced() -> None:
         assert worker.process.pid is not None
         os.kill(worker.process.pid, signal.SIGKILL)
         assert pool.compare_many([("2x", "x+x")] * 2) == [(None, Unchecked.CRASHED), RIGHT]
+
+
+def test_a_worker_whose_parent_is_gone_ends_by_itself() -> None:
+    with closing(AnswerPool(timeout_s=0.5)) as pool:
+        assert pool.compare_many([("2x", "x+x")]) == [RIGHT]
+        (worker,) = pool._workers
+        worker.connection.send((*ENDLESS, 0.5))  # and nobody waits for the reply, nor watches the clock
+        assert wait([worker.process.sentinel], timeout=30.0), "it would compute for ever"
+        assert worker.process.exitcode == -signal.SIGALRM
