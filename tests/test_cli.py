@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 import sgpo.cli
@@ -289,6 +291,12 @@ def test_an_interrupted_command_says_how_to_go_on(
     monkeypatch.setattr("judgekit.judges.load_judge", interrupt)
     assert main(["judge", "--judge", "x", "--problem", "?", "--step", "a"]) == 130
     assert "--resume" in capsys.readouterr().err
+
+
+def test_the_log_has_no_line_for_every_request_to_a_server(refused: Callable[..., str], tmp_path: Path) -> None:
+    logging.getLogger(httpx2.__name__).setLevel(logging.NOTSET)
+    refused("split", str(tmp_path / "missing"), f"{tmp_path / 'side'}=1")
+    assert logging.getLogger(httpx2.__name__).level == logging.WARNING
 
 
 def test_a_programming_error_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

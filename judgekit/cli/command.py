@@ -23,7 +23,7 @@ def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> 
     """Parse, run, and turn our own errors into one line on stderr; returns the exit status."""
     args = _parse(parser, argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for name in ("httpx", "huggingface_hub", "datasets", "transformers"):
+    for name in ("httpx", "httpx2", "huggingface_hub", "datasets", "transformers"):
         logging.getLogger(name).setLevel(logging.WARNING)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
