@@ -76,6 +76,7 @@ def run_labelling(
         raise ConfigError(f"{workers} workers cannot label: give 1 or more")
     if not items:
         raise DataError(f"nothing to label for {output}: the input holds no items")
+    output = output.absolute()  # workers elsewhere may stand in another folder
     chunks = [
         Chunk(output, index, items[start : start + chunk_size])
         for index, start in enumerate(range(0, len(items), chunk_size))
@@ -88,7 +89,6 @@ def run_labelling(
         "inputs": {file: sha for path in inputs for file, sha in input_hashes(path).items()},
     }
     if not begin(output, settings, resume=resume):
-        (output / CHUNK_DIR).mkdir(exist_ok=True)
         try:
             _label_all(chunks, make_labeller, name=name, workers=workers, engine=engine)
         except JudgekitError:

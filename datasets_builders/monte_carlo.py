@@ -408,7 +408,7 @@ def label_by_monte_carlo(
     """
     return run_labelling(
         list(islice(read_candidates(config), config.n_solutions)),
-        functools.partial(_open, config, output),
+        functools.partial(_open, config, output.absolute()),
         output,
         name="monte-carlo",
         config=config,

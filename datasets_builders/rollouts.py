@@ -203,7 +203,7 @@ def sample_rollouts(
     """
     return run_labelling(
         list(islice(read_records(config.problems, Question), config.n_problems)),
-        functools.partial(_open, config, output),
+        functools.partial(_open, config, output.absolute()),
         output,
         name="rollouts",
         config=config,

@@ -22,8 +22,12 @@ def begin(output: Path, settings: Mapping[str, Any], *, resume: bool) -> bool:
 
     Raises:
         ConfigError: the folder is in use, or was begun with other settings; names them.
-        DataError: the folder holds something else.
+        DataError: the folder holds something else, or cannot be made.
     """
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot make the folder {output}: {error.strerror}. Choose another output") from error
     if not _is_begun(output):
         write_json(output / CONFIG, settings)
         return False
@@ -37,7 +41,7 @@ def begin(output: Path, settings: Mapping[str, Any], *, resume: bool) -> bool:
 
 def _is_begun(output: Path) -> bool:
     """Whether the folder holds more than settings: if not, the work on it failed at once and is begun anew."""
-    names = {path.name for path in output.iterdir()} if output.is_dir() else set()
+    names = {path.name for path in output.iterdir()}
     if CONFIG not in names and names & {MANIFEST, SHARD_DIR}:
         raise DataError(f"{output} holds something else: choose another folder")
     return CONFIG in names and names != {CONFIG}

@@ -42,6 +42,7 @@ class CountingLabeller:
         delay_s: Time that a chunk takes.
         fail_at: Number of a solution at which the engine fails; `None` for never.
         die_at: Number of a solution at which the process is killed, the first time; `None` for never.
+        folder: The process goes there, as a worker of a cluster stands anywhere; `None` to stay.
     """
 
     def __init__(
@@ -52,7 +53,10 @@ class CountingLabeller:
         delay_s: float = 0.0,
         fail_at: int | None = None,
         die_at: int | None = None,
+        folder: Path | None = None,
     ) -> None:
+        if folder is not None:
+            os.chdir(folder)
         self.shift, self.work_log, self.delay_s = shift, work_log, delay_s
         self.fail_at, self.die_at = fail_at, die_at
 

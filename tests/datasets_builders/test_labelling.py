@@ -109,6 +109,24 @@ def test_a_run_without_items_workers_or_records_says_so(tmp_path: Path) -> None:
     assert len((tmp_path / "out/rejected.jsonl").read_text().splitlines()) == 2
 
 
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    for output in (tmp_path / "file", tmp_path / "file/below"):
+        with pytest.raises(DataError, match=rf"cannot make the folder {output}: .*Choose another output"):
+            run(output, counted_solutions(3))
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_a_relative_output_is_one_folder_wherever_a_worker_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    run(Path("out"), counted_solutions(9), labeller={"folder": tmp_path / "elsewhere"})
+    assert len(list(read_records(tmp_path / "out", LabelledSolution))) == 9
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_a_damaged_chunk_is_named(tmp_path: Path) -> None:
     with pytest.raises(JudgeError):
         run(tmp_path / "out", counted_solutions(8), labeller={"fail_at": 7})
