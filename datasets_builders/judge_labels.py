@@ -34,7 +34,7 @@ from judgekit.types import (
 
 
 class JudgeLabelsConfig(BaseConfig):
-    """Options of `judgekit label judge`."""
+    """Options of `judgekit judge-labels`."""
 
     data: Path
     """Solutions to label, a data set folder, a parquet or a JSON-lines file; labels they have are not looked at."""
