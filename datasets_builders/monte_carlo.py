@@ -64,8 +64,8 @@ class MonteCarloConfig(BaseConfig):
     data: Path
     """Rollouts or solutions, a data set folder, a parquet or a JSON-lines file; labels they have are not looked at."""
     problems: Path | None = None
-    """Problem data set that the right answers come from, by problem id; `null` takes the answer of a rollout, the
-    reference of a solution."""
+    """Problem data set that the right answers come from, by problem id or the problem's text; `null` takes the answer
+    of a rollout, the reference of a solution."""
     reference: Literal["answer", "solution"] = "answer"
     """What a solution's reference is: the bare answer, or a text that states it."""
     n_solutions: int | None = Field(default=None, ge=1)
@@ -443,7 +443,7 @@ def read_candidates(config: MonteCarloConfig) -> Iterator[Candidate]:
     """
     answers = None
     if config.problems is not None:
-        answers = {problem.problem_id: problem.answer for problem in read_records(config.problems, Problem)}
+        answers = _answers_by_id(config.problems)
     fields = field_names(config.data)
     if "response" in fields:
         for rollout in read_records(config.data, Rollout):
@@ -452,6 +452,14 @@ def read_candidates(config: MonteCarloConfig) -> Iterator[Candidate]:
     record_type = LabelledSolution if "labels" in fields else Solution
     for solution in read_records(config.data, record_type):
         yield _from_solution(solution, answers, config)
+
+
+def _answers_by_id(path: Path) -> dict[str, str]:
+    """Return the answers by problem id: the given one, and that of the text, which is all that a rollout has."""
+    answers = {}
+    for problem in read_records(path, Problem):
+        answers[problem.problem_id] = answers[content_id(problem=problem.problem)] = problem.answer
+    return answers
 
 
 def _from_rollout(rollout: Rollout, answers: Mapping[str, str] | None) -> Candidate:

@@ -225,8 +225,16 @@ def test_rollouts_keep_their_own_text_between_steps(tmp_path: Path) -> None:
 def test_answers_come_from_the_reference_or_from_problems(tmp_path: Path) -> None:
     solution = Solution(problem="P", steps=("a", "b"), reference="2+3=5\n#### 5")
     (tmp_path / "own.jsonl").write_text(solution.model_dump_json() + "\n")
-    problem = Problem(problem_id=content_id(problem="P"), problem="P", answer="7", source="own")
-    (tmp_path / "problems.jsonl").write_text(problem.model_dump_json() + "\n")
+    problems = [
+        Problem(problem_id=content_id(problem="P"), problem="P", answer="7", source="own"),
+        Problem(problem_id="their-own", problem="Q", answer="8", source="own"),
+    ]
+    (tmp_path / "problems.jsonl").write_text("".join(problem.model_dump_json() + "\n" for problem in problems))
+    rollout = Rollout(
+        group_id="g", sample=0, problem="Q", prompt="Q", response="a", steps=("a",), step_start=(0,), step_end=(1,),
+        outcome=0.0, source="own",
+    )  # fmt: skip
+    (tmp_path / "rollouts.jsonl").write_text(rollout.model_dump_json() + "\n")
     values = {"data": tmp_path / "own.jsonl", "generation": {"type": "transformers", "model": "m"}}
 
     def read(**changes: Any) -> Candidate:
@@ -235,6 +243,7 @@ def test_answers_come_from_the_reference_or_from_problems(tmp_path: Path) -> Non
     assert read().answer == "2+3=5\n#### 5"
     assert read(reference="solution").answer == "5"
     assert read(problems=tmp_path / "problems.jsonl").answer == "7"
+    assert read(problems=tmp_path / "problems.jsonl", data=tmp_path / "rollouts.jsonl").answer == "8"
     assert read(step_separator=" | ").prefix(1) == "a | "
     assert read().source == "own"
 
