@@ -79,16 +79,26 @@ def render_text(tokenizer: Any, prompt: Prompt) -> str:
     plain characters, so that no problem and no solution can end a turn.
 
     Raises:
-        CheckpointError: a conversation is given and the tokenizer has no chat template.
+        CheckpointError: a conversation is given, and the tokenizer has no chat template or one that refuses it.
     """
     if isinstance(prompt, str):
         return prompt
+    import jinja2  # comes with the tokenizer; a configuration does without
+
     if tokenizer.chat_template is None:
         raise CheckpointError(f"{tokenizer.name_or_path} has no chat template: use a prompt of type raw")
     reserved = tokenizer.all_special_tokens
     messages = [message | {"content": _plain(message["content"], reserved)} for message in prompt]
     begun = messages.pop()["content"] if messages[-1]["role"] == "assistant" else ""
-    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)) + begun
+    try:
+        rendered = str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    except jinja2.TemplateError as error:
+        roles = ", ".join(message["role"] for message in messages)
+        raise CheckpointError(
+            f"the chat template of {tokenizer.name_or_path} refuses a conversation of {roles}: {error}. "
+            "Leave out prompt.system, or use a prompt of type raw"
+        ) from error
+    return rendered + begun
 
 
 def encode_prompt(tokenizer: Any, prompt: Prompt) -> list[int]:

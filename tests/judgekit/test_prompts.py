@@ -54,3 +54,10 @@ def test_no_text_adds_a_reserved_token(tokenizer: Any, problem: str, prefix: str
 def test_a_conversation_needs_a_chat_template(tiny_base: Path) -> None:
     with pytest.raises(CheckpointError, match="has no chat template: use a prompt of type raw"):
         render_text(load_tokenizer(str(tiny_base)), ChatPrompt().build("1+1?"))
+
+
+def test_a_chat_template_that_refuses_a_system_message_is_named(tiny_base: Path) -> None:
+    tokenizer = load_tokenizer(str(tiny_base))
+    tokenizer.chat_template = "{{ raise_exception('no system role here') }}"
+    with pytest.raises(CheckpointError, match=r"of system, user: no system role here\. Leave out prompt\.system"):
+        render_text(tokenizer, ChatPrompt(system="Be brief.").build("1+1?"))
