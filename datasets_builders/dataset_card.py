@@ -69,7 +69,8 @@ def _body(config: CurationConfig, report: CurationReport) -> Iterator[str]:
     sides = [(name, f"{s.rows:,}", f"{s.problems:,}", f"{s.errors:,}") for name, s in report.splits.items()]
     yield _table(("split", "rows", "problems", "with an error"), sides)
     if config.splits:
-        yield "No problem is in two splits, nor are problems that are near-duplicates of each other.\n"
+        similar = "" if config.duplicates.near is None else ", nor were near-duplicates of one found in another"
+        yield f"No problem is in two splits{similar}.\n"
     yield "## Sources, label methods and licences\n"
     origins = [(origin.source, origin.label_method, origin.licence, f"{origin.rows:,}") for origin in report.origins]
     yield _table(("source", "label method", "licence", "rows"), origins)
