@@ -27,6 +27,7 @@ _MAX_BITS = 200
 _MAX_EXPONENT = 30
 _MAX_FACTORIAL = 20
 _MAX_UNIT_WORDS = 5
+_MAX_LABEL_WORDS = 8
 _ROOT_SCALE = 10**12
 
 _SMALL = (
@@ -76,15 +77,15 @@ _WORD_RELATIONS = frozenset({"is", "equals", "gives", "makes", "equal", "are"})
 _CURRENCY = frozenset("$\u20ac\u00a3\u20b9")
 _NO_START = frozenset((
     "times", "plus", "minus", "by", "mod", "sqrt", "log", "ln", "sin", "cos", "tan", "root", "over", "remainder",
-    "divided", "multiplied", "than", "per", "and", "or",
+    "divided", "multiplied", "than", "per", "or",
 ))  # fmt: skip
 _NO_START_OF = frozenset((
-    "average", "mean", "median", "half", "third", "quarter", "percent", "square", "cube", "root", "sum", "product",
-    "difference", "ratio", "twice", "double", "fourth", "fifth", "multiple", "factors", "thirds", "quarters",
+    "average", "mean", "median", "remainder", "half", "third", "quarter", "percent", "square", "cube", "root", "sum",
+    "product", "difference", "ratio", "twice", "double", "fourth", "fifth", "multiple", "factors", "thirds", "quarters",
     "fourths", "fifths", "percentage", "gcd", "lcm", "power", "total", "logarithm",
 ))  # fmt: skip
 _NO_END = frozenset((
-    "mod", "remainder", "r", "and", "billion", "base", "choose", "or", "dozen", "score",
+    "mod", "remainder", "r", "billion", "base", "choose", "or", "dozen", "score",
 ))  # fmt: skip
 
 
@@ -142,7 +143,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Equality:
-    """A chain `a = b = c` as stated."""
+    """A chain `a = b = c` as stated, or two statements on one quantity: `Total = 2 + 3. Total = 5`."""
 
     sides: tuple[Side, ...]
     """Two or more."""
@@ -228,19 +229,44 @@ class _Scanner:
         self.reading = _Reading()
 
     def equalities(self) -> list[Equality]:
-        found, i = [], 0
+        found, i = list[Equality](), 0
+        label: tuple[str, ...] = ()
+        labelled = Side(None)
         while i < len(self.tokens) - 4:
-            equality, behind = self._equality_from(i) if self._may_begin(i) else (None, i + 1)
-            if equality is not None:
-                found.append(equality)
+            chain, behind = self._chain_from(i) if self._may_begin(i) else (None, i + 1)
+            if chain is not None:
+                if len(chain.sides) > 1:
+                    found.append(chain)
+                name = self._label(i)
+                if name and name == label and labelled.operations:  # Total = 2 + 3. Total = 5.
+                    found.append(Equality((labelled, chain.sides[0]), (False,), chain.words_behind))
+                label, labelled = name, chain.sides[-1]
             i = max(behind, i + 1)
         return found
+
+    def _label(self, i: int) -> tuple[str, ...]:
+        """Return the words that stand in front of the sign of equality before a token: the name of a quantity."""
+        i -= 1
+        while i > 0 and self.tokens[i].text in _CURRENCY:
+            i -= 1
+        if i < 1 or self.tokens[i].text != "=":
+            return ()
+        words = []
+        for token in reversed(self.tokens[max(i - _MAX_LABEL_WORDS, 0) : i]):
+            if token.kind == "newline" or token.text in (".", ":", ",", "$"):
+                break
+            if token.kind not in ("word", "letter") and token.text != "'":
+                return ()
+            words.append(token.text.lower())
+        return tuple(words) if any(len(word) > 1 for word in words) else ()
 
     def _may_begin(self, i: int) -> bool:
         token, before = self.tokens[i], self.tokens[i - 1] if i else Token("newline", "", 0, 0)
         word = token.text.lower()
         if token.text == "-":
             return self._is_open(before, i) and self.tokens[i + 1].start == token.end
+        if token.text == "(" and before.kind == "word" and before.end == token.start:
+            return False  # a function
         is_operand = token.kind in ("number", "letter", "opaque", "command") or token.text == "("
         if not is_operand and (token.kind != "word" or word not in _WORD_NUMBERS):
             return False
@@ -257,37 +283,36 @@ class _Scanner:
             if word == "of" and i >= 2:
                 return not (
                     self.tokens[i - 2].kind in ("number", "mark", "letter")
+                    or (i >= 3 and self.tokens[i - 3].kind == "number")  # 8 packs of 5 bags
                     or self.tokens[i - 2].text.lower() in _NO_START_OF
                 )
+            if word == "and" and i >= 2 and self.tokens[i - 2].kind == "number" and self.tokens[i + 1].text == "/":
+                return False  # 2 and 3/4
             return word not in _NO_START and _word_value(word) is None
         if before.text in _CURRENCY:
             return i < 2 or self._is_open(self.tokens[i - 2], i - 1) or self.tokens[i - 2].text in ("(",)
         return before.text in ("(", "*", "\u2022") and i < 2
 
-    def _equality_from(self, first: int) -> tuple[Equality | None, int]:
-        sides, approximate = [], []
+    def _chain_from(self, first: int) -> tuple[Equality | None, int]:
+        """Read sides and signs of equality in turn; returns the chain, even of one side, and the token behind it."""
+        sides, approximate = list[Side](), list[bool]()
         self.at, self.limit = first, first + _MAX_TOKENS
-        relation_end = first
+        behind = first + 1
         try:
             while True:
                 self._skip_currency()
-                side = self._side()
-                sides.append(side)
-                relation_end = self.at
-                sign = self._relation(side)
+                sides.append(self._side())
+                behind = self.at
+                sign = self._relation(sides[-1])
                 if sign is None:
                     break
                 approximate.append(sign)
         except _NoSideError:
-            if len(sides) < 2:
-                return None, first + 1 if not sides else relation_end
-            approximate.pop()
-            self.at = relation_end
-        if len(sides) < 2:
-            return None, self.at
-        if not self._ends_well(relation_end):
+            if not sides:
+                return None, behind
+        if not self._ends_well(behind):
             sides[-1].is_doubtful = True
-        return Equality(tuple(sides), tuple(approximate), self._words_behind(relation_end)), relation_end
+        return Equality(tuple(sides), tuple(approximate[: len(sides) - 1]), self._words_behind(behind)), behind
 
     def _words_behind(self, i: int) -> frozenset[str]:
         words = set()
@@ -663,7 +688,7 @@ class _Scanner:
                     break
                 words.add(token.text.lower())
                 i += 1
-            elif token.text in ("/", "-") and following.kind == "word" and _word_value(following.text) is None:
+            elif token.text in ("/", "-") and following.kind == "word":
                 words.add(following.text.lower())
                 i += 2
             else:
