@@ -23,6 +23,8 @@ _PASSING = frozenset({408, 409, 425, 429, *range(500, 600)})
 """Statuses that are tried again."""
 _FINAL = frozenset({401, 403, 404, 405})
 """Statuses that no other request would escape."""
+_DAMAGED = (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What reading an answer raises that does not hold what it must."""
 _SHOWN_CHARS = 300
 
 
@@ -149,7 +151,7 @@ class HttpGenerator:
             raise _PassingError(f"no answer within {self.config.deadline_s:g} s") from error
         except httpx2.ConnectError as error:
             raise _PassingError(f"cannot connect: {error}", unreachable=True) from error
-        except httpx2.TransportError as error:
+        except httpx2.RequestError as error:
             raise _PassingError(f"the connection broke: {type(error).__name__} {error}".rstrip()) from error
         return self._read(response)
 
@@ -163,7 +165,7 @@ class HttpGenerator:
             return Completion("", "failed", failure=status)
         try:
             return _parse_answer(response.json())
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        except _DAMAGED as error:
             raise _PassingError(f"damaged answer: {response.text[:_SHOWN_CHARS]!r}") from error
 
 
@@ -194,7 +196,7 @@ def _parse_answer(answer: Any) -> Completion:
     """Read the one choice of an answer.
 
     Raises:
-        ValueError, KeyError, IndexError, TypeError, AttributeError: it does not hold what it must.
+        ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError: it does not hold what it must.
     """
     choice, usage = answer["choices"][0], answer.get("usage") or {}
     text = choice["message"]["content"] if "message" in choice else choice["text"]

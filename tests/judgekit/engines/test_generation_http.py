@@ -13,7 +13,7 @@ import pytest
 from judgekit.engines.generation import Completion, OpenAIGeneration, build_generator
 from judgekit.errors import ConfigError, JudgeError
 from judgekit.prompts import ChatPrompt
-from tests.http_server import Act, Server, answer, break_off, drip, hang_up, running_server, say, status
+from tests.http_server import Act, Server, answer, break_off, drip, hang_up, running_server, say, send, status
 
 
 @pytest.fixture
@@ -25,6 +25,10 @@ def server() -> Iterator[Server]:
 def complete(server: Server, *prompts: Any, n: int = 1, **options: Any) -> list[list[Completion]]:
     settings: dict[str, Any] = {"base_url": server.url, "model": "m", "backoff_s": 0.01, "max_retries": 2}
     return build_generator(OpenAIGeneration(**settings | options)).generate(prompts, n=n, max_tokens=7, seed=3)
+
+
+def garble(handler: BaseHTTPRequestHandler, _: dict[str, Any]) -> None:
+    send(handler, 200, "no gzip", content_encoding="gzip")
 
 
 def test_completions_come_back_in_order(server: Server) -> None:
@@ -59,6 +63,12 @@ def test_passing_trouble_is_tried_again(server: Server, act: Act) -> None:
     [
         (status(500), "HTTP 500: sorry 500 (3 tries)"),
         (say('{"choices": [{"te'), 'damaged answer: \'{"choices": [{"te\' (3 tries)'),
+        (say("[" * 100_000), "damaged answer: '[[[["),
+        (
+            say('{"choices": [{"text": "", "finish_reason": "stop"}], "usage": {"prompt_tokens": 1e999}}'),
+            "damaged answer",
+        ),
+        (garble, "the connection broke: DecodingError"),
         (drip, "no answer within 0.2 s (3 tries)"),
         (hang_up, "the connection broke"),
     ],
