@@ -34,9 +34,9 @@ class Rule(StrEnum):
     FRACTION = "fraction"
     """A number of what the problem wants counted comes out as a fraction."""
     NEGATIVE = "negative"
-    """A quantity comes out below zero, in a problem without negative numbers."""
+    """A quantity comes out below zero, in a story without negative numbers."""
     UNSOURCED = "unsourced"
-    """An operand that neither the problem nor an earlier line states, nor two of their numbers combined."""
+    """An operand in a story that neither it nor an earlier line states, nor two of their numbers combined give."""
 
 
 P_WRONG = {
@@ -79,6 +79,9 @@ _NOT_COUNTED = frozenset((
 _MIN_NOUN = 3
 _STEM = 6
 _NEGATIVE = re.compile(r"-\s?[0-9]|negative|below")
+_FORMULA = re.compile(
+    r"[\\^=]|\$[a-zA-Z(]|\b(?:integer|digit|triangle|circle|function|polynomial|probability)", re.IGNORECASE
+)
 
 
 class Fault(NamedTuple):
@@ -122,6 +125,7 @@ def find_faults(problem: str, steps: Sequence[str]) -> Iterator[Fault]:
     """
     known, found_S = find_numbers(problem), [find_equalities(step) for step in steps]
     counted, has_negative = _counted_nouns(problem), _NEGATIVE.search(problem) is not None
+    is_story = _FORMULA.search(problem) is None
     last_result = max((i for i, found in enumerate(found_S) if any(map(_is_computed, found))), default=None)
     solved: dict[str, Fraction] = {}
     for i, step in enumerate(steps):
@@ -132,9 +136,9 @@ def find_faults(problem: str, steps: Sequence[str]) -> Iterator[Fault]:
             rules.append(Rule.SOLUTION)
         if counted and _has_fraction(equalities, counted, is_last=i == last_result):
             rules.append(Rule.FRACTION)
-        if not has_negative and any(value is not None and value < 0 for value in results):
+        if is_story and not has_negative and any(value is not None and value < 0 for value in results):
             rules.append(Rule.NEGATIVE)
-        if any(not _has_source(value, known) for value in _operands(equalities)):
+        if is_story and any(not _has_source(value, known) for value in _operands(equalities)):
             rules.append(Rule.UNSOURCED)
         yield from (Fault(i, rule) for rule in dict.fromkeys(rules))
         known |= find_numbers(step) | {s.number for e in equalities for s in e.sides if s.number is not None}

@@ -120,6 +120,11 @@ def test_operands_come_from_somewhere():
     assert [(fault.step, fault.rule) for fault in find_faults(problem, steps)] == [(1, Rule.UNSOURCED)]
 
 
+def test_formulas_may_bring_in_any_number():
+    steps = ["She has 17 + 23 = 40.", "Then 40 + 471 = 511."]
+    assert list(find_faults("Find $x$ where $x + 17 = 23$.", steps)) == []
+
+
 def test_numbers_in_words_count():
     assert find_numbers("twenty-five boxes, 1,000 pens, half of them") == {25, 1000, Fraction(1, 2)}
 
