@@ -366,9 +366,22 @@ def _finish(
     for side, written in kept.items():
         if side:
             write_json(output / side / MANIFEST, _manifest(output / side, [written]) | info)
-    whole = _manifest(output, list(kept.values())) | {"curation": REPORT} | settings | info
+    whole = _manifest(output, list(kept.values())) | {"curation": REPORT} | _without_folders(settings) | info
     shutil.rmtree(output / _WORK)
     write_json(output / MANIFEST, whole)
+
+
+def _without_folders(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings with the end of each path only: a manifest is published, a machine's folders are not."""
+    config = dict(settings["config"])
+    config["data"] = [_end(path, 1) for path in config["data"]]
+    benchmarks = {name: _end(path, 1) for name, path in config["contamination"]["benchmarks"].items()}
+    config["contamination"] = config["contamination"] | {"benchmarks": benchmarks}
+    return {"config": config, "inputs": {_end(path, 3): sha for path, sha in settings["inputs"].items()}}
+
+
+def _end(path: str, n_parts: int) -> str:
+    return "/".join(Path(path).parts[-n_parts:]) if Path(path).is_absolute() else path
 
 
 def _manifest(folder: Path, written: Sequence[_Shards]) -> dict[str, Any]:

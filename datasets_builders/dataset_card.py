@@ -113,6 +113,8 @@ def _limits(config: CurationConfig, report: CurationReport) -> Iterator[str]:
     else:
         names = ", ".join(config.contamination.benchmarks)
         yield f"Decontaminated against {names} only; translations and paraphrases are not found by shared words."
+    if config.splits:
+        yield "Short problems that differ in a name or a thing count as different problems, and may be in two splits."
     if config.duplicates.near is None:
         yield "Near-duplicates were not looked for."
     elif methods & set(config.duplicates.near_spares):

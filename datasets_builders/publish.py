@@ -9,6 +9,7 @@ from huggingface_hub import HfApi
 from datasets_builders.dataset_card import CARD
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import MANIFEST
+from judgekit.run import CONFIG
 
 
 def push_to_hub(directory: Path, repo_id: str, *, private: bool = True) -> str:
@@ -33,7 +34,7 @@ def push_to_hub(directory: Path, repo_id: str, *, private: bool = True) -> str:
             repo_id=repo_id,
             repo_type="dataset",
             folder_path=directory,
-            ignore_patterns=[".*"],
+            ignore_patterns=[".*", CONFIG],  # the settings as given, with the folders of this machine
             commit_message=f"Upload {directory.name}",
         )
     except Exception as error:  # the boundary to the Hub: its client raises whatever its transport raises

@@ -59,6 +59,7 @@ def add_data_commands(commands: Any) -> None:
         example="judgekit curate configs/data/curate.yaml data=[data/mixed] --output data/curated",
     )
     add_output(parser)
+    parser.add_argument("--push-to-hub", metavar="OWNER/NAME", help="put the result on the Hub (private) when done")
     parser = add_command(
         commands,
         "push",
@@ -123,6 +124,10 @@ def _curate(args: argparse.Namespace) -> None:
 
     show(render_curation(curate(config, args.output, resume=args.resume, progress=sys.stderr.isatty())))
     print(f"report: {args.output / 'curation.html'}")
+    if args.push_to_hub is not None:
+        from datasets_builders.publish import push_to_hub
+
+        print(push_to_hub(args.output, args.push_to_hub))
 
 
 def _push(args: argparse.Namespace) -> None:

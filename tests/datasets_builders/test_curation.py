@@ -77,6 +77,15 @@ def test_a_sound_set_comes_through_unchanged(tmp_path):
     assert not (tmp_path / "curated" / REMOVED).exists()
 
 
+def test_the_manifest_names_no_folder_of_this_machine(tmp_path):
+    benchmark = tmp_path / "bench.jsonl"
+    benchmark.write_text('{"problem": "What is one and one?"}\n')
+    run(tmp_path, [solution(1)], contamination={"benchmarks": {"bench": benchmark}})
+    manifest = (tmp_path / "curated" / MANIFEST).read_text()
+    assert "curated-data/data/part-00000.parquet" in manifest
+    assert str(tmp_path.parent) not in manifest and tmp_path.parent.name + "/" not in manifest
+
+
 def test_each_row_is_removed_by_the_first_stage_that_applies(tmp_path):
     base = solution(1)
     copy = solution(1, problem=base.problem.upper(), generator="b")

@@ -64,7 +64,7 @@ def hub(monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path):
-    for name in ("manifest.json", "README.md", ".work/left", "data/part-00000.parquet"):
+    for name in ("manifest.json", "README.md", "config.json", ".work/left", "data/part-00000.parquet"):
         path = tmp_path / "set" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
