@@ -19,8 +19,8 @@ from datasets_builders.labelling import Engine, run_labelling
 from datasets_builders.source import RowRejected
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError
+from judgekit.io import checkpoint_files
 from judgekit.judges import load_judge
-from judgekit.judges.card import CARD
 from judgekit.judging import as_seen, judge_chunk, read_solutions
 from judgekit.types import (
     Judge,
@@ -147,7 +147,6 @@ def label_with_judge(
         DataError: the data are missing or damaged, the folder is in use or the disk is full.
         JudgeError: the judge failed.
     """
-    card = Path(config.judge) / CARD
     return run_labelling(
         read_solutions(config.data),
         functools.partial(_open, config),
@@ -155,7 +154,7 @@ def label_with_judge(
         name="judge-labels",
         config=config,
         record_type=LabelledSolution,
-        inputs=[config.data, card] if card.is_file() else [config.data],
+        inputs=[config.data, *checkpoint_files(config.judge)],
         chunk_size=config.chunk_size,
         workers=workers,
         engine=engine,

@@ -40,7 +40,7 @@ from datasets_builders.tally import Attempt, Fate, find_fates, read_tally, write
 from judgekit.answers import MathVerifyConfig, OutcomeCheck, OutcomeConfig, build_outcome, extract_answer
 from judgekit.config import BaseConfig
 from judgekit.engines.generation import Completion, GenerationConfig, Generator, SamplingConfig, build_generator
-from judgekit.io import field_names, read_records
+from judgekit.io import checkpoint_files, field_names, read_records
 from judgekit.prompts import ChatPrompt, PromptConfig
 from judgekit.types import (
     LabelledSolution,
@@ -413,7 +413,11 @@ def label_by_monte_carlo(
         name="monte-carlo",
         config=config,
         record_type=LabelledSolution,
-        inputs=[config.data] if config.problems is None else [config.data, config.problems],
+        inputs=[
+            config.data,
+            *([config.problems] if config.problems else []),
+            *checkpoint_files(config.generation.model),
+        ],
         chunk_size=config.chunk_size,
         workers=workers,
         engine=engine,

@@ -24,7 +24,7 @@ from datasets_builders.tally import read_tally, write_tally
 from judgekit.answers import MathVerifyConfig, OutcomeCheck, OutcomeConfig, build_outcome
 from judgekit.config import BaseConfig
 from judgekit.engines.generation import Completion, GenerationConfig, Generator, SamplingConfig, build_generator
-from judgekit.io import read_records
+from judgekit.io import checkpoint_files, read_records
 from judgekit.prompts import ChatPrompt, PromptConfig
 from judgekit.segmentation import SegmentationConfig, segment
 from judgekit.types import Record, Rollout, content_id
@@ -208,7 +208,7 @@ def sample_rollouts(
         name="rollouts",
         config=config,
         record_type=Rollout,
-        inputs=[config.problems],
+        inputs=[config.problems, *checkpoint_files(config.generation.model)],
         chunk_size=config.chunk_size,
         workers=workers,
         engine=engine,

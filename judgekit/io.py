@@ -91,6 +91,12 @@ def input_hashes(path: Path) -> dict[str, str]:
     return {str(file.relative_to(path.parent)): file_sha256(file) for file in files}
 
 
+def checkpoint_files(name: str | Path) -> list[Path]:
+    """Return the files that make a local checkpoint what it is: JSON and safetensors. None for a Hub id or a server."""
+    folder = Path(name)
+    return sorted(p for p in folder.glob("*") if p.suffix in {".json", ".safetensors"}) if folder.is_dir() else []
+
+
 def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
     """Yield (1-based row number, object), or (row number, complaint) where a line is no JSON object. Skips blank lines.
 
@@ -341,7 +347,7 @@ def write_records(
 
 
 __all__: Sequence[str] = [
-    "MANIFEST", "SHARD_DIR", "ShardWriter", "atomic_path", "field_names", "file_sha256", "input_hashes",
-    "parquet_schema", "parse_record", "read_json", "read_jsonl", "read_records", "shard_paths", "write_json",
-    "write_records", "write_text",
+    "MANIFEST", "SHARD_DIR", "ShardWriter", "atomic_path", "checkpoint_files", "field_names", "file_sha256",
+    "input_hashes", "parquet_schema", "parse_record", "read_json", "read_jsonl", "read_records", "shard_paths",
+    "write_json", "write_records", "write_text",
 ]  # fmt: skip

@@ -104,16 +104,11 @@ def test_greedy_samples_are_refused() -> None:
     assert settings(sampling={"temperature": None}, n_samples=1).n_samples == 1
 
 
-@pytest.fixture(scope="module")
-def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def test_a_real_policy_makes_groups_that_sgpo_reads(tmp_path: Path) -> None:
     from judgekit.training.tiny import build_tiny
 
-    folder = tmp_path_factory.mktemp("policy")
-    build_tiny(folder, TEXTS, tiny_config())
-    return folder
-
-
-def test_a_real_policy_makes_groups_that_sgpo_reads(policy: Path, tmp_path: Path) -> None:
+    policy = tmp_path / "policy"
+    build_tiny(policy, TEXTS, tiny_config())
     problems = tmp_path / "problems.jsonl"
     rows = [question(number).model_dump() for number in range(5)] + [question(9, None).model_dump(exclude={"answer"})]
     problems.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -139,6 +134,10 @@ def test_a_real_policy_makes_groups_that_sgpo_reads(policy: Path, tmp_path: Path
     assert straight == differently
     with pytest.raises(ConfigError, match="seed"):
         sample_rollouts(config.model_copy(update={"seed": 2}), tmp_path / "straight", resume=True)
+    assert sample_rollouts(config, tmp_path / "straight", resume=True) == report
+    build_tiny(policy, TEXTS, tiny_config().model_copy(update={"seed": 9}))  # another policy in the same place
+    with pytest.raises(ConfigError, match=r"model\.safetensors"):
+        sample_rollouts(config, tmp_path / "straight", resume=True)
 
 
 def test_a_server_that_times_out_costs_its_problem_alone(tmp_path: Path) -> None:
