@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -146,9 +147,14 @@ def test_vllm_is_asked_for_by_name_where_it_is_missing(monkeypatch: pytest.Monke
         build_generator(VllmGeneration(model="m"))
 
 
-def test_vllm_completes(tiny_base: Path) -> None:
+def test_vllm_completes() -> None:
     pytest.importorskip("vllm", reason="needs vLLM: pip install 'judgekit[vllm]'")
-    generator = build_generator(VllmGeneration(model=str(tiny_base), dtype="float32", gpu_memory_frac=0.3))
+    checkpoint = os.environ.get("JUDGEKIT_SMOLLM2")
+    if not checkpoint:  # vLLM's attention on CPU refuses the heads of a tiny model
+        pytest.skip("needs a real checkpoint: set JUDGEKIT_SMOLLM2 to SmolLM2-135M-Instruct's folder")
+    generator = build_generator(
+        VllmGeneration(model=checkpoint, dtype="float32", gpu_memory_frac=0.3, max_model_len=256)
+    )
     first = generator.generate(PROMPTS, n=2, max_tokens=5, seed=1)
     assert first == generator.generate(PROMPTS, n=2, max_tokens=5, seed=1)
     assert [len(completions) for completions in first] == [2] * 4
