@@ -22,8 +22,9 @@ from datasets_builders.build_report import BuildReport, histogram
 from datasets_builders.inputs import InputPart, open_input
 from datasets_builders.leakage import LeakageSample, measure_leakage
 from datasets_builders.registry import load_source
+from datasets_builders.settings import refuse_other_settings
 from datasets_builders.source import AnySource, GeneratorSource, RowRejected, Source
-from judgekit.config import BaseConfig, differing_keys
+from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError, describe_validation_error
 from judgekit.io import MANIFEST, SHARD_DIR, ShardWriter, atomic_path, read_json, write_json
 from judgekit.run import CONFIG, git_state, package_versions
@@ -125,9 +126,7 @@ def _begin(output: Path, settings: dict[str, Any], *, resume: bool) -> bool:
         return False
     if not resume:
         raise DataError(f"{output} already holds shards: add --resume, or remove the folder")
-    differing = differing_keys(read_json(output / CONFIG), settings)
-    if differing:
-        raise ConfigError(f"cannot resume {output}: it was begun with other settings: {'; '.join(differing)}")
+    refuse_other_settings(output, settings)
     return has_manifest
 
 

@@ -42,10 +42,10 @@ from datasets_builders.curation_report import CurationReport, Example, count_cur
 from datasets_builders.dataset_card import CARD, render_card
 from datasets_builders.decontamination import PARTS, RULES, open_benchmark
 from datasets_builders.near_duplicates import SketchFiles, find_duplicates, group_similar
+from datasets_builders.settings import refuse_other_settings
 from datasets_builders.split import choose_side
 from datasets_builders.text_hashes import hash_words, normalise
-from judgekit.config import differing_keys
-from judgekit.errors import ConfigError, DataError
+from judgekit.errors import DataError
 from judgekit.io import MANIFEST, SHARD_DIR, atomic_path, file_sha256, read_json, shard_paths, write_json, write_text
 from judgekit.run import CONFIG, git_state, package_versions
 from judgekit.types import LabelledSolution
@@ -131,9 +131,7 @@ def _begin(output: Path, settings: dict[str, Any], *, resume: bool) -> bool:
     if is_finished or has_batches(output / _WORK):
         if not resume:
             raise DataError(f"{output} is in use: add --resume to continue it, or choose another folder")
-        differing = differing_keys(earlier, settings)
-        if differing:
-            raise ConfigError(f"cannot resume {output}: it was begun with other settings: {'; '.join(differing)}")
+        refuse_other_settings(output, settings)
     if not is_finished:
         for name in (SHARD_DIR, REMOVED, *(earlier["config"]["splits"] or ())):
             shutil.rmtree(output / name, ignore_errors=True)

@@ -32,8 +32,9 @@ from rich.table import Column, Table
 from datasets_builders.build import REJECTED, build
 from datasets_builders.mix_config import MixConfig, MixPart
 from datasets_builders.registry import load_source
+from datasets_builders.settings import refuse_other_settings
 from datasets_builders.source import GeneratorSource
-from judgekit.config import BaseConfig, differing_keys, parse_config
+from judgekit.config import BaseConfig, parse_config
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import (
     MANIFEST,
@@ -196,9 +197,7 @@ def _begin(output: Path, settings: dict[str, Any], *, resume: bool) -> bool:
         return False
     if not resume:
         raise DataError(f"{output} already holds a mixed set: add --resume, or remove the folder")
-    differing = differing_keys(read_json(output / CONFIG), settings)
-    if differing:
-        raise ConfigError(f"cannot resume {output}: it was begun with other settings: {'; '.join(differing)}")
+    refuse_other_settings(output, settings)
     return (output / MANIFEST).is_file()
 
 

@@ -33,10 +33,19 @@ def begin(output: Path, settings: Mapping[str, Any], *, resume: bool) -> bool:
         return False
     if not resume:
         raise ConfigError(f"{output} is already in use: add --resume to continue it, or choose another folder")
+    refuse_other_settings(output, settings)
+    return (output / MANIFEST).is_file()
+
+
+def refuse_other_settings(output: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse to resume a folder that was begun with other settings.
+
+    Raises:
+        ConfigError: they differ; names them.
+    """
     differing = differing_keys(read_json(output / CONFIG), dict(settings))
     if differing:
         raise ConfigError(f"cannot resume {output}: it was begun with other settings: {'; '.join(differing)}")
-    return (output / MANIFEST).is_file()
 
 
 def _is_begun(output: Path) -> bool:
@@ -47,4 +56,4 @@ def _is_begun(output: Path) -> bool:
     return CONFIG in names and names != {CONFIG}
 
 
-__all__ = ["begin"]
+__all__ = ["begin", "refuse_other_settings"]
