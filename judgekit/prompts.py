@@ -5,13 +5,13 @@ A conversation whose last message is the assistant's is continued there: that is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
 from judgekit.errors import CheckpointError
+from judgekit.neutralise import Reserved, reserved_tokens
 
 PLACEHOLDER = "{problem}"
 """Stands for the problem's text in a prompt template; nothing else in a template is special."""
@@ -83,22 +83,30 @@ def render_text(tokenizer: Any, prompt: Prompt) -> str:
     """
     if isinstance(prompt, str):
         return prompt
+    reserved = Reserved(reserved_tokens(tokenizer))
+    messages = [message | {"content": reserved.neutralise(message["content"])} for message in prompt]
+    begun = messages.pop()["content"] if messages[-1]["role"] == "assistant" else ""
+    return apply_chat_template(tokenizer, messages, add_generation_prompt=True) + begun
+
+
+def apply_chat_template(tokenizer: Any, messages: list[Message], *, add_generation_prompt: bool) -> str:
+    """Return a conversation as the tokenizer's chat template writes it.
+
+    Raises:
+        CheckpointError: there is no chat template, or it refuses the conversation.
+    """
     import jinja2  # comes with the tokenizer; a configuration does without
 
     if tokenizer.chat_template is None:
         raise CheckpointError(f"{tokenizer.name_or_path} has no chat template: use a prompt of type raw")
-    reserved = tokenizer.all_special_tokens
-    messages = [message | {"content": _plain(message["content"], reserved)} for message in prompt]
-    begun = messages.pop()["content"] if messages[-1]["role"] == "assistant" else ""
     try:
-        rendered = str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=add_generation_prompt))
     except jinja2.TemplateError as error:
         roles = ", ".join(message["role"] for message in messages)
         raise CheckpointError(
             f"the chat template of {tokenizer.name_or_path} refuses a conversation of {roles}: {error}. "
             "Leave out prompt.system, or use a prompt of type raw"
         ) from error
-    return rendered + begun
 
 
 def encode_prompt(tokenizer: Any, prompt: Prompt) -> list[int]:
@@ -114,14 +122,7 @@ def encode_prompt(tokenizer: Any, prompt: Prompt) -> list[int]:
     return ids
 
 
-def _plain(text: str, reserved: Sequence[str]) -> str:
-    """Break up reserved tokens by a space behind their first character."""
-    for token in reserved:
-        text = text.replace(token, f"{token[:1]} {token[1:]}")
-    return text
-
-
 __all__ = [
-    "PLACEHOLDER", "ChatPrompt", "Message", "Prompt", "PromptConfig", "RawPrompt", "encode_prompt",
-    "render_text",
+    "PLACEHOLDER", "ChatPrompt", "Message", "Prompt", "PromptConfig", "RawPrompt", "apply_chat_template",
+    "encode_prompt", "render_text",
 ]  # fmt: skip

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 
 from judgekit.errors import CheckpointError, JudgeError
+from judgekit.judges.checkpoint import tensor_names
 from judgekit.judges.encoding import Encoded
 from judgekit.types import Precision
 
@@ -66,6 +67,86 @@ def load_classifier(name: str, *, dtype: Precision, n_labels: int | None = None)
     return to_fastest_device(model)
 
 
+class HeadedModel(torch.nn.Module):
+    """A body with a head of its own, read like a token-classification model.
+
+    Args:
+        base_model: Transformer without a head.
+        score: From hidden states (..., hidden_size) to outputs (..., n_outputs).
+    """
+
+    def __init__(self, base_model: Any, score: torch.nn.Module) -> None:
+        super().__init__()
+        self.base_model = base_model
+        self.score = score
+        self.config = base_model.config
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return next(self.parameters()).device
+
+
+def load_headed_model(directory: Path, *, head: str, dtype: Precision) -> Any:
+    """Open a checkpoint whose head transformers does not know, without remote code.
+
+    Args:
+        directory: Checkpoint directory with safetensors.
+        head: Name of the head's tensors: `head.weight` and `head.bias` of one linear layer, or `head.0.weight`, ... of
+            several with ReLU between them. A bias may be missing.
+        dtype: Precision of the weights.
+
+    Raises:
+        CheckpointError: the body cannot be opened or lacks weights, or no tensor has the head's name.
+    """
+    try:
+        config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
+        body, info = AutoModel.from_pretrained(
+            directory,
+            config=config,
+            dtype=getattr(torch, dtype),
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except _UNUSABLE as error:
+        raise CheckpointError(f"cannot open the model {directory}: {error}") from error
+    if info["missing_keys"]:
+        raise CheckpointError(f"{directory} lacks the weights {sorted(info['missing_keys'])[:5]} of its body")
+    score = _linear_layers(read_tensors(directory, f"{head}."), directory=directory, head=head)
+    return to_fastest_device(HeadedModel(body, score.to(getattr(torch, dtype))))
+
+
+def _linear_layers(tensors: Mapping[str, torch.Tensor], *, directory: Path, head: str) -> torch.nn.Sequential:
+    """Build linear layers, ReLU between them, from tensors named `weight`, `bias` or `0.weight`, `0.bias`, ..."""
+    names = sorted(
+        {name.rpartition(".")[0] for name in tensors if name.endswith("weight")}, key=lambda name: int(name or 0)
+    )
+    if not names:
+        raise CheckpointError(f"{directory} has no tensor {head}.weight or {head}.0.weight: check the card's head")
+    layers: list[torch.nn.Module] = []
+    for name in names:
+        prefix = f"{name}." if name else ""
+        weight, bias = tensors[f"{prefix}weight"], tensors.get(f"{prefix}bias")
+        layer = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
+        layer.load_state_dict({"weight": weight} | ({} if bias is None else {"bias": bias}))
+        layers += [torch.nn.ReLU(), layer]
+    return torch.nn.Sequential(*layers[1:])
+
+
+def read_tensors(directory: Path, prefix: str) -> dict[str, torch.Tensor]:
+    """Read the tensors of a checkpoint whose names begin so; the names come back without the prefix.
+
+    Raises:
+        CheckpointError: a safetensors file is damaged, or there is none.
+    """
+    found: dict[str, torch.Tensor] = {}
+    for path, names in tensor_names(directory).items():
+        with safe_open(path, framework="pt") as file:
+            found |= {name.removeprefix(prefix): file.get_tensor(name) for name in names if name.startswith(prefix)}
+    return found
+
+
 def load_language_model(name: str, *, dtype: Precision = "float32") -> Any:
     """Open a causal language model from safetensors, in float32 where it is to be trained.
 
@@ -83,20 +164,6 @@ def load_language_model(name: str, *, dtype: Precision = "float32") -> Any:
 def to_fastest_device(model: Any) -> Any:
     """Move a model to a GPU where there is one, in evaluation mode."""
     return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-
-
-def model_location(directory: Path, model: str) -> str:
-    """Resolve a judge card's `model`: relative to the card, absolute, or a hub id.
-
-    Raises:
-        CheckpointError: a path is named and nothing is there.
-    """
-    local = (directory / model).resolve()
-    if local.is_dir():
-        return str(local)
-    if model.startswith((".", "/")) or model.count("/") != 1:
-        raise CheckpointError(f"{directory}/judge.json names the model {model!r}, and {local} does not exist")
-    return model
 
 
 def score_positions(
@@ -119,10 +186,43 @@ def score_positions(
     """
 
     def read(hidden: torch.Tensor, batch: Sequence[Encoded]) -> list[np.ndarray]:
-        rows = [row for row, encoded in enumerate(batch) for _ in encoded.positions_S]
-        columns = [position for encoded in batch for position in encoded.positions_S]
-        logits = _head(model)(hidden[rows, columns]).float().cpu().numpy()
-        return list(np.split(logits, np.cumsum([len(encoded.positions_S) for encoded in batch])[:-1]))
+        return _at_positions(_head(model), hidden, batch)
+
+    return _read_hidden(model, encoded_N, read, token_budget=token_budget, pad_id=pad_id, progress=progress)
+
+
+def token_choice_logits(
+    model: Any,
+    encoded_N: Sequence[Encoded],
+    *,
+    token_ids: Sequence[int],
+    token_budget: int,
+    pad_id: int,
+    progress: bool = False,
+) -> list[np.ndarray]:
+    """Return a language model's logits of a few next tokens at every step position, without those of all others.
+
+    Args:
+        model: Causal language model with a body and an output embedding.
+        encoded_N: See `score_positions`.
+        token_ids: The tokens asked about. Shape (n_choices,).
+        token_budget: See `score_positions`.
+        pad_id: See `score_positions`.
+        progress: See `score_positions`.
+
+    Returns:
+        One array a solution, float32. Shape (n_steps, n_choices).
+
+    Raises:
+        JudgeError: see `score_positions`.
+    """
+    embedding = model.get_output_embeddings()
+    rows = torch.tensor(list(token_ids), device=model.device)
+    weight = embedding.weight[rows]
+    bias = None if embedding.bias is None else embedding.bias[rows]
+
+    def read(hidden: torch.Tensor, batch: Sequence[Encoded]) -> list[np.ndarray]:
+        return _at_positions(lambda states: torch.nn.functional.linear(states, weight, bias), hidden, batch)
 
     return _read_hidden(model, encoded_N, read, token_budget=token_budget, pad_id=pad_id, progress=progress)
 
@@ -216,6 +316,16 @@ def _read_batch(
         raise JudgeError(f"out of memory on a batch of {ids.numel()} tokens: lower token_budget") from error
 
 
+def _at_positions(
+    head: Callable[[torch.Tensor], torch.Tensor], hidden: torch.Tensor, batch: Sequence[Encoded]
+) -> list[np.ndarray]:
+    """Apply a head to the hidden states at the score positions alone. Shape (n_steps, n_outputs) each."""
+    rows = [row for row, encoded in enumerate(batch) for _ in encoded.positions_S]
+    columns = [position for encoded in batch for position in encoded.positions_S]
+    outputs = head(hidden[rows, columns]).float().cpu().numpy()
+    return list(np.split(outputs, np.cumsum([len(encoded.positions_S) for encoded in batch])[:-1]))
+
+
 def _head(model: Any) -> Any:
     for name in ("score", "classifier"):
         if hasattr(model, name):
@@ -224,12 +334,15 @@ def _head(model: Any) -> Any:
 
 
 __all__ = [
+    "HeadedModel",
     "load_classifier",
+    "load_headed_model",
     "load_language_model",
     "load_tokenizer",
-    "model_location",
     "score_positions",
+    "read_tensors",
     "to_fastest_device",
+    "token_choice_logits",
     "token_logprobs",
     "token_batches",
 ]

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import get_args
 
-from judgekit.errors import CheckpointError, ConfigError
+from judgekit.errors import ConfigError
 from judgekit.judges.builtin import BUILTIN, BuiltinJudge
-from judgekit.judges.card import CARD, read_card
+from judgekit.judges.recognise import FoundCard, find_card
 from judgekit.judges.symbolic import SymbolicJudge
 from judgekit.types import Judge, Precision
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
-
-def load_judge(name: str | Path, *, calibrated: bool = True, dtype: Precision = "float32") -> Judge:
+def load_judge(
+    name: str | Path, *, calibrated: bool = True, dtype: Precision = "float32", neutralise: bool = True
+) -> Judge:
     """Open any judge.
 
     Args:
-        name: A judge directory, a hub id of one, or `builtin:random`, `builtin:no-error`, `builtin:first-step`,
-            or `builtin:symbolic`, which recomputes stated arithmetic.
-        calibrated: Apply the calibrator that the directory stores.
+        name: A judge directory or a hub id of one; a public checkpoint whose family is known, as a directory or hub id;
+            a YAML file with a card written by hand; `builtin:random`, `builtin:no-error`, `builtin:first-step`; or
+            `builtin:symbolic`, which recomputes stated arithmetic.
+        calibrated: Apply the calibrator that the card stores.
         dtype: Precision of judges with weights.
+        neutralise: Keep candidates from acting as markup. Off only to measure what that prevents.
 
     Raises:
-        CheckpointError: nothing can be opened there; says what was looked for.
-        ConfigError: an unknown builtin judge or precision.
+        CheckpointError: nothing can be opened there; says what was tried.
+        ConfigError: an unknown builtin judge, family or precision.
 
     Example:
         >>> from judgekit.types import Solution
@@ -37,8 +38,16 @@ def load_judge(name: str | Path, *, calibrated: bool = True, dtype: Precision = 
     text = str(name)
     if text.startswith("builtin:"):
         return _builtin(text.removeprefix("builtin:"))
-    path = Path(name)
-    return _open_directory(path if path.exists() else _download(text), calibrated=calibrated, dtype=dtype)
+    if dtype not in get_args(Precision):
+        raise ConfigError(f"unknown precision {dtype!r}: use {' or '.join(get_args(Precision))}")
+    found = find_card(name)
+    judge = _open(found, dtype=dtype, neutralise=neutralise)
+    if not calibrated or found.card.calibrator is None:
+        return judge
+    from judgekit.calibration import TemperatureCalibrator
+    from judgekit.judges.calibrated import CalibratedJudge
+
+    return CalibratedJudge(judge, TemperatureCalibrator.from_temperature(found.card.calibrator.temperature))
 
 
 def _builtin(rule: str) -> Judge:
@@ -49,33 +58,24 @@ def _builtin(rule: str) -> Judge:
     return BuiltinJudge(rule, BUILTIN[rule])
 
 
-def _download(hub_id: str) -> Path:
-    if not _HUB_ID.fullmatch(hub_id):
-        raise CheckpointError(f"{hub_id} does not exist, and is no hub id (owner/name) either")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+def _open(found: FoundCard, *, dtype: Precision, neutralise: bool) -> Judge:
+    """Open what a card describes; torch is imported here, so that the door itself is light."""
+    kind, (directory, card) = found.card.kind, found
+    if kind == "likelihood":
+        from judgekit.judges.likelihood import LikelihoodJudge
 
-    patterns = [CARD, "*.json", "*.safetensors", "tokenizer*", "*.jinja"]
-    try:
-        return Path(snapshot_download(hub_id, allow_patterns=patterns))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise CheckpointError(f"{hub_id} is no directory here and cannot be fetched from the hub: {error}") from error
+        return LikelihoodJudge.open(directory, card, dtype=dtype, neutralise=neutralise)
+    if kind == "label_token":
+        from judgekit.judges.label_token import LabelTokenJudge
 
+        return LabelTokenJudge.open(directory, card, dtype=dtype, neutralise=neutralise)
+    if kind == "implicit":
+        from judgekit.judges.implicit import ImplicitJudge
 
-def _open_directory(directory: Path, *, calibrated: bool, dtype: Precision) -> Judge:
-    card = read_card(directory)
-    if dtype not in get_args(Precision):
-        raise ConfigError(f"unknown precision {dtype!r}: use {' or '.join(get_args(Precision))}")
-    from judgekit.calibration import TemperatureCalibrator
-    from judgekit.judges.calibrated import CalibratedJudge
-    from judgekit.judges.likelihood import LikelihoodJudge
+        return ImplicitJudge.open(directory, card, dtype=dtype, neutralise=neutralise)
     from judgekit.judges.step_classifier import StepClassifierJudge
 
-    kind = LikelihoodJudge if card.kind == "likelihood" else StepClassifierJudge
-    judge = kind.open(directory, card, dtype=dtype)
-    if not calibrated or card.calibrator is None:
-        return judge
-    return CalibratedJudge(judge, TemperatureCalibrator.from_temperature(card.calibrator.temperature))
+    return StepClassifierJudge.open(directory, card, dtype=dtype, neutralise=neutralise)
 
 
 __all__ = ["load_judge"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -10,9 +11,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from judgekit.engines.transformers_engine import load_tokenizer, model_location
+from judgekit.engines.transformers_engine import load_tokenizer
+from judgekit.errors import CheckpointError
 from judgekit.judges.card import JudgeCard
+from judgekit.judges.checkpoint import locate_model
 from judgekit.judges.encoding import Encoded, encode_solutions
+from judgekit.judges.layout import InputConvention
+from judgekit.judges.template import TemplateEncoder
 from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Precision, Solution, ThresholdRule, Verdict
 
 PROGRESS_FROM = 100
@@ -28,34 +33,53 @@ class StepLogitJudge(ABC):
         tokenizer: Its fast tokenizer.
         token_budget: Most tokens of one padded batch.
         progress: Show a progress bar on batches of at least 100 solutions.
+        neutralise: Keep candidates from acting as markup; off only to measure what that prevents.
     """
 
     deterministic = True
     """The same solutions always get the same verdicts."""
 
     def __init__(
-        self, card: JudgeCard, model: Any, tokenizer: Any, *, token_budget: int = 8192, progress: bool = True
+        self,
+        card: JudgeCard,
+        model: Any,
+        tokenizer: Any,
+        *,
+        token_budget: int = 8192,
+        progress: bool = True,
+        neutralise: bool = True,
     ) -> None:
         self.card = card
         self.model = model
         self.tokenizer = tokenizer
         self.token_budget = token_budget
         self.progress = progress
+        self.neutralise = neutralise
+        self._template = self._open_template()
+
+    def _open_template(self) -> TemplateEncoder | None:
+        layout = self.card.input
+        if layout is None or isinstance(layout, InputConvention):
+            return None
+        template = TemplateEncoder(self.tokenizer, layout, neutralise=self.neutralise)
+        template.check_mark()
+        return template
 
     @classmethod
-    def open(cls, directory: Path, card: JudgeCard, *, dtype: Precision = "float32") -> Self:
-        """Load weights and tokenizer of a judge directory.
+    def open(cls, directory: Path, card: JudgeCard, *, dtype: Precision = "float32", neutralise: bool = True) -> Self:
+        """Load weights and tokenizer of a judge.
 
         Raises:
-            CheckpointError: the model or its tokenizer is missing or cannot be opened.
+            CheckpointError: the model or its tokenizer is missing, cannot be opened, or does not fit the card.
         """
-        location = model_location(directory, card.model)
-        return cls(card, cls.load_model(location, dtype=dtype), load_tokenizer(location))
+        location = locate_model(directory, card.model)
+        tokenizer = load_tokenizer(str(location))
+        return cls(card, cls.load_model(location, card, dtype=dtype), tokenizer, neutralise=neutralise)
 
     @staticmethod
     @abstractmethod
-    def load_model(location: str, *, dtype: Precision) -> Any:
-        """Open the model at a directory or hub id."""
+    def load_model(location: Path, card: JudgeCard, *, dtype: Precision) -> Any:
+        """Open the model in a checkpoint directory."""
 
     @property
     def judge_id(self) -> str:
@@ -74,8 +98,8 @@ class StepLogitJudge(ABC):
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch; solutions without steps or beyond the context get a reason instead of a verdict."""
         start = time.perf_counter()
-        encoded_N = encode_solutions(self.tokenizer, solutions, self.card.input)
-        reasons = [_refusal(solution, item, self.card) for solution, item in zip(solutions, encoded_N, strict=True)]
+        encoded_N = self.encode(solutions)
+        reasons = [self._refusal(solution, item) for solution, item in zip(solutions, encoded_N, strict=True)]
         scorable = [row for row, reason in enumerate(reasons) if reason is None]
         probs = [probs_from_logits(logits_S) for logits_S in self.step_logits([encoded_N[row] for row in scorable])]
         verdicts = {row: Verdict.from_step_probs(p_ok_S) for row, p_ok_S in zip(scorable, probs, strict=True)}
@@ -92,6 +116,27 @@ class StepLogitJudge(ABC):
             for row, solution in enumerate(solutions)
         ]
 
+    def encode(self, solutions: Sequence[Solution]) -> list[Encoded]:
+        """Return token ids and score positions, one position a step, by the card's input convention."""
+        if self._template is not None:
+            return self._template.encode(solutions)
+        assert isinstance(self.card.input, InputConvention)
+        return encode_solutions(self.tokenizer, solutions, self.card.input, neutralise=self.neutralise)
+
+    @functools.cached_property
+    def max_tokens(self) -> int:
+        """Longest input, in tokens: the card's, else the model's context."""
+        assert self.card.input is not None
+        longest = self.card.input.max_tokens or getattr(self.model.config, "max_position_embeddings", None)
+        if longest is None:
+            raise CheckpointError(f"{self.card.model} does not state its context: set input.max_tokens in the card")
+        return int(longest)
+
+    def _refusal(self, solution: Solution, encoded: Encoded) -> NoVerdictReason | None:
+        if not solution.steps:
+            return NoVerdictReason.EMPTY
+        return NoVerdictReason.TOO_LONG if len(encoded.input_ids) > self.max_tokens else None
+
     def engine_options(self, n_solutions: int) -> dict[str, Any]:
         """Return what the engine is told about a batch of that many solutions."""
         return {
@@ -99,12 +144,6 @@ class StepLogitJudge(ABC):
             "pad_id": self.tokenizer.pad_token_id or 0,
             "progress": self.progress and n_solutions >= PROGRESS_FROM,
         }
-
-
-def _refusal(solution: Solution, encoded: Encoded, card: JudgeCard) -> NoVerdictReason | None:
-    if not solution.steps:
-        return NoVerdictReason.EMPTY
-    return NoVerdictReason.TOO_LONG if len(encoded.input_ids) > card.input.max_tokens else None
 
 
 def probs_from_logits(logits_S: np.ndarray) -> list[float]:

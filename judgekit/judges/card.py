@@ -1,14 +1,15 @@
-"""`judge.json`: everything a judge directory says about itself, and the only thing `load_judge` reads to open it."""
+"""The card of a judge: everything `judge.json` says about it, and the only thing `load_judge` needs to open it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from judgekit.errors import CheckpointError, DataError, describe_validation_error
 from judgekit.io import read_json, write_json
+from judgekit.judges.layout import JudgeInput
 from judgekit.types import DecisionRule, ThresholdRule
 
 CARD = "judge.json"
@@ -18,27 +19,8 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class InputConvention(_Part):
-    """How a solution becomes token ids, and where it is read.
-
-    ids = [bos] + ids(problem) + problem_separator_ids, then ids(step) + separator_ids for each step; a step is read at
-    the last token of its separator. Separators are ids, never text, so they cannot merge with their neighbours, and
-    reserved tokens in a candidate are encoded as plain text.
-
-    Source:
-        Layout of token-classification process reward models of the TRL lineage, with a separator after the problem.
-    """
-
-    separator: str = "\n"
-    """Text of the separator, for people; `separator_ids` is what counts."""
-    separator_ids: tuple[int, ...] = Field(min_length=1)
-    """Token ids put after every step; the last one is the score position."""
-    problem_separator_ids: tuple[int, ...]
-    """Token ids put after the problem."""
-    bos_id: int | None = None
-    """Token id put first; `null` for none."""
-    max_tokens: int = Field(ge=1)
-    """Longest input; a longer one is not judged, with the reason `too_long`."""
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, int) else value
 
 
 class Fingerprint(_Part):
@@ -98,43 +80,102 @@ class LikelihoodCard(_Part):
     """Weight of the mean over the step's tokens."""
 
 
+class LabelTokens(_Part):
+    """Which next tokens of a language model say that a step is right or wrong; P(step ok) is the softmax over both."""
+
+    ok: int | str
+    """Token id, or a text whose last token counts, for a right step."""
+    error: int | str
+    """The same for a wrong step."""
+
+
+class ImplicitCard(_Part):
+    """A process reward that two language models imply.
+
+    logit P(step ok) = coefficient * sum of log p(token) - log p_reference(token) over the solution up to the step's
+    end. Monotone in the published reward, and no calibrated probability.
+
+    Source:
+        Implicit process reward (2412.01981), eq. 3: the reward is the scaled log-ratio.
+    """
+
+    reference: str
+    """The reference model: a path relative to the card, an absolute path, or a hub id."""
+    coefficient: float = Field(gt=0)
+    """Scale of the log-ratio, per nat."""
+
+
+class Golden(_Part):
+    """A solution with the scores that the judge gave it when it was made, for `judgekit doctor` to compare."""
+
+    problem: str
+    """Text of the problem."""
+    steps: tuple[str, ...] = Field(min_length=1)
+    """The solution's steps."""
+    p_ok_S: tuple[float, ...]
+    """P(step ok | earlier steps ok) without calibrator, in float32. Shape (n_steps,)."""
+
+
 class JudgeCard(_Part):
-    """Contents of `judge.json`."""
+    """Contents of `judge.json`, or of a card in YAML. What a kind needs beside `model` is one section."""
 
     schema_version: Literal[1] = 1
     """Version of this file."""
-    kind: Literal["step_classifier", "likelihood"]
-    """Which judge class opens the directory."""
+    kind: Literal["step_classifier", "likelihood", "label_token", "implicit"]
+    """Which judge class opens it."""
     judge_id: str = Field(min_length=1)
     """Name in results."""
+    family: str | None = None
+    """Family whose convention this is; `null` for judges of our own."""
     model: str = "."
     """Where the weights lie: a path relative to this file, an absolute path, or a hub id."""
-    base_model: str
-    """What the weights were trained from."""
+    base_model: str | None = None
+    """What the weights were trained from; `null` where unknown."""
     base_revision: str | None = None
     """Hub revision of the base model; `null` for a local directory."""
-    input: InputConvention
-    """Input convention and score position."""
-    ok_index: int = 1
-    """Which of the two labels of the head means "right"; P(step ok) is the softmax there."""
+    input: JudgeInput | None = None
+    """Input convention and score position; `null` for kinds that have no tokens of their own."""
+    head: str | None = None
+    """Step classifiers: name of the head's tensors where the checkpoint is no token-classification model, for example
+    `v_head.summary`; several layers have ReLU between them. `null` opens a token-classification model."""
+    ok_labels: Annotated[tuple[int, ...], BeforeValidator(_as_tuple)] = Field(
+        default=(1,), validation_alias=AliasChoices("ok_labels", "ok_index")
+    )
+    """Step classifiers: labels of the head that mean "no error"; P(step ok) is their share of the softmax. A head with
+    one output is a logit, read by a sigmoid."""
     likelihood: LikelihoodCard | None = None
-    """The fitted map of a likelihood judge; `null` for other kinds."""
+    """Section of a likelihood judge."""
+    label_tokens: LabelTokens | None = None
+    """Section of a label-token judge."""
+    implicit: ImplicitCard | None = None
+    """Section of an implicit judge."""
     decision: DecisionRule = ThresholdRule()
     """How the posterior becomes one index."""
     calibrator: TemperatureCard | None = None
     """Applied to every verdict; `null` for none."""
     calibration: CalibrationReport | None = None
     """What it changed."""
+    golden: tuple[Golden, ...] = ()
+    """Solutions with the scores they must get."""
     training: dict[str, Any] = Field(default_factory=dict)
     """Data hashes, counts and configuration of the training run."""
     metrics: dict[str, float | int | None] = Field(default_factory=dict)
     """Figures on the training run's evaluation split."""
 
     @model_validator(mode="after")
-    def _has_its_map(self) -> Self:
-        if (self.kind == "likelihood") != (self.likelihood is not None):
-            raise ValueError(f"a judge of kind {self.kind!r} and the field 'likelihood' do not fit each other")
+    def _has_its_section(self) -> Self:
+        for kind, section in SECTION_OF_KIND.items():
+            if (self.kind == kind) != (getattr(self, section) is not None):
+                raise ValueError(f"a judge of kind {self.kind!r} and the section {section!r} do not fit each other")
+        if (self.input is None) != (self.kind in KINDS_WITHOUT_INPUT):
+            raise ValueError(f"a judge of kind {self.kind!r} and the section 'input' do not fit each other")
         return self
+
+
+SECTION_OF_KIND = {"likelihood": "likelihood", "label_token": "label_tokens", "implicit": "implicit"}
+"""The section that a kind must have, and no other kind may."""
+KINDS_WITHOUT_INPUT: frozenset[str] = frozenset()
+"""Kinds that never make token ids themselves."""
 
 
 def read_card(directory: Path) -> JudgeCard:
@@ -162,6 +203,6 @@ def write_card(directory: Path, card: JudgeCard) -> None:
 
 
 __all__ = [
-    "CARD", "CalibrationReport", "Fingerprint", "InputConvention", "JudgeCard", "LikelihoodCard", "TemperatureCard",
-    "read_card", "write_card",
+    "CARD", "CalibrationReport", "Fingerprint", "Golden", "ImplicitCard", "JudgeCard", "LabelTokens", "LikelihoodCard",
+    "TemperatureCard", "read_card", "write_card",
 ]  # fmt: skip

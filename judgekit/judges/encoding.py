@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from judgekit.errors import ConfigError
-from judgekit.judges.card import InputConvention
+from judgekit.judges.layout import InputConvention
 from judgekit.types import Solution
 
 
@@ -29,22 +29,31 @@ def make_convention(tokenizer: Any, *, separator: str, problem_separator: str, m
     Raises:
         ConfigError: the separator encodes to nothing.
     """
-    separator_ids = _plain_ids(tokenizer, [separator])[0]
+    separator_ids = _candidate_ids(tokenizer, [separator], neutralise=True)[0]
     if not separator_ids:
         raise ConfigError(f"the separator {separator!r} gives no token with this tokenizer: choose another")
     return InputConvention(
         separator=separator,
         separator_ids=tuple(separator_ids),
-        problem_separator_ids=tuple(_plain_ids(tokenizer, [problem_separator])[0]) if problem_separator else (),
+        problem_separator_ids=tuple(_candidate_ids(tokenizer, [problem_separator], neutralise=True)[0]),
         bos_id=tokenizer.bos_token_id if getattr(tokenizer, "add_bos_token", False) else None,
         max_tokens=max_tokens,
     )
 
 
-def encode_solutions(tokenizer: Any, solutions: Sequence[Solution], convention: InputConvention) -> list[Encoded]:
-    """Encode solutions; n steps in gives n positions out, whatever the text holds."""
+def encode_solutions(
+    tokenizer: Any, solutions: Sequence[Solution], convention: InputConvention, *, neutralise: bool = True
+) -> list[Encoded]:
+    """Encode solutions by the ids layout; n steps in gives n positions out, whatever the text holds.
+
+    Args:
+        tokenizer: A fast tokenizer.
+        solutions: Problems and steps.
+        convention: The layout.
+        neutralise: Encode reserved tokens in candidates as plain text; off only to measure what that prevents.
+    """
     texts = [text for solution in solutions for text in (solution.problem, *solution.steps)]
-    ids = iter(_plain_ids(tokenizer, texts))
+    ids = iter(_candidate_ids(tokenizer, texts, neutralise=neutralise))
     return [_encode(next(ids), [next(ids) for _ in solution.steps], convention) for solution in solutions]
 
 
@@ -59,12 +68,12 @@ def _encode(problem_ids: list[int], step_ids_S: list[list[int]], convention: Inp
     return Encoded(input_ids, positions_S, n_problem_tokens)
 
 
-def _plain_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+def _candidate_ids(tokenizer: Any, texts: Sequence[str], *, neutralise: bool) -> list[list[int]]:
     """Encode texts so that reserved tokens inside them are plain characters."""
     if not texts:
         return []
     ids: list[list[int]] = tokenizer(
-        list(texts), add_special_tokens=False, split_special_tokens=True, verbose=False
+        list(texts), add_special_tokens=False, split_special_tokens=neutralise, verbose=False
     ).input_ids
     return ids
 

@@ -8,13 +8,16 @@ knows what the language model knows, and takes unusual wording for an error.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from judgekit.engines.transformers_engine import load_language_model, to_fastest_device, token_logprobs
 from judgekit.judges.by_step import StepLogitJudge
+from judgekit.judges.card import JudgeCard
 from judgekit.judges.encoding import Encoded
+from judgekit.judges.layout import InputConvention
 from judgekit.types import Precision
 
 
@@ -22,9 +25,9 @@ class LikelihoodJudge(StepLogitJudge):
     """Maps a causal language model's surprise at a step's tokens to P(step ok)."""
 
     @staticmethod
-    def load_model(location: str, *, dtype: Precision) -> Any:
+    def load_model(location: Path, card: JudgeCard, *, dtype: Precision) -> Any:
         """Open the language model; see `load_language_model`."""
-        return to_fastest_device(load_language_model(location, dtype=dtype))
+        return to_fastest_device(load_language_model(str(location), dtype=dtype))
 
     def features(self, encoded_N: Sequence[Encoded]) -> list[np.ndarray]:
         """Return largest and mean surprisal of each step's tokens, nats; separators are left out, an empty step has 0.
@@ -32,6 +35,7 @@ class LikelihoodJudge(StepLogitJudge):
         Shape (n_steps, 2) each.
         """
         logprobs = token_logprobs(self.model, encoded_N, **self.engine_options(len(encoded_N)))
+        assert isinstance(self.card.input, InputConvention)
         n_separator = len(self.card.input.separator_ids)
         return [step_surprisal(encoded, -row, n_separator) for encoded, row in zip(encoded_N, logprobs, strict=True)]
 

@@ -1,31 +1,52 @@
-"""The judge we train: a token-classification model read at step ends."""
+"""Judges with a classification head read at step ends: the one we train, and public ones with heads of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from judgekit.engines.transformers_engine import load_classifier, score_positions
+from judgekit.engines.transformers_engine import load_classifier, load_headed_model, score_positions
 from judgekit.judges.by_step import StepLogitJudge
+from judgekit.judges.card import JudgeCard
 from judgekit.judges.encoding import Encoded
 from judgekit.types import Precision
 
 
 class StepClassifierJudge(StepLogitJudge):
-    """Reads a token-classification model with two labels at the last token of every step's separator."""
+    """Reads the head's outputs at the score position of every step."""
 
     @staticmethod
-    def load_model(location: str, *, dtype: Precision) -> Any:
-        """Open the classifier; see `load_classifier`."""
-        return load_classifier(location, dtype=dtype)
+    def load_model(location: Path, card: JudgeCard, *, dtype: Precision) -> Any:
+        """Open the classifier; see `load_classifier` and `load_headed_model`."""
+        if card.head is None:
+            return load_classifier(str(location), dtype=dtype)
+        return load_headed_model(location, head=card.head, dtype=dtype)
 
     def step_logits(self, encoded_N: Sequence[Encoded]) -> list[np.ndarray]:
-        """Return the right label's logit less the wrong one's. Shape (n_steps,) each."""
-        ok = self.card.ok_index
-        logits = score_positions(self.model, encoded_N, **self.engine_options(len(encoded_N)))
-        return [logits_S[:, ok] - logits_S[:, 1 - ok] for logits_S in logits]
+        """Return log P(ok labels) - log P(other labels), or the one output of a head that has no labels."""
+        logits_N = score_positions(self.model, encoded_N, **self.engine_options(len(encoded_N)))
+        return [label_logits(logits_S, self.card.ok_labels) for logits_S in logits_N]
 
 
-__all__ = ["StepClassifierJudge"]
+def label_logits(logits_S: np.ndarray, ok_labels: Sequence[int]) -> np.ndarray:
+    """Return the logit of the ok labels' share of the softmax. Shape (n_steps,).
+
+    Args:
+        logits_S: The head's outputs. Shape (n_steps, n_labels); with one label it is a logit already.
+        ok_labels: Labels that mean "no error".
+
+    Example:
+        >>> label_logits(np.log([[1.0, 1.0, 2.0]]), (1, 2)).round(4).tolist()  # log(3 / 1)
+        [1.0986]
+    """
+    if logits_S.shape[1] == 1:
+        return logits_S[:, 0]
+    is_ok = np.isin(np.arange(logits_S.shape[1]), ok_labels)
+    wide = logits_S.astype(np.float64)
+    return np.logaddexp.reduce(wide[:, is_ok], axis=1) - np.logaddexp.reduce(wide[:, ~is_ok], axis=1)
+
+
+__all__ = ["StepClassifierJudge", "label_logits"]

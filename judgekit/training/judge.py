@@ -18,8 +18,9 @@ from transformers import EarlyStoppingCallback, Trainer, set_seed
 
 from judgekit.engines.transformers_engine import load_classifier, load_tokenizer
 from judgekit.errors import DataError
-from judgekit.judges.card import InputConvention, JudgeCard
+from judgekit.judges.card import JudgeCard
 from judgekit.judges.encoding import Encoded, encode_solutions, make_convention, show_encoded
+from judgekit.judges.layout import InputConvention
 from judgekit.judges.step_classifier import StepClassifierJudge
 from judgekit.run import Run, package_versions
 from judgekit.training.config import JudgeTrainingConfig
@@ -83,7 +84,7 @@ def train_judge(config: JudgeTrainingConfig, output: Path, *, resume: bool = Fal
         base_model=config.model,
         base_revision=getattr(model.config, "_commit_hash", None),
         input=convention,
-        ok_index=OK,
+        ok_labels=(OK,),
         decision=ThresholdRule(threshold=0.5),
         training={
             "config": config.model_dump(mode="json"),

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from judgekit.engines.transformers_engine import load_language_model, load_tokenizer, to_fastest_device
 from judgekit.errors import DataError
 from judgekit.judges.card import JudgeCard, LikelihoodCard
-from judgekit.judges.encoding import encode_solutions, make_convention
+from judgekit.judges.encoding import make_convention
 from judgekit.judges.likelihood import LikelihoodJudge
 from judgekit.run import Run, package_versions
 from judgekit.training.config import LikelihoodConfig
@@ -68,10 +68,10 @@ def reached_features(judge: LikelihoodJudge, solutions: Sequence[LabelledSolutio
     Raises:
         DataError: every solution is longer than the judge's context.
     """
-    encoded_N = encode_solutions(judge.tokenizer, solutions, judge.card.input)
-    kept = [row for row, item in enumerate(encoded_N) if len(item.input_ids) <= judge.card.input.max_tokens]
+    encoded_N = judge.encode(solutions)
+    kept = [row for row, item in enumerate(encoded_N) if len(item.input_ids) <= judge.max_tokens]
     if not kept:
-        raise DataError(f"all {len(solutions)} solutions are longer than max_tokens={judge.card.input.max_tokens}")
+        raise DataError(f"all {len(solutions)} solutions are longer than max_tokens={judge.max_tokens}")
     features_K, ok_K = [], []
     for row, features_S in zip(kept, judge.features([encoded_N[row] for row in kept]), strict=True):
         first_error = solutions[row].first_error

@@ -18,7 +18,6 @@ from judgekit.engines.transformers_engine import (
     load_classifier,
     load_language_model,
     load_tokenizer,
-    model_location,
     score_positions,
     token_batches,
 )
@@ -125,15 +124,3 @@ def test_a_tokenizer_must_be_fast(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(transformers_engine.AutoTokenizer, "from_pretrained", lambda *_, **__: Slow())
     with pytest.raises(CheckpointError, match="has no fast tokenizer"):
         load_tokenizer("slow")
-
-
-def test_where_a_card_says_the_model_lies(tmp_path: Path) -> None:
-    (tmp_path / "judge").mkdir()
-    (tmp_path / "model").mkdir()
-    assert model_location(tmp_path / "judge", ".") == str(tmp_path / "judge")
-    assert model_location(tmp_path / "judge", "../model") == str(tmp_path / "model")
-    assert model_location(tmp_path / "judge", str(tmp_path / "model")) == str(tmp_path / "model")
-    assert model_location(tmp_path / "judge", "owner/name") == "owner/name"
-    for gone in ("../gone", str(tmp_path / "gone"), "gone", "./a/b"):
-        with pytest.raises(CheckpointError, match=r"judge\.json names the model .* does not exist"):
-            model_location(tmp_path / "judge", gone)

@@ -9,8 +9,8 @@ import pytest
 
 from judgekit.engines.transformers_engine import load_tokenizer
 from judgekit.errors import ConfigError
-from judgekit.judges.card import InputConvention
 from judgekit.judges.encoding import encode_solutions, make_convention, show_encoded
+from judgekit.judges.layout import InputConvention
 from judgekit.types import Solution
 from tests.judgekit.samples import HOSTILE
 

@@ -88,5 +88,5 @@ def test_hostile_text_and_reasons(folder: Path) -> None:
 def test_a_card_needs_its_map(folder: Path) -> None:
     text = (folder / "judge.json").read_text()
     (folder / "judge.json").write_text(text.replace('"kind": "likelihood"', '"kind": "step_classifier"'))
-    with pytest.raises(CheckpointError, match="kind 'step_classifier' and the field 'likelihood' do not fit"):
+    with pytest.raises(CheckpointError, match="kind 'step_classifier' and the section 'likelihood' do not fit"):
         load_judge(folder)

@@ -32,7 +32,7 @@ def test_a_folder_without_a_card_is_no_judge(tmp_path: Path) -> None:
 
 def test_a_file_is_no_judge(tmp_path: Path) -> None:
     (tmp_path / "judge.json").write_text("{}")
-    with pytest.raises(CheckpointError, match=r"judge\.json is no directory"):
+    with pytest.raises(CheckpointError, match=r"judge\.json is no directory and no YAML card"):
         load_judge(tmp_path / "judge.json")
 
 
@@ -53,13 +53,13 @@ def test_a_card_that_is_not_one_is_refused(text: str, complaint: str, tmp_path: 
 @pytest.mark.parametrize(
     ("fields", "complaint"),
     [
-        ({"kind": "oracle"}, "'step_classifier' .*'kind', value 'oracle'"),
+        ({"kind": "oracle"}, "'step_classifier', .*'kind', value 'oracle'"),
         ({"schema_version": 2}, "'schema_version', value 2"),
         ({"colour": "red"}, "'colour'"),
         ({"decision": {"kind": "threshold", "threshold": 2}}, "decision.threshold.threshold"),
         ({"calibrator": {"temperature": 0, "fingerprint": FINGERPRINT}}, r"calibrator\.temperature"),
-        ({"model": "../gone"}, r"judge\.json names the model '\.\./gone', and .* does not exist"),
-        ({"model": "/gone/model"}, r"judge\.json names the model '/gone/model'"),
+        ({"model": "../gone"}, r"names the model '\.\./gone', and .* does not exist"),
+        ({"model": "/gone/model"}, r"names the model '/gone/model'"),
     ],
 )
 def test_what_a_card_says_must_be_so(
@@ -113,7 +113,7 @@ def test_a_hub_id_is_fetched_without_code_or_pickles(tiny_judge: Path, monkeypat
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
     assert load_judge("owner/judge").judge_id == "tiny"
-    assert "judge.json" in asked["owner/judge"] and "*.safetensors" in asked["owner/judge"]
+    assert {"*.json", "*.safetensors"} <= set(asked["owner/judge"])
     assert not any(pattern in ("*", "*.py", "*.bin") for pattern in asked["owner/judge"])
 
 
@@ -170,4 +170,4 @@ def test_an_unknown_builtin_lists_the_known() -> None:
 
 def test_cards_are_json_without_surprises(tiny_judge: Path) -> None:
     card = json.loads((tiny_judge / "judge.json").read_text())
-    assert (card["kind"], card["ok_index"], card["calibrator"]) == ("step_classifier", 1, None)
+    assert (card["kind"], card["ok_labels"], card["calibrator"]) == ("step_classifier", [1], None)

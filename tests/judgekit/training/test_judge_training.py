@@ -199,7 +199,7 @@ def test_two_steps_move_the_parameters_and_make_a_judge(
     assert [row["step"] for row in rows if "train/loss" in row] == [1, 2]
     assert [row["step"] for row in rows if "train/eval_loss" in row] == [1, 2]
     card = read_card(folder)
-    assert (card.judge_id, card.base_model, card.ok_index) == ("my-judge", str(tiny_base), 1)
+    assert (card.judge_id, card.base_model, card.ok_labels) == ("my-judge", str(tiny_base), (1,))
     assert card.training["counts"] == {
         # Solutions i=0..19, right and wrong at step i % 3: 3 ok steps each, and i % 3 ok steps and one error each.
         "solutions": 40,

@@ -1,0 +1,78 @@
+"""Process rewards that two language models imply: the one trained on outcomes, and its reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from judgekit.engines.transformers_engine import load_language_model, to_fastest_device, token_logprobs
+from judgekit.errors import CheckpointError
+from judgekit.judges.by_step import StepLogitJudge
+from judgekit.judges.card import JudgeCard
+from judgekit.judges.checkpoint import locate_model
+from judgekit.judges.encoding import Encoded
+from judgekit.types import Precision
+
+
+class ImplicitJudge(StepLogitJudge):
+    """Reads the cumulated log-ratio of two language models at the end of every step."""
+
+    reference_model: Any
+
+    @classmethod
+    def open(cls, directory: Path, card: JudgeCard, *, dtype: Precision = "float32", neutralise: bool = True) -> Self:
+        """Load both language models; see `StepLogitJudge.open`.
+
+        Raises:
+            CheckpointError: see `StepLogitJudge.open`; or the two vocabularies differ in size.
+        """
+        assert card.implicit is not None
+        judge = super().open(directory, card, dtype=dtype, neutralise=neutralise)
+        judge.reference_model = cls.load_model(locate_model(directory, card.implicit.reference), card, dtype=dtype)
+        sizes = [model.get_output_embeddings().weight.shape[0] for model in (judge.model, judge.reference_model)]
+        if sizes[0] != sizes[1]:
+            raise CheckpointError(
+                f"{card.model} has {sizes[0]} tokens and its reference {card.implicit.reference} {sizes[1]}: "
+                "an implicit judge needs the reference that it was trained from"
+            )
+        return judge
+
+    @staticmethod
+    def load_model(location: Path, card: JudgeCard, *, dtype: Precision) -> Any:
+        """Open a language model; see `load_language_model`."""
+        return to_fastest_device(load_language_model(str(location), dtype=dtype))
+
+    def step_logits(self, encoded_N: Sequence[Encoded]) -> list[np.ndarray]:
+        """Return the scaled log-ratio up to each step's end. Shape (n_steps,) each."""
+        assert self.card.implicit is not None
+        options = self.engine_options(len(encoded_N))
+        own_N = token_logprobs(self.model, encoded_N, **options)
+        reference_N = token_logprobs(self.reference_model, encoded_N, **options)
+        return [
+            self.card.implicit.coefficient * cumulated_at_steps(encoded, own - reference)
+            for encoded, own, reference in zip(encoded_N, own_N, reference_N, strict=True)
+        ]
+
+
+def cumulated_at_steps(encoded: Encoded, values_T: np.ndarray) -> np.ndarray:
+    """Return the sum of the values of all tokens behind the problem up to each score position.
+
+    Args:
+        encoded: Token ids with one score position a step.
+        values_T: One value for each token behind the problem. Shape (n_tokens - n_problem_tokens,).
+
+    Returns:
+        Shape (n_steps,).
+
+    Example:
+        >>> cumulated_at_steps(Encoded([9, 1, 2, 3], [2, 3], n_problem_tokens=1), np.array([1.0, 2.0, 4.0])).tolist()
+        [3.0, 7.0]
+    """
+    cumulated = np.cumsum(np.asarray(values_T, dtype=np.float64))
+    return cumulated[np.asarray(encoded.positions_S) - encoded.n_problem_tokens]
+
+
+__all__ = ["ImplicitJudge", "cumulated_at_steps"]

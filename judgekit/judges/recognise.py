@@ -1,0 +1,274 @@
+"""Finds the card of a judge: its own `judge.json`, a card in YAML, or the family that a public checkpoint belongs to.
+
+Families are cards without a model, one YAML file each in `families/`, with a `recognise` block on top. Who has a
+checkpoint of a new family writes the same by hand and names the file to `load_judge`.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from judgekit.errors import CheckpointError, ConfigError, DataError, describe_validation_error
+from judgekit.io import read_json
+from judgekit.judges.card import CARD, JudgeCard, read_card
+from judgekit.judges.checkpoint import fetch_checkpoint, tensor_names
+
+_FAMILIES = Path(__file__).parent / "families"
+
+
+class Structure(BaseModel):
+    """What a checkpoint holds; all that is named must be so."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    architectures: tuple[str, ...] = ()
+    """The configuration names one of these; empty for any."""
+    tensors: tuple[str, ...] = ()
+    """Tensors that the safetensors files must hold."""
+    tokens: tuple[str, ...] = ()
+    """Tokens that the vocabulary must hold."""
+    n_labels: int | None = None
+    """Labels of the head; `null` for any."""
+
+
+class Recognise(BaseModel):
+    """How a family is recognised: by a name, or by what the checkpoint holds. Either is enough."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    names: tuple[str, ...] = ()
+    """Regular expressions, looked for in the hub id or the directory's name, in any case."""
+    structure: Structure | None = None
+    """What tells the family by itself; `null` where only the name tells it."""
+
+
+class Family(NamedTuple):
+    """A published input convention."""
+
+    name: str
+    """Its name, which a card in YAML may give as `family`."""
+    recognise: Recognise
+    """How its checkpoints are told from others."""
+    card: Mapping[str, Any]
+    """Fields of the card, all but the model."""
+
+
+class FoundCard(NamedTuple):
+    """A card, and the directory that its paths are relative to."""
+
+    directory: Path
+    """Where relative paths of the card begin."""
+    card: JudgeCard
+    """The card."""
+
+
+@functools.cache
+def families() -> dict[str, Family]:
+    """Return the built-in families by name.
+
+    Raises:
+        CheckpointError: a family's file is not valid, which no release should have.
+    """
+    found = {}
+    for path in sorted(_FAMILIES.glob("*.yaml")):
+        values = read_yaml(path)
+        rule = Recognise.model_validate(values.pop("recognise", {}))
+        found[path.stem] = Family(path.stem, rule, values | {"family": path.stem})
+    return found
+
+
+def find_card(name: str | Path) -> FoundCard:
+    """Find the card of a judge directory, a card in YAML, or a public checkpoint.
+
+    Args:
+        name: Directory, YAML file or hub id.
+
+    Raises:
+        CheckpointError: nothing is there, the card is not valid, or no family fits; says what was tried.
+    """
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml"}:
+        return _from_yaml(path)
+    if path.is_file():
+        raise CheckpointError(f"{path} is no directory and no YAML card: give the judge directory itself")
+    directory = fetch_checkpoint(str(name))
+    if (directory / CARD).is_file():
+        return FoundCard(directory, read_card(directory))
+    family = recognise_family(directory, str(name))
+    return FoundCard(directory, make_card(family.card, where=str(name), model=".", judge_id=_short_name(str(name))))
+
+
+def make_card(values: Mapping[str, Any], *, where: str, **given: Any) -> JudgeCard:
+    """Check the fields of a card; `given` fills what the values leave open.
+
+    Raises:
+        CheckpointError: a field is missing, unknown or refused; names it.
+    """
+    try:
+        return JudgeCard.model_validate(given | dict(values))
+    except ValidationError as error:
+        raise CheckpointError(f"{where}: {describe_validation_error(error)}") from error
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file of keys and values.
+
+    Raises:
+        CheckpointError: it is missing, no YAML, or holds something else.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointError(f"cannot read the card {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} is no YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path} must hold keys and values, for example `family: math-shepherd`")
+    return values
+
+
+def _from_yaml(path: Path) -> FoundCard:
+    """A card by hand: on top of the family it names, else of what its model is, else complete by itself."""
+    values = read_yaml(path)
+    family, model = values.get("family"), values.get("model")
+    if family is not None and family not in families():
+        raise ConfigError(f"{path} names the family {family!r}: there are {', '.join(families())}")
+    if family is None and "kind" not in values and model is not None:
+        found = find_card(_relative(path, model))
+        base, directory = found.card.model_dump(mode="json"), found.directory
+        values.pop("model")
+    else:
+        base, directory = dict(families()[family].card) if family else {}, path.parent
+    return FoundCard(directory, make_card(_merged(base, values), where=str(path), judge_id=path.stem))
+
+
+def _relative(card: Path, model: str) -> str:
+    local = card.parent / model
+    return str(local) if local.exists() else model
+
+
+def _merged(base: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay values over others; mappings are merged, everything else is replaced."""
+    merged = dict(base)
+    for key, value in update.items():
+        old = merged.get(key)
+        merged[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _short_name(name: str) -> str:
+    """Name in results: a hub id as it is, a directory by its last part."""
+    return Path(name).resolve().name if Path(name).exists() else name
+
+
+def recognise_family(directory: Path, name: str) -> Family:
+    """Tell which family a checkpoint without `judge.json` belongs to. A name counts more than the structure.
+
+    Raises:
+        CheckpointError: none fits, or several do; says what was tried and how to write a card.
+    """
+    checkpoint = _Checkpoint(directory)
+    for fits in (lambda family: _name_fits(family, name), lambda family: checkpoint.fits(family)):
+        fitting = [family for family in families().values() if fits(family)]
+        if len(fitting) > 1:
+            raise CheckpointError(
+                f"{name} could be {' or '.join(family.name for family in fitting)}: say which in a YAML card\n"
+                f"  family: {fitting[0].name}\n  model: {name}"
+            )
+        if fitting:
+            return fitting[0]
+    raise CheckpointError(_nothing_fits(checkpoint, name))
+
+
+def _name_fits(family: Family, name: str) -> bool:
+    shown = name if not Path(name).exists() else _short_name(name)
+    return any(re.search(pattern, shown, re.IGNORECASE) for pattern in family.recognise.names)
+
+
+def _nothing_fits(checkpoint: _Checkpoint, name: str) -> str:
+    tried = "; ".join(f"{family.name} ({checkpoint.complaint(family)})" for family in families().values())
+    return (
+        f"{name} has no {CARD}, so it is no judge directory of ours, and no public family fits.\n"
+        f"It holds architecture {', '.join(checkpoint.architectures) or 'unknown'}. Tried: {tried}.\n"
+        "If it is a judge of one of these families, say so in a YAML file and open that:\n"
+        f"  family: {next(iter(families()))}\n  model: {name}\n"
+        "If its convention is another one, write it down there:\n"
+        f"  kind: label_token    # or step_classifier, implicit\n  model: {name}\n"
+        '  label_tokens: {ok: "+", error: "-"}\n'
+        '  input: {layout: template, begin: "{problem}\\n", step: "{step}", mark: " <tag>", between: "\\n"}'
+    )
+
+
+class _Checkpoint:
+    """What a checkpoint directory holds, read when it is asked for."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    @functools.cached_property
+    def config(self) -> dict[str, Any]:
+        path = self.directory / "config.json"
+        try:
+            values = read_json(path) if path.is_file() else {}
+        except DataError as error:
+            raise CheckpointError(str(error)) from error
+        return values if isinstance(values, dict) else {}
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        return tuple(self.config.get("architectures") or ())
+
+    @functools.cached_property
+    def tensors(self) -> frozenset[str]:
+        return frozenset(name for names in tensor_names(self.directory).values() for name in names)
+
+    @functools.cached_property
+    def tokens(self) -> frozenset[str]:
+        """The vocabulary, added tokens included, of a fast tokenizer."""
+        path = self.directory / "tokenizer.json"
+        if not path.is_file():
+            return frozenset()
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{path} is damaged: {error}. Fetch it again") from error
+        vocabulary = values.get("model", {}).get("vocab", {})
+        words = vocabulary if isinstance(vocabulary, dict) else [item[0] for item in vocabulary]
+        return frozenset(words) | {token["content"] for token in values.get("added_tokens", ())}
+
+    @property
+    def n_labels(self) -> int | None:
+        labels = self.config.get("id2label")
+        return self.config.get("num_labels") or (len(labels) if labels else None)
+
+    def fits(self, family: Family) -> bool:
+        return self.complaint(family) == ""
+
+    def complaint(self, family: Family) -> str:
+        """Return what about the structure does not fit; empty where all fits."""
+        structure = family.recognise.structure
+        if structure is None:
+            return f"name has not {' or '.join(family.recognise.names) or 'to be given'}"
+        if structure.architectures and not set(structure.architectures) & set(self.architectures):
+            return f"architecture is not {' or '.join(structure.architectures)}"
+        if structure.n_labels is not None and self.n_labels != structure.n_labels:
+            return f"head has not {structure.n_labels} labels"
+        for what, wanted, held in (
+            ("tensor", structure.tensors, lambda: self.tensors),
+            ("token", structure.tokens, lambda: self.tokens),
+        ):
+            missing = set(wanted) - held() if wanted else set()
+            if missing:
+                return f"no {what} {', '.join(sorted(missing))}"
+        return ""
+
+
+__all__ = ["Family", "FoundCard", "Recognise", "Structure", "families", "find_card", "make_card", "recognise_family"]

@@ -1,0 +1,91 @@
+"""How the card of a judge is found: judge.json, YAML, family; and what is said where none fits."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from judgekit.errors import CheckpointError, ConfigError
+from judgekit.judges import load_judge
+from judgekit.judges.recognise import families, find_card
+from judgekit.types import Solution
+
+
+def checkpoint(folder: Path, **config: object) -> Path:
+    """Make a directory that holds no more than a configuration."""
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_a_name_tells_the_family(tmp_path: Path) -> None:
+    directory, card = find_card(checkpoint(tmp_path / "Math-Shepherd-mistral-7b-PRM", architectures=["A"]))
+    assert (directory.name, card.family, card.kind) == (card.judge_id, "math-shepherd", "label_token")
+
+
+def test_a_structure_tells_the_family(tmp_path: Path) -> None:
+    card = find_card(checkpoint(tmp_path / "copy", architectures=["Qwen2ForProcessRewardModel"])).card
+    assert (card.family, card.judge_id, card.head) == ("qwen2.5-math-prm", "copy", "score")
+
+
+def test_only_the_last_part_of_a_path_is_its_name(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError):
+        find_card(checkpoint(tmp_path / "math-shepherd-prm" / "mine"))
+
+
+def test_an_unknown_checkpoint_lists_what_was_tried(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError) as error:
+        find_card(checkpoint(tmp_path / "mine", architectures=["NovelModel"]))
+    said = str(error.value)
+    assert all(name in said for name in families())
+    assert "architecture NovelModel" in said and "kind: label_token" in said
+
+
+def test_a_card_by_hand_stands_on_its_family(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "family: math-shepherd\nmodel: owner/x\ninput: {max_tokens: 7, mark_id: null}\n"
+    )
+    directory, card = find_card(tmp_path / "mine.yaml")
+    assert (directory, card.judge_id, card.model) == (tmp_path, "mine", "owner/x")
+    shipped = families()["math-shepherd"].card["input"]
+    assert card.input is not None
+    assert card.input.model_dump(exclude_defaults=True) == {
+        key: value for key, value in shipped.items() if key != "mark_id"
+    } | {"max_tokens": 7}
+
+
+def test_a_card_by_hand_stands_on_what_its_model_is(
+    tiny_judge: Path, tmp_path: Path, solutions: list[Solution]
+) -> None:
+    shutil.copytree(tiny_judge, tmp_path / "judge")
+    (tmp_path / "strict.yaml").write_text("model: judge\ndecision: {kind: threshold, threshold: 0.9}\n")
+    strict = load_judge(tmp_path / "strict.yaml")
+    assert strict.decision.model_dump() == {"kind": "threshold", "threshold": 0.9, "origin": "default"}
+    expected = [judgement.verdict for judgement in load_judge(tiny_judge).judge(solutions)]
+    assert [judgement.verdict for judgement in strict.judge(solutions)] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("family: oracle\nmodel: x/y", "names the family 'oracle': there are "),
+        ("- 1", "must hold keys and values"),
+        ("a: [", "is no YAML"),
+        ("!!python/object:os.system {}", "is no YAML"),
+        ("kind: label_token\nmodel: x/y\ninput: {layout: template}", r"the section 'label_tokens' do not fit"),
+        ("family: math-shepherd\nmodel: x/y\ncolour: red", "colour"),
+        ("family: math-shepherd\nmodel: x/y\ninput: {begin: none}", r"has no \{problem\}"),
+    ],
+)
+def test_a_card_by_hand_that_is_not_one_is_refused(text: str, complaint: str, tmp_path: Path) -> None:
+    (tmp_path / "card.yaml").write_text(text)
+    with pytest.raises((CheckpointError, ConfigError), match=complaint):
+        find_card(tmp_path / "card.yaml")
+
+
+def test_a_card_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"cannot read the card .*gone\.yaml"):
+        find_card(tmp_path / "gone.yaml")
