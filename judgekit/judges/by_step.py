@@ -98,10 +98,14 @@ class StepLogitJudge(ABC):
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch; solutions without steps or beyond the context get a reason instead of a verdict."""
         start = time.perf_counter()
-        encoded_N = self.encode(solutions)
-        reasons = [self._refusal(solution, item) for solution, item in zip(solutions, encoded_N, strict=True)]
+        reasons = [self._refusal(solution) for solution in solutions]
+        read = [row for row, reason in enumerate(reasons) if reason is None]
+        encoded = dict(zip(read, self.encode([solutions[row] for row in read]), strict=True))
+        for row in read:
+            if len(encoded[row].input_ids) > self.max_tokens:
+                reasons[row] = NoVerdictReason.TOO_LONG
         scorable = [row for row, reason in enumerate(reasons) if reason is None]
-        probs = [probs_from_logits(logits_S) for logits_S in self.step_logits([encoded_N[row] for row in scorable])]
+        probs = [probs_from_logits(logits_S) for logits_S in self.step_logits([encoded[row] for row in scorable])]
         verdicts = {row: Verdict.from_step_probs(p_ok_S) for row, p_ok_S in zip(scorable, probs, strict=True)}
         seconds = (time.perf_counter() - start) / max(len(solutions), 1)
         return [
@@ -110,11 +114,17 @@ class StepLogitJudge(ABC):
                 judge_id=self.judge_id,
                 verdict=verdicts.get(row),
                 no_verdict=reasons[row],
-                n_tokens=len(encoded_N[row].input_ids),
+                n_tokens=len(encoded[row].input_ids) if row in encoded else 0,
                 seconds=seconds,
             )
             for row, solution in enumerate(solutions)
         ]
+
+    def _refusal(self, solution: Solution) -> NoVerdictReason | None:
+        """Refuse what need not be encoded to be refused: every step takes a token at least."""
+        if not solution.steps:
+            return NoVerdictReason.EMPTY
+        return NoVerdictReason.TOO_LONG if len(solution.steps) > self.max_tokens else None
 
     def encode(self, solutions: Sequence[Solution]) -> list[Encoded]:
         """Return token ids and score positions, one position a step, by the card's input convention."""
@@ -131,11 +141,6 @@ class StepLogitJudge(ABC):
         if longest is None:
             raise CheckpointError(f"{self.card.model} does not state its context: set input.max_tokens in the card")
         return int(longest)
-
-    def _refusal(self, solution: Solution, encoded: Encoded) -> NoVerdictReason | None:
-        if not solution.steps:
-            return NoVerdictReason.EMPTY
-        return NoVerdictReason.TOO_LONG if len(encoded.input_ids) > self.max_tokens else None
 
     def engine_options(self, n_solutions: int) -> dict[str, Any]:
         """Return what the engine is told about a batch of that many solutions."""
