@@ -14,6 +14,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import Field
 
 from judgekit.config import BaseConfig
+from judgekit.engines.http_limits import HttpLimits
 from judgekit.prompts import Prompt
 from judgekit.types import Precision
 
@@ -118,7 +119,7 @@ class VllmGeneration(BaseConfig):
     """GPUs that share the model."""
 
 
-class OpenAIGeneration(BaseConfig):
+class OpenAIGeneration(HttpLimits):
     """A model behind an OpenAI-compatible server.
 
     With a tokenizer, prompts are rendered here and sent to `/completions`, which partial solutions need. Without one,
@@ -135,16 +136,6 @@ class OpenAIGeneration(BaseConfig):
     """Checkpoint directory or Hub id of the model's tokenizer; `null` leaves rendering to the server."""
     api_key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     """Name of the environment variable that holds the key; `null` sends none."""
-    max_concurrency: int = Field(default=16, ge=1)
-    """Requests under way at once."""
-    max_retries: int = Field(default=5, ge=0)
-    """Further tries of a request that timed out, was refused for load (408, 409, 429, 5xx) or came back damaged."""
-    backoff_s: float = Field(default=1.0, ge=0)
-    """Longest wait before the first further try, seconds; it doubles with each, and a random half of it is used."""
-    deadline_s: float = Field(default=300.0, gt=0)
-    """Longest time for one try, seconds, from connecting to the last byte."""
-    max_failures: int = Field(default=64, ge=1)
-    """So many requests in a row without an answer stop the run: the server is taken to be down."""
 
 
 GenerationConfig = Annotated[TransformersGeneration | VllmGeneration | OpenAIGeneration, Field(discriminator="type")]
