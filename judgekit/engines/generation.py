@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field
 
 from judgekit.config import BaseConfig
 from judgekit.engines.http_limits import HttpLimits
+from judgekit.errors import ConfigError
 from judgekit.prompts import Prompt
-from judgekit.types import Precision
+from judgekit.types import NoVerdictReason, Precision
 
 FinishReason = Literal["stop", "length", "failed"]
 """The model ended by itself, was cut off by `max_tokens`, or the engine gave no completion at all."""
@@ -36,6 +37,26 @@ class Completion:
     """Tokens of the prompt; 0 where the server does not tell."""
     failure: str | None = None
     """Why there is no completion; `None` unless it failed."""
+    failure_reason: NoVerdictReason | None = None
+    """What a judge says of a failure: too long, refused or timed out; `None` unless it failed."""
+    cost_usd: float | None = None
+    """Price of the completion, US dollars; `None` where the engine knows none."""
+
+
+@dataclass(frozen=True)
+class ChoiceScores:
+    """How probable each of some continuations of a prompt is, or the reason why that is not known."""
+
+    logprobs: tuple[float, ...] | None
+    """Log-probability of the first token of each choice, nats, over the whole vocabulary; `None` where it failed."""
+    failure: str | None = None
+    """Why there are none; `None` unless it failed."""
+    failure_reason: NoVerdictReason | None = None
+    """What a judge says of a failure; `None` unless it failed."""
+    n_prompt_tokens: int = 0
+    """Tokens of the prompt; 0 where the server does not tell."""
+    cost_usd: float | None = None
+    """Price of the request, US dollars; `None` where the engine knows none."""
 
 
 class Generator(Protocol):
@@ -57,6 +78,7 @@ class Generator(Protocol):
         temperature: float | None = 1.0,
         top_p: float = 1.0,
         seed: int = 0,
+        choices_P: Sequence[Sequence[str]] | None = None,
     ) -> list[list[Completion]]:
         """Sample completions.
 
@@ -67,12 +89,30 @@ class Generator(Protocol):
             temperature: Sampling temperature; `None` decodes greedily.
             top_p: Share of the probability that is sampled from, in (0, 1].
             seed: With the prompt's text and the sample's index it fixes the random numbers of a completion.
+            choices_P: Texts of which a prompt's completion must be one, at least one for each prompt; `None` leaves
+                completions free.
 
         Returns:
             n completions a prompt, in the order of the prompts.
 
         Raises:
+            ConfigError: choices are given and the engine cannot hold a completion to them, or a prompt has none.
             JudgeError: the engine is out of memory, or the server is not there or refuses every request.
+        """
+
+    def choice_logprobs(self, prompts: Sequence[Prompt], *, choices: Sequence[str]) -> list[ChoiceScores]:
+        """Read how probable each choice is as the continuation of a prompt: one forward pass, nothing is sampled.
+
+        Args:
+            prompts: See `generate`.
+            choices: Texts with different first tokens, each encoded by itself; white space in front counts.
+
+        Returns:
+            One answer a prompt, in the order of the prompts. A choice that a server does not list is a failure.
+
+        Raises:
+            ConfigError: two choices begin with the same token, or the engine does not tell probabilities.
+            JudgeError: see `generate`.
         """
 
 
@@ -173,7 +213,21 @@ def prompt_seed(text: str, *, seed: int) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
+def first_token_ids(tokenizer: Any, choices: Sequence[str]) -> list[int]:
+    """Return the first token of each choice, encoded by itself.
+
+    Raises:
+        ConfigError: a choice has no token, or two begin with the same one.
+    """
+    ids = [tokenizer(choice, add_special_tokens=False, split_special_tokens=True).input_ids for choice in choices]
+    if not all(ids) or len({tokens[0] for tokens in ids}) < len(ids):
+        raise ConfigError(
+            f"the choices {list(choices)} cannot be told apart by their first tokens with this tokenizer: choose others"
+        )
+    return [tokens[0] for tokens in ids]
+
+
 __all__ = [
-    "Completion", "FinishReason", "GenerationConfig", "Generator", "OpenAIGeneration", "SamplingConfig",
-    "TransformersGeneration", "VllmGeneration", "build_generator", "prompt_seed",
+    "ChoiceScores", "Completion", "FinishReason", "GenerationConfig", "Generator", "OpenAIGeneration", "SamplingConfig",
+    "TransformersGeneration", "VllmGeneration", "build_generator", "first_token_ids", "prompt_seed",
 ]  # fmt: skip
