@@ -92,7 +92,7 @@ class HttpGenerator:
         return "chat/completions", {"messages": prompt}
 
 
-def _parse_answer(answer: Any) -> Completion:
+def _parse_answer(answer: Any, _: Request) -> Completion:
     """Read the one choice of an answer.
 
     Raises:

@@ -142,7 +142,7 @@ class HttpClient:
     def post(
         self,
         requests: Sequence[Request],
-        parse: Callable[[Any], T],
+        parse: Callable[[Any, Request], T],
         *,
         count_tokens: Callable[[T], int] | None = None,
         tally: Tally | None = None,
@@ -151,9 +151,9 @@ class HttpClient:
 
         Args:
             requests: What to ask.
-            parse: Reads the decoded JSON of an answer. It raises a `TryError` for an answer that says that it is none,
-                and `ValueError`, `KeyError`, `TypeError` and the like for one that does not hold what it must: such an
-                answer is damaged, and the request is tried again.
+            parse: Reads the decoded JSON of an answer to a request. It raises a `TryError` for an answer that says that
+                it is none, and `ValueError`, `KeyError`, `TypeError` and the like for one that does not hold what it
+                must: such an answer is damaged, and the request is tried again.
             count_tokens: Tokens that an answer cost, 0 where the server does not tell; corrects the expected ones.
             tally: Counts are added here while requests are under way, so they are right when an error is raised, too.
 
@@ -184,7 +184,7 @@ class HttpClient:
         connection: httpx2.AsyncClient,
         turn: asyncio.Lock,
         request: Request,
-        parse: Callable[[Any], T],
+        parse: Callable[[Any, Request], T],
         count_tokens: Callable[[T], int] | None,
         tally: Tally,
     ) -> Reply[T]:
@@ -196,7 +196,7 @@ class HttpClient:
             tally.n_tries += 1
             n_tries += 1
             try:
-                value = parse_answer(await self._try(connection, request), parse)
+                value = parse_answer(await self._try(connection, request), request, parse)
             except TryError as trouble:
                 tally.troubles[trouble.kind] += 1
                 if trouble.again and n_tries <= self.limits.max_retries:
@@ -275,16 +275,17 @@ class HttpClient:
         return response
 
 
-def parse_answer(response: httpx2.Response, parse: Callable[[Any], T]) -> T:
+def parse_answer(response: httpx2.Response, request: Request, parse: Callable[[Any, Request], T]) -> T:
     """Read an answer's JSON with `parse`; whatever it does not hold makes it damaged.
 
     Raises:
         TryError: the answer is damaged, or `parse` says that it is none.
     """
     try:
-        return parse(response.json())
+        return parse(response.json(), request)
     except _DAMAGED as error:
-        raise TryError(f"damaged answer: {response.text[:_SHOWN_CHARS]!r}", kind="damaged") from error
+        what = f"{type(error).__name__}: {error}"[:_SHOWN_CHARS]
+        raise TryError(f"damaged answer ({what}): {response.text[:_SHOWN_CHARS]!r}", kind="damaged") from error
 
 
 def parse_retry_after(given: str, *, now: datetime) -> float:

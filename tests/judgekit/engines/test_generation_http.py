@@ -62,8 +62,9 @@ def test_passing_trouble_is_tried_again(server: Server, act: Act) -> None:
     ("act", "reason"),
     [
         (status(500), "HTTP 500: sorry 500 (3 tries)"),
-        (say('{"choices": [{"te'), 'damaged answer: \'{"choices": [{"te\' (3 tries)'),
-        (say("[" * 100_000), "damaged answer: '[[[["),
+        (say('{"choices": [{"te'), "damaged answer (JSONDecodeError: "),
+        (say('{"choices": [{"te'), ': \'{"choices": [{"te\' (3 tries)'),
+        (say("[" * 100_000), ": '[[[["),
         (
             say('{"choices": [{"text": "", "finish_reason": "stop"}], "usage": {"prompt_tokens": 1e999}}'),
             "damaged answer",
