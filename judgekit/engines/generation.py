@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field
@@ -176,6 +177,25 @@ class OpenAIGeneration(HttpLimits):
     """Checkpoint directory or Hub id of the model's tokenizer; `null` leaves rendering to the server."""
     api_key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     """Name of the environment variable that holds the key; `null` sends none."""
+    dialect: Literal["openai", "vllm"] = "openai"
+    """What the server understands beyond the common routes. `vllm`: completions held to given choices, and tokens named
+    by their ids."""
+    check_model: bool = True
+    """Whether an answer that names another model is a failure. `false` for servers that answer to an alias (`gpt-4o`
+    answers as `gpt-4o-2024-08-06`)."""
+    top_logprobs: int = Field(default=20, ge=1)
+    """Most probable tokens to ask for where the probability of a choice is read. vLLM lists 20 unless it is started
+    with `--max-logprobs`; some servers list 5."""
+    tokens_per_minute: float | None = Field(default=None, gt=0)
+    """Tokens a minute, read and sampled, spread evenly; `null` sets no rate. Before an answer counts them, a prompt is
+    taken to have a token every 4 characters and the completion to be as long as it may be."""
+    prompt_usd_per_mtok: float | None = Field(default=None, ge=0)
+    """Price of a million prompt tokens, US dollars; `null` where unknown."""
+    completion_usd_per_mtok: float | None = Field(default=None, ge=0)
+    """Price of a million sampled tokens, US dollars; `null` where unknown."""
+    cost_log: Path | None = None
+    """File to which every call appends a JSON line: requests, tries, failures, trouble by kind, tokens, cost; `null`
+    keeps none."""
 
 
 GenerationConfig = Annotated[TransformersGeneration | VllmGeneration | OpenAIGeneration, Field(discriminator="type")]

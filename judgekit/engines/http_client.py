@@ -68,18 +68,13 @@ class Tally:
     """Counts of what was asked; it grows while requests are under way."""
 
     n_requests: int = 0
-    """Requests that ended, one way or the other."""
-    n_tries: int = 0
-    """Times that something was sent."""
+    """Requests begun."""
+    n_retries: int = 0
+    """Further tries of them."""
     n_failures: int = 0
     """Requests that ended without a value."""
     troubles: Counter[str] = field(default_factory=Counter)
     """Tries that gave nothing, by kind (see `TryError`), whether or not a later try succeeded."""
-
-    @property
-    def n_retries(self) -> int:
-        """Tries beyond the first of a request."""
-        return max(self.n_tries - self.n_requests, 0)
 
 
 class TryError(Exception):
@@ -132,6 +127,8 @@ class HttpClient:
         self.limits = limits
         self.asked_for = asked_for
         self._headers = {"Content-Type": "application/json"} | _authorization(api_key_env)
+        # A connection for each try: what a server sends too much of must not be read as the next answer.
+        self._headers["Connection"] = "close"
         rates = (limits.requests_per_minute, tokens_per_minute)
         self._requests_bucket, self._tokens_bucket = (
             None if rate is None else TokenBucket(rate, clock=clock) for rate in rates
@@ -191,9 +188,10 @@ class HttpClient:
         """Try until there is an answer, trouble that lasts, or no try left."""
         reply: Reply[T] | None = None
         n_tries = 0
+        tally.n_requests += 1
         while reply is None:
             await self._await_turn(turn, request)
-            tally.n_tries += 1
+            tally.n_retries += n_tries > 0
             n_tries += 1
             try:
                 value = parse_answer(await self._try(connection, request), request, parse)
@@ -232,7 +230,6 @@ class HttpClient:
         return Reply(failure=f"{trouble}{tries}", kind=trouble.kind)
 
     def _count(self, reply: Reply[Any], tally: Tally) -> None:
-        tally.n_requests += 1
         if reply.failure is None:
             self._n_failures_in_a_row = 0
             return

@@ -51,24 +51,22 @@ class TokenBucket:
     def __init__(self, per_minute: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_s = per_minute / 60
         self._clock = clock
-        self._owed, self._at = 0.0, clock()
+        self._settled_at = clock()
         self._lock = threading.Lock()
 
     def take(self, amount: float) -> float:
         """Take `amount` and return 0.0, or take nothing and return the seconds until it is worth asking again."""
         with self._lock:
             now = self._clock()
-            self._owed = max(self._owed - (now - self._at) * self._per_s, 0.0)
-            self._at = now
-            if self._owed > 0:
-                return self._owed / self._per_s
-            self._owed += amount
+            if now < self._settled_at:
+                return self._settled_at - now
+            self._settled_at = now + amount / self._per_s
             return 0.0
 
     def correct(self, amount: float) -> None:
         """Owe so much more, or less where it is negative, than was taken: the estimate was wrong."""
         with self._lock:
-            self._owed += amount
+            self._settled_at = max(self._settled_at, self._clock()) + amount / self._per_s
 
 
 __all__ = ["HttpLimits", "TokenBucket"]
