@@ -29,6 +29,7 @@ WITHOUT_TORCH = [
     "judgekit.judges",
     "judgekit.judges.card",
     "judgekit.judging",
+    "judgekit.engines.generation_http",
     "judgekit.metrics",
     "judgekit.terminal",
     "judgekit.calibration",
