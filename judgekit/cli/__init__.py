@@ -13,6 +13,7 @@ from judgekit.cli.command import run_command
 from judgekit.cli.data import add_data_commands
 from judgekit.cli.judging import add_judging_commands
 from judgekit.cli.labelling import add_labelling_commands
+from judgekit.cli.serving import add_serving_commands
 from judgekit.cli.training import add_training_commands
 
 DESCRIPTION = "Build step-labelled data, train, calibrate and benchmark step-wise judges."
@@ -30,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     add_labelling_commands(commands)
     add_training_commands(commands)
     add_judging_commands(commands)
+    add_serving_commands(commands)
     return parser
 
 

@@ -1,0 +1,315 @@
+"""The service as an ASGI application: who may ask, what a request may hold, and what every trouble is answered with."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import time
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+
+from pydantic import BaseModel, ValidationError
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from judgekit.errors import JudgeError, describe_validation_error
+from judgekit.serving.batching import Batcher, QueueFullError, count_chars
+from judgekit.serving.config import ServeConfig
+from judgekit.serving.metrics import Metrics
+from judgekit.serving.wire import ROUTE, Description, JudgeAnswer, JudgeRequest, Limits, Trouble
+from judgekit.types import Judge, Judgement, NoVerdictReason, Solution
+
+HEALTH, METRICS = "/health", "/metrics"
+
+
+class RefusedError(Exception):
+    """A request is answered with a status other than 200.
+
+    Args:
+        status: HTTP status.
+        what: What is wrong.
+        value: The value that is wrong.
+        way_out: What to do instead.
+        headers: Further headers of the answer.
+    """
+
+    def __init__(self, status: int, what: str, *, way_out: str, value: str | int | None = None, **headers: str) -> None:
+        super().__init__(what)
+        self.status = status
+        self.trouble = Trouble(what=what, value=value, way_out=way_out)
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+class JudgeService:
+    """What the routes do.
+
+    Args:
+        judge: The judge served.
+        config: Limits and batching.
+    """
+
+    def __init__(self, judge: Judge, config: ServeConfig) -> None:
+        self.config = config
+        self.description = Description(
+            judge_id=judge.judge_id,
+            decision=judge.decision,
+            deterministic=getattr(judge, "deterministic", False),
+            version=version("judgekit"),
+            limits=Limits(max_solutions=config.max_solutions, max_body_bytes=config.max_body_bytes),
+        )
+        self.metrics = Metrics(judge_id=judge.judge_id, version=self.description.version)
+        self.batcher = Batcher(judge, config, self.metrics)
+
+    async def health(self, _: Request) -> Response:
+        """Answer 200 while the judge works, 503 when one call of it has taken longer than any request may."""
+        busy_since = self.batcher.busy_since
+        busy_s = 0.0 if busy_since is None else time.monotonic() - busy_since
+        ready = busy_s <= self.config.deadline_s
+        state = {
+            "ready": ready,
+            "judge_id": self.description.judge_id,
+            "version": self.description.version,
+            "busy_s": busy_s,
+            "last_failure": self.batcher.trouble,
+        }
+        return JSONResponse(state, 200 if ready else 503)
+
+    async def describe(self, _: Request) -> Response:
+        """Say which judge this is."""
+        return _json(self.description)
+
+    async def show_metrics(self, _: Request) -> Response:
+        """Answer in Prometheus' text format."""
+        return Response(self.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def judge(self, request: Request) -> Response:
+        """Judge the solutions of one request together with those of others."""
+        with self.metrics.request_s.time():
+            asked = _parse(await self._read_body(request), max_solutions=self.config.max_solutions)
+            fits = [self._fits(solution) for solution in asked.solutions]
+            waiting = [solution for solution, fit in zip(asked.solutions, fits, strict=True) if fit]
+            judged = iter(await self._wait_for(waiting, timeout_s=asked.timeout_s) if waiting else ())
+            judgements = [
+                next(judged) if fit else self._too_long(solution)
+                for solution, fit in zip(asked.solutions, fits, strict=True)
+            ]
+            return _json(JudgeAnswer(judge_id=self.description.judge_id, judgements=tuple(judgements)))
+
+    async def _wait_for(self, solutions: list[Solution], *, timeout_s: float | None) -> list[Judgement]:
+        longest_s = min(timeout_s or self.config.deadline_s, self.config.deadline_s)
+        try:
+            return await self.batcher.judge(solutions, timeout_s=longest_s)
+        except QueueFullError as full:
+            raise RefusedError(
+                429,
+                f"the queue of {self.config.max_queue} solutions has no room for {len(solutions)} more",
+                value=len(solutions),
+                way_out=f"ask again in {full.retry_after_s} s",
+                Retry_After=str(full.retry_after_s),
+            ) from full
+        except TimeoutError as error:
+            raise RefusedError(
+                504,
+                f"not judged within {longest_s:g} s",
+                value=len(solutions),
+                way_out="ask for fewer solutions at once or allow more time",
+            ) from error
+        except JudgeError as error:
+            raise RefusedError(
+                503, f"the judge failed: {error}", way_out="look after the judge, then ask again"
+            ) from error
+
+    def _fits(self, solution: Solution) -> bool:
+        return len(solution.steps) <= self.config.max_steps and count_chars(solution) <= self.config.max_chars
+
+    def _too_long(self, solution: Solution) -> Judgement:
+        judgement = Judgement(
+            solution_id=solution.id, judge_id=self.description.judge_id, no_verdict=NoVerdictReason.TOO_LONG
+        )
+        self.metrics.count(judgement)
+        return judgement
+
+    async def _read_body(self, request: Request) -> bytes:
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise RefusedError(
+                415,
+                "the body must be JSON",
+                value=request.headers.get("content-type", "")[:100],
+                way_out="send Content-Type: application/json",
+                Connection="close",
+            )
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self.config.read_s):
+                async for piece in request.stream():
+                    body += piece
+                    if len(body) > self.config.max_body_bytes:
+                        raise self._too_large(len(body))
+        except TimeoutError as error:
+            raise RefusedError(
+                408,
+                f"the body did not come in within {self.config.read_s:g} s",
+                value=len(body),
+                way_out="send it faster or send less at once",
+                Connection="close",
+            ) from error
+        return bytes(body)
+
+    def _too_large(self, n_bytes: int) -> RefusedError:
+        return RefusedError(
+            413,
+            f"the body is larger than {self.config.max_body_bytes} bytes",
+            value=n_bytes,
+            way_out="send fewer solutions at once, or raise max_body_bytes of the service",
+            Connection="close",
+        )
+
+
+def build_app(judge: Judge, config: ServeConfig, *, token: str | None) -> Starlette:
+    """Build the application around a judge.
+
+    Args:
+        judge: The judge; only one thread calls it, one call at a time.
+        config: Limits and batching.
+        token: Bearer token that everything but `/health` demands; `None` demands none.
+    """
+    service = JudgeService(judge, config)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        worker = asyncio.create_task(service.batcher.run())
+        yield
+        worker.cancel()
+
+    return Starlette(
+        routes=[
+            Route(HEALTH, service.health, methods=["GET"]),
+            Route(METRICS, service.show_metrics, methods=["GET"]),
+            Route(ROUTE, service.describe, methods=["GET"]),
+            Route(ROUTE, service.judge, methods=["POST"]),
+        ],
+        middleware=[
+            Middleware(_Counted, metrics=service.metrics),
+            Middleware(_TokenDemanded, token=token),
+        ],
+        exception_handlers={
+            RefusedError: _answer_refusal,
+            HTTPException: _answer_no_route,
+            ClientDisconnect: _answer_nobody,
+            Exception: _answer_fault,
+        },
+        lifespan=lifespan,
+    )
+
+
+class _Counted:
+    """Counts requests by path and status."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        status = 500  # what the outermost layer answers where an exception comes through
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        finally:
+            path = scope["path"] if scope["path"] in (ROUTE, HEALTH, METRICS) else "other"
+            self.metrics.requests.labels(path, status).inc()
+
+
+class _TokenDemanded:
+    """Lets nobody without the token beyond `/health`."""
+
+    def __init__(self, app: ASGIApp, *, token: str | None) -> None:
+        self.app = app
+        self.expected = None if token is None else f"Bearer {token}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] == HEALTH or self.expected is None:
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("authorization", "").encode("latin-1")
+        if hmac.compare_digest(given, self.expected):
+            await self.app(scope, receive, send)
+            return
+        refusal = RefusedError(
+            401,
+            "the token is wrong" if given else "a token is needed",
+            way_out="send the service's token as Authorization: Bearer TOKEN",
+            WWW_Authenticate="Bearer",
+            Connection="close",
+        )
+        await (await _answer_refusal(None, refusal))(scope, receive, send)
+
+
+def _json(message: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(message.model_dump_json(), status, headers, media_type="application/json")
+
+
+def _parse(body: bytes, *, max_solutions: int) -> JudgeRequest:
+    try:
+        asked = JudgeRequest.model_validate_json(body)
+    except ValidationError as error:
+        raise RefusedError(
+            400,
+            describe_validation_error(error),
+            way_out='send {"solutions": [{"problem": TEXT, "steps": [TEXT, ...]}]}',
+        ) from error
+    if len(asked.solutions) > max_solutions:
+        raise RefusedError(
+            413,
+            f"more than {max_solutions} solutions in one request",
+            value=len(asked.solutions),
+            way_out="send them in several requests",
+        )
+    return asked
+
+
+async def _answer_refusal(_: Request | None, error: Exception) -> Response:
+    assert isinstance(error, RefusedError)
+    return _json(error.trouble, error.status, error.headers)
+
+
+async def _answer_no_route(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    trouble = Trouble(
+        what=error.detail,
+        value=f"{request.method} {request.url.path}"[:200],
+        way_out=f"there are GET {HEALTH}, GET {METRICS}, GET {ROUTE} and POST {ROUTE}",
+    )
+    return _json(trouble, error.status_code, dict(error.headers or {}))
+
+
+async def _answer_nobody(_: Request, __: Exception) -> Response:
+    return Response(status_code=400)  # the client hung up in the middle of its body
+
+
+async def _answer_fault(_: Request, error: Exception) -> Response:
+    """Answer for a fault of our code or the judge's; the traceback goes to the service's log."""
+    return _json(
+        Trouble(
+            what="the service has a fault", value=type(error).__name__, way_out="see the traceback in the service's log"
+        ),
+        500,
+    )
+
+
+__all__ = ["HEALTH", "METRICS", "JudgeService", "build_app"]

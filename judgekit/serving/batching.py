@@ -1,0 +1,186 @@
+"""Dynamic batching: solutions of requests that arrive close together are judged together, in one thread.
+
+Whatever waits when the judge becomes free is its next batch, up to a number of solutions and of characters. A large
+request is spread over several batches; an answer goes to the request that asked, and trouble with one request is not
+passed on to those it shared a batch with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from judgekit.judging import judge_chunk
+from judgekit.serving.config import ServeConfig
+from judgekit.serving.metrics import Metrics
+from judgekit.types import Judge, Judgement, Solution
+
+LONGEST_RETRY_S = 60
+"""Longest wait that a full queue asks for, seconds."""
+
+
+class QueueFullError(Exception):
+    """The queue has no room for a request.
+
+    Args:
+        retry_after_s: Whole seconds after which there will probably be room.
+    """
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(f"the queue is full for about {retry_after_s} s")
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """One solution on its way through the queue."""
+
+    solution: Solution
+    request: int
+    answer: asyncio.Future[Judgement]
+    since: float = field(default_factory=time.monotonic)
+
+
+class Batcher:
+    """The queue in front of a judge. All methods belong to one event loop; only the judge runs in another thread.
+
+    Args:
+        judge: The judge.
+        config: Limits of a batch and of the queue.
+        metrics: What is counted.
+    """
+
+    def __init__(self, judge: Judge, config: ServeConfig, metrics: Metrics) -> None:
+        self._judge = judge
+        self._config = config
+        self._metrics = metrics
+        self._queue: deque[_Waiting] = deque()
+        self._arrived = asyncio.Event()
+        self._requests = itertools.count()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="judge")
+        self._seconds_each = 0.0
+        self.busy_since: float | None = None
+        """When the call of the judge under way began, on the monotonic clock; `None` while it is idle."""
+        self.trouble: str | None = None
+        """What the last call of the judge raised; `None` where it answered."""
+
+    async def judge(self, solutions: Sequence[Solution], *, timeout_s: float) -> list[Judgement]:
+        """Wait for the judgements of one request, in order. What is cancelled or too late is not judged any more.
+
+        Raises:
+            QueueFullError: the solutions do not fit into the queue.
+            TimeoutError: not all were judged in time.
+            JudgeError: the judge failed on this request; any other exception is a fault of the judge's code.
+        """
+        if len(self._queue) + len(solutions) > self._config.max_queue:
+            raise QueueFullError(self._retry_after_s())
+        loop, request = asyncio.get_running_loop(), next(self._requests)
+        waiting = [_Waiting(solution, request, loop.create_future()) for solution in solutions]
+        self._queue.extend(waiting)
+        self._arrived.set()
+        self._metrics.queue.set(len(self._queue))
+        try:
+            async with asyncio.timeout(timeout_s):
+                return list(await asyncio.gather(*(item.answer for item in waiting)))
+        except BaseException:
+            self._withdraw(waiting)
+            raise
+
+    async def run(self) -> None:
+        """Judge what comes in, batch by batch, until cancelled."""
+        try:
+            while True:
+                await self._arrived.wait()
+                await self._wait_for_company()
+                await self._answer(self._take_batch())
+        finally:
+            self._thread.shutdown(wait=False)
+
+    def _withdraw(self, items: Sequence[_Waiting]) -> None:
+        for item in items:
+            item.answer.cancel()
+        self._queue = deque(item for item in self._queue if not item.answer.done())
+        self._metrics.queue.set(len(self._queue))
+
+    async def _wait_for_company(self) -> None:
+        """Let the oldest solution wait out its window, which has passed already where the judge was busy."""
+        if 0 < len(self._queue) < self._config.max_batch:
+            await asyncio.sleep(max(0.0, self._queue[0].since + self._config.window_s - time.monotonic()))
+
+    def _take_batch(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        n_chars = 0
+        while self._queue and len(batch) < self._config.max_batch:
+            n_chars += count_chars(self._queue[0].solution)
+            if batch and n_chars > self._config.max_batch_chars:
+                break
+            batch.append(self._queue.popleft())
+        if not self._queue:
+            self._arrived.clear()
+        self._metrics.queue.set(len(self._queue))
+        now = time.monotonic()
+        for item in batch:
+            self._metrics.wait_s.observe(now - item.since)
+        return batch
+
+    async def _answer(self, batch: Sequence[_Waiting]) -> None:
+        """Judge a batch; where that fails, judge what each request has in it apart, to find out whose trouble it is."""
+        if not batch:
+            return
+        try:
+            judgements = await self._call_judge([item.solution for item in batch])
+        except Exception as error:  # the judge's code is not ours: whatever it raises, the service goes on
+            parts = [list(part) for _, part in itertools.groupby(batch, key=lambda item: item.request)]
+            if len(parts) > 1:
+                for part in parts:
+                    await self._answer([item for item in part if not item.answer.done()])
+                return
+            for item in batch:
+                if not item.answer.done():
+                    item.answer.set_exception(error)
+            return
+        for item, judgement in zip(batch, judgements, strict=True):
+            self._metrics.count(judgement)
+            if not item.answer.done():
+                item.answer.set_result(judgement)
+
+    async def _call_judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+        self._metrics.batch.observe(len(solutions))
+        self.busy_since = begin = time.monotonic()
+        try:
+            loop = asyncio.get_running_loop()
+            judgements = await loop.run_in_executor(self._thread, _judge, self._judge, solutions)
+        except Exception as error:
+            self._metrics.failures.inc()
+            self.trouble = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            self.busy_since = None
+            self._metrics.judge_s.observe(time.monotonic() - begin)
+        self.trouble = None
+        self._seconds_each = (time.monotonic() - begin) / len(solutions)
+        return judgements
+
+    def _retry_after_s(self) -> int:
+        return min(max(1, math.ceil(len(self._queue) * self._seconds_each)), LONGEST_RETRY_S)
+
+
+def _judge(judge: Judge, solutions: Sequence[Solution]) -> list[Judgement]:
+    try:
+        return judge_chunk(judge, solutions)
+    except StopIteration as error:  # no future can hold one: whoever waits for it would wait for ever
+        raise RuntimeError("the judge raised StopIteration") from error
+
+
+def count_chars(solution: Solution) -> int:
+    """Return the characters of problem, steps and reference."""
+    return len(solution.problem) + sum(map(len, solution.steps)) + len(solution.reference or "")
+
+
+__all__ = ["Batcher", "QueueFullError", "count_chars"]

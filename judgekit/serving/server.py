@@ -1,0 +1,125 @@
+"""Listens, serves, and ends in order: nothing that was accepted is lost when the service is told to stop."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import signal
+import socket
+from collections.abc import Callable
+from math import ceil
+
+import uvicorn
+
+from judgekit.errors import ConfigError
+from judgekit.serving.app import build_app
+from judgekit.serving.config import ServeConfig
+from judgekit.types import Judge
+
+
+def serve(judge: Judge, config: ServeConfig, *, announce: Callable[[str], None]) -> None:
+    """Serve a judge until SIGTERM or SIGINT, then answer what was accepted and return. Main thread only.
+
+    Args:
+        judge: The judge, opened.
+        config: Where to listen and what to accept.
+        announce: Called with the address, `http://HOST:PORT`, when the service is ready.
+
+    Raises:
+        ConfigError: see `read_token` and `listen`.
+    """
+    token = read_token(config)
+    with listen(config) as listener:
+        server = build_server(judge, config, token=token)
+
+        def stop(*_: object) -> None:
+            server.should_exit = True
+
+        # uvicorn sets handlers of its own while it serves and hands what it caught to these afterwards
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            announce(address_of(listener))
+            server.run(sockets=[listener])
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def build_server(judge: Judge, config: ServeConfig, *, token: str | None) -> uvicorn.Server:
+    """Build uvicorn's server around the application; it ends when its `should_exit` is set."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            build_app(judge, config, token=token),
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=config.max_connections,
+            timeout_keep_alive=30,
+            # whatever was accepted is answered or beyond its deadline by then
+            timeout_graceful_shutdown=ceil(config.read_s + config.deadline_s) + 1,
+        )
+    )
+
+
+def read_token(config: ServeConfig) -> str | None:
+    """Return the token that the environment holds, `None` where none is configured.
+
+    Raises:
+        ConfigError: the variable is not set or holds what no header can; or there is no token and the host is not
+            loopback.
+    """
+    if config.token_env is None:
+        if not _is_loopback(_resolve(config)[1][0]):
+            raise ConfigError(
+                f"host={config.host!r} can be reached from other machines, and no token is demanded: put one into an "
+                "environment variable and name it, token_env=JUDGEKIT_TOKEN, or listen on 127.0.0.1"
+            )
+        return None
+    token = os.environ.get(config.token_env, "")
+    if not token or not all("!" <= character <= "~" for character in token):
+        raise ConfigError(
+            f"the environment variable {config.token_env} must hold the token: printable ASCII without spaces, and it "
+            f"{'holds other characters' if token else 'is not set'}"
+        )
+    return token
+
+
+def listen(config: ServeConfig) -> socket.socket:
+    """Open the socket.
+
+    Raises:
+        ConfigError: the host is unknown, or the port is taken or not allowed.
+    """
+    family, address = _resolve(config)
+    try:
+        return socket.create_server(address[:2], family=family, backlog=config.max_connections)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {config.host} port {config.port}: {error.strerror}. Choose another, or port=0"
+        ) from error
+
+
+def address_of(listener: socket.socket) -> str:
+    """Return the address that clients use."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _resolve(config: ServeConfig) -> tuple[socket.AddressFamily, tuple[str, int]]:
+    try:
+        family, *_, address = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"host={config.host!r} is no address of this machine: {error}") from error
+    return family, (str(address[0]), int(address[1]))
+
+
+def _is_loopback(host: str) -> bool:
+    return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+
+
+__all__ = ["address_of", "build_server", "listen", "read_token", "serve"]
