@@ -19,15 +19,18 @@ def load_judge(
 
     Args:
         name: A judge directory or a hub id of one; a public checkpoint whose family is known, as a directory or hub id;
-            a YAML file with a card written by hand; `builtin:random`, `builtin:no-error`, `builtin:first-step`; or
-            `builtin:symbolic`, which recomputes stated arithmetic.
+            a YAML file with a card written by hand; `builtin:random`, `builtin:no-error`, `builtin:first-step`;
+            `builtin:symbolic`, which recomputes stated arithmetic; or `http://HOST:PORT` of a `judgekit serve`, where
+            calibration, precision and neutralisation were chosen when it was started.
         calibrated: Apply the calibrator that the card stores.
         dtype: Precision of judges with weights.
         neutralise: Keep candidates from acting as markup. Off only to measure what that prevents.
 
     Raises:
         CheckpointError: nothing can be opened there; says what was tried.
-        ConfigError: an unknown builtin judge, family or precision.
+        ConfigError: an unknown builtin judge, family or precision; a service is asked to leave out calibration or
+            neutralisation.
+        JudgeError: no judge service answers at an address, or it refuses the token.
 
     Example:
         >>> from judgekit.types import Solution
@@ -38,6 +41,8 @@ def load_judge(
     text = str(name)
     if text.startswith("builtin:"):
         return _builtin(text.removeprefix("builtin:"))
+    if text.startswith(("http://", "https://")):
+        return _connect(text, as_served=calibrated and neutralise)
     if dtype not in get_args(Precision):
         raise ConfigError(f"unknown precision {dtype!r}: use {' or '.join(get_args(Precision))}")
     found = find_card(name)
@@ -56,6 +61,14 @@ def _builtin(rule: str) -> Judge:
     if rule not in BUILTIN:
         raise ConfigError(f"no builtin judge {rule!r}: there are {', '.join(sorted([*BUILTIN, 'symbolic']))}")
     return BuiltinJudge(rule, BUILTIN[rule])
+
+
+def _connect(url: str, *, as_served: bool) -> Judge:
+    if not as_served:
+        raise ConfigError(f"{url} judges as it was started, calibrated and neutralised: open its judge directory instead")
+    from judgekit.serving.remote import open_remote
+
+    return open_remote(url)
 
 
 def _open(found: FoundCard, *, dtype: Precision, neutralise: bool) -> Judge:

@@ -23,10 +23,11 @@ from judgekit.errors import JudgeError, describe_validation_error
 from judgekit.serving.batching import Batcher, QueueFullError, count_chars
 from judgekit.serving.config import ServeConfig
 from judgekit.serving.metrics import Metrics
-from judgekit.serving.wire import ROUTE, Description, JudgeAnswer, JudgeRequest, Limits, Trouble
+from judgekit.serving.wire import DESCRIBE, JUDGE, Description, JudgeAnswer, JudgeRequest, Limits, Trouble
 from judgekit.types import Judge, Judgement, NoVerdictReason, Solution
 
 HEALTH, METRICS = "/health", "/metrics"
+_PATHS = frozenset({HEALTH, METRICS, f"/{DESCRIBE}", f"/{JUDGE}"})
 
 
 class RefusedError(Exception):
@@ -81,8 +82,9 @@ class JudgeService:
         }
         return JSONResponse(state, 200 if ready else 503)
 
-    async def describe(self, _: Request) -> Response:
+    async def describe(self, request: Request) -> Response:
         """Say which judge this is."""
+        await self._read_body(request)
         return _json(self.description)
 
     async def show_metrics(self, _: Request) -> Response:
@@ -192,8 +194,8 @@ def build_app(judge: Judge, config: ServeConfig, *, token: str | None) -> Starle
         routes=[
             Route(HEALTH, service.health, methods=["GET"]),
             Route(METRICS, service.show_metrics, methods=["GET"]),
-            Route(ROUTE, service.describe, methods=["GET"]),
-            Route(ROUTE, service.judge, methods=["POST"]),
+            Route(f"/{DESCRIBE}", service.describe, methods=["POST"]),
+            Route(f"/{JUDGE}", service.judge, methods=["POST"]),
         ],
         middleware=[
             Middleware(_Counted, metrics=service.metrics),
@@ -231,7 +233,7 @@ class _Counted:
         try:
             await self.app(scope, receive, watch)
         finally:
-            path = scope["path"] if scope["path"] in (ROUTE, HEALTH, METRICS) else "other"
+            path = scope["path"] if scope["path"] in _PATHS else "other"
             self.metrics.requests.labels(path, status).inc()
 
 
@@ -293,7 +295,7 @@ async def _answer_no_route(request: Request, error: Exception) -> Response:
     trouble = Trouble(
         what=error.detail,
         value=f"{request.method} {request.url.path}"[:200],
-        way_out=f"there are GET {HEALTH}, GET {METRICS}, GET {ROUTE} and POST {ROUTE}",
+        way_out=f"there are GET {HEALTH}, GET {METRICS}, POST /{DESCRIBE} and POST /{JUDGE}",
     )
     return _json(trouble, error.status_code, dict(error.headers or {}))
 

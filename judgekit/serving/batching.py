@@ -8,6 +8,7 @@ passed on to those it shared a batch with.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import math
 import time
@@ -109,9 +110,15 @@ class Batcher:
         self._metrics.queue.set(len(self._queue))
 
     async def _wait_for_company(self) -> None:
-        """Let the oldest solution wait out its window, which has passed already where the judge was busy."""
-        if 0 < len(self._queue) < self._config.max_batch:
-            await asyncio.sleep(max(0.0, self._queue[0].since + self._config.window_s - time.monotonic()))
+        """Wait until a batch is full or the oldest solution's window is over, as it is where the judge was busy."""
+        if not 0 < len(self._queue) < self._config.max_batch:
+            return
+        left_s = self._queue[0].since + self._config.window_s - time.monotonic()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, left_s)):
+                while len(self._queue) < self._config.max_batch:
+                    self._arrived.clear()
+                    await self._arrived.wait()
 
     def _take_batch(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
@@ -121,7 +128,9 @@ class Batcher:
             if batch and n_chars > self._config.max_batch_chars:
                 break
             batch.append(self._queue.popleft())
-        if not self._queue:
+        if self._queue:
+            self._arrived.set()
+        else:
             self._arrived.clear()
         self._metrics.queue.set(len(self._queue))
         now = time.monotonic()

@@ -6,8 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from judgekit.types import DecisionRule, Judgement, Solution
 
-ROUTE = "/judge"
-"""Path of description and judging."""
+DESCRIBE, JUDGE = "describe", "judge"
+"""Paths below the service's address."""
 
 
 class _Message(BaseModel):
@@ -24,7 +24,7 @@ class Limits(_Message):
 
 
 class Description(_Message):
-    """The judge behind the service: answer to `GET /judge`."""
+    """The judge behind the service: answer to `POST /describe`, whose body may be any JSON."""
 
     judge_id: str
     """Its name in results."""
@@ -67,4 +67,4 @@ class Trouble(_Message):
     """What to do instead."""
 
 
-__all__ = ["ROUTE", "Description", "JudgeAnswer", "JudgeRequest", "Limits", "Trouble"]
+__all__ = ["DESCRIBE", "JUDGE", "Description", "JudgeAnswer", "JudgeRequest", "Limits", "Trouble"]

@@ -1,0 +1,206 @@
+"""A judge that asks `judgekit serve` on another machine or in another process, used as if it were local.
+
+What may pass is tried again (see `judgekit.engines.http_client`). Solutions that stay unanswered get a reason instead
+of a verdict and are counted; a service that is not there, refuses the token or serves another judge than when it was
+opened stops the run.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pydantic import Field
+
+from judgekit.engines.http_client import HttpClient, Reply, Request
+from judgekit.engines.http_limits import HttpLimits
+from judgekit.errors import JudgeError
+from judgekit.judging import as_seen
+from judgekit.serving.wire import DESCRIBE, JUDGE, Description, JudgeAnswer
+from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Solution, ThresholdRule
+
+TOKEN_ENV = "JUDGEKIT_TOKEN"
+"""Environment variable of the client's bearer token; without it none is sent."""
+OPENING_RETRIES = 2
+"""Further tries when a service is opened: a wrong address is noticed soon."""
+_ENVELOPE_BYTES = 200
+"""More than a request holds beside its solutions."""
+
+log = logging.getLogger(__name__)
+
+
+class RemoteConfig(HttpLimits):
+    """How a service is asked."""
+
+    max_concurrency: int = Field(default=8, ge=1)
+    """Requests under way at once."""
+    max_retries: int = Field(default=8, ge=0)
+    """Further tries of a request that timed out, was refused for load or came back damaged; with the default waits they
+    outlast a restart of the service."""
+    deadline_s: float = Field(default=600.0, gt=0)
+    """Longest time for one try, seconds, the time in the service's queue included."""
+    max_failures: int = Field(default=8, ge=1)
+    """So many requests in a row without an answer stop the run: the service is taken to be down."""
+    max_solutions: int = Field(default=32, ge=1)
+    """Most solutions of one request; the service's own limit holds, too."""
+
+
+class RemoteJudge:
+    """The judge behind a service.
+
+    Args:
+        url: Address of the service, `http://HOST:PORT`.
+        config: How it is asked.
+
+    Raises:
+        ConfigError: the address is none, or the token holds what no header can.
+        JudgeError: no judge service answers there, or it refuses the token.
+    """
+
+    def __init__(self, url: str, config: RemoteConfig | None = None) -> None:
+        self.url = url.rstrip("/")
+        self.config = config or RemoteConfig()
+        self._opened = self._describe()
+        self._client = self._build_client(self.config)
+        self._max_solutions = min(self.config.max_solutions, self._opened.limits.max_solutions)
+        self._max_bytes = self._opened.limits.max_body_bytes - _ENVELOPE_BYTES
+        self.n_unanswered = 0
+        """Solutions without a verdict so far because the service did not answer."""
+
+    @property
+    def judge_id(self) -> str:
+        """Name of the judge behind the service."""
+        return self._opened.judge_id
+
+    @property
+    def decision(self) -> ThresholdRule | ArgmaxRule:
+        """Rule of the judge behind the service."""
+        return self._opened.decision
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether the judge behind the service says that it always gives the same verdict."""
+        return self._opened.deterministic
+
+    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+        """Judge a batch, several requests at once. The reference travels where a solution has one, labels never.
+
+        Raises:
+            JudgeError: the service is gone, refuses the token or this client's requests, serves another judge than when
+                it was opened, or left too many requests in a row unanswered.
+        """
+        parts = list(self._split(solutions))
+        asked = {tuple(item.id for item in part): part for part, _ in parts}
+
+        def read(answer: Any) -> tuple[Judgement, ...]:
+            found = JudgeAnswer.model_validate(answer)
+            self._check_judge(found)
+            part = asked[tuple(judgement.solution_id for judgement in found.judgements)]
+            for solution, judgement in zip(part, found.judgements, strict=True):
+                if judgement.verdict is not None and judgement.verdict.n_steps != len(solution.steps):
+                    raise ValueError(f"{judgement.verdict.n_steps} steps judged of {len(solution.steps)}")
+            return found.judgements
+
+        requests = [
+            Request(JUDGE, {"solutions": rows, "timeout_s": self.config.deadline_s}) for _, rows in parts if rows
+        ]
+        replies = iter(self._client.post(requests, read) if requests else ())
+        return [
+            judgement
+            for part, rows in parts
+            for judgement in (self._judgements(part, next(replies)) if rows else self._too_long(part))
+        ]
+
+    def _split(self, solutions: Sequence[Solution]) -> Iterator[tuple[list[Solution], list[dict[str, Any]]]]:
+        """Yield what goes into one request, solutions and rows; no rows where a solution is larger than any request."""
+        part: list[Solution] = []
+        rows: list[dict[str, Any]] = []
+        n_bytes = 0
+        for solution in solutions:
+            row = _as_row(solution)
+            size = len(json.dumps(row)) + 2
+            if part and (len(part) == self._max_solutions or n_bytes + size > self._max_bytes):
+                yield part, rows
+                part, rows, n_bytes = [], [], 0
+            if size > self._max_bytes:
+                yield [solution], []
+                continue
+            part.append(solution)
+            rows.append(row)
+            n_bytes += size
+        if part:
+            yield part, rows
+
+    def _judgements(self, part: Sequence[Solution], reply: Reply[tuple[Judgement, ...]]) -> Sequence[Judgement]:
+        if reply.value is not None:
+            if [judgement.solution_id for judgement in reply.value] != [solution.id for solution in part]:
+                raise JudgeError(f"{self.url} mixes up the answers of requests: look at what lies between")
+            return reply.value
+        if not _may_pass(reply.kind or ""):
+            raise JudgeError(f"{self.url} refuses this client's requests: {reply.failure}")
+        log.warning("%s left %d solutions unanswered: %s", self.url, len(part), reply.failure)
+        self.n_unanswered += len(part)
+        return [self._without_verdict(solution, NoVerdictReason.TIMED_OUT) for solution in part]
+
+    def _too_long(self, part: Sequence[Solution]) -> list[Judgement]:
+        return [self._without_verdict(solution, NoVerdictReason.TOO_LONG) for solution in part]
+
+    def _without_verdict(self, solution: Solution, reason: NoVerdictReason) -> Judgement:
+        return Judgement(solution_id=solution.id, judge_id=self.judge_id, no_verdict=reason)
+
+    def _check_judge(self, answer: JudgeAnswer) -> None:
+        others = {answer.judge_id, *(judgement.judge_id for judgement in answer.judgements)} - {self.judge_id}
+        if others:
+            raise JudgeError(
+                f"{self.url} served the judge {self.judge_id!r} when it was opened and now answers as "
+                f"{others.pop()!r}: serve the former again, or begin a new run with the latter"
+            )
+
+    def _describe(self) -> Description:
+        opening = self.config.model_copy(update={"max_retries": min(self.config.max_retries, OPENING_RETRIES)})
+        (reply,) = self._build_client(opening).post([Request(DESCRIBE, {})], Description.model_validate)
+        if reply.value is None:
+            raise JudgeError(f"{self.url} does not say which judge it serves: {reply.failure}. Is it `judgekit serve`?")
+        return reply.value
+
+    def _build_client(self, limits: HttpLimits) -> HttpClient:
+        has_token = bool(os.environ.get(TOKEN_ENV))
+        return HttpClient(
+            self.url,
+            limits,
+            asked_for=f"a judge to who {'has this' if has_token else 'has no'} {TOKEN_ENV}",
+            api_key_env=TOKEN_ENV if has_token else None,
+        )
+
+
+def open_remote(url: str) -> RemoteJudge:
+    """Open the judge behind a service; the bearer token is that of the environment variable JUDGEKIT_TOKEN.
+
+    Raises:
+        ConfigError: see `RemoteJudge`.
+        JudgeError: see `RemoteJudge`.
+    """
+    return RemoteJudge(url)
+
+
+def _as_row(solution: Solution) -> dict[str, Any]:
+    """Return what travels of a solution: no labels, and half a character as `?`, because no JSON reader takes it."""
+    seen = as_seen(solution, show_reference=True).model_dump(mode="json")
+    texts = {"problem": _whole(seen["problem"]), "steps": [_whole(step) for step in seen["steps"]]}
+    return seen | texts | {"reference": None if seen["reference"] is None else _whole(seen["reference"])}
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def _may_pass(kind: str) -> bool:
+    """Whether a failure is the service's or the network's, which a later run may not meet; else it is the request's."""
+    is_status = kind.startswith(("http_3", "http_4"))
+    return not is_status or kind in ("http_408", "http_409", "http_425", "http_429")
+
+
+__all__ = ["RemoteConfig", "RemoteJudge", "open_remote"]

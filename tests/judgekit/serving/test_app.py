@@ -1,0 +1,300 @@
+"""What a real service answers to requests good and bad: statuses, JSON with a way out, metrics."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from judgekit.errors import JudgeError
+from judgekit.judges import load_judge
+from judgekit.serving.wire import Description, JudgeAnswer, Trouble
+from judgekit.types import NoVerdictReason, Solution
+from tests.judgekit.samples import HOSTILE
+from tests.judgekit.serving.service import HashJudge, make, running_service
+
+
+@pytest.fixture
+def judge() -> HashJudge:
+    return HashJudge()
+
+
+@pytest.fixture
+def url(judge: HashJudge) -> Iterator[str]:
+    with running_service(judge) as url:
+        yield url
+
+
+def post(url: str, *solutions: Solution, **fields: Any) -> httpx2.Response:
+    body = {"solutions": [solution.model_dump(mode="json") for solution in solutions]} | fields
+    return httpx2.post(f"{url}/judge", json=body, timeout=30)
+
+
+def trouble(response: httpx2.Response, status: int) -> Trouble:
+    assert response.status_code == status, response.text
+    found = Trouble.model_validate_json(response.content)
+    assert found.what and found.way_out
+    return found
+
+
+def metric(url: str, line: str) -> float:
+    text = httpx2.get(f"{url}/metrics").text
+    return next((float(row.rsplit(" ", 1)[1]) for row in text.splitlines() if row.startswith(line + " ")), 0.0)
+
+
+def raw_answer(url: str, *pieces: bytes, close: bool = False) -> bytes:
+    """Send bytes and return what comes back before the service closes the connection."""
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        for piece in pieces:
+            connection.sendall(piece)
+        if close:
+            return b""
+        received = b""
+        while block := connection.recv(65536):
+            received += block
+        return received
+
+
+def test_it_says_what_it_is(url: str, judge: HashJudge) -> None:
+    health = httpx2.get(f"{url}/health")
+    assert health.status_code == 200
+    assert health.json() | {"version": ""} == {
+        "ready": True,
+        "judge_id": "hash",
+        "version": "",
+        "busy_s": 0.0,
+        "last_failure": None,
+    }
+    said = Description.model_validate_json(httpx2.post(f"{url}/describe", json={}).content)
+    assert (said.judge_id, said.decision, said.deterministic) == ("hash", judge.decision, False)
+    assert (said.limits.max_solutions, said.limits.max_body_bytes) == (256, 2**24)
+
+
+def test_it_judges_in_order_and_counts(url: str, judge: HashJudge) -> None:
+    solutions = [make(f"{i}?", n_steps=1 + i % 3, reference="r" if i == 1 else None) for i in range(5)]
+    answer = JudgeAnswer.model_validate_json(post(url, *solutions).content)
+    assert answer.judge_id == "hash"
+    assert list(answer.judgements) == [judge.judge_one(solution) for solution in solutions]
+    assert [judgement.raw for judgement in answer.judgements] == [None, "r", None, None, None]
+    assert metric(url, 'judgekit_requests_total{path="/judge",status="200"}') == 1
+    assert metric(url, "judgekit_solutions_total") == 5
+    assert metric(url, "judgekit_request_seconds_count") == 1
+    assert metric(url, "judgekit_wait_seconds_count") == 5
+    assert metric(url, "judgekit_judge_seconds_count") == 1
+    assert metric(url, 'judgekit_batch_solutions_bucket{le="4.0"}') == 0
+    assert metric(url, 'judgekit_batch_solutions_bucket{le="8.0"}') == 1
+
+
+def test_content_without_a_verdict_is_an_answer() -> None:
+    with running_service(load_judge("builtin:symbolic"), max_steps=3, max_chars=50) as url:
+        solutions = [make("none", n_steps=0), make("ok"), make("many", n_steps=4), make("x" * 40), make("fits")]
+        answer = JudgeAnswer.model_validate_json(post(url, *solutions).content)
+        reasons = [judgement.no_verdict for judgement in answer.judgements]
+        assert reasons == [NoVerdictReason.EMPTY, None, NoVerdictReason.TOO_LONG, NoVerdictReason.TOO_LONG, None]
+        assert [judgement.solution_id for judgement in answer.judgements] == [solution.id for solution in solutions]
+        assert metric(url, 'judgekit_no_verdict_total{reason="too_long"}') == 2
+        assert metric(url, 'judgekit_no_verdict_total{reason="empty"}') == 1
+
+
+def test_concurrent_requests_are_judged_together(url: str, judge: HashJudge) -> None:
+    judge.gate.clear()
+    with ThreadPoolExecutor(9) as pool:
+        first = pool.submit(post, url, make("first"))
+        assert judge.begun.wait(30)
+        others = [pool.submit(post, url, make(f"{i}?")) for i in range(8)]
+        while metric(url, "judgekit_queue_solutions") < 8:
+            time.sleep(0.005)
+        judge.gate.set()
+        answers = [JudgeAnswer.model_validate_json(future.result().content) for future in [first, *others]]
+    assert [len(batch) for batch in judge.batches] == [1, 8]
+    expected = [judge.judge_one(make(problem)) for problem in ["first", *(f"{i}?" for i in range(8))]]
+    assert [answer.judgements for answer in answers] == [(judgement,) for judgement in expected]
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        ('{"solutions": [', "Invalid JSON"),
+        ("[]", "object"),
+        ("{}", "field 'solutions' is missing"),
+        ('{"solutions": []}', "at least 1 item"),
+        ('{"solutions": [{"steps": []}]}', "field 'solutions.0.problem' is missing"),
+        ('{"solutions": [{"problem": "?", "steps": "a"}]}', "solutions.0.steps"),
+        ('{"solutions": [{"problem": "?", "steps": [1]}]}', "solutions.0.steps.0"),
+        ('{"solutions": [{"problem": "?", "steps": ["a"], "labels": ["ok"]}]}', "solutions.0.labels"),
+        ('{"solutions": [{"problem": "?", "steps": ["a"], "schema_version": 9}]}', "schema_version 9"),
+        ('{"solutions": [{"problem": "?", "steps": ["a"]}], "timeout_s": 0}', "timeout_s"),
+        ('{"solutions": [{"problem": "?", "steps": ["a"]}], "timeout_s": NaN}', "timeout_s"),
+        ('{"solutions": [{"problem": "\\ud800", "steps": ["a"]}]}', "Invalid JSON"),
+        ("[" * 100_000, "Invalid JSON"),
+        ("\x00", "Invalid JSON"),
+    ],
+)
+def test_malformed_requests_are_refused_with_a_way_out(body: str, what: str, url: str, judge: HashJudge) -> None:
+    response = httpx2.post(f"{url}/judge", content=body, headers={"Content-Type": "application/json"})
+    found = trouble(response, 400)
+    assert what in found.what
+    assert '"solutions"' in found.way_out
+    assert not judge.batches
+    assert post(url, make("next")).status_code == 200
+
+
+def test_hostile_text_travels_as_it_is(url: str, judge: HashJudge) -> None:
+    solution = Solution(problem="".join(HOSTILE), steps=HOSTILE)
+    answer = JudgeAnswer.model_validate_json(post(url, solution).content)
+    assert answer.judgements == (judge.judge_one(solution),)
+
+
+def test_limits_of_a_request() -> None:
+    with running_service(HashJudge(), max_solutions=2, max_body_bytes=2000) as url:
+        assert post(url, make("a"), make("b")).status_code == 200
+        found = trouble(post(url, make("a"), make("b"), make("c")), 413)
+        assert found.value == 3 and "more than 2 solutions" in found.what
+        assert "larger than 2000 bytes" in trouble(post(url, make("a" * 2000)), 413).what
+
+        def chunked() -> Iterator[bytes]:
+            for _ in range(3000):
+                yield b" " * 1000
+
+        headers = {"Content-Type": "application/json"}
+        found = trouble(httpx2.post(f"{url}/judge", content=chunked(), headers=headers, timeout=30), 413)
+        assert isinstance(found.value, int) and found.value < 200_000, "it stops reading soon"
+        assert trouble(httpx2.post(f"{url}/judge", content="solutions=1"), 415).way_out
+        assert post(url, make("a")).status_code == 200
+
+
+def test_routes_there_are_and_are_not(url: str) -> None:
+    found = trouble(httpx2.get(f"{url}/nowhere"), 404)
+    assert (found.value, "POST /judge" in found.way_out) == ("GET /nowhere", True)
+    assert trouble(httpx2.get(f"{url}/judge"), 405).value == "GET /judge"
+    assert metric(url, 'judgekit_requests_total{path="other",status="404"}') == 1
+
+
+def test_the_token_is_demanded_of_everything_but_health() -> None:
+    with running_service(HashJudge(), token="s3cret") as url:
+        assert httpx2.get(f"{url}/health").status_code == 200
+        for given in (None, "Bearer wrong", "Bearer s3cre", "Bearer s3crets", "s3cret", "Bearer é", "Basic s3cret"):
+            headers = {} if given is None else {"Authorization": given.encode()}
+            for method, path in (("POST", "judge"), ("POST", "describe"), ("GET", "metrics"), ("GET", "nowhere")):
+                response = httpx2.request(method, f"{url}/{path}", headers=headers)
+                assert "s3cret" not in trouble(response, 401).model_dump_json()
+                assert response.headers["WWW-Authenticate"] == "Bearer"
+        right = {"Authorization": "Bearer s3cret"}
+        assert httpx2.post(f"{url}/describe", json={}, headers=right).status_code == 200
+        assert 'path="/judge",status="401"} 7.0' in httpx2.get(f"{url}/metrics", headers=right).text
+
+
+def test_a_full_queue_is_429_with_retry_after(judge: HashJudge) -> None:
+    judge.gate.clear()
+    with running_service(judge, max_queue=2, max_solutions=2) as url, ThreadPoolExecutor(2) as pool:
+        first = pool.submit(post, url, make("first"))
+        assert judge.begun.wait(30)
+        second = pool.submit(post, url, make("a"), make("b"))
+        while metric(url, "judgekit_queue_solutions") < 2:
+            time.sleep(0.005)
+        refused = post(url, make("c"))
+        assert "no room for 1 more" in trouble(refused, 429).what
+        assert refused.headers["Retry-After"] == "1"
+        judge.gate.set()
+        assert (first.result().status_code, second.result().status_code) == (200, 200)
+
+
+def test_a_deadline_is_504_and_a_judge_that_hangs_is_not_ready(judge: HashJudge) -> None:
+    judge.gate.clear()
+    with running_service(judge, deadline_s=0.1) as url:
+        assert "not judged within 0.05 s" in trouble(post(url, make("a"), timeout_s=0.05), 504).what
+        assert "not judged within 0.1 s" in trouble(post(url, make("b"), timeout_s=9), 504).what
+        while (health := httpx2.get(f"{url}/health")).status_code == 200:
+            time.sleep(0.01)
+        assert (health.status_code, health.json()["ready"]) == (503, False)
+        judge.gate.set()
+        while httpx2.get(f"{url}/health").status_code != 200:
+            time.sleep(0.01)
+        assert post(url, make("c")).status_code == 200
+        assert judge.batches == [["a"], ["c"]], "b was given up before its turn"
+
+
+def test_a_judge_that_fails_is_503_and_the_service_goes_on() -> None:
+    with running_service(HashJudge(fault=JudgeError("the engine is out of memory"))) as url:
+        assert trouble(post(url, make("fault")), 503).what == "the judge failed: the engine is out of memory"
+        assert "out of memory" in httpx2.get(f"{url}/health").json()["last_failure"]
+        assert metric(url, "judgekit_judge_failures_total") == 1
+        assert post(url, make("fine")).status_code == 200
+        assert httpx2.get(f"{url}/health").json()["last_failure"] is None
+
+
+def test_a_fault_of_the_judge_is_500_without_its_message(caplog: pytest.LogCaptureFixture) -> None:
+    with running_service(HashJudge(fault=ZeroDivisionError("in /secret/path"))) as url:
+        response = post(url, make("fault"))
+        assert trouble(response, 500).value == "ZeroDivisionError"
+        assert "secret" not in response.text
+        assert metric(url, 'judgekit_requests_total{path="/judge",status="500"}') == 1
+        assert post(url, make("fine")).status_code == 200
+    assert "in /secret/path" in caplog.text, "the traceback is in the log"
+
+
+def test_a_judge_that_answers_other_solutions_is_503() -> None:
+    class Confused(HashJudge):
+        def judge_one(self, solution: Solution) -> Any:
+            return super().judge_one(solution).model_copy(update={"solution_id": "other"})
+
+    with running_service(Confused()) as url:
+        assert "not theirs in the same order" in trouble(post(url, make("a")), 503).what
+
+
+HEAD = b"POST /judge HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+
+
+def test_half_a_body_is_408_and_a_client_that_hangs_up_is_nobodys_trouble(
+    judge: HashJudge, caplog: pytest.LogCaptureFixture
+) -> None:
+    with running_service(judge, read_s=0.2) as url:
+        answer = raw_answer(url, HEAD % 1000, b'{"solutions"')
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert b"within 0.2 s" in answer
+        raw_answer(url, HEAD % 1000, b'{"solutions"', close=True)
+        raw_answer(url, b"nonsense\r\n\r\n")
+        assert post(url, make("next")).status_code == 200
+    assert "Traceback" not in caplog.text
+
+
+def test_more_connections_than_allowed_are_turned_away(judge: HashJudge) -> None:
+    with running_service(judge, max_connections=3) as url:
+        address = urlsplit(url)
+        idle = [socket.create_connection((address.hostname, address.port)) for _ in range(3)]
+        while httpx2.get(f"{url}/health").status_code != 503:
+            time.sleep(0.01)
+        for connection in idle:
+            connection.close()
+        while httpx2.get(f"{url}/health").status_code != 200:
+            time.sleep(0.01)
+
+
+def test_hundreds_of_small_requests_lose_nothing(url: str, judge: HashJudge) -> None:
+    answers: dict[str, Any] = {}
+
+    def client(number: int) -> None:
+        with httpx2.Client(timeout=30) as connection:
+            for k in range(25):
+                solution = make(f"{number}-{k}", n_steps=1 + k % 4)
+                body = {"solutions": [solution.model_dump(mode="json")]}
+                answers[solution.id] = connection.post(f"{url}/judge", json=body).json()["judgements"]
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 400
+    expected = [make(f"{n}-{k}", n_steps=1 + k % 4) for n in range(16) for k in range(25)]
+    assert [answers[s.id] for s in expected] == [[json.loads(judge.judge_one(s).model_dump_json())] for s in expected]
+    assert sum(map(len, judge.batches)) == 400 > len(judge.batches)
