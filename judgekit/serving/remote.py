@@ -11,13 +11,13 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import Field
+from pydantic import BaseModel, Field, ValidationError
 
 from judgekit.engines.http_client import HttpClient, Reply, Request
 from judgekit.engines.http_limits import HttpLimits
-from judgekit.errors import JudgeError
+from judgekit.errors import JudgeError, describe_validation_error
 from judgekit.judging import as_seen
 from judgekit.serving.wire import DESCRIBE, JUDGE, Description, JudgeAnswer
 from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Solution, ThresholdRule
@@ -28,6 +28,8 @@ OPENING_RETRIES = 2
 """Further tries when a service is opened: a wrong address is noticed soon."""
 _ENVELOPE_BYTES = 200
 """More than a request holds beside its solutions."""
+
+MessageT = TypeVar("MessageT", bound=BaseModel)
 
 log = logging.getLogger(__name__)
 
@@ -93,26 +95,31 @@ class RemoteJudge:
                 it was opened, or left too many requests in a row unanswered.
         """
         parts = list(self._split(solutions))
-        asked = {tuple(item.id for item in part): part for part, _ in parts}
-
-        def read(answer: Any) -> tuple[Judgement, ...]:
-            found = JudgeAnswer.model_validate(answer)
-            self._check_judge(found)
-            part = asked[tuple(judgement.solution_id for judgement in found.judgements)]
-            for solution, judgement in zip(part, found.judgements, strict=True):
-                if judgement.verdict is not None and judgement.verdict.n_steps != len(solution.steps):
-                    raise ValueError(f"{judgement.verdict.n_steps} steps judged of {len(solution.steps)}")
-            return found.judgements
-
         requests = [
             Request(JUDGE, {"solutions": rows, "timeout_s": self.config.deadline_s}) for _, rows in parts if rows
         ]
-        replies = iter(self._client.post(requests, read) if requests else ())
+        replies = iter(self._client.post(requests, self._read) if requests else ())
         return [
             judgement
             for part, rows in parts
             for judgement in (self._judgements(part, next(replies)) if rows else self._too_long(part))
         ]
+
+    def _read(self, answer: Any, request: Request) -> tuple[Judgement, ...]:
+        """Read an answer and check that it belongs to the request and comes from the judge that was opened.
+
+        Raises:
+            JudgeError: another judge answered.
+            ValueError: the answer is damaged or is about other solutions.
+        """
+        found = _validate(JudgeAnswer, answer)
+        self._check_judge(found)
+        for row, judgement in zip(request.body["solutions"], found.judgements, strict=True):
+            if judgement.solution_id != row["id"]:
+                raise ValueError(f"solution {judgement.solution_id!r} judged instead of {row['id']!r}")
+            if judgement.verdict is not None and judgement.verdict.n_steps != len(row["steps"]):
+                raise ValueError(f"{judgement.verdict.n_steps} steps judged of {len(row['steps'])}")
+        return found.judgements
 
     def _split(self, solutions: Sequence[Solution]) -> Iterator[tuple[list[Solution], list[dict[str, Any]]]]:
         """Yield what goes into one request, solutions and rows; no rows where a solution is larger than any request."""
@@ -136,8 +143,6 @@ class RemoteJudge:
 
     def _judgements(self, part: Sequence[Solution], reply: Reply[tuple[Judgement, ...]]) -> Sequence[Judgement]:
         if reply.value is not None:
-            if [judgement.solution_id for judgement in reply.value] != [solution.id for solution in part]:
-                raise JudgeError(f"{self.url} mixes up the answers of requests: look at what lies between")
             return reply.value
         if not _may_pass(reply.kind or ""):
             raise JudgeError(f"{self.url} refuses this client's requests: {reply.failure}")
@@ -161,7 +166,7 @@ class RemoteJudge:
 
     def _describe(self) -> Description:
         opening = self.config.model_copy(update={"max_retries": min(self.config.max_retries, OPENING_RETRIES)})
-        (reply,) = self._build_client(opening).post([Request(DESCRIBE, {})], Description.model_validate)
+        (reply,) = self._build_client(opening).post([Request(DESCRIBE, {})], _read_description)
         if reply.value is None:
             raise JudgeError(f"{self.url} does not say which judge it serves: {reply.failure}. Is it `judgekit serve`?")
         return reply.value
@@ -171,7 +176,7 @@ class RemoteJudge:
         return HttpClient(
             self.url,
             limits,
-            asked_for=f"a judge to who {'has this' if has_token else 'has no'} {TOKEN_ENV}",
+            asked_for=f"its judge to a client {'with this' if has_token else 'without'} {TOKEN_ENV}",
             api_key_env=TOKEN_ENV if has_token else None,
         )
 
@@ -184,6 +189,17 @@ def open_remote(url: str) -> RemoteJudge:
         JudgeError: see `RemoteJudge`.
     """
     return RemoteJudge(url)
+
+
+def _read_description(answer: Any, _: Request) -> Description:
+    return _validate(Description, answer)
+
+
+def _validate(message_type: type[MessageT], answer: Any) -> MessageT:
+    try:
+        return message_type.model_validate(answer)
+    except ValidationError as error:
+        raise ValueError(describe_validation_error(error)) from error
 
 
 def _as_row(solution: Solution) -> dict[str, Any]:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import httpx2
+
 from judgekit.serving.config import ServeConfig
 from judgekit.serving.server import address_of, build_server, listen
 from judgekit.types import Judge, Judgement, Solution, ThresholdRule, Verdict, content_id
@@ -16,7 +18,7 @@ from judgekit.types import Judge, Judgement, Solution, ThresholdRule, Verdict, c
 @contextlib.contextmanager
 def running_service(judge: Judge, *, token: str | None = None, **config: Any) -> Iterator[str]:
     """Serve a judge until the block ends; yields the address."""
-    settings = ServeConfig(judge="given", port=0, **config)
+    settings = ServeConfig(**{"judge": "given", "port": 0} | config)
     with listen(settings) as listener:
         server = build_server(judge, settings, token=token)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -28,6 +30,10 @@ def running_service(judge: Judge, *, token: str | None = None, **config: Any) ->
         finally:
             server.should_exit = True
             thread.join()
+
+
+HTTP = httpx2.Client(timeout=30, headers={"Connection": "close"})
+"""One for all tests: to make one takes long."""
 
 
 class HashJudge:

@@ -158,7 +158,7 @@ def test_what_nobody_waits_for_is_not_judged() -> None:
         await ask(batcher, "last")
 
     run(judge, scenario, max_queue=3, max_solutions=3)
-    assert sorted(sum(judge.batches, [])) == ["first", "kept 0", "kept 1", "last"]
+    assert sorted(problem for batch in judge.batches for problem in batch) == ["first", "kept 0", "kept 1", "last"]
 
 
 def test_a_full_queue_says_when_to_come_back() -> None:

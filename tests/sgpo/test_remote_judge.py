@@ -1,0 +1,47 @@
+"""Guidance by a judge behind a service: the same credits to the last digit as by the judge in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from judgekit.errors import JudgeError
+from judgekit.judges import load_judge
+from judgekit.types import Judge
+from sgpo.config import GuidanceConfig
+from sgpo.credit import CreditTable, StoredJudge, assign_credit
+from sgpo.groups import build_groups
+from tests.judgekit.serving.service import HashJudge, running_service
+from tests.sgpo.offline_samples import SampleJudge, make_rollout, three_groups
+
+
+def assign(judge: Judge, folder: Path, config: GuidanceConfig) -> CreditTable:
+    steps = [[f"response {k} try {k % 4}", "a second step", "a third step", "the end"] for k in range(40)]
+    more = [make_rollout("more", k, 0.0, steps[k], answer="7") for k in range(40)]
+    rollouts = [*three_groups(), *more]
+    groups = build_groups(rollouts, where="samples")
+    return assign_credit(groups, judge=StoredJudge(judge, folder), count_tokens=len, config=config, chunk=8)
+
+
+@pytest.mark.parametrize("rts", ["hard", "expected"])
+@pytest.mark.parametrize("judge_type", [SampleJudge, HashJudge])
+def test_offline_credits_are_the_same(judge_type: type[Judge], rts: str, tmp_path: Path) -> None:
+    config = GuidanceConfig(rts=rts)  # type: ignore[arg-type]
+    here = assign(judge_type(), tmp_path / "here", config)
+    with running_service(judge_type(), max_batch=5) as url:
+        there = assign(load_judge(url), tmp_path / "there", config)
+    assert there.credits_N == here.credits_N
+    assert here.report["revived"] == 2 and any(credit.rts for credit in here.credits_N)
+    times = {"judge_seconds": 0.0}
+    assert there.report | times == here.report | times
+
+
+def test_a_service_that_is_gone_stops_the_run_and_keeps_what_is_judged(tmp_path: Path) -> None:
+    with running_service(SampleJudge()) as url:
+        judge = load_judge(url)
+        full = assign(judge, tmp_path / "full", GuidanceConfig())
+    with pytest.raises(JudgeError, match="no server at"):
+        load_judge(url)
+    resumed = assign(judge, tmp_path / "full", GuidanceConfig())
+    assert resumed == full, "nothing is asked twice"
