@@ -65,7 +65,9 @@ def _builtin(rule: str) -> Judge:
 
 def _connect(url: str, *, as_served: bool) -> Judge:
     if not as_served:
-        raise ConfigError(f"{url} judges as it was started, calibrated and neutralised: open its judge directory instead")
+        raise ConfigError(
+            f"{url} judges as it was started, calibrated and neutralised: open its judge directory instead"
+        )
     from judgekit.serving.remote import open_remote
 
     return open_remote(url)

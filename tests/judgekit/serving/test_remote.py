@@ -165,7 +165,13 @@ def test_the_token_is_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -
         assert judge.judge([make("a")]) == expected([make("a")])
 
 
-def test_what_is_no_judge_service_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_judges_as_it_was_started() -> None:
+    for options in ({"calibrated": False}, {"neutralise": False}):
+        with pytest.raises(ConfigError, match="judges as it was started"):
+            load_judge("http://127.0.0.1:1", **options)
+
+
+def test_what_is_no_judge_service_is_refused() -> None:
     for address in ("http://", "http://h:99999", "http://host:x"):
         with pytest.raises(ConfigError, match="is no address"):
             load_judge(address)
