@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import hmac
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from importlib.metadata import version
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
@@ -25,6 +26,8 @@ from judgekit.serving.config import ServeConfig
 from judgekit.serving.metrics import Metrics
 from judgekit.serving.wire import DESCRIBE, JUDGE, Description, JudgeAnswer, JudgeRequest, Limits, Trouble
 from judgekit.types import Judge, Judgement, NoVerdictReason, Solution
+
+T = TypeVar("T")
 
 HEALTH, METRICS = "/health", "/metrics"
 _PATHS = frozenset({HEALTH, METRICS, f"/{DESCRIBE}", f"/{JUDGE}"})
@@ -97,17 +100,19 @@ class JudgeService:
             asked = _parse(await self._read_body(request), max_solutions=self.config.max_solutions)
             fits = [self._fits(solution) for solution in asked.solutions]
             waiting = [solution for solution, fit in zip(asked.solutions, fits, strict=True) if fit]
-            judged = iter(await self._wait_for(waiting, timeout_s=asked.timeout_s) if waiting else ())
+            judged = iter(await self._wait_for(request, waiting, timeout_s=asked.timeout_s) if waiting else ())
             judgements = [
                 next(judged) if fit else self._too_long(solution)
                 for solution, fit in zip(asked.solutions, fits, strict=True)
             ]
             return _json(JudgeAnswer(judge_id=self.description.judge_id, judgements=tuple(judgements)))
 
-    async def _wait_for(self, solutions: list[Solution], *, timeout_s: float | None) -> list[Judgement]:
+    async def _wait_for(
+        self, request: Request, solutions: list[Solution], *, timeout_s: float | None
+    ) -> list[Judgement]:
         longest_s = min(timeout_s or self.config.deadline_s, self.config.deadline_s)
         try:
-            return await self.batcher.judge(solutions, timeout_s=longest_s)
+            return await _while_connected(request, self.batcher.judge(solutions, timeout_s=longest_s))
         except QueueFullError as full:
             raise RefusedError(
                 429,
@@ -262,6 +267,28 @@ class _TokenDemanded:
         await (await _answer_refusal(None, refusal))(scope, receive, send)
 
 
+async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Await work for as long as the client does; what nobody waits for is cancelled.
+
+    Raises:
+        ClientDisconnect: the client hung up.
+    """
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    working, watching = asyncio.create_task(work), asyncio.create_task(watch())
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        watching.cancel()
+
+
 def _json(message: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(message.model_dump_json(), status, headers, media_type="application/json")
 
@@ -301,7 +328,7 @@ async def _answer_no_route(request: Request, error: Exception) -> Response:
 
 
 async def _answer_nobody(_: Request, __: Exception) -> Response:
-    return Response(status_code=400)  # the client hung up in the middle of its body
+    return Response(status_code=499)  # counted, and read by nobody: the client hung up
 
 
 async def _answer_fault(_: Request, error: Exception) -> Response:

@@ -260,6 +260,25 @@ def test_a_judge_that_answers_other_solutions_is_503() -> None:
 HEAD = b"POST /judge HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 
 
+def test_what_a_client_asked_that_hung_up_is_not_judged(url: str, judge: HashJudge) -> None:
+    judge.gate.clear()
+    body = b'{"solutions": [{"problem": "gone", "steps": ["a"]}]}'
+    address = urlsplit(url)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(post, url, make("first"))
+        assert judge.begun.wait(30)
+        with socket.create_connection((address.hostname, address.port)) as connection:
+            connection.sendall(HEAD % len(body) + body)
+            while metric(url, "judgekit_queue_solutions") != 1:
+                time.sleep(0.01)
+        while metric(url, "judgekit_queue_solutions") != 0:
+            time.sleep(0.01)
+        judge.gate.set()
+        assert first.result().status_code == 200
+    assert judge.batches == [["first"]]
+    assert metric(url, 'judgekit_requests_total{path="/judge",status="499"}') == 1
+
+
 def test_half_a_body_is_408_and_a_client_that_hangs_up_is_nobodys_trouble(
     judge: HashJudge, caplog: pytest.LogCaptureFixture
 ) -> None:
