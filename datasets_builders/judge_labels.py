@@ -39,7 +39,7 @@ class JudgeLabelsConfig(BaseConfig):
     data: Path
     """Solutions to label, a data set folder, a parquet or a JSON-lines file; labels they have are not looked at."""
     judge: str
-    """Judge directory, hub id or builtin judge."""
+    """Judge directory, hub id, address of a service or builtin judge."""
     dtype: Precision = "float32"
     """Precision in which the judge runs."""
     votes: int = Field(default=1, ge=1)

@@ -25,7 +25,7 @@ class JudgingConfig(BaseConfig):
     """Options of `judgekit judge` on a file."""
 
     judge: str
-    """Judge directory, hub id or builtin judge."""
+    """Judge directory, hub id, address of a service or builtin judge."""
     data: Path
     """Solutions or labelled solutions: a data set folder, a parquet or a JSON-lines file."""
     dtype: Precision = "float32"

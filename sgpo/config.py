@@ -87,7 +87,7 @@ class PolicyTrainingConfig(BaseConfig):
     policy: str = Field(min_length=1)
     """Checkpoint directory or Hub id of the policy: safetensors, no remote code."""
     judge: str | None = None
-    """Judge directory, Hub id or `builtin:NAME`, as `load_judge` takes it; `null` trains plain GRPO."""
+    """Judge directory, Hub id, address of a service or `builtin:NAME`; `null` trains plain GRPO."""
     judge_dtype: Precision = "float32"
     """Precision in which the judge runs."""
     guidance: GuidanceConfig = GuidanceConfig()

@@ -17,6 +17,7 @@ from datasets_builders.procedural import ProceduralConfig, ProceduralProblemsCon
 from datasets_builders.rollouts import RolloutsConfig
 from eval.processbench import ProcessBenchConfig
 from judgekit.config import BaseConfig, load_config
+from judgekit.serving.config import ServeConfig
 from judgekit.training.config import JudgeTrainingConfig, LanguageModelConfig, LikelihoodConfig
 from sgpo.compare import CompareConfig
 from sgpo.offline_config import OfflineConfig
@@ -34,6 +35,7 @@ CLASSES: dict[str, type[BaseConfig]] = {
     "data/rollouts.yaml": RolloutsConfig,
     "eval/*.yaml": ProcessBenchConfig,
     "judge/*.yaml": JudgeTrainingConfig,
+    "serve/*.yaml": ServeConfig,
     "sgpo/offline_*.yaml": OfflineConfig,
     "sgpo/online_*.yaml": OnlineConfig,
     "sgpo/compare*.yaml": CompareConfig,

@@ -30,6 +30,8 @@ WITHOUT_TORCH = [
     "judgekit.judges.card",
     "judgekit.judging",
     "judgekit.engines.generation_http",
+    "judgekit.serving.server",
+    "judgekit.serving.remote",
     "judgekit.metrics",
     "judgekit.terminal",
     "judgekit.calibration",
