@@ -1,54 +1,41 @@
-"""The service as an ASGI application: who may ask, what a request may hold, and what every trouble is answered with."""
+"""The service as an ASGI application: its routes, and what a request may hold."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import time
 from collections.abc import AsyncIterator, Coroutine
 from importlib.metadata import version
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from judgekit.errors import JudgeError, describe_validation_error
 from judgekit.serving.batching import Batcher, QueueFullError, count_chars
 from judgekit.serving.config import ServeConfig
+from judgekit.serving.gates import CountedRequests, TokenDemanded
 from judgekit.serving.metrics import Metrics
-from judgekit.serving.wire import DESCRIBE, JUDGE, Description, JudgeAnswer, JudgeRequest, Limits, Trouble
+from judgekit.serving.refusals import (
+    HEALTH,
+    METRICS,
+    RefusedError,
+    answer_fault,
+    answer_no_route,
+    answer_nobody,
+    answer_refusal,
+    json_response,
+)
+from judgekit.serving.wire import DESCRIBE, JUDGE, Description, JudgeAnswer, JudgeRequest, Limits
 from judgekit.types import Judge, Judgement, NoVerdictReason, Solution
 
 T = TypeVar("T")
-
-HEALTH, METRICS = "/health", "/metrics"
-_PATHS = frozenset({HEALTH, METRICS, f"/{DESCRIBE}", f"/{JUDGE}"})
-
-
-class RefusedError(Exception):
-    """A request is answered with a status other than 200.
-
-    Args:
-        status: HTTP status.
-        what: What is wrong.
-        value: The value that is wrong.
-        way_out: What to do instead.
-        headers: Further headers of the answer.
-    """
-
-    def __init__(self, status: int, what: str, *, way_out: str, value: str | int | None = None, **headers: str) -> None:
-        super().__init__(what)
-        self.status = status
-        self.trouble = Trouble(what=what, value=value, way_out=way_out)
-        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
 class JudgeService:
@@ -88,7 +75,7 @@ class JudgeService:
     async def describe(self, request: Request) -> Response:
         """Say which judge this is."""
         await self._read_body(request)
-        return _json(self.description)
+        return json_response(self.description)
 
     async def show_metrics(self, _: Request) -> Response:
         """Answer in Prometheus' text format."""
@@ -105,7 +92,7 @@ class JudgeService:
                 next(judged) if fit else self._too_long(solution)
                 for solution, fit in zip(asked.solutions, fits, strict=True)
             ]
-            return _json(JudgeAnswer(judge_id=self.description.judge_id, judgements=tuple(judgements)))
+            return json_response(JudgeAnswer(judge_id=self.description.judge_id, judgements=tuple(judgements)))
 
     async def _wait_for(
         self, request: Request, solutions: list[Solution], *, timeout_s: float | None
@@ -203,68 +190,17 @@ def build_app(judge: Judge, config: ServeConfig, *, token: str | None) -> Starle
             Route(f"/{JUDGE}", service.judge, methods=["POST"]),
         ],
         middleware=[
-            Middleware(_Counted, metrics=service.metrics),
-            Middleware(_TokenDemanded, token=token),
+            Middleware(CountedRequests, metrics=service.metrics),
+            Middleware(TokenDemanded, token=token),
         ],
         exception_handlers={
-            RefusedError: _answer_refusal,
-            HTTPException: _answer_no_route,
-            ClientDisconnect: _answer_nobody,
-            Exception: _answer_fault,
+            RefusedError: answer_refusal,
+            HTTPException: answer_no_route,
+            ClientDisconnect: answer_nobody,
+            Exception: answer_fault,
         },
         lifespan=lifespan,
     )
-
-
-class _Counted:
-    """Counts requests by path and status."""
-
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
-        self.app = app
-        self.metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        status = 500  # what the outermost layer answers where an exception comes through
-
-        async def watch(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self.app(scope, receive, watch)
-        finally:
-            path = scope["path"] if scope["path"] in _PATHS else "other"
-            self.metrics.requests.labels(path, status).inc()
-
-
-class _TokenDemanded:
-    """Lets nobody without the token beyond `/health`."""
-
-    def __init__(self, app: ASGIApp, *, token: str | None) -> None:
-        self.app = app
-        self.expected = None if token is None else f"Bearer {token}".encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] == HEALTH or self.expected is None:
-            await self.app(scope, receive, send)
-            return
-        given = Headers(scope=scope).get("authorization", "").encode("latin-1")
-        if hmac.compare_digest(given, self.expected):
-            await self.app(scope, receive, send)
-            return
-        refusal = RefusedError(
-            401,
-            "the token is wrong" if given else "a token is needed",
-            way_out="send the service's token as Authorization: Bearer TOKEN",
-            WWW_Authenticate="Bearer",
-            Connection="close",
-        )
-        await (await _answer_refusal(None, refusal))(scope, receive, send)
 
 
 async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
@@ -289,10 +225,6 @@ async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
         watching.cancel()
 
 
-def _json(message: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(message.model_dump_json(), status, headers, media_type="application/json")
-
-
 def _parse(body: bytes, *, max_solutions: int) -> JudgeRequest:
     try:
         asked = JudgeRequest.model_validate_json(body)
@@ -312,33 +244,4 @@ def _parse(body: bytes, *, max_solutions: int) -> JudgeRequest:
     return asked
 
 
-async def _answer_refusal(_: Request | None, error: Exception) -> Response:
-    assert isinstance(error, RefusedError)
-    return _json(error.trouble, error.status, error.headers)
-
-
-async def _answer_no_route(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    trouble = Trouble(
-        what=error.detail,
-        value=f"{request.method} {request.url.path}"[:200],
-        way_out=f"there are GET {HEALTH}, GET {METRICS}, POST /{DESCRIBE} and POST /{JUDGE}",
-    )
-    return _json(trouble, error.status_code, dict(error.headers or {}))
-
-
-async def _answer_nobody(_: Request, __: Exception) -> Response:
-    return Response(status_code=499)  # counted, and read by nobody: the client hung up
-
-
-async def _answer_fault(_: Request, error: Exception) -> Response:
-    """Answer for a fault of our code or the judge's; the traceback goes to the service's log."""
-    return _json(
-        Trouble(
-            what="the service has a fault", value=type(error).__name__, way_out="see the traceback in the service's log"
-        ),
-        500,
-    )
-
-
-__all__ = ["HEALTH", "METRICS", "JudgeService", "build_app"]
+__all__ = ["JudgeService", "build_app"]
