@@ -2,7 +2,8 @@
 
 Sampling is our own, by inverting the distribution function at a stored random number: every completion has its own
 stream of them, fixed by seed, prompt and sample index. So a completion does not depend on what else is in its batch,
-but for the rounding of the logits; the same call on the same machine gives the same completions.
+but for the rounding of the logits; the same call on the same machine gives the same completions. A completion that is
+held to choices walks down a trie of their tokens: at each step only the tokens that lead on are sampled from.
 
 Axis suffixes: `_P` prompt, `_B` row of a batch (one completion), `_T` token, `_V` vocabulary.
 """
@@ -10,15 +11,24 @@ Axis suffixes: `_P` prompt, `_B` row of a batch (one completion), `_T` token, `_
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from judgekit.engines.generation import Completion, TransformersGeneration, prompt_seed
+from judgekit.engines.generation import (
+    ChoiceScores,
+    Completion,
+    TransformersGeneration,
+    first_token_ids,
+    prompt_seed,
+)
+from judgekit.engines.token_trie import TokenTrie
 from judgekit.engines.transformers_engine import load_language_model, load_tokenizer, to_fastest_device
 from judgekit.errors import CheckpointError, JudgeError
 from judgekit.prompts import Prompt, encode_prompt, render_text
+from judgekit.types import NoVerdictReason
 
 
 class TransformersGenerator:
@@ -56,15 +66,17 @@ class TransformersGenerator:
         temperature: float | None = 1.0,
         top_p: float = 1.0,
         seed: int = 0,
+        choices_P: Sequence[Sequence[str]] | None = None,
     ) -> list[list[Completion]]:
         """See `Generator.generate`. A prompt that fills the model's context fails; a long one gets fewer tokens."""
+        tries_P = self._tries(prompts, choices_P)
         ids_P = [encode_prompt(self.tokenizer, prompt) for prompt in prompts]
         seeds_P = [prompt_seed(self.render(prompt), seed=seed) for prompt in prompts]
         rooms_P = [min(max_tokens, self._context - len(ids)) for ids in ids_P]
         rows = [(prompt, sample) for prompt in range(len(prompts)) if rooms_P[prompt] > 0 for sample in range(n)]
         rows.sort(key=lambda row: -len(ids_P[row[0]]))
-        failure = f"the prompt leaves no room in the model's context of {self._context} tokens"
-        found = [[Completion("", "failed", failure=failure)] * n for _ in prompts]
+        full = Completion("", "failed", failure=self._no_room, failure_reason=NoVerdictReason.TOO_LONG)
+        found = [[full] * n for _ in prompts]
         for start in range(0, len(rows), self.config.batch_size):
             batch = rows[start : start + self.config.batch_size]
             draws_B_T = np.stack([_draws(seeds_P[prompt], sample, max_tokens) for prompt, sample in batch])
@@ -72,12 +84,54 @@ class TransformersGenerator:
                 [ids_P[prompt] for prompt, _ in batch],
                 draws_B_T=torch.from_numpy(draws_B_T),
                 limits_B=[rooms_P[prompt] for prompt, _ in batch],
+                tries_B=[tries_P[prompt] for prompt, _ in batch],
                 temperature=temperature,
                 top_p=top_p,
             )
             for (prompt, sample), tokens in zip(batch, tokens_B, strict=True):
-                found[prompt][sample] = self._completion(ids_P[prompt], tokens)
+                completion = self._completion(ids_P[prompt], tokens)
+                trie = tries_P[prompt]
+                found[prompt][sample] = completion if trie is None else _as_choice(completion, trie.choice(tokens))
         return found
+
+    def choice_logprobs(self, prompts: Sequence[Prompt], *, choices: Sequence[str]) -> list[ChoiceScores]:
+        """See `Generator.choice_logprobs`. Every distinct prompt is read once; only its last logits are made."""
+        choice_ids = first_token_ids(self.tokenizer, choices)
+        ids_P = [encode_prompt(self.tokenizer, prompt) for prompt in prompts]
+        full = ChoiceScores(None, failure=self._no_room, failure_reason=NoVerdictReason.TOO_LONG)
+        found = [full] * len(prompts)
+        fitting = sorted(
+            (row for row in range(len(prompts)) if len(ids_P[row]) <= self._context), key=lambda row: -len(ids_P[row])
+        )
+        for start in range(0, len(fitting), self.config.batch_size):
+            batch = fitting[start : start + self.config.batch_size]
+            for row, logprobs in zip(
+                batch, self._next_logprobs([ids_P[row] for row in batch], choice_ids), strict=True
+            ):
+                found[row] = ChoiceScores(tuple(logprobs), n_prompt_tokens=len(ids_P[row]))
+        return found
+
+    @torch.inference_mode()
+    def _next_logprobs(self, ids_B: Sequence[list[int]], choice_ids: Sequence[int]) -> list[list[float]]:
+        """Log-probability of some next tokens, nats. Shape (B, n_choices)."""
+        try:
+            logits = self._prefill(ids_B)[0].float()
+        except torch.OutOfMemoryError as error:
+            raise JudgeError(f"out of memory on {len(ids_B)} prompts at once: lower batch_size") from error
+        logprobs: list[list[float]] = (logits[:, choice_ids] - logits.logsumexp(dim=-1, keepdim=True)).tolist()
+        return logprobs
+
+    def _tries(
+        self, prompts: Sequence[Prompt], choices_P: Sequence[Sequence[str]] | None
+    ) -> Sequence[TokenTrie | None]:
+        if choices_P is None:
+            return [None] * len(prompts)
+        made = {tuple(choices): TokenTrie(self.tokenizer, choices, self.end_ids) for choices in choices_P}
+        return [made[tuple(choices)] for _, choices in zip(prompts, choices_P, strict=True)]
+
+    @property
+    def _no_room(self) -> str:
+        return f"the prompt leaves no room in the model's context of {self._context} tokens"
 
     @property
     def _context(self) -> int:
@@ -100,6 +154,7 @@ class TransformersGenerator:
         *,
         draws_B_T: torch.Tensor,
         limits_B: Sequence[int],
+        tries_B: Sequence[TokenTrie | None],
         temperature: float | None,
         top_p: float,
     ) -> list[list[int]]:
@@ -109,7 +164,7 @@ class TransformersGenerator:
             JudgeError: out of memory, with the option to lower.
         """
         try:
-            return self._decode(ids_B, draws_B_T, limits_B, temperature=temperature, top_p=top_p)
+            return self._decode(ids_B, draws_B_T, limits_B, tries_B, temperature=temperature, top_p=top_p)
         except torch.OutOfMemoryError as error:
             raise JudgeError(f"out of memory on {len(ids_B)} completions at once: lower batch_size") from error
 
@@ -119,6 +174,7 @@ class TransformersGenerator:
         ids_B: Sequence[list[int]],
         draws_B_T: torch.Tensor,
         limits_B: Sequence[int],
+        tries_B: Sequence[TokenTrie | None],
         *,
         temperature: float | None,
         top_p: float,
@@ -129,13 +185,14 @@ class TransformersGenerator:
         alive = list(range(len(ids_B)))
         tokens_B: list[list[int]] = [[] for _ in ids_B]
         for step in range(max(limits_B)):
+            logits = hold_to_choices(logits, [(tries_B[row], tokens_B[row]) for row in alive])
             tokens = sample_tokens(logits, draws_B_T[alive, step].to(device), temperature=temperature, top_p=top_p)
             for row, token in zip(alive, tokens.tolist(), strict=True):
                 tokens_B[row].append(token)
             going = [
                 index
                 for index, row in enumerate(alive)
-                if tokens_B[row][-1] not in self.end_ids and len(tokens_B[row]) < limits_B[row]
+                if len(tokens_B[row]) < limits_B[row] and not self._ended(tokens_B[row], tries_B[row])
             ]
             if not going:
                 break
@@ -154,6 +211,9 @@ class TransformersGenerator:
             )
             logits, positions = output.logits[:, -1], positions + 1
         return tokens_B
+
+    def _ended(self, tokens: list[int], trie: TokenTrie | None) -> bool:
+        return tokens[-1] in self.end_ids or (trie is not None and not trie.allowed(tokens))
 
     def _prefill(self, ids_B: Sequence[list[int]]) -> tuple[torch.Tensor, Any, torch.Tensor]:
         """Read every distinct prompt once; return last logits (B, V), cache and attention mask (B, T) for all rows."""
@@ -175,6 +235,32 @@ class TransformersGenerator:
         rows = torch.tensor([distinct[tuple(row)] for row in ids_B], device=self.model.device)
         output.past_key_values.batch_select_indices(rows)
         return output.logits[rows, -1], output.past_key_values, mask[rows]
+
+
+def hold_to_choices(logits_B_V: torch.Tensor, walks_B: Sequence[tuple[TokenTrie | None, list[int]]]) -> torch.Tensor:
+    """Return the logits with every token ruled out that leads to no choice.
+
+    Args:
+        logits_B_V: Logits. Shape (B, V).
+        walks_B: Each row's trie, `None` where it is free, and the tokens it has so far.
+
+    Returns:
+        Shape (B, V); minus infinity where a token is ruled out.
+    """
+    if all(trie is None for trie, _ in walks_B):
+        return logits_B_V
+    held = logits_B_V.clone()
+    for row, (trie, tokens) in enumerate(walks_B):
+        if trie is not None:
+            allowed = sorted(trie.allowed(tokens))
+            held[row] = float("-inf")
+            held[row, allowed] = logits_B_V[row, allowed]
+    return held
+
+
+def _as_choice(completion: Completion, choice: str | None) -> Completion:
+    """Spell a complete choice as it was given: some tokenizers put a space in front of a text."""
+    return completion if choice is None else replace(completion, text=choice, finish_reason="stop")
 
 
 def sample_tokens(
@@ -219,4 +305,4 @@ def _end_ids(model: Any, tokenizer: Any) -> set[int]:
     return set() if ends is None else set(ends if isinstance(ends, list) else [ends])
 
 
-__all__ = ["TransformersGenerator", "sample_tokens"]
+__all__ = ["TransformersGenerator", "hold_to_choices", "sample_tokens"]

@@ -21,7 +21,9 @@ from judgekit.engines.generation import (
     build_generator,
 )
 from judgekit.engines.generation_transformers import TransformersGenerator, sample_tokens
+from judgekit.engines.token_trie import TokenTrie
 from judgekit.errors import CheckpointError, ConfigError, JudgeError
+from judgekit.types import NoVerdictReason
 
 PROMPTS = ["Start with 3.", "1+1=", "Start with 12. 12+5=17 and then", "7"]
 
@@ -108,7 +110,7 @@ def test_the_context_limits_a_completion(generator: TransformersGenerator) -> No
     (short,), (failed,) = generator.generate([long, full], max_tokens=50)
     assert short.n_tokens == context - short.n_prompt_tokens < 50
     assert short.finish_reason == "length"
-    assert failed == Completion("", "failed", failure=failed.failure)
+    assert failed == Completion("", "failed", failure=failed.failure, failure_reason=NoVerdictReason.TOO_LONG)
     assert f"no room in the model's context of {context}" in str(failed.failure)
 
 
@@ -159,3 +161,71 @@ def test_vllm_completes() -> None:
     assert first == generator.generate(PROMPTS, n=2, max_tokens=5, seed=1)
     assert [len(completions) for completions in first] == [2] * 4
     assert {completion.finish_reason for completions in first for completion in completions} <= {"stop", "length"}
+
+
+NUMBERS = ["-1", "0", "1", "2", "10", "12", "12+5"]
+
+
+def test_a_trie_leads_to_its_choices_and_nowhere_else(generator: TransformersGenerator) -> None:
+    ends = generator.end_ids
+    trie = TokenTrie(generator.tokenizer, NUMBERS, ends)
+    walks, found = [[]], {}
+    while walks:
+        walk = walks.pop()
+        if trie.choice(walk) is not None:
+            found[tuple(walk)] = trie.choice(walk)
+        walks += [[*walk, token] for token in trie.allowed(walk) if not (walk and walk[-1] in ends)]
+    assert set(found.values()) == set(NUMBERS)
+    for walk, choice in found.items():
+        assert generator.tokenizer.decode([token for token in walk if token not in ends]) == choice
+    twelve = generator.tokenizer("12", add_special_tokens=False).input_ids
+    assert trie.allowed(twelve) == {*generator.tokenizer("+").input_ids, *ends}, "12 ends here, or goes on to 12+5"
+    assert trie.choice([*twelve, next(iter(ends))]) == trie.choice(twelve) == "12"
+    assert trie.allowed(generator.tokenizer("12+5").input_ids) == trie.allowed([999]) == set()
+    assert trie.choice(twelve[:0]) is None
+    with pytest.raises(ConfigError, match="at least one"):
+        TokenTrie(generator.tokenizer, [], ends)
+
+
+def test_completions_are_held_to_their_choices(generator: TransformersGenerator) -> None:
+    choices_P = [NUMBERS, ["yes", "no"], ["17"], ["1", "12"]]
+    held = generator.generate(PROMPTS, n=6, max_tokens=8, seed=2, choices_P=choices_P)
+    for completions, choices in zip(held, choices_P, strict=True):
+        assert {completion.text for completion in completions} <= set(choices)
+        assert {completion.finish_reason for completion in completions} == {"stop"}
+    assert len({completion.text for completion in held[0]}) > 1
+    assert generator.generate(PROMPTS, n=6, max_tokens=8, seed=2, choices_P=choices_P) == held
+    for prompt, choices, completions in zip(PROMPTS, choices_P, held, strict=True):
+        assert generator.generate([prompt], n=6, max_tokens=8, seed=2, choices_P=[choices]) == [completions]
+    (cut,) = generator.generate(PROMPTS[:1], max_tokens=1, choices_P=[["yes"]])
+    assert (cut[0].text, cut[0].finish_reason) == ("y", "length")
+
+
+def test_greedy_choices_follow_the_logits(generator: TransformersGenerator) -> None:
+    """Walk by hand: at each token the most probable one of those that lead on to a choice."""
+    tokenizer = generator.tokenizer
+    sequences = {tuple(tokenizer(choice).input_ids): choice for choice in ["97", "35", "38"]}
+    found = generator.generate(PROMPTS, max_tokens=8, temperature=None, choices_P=[["97", "35", "38"]] * len(PROMPTS))
+    for prompt, (completion,) in zip(PROMPTS, found, strict=True):
+        walk: tuple[int, ...] = ()
+        while walk not in sequences:
+            logits = generator.model(torch.tensor([[*tokenizer(prompt).input_ids, *walk]])).logits[0, -1].tolist()
+            on = {ids[len(walk)] for ids in sequences if ids[: len(walk)] == walk}
+            walk = (*walk, max(on, key=logits.__getitem__))
+        assert completion.text == sequences[walk]
+
+
+def test_log_probabilities_of_choices_are_those_of_the_full_logits(generator: TransformersGenerator) -> None:
+    choices = [" Yes", "No", "12"]
+    first = [generator.tokenizer(choice).input_ids[0] for choice in choices]
+    found = generator.choice_logprobs([*PROMPTS, PROMPTS[0]], choices=choices)
+    for prompt, scores in zip([*PROMPTS, PROMPTS[0]], found, strict=True):
+        ids = generator.tokenizer(prompt, return_tensors="pt").input_ids
+        expected = generator.model(ids).logits[0, -1].log_softmax(dim=-1)[first]
+        assert scores.logprobs == pytest.approx(expected.tolist(), abs=1e-5)
+        assert (scores.failure, scores.n_prompt_tokens) == (None, ids.shape[1])
+    (failed,) = generator.choice_logprobs(["7 " * generator.model.config.max_position_embeddings], choices=choices)
+    assert (failed.logprobs, failed.failure_reason) == (None, NoVerdictReason.TOO_LONG)
+    for alike in (["Yes", "Yea"], ["", "No"]):
+        with pytest.raises(ConfigError, match="cannot be told apart"):
+            generator.choice_logprobs(PROMPTS, choices=alike)
