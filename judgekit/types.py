@@ -81,6 +81,8 @@ class NoVerdictReason(StrEnum):
     """The solution does not fit the judge's context."""
     EMPTY = "empty"
     """The solution has no steps, so there is nothing to judge."""
+    NO_REFERENCE = "no_reference"
+    """The judge compares with a reference, and it was shown none."""
 
 
 class Record(BaseModel):
@@ -379,6 +381,8 @@ class Judgement(BaseModel):
     """Tokens read and written for this judgement."""
     seconds: float = Field(default=0.0, ge=0)
     """Share of the engine's time spent on this judgement, seconds."""
+    cost_usd: float | None = Field(default=None, ge=0)
+    """What a paid server asked for this judgement, US dollars; `None` where no price is known."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:

@@ -1,0 +1,189 @@
+r"""Reads a critic's answers: boxed indices, boxed verdicts on every step, or the next token.
+
+Strict where it matters: an index outside the solution, two readings of one box or a box that was never closed are no
+verdict. What a critic writes may repeat what a hostile candidate wrote, so reading takes time linear in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from judgekit.judges.critic_votes import Vote
+from judgekit.types import NoVerdictReason
+
+_BRACE = re.compile(r"\\boxed\s{0,3}\{|\\[{}\\]|[{}]")
+_WRAPPED = re.compile(r"\\(?:boxed|fbox|text|textbf|mathrm|mathbf|mathit|mbox)\s*\{(.*)\}", re.DOTALL)
+_INDEX = re.compile(r"<?(?:(?:paragraph|step)[\s_]*)?(-1|[0-9]{1,7})>?\.?", re.IGNORECASE)
+_REFUSAL = re.compile(r"\W*(?:i'?m sorry|i am sorry|sorry,|i can(?:no|')t\b|i am unable|i'?m unable)", re.IGNORECASE)
+_LONGEST_BOX = 200
+"""Characters of a box that can still hold a verdict."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BoxedIndex(_Part):
+    r"""The answer ends with the index of the first wrong step, or -1, in `\boxed{}`; the last box counts."""
+
+    type: Literal["boxed_index"] = "boxed_index"
+    """Tells the formats apart."""
+    force: str = "\n\n\\boxed{"
+    """How an answer that was cut off is led to its verdict, where the card asks for that; ends inside the box."""
+
+
+class ChoiceIndex(_Part):
+    """The answer is nothing but the index, or -1: the engine holds the critic to these choices."""
+
+    type: Literal["choice_index"] = "choice_index"
+    """Tells the formats apart."""
+
+
+class BoxedVerdicts(_Part):
+    r"""The answer goes through the steps and boxes a verdict on each, in their order."""
+
+    type: Literal["boxed_verdicts"] = "boxed_verdicts"
+    """Tells the formats apart."""
+    ok: str = "correct"
+    """Boxed where a step is right."""
+    error: str = "incorrect"
+    """Boxed where a step is wrong; what comes after the first one does not matter."""
+
+
+class NextToken(_Part):
+    """Behind the answer stands a question, and the next token is the verdict on one step: P(ok) of the two tokens."""
+
+    type: Literal["next_token"] = "next_token"
+    """Tells the formats apart."""
+    ask: str
+    """What is put behind the answer, up to right before the token that is read."""
+    ask_unfinished: str | None = None
+    """The same where the answer has none of the prompt's `stop` texts; `null` takes `ask`."""
+    ok: str
+    """The token for a right step; white space in front counts."""
+    error: str
+    """The token for a wrong step."""
+    close: str = ""
+    """What follows the verdict, where the critic is shown its earlier answers."""
+
+
+AnswerFormat = Annotated[BoxedIndex | ChoiceIndex | BoxedVerdicts | NextToken, Field(discriminator="type")]
+"""How a critic's answer is read."""
+
+
+def boxes(text: str) -> list[str]:
+    r"""Return what stands in every closed `\boxed{}` of a text, in the order in which they begin.
+
+    Example:
+        >>> boxes(r"so \boxed{\text{2}}, not \boxed{1")
+        ['\\text{2}']
+    """
+    return [text[start:end] for start, end in _box_spans(text) if end - start <= _LONGEST_BOX]
+
+
+def _box_spans(text: str) -> list[tuple[int, int]]:
+    """Return begin and end of the content of every closed box."""
+    spans: list[tuple[int, int]] = []
+    opened: list[int | None] = []  # begin of a box's content, None for another brace
+    for match in _BRACE.finditer(text):
+        if match[0].startswith("\\boxed"):
+            opened.append(match.end())
+        elif match[0] == "{":
+            opened.append(None)
+        elif match[0] == "}" and opened:
+            begin = opened.pop()
+            if begin is not None:
+                spans.append((begin, match.start()))
+    return sorted(spans)
+
+
+def _last_box(text: str) -> str | None:
+    """Return the content of the box that closes last, so of the outermost one; `None` where it can be no verdict."""
+    begin, end = max(_box_spans(text), key=lambda span: span[1], default=(0, _LONGEST_BOX + 1))
+    return text[begin:end] if end - begin <= _LONGEST_BOX else None
+
+
+def _unwrapped(content: str) -> str:
+    """Take text commands, dollars and spaces from around a box's content."""
+    content = content.replace("\u2212", "-").strip().strip("$").strip()
+    wrapped = _WRAPPED.fullmatch(content)
+    return _unwrapped(wrapped[1]) if wrapped else content
+
+
+def parse_index(text: str, *, n_steps: int, first_index: int) -> Vote:
+    """Read an index or -1.
+
+    Args:
+        text: The index alone, perhaps with `paragraph` or `step` in front.
+        n_steps: Steps of the solution.
+        first_index: What the critic calls the first step.
+
+    Example:
+        >>> parse_index("3", n_steps=5, first_index=1), parse_index("-1", n_steps=5, first_index=1)
+        (2, None)
+        >>> parse_index("5", n_steps=5, first_index=0)
+        <NoVerdictReason.UNPARSABLE: 'unparsable'>
+    """
+    found = _INDEX.fullmatch(_unwrapped(text))
+    if found is None:
+        return NoVerdictReason.UNPARSABLE
+    if found[1] == "-1":
+        return None
+    step = int(found[1]) - first_index
+    return step if 0 <= step < n_steps else NoVerdictReason.UNPARSABLE
+
+
+def parse_boxed_index(text: str, *, truncated: bool, n_steps: int, first_index: int) -> Vote:
+    """Read the index in the last box. An answer that was cut off has no last box: what it boxed may not be its verdict.
+
+    Args:
+        text: The critic's answer.
+        truncated: Whether it was cut off.
+        n_steps: See `parse_index`.
+        first_index: See `parse_index`.
+    """
+    if truncated:
+        return NoVerdictReason.TRUNCATED
+    content = _last_box(text)
+    vote = (
+        NoVerdictReason.UNPARSABLE
+        if content is None
+        else parse_index(content, n_steps=n_steps, first_index=first_index)
+    )
+    return NoVerdictReason.REFUSED if vote is NoVerdictReason.UNPARSABLE and _REFUSAL.match(text) else vote
+
+
+def parse_boxed_verdicts(text: str, answer: BoxedVerdicts, *, truncated: bool, n_steps: int) -> Vote:
+    r"""Read the verdicts in order: the first wrong step, or no error where all n steps are boxed right.
+
+    Verdicts on more steps than there are do not count; other boxes are not looked at.
+
+    Args:
+        text: The critic's answer.
+        answer: Which words are verdicts.
+        truncated: Whether it was cut off; a wrong step found before that still counts.
+        n_steps: Steps of the solution.
+
+    Example:
+        >>> chain = r"Step 1: fine, \boxed{correct}. Step 2: 2+2=5? \boxed{incorrect}."
+        >>> parse_boxed_verdicts(chain, BoxedVerdicts(), truncated=False, n_steps=3)
+        1
+    """
+    words = [_unwrapped(content).lower().rstrip(".") for content in boxes(text)]
+    verdicts = [word for word in words if word in (answer.ok.lower(), answer.error.lower())][:n_steps]
+    if answer.error.lower() in verdicts:
+        return verdicts.index(answer.error.lower())
+    if len(verdicts) == n_steps:
+        return None
+    if truncated:
+        return NoVerdictReason.TRUNCATED
+    return NoVerdictReason.REFUSED if _REFUSAL.match(text) else NoVerdictReason.UNPARSABLE
+
+
+__all__ = [
+    "AnswerFormat", "BoxedIndex", "BoxedVerdicts", "ChoiceIndex", "NextToken", "boxes", "parse_boxed_index",
+    "parse_boxed_verdicts", "parse_index",
+]  # fmt: skip
