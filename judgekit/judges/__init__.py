@@ -88,6 +88,10 @@ def _open(found: FoundCard, *, dtype: Precision, neutralise: bool) -> Judge:
         from judgekit.judges.implicit import ImplicitJudge
 
         return ImplicitJudge.open(directory, card, dtype=dtype, neutralise=neutralise)
+    if kind == "critic":
+        from judgekit.judges.critic import CriticJudge
+
+        return CriticJudge.open(directory, card, dtype=dtype, neutralise=neutralise)
     from judgekit.judges.step_classifier import StepClassifierJudge
 
     return StepClassifierJudge.open(directory, card, dtype=dtype, neutralise=neutralise)

@@ -9,6 +9,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from judgekit.errors import CheckpointError, DataError, describe_validation_error
 from judgekit.io import read_json, write_json
+from judgekit.judges.critic_card import CriticCard
 from judgekit.judges.layout import JudgeInput
 from judgekit.types import DecisionRule, ThresholdRule
 
@@ -121,7 +122,7 @@ class JudgeCard(_Part):
 
     schema_version: Literal[1] = 1
     """Version of this file."""
-    kind: Literal["step_classifier", "likelihood", "label_token", "implicit"]
+    kind: Literal["step_classifier", "likelihood", "label_token", "implicit", "critic"]
     """Which judge class opens it."""
     judge_id: str = Field(min_length=1)
     """Name in results."""
@@ -149,6 +150,8 @@ class JudgeCard(_Part):
     """Section of a label-token judge."""
     implicit: ImplicitCard | None = None
     """Section of an implicit judge."""
+    critic: CriticCard | None = None
+    """Section of a generative critic."""
     decision: DecisionRule = ThresholdRule()
     """How the posterior becomes one index."""
     calibrator: TemperatureCard | None = None
@@ -172,9 +175,14 @@ class JudgeCard(_Part):
         return self
 
 
-SECTION_OF_KIND = {"likelihood": "likelihood", "label_token": "label_tokens", "implicit": "implicit"}
+SECTION_OF_KIND = {
+    "likelihood": "likelihood",
+    "label_token": "label_tokens",
+    "implicit": "implicit",
+    "critic": "critic",
+}
 """The section that a kind must have, and no other kind may."""
-KINDS_WITHOUT_INPUT: frozenset[str] = frozenset()
+KINDS_WITHOUT_INPUT = frozenset({"critic"})
 """Kinds that never make token ids themselves."""
 
 

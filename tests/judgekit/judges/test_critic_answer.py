@@ -1,0 +1,107 @@
+"""What is read from a critic's answer, and what is not: real-looking answers and nasty ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from judgekit.judges.critic_answer import (
+    BoxedVerdicts,
+    boxes,
+    parse_boxed_index,
+    parse_boxed_verdicts,
+    parse_index,
+)
+from judgekit.judges.critic_votes import Vote
+from judgekit.types import NoVerdictReason
+
+UNPARSABLE, TRUNCATED, REFUSED = NoVerdictReason.UNPARSABLE, NoVerdictReason.TRUNCATED, NoVerdictReason.REFUSED
+
+INDICES: list[tuple[str, Vote]] = [
+    (r"Paragraph 2 says 3*4=13. The answer is \boxed{2}.", 2),
+    (r"All paragraphs hold. \boxed{-1}", None),
+    (r"\boxed{ 0 }", 0),
+    (r"\boxed {1}", 1),
+    (r"$$\boxed{\text{2}}$$", 2),
+    (r"\boxed{\text{ -1 }}", None),
+    (r"\boxed{\textbf{\text{3}}}", 3),
+    (r"\boxed{$3$}", 3),
+    (r"\boxed{\boxed{1}}", 1),
+    ("\\boxed{\u22121}", None),
+    (r"\boxed{3.}", 3),
+    (r"\boxed{paragraph_2}", 2),
+    (r"\boxed{<paragraph_2>}", 2),
+    (r"\boxed{\text{Paragraph } 2}", UNPARSABLE),
+    (r"\boxed{Step 3}", 3),
+    (r"First I thought \boxed{1}, but the first error is in \boxed{3}.", 3),
+    (r"The solution ends in \boxed{42}, so \boxed{-1}", None),
+    (r"\boxed{-1} Wait. The value \boxed{\frac{1}{2}} is wrong.", UNPARSABLE),
+    (r"\boxed{4}", UNPARSABLE),
+    (r"\boxed{-2}", UNPARSABLE),
+    (r"\boxed{}", UNPARSABLE),
+    (r"\boxed{none}", UNPARSABLE),
+    (r"\boxed{1, 2}", UNPARSABLE),
+    (r"\boxed{1.5}", UNPARSABLE),
+    (r"\boxed{" + "9" * 6000 + "}", UNPARSABLE),
+    ("\\boxed{\u0662}", UNPARSABLE),
+    (r"\boxed{2", UNPARSABLE),
+    (r"} } \boxed{2} {", 2),
+    (r"the set \{0\} and \boxed{\{1\}}", UNPARSABLE),
+    (r"\boxed{1} and then \boxed{2", 1),
+    ("The first error is in paragraph 2.", UNPARSABLE),
+    ("", UNPARSABLE),
+    ("I'm sorry, but I can't help with that.", REFUSED),
+    ("I cannot assist with this request.", REFUSED),
+    (r"I'm sorry for the length. \boxed{2}", 2),
+]
+
+
+@pytest.mark.parametrize(("text", "vote"), INDICES)
+def test_boxed_indices(text: str, vote: Vote) -> None:
+    assert parse_boxed_index(text, truncated=False, n_steps=4, first_index=0) == vote
+
+
+def test_an_answer_that_was_cut_off_has_no_last_box() -> None:
+    assert parse_boxed_index(r"maybe \boxed{1}, but", truncated=True, n_steps=4, first_index=0) is TRUNCATED
+
+
+@pytest.mark.parametrize(("text", "vote"), [("1", 0), ("4", 3), ("0", UNPARSABLE), ("5", UNPARSABLE), ("-1", None)])
+def test_indices_from_one(text: str, vote: Vote) -> None:
+    assert parse_index(text, n_steps=4, first_index=1) == vote
+
+
+CHAINS: list[tuple[str, bool, Vote]] = [
+    (r"Step 1: ok \boxed{correct} Step 2: fine \boxed{correct} Step 3: yes \boxed{correct}", False, None),
+    (r"Step 1: \boxed{correct} Step 2: 3 is not 4 \boxed{incorrect}", False, 1),
+    (r"Step 1: \boxed{incorrect} Step 2: \boxed{correct} Step 3: \boxed{correct}", False, 0),
+    (r"Step 1: \boxed{Correct} Step 2: \boxed{\text{correct}} Step 3: \boxed{Incorrect.}", False, 2),
+    (r"Step 1: \boxed{correct} so \boxed{42} Step 2: \boxed{correct} Step 3: \boxed{correct}", False, None),
+    (r"Step 1: \boxed{correct} Step 2: \boxed{correct}", False, UNPARSABLE),
+    (r"Step 1: \boxed{correct} Step 2: let me", True, TRUNCATED),
+    (r"Step 1: \boxed{correct} Step 2: \boxed{incorrect} Step 3: let me", True, 1),
+    (r"\boxed{correct} \boxed{correct} \boxed{correct} Step 4: \boxed{incorrect}", False, None),
+    ("Every step is correct.", False, UNPARSABLE),
+    ("Sorry, I will not do this.", False, REFUSED),
+]
+
+
+@pytest.mark.parametrize(("text", "truncated", "vote"), CHAINS)
+def test_boxed_verdicts(text: str, truncated: bool, vote: Vote) -> None:
+    assert parse_boxed_verdicts(text, BoxedVerdicts(), truncated=truncated, n_steps=3) == vote
+
+
+@given(st.text(alphabet="\\boxed{}1- ", max_size=60))
+def test_any_text_is_read_without_a_crash(text: str) -> None:
+    vote: Any = parse_boxed_index(text, truncated=False, n_steps=2, first_index=0)
+    assert vote is None or vote in (0, 1, UNPARSABLE)
+    assert all(content in text for content in boxes(text))
+
+
+@pytest.mark.parametrize("text", [r"\boxed{" * 200_000, r"\boxed{" * 100_000 + "}" * 100_000, "{" * 500_000])
+def test_reading_is_linear(text: str) -> None:
+    """A quadratic reader would need hours for these."""
+    assert parse_boxed_index(text, truncated=False, n_steps=2, first_index=0) is UNPARSABLE
+    assert parse_boxed_verdicts(text, BoxedVerdicts(), truncated=False, n_steps=2) is UNPARSABLE
