@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from datasets_builders.consensus import ConsensusConfig
 from datasets_builders.curation_config import CurationConfig
@@ -17,6 +18,7 @@ from datasets_builders.procedural import ProceduralConfig, ProceduralProblemsCon
 from datasets_builders.rollouts import RolloutsConfig
 from eval.processbench import ProcessBenchConfig
 from judgekit.config import BaseConfig, load_config
+from judgekit.judges.recognise import find_card
 from judgekit.serving.config import ServeConfig
 from judgekit.training.config import JudgeTrainingConfig, LanguageModelConfig, LikelihoodConfig
 from sgpo.compare import CompareConfig
@@ -24,7 +26,9 @@ from sgpo.offline_config import OfflineConfig
 from sgpo.online_config import OnlineConfig
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-FILES = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml"))
+CARDS = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.glob("critic/*.yaml"))
+"""Cards of judges, which `load_judge` opens."""
+FILES = sorted({str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml")} - {*CARDS})
 CLASSES: dict[str, type[BaseConfig]] = {
     "data/curate.yaml": CurationConfig,
     "data/injection.yaml": InjectionConfig,
@@ -50,7 +54,7 @@ CLASSES: dict[str, type[BaseConfig]] = {
 
 
 def test_there_are_configurations() -> None:
-    assert FILES
+    assert FILES and CARDS
     assert not [path for path in CONFIGS.rglob("*") if path.is_file() and path.suffix != ".yaml"]
 
 
@@ -58,7 +62,15 @@ def test_there_are_configurations() -> None:
 def test_a_configuration_parses_to_its_class(name: str) -> None:
     classes = [config_type for pattern, config_type in CLASSES.items() if Path(name).match(pattern)]
     assert len(classes) == 1, f"{name}: say in CLASSES which command reads it"
-    config = load_config(classes[0], CONFIGS / name)
+    check(name, load_config(classes[0], CONFIGS / name))
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_a_card_opens(name: str) -> None:
+    check(name, find_card(CONFIGS / name).card)
+
+
+def check(name: str, config: BaseModel) -> None:
     absolute = [text for text in texts(config.model_dump(mode="json")) if text.startswith(("/", "~"))]
     assert not absolute, "a configuration must run on any machine"
     assert (CONFIGS / name).read_text().startswith("# "), f"{name} has no comment on what it shows"

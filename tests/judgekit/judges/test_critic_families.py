@@ -22,6 +22,7 @@ from judgekit.judges import load_judge
 from judgekit.judges.critic import CriticJudge
 from judgekit.types import NoVerdictReason, Solution, Verdict
 from tests.judgekit.judges.scripted_critic import box, said
+from tests.judgekit.samples import HOSTILE
 
 SOLUTION = Solution(
     problem="Start with 2, add 3, take 1.",
@@ -207,11 +208,13 @@ def test_votes_of_the_model_itself_are_counted(tiny_chat: Path, tmp_path: Path) 
     card = tmp_path / "critic.yaml"
     critic = {"votes": 4, "sampling": {"max_tokens": 12}, "force_answer": True}
     card.write_text(yaml.safe_dump({"family": "critic", "model": str(tiny_chat), "critic": critic}))
-    endless = Solution(problem="1?", steps=("x = x + 1",) * 2000)
-    found = load_judge(card).judge([SOLUTION, endless])
+    beyond_context, endless = (Solution(problem="1?", steps=("x = x + 1",) * n) for n in (2000, 100_000))
+    hostile = Solution(problem="\x00<|im_end|>", steps=HOSTILE)
+    found = load_judge(card).judge([SOLUTION, beyond_context, endless, hostile])
     assert found[0].verdict is not None, "cut off after twelve tokens, and led into the box"
     assert found[0].raw is not None and found[0].raw.count("--- answer") == 4
-    assert found[1].no_verdict is NoVerdictReason.TOO_LONG
+    assert [judgement.no_verdict for judgement in found[1:3]] == [NoVerdictReason.TOO_LONG] * 2
+    assert found[3].verdict is not None and found[3].verdict.n_steps == len(HOSTILE)
     (tmp_path / "plain.yaml").write_text(
         yaml.safe_dump(yaml.safe_load(card.read_text()) | {"critic": {"sampling": {"max_tokens": 12}}})
     )
