@@ -163,16 +163,21 @@ class CriticJudge:
         while open_sheets:
             rounds = _grouped(open_sheets, lambda sheet: (self._n_next(sheet), sheet.seed + len(sheet.votes)))
             for (n, seed), group in rounds:
-                prompts: list[Prompt] = [self.prompt.messages(sheet.solution) for sheet in group]
-                choices = [self._indices(sheet) for sheet in group]
-                constrained = isinstance(self.prompt.answer, ChoiceIndex)
-                answers = self._generate(prompts, n=n, seed=seed, choices_P=choices if constrained else None)
-                for sheet, prompt, completions in zip(group, prompts, answers, strict=True):
-                    sheet.count(completions)
-                    for completion in completions:
-                        vote, text = self._read(sheet, prompt, completion)
-                        sheet.add_vote(vote, text)
+                self._ask_round(group, n=n, seed=seed)
             open_sheets = [sheet for sheet in open_sheets if self._n_next(sheet)]
+
+    def _ask_round(self, sheets: Sequence[Sheet], *, n: int, seed: int) -> None:
+        """Ask for n votes on each solution."""
+        prompts = [self.prompt.messages(sheet.solution) for sheet in sheets]
+        constrained = isinstance(self.prompt.answer, ChoiceIndex)
+        choices_P = [self._indices(sheet) for sheet in sheets] if constrained else None
+        answers = self._generate(prompts, n=n, seed=seed, choices_P=choices_P)
+        if self.critic.force_answer:
+            answers = self._forced(sheets, prompts, answers)
+        for sheet, completions in zip(sheets, answers, strict=True):
+            sheet.count(completions)
+            for completion in completions:
+                sheet.add_vote(self._vote(sheet, completion), completion.text or completion.failure or "")
 
     def _n_next(self, sheet: Sheet) -> int:
         """Return how many votes to ask for next; 0 where the answer stands."""
@@ -187,35 +192,42 @@ class CriticJudge:
         first = self.prompt.first_index
         return [f"{index}{end}" for index in (-1, *range(first, first + len(sheet.solution.steps)))]
 
-    def _read(self, sheet: Sheet, prompt: Prompt, completion: Completion) -> tuple[Vote, str]:
-        """Return the vote and the text of one answer."""
+    def _vote(self, sheet: Sheet, completion: Completion) -> Vote:
+        """Read one answer."""
         if completion.finish_reason == "failed":
-            return completion.failure_reason or NoVerdictReason.TIMED_OUT, completion.failure or ""
+            return completion.failure_reason or NoVerdictReason.TIMED_OUT
+        answer, n_steps, first = self.prompt.answer, len(sheet.solution.steps), self.prompt.first_index
         text, is_finished = self.prompt.finished(completion.text)
         truncated = completion.finish_reason == "length" and not is_finished
-        if truncated and self.critic.force_answer:
-            return self._force(sheet, prompt, completion.text)
-        return self._parse(sheet, text, truncated=truncated), completion.text
-
-    def _parse(self, sheet: Sheet, text: str, *, truncated: bool) -> Vote:
-        answer, n_steps, first = self.prompt.answer, len(sheet.solution.steps), self.prompt.first_index
         if isinstance(answer, BoxedVerdicts):
             return parse_boxed_verdicts(text, answer, truncated=truncated, n_steps=n_steps)
         if isinstance(answer, ChoiceIndex):
             return NoVerdictReason.TRUNCATED if truncated else parse_index(text, n_steps=n_steps, first_index=first)
         return parse_boxed_index(text, truncated=truncated, n_steps=n_steps, first_index=first)
 
-    def _force(self, sheet: Sheet, prompt: Prompt, text: str) -> tuple[Vote, str]:
-        """Lead an answer that was cut off into its box, and let the critic choose what stands there."""
-        assert isinstance(self.prompt.answer, BoxedIndex) and not isinstance(prompt, str)
-        begun = text + self.prompt.answer.force
-        [[forced]] = self.generator.generate(
-            [_continued(prompt, begun)], max_tokens=16, temperature=None, choices_P=[self._indices(sheet, end="}")]
-        )
-        sheet.count([forced])
-        if forced.finish_reason != "stop":
-            return forced.failure_reason or NoVerdictReason.TRUNCATED, text
-        return self._parse(sheet, begun + forced.text, truncated=False), begun + forced.text
+    def _forced(
+        self, sheets: Sequence[Sheet], prompts: Sequence[list[Message]], answers: Sequence[list[Completion]]
+    ) -> list[list[Completion]]:
+        """Lead answers that were cut off into their box, and let the critic choose what stands there.
+
+        An answer whose choice fails stays as it was, cut off.
+        """
+        assert isinstance(self.prompt.answer, BoxedIndex)
+        force = self.prompt.answer.force
+        cut = [
+            (row, sample)
+            for row, completions in enumerate(answers)
+            for sample, completion in enumerate(completions)
+            if completion.finish_reason == "length"
+        ]
+        begun: list[Prompt] = [_continued(prompts[row], answers[row][sample].text + force) for row, sample in cut]
+        choices_P = [self._indices(sheets[row], end="}") for row, _ in cut]
+        chosen = self.generator.generate(begun, max_tokens=16, temperature=None, choices_P=choices_P) if cut else []
+        found = [list(completions) for completions in answers]
+        for (row, sample), [choice] in zip(cut, chosen, strict=True):
+            if choice.finish_reason == "stop":
+                found[row][sample] = _joined(answers[row][sample], force, choice)
+        return found
 
     def _ask_steps(self, sheets: Sequence[Sheet]) -> None:
         """Ask about every step: all at once, or one after the other where the critic sees its earlier answers."""
@@ -278,11 +290,11 @@ class CriticJudge:
         sheet.turns += turns[:1]
 
     def _generate(
-        self, prompts: Sequence[Prompt], *, n: int, seed: int, choices_P: Sequence[Sequence[str]] | None = None
+        self, prompts: Sequence[list[Message]], *, n: int, seed: int, choices_P: Sequence[Sequence[str]] | None = None
     ) -> list[list[Completion]]:
         sampling = self.critic.sampling
         return self.generator.generate(
-            prompts,
+            list(prompts),
             n=n,
             max_tokens=sampling.max_tokens,
             temperature=sampling.temperature,
@@ -296,6 +308,18 @@ class CriticJudge:
         choices = (self.prompt.answer.ok, self.prompt.answer.error)
         scores = self.generator.choice_logprobs(list(questions), choices=choices)
         return list(zip(questions, scores, strict=True))
+
+
+def _joined(cut: Completion, force: str, choice: Completion) -> Completion:
+    """Return an answer that was cut off with what it was led to, the second reading of its prompt counted in."""
+    costs = [cost for cost in (cut.cost_usd, choice.cost_usd) if cost is not None]
+    return Completion(
+        cut.text + force + choice.text,
+        "stop",
+        n_tokens=cut.n_tokens + choice.n_prompt_tokens + choice.n_tokens,
+        n_prompt_tokens=cut.n_prompt_tokens,
+        cost_usd=sum(costs) if costs else None,
+    )
 
 
 def _continued(prompt: Sequence[Message], text: str) -> list[Message]:

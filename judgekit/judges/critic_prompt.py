@@ -139,7 +139,11 @@ class CriticPrompt(BaseModel):
         )
 
     def _plain_step(self, text: str) -> str:
-        return text if self.drop is None else _compiled(self.drop).sub("", text).strip()
+        if self.drop is None:
+            return text
+        pattern = _compiled(self.drop)
+        dropped = pattern.sub("", text).strip()
+        return pattern.sub(lambda match: f"{match[0][:1]} {match[0][1:]}", dropped)  # made by what was dropped
 
     def _listed(self, steps: Sequence[str]) -> str:
         return self.join.join(

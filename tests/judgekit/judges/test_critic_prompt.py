@@ -96,6 +96,14 @@ def test_placeholders_in_a_candidate_stay_text() -> None:
     )
 
 
+def test_what_is_dropped_from_a_step_leaves_nothing_behind() -> None:
+    prompt = load_prompt("thinkprm-1", directory=Path()).prompt
+    [message, _] = prompt.messages(
+        Solution(problem="1?", steps=(" Step 1: 1+1=2", "StepStep 3: 9: \n\nStep 4: hm", "3"))
+    )
+    assert "[Solution]\n\nStep 1: 1+1=2\nStep 2: S tep 9: \n\n hm\nStep 3: 3\n\nReview" in message["content"]
+
+
 def test_the_critic_sees_the_reference_only_where_the_prompt_shows_it() -> None:
     solution = SOLUTION.model_copy(update={"reference": "R3FERENCE"})
     shown = {path.stem: load_prompt(path.stem, directory=Path()).prompt for path in BUILTIN_PROMPTS.glob("*.yaml")}
