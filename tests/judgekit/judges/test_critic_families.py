@@ -119,7 +119,7 @@ def test_genprm(open_family: Open, checkpoint: tuple[Any, Any], monkeypatch: pyt
     [judgement] = judge.judge([SOLUTION])
 
     system = "You are a math teacher. Your task is to review and critique the paragraphs in solution step by step."
-    turns = [("system", system), ("user", f"{SOLUTION.problem}\n{SOLUTION.steps[0]}")]
+    turns = [("system", system), ("user", f"Question: {SOLUTION.problem}\n\n{SOLUTION.steps[0]}")]
     expected = []
     for step in range(3):
         begin = f"<analyze>\nLet's analyze the Paragraph {step + 1} step by step: "
