@@ -162,6 +162,13 @@ def _filled(template: str, **values: str) -> str:
     return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), template)
 
 
+def continued(prompt: Sequence[Message], text: str) -> list[Message]:
+    """Return a conversation in which the assistant has written a text, behind what it had begun with."""
+    begun = prompt[-1]["content"] if prompt[-1]["role"] == "assistant" else ""
+    before = prompt[:-1] if prompt[-1]["role"] == "assistant" else prompt
+    return [*before, {"role": "assistant", "content": begun + text}]
+
+
 class LoadedPrompt(NamedTuple):
     """A prompt and the hash of its file."""
 
@@ -201,4 +208,4 @@ def load_prompt(name: str, *, directory: Path, sha256: str | None = None) -> Loa
     return LoadedPrompt(prompt, found)
 
 
-__all__ = ["BUILTIN_PROMPTS", "CHAT_MARKUP", "CriticPrompt", "LoadedPrompt", "load_prompt"]
+__all__ = ["BUILTIN_PROMPTS", "CHAT_MARKUP", "CriticPrompt", "LoadedPrompt", "continued", "load_prompt"]

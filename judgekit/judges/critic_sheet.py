@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from judgekit.engines.generation import ChoiceScores, Completion
 from judgekit.judges.critic_votes import Vote, most_common_reason, parsed_votes
 from judgekit.types import NoVerdictReason, Solution, Verdict
+
+T = TypeVar("T")
+K = TypeVar("K")
 
 
 @dataclass
@@ -47,16 +51,15 @@ class Sheet:
         self.votes.append(vote)
         self.texts.append(f"--- answer {len(self.votes)}: {_spoken(vote)}\n{text}")
 
-    def add_step(self, p_ok_N: Sequence[float | NoVerdictReason], texts_N: Sequence[str]) -> None:
+    def add_step(self, step: int, p_ok_N: Sequence[float | NoVerdictReason], texts_N: Sequence[str]) -> None:
         """Add a step's probability, the mean over the answers that could be read; without any the sheet is closed."""
-        step = len(self.p_ok_S)
         for sample, (p_ok, text) in enumerate(zip(p_ok_N, texts_N, strict=True), start=1):
             said = str(p_ok) if isinstance(p_ok, NoVerdictReason) else f"P(ok) {p_ok:.4f}"
             self.texts.append(f"--- step {step}, answer {sample}: {said}\n{text}")
         read = [p_ok for p_ok in p_ok_N if not isinstance(p_ok, NoVerdictReason)]
         if read:
             self.p_ok_S.append(sum(read) / len(read))
-        else:
+        elif self.reason is None:
             self.reason = most_common_reason([p_ok for p_ok in p_ok_N if isinstance(p_ok, NoVerdictReason)])
 
     def verdict(self, *, smoothing: float) -> Verdict | NoVerdictReason:
@@ -80,10 +83,18 @@ class Sheet:
         return "\n".join([*([f"{len(self.votes)} votes: {said}"] if counts else []), *self.texts])
 
 
+def grouped(items: Sequence[T], key: Callable[[T], K]) -> list[tuple[K, list[T]]]:
+    """Put items with one key together, in the order in which keys first appear."""
+    groups: dict[K, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return list(groups.items())
+
+
 def _spoken(vote: Vote) -> str:
     if isinstance(vote, NoVerdictReason):
         return f"no verdict ({vote})"
     return "no error" if vote is None else f"first error at step {vote}"
 
 
-__all__ = ["Sheet"]
+__all__ = ["Sheet", "grouped"]
