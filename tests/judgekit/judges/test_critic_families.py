@@ -6,8 +6,11 @@ The critiques of a random model say nothing, so texts are put into its mouth whe
 
 from __future__ import annotations
 
+import json
+import math
 import shutil
 from collections.abc import Callable, Sequence
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from judgekit.judges import load_judge
 from judgekit.judges.critic import CriticJudge
 from judgekit.training.tiny import build_tiny
 from judgekit.types import NoVerdictReason, Solution, Verdict
+from tests.http_server import running_server, send
 from tests.judgekit.judges.scripted_critic import box, said
 from tests.judgekit.samples import HOSTILE, tiny_config
 
@@ -133,6 +137,38 @@ def test_r_prm(open_family: Open, checkpoint: tuple[Any, Any], monkeypatch: pyte
         expected.append(sum(shares) / 3)
     assert judgement.verdict is not None
     assert judgement.verdict.p_ok_S == pytest.approx(expected, abs=1e-5)
+
+
+def test_r_prm_behind_a_server(tiny_chat: Path, tmp_path: Path, checkpoint: tuple[Any, Any]) -> None:
+    """Rendered here, written there: the critique, then the probabilities of the token behind its question."""
+    ids = [checkpoint[0].encode(word, add_special_tokens=False)[0] for word in (" Yes", " No")]
+    question = "Is the step correct (Yes/No)?"
+
+    def critic(handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
+        choice: dict[str, Any] = {"text": f"Fine. Verification: {question} Yes", "finish_reason": "stop"}
+        if "logprobs" in body:
+            assert body["prompt"].endswith(f"<|im_start|>assistant\nFine. Verification: {question}")
+            listed = {f"token_id:{token}": math.log(prob) for token, prob in zip(ids, (0.6, 0.2), strict=True)}
+            choice |= {"logprobs": {"top_logprobs": [listed]}, "finish_reason": "length"}
+        usage = {"prompt_tokens": 50, "completion_tokens": 5}
+        send(handler, 200, json.dumps({"model": "m", "choices": [choice], "usage": usage}))
+
+    with running_server() as server:
+        engine = {
+            "type": "openai",
+            "base_url": server.url,
+            "model": "m",
+            "dialect": "vllm",
+            "tokenizer": str(tiny_chat),
+        }
+        engine |= {"prompt_usd_per_mtok": 1000.0, "completion_usd_per_mtok": 0.0}
+        card = tmp_path / "r-prm.yaml"
+        card.write_text(yaml.safe_dump({"family": "r-prm", "critic": {"votes": 2, "engine": engine}}))
+        server.acts = [critic] * 12
+        [judgement] = load_judge(card).judge([SOLUTION])
+    assert judgement.verdict is not None
+    assert judgement.verdict.p_ok_S == pytest.approx([0.75] * 3)
+    assert judgement.cost_usd == pytest.approx(12 * 50 * 1000 / 1e6)
 
 
 def test_genprm(open_family: Open, checkpoint: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:

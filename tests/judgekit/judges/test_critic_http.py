@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from judgekit.errors import ConfigError
 from judgekit.judges import load_judge
 from judgekit.types import NoVerdictReason, Solution, Verdict
 from tests.http_server import Server, running_server, send, status
@@ -71,3 +72,24 @@ def test_a_server_without_an_answer_gives_a_reason(server: Server, tmp_path: Pat
     [judgement] = load_judge(card).judge([WRONG])
     assert (judgement.verdict, judgement.no_verdict) == (None, NoVerdictReason.TIMED_OUT)
     assert judgement.raw is not None and "HTTP 500" in judgement.raw
+
+
+def test_a_direct_critic_is_held_to_the_indices(server: Server, tmp_path: Path) -> None:
+    engine = {"type": "openai", "base_url": server.url, "model": "m", "dialect": "vllm"}
+    card = tmp_path / "direct.yaml"
+    card.write_text(yaml.safe_dump({"family": "critic", "critic": {"prompt": "direct-1", "engine": engine}}))
+
+    def second(handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
+        said = {"message": {"content": body["structured_outputs"]["choice"][1]}, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 9, "completion_tokens": 1}
+        send(handler, 200, json.dumps({"model": "m", "choices": [said], "usage": usage}))
+
+    server.acts = [second]
+    [judgement] = load_judge(card).judge([WRONG])
+    assert [body["structured_outputs"] for _, body in server.requests] == [{"choice": ["-1", "0", "1"]}]
+    assert judgement.verdict == Verdict.from_votes([0], n_steps=2)
+    plain = yaml.safe_load(card.read_text())
+    plain["critic"]["engine"]["dialect"] = "openai"
+    card.write_text(yaml.safe_dump(plain))
+    with pytest.raises(ConfigError, match="cannot be held to choices"):
+        load_judge(card).judge([WRONG])
