@@ -14,8 +14,8 @@ from typing import Any
 class Reserved:
     """The strings that a candidate must not contain as they are.
 
-    Strings of a single character, and those of white space alone, are left out: they cannot be broken up, and they are
-    ordinary text everywhere (`+`, a run of spaces).
+    Spaces around a string do not count. Strings of a single character and runs of spaces are left out: they cannot be
+    broken up, and they are ordinary text everywhere (`+`).
 
     Args:
         strings: Reserved tokens, tags and phrases. Case matters.
@@ -26,7 +26,8 @@ class Reserved:
     """
 
     def __init__(self, strings: Iterable[str] = ()) -> None:
-        kept = {text for text in strings if len(text) > 1 and text.strip()}
+        kept = {text for text in (string.strip(" ") for string in strings) if len(text) > 1}
+        kept = {text for text in kept if text.strip() or " " not in text}
         longest_first = sorted(kept, key=lambda text: (-len(text), text))
         self.strings = tuple(longest_first)
         """What is broken up, longest first."""
@@ -47,8 +48,12 @@ def _break_up(match: re.Match[str]) -> str:
 
 
 def reserved_tokens(tokenizer: Any) -> list[str]:
-    """Return all tokens that a tokenizer recognises before it reads ordinary text: special and added ones."""
-    return [*tokenizer.all_special_tokens, *(str(token) for token in tokenizer.added_tokens_decoder.values())]
+    """Return all tokens that a tokenizer recognises before it reads ordinary text: special and added ones.
+
+    Those of white space alone, which some tokenizers have for indented code, are ordinary text.
+    """
+    tokens = [*tokenizer.all_special_tokens, *(str(token) for token in tokenizer.added_tokens_decoder.values())]
+    return [token for token in tokens if token.strip()]
 
 
 __all__ = ["Reserved", "reserved_tokens"]

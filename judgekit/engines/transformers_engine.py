@@ -13,7 +13,7 @@ from tqdm import tqdm
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 
 from judgekit.errors import CheckpointError, JudgeError
-from judgekit.judges.checkpoint import tensor_names
+from judgekit.judges.checkpoint import missing_weights, tensor_names
 from judgekit.judges.encoding import Encoded
 from judgekit.types import Precision
 
@@ -48,6 +48,7 @@ def load_classifier(name: str, *, dtype: Precision, n_labels: int | None = None)
         CheckpointError: weights or configuration are missing, only pickled weights exist, or the head is untrained.
     """
     options = {} if n_labels is None else {"num_labels": n_labels}
+    _refuse_unreadable(name)
     try:
         config = AutoConfig.from_pretrained(name, trust_remote_code=False, **options)
         model, info = AutoModelForTokenClassification.from_pretrained(
@@ -65,6 +66,13 @@ def load_classifier(name: str, *, dtype: Precision, n_labels: int | None = None)
             f"{name} lacks trained weights for {sorted(info['missing_keys'])}: it is no trained judge"
         )
     return to_fastest_device(model)
+
+
+def _refuse_unreadable(name: str) -> None:
+    """Refuse a directory without weights that may be read; transformers would fetch the base of an adapter."""
+    reason = missing_weights(Path(name)) if Path(name).is_dir() else None
+    if reason:
+        raise CheckpointError(f"cannot open the model {name}: {reason}")
 
 
 class HeadedModel(torch.nn.Module):
@@ -87,7 +95,7 @@ class HeadedModel(torch.nn.Module):
         return next(self.parameters()).device
 
 
-def load_headed_model(directory: Path, *, head: str, dtype: Precision) -> Any:
+def load_headed_model(directory: Path, *, head: str, dtype: Precision, mean: bool = False) -> Any:
     """Open a checkpoint whose head transformers does not know, without remote code.
 
     Args:
@@ -95,10 +103,12 @@ def load_headed_model(directory: Path, *, head: str, dtype: Precision) -> Any:
         head: Name of the head's tensors: `head.weight` and `head.bias` of one linear layer, or `head.0.weight`, ... of
             several with ReLU between them. A bias may be missing.
         dtype: Precision of the weights.
+        mean: Take the mean of the last layer's outputs as the one output.
 
     Raises:
         CheckpointError: the body cannot be opened or lacks weights, or no tensor has the head's name.
     """
+    _refuse_unreadable(str(directory))
     try:
         config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
         body, info = AutoModel.from_pretrained(
@@ -114,6 +124,8 @@ def load_headed_model(directory: Path, *, head: str, dtype: Precision) -> Any:
     if info["missing_keys"]:
         raise CheckpointError(f"{directory} lacks the weights {sorted(info['missing_keys'])[:5]} of its body")
     score = _linear_layers(read_tensors(directory, f"{head}."), directory=directory, head=head)
+    if mean:
+        score[-1] = _mean_output(score[-1])
     return to_fastest_device(HeadedModel(body, score.to(getattr(torch, dtype))))
 
 
@@ -134,6 +146,16 @@ def _linear_layers(tensors: Mapping[str, torch.Tensor], *, directory: Path, head
     return torch.nn.Sequential(*layers[1:])
 
 
+def _mean_output(layer: torch.nn.Linear) -> torch.nn.Linear:
+    """Return a layer with one output, the mean of all outputs of the given one: the mean of its rows."""
+    mean = torch.nn.Linear(layer.in_features, 1, bias=layer.bias is not None, dtype=torch.float32)
+    with torch.no_grad():
+        mean.weight.copy_(layer.weight.float().mean(dim=0, keepdim=True))
+        if layer.bias is not None:
+            mean.bias.copy_(layer.bias.float().mean(dim=0, keepdim=True))
+    return mean
+
+
 def read_tensors(directory: Path, prefix: str) -> dict[str, torch.Tensor]:
     """Read the tensors of a checkpoint whose names begin so; the names come back without the prefix.
 
@@ -151,14 +173,22 @@ def load_language_model(name: str, *, dtype: Precision = "float32") -> Any:
     """Open a causal language model from safetensors, in float32 where it is to be trained.
 
     Raises:
-        CheckpointError: it is missing or damaged, or only pickled weights exist.
+        CheckpointError: it is missing or damaged, only pickled weights exist, or it is no language model.
     """
+    _refuse_unreadable(name)
     try:
-        return AutoModelForCausalLM.from_pretrained(
-            name, dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False
+        model, info = AutoModelForCausalLM.from_pretrained(
+            name,
+            dtype=getattr(torch, dtype),
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
         )
     except _UNUSABLE as error:
         raise CheckpointError(f"cannot open the model {name}: {error}") from error
+    if info["missing_keys"]:
+        raise CheckpointError(f"{name} lacks the weights {sorted(info['missing_keys'])[:5]} of a language model")
+    return model
 
 
 def to_fastest_device(model: Any) -> Any:

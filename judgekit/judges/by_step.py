@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ from judgekit.judges.encoding import Encoded, encode_solutions
 from judgekit.judges.layout import InputConvention
 from judgekit.judges.template import TemplateEncoder
 from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Precision, Solution, ThresholdRule, Verdict
+
+logger = logging.getLogger(__name__)
 
 PROGRESS_FROM = 100
 """Solutions in a batch from which a progress bar is shown."""
@@ -72,8 +75,10 @@ class StepLogitJudge(ABC):
         Raises:
             CheckpointError: the model or its tokenizer is missing, cannot be opened, or does not fit the card.
         """
-        location = locate_model(directory, card.model)
-        tokenizer = load_tokenizer(str(location))
+        location = locate_model(directory, card.model, revision=card.revision)
+        tokenizer = load_tokenizer(str(location if card.tokenizer is None else locate_model(directory, card.tokenizer)))
+        if card.assumes:
+            logger.warning("%s: %s", card.judge_id, card.assumes)
         return cls(card, cls.load_model(location, card, dtype=dtype), tokenizer, neutralise=neutralise)
 
     @staticmethod

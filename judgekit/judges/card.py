@@ -104,6 +104,8 @@ class ImplicitCard(_Part):
     """The reference model: a path relative to the card, an absolute path, or a hub id."""
     coefficient: float = Field(gt=0)
     """Scale of the log-ratio, per nat."""
+    n_lead_tokens: int = Field(default=0, ge=0)
+    """Tokens right before the first step that count as well, as in some published scripts."""
 
 
 class Golden(_Part):
@@ -130,6 +132,12 @@ class JudgeCard(_Part):
     """Family whose convention this is; `null` for judges of our own."""
     model: str = "."
     """Where the weights lie: a path relative to this file, an absolute path, or a hub id."""
+    revision: str | None = None
+    """Hub revision of the model, where it is a hub id; `null` for the latest."""
+    tokenizer: str | None = None
+    """Where the tokenizer lies, in the ways of `model`; `null` for beside the weights."""
+    assumes: str | None = None
+    """What no checkpoint of the family states and this card takes for granted; logged when the judge is opened."""
     base_model: str | None = None
     """What the weights were trained from; `null` where unknown."""
     base_revision: str | None = None
@@ -139,6 +147,8 @@ class JudgeCard(_Part):
     head: str | None = None
     """Step classifiers: name of the head's tensors where the checkpoint is no token-classification model, for example
     `v_head.summary`; several layers have ReLU between them. `null` opens a token-classification model."""
+    head_mean: bool = False
+    """Step classifiers: the mean of all outputs of the head is the judge's logit, instead of labels."""
     ok_labels: Annotated[tuple[int, ...], BeforeValidator(_as_tuple)] = Field(
         default=(1,), validation_alias=AliasChoices("ok_labels", "ok_index")
     )

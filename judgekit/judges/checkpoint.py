@@ -8,12 +8,14 @@ from pathlib import Path
 from judgekit.errors import CheckpointError
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_FILES = ["*.json", "*.safetensors", "tokenizer*", "*.jinja"]
+_FILES = ["*.json", "*.safetensors", "tokenizer*", "merges.txt", "*.jinja"]
 """What is fetched: neither pickles nor code."""
+_PICKLES = ("*.bin", "*.bin.index.json", "*.pt", "*.pth")
+"""Pickled weights, and the index of some that are not fetched."""
 
 
-def fetch_checkpoint(name: str) -> Path:
-    """Return a directory of this machine that holds a checkpoint; a hub id is fetched.
+def fetch_checkpoint(name: str, *, revision: str | None = None) -> Path:
+    """Return a directory of this machine that holds a checkpoint; a hub id is fetched, at a revision or the latest.
 
     Raises:
         CheckpointError: it is neither a directory nor a hub id, or it cannot be fetched.
@@ -26,12 +28,13 @@ def fetch_checkpoint(name: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=_FILES))
+        pinned = {} if revision is None else {"revision": revision}
+        return Path(snapshot_download(name, allow_patterns=_FILES, **pinned))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise CheckpointError(f"{name} is no directory here and cannot be fetched from the hub: {error}") from error
 
 
-def locate_model(directory: Path, model: str) -> Path:
+def locate_model(directory: Path, model: str, *, revision: str | None = None) -> Path:
     """Resolve a path or hub id that a card names: relative to the card, absolute, or fetched.
 
     Raises:
@@ -42,7 +45,22 @@ def locate_model(directory: Path, model: str) -> Path:
         return local
     if model.startswith((".", "/")) or not _HUB_ID.fullmatch(model):
         raise CheckpointError(f"the card in {directory} names the model {model!r}, and {local} does not exist")
-    return fetch_checkpoint(model)
+    return fetch_checkpoint(model, revision=revision)
+
+
+def missing_weights(directory: Path) -> str | None:
+    """Tell why a checkpoint directory has no weights that may be read, and the way out; `None` where it has some."""
+    if (directory / "adapter_config.json").is_file() and not (directory / "config.json").is_file():
+        return "it holds an adapter (PEFT) and no model: merge it into its base model and save both as one checkpoint"
+    if any(directory.glob("*.safetensors")):
+        return None
+    pickles = sorted(path.name for pattern in _PICKLES for path in directory.glob(pattern))
+    found = f"pickled weights ({', '.join(pickles[:3])})" if pickles else "no weights (pickled ones are never fetched)"
+    return (
+        f"it holds no safetensors file but {found}. A pickle can run code when it is opened, so it is not read here: "
+        "convert it once with torch.load(..., weights_only=True), as README.md shows under 'Public judges', or fetch a "
+        "revision with safetensors"
+    )
 
 
 def tensor_names(directory: Path) -> dict[Path, list[str]]:
@@ -63,4 +81,4 @@ def tensor_names(directory: Path) -> dict[Path, list[str]]:
     return found
 
 
-__all__ = ["fetch_checkpoint", "locate_model", "tensor_names"]
+__all__ = ["fetch_checkpoint", "locate_model", "missing_weights", "tensor_names"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -49,12 +50,23 @@ class ImplicitJudge(StepLogitJudge):
         """Return the scaled log-ratio up to each step's end. Shape (n_steps,) each."""
         assert self.card.implicit is not None
         options = self.engine_options(len(encoded_N))
+        encoded_N = [counted_from(encoded, self.card.implicit.n_lead_tokens) for encoded in encoded_N]
         own_N = token_logprobs(self.model, encoded_N, **options)
         reference_N = token_logprobs(self.reference_model, encoded_N, **options)
         return [
             self.card.implicit.coefficient * cumulated_at_steps(encoded, own - reference)
             for encoded, own, reference in zip(encoded_N, own_N, reference_N, strict=True)
         ]
+
+
+def counted_from(encoded: Encoded, n_lead_tokens: int) -> Encoded:
+    """Let the last tokens of the problem count among those behind it; the first token never does, nothing precedes it.
+
+    Example:
+        >>> counted_from(Encoded([9, 8, 1], [2], n_problem_tokens=2), 1).n_problem_tokens
+        1
+    """
+    return replace(encoded, n_problem_tokens=max(encoded.n_problem_tokens - n_lead_tokens, 1))
 
 
 def cumulated_at_steps(encoded: Encoded, values_T: np.ndarray) -> np.ndarray:
@@ -75,4 +87,4 @@ def cumulated_at_steps(encoded: Encoded, values_T: np.ndarray) -> np.ndarray:
     return cumulated[np.asarray(encoded.positions_S) - encoded.n_problem_tokens]
 
 
-__all__ = ["ImplicitJudge", "cumulated_at_steps"]
+__all__ = ["ImplicitJudge", "counted_from", "cumulated_at_steps"]

@@ -53,9 +53,11 @@ class ChatTurns(_Part):
 class TemplateInput(_Part):
     """The template layout: begin, then each step with its mark, then end.
 
-    `{problem}`, `{step}`, `{number}` (of the step, from 1) and `{bos}` are replaced; nothing else in a template is
-    special. Problem and steps are neutralised first (`judgekit.neutralise`), so only what the template itself says is
-    markup. Score positions are found by where the marks stand, not by looking for their ids: n steps in, n scores out.
+    `{problem}`, `{step}` and `{number}` (of the step, from 1) are replaced, and in `begin` and `splitter` `{bos}`,
+    `{pad}` and `{bos?}` by the tokenizer's tokens, the last one by nothing where there is none; nothing else in a
+    template is special. Problem and steps are neutralised first (`judgekit.neutralise`), so only what the template
+    itself says is markup. Score positions are found by where the marks stand, not by looking for their ids: n steps in,
+    n scores out.
     """
 
     layout: Literal["template"]
@@ -70,6 +72,11 @@ class TemplateInput(_Part):
     """What comes between a step's mark and the next step."""
     end: str = ""
     """What comes after the last mark."""
+    splitter: str = ""
+    """A token of its own put behind `begin` and behind every step while the text is encoded, and taken out again: it
+    keeps words from running into one token there, as some published scripts do. Empty for none."""
+    strip: bool = False
+    """Take white space off both ends of every step first."""
     chat: ChatTurns | None = None
     """Put all this into a conversation; `null` is plain text."""
     tokenise: Literal["whole", "pieces"] = "whole"
@@ -80,6 +87,8 @@ class TemplateInput(_Part):
     read_at: Literal["mark", "before_mark"] = "mark"
     """Where a step is read: at the last token of its mark (of the step where the mark is empty), or at the token before
     the mark, whose logits predict it."""
+    read_shift: int = 0
+    """Tokens by which the published script reads further on, or, negative, earlier; stays within the text."""
     mark_id: int | None = Field(default=None, ge=0)
     """Token id of the mark's last token; a tokenizer that gives another one is refused when the judge is opened.
     `null` does not check."""
@@ -98,6 +107,10 @@ class TemplateInput(_Part):
             raise ValueError("an empty input.mark fits neither read_at 'before_mark' nor turns of single steps")
         if self.chat and self.tokenise == "pieces":
             raise ValueError("a conversation is encoded at once: tokenise 'pieces' does not go with input.chat")
+        if self.splitter and (self.chat or self.tokenise == "pieces"):
+            raise ValueError("input.splitter goes with plain text that is encoded at once")
+        if self.mark_id is not None and not self.mark:
+            raise ValueError("input.mark_id names the token of a mark, and input.mark is empty")
         return self
 
 

@@ -30,13 +30,15 @@ class Structure(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     architectures: tuple[str, ...] = ()
-    """The configuration names one of these; empty for any."""
+    """Regular expressions; the configuration names an architecture that is one of these, empty for any."""
+    model_type: str | None = None
+    """`model_type` of the configuration; `null` for any."""
     tensors: tuple[str, ...] = ()
     """Tensors that the safetensors files must hold."""
     tokens: tuple[str, ...] = ()
     """Tokens that the vocabulary must hold."""
     n_labels: int | None = None
-    """Labels of the head; `null` for any."""
+    """Labels of the head; `null` for any. A configuration that states none has two, the default of transformers."""
 
 
 class Recognise(BaseModel):
@@ -245,9 +247,9 @@ class _Checkpoint:
         return frozenset(words) | {token["content"] for token in values.get("added_tokens", ())}
 
     @property
-    def n_labels(self) -> int | None:
+    def n_labels(self) -> int:
         labels = self.config.get("id2label")
-        return self.config.get("num_labels") or (len(labels) if labels else None)
+        return int(self.config.get("num_labels") or (len(labels) if labels else 2))
 
     def fits(self, family: Family) -> bool:
         return self.complaint(family) == ""
@@ -257,8 +259,11 @@ class _Checkpoint:
         structure = family.recognise.structure
         if structure is None:
             return f"name has not {' or '.join(family.recognise.names) or 'to be given'}"
-        if structure.architectures and not set(structure.architectures) & set(self.architectures):
-            return f"architecture is not {' or '.join(structure.architectures)}"
+        patterns = structure.architectures
+        if patterns and not any(re.fullmatch(pattern, name) for pattern in patterns for name in self.architectures):
+            return f"architecture is not {' or '.join(patterns)}"
+        if structure.model_type is not None and self.config.get("model_type") != structure.model_type:
+            return f"model_type is not {structure.model_type}"
         if structure.n_labels is not None and self.n_labels != structure.n_labels:
             return f"head has not {structure.n_labels} labels"
         for what, wanted, held in (

@@ -23,7 +23,7 @@ class StepClassifierJudge(StepLogitJudge):
         """Open the classifier; see `load_classifier` and `load_headed_model`."""
         if card.head is None:
             return load_classifier(str(location), dtype=dtype)
-        return load_headed_model(location, head=card.head, dtype=dtype)
+        return load_headed_model(location, head=card.head, mean=card.head_mean, dtype=dtype)
 
     def step_logits(self, encoded_N: Sequence[Encoded]) -> list[np.ndarray]:
         """Return log P(ok labels) - log P(other labels), or the one output of a head that has no labels."""

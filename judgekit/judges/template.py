@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from judgekit.errors import CheckpointError
 from judgekit.judges.encoding import Encoded
@@ -23,8 +24,9 @@ class _Piece:
     """A stretch of the text that a judge reads."""
 
     text: str
-    role: Literal["begin", "frame", "step", "mark"]
-    """`begin` holds the problem, `step` and `mark` alternate, `frame` is what stands around them."""
+    role: Literal["begin", "frame", "step", "mark", "splitter"]
+    """`begin` holds the problem, `step` and `mark` alternate, `frame` is what stands around them; a `splitter` is taken
+    out after encoding."""
 
 
 class TemplateEncoder:
@@ -51,9 +53,9 @@ class TemplateEncoder:
         """
         if self.layout.mark_id is None:
             return
-        [encoded] = self.encode([Solution(problem="1+1?", steps=("1+1=2",))])
-        position = encoded.positions_S[0] + (self.layout.read_at == "before_mark")
-        found = encoded.input_ids[position]
+        at_mark = self.layout.model_copy(update={"read_at": "mark", "read_shift": 0})
+        [encoded] = TemplateEncoder(self.tokenizer, at_mark).encode([Solution(problem="1+1?", steps=("1+1=2",))])
+        found = encoded.input_ids[encoded.positions_S[0]]
         if found != self.layout.mark_id:
             raise CheckpointError(
                 f"the tokenizer {self.tokenizer.name_or_path} reads steps at token {found} "
@@ -72,24 +74,42 @@ class TemplateEncoder:
     def _pieces(self, solution: Solution) -> list[_Piece]:
         """Return the solution's text in pieces. An empty piece may stand where a template leaves nothing."""
         layout, clean = self.layout, self._reserved.neutralise
-        begin = _fill(layout.begin, bos=self.tokenizer.bos_token or "", problem=clean(solution.problem))
-        steps = [
-            _fill(layout.step, number=str(number), step=clean(step)) for number, step in enumerate(solution.steps, 1)
-        ]
+        begin = _fill(layout.begin, problem=clean(solution.problem), **self._tokens)
+        said = [step.strip() if layout.strip else step for step in solution.steps]
+        steps = [_fill(layout.step, number=str(number), step=clean(step)) for number, step in enumerate(said, 1)]
         if layout.chat and layout.chat.turns == "step":
             return self._step_turns(begin, steps, layout.chat)
-        body = [piece for step in steps for piece in self._marked(step)][1:]
-        if layout.chat is None:
-            return [_Piece(begin, "begin"), *body, _Piece(layout.end, "frame")]
-        return self._one_turn(begin, [*body, _Piece(layout.end, "frame")], layout.chat)
+        body = [*[piece for step in steps for piece in self._marked(step)][1:], _Piece(layout.end, "frame")]
+        if layout.chat is not None:
+            return self._one_turn(begin, body, layout.chat)
+        return [_Piece(begin, "begin"), self._splitter, *body]
 
     def _marked(self, step: str) -> list[_Piece]:
-        return [_Piece(self.layout.between, "frame"), _Piece(step, "step"), _Piece(self.layout.mark, "mark")]
+        between, mark = _Piece(self.layout.between, "frame"), _Piece(self.layout.mark, "mark")
+        return [between, _Piece(step, "step"), mark, self._splitter]
+
+    @functools.cached_property
+    def _splitter(self) -> _Piece:
+        return _Piece(_fill(self.layout.splitter, **self._tokens), "splitter")
+
+    @functools.cached_property
+    def _tokens(self) -> dict[str, str]:
+        """The tokenizer's tokens that the template names."""
+        found = {"bos?": self.tokenizer.bos_token or ""}
+        for name, token in (("bos", self.tokenizer.bos_token), ("pad", self.tokenizer.pad_token)):
+            if "{" + name + "}" in self.layout.begin + self.layout.splitter:
+                if token is None:
+                    raise CheckpointError(
+                        f"the layout names {{{name}}}, and the tokenizer {self.tokenizer.name_or_path} has no "
+                        f"{name}_token: write the token itself into the card's input.begin or input.splitter"
+                    )
+                found[name] = token
+        return found
 
     def _one_turn(self, begin: str, body: list[_Piece], chat: ChatTurns) -> list[_Piece]:
         before, between, after = self._frames(2, chat)
         problem = [_Piece(before, "frame"), _Piece(self._as_content(begin), "begin"), _Piece(between, "frame")]
-        return [*problem, *self._trimmed(body), _Piece(after, "frame")]
+        return [*problem, *self._trimmed(body), _Piece(after.rstrip(), "frame")]
 
     def _step_turns(self, begin: str, steps: list[str], chat: ChatTurns) -> list[_Piece]:
         frames = iter(self._frames(2 * len(steps), chat))
@@ -165,15 +185,23 @@ class TemplateEncoder:
         """Find the tokens at which the steps are read, by the characters that they cover."""
         starts_T = _rising_starts(offsets)
         ends, first_step, char = [], None, 0
+        kept_T = np.ones(len(ids), dtype=bool)
         for piece in pieces:
+            if piece.role == "splitter" and piece.text:
+                kept_T[np.searchsorted(starts_T, char, "left") : np.searchsorted(starts_T, char + len(piece.text))] = 0
             if piece.role == "step" and first_step is None:
                 first_step = char
             if piece.role == "mark":
                 ends.append(char if self.layout.read_at == "before_mark" else char + len(piece.text))
             char += len(piece.text)
+        ids, starts_T = [token for token, kept in zip(ids, kept_T, strict=True) if kept], starts_T[kept_T]
         positions = np.searchsorted(starts_T, ends, side="left") - 1
         n_problem = 0 if first_step is None else int(np.searchsorted(starts_T, first_step, side="left"))
-        return Encoded(ids, [int(position) for position in positions], n_problem)
+        return Encoded(ids, self._shifted(positions, len(ids)), n_problem)
+
+    def _shifted(self, positions: ArrayLike, n_tokens: int) -> list[int]:
+        moved = np.asarray(positions, dtype=np.int64) + self.layout.read_shift
+        return [int(position) for position in np.clip(moved, 0, max(n_tokens - 1, 0))]
 
     def _encode_apart(self, pieces_N: Sequence[list[_Piece]]) -> list[Encoded]:
         texts = [piece.text for pieces in pieces_N for piece in pieces]
@@ -190,7 +218,7 @@ class TemplateEncoder:
                 n_problem = len(input_ids)
             if piece.role == "mark":
                 positions.append((before if self.layout.read_at == "before_mark" else len(input_ids)) - 1)
-        return Encoded(input_ids, positions, n_problem)
+        return Encoded(input_ids, self._shifted(positions, len(input_ids)), n_problem)
 
 
 def _fill(template: str, **values: str) -> str:
@@ -213,8 +241,11 @@ def _rising_starts(offsets: Sequence[tuple[int, int]]) -> np.ndarray:
     Shape (n_tokens,).
     """
     spans = np.asarray(offsets, dtype=np.int64).reshape(-1, 2)
-    starts = np.where(spans[:, 1] > spans[:, 0], spans[:, 0], 0)
-    return np.maximum.accumulate(starts) if len(starts) else starts
+    if not len(spans):
+        return spans[:, 0]
+    ends = np.maximum.accumulate(spans[:, 1])
+    starts = np.where(spans[:, 1] > spans[:, 0], spans[:, 0], np.concatenate([[0], ends[:-1]]))
+    return np.maximum.accumulate(starts)
 
 
 __all__ = ["TemplateEncoder"]

@@ -52,7 +52,7 @@ def test_a_card_by_hand_stands_on_its_family(tmp_path: Path) -> None:
     assert (directory, card.judge_id, card.model) == (tmp_path, "mine", "owner/x")
     shipped = families()["math-shepherd"].card["input"]
     assert card.input is not None
-    assert card.input.model_dump(exclude_defaults=True) == {
+    assert card.input.model_dump(mode="json", exclude_defaults=True) == {
         key: value for key, value in shipped.items() if key != "mark_id"
     } | {"max_tokens": 7}
 
