@@ -41,6 +41,20 @@ def add_judging_commands(commands: Any) -> None:
 
     parser = add_command(
         commands,
+        "doctor",
+        _doctor,
+        summary="Tell how a judge reads a solution and whether it scores as it did; exit status 2 where it does not.",
+        example="judgekit doctor Qwen/Qwen2.5-Math-PRM-7B --write judges/qwen",
+        settings=False,
+    )
+    parser.add_argument("judge", help="what load_judge opens: a directory, hub id, YAML card or builtin:NAME")
+    parser.add_argument(
+        "--write", type=Path, metavar="DIR", help="make it a judge directory: judge.json, golden scores"
+    )
+    parser.add_argument("--store", action="store_true", help="store golden scores in the judge directory's judge.json")
+
+    parser = add_command(
+        commands,
         "summary",
         _summary,
         summary="Write one page about a folder of runs, from data to SGPO, and print its headline.",
@@ -123,6 +137,23 @@ def _print_subset(name: str, subset: dict[str, Any]) -> None:
         if figure and figure["value"] is not None:
             cells.append(f"{metric} {figure['value']:.1f} [{figure['lo']:.1f}, {figure['hi']:.1f}]")
     print(f"{name}: {', '.join(cells)}; n {subset.get('n')}, no verdict {subset.get('n_no_verdict')}")
+
+
+def _doctor(args: argparse.Namespace) -> None:
+    from judgekit.doctor import examine, refuse_failed, store_golden, write_judge
+
+    examination = examine(args.judge)
+    for line in (*examination.about, "", *examination.example, ""):
+        print(line)
+    for finding in examination.findings:
+        verdict = {True: "ok", False: "FAILED", None: "-"}[finding.ok]
+        print(f"{verdict:6} {finding.check}: {finding.text}")
+    if args.write is not None:
+        print(f"judge directory: {write_judge(args.judge, args.write, examination.golden)}")
+    if args.store:
+        store_golden(Path(args.judge), examination.golden)
+        print(f"golden scores of {len(examination.golden)} solutions stored")
+    refuse_failed(examination, but=("golden scores",) if args.store else ())
 
 
 def _summary(args: argparse.Namespace) -> None:

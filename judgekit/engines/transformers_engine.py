@@ -125,7 +125,7 @@ def load_headed_model(directory: Path, *, head: str, dtype: Precision, mean: boo
         raise CheckpointError(f"{directory} lacks the weights {sorted(info['missing_keys'])[:5]} of its body")
     score = _linear_layers(read_tensors(directory, f"{head}."), directory=directory, head=head)
     if mean:
-        score[-1] = _mean_output(score[-1])
+        score = torch.nn.Sequential(*list(score)[:-1], _mean_output(score[-1]))
     return to_fastest_device(HeadedModel(body, score.to(getattr(torch, dtype))))
 
 
@@ -146,8 +146,9 @@ def _linear_layers(tensors: Mapping[str, torch.Tensor], *, directory: Path, head
     return torch.nn.Sequential(*layers[1:])
 
 
-def _mean_output(layer: torch.nn.Linear) -> torch.nn.Linear:
+def _mean_output(layer: torch.nn.Module) -> torch.nn.Linear:
     """Return a layer with one output, the mean of all outputs of the given one: the mean of its rows."""
+    assert isinstance(layer, torch.nn.Linear)
     mean = torch.nn.Linear(layer.in_features, 1, bias=layer.bias is not None, dtype=torch.float32)
     with torch.no_grad():
         mean.weight.copy_(layer.weight.float().mean(dim=0, keepdim=True))

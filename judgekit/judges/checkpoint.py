@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from judgekit.errors import CheckpointError
 
@@ -28,7 +29,7 @@ def fetch_checkpoint(name: str, *, revision: str | None = None) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        pinned = {} if revision is None else {"revision": revision}
+        pinned: dict[str, Any] = {} if revision is None else {"revision": revision}
         return Path(snapshot_download(name, allow_patterns=_FILES, **pinned))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise CheckpointError(f"{name} is no directory here and cannot be fetched from the hub: {error}") from error

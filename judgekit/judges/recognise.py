@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -177,8 +177,36 @@ def recognise_family(directory: Path, name: str) -> Family:
     Raises:
         CheckpointError: none fits, or several do; says what was tried and how to write a card.
     """
+    return _recognise(directory, name)[0]
+
+
+def recognised_by(name: str) -> str:
+    """Tell in words what `find_card` knows a judge by.
+
+    Raises:
+        CheckpointError: see `find_card`.
+    """
+    path = Path(name)
+    if name.startswith(("builtin:", "http://", "https://")):
+        return "its name"
+    if path.suffix in {".yaml", ".yml"}:
+        base = find_card(path).card.family
+        return "a card by hand" + (f" on top of the family {base}" if base else "")
+    directory = fetch_checkpoint(name)
+    if (directory / CARD).is_file():
+        return f"its {CARD}"
+    family, how = _recognise(directory, name)
+    return f"{how} (family {family.name})"
+
+
+def _recognise(directory: Path, name: str) -> tuple[Family, str]:
+    """Return the family, and whether the name or the structure told it."""
     checkpoint = _Checkpoint(directory)
-    for fits in (lambda family: _name_fits(family, name), lambda family: checkpoint.fits(family)):
+    ways: list[tuple[str, Callable[[Family], bool]]] = [
+        ("its name", lambda family: _name_fits(family, name)),
+        ("its configuration and tensors", checkpoint.fits),
+    ]
+    for how, fits in ways:
         fitting = [family for family in families().values() if fits(family)]
         if len(fitting) > 1:
             raise CheckpointError(
@@ -186,7 +214,7 @@ def recognise_family(directory: Path, name: str) -> Family:
                 f"  family: {fitting[0].name}\n  model: {name}"
             )
         if fitting:
-            return fitting[0]
+            return fitting[0], how
     raise CheckpointError(_nothing_fits(checkpoint, name))
 
 
@@ -276,4 +304,14 @@ class _Checkpoint:
         return ""
 
 
-__all__ = ["Family", "FoundCard", "Recognise", "Structure", "families", "find_card", "make_card", "recognise_family"]
+__all__ = [
+    "Family",
+    "FoundCard",
+    "Recognise",
+    "Structure",
+    "families",
+    "find_card",
+    "make_card",
+    "recognise_family",
+    "recognised_by",
+]

@@ -18,6 +18,7 @@ from transformers import EarlyStoppingCallback, Trainer, set_seed
 
 from judgekit.engines.transformers_engine import load_classifier, load_tokenizer
 from judgekit.errors import DataError
+from judgekit.golden import measure_golden
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.encoding import Encoded, encode_solutions, make_convention, show_encoded
 from judgekit.judges.layout import InputConvention
@@ -93,7 +94,8 @@ def train_judge(config: JudgeTrainingConfig, output: Path, *, resume: bool = Fal
         },
     )
     judge = StepClassifierJudge(card, model.eval(), tokenizer)
-    card = card.model_copy(update={"metrics": evaluate_judge(judge, eval_solutions)})
+    update = {"metrics": evaluate_judge(judge, eval_solutions), "golden": measure_golden(judge)}
+    card = card.model_copy(update=update)
     save_judge(output / JUDGE, card, model, tokenizer, data.problem_ids)
     run.finish({"counts": dict(data.counts), "metrics": card.metrics})
     return output / JUDGE

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from judgekit.engines.transformers_engine import load_language_model, load_tokenizer, to_fastest_device
 from judgekit.errors import DataError
+from judgekit.golden import measure_golden
 from judgekit.judges.card import JudgeCard, LikelihoodCard
 from judgekit.judges.encoding import make_convention
 from judgekit.judges.likelihood import LikelihoodJudge
@@ -55,8 +56,11 @@ def fit_likelihood(config: LikelihoodConfig, output: Path, *, resume: bool = Fal
     counts = {"solutions": len(solutions), "steps_ok": int(ok_K.sum()), "steps_error": int((~ok_K).sum())}
     training = {"config": config.model_dump(mode="json"), "counts": counts, "packages": package_versions()}
     card = card.model_copy(update={"likelihood": fit_map(features_K, ok_K=ok_K), "training": training})
-    metrics = evaluate_judge(LikelihoodJudge(card, model, tokenizer), eval_solutions)
-    card = card.model_copy(update={"metrics": metrics})
+    judge = LikelihoodJudge(card, model, tokenizer)
+    metrics = evaluate_judge(judge, eval_solutions)
+    # golden scores are float32's; `judgekit doctor --store` adds them later to a judge fitted in another precision
+    golden = measure_golden(judge) if config.dtype == "float32" else ()
+    card = card.model_copy(update={"metrics": metrics, "golden": golden})
     save_judge(output / JUDGE, card, model, tokenizer, problem_ids)
     run.finish({"counts": counts, "metrics": metrics})
     return output / JUDGE

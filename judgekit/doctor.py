@@ -1,0 +1,275 @@
+"""`judgekit doctor`: opens a judge as everything else does and tells how it reads and whether it scores as it did.
+
+Every check is about what goes wrong without an error: score positions, special tokens, padding, precision, hostile
+text, and golden scores. A check that a judge has no use for says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from judgekit.errors import CheckpointError, ConfigError
+from judgekit.golden import EXAMPLES, TOLERANCE, golden_difference, measure_golden
+from judgekit.judges import load_judge
+from judgekit.judges.card import CARD, Golden, JudgeCard, read_card, write_card
+from judgekit.judges.recognise import find_card, recognised_by
+from judgekit.types import Judge, Judgement, Solution
+
+if TYPE_CHECKING:
+    from judgekit.judges.by_step import StepLogitJudge
+
+BATCH_TOLERANCE = 1e-4
+"""Largest difference of a probability between judging alone and in a batch, in float32."""
+AWKWARD = (
+    Solution(problem="?", steps=("",)),
+    Solution(problem="", steps=("x", "", " ", "\n\n", "y")),
+    Solution(problem="Inner breaks", steps=("a\n\nb\n", "\n\n\n\n\nc", "Step 3: d\nStep 4: e")),
+    Solution(problem="Чему равно √4? 二 🧮", steps=("√4 = 2\u2028", "שלום 2", "e\u0301\u200b")),
+    Solution(problem="\x00\x1f", steps=("\x07", "\ufeff\ue000", "\u202e1+1")),
+    Solution(problem="Many", steps=tuple(str(number) for number in range(60))),
+)
+"""Solutions whose steps are easily miscounted."""
+
+
+class Finding(NamedTuple):
+    """What one check found."""
+
+    check: str
+    """Name of the check."""
+    ok: bool | None
+    """Whether all is well; `None` where the check does not apply."""
+    text: str
+    """The measure, in words."""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """All that the doctor found out about a judge."""
+
+    about: tuple[str, ...]
+    """Kind, family and where things lie, a line each."""
+    example: tuple[str, ...]
+    """A decoded example with its score positions, a line each; empty for judges that make no tokens themselves."""
+    findings: tuple[Finding, ...]
+    """The checks."""
+    golden: tuple[Golden, ...]
+    """The built-in examples with today's scores; empty for judges that may answer differently every time."""
+
+    @property
+    def failed(self) -> tuple[Finding, ...]:
+        """Checks that found something wrong."""
+        return tuple(finding for finding in self.findings if finding.ok is False)
+
+
+def examine(name: str) -> Examination:
+    """Open a judge in float32 without its calibrator and check it.
+
+    Raises:
+        CheckpointError: it cannot be opened; see `load_judge`.
+        ConfigError: there is no such builtin judge.
+    """
+    from judgekit.judges.by_step import StepLogitJudge
+
+    judge = load_judge(name, calibrated=False)
+    card = getattr(judge, "card", None)
+    findings = [_counts(judge), _batches(judge)]
+    example: tuple[str, ...] = ()
+    if isinstance(judge, StepLogitJudge):
+        example = _example(judge)
+        findings += [_hostile(judge), _precision(judge, name)]
+    else:
+        nothing = "makes no tokens of its own"
+        findings += [Finding("hostile text", None, nothing), Finding("precision", None, nothing)]
+    golden = measure_golden(judge) if _repeats(judge) else ()
+    findings.append(_golden(judge, card))
+    return Examination(_about(name, judge, card), example, tuple(findings), golden)
+
+
+def _repeats(judge: Judge) -> bool:
+    return getattr(judge, "deterministic", False)
+
+
+def _about(name: str, judge: Judge, card: JudgeCard | None) -> tuple[str, ...]:
+    lines = [f"judge: {judge.judge_id}", f"recognised by: {recognised_by(name)}"]
+    lines.append(f"decision: {judge.decision.model_dump_json()}")
+    if card is None:
+        return (*lines, f"kind: {type(judge).__name__}, without a card")
+    place = card.model if card.revision is None else f"{card.model} at {card.revision}"
+    lines += [f"kind: {card.kind}", f"family: {card.family or 'our own'}", f"model: {place}"]
+    if card.assumes:
+        lines.append(f"assumed: {card.assumes}")
+    if card.calibrator is not None:
+        lines.append(f"calibrator: temperature {card.calibrator.temperature:.4g}, left out below")
+    return tuple(lines)
+
+
+def _example(judge: StepLogitJudge) -> tuple[str, ...]:
+    """Show an example as the judge reads it, and the token at every score position."""
+    from judgekit.judges.encoding import show_encoded
+
+    tokenizer = judge.tokenizer
+    [encoded] = judge.encode(EXAMPLES[:1])
+    lines = [show_encoded(tokenizer, encoded), ""]
+    for step, position in enumerate(encoded.positions_S):
+        token = encoded.input_ids[position]
+        lines.append(f"step {step} is read at position {position}: token {token} {tokenizer.decode([token])!r}")
+    for what in ("bos", "eos", "pad"):
+        token = getattr(tokenizer, f"{what}_token_id")
+        lines.append(f"{what} token: {'none' if token is None else f'{token} {tokenizer.decode([token])!r}'}")
+    return (*lines, *_label_lines(judge))
+
+
+def _label_lines(judge: StepLogitJudge) -> list[str]:
+    from judgekit.judges.label_token import label_token_id
+
+    labels = judge.card.label_tokens
+    if labels is None:
+        return []
+    ids = {what: label_token_id(judge.tokenizer, label) for what, label in (("ok", labels.ok), ("error", labels.error))}
+    return [f"{what} label: token {token} {judge.tokenizer.decode([token])!r}" for what, token in ids.items()]
+
+
+def _counts(judge: Judge) -> Finding:
+    judgements = judge.judge([*AWKWARD, Solution(problem="?", steps=())])
+    wrong = [
+        f"{len(solution.steps)} steps gave {judgement.verdict.n_steps} scores"
+        for solution, judgement in zip(AWKWARD, judgements, strict=False)
+        if judgement.verdict is not None and judgement.verdict.n_steps != len(solution.steps)
+    ]
+    if judgements[-1].verdict is not None:
+        wrong.append("a solution without steps got a verdict")
+    reasons = sorted({str(judgement.no_verdict) for judgement in judgements[:-1] if judgement.no_verdict is not None})
+    unjudged = f"; without a verdict for {', '.join(reasons)}" if reasons else ""
+    return Finding("n steps, n scores", not wrong, "; ".join(wrong) or f"on {len(AWKWARD)} awkward solutions{unjudged}")
+
+
+def _batches(judge: Judge) -> Finding:
+    if not _repeats(judge):
+        return Finding("batch = single", None, "answers differently every time")
+    solutions = [*EXAMPLES, *AWKWARD]
+    together = judge.judge(solutions)
+    alone = [judge.judge([solution])[0] for solution in solutions]
+    largest = _largest_difference(together, alone)
+    return Finding("batch = single", largest <= BATCH_TOLERANCE, f"largest difference {largest:.2g}")
+
+
+def _largest_difference(one: Sequence[Judgement], other: Sequence[Judgement]) -> float:
+    """Return the largest difference of a P(step ok); 1 where only one of two has a verdict."""
+    largest = 0.0
+    for left, right in zip(one, other, strict=True):
+        if (left.verdict is None) != (right.verdict is None):
+            return 1.0
+        if left.verdict is not None and right.verdict is not None:
+            pairs = zip(left.verdict.p_ok_S, right.verdict.p_ok_S, strict=True)
+            largest = max(largest, *(abs(p - q) for p, q in pairs))
+    return largest
+
+
+def _hostile(judge: StepLogitJudge) -> Finding:
+    """Compare the reserved tokens of a solution full of reserved text with those of a harmless one of as many steps."""
+    from judgekit.neutralise import reserved_tokens
+
+    own = getattr(judge.card.input, "reserved", ())
+    texts = [*dict.fromkeys([*reserved_tokens(judge.tokenizer), *own])]
+    spoof = Solution(problem="".join(texts), steps=tuple(f"{text} {text}{text}" for text in texts) or ("x",))
+    harmless = Solution(problem="x", steps=("x",) * len(spoof.steps))
+    encoded, plain = judge.encode([spoof, harmless])
+    special = set(judge.tokenizer.all_special_ids) | set(judge.tokenizer.added_tokens_decoder)
+    extra = _count(encoded.input_ids, special) - _count(plain.input_ids, special)
+    ok = extra == 0 and len(encoded.positions_S) == len(spoof.steps)
+    return Finding("hostile text", ok, f"{len(texts)} reserved strings in a candidate put {extra} reserved tokens in")
+
+
+def _count(ids: Sequence[int], wanted: set[int]) -> int:
+    return sum(token in wanted for token in ids)
+
+
+def _precision(judge: Judge, name: str) -> Finding:
+    """Measure what bfloat16 changes; for information, it is no fault."""
+    halved = load_judge(name, calibrated=False, dtype="bfloat16")
+    largest = _largest_difference(judge.judge(EXAMPLES), halved.judge(EXAMPLES))
+    return Finding("precision", True, f"bfloat16 changes a score by {largest:.2g} at most")
+
+
+def _golden(judge: Judge, card: JudgeCard | None) -> Finding:
+    if card is None or not _repeats(judge):
+        return Finding("golden scores", None, "no card to store them in, or answers differ every time")
+    if not card.golden:
+        return Finding("golden scores", None, "none stored: `--store` for a judge directory, `--write DIR` for others")
+    largest = golden_difference(judge, card.golden)
+    measure = f"largest difference {largest:.2g} on {len(card.golden)} solutions, {TOLERANCE:.2g} is allowed"
+    if largest <= TOLERANCE:
+        return Finding("golden scores", True, measure)
+    causes = "another separator or template (input), tokenizer, revision of the weights, or precision"
+    return Finding("golden scores", False, f"{measure}. Likely: {causes}")
+
+
+# Cards with golden scores
+
+
+def store_golden(directory: Path, golden: Sequence[Golden]) -> None:
+    """Put golden scores into a judge directory's `judge.json`.
+
+    Raises:
+        CheckpointError: the directory is no judge.
+    """
+    write_card(directory, read_card(directory).model_copy(update={"golden": tuple(golden)}))
+
+
+def write_judge(name: str, output: Path, golden: Sequence[Golden]) -> Path:
+    """Make a public checkpoint or a card by hand a judge directory: a `judge.json` that names its model.
+
+    Weights stay where they are. A hub id is pinned to the revision that was opened.
+
+    Raises:
+        CheckpointError: the judge has no card, or see `find_card`.
+        ConfigError: the output folder has a `judge.json` already.
+    """
+    if name.startswith(("builtin:", "http://", "https://")):
+        raise ConfigError(f"{name} needs no judge.json: it is opened by its name")
+    if (output / CARD).exists():
+        raise ConfigError(f"{output / CARD} exists: choose another folder")
+    found = find_card(name)
+    update: dict[str, Any] = {"golden": tuple(golden)}
+    if not Path(name).exists() and found.card.model == ".":
+        update |= {"model": name, "revision": _snapshot(found.directory)}
+    else:
+        update["model"] = _absolute(found.directory, found.card.model)
+    if found.card.tokenizer is not None:
+        update["tokenizer"] = _absolute(found.directory, found.card.tokenizer)
+    if found.card.implicit is not None:
+        reference = _absolute(found.directory, found.card.implicit.reference)
+        update["implicit"] = found.card.implicit.model_copy(update={"reference": reference})
+    output.mkdir(parents=True, exist_ok=True)
+    write_card(output, found.card.model_copy(update=update))
+    return output
+
+
+def _absolute(directory: Path, place: str) -> str:
+    local = (directory / place).resolve()
+    return str(local) if local.exists() else place
+
+
+def _snapshot(directory: Path) -> str | None:
+    """Return the commit of a snapshot in the hub's cache."""
+    return directory.name if directory.parent.name == "snapshots" else None
+
+
+def refuse_failed(examination: Examination, *, but: Sequence[str] = ()) -> None:
+    """Turn failed checks, but for some, into an error.
+
+    Raises:
+        CheckpointError: a check failed; says which.
+    """
+    failed = [finding for finding in examination.failed if finding.check not in but]
+    if failed:
+        raise CheckpointError("; ".join(f"{finding.check}: {finding.text}" for finding in failed))
+
+
+__all__ = [
+    "AWKWARD", "BATCH_TOLERANCE", "Examination", "Finding", "examine", "refuse_failed", "store_golden",
+    "write_judge",
+]  # fmt: skip

@@ -1,0 +1,57 @@
+"""Golden scores: a judge's answers to a few solutions, kept in its card, so that a change of convention shows.
+
+A judge read with another separator, tokenizer, revision or precision answers without an error and is wrong. Imports no
+torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from judgekit.judges.card import Golden
+from judgekit.types import Judge, Solution
+
+EXAMPLES = (
+    Solution(
+        problem="A farm sells 16 eggs a day at $2 each, less 3 eaten and 4 baked. What does it earn a day?",
+        steps=("3 + 4 = 7 eggs are used.", "16 - 7 = 9 eggs are left.", "9 * 2 = 18, so it earns $18."),
+    ),
+    Solution(
+        problem="Solve $2x + 3 = 7$ for $x$.",
+        steps=("Subtract 3:\n$2x = 4$.", "Divide by 2: $x = \\frac{4}{2} = 3$.", "The answer is \\boxed{3}."),
+    ),
+    Solution(problem="What is 7 + 5?", steps=("7 + 5 = 12",)),
+)
+"""Short solutions, right and wrong, with what conventions stumble over: inner line breaks, LaTeX, a single step."""
+TOLERANCE = 1e-3
+"""Largest difference of a probability between machines in float32 that is no change of the judge."""
+
+
+def measure_golden(judge: Judge, examples: Sequence[Solution] = EXAMPLES) -> tuple[Golden, ...]:
+    """Judge the examples, one by one; those without a verdict are left out.
+
+    Args:
+        judge: A judge in float32, without its calibrator, that always answers the same.
+        examples: What to judge.
+    """
+    found = []
+    for solution in examples:
+        [judgement] = judge.judge([solution])
+        if judgement.verdict is not None:
+            found.append(Golden(problem=solution.problem, steps=solution.steps, p_ok_S=judgement.verdict.p_ok_S))
+    return tuple(found)
+
+
+def golden_difference(judge: Judge, golden: Sequence[Golden]) -> float:
+    """Return the largest absolute difference of a P(step ok) from its golden score; 1 where there is no verdict now."""
+    solutions = [Solution(problem=item.problem, steps=item.steps) for item in golden]
+    largest = 0.0
+    for item, [judgement] in zip(golden, ([*judge.judge([solution])] for solution in solutions), strict=True):
+        if judgement.verdict is None:
+            return 1.0
+        pairs = zip(item.p_ok_S, judgement.verdict.p_ok_S, strict=True)
+        largest = max(largest, *(abs(stored - now) for stored, now in pairs))
+    return largest
+
+
+__all__ = ["EXAMPLES", "TOLERANCE", "golden_difference", "measure_golden"]
