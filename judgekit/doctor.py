@@ -116,6 +116,8 @@ def _example(judge: StepLogitJudge) -> tuple[str, ...]:
     for step, position in enumerate(encoded.positions_S):
         token = encoded.input_ids[position]
         lines.append(f"step {step} is read at position {position}: token {token} {tokenizer.decode([token])!r}")
+    begins = encoded.input_ids[0] == tokenizer.bos_token_id
+    lines.append(f"the text {'begins' if begins else 'does not begin'} with the begin-of-text token")
     for what in ("bos", "eos", "pad"):
         token = getattr(tokenizer, f"{what}_token_id")
         lines.append(f"{what} token: {'none' if token is None else f'{token} {tokenizer.decode([token])!r}'}")

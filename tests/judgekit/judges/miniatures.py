@@ -23,7 +23,6 @@ from transformers import (
     LlamaModel,
     LlamaTokenizer,
     MistralConfig,
-    MistralForCausalLM,
     MistralModel,
     PreTrainedTokenizerFast,
     Qwen2Config,
@@ -236,8 +235,9 @@ def _rlhflow(root: Path) -> Path:
 
 
 def _math_shepherd(root: Path) -> Path:
+    # a Mistral model whose published configuration calls it a Llama
     tokenizer = sentencepiece_tokenizer(size=12950, fixed={"▁+": 648, "▁-": 387, "▁ки": 12902})
-    model = _loud(MistralForCausalLM(_shrunk(MistralConfig, tokenizer)), 5)
+    model = _loud(LlamaForCausalLM(_shrunk(LlamaConfig, tokenizer)), 5)
     return _save(root / "math-shepherd-mistral-7b-prm", model, tokenizer)
 
 

@@ -184,6 +184,32 @@ def test_pickles_are_refused_and_can_be_converted(
     assert probs(load_judge(folder), SOLUTIONS) == probs(miniature_judge("skywork-prm"), SOLUTIONS)  # type: ignore[arg-type]
 
 
+def test_a_sentencepiece_model_alone_is_a_tokenizer(miniature: Miniature, tmp_path: Path) -> None:
+    folder = copied(miniature("math-shepherd"), tmp_path / "math-shepherd-mistral-7b-prm")
+    write_sentencepiece(folder)
+    judge = load_judge(folder)
+    for solution in SOLUTIONS:
+        [p_ok_S] = probs(judge, [solution])  # type: ignore[arg-type]
+        assert p_ok_S == pytest.approx(PUBLISHED["math-shepherd"](folder, solution), abs=1e-5)
+
+
+def write_sentencepiece(folder: Path) -> None:
+    """Leave `tokenizer.model` as the only vocabulary, with a configuration as of the time of Llama 2."""
+    from sentencepiece import sentencepiece_model_pb2
+
+    vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    (folder / "tokenizer.json").unlink()
+    model = sentencepiece_model_pb2.ModelProto()
+    for token, number in sorted(vocabulary.items(), key=lambda item: item[1]):
+        kind = {0: 2, 1: 3, 2: 3}.get(number, 6 if token.startswith("<0x") else 1)  # unknown, control, byte, normal
+        model.pieces.add(piece=token, score=-number, type=kind)
+    model.normalizer_spec.name = "identity"
+    model.trainer_spec.model_type, model.trainer_spec.byte_fallback, model.trainer_spec.unk_id = 2, True, 0
+    (folder / "tokenizer.model").write_bytes(model.SerializeToString())
+    named = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "tokenizer_class": "LlamaTokenizer"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(named | {"add_bos_token": True, "legacy": True}))
+
+
 def test_an_adapter_is_refused(miniature: Miniature, tmp_path: Path) -> None:
     folder = copied(miniature("math-psa"), tmp_path / "Math-psa")
     (folder / "config.json").rename(folder / "adapter_config.json")

@@ -18,6 +18,7 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer, Trainer
 
 import judgekit.training.judge as judge_training
 from judgekit.errors import CheckpointError, ConfigError, DataError
+from judgekit.golden import golden_difference
 from judgekit.io import write_records
 from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
@@ -208,6 +209,7 @@ def test_two_steps_move_the_parameters_and_make_a_judge(
         "tokens": card.training["counts"]["tokens"],
     }
     assert card.metrics["n"] == 10 and card.metrics["n_no_verdict"] == 0
+    assert card.golden and golden_difference(load_judge(folder), card.golden) <= 1e-5
     assert len((folder / "train_problem_ids.txt").read_text().split()) == 20
     judge = load_judge(folder)
     (judgement,) = judge.judge([addition(60)])

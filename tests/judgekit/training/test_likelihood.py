@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from judgekit.errors import ConfigError, DataError
+from judgekit.golden import EXAMPLES, golden_difference
 from judgekit.io import read_records, write_records
 from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
@@ -52,6 +53,7 @@ def test_the_whole_run(labelled_data: Path, tiny_base: Path, tmp_path: Path) -> 
     features_K, ok_K = reached_features(judge, list(read_records(labelled_data, LabelledSolution)))
     assert features_K.shape == (99, 2) and ok_K.sum() == 79
     assert card.likelihood == fit_map(features_K, ok_K=ok_K)
+    assert len(card.golden) == len(EXAMPLES) and golden_difference(judge, card.golden) <= 1e-5
     (judgement,) = judge.judge([addition(60)])
     assert judgement.verdict is not None and judgement.verdict.n_steps == 3
     assert fit_likelihood(options, tmp_path / "my-judge", resume=True) == folder
