@@ -35,6 +35,8 @@ WITHOUT_TORCH = [
     "judgekit.metrics",
     "judgekit.terminal",
     "judgekit.calibration",
+    "judgekit.doctor",
+    "judgekit.golden",
     "judgekit.segmentation",
     "judgekit.sentences",
     "judgekit.answers",

@@ -64,6 +64,12 @@ def add_command(
     return parser
 
 
+def add_judge(parser: argparse.ArgumentParser) -> None:
+    """Declare `--judge`: anything that `load_judge` opens."""
+    help = "judge directory, public checkpoint, hub id, YAML card, http://HOST:PORT or builtin:NAME"
+    parser.add_argument("--judge", required=True, help=help)
+
+
 def add_output(parser: argparse.ArgumentParser) -> None:
     """Declare `--output` and `--resume`."""
     parser.add_argument("--output", type=Path, required=True, help="folder to write; refused where it is in use")
@@ -85,4 +91,4 @@ def settings_config(
     return load_config(config_type, Path(files[0]) if files else None, overrides=overrides, fixed=fixed)
 
 
-__all__ = ["SETTINGS_HELP", "add_command", "add_output", "run_command", "settings_config"]
+__all__ = ["SETTINGS_HELP", "add_command", "add_judge", "add_output", "run_command", "settings_config"]

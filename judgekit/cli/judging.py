@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from judgekit.cli.command import add_command, add_output, settings_config
+from judgekit.cli.command import add_command, add_judge, add_output, settings_config
 from judgekit.errors import ConfigError
 
 
@@ -19,7 +19,7 @@ def add_judging_commands(commands: Any) -> None:
         summary="Judge a file of solutions, or one given here, and show it with its steps coloured.",
         example='judgekit judge --judge runs/judge/judge --problem "2+3-1?" --step "2+3=6" --step "6-1=5"',
     )
-    parser.add_argument("--judge", required=True, help="judge directory, hub id, http://HOST:PORT or builtin:NAME")
+    add_judge(parser)
     parser.add_argument("--problem", help="text of one problem")
     parser.add_argument("--step", action="append", help="one step of its solution; repeat in order")
     parser.add_argument("--input", type=Path, help="data set folder, parquet or JSON-lines file of solutions")
@@ -34,7 +34,7 @@ def add_judging_commands(commands: Any) -> None:
         summary="Benchmark a judge: both ProcessBench accuracies and F1 with intervals, calibration, report.html.",
         example="judgekit eval --judge DIR --benchmark processbench --input gsm8k.jsonl --output runs/eval",
     )
-    parser.add_argument("--judge", required=True, help="judge directory, hub id, http://HOST:PORT or builtin:NAME")
+    add_judge(parser)
     parser.add_argument("--benchmark", required=True, help="source that reads a raw input, for example processbench")
     parser.add_argument("--input", required=True, nargs="+", help="built data sets, or raw files of the benchmark")
     add_output(parser)
