@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,18 @@ def load_classifier(name: str, *, dtype: Precision, n_labels: int | None = None)
     return to_fastest_device(model)
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers from warning."""
+    logger = logging.getLogger("transformers")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 def _refuse_unreadable(name: str) -> None:
     """Refuse a directory without weights that may be read; transformers would fetch the base of an adapter."""
     reason = missing_weights(Path(name)) if Path(name).is_dir() else None
@@ -111,14 +125,15 @@ def load_headed_model(directory: Path, *, head: str, dtype: Precision, mean: boo
     _refuse_unreadable(str(directory))
     try:
         config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
-        body, info = AutoModel.from_pretrained(
-            directory,
-            config=config,
-            dtype=getattr(torch, dtype),
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
+        with _quiet():  # to the body alone, the tensors of the head are unexpected
+            body, info = AutoModel.from_pretrained(
+                directory,
+                config=config,
+                dtype=getattr(torch, dtype),
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
     except _UNUSABLE as error:
         raise CheckpointError(f"cannot open the model {directory}: {error}") from error
     if info["missing_keys"]:
