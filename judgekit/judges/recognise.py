@@ -210,8 +210,8 @@ def _recognise(directory: Path, name: str) -> tuple[Family, str]:
         fitting = [family for family in families().values() if fits(family)]
         if len(fitting) > 1:
             raise CheckpointError(
-                f"{name} could be {' or '.join(family.name for family in fitting)}: say which in a YAML card\n"
-                f"  family: {fitting[0].name}\n  model: {name}"
+                f"{name} could be {' or '.join(family.name for family in fitting)}: say which in a YAML file and open "
+                f"that, for example {{family: {fitting[0].name}, model: {name}}}"
             )
         if fitting:
             return fitting[0], how
@@ -226,14 +226,12 @@ def _name_fits(family: Family, name: str) -> bool:
 def _nothing_fits(checkpoint: _Checkpoint, name: str) -> str:
     tried = "; ".join(f"{family.name} ({checkpoint.complaint(family)})" for family in families().values())
     return (
-        f"{name} has no {CARD}, so it is no judge directory of ours, and no public family fits.\n"
-        f"It holds architecture {', '.join(checkpoint.architectures) or 'unknown'}. Tried: {tried}.\n"
-        "If it is a judge of one of these families, say so in a YAML file and open that:\n"
-        f"  family: {next(iter(families()))}\n  model: {name}\n"
-        "If its convention is another one, write it down there:\n"
-        f"  kind: label_token    # or step_classifier, implicit\n  model: {name}\n"
-        '  label_tokens: {ok: "+", error: "-"}\n'
-        '  input: {layout: template, begin: "{problem}\\n", step: "{step}", mark: " <tag>", between: "\\n"}'
+        f"{name} has no {CARD}, so it is no judge directory of ours, and no public family fits. "
+        f"It holds architecture {', '.join(checkpoint.architectures) or 'unknown'}. Tried: {tried}. "
+        f"If it is a judge of one of these, open a YAML file that says so: {{family: {next(iter(families()))}, model: "
+        f"{name}}}. If its convention is another one, write it down there: {{kind: label_token, model: {name}, "
+        'label_tokens: {ok: "+", error: "-"}, input: {layout: template, begin: "{problem}\\n", step: "{step}", '
+        'mark: " <tag>", between: "\\n"}}'
     )
 
 

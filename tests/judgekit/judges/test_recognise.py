@@ -10,6 +10,7 @@ import pytest
 
 from judgekit.errors import CheckpointError, ConfigError
 from judgekit.judges import load_judge
+from judgekit.judges.layout import TemplateInput
 from judgekit.judges.recognise import families, find_card
 from judgekit.types import Solution
 
@@ -42,6 +43,10 @@ def test_an_unknown_checkpoint_lists_what_was_tried(tmp_path: Path) -> None:
     said = str(error.value)
     assert all(name in said for name in families())
     assert "architecture NovelModel" in said and "kind: label_token" in said
+    template = said[said.index("{kind: label_token") :]
+    (tmp_path / "new.yaml").write_text(template)
+    card = find_card(tmp_path / "new.yaml").card
+    assert isinstance(card.input, TemplateInput) and card.input.begin == "{problem}\n"
 
 
 def test_a_card_by_hand_stands_on_its_family(tmp_path: Path) -> None:
