@@ -94,3 +94,8 @@ def test_a_card_by_hand_that_is_not_one_is_refused(text: str, complaint: str, tm
 def test_a_card_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"cannot read the card .*gone\.yaml"):
         find_card(tmp_path / "gone.yaml")
+
+
+def test_two_families_at_once_are_asked_back(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="could be reasoneval-7b or token-classification: say which in a YAML"):
+        find_card(checkpoint(tmp_path / "PURE-PRM-7B-and-ReasonEval-7B"))
