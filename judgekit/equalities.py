@@ -26,7 +26,8 @@ _MAX_DIGITS = 18
 _MAX_BITS = 200
 _MAX_EXPONENT = 30
 _MAX_FACTORIAL = 20
-_MAX_UNIT_WORDS = 5
+_MAX_UNIT_WORDS = 8
+_MAX_WORDS_BEHIND = 5
 _MAX_LABEL_WORDS = 8
 _ROOT_SCALE = 10**12
 
@@ -57,6 +58,8 @@ _TOKEN = re.compile(
 _TEXT = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mbox|operatorname)\s?\{([^{}]{0,200})\}")
 _REWRITES = (
     (re.compile(r"<<[^<>\n]*>>"), " "),
+    (re.compile(r"\\sqrt\s?\["), r"\\root["),  # not a square root: has no value here
+    (re.compile(r",\\!"), ","),
     (_TEXT, r" \1 "),
     (re.compile(r"\\(?:left|right|big|Big|displaystyle|quad|qquad|limits)(?![a-zA-Z])|\\[,;:! ]|\^\{?\\circ\}?"), " "),
     (re.compile(r"\\[()\[\]]|\\\\|&"), " $ "),
@@ -82,8 +85,10 @@ _NO_START = frozenset((
 _NO_START_OF = frozenset((
     "average", "mean", "median", "remainder", "half", "third", "quarter", "percent", "square", "cube", "root", "sum",
     "product", "difference", "ratio", "twice", "double", "fourth", "fifth", "multiple", "factors", "thirds", "quarters",
-    "fourths", "fifths", "percentage", "gcd", "lcm", "power", "total", "logarithm",
+    "fourths", "fifths", "percentage", "gcd", "lcm", "power", "logarithm",
 ))  # fmt: skip
+_ARE_OPERATIONS = frozenset(("divided", "multiplied", "divide", "multiply", "dividing", "multiplying", "times"))
+_PREPOSITIONS = frozenset(("of", "in", "for", "at", "per", "every", "each", "on", "after", "from", "to", "over", "by"))
 _NO_END = frozenset((
     "mod", "remainder", "r", "billion", "base", "choose", "or", "dozen", "score",
 ))  # fmt: skip
@@ -120,6 +125,8 @@ class Side:
     """Whether a root was cut off."""
     is_percent: bool = False
     """Whether it ends in a percent sign."""
+    has_power_of_ten: bool = False
+    """Whether it has a factor such as `10^8`, as measured quantities do."""
     is_doubtful: bool = False
     """Whether there is more than one way to read it: a mismatch then says nothing."""
     units: frozenset[str] = frozenset()
@@ -211,6 +218,7 @@ class _Reading:
     has_decimals: bool = False
     is_irrational: bool = False
     is_percent: bool = False
+    has_power_of_ten: bool = False
     n_percent: int = 0
     has_sum: bool = False
     is_doubtful: bool = False
@@ -285,13 +293,22 @@ class _Scanner:
                     self.tokens[i - 2].kind in ("number", "mark", "letter")
                     or (i >= 3 and self.tokens[i - 3].kind == "number")  # 8 packs of 5 bags
                     or self.tokens[i - 2].text.lower() in _NO_START_OF
+                    or self._is_part_of_total(i - 2)
                 )
             if word == "and" and i >= 2 and self.tokens[i - 2].kind == "number" and self.tokens[i + 1].text == "/":
                 return False  # 2 and 3/4
+            if word in ("by", "or") and i >= 2 and self.tokens[i - 2].kind != "number":  # rose by 3 * 4 = 12
+                opens = self.tokens[i].text == "(" or self.tokens[i + 1].text in ("*", "+", "-", "/", "x")
+                return opens and self.tokens[i - 2].text.lower() not in _ARE_OPERATIONS
             return word not in _NO_START and _word_value(word) is None
         if before.text in _CURRENCY:
             return i < 2 or self._is_open(self.tokens[i - 2], i - 1) or self.tokens[i - 2].text in ("(",)
         return before.text in ("(", "*", "\u2022") and i < 2
+
+    def _is_part_of_total(self, i: int) -> bool:
+        """Tell whether a word is the total that something is a part of: `20% of the total of 50`."""
+        words = [token.text.lower() for token in self.tokens[max(i - 2, 0) : i + 1]]
+        return words[-1] == "total" and "of" in words
 
     def _chain_from(self, first: int) -> tuple[Equality | None, int]:
         """Read sides and signs of equality in turn; returns the chain, even of one side, and the token behind it."""
@@ -316,7 +333,7 @@ class _Scanner:
 
     def _words_behind(self, i: int) -> frozenset[str]:
         words = set()
-        for token in self.tokens[i : i + _MAX_UNIT_WORDS]:
+        for token in self.tokens[i : i + _MAX_WORDS_BEHIND]:
             if token.kind == "newline" or token.text in (".", ";", ",", "="):
                 break
             words.add(token.text.lower())
@@ -348,7 +365,7 @@ class _Scanner:
         while token.text in _CURRENCY:
             i += 1
             token = self.tokens[i]
-        if token.kind in ("number", "opaque", "command"):
+        if token.kind in ("number", "opaque", "command") or self._is_list_or_recurring(i):
             return False
         words = [t.text.lower() for t in self.tokens[i : i + 4]]
         if token.kind in ("word", "letter"):
@@ -357,10 +374,20 @@ class _Scanner:
             for j in range(i, min(i + 3, len(self.tokens))):  # 2 hours 30 minutes, 2 hours and 30 minutes
                 if self.tokens[j].kind == "number" or self.tokens[j].text.lower() in ("remainder", "r"):
                     return False
-                if self.tokens[j].kind not in ("word", "letter") or (j == i and words[0] == "and"):
+                is_word = self.tokens[j].kind in ("word", "letter")
+                if not is_word or (j == i and words[0] == "and") or self.tokens[j].text.lower() in _PREPOSITIONS:
                     break
             return words[:3] != ["and", "a", "half"]
+        if token.text == "/":
+            return self.tokens[i + 1].kind == "word"  # $1000/day
         return token.kind in ("newline", "end") or token.text in ".,;:)!?\"'*_\u2019#<>|}~\u2705\u2713\u21d2"
+
+    def _is_list_or_recurring(self, i: int) -> bool:
+        """Tell whether the number that ends here is the first of a list, or goes on: `= 1, 2, 6`, `5.55...`."""
+        here, following, third = self.tokens[i : i + 3]
+        if here.text == ".":
+            return following.text == "." or (following.kind == "command" and following.start == here.end)
+        return here.text == "," and following.kind == "number" and third.text == ","
 
     def _side(self) -> Side:
         self.reading, self.depth = _Reading(), 0
@@ -375,6 +402,7 @@ class _Scanner:
             has_decimals=read.has_decimals,
             is_irrational=read.is_irrational,
             is_percent=read.is_percent,
+            has_power_of_ten=read.has_power_of_ten,
             is_doubtful=read.is_doubtful or has_mixed_sum,
             units=frozenset(read.units),
         )
@@ -500,6 +528,7 @@ class _Scanner:
             self.at += 1
             self.reading.operations += 1
             exponent = self._group() if self._next.text == "(" else self._signed_atom()
+            self.reading.has_power_of_ten |= _constant(value) == 10
             value = _raise(value, exponent)
         return value
 
@@ -561,6 +590,7 @@ class _Scanner:
                 self.reading.is_doubtful = True
             number *= _MULTIPLIERS[following.text.lower()]
             self.reading.has_decimals = True
+            self.reading.units.add(following.text.lower())
             self.at += 1
         self.reading.operands.append(number)
         if following.text == "!" and (
@@ -683,9 +713,7 @@ class _Scanner:
         i, words = self.at, set()
         for _ in range(_MAX_UNIT_WORDS):
             token, following = self.tokens[i], self.tokens[i + 1]
-            if token.kind == "word" and token.text.lower() not in _WORD_OPERATORS | _MULTIPLIERS:
-                if token.text.lower() in _WORD_RELATIONS:
-                    break
+            if self._is_unit_word(i, n_before=i - self.at):
                 words.add(token.text.lower())
                 i += 1
             elif token.text in ("/", "-") and following.kind == "word":
@@ -695,6 +723,8 @@ class _Scanner:
                 break
         if words:
             self.reading.units |= words
+            before = self.tokens[self.at - 1]  # \frac{1}{3}Bh: letters rather than a word
+            self.reading.is_doubtful |= before.text == ")" and before.end == self.tokens[self.at].start
         after = self.tokens[i]
         while after.text in _CURRENCY and i - self.at < _MAX_UNIT_WORDS + 2:
             i += 1
@@ -704,6 +734,14 @@ class _Scanner:
         if words and (after.text in ("=", "\u2248", ")", "+", "-", "*", "/") or is_times or is_relation):
             self.at = i
 
+    def _is_unit_word(self, i: int, *, n_before: int) -> bool:
+        token, following = self.tokens[i], self.tokens[i + 1]
+        word = token.text.lower()
+        if token.kind != "word" or word in _WORD_RELATIONS or word in _MULTIPLIERS:
+            return False
+        if word == "of":  # 3 tubes of lip gloss
+            return n_before > 0 and following.kind == "word" and following.text.lower() not in _WORD_NUMBERS
+        return word not in _WORD_OPERATORS or (word == "times" and following.text in ("/", "="))
 
 def _constant(value: Linear | None) -> Fraction | None:
     if value is None or any(letter for letter in value):

@@ -55,9 +55,19 @@ MR-GSM8K; and, where these hardly fire, among solutions of GSM8K's example model
 latter says nothing about the place. No figure comes from ProcessBench.
 """
 
-_CONVERSIONS = frozenset(
-    Fraction(n) for n in (7, 12, 16, 24, 52, 60, 100, 144, 365, 1000, 1440, 1760, 3600, 5280, 10**6)
-)
+_CONVERSIONS = {
+    7: "week day", 24: "day hour", 30: "month day", 52: "year week", 365: "year day", 60: "hour minute second",
+    1440: "day minute", 3600: "hour second", 168: "week hour", 12: "foot feet inch inches dozen year month",
+    3: "yard feet foot", 36: "yard inch inches", 144: "gross square", 5280: "mile feet foot", 1760: "mile yard",
+    16: "pound ounce lb oz", 2000: "ton pound", 2: "pint cup quart", 4: "gallon quart quarter cup",
+    8: "gallon pint ounce cup", 128: "gallon ounce",
+    100: "cent dollar meter metre cm m percent penny pennies century square",
+    1000: "thousand km kilometer kilometre kg kilogram liter litre ml milliliter millilitre gram g m meter metre "
+    "millimeter mm ton tonne",
+    10**6: "million square", 10**9: "billion", 10: "mm cm millimeter centimeter dime",
+    5: "nickel", 25: "quarter", 20: "score", 50: "half",
+}  # fmt: skip
+"""Words of units, in the singular, by the factor between two of them."""
 _COMMON = frozenset(
     Fraction(n) for n in (3, 4, 5, 7, 8, 10, 12, 16, 20, 24, 25, 30, 31, 36, 50, 52, 60, 100, 365, 1000)
 )
@@ -80,7 +90,9 @@ _MIN_NOUN = 3
 _STEM = 6
 _NEGATIVE = re.compile(r"-\s?[0-9]|negative|below")
 _FORMULA = re.compile(
-    r"[\\^=]|\$[a-zA-Z(]|\b(?:integer|digit|triangle|circle|function|polynomial|probability)", re.IGNORECASE
+    r"[\\^=]|\$[a-zA-Z(]|\b(?:integer|digit|triangle|circle|function|polynomial|probability|divis|ways\b|pentagon"
+    r"|polygon|angle|committee|ordered|prime|coordinates|sequence)",
+    re.IGNORECASE,
 )
 
 
@@ -197,7 +209,13 @@ def _agree(left: Side, right: Side, *, is_approximate: bool) -> bool:
         return True
     if _is_rounded(a, right, is_approximate=is_approximate) or _is_rounded(b, left, is_approximate=is_approximate):
         return True
-    return bool(left.units | right.units) and a * b != 0 and (a / b in _CONVERSIONS or b / a in _CONVERSIONS)
+    return a * b != 0 and _is_conversion(max(a / b, b / a), left.units | right.units)
+
+
+def _is_conversion(factor: Fraction, units: frozenset[str]) -> bool:
+    """Tell whether a factor lies between units of which one is named."""
+    words = _CONVERSIONS.get(int(factor), "").split() if factor.denominator == 1 else []
+    return any(unit in words or unit.rstrip("s") in words for unit in units)
 
 
 def _is_rounded(exact: Fraction, side: Side, *, is_approximate: bool) -> bool:
@@ -205,7 +223,9 @@ def _is_rounded(exact: Fraction, side: Side, *, is_approximate: bool) -> bool:
     gap, scale = abs(exact - stated), max(abs(exact), abs(stated))
     if side.decimals and side.operations <= 1 and gap < Fraction(1, 10 ** min(side.decimals, _MAX_DECIMALS)):
         return True
-    return gap <= scale * (_ROOT_TOLERANCE if side.is_irrational else _ABOUT_TOLERANCE if is_approximate else 0)
+    if is_approximate or side.has_power_of_ten:
+        return gap <= scale * _ABOUT_TOLERANCE
+    return gap <= scale * (_ROOT_TOLERANCE if side.is_irrational else 0)
 
 
 def _difference(left: Side, right: Side) -> dict[str, Fraction]:
