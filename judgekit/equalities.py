@@ -42,6 +42,10 @@ _WORD_NUMBERS = {word: Fraction(value) for value, word in enumerate(_SMALL)} | {
     "quarter": Fraction(1, 4), "one-fourth": Fraction(1, 4), "three-quarters": Fraction(3, 4),
     "three-fourths": Fraction(3, 4), "one-half": Fraction(1, 2), "one-fifth": Fraction(1, 5),
 }  # fmt: skip
+_PARTS = {
+    "third": Fraction(3), "fourth": Fraction(4), "quarter": Fraction(4), "fifth": Fraction(5), "sixth": Fraction(6),
+    "seventh": Fraction(7), "eighth": Fraction(8), "ninth": Fraction(9), "tenth": Fraction(10),
+}  # fmt: skip
 _MULTIPLIERS = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "dozen": 12, "dozens": 12}
 _TOKEN = re.compile(
     r"""
@@ -131,6 +135,8 @@ class Side:
     """Whether there is more than one way to read it: a mismatch then says nothing."""
     units: frozenset[str] = frozenset()
     """Words of units in it."""
+    text: str = ""
+    """As it stands, without the mark-up that `readable` removes."""
 
     @property
     def number(self) -> Fraction | None:
@@ -184,9 +190,17 @@ def find_numbers(text: str) -> set[Fraction]:
     for token in _tokens(readable(text)):
         if token.kind == "number" and len(token.text) <= _MAX_DIGITS:
             found.add(Fraction(token.text.replace(",", "")))
-        elif token.kind == "word" and (value := _word_value(token.text)) is not None:
-            found.add(value)
+        elif token.kind == "opaque" and len(token.text) <= _MAX_DIGITS:
+            found |= {Fraction(part) for part in token.text.split(":")}
+        elif token.kind == "word":
+            found |= _values_in_word(token.text.lower())
     return found
+
+
+def _values_in_word(word: str) -> set[Fraction]:
+    """Return what a word may stand for: `twenty-five`, the parts of `six-sided` and `one-sixth`, `fifths` as 5."""
+    values = {value for part in (word, *word.split("-")) if (value := _word_value(part)) is not None}
+    return values | {_PARTS[part] for part in word.removesuffix("s").split("-") if part in _PARTS}
 
 
 def _word_value(word: str) -> Fraction | None:
@@ -229,7 +243,8 @@ class _Scanner:
     """The tokens of one text and a position among them."""
 
     def __init__(self, text: str) -> None:
-        self.tokens = _tokens(readable(text))
+        self.text = readable(text)
+        self.tokens = _tokens(self.text)
         self.tokens += [Token("end", "", MAX_CHARS, MAX_CHARS)] * 4
         self.at = 0
         self.limit = 0
@@ -303,6 +318,8 @@ class _Scanner:
             return word not in _NO_START and _word_value(word) is None
         if before.text in _CURRENCY:
             return i < 2 or self._is_open(self.tokens[i - 2], i - 1) or self.tokens[i - 2].text in ("(",)
+        if before.text == "(" and i >= 2:  # has more than Ann (4 + 2 = 6)
+            return self.tokens[i - 2].kind == "word" and self.tokens[i - 2].end < before.start
         return before.text in ("(", "*", "\u2022") and i < 2
 
     def _is_part_of_total(self, i: int) -> bool:
@@ -391,6 +408,7 @@ class _Scanner:
 
     def _side(self) -> Side:
         self.reading, self.depth = _Reading(), 0
+        start = self.tokens[self.at].start
         value = self._sum()
         read = self.reading
         has_mixed_sum = read.has_sum and 0 < read.n_percent < len(read.operands)  # 100 - 20% = 80, colloquially
@@ -405,6 +423,7 @@ class _Scanner:
             has_power_of_ten=read.has_power_of_ten,
             is_doubtful=read.is_doubtful or has_mixed_sum,
             units=frozenset(read.units),
+            text=" ".join(self.text[start : self.tokens[self.at - 1].end].split()),
         )
 
     @property
@@ -742,6 +761,7 @@ class _Scanner:
         if word == "of":  # 3 tubes of lip gloss
             return n_before > 0 and following.kind == "word" and following.text.lower() not in _WORD_NUMBERS
         return word not in _WORD_OPERATORS or (word == "times" and following.text in ("/", "="))
+
 
 def _constant(value: Linear | None) -> Fraction | None:
     if value is None or any(letter for letter in value):

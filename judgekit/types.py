@@ -83,6 +83,8 @@ class NoVerdictReason(StrEnum):
     """The solution has no steps, so there is nothing to judge."""
     NO_REFERENCE = "no_reference"
     """The judge compares with a reference, and it was shown none."""
+    NOTHING_TO_CHECK = "nothing_to_check"
+    """The judge checks only certain statements, and the solution makes none of them."""
 
 
 class Record(BaseModel):
