@@ -106,21 +106,23 @@ def left_over(story: Story, numbers_S: Sequence[set[Fraction]], found_S: Sequenc
     unused = sorted(value for value in story.given if not _is_among(value, mentioned))
     if unused and len(story.given) <= _MAX_GIVEN:
         yield Rule.UNUSED, f"no step uses {show_number(unused[0])} of the problem"
-    if (result := _dangling(found_S)) is not None:
+    if (result := _dangling(numbers_S, found_S)) is not None:
         yield Rule.DANGLING, f"{show_number(result)} is worked out and goes into nothing"
 
 
-def _dangling(found_S: Sequence[list[Equality]]) -> Fraction | None:
-    """Return the first result, other than the last, that no later calculation takes up."""
+def _dangling(numbers_S: Sequence[set[Fraction]], found_S: Sequence[list[Equality]]) -> Fraction | None:
+    """Return the first result, other than the last, that no later calculation takes up and no later step mentions."""
     later, answer, dangling = set[Fraction](), None, None
-    for equality in (equality for found in reversed(found_S) for equality in reversed(found)):
-        result = equality.sides[-1]
-        is_result = is_computed(equality) and all(side.number is not None for side in equality.sides)
-        if is_result and result.number is not None and not result.is_doubtful:
-            answer = result.number if answer is None else answer
-            is_used = _is_among(result.number, later) or Fraction(result.number.denominator) in later
-            dangling = dangling if result.number == answer or is_used else result.number
-        later |= {value for side in equality.sides for value in side.operands}
+    for numbers, found in zip(reversed(numbers_S), reversed(found_S), strict=True):
+        for equality in reversed(found):
+            result = equality.sides[-1]
+            is_result = is_computed(equality) and all(side.number is not None for side in equality.sides)
+            if is_result and result.number is not None and not result.is_doubtful:
+                answer = result.number if answer is None else answer
+                is_used = _is_among(result.number, later) or Fraction(result.number.denominator) in later
+                dangling = dangling if result.number == answer or is_used else result.number
+            later |= {value for side in equality.sides for value in side.operands}
+        later |= numbers
     return dangling
 
 
