@@ -103,8 +103,8 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     from judgekit.judges import load_judge
 
     card = read_card(directory)
-    solutions = _read_split(data, config.n_max)
-    _refuse_overlap(directory, solutions)
+    solutions = read_split(data, config.n_max)
+    refuse_trained_problems(train_problems(directory), solutions, judge=card.judge_id)
     judge = load_judge(directory, calibrated=False, dtype=config.dtype)
     verdicts = [judgement.verdict for judgement in judge.judge(solutions)]
     gold_N = [solution.first_error for solution in solutions]
@@ -124,7 +124,8 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     return report
 
 
-def _read_split(data: Path, n_max: int | None) -> list[LabelledSolution]:
+def read_split(data: Path, n_max: int | None) -> list[LabelledSolution]:
+    """Read a labelled data set, `n_max` solutions at most; `None` for all."""
     solutions = []
     for solution in read_records(data, LabelledSolution):
         solutions.append(solution)
@@ -133,14 +134,23 @@ def _read_split(data: Path, n_max: int | None) -> list[LabelledSolution]:
     return solutions
 
 
-def _refuse_overlap(directory: Path, solutions: Sequence[LabelledSolution]) -> None:
+def train_problems(directory: Path) -> set[str]:
+    """Return the ids of the problems that a judge directory says it was trained on; none where it does not say."""
     path = directory / TRAIN_PROBLEMS
-    trained = set(path.read_text().split()) if path.is_file() else set()
-    seen = [solution for solution in solutions if solution.problem_id in trained]
+    return set(path.read_text().split()) if path.is_file() else set()
+
+
+def refuse_trained_problems(problems: set[str], solutions: Sequence[LabelledSolution], *, judge: str) -> None:
+    """Refuse solutions to problems that a judge was trained on.
+
+    Raises:
+        DataError: there are some.
+    """
+    seen = [solution for solution in solutions if solution.problem_id in problems]
     if seen:
         raise DataError(
-            f"{len(seen)} of {len(solutions)} solutions belong to problems the judge was trained on, for example "
-            f"problem {seen[0].problem_id}: calibrate on other problems (`judgekit split` keeps problems together)"
+            f"{len(seen)} of {len(solutions)} solutions belong to problems the judge {judge} was trained on, for "
+            f"example problem {seen[0].problem_id}: use other problems (`judgekit split` keeps problems together)"
         )
 
 
@@ -188,5 +198,5 @@ def fingerprint_of(data: Path, solutions: Sequence[LabelledSolution]) -> Fingerp
 
 __all__ = [
     "CalibrationConfig", "TRAIN_PROBLEMS", "TemperatureCalibrator", "calibrate_judge", "fingerprint_of",
-    "probs_to_logits",
+    "probs_to_logits", "read_split", "refuse_trained_problems", "train_problems",
 ]  # fmt: skip

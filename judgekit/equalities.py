@@ -79,6 +79,7 @@ _SAME = {
     "\u00b2": "^2", "\u00b3": "^3", "\\%": "%",
 }  # fmt: skip
 _WORD_OPERATORS = {"plus": "+", "minus": "-", "times": "*", "of": "*", "multiplied": "*", "divided": "/"}
+_SHARE = re.compile(r"[0-9]{1,3}/[0-9]{1,3}")
 _RELATIONS = frozenset({"=", "\u2248"})
 _WORD_RELATIONS = frozenset({"is", "equals", "gives", "makes", "equal", "are"})
 _CURRENCY = frozenset("$\u20ac\u00a3\u20b9")
@@ -199,7 +200,9 @@ def find_numbers(text: str) -> set[Fraction]:
 
 def _values_in_word(word: str) -> set[Fraction]:
     """Return what a word may stand for: `twenty-five`, the parts of `six-sided` and `one-sixth`, `fifths` as 5."""
-    values = {value for part in (word, *word.split("-")) if (value := _word_value(part)) is not None}
+    whole = _word_value(word)
+    parts = [word] if whole is not None else word.split("-")
+    values = {value for part in parts if (value := _word_value(part)) is not None}
     return values | {_PARTS[part] for part in word.removesuffix("s").split("-") if part in _PARTS}
 
 
@@ -367,7 +370,8 @@ class _Scanner:
             return token.text == "\u2248"
         if token.text == "," and self.tokens[i + 1].text.lower() == "which":
             i, token = i + 2, self.tokens[i + 2]
-        if token.kind == "word" and token.text.lower() in _WORD_RELATIONS and side.operations:
+        is_share = _SHARE.fullmatch(side.text) is not None  # 4/7 is equal to $24
+        if token.kind == "word" and token.text.lower() in _WORD_RELATIONS and side.operations and not is_share:
             i += 1
             for word in ("equal", "to"):
                 i += self.tokens[i].text.lower() == word
@@ -449,6 +453,8 @@ class _Scanner:
         if symbol is None or symbol not in symbols:
             return None
         i += 1
+        if token.text == "/" and self.tokens[i].kind == "word" and _word_value(self.tokens[i].text) is None:
+            return None  # $100/day
         if word in ("multiplied", "divided"):
             if self.tokens[i].text.lower() != "by":
                 return None

@@ -44,6 +44,17 @@ def add_training_commands(commands: Any) -> None:
     )
     parser.add_argument("--judge", type=Path, required=True, help="judge directory")
     parser.add_argument("--data", type=Path, required=True, help="data set of labelled solutions")
+    parser = add_command(
+        commands,
+        "ensemble",
+        _ensemble,
+        summary="Make one judge of several: fits their weights and a threshold on problems none was trained on.",
+        example="judgekit ensemble --member runs/judge/judge --member builtin:symbolic --data data/calibration "
+        "rule=product --output runs/ensemble",
+    )
+    parser.add_argument("--member", action="append", required=True, help="judge directory, hub id or builtin:NAME")
+    parser.add_argument("--data", type=Path, required=True, help="data set of labelled solutions")
+    parser.add_argument("--output", type=Path, required=True, help="judge directory to write; refused where in use")
 
 
 def _pretrain(args: argparse.Namespace) -> None:
@@ -90,6 +101,18 @@ def _calibrate(args: argparse.Namespace) -> None:
         print(f"{name:>6}: {report.before[name]:.4f} -> {report.after[name]:.4f}")
     if card.calibrator is not None:
         print(f"temperature {card.calibrator.temperature:.3f}; decision {card.decision}")
+
+
+def _ensemble(args: argparse.Namespace) -> None:
+    from judgekit.ensembling import EnsembleConfig, build_ensemble
+
+    config = settings_config(EnsembleConfig, args.settings)
+    card = build_ensemble(args.member, args.data, args.output, config)
+    assert card.ensemble is not None
+    losses = card.training["member_log_loss"]
+    for member, weight, loss in zip(args.member, card.ensemble.weights, losses, strict=True):
+        print(f"{member}: weight {weight:.3f}, log loss alone {'none' if loss is None else format(loss, '.4f')}")
+    print(f"ensemble: {args.output}, log loss {card.training['log_loss']:.4f}; decision {card.decision}")
 
 
 def _print_figures(figures: dict[str, float | int | None]) -> None:

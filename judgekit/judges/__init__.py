@@ -92,6 +92,10 @@ def _open(found: FoundCard, *, dtype: Precision, neutralise: bool) -> Judge:
         from judgekit.judges.critic import CriticJudge
 
         return CriticJudge.open(directory, card, dtype=dtype, neutralise=neutralise)
+    if kind == "ensemble":
+        from judgekit.judges.ensemble import EnsembleJudge
+
+        return EnsembleJudge.open(directory, card, dtype=dtype, neutralise=neutralise)
     from judgekit.judges.step_classifier import StepClassifierJudge
 
     return StepClassifierJudge.open(directory, card, dtype=dtype, neutralise=neutralise)

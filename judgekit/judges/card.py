@@ -108,6 +108,29 @@ class ImplicitCard(_Part):
     """Tokens right before the first step that count as well, as in some published scripts."""
 
 
+class EnsembleCard(_Part):
+    """How several judges become one: whose posteriors are pooled, and with what weights."""
+
+    members: tuple[str, ...] = Field(min_length=1)
+    """Judges as `load_judge` opens them: a path relative to the card, a hub id, `builtin:NAME`, an address."""
+    rule: Literal["product", "mixture"]
+    """`product`: p is proportional to the product of p_i ** weight_i; `mixture`: p is the sum of weight_i * p_i."""
+    weights: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...]
+    """One weight a member, not negative and not all 0; those of a mixture sum to 1."""
+    fingerprint: Fingerprint | None = None
+    """What the weights were fitted on; `null` where they were set by hand."""
+
+    @model_validator(mode="after")
+    def _fits_the_rule(self) -> Self:
+        if len(self.weights) != len(self.members):
+            raise ValueError(f"{len(self.weights)} weights for {len(self.members)} members")
+        if not any(self.weights):
+            raise ValueError("all weights are 0, so that no member counts")
+        if self.rule == "mixture" and abs(sum(self.weights) - 1) > 1e-6:
+            raise ValueError(f"the weights of a mixture sum to {sum(self.weights)}, not 1")
+        return self
+
+
 class Golden(_Part):
     """A solution with the scores that the judge gave it when it was made, for `judgekit doctor` to compare."""
 
@@ -124,7 +147,7 @@ class JudgeCard(_Part):
 
     schema_version: Literal[1] = 1
     """Version of this file."""
-    kind: Literal["step_classifier", "likelihood", "label_token", "implicit", "critic"]
+    kind: Literal["step_classifier", "likelihood", "label_token", "implicit", "critic", "ensemble"]
     """Which judge class opens it."""
     judge_id: str = Field(min_length=1)
     """Name in results."""
@@ -162,6 +185,8 @@ class JudgeCard(_Part):
     """Section of an implicit judge."""
     critic: CriticCard | None = None
     """Section of a generative critic."""
+    ensemble: EnsembleCard | None = None
+    """Section of an ensemble."""
     decision: DecisionRule = ThresholdRule()
     """How the posterior becomes one index."""
     calibrator: TemperatureCard | None = None
@@ -190,9 +215,10 @@ SECTION_OF_KIND = {
     "label_token": "label_tokens",
     "implicit": "implicit",
     "critic": "critic",
+    "ensemble": "ensemble",
 }
 """The section that a kind must have, and no other kind may."""
-KINDS_WITHOUT_INPUT = frozenset({"critic"})
+KINDS_WITHOUT_INPUT = frozenset({"critic", "ensemble"})
 """Kinds that never make token ids themselves."""
 
 
@@ -221,6 +247,6 @@ def write_card(directory: Path, card: JudgeCard) -> None:
 
 
 __all__ = [
-    "CARD", "CalibrationReport", "Fingerprint", "Golden", "ImplicitCard", "JudgeCard", "LabelTokens", "LikelihoodCard",
-    "TemperatureCard", "read_card", "write_card",
+    "CARD", "CalibrationReport", "EnsembleCard", "Fingerprint", "Golden", "ImplicitCard", "JudgeCard", "LabelTokens",
+    "LikelihoodCard", "TemperatureCard", "read_card", "write_card",
 ]  # fmt: skip

@@ -171,7 +171,7 @@ def test_problems_of_training_are_refused(carded: CardedJudge, tmp_path: Path) -
     card = (folder / "judge.json").read_text()
     (folder / TRAIN_PROBLEMS).write_text("p3\np77\n")
     with pytest.raises(
-        DataError, match=r"3 of 30 solutions belong to problems the judge was trained on, .* problem p3"
+        DataError, match=r"3 of 30 solutions belong to problems the judge tiny was trained on, .* problem p3"
     ):
         calibrate_judge(folder, tmp_path / "data", CalibrationConfig())
     assert (folder / "judge.json").read_text() == card
