@@ -312,8 +312,9 @@ def real_rows(*path):
 
 
 def first_error(problem, steps):
-    judge = SymbolicJudge()
-    return judge.judge([Solution(problem=problem, steps=tuple(steps))])[0].verdict.decide(judge.decision)
+    """Return the decision, or the reason for having none."""
+    judgement = SymbolicJudge().judge([Solution(problem=problem, steps=tuple(steps))])[0]
+    return judgement.verdict.decide(SymbolicJudge.decision) if judgement.verdict else judgement.no_verdict
 
 
 def test_finds_nearly_all_errors_of_multistep_arithmetic():
@@ -325,10 +326,10 @@ def test_finds_nearly_all_errors_of_multistep_arithmetic():
     assert sum(hits) / len(hits) > 0.9
 
 
-def test_raises_few_false_alarms_on_processbench():
+def test_finds_more_than_arithmetic_on_processbench_with_few_false_alarms():
     rows = real_rows("processbench", "gsm8k.jsonl")
     answers = [(row["label"], first_error(row["problem"], row["steps"])) for row in rows]
     right = [answer is None for label, answer in answers if label == -1]
     wrong = [answer == label for label, answer in answers if label != -1]
-    assert sum(right) / len(right) >= 0.95
-    assert sum(wrong) / len(wrong) >= 0.1
+    assert sum(right) / len(right) >= 0.94
+    assert sum(wrong) / len(wrong) >= 0.13
