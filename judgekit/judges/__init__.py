@@ -18,10 +18,10 @@ def load_judge(
     """Open any judge.
 
     Args:
-        name: A judge directory or a hub id of one; a public checkpoint whose family is known, as a directory or hub id;
-            a YAML file with a card written by hand; `builtin:random`, `builtin:no-error`, `builtin:first-step`;
-            `builtin:symbolic`, which recomputes stated arithmetic; or `http://HOST:PORT` of a `judgekit serve`, where
-            calibration, precision and neutralisation were chosen when it was started.
+        name: A judge directory, an ensemble's too, or a hub id of one; a public checkpoint whose family is known, as a
+            directory or hub id; a YAML file with a card written by hand; `builtin:random`, `builtin:no-error`,
+            `builtin:first-step`; `builtin:symbolic`, which recomputes stated arithmetic; or `http://HOST:PORT` of a
+            `judgekit serve`, where calibration, precision and neutralisation were chosen when it was started.
         calibrated: Apply the calibrator that the card stores.
         dtype: Precision of judges with weights.
         neutralise: Keep candidates from acting as markup. Off only to measure what that prevents.

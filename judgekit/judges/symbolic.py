@@ -41,7 +41,9 @@ P_WRONG = {
 
 Rounded shares of true alarms: at the first error in GSM8K training solutions with injected errors, PRMBench and
 MR-GSM8K; and, where these hardly fire, among solutions of GSM8K's example models by whether the answer is wrong. The
-latter says nothing about the place. No figure comes from ProcessBench.
+latter says nothing about the place. Of the example models' solutions (problems of ProcessBench left out) 300 of 329
+with something unused and 167 of 185 with something dangling have a wrong answer; the place is right in about half of
+the injected errors where these two fire at all. No figure comes from ProcessBench.
 """
 
 _CASES = re.compile(r"\b(?:or|if|case|when|try|suppose|assume|let|for)\b", re.IGNORECASE)
