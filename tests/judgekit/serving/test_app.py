@@ -95,7 +95,7 @@ def test_it_judges_in_order_and_counts(url: str, judge: HashJudge) -> None:
 
 
 def test_content_without_a_verdict_is_an_answer() -> None:
-    with running_service(load_judge("builtin:symbolic"), max_steps=3, max_chars=50) as url:
+    with running_service(load_judge("builtin:first-step"), max_steps=3, max_chars=50) as url:
         solutions = [make("none", n_steps=0), make("ok"), make("many", n_steps=4), make("x" * 40), make("fits")]
         answer = JudgeAnswer.model_validate_json(post(url, *solutions).content)
         reasons = [judgement.no_verdict for judgement in answer.judgements]
