@@ -125,8 +125,8 @@ class HttpGenerator:
     def choice_logprobs(self, prompts: Sequence[Prompt], *, choices: Sequence[str]) -> list[ChoiceScores]:
         """See `Generator.choice_logprobs`. One token is sampled, and the server lists the most probable ones.
 
-        A tokenizer and `dialect: vllm` name the tokens by their ids. Without them a choice must be one token, spelled
-        as the server spells it.
+        A tokenizer and `dialect: vllm` ask for the tokens by their ids, probable or not. Without them a choice must be
+        one token, spelled as the server spells it, and among the most probable ones.
 
         Raises:
             ConfigError: a partial solution is to be continued and no tokenizer is configured; two choices begin with
@@ -179,10 +179,11 @@ class HttpGenerator:
         return [{"structured_outputs": {"choice": list(choices)}} for choices in choices_P]
 
     def _labels(self, choices: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
-        """Return the choices' first tokens as the server will spell them, and the option that makes it do so."""
+        """Return the choices' first tokens as the server will spell them, and what makes it list them."""
         if self._tokenizer is not None and self.config.dialect == "vllm":
             ids = first_token_ids(self._tokenizer, choices)
-            return [f"token_id:{token}" for token in ids], {"return_tokens_as_token_ids": True}
+            options = {"logprob_token_ids": ids, "return_tokens_as_token_ids": True}
+            return [f"token_id:{token}" for token in ids], options
         if not all(choices) or len(set(choices)) < len(choices):
             raise ConfigError(f"the choices {list(choices)} cannot be told apart by their first tokens: choose others")
         return list(choices), {}

@@ -308,6 +308,7 @@ def test_a_vllm_server_names_first_tokens_by_their_ids(server: Server, tiny_base
     (scores,) = generator.choice_logprobs(["p"], choices=["+", "so"])
     assert scores.logprobs == (-1.5, -0.5)
     assert server.requests[0][1]["return_tokens_as_token_ids"] is True
+    assert server.requests[0][1]["logprob_token_ids"] == ids
 
 
 def test_calls_are_billed_line_by_line(server: Server, tmp_path: Path) -> None:

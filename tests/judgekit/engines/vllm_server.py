@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -35,13 +36,18 @@ class VllmServer:
             *("--served-model-name", MODEL, "--host", "127.0.0.1", "--port", str(self.port)),
             *("--load-format", "safetensors", "--enforce-eager", *options),
         ]
-        quiet = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
+        settings = {
+            "VLLM_CPU_KVCACHE_SPACE": "1",
+            "VLLM_ENABLE_V1_MULTIPROCESSING": "1",
+            "VLLM_NO_USAGE_STATS": "1",
+            "HF_HUB_OFFLINE": "1",
+        }
         with log.open("w") as output:
             self.process = subprocess.Popen(
                 command,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=os.environ | quiet,
+                env=os.environ | settings,
                 start_new_session=True,
                 preexec_fn=_end_with_parent,
             )
@@ -51,7 +57,7 @@ class VllmServer:
         """Address up to the version."""
         return f"http://127.0.0.1:{self.port}/v1"
 
-    def wait_until_ready(self, *, deadline_s: float = 400.0) -> None:
+    def wait_until_ready(self, *, deadline_s: float = 600.0) -> None:
         """Return when the server answers; fail with its output where it ended or does not answer in time."""
         end = time.monotonic() + deadline_s
         while not self._answers():
@@ -68,10 +74,8 @@ class VllmServer:
 
     def kill(self) -> None:
         """End the server and its engine at once."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()
 
 

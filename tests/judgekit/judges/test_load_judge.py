@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from judgekit.judges.card import read_card, write_card
 from judgekit.types import ArgmaxRule, Judge, NoVerdictReason, Solution
 
 FINGERPRINT = {"data": "d", "sha256": "0", "n_solutions": 1, "n_problems": 1, "sources": [], "generators": []}
+
+LIKELIHOOD = {"bias": 1.0, "max_weight": -1.0, "mean_weight": 0.0}
 
 
 def test_a_card_survives_writing(tiny_judge: Path, tmp_path: Path) -> None:
@@ -58,6 +61,8 @@ def test_a_card_that_is_not_one_is_refused(text: str, complaint: str, tmp_path: 
         ({"colour": "red"}, "'colour'"),
         ({"decision": {"kind": "threshold", "threshold": 2}}, "decision.threshold.threshold"),
         ({"calibrator": {"temperature": 0, "fingerprint": FINGERPRINT}}, r"calibrator\.temperature"),
+        ({"engine": "cuda"}, "'engine', value 'cuda'"),
+        ({"kind": "likelihood", "likelihood": LIKELIHOOD, "engine": "vllm"}, "runs step classifiers, .* 'likelihood'"),
         ({"model": "../gone"}, r"names the model '\.\./gone', and .* does not exist"),
         ({"model": "/gone/model"}, r"names the model '/gone/model'"),
     ],
@@ -67,6 +72,14 @@ def test_what_a_card_says_must_be_so(
 ) -> None:
     with pytest.raises(CheckpointError, match=complaint):
         load_judge(judge_copy(**fields))
+
+
+def test_an_engine_that_is_not_installed_is_named(
+    judge_copy: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    with pytest.raises(ConfigError, match=r"the engine vllm cannot be used here .*pip install 'judgekit\[vllm\]'"):
+        load_judge(judge_copy(engine="vllm"))
 
 
 def test_missing_weights_are_refused(judge_copy: Callable[..., Path]) -> None:
