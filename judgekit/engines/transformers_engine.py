@@ -1,22 +1,19 @@
-"""Runs a classifier body over encoded solutions in length-sorted batches; only step positions go through the head."""
+"""Opens models and tokenizers for judges: safetensors only, no remote code."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from tqdm import tqdm
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 
-from judgekit.errors import CheckpointError, JudgeError
+from judgekit.errors import CheckpointError
 from judgekit.judges.checkpoint import missing_weights, tensor_names
-from judgekit.judges.encoding import Encoded
 from judgekit.types import Precision
 
 _UNUSABLE = (OSError, ValueError, RuntimeError, SafetensorError)
@@ -212,183 +209,7 @@ def to_fastest_device(model: Any) -> Any:
     return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
 
-def score_positions(
-    model: Any, encoded_N: Sequence[Encoded], *, token_budget: int, pad_id: int, progress: bool = False
-) -> list[np.ndarray]:
-    """Return the head's logits at every step position.
-
-    Args:
-        model: Token-classification model with a body and a head called `score` or `classifier`.
-        encoded_N: Solutions, each with at least one step.
-        token_budget: Most tokens of one padded batch; a longer solution makes a batch of its own.
-        pad_id: Token id to pad with.
-        progress: Show a progress bar.
-
-    Returns:
-        One array a solution, float32. Shape (n_steps, n_labels).
-
-    Raises:
-        JudgeError: the model runs out of memory, with the option to lower.
-    """
-
-    def read(hidden: torch.Tensor, batch: Sequence[Encoded]) -> list[np.ndarray]:
-        return _at_positions(_head(model), hidden, batch)
-
-    return _read_hidden(model, encoded_N, read, token_budget=token_budget, pad_id=pad_id, progress=progress)
-
-
-def token_choice_logits(
-    model: Any,
-    encoded_N: Sequence[Encoded],
-    *,
-    token_ids: Sequence[int],
-    token_budget: int,
-    pad_id: int,
-    progress: bool = False,
-) -> list[np.ndarray]:
-    """Return a language model's logits of a few next tokens at every step position, without those of all others.
-
-    Args:
-        model: Causal language model with a body and an output embedding.
-        encoded_N: See `score_positions`.
-        token_ids: The tokens asked about. Shape (n_choices,).
-        token_budget: See `score_positions`.
-        pad_id: See `score_positions`.
-        progress: See `score_positions`.
-
-    Returns:
-        One array a solution, float32. Shape (n_steps, n_choices).
-
-    Raises:
-        JudgeError: see `score_positions`.
-    """
-    embedding = model.get_output_embeddings()
-    rows = torch.tensor(list(token_ids), device=model.device)
-    weight = embedding.weight[rows]
-    bias = None if embedding.bias is None else embedding.bias[rows]
-
-    def read(hidden: torch.Tensor, batch: Sequence[Encoded]) -> list[np.ndarray]:
-        return _at_positions(lambda states: torch.nn.functional.linear(states, weight, bias), hidden, batch)
-
-    return _read_hidden(model, encoded_N, read, token_budget=token_budget, pad_id=pad_id, progress=progress)
-
-
-def token_logprobs(
-    model: Any, encoded_N: Sequence[Encoded], *, token_budget: int, pad_id: int, progress: bool = False
-) -> list[np.ndarray]:
-    """Return the log-probability of every token behind the problem, given all tokens before it, in nats.
-
-    Args:
-        model: Causal language model with a body and an output embedding.
-        encoded_N: Solutions, each with a problem and at least one step.
-        token_budget: See `score_positions`.
-        pad_id: See `score_positions`.
-        progress: See `score_positions`.
-
-    Returns:
-        One array a solution, float32. Shape (n_tokens - n_problem_tokens,).
-
-    Raises:
-        JudgeError: see `score_positions`.
-    """
-
-    def read(hidden: torch.Tensor, batch: Sequence[Encoded]) -> list[np.ndarray]:
-        rows = []
-        for row, encoded in enumerate(batch):
-            ids = torch.tensor(encoded.input_ids[encoded.n_problem_tokens :], device=hidden.device)
-            before = hidden[row, encoded.n_problem_tokens - 1 : len(encoded.input_ids) - 1]
-            logprobs = model.get_output_embeddings()(before).float().log_softmax(dim=-1)
-            rows.append(logprobs.gather(1, ids[:, None])[:, 0].cpu().numpy())
-        return rows
-
-    return _read_hidden(model, encoded_N, read, token_budget=token_budget, pad_id=pad_id, progress=progress)
-
-
-def _read_hidden(
-    model: Any,
-    encoded_N: Sequence[Encoded],
-    read: Callable[[torch.Tensor, Sequence[Encoded]], list[np.ndarray]],
-    *,
-    token_budget: int,
-    pad_id: int,
-    progress: bool,
-) -> list[np.ndarray]:
-    """Run the body over all solutions in batches and read each one's last hidden states. Keeps the order."""
-    found: list[np.ndarray] = [np.empty(0, dtype=np.float32)] * len(encoded_N)
-    with tqdm(total=len(encoded_N), desc="judging", unit="solution", disable=not progress) as bar:
-        for rows in token_batches([len(encoded.input_ids) for encoded in encoded_N], token_budget=token_budget):
-            batch = [encoded_N[row] for row in rows]
-            for row, values in zip(rows, _read_batch(model, batch, read, pad_id=pad_id), strict=True):
-                found[row] = values
-            bar.update(len(rows))
-    return found
-
-
-def token_batches(lengths_N: Sequence[int], *, token_budget: int) -> Iterator[list[int]]:
-    """Yield batches of row indices, longest rows first, each at most `token_budget` tokens after padding.
-
-    Example:
-        >>> list(token_batches([2, 5, 3], token_budget=6))
-        [[1], [2, 0]]
-    """
-    batch: list[int] = []
-    for row in sorted(range(len(lengths_N)), key=lambda row: -lengths_N[row]):
-        if batch and lengths_N[batch[0]] * (len(batch) + 1) > token_budget:
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch
-
-
-@torch.inference_mode()
-def _read_batch(
-    model: Any,
-    batch: Sequence[Encoded],
-    read: Callable[[torch.Tensor, Sequence[Encoded]], list[np.ndarray]],
-    *,
-    pad_id: int,
-) -> list[np.ndarray]:
-    width = max(len(encoded.input_ids) for encoded in batch)
-    ids = torch.full((len(batch), width), pad_id)
-    mask = torch.zeros((len(batch), width), dtype=torch.long)
-    for row, encoded in enumerate(batch):
-        ids[row, : len(encoded.input_ids)] = torch.tensor(encoded.input_ids)
-        mask[row, : len(encoded.input_ids)] = 1
-    try:
-        hidden = model.base_model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device))[0]
-        return read(hidden, batch)
-    except torch.OutOfMemoryError as error:
-        raise JudgeError(f"out of memory on a batch of {ids.numel()} tokens: lower token_budget") from error
-
-
-def _at_positions(
-    head: Callable[[torch.Tensor], torch.Tensor], hidden: torch.Tensor, batch: Sequence[Encoded]
-) -> list[np.ndarray]:
-    """Apply a head to the hidden states at the score positions alone. Shape (n_steps, n_outputs) each."""
-    rows = [row for row, encoded in enumerate(batch) for _ in encoded.positions_S]
-    columns = [position for encoded in batch for position in encoded.positions_S]
-    outputs = head(hidden[rows, columns]).float().cpu().numpy()
-    return list(np.split(outputs, np.cumsum([len(encoded.positions_S) for encoded in batch])[:-1]))
-
-
-def _head(model: Any) -> Any:
-    for name in ("score", "classifier"):
-        if hasattr(model, name):
-            return getattr(model, name)
-    raise CheckpointError(f"{type(model).__name__} has no head called score or classifier")
-
-
 __all__ = [
-    "HeadedModel",
-    "load_classifier",
-    "load_headed_model",
-    "load_language_model",
-    "load_tokenizer",
-    "score_positions",
-    "read_tensors",
+    "HeadedModel", "load_classifier", "load_headed_model", "load_language_model", "load_tokenizer", "read_tensors",
     "to_fastest_device",
-    "token_choice_logits",
-    "token_logprobs",
-    "token_batches",
-]
+]  # fmt: skip

@@ -9,7 +9,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from judgekit.engines.transformers_engine import load_language_model, to_fastest_device, token_logprobs
+from judgekit.engines.forward import token_logprobs
+from judgekit.engines.transformers_engine import load_language_model, to_fastest_device
 from judgekit.errors import CheckpointError
 from judgekit.judges.by_step import StepLogitJudge
 from judgekit.judges.card import JudgeCard

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from judgekit.engines.transformers_engine import load_language_model, to_fastest_device, token_choice_logits
+from judgekit.engines.forward import token_choice_logits
+from judgekit.engines.transformers_engine import load_language_model, to_fastest_device
 from judgekit.errors import CheckpointError
 from judgekit.judges.by_step import StepLogitJudge
 from judgekit.judges.card import JudgeCard

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from judgekit.engines.transformers_engine import load_language_model, to_fastest_device, token_logprobs
+from judgekit.engines.forward import token_logprobs
+from judgekit.engines.transformers_engine import load_language_model, to_fastest_device
 from judgekit.judges.by_step import StepLogitJudge
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.encoding import Encoded

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from judgekit.engines.transformers_engine import load_classifier, load_headed_model, score_positions
+from judgekit.engines.forward import score_positions
+from judgekit.engines.transformers_engine import load_classifier, load_headed_model
 from judgekit.engines.vllm_engine import VllmClassifier
 from judgekit.judges.by_step import StepLogitJudge
 from judgekit.judges.card import JudgeCard

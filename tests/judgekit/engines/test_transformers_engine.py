@@ -1,65 +1,21 @@
-"""Batches, checkpoints that may be opened, and those that may not."""
+"""Checkpoints that may be opened, and those that may not."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from judgekit.engines import transformers_engine
 from judgekit.engines.transformers_engine import (
     load_classifier,
     load_language_model,
     load_tokenizer,
-    score_positions,
-    token_batches,
 )
-from judgekit.errors import CheckpointError, JudgeError
-from judgekit.judges.encoding import Encoded
-
-
-def test_batches_by_hand() -> None:
-    # Longest first; a batch costs its longest row times its rows: 7 | 4+3 -> 8 | 2+1 -> 4
-    assert list(token_batches([3, 7, 1, 4, 2], token_budget=8)) == [[1], [3, 0], [4, 2]]
-    assert list(token_batches([9, 9], token_budget=1)) == [[0], [1]], "a row beyond the budget goes alone"
-    assert list(token_batches([], token_budget=8)) == []
-
-
-@given(lengths=st.lists(st.integers(1, 50), max_size=40), token_budget=st.integers(1, 200))
-def test_batches_hold_every_row_once_within_the_budget(lengths: list[int], token_budget: int) -> None:
-    batches = list(token_batches(lengths, token_budget=token_budget))
-    assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
-    for batch in batches:
-        assert len(batch) == 1 or max(lengths[row] for row in batch) * len(batch) <= token_budget
-
-
-def test_padding_does_not_matter(tiny_judge: Path) -> None:
-    model = load_classifier(str(tiny_judge), dtype="float32")
-    encoded = [Encoded([5, 6, 7], [1, 2]), Encoded(list(range(10, 40)), [0, 29]), Encoded([8], [0])]
-    together = score_positions(model, encoded, token_budget=1000, pad_id=0)
-    assert [logits.shape for logits in together] == [(2, 2), (2, 2), (1, 2)]
-    for item, logits in zip(encoded, together, strict=True):
-        for pad_id, token_budget in ((0, 1), (3, 1000)):
-            (row, *_) = score_positions(model, [item, encoded[1]], token_budget=token_budget, pad_id=pad_id)
-            np.testing.assert_allclose(row, logits, atol=1e-5)
-
-
-def test_running_out_of_memory_names_the_option(tiny_judge: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = load_classifier(str(tiny_judge), dtype="float32")
-
-    def full(**_: Any) -> None:
-        raise torch.OutOfMemoryError("no memory")
-
-    monkeypatch.setattr(model.base_model, "forward", full)
-    with pytest.raises(JudgeError, match="out of memory on a batch of 3 tokens: lower token_budget"):
-        score_positions(model, [Encoded([5, 6, 7], [2])], token_budget=100, pad_id=0)
+from judgekit.errors import CheckpointError
 
 
 def test_an_untrained_head_is_refused_as_a_judge_and_made_for_training(tiny_base: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from judgekit.engines.transformers_engine import load_language_model, load_tokenizer, token_logprobs
+from judgekit.engines.forward import token_logprobs
+from judgekit.engines.transformers_engine import load_language_model, load_tokenizer
 from judgekit.errors import CheckpointError
 from judgekit.judges import load_judge
 from judgekit.judges.card import JudgeCard, LikelihoodCard, write_card

@@ -1,0 +1,89 @@
+"""From hidden states to logits over the vocabulary or some tokens of it, as the model itself would compute them."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+
+from judgekit.errors import CheckpointError
+
+HEAD_ROWS = 512
+"""Positions that go through the full vocabulary at a time, which bounds the memory of their logits."""
+_PROBE_IDS = (0, 1)
+"""Tokens, in any vocabulary, on which the logits are compared with the model's own."""
+_TOLERANCE = 0.02
+"""Largest difference that rounding explains, relative to the largest logit."""
+_checked: weakref.WeakSet[torch.nn.Module] = weakref.WeakSet()
+"""Models whose logits have been compared."""
+
+
+@dataclass(frozen=True)
+class OutputHead:
+    """A causal language model's output embedding and what the model does to the logits.
+
+    logits = softcap * tanh(factor * (hidden @ weight.T + bias) / softcap), without the tanh where there is no softcap.
+    """
+
+    weight_V: torch.Tensor
+    """Rows of the output embedding. Shape (V, n_hidden)."""
+    bias_V: torch.Tensor | None
+    """Shape (V,)."""
+    factor: float
+    """Granite divides logits by `logits_scaling`, Cohere multiplies them by `logit_scale`; 1 elsewhere."""
+    softcap: float | None
+    """`final_logit_softcapping` of the Gemma family."""
+
+    @classmethod
+    def of(cls, model: Any) -> Self:
+        """Read a model's head, and compare its logits with the model's own, once for each model.
+
+        Raises:
+            CheckpointError: there is no plain output embedding, or the model does something else to its logits.
+        """
+        layer, config = model.get_output_embeddings(), model.config.get_text_config()
+        if type(layer) is not torch.nn.Linear:
+            raise CheckpointError(
+                f"{type(model).__name__} has the output embedding {type(layer).__name__}, and a linear layer is wanted: "
+                "merge adapters and undo quantisation of it first"
+            )
+        factor = (getattr(config, "logit_scale", None) or 1.0) / (getattr(config, "logits_scaling", None) or 1.0)
+        head = cls(layer.weight, layer.bias, factor, getattr(config, "final_logit_softcapping", None))
+        if model not in _checked:
+            head._check(model)
+            _checked.add(model)
+        return head
+
+    @torch.inference_mode()
+    def _check(self, model: Any) -> None:
+        ids = torch.tensor([_PROBE_IDS], device=model.device)
+        expected = model(input_ids=ids, use_cache=False).logits
+        found = self.logits(model.base_model(input_ids=ids, use_cache=False)[0])
+        if not (found - expected).abs().max() <= _TOLERANCE * expected.abs().max():
+            raise CheckpointError(
+                f"{type(model).__name__} (model_type {model.config.model_type}) changes its logits behind the output "
+                "embedding in a way that is not known here: its token probabilities would be wrong"
+            )
+
+    def logits(self, hidden: torch.Tensor, *, token_ids: Sequence[int] | None = None) -> torch.Tensor:
+        """Compute logits.
+
+        Args:
+            hidden: The body's last hidden states. Shape (..., n_hidden).
+            token_ids: Which tokens; `None` is the whole vocabulary.
+
+        Returns:
+            Shape (..., n_tokens), in the precision of the weights.
+        """
+        weight, bias = self.weight_V, self.bias_V
+        if token_ids is not None:
+            weight, bias = weight[list(token_ids)], None if bias is None else bias[list(token_ids)]
+        logits = torch.nn.functional.linear(hidden, weight, bias)
+        logits = logits if self.factor == 1 else self.factor * logits
+        return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
+
+
+__all__ = ["HEAD_ROWS", "OutputHead"]
