@@ -119,7 +119,8 @@ def evaluate(
     )
     rule = _decision_rule(judge, rows, judgements, config)
     judged = [decide(solution, judgement, rule) for solution, judgement in zip(rows, judgements, strict=True)]
-    results = compute_results(judged, judge_id=judge.judge_id, rule=rule, config=config)
+    dtype = getattr(judge, "dtype", None)
+    results = compute_results(judged, judge_id=judge.judge_id, dtype=dtype, rule=rule, config=config)
     write_predictions(output / PREDICTIONS, judged)
     write_report(output / REPORT, results, judged, n_browsed=config.n_browsed)
     write_json(output / RESULTS, results)
@@ -163,13 +164,19 @@ def by_subset(rows: Sequence[JudgedSolution]) -> dict[str, list[JudgedSolution]]
 
 
 def compute_results(
-    rows: Sequence[JudgedSolution], *, judge_id: str, rule: ThresholdRule | ArgmaxRule, config: ProcessBenchConfig
+    rows: Sequence[JudgedSolution],
+    *,
+    judge_id: str,
+    dtype: str | None = None,
+    rule: ThresholdRule | ArgmaxRule,
+    config: ProcessBenchConfig,
 ) -> dict[str, Any]:
     """Compute everything that `results.json` holds.
 
     `subsets` has the figures of each subset and `average` their unweighted mean, each value with the ends of its 95 %
     interval (`null` where a class is empty, so the figure does not exist). `best_threshold` is the upper bound that a
-    threshold tuned on the very subset would reach: never a result.
+    threshold tuned on the very subset would reach: never a result. `dtype` is the precision in which the judge ran,
+    `null` where it has no weights here.
     """
     subsets, estimates = {}, []
     for index, (name, group) in enumerate(by_subset(rows).items()):
@@ -179,6 +186,7 @@ def compute_results(
     return {
         "benchmark": config.benchmark,
         "judge_id": judge_id,
+        "dtype": dtype,
         "unit": "error_accuracy, correct_accuracy, f1, f1_scored: percent; ece, brier: 0 to 1; nll: nats",
         "decision": rule.model_dump(),
         "comparability": _comparability(subsets, config),

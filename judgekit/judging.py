@@ -54,7 +54,8 @@ def judge_file(judge: Judge, config: JudgingConfig, output: Path, *, resume: boo
         show_reference=config.show_reference,
     )
     write_text(output / JUDGEMENTS, "".join(judgement.model_dump_json() + "\n" for judgement in judgements))
-    run.finish({"n": len(judgements), "n_no_verdict": sum(item.verdict is None for item in judgements)})
+    counts = {"n": len(judgements), "n_no_verdict": sum(item.verdict is None for item in judgements)}
+    run.finish(counts | {"dtype": getattr(judge, "dtype", None)})
     return judgements
 
 

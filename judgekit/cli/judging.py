@@ -72,6 +72,7 @@ def _judge(args: argparse.Namespace) -> None:
         return
     from rich import print as show
 
+    from judgekit.judges.shared import share_judge
     from judgekit.judging import JudgingConfig, judge_file, read_solutions
     from judgekit.terminal import render_judgement
 
@@ -79,10 +80,13 @@ def _judge(args: argparse.Namespace) -> None:
         raise ConfigError("give --input FILE and --output DIR, or --problem TEXT with --step TEXT for each step")
     fixed = {"judge": args.judge, "data": args.input}
     config = settings_config(JudgingConfig, args.settings, fixed=fixed)
-    judge = load_judge(args.judge, dtype=config.dtype)
-    judgements = judge_file(judge, config, args.output, resume=args.resume)
+    with share_judge(lambda: load_judge(args.judge, dtype=config.dtype)) as judge:
+        if judge is None:
+            return
+        judgements = judge_file(judge, config, args.output, resume=args.resume)
+        rule = judge.decision
     for solution, judgement in list(zip(read_solutions(args.input), judgements, strict=True))[: args.show]:
-        show(render_judgement(solution, judgement, rule=judge.decision))
+        show(render_judgement(solution, judgement, rule=rule))
     n_no_verdict = sum(judgement.verdict is None for judgement in judgements)
     print(f"{len(judgements)} judged, {n_no_verdict} without a verdict: {args.output}")
 
@@ -105,14 +109,17 @@ def _eval(args: argparse.Namespace) -> None:
     from eval.processbench import ProcessBenchConfig, evaluate
     from judgekit.io import read_records
     from judgekit.judges import load_judge
+    from judgekit.judges.shared import share_judge
     from judgekit.types import LabelledSolution
 
     fixed = {"benchmark": args.benchmark}
     config = settings_config(ProcessBenchConfig, args.settings, fixed=fixed)
-    data = [_canonical(Path(item), args) for item in args.input]
-    solutions = [solution for folder in data for solution in read_records(folder, LabelledSolution)]
-    judge = load_judge(args.judge, dtype=config.dtype)
-    results = evaluate(judge, solutions, output=args.output, config=config, inputs=data, resume=args.resume)
+    with share_judge(lambda: load_judge(args.judge, dtype=config.dtype)) as judge:
+        if judge is None:
+            return
+        data = [_canonical(Path(item), args) for item in args.input]
+        solutions = [solution for folder in data for solution in read_records(folder, LabelledSolution)]
+        results = evaluate(judge, solutions, output=args.output, config=config, inputs=data, resume=args.resume)
     for name, subset in [*results["subsets"].items(), ("average", results["average"])]:
         _print_subset(name, subset)
     print(f"report: {args.output / 'report.html'}")

@@ -21,10 +21,6 @@ from judgekit.engines.packing import Pack, PaddedBatch, plan_packs, plan_padded
 from judgekit.errors import CheckpointError, JudgeError
 from judgekit.judges.encoding import Encoded
 
-_ROPES_BY_LENGTH = frozenset({"dynamic", "longrope"})
-"""Rotary positions that change with the longest solution of a forward pass, so that each needs one for itself."""
-
-
 Read = Callable[[torch.Tensor, np.ndarray, Encoded], np.ndarray]
 """From all hidden states of a batch, shape (P, n_hidden), and where the tokens of one solution lie, to its values."""
 
@@ -113,12 +109,12 @@ def token_logprobs(
     def read(hidden_P: torch.Tensor, index_T: np.ndarray, encoded: Encoded) -> np.ndarray:
         before_T = index_T[encoded.n_problem_tokens - 1 : -1]
         ids_T = torch.tensor(encoded.input_ids[encoded.n_problem_tokens :], device=hidden_P.device)
-        blocks = [
-            head.logits(hidden_P[before_T[start : start + HEAD_ROWS]]).float().log_softmax(dim=-1)
-            .gather(1, ids_T[start : start + HEAD_ROWS, None])[:, 0]
-            for start in range(0, len(before_T), HEAD_ROWS)
-        ]
-        return _numbers(torch.cat(blocks))
+        logprobs_T = np.empty(len(before_T), dtype=np.float32)
+        for start in range(0, len(before_T), HEAD_ROWS):
+            block = slice(start, start + HEAD_ROWS)
+            logprobs = head.logits(hidden_P[before_T[block]]).float().log_softmax(dim=-1)
+            logprobs_T[block] = _numbers(logprobs.gather(1, ids_T[block, None])[:, 0])
+        return logprobs_T
 
     return _read_hidden(model, encoded_N, read, token_budget=token_budget, pad_id=pad_id, progress=progress)
 
@@ -151,15 +147,22 @@ def _read_hidden(
 def _plan_batches(
     config: Any, input_ids_N: Sequence[Sequence[int]], *, token_budget: int
 ) -> Sequence[Pack | PaddedBatch]:
-    """Choose how the solutions are run, by the configuration of the body."""
+    """Choose how the solutions are run, by the configuration of the body.
+
+    Some models scale rotary positions by the longest input that they see: `longrope` by that of the batch, so that a
+    solution beyond the original context needs batches of one; `dynamic` by that of all batches so far.
+    """
+    longest = max(map(len, input_ids_N), default=0)
     rope = getattr(config, "rope_parameters", None) or {}
-    if {rope.get("rope_type"), *(part.get("rope_type") for part in rope.values() if isinstance(part, dict))} & (
-        _ROPES_BY_LENGTH
-    ):
+    if rope.get("rope_type") == "longrope" and longest > rope["original_max_position_embeddings"]:
         return plan_padded(input_ids_N, token_budget=1)
-    if config.model_type in PACKABLE:
-        return plan_packs(input_ids_N, token_budget=token_budget)
-    return plan_padded(input_ids_N, token_budget=token_budget)
+    if rope.get("rope_type") == "dynamic" and longest > config.max_position_embeddings:
+        raise JudgeError(
+            f"a solution has {longest} tokens: beyond {config.max_position_embeddings}, the scores of this model would "
+            "depend on what it ran before (dynamic rotary positions): set input.max_tokens in the judge's card"
+        )
+    plan = plan_packs if config.model_type in PACKABLE else plan_padded
+    return plan(input_ids_N, token_budget=token_budget)
 
 
 def _run_body(body: Any, batch: Pack | PaddedBatch, *, pad_id: int) -> torch.Tensor:

@@ -34,7 +34,7 @@ class StepLogitJudge(ABC):
         card: The judge's description.
         model: Its model.
         tokenizer: Its fast tokenizer.
-        token_budget: Most tokens of one padded batch.
+        token_budget: Most tokens of one forward pass.
         progress: Show a progress bar on batches of at least 100 solutions.
         neutralise: Keep candidates from acting as markup; off only to measure what that prevents.
     """
@@ -95,6 +95,11 @@ class StepLogitJudge(ABC):
     def decision(self) -> ThresholdRule | ArgmaxRule:
         """Rule stored in the card."""
         return self.card.decision
+
+    @property
+    def dtype(self) -> str:
+        """Precision in which the model runs."""
+        return str(next(self.model.parameters()).dtype).removeprefix("torch.")
 
     @abstractmethod
     def step_logits(self, encoded_N: Sequence[Encoded]) -> list[np.ndarray]:

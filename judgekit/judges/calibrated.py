@@ -31,6 +31,11 @@ class CalibratedJudge:
         return getattr(self.inner, "deterministic", False)
 
     @property
+    def dtype(self) -> str | None:
+        """Precision of the inner judge's weights, where it has some."""
+        return getattr(self.inner, "dtype", None)
+
+    @property
     def decision(self) -> ThresholdRule | ArgmaxRule:
         """The inner judge's rule, which is stated for calibrated probabilities."""
         return self.inner.decision

@@ -70,7 +70,7 @@ def test_every_solution_gets_one_line_in_order(data: Path, tmp_path: Path) -> No
     assert [judgement.solution_id for judgement in judgements] == ids == judge.judged
     assert judgements[3].no_verdict is NoVerdictReason.TOO_LONG
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert manifest["results"] == {"n": 5, "n_no_verdict": 1}
+    assert manifest["results"] == {"n": 5, "n_no_verdict": 1, "dtype": None}
 
 
 @pytest.mark.parametrize(("show", "seen"), [(False, None), (True, "7")])

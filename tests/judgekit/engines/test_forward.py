@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForTokenClassification
 
-from judgekit.engines import forward, output_head, packed_attention
+from judgekit.engines import forward, packed_attention
 from judgekit.engines.forward import score_positions, token_choice_logits, token_logprobs
 from judgekit.engines.packed_attention import PACKABLE
 from judgekit.engines.packing import PaddedBatch, plan_packs
@@ -38,13 +38,16 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "phi3": {"sliding_window": 16},
     "starcoder2": {"sliding_window": 16},
     "llama-longrope": {
-        "rope_parameters": {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 10000.0},
-        "max_position_embeddings": 40,
+        "rope_parameters": {
+            "rope_type": "longrope", "rope_theta": 10000.0, "original_max_position_embeddings": 60, "factor": 4.0,
+            "short_factor": [1.0] * 4, "long_factor": [1.0, 1.5, 2.0, 3.0],
+        }
     },
-}
+    "llama-dynamic": {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 4.0}},
+}  # fmt: skip
 FALLBACKS = ["gemma2", "gemma3_text", "llama-longrope"]
 """Types that are run on padded batches, or alone."""
-ARCHITECTURES = sorted({*PACKABLE, "qwen2-window", "mistral-window", *FALLBACKS})
+ARCHITECTURES = sorted({*PACKABLE, "qwen2-window", "mistral-window", "llama-dynamic", *FALLBACKS})
 
 
 def make_model(name: str, auto: Any = AutoModelForCausalLM, **fields: Any) -> Any:
@@ -86,7 +89,7 @@ def one_at_a_time(model: Any, encoded: Encoded) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-@pytest.mark.parametrize("token_budget", [1, 150, 4096])
+@pytest.mark.parametrize("token_budget", [150, 4096])
 def test_numbers_are_those_of_one_solution_at_a_time(name: str, token_budget: int) -> None:
     model, encoded_N, options = make_model(name), samples(), {"token_budget": token_budget, "pad_id": 3}
     choices = token_choice_logits(model, encoded_N, token_ids=[70, 4, 11], **options)
@@ -130,9 +133,17 @@ def test_order_and_company_change_nothing_but_rounding() -> None:
 @pytest.mark.parametrize("name", FALLBACKS)
 def test_what_cannot_be_packed_is_padded_by_its_configuration(name: str) -> None:
     config = make_model(name).base_model.config
-    batches = forward._plan_batches(config, [[1, 2], [1], [1, 3]], token_budget=100)
+    batches = forward._plan_batches(config, [[1, 2], [1], [3] * 61], token_budget=1000)
     assert all(isinstance(batch, PaddedBatch) for batch in batches)
     assert len(batches) == (3 if name == "llama-longrope" else 1)
+    in_context = forward._plan_batches(config, [[1, 2], [1], [3] * 60], token_budget=1000)
+    assert isinstance(in_context[0], PaddedBatch) == (name != "llama-longrope") and len(in_context) == 1
+
+
+def test_positions_that_depend_on_the_past_are_refused_beyond_the_context() -> None:
+    model = make_model("llama-dynamic", max_position_embeddings=40)
+    with pytest.raises(JudgeError, match=r"a solution has 41 tokens: beyond 40, .* set input.max_tokens"):
+        token_logprobs(model, [Encoded([5] * 41, [40], 1)], token_budget=100, pad_id=0)
 
 
 def test_the_model_attends_as_before_afterwards() -> None:
@@ -188,12 +199,12 @@ def test_memory_of_the_vocabulary_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["llama", "mistral-window", "gemma2"])
+@pytest.mark.parametrize("name", ["llama", "mistral-window"])
 def test_a_solution_far_beyond_the_budget(name: str) -> None:
-    model = make_model(name, AutoModelForTokenClassification, num_labels=2, hidden_size=16, num_hidden_layers=1)
-    long = Encoded([5 + i % 70 for i in range(6000)], list(range(0, 6000, 2)), 1)
+    model = make_model(name, AutoModelForTokenClassification, num_labels=2, num_hidden_layers=1)
+    long = Encoded([5 + i % 70 for i in range(4000)], list(range(0, 4000, 2)), 1)
     alone, short = score_positions(model, [long, Encoded([5, 6], [1], 1)], token_budget=64, pad_id=0)
-    assert alone.shape == (3000, 2) and short.shape == (1, 2)
+    assert alone.shape == (2000, 2) and short.shape == (1, 2)
     np.testing.assert_allclose(alone, one_at_a_time(model, long)[long.positions_S], atol=1e-4)
 
 
@@ -206,4 +217,3 @@ def test_running_out_of_memory_names_the_option(tiny_judge: Path, monkeypatch: p
     monkeypatch.setattr(model.base_model, "forward", full)
     with pytest.raises(JudgeError, match="out of memory on a batch of 3 tokens: lower token_budget"):
         score_positions(model, [Encoded([5, 6, 7], [2])], token_budget=100, pad_id=0)
-    assert output_head.HEAD_ROWS > 0

@@ -1,0 +1,158 @@
+"""One judge on several processes: the first runs the program, the others judge their shares of what it asks.
+
+Under `torchrun` or `accelerate launch` every process holds the whole judge, on its own GPU where there are some. Only
+the first one reads and writes files, so a program need not know that it runs on several, and nodes need no file system
+in common.
+"""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from itertools import accumulate, pairwise
+from typing import Any
+
+from judgekit.errors import JudgekitError
+from judgekit.types import ArgmaxRule, Judge, Judgement, Solution, ThresholdRule
+
+WAIT = timedelta(days=1)
+"""How long a process waits for the others, which may judge long solutions or write a report meanwhile."""
+
+
+@contextmanager
+def share_judge(load: Callable[[], Judge]) -> Iterator[Judge | None]:
+    """Open a judge on all processes of this run, for the `with` block of the first.
+
+    Args:
+        load: Opens the judge; called once in each process, with its GPU as the current one.
+
+    Yields:
+        The judge to use; `None` in the other processes, once the first has left its block: they are done.
+
+    Example:
+        >>> from judgekit.judges import load_judge
+        >>> with share_judge(lambda: load_judge("builtin:random")) as judge:
+        ...     judge.judge_id
+        'builtin:random'
+    """
+    n_processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if n_processes == 1:
+        yield load()
+        return
+    import torch
+    from torch import distributed
+
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    distributed.init_process_group("gloo", timeout=WAIT)
+    try:
+        if distributed.get_rank() == 0:
+            shared = SharedJudge(load(), n_processes)
+            try:
+                yield shared
+            finally:
+                shared.close()
+        else:
+            os.environ["TQDM_DISABLE"] = "1"
+            _follow(load())
+            yield None
+    finally:
+        distributed.destroy_process_group()
+
+
+class SharedJudge:
+    """Asks all processes for the judgements of a batch; lives in the first one.
+
+    Args:
+        judge: The judge of this process.
+        n_processes: How many there are, this one included.
+    """
+
+    def __init__(self, judge: Judge, n_processes: int) -> None:
+        self.inner = judge
+        self.n_processes = n_processes
+
+    @property
+    def judge_id(self) -> str:
+        """The judge's name."""
+        return self.inner.judge_id
+
+    @property
+    def decision(self) -> ThresholdRule | ArgmaxRule:
+        """The judge's rule."""
+        return self.inner.decision
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether the judge says that it always gives the same verdict."""
+        return getattr(self.inner, "deterministic", False)
+
+    @property
+    def dtype(self) -> str | None:
+        """Precision of the judge's weights, where it has some."""
+        return getattr(self.inner, "dtype", None)
+
+    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+        """Judge a batch, each process a part of it; the answer is in the batch's order.
+
+        Raises:
+            JudgekitError: the first error of any process.
+        """
+        shares = split_evenly([1 + sum(map(len, item.steps)) for item in solutions], n_parts=self.n_processes)
+        answers = _answer(self.inner, _scatter([list(solutions[share]) for share in shares]))
+        assert answers is not None
+        for answer in answers:
+            if isinstance(answer, JudgekitError):
+                raise answer
+        return [judgement for answer in answers for judgement in answer]
+
+    def close(self) -> None:
+        """Tell the other processes that nothing more will come."""
+        _scatter([None] * self.n_processes)
+
+
+def _follow(judge: Judge) -> None:
+    """Judge what the first process asks, until it has nothing more."""
+    while (share := _scatter(None)) is not None:
+        _answer(judge, share)
+
+
+def _answer(judge: Judge, share: list[Solution]) -> list[Any] | None:
+    """Judge a share and gather all answers in the first process: judgements, or the error that was raised."""
+    from torch import distributed
+
+    answer: list[Judgement] | JudgekitError
+    try:
+        answer = judge.judge(share) if share else []
+    except JudgekitError as error:
+        answer = error
+    answers: list[Any] | None = [None] * distributed.get_world_size() if distributed.get_rank() == 0 else None
+    distributed.gather_object(answer, answers)
+    return answers
+
+
+def _scatter(shares: list[Any] | None) -> Any:
+    """Give each process its share; the first one holds them all."""
+    from torch import distributed
+
+    found = [None]
+    distributed.scatter_object_list(found, shares)
+    return found[0]
+
+
+def split_evenly(weights_N: Sequence[int], *, n_parts: int) -> list[slice]:
+    """Cut a sequence into runs of about the same weight, so that neighbours, such as a group's responses, stay together.
+
+    Example:
+        >>> [str(part.stop) for part in split_evenly([5, 1, 1, 1, 2], n_parts=2)]
+        ['1', '5']
+    """
+    passed = list(accumulate(weights_N, initial=0))
+    ends = [bisect_right(passed, passed[-1] * part // n_parts) - 1 for part in range(n_parts + 1)]
+    return [slice(start, stop) for start, stop in pairwise(ends)]
+
+
+__all__ = ["SharedJudge", "share_judge", "split_evenly"]
