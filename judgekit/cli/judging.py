@@ -55,6 +55,20 @@ def add_judging_commands(commands: Any) -> None:
 
     parser = add_command(
         commands,
+        "bench",
+        _bench,
+        summary="Measure the speed of judging beside the ways public scripts do it, as ratios of one run.",
+        example="judgekit bench --model DIR --input gsm8k.jsonl --output runs/bench n_solutions=16 rounds=3",
+    )
+    parser.add_argument("--model", required=True, help="checkpoint or judge directory, or hub id of a language model")
+    parser.add_argument("--input", type=Path, required=True, help="solutions: a built data set, or a raw file")
+    parser.add_argument(
+        "--benchmark", default="processbench", help="source that reads a raw input (default processbench)"
+    )
+    add_output(parser)
+
+    parser = add_command(
+        commands,
         "summary",
         _summary,
         summary="Write one page about a folder of runs, from data to SGPO, and print its headline.",
@@ -161,6 +175,30 @@ def _doctor(args: argparse.Namespace) -> None:
         store_golden(Path(args.judge), examination.golden)
         print(f"golden scores of {len(examination.golden)} solutions stored")
     refuse_failed(examination, but=("golden scores",) if args.store else ())
+
+
+def _bench(args: argparse.Namespace) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from eval.judge_speed import BenchConfig, bench
+    from eval.speed_report import HEADER, table_rows, write_speed_report
+    from judgekit.io import write_json
+    from judgekit.judging import read_solutions
+    from judgekit.run import Run
+
+    config = settings_config(BenchConfig, args.settings, fixed={"model": args.model, "data": args.input})
+    data = _canonical(args.input, args)
+    run = Run(args.output, config, inputs=[data], resume=args.resume)
+    results = bench(config, read_solutions(data))
+    write_json(args.output / "bench.json", results)
+    write_speed_report(args.output, results)
+    run.finish({"ways": len(results["ways"])})
+    table = Table(*HEADER[:6])
+    for row in table_rows(results):
+        table.add_row(*row[:6])
+    Console().print(table)
+    print(f"bench.json, bench.md and bench.png: {args.output}")
 
 
 def _summary(args: argparse.Namespace) -> None:

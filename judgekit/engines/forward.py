@@ -1,4 +1,4 @@
-"""Runs a model's body over encoded solutions and reads what is wanted at a few positions, without full-vocabulary logits.
+"""Runs a model's body over encoded solutions and reads a few positions, without logits of the whole vocabulary.
 
 Solutions lie end to end in packs under a token budget, each shared prefix computed once; model types whose attention
 cannot be told to keep them apart run in length-sorted, padded batches under the same budget. Axes: `_N` solutions of a
@@ -26,7 +26,13 @@ Read = Callable[[torch.Tensor, np.ndarray, Encoded], np.ndarray]
 
 
 def score_positions(
-    model: Any, encoded_N: Sequence[Encoded], *, token_budget: int, pad_id: int, progress: bool = False
+    model: Any,
+    encoded_N: Sequence[Encoded],
+    *,
+    token_budget: int,
+    pad_id: int,
+    share: bool = True,
+    progress: bool = False,
 ) -> list[np.ndarray]:
     """Return the head's logits at every step position.
 
@@ -35,6 +41,7 @@ def score_positions(
         encoded_N: Solutions, each with at least one step.
         token_budget: Most tokens of one forward pass, padding included; a longer solution has one for itself.
         pad_id: Token id to pad with.
+        share: Compute a prefix that solutions have in common once; off only to measure what that saves.
         progress: Show a progress bar.
 
     Returns:
@@ -48,7 +55,9 @@ def score_positions(
     def read(hidden_P: torch.Tensor, index_T: np.ndarray, encoded: Encoded) -> np.ndarray:
         return _numbers(head(hidden_P[index_T[encoded.positions_S]]))
 
-    return _read_hidden(model, encoded_N, read, token_budget=token_budget, pad_id=pad_id, progress=progress)
+    return _read_hidden(
+        model, encoded_N, read, token_budget=token_budget, pad_id=pad_id, share=share, progress=progress
+    )
 
 
 def token_choice_logits(
@@ -58,6 +67,7 @@ def token_choice_logits(
     token_ids: Sequence[int],
     token_budget: int,
     pad_id: int,
+    share: bool = True,
     progress: bool = False,
 ) -> list[np.ndarray]:
     """Return the logits of a few tokens as the next one, at every step position, as the full vocabulary's would be.
@@ -68,6 +78,7 @@ def token_choice_logits(
         token_ids: The tokens asked about. Shape (n_choices,).
         token_budget: See `score_positions`.
         pad_id: See `score_positions`.
+        share: See `score_positions`.
         progress: See `score_positions`.
 
     Returns:
@@ -82,11 +93,19 @@ def token_choice_logits(
     def read(hidden_P: torch.Tensor, index_T: np.ndarray, encoded: Encoded) -> np.ndarray:
         return _numbers(head.logits(hidden_P[index_T[encoded.positions_S]], token_ids=token_ids))
 
-    return _read_hidden(model, encoded_N, read, token_budget=token_budget, pad_id=pad_id, progress=progress)
+    return _read_hidden(
+        model, encoded_N, read, token_budget=token_budget, pad_id=pad_id, share=share, progress=progress
+    )
 
 
 def token_logprobs(
-    model: Any, encoded_N: Sequence[Encoded], *, token_budget: int, pad_id: int, progress: bool = False
+    model: Any,
+    encoded_N: Sequence[Encoded],
+    *,
+    token_budget: int,
+    pad_id: int,
+    share: bool = True,
+    progress: bool = False,
 ) -> list[np.ndarray]:
     """Return the log-probability of every token behind the problem, given all tokens before it, in nats.
 
@@ -95,6 +114,7 @@ def token_logprobs(
         encoded_N: Solutions, each with a problem and at least one step.
         token_budget: See `score_positions`.
         pad_id: See `score_positions`.
+        share: See `score_positions`.
         progress: See `score_positions`.
 
     Returns:
@@ -116,7 +136,9 @@ def token_logprobs(
             logprobs_T[block] = _numbers(logprobs.gather(1, ids_T[block, None])[:, 0])
         return logprobs_T
 
-    return _read_hidden(model, encoded_N, read, token_budget=token_budget, pad_id=pad_id, progress=progress)
+    return _read_hidden(
+        model, encoded_N, read, token_budget=token_budget, pad_id=pad_id, share=share, progress=progress
+    )
 
 
 @torch.inference_mode()
@@ -127,11 +149,13 @@ def _read_hidden(
     *,
     token_budget: int,
     pad_id: int,
+    share: bool,
     progress: bool,
 ) -> list[np.ndarray]:
     """Run the body over all solutions in batches and read each one's last hidden states. Keeps the order."""
     body, found = model.base_model, [np.empty(0, dtype=np.float32)] * len(encoded_N)
-    batches = _plan_batches(body.config, [encoded.input_ids for encoded in encoded_N], token_budget=token_budget)
+    ids_N = [encoded.input_ids for encoded in encoded_N]
+    batches = _plan_batches(body.config, ids_N, token_budget=token_budget, share=share)
     with tqdm(total=len(encoded_N), desc="judging", unit="solution", disable=not progress) as bar:
         for batch in batches:
             try:
@@ -145,7 +169,7 @@ def _read_hidden(
 
 
 def _plan_batches(
-    config: Any, input_ids_N: Sequence[Sequence[int]], *, token_budget: int
+    config: Any, input_ids_N: Sequence[list[int]], *, token_budget: int, share: bool
 ) -> Sequence[Pack | PaddedBatch]:
     """Choose how the solutions are run, by the configuration of the body.
 
@@ -161,8 +185,9 @@ def _plan_batches(
             f"a solution has {longest} tokens: beyond {config.max_position_embeddings}, the scores of this model would "
             "depend on what it ran before (dynamic rotary positions): set input.max_tokens in the judge's card"
         )
-    plan = plan_packs if config.model_type in PACKABLE else plan_padded
-    return plan(input_ids_N, token_budget=token_budget)
+    if config.model_type in PACKABLE:
+        return plan_packs(input_ids_N, token_budget=token_budget, share=share)
+    return plan_padded(input_ids_N, token_budget=token_budget)
 
 
 def _run_body(body: Any, batch: Pack | PaddedBatch, *, pad_id: int) -> torch.Tensor:

@@ -47,8 +47,8 @@ class OutputHead:
         layer, config = model.get_output_embeddings(), model.config.get_text_config()
         if type(layer) is not torch.nn.Linear:
             raise CheckpointError(
-                f"{type(model).__name__} has the output embedding {type(layer).__name__}, and a linear layer is wanted: "
-                "merge adapters and undo quantisation of it first"
+                f"{type(model).__name__} has a {type(layer).__name__} as output embedding, not a linear layer: "
+                "merge its adapter or undo its quantisation first"
             )
         factor = (getattr(config, "logit_scale", None) or 1.0) / (getattr(config, "logits_scaling", None) or 1.0)
         head = cls(layer.weight, layer.bias, factor, getattr(config, "final_logit_softcapping", None))

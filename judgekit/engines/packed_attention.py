@@ -111,7 +111,7 @@ def packed_attention(
         Shape (1, P, H, D), and no weights.
     """
     assert attention_mask is None and query.shape[0] == 1
-    found = []
+    found: list[torch.Tensor] = []
     for row in layout.rows:
         own = query[:, :, row.start : row.stop]
         if row.keys is None:

@@ -1,8 +1,10 @@
 """Deals encoded solutions out to forward passes under a token budget. Imports no torch.
 
-Packs hold solutions end to end, and each token prefix that solutions share only once. In the order of their token ids, what a solution shares with any solution before it, it shares with the one just before
-it. So solutions are packed in that order, and each adds only the tokens behind the prefix that it shares with its
-predecessor: the problem of a group is laid down once, and so is a first step that several responses have in common. Padded batches are for models that cannot run on packs. Axes: `_N` solutions of a call, `_T` tokens of one solution, `_P` positions of a pack.
+Packs hold solutions end to end, and each token prefix that solutions share only once. In the order of their token ids,
+what a solution shares with any solution before it, it shares with the one just before it. So solutions are packed in
+that order, and each adds only the tokens behind the prefix that it shares with its predecessor: the problem of a group
+is laid down once, and so is a first step that several responses have in common. Padded batches are for models that
+cannot run on packs. Axes: `_N` solutions of a call, `_T` tokens of one solution, `_P` positions of a pack.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ class Pack:
         """Tokens of the forward pass."""
         return len(self.input_ids_P)
 
-    def add(self, row: int, input_ids: Sequence[int], *, n_shared: int) -> None:
+    def add(self, row: int, input_ids: list[int], *, n_shared: int) -> None:
         """Lay down a solution whose first `n_shared` tokens are those of the solution before it."""
         start = len(self)
         own = np.arange(start, start + len(input_ids) - n_shared)
@@ -52,7 +54,7 @@ class PaddedBatch:
 
     rows: list[int]
     """Which solutions of the call."""
-    input_ids: list[Sequence[int]]
+    input_ids: list[list[int]]
     """Their token ids, without padding."""
 
     @property
@@ -70,7 +72,7 @@ class PaddedBatch:
         return len(self.rows) * self.width
 
 
-def plan_packs(input_ids_N: Sequence[Sequence[int]], *, token_budget: int, share: bool = True) -> list[Pack]:
+def plan_packs(input_ids_N: Sequence[list[int]], *, token_budget: int, share: bool = True) -> list[Pack]:
     """Deal solutions out to packs.
 
     Args:
@@ -86,7 +88,7 @@ def plan_packs(input_ids_N: Sequence[Sequence[int]], *, token_budget: int, share
         [[0, 2], [1]]
     """
     packs: list[Pack] = []
-    before: Sequence[int] = ()
+    before: list[int] = []
     for row in sorted(range(len(input_ids_N)), key=lambda row: input_ids_N[row]):
         ids = input_ids_N[row]
         n_shared = count_shared(before, ids) if share else 0
@@ -99,7 +101,7 @@ def plan_packs(input_ids_N: Sequence[Sequence[int]], *, token_budget: int, share
     return sorted(packs, key=lambda pack: -len(pack))
 
 
-def plan_padded(input_ids_N: Sequence[Sequence[int]], *, token_budget: int) -> list[PaddedBatch]:
+def plan_padded(input_ids_N: Sequence[list[int]], *, token_budget: int) -> list[PaddedBatch]:
     """Deal solutions out to padded batches, the longest first, each at most `token_budget` tokens with its padding.
 
     Example:

@@ -144,7 +144,7 @@ def _scatter(shares: list[Any] | None) -> Any:
 
 
 def split_evenly(weights_N: Sequence[int], *, n_parts: int) -> list[slice]:
-    """Cut a sequence into runs of about the same weight, so that neighbours, such as a group's responses, stay together.
+    """Cut a sequence into runs of about the same weight: neighbours, such as a group's responses, stay together.
 
     Example:
         >>> [str(part.stop) for part in split_evenly([5, 1, 1, 1, 2], n_parts=2)]
