@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from eval import judge_speed
 from eval.judge_speed import BASELINE, BenchConfig, Rounds, Way, bench, ideal_ratio, make_group, summarise
 from eval.judging_ways import encode_chat, label_id
 from eval.speed_report import table_rows
@@ -23,6 +24,11 @@ CHAT = (
     "{% for turn in messages %}<{{ turn.role }}>{{ turn.content }}</{{ turn.role }}>\n{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
 )
+
+
+@pytest.fixture(autouse=True)
+def small_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judge_speed, "PEAK_SIZE", 64)
 
 
 @pytest.fixture(scope="module")
