@@ -147,7 +147,7 @@ def _choose(solutions: Sequence[Solution], config: BenchConfig) -> list[Solution
 def build_ways(
     model: Any, tokenizer: Any, solutions: Sequence[Solution], *, dtype: Precision, config: BenchConfig
 ) -> Iterator[Way]:
-    """Yield the ways to judge in one precision; those that public scripts go only in float32, their precision."""
+    """Yield the ways to judge in one precision; groups and conversations are compared in float32 alone."""
     from eval.judging_ways import Reader, encode_chat, label_id
     from judgekit.judges.encoding import encode_solutions, make_convention
 
@@ -168,13 +168,15 @@ def build_ways(
         padded = partial(reader.padded_batches, batch_size=config.group_size)
         yield way("padded batches in random order, all logits", "solutions", rows, padded, against=baseline)
     yield way(ENGINE, "solutions", rows, reader.engine, against=baseline, target=None if in_script else 2.2)
+    if not in_script:
+        return
     for name, n_tokens in (("short", 1), ("long", config.long_problem_tokens)):
         group = encode_solutions(tokenizer, make_group(solutions, tokenizer, config.group_size, n_tokens), layout)
         apart, shared = (f"group, {name} problem, {how}" for how in ("nothing shared", "problem shared"))
         yield way(apart, name, group, partial(reader.engine, share=False))
         saved = {"against": f"{dtype}, {apart}", "target": 0.9 * ideal_ratio(group)}
         yield way(shared, name, group, reader.engine, **saved)
-    if in_script and config.chat:
+    if config.chat:
         pairs = [encode_chat(tokenizer, item, label=config.labels[0]) for item in solutions[: config.n_solutions]]
         chats = [encoded for encoded, _ in pairs]
         calls = way(
