@@ -333,7 +333,7 @@ class _Scanner:
     def _chain_from(self, first: int) -> tuple[Equality | None, int]:
         """Read sides and signs of equality in turn; returns the chain, even of one side, and the token behind it."""
         sides, approximate = list[Side](), list[bool]()
-        self.at, self.limit = first, first + _MAX_TOKENS
+        self.at, self.limit = first, min(first + _MAX_TOKENS, len(self.tokens))
         behind = first + 1
         try:
             while True:

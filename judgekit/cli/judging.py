@@ -69,6 +69,17 @@ def add_judging_commands(commands: Any) -> None:
 
     parser = add_command(
         commands,
+        "attack",
+        _attack,
+        summary="Attack a judge: by how much each way to hide an error raises P(no error) and RTS.",
+        example="judgekit attack --judge DIR --input data/processbench --output runs/attacks n_max=100",
+    )
+    parser.add_argument("--judge", required=True, help="judge directory, hub id or builtin:NAME")
+    parser.add_argument("--input", type=Path, required=True, help="labelled data set: folder, parquet or JSON lines")
+    add_output(parser)
+
+    parser = add_command(
+        commands,
         "summary",
         _summary,
         summary="Write one page about a folder of runs, from data to SGPO, and print its headline.",
@@ -199,6 +210,27 @@ def _bench(args: argparse.Namespace) -> None:
         table.add_row(*row[:6])
     Console().print(table)
     print(f"bench.json, bench.md and bench.png: {args.output}")
+
+
+def _attack(args: argparse.Namespace) -> None:
+    from eval.attack_run import REPORT, AttackConfig, attack_judges
+    from eval.interval_bars import signed
+    from judgekit.io import read_records
+    from judgekit.judges import load_judge
+    from judgekit.types import LabelledSolution
+
+    config = settings_config(AttackConfig, args.settings, fixed={"judge": args.judge})
+    judges = {"judge": load_judge(args.judge, dtype=config.dtype)}
+    solutions = read_records(args.input, LabelledSolution)
+    results = attack_judges(
+        judges, solutions, output=args.output, config=config, inputs=[args.input], resume=args.resume
+    )
+    for name, attack in results["attacks"].items():
+        for judge, effects in attack["judges"].items():
+            changes = f"P(no error) {signed(effects['p_none']['value'])}, RTS {signed(effects['rts']['value'])}"
+            counts = f"flips {effects['n_flips']} of {effects['n_found_before']}, unscored {effects['n_unscored']}"
+            print(f"{name}, {judge}: {changes}, {counts}")
+    print(f"report: {args.output / REPORT}")
 
 
 def _summary(args: argparse.Namespace) -> None:
