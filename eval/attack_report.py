@@ -46,8 +46,8 @@ def _lead(results: Mapping[str, Any]) -> str:
             f"Unattacked, {name}: mean P(no error) {_number(values['p_none'])}, mean RTS {_number(values['rts'])}, "
             f"no error found in {_share(values['no_error'])} %, {values['n_no_verdict']} without a verdict."
         )
-    tokens = results["reserved_tokens"]
-    facts.append(f"Reserved tokens of the judge: {', '.join(tokens)}." if tokens else "The judge has no tokenizer.")
+    reserved = results["reserved"]
+    facts.append(f"What the judge keeps for itself: {' '.join(reserved) if reserved else 'nothing'}.")
     return bullet_list(facts)
 
 

@@ -18,7 +18,9 @@ from eval.attacks import ATTACKS, Attack, Manipulation
 from judgekit.config import BaseConfig
 from judgekit.errors import DataError
 from judgekit.io import write_json
+from judgekit.judges.layout import TemplateInput
 from judgekit.judging import judge_in_chunks
+from judgekit.neutralise import Reserved, reserved_tokens
 from judgekit.run import Run
 from judgekit.types import Judge, Judgement, LabelledSolution, Precision, Solution
 
@@ -97,38 +99,31 @@ def attack_judges(
     """
     originals = choose_erroneous(solutions, config.n_max)
     run = Run(output, config, inputs=inputs, resume=resume)
-    reserved = reserved_tokens(next(iter(judges.values())))
-    before = {name: _judge(judge, originals, output / JUDGEMENT_DIR / name / UNATTACKED, config)
-              for name, judge in judges.items()}  # fmt: skip
-    attacks = {}
+    first = next(iter(judges.values()))
+    reserved = reserved_strings(first)
+    folder = output / JUDGEMENT_DIR
+    before = {name: _judge(judge, originals, folder / name / UNATTACKED, config) for name, judge in judges.items()}
+    attacks: dict[str, Any] = {}
     for attack in config.chosen:
         made = manipulate(attack, originals, seed=config.seed, reserved=reserved)
         attacked = [_attacked(attack, originals[row], item) for row, item in made.items()]
-        effects, worst = {}, {}
+        figures, worst = {}, {}
         for name, judge in judges.items():
-            after = _judge(judge, attacked, output / JUDGEMENT_DIR / name / attack.name, config)
+            after = _judge(judge, attacked, folder / name / attack.name, config)
             pairs = [
                 AttackedPair(originals[row], item, before[name][row], judgement)
                 for (row, item), judgement in zip(made.items(), after, strict=True)
             ]
-            effects[name] = compute_effects(
-                pairs, rule=judge.decision, n_resamples=config.n_resamples, seed=config.seed
-            )
-            worst[name] = find_worst(pairs, rule=judge.decision, n_worst=config.n_worst)
-        attacks[attack.name] = {
-            "family": str(attack.family),
-            "description": attack.description,
-            "claim": attack.claim,
-            "source": attack.source,
-            "n_impossible": len(originals) - len(made),
-            "judges": effects,
-            "worst": worst,
-        }
+            rule = judge.decision
+            figures[name] = compute_effects(pairs, rule=rule, n_resamples=config.n_resamples, seed=config.seed)
+            worst[name] = find_worst(pairs, rule=rule, n_worst=config.n_worst)
+        n_impossible = len(originals) - len(made)
+        attacks[attack.name] = _facts(attack) | {"n_impossible": n_impossible, "judges": figures, "worst": worst}
     results = {
-        "judge_id": next(iter(judges.values())).judge_id,
-        "unit": "p_none, rts, hard_rts, flips: 0 to 1; effects are differences of them, attacked less unattacked",
-        "decision": next(iter(judges.values())).decision.model_dump(),
-        "reserved_tokens": list(reserved),
+        "judge_id": first.judge_id,
+        "unit": "p_none, rts, hard_rts: 0 to 1, differences attacked less unattacked; flips: 0 to 1, a share",
+        "decision": first.decision.model_dump(),
+        "reserved": list(reserved),
         "n": len(originals),
         "n_problems": len({solution.problem_id for solution in originals}),
         "unattacked": {name: _unattacked(judges[name], judgements) for name, judgements in before.items()},
@@ -142,6 +137,11 @@ def attack_judges(
     if not run.finished:
         _log(run, results)
     return results
+
+
+def _facts(attack: Attack) -> dict[str, str]:
+    facts = {"family": str(attack.family), "description": attack.description}
+    return facts | {"claim": attack.claim, "source": attack.source}
 
 
 def choose_erroneous(solutions: Iterable[LabelledSolution], n_max: int | None) -> list[LabelledSolution]:
@@ -166,10 +166,14 @@ def manipulate(
     return {row: item for row, item in made.items() if item is not None}
 
 
-def reserved_tokens(judge: Judge) -> tuple[str, ...]:
-    """Return the reserved tokens of a judge's tokenizer; none for a judge without one."""
-    tokenizer = getattr(getattr(judge, "inner", judge), "tokenizer", None)
-    return tuple(tokenizer.all_special_tokens) if tokenizer is not None else ()
+def reserved_strings(judge: Judge) -> tuple[str, ...]:
+    """Return what a judge keeps for itself: its tokenizer's reserved tokens, its tags and verdicts; often nothing."""
+    inner = getattr(judge, "inner", judge)
+    tokenizer, card = getattr(inner, "tokenizer", None), getattr(inner, "card", None)
+    layout = getattr(card, "input", None)
+    tokens = reserved_tokens(tokenizer) if tokenizer is not None else []
+    tags = (*layout.reserved, layout.mark.strip()) if isinstance(layout, TemplateInput) else ()
+    return Reserved((*tokens, *tags)).strings
 
 
 def _attacked(attack: Attack, original: LabelledSolution, item: Manipulation) -> Solution:
@@ -215,5 +219,5 @@ def _log(run: Run, results: Mapping[str, Any]) -> None:
 
 
 __all__ = [
-    "AttackConfig", "REPORT", "RESULTS", "TABLE", "attack_judges", "choose_erroneous", "manipulate", "reserved_tokens",
+    "AttackConfig", "REPORT", "RESULTS", "TABLE", "attack_judges", "choose_erroneous", "manipulate", "reserved_strings",
 ]  # fmt: skip

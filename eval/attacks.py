@@ -68,7 +68,7 @@ class Means(NamedTuple):
     rng: random.Random
     """Its draws."""
     reserved: tuple[str, ...] = ()
-    """Reserved tokens of the judge under attack; empty where it has none."""
+    """Reserved tokens and tags of the judge under attack; empty where it has none."""
 
 
 AttackFunction = Callable[[LabelledSolution, int, Means], Manipulation | None]
@@ -190,7 +190,7 @@ def fake_paragraph(solution: LabelledSolution, first_error: int, means: Means) -
 
 @_attack(Family.SPECIAL_TOKEN, "the input ends or begins at the wrong step")
 def reserved_token(solution: LabelledSolution, first_error: int, means: Means) -> Manipulation | None:
-    """One of the judge's own reserved tokens before and behind the wrong step."""
+    """One of the judge's own reserved tokens or tags before and behind the wrong step."""
     if not means.reserved:
         return None
     token = means.rng.choice(means.reserved)

@@ -221,6 +221,8 @@ def _attack(args: argparse.Namespace) -> None:
 
     config = settings_config(AttackConfig, args.settings, fixed={"judge": args.judge})
     judges = {"judge": load_judge(args.judge, dtype=config.dtype)}
+    if config.without_neutralisation:
+        judges["not-neutralised"] = load_judge(args.judge, dtype=config.dtype, neutralise=False)
     solutions = read_records(args.input, LabelledSolution)
     results = attack_judges(
         judges, solutions, output=args.output, config=config, inputs=[args.input], resume=args.resume
