@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from itertools import pairwise
@@ -30,6 +31,21 @@ def content_id(**parts: object) -> str:
     """
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def without_surrogates(text: str) -> str:
+    """Return the text with U+FFFD in place of lone surrogates, which damaged JSON can hold and no encoding can.
+
+    The length stays, so that positions in the text stay, too.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub("\ufffd", text)
+    return text
 
 
 Precision = Literal["float32", "bfloat16"]
@@ -120,7 +136,10 @@ class Problem(Record):
 
 
 class Solution(Record):
-    """What a judge reads: a problem and a solution in steps. The reference is shown only to judges that ask for it."""
+    """What a judge reads: a problem and a solution in steps. The reference is shown only to judges that ask for it.
+
+    Lone surrogates in its texts become U+FFFD, so that whatever a candidate holds can be hashed, stored and tokenised.
+    """
 
     id: str = ""
     """Content id; computed where it is left empty."""
@@ -137,10 +156,18 @@ class Solution(Record):
     @classmethod
     def _fill_ids(cls, data: Any) -> Any:
         if isinstance(data, dict):
-            data = dict(data)
+            data = cls._readable(data)
             data["problem_id"] = data.get("problem_id") or content_id(problem=data.get("problem"))
             data["id"] = data.get("id") or content_id(**cls._identity(data))
         return data
+
+    @classmethod
+    def _readable(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Copy the values, texts without lone surrogates; what is no text is left for the fields' own checks."""
+        clean = {name: without_surrogates(value) if isinstance(value, str) else value for name, value in data.items()}
+        if isinstance(steps := data.get("steps"), list | tuple):
+            clean["steps"] = [without_surrogates(step) if isinstance(step, str) else step for step in steps]
+        return clean
 
     @classmethod
     def _identity(cls, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -479,5 +506,5 @@ class Rollout(Record):
 __all__ = [
     "ArgmaxRule", "DecisionRule", "Judge", "Judgement", "LabelMethod", "LabelledSolution", "NoVerdictReason",
     "Precision", "Problem", "Record", "Rollout", "Solution", "StepLabel", "ThresholdRule", "Verdict", "content_id",
-    "labels_from_first_error",
+    "labels_from_first_error", "without_surrogates",
 ]  # fmt: skip
