@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaForTokenClassification
 
+from judgekit.engines.forward import score_positions
 from judgekit.engines.generation import (
     ChoiceScores,
     Completion,
@@ -24,7 +25,7 @@ from judgekit.engines.generation import (
     build_generator,
 )
 from judgekit.engines.generation_http import HttpGenerator
-from judgekit.engines.transformers_engine import load_classifier, load_headed_model, load_tokenizer, score_positions
+from judgekit.engines.transformers_engine import load_classifier, load_headed_model, load_tokenizer
 from judgekit.engines.vllm_engine import VllmClassifier
 from judgekit.errors import CheckpointError, ConfigError, JudgeError
 from judgekit.judges import load_judge
