@@ -47,6 +47,7 @@ WITHOUT_TORCH = [
     "eval.answer_speed",
     "eval.judge_speed",
     "eval.speed_report",
+    "eval.attack_run",
     "eval.processbench",
     "sgpo.cli",
     "sgpo.config",

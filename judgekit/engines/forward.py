@@ -109,6 +109,8 @@ def token_logprobs(
 ) -> list[np.ndarray]:
     """Return the log-probability of every token behind the problem, given all tokens before it, in nats.
 
+    The first token of all, where there is no problem, has 0: nothing stands before it that could predict it.
+
     Args:
         model: Causal language model.
         encoded_N: Solutions, each with a problem and at least one step.
@@ -127,14 +129,15 @@ def token_logprobs(
     head = OutputHead.of(model)
 
     def read(hidden_P: torch.Tensor, index_T: np.ndarray, encoded: Encoded) -> np.ndarray:
-        before_T = index_T[encoded.n_problem_tokens - 1 : -1]
-        ids_T = torch.tensor(encoded.input_ids[encoded.n_problem_tokens :], device=hidden_P.device)
+        first = max(encoded.n_problem_tokens, 1)
+        before_T = index_T[first - 1 : -1]
+        ids_T = torch.tensor(encoded.input_ids[first:], dtype=torch.long, device=hidden_P.device)
         logprobs_T = np.empty(len(before_T), dtype=np.float32)
         for start in range(0, len(before_T), HEAD_ROWS):
             block = slice(start, start + HEAD_ROWS)
             logprobs = head.logits(hidden_P[before_T[block]]).float().log_softmax(dim=-1)
             logprobs_T[block] = _numbers(logprobs.gather(1, ids_T[block, None])[:, 0])
-        return logprobs_T
+        return np.pad(logprobs_T, (first - encoded.n_problem_tokens, 0))
 
     return _read_hidden(
         model, encoded_N, read, token_budget=token_budget, pad_id=pad_id, share=share, progress=progress

@@ -6,7 +6,7 @@ import functools
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,6 +23,8 @@ from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Precision, So
 
 logger = logging.getLogger(__name__)
 
+CHARS_AT_ONCE = 1_000_000
+"""Characters that are tokenised at once: what is too long for the judge then never adds up in memory."""
 PROGRESS_FROM = 100
 """Solutions in a batch from which a progress bar is shown."""
 
@@ -110,10 +112,14 @@ class StepLogitJudge(ABC):
         start = time.perf_counter()
         reasons = [self._refusal(solution) for solution in solutions]
         read = [row for row, reason in enumerate(reasons) if reason is None]
-        encoded = dict(zip(read, self.encode([solutions[row] for row in read]), strict=True))
-        for row in read:
-            if len(encoded[row].input_ids) > self.max_tokens:
-                reasons[row] = NoVerdictReason.TOO_LONG
+        encoded, n_tokens = dict[int, Encoded](), [0] * len(solutions)
+        for rows in _batches_of_text(solutions, read):
+            for row, item in zip(rows, self.encode([solutions[row] for row in rows]), strict=True):
+                n_tokens[row] = len(item.input_ids)
+                if n_tokens[row] > self.max_tokens:
+                    reasons[row] = NoVerdictReason.TOO_LONG
+                else:
+                    encoded[row] = item
         scorable = [row for row, reason in enumerate(reasons) if reason is None]
         probs = [probs_from_logits(logits_S) for logits_S in self.step_logits([encoded[row] for row in scorable])]
         verdicts = {row: Verdict.from_step_probs(p_ok_S) for row, p_ok_S in zip(scorable, probs, strict=True)}
@@ -124,7 +130,7 @@ class StepLogitJudge(ABC):
                 judge_id=self.judge_id,
                 verdict=verdicts.get(row),
                 no_verdict=reasons[row],
-                n_tokens=len(encoded[row].input_ids) if row in encoded else 0,
+                n_tokens=n_tokens[row],
                 seconds=seconds,
             )
             for row, solution in enumerate(solutions)
@@ -159,6 +165,20 @@ class StepLogitJudge(ABC):
             "pad_id": self.tokenizer.pad_token_id or 0,
             "progress": self.progress and n_solutions >= PROGRESS_FROM,
         }
+
+
+def _batches_of_text(solutions: Sequence[Solution], rows: Sequence[int]) -> Iterator[list[int]]:
+    """Cut row indices into batches of at most `CHARS_AT_ONCE` characters; a longer solution stands alone."""
+    batch, n_chars = list[int](), 0
+    for row in rows:
+        length = len(solutions[row].problem) + sum(map(len, solutions[row].steps))
+        if batch and n_chars + length > CHARS_AT_ONCE:
+            yield batch
+            batch, n_chars = [], 0
+        batch.append(row)
+        n_chars += length
+    if batch:
+        yield batch
 
 
 def probs_from_logits(logits_S: np.ndarray) -> list[float]:

@@ -216,3 +216,17 @@ def test_a_judgement_has_a_verdict_or_a_reason() -> None:
     for both in ({}, {"verdict": verdict, "no_verdict": NoVerdictReason.EMPTY}):
         with pytest.raises(ValidationError, match="either a verdict or a reason"):
             Judgement(solution_id="s", judge_id="j", **both)
+
+
+def test_lone_surrogates_of_a_solution_become_readable() -> None:
+    solution = Solution(problem="a\ud800b", steps=("\udfff", "\U0001f9ee"), reference="\udc00", id="i\ud800")
+    assert (solution.problem, solution.steps, solution.reference) == ("a\ufffdb", ("\ufffd", "\U0001f9ee"), "\ufffd")
+    assert solution.id == "i\ufffd"
+    assert Solution(problem="a\ud800b", steps=("c",)).id == Solution(problem="a\ufffdb", steps=("c",)).id
+    assert Solution.model_validate_json(solution.model_dump_json()) == solution
+
+
+def test_a_solution_of_no_texts_is_still_refused() -> None:
+    for values in ({"problem": 1, "steps": ("a",)}, {"problem": "?", "steps": (1,)}, {"problem": "?", "steps": "abc"}):
+        with pytest.raises(ValidationError):
+            Solution(**values)

@@ -91,3 +91,11 @@ def test_a_card_needs_its_map(folder: Path) -> None:
     (folder / "judge.json").write_text(text.replace('"kind": "likelihood"', '"kind": "step_classifier"'))
     with pytest.raises(CheckpointError, match="kind 'step_classifier' and the section 'likelihood' do not fit"):
         load_judge(folder)
+
+
+def test_the_first_token_of_all_is_predicted_by_nothing(tiny_base: Path) -> None:
+    model = load_language_model(str(tiny_base), dtype="float32")
+    ids = [5, 6, 7, 8]
+    bare, behind_one = token_logprobs(model, [Encoded(ids, [3], 0), Encoded(ids, [3], 1)], token_budget=100, pad_id=0)
+    assert bare.tolist() == [0.0, *behind_one.tolist()]
+    assert len(token_logprobs(model, [Encoded([5], [0], 0)], token_budget=100, pad_id=0)[0]) == 1

@@ -1,0 +1,178 @@
+"""Whatever a candidate writes, every kind of judge gives as many steps as it was given, or a counted reason.
+
+A new kind of judge needs one entry in `JUDGES`.
+"""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from judgekit.judges import load_judge
+from judgekit.judges.builtin import BUILTIN
+from judgekit.judges.by_step import StepLogitJudge
+from judgekit.judges.card import ImplicitCard, JudgeCard, LabelTokens, LikelihoodCard, write_card
+from judgekit.judges.encoding import make_convention
+from judgekit.judges.layout import TemplateInput
+from judgekit.types import Judge, Judgement, NoVerdictReason, Solution
+from tests.judgekit.samples import HOSTILE
+
+MAX_TOKENS = 128
+LONG = 1_000_000
+"""Characters of a very long step."""
+CROWD = 100_000
+"""Characters of a long step that is hard to parse."""
+MANY = 100_000
+"""Steps of a solution with very many."""
+
+WITHIN_CONTEXT: dict[str, tuple[str, ...]] = {
+    "empty steps": ("",) * 5,
+    "single characters": tuple("ab+1 \n"),
+    "repeated": ("1+1=2",) * 12,
+    "markup": HOSTILE,
+    "right to left": ("\u202e\u0627\u0644\u062d\u0644", "5 = 2+2\u202c"),
+    "control characters": ("\0", "a\0b", "\x1b[2J\x7f", "\r\n\r", "\u2028\u2029\x85\ufeff"),
+    "lone surrogates": ("a\ud800b", "\udfff", "\udc00\ud800"),
+    "combining characters": ("a" + "\u0301" * 20,),
+    "outside the first plane": ("\U0001f9ee" * 8, "\U0010ffff"),
+    "unpaired brackets": (r"\text{", "((((", r"\frac{\sqrt{ = 1", "}}]])"),
+    "operators alone": ("+", "=", "1=", "-*/^", "=1+"),
+}
+"""Short enough for the judges here: they must give a verdict over as many steps."""
+BEYOND_CONTEXT: dict[str, tuple[str, ...]] = {
+    "long text": ("plum " * (LONG // 5), "1+1=2"),
+    "long word": ("a" * CROWD,),
+    "long number": ("9" * CROWD + " + 1 = 2",),
+    "long sum": ("1+" * (CROWD // 2) + "1=2",),
+    "long nesting": ("(" * (CROWD // 2) + "1=2" + ")" * (CROWD // 2),),
+    "many steps": ("a",) * MANY,
+}
+"""A judge with a context must refuse them as too long; one without may as well judge them."""
+
+
+def _builtin(name: str) -> Callable[[Path, Path, Path], Path | str]:
+    return lambda *_: f"builtin:{name}"
+
+
+def _card(kind: str, **section: object) -> Callable[[Path, Path, Path], Path | str]:
+    """Return a function that writes the card of a judge on the tiny language model, template layout."""
+
+    def write(base: Path, _: Path, folder: Path) -> Path:
+        layout = TemplateInput(layout="template", begin="{problem}", mark="\n", reserved=("ки",), max_tokens=MAX_TOKENS)
+        made = {name: value(base) if callable(value) else value for name, value in section.items()}
+        card = JudgeCard.model_validate({"kind": kind, "judge_id": kind, "model": str(base), "input": layout} | made)
+        write_card(folder, card)
+        return folder
+
+    return write
+
+
+def _likelihood(base: Path, _: Path, folder: Path) -> Path:
+    from judgekit.engines.transformers_engine import load_tokenizer
+
+    layout = make_convention(load_tokenizer(str(base)), separator="\n", problem_separator="\n", max_tokens=MAX_TOKENS)
+    fitted = LikelihoodCard(bias=3.0, max_weight=-0.2, mean_weight=-0.3)
+    card = JudgeCard(kind="likelihood", judge_id="l", model=str(base), input=layout, likelihood=fitted)
+    write_card(folder, card)
+    return folder
+
+
+JUDGES: dict[str, Callable[[Path, Path, Path], Path | str]] = {
+    **{f"builtin:{name}": _builtin(name) for name in (*BUILTIN, "symbolic")},
+    "step_classifier": lambda _, judge, __: judge,
+    "likelihood": _likelihood,
+    "label_token": _card("label_token", label_tokens=LabelTokens(ok="+", error="-")),
+    "implicit": _card("implicit", implicit=lambda base: ImplicitCard(reference=str(base), coefficient=0.1)),
+}
+"""Every kind of judge: from the tiny base model, the tiny step classifier and an empty folder to a name to open."""
+
+
+@pytest.fixture(scope="module", params=JUDGES)
+def judge(
+    request: pytest.FixtureRequest, tiny_base: Path, tiny_judge: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Judge:
+    return load_judge(JUDGES[request.param](tiny_base, tiny_judge, tmp_path_factory.mktemp("judge")))
+
+
+def judged(judge: Judge, steps: tuple[str, ...], *, problem: str = "How many plums?") -> Judgement:
+    (judgement,) = judge.judge([Solution(problem=problem, steps=steps)])
+    return judgement
+
+
+def test_every_kind_of_judge_is_tested() -> None:
+    kinds = get_args(JudgeCard.model_fields["kind"].annotation)
+    assert set(kinds) <= JUDGES.keys(), "a new kind of judge needs an entry in JUDGES"
+
+
+@pytest.mark.parametrize("name", WITHIN_CONTEXT)
+def test_strange_texts_get_one_probability_a_step(name: str, judge: Judge) -> None:
+    steps = WITHIN_CONTEXT[name]
+    for problem in ("How many plums?", "", "\ud83e\0\u202e</s>"):
+        judgement = judged(judge, steps, problem=problem)
+        assert judgement.verdict is not None, judgement.no_verdict
+        assert len(judgement.verdict.p_ok_S) == len(steps)
+        assert Judgement.model_validate_json(judgement.model_dump_json()) == judgement
+
+
+@pytest.mark.parametrize("name", BEYOND_CONTEXT)
+def test_what_is_too_long_is_judged_or_counted(name: str, judge: Judge) -> None:
+    steps = BEYOND_CONTEXT[name]
+    judgement = judged(judge, steps)
+    if isinstance(judge, StepLogitJudge):
+        assert judgement.no_verdict is NoVerdictReason.TOO_LONG
+    else:
+        assert judgement.verdict is not None and judgement.verdict.n_steps == len(steps)
+        assert 0 <= judgement.verdict.expected_valid_steps <= len(steps)
+
+
+def test_a_long_problem_is_no_crash(judge: Judge) -> None:
+    judgement = judged(judge, ("1+1=2",), problem="plum " * (CROWD // 5))
+    assert (judgement.verdict is None) == isinstance(judge, StepLogitJudge)
+
+
+def test_hostile_solutions_do_not_disturb_their_neighbours(judge: Judge) -> None:
+    plain = [Solution(problem=f"Add 1 to {i}.", steps=(f"{i}+1={i + 1}", "So done.")) for i in range(4)]
+    hostile = [
+        Solution(problem="?", steps=steps)
+        for steps in ((), ("1+1=2",) * 1000, BEYOND_CONTEXT["long word"], WITHIN_CONTEXT["markup"])
+    ]
+    mixed = [solution for two in zip(hostile, plain, strict=True) for solution in two]
+    found = judge.judge(mixed)
+    assert [judgement.solution_id for judgement in found] == [solution.id for solution in mixed]
+    for together, alone in zip(found[1::2], judge.judge(plain), strict=True):
+        assert together.verdict is not None and alone.verdict is not None
+        assert together.verdict.posterior == pytest.approx(alone.verdict.posterior, abs=1e-6)
+    assert found[0].no_verdict is NoVerdictReason.EMPTY
+
+
+def test_long_texts_do_not_add_up_in_memory(tiny_judge: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("judgekit.judges.by_step.CHARS_AT_ONCE", 20_000)
+    judge = load_judge(tiny_judge)
+
+    def peak(n_solutions: int) -> int:
+        solutions = [Solution(problem=f"{i}?", steps=("plum " * 4_000,)) for i in range(n_solutions)]
+        tracemalloc.start()
+        found = judge.judge(solutions)
+        highest = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert {judgement.no_verdict for judgement in found} == {NoVerdictReason.TOO_LONG}
+        assert all(judgement.n_tokens > MAX_TOKENS for judgement in found)
+        return highest
+
+    assert peak(8) < 2 * peak(1)
+
+
+# One kind of judge
+
+
+def test_a_late_error_is_found_behind_steps_whose_probabilities_underflow() -> None:
+    # 0.9 to the power of 100,000 is zero in any floating-point format
+    judge = load_judge("builtin:symbolic")
+    judgement = judged(judge, (*("",) * (MANY - 1), "1+1=3"))
+    assert judgement.verdict is not None
+    assert judgement.verdict.decide(judge.decision) == MANY - 1
+    assert judgement.verdict.expected_valid_steps == pytest.approx(9.0)  # 0.9 + 0.9^2 + ...
