@@ -6,7 +6,7 @@ Writes `results.json`, `attacks.md` and `report.html`. Judgements are kept chunk
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -167,13 +167,23 @@ def manipulate(
 
 
 def reserved_strings(judge: Judge) -> tuple[str, ...]:
-    """Return what a judge keeps for itself: its tokenizer's reserved tokens, its tags and verdicts; often nothing."""
-    inner = getattr(judge, "inner", judge)
-    tokenizer, card = getattr(inner, "tokenizer", None), getattr(inner, "card", None)
-    layout = getattr(card, "input", None)
-    tokens = reserved_tokens(tokenizer) if tokenizer is not None else []
-    tags = (*layout.reserved, layout.mark.strip()) if isinstance(layout, TemplateInput) else ()
-    return Reserved((*tokens, *tags)).strings
+    """Return what a judge keeps for itself: its tokenizer's reserved tokens, its tags and verdicts; often nothing.
+
+    Those of the judge inside where it is calibrated, and of all members of an ensemble.
+    """
+    return Reserved(_reserved(judge)).strings
+
+
+def _reserved(judge: Any) -> Iterator[str]:
+    for part in (*getattr(judge, "members", ()), *filter(None, [getattr(judge, "inner", None)])):
+        yield from _reserved(part)
+    if hasattr(judge, "tokenizer"):
+        yield from reserved_tokens(judge.tokenizer)
+    if hasattr(judge, "prompt"):
+        yield from judge.prompt.reserved
+    layout = getattr(getattr(judge, "card", None), "input", None)
+    if isinstance(layout, TemplateInput):
+        yield from (*layout.reserved, layout.mark.strip())
 
 
 def _attacked(attack: Attack, original: LabelledSolution, item: Manipulation) -> Solution:

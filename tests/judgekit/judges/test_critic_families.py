@@ -23,11 +23,10 @@ from judgekit.engines.generation import Completion
 from judgekit.errors import CheckpointError
 from judgekit.judges import load_judge
 from judgekit.judges.critic import CriticJudge
-from judgekit.training.tiny import build_tiny
 from judgekit.types import NoVerdictReason, Solution, Verdict
 from tests.http_server import running_server, send
 from tests.judgekit.judges.scripted_critic import box, said
-from tests.judgekit.samples import HOSTILE, tiny_config
+from tests.judgekit.samples import HOSTILE
 
 SOLUTION = Solution(
     problem="Start with 2, add 3, take 1.",
@@ -35,30 +34,6 @@ SOLUTION = Solution(
     reference="4",
 )
 Open = Callable[..., CriticJudge]
-CHAT_TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n"
-    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-
-
-@pytest.fixture(scope="module")
-def tiny_chat(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a checkpoint directory with ChatML turns, and with tokens for Yes and No with and without a space."""
-    folder = tmp_path_factory.mktemp("tiny_chat")
-    words = ["Yes No Yes No -1 0 1 2 correct incorrect", "\nYes\nNo\n0\n1"] * 20
-    build_tiny(folder, words, tiny_config(vocab_size=320, max_tokens=8192))
-    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)
-    tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
-    tokenizer.chat_template = CHAT_TEMPLATE
-    model.resize_token_embeddings(len(tokenizer))
-    torch.manual_seed(0)
-    for weight in model.parameters():
-        if weight.dim() == 2:
-            torch.nn.init.normal_(weight, std=0.2)
-    model.generation_config.eos_token_id = tokenizer.convert_tokens_to_ids("<|im_end|>")
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import pytest
 
 from judgekit.judges import load_judge
 from judgekit.judges.builtin import BUILTIN
 from judgekit.judges.by_step import StepLogitJudge
-from judgekit.judges.card import ImplicitCard, JudgeCard, LabelTokens, LikelihoodCard, write_card
+from judgekit.judges.card import JudgeCard, write_card
+from judgekit.judges.critic import CriticJudge
 from judgekit.judges.encoding import make_convention
-from judgekit.judges.layout import TemplateInput
+from judgekit.judges.ensemble import EnsembleJudge
+from judgekit.judges.symbolic import SymbolicJudge
 from judgekit.types import Judge, Judgement, NoVerdictReason, Solution
 from tests.judgekit.samples import HOSTILE
 
@@ -49,53 +52,85 @@ BEYOND_CONTEXT: dict[str, tuple[str, ...]] = {
     "long number": ("9" * CROWD + " + 1 = 2",),
     "long sum": ("1+" * (CROWD // 2) + "1=2",),
     "long nesting": ("(" * (CROWD // 2) + "1=2" + ")" * (CROWD // 2),),
-    "many steps": ("a",) * MANY,
+    "many steps": ("",) * MANY,
 }
 """A judge with a context must refuse them as too long; one without may as well judge them."""
 
 
-def _builtin(name: str) -> Callable[[Path, Path, Path], Path | str]:
-    return lambda *_: f"builtin:{name}"
+class Parts(NamedTuple):
+    """What a judge can be made of."""
+
+    base: Path
+    """A tiny language model."""
+    classifier: Path
+    """A judge directory of a tiny step classifier."""
+    chat: Path
+    """A tiny chat model."""
+    folder: Path
+    """An empty folder."""
 
 
-def _card(kind: str, **section: object) -> Callable[[Path, Path, Path], Path | str]:
-    """Return a function that writes the card of a judge on the tiny language model, template layout."""
-
-    def write(base: Path, _: Path, folder: Path) -> Path:
-        layout = TemplateInput(layout="template", begin="{problem}", mark="\n", reserved=("ки",), max_tokens=MAX_TOKENS)
-        made = {name: value(base) if callable(value) else value for name, value in section.items()}
-        card = JudgeCard.model_validate({"kind": kind, "judge_id": kind, "model": str(base), "input": layout} | made)
-        write_card(folder, card)
-        return folder
-
-    return write
+def _card(parts: Parts, kind: str, model: Path | None = None, **sections: object) -> Path:
+    """Write the card of a judge of some kind."""
+    values = {"kind": kind, "judge_id": kind, "model": str(model or parts.base)} | sections
+    write_card(parts.folder, JudgeCard.model_validate(values))
+    return parts.folder
 
 
-def _likelihood(base: Path, _: Path, folder: Path) -> Path:
+def _likelihood(parts: Parts) -> Path:
     from judgekit.engines.transformers_engine import load_tokenizer
 
-    layout = make_convention(load_tokenizer(str(base)), separator="\n", problem_separator="\n", max_tokens=MAX_TOKENS)
-    fitted = LikelihoodCard(bias=3.0, max_weight=-0.2, mean_weight=-0.3)
-    card = JudgeCard(kind="likelihood", judge_id="l", model=str(base), input=layout, likelihood=fitted)
-    write_card(folder, card)
-    return folder
+    tokenizer = load_tokenizer(str(parts.base))
+    layout = make_convention(tokenizer, separator="\n", problem_separator="\n", max_tokens=MAX_TOKENS)
+    fitted = {"bias": 3.0, "max_weight": -0.2, "mean_weight": -0.3}
+    return _card(parts, "likelihood", input=layout, likelihood=fitted)
 
 
-JUDGES: dict[str, Callable[[Path, Path, Path], Path | str]] = {
-    **{f"builtin:{name}": _builtin(name) for name in (*BUILTIN, "symbolic")},
-    "step_classifier": lambda _, judge, __: judge,
+def _critic(parts: Parts) -> Path:
+    """Write the card of a critic that is held to the possible answers, so that even random weights give verdicts."""
+    critic = {"prompt": "direct-1", "sampling": {"temperature": None, "max_tokens": 8}}
+    return _card(parts, "critic", parts.chat, critic=critic, decision={"kind": "argmax"})
+
+
+def _ensemble(parts: Parts) -> Path:
+    members = {"members": (str(parts.classifier), "builtin:symbolic"), "rule": "mixture", "weights": (0.5, 0.5)}
+    return _card(parts, "ensemble", ensemble=members)
+
+
+TEMPLATE = {"layout": "template", "begin": "{problem}", "mark": "\n", "reserved": ("ки",), "max_tokens": MAX_TOKENS}
+JUDGES: dict[str, Callable[[Parts], Path | str]] = {
+    **{f"builtin:{name}": partial(lambda name, _: f"builtin:{name}", name) for name in (*BUILTIN, "symbolic")},
+    "step_classifier": lambda parts: parts.classifier,
     "likelihood": _likelihood,
-    "label_token": _card("label_token", label_tokens=LabelTokens(ok="+", error="-")),
-    "implicit": _card("implicit", implicit=lambda base: ImplicitCard(reference=str(base), coefficient=0.1)),
+    "label_token": lambda parts: _card(parts, "label_token", input=TEMPLATE, label_tokens={"ok": "+", "error": "-"}),
+    "implicit": lambda parts: _card(
+        parts, "implicit", input=TEMPLATE, implicit={"reference": str(parts.base), "coefficient": 0.1}
+    ),
+    "critic": _critic,
+    "ensemble": _ensemble,
 }
-"""Every kind of judge: from the tiny base model, the tiny step classifier and an empty folder to a name to open."""
+"""Every kind of judge: from the parts to what `load_judge` opens."""
 
 
 @pytest.fixture(scope="module", params=JUDGES)
 def judge(
-    request: pytest.FixtureRequest, tiny_base: Path, tiny_judge: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    tiny_base: Path,
+    tiny_judge: Path,
+    tiny_chat: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Judge:
-    return load_judge(JUDGES[request.param](tiny_base, tiny_judge, tmp_path_factory.mktemp("judge")))
+    parts = Parts(tiny_base, tiny_judge, tiny_chat, tmp_path_factory.mktemp("judge"))
+    return load_judge(JUDGES[request.param](parts))
+
+
+def allowed_reasons(judge: Judge) -> set[NoVerdictReason]:
+    """Return why this judge may refuse what is too long for models, or has nothing that could be checked."""
+    if isinstance(judge, StepLogitJudge | CriticJudge):
+        return {NoVerdictReason.TOO_LONG}
+    if isinstance(judge, SymbolicJudge):
+        return {NoVerdictReason.NOTHING_TO_CHECK}
+    return {NoVerdictReason.TOO_LONG} if isinstance(judge, EnsembleJudge) else set()
 
 
 def judged(judge: Judge, steps: tuple[str, ...], *, problem: str = "How many plums?") -> Judgement:
@@ -113,8 +148,10 @@ def test_strange_texts_get_one_probability_a_step(name: str, judge: Judge) -> No
     steps = WITHIN_CONTEXT[name]
     for problem in ("How many plums?", "", "\ud83e\0\u202e</s>"):
         judgement = judged(judge, steps, problem=problem)
-        assert judgement.verdict is not None, judgement.no_verdict
-        assert len(judgement.verdict.p_ok_S) == len(steps)
+        if judgement.verdict is None:
+            assert judgement.no_verdict in allowed_reasons(judge) - {NoVerdictReason.TOO_LONG}
+        else:
+            assert len(judgement.verdict.p_ok_S) == len(steps)
         assert Judgement.model_validate_json(judgement.model_dump_json()) == judgement
 
 
@@ -122,16 +159,16 @@ def test_strange_texts_get_one_probability_a_step(name: str, judge: Judge) -> No
 def test_what_is_too_long_is_judged_or_counted(name: str, judge: Judge) -> None:
     steps = BEYOND_CONTEXT[name]
     judgement = judged(judge, steps)
-    if isinstance(judge, StepLogitJudge):
-        assert judgement.no_verdict is NoVerdictReason.TOO_LONG
+    if judgement.verdict is None:
+        assert judgement.no_verdict in allowed_reasons(judge)
     else:
-        assert judgement.verdict is not None and judgement.verdict.n_steps == len(steps)
+        assert not isinstance(judge, StepLogitJudge | CriticJudge) and judgement.verdict.n_steps == len(steps)
         assert 0 <= judgement.verdict.expected_valid_steps <= len(steps)
 
 
 def test_a_long_problem_is_no_crash(judge: Judge) -> None:
     judgement = judged(judge, ("1+1=2",), problem="plum " * (CROWD // 5))
-    assert (judgement.verdict is None) == isinstance(judge, StepLogitJudge)
+    assert judgement.verdict is not None or judgement.no_verdict in allowed_reasons(judge)
 
 
 def test_hostile_solutions_do_not_disturb_their_neighbours(judge: Judge) -> None:
