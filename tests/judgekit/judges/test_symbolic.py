@@ -282,6 +282,11 @@ def test_hostile_text_is_safe_and_quick(text):
     assert time.process_time() - started < 5
 
 
+@pytest.mark.parametrize("text", [r"\text{5", "f(x", r"5 = \foo(", r"3 + \sin(2"])
+def test_a_group_that_never_ends_is_no_crash(text):
+    assert find_equalities(text) == [] or all(len(found.sides) > 1 for found in find_equalities(text))
+
+
 def test_a_hundred_thousand_steps_are_judged():
     steps = ("x", "", "\u202e", "\x00") * 25_000
     judgement = SymbolicJudge().judge([Solution(problem="Ann has 3 pens.", steps=(*steps, "1 + 1 = 3"))])[0]
