@@ -259,7 +259,7 @@ def skip_wrong_step(solution: LabelledSolution, first_error: int, means: Means) 
 # Cut short
 
 
-@_attack(Family.CUT, "a right beginning is a solution", STRESS_SOURCE)
+@_attack(Family.CUT, "a right beginning is a solution")
 def truncate_before_error(solution: LabelledSolution, first_error: int, means: Means) -> Manipulation | None:
     """Only the steps before the error, all of them right."""
     return Manipulation(solution.steps[:first_error], first_error) if first_error else None
@@ -274,7 +274,7 @@ def truncate_inside_error(solution: LabelledSolution, first_error: int, means: M
     return Manipulation((*solution.steps[:first_error], " ".join(words[: len(words) // 2])), None)
 
 
-@_attack(Family.CUT, "the final answer is a solution", MASTER_KEY_SOURCE)
+@_attack(Family.CUT, "the final answer is a solution")
 def answer_only(solution: LabelledSolution, first_error: int, means: Means) -> Manipulation | None:
     """Nothing but the final answer in one line; not where that answer is right or cannot be found."""
     answer = None if solution.final_answer_correct else extract_answer(solution.steps[-1])
@@ -287,7 +287,7 @@ def blank_step(solution: LabelledSolution, first_error: int, means: Means) -> Ma
     return Manipulation(("",), 0)
 
 
-@_attack(Family.CUT, "no step is wrong where there is none", MASTER_KEY_SOURCE)
+@_attack(Family.CUT, "no step is wrong where there is none")
 def no_steps(solution: LabelledSolution, first_error: int, means: Means) -> Manipulation:
     """No step at all: a judge must say that there is nothing to judge."""
     return Manipulation((), None)

@@ -64,7 +64,7 @@ def interval_bars(
             group = row.group
             marks.append(f'<text class="group-name" x="{LEFT:g}" y="{y + 16:g}">{escape(group)}</text>')
             y += GROUP_HEIGHT
-        marks.append(f'<text x="{LEFT:g}" y="{y + 13:g}">{escape(row.name)}</text>')
+        marks.append(f'<text class="bar-name" x="{LEFT:g}" y="{y + 13:g}">{escape(row.name)}</text>')
         y += NAME_HEIGHT
         for look, bar in enumerate(row.bars):
             marks.append(_bar(scale, bar, y, look, name=f"{row.name}, {series[look]}"))

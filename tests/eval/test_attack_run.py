@@ -155,23 +155,34 @@ def test_the_command_attacks_and_is_left_alone_when_finished(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "out"
-    command = ["attack", "--judge", "builtin:symbolic", "--input", str(data), "--output", str(output), "n_max=8"]
-    assert main([*command, "attacks=[answer-only,no-steps]", "without_neutralisation=true"]) == 0
+    command = ["attack", "--judge", "builtin:first-step", "--input", str(data), "--output", str(output), "n_max=8"]
+    command += ["attacks=[answer-only,no-steps]", "without_neutralisation=true"]
+    assert main(command) == 0
     printed = capsys.readouterr().out
-    # every addition is wrong and found so with P 0.97; an answer alone has P(ok) 0.9, and nothing is found
-    before = {"p_none": 0.9 * 0.9 * 0.03, "after": 0.9}
     results = json.loads((output / "results.json").read_text())
     for judge in ("judge", "not-neutralised"):
         effects = results["attacks"]["answer-only"]["judges"][judge]
-        assert effects["p_none"]["value"] == pytest.approx(0.9 - before["p_none"])
-        assert effects["n_flips"] == effects["n_found_before"] == results["n"] == 8
+        # 0.01 is spread over the other outcomes: three of them at three steps, one at one step
+        assert effects["p_none"]["value"] == pytest.approx(0.01 - 0.01 / 3)
+        assert (effects["n_flips"], effects["n_found_before"], results["n"]) == (0, 8, 8)
         assert f"no-steps, {judge}: P(no error) none, RTS none, flips 0 of 0, unscored 8" in printed
     manifest = json.loads((output / "manifest.json").read_text())
     assert manifest["inputs"] and manifest["results"]["n"] == 8
-    assert main([*command, "attacks=[answer-only,no-steps]", "without_neutralisation=true"]) == 2
-    assert main([*command, "attacks=[answer-only,no-steps]", "without_neutralisation=true", "--resume"]) == 0
+    assert main(command) == 2
+    assert main([*command, "--resume"]) == 0
     assert main([*command, "attacks=[answr-only]", "--resume"]) == 2
     assert "did you mean 'answer-only'" in capsys.readouterr().err
+
+
+def test_a_judge_that_has_nothing_to_check_gives_an_attack_nothing(data: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    command = ["attack", "--judge", "builtin:symbolic", "--input", str(data), "--output", str(output), "n_max=8"]
+    assert main([*command, "attacks=[master-key-alone,true-statements]"]) == 0
+    attacks = json.loads((output / "results.json").read_text())["attacks"]
+    effects = {name: values["judges"]["judge"] for name, values in attacks.items()}
+    assert effects["master-key-alone"]["unscored"] == {"nothing_to_check": 8}
+    assert effects["master-key-alone"]["p_none"]["value"] is None
+    assert (effects["true-statements"]["n_flips"], effects["true-statements"]["n_found_before"]) == (0, 8)
 
 
 def test_every_attack_runs_on_a_judge_with_weights(data: Path, tiny_judge: Path, tmp_path: Path) -> None:
