@@ -203,14 +203,8 @@ def _validate(message_type: type[MessageT], answer: Any) -> MessageT:
 
 
 def _as_row(solution: Solution) -> dict[str, Any]:
-    """Return what travels of a solution: no labels, and half a character as `?`, because no JSON reader takes it."""
-    seen = as_seen(solution, show_reference=True).model_dump(mode="json")
-    texts = {"problem": _whole(seen["problem"]), "steps": [_whole(step) for step in seen["steps"]]}
-    return seen | texts | {"reference": None if seen["reference"] is None else _whole(seen["reference"])}
-
-
-def _whole(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
+    """Return what travels of a solution: no labels."""
+    return as_seen(solution, show_reference=True).model_dump(mode="json")
 
 
 def _may_pass(kind: str) -> bool:
