@@ -13,6 +13,7 @@ import os
 import platform
 import random
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -59,6 +60,8 @@ class BenchConfig(BaseConfig):
     """Whether bfloat16 is measured, too: very slow where the processor has no instructions for it."""
     chat: bool = True
     """Whether one call a step of a conversation is measured, too; needs a tokenizer with a chat template."""
+    vllm: bool = False
+    """Whether vLLM's pooling runner is measured, too, on the same weights; needs vLLM in this environment."""
     labels: tuple[str, str] = ("+", "-")
     """Texts of the tokens whose logits are read."""
     seed: int = 0
@@ -148,7 +151,7 @@ def build_ways(
     model: Any, tokenizer: Any, solutions: Sequence[Solution], *, dtype: Precision, config: BenchConfig
 ) -> Iterator[Way]:
     """Yield the ways to judge in one precision; groups and conversations are compared in float32 alone."""
-    from eval.judging_ways import Reader, encode_chat, label_id
+    from eval.judging_ways import Reader, VllmWay, encode_chat, label_id
     from judgekit.judges.encoding import encode_solutions, make_convention
 
     ok, error = (label_id(tokenizer, text) for text in config.labels)
@@ -168,6 +171,11 @@ def build_ways(
         padded = partial(reader.padded_batches, batch_size=config.group_size)
         yield way("padded batches in random order, all logits", "solutions", rows, padded, against=baseline)
     yield way(ENGINE, "solutions", rows, reader.engine, against=baseline, target=None if in_script else 2.2)
+    if config.vllm:
+        with tempfile.TemporaryDirectory() as folder:
+            longest = max(len(encoded.input_ids) for encoded in rows)
+            pooling = VllmWay(reader, tokenizer, Path(folder), max_tokens=longest)
+        yield way("vLLM's pooling runner", "solutions", rows, pooling.judge, against=f"{dtype}, {ENGINE}")
     if not in_script:
         return
     for name, n_tokens in (("short", 1), ("long", config.long_problem_tokens)):

@@ -6,17 +6,21 @@ solutions, `_S` steps, `_B` solutions of a batch.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from transformers import AutoConfig, AutoModelForTokenClassification
 
 from judgekit.engines.forward import token_choice_logits
+from judgekit.engines.vllm_engine import VllmClassifier
 from judgekit.errors import ConfigError
 from judgekit.judges.encoding import Encoded
-from judgekit.types import Solution
+from judgekit.types import Precision, Solution
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,45 @@ class Reader:
         return (logits_S[:, ok].float() - logits_S[:, error].float()).cpu().numpy()
 
 
+class VllmWay:
+    """vLLM's pooling runner on a classifier whose head gives the two labels' logits; in this process, for its CPU time.
+
+    Args:
+        reader: The language model and its labels.
+        tokenizer: Its tokenizer.
+        folder: Where the classifier is written.
+        max_tokens: Longest solution.
+
+    Raises:
+        CheckpointError: vLLM does not know the architecture.
+        ConfigError: vLLM is not installed.
+    """
+
+    def __init__(self, reader: Reader, tokenizer: Any, folder: Path, *, max_tokens: int) -> None:
+        save_label_classifier(reader, folder)
+        tokenizer.save_pretrained(folder)
+        os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+        dtype: Precision = "float32" if reader.model.dtype == torch.float32 else "bfloat16"
+        self.classifier = VllmClassifier(str(folder), dtype=dtype, max_tokens=max_tokens)
+
+    def judge(self, encoded_N: Sequence[Encoded]) -> list[np.ndarray]:
+        """Judge them all."""
+        return [logits_S[:, 0] - logits_S[:, 1] for logits_S in self.classifier.score_positions(encoded_N)]
+
+
+def save_label_classifier(reader: Reader, folder: Path) -> None:
+    """Write a token-classification checkpoint whose two outputs are the labels' logits."""
+    model, rows = reader.model, list(reader.labels)
+    config = AutoConfig.for_model(**model.config.to_dict() | {"num_labels": 2})
+    classifier = AutoModelForTokenClassification.from_config(config, dtype=model.dtype)
+    classifier.base_model.load_state_dict(model.base_model.state_dict())
+    output = model.get_output_embeddings()
+    with torch.no_grad():
+        classifier.score.weight.copy_(output.weight[rows])
+        classifier.score.bias.copy_(0 if output.bias is None else output.bias[rows])
+    classifier.save_pretrained(folder)
+
+
 def encode_chat(tokenizer: Any, solution: Solution, *, label: str) -> tuple[Encoded, int]:
     """Encode a solution as a conversation, each step a user turn that the assistant answers with the label.
 
@@ -137,4 +180,4 @@ def label_id(tokenizer: Any, text: str) -> int:
     return ids[-1]
 
 
-__all__ = ["Reader", "encode_chat", "label_id"]
+__all__ = ["Reader", "VllmWay", "encode_chat", "label_id", "save_label_classifier"]

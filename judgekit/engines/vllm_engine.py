@@ -95,7 +95,7 @@ class VllmClassifier:
         return self.llm.llm_engine.model_config.hf_config
 
     def score_positions(self, encoded_N: Sequence[Encoded], *, progress: bool = False) -> list[np.ndarray]:
-        """Return the head's logits at every step position; see `transformers_engine.score_positions`.
+        """Return the head's logits at every step position; see `judgekit.engines.forward.score_positions`.
 
         vLLM returns all tokens' outputs, a few bytes each, and the positions are picked here. Its own way to pick them,
         by the id of a step tag, would also find the tag inside a candidate, as a line break easily is.

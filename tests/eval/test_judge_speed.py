@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from eval import judge_speed
 from eval.judge_speed import BASELINE, BenchConfig, Rounds, Way, bench, ideal_ratio, make_group, summarise
-from eval.judging_ways import encode_chat, label_id
+from eval.judging_ways import Reader, encode_chat, label_id, save_label_classifier
 from eval.speed_report import table_rows
 from judgekit import cli
-from judgekit.engines.transformers_engine import load_tokenizer
+from judgekit.engines.forward import score_positions
+from judgekit.engines.transformers_engine import load_classifier, load_language_model, load_tokenizer
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import write_records
 from judgekit.judges.encoding import Encoded
@@ -67,6 +69,15 @@ def test_all_ways_give_the_same_numbers(model: Path, data: Path) -> None:
     long = ways["float32", "group, long problem, problem shared"]
     assert long["target"] > 0.9 * 2 > ways["float32", "group, short problem, problem shared"]["target"]
     assert {*results["peak_gflops"]} == {"float32", "bfloat16"}
+
+
+def test_a_classifier_with_the_labels_of_a_language_model(model: Path, tmp_path: Path) -> None:
+    reader = Reader(load_language_model(str(model)).eval(), (7, 9), pad_id=0, token_budget=100)
+    save_label_classifier(reader, tmp_path)
+    encoded_N = [Encoded([5, 6, 7, 8], [1, 3]), Encoded([9, 10], [1])]
+    found = score_positions(load_classifier(str(tmp_path), dtype="float32"), encoded_N, token_budget=100, pad_id=0)
+    for logits_S, expected in zip(found, reader.one_at_a_time(encoded_N), strict=True):
+        np.testing.assert_allclose(logits_S[:, 0] - logits_S[:, 1], expected, atol=1e-6)
 
 
 def test_a_row_by_hand() -> None:
