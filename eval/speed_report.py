@@ -9,16 +9,8 @@ from typing import Any
 from judgekit.io import atomic_path, write_text
 
 HEADER = (
-    "way",
-    "s/solution",
-    "tokens/s",
-    "of peak",
-    "times as fast",
-    "least to greatest",
-    "as",
-    "target",
-    "difference",
-)
+    "way", "s/solution", "tokens/s", "of peak", "times as fast", "target", "least to greatest", "as", "difference"
+)  # fmt: skip
 NOTES = """\
 Seconds and rates are medians over the rounds, ratios medians of the ratios within each round; `of peak` is 2 operations
 a token and parameter of the layers over the fastest matrix multiplication measured here; `target` is what a well-made

@@ -7,6 +7,7 @@ in common.
 
 from __future__ import annotations
 
+import atexit
 import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
@@ -42,25 +43,29 @@ def share_judge(load: Callable[[], Judge]) -> Iterator[Judge | None]:
     if n_processes == 1:
         yield load()
         return
+    if _join() == 0:
+        shared = SharedJudge(load(), n_processes)
+        try:
+            yield shared
+        finally:
+            shared.close()
+    else:
+        os.environ["TQDM_DISABLE"] = "1"
+        _follow(load())
+        yield None
+
+
+def _join() -> int:
+    """Meet the other processes, once for as long as this one lives, and return its number."""
     import torch
     from torch import distributed
 
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group("gloo", timeout=WAIT)
-    try:
-        if distributed.get_rank() == 0:
-            shared = SharedJudge(load(), n_processes)
-            try:
-                yield shared
-            finally:
-                shared.close()
-        else:
-            os.environ["TQDM_DISABLE"] = "1"
-            _follow(load())
-            yield None
-    finally:
-        distributed.destroy_process_group()
+    if not distributed.is_initialized():
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        distributed.init_process_group("gloo", timeout=WAIT)
+        atexit.register(distributed.destroy_process_group)
+    return distributed.get_rank()
 
 
 class SharedJudge:

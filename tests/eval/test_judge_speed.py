@@ -11,7 +11,7 @@ import pytest
 from eval import judge_speed
 from eval.judge_speed import BASELINE, BenchConfig, Rounds, Way, bench, ideal_ratio, make_group, summarise
 from eval.judging_ways import Reader, encode_chat, label_id, save_label_classifier
-from eval.speed_report import table_rows
+from eval.speed_report import HEADER, table_rows
 from judgekit import cli
 from judgekit.engines.forward import score_positions
 from judgekit.engines.transformers_engine import load_classifier, load_language_model, load_tokenizer
@@ -144,6 +144,10 @@ def test_the_command_writes_table_and_picture(
     assert str(tmp_path) not in (output / "bench.md").read_text()
     assert (output / "bench.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((output / "manifest.json").read_text())["results"] == {"ways": 8}
-    assert table_rows(results)[0][4:8] == ("", "", "", "")
+    rows = table_rows(results)
+    assert rows[0][4:8] == ("", "", "", "")
+    few = dict(zip(HEADER, rows[1], strict=True))
+    assert few["target"] == "1.15" and few["as"] == f"float32, {BASELINE}"
+    assert few["least to greatest"] == f"{few['times as fast']} to {few['times as fast']}", "one round"
     assert f"bench.json, bench.md and bench.png: {output}" in capsys.readouterr().out.replace("\n", "")
     assert cli.main(command) == 2, "the folder is in use"
