@@ -196,6 +196,7 @@ class _Scanner:
         self.number_places = {
             i: place for place, i in enumerate(i for i, token in enumerate(self.tokens) if token[0] == "number")
         }
+        self.last_equals = max((i for i, token in enumerate(self.tokens) if token[1] == "="), default=-1)
 
     def step(self) -> Step:
         numbers = [Number(self.tokens[i][2], self.tokens[i][3], _value(self.tokens[i][1])) for i in self.number_places]
@@ -220,7 +221,7 @@ class _Scanner:
         )
 
     def _may_begin(self, i: int) -> bool:
-        return self.tokens[i][0] == "number" or self.tokens[i][1] in ("$", "(")
+        return i < self.last_equals and (self.tokens[i][0] == "number" or self.tokens[i][1] in ("$", "("))
 
     def _equation_from(self, first: int) -> tuple[Equation, int] | None:
         """Read an equation that begins at this token; returns it and the token behind it."""

@@ -96,7 +96,7 @@ class NoVerdictReason(StrEnum):
     TOO_LONG = "too_long"
     """The solution does not fit the judge's context."""
     EMPTY = "empty"
-    """The solution has no steps, so there is nothing to judge."""
+    """The solution has no steps, or none but blank ones, so there is nothing to judge."""
     NO_REFERENCE = "no_reference"
     """The judge compares with a reference, and it was shown none."""
     NOTHING_TO_CHECK = "nothing_to_check"
@@ -168,6 +168,11 @@ class Solution(Record):
         if isinstance(steps := data.get("steps"), list | tuple):
             clean["steps"] = [without_surrogates(step) if isinstance(step, str) else step for step in steps]
         return clean
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is nothing to judge: no steps, or none but blank ones."""
+        return not any(step.strip() for step in self.steps)
 
     @classmethod
     def _identity(cls, data: Mapping[str, Any]) -> dict[str, Any]:

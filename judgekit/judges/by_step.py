@@ -108,7 +108,7 @@ class StepLogitJudge(ABC):
         """Return logit P(step ok | earlier steps ok) of each solution's steps. Shape (n_steps,) each."""
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
-        """Judge a batch; solutions without steps or beyond the context get a reason instead of a verdict."""
+        """Judge a batch; blank solutions and those beyond the context get a reason instead of a verdict."""
         start = time.perf_counter()
         reasons = [self._refusal(solution) for solution in solutions]
         read = [row for row, reason in enumerate(reasons) if reason is None]
@@ -118,6 +118,8 @@ class StepLogitJudge(ABC):
                 n_tokens[row] = len(item.input_ids)
                 if n_tokens[row] > self.max_tokens:
                     reasons[row] = NoVerdictReason.TOO_LONG
+                elif item.positions_S[0] < 0:  # a step read before its mark, and nothing stands there
+                    reasons[row] = NoVerdictReason.EMPTY
                 else:
                     encoded[row] = item
         scorable = [row for row, reason in enumerate(reasons) if reason is None]
@@ -138,7 +140,7 @@ class StepLogitJudge(ABC):
 
     def _refusal(self, solution: Solution) -> NoVerdictReason | None:
         """Refuse what need not be encoded to be refused: every step takes a token at least."""
-        if not solution.steps:
+        if solution.is_blank:
             return NoVerdictReason.EMPTY
         return NoVerdictReason.TOO_LONG if len(solution.steps) > self.max_tokens else None
 

@@ -10,7 +10,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from judgekit.errors import CheckpointError, DataError, describe_validation_error
 from judgekit.io import read_json, write_json
 from judgekit.judges.critic_card import CriticCard
-from judgekit.judges.layout import JudgeInput
+from judgekit.judges.layout import InputConvention, JudgeInput
 from judgekit.types import DecisionRule, ThresholdRule
 
 CARD = "judge.json"
@@ -209,6 +209,8 @@ class JudgeCard(_Part):
                 raise ValueError(f"a judge of kind {self.kind!r} and the section {section!r} do not fit each other")
         if (self.input is None) != (self.kind in KINDS_WITHOUT_INPUT):
             raise ValueError(f"a judge of kind {self.kind!r} and the section 'input' do not fit each other")
+        if self.kind == "likelihood" and not isinstance(self.input, InputConvention):
+            raise ValueError("a likelihood judge is fitted on the ids layout, and 'input' has another one")
         if self.engine == "vllm" and self.kind != "step_classifier":
             raise ValueError(f"the engine 'vllm' runs step classifiers, and this is a judge of kind {self.kind!r}")
         return self

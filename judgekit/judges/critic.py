@@ -109,7 +109,7 @@ class CriticJudge:
         return Sheet(solution if reason else self._neutral(solution), seed, reason=reason)
 
     def _refusal(self, solution: Solution) -> NoVerdictReason | None:
-        if not solution.steps:
+        if solution.is_blank:
             return NoVerdictReason.EMPTY
         if self.prompt.n_chars(solution) > self.critic.max_chars:
             return NoVerdictReason.TOO_LONG

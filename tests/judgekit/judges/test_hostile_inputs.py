@@ -14,7 +14,7 @@ from typing import NamedTuple, get_args
 import pytest
 
 from judgekit.judges import load_judge
-from judgekit.judges.builtin import BUILTIN
+from judgekit.judges.builtin import BUILTIN, BuiltinJudge
 from judgekit.judges.by_step import StepLogitJudge
 from judgekit.judges.card import JudgeCard, write_card
 from judgekit.judges.critic import CriticJudge
@@ -33,7 +33,7 @@ MANY = 100_000
 """Steps of a solution with very many."""
 
 WITHIN_CONTEXT: dict[str, tuple[str, ...]] = {
-    "empty steps": ("",) * 5,
+    "empty steps": ("", "1+1=2", "", ""),
     "single characters": tuple("ab+1 \n"),
     "repeated": ("1+1=2",) * 12,
     "markup": HOSTILE,
@@ -52,7 +52,7 @@ BEYOND_CONTEXT: dict[str, tuple[str, ...]] = {
     "long number": ("9" * CROWD + " + 1 = 2",),
     "long sum": ("1+" * (CROWD // 2) + "1=2",),
     "long nesting": ("(" * (CROWD // 2) + "1=2" + ")" * (CROWD // 2),),
-    "many steps": ("",) * MANY,
+    "many steps": ("a",) * MANY,
 }
 """A judge with a context must refuse them as too long; one without may as well judge them."""
 
@@ -164,6 +164,13 @@ def test_what_is_too_long_is_judged_or_counted(name: str, judge: Judge) -> None:
     else:
         assert not isinstance(judge, StepLogitJudge | CriticJudge) and judgement.verdict.n_steps == len(steps)
         assert 0 <= judgement.verdict.expected_valid_steps <= len(steps)
+
+
+@pytest.mark.parametrize("steps", [(), ("",) * 5, (" \n", "\t")])
+def test_blank_solutions_get_no_verdict(steps: tuple[str, ...], judge: Judge) -> None:
+    if isinstance(judge, BuiltinJudge) and steps:
+        return  # it does not read the text
+    assert judged(judge, steps).no_verdict in {NoVerdictReason.EMPTY, NoVerdictReason.NOTHING_TO_CHECK}
 
 
 def test_a_long_problem_is_no_crash(judge: Judge) -> None:
