@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from judgekit.cli.checking import add_checking_commands
 from judgekit.cli.command import run_command
 from judgekit.cli.data import add_data_commands
 from judgekit.cli.judging import add_judging_commands
@@ -31,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     add_labelling_commands(commands)
     add_training_commands(commands)
     add_judging_commands(commands)
+    add_checking_commands(commands)
     add_serving_commands(commands)
     return parser
 

@@ -16,6 +16,7 @@ from judgekit.errors import ConfigError, JudgekitError
 Command = Callable[[argparse.Namespace], None]
 ConfigT = TypeVar("ConfigT", bound=BaseConfig)
 
+JUDGE_HELP = "judge directory, public checkpoint, hub id, YAML card, http://HOST:PORT or builtin:NAME"
 SETTINGS_HELP = "a YAML file, then key=value for single options (lr=1e-5, data.n_max=null)"
 
 
@@ -60,14 +61,18 @@ def add_command(
     )
     parser.set_defaults(command=command)
     if settings:
-        parser.add_argument("settings", nargs="*", metavar="CONFIG.yaml | key=value", help=SETTINGS_HELP)
+        add_settings(parser)
     return parser
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Declare the positional settings, after any other positional argument."""
+    parser.add_argument("settings", nargs="*", metavar="CONFIG.yaml | key=value", help=SETTINGS_HELP)
 
 
 def add_judge(parser: argparse.ArgumentParser) -> None:
     """Declare `--judge`: anything that `load_judge` opens."""
-    help = "judge directory, public checkpoint, hub id, YAML card, http://HOST:PORT or builtin:NAME"
-    parser.add_argument("--judge", required=True, help=help)
+    parser.add_argument("--judge", required=True, help=JUDGE_HELP)
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -91,4 +96,26 @@ def settings_config(
     return load_config(config_type, Path(files[0]) if files else None, overrides=overrides, fixed=fixed)
 
 
-__all__ = ["SETTINGS_HELP", "add_command", "add_judge", "add_output", "run_command", "settings_config"]
+def canonical(given: Path, args: argparse.Namespace) -> Path:
+    """Return a built data set as it is; a raw benchmark file, folder or hub id is built below the output first."""
+    from datasets_builders.build import build
+    from judgekit.io import MANIFEST
+
+    if (given / MANIFEST).is_file() or given.suffix == ".parquet":
+        return given
+    folder: Path = args.output / "data" / given.stem
+    build(args.benchmark, input=str(given), output=folder, resume=args.resume)
+    return folder
+
+
+__all__ = [
+    "JUDGE_HELP",
+    "SETTINGS_HELP",
+    "add_command",
+    "add_judge",
+    "add_output",
+    "add_settings",
+    "canonical",
+    "run_command",
+    "settings_config",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from judgekit.cli.command import add_command, settings_config
+from judgekit.cli.command import JUDGE_HELP, add_command, settings_config
 from judgekit.errors import ConfigError
 
 
@@ -18,7 +18,7 @@ def add_serving_commands(commands: Any) -> None:
         summary="Serve a judge over HTTP, for training on other machines; ends in order on SIGTERM and Ctrl-C.",
         example="JUDGEKIT_TOKEN=... judgekit serve --judge DIR --host 0.0.0.0 token_env=JUDGEKIT_TOKEN max_batch=32",
     )
-    parser.add_argument("--judge", help="judge directory, hub id or builtin:NAME")
+    parser.add_argument("--judge", help=JUDGE_HELP)
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1); others need token_env")
     parser.add_argument("--port", type=int, help="port (default 8571); 0 takes a free one")
 

@@ -155,7 +155,7 @@ def test_the_command_attacks_and_is_left_alone_when_finished(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "out"
-    command = ["attack", "--judge", "builtin:first-step", "--input", str(data), "--output", str(output), "n_max=8"]
+    command = ["attack", "builtin:first-step", "--input", str(data), "--output", str(output), "n_max=8"]
     command += ["attacks=[answer-only,no-steps]", "without_neutralisation=true"]
     assert main(command) == 0
     printed = capsys.readouterr().out
@@ -176,7 +176,7 @@ def test_the_command_attacks_and_is_left_alone_when_finished(
 
 def test_a_judge_that_has_nothing_to_check_gives_an_attack_nothing(data: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
-    command = ["attack", "--judge", "builtin:symbolic", "--input", str(data), "--output", str(output), "n_max=8"]
+    command = ["attack", "builtin:symbolic", "--input", str(data), "--output", str(output), "n_max=8"]
     assert main([*command, "attacks=[master-key-alone,true-statements]"]) == 0
     attacks = json.loads((output / "results.json").read_text())["attacks"]
     effects = {name: values["judges"]["judge"] for name, values in attacks.items()}
@@ -187,7 +187,7 @@ def test_a_judge_that_has_nothing_to_check_gives_an_attack_nothing(data: Path, t
 
 def test_every_attack_runs_on_a_judge_with_weights(data: Path, tiny_judge: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
-    assert main(["attack", "--judge", str(tiny_judge), "--input", str(data), "--output", str(output), "n_max=6"]) == 0
+    assert main(["attack", str(tiny_judge), "--input", str(data), "--output", str(output), "n_max=6"]) == 0
     results = json.loads((output / "results.json").read_text())
     assert list(results["attacks"]) == list(ATTACKS)
     assert all(values["judges"]["judge"]["n"] + values["n_impossible"] == 6 for values in results["attacks"].values())
