@@ -50,8 +50,8 @@ class BenchConfig(BaseConfig):
     """How often each way is gone; the median counts."""
     threads: int | None = Field(default=1, ge=1)
     """CPU threads; `null` leaves torch's choice."""
-    token_budget: int = Field(default=2048, ge=1)
-    """Most tokens of a forward pass of our engine."""
+    token_budget: int = Field(default=8192, ge=1)
+    """Most tokens of a forward pass of our engine, as judges have it."""
     group_size: int = Field(default=8, ge=2)
     """Responses of a group, and solutions of a padded batch."""
     long_problem_tokens: int = Field(default=510, ge=1)
