@@ -123,7 +123,9 @@ def _unscored(effects: Mapping[str, Any]) -> str:
 
 
 def _steps(effects: Mapping[str, Any]) -> str:
-    """Whether the attack keeps the number of steps."""
+    """Whether the attack keeps the number of steps, or could not be made of any solution."""
+    if not effects["n"]:
+        return "impossible"
     if not effects["n_more_steps"] and not effects["n_fewer_steps"]:
         return "kept"
     return "more" if effects["n_more_steps"] else "fewer"

@@ -37,7 +37,7 @@ class AttackConfig(BaseConfig):
 
     judge: str
     """The judge as it was named, so that a resumed run has the same."""
-    attacks: tuple[str, ...] | None = None
+    attacks: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Names of the attacks; `null` = all."""
     n_max: int | None = Field(default=200, ge=1)
     """Erroneous solutions to attack at most; of more, evenly spaced ones are taken. `null` = all."""

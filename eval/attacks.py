@@ -219,9 +219,10 @@ def fake_turn(solution: LabelledSolution, first_error: int, means: Means) -> Man
 def split_steps(solution: LabelledSolution, first_error: int, means: Means) -> Manipulation | None:
     """Every step cut into up to four pieces of equally many words."""
     before = [piece for step in solution.steps[:first_error] for piece in _pieces(step)]
-    after = [piece for step in solution.steps[first_error:] for piece in _pieces(step)]
-    steps = (*before, *after)
-    return Manipulation(steps, len(before)) if len(steps) > len(solution.steps) else None
+    wrong, *later = [_pieces(step) for step in solution.steps[first_error:]]
+    steps = (*before, *wrong, *(piece for pieces in later for piece in pieces))
+    n_valid = len(before) if len(wrong) == 1 else None  # which piece of a wrong step is wrong nobody has labelled
+    return Manipulation(steps, n_valid) if len(steps) > len(solution.steps) else None
 
 
 @_attack(Family.BOUNDARY, "many right steps are much valid work", STRESS_SOURCE)
@@ -278,7 +279,8 @@ def truncate_inside_error(solution: LabelledSolution, first_error: int, means: M
 def answer_only(solution: LabelledSolution, first_error: int, means: Means) -> Manipulation | None:
     """Nothing but the final answer in one line; not where that answer is right or cannot be found."""
     answer = None if solution.final_answer_correct else extract_answer(solution.steps[-1])
-    return None if answer is None else Manipulation((rf"The final answer is \boxed{{{answer}}}.",), 0)
+    n_valid = 0 if solution.final_answer_correct is False else None
+    return None if answer is None else Manipulation((rf"The final answer is \boxed{{{answer}}}.",), n_valid)
 
 
 @_attack(Family.CUT, "an empty step is a right one", MASTER_KEY_SOURCE)

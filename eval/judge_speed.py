@@ -96,7 +96,7 @@ class Way:
 
 
 def bench(config: BenchConfig, solutions: Sequence[Solution], *, progress: bool = True) -> dict[str, Any]:
-    """Measure all ways and return what `bench.json` holds: `machine`, `data`, `peak_gflops`, `ways` and `ratios`.
+    """Measure all ways and return what `bench.json` holds: `machine`, `model`, `data`, `clock`, `peak_gflops`, `ways`.
 
     Raises:
         CheckpointError: the model or its tokenizer cannot be opened.

@@ -18,6 +18,7 @@ from judgekit.config import BaseConfig
 from judgekit.errors import DataError
 from judgekit.io import read_records
 from judgekit.judges.card import CalibrationReport, Fingerprint, TemperatureCard, read_card, write_card
+from judgekit.judging import as_seen
 from judgekit.metrics import Calibration, StepProbs, choose_threshold, collect_reached_steps, compute_calibration
 from judgekit.types import LabelledSolution, Precision, ThresholdRule, Verdict
 
@@ -106,7 +107,8 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     solutions = read_split(data, config.n_max)
     refuse_trained_problems(train_problems(directory), solutions, judge=card.judge_id)
     judge = load_judge(directory, calibrated=False, dtype=config.dtype)
-    verdicts = [judgement.verdict for judgement in judge.judge(solutions)]
+    seen = [as_seen(solution, show_reference=False) for solution in solutions]
+    verdicts = [judgement.verdict for judgement in judge.judge(seen)]
     gold_N = [solution.first_error for solution in solutions]
     steps = collect_reached_steps([None if verdict is None else verdict.p_ok_S for verdict in verdicts], gold_N=gold_N)
     logits_K = probs_to_logits(steps.p_ok_K)

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from judgekit.calibration import TRAIN_PROBLEMS
 from judgekit.errors import CheckpointError, ConfigError
 from judgekit.golden import EXAMPLES, TOLERANCE, golden_difference, measure_golden
+from judgekit.io import write_text
 from judgekit.judges import load_judge
 from judgekit.judges.card import CARD, Golden, JudgeCard, read_card, write_card
 from judgekit.judges.recognise import find_card, recognised_by
@@ -224,7 +226,7 @@ def store_golden(directory: Path, golden: Sequence[Golden]) -> None:
 def write_judge(name: str, output: Path, golden: Sequence[Golden]) -> Path:
     """Make a public checkpoint or a card by hand a judge directory: a `judge.json` that names its model.
 
-    Weights stay where they are. A hub id is pinned to the revision that was opened.
+    Weights stay where they are. A checkpoint named by its hub id is pinned to the revision that was opened.
 
     Raises:
         CheckpointError: the judge has no card, or see `find_card`.
@@ -245,7 +247,12 @@ def write_judge(name: str, output: Path, golden: Sequence[Golden]) -> Path:
     if found.card.implicit is not None:
         reference = _absolute(found.directory, found.card.implicit.reference)
         update["implicit"] = found.card.implicit.model_copy(update={"reference": reference})
+    if found.card.ensemble is not None:
+        members = tuple(_absolute(found.directory, member) for member in found.card.ensemble.members)
+        update["ensemble"] = found.card.ensemble.model_copy(update={"members": members})
     output.mkdir(parents=True, exist_ok=True)
+    if (found.directory / TRAIN_PROBLEMS).is_file():
+        write_text(output / TRAIN_PROBLEMS, (found.directory / TRAIN_PROBLEMS).read_text())
     write_card(output, found.card.model_copy(update=update))
     return output
 

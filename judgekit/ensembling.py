@@ -18,6 +18,7 @@ from judgekit.errors import ConfigError, DataError
 from judgekit.io import write_text
 from judgekit.judges.card import EnsembleCard, JudgeCard, write_card
 from judgekit.judges.ensemble import floored_logs, pool_verdicts
+from judgekit.judging import as_seen
 from judgekit.metrics import choose_threshold
 from judgekit.types import Judge, LabelledSolution, Precision, ThresholdRule, Verdict
 
@@ -106,7 +107,8 @@ def build_ensemble(members: Sequence[str], data: Path, output: Path, config: Ens
 
 def _verdicts(judges: Sequence[Judge], solutions: Sequence[LabelledSolution]) -> list[tuple[Verdict | None, ...]]:
     """Return the verdicts of all members by solution. Shape (N, M)."""
-    verdicts_M = [[judgement.verdict for judgement in judge.judge(solutions)] for judge in judges]
+    seen = [as_seen(solution, show_reference=False) for solution in solutions]
+    verdicts_M = [[judgement.verdict for judgement in judge.judge(seen)] for judge in judges]
     return list(zip(*verdicts_M, strict=True))
 
 

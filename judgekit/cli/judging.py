@@ -21,7 +21,9 @@ def add_judging_commands(commands: Any) -> None:
     )
     add_judge(parser)
     parser.add_argument("--problem", help="text of one problem")
-    parser.add_argument("--step", action="append", help="one step of its solution; repeat in order")
+    parser.add_argument(
+        "--step", action="append", help="one step of its solution; repeat in order; --step=-1 where it begins with -"
+    )
     parser.add_argument("--input", type=Path, help="data set folder, parquet or JSON-lines file of solutions")
     parser.add_argument("--output", type=Path, help="folder for judgements.jsonl; with --input")
     parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
@@ -81,13 +83,17 @@ def _judge_one(args: argparse.Namespace) -> None:
     from rich import print as show
 
     from judgekit.judges import load_judge
+    from judgekit.judging import JudgingConfig
     from judgekit.terminal import render_judgement
     from judgekit.types import Solution
 
+    if args.input is not None or args.output is not None:
+        raise ConfigError("--problem judges one solution and prints it: leave out --input and --output")
     if not args.step:
         raise ConfigError("a solution needs steps: give --step TEXT once for each")
+    config = settings_config(JudgingConfig, args.settings, fixed={"judge": args.judge, "data": Path()})
     solution = Solution(problem=args.problem, steps=tuple(args.step))
-    judge = load_judge(args.judge)
+    judge = load_judge(args.judge, dtype=config.dtype)
     show(render_judgement(solution, judge.judge([solution])[0], rule=judge.decision))
 
 

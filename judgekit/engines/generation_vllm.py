@@ -141,9 +141,10 @@ def _held_to(prompts: Sequence[Prompt], choices_P: Sequence[Sequence[str]] | Non
 
 
 def _completion(output: Any, *, n_prompt_tokens: int, choices: Sequence[str]) -> Completion:
-    """Convert vLLM's `CompletionOutput`; an aborted request is none, and a complete choice has ended."""
+    """Convert vLLM's `CompletionOutput`; an aborted request is none, and a choice that begins no other has ended."""
     n_tokens = len(output.token_ids)
-    if output.text in choices or output.finish_reason == "stop":
+    begins_another = any(choice != output.text and choice.startswith(output.text) for choice in choices)
+    if (output.text in choices and not begins_another) or output.finish_reason == "stop":
         return Completion(output.text, "stop", n_tokens=n_tokens, n_prompt_tokens=n_prompt_tokens)
     if output.finish_reason == "length":
         return Completion(output.text, "length", n_tokens=n_tokens, n_prompt_tokens=n_prompt_tokens)

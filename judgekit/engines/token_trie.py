@@ -38,9 +38,14 @@ class TokenTrie:
         return further | self._end_ids if further and here in self._choices else further
 
     def choice(self, tokens: Sequence[int]) -> str | None:
-        """Return the choice that the tokens spell, an end token behind it or not; `None` where they are cut off."""
+        """Return the choice that the tokens spell; `None` where they are cut off.
+
+        Without an end token behind it a choice counts only where it begins no other.
+        """
         here = tuple(tokens)
-        return self._choices.get(here[:-1] if here and here[-1] in self._end_ids else here)
+        if here and here[-1] in self._end_ids:
+            return self._choices.get(here[:-1])
+        return None if here in self._next else self._choices.get(here)
 
 
 __all__ = ["TokenTrie"]

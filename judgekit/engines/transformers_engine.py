@@ -28,7 +28,7 @@ def load_tokenizer(name: str) -> Any:
     """
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"no tokenizer at {name}: {error}") from error
     if not tokenizer.is_fast:
         raise CheckpointError(f"{name} has no fast tokenizer (tokenizer.json), which judging needs")
@@ -105,6 +105,11 @@ class HeadedModel(torch.nn.Module):
         """Where the weights lie."""
         return next(self.parameters()).device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Number format of the weights."""
+        return next(self.parameters()).dtype
+
 
 def load_headed_model(directory: Path, *, head: str, dtype: Precision, mean: bool = False) -> Any:
     """Open a checkpoint whose head transformers does not know, without remote code.
@@ -143,10 +148,9 @@ def load_headed_model(directory: Path, *, head: str, dtype: Precision, mean: boo
 
 def _linear_layers(tensors: Mapping[str, torch.Tensor], *, directory: Path, head: str) -> torch.nn.Sequential:
     """Build linear layers, ReLU between them, from tensors named `weight`, `bias` or `0.weight`, `0.bias`, ..."""
-    names = sorted(
-        {name.rpartition(".")[0] for name in tensors if name.endswith("weight")}, key=lambda name: int(name or 0)
-    )
-    if not names:
+    found = {name.rpartition(".")[0] for name in tensors if name.endswith("weight")}
+    names = sorted((name for name in found if not name or name.isdecimal()), key=lambda name: int(name or 0))
+    if not names or len(names) < len(found):
         raise CheckpointError(f"{directory} has no tensor {head}.weight or {head}.0.weight: check the card's head")
     layers: list[torch.nn.Module] = []
     for name in names:

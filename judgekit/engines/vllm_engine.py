@@ -79,6 +79,8 @@ class VllmClassifier:
     """
 
     def __init__(self, model: str, *, dtype: Precision, max_tokens: int | None = None, **options: Any) -> None:
+        self.dtype = dtype
+        """Precision in which the model runs."""
         self.llm = open_llm(
             model,
             runner="pooling",

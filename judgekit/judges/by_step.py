@@ -101,7 +101,7 @@ class StepLogitJudge(ABC):
     @property
     def dtype(self) -> str:
         """Precision in which the model runs."""
-        return str(next(self.model.parameters()).dtype).removeprefix("torch.")
+        return str(self.model.dtype).removeprefix("torch.")
 
     @abstractmethod
     def step_logits(self, encoded_N: Sequence[Encoded]) -> list[np.ndarray]:

@@ -141,6 +141,12 @@ class Golden(_Part):
     p_ok_S: tuple[float, ...]
     """P(step ok | earlier steps ok) without calibrator, in float32. Shape (n_steps,)."""
 
+    @model_validator(mode="after")
+    def _one_a_step(self) -> Self:
+        if len(self.p_ok_S) != len(self.steps):
+            raise ValueError(f"{len(self.p_ok_S)} golden scores for {len(self.steps)} steps")
+        return self
+
 
 class JudgeCard(_Part):
     """Contents of `judge.json`, or of a card in YAML. What a kind needs beside `model` is one section."""
@@ -175,7 +181,7 @@ class JudgeCard(_Part):
     head_mean: bool = False
     """Step classifiers: the mean of all outputs of the head is the judge's logit, instead of labels."""
     ok_labels: Annotated[tuple[int, ...], BeforeValidator(_as_tuple)] = Field(
-        default=(1,), validation_alias=AliasChoices("ok_labels", "ok_index")
+        default=(1,), min_length=1, validation_alias=AliasChoices("ok_labels", "ok_index")
     )
     """Step classifiers: labels of the head that mean "no error"; P(step ok) is their share of the softmax. A head with
     one output is a logit, read by a sigmoid."""
@@ -213,6 +219,8 @@ class JudgeCard(_Part):
             raise ValueError("a likelihood judge is fitted on the ids layout, and 'input' has another one")
         if self.engine == "vllm" and self.kind != "step_classifier":
             raise ValueError(f"the engine 'vllm' runs step classifiers, and this is a judge of kind {self.kind!r}")
+        if self.engine == "vllm" and (self.head_mean or self.head not in (None, "score")):
+            raise ValueError("the engine 'vllm' reads the head 'score' alone, and this card names another reading")
         return self
 
 

@@ -78,14 +78,14 @@ def cumulated_at_steps(encoded: Encoded, values_T: np.ndarray) -> np.ndarray:
         values_T: One value for each token behind the problem. Shape (n_tokens - n_problem_tokens,).
 
     Returns:
-        Shape (n_steps,).
+        Shape (n_steps,). 0 for a step that is read before any such token.
 
     Example:
         >>> cumulated_at_steps(Encoded([9, 1, 2, 3], [2, 3], n_problem_tokens=1), np.array([1.0, 2.0, 4.0])).tolist()
         [3.0, 7.0]
     """
-    cumulated = np.cumsum(np.asarray(values_T, dtype=np.float64))
-    return cumulated[np.asarray(encoded.positions_S) - encoded.n_problem_tokens]
+    cumulated = np.concatenate([[0.0], np.cumsum(np.asarray(values_T, dtype=np.float64))])
+    return cumulated[np.maximum(np.asarray(encoded.positions_S) - encoded.n_problem_tokens + 1, 0)]
 
 
 __all__ = ["ImplicitJudge", "counted_from", "cumulated_at_steps"]

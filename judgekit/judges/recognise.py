@@ -87,25 +87,41 @@ def families() -> dict[str, Family]:
     return found
 
 
-def find_card(name: str | Path) -> FoundCard:
+def find_card(name: str | Path, *, revision: str | None = None) -> FoundCard:
     """Find the card of a judge directory, a card in YAML, or a public checkpoint.
 
     Args:
         name: Directory, YAML file or hub id.
+        revision: Revision of a hub id to fetch; `None` takes the latest.
 
     Raises:
-        CheckpointError: nothing is there, the card is not valid, or no family fits; says what was tried.
+        CheckpointError: nothing is there, the card is not valid, or no family fits; says what was tried. Or a card from
+            the hub names an address, to which solutions, and a token, would go.
     """
     path = Path(name)
     if path.suffix in {".yaml", ".yml"}:
         return _from_yaml(path)
     if path.is_file():
         raise CheckpointError(f"{path} is no directory and no YAML card: give the judge directory itself")
-    directory = fetch_checkpoint(str(name))
+    directory = fetch_checkpoint(str(name), revision=revision)
     if (directory / CARD).is_file():
-        return FoundCard(directory, read_card(directory))
+        card = read_card(directory)
+        if not path.exists():
+            _refuse_addresses(card, where=str(name))
+        return FoundCard(directory, card)
     family = recognise_family(directory, str(name))
     return FoundCard(directory, make_card(family.card, where=str(name), model=".", judge_id=_short_name(str(name))))
+
+
+def _refuse_addresses(card: JudgeCard, *, where: str) -> None:
+    """Refuse a card of somebody else's that would send solutions and a token elsewhere."""
+    members = card.ensemble.members if card.ensemble else ()
+    asks_server = card.critic is not None and getattr(card.critic.engine, "base_url", None) is not None
+    if asks_server or any(member.startswith(("http://", "https://")) for member in members):
+        raise CheckpointError(
+            f"the card of {where} names the address of a server, which a card from the hub may not: "
+            "read it, and open a copy of it here"
+        )
 
 
 def make_card(values: Mapping[str, Any], *, where: str, **given: Any) -> JudgeCard:
@@ -140,11 +156,18 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def _from_yaml(path: Path) -> FoundCard:
     """A card by hand: on top of the family it names, else of what its model is, else complete by itself."""
     values = read_yaml(path)
+    for name in ("family", "model", "revision"):
+        if not isinstance(values.get(name), str | None):
+            raise CheckpointError(f"{path}: {name} must be a text, not {values[name]!r}")
+    if "ok_index" in values:
+        values["ok_labels"] = values.pop("ok_index")
     family, model = values.get("family"), values.get("model")
     if family is not None and family not in families():
         raise ConfigError(f"{path} names the family {family!r}: there are {', '.join(families())}")
     if family is None and "kind" not in values and model is not None:
-        found = find_card(_relative(path, model))
+        if Path(model).suffix in {".yaml", ".yml"}:
+            raise CheckpointError(f"{path} names the card {model} as its model: name the checkpoint itself")
+        found = find_card(_relative(path, model), revision=values.get("revision"))
         base, directory = found.card.model_dump(mode="json"), found.directory
         values.pop("model")
     else:

@@ -11,6 +11,7 @@ import numpy as np
 from judgekit.engines.forward import score_positions
 from judgekit.engines.transformers_engine import load_classifier, load_headed_model
 from judgekit.engines.vllm_engine import VllmClassifier
+from judgekit.errors import CheckpointError
 from judgekit.judges.by_step import StepLogitJudge
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.encoding import Encoded
@@ -47,6 +48,9 @@ def label_logits(logits_S: np.ndarray, ok_labels: Sequence[int]) -> np.ndarray:
         logits_S: The head's outputs. Shape (n_steps, n_labels); with one label it is a logit already.
         ok_labels: Labels that mean "no error".
 
+    Raises:
+        CheckpointError: an ok label is none of the head's, or all of them are.
+
     Example:
         >>> label_logits(np.log([[1.0, 1.0, 2.0]]), (1, 2)).round(4).tolist()  # log(3 / 1)
         [1.0986]
@@ -54,6 +58,8 @@ def label_logits(logits_S: np.ndarray, ok_labels: Sequence[int]) -> np.ndarray:
     if logits_S.shape[1] == 1:
         return logits_S[:, 0]
     is_ok = np.isin(np.arange(logits_S.shape[1]), ok_labels)
+    if is_ok.all() or is_ok.sum() != len(set(ok_labels)):
+        raise CheckpointError(f"ok_labels {list(ok_labels)} do not fit a head with {len(is_ok)} labels: mend the card")
     wide = logits_S.astype(np.float64)
     return np.logaddexp.reduce(wide[:, is_ok], axis=1) - np.logaddexp.reduce(wide[:, ~is_ok], axis=1)
 

@@ -200,8 +200,10 @@ class TemplateEncoder:
         return Encoded(ids, self._shifted(positions, len(ids)), n_problem)
 
     def _shifted(self, positions: ArrayLike, n_tokens: int) -> list[int]:
+        """Move positions by the layout's shift within the text; -1 stays where nothing stands before a mark."""
         moved = np.asarray(positions, dtype=np.int64) + self.layout.read_shift
-        return [int(position) for position in np.clip(moved, 0, max(n_tokens - 1, 0))]
+        first = 0 if self.layout.read_shift else -1
+        return [int(position) for position in np.clip(moved, first, max(n_tokens - 1, 0))]
 
     def _encode_apart(self, pieces_N: Sequence[list[_Piece]]) -> list[Encoded]:
         texts = [piece.text for pieces in pieces_N for piece in pieces]

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from judgekit.errors import JudgeError, describe_validation_error
+from judgekit.errors import JudgekitError, describe_validation_error
 from judgekit.serving.batching import Batcher, QueueFullError, count_chars
 from judgekit.serving.config import ServeConfig
 from judgekit.serving.gates import CountedRequests, TokenDemanded
@@ -115,7 +115,7 @@ class JudgeService:
                 value=len(solutions),
                 way_out="ask for fewer solutions at once or allow more time",
             ) from error
-        except JudgeError as error:
+        except JudgekitError as error:
             raise RefusedError(
                 503, f"the judge failed: {error}", way_out="look after the judge, then ask again"
             ) from error

@@ -45,7 +45,7 @@ class ServeConfig(BaseConfig):
     max_connections: int = Field(default=256, ge=1)
     """Connections at once; further ones are told that the service is overloaded (503)."""
     read_s: float = Field(default=30.0, gt=0)
-    """Longest time for a request's body to come in, seconds."""
+    """Longest time for a request's head, and again for its body, to come in, seconds."""
     deadline_s: float = Field(default=600.0, gt=0)
     """Longest time from a request's body to its answer, seconds; a request may ask for less."""
 

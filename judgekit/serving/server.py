@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
 import signal
 import socket
 from collections.abc import Callable
 from math import ceil
+from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from judgekit.errors import ConfigError
 from judgekit.serving.app import build_app
@@ -45,13 +48,36 @@ def serve(judge: Judge, config: ServeConfig, *, announce: Callable[[str], None])
                 signal.signal(number, handler)
 
 
+class _PromptHeads(H11Protocol):
+    """Closes a connection on which no request begins in time, so that silent ones cannot keep others out."""
+
+    head_s = 30.0
+    """Longest time for a request's head to come in, seconds."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_head(None)
+
+    def on_response_complete(self) -> None:
+        done = self.cycle
+        super().on_response_complete()
+        self._expect_head(done)
+
+    def _expect_head(self, done: Any) -> None:
+        def close() -> None:
+            if self.cycle is done and not self.transport.is_closing():
+                self.transport.close()
+
+        self.loop.call_later(self.head_s, close)
+
+
 def build_server(judge: Judge, config: ServeConfig, *, token: str | None) -> uvicorn.Server:
     """Build uvicorn's server around the application; it ends when its `should_exit` is set."""
     return uvicorn.Server(
         uvicorn.Config(
             build_app(judge, config, token=token),
             loop="asyncio",
-            http="h11",
+            http=type("_Heads", (_PromptHeads,), {"head_s": config.read_s}),
             ws="none",
             log_config=None,
             log_level="warning",

@@ -11,6 +11,7 @@ from judgekit.calibration import TRAIN_PROBLEMS
 from judgekit.errors import DataError
 from judgekit.io import read_records, write_text
 from judgekit.judges.card import JudgeCard, write_card
+from judgekit.judging import as_seen
 from judgekit.metrics import collect_reached_steps, compute_calibration, compute_localization
 from judgekit.types import Judge, LabelledSolution
 
@@ -38,7 +39,8 @@ def evaluate_judge(judge: Judge, solutions: Sequence[LabelledSolution]) -> dict[
     """Return localization and calibration figures of a judge under its own rule; nothing without solutions."""
     if not solutions:
         return {}
-    verdicts = [judgement.verdict for judgement in judge.judge(solutions)]
+    seen = [as_seen(solution, show_reference=False) for solution in solutions]
+    verdicts = [judgement.verdict for judgement in judge.judge(seen)]
     gold_N = [solution.first_error for solution in solutions]
     predicted_N = [None if verdict is None else verdict.decide(judge.decision) for verdict in verdicts]
     figures = compute_localization(gold_N, predicted_N, judged_N=[verdict is not None for verdict in verdicts])

@@ -47,7 +47,7 @@ def attack(name: str, *args, seed: int = 0, reserved: tuple[str, ...] = (), **op
         (
             "split-steps",
             ("Tom", "has 2", "bags of", "3 plums.", "2", "*", "3", "= 7.", "7", "+ 1", "=", "8 plums."),
-            4,
+            None,
         ),
         ("split-right-steps", ("Tom", "has 2", "bags of", "3 plums.", *STEPS[1:]), 4),
         ("merge-wrong-step", ("Tom has 2 bags of 3 plums.\n2 * 3 = 7.", STEPS[2]), 0),

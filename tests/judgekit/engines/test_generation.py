@@ -165,7 +165,8 @@ def test_a_trie_leads_to_its_choices_and_nowhere_else(generator: TransformersGen
         assert generator.tokenizer.decode([token for token in walk if token not in ends]) == choice
     twelve = generator.tokenizer("12", add_special_tokens=False).input_ids
     assert trie.allowed(twelve) == {*generator.tokenizer("+").input_ids, *ends}, "12 ends here, or goes on to 12+5"
-    assert trie.choice([*twelve, next(iter(ends))]) == trie.choice(twelve) == "12"
+    assert trie.choice([*twelve, next(iter(ends))]) == "12"
+    assert trie.choice(twelve) is None, "it may have been cut off on the way to 12+5"
     assert trie.allowed(generator.tokenizer("12+5").input_ids) == trie.allowed([999]) == set()
     assert trie.choice(twelve[:0]) is None
     with pytest.raises(ConfigError, match="at least one"):

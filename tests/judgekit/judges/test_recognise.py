@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 
 from judgekit.errors import CheckpointError, ConfigError
@@ -99,3 +100,32 @@ def test_a_card_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_two_families_at_once_are_asked_back(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="could be reasoneval-7b or token-classification: say which in a YAML"):
         find_card(checkpoint(tmp_path / "PURE-PRM-7B-and-ReasonEval-7B"))
+
+
+def test_a_revision_reaches_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def fetch(name: str, *, revision: str | None = None, **_: object) -> str:
+        asked.append((name, revision))
+        return str(checkpoint(tmp_path / "snapshot", architectures=["Qwen2ForProcessRewardModel"]))
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
+    (tmp_path / "pinned.yaml").write_text("model: owner/name\nrevision: refs/pr/5\n")
+    assert find_card(tmp_path / "pinned.yaml").card.revision == "refs/pr/5"
+    assert asked == [("owner/name", "refs/pr/5")]
+
+
+def test_a_card_from_the_hub_may_not_name_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    section = {"members": ["http://127.0.0.1:9"], "rule": "mixture", "weights": [1.0]}
+    (tmp_path / "judge.json").write_text(json.dumps({"kind": "ensemble", "judge_id": "e", "ensemble": section}))
+    assert find_card(tmp_path).card.judge_id == "e"
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: str(tmp_path))
+    with pytest.raises(CheckpointError, match="names the address of a server"):
+        find_card("owner/name")
+
+
+@pytest.mark.parametrize("text", ["model: 3", "family: [x]", "model: self.yaml", "model: x/y\nrevision: 1"])
+def test_fields_of_a_card_by_hand_that_cannot_be_are_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "self.yaml").write_text(text)
+    with pytest.raises(CheckpointError, match=r"self\.yaml"):
+        find_card(tmp_path / "self.yaml")

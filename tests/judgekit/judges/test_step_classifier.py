@@ -6,13 +6,15 @@ import math
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
+from judgekit.errors import CheckpointError
 from judgekit.judges import load_judge
 from judgekit.judges.by_step import probs_from_logits
-from judgekit.judges.step_classifier import StepClassifierJudge
+from judgekit.judges.step_classifier import StepClassifierJudge, label_logits
 from judgekit.types import Judge, NoVerdictReason, Solution
 from tests.judgekit.samples import HOSTILE
 
@@ -109,3 +111,9 @@ def test_bfloat16_stays_near_float32(tiny_judge: Path, solutions: list[Solution]
 def test_probabilities_of_logits_do_not_overflow() -> None:
     probs = probs_from_logits(torch.tensor([-800.0, -2.0, 0.0, 800.0]).numpy())
     assert probs == pytest.approx([0.0, 1 / (1 + math.exp(2)), 0.5, 1.0])
+
+
+@pytest.mark.parametrize("ok_labels", [(2,), (0, 1)])
+def test_labels_that_do_not_fit_the_head_are_refused(ok_labels: tuple[int, ...]) -> None:
+    with pytest.raises(CheckpointError, match="do not fit a head with 2 labels"):
+        label_logits(np.zeros((1, 2)), ok_labels)
