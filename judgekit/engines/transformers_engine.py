@@ -47,10 +47,24 @@ def load_classifier(name: str, *, dtype: Precision, n_labels: int | None = None)
         CheckpointError: weights or configuration are missing, only pickled weights exist, or the head is untrained.
     """
     options = {} if n_labels is None else {"num_labels": n_labels}
+    model, info = _open_weights(AutoModelForTokenClassification, name, dtype=dtype, **options)
+    if n_labels is None and info["missing_keys"]:
+        raise CheckpointError(
+            f"{name} lacks trained weights for {sorted(info['missing_keys'])}: it is no trained judge"
+        )
+    return to_fastest_device(model)
+
+
+def _open_weights(auto_class: Any, name: str, *, dtype: Precision, **config_options: Any) -> tuple[Any, dict[str, Any]]:
+    """Open a model from safetensors without remote code; returns it and what transformers says about its tensors.
+
+    Raises:
+        CheckpointError: weights or configuration are missing or damaged, or only pickled weights exist.
+    """
     _refuse_unreadable(name)
     try:
-        config = AutoConfig.from_pretrained(name, trust_remote_code=False, **options)
-        model, info = AutoModelForTokenClassification.from_pretrained(
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False, **config_options)
+        model, info = auto_class.from_pretrained(
             name,
             config=config,
             dtype=getattr(torch, dtype),
@@ -60,11 +74,7 @@ def load_classifier(name: str, *, dtype: Precision, n_labels: int | None = None)
         )
     except _UNUSABLE as error:
         raise CheckpointError(f"cannot open the model {name}: {error}") from error
-    if n_labels is None and info["missing_keys"]:
-        raise CheckpointError(
-            f"{name} lacks trained weights for {sorted(info['missing_keys'])}: it is no trained judge"
-        )
-    return to_fastest_device(model)
+    return model, info
 
 
 @contextmanager
@@ -124,20 +134,8 @@ def load_headed_model(directory: Path, *, head: str, dtype: Precision, mean: boo
     Raises:
         CheckpointError: the body cannot be opened or lacks weights, or no tensor has the head's name.
     """
-    _refuse_unreadable(str(directory))
-    try:
-        config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
-        with _quiet():  # to the body alone, the tensors of the head are unexpected
-            body, info = AutoModel.from_pretrained(
-                directory,
-                config=config,
-                dtype=getattr(torch, dtype),
-                use_safetensors=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
-    except _UNUSABLE as error:
-        raise CheckpointError(f"cannot open the model {directory}: {error}") from error
+    with _quiet():  # to the body alone, the tensors of the head are unexpected
+        body, info = _open_weights(AutoModel, str(directory), dtype=dtype)
     if info["missing_keys"]:
         raise CheckpointError(f"{directory} lacks the weights {sorted(info['missing_keys'])[:5]} of its body")
     score = _linear_layers(read_tensors(directory, f"{head}."), directory=directory, head=head)
