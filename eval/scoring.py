@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from judgekit.metrics import Outcome, classify_outcome
 from judgekit.types import ArgmaxRule, Judgement, LabelledSolution, ThresholdRule
@@ -51,4 +53,13 @@ def decide(solution: LabelledSolution, judgement: Judgement, rule: ThresholdRule
     return JudgedSolution(solution, judgement, predicted)
 
 
-__all__ = ["JudgedSolution", "decide"]
+class BenchmarkRun(NamedTuple):
+    """One judge on one benchmark: its figures and the solutions behind them."""
+
+    results: Mapping[str, Any]
+    """What its `results.json` holds."""
+    rows: Sequence[JudgedSolution]
+    """All solutions, in the benchmark's order."""
+
+
+__all__ = ["BenchmarkRun", "JudgedSolution", "decide"]

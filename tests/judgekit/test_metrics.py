@@ -164,7 +164,7 @@ def test_bootstrap_repeats_with_its_seed_and_does_not_depend_on_block_size(monke
         return cluster_bootstrap(rows, cluster_N=range(6), statistic=lambda sums: sums, n_resamples=50, seed=seed)
 
     whole = draw(3)
-    monkeypatch.setattr("judgekit.metrics.DRAWS_PER_BLOCK", 18)
+    monkeypatch.setattr("judgekit.metrics.bootstrap.DRAWS_PER_BLOCK", 18)
     assert np.array_equal(draw(3), whole)
     assert not np.array_equal(draw(4), whole)
 

@@ -1,0 +1,42 @@
+"""Checks that all metrics share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from judgekit.errors import DataError
+
+Floats = NDArray[np.float64]
+
+
+def check_lengths(*columns: Sequence[object] | NDArray[np.generic]) -> None:
+    """Refuse columns of one table that have different lengths, or none at all."""
+    lengths = [len(column) for column in columns]
+    if len(set(lengths)) > 1:
+        raise DataError(f"columns of one table have lengths {lengths}: give one value a solution in each")
+    if not lengths[0]:
+        raise DataError("nothing to measure: a metric of no solutions does not exist")
+
+
+def check_gold(gold: int | None, *, n_steps: int, where: int) -> None:
+    """Refuse a first error that lies beyond the steps of solution number `where`."""
+    if gold is not None and not 0 <= gold < n_steps:
+        raise DataError(f"solution {where}: first error {gold} lies outside 0..{n_steps - 1}")
+
+
+def checked_steps(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Floats) -> tuple[Floats, Floats]:
+    """Return probabilities and step labels as arrays; refuse values outside [0, 1] and labels other than 0 and 1."""
+    p_ok, ok = np.asarray(p_ok_K, dtype=float), np.asarray(ok_K, dtype=float)
+    check_lengths(p_ok, ok)
+    outside = ~((p_ok >= 0) & (p_ok <= 1))
+    if outside.any():
+        raise DataError(f"step {int(outside.argmax())}: probability {p_ok[outside][0]} lies outside [0, 1]")
+    if not np.isin(ok, (0.0, 1.0)).all():
+        raise DataError("a step is right (1) or wrong (0), nothing else")
+    return p_ok, ok
+
+
+__all__ = ["Floats", "check_gold", "check_lengths", "checked_steps"]

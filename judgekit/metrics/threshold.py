@@ -1,0 +1,91 @@
+"""The decision threshold with the best ProcessBench F1, found exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from judgekit.errors import DataError
+from judgekit.metrics.checks import Floats, check_gold, check_lengths
+from judgekit.metrics.localization import harmonic_mean
+
+
+class ThresholdChoice(NamedTuple):
+    """A decision threshold with the figure it was chosen for."""
+
+    threshold: float
+    """Middle of [lo, hi]."""
+    f1: float
+    """ProcessBench F1 in [0, 1] at the threshold, on the solutions it was chosen on: an upper bound there."""
+    lo: float
+    """Lower end of the thresholds that reach this F1, exclusive."""
+    hi: float
+    """Upper end of the thresholds that reach this F1, inclusive."""
+
+
+def choose_threshold(p_ok_N_S: Sequence[Sequence[float] | None], *, gold_N: Sequence[int | None]) -> ThresholdChoice:
+    """Find the threshold on P(step ok) with the best ProcessBench F1; the prediction is the first step below it.
+
+    Exact: a solution with true first error g is hit for p_g < t <= min(p_0..p_{g-1}), a correct one for t <= min(p), so
+    F1 only changes where such an interval ends, and every stretch between two ends is tried. Of several best stretches
+    the widest is taken (the lowest of equally wide ones), and of it the middle, so that the choice depends little on
+    single probabilities.
+
+    Args:
+        p_ok_N_S: P(step ok | earlier steps ok) of each solution, ragged; `None` = no verdict, wrong at every threshold.
+        gold_N: True first errors, 0-based, `None` = no error.
+
+    Raises:
+        DataError: no solutions, lengths differ, a first error lies beyond the steps, or one of the classes is empty.
+    """
+    check_lengths(p_ok_N_S, gold_N)
+    n_error = sum(gold is not None for gold in gold_N)
+    n_correct = len(gold_N) - n_error
+    if not n_error or not n_correct:
+        raise DataError(
+            f"a threshold needs solutions with and without an error, not {n_error} with and {n_correct} without: "
+            "choose it on a split that has both"
+        )
+    hits_error, hits_correct = _hit_intervals(p_ok_N_S, gold_N)
+    ends = np.unique(np.concatenate([[0.0, 1.0], hits_error.ravel(), hits_correct.ravel()]))
+    tried = ends[1:]
+    f1 = harmonic_mean(_n_inside(hits_error, tried) / n_error, _n_inside(hits_correct, tried) / n_correct)
+    lo, hi = _widest_best_stretch(ends, f1)
+    middle = (lo + hi) / 2
+    return ThresholdChoice(threshold=middle if middle > lo else hi, f1=float(f1.max()), lo=lo, hi=hi)
+
+
+def _hit_intervals(p_ok_N_S: Sequence[Sequence[float] | None], gold_N: Sequence[int | None]) -> tuple[Floats, Floats]:
+    """Return the half-open (lo, hi] of thresholds that hit, for erroneous and correct solutions. Shape (., 2) each."""
+    hits_error, hits_correct = [], []
+    for index, (p_ok_S, gold) in enumerate(zip(p_ok_N_S, gold_N, strict=True)):
+        if p_ok_S is None:
+            continue
+        check_gold(gold, n_steps=len(p_ok_S), where=index)
+        if gold is None:
+            hits_correct.append((0.0, min(p_ok_S)))
+            continue
+        before = min(p_ok_S[:gold], default=1.0)
+        if p_ok_S[gold] < before:
+            hits_error.append((p_ok_S[gold], before))
+    return np.array(hits_error, dtype=float).reshape(-1, 2), np.array(hits_correct, dtype=float).reshape(-1, 2)
+
+
+def _n_inside(intervals: Floats, points: Floats) -> Floats:
+    """Count the half-open intervals (lo, hi] that hold each point."""
+    opened = np.searchsorted(np.sort(intervals[:, 0]), points, side="left")
+    closed = np.searchsorted(np.sort(intervals[:, 1]), points, side="left")
+    return (opened - closed).astype(float)
+
+
+def _widest_best_stretch(ends: Floats, values: Floats) -> tuple[float, float]:
+    """Join neighbouring stretches ends[i]..ends[i+1] of the best value and return the widest."""
+    best = np.concatenate([[False], values == values.max(), [False]])
+    starts, stops = np.flatnonzero(~best[:-1] & best[1:]), np.flatnonzero(best[:-1] & ~best[1:])
+    widest = int(np.argmax(ends[stops] - ends[starts]))
+    return float(ends[starts[widest]]), float(ends[stops[widest]])
+
+
+__all__ = ["ThresholdChoice", "choose_threshold"]
