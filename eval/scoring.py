@@ -20,6 +20,9 @@ class JudgedSolution:
     """What the judge said."""
     predicted: int | None
     """Predicted first error, 0-based; `None` = no error, and also where there is no verdict, so ask `judged` first."""
+    threshold: float | None = None
+    """Lowest P(step ok | earlier steps ok) that passed as right in this decision; `None` = most probable outcome.
+    Thresholds that are cross-fitted differ from solution to solution."""
 
     @property
     def subset(self) -> str:
@@ -50,7 +53,8 @@ class JudgedSolution:
 def decide(solution: LabelledSolution, judgement: Judgement, rule: ThresholdRule | ArgmaxRule) -> JudgedSolution:
     """Join a solution with its judgement under a decision rule."""
     predicted = judgement.verdict.decide(rule) if judgement.verdict else None
-    return JudgedSolution(solution, judgement, predicted)
+    threshold = rule.threshold if isinstance(rule, ThresholdRule) else None
+    return JudgedSolution(solution, judgement, predicted, threshold)
 
 
 class BenchmarkRun(NamedTuple):
