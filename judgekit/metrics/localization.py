@@ -158,9 +158,9 @@ def localization_rates(counts_R: NDArray[np.int64] | Floats) -> Floats:
         Shape (R, 4); NaN where a class is empty, for internal arithmetic only.
     """
     n_error, n_correct, n_error_judged, n_correct_judged, error_hit, correct_hit = np.asarray(counts_R, dtype=float).T
-    error_accuracy, correct_accuracy = _ratio(error_hit, n_error), _ratio(correct_hit, n_correct)
+    error_accuracy, correct_accuracy = ratio(error_hit, n_error), ratio(correct_hit, n_correct)
     f1 = harmonic_mean(error_accuracy, correct_accuracy)
-    f1_scored = harmonic_mean(_ratio(error_hit, n_error_judged), _ratio(correct_hit, n_correct_judged))
+    f1_scored = harmonic_mean(ratio(error_hit, n_error_judged), ratio(correct_hit, n_correct_judged))
     return np.stack([error_accuracy, correct_accuracy, f1, f1_scored], axis=1)
 
 
@@ -170,7 +170,8 @@ def harmonic_mean(a: Floats, b: Floats) -> Floats:
     return np.divide(2 * a * b, total, out=np.where(np.isnan(total), np.nan, 0.0), where=total > 0)
 
 
-def _ratio(part: Floats, whole: Floats) -> Floats:
+def ratio(part: Floats, whole: Floats) -> Floats:
+    """Return part / whole elementwise, NaN where the whole is 0."""
     return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
 
 
@@ -232,5 +233,5 @@ def _share(outcomes: Sequence[Outcome], wanted: Outcome) -> float | None:
 
 __all__ = [
     "Counts", "Localization", "OffsetRates", "Outcome", "classify_outcome", "compute_localization",
-    "compute_offset_rates", "count_hits", "harmonic_mean", "localization_rates",
+    "compute_offset_rates", "count_hits", "harmonic_mean", "localization_rates", "ratio",
 ]  # fmt: skip
