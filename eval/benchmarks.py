@@ -249,12 +249,18 @@ def comparability(benchmark: Benchmark, rows: Sequence[JudgedSolution]) -> list[
     """
     groups = by_subset(rows)
     notes = _extent(benchmark, Counter({name: len(group) for name, group in groups.items()}))
-    one_class = [name for name, group in groups.items() if len({row.gold is None for row in group}) == 1]
+    one_class = [name for name, group in groups.items() if _is_one_class(group)]
     if one_class and not benchmark.overall_protocols:
         notes.append(
             f"No F1 for {', '.join(one_class)}, which lacks erroneous or correct solutions, and so no average."
         )
+    if _is_one_class(rows):
+        notes.append("All solutions are of one kind, erroneous or correct: figures that compare the two do not exist.")
     return [*notes, *benchmark.caveats]
+
+
+def _is_one_class(rows: Sequence[JudgedSolution]) -> bool:
+    return len({row.gold is None for row in rows}) == 1
 
 
 def _extent(benchmark: Benchmark, n_here: Mapping[str, int]) -> list[str]:
@@ -264,9 +270,8 @@ def _extent(benchmark: Benchmark, n_here: Mapping[str, int]) -> list[str]:
         return []
     parts = [f"{name} {n_here.get(name, 0):,} of {n:,}" for name, n in published.items() if n_here.get(name, 0) != n]
     others = f" ({', '.join(parts)})" if parts else ""
-    return [
-        f"Published {benchmark.title} figures are over {benchmark.n_published:,} solutions, these over {total:,}{others}."
-    ]
+    whole = f"Published {benchmark.title} figures are over {benchmark.n_published:,} solutions"
+    return [f"{whole}, these over {total:,}{others}."]
 
 
 __all__ = [
