@@ -50,8 +50,8 @@ STEP_RATES = (
 """Names of the columns of `step_rates`."""
 PRMBENCH_RATES = (*STEP_RATES, *PRMBENCH_DIMENSIONS)
 """Names of the columns of `prmbench_rates`."""
-HAZARD = 0.5
-"""Threshold on P(step ok | earlier ok) behind the first error that a rule without a threshold names."""
+EVEN = 0.5
+"""Threshold on P(step ok | earlier ok) where the decision rule has none."""
 
 
 class StepCounts(NamedTuple):
@@ -75,10 +75,9 @@ def call_steps(p_ok_S: Sequence[float], *, predicted: int | None, threshold: flo
     """Call every step of a judged solution right or wrong, in agreement with its predicted first error.
 
     Under a threshold a step is wrong where P(step ok | earlier ok) lies below it; the first such step is the predicted
-    one. A rule without a threshold takes the most probable outcome of the first-error posterior: the steps before it
-    are right and it is wrong, whatever their own probabilities, and behind it a step is wrong where the posterior
-    gives it more than half of what is left, P(step ok | earlier ok) below 0.5. If no error is predicted, every step is
-    right.
+    one. A rule without a threshold takes the most probable outcome of the first-error posterior: that step is wrong,
+    and so is every step to which the posterior gives more than half of what it has left there, P(step ok | earlier ok)
+    below 0.5. No step before the most probable outcome, and none where that is "no error", can be such a step.
 
     Args:
         p_ok_S: P(step ok | earlier steps ok). Shape (S,).
@@ -92,11 +91,8 @@ def call_steps(p_ok_S: Sequence[float], *, predicted: int | None, threshold: flo
         >>> call_steps([0.9, 0.6, 0.3, 0.8], predicted=1, threshold=None)
         (True, False, False, True)
     """
-    if threshold is not None:
-        return tuple(p_ok >= threshold for p_ok in p_ok_S)
-    if predicted is None:
-        return (True,) * len(p_ok_S)
-    return tuple(k < predicted or (k > predicted and p_ok >= HAZARD) for k, p_ok in enumerate(p_ok_S))
+    lowest = EVEN if threshold is None else threshold
+    return tuple(p_ok >= lowest and k != predicted for k, p_ok in enumerate(p_ok_S))
 
 
 def count_steps(ok_N: Sequence[Sequence[bool]], *, called_ok_N: Sequence[Sequence[bool] | None]) -> NDArray[np.int64]:
