@@ -15,7 +15,7 @@ LESSONS = "The Lessons of Developing Process Reward Models (2501.07301)"
 GENPRM = "GenPRM (2504.00891)"
 R_PRM = "R-PRM (2503.21295)"
 PRMBENCH_PAPER = "PRMBench (2501.03124) and papers that followed it"
-LATER = "papers that followed ProcessBench (GenPRM, R-PRM, FAPO)"
+LATER = "a paper that followed: GenPRM (2504.00891), R-PRM (2503.21295) or FAPO (2510.22543)"
 TYEN = "Tyen et al. (2311.08516)"
 
 
