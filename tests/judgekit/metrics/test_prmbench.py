@@ -76,6 +76,14 @@ def test_no_verdict_counts_every_step_wrongly_or_leaves_them_out():
     assert all(values[name] == inverted[name] for name in ("f1_positive", "f1_negative", "prm_score"))
 
 
+def test_wrong_steps_that_nobody_judged_are_wrong_steps_all_the_same():
+    values = rates([[True], [False]], [[True], None])
+    # one right step passed, and the unjudged wrong one counts as passed: F1 = 2 / (2 + 1), of the wrong 0
+    assert (values["f1_positive"], values["f1_negative"]) == (pytest.approx(2 / 3), 0.0)
+    assert values["prm_score"] == pytest.approx(1 / 3)
+    assert np.isnan(values["f1_negative_scored"])
+
+
 @given(solutions)
 def test_agrees_with_scikit_learn(steps):
     ok_N, called_N = [ok for ok, _ in steps], [called for _, called in steps]
