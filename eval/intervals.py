@@ -22,6 +22,7 @@ from judgekit.metrics import (
     compute_calibration,
     compute_localization,
     count_hits,
+    equal_width_edges,
     localization_rates,
     percentile_interval,
     step_nll,
@@ -102,7 +103,7 @@ def estimate_calibration(
 def _calibration_sums(p_ok_K: Floats, ok_K: Floats, *, n_bins: int) -> Floats:
     """Return one row a step: 1, squared error, negative log-likelihood, and p - ok in the column of its bin."""
     gaps = np.zeros((len(p_ok_K), n_bins))
-    gaps[np.arange(len(p_ok_K)), bin_index(p_ok_K, n_bins=n_bins)] = p_ok_K - ok_K
+    gaps[np.arange(len(p_ok_K)), bin_index(p_ok_K, edges=equal_width_edges(n_bins))] = p_ok_K - ok_K
     return np.column_stack([np.ones(len(p_ok_K)), (p_ok_K - ok_K) ** 2, step_nll(p_ok_K, ok_K), gaps])
 
 

@@ -15,8 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from judgekit.metrics.checks import Floats
-from judgekit.metrics.localization import ratio
+from judgekit.metrics.checks import Floats, ratio
 
 ACCURACY_RATES = ("accuracy", "accuracy_scored")
 """Names of the columns of `accuracy_rates`."""

@@ -1,10 +1,11 @@
-"""Intervals: bootstrap over problems, percentile and score intervals."""
+"""Intervals and comparisons: bootstrap over problems, percentile and score intervals, paired differences, Holm."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from judgekit.metrics.checks import Floats, check_lengths
 
 DRAWS_PER_BLOCK = 4_000_000
-"""Cluster draws held in memory at a time by the bootstrap: 32 MB an array."""
+"""Weights of clusters or units held in memory at a time by the bootstrap: 32 MB an array."""
 
 
 class Interval(NamedTuple):
@@ -26,6 +27,89 @@ class Interval(NamedTuple):
     """Upper end of the interval."""
 
 
+@dataclass(frozen=True)
+class Resamples:
+    """Resamples of whole clusters with replacement: one set of draws for everything computed on the same units.
+
+    Solutions of one problem rise and fall together, so it is problems that are drawn, as many as there are, each with
+    all its rows. Draws depend on seed and number of clusters alone, so figures of two judges on the same solutions are
+    paired resample by resample. One cluster shows nothing of the spread between clusters: every resample is NaN then.
+    """
+
+    cluster_N: NDArray[np.int64]
+    """Cluster of each unit, 0..n_clusters-1. Shape (N,)."""
+    n_clusters: int
+    """Clusters that are drawn from; some may have no unit here."""
+    n_resamples: int
+    """Number of resamples, at least 1."""
+    seed: int
+    """Of the draws; the same seed gives the same resamples."""
+
+    @classmethod
+    def of(cls, cluster_N: Sequence[Hashable], *, n_resamples: int, seed: int) -> Self:
+        """Number the clusters in the order in which they occur.
+
+        Raises:
+            DataError: no units.
+        """
+        check_lengths(cluster_N)
+        index: dict[Hashable, int] = {}
+        cluster_index_N = [index.setdefault(cluster, len(index)) for cluster in cluster_N]
+        return cls(np.array(cluster_index_N, dtype=np.int64), len(index), n_resamples, seed)
+
+    def of_parts(self, unit_K: NDArray[np.int64]) -> Self:
+        """Return the same draws for parts of the units, such as steps of solutions.
+
+        Args:
+            unit_K: The unit each part belongs to, 0..N-1; a unit may have none. Shape (K,).
+        """
+        return replace(self, cluster_N=self.cluster_N[unit_K])
+
+    def of_sums(self, sums_N: NDArray[np.int64] | Floats, statistic: Callable[[Floats], Floats]) -> Floats:
+        """Compute a statistic of summed rows on each resample: fast, for whatever is made of sums.
+
+        Args:
+            sums_N: What the statistic needs summed, one row a unit. Shape (N, K).
+            statistic: Maps summed rows, shape (R, K), to statistics, shape (R, M), NaN where undefined.
+
+        Returns:
+            Shape (R, M). NaN where a resample happened to hold no unit of a class that the statistic needs.
+
+        Raises:
+            DataError: lengths differ, or no units.
+        """
+        check_lengths(sums_N, self.cluster_N)
+        totals_C = np.zeros((self.n_clusters, sums_N.shape[1]))
+        np.add.at(totals_C, self.cluster_N, sums_N)
+        summed = [weights_C @ totals_C for weights_C in self._cluster_weights(row_length=self.n_clusters)]
+        return self._with_spread(statistic(np.concatenate(summed)))
+
+    def of_weights(self, statistic: Callable[[Floats], Floats]) -> Floats:
+        """Compute a statistic of weighted units on each resample, for what is no function of sums, such as ranks.
+
+        Args:
+            statistic: Maps how often each unit was drawn, whole numbers of shape (R, N), to statistics, shape (R,) or
+                (R, M), NaN where undefined. Called for a block of resamples at a time.
+        """
+        row_length = max(self.n_clusters, len(self.cluster_N))
+        blocks = self._cluster_weights(row_length=row_length)
+        return self._with_spread(np.concatenate([statistic(block[:, self.cluster_N]) for block in blocks]))
+
+    def _cluster_weights(self, *, row_length: int) -> Iterator[Floats]:
+        """Yield how often each cluster is drawn, a block of resamples at a time. Shape (R, C)."""
+        rng = np.random.default_rng(self.seed)
+        n_clusters = self.n_clusters
+        block = max(1, DRAWS_PER_BLOCK // row_length)
+        for start in range(0, self.n_resamples, block):
+            n_rows = min(block, self.n_resamples - start)
+            draws = rng.integers(n_clusters, size=(n_rows, n_clusters)) + n_clusters * np.arange(n_rows)[:, None]
+            weights = np.bincount(draws.ravel(), minlength=n_rows * n_clusters).reshape(n_rows, n_clusters)
+            yield weights.astype(float)
+
+    def _with_spread(self, resampled_R: Floats) -> Floats:
+        return resampled_R if self.n_clusters > 1 else np.full_like(resampled_R, np.nan)
+
+
 def cluster_bootstrap(
     sums_N: NDArray[np.int64] | Floats,
     *,
@@ -34,10 +118,7 @@ def cluster_bootstrap(
     n_resamples: int,
     seed: int,
 ) -> Floats:
-    """Resample whole clusters with replacement and compute a statistic of the summed rows for each resample.
-
-    Solutions of one problem rise and fall together, so it is problems that are drawn, as many as there are, each with
-    all its rows.
+    """Resample whole clusters and compute a statistic of the summed rows: `Resamples.of_sums` in one call.
 
     Args:
         sums_N: What the statistic needs summed, one row a unit. Shape (N, K).
@@ -47,31 +128,12 @@ def cluster_bootstrap(
         seed: Of the draws; the same seed gives the same resamples.
 
     Returns:
-        Shape (R, M). NaN where a resample happened to hold no unit of a class that the statistic needs.
+        Shape (R, M). NaN where undefined: a class was not drawn, or there is but one cluster.
 
     Raises:
         DataError: no units, or lengths differ.
     """
-    check_lengths(sums_N, cluster_N)
-    totals_C = _sum_by_cluster(np.asarray(sums_N, dtype=float), cluster_N)
-    n_clusters = len(totals_C)
-    rng = np.random.default_rng(seed)
-    block = max(1, DRAWS_PER_BLOCK // n_clusters)
-    summed = []
-    for start in range(0, n_resamples, block):
-        n_rows = min(block, n_resamples - start)
-        draws = rng.integers(n_clusters, size=(n_rows, n_clusters)) + n_clusters * np.arange(n_rows)[:, None]
-        weights = np.bincount(draws.ravel(), minlength=n_rows * n_clusters).reshape(n_rows, n_clusters)
-        summed.append(weights.astype(float) @ totals_C)
-    return statistic(np.concatenate(summed))
-
-
-def _sum_by_cluster(sums_N: Floats, cluster_N: Sequence[Hashable]) -> Floats:
-    index: dict[Hashable, int] = {}
-    cluster_index_N = [index.setdefault(cluster, len(index)) for cluster in cluster_N]
-    totals_C = np.zeros((len(index), sums_N.shape[1]))
-    np.add.at(totals_C, cluster_index_N, sums_N)
-    return totals_C
+    return Resamples.of(cluster_N, n_resamples=n_resamples, seed=seed).of_sums(sums_N, statistic)
 
 
 def percentile_interval(value: float | None, resampled_R: Floats, *, level: float = 0.95) -> Interval:
@@ -87,6 +149,73 @@ def percentile_interval(value: float | None, resampled_R: Floats, *, level: floa
     lo = np.quantile(defined, tail, method="lower")
     hi = np.quantile(defined, 1 - tail, method="higher")
     return Interval(value, float(lo), float(hi))
+
+
+class PairedDifference(NamedTuple):
+    """By how much one judge is better than another on the same solutions; all `None` where undefined."""
+
+    difference: float | None
+    """Figure of the first less figure of the second."""
+    lo: float | None
+    """Lower end of the interval."""
+    hi: float | None
+    """Upper end of the interval."""
+    p_value: float | None
+    """Two-sided, of the hypothesis that the difference is 0, in (0, 1]."""
+
+
+def paired_bootstrap(
+    value_a: float | None, value_b: float | None, *, a_R: Floats, b_R: Floats, level: float = 0.95
+) -> PairedDifference:
+    """Compare a figure of two judges, given its resamples for both with the same draws (`Resamples`).
+
+    The p-value is the level at which the percentile interval of the difference begins to leave out 0: twice the smaller
+    share of resamples on either side of 0, those at 0 counted to both, 1 added above and below, so it is never 0 and
+    identical judges have 1. Resamples in which either figure is undefined are left out.
+
+    Args:
+        value_a: Figure of the first judge, `None` where undefined.
+        value_b: Figure of the second judge.
+        a_R: Resamples of the first figure, NaN where undefined. Shape (R,).
+        b_R: Resamples of the second, with the same draws: same solutions in the same order, same seed.
+        level: Of the interval.
+
+    Raises:
+        DataError: unequal numbers of resamples.
+
+    Source:
+        Efron and Tibshirani, An Introduction to the Bootstrap (1993), section 15.4 (percentile interval turned into a
+        test); the added 1: Davison and Hinkley, Bootstrap Methods and their Application (1997), section 4.2.
+    """
+    check_lengths(a_R, b_R)
+    difference = None if value_a is None or value_b is None else value_a - value_b
+    difference_R = a_R - b_R
+    defined = difference_R[~np.isnan(difference_R)]
+    interval = percentile_interval(difference, difference_R, level=level)
+    if difference is None or not len(defined):
+        return PairedDifference(*interval, p_value=None)
+    n_fewest = min(int(np.sum(defined <= 0)), int(np.sum(defined >= 0)))
+    return PairedDifference(*interval, p_value=min(1.0, 2 * (n_fewest + 1) / (len(defined) + 1)))
+
+
+def holm_adjust(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for how many comparisons were made, in the order given.
+
+    Reject what is at most alpha, and the chance of any false rejection is at most alpha, however the comparisons depend
+    on each other. The i-th smallest of m (from 0) is multiplied by m - i, never below a smaller one, at most 1.
+
+    Source:
+        Holm, A simple sequentially rejective multiple test procedure (1979).
+
+    Example:
+        >>> holm_adjust([0.03, 0.01, 0.5])
+        [0.06, 0.03, 0.5]
+    """
+    adjusted, lowest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        lowest = max(lowest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = lowest
+    return adjusted
 
 
 def wilson_interval(hits: int, n: int, *, z: float = 1.959964) -> Interval:
@@ -114,4 +243,7 @@ def wilson_interval(hits: int, n: int, *, z: float = 1.959964) -> Interval:
     return Interval(share, max(0.0, centre - half), min(1.0, centre + half))
 
 
-__all__ = ["DRAWS_PER_BLOCK", "Interval", "cluster_bootstrap", "percentile_interval", "wilson_interval"]
+__all__ = [
+    "DRAWS_PER_BLOCK", "Interval", "PairedDifference", "Resamples", "cluster_bootstrap", "holm_adjust",
+    "paired_bootstrap", "percentile_interval", "wilson_interval",
+]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Checks that all metrics share."""
+"""Checks, and division by nothing, that all metrics share."""
 
 from __future__ import annotations
 
@@ -39,4 +39,14 @@ def checked_steps(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Floa
     return p_ok, ok
 
 
-__all__ = ["Floats", "check_gold", "check_lengths", "checked_steps"]
+def ratio(part: Floats, whole: Floats, *, undefined: float = np.nan) -> Floats:
+    """Return part / whole elementwise, and `undefined` where the whole is not above 0."""
+    return np.divide(part, whole, out=np.full_like(part, undefined, dtype=float), where=whole > 0)
+
+
+def defined(value: float) -> float | None:
+    """Return the number, or `None` where arithmetic left NaN for "undefined"."""
+    return None if np.isnan(value) else float(value)
+
+
+__all__ = ["Floats", "check_gold", "check_lengths", "checked_steps", "defined", "ratio"]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from judgekit.metrics.checks import Floats, check_lengths
+from judgekit.metrics.checks import Floats, check_lengths, defined, ratio
 
 
 class Outcome(StrEnum):
@@ -132,9 +132,7 @@ def compute_localization(
     """
     sums = count_hits(gold_N, predicted_N, judged_N=judged_N).sum(axis=0)
     counts = Counts(*(int(total) for total in sums))
-    error_accuracy, correct_accuracy, f1, f1_scored = (
-        None if np.isnan(value) else float(value) for value in localization_rates(sums[None, :])[0]
-    )
+    error_accuracy, correct_accuracy, f1, f1_scored = (defined(value) for value in localization_rates(sums[None, :])[0])
     n = counts.n_error + counts.n_correct
     return Localization(
         n=n,
@@ -168,11 +166,6 @@ def harmonic_mean(a: Floats, b: Floats) -> Floats:
     """Return 2ab / (a + b) elementwise, 0 where both are 0, NaN where either is NaN."""
     total = a + b
     return np.divide(2 * a * b, total, out=np.where(np.isnan(total), np.nan, 0.0), where=total > 0)
-
-
-def ratio(part: Floats, whole: Floats) -> Floats:
-    """Return part / whole elementwise, NaN where the whole is 0."""
-    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
 
 
 @dataclass(frozen=True)
@@ -209,29 +202,44 @@ def compute_offset_rates(
     Raises:
         DataError: no solutions, or lengths differ.
     """
+    counts = count_offsets(gold_N, predicted_N, judged_N=judged_N).sum(axis=0, keepdims=True)
+    return OffsetRates(*(defined(rate) for rate in offset_rates(counts)[0]))
+
+
+_OFFSETS = (
+    (True, Outcome.RIGHT), (True, Outcome.EARLY), (True, Outcome.LATE), (True, Outcome.MISSED),
+    (True, Outcome.NO_VERDICT), (False, Outcome.RIGHT), (False, Outcome.FALSE_ALARM), (False, Outcome.NO_VERDICT),
+)  # fmt: skip
+"""Whether there is an error, and the outcome, of each field of `OffsetRates`."""
+
+
+def count_offsets(
+    gold_N: Sequence[int | None], predicted_N: Sequence[int | None], *, judged_N: Sequence[bool]
+) -> NDArray[np.int64]:
+    """Return one row a solution with a 1 in the column of its field of `OffsetRates`, to be summed. Shape (N, 8).
+
+    Raises:
+        DataError: no solutions, or lengths differ.
+    """
     check_lengths(gold_N, predicted_N, judged_N)
-    in_error: list[Outcome] = []
-    in_correct: list[Outcome] = []
-    for gold, predicted, judged in zip(gold_N, predicted_N, judged_N, strict=True):
+    counts = np.zeros((len(gold_N), len(_OFFSETS)), dtype=np.int64)
+    for index, (gold, predicted, judged) in enumerate(zip(gold_N, predicted_N, judged_N, strict=True)):
         outcome = classify_outcome(gold, predicted, judged=judged)
-        (in_correct if gold is None else in_error).append(outcome)
-    return OffsetRates(
-        exact=_share(in_error, Outcome.RIGHT),
-        early=_share(in_error, Outcome.EARLY),
-        late=_share(in_error, Outcome.LATE),
-        missed=_share(in_error, Outcome.MISSED),
-        no_verdict_error=_share(in_error, Outcome.NO_VERDICT),
-        clear=_share(in_correct, Outcome.RIGHT),
-        false_alarm=_share(in_correct, Outcome.FALSE_ALARM),
-        no_verdict_correct=_share(in_correct, Outcome.NO_VERDICT),
-    )
+        counts[index, _OFFSETS.index((gold is not None, outcome))] = 1
+    return counts
 
 
-def _share(outcomes: Sequence[Outcome], wanted: Outcome) -> float | None:
-    return outcomes.count(wanted) / len(outcomes) if outcomes else None
+def offset_rates(counts_R: NDArray[np.int64] | Floats) -> Floats:
+    """Turn summed rows of `count_offsets` into the fields of `OffsetRates`. Shape (R, 8), NaN where a class is empty."""
+    counts = np.asarray(counts_R, dtype=float)
+    in_error, in_correct = counts[:, :5], counts[:, 5:]
+    shares = [
+        ratio(part, np.broadcast_to(part.sum(axis=1, keepdims=True), part.shape)) for part in (in_error, in_correct)
+    ]
+    return np.concatenate(shares, axis=1)
 
 
 __all__ = [
     "Counts", "Localization", "OffsetRates", "Outcome", "classify_outcome", "compute_localization",
-    "compute_offset_rates", "count_hits", "harmonic_mean", "localization_rates", "ratio",
+    "compute_offset_rates", "count_hits", "count_offsets", "harmonic_mean", "localization_rates", "offset_rates",
 ]  # fmt: skip

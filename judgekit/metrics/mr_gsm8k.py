@@ -20,8 +20,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from judgekit.metrics.checks import Floats
-from judgekit.metrics.localization import count_hits, ratio
+from judgekit.metrics.checks import Floats, ratio
+from judgekit.metrics.localization import count_hits
 
 MCC_WEIGHT = 0.2
 """Weight of max(0, MCC) in MR-Score."""

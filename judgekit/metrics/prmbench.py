@@ -30,8 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from judgekit.errors import DataError
-from judgekit.metrics.checks import Floats, check_lengths
-from judgekit.metrics.localization import ratio
+from judgekit.metrics.checks import Floats, check_lengths, ratio
 
 PRMBENCH_DIMENSIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {

@@ -113,12 +113,27 @@ def compute_bins(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Float
     Raises:
         DataError: no steps, lengths differ, or a value lies outside its range.
     """
+    return _fill_bins(*checked_steps(p_ok_K, ok_K), edges=equal_width_edges(n_bins))
+
+
+def compute_equal_mass_bins(
+    p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Floats, *, n_bins: int
+) -> tuple[Bin, ...]:
+    """Sort step probabilities into bins of about equally many steps, see `equal_mass_edges`.
+
+    Raises:
+        DataError: no steps, lengths differ, or a value lies outside its range.
+    """
     p_ok, ok = checked_steps(p_ok_K, ok_K)
-    edges = np.arange(n_bins + 1) / n_bins
-    index_K = bin_index(p_ok, n_bins=n_bins)
+    return _fill_bins(p_ok, ok, edges=equal_mass_edges(p_ok, n_bins=n_bins))
+
+
+def _fill_bins(p_ok_K: Floats, ok_K: Floats, *, edges: Floats) -> tuple[Bin, ...]:
+    n_bins = len(edges) - 1
+    index_K = bin_index(p_ok_K, edges=edges)
     counts = np.bincount(index_K, minlength=n_bins)
-    prob_sums = np.bincount(index_K, weights=p_ok, minlength=n_bins)
-    ok_sums = np.bincount(index_K, weights=ok, minlength=n_bins)
+    prob_sums = np.bincount(index_K, weights=p_ok_K, minlength=n_bins)
+    ok_sums = np.bincount(index_K, weights=ok_K, minlength=n_bins)
     return tuple(
         Bin(
             lo=float(edges[b]),
@@ -131,14 +146,39 @@ def compute_bins(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Float
     )
 
 
-def bin_index(p_ok_K: Floats, *, n_bins: int) -> NDArray[np.int64]:
-    """Return the equal-width bin of each probability, 0-based; 1.0 falls into the last one. Shape (K,)."""
-    edges = np.arange(n_bins + 1) / n_bins
-    return np.minimum(np.searchsorted(edges, p_ok_K, side="right") - 1, n_bins - 1)
+def equal_width_edges(n_bins: int) -> Floats:
+    """Return the edges of equal-width bins on [0, 1]. Shape (n_bins + 1,)."""
+    return np.arange(n_bins + 1) / n_bins
+
+
+def equal_mass_edges(p_ok_K: Floats, *, n_bins: int) -> Floats:
+    """Return edges from 0 to 1 between which about equally many of the probabilities lie.
+
+    Equal probabilities share a bin, so bins are fewer and less equal where many are equal, and there are never so many
+    that two steps a bin would not go round.
+
+    Args:
+        p_ok_K: In [0, 1], at least one.
+        n_bins: Bins at most, at least 1.
+
+    Returns:
+        Not falling, first 0, last 1. Shape (2..n_bins + 1,).
+    """
+    ascending = np.sort(p_ok_K)
+    n_bins = max(1, min(n_bins, len(ascending) // 2))
+    inner = ascending[np.arange(1, n_bins) * len(ascending) // n_bins]
+    return np.concatenate([[0.0], np.unique(inner[inner > ascending[0]]), [1.0]])
+
+
+def bin_index(p_ok_K: Floats, *, edges: Floats) -> NDArray[np.int64]:
+    """Return the bin of each probability, 0-based; an inner edge belongs to the bin above it. Shape (K,)."""
+    return np.searchsorted(edges[1:-1], p_ok_K, side="right")
 
 
 def compute_ece(bins: Sequence[Bin]) -> float:
-    """Return the count-weighted mean distance between mean probability and share of right steps.
+    """Return the count-weighted mean distance between mean probability and share of right steps, in [0, 1].
+
+    Of equal-width or equal-mass bins, whichever are given. Noise within the bins raises it; see `compute_ece_debiased`.
 
     Source:
         Guo et al. 2017 (1706.04599), eq. 3, on P(step ok) instead of the top class's confidence.
@@ -184,5 +224,6 @@ def compute_nll(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Floats
 
 __all__ = [
     "Bin", "Calibration", "NLL_CLIP", "StepProbs", "bin_index", "collect_reached_steps", "compute_bins",
-    "compute_brier", "compute_calibration", "compute_ece", "compute_nll", "step_nll",
+    "compute_brier", "compute_calibration", "compute_ece", "compute_equal_mass_bins", "compute_nll", "equal_mass_edges",
+    "equal_width_edges", "step_nll",
 ]  # fmt: skip
