@@ -5,10 +5,11 @@ The resamples of each figure are kept beside its interval, so that averages over
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eval.scoring import JudgedSolution
 from judgekit.metrics import (
@@ -16,15 +17,20 @@ from judgekit.metrics import (
     Floats,
     Interval,
     Localization,
+    PairedDifference,
+    Resamples,
     bin_index,
     cluster_bootstrap,
     collect_reached_steps,
     compute_calibration,
     compute_localization,
     count_hits,
+    defined,
     equal_width_edges,
     localization_rates,
+    paired_bootstrap,
     percentile_interval,
+    ratio,
     step_nll,
 )
 
@@ -45,6 +51,70 @@ class Estimate:
     def interval(self) -> Interval:
         """The central 95 % percentile interval."""
         return percentile_interval(self.value, self.resampled_R)
+
+    def as_dict(self) -> dict[str, float | None]:
+        """Return `{"value": ..., "lo": ..., "hi": ...}`, as it stands in results."""
+        return self.interval._asdict()
+
+
+def as_dicts(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, float | None]]:
+    """Return the interval of each estimate by its name, as they stand in results."""
+    return {name: estimate.as_dict() for name, estimate in estimates.items()}
+
+
+def estimate_sums(
+    sums_N: NDArray[np.int64] | Floats,
+    statistic: Callable[[Floats], Floats],
+    names: Sequence[str],
+    resamples: Resamples,
+) -> dict[str, Estimate]:
+    """Estimate statistics of summed rows.
+
+    Args:
+        sums_N: What the statistic needs summed, one row a unit. Shape (N, K).
+        statistic: Maps summed rows, shape (R, K), to statistics, shape (R, M), NaN where undefined.
+        names: Of the statistics. Length M.
+        resamples: Of the units.
+    """
+    values = statistic(np.asarray(sums_N, dtype=float).sum(axis=0, keepdims=True))[0]
+    return _named(names, values, resamples.of_sums(sums_N, statistic))
+
+
+def estimate_weighted(
+    statistic: Callable[[Floats], Floats], names: Sequence[str], resamples: Resamples
+) -> dict[str, Estimate]:
+    """Estimate statistics of weighted units, for what is no function of sums.
+
+    Args:
+        statistic: Maps how often each unit counts, shape (R, N), to statistics, shape (R, M), NaN where undefined.
+        names: Of the statistics. Length M.
+        resamples: Of the units.
+    """
+    values = statistic(np.ones((1, len(resamples.cluster_N))))[0]
+    return _named(names, values, resamples.of_weights(statistic))
+
+
+def estimate_means(
+    columns_N: Mapping[str, Floats], resamples: Resamples, *, counted_N: NDArray[np.bool_] | None = None
+) -> dict[str, Estimate]:
+    """Estimate the mean of each column over the units that count, by default all; undefined where none does."""
+    counted = np.ones(len(resamples.cluster_N)) if counted_N is None else counted_N.astype(float)
+    sums_N = np.column_stack([counted, *(counted * column for column in columns_N.values())])
+    return estimate_sums(sums_N, _means, tuple(columns_N), resamples)
+
+
+def _means(sums_R: Floats) -> Floats:
+    return ratio(sums_R[:, 1:], np.broadcast_to(sums_R[:, :1], sums_R[:, 1:].shape))
+
+
+def _named(names: Sequence[str], values_M: Floats, resampled_R_M: Floats) -> dict[str, Estimate]:
+    columns = zip(names, values_M, resampled_R_M.T, strict=True)
+    return {name: Estimate(defined(value), resampled_R) for name, value, resampled_R in columns}
+
+
+def paired_difference(a: Estimate, b: Estimate) -> PairedDifference:
+    """Compare two judges by estimates with the same draws: same solutions in the same order, same seed."""
+    return paired_bootstrap(a.value, b.value, a_R=a.resampled_R, b_R=b.resampled_R)
 
 
 def average(estimates: Sequence[Estimate]) -> Estimate:
@@ -112,4 +182,7 @@ def _calibration_rates(sums_R: Floats) -> Floats:
     return np.stack([np.abs(sums_R[:, 3:]).sum(axis=1), sums_R[:, 1], sums_R[:, 2]], axis=1) / n_steps[:, None]
 
 
-__all__ = ["Estimate", "LOCALIZATION_RATES", "average", "estimate_calibration", "estimate_localization"]
+__all__ = [
+    "Estimate", "LOCALIZATION_RATES", "as_dicts", "average", "estimate_calibration", "estimate_localization",
+    "estimate_means", "estimate_sums", "estimate_weighted", "paired_difference",
+]  # fmt: skip

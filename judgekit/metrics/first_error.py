@@ -72,20 +72,22 @@ def score_first_errors(posterior_N_S: Sequence[Sequence[float]], *, gold_N: Sequ
     return FirstErrorScores(*np.array(rows).T)
 
 
-def _score_one(posterior: Sequence[float], gold: int | None, *, where: int) -> tuple[float, ...]:
+def _score_one(posterior: Sequence[float], gold: int | None, *, where: int) -> Floats:
     prob_S, n_steps = np.asarray(posterior, dtype=float), len(posterior) - 1
     if n_steps < 1:
         raise DataError(f"solution {where}: a posterior of {len(posterior)} outcomes, fewer than one step and none")
     check_gold(gold, n_steps=n_steps, where=where)
     true = n_steps if gold is None else gold
     place_S = np.arange(n_steps + 1)
-    return (
-        -np.log(np.clip(prob_S[true], NLL_CLIP, 1 - NLL_CLIP)),
-        np.count_nonzero(prob_S > prob_S[true]),
-        np.count_nonzero(prob_S == prob_S[true]),
-        prob_S @ np.abs(place_S - true),
-        prob_S @ place_S / n_steps,
-        true / n_steps,
+    return np.array(
+        [
+            -np.log(np.clip(prob_S[true], NLL_CLIP, 1 - NLL_CLIP)),
+            np.count_nonzero(prob_S > prob_S[true]),
+            np.count_nonzero(prob_S == prob_S[true]),
+            prob_S @ np.abs(place_S - true),
+            prob_S @ place_S / n_steps,
+            true / n_steps,
+        ]
     )
 
 

@@ -230,7 +230,7 @@ def count_offsets(
 
 
 def offset_rates(counts_R: NDArray[np.int64] | Floats) -> Floats:
-    """Turn summed rows of `count_offsets` into the fields of `OffsetRates`. Shape (R, 8), NaN where a class is empty."""
+    """Turn summed `count_offsets` into the fields of `OffsetRates`. Shape (R, 8), NaN where a class is empty."""
     counts = np.asarray(counts_R, dtype=float)
     in_error, in_correct = counts[:, :5], counts[:, 5:]
     shares = [

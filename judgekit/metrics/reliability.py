@@ -1,4 +1,4 @@
-"""Calibration figures made of sums in bins: calibration error, its debiased form, the parts of the Brier score, sharpness.
+"""Figures made of sums in bins: calibration error, its debiased form, the parts of the Brier score, sharpness.
 
 Bins are those of equal mass. `sum_in_bins` gives the sums of each unit, which can be added up over units or resamples
 of them; everything else works on many rows of added sums at once. Bins stay where the data put them: resamples do not
@@ -38,7 +38,7 @@ def sum_in_bins(p_ok_K: Floats, ok_K: Floats, *, edges: Floats, unit_K: NDArray[
     place_K = unit_K * n_bins + bin_index(p_ok_K, edges=edges)
     columns = [np.ones_like(p_ok_K), p_ok_K, ok_K, p_ok_K**2, p_ok_K * ok_K]
     sums = [np.bincount(place_K, weights=column, minlength=n_units * n_bins) for column in columns]
-    return np.stack(sums, axis=-1).reshape(n_units, n_bins, N_SUMS)
+    return np.stack(sums, axis=-1).astype(float).reshape(n_units, n_bins, N_SUMS)
 
 
 def binned_ece(sums_R_B: Floats) -> Floats:

@@ -43,7 +43,7 @@ def decision_confidence(posterior: Sequence[float], predicted: int | None) -> fl
 def compute_aurc(confidence_N: Sequence[float] | Floats, wrong_N: Sequence[float] | Floats) -> float:
     """Return the area under the risk-coverage curve: the mean over k = 1..N of the share wrong among the k most sure.
 
-    In [0, 1], lower is better. Equally sure solutions are kept in an order drawn at random, in the mean over all orders.
+    In [0, 1], lower is better. Equally sure solutions are kept in a random order, in the mean over all.
 
     Args:
         confidence_N: Higher is surer; `NO_VERDICT_CONFIDENCE` where there is no verdict.

@@ -175,14 +175,23 @@ def test_average_is_undefined_where_a_subset_lacks_a_class(tmp_path):
 
 
 def test_intervals_are_clustered_by_problem(tmp_path):
-    # one problem alone: every resample is the data itself, however much its solutions differ
-    solutions = [sample(i, first_error=None if i % 2 else 0, problem="How many plums?") for i in range(8)]
+    # two problems with the same six solutions: every resample is the data itself, however much solutions differ
+    solutions = [sample(i, first_error=None if i % 2 else 0, problem=f"Plums {i // 6}?") for i in range(12)]
     judge = FakeJudge({s.id: pointing_at(i % 3) for i, s in enumerate(solutions)})
-    results = evaluate(judge, solutions, output=tmp_path / "run", config=CONFIG)
-    values = results["subsets"]["shop"]
-    assert values["n_problems"] == 1
+    values = evaluate(judge, solutions, output=tmp_path / "two", config=CONFIG)["subsets"]["shop"]
+    assert values["n_problems"] == 2
     for interval in (values["error_accuracy"], *(values["calibration"][name] for name in ("ece", "brier", "nll"))):
         assert interval["lo"] == interval["hi"] == pytest.approx(interval["value"], abs=1e-12)
+
+
+def test_one_problem_alone_has_no_interval(tmp_path):
+    solutions = [sample(i, first_error=None if i % 2 else 0, problem="How many plums?") for i in range(8)]
+    judge = FakeJudge({s.id: pointing_at(i % 3) for i, s in enumerate(solutions)})
+    values = evaluate(judge, solutions, output=tmp_path / "one", config=CONFIG)["subsets"]["shop"]
+    assert values["n_problems"] == 1
+    for interval in (values["f1"], *(values["calibration"][name] for name in ("ece", "brier", "nll"))):
+        assert interval["value"] is not None
+        assert (interval["lo"], interval["hi"]) == (None, None)
 
 
 def test_judge_without_any_verdict(tmp_path):
