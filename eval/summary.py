@@ -91,7 +91,8 @@ def _n_rows(data: Path) -> int:
 def _interval(figure: Mapping[str, float | None]) -> str:
     if figure["value"] is None:
         return "undefined"
-    return f"{figure['value']:.1f} [{figure['lo']:.1f}, {figure['hi']:.1f}]"
+    value = f"{figure['value']:.1f}"
+    return value if figure["lo"] is None else f"{value} [{figure['lo']:.1f}, {figure['hi']:.1f}]"
 
 
 def _updates(arm: Mapping[str, Any], n_steps: int) -> str:

@@ -122,7 +122,8 @@ def _print_subset(name: str, subset: dict[str, Any]) -> None:
     for metric in ("error_accuracy", "correct_accuracy", "f1"):
         figure = subset.get(metric)
         if figure and figure["value"] is not None:
-            cells.append(f"{metric} {figure['value']:.1f} [{figure['lo']:.1f}, {figure['hi']:.1f}]")
+            ends = "" if figure["lo"] is None else f" [{figure['lo']:.1f}, {figure['hi']:.1f}]"
+            cells.append(f"{metric} {figure['value']:.1f}{ends}")
     print(f"{name}: {', '.join(cells)}; n {subset.get('n')}, no verdict {subset.get('n_no_verdict')}")
 
 

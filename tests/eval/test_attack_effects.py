@@ -76,8 +76,12 @@ def test_two_pairs_by_hand() -> None:
 def test_solutions_of_one_problem_are_one_cluster() -> None:
     rising = pair((0.8, 0.0, 0.2), (0.4, 0.0, 0.6), n_valid=1)
     falling = pair((0.4, 0.0, 0.6), (0.8, 0.0, 0.2), n_valid=1)  # the same problem
-    found = effects(rising, falling)
-    assert all(found["p_none"][end] == pytest.approx(0.0) for end in ("value", "lo", "hi"))
+    alone = effects(rising, falling)["p_none"]
+    assert (alone["value"], alone["lo"], alone["hi"]) == (pytest.approx(0.0), None, None)
+    other = pair((0.8, 0.0, 0.2), (0.8, 0.0, 0.2), n_valid=1, index=1)
+    # of two clusters, one twice or both: a problem whose rise and fall cancel out adds nothing to the spread
+    both = effects(rising, falling, other)["p_none"]
+    assert all(both[end] == pytest.approx(0.0) for end in ("value", "lo", "hi"))
 
 
 def test_a_missing_verdict_is_counted_and_no_zero() -> None:
