@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -32,6 +32,7 @@ def test_a_missing_class_leaves_the_figure_undefined():
     assert compute_auprc_error([0.3, 0.4], [0, 0]) == 1.0
 
 
+@settings(max_examples=60, deadline=None)
 @given(steps)
 def test_ranking_agrees_with_scikit_learn(rows):
     p_ok, ok = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
@@ -40,6 +41,7 @@ def test_ranking_agrees_with_scikit_learn(rows):
         assert compute_auprc_error(p_ok, ok) == pytest.approx(average_precision_score(1 - ok, -p_ok), abs=1e-12)
 
 
+@settings(max_examples=60, deadline=None)
 @given(steps, st.integers(0, 2**32 - 1))
 def test_weights_are_repetitions(rows, seed):
     p_ok, ok = (np.array(column, dtype=float) for column in zip(*rows, strict=True))

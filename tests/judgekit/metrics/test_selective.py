@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judgekit.errors import DataError
@@ -18,7 +18,7 @@ from judgekit.metrics import (
     weighted_risks,
 )
 
-decisions = st.lists(st.tuples(st.sampled_from([-1.0, 0.2, 0.5, 0.9]), st.integers(0, 1)), min_size=1, max_size=7)
+decisions = st.lists(st.tuples(st.sampled_from([-1.0, 0.2, 0.5, 0.9]), st.integers(0, 1)), min_size=1, max_size=5)
 
 
 def columns(rows):
@@ -69,6 +69,7 @@ def test_no_verdict_is_abstained_from_first_and_wrong_where_kept():
     assert compute_aurc(confidence, wrong) == pytest.approx(1 / 9)
 
 
+@settings(max_examples=60, deadline=None)
 @given(decisions)
 def test_area_equals_the_mean_over_all_orders(rows):
     confidence, wrong = columns(rows)
@@ -77,6 +78,7 @@ def test_area_equals_the_mean_over_all_orders(rows):
     assert compute_risks(confidence, wrong, coverage_Q=whole).mean() == pytest.approx(naive_aurc(confidence, wrong))
 
 
+@settings(max_examples=60, deadline=None)
 @given(decisions)
 def test_area_lies_between_perfect_and_one(rows):
     confidence, wrong = columns(rows)
@@ -87,6 +89,7 @@ def test_area_lies_between_perfect_and_one(rows):
     assert compute_risks(confidence, wrong, coverage_Q=[1.0])[0] == pytest.approx(wrong.mean())
 
 
+@settings(max_examples=60, deadline=None)
 @given(decisions, st.integers(0, 2**32 - 1))
 def test_weights_are_repetitions(rows, seed):
     confidence, wrong = columns(rows)
