@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,10 +47,9 @@ from judgekit.metrics import (
     score_first_errors,
     step_nll,
     sum_in_bins,
-    weighted_auprc_error,
     weighted_aurc,
     weighted_aurc_random,
-    weighted_auroc,
+    weighted_ranking,
     weighted_risks,
 )
 
@@ -156,14 +156,10 @@ def _steps(rows: Sequence[JudgedSolution], resamples: Resamples, *, n_bins: int)
     if not len(p_ok_K):
         return None
 
-    def ranking(weights_R_K: Floats) -> Floats:
-        auroc = weighted_auroc(p_ok_K, ok_K, weights_R_K)
-        return np.column_stack([auroc, weighted_auprc_error(p_ok_K, ok_K, weights_R_K)])
-
     of_steps = resamples.of_parts(solution_K)
     return {
         "n_steps": len(p_ok_K),
-        **as_dicts(estimate_weighted(ranking, ("auroc", "auprc_error"), of_steps)),
+        **as_dicts(estimate_weighted(partial(weighted_ranking, p_ok_K, ok_K), ("auroc", "auprc_error"), of_steps)),
         **as_dicts(_calibration(steps, resamples, n_bins=n_bins)),
         **as_dicts(estimate_means({"nll": step_nll(p_ok_K, ok_K)}, of_steps)),
         "bins": [asdict(bin_) for bin_ in compute_bins(p_ok_K, ok_K, n_bins=n_bins)],

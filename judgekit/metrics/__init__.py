@@ -68,8 +68,7 @@ from judgekit.metrics.prmbench import (
 from judgekit.metrics.ranking import (
     compute_auprc_error,
     compute_auroc,
-    weighted_auprc_error,
-    weighted_auroc,
+    weighted_ranking,
 )
 from judgekit.metrics.reliability import (
     N_SUMS,
@@ -131,6 +130,5 @@ __all__ = [
     "decision_confidence", "defined", "equal_mass_edges", "equal_width_edges", "harmonic_mean", "holm_adjust",
     "localization_rates", "mr_gsm8k_rates", "offset_rates", "paired_bootstrap", "percentile_interval",
     "place_by_class", "prmbench_rates", "ratio", "score_first_errors", "step_nll", "step_rates", "sum_in_bins",
-    "weighted_auprc_error", "weighted_aurc", "weighted_aurc_random", "weighted_auroc", "weighted_risks",
-    "wilson_interval",
+    "weighted_aurc", "weighted_aurc_random", "weighted_ranking", "weighted_risks", "wilson_interval",
 ]  # fmt: skip

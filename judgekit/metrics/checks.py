@@ -1,4 +1,4 @@
-"""Checks, and division by nothing, that all metrics share."""
+"""Checks, and bits of arithmetic, that all metrics share."""
 
 from __future__ import annotations
 
@@ -49,4 +49,9 @@ def defined(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-__all__ = ["Floats", "check_gold", "check_lengths", "checked_steps", "defined", "ratio"]
+def group_ends(sorted_N: Floats) -> NDArray[np.int64]:
+    """Return the place of the last of each run of equal values, in values that are sorted either way."""
+    return np.flatnonzero(np.concatenate([sorted_N[1:] != sorted_N[:-1], [True]]))
+
+
+__all__ = ["Floats", "check_gold", "check_lengths", "checked_steps", "defined", "group_ends", "ratio"]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from judgekit.metrics.checks import Floats, checked_steps, defined, ratio
+from judgekit.metrics.checks import Floats, checked_steps, defined, group_ends, ratio
 
 
 def compute_auroc(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Floats) -> float | None:
@@ -26,7 +25,7 @@ def compute_auroc(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Floa
         1.0
     """
     p_ok, ok = checked_steps(p_ok_K, ok_K)
-    return defined(weighted_auroc(p_ok, ok, np.ones((1, len(p_ok))))[0])
+    return defined(weighted_ranking(p_ok, ok, np.ones((1, len(p_ok))))[0, 0])
 
 
 def compute_auprc_error(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Floats) -> float | None:
@@ -47,47 +46,32 @@ def compute_auprc_error(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] 
         0.8333333333333333
     """
     p_ok, ok = checked_steps(p_ok_K, ok_K)
-    return defined(weighted_auprc_error(p_ok, ok, np.ones((1, len(p_ok))))[0])
+    return defined(weighted_ranking(p_ok, ok, np.ones((1, len(p_ok))))[0, 1])
 
 
-def weighted_auroc(p_ok_K: Floats, ok_K: Floats, weights_R_K: Floats) -> Floats:
-    """Compute `compute_auroc` with each step counted as often as its weight says, for many weightings at once.
+def weighted_ranking(p_ok_K: Floats, ok_K: Floats, weights_R_K: Floats) -> Floats:
+    """Compute `compute_auroc` and `compute_auprc_error` with each step counted as often as its weight says.
 
     Args:
         p_ok_K: P(step ok | earlier steps ok), in [0, 1]. Shape (K,).
         ok_K: 1 where the step is right, else 0. Shape (K,).
-        weights_R_K: Not negative. Shape (R, K).
+        weights_R_K: Not negative, many weightings at once. Shape (R, K).
 
     Returns:
-        Shape (R,), NaN where the weights of one class sum to 0.
+        Shape (R, 2). NaN where no step counts of a class that the figure needs.
     """
-    wrong_R_V, right_R_V = _class_weights(p_ok_K, ok_K, weights_R_K)
-    n_pairs = wrong_R_V.sum(axis=1) * right_R_V.sum(axis=1)
-    wrong_below = np.cumsum(wrong_R_V, axis=1) - wrong_R_V / 2
-    return ratio(np.einsum("rv,rv->r", right_R_V, wrong_below), n_pairs)
-
-
-def weighted_auprc_error(p_ok_K: Floats, ok_K: Floats, weights_R_K: Floats) -> Floats:
-    """Compute `compute_auprc_error` with weights, see `weighted_auroc`. Shape (R,), NaN where no wrong step counts."""
-    wrong_R_V, right_R_V = _class_weights(p_ok_K, ok_K, weights_R_K)
-    found = np.cumsum(wrong_R_V, axis=1)
-    precision = ratio(found, found + np.cumsum(right_R_V, axis=1), undefined=0.0)
-    return ratio(np.einsum("rv,rv->r", wrong_R_V, precision), found[:, -1])
-
-
-def _class_weights(p_ok_K: Floats, ok_K: Floats, weights_R_K: Floats) -> tuple[Floats, Floats]:
-    """Return the weight of wrong and of right steps at each distinct probability (V of them), ascending."""
     order = np.argsort(p_ok_K, kind="stable")
-    p_sorted, ok_sorted, weights = p_ok_K[order], ok_K[order], weights_R_K[:, order]
-    starts = _starts_of_ties(p_sorted)
-    total = np.add.reduceat(weights, starts, axis=1)
-    weights *= ok_sorted
-    right = np.add.reduceat(weights, starts, axis=1)
-    return total - right, right
+    ends = group_ends(p_ok_K[order])
+    weights = weights_R_K[:, order]
+    below = np.cumsum(weights, axis=1)[:, ends]
+    weights *= 1 - ok_K[order]
+    wrong_below = np.cumsum(weights, axis=1)[:, ends]
+    right_below = below - wrong_below
+    wrong, right = (np.diff(total, axis=1, prepend=0.0) for total in (wrong_below, right_below))
+    pairs_in_order = np.einsum("rv,rv->r", right, wrong_below - wrong / 2)
+    precisions = np.einsum("rv,rv->r", wrong, ratio(wrong_below, below, undefined=0.0))
+    n_wrong, n_right = wrong_below[:, -1], right_below[:, -1]
+    return np.stack([ratio(pairs_in_order, n_wrong * n_right), ratio(precisions, n_wrong)], axis=1)
 
 
-def _starts_of_ties(sorted_K: Floats) -> NDArray[np.int64]:
-    return np.flatnonzero(np.concatenate([[True], sorted_K[1:] != sorted_K[:-1]]))
-
-
-__all__ = ["compute_auprc_error", "compute_auroc", "weighted_auprc_error", "weighted_auroc"]
+__all__ = ["compute_auprc_error", "compute_auroc", "weighted_ranking"]

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from judgekit.errors import DataError
-from judgekit.metrics.checks import Floats, check_lengths
+from judgekit.metrics.checks import Floats, check_lengths, group_ends, ratio
 
 NO_VERDICT_CONFIDENCE = -1.0
 """Confidence of a solution without a verdict: below any probability, so it is abstained from first."""
@@ -117,13 +116,12 @@ def weighted_aurc(confidence_N: Floats, wrong_N: Floats, weights_R_N: Floats) ->
     Returns:
         Shape (R,).
     """
-    n_R_V, wrong_R_V = _surest_first(confidence_N, wrong_N, weights_R_N)
-    kept, errors = np.cumsum(n_R_V, axis=1), np.cumsum(wrong_R_V, axis=1)
-    kept_before, errors_before = kept - n_R_V, errors - wrong_R_V
-    share = np.divide(wrong_R_V, n_R_V, out=np.zeros_like(wrong_R_V), where=n_R_V > 0)
+    kept, errors = _kept_surest_first(confidence_N, wrong_N, weights_R_N)
+    n, n_wrong = np.diff(kept, axis=1), np.diff(errors, axis=1)
+    share = ratio(n_wrong, n, undefined=0.0)
     harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, int(kept[:, -1].max()) + 1))])
-    growth = harmonic[kept.astype(np.int64)] - harmonic[kept_before.astype(np.int64)]
-    return (wrong_R_V + (errors_before - share * kept_before) * growth).sum(axis=1) / kept[:, -1]
+    growth = np.diff(harmonic[kept.astype(np.int64)], axis=1)
+    return (n_wrong + (errors[:, :-1] - share * kept[:, :-1]) * growth).sum(axis=1) / kept[:, -1]
 
 
 def weighted_aurc_random(wrong_N: Floats, weights_R_N: Floats) -> Floats:
@@ -133,20 +131,24 @@ def weighted_aurc_random(wrong_N: Floats, weights_R_N: Floats) -> Floats:
 
 def weighted_risks(confidence_N: Floats, wrong_N: Floats, weights_R_N: Floats, *, coverage_Q: Floats) -> Floats:
     """Compute `compute_risks` with weights, see `weighted_aurc`. Shape (R, Q)."""
-    n_R_V, wrong_R_V = _surest_first(confidence_N, wrong_N, weights_R_N)
-    kept = np.pad(np.cumsum(n_R_V, axis=1), ((0, 0), (1, 0)))
-    errors = np.pad(np.cumsum(wrong_R_V, axis=1), ((0, 0), (1, 0)))
+    kept, errors = _kept_surest_first(confidence_N, wrong_N, weights_R_N)
     wanted_R_Q = kept[:, -1:] * coverage_Q
     rows = zip(wanted_R_Q, kept, errors, strict=True)
     return np.stack([np.interp(wanted, kept_V, errors_V) for wanted, kept_V, errors_V in rows]) / wanted_R_Q
 
 
-def _surest_first(confidence_N: Floats, wrong_N: Floats, weights_R_N: Floats) -> tuple[Floats, Floats]:
-    """Return weight and weight of wrong decisions at each distinct confidence (V of them), the highest first."""
+def _kept_surest_first(confidence_N: Floats, wrong_N: Floats, weights_R_N: Floats) -> tuple[Floats, Floats]:
+    """Return how many are kept and how many of them are wrong down to each distinct confidence, 0 and 0 in front.
+
+    Shape (R, V + 1) both, V distinct confidences, the highest first.
+    """
     order = np.argsort(-confidence_N, kind="stable")
-    confidence, wrong, weights = confidence_N[order], wrong_N[order], weights_R_N[:, order]
-    starts: NDArray[np.int64] = np.flatnonzero(np.concatenate([[True], confidence[1:] != confidence[:-1]]))
-    return np.add.reduceat(weights, starts, axis=1), np.add.reduceat(weights * wrong, starts, axis=1)
+    ends = group_ends(confidence_N[order])
+    weights = weights_R_N[:, order]
+    kept = np.cumsum(weights, axis=1)[:, ends]
+    weights *= wrong_N[order]
+    errors = np.cumsum(weights, axis=1)[:, ends]
+    return np.pad(kept, ((0, 0), (1, 0))), np.pad(errors, ((0, 0), (1, 0)))
 
 
 def _checked(confidence_N: Sequence[float] | Floats, wrong_N: Sequence[float] | Floats) -> tuple[Floats, Floats]:

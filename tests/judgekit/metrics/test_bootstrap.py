@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judgekit.errors import DataError
-from judgekit.metrics import Resamples, holm_adjust, paired_bootstrap, percentile_interval, weighted_auroc
+from judgekit.metrics import Resamples, holm_adjust, paired_bootstrap, percentile_interval, weighted_ranking
 
 
 def mean_of_sums(sums_R):
@@ -58,8 +58,10 @@ def test_interval_of_an_auroc_agrees_with_its_known_spread():
     rng = np.random.default_rng(0)
     score = np.concatenate([rng.normal(1, 1, 150), rng.normal(0, 1, 150)])
     p_ok, ok = 1 / (1 + np.exp(-score)), np.repeat([1.0, 0.0], 150)
-    area_R = Resamples.of(range(300), n_resamples=1000, seed=0).of_weights(lambda w: weighted_auroc(p_ok, ok, w))
-    area = weighted_auroc(p_ok, ok, np.ones((1, 300)))[0]
+    area_R = Resamples.of(range(300), n_resamples=1000, seed=0).of_weights(lambda w: weighted_ranking(p_ok, ok, w))[
+        :, 0
+    ]
+    area = weighted_ranking(p_ok, ok, np.ones((1, 300)))[0, 0]
     q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
     expected = np.sqrt((area * (1 - area) + 149 * (q1 - area**2) + 149 * (q2 - area**2)) / 150**2)
     assert np.std(area_R) == pytest.approx(expected, rel=0.1)

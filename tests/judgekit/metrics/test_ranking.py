@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from judgekit.errors import DataError
-from judgekit.metrics import compute_auprc_error, compute_auroc, weighted_auprc_error, weighted_auroc
+from judgekit.metrics import compute_auprc_error, compute_auroc, weighted_ranking
 
 steps = st.lists(st.tuples(st.sampled_from([0.0, 0.2, 0.5, 0.9, 1.0]), st.integers(0, 1)), min_size=1, max_size=12)
 
@@ -46,15 +46,15 @@ def test_ranking_agrees_with_scikit_learn(rows):
 def test_weights_are_repetitions(rows, seed):
     p_ok, ok = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
     weights = np.random.default_rng(seed).integers(0, 4, size=(3, len(ok)))
-    for weighted, compute in [(weighted_auroc, compute_auroc), (weighted_auprc_error, compute_auprc_error)]:
-        for row, value in zip(weights, weighted(p_ok, ok, weights.astype(float)), strict=True):
+    for row, values in zip(weights, weighted_ranking(p_ok, ok, weights.astype(float)), strict=True):
+        for value, compute in zip(values, (compute_auroc, compute_auprc_error), strict=True):
             repeated = compute(p_ok.repeat(row), ok.repeat(row)) if row.any() else None
             assert np.isnan(value) if repeated is None else value == pytest.approx(repeated, abs=1e-12)
 
 
 def test_weights_are_left_as_they_were():
     weights = np.ones((2, 3))
-    weighted_auroc(np.array([0.3, 0.2, 0.1]), np.array([1.0, 0.0, 1.0]), weights)
+    weighted_ranking(np.array([0.3, 0.2, 0.1]), np.array([1.0, 0.0, 1.0]), weights)
     assert (weights == 1).all()
 
 
