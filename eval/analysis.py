@@ -7,7 +7,7 @@ wrong, and both say so in their place. A figure that does not exist (a class is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any, NamedTuple
@@ -32,6 +32,7 @@ from judgekit.metrics import (
     binned_ece,
     binned_ece_debiased,
     binned_sharpness,
+    check_lengths,
     choose_threshold,
     collect_reached_steps,
     compute_bins,
@@ -67,10 +68,17 @@ class SubsetAnalysis(NamedTuple):
     values: dict[str, Any]
     """Everything but the benchmark's own scores, as it stands in `results.json`."""
     estimates: dict[str, Estimate]
-    """The localization scores in percent with their resamples, by name: for averages over subsets and differences."""
+    """The localization scores with their resamples, by name, in [0, 1]: for averages over subsets and differences."""
 
 
-def analyse_subset(rows: Sequence[JudgedSolution], *, n_resamples: int, seed: int, n_bins: int) -> SubsetAnalysis:
+def analyse_subset(
+    rows: Sequence[JudgedSolution],
+    *,
+    n_resamples: int,
+    seed: int,
+    n_bins: int,
+    cluster_N: Sequence[Hashable] | None = None,
+) -> SubsetAnalysis:
     """Measure a judge on one subset.
 
     All figures share their resamples, which depend on the problems and the seed alone, so estimates of two judges on
@@ -81,17 +89,20 @@ def analyse_subset(rows: Sequence[JudgedSolution], *, n_resamples: int, seed: in
         n_resamples: Of the bootstrap over problems, at least 1.
         seed: Of the bootstrap.
         n_bins: Bins of reliability and calibration error, at least 1.
+        cluster_N: What each solution is resampled together with; `None` = the solutions of its problem.
 
     Raises:
-        DataError: no solutions.
+        DataError: no solutions, or lengths differ.
     """
-    resamples = Resamples.of([row.solution.problem_id for row in rows], n_resamples=n_resamples, seed=seed)
+    problem_N = [row.solution.problem_id for row in rows]
+    check_lengths(rows, problem_N if cluster_N is None else cluster_N)
+    resamples = Resamples.of(problem_N if cluster_N is None else cluster_N, n_resamples=n_resamples, seed=seed)
     scores = localization_scores(rows, resamples)
     judged = np.array([index for index, row in enumerate(rows) if row.judged], dtype=np.int64)
     values = {
         **_counts(rows),
-        "n_problems": resamples.n_clusters,
-        "scores": as_dicts(scores),
+        "n_problems": len(set(problem_N)),
+        "scores": as_dicts(scores, scale=100),
         "offsets": _offsets(rows, resamples),
         "steps": _steps(rows, resamples, n_bins=n_bins),
         **_posterior_figures([rows[index] for index in judged], resamples.of_parts(judged)),
@@ -129,7 +140,7 @@ def _labels(rows: Sequence[JudgedSolution]) -> dict[str, Any]:
 
 
 def localization_scores(rows: Sequence[JudgedSolution], resamples: Resamples) -> dict[str, Estimate]:
-    """Estimate the scores named by `SCORES`, in percent.
+    """Estimate the scores named by `SCORES`, in [0, 1].
 
     Both ProcessBench accuracies and F1, in which no verdict is wrong; `f1_scored` over the judged alone; `accuracy`,
     the share of all solutions decided rightly, and `accuracy_scored`, the same over the judged alone.
@@ -141,7 +152,7 @@ def _score_rates(counts_R: Floats) -> Floats:
     n_error, n_correct, n_error_judged, n_correct_judged, error_hit, correct_hit = counts_R.T
     hits = error_hit + correct_hit
     accuracy = ratio(hits, n_error + n_correct), ratio(hits, n_error_judged + n_correct_judged)
-    return 100 * np.column_stack([localization_rates(counts_R), *accuracy])
+    return np.column_stack([localization_rates(counts_R), *accuracy])
 
 
 def _offsets(rows: Sequence[JudgedSolution], resamples: Resamples) -> dict[str, Any]:

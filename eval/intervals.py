@@ -52,14 +52,14 @@ class Estimate:
         """The central 95 % percentile interval."""
         return percentile_interval(self.value, self.resampled_R)
 
-    def as_dict(self) -> dict[str, float | None]:
-        """Return `{"value": ..., "lo": ..., "hi": ...}`, as it stands in results."""
-        return self.interval._asdict()
+    def as_dict(self, *, scale: float = 1.0) -> dict[str, float | None]:
+        """Return `{"value": ..., "lo": ..., "hi": ...}` as it stands in results, times a scale: 100 for percent."""
+        return {name: None if end is None else scale * end for name, end in self.interval._asdict().items()}
 
 
-def as_dicts(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, float | None]]:
-    """Return the interval of each estimate by its name, as they stand in results."""
-    return {name: estimate.as_dict() for name, estimate in estimates.items()}
+def as_dicts(estimates: Mapping[str, Estimate], *, scale: float = 1.0) -> dict[str, dict[str, float | None]]:
+    """Return the interval of each estimate by its name, see `Estimate.as_dict`."""
+    return {name: estimate.as_dict(scale=scale) for name, estimate in estimates.items()}
 
 
 def estimate_sums(

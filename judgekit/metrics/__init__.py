@@ -25,6 +25,7 @@ from judgekit.metrics.bootstrap import (
 )
 from judgekit.metrics.checks import (
     Floats,
+    check_lengths,
     defined,
     ratio,
 )
@@ -122,9 +123,9 @@ __all__ = [
     "Outcome", "PRMBENCH_CLASSES", "PRMBENCH_DIMENSIONS", "PRMBENCH_RATES", "PairedDifference", "Resamples",
     "STEP_RATES", "STEP_WEIGHT", "StepCounts", "StepProbs", "ThresholdChoice", "accuracy_rates", "bin_index",
     "binned_brier_parts", "binned_ece", "binned_ece_debiased", "binned_sharpness", "binned_squared_error_debiased",
-    "call_steps", "choose_threshold", "classify_outcome", "cluster_bootstrap", "collect_reached_steps",
-    "compute_auprc_error", "compute_aurc", "compute_aurc_perfect", "compute_aurc_random", "compute_auroc",
-    "compute_bins", "compute_brier", "compute_brier_parts", "compute_calibration", "compute_ece",
+    "call_steps", "check_lengths", "choose_threshold", "classify_outcome", "cluster_bootstrap",
+    "collect_reached_steps", "compute_auprc_error", "compute_aurc", "compute_aurc_perfect", "compute_aurc_random",
+    "compute_auroc", "compute_bins", "compute_brier", "compute_brier_parts", "compute_calibration", "compute_ece",
     "compute_ece_debiased", "compute_equal_mass_bins", "compute_localization", "compute_nll", "compute_offset_rates",
     "compute_risks", "compute_sharpness", "count_calls", "count_hits", "count_offsets", "count_steps",
     "decision_confidence", "defined", "equal_mass_edges", "equal_width_edges", "harmonic_mean", "holm_adjust",

@@ -84,7 +84,7 @@ def test_figures_by_hand():
     # error 1 of 4 (1 of 3 judged), correct 1 of 2
     expected = [25.0, 50.0, 100 * 2 * 0.25 * 0.5 / 0.75, 100 * 2 * (1 / 3) * 0.5 / (5 / 6), 100 * 2 / 6, 40.0]
     assert value_of(values["scores"], *SCORES) == pytest.approx(expected)
-    assert [estimates[name].value for name in SCORES] == pytest.approx(expected)
+    assert [100 * estimates[name].value for name in SCORES] == pytest.approx(expected)
     offsets = ("exact", "early", "late", "missed", "no_verdict_error", "clear", "false_alarm", "no_verdict_correct")
     assert value_of(values["offsets"], *offsets) == [0.25, 0.25, 0.0, 0.25, 0.25, 0.5, 0.5, 0.0]
     assert values["cost"] == {"n_tokens": 60, "seconds": 3.0}
@@ -303,6 +303,17 @@ def test_judges_on_the_same_solutions_are_paired():
     assert 0 < found.lo <= found.difference <= found.hi
     assert np.all(first.resampled_R >= second.resampled_R)
     assert paired_difference(second, second) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_what_is_resampled_together_can_be_said():
+    rows = random_rows(60, seed=9)
+    solutions = analyse_subset(rows, **OPTIONS).values
+    pairs = analyse_subset(rows, **OPTIONS, cluster_N=[i // 30 for i in range(60)]).values
+    assert (solutions["n_problems"], pairs["n_problems"]) == (60, 60)
+    assert pairs["steps"]["auroc"]["value"] == solutions["steps"]["auroc"]["value"]
+    assert pairs["steps"]["auroc"]["lo"] > solutions["steps"]["auroc"]["lo"]  # of two clusters: one, the other, both
+    with pytest.raises(DataError, match=r"lengths \[60, 2\]"):
+        analyse_subset(rows, **OPTIONS, cluster_N=["a", "b"])
 
 
 def test_average_of_subsets_keeps_its_resamples():
