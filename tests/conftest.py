@@ -1,4 +1,4 @@
-"""One real headless browser for all tests of pages; they are skipped where there is none."""
+"""What all tests share: property tests without a deadline, and one real headless browser, or a reason to skip."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("no_clock", deadline=None)  # no test may fail for a busy machine
+settings.load_profile("no_clock")
 
 FLAGS = (
     "--headless=new",

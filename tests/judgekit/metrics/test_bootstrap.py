@@ -127,7 +127,7 @@ def test_holm_by_hand():
     assert holm_adjust([]) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.floats(0.001, 1), min_size=1, max_size=8), st.sampled_from([0.01, 0.05, 0.2]))
 def test_holm_rejects_what_the_step_down_procedure_rejects(p_values, alpha):
     order = sorted(range(len(p_values)), key=p_values.__getitem__)

@@ -45,7 +45,7 @@ def test_an_outcome_ruled_out_costs_a_finite_documented_amount():
     assert scores.rank_N.tolist() == [2.0, 1.0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(judged, min_size=1, max_size=6))
 def test_scores_equal_naive_sums_over_the_outcomes(rows):
     scores = score_first_errors([posterior for posterior, _ in rows], gold_N=[gold for _, gold in rows])

@@ -32,7 +32,7 @@ def test_a_missing_class_leaves_the_figure_undefined():
     assert compute_auprc_error([0.3, 0.4], [0, 0]) == 1.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps)
 def test_ranking_agrees_with_scikit_learn(rows):
     p_ok, ok = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
@@ -41,7 +41,7 @@ def test_ranking_agrees_with_scikit_learn(rows):
         assert compute_auprc_error(p_ok, ok) == pytest.approx(average_precision_score(1 - ok, -p_ok), abs=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps, st.integers(0, 2**32 - 1))
 def test_weights_are_repetitions(rows, seed):
     p_ok, ok = (np.array(column, dtype=float) for column in zip(*rows, strict=True))

@@ -64,7 +64,7 @@ def test_equal_probabilities_share_a_bin_and_few_steps_get_few_bins():
     assert equal_mass_edges(np.array([0.1, 0.2, 0.3, 0.4, 0.5]), n_bins=10).tolist() == [0.0, 0.3, 1.0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps, st.integers(1, 8))
 def test_every_step_lies_between_the_edges_of_its_bin(rows, n_bins):
     p_ok, ok = columns(rows)
@@ -127,7 +127,7 @@ def test_debiasing_is_right_in_the_mean():
     assert np.mean(plain) > 20 * error
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps, st.integers(1, 8))
 def test_debiasing_never_raises_the_error(rows, n_bins):
     p_ok, ok = columns(rows)
@@ -155,7 +155,7 @@ def test_brier_parts_by_hand():
     assert parts.within == pytest.approx(0.005 - 0.05, abs=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps, st.integers(1, 8))
 def test_brier_parts_add_up(rows, n_bins):
     p_ok, ok = columns(rows)
@@ -188,7 +188,7 @@ def test_sharpness_by_hand():
     assert compute_sharpness([0.3] * 4) == pytest.approx(0.0, abs=1e-15)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps, st.integers(0, 2**32 - 1))
 def test_sums_of_weighted_units_are_sums_of_repeated_ones(rows, seed):
     p_ok, ok = columns(rows)

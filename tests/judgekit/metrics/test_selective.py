@@ -69,7 +69,7 @@ def test_no_verdict_is_abstained_from_first_and_wrong_where_kept():
     assert compute_aurc(confidence, wrong) == pytest.approx(1 / 9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(decisions)
 def test_area_equals_the_mean_over_all_orders(rows):
     confidence, wrong = columns(rows)
@@ -78,7 +78,7 @@ def test_area_equals_the_mean_over_all_orders(rows):
     assert compute_risks(confidence, wrong, coverage_Q=whole).mean() == pytest.approx(naive_aurc(confidence, wrong))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(decisions)
 def test_area_lies_between_perfect_and_one(rows):
     confidence, wrong = columns(rows)
@@ -89,7 +89,7 @@ def test_area_lies_between_perfect_and_one(rows):
     assert compute_risks(confidence, wrong, coverage_Q=[1.0])[0] == pytest.approx(wrong.mean())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(decisions, st.integers(0, 2**32 - 1))
 def test_weights_are_repetitions(rows, seed):
     confidence, wrong = columns(rows)
