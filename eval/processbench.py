@@ -16,7 +16,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from eval.intervals import LOCALIZATION_RATES, Estimate, average, estimate_calibration, estimate_localization
-from eval.report import write_report
+from eval.processbench_report import write_report
 from eval.scoring import JudgedSolution, decide
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError

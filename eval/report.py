@@ -1,4 +1,9 @@
-"""The report of one benchmark run: a single HTML file that opens from disk without a network."""
+"""The report of an evaluation: all judges on all benchmarks in a single HTML file that opens without a network.
+
+What stands on the page at once is one benchmark, one subset, one judge or two; controls choose, and the address holds
+the choice. Figures of subsets and judges travel as finished HTML in JSON and are put on the page when they are chosen,
+so that a run of many judges opens as fast as one of a single judge.
+"""
 
 from __future__ import annotations
 
@@ -6,244 +11,144 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.scoring import JudgedSolution
+from eval.report_benchmark import JudgedBenchmark, group_runs
+from eval.report_browser import DIGITS, browser_html, outcome_names, solutions_data
+from eval.report_calibration import reliability_html, risk_coverage_html, step_scores_html
+from eval.report_first_error import by_subset_html, first_error_html, offsets_table_html, posterior_scores_html
+from eval.report_leaderboard import comparisons_html, leaderboard_html, protocol_html, subset_scores_html
+from eval.scoring import BenchmarkRun
 from judgekit.io import write_text
-from judgekit.metrics import Bin, Outcome
-from judgekit.page import (
-    Section,
-    asset,
-    bullet_list,
-    collapsed,
-    escape,
-    figures,
-    heat_table,
-    json_script,
-    paragraph,
-    reliability_diagram,
-    render_page,
-    table,
-)
+from judgekit.page import Section, asset, escape, json_script, paragraph, render_page
 
-OUTCOME_NAMES = {
-    Outcome.RIGHT: "✓ right",
-    Outcome.EARLY: "← early",
-    Outcome.LATE: "→ late",
-    Outcome.MISSED: "○ missed",
-    Outcome.FALSE_ALARM: "! false alarm",
-    Outcome.NO_VERDICT: "? no verdict",
-}
-"""Words and signs of the outcomes on the page."""
-N_STEP_COLUMNS = 10
-"""Steps with a column of their own in the confusion table; later ones share one."""
+SCRIPTS = ("report_state.js", "report_figures.js", "report_browser.js")
+"""Parts of the page's script, in order."""
 
 
-def write_report(path: Path, results: Mapping[str, Any], rows: Sequence[JudgedSolution], *, n_browsed: int) -> None:
-    """Write the report of `results` (see `eval.processbench.compute_results`) and the solutions behind it.
+def write_report(path: Path, runs: Sequence[BenchmarkRun], *, comparisons: Mapping[str, Any], n_browsed: int) -> None:
+    """Write the report of several judges on several benchmarks.
 
     Args:
         path: The HTML file.
-        results: What `results.json` holds.
-        rows: The judged solutions.
-        n_browsed: Solutions in the browser at most; of more, evenly spaced ones are shown and the page says so.
+        runs: One a judge and benchmark.
+        comparisons: Benchmark -> paired comparisons of its judges, as `comparisons.json` holds them.
+        n_browsed: Solutions of a benchmark in the browser at most; of more, evenly spaced ones, and the page says so.
+
+    Raises:
+        DataError: no runs, a judge twice on one benchmark, or judges of one benchmark that saw different solutions.
     """
-    shown = _evenly_spaced(rows, n_browsed)
+    benchmarks = group_runs(runs)
     sections = [
-        Section("Results", _results_html(results)),
-        Section("Where predictions fall", _offsets_html(results["subsets"])),
-        Section("Calibration", _calibration_html(results["subsets"])),
-        Section("Predicted against true first error", _confusion_html(rows)),
-        Section("Solutions", _browser_html(n_shown=len(shown), n_all=len(rows))),
+        Section("Leaderboard", _leaderboards(benchmarks, comparisons), "leaderboard"),
+        Section("Scores on one subset", _slot("scores", "subset") + _slot("by_subset", "judge"), "scores"),
+        Section("Calibration", _calibration(), "calibration"),
+        Section("Abstaining", _abstaining(), "abstaining"),
+        Section("First errors", _first_errors(), "first-errors"),
+        Section("Two judges side by side", _agreement(), "side-by-side"),
+        Section("Solutions", browser_html(benchmarks, n_browsed=n_browsed), "solutions"),
     ]
-    data = json_script("data", _browser_data(shown))
-    title = f"{results['judge_id']} on {results['benchmark']}"
-    write_text(path, render_page(title, sections, lead=_lead(results), data=data, script=asset("eval", "browser.js")))
-
-
-def _lead(results: Mapping[str, Any]) -> str:
-    decision, cost = results["decision"], results["cost"]
-    rule = (
-        f"first step with P(ok) below {decision['threshold']:.4g}"
-        if "threshold" in decision
-        else "most probable outcome"
+    page = render_page(
+        _title(benchmarks),
+        sections,
+        lead=_lead(benchmarks),
+        controls=_controls(sections),
+        data=_data(benchmarks, n_browsed=n_browsed),
+        script="\n".join(asset("eval", name) for name in SCRIPTS),
     )
+    write_text(path, page)
+
+
+def _title(benchmarks: Sequence[JudgedBenchmark]) -> str:
+    judges = list(dict.fromkeys(judge for benchmark in benchmarks for judge in benchmark.judges))
+    who = judges[0] if len(judges) == 1 else f"{len(judges)} judges"
+    return f"{who} on {', '.join(benchmark.name for benchmark in benchmarks)}"
+
+
+def _lead(benchmarks: Sequence[JudgedBenchmark]) -> str:
     return paragraph(
-        f"Decision: {rule} ({decision['origin']}). Cost: {cost['n_tokens']:,} tokens, {cost['seconds']:,.1f} s. "
-        "Steps are counted from 0."
-    ) + bullet_list(results["comparability"])
-
-
-def _results_html(results: Mapping[str, Any]) -> str:
-    rates = ("F1", "error accuracy", "correct accuracy", "F1 of scored")
-    header = ("subset", *rates, "solutions", "erroneous", "correct", "no verdict")
-    body = [_results_row(_subset_name(name, values), values) for name, values in results["subsets"].items()]
-    if len(body) > 1:
-        body.append(_results_row("average of subsets", results["average"]))
-    n_resamples = results["bootstrap"]["n_resamples"]
-    caption = f"Percent, with 95 % intervals (bootstrap clustered by problem, {n_resamples:,} resamples)."
-    return (
-        table(header, body, caption=caption)
-        + paragraph(
-            "F1 is the harmonic mean of the two accuracies; a solution without a verdict counts as wrong, "
-            "except in the column of scored solutions."
-        )
-        + bullet_list([_reasons(name, values["no_verdict"]) for name, values in results["subsets"].items()])
+        "Which judge can be trusted with what: first-error localization, calibration and every solution behind the "
+        "figures. Choose benchmark, subset and judge; all intervals are 95 %."
     )
 
 
-def _reasons(name: str, no_verdict: Mapping[str, int]) -> str:
-    counts = ", ".join(f"{reason} {count}" for reason, count in no_verdict.items())
-    return f"No verdict on {name}: {counts or 'none'}."
+def _controls(sections: Sequence[Section]) -> str:
+    choices = "".join(f'<label>{name} <select id="{name}"></select></label>' for name in ("benchmark", "subset", "judge"))
+    jumps = "".join(
+        f'<button type="button" data-jump="{section.anchor}">{escape(section.title)}</button>' for section in sections
+    )
+    return f'<nav class="bar" aria-label="choice"><div class="controls">{choices}</div><div class="jumps">{jumps}</div></nav>'
 
 
-def _subset_name(name: str, values: Mapping[str, Any]) -> str:
-    return f"{name} (threshold tuned here: upper bound)" if values["threshold_tuned_here"] else name
+def _slot(panel: str, *keys: str) -> str:
+    """Return the place of figures that depend on the choice."""
+    return f'<div data-panel="{panel}" data-keys="{" ".join(keys)}"></div>'
 
 
-def _results_row(name: str, values: Mapping[str, Any]) -> list[object]:
-    rates = [_interval(values[rate], digits=1) for rate in ("f1", "error_accuracy", "correct_accuracy", "f1_scored")]
-    return [name, *rates, *(values[count] for count in ("n", "n_error", "n_correct", "n_no_verdict"))]
+def _leaderboards(benchmarks: Sequence[JudgedBenchmark], comparisons: Mapping[str, Any]) -> str:
+    return "".join(
+        f'<div data-benchmark="{escape(benchmark.name)}"><h3>{escape(benchmark.name)}</h3>'
+        f"{leaderboard_html(benchmark, [])}{comparisons_html(comparisons.get(benchmark.name))}"
+        f"<h3>How the judges were run</h3>{protocol_html(benchmark)}</div>"
+        for benchmark in benchmarks
+    )
 
 
-def _interval(interval: Mapping[str, float | None], *, digits: int) -> str:
-    if interval["value"] is None:
-        return "none"
-    value = f"{interval['value']:.{digits}f}"
-    return value if interval["lo"] is None else f"{value} [{interval['lo']:.{digits}f}, {interval['hi']:.{digits}f}]"
-
-
-def _offsets_html(subsets: Mapping[str, Any]) -> str:
-    header = ("subset", "exact", "early", "late", "missed", "no verdict", "rightly none", "false alarm", "no verdict")
-    body = [[name, *(_share(value) for value in values["offsets"].values())] for name, values in subsets.items()]
-    caption = "Percent of the erroneous solutions (exact to no verdict) and of the correct ones (rightly none onwards)."
-    return table(header, body, caption=caption)
-
-
-def _share(value: float | None) -> str:
-    return "none" if value is None else f"{100 * value:.1f}"
-
-
-def _calibration_html(subsets: Mapping[str, Any]) -> str:
-    known = {name: values["calibration"] for name, values in subsets.items() if values["calibration"]}
-    if not known:
-        return paragraph("The judge gave no verdict at all, so there are no probabilities to compare.")
-    diagrams = [
-        reliability_diagram([Bin(**b) for b in c["bins"]], title=_diagram_title(name, c)) for name, c in known.items()
-    ]
-    body = [
-        [
-            name,
-            *(_interval(calibration[metric], digits=4) for metric in ("ece", "brier", "nll")),
-            calibration["n_steps"],
-        ]
-        for name, calibration in known.items()
-    ]
-    header = ("subset", "expected calibration error", "Brier score", "negative log-likelihood", "steps")
+def _calibration() -> str:
     return (
-        figures(*diagrams)
-        + table(header, body, caption="Lower is better. With 95 % intervals.")
-        + paragraph(
+        paragraph(
             "P(step ok) is the probability that a step is right if all before it are, so only the steps up to and "
-            "including the true first error count. Grey bars: number of steps in each bin."
+            "including the true first error count."
         )
-        + "".join(collapsed(f"Bins on {name}", _bins_table(calibration)) for name, calibration in known.items())
+        + _slot("steps", "subset")
+        + "<h3>Reliability</h3>"
+        + paragraph("On the diagonal, probabilities are shares. Grey bars: number of steps in each bin.")
+        + _slot("reliability", "subset", "judge")
     )
 
 
-def _bins_table(calibration: Mapping[str, Any]) -> str:
-    header = ("P(step ok)", "steps", "mean probability", "share right")
-    return table(
-        header,
-        [
-            [f"{b['lo']:.2f} to {b['hi']:.2f}", b["count"], _fraction(b["mean_prob"]), _fraction(b["frac_ok"])]
-            for b in calibration["bins"]
-        ],
-    )
+def _abstaining() -> str:
+    return paragraph(
+        "If a judge decides only where it is most confident, how often is it wrong? Where the curve falls to the left, "
+        "its confidence says which decisions to trust."
+    ) + _slot("risk", "subset")
 
 
-def _fraction(value: float | None) -> str:
-    return "none" if value is None else f"{value:.3f}"
+def _first_errors() -> str:
+    return _slot("posterior", "subset") + _slot("first_error", "subset", "judge")
 
 
-def _diagram_title(name: str, calibration: Mapping[str, Any]) -> str:
-    return f"Reliability on {name}: {calibration['n_steps']:,} steps, ECE {calibration['ece']['value']:.3f}"
-
-
-def _confusion_html(rows: Sequence[JudgedSolution]) -> str:
-    names = [*(str(k) for k in range(N_STEP_COLUMNS)), f"{N_STEP_COLUMNS}+", "none"]
-    columns = [*names, "no verdict"]
-    counts = {name: dict.fromkeys(columns, 0) for name in names}
-    for row in rows:
-        counts[_place(row.gold)][_place(row.predicted) if row.judged else "no verdict"] += 1
-    used = [name for name in names if any(counts[name].values())]
-    return heat_table(
-        used,
-        columns,
-        [list(counts[name].values()) for name in used],
-        corner="true ↓ judge →",
-        caption="Number of solutions; stronger colour is a larger share of the row, outlined cells are agreements "
-        f"({N_STEP_COLUMNS}+ pools later steps, so agreement there need not be exact).",
-    )
-
-
-def _place(first_error: int | None) -> str:
-    if first_error is None:
-        return "none"
-    return str(first_error) if first_error < N_STEP_COLUMNS else f"{N_STEP_COLUMNS}+"
-
-
-def _browser_html(*, n_shown: int, n_all: int) -> str:
-    kinds = {"all": "all", **{str(outcome): name for outcome, name in OUTCOME_NAMES.items()}}
-    buttons = "".join(
-        f'<button type="button" data-outcome="{kind}" aria-pressed="false">{escape(name)} '
-        f'<span class="number"></span></button>'
-        for kind, name in kinds.items()
-    )
-    some = f"{n_shown:,} of {n_all:,} solutions, evenly spaced. " if n_shown < n_all else ""
+def _agreement() -> str:
     return (
-        f'<p>{some}Colour: P(step ok), <span class="number">0</span><span class="scale"></span>'
-        '<span class="number">1</span>. Keys: <code>j</code> and <code>k</code>, or the arrows in the list.</p>'
-        f'<div class="controls" id="filters" role="group" aria-label="outcome">{buttons}</div>'
-        '<div class="controls"><input type="search" id="search" placeholder="search problem, steps, id" '
-        'aria-label="search"><label>subset <select id="subset"><option value="">all</option></select></label>'
-        '<div class="group"><button type="button" id="previous">previous</button>'
-        '<button type="button" id="next">next</button>'
-        '<span class="dim" id="position" aria-live="polite"></span></div></div>'
-        '<div class="browser" id="browser"><div class="list" id="list" role="listbox" tabindex="0" '
-        'aria-label="solutions"></div><article class="detail" id="detail" tabindex="0"></article></div>'
+        '<div class="controls"><label>A <select id="judge-a"></select></label>'
+        '<label>B <select id="other"></select></label></div>'
+        '<p class="dim" id="agreement-note"></p><div id="agreement"></div>'
     )
 
 
-def _browser_data(rows: Sequence[JudgedSolution]) -> dict[str, Any]:
-    return {
-        "outcomes": {str(outcome): name for outcome, name in OUTCOME_NAMES.items()},
-        "subsets": list(dict.fromkeys(row.subset for row in rows)),
-        "solutions": [_browser_row(row) for row in rows],
+def _data(benchmarks: Sequence[JudgedBenchmark], *, n_browsed: int) -> str:
+    overview = {
+        "outcomes": outcome_names(),
+        "scale": 10**DIGITS,
+        "benchmarks": [{"name": b.name, "subsets": b.subsets, "judges": b.judges} for b in benchmarks],
     }
+    parts = [json_script("overview", overview)]
+    for index, benchmark in enumerate(benchmarks):
+        parts.append(json_script(f"panels-{index}", _panels(benchmark)))
+        parts.append(json_script(f"solutions-{index}", solutions_data(benchmark, n_browsed=n_browsed)))
+    return "".join(parts)
 
 
-def _browser_row(row: JudgedSolution) -> dict[str, Any]:
-    solution, verdict = row.solution, row.judgement.verdict
+def _panels(benchmark: JudgedBenchmark) -> dict[str, Any]:
+    """Return the figures that depend on subset (first index) or judge (last index)."""
+    subsets = benchmark.subsets
     return {
-        "id": solution.id,
-        "subset": row.subset,
-        "source_id": solution.source_id,
-        "generator": solution.generator,
-        "problem": solution.problem,
-        "steps": solution.steps,
-        "gold": row.gold,
-        "predicted": row.predicted,
-        "outcome": row.outcome,
-        "no_verdict": row.judgement.no_verdict,
-        "p_ok": row.p_ok_S,
-        "posterior": verdict.posterior if verdict else None,
-        "p_none": verdict.p_none if verdict else None,
+        "scores": [subset_scores_html(benchmark, s) + offsets_table_html(benchmark, s) for s in subsets],
+        "by_subset": [by_subset_html(judge, run.results["subsets"]) for judge, run in benchmark.runs.items()],
+        "steps": [step_scores_html(benchmark, s) for s in subsets],
+        "risk": [risk_coverage_html(benchmark, s) for s in subsets],
+        "posterior": [posterior_scores_html(benchmark, s) for s in subsets],
+        "reliability": [[reliability_html(j, v) for j, v in benchmark.of_subset(s).items()] for s in subsets],
+        "first_error": [[first_error_html(v) for v in benchmark.of_subset(s).values()] for s in subsets],
     }
-
-
-def _evenly_spaced(rows: Sequence[JudgedSolution], n_most: int) -> list[JudgedSolution]:
-    if len(rows) <= n_most:
-        return list(rows)
-    return [rows[i * len(rows) // n_most] for i in range(n_most)]
 
 
 __all__ = ["write_report"]

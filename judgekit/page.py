@@ -38,6 +38,15 @@ class Section(NamedTuple):
     """Heading, plain text."""
     html: str
     """Body, made of the building blocks below."""
+    anchor: str = ""
+    """Id of the section's element, for scripts; empty for none."""
+
+
+class Html(NamedTuple):
+    """A table cell that is HTML already, made of escaped texts."""
+
+    html: str
+    """What is put into the cell as it is."""
 
 
 class Series(NamedTuple):
@@ -70,9 +79,12 @@ def bullet_list(items: Sequence[str]) -> str:
     return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>" if items else ""
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[object]], *, caption: str = "") -> str:
-    """Return a table of plain texts; the first cell of a row is its heading. Scrolls sideways on narrow screens."""
-    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
+def table(header: Sequence[object], rows: Sequence[Sequence[object]], *, caption: str = "") -> str:
+    """Return a table of plain texts; the first cell of a row is its heading. Scrolls sideways on narrow screens.
+
+    A cell that is `Html` is put in as it is; everything else is escaped.
+    """
+    head = "".join(f'<th scope="col">{_cell(cell)}</th>' for cell in header)
     body = "".join(f"<tr>{_row(first, rest)}</tr>" for first, *rest in rows)
     return _scrolling(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>", caption)
 
@@ -92,7 +104,11 @@ def heat_table(
 
 
 def _row(first: object, rest: Sequence[object]) -> str:
-    return f'<th scope="row">{escape(first)}</th>' + "".join(f"<td>{escape(cell)}</td>" for cell in rest)
+    return f'<th scope="row">{_cell(first)}</th>' + "".join(f"<td>{_cell(cell)}</td>" for cell in rest)
+
+
+def _cell(content: object) -> str:
+    return content.html if isinstance(content, Html) else escape(content)
 
 
 def _heat_cell(count: int, total: int, *, same: bool) -> str:
@@ -213,7 +229,7 @@ def reliability_diagram(bins: Sequence[Bin], *, title: str) -> str:
     marks = [_axes(frame, "mean P(step ok)", "share of steps that are right")]
     for bin_ in bins:
         top = frame.py(0.25 * bin_.count / most)  # bars take the lowest quarter, so they stay behind the points
-        width = frame.px(bin_.hi) - frame.px(bin_.lo) - 2
+        width = max(frame.px(bin_.hi) - frame.px(bin_.lo) - 2, 1)  # bins of equal mass can be very narrow
         marks.append(
             f'<rect class="count" x="{frame.px(bin_.lo) + 1:.1f}" y="{top:.1f}" width="{width:.1f}" '
             f'height="{frame.py(0) - top:.1f}"><title>{_describe_bin(bin_)}</title></rect>'
@@ -346,26 +362,34 @@ def asset(package: str, name: str) -> str:
     return (files(package) / "assets" / name).read_text(encoding="utf-8")
 
 
-def render_page(title: str, sections: Sequence[Section], *, lead: str = "", data: str = "", script: str = "") -> str:
+def render_page(
+    title: str, sections: Sequence[Section], *, lead: str = "", controls: str = "", data: str = "", script: str = ""
+) -> str:
     """Return a whole HTML document.
 
     Args:
         title: Heading and window title, plain text.
         sections: The parts in order.
-        lead: HTML between the heading and the first section.
+        lead: HTML under the heading.
+        controls: HTML between heading and sections that may stay in view while they scroll.
         data: `json_script` elements that the script reads.
         script: JavaScript run at the end; the only script that the page's content policy lets run.
     """
     style = asset("judgekit", "page.css")
     policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'"
-    body = "".join(f"<section><h2>{escape(section.title)}</h2>{section.html}</section>" for section in sections)
+    body = "".join(_section(section) for section in sections)
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}"><style>{style}</style></head>\n'
-        f"<body><header><h1>{escape(title)}</h1>{lead}</header>\n<main>{body}</main>\n{data}"
+        f"<body><header><h1>{escape(title)}</h1>{lead}</header>\n{controls}<main>{body}</main>\n{data}"
         f"{f'<script>{script}</script>' if script else ''}</body></html>\n"
     )
+
+
+def _section(section: Section) -> str:
+    anchor = f' id="{escape(section.anchor)}"' if section.anchor else ""
+    return f"<section{anchor}><h2>{escape(section.title)}</h2>{section.html}</section>"
 
 
 def _hash(text: str) -> str:
@@ -373,6 +397,6 @@ def _hash(text: str) -> str:
 
 
 __all__ = [
-    "Section", "Series", "asset", "bar_plot", "bullet_list", "collapsed", "escape", "figures", "heat_table",
+    "Html", "Section", "Series", "asset", "bar_plot", "bullet_list", "collapsed", "escape", "figures", "heat_table",
     "json_script", "line_plot", "paragraph", "reliability_diagram", "render_page", "table",
 ]  # fmt: skip
