@@ -108,9 +108,19 @@ def protocol_html(benchmark: JudgedBenchmark) -> str:
         "judge", "kind", "precision", "decision", "threshold", "reference shown", "votes", "cut off", "calibrator",
         "prompt", "tokens", "seconds", "US dollars",
     )  # fmt: skip
-    all_results = [run.results for run in benchmark.runs.values()]
-    notes = [_notes(results) for results in all_results]
-    return table(header, [_protocol_row(results) for results in all_results]) + "".join(notes)
+    body = [_protocol_row(run.results) for run in benchmark.runs.values()]
+    return table(header, body) + _all_notes({judge: _notes(run.results) for judge, run in benchmark.runs.items()})
+
+
+def _all_notes(notes: Mapping[str, Sequence[str]]) -> str:
+    """Return what holds for all judges once, and what holds for single ones under their names."""
+    first, *others = notes.values()
+    shared = [note for note in first if all(note in other for other in others)]
+    parts = [bullet_list(shared)]
+    for judge, own in notes.items():
+        if rest := [note for note in own if note not in shared]:
+            parts.append(f"<h4>{escape(judge)}</h4>{bullet_list(rest)}")
+    return "".join(parts)
 
 
 def _protocol_row(results: Mapping[str, Any]) -> list[object]:
@@ -138,7 +148,7 @@ def _threshold(decision: Mapping[str, Any]) -> str:
     return "none" if decision["threshold"] is None else f"{decision['threshold']:.4g}"
 
 
-def _notes(results: Mapping[str, Any]) -> str:
+def _notes(results: Mapping[str, Any]) -> list[str]:
     contamination = results["protocol"]["contamination"]
     notes = [*results["comparability"]]
     if contamination["note"]:
@@ -146,8 +156,7 @@ def _notes(results: Mapping[str, Any]) -> str:
     if contamination["n_solutions"]:
         examples = ", ".join(contamination["examples"])
         notes.append(f"{contamination['n_solutions']:,} solutions overlap with the judge's training data: {examples}.")
-    name = f'<h4>{escape(results["judge"]["judge_id"])}</h4>'
-    return name + bullet_list(notes) if notes else ""
+    return notes
 
 
 def comparisons_html(comparison: Mapping[str, Any] | None) -> str:

@@ -104,7 +104,7 @@ def heat_table(
 
 
 def _row(first: object, rest: Sequence[object]) -> str:
-    return f'<th scope="row">{_cell(first)}</th>' + "".join(f"<td>{_cell(cell)}</td>" for cell in rest)
+    return f'<th scope="row"><div>{_cell(first)}</div></th>' + "".join(f"<td>{_cell(cell)}</td>" for cell in rest)
 
 
 def _cell(content: object) -> str:
