@@ -22,7 +22,9 @@ def interval_text(interval: Interval, *, digits: int, scale: float = 1.0) -> str
     if value is None:
         return "none"
     text = _number(scale * value, digits)
-    return text if lo is None or hi is None else f"{text} [{_number(scale * lo, digits)}, {_number(scale * hi, digits)}]"
+    return (
+        text if lo is None or hi is None else f"{text} [{_number(scale * lo, digits)}, {_number(scale * hi, digits)}]"
+    )
 
 
 def _number(value: float, digits: int) -> str:
@@ -35,19 +37,22 @@ def percent_text(share: Interval) -> str:
     return interval_text(share, digits=1, scale=100)
 
 
-def interval_cell(interval: Interval, *, scale: float = 1.0, quoted: bool = False) -> Html:
+def interval_cell(interval: Interval, *, scale: float = 1.0, quoted: bool = False, target: float | None = None) -> Html:
     """Return a bar from 0 to 100 with its interval, beside the number.
 
     Args:
         interval: The figure; in [0, 100] after scaling.
         scale: 100 for shares, 1 for percent.
         quoted: Whether the figure was published by others; its bar is hollow.
+        target: Where a diamond marks what the figure should be, in [0, 100]; `None` for none.
     """
     text = escape(interval_text(interval, digits=1, scale=scale))
-    return Html(f'<span class="interval">{_bar(interval, scale, quoted=quoted)}<span>{text}</span></span>')
+    return Html(
+        f'<span class="interval">{_bar(interval, scale, quoted=quoted, target=target)}<span>{text}</span></span>'
+    )
 
 
-def _bar(interval: Interval, scale: float, *, quoted: bool) -> str:
+def _bar(interval: Interval, scale: float, *, quoted: bool, target: float | None) -> str:
     marks = [f'<path class="grid" d="{"".join(f"M{_px(tick):g} 0V{HEIGHT:g}" for tick in (0, 25, 50, 75, 100))}"/>']
     value, lo, hi = (interval[end] for end in ("value", "lo", "hi"))
     if value is not None:
@@ -58,6 +63,8 @@ def _bar(interval: Interval, scale: float, *, quoted: bool) -> str:
         left, right, middle = _px(scale * lo), _px(scale * hi), HEIGHT / 2
         caps = "".join(f"M{x:.1f} {middle - 4:g}v8" for x in (left, right))
         marks.append(f'<path class="whisker" d="M{left:.1f} {middle:g}H{right:.1f}{caps}"/>')
+    if target is not None:
+        marks.append(f'<path class="diamond" d="M{_px(target):.1f} {HEIGHT / 2 - 5:g}l4 5l-4 5l-4 -5z"/>')
     return f'<svg class="interval-bar" viewBox="0 0 {WIDTH:g} {HEIGHT:g}" aria-hidden="true">{"".join(marks)}</svg>'
 
 

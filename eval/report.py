@@ -14,6 +14,7 @@ from typing import Any
 from eval.report_benchmark import JudgedBenchmark, group_runs
 from eval.report_browser import DIGITS, browser_html, outcome_names, solutions_data
 from eval.report_calibration import reliability_html, risk_coverage_html, step_scores_html
+from eval.report_coverage import coverage_html
 from eval.report_first_error import by_subset_html, first_error_html, offsets_table_html, posterior_scores_html
 from eval.report_leaderboard import comparisons_html, leaderboard_html, protocol_html, subset_scores_html
 from eval.scoring import BenchmarkRun
@@ -43,6 +44,7 @@ def write_report(path: Path, runs: Sequence[BenchmarkRun], *, comparisons: Mappi
         Section("Calibration", _calibration(), "calibration"),
         Section("Abstaining", _abstaining(), "abstaining"),
         Section("First errors", _first_errors(), "first-errors"),
+        Section("Guarantees", _guarantees(), "guarantees"),
         Section("Two judges side by side", _agreement(), "side-by-side"),
         Section("Solutions", browser_html(benchmarks, n_browsed=n_browsed), "solutions"),
     ]
@@ -71,11 +73,14 @@ def _lead(benchmarks: Sequence[JudgedBenchmark]) -> str:
 
 
 def _controls(sections: Sequence[Section]) -> str:
-    choices = "".join(f'<label>{name} <select id="{name}"></select></label>' for name in ("benchmark", "subset", "judge"))
+    choices = "".join(
+        f'<label>{name} <select id="{name}"></select></label>' for name in ("benchmark", "subset", "judge")
+    )
     jumps = "".join(
         f'<button type="button" data-jump="{section.anchor}">{escape(section.title)}</button>' for section in sections
     )
-    return f'<nav class="bar" aria-label="choice"><div class="controls">{choices}</div><div class="jumps">{jumps}</div></nav>'
+    inner = f'<div class="controls">{choices}</div><div class="jumps">{jumps}</div>'
+    return f'<nav class="bar" aria-label="choice">{inner}</nav>'
 
 
 def _slot(panel: str, *keys: str) -> str:
@@ -86,7 +91,7 @@ def _slot(panel: str, *keys: str) -> str:
 def _leaderboards(benchmarks: Sequence[JudgedBenchmark], comparisons: Mapping[str, Any]) -> str:
     return "".join(
         f'<div data-benchmark="{escape(benchmark.name)}"><h3>{escape(benchmark.name)}</h3>'
-        f"{leaderboard_html(benchmark, [])}{comparisons_html(comparisons.get(benchmark.name))}"
+        f"{leaderboard_html(benchmark)}{comparisons_html(comparisons.get(benchmark.name))}"
         f"<h3>How the judges were run</h3>{protocol_html(benchmark)}</div>"
         for benchmark in benchmarks
     )
@@ -114,6 +119,13 @@ def _abstaining() -> str:
 
 def _first_errors() -> str:
     return _slot("posterior", "subset") + _slot("first_error", "subset", "judge")
+
+
+def _guarantees() -> str:
+    return paragraph(
+        "Conformal calibration turns the posterior into sets that hold the first error, and into prefixes that hold "
+        "none, with a promised probability over problems. Does the promise hold on problems it was not calibrated on?"
+    ) + _slot("coverage", "subset", "judge")
 
 
 def _agreement() -> str:
@@ -147,6 +159,7 @@ def _panels(benchmark: JudgedBenchmark) -> dict[str, Any]:
         "risk": [risk_coverage_html(benchmark, s) for s in subsets],
         "posterior": [posterior_scores_html(benchmark, s) for s in subsets],
         "reliability": [[reliability_html(j, v) for j, v in benchmark.of_subset(s).items()] for s in subsets],
+        "coverage": [[coverage_html(benchmark, judge, s) for judge in benchmark.judges] for s in subsets],
         "first_error": [[first_error_html(v) for v in benchmark.of_subset(s).values()] for s in subsets],
     }
 

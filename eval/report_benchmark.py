@@ -20,6 +20,11 @@ class JudgedBenchmark:
     """The run of each judge, by its id; all about the same solutions in the same order."""
 
     @property
+    def first(self) -> BenchmarkRun:
+        """The run of the first judge, for what is the same in all."""
+        return next(iter(self.runs.values()))
+
+    @property
     def judges(self) -> list[str]:
         """Ids of the judges."""
         return list(self.runs)
@@ -27,7 +32,7 @@ class JudgedBenchmark:
     @property
     def subsets(self) -> list[str]:
         """Names of the benchmark's parts."""
-        return list(next(iter(self.runs.values())).results["subsets"])
+        return list(self.first.results["subsets"])
 
     def of_subset(self, subset: str) -> dict[str, Mapping[str, Any]]:
         """The figures of every judge on one subset, by the judge's id."""

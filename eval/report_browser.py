@@ -50,8 +50,8 @@ def browser_html(benchmarks: Sequence[JudgedBenchmark], *, n_browsed: int) -> st
     return (
         f"{''.join(notes)}"
         '<p>Colour: P(step ok), <span class="number">0</span><span class="scale"></span><span class="number">1</span>, '
-        f"to {DIGITS} digits. Steps are counted from 0. The address of the page holds everything chosen here: copy it to "
-        "show somebody this very solution.</p>"
+        f"to {DIGITS} digits. Steps are counted from 0. The address of the page holds everything chosen here: copy it "
+        "to show somebody this very solution.</p>"
         f"{_buttons('show', 'outcome of A', {'all': 'all', **{k: name for k, name in OUTCOMES.values()}})}"
         f"{_buttons('pair', 'A and B', {'all': 'all', **PAIRS})}"
         '<div class="controls"><input type="search" id="search" placeholder="search problem, steps, id" '
@@ -70,7 +70,7 @@ def browser_html(benchmarks: Sequence[JudgedBenchmark], *, n_browsed: int) -> st
 
 
 def _shown_note(benchmark: JudgedBenchmark, n_browsed: int) -> str:
-    n_all = len(_rows(benchmark))
+    n_all = len(benchmark.first.rows)
     some = f"{n_browsed:,} of {n_all:,} solutions, evenly spaced." if n_browsed < n_all else ""
     return f'<p data-benchmark="{escape(benchmark.name)}">{some}</p>' if some else ""
 
@@ -99,7 +99,7 @@ def solutions_data(benchmark: JudgedBenchmark, *, n_browsed: int) -> dict[str, A
         benchmark: The runs.
         n_browsed: Solutions with texts at most; of more, evenly spaced ones.
     """
-    rows = _rows(benchmark)
+    rows = benchmark.first.rows
     shown = _evenly_spaced(len(rows), n_browsed)
     subset_index = {name: index for index, name in enumerate(benchmark.subsets)}
     texts = [rows[i].solution for i in shown]
@@ -128,10 +128,6 @@ def _judge_data(rows: Iterable[JudgedSolution]) -> dict[str, list[Any]]:
         data["p_ok"].append(None if row.p_ok_S is None else [round(p * 10**DIGITS) for p in row.p_ok_S])
         data["no_verdict"].append(row.judgement.no_verdict)
     return data
-
-
-def _rows(benchmark: JudgedBenchmark) -> Sequence[JudgedSolution]:
-    return next(iter(benchmark.runs.values())).rows
 
 
 def _evenly_spaced(n: int, n_most: int) -> list[int]:

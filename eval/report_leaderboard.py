@@ -5,92 +5,124 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from eval.benchmarks import find_benchmark
 from eval.interval_cells import interval_cell, interval_text
+from eval.published import QuotedFigure, quoted
 from eval.report_benchmark import JudgedBenchmark
 from judgekit.page import Html, bullet_list, collapsed, escape, paragraph, table
 
-SCORE_NAMES = {
-    "error_accuracy": "error accuracy",
-    "correct_accuracy": "correct accuracy",
-    "f1": "F1",
-    "f1_scored": "F1, judged only",
-    "accuracy": "accuracy",
-    "accuracy_scored": "accuracy, judged only",
-    "average_f1": "average F1",
-    "prm_score": "PRMScore",
-    "mcc": "MCC",
-}
-"""Words for scores whose names in results are short."""
+SCORED = "_scored"
+"""How the names of scores over the judged solutions alone end."""
+ABBREVIATIONS = {"f1": "F1", "mcc": "MCC", "prm": "PRM", "auc": "AUC"}
+"""Spelling of words in the names of scores."""
 
 
 def score_name(name: str) -> str:
-    """Return a score's name as shown."""
-    return SCORE_NAMES.get(name, name.replace("_", " "))
+    """Return a score's name as shown.
 
-
-def leaderboard_html(benchmark: JudgedBenchmark, quoted: Sequence[Mapping[str, Any]]) -> str:
-    """Return the table of all judges, best first, with published figures between them.
-
-    Args:
-        benchmark: The judges' runs.
-        quoted: Published figures of the same headline: `name`, `value` in percent, `source`.
+    Example:
+        >>> score_name("f1_scored")
+        'F1, judged only'
     """
-    headline = next(iter(benchmark.runs.values())).results["headline"]["name"]
-    scores = list(next(iter(benchmark.runs.values())).results["overall"]["scores"])
+    words = " ".join(ABBREVIATIONS.get(word, word) for word in name.removesuffix(SCORED).split("_"))
+    return f"{words}, judged only" if name.endswith(SCORED) else words
+
+
+def leaderboard_html(benchmark: JudgedBenchmark) -> str:
+    """Return the table of all judges, best first, with published figures among them."""
+    first = benchmark.first.results
+    scores = list(first["overall"]["scores"])
+    published = quoted(benchmark.name)
     own = [(run.results["headline"]["value"], _own_row(run.results, scores)) for run in benchmark.runs.values()]
-    others = [(row["value"], _quoted_row(row, n_scores=len(scores))) for row in quoted]
-    ranked = sorted([*own, *others], key=lambda row: -1.0 if row[0] is None else row[0], reverse=True)
-    header = ("judge", headline, "no verdict", "threshold from", "contamination", *map(score_name, scores))
+    others = [(row.headline, _quoted_row(row, n_scores=len(scores))) for row in published]
+    header = (
+        "judge",
+        first["headline"]["name"],
+        "no verdict",
+        "threshold from",
+        "seen before",
+        *map(score_name, scores),
+    )
     caption = (
-        f"Percent with 95 % intervals; bar from 0 to 100. {_bootstrap(benchmark)} A solution without a verdict counts "
-        "as wrong, except in columns that say judged only."
+        f"Percent with 95 % intervals; bars from 0 to 100. {_bootstrap(first['bootstrap'])} A solution without a "
+        "verdict counts as wrong, except in columns that say judged only."
     )
-    return table(header, [row for _, row in ranked], caption=caption) + (
-        paragraph("Quoted rows (hollow bars) are published figures, not measured here.") if quoted else ""
-    )
+    return table(header, _best_first([*own, *others]), caption=caption) + _quoted_note(published)
 
 
-def _bootstrap(benchmark: JudgedBenchmark) -> str:
-    bootstrap = next(iter(benchmark.runs.values())).results["bootstrap"]
+def _best_first(rows: Sequence[tuple[float | None, list[object]]]) -> list[list[object]]:
+    return [row for _, row in sorted(rows, key=lambda pair: -1.0 if pair[0] is None else pair[0], reverse=True)]
+
+
+def _bootstrap(bootstrap: Mapping[str, Any]) -> str:
     return f"Bootstrap clustered by {bootstrap['clustered_by']}, {bootstrap['n_resamples']:,} resamples."
+
+
+def _quoted_note(published: Sequence[QuotedFigure]) -> str:
+    if not published:
+        return ""
+    return paragraph(
+        "Rows marked quoted, with hollow bars, are published figures: measured by others, on the whole benchmark, with "
+        "prompts and thresholds of their own."
+    )
 
 
 def _own_row(results: Mapping[str, Any], scores: Sequence[str]) -> list[object]:
     overall = results["overall"]
-    name = escape(results["judge"]["judge_id"])
-    if overall["threshold_tuned_here"]:
-        name += ' <span class="tag">upper bound</span>'
     return [
-        Html(name),
+        _tagged(results["judge"]["judge_id"], "upper bound" if overall["threshold_tuned_here"] else ""),
         interval_cell(results["headline"]),
         f"{overall['n_no_verdict']:,} of {overall['n']:,}",
-        results["decision"]["origin"],
+        _origin(results["decision"]),
         results["protocol"]["contamination"]["status"],
         *(interval_text(overall["scores"][score], digits=1) for score in scores),
     ]
 
 
-def _quoted_row(row: Mapping[str, Any], *, n_scores: int) -> list[object]:
-    name = Html(f'{escape(row["name"])} <span class="tag">quoted</span>')
-    bar = interval_cell({"value": row["value"], "lo": None, "hi": None}, quoted=True)
-    return [name, bar, "", row["source"], "", *[""] * n_scores]
+def _origin(decision: Mapping[str, Any]) -> str:
+    return "most probable outcome" if decision["kind"] == "argmax" else decision["origin"]
+
+
+def _quoted_row(row: QuotedFigure, *, n_scores: int) -> list[object]:
+    note = row.source if row.note is None else f"{row.source}; {row.note}"
+    return [_tagged(row.judge, "quoted"), _quoted_cell(row.headline), "", note, "", *[""] * n_scores]
+
+
+def _quoted_cell(value: float) -> Html:
+    return interval_cell({"value": value, "lo": None, "hi": None}, quoted=True)
+
+
+def _tagged(name: str, tag: str) -> Html:
+    return Html(escape(name) + (f' <span class="tag">{escape(tag)}</span>' if tag else ""))
 
 
 def subset_scores_html(benchmark: JudgedBenchmark, subset: str) -> str:
-    """Return all judges' scores and counts on one subset."""
+    """Return all judges' scores and counts on one subset, best first, with published figures of it among them."""
     by_judge = benchmark.of_subset(subset)
     scores = list(next(iter(by_judge.values()))["scores"])
-    header = ("judge", *map(score_name, scores), "solutions", "erroneous", "correct", "no verdict", "why")
-    body = [
-        [
-            Html(escape(judge) + (' <span class="tag">upper bound</span>' if values["threshold_tuned_here"] else "")),
-            *(interval_text(values["scores"][score], digits=1) for score in scores),
-            *(f"{values[count]:,}" for count in ("n", "n_error", "n_correct", "n_no_verdict")),
-            ", ".join(f"{reason} {count}" for reason, count in values["no_verdict"].items()) or "none",
-        ]
-        for judge, values in by_judge.items()
+    main = find_benchmark(benchmark.name).headline_score
+    main = main if main in scores else "f1"
+    others = [score for score in scores if score != main]
+    header = ("judge", *map(score_name, (main, *others)), "solutions", "erroneous", "correct", "no verdict", "why")
+    own = [(v["scores"][main]["value"], _subset_row(judge, v, main, others)) for judge, v in by_judge.items()]
+    blank = [""] * (len(header) - 2)
+    published = [
+        (row.subsets[subset], [_tagged(row.judge, "quoted"), _quoted_cell(row.subsets[subset]), *blank])
+        for row in quoted(benchmark.name)
+        if subset in row.subsets
     ]
-    return table(header, body, caption=f"{subset}: percent with 95 % intervals.") + _best_thresholds(by_judge)
+    scores_table = table(header, _best_first([*own, *published]), caption=f"{subset}: percent with 95 % intervals.")
+    return scores_table + _best_thresholds(by_judge)
+
+
+def _subset_row(judge: str, values: Mapping[str, Any], main: str, others: Sequence[str]) -> list[object]:
+    return [
+        _tagged(judge, "upper bound" if values["threshold_tuned_here"] else ""),
+        interval_cell(values["scores"][main]),
+        *(interval_text(values["scores"][score], digits=1) for score in others),
+        *(f"{values[count]:,}" for count in ("n", "n_error", "n_correct", "n_no_verdict")),
+        ", ".join(f"{reason} {count}" for reason, count in values["no_verdict"].items()) or "none",
+    ]
 
 
 def _best_thresholds(by_judge: Mapping[str, Mapping[str, Any]]) -> str:
@@ -149,13 +181,14 @@ def _threshold(decision: Mapping[str, Any]) -> str:
 
 
 def _notes(results: Mapping[str, Any]) -> list[str]:
-    contamination = results["protocol"]["contamination"]
+    contamination, clean = results["protocol"]["contamination"], results["overall"].get("scores_clean")
     notes = [*results["comparability"]]
-    if contamination["note"]:
-        notes.append(f"Contamination: {contamination['note']}")
-    if contamination["n_solutions"]:
-        examples = ", ".join(contamination["examples"])
-        notes.append(f"{contamination['n_solutions']:,} solutions overlap with the judge's training data: {examples}.")
+    if contamination["status"] != "overlap":
+        return [*notes, f"Seen before: {contamination['note']}"] if contamination["note"] else notes
+    name = find_benchmark(results["benchmark"]).headline_score
+    if clean and name in clean:
+        figure = interval_text(clean[name], digits=1)
+        notes.append(f"Without the problems seen before, on {clean['n']:,} solutions: {score_name(name)} {figure}.")
     return notes
 
 

@@ -14,6 +14,8 @@
   const outcomeOf = (i, name) => all().outcomes[judgeIndex(name)][all().shown[i]];
   const nameOf = (i) => texts().source_id[i] ?? texts().id[i];
 
+  const signOf = (i, name) => overview.outcomes[outcomeOf(i, name)].split(" ")[0];
+
   function predictionOf(i, name) {
     const { predicted, no_verdict: reason } = judged(name);
     return reason[i] === null ? place(predicted[i]) : `no verdict (${reason[i]})`;
@@ -84,10 +86,10 @@
 
   function summary(i) {
     const truth = `true ${place(texts().gold[i])}`;
-    const said = (name) => `${overview.outcomes[outcomeOf(i, name)]}, ${predictionOf(i, name)}`;
+    const said = (name) => `${signOf(i, name)} ${predictionOf(i, name)}`;
     return state.other
       ? `${truth} \u00b7 A ${said(state.judge)} \u00b7 B ${said(state.other)}`
-      : `${overview.outcomes[outcomeOf(i, state.judge)]} \u00b7 ${truth}, judge ${predictionOf(i, state.judge)}`;
+      : `${truth} \u00b7 judge ${said(state.judge)}`;
   }
 
   function showDetail() {
@@ -95,7 +97,7 @@
     detail.scrollTop = 0;
     if (selected < 0) return;
     const i = selected, t = texts(), judges = state.other ? [state.judge, state.other] : [state.judge];
-    detail.append(make("h3", "", `True first error ${place(t.gold[i])}`));
+    detail.append(make("h3", "", `True first error: ${place(t.gold[i])}`));
     judges.forEach((name, k) => detail.append(verdictLine(i, name, judges.length > 1 ? "AB"[k] : "judge")));
     const subset = benchmark().subsets[all().subset[all().shown[i]]];
     const facts = [subset, t.source_id[i], t.generator[i] && `written by ${t.generator[i]}`, `id ${t.id[i]}`].filter(Boolean);
@@ -107,7 +109,9 @@
 
   function verdictLine(i, name, letter) {
     const line = make("div", "verdict");
-    line.append(make("span", "mark", letter), make("span", "", `${overview.outcomes[outcomeOf(i, name)]}: ${predictionOf(i, name)}`));
+    const outcome = outcomeOf(i, name);
+    const said = outcome === "N" ? `${signOf(i, name)} ${predictionOf(i, name)}` : `${overview.outcomes[outcome]}: ${predictionOf(i, name)}`;
+    line.append(make("span", "mark", letter), make("span", "", said));
     const pOk = judged(name).p_ok[i];
     const pNone = pOk && pOk.reduce((product, p) => product * p / overview.scale, 1);
     line.append(make("span", "number dim", pOk ? `P(no error) ${pNone.toFixed(2)}` : "no probabilities"), make("span", "dim", name));
@@ -122,7 +126,8 @@
     if (step === gold) head.append(make("span", "mark", "\u25C6 true first error"));
     judges.forEach((name, k) => {
       const letter = judges.length > 1 ? "AB"[k] : "", { p_ok: pOk, predicted, no_verdict: reason } = judged(name);
-      const stripe = stripes.appendChild(make("div", "stripe", letter));
+      const stripe = stripes.appendChild(make("div", "stripe"));
+      if (letter) stripe.append(make("b", "", letter));
       if (pOk[i]) head.append(chip(pOk[i], step, letter, stripe));
       if (reason[i] === null && step === predicted[i]) head.append(make("span", "mark", `\u25B6 ${letter || "judge"}'s first error`));
     });

@@ -60,6 +60,7 @@ def results_of(rows: Sequence[JudgedSolution], *, judge: Judge, benchmark: str) 
         "headline": {"name": "F1", **whole["scores"]["f1"]},
         "subsets": subsets,
         "overall": {**counts, "threshold_tuned_here": False, "scores": whole["scores"]},
+        "conformal": None,
         "cost": {"n_tokens": 1234, "seconds": 5.6, "cost_usd": None},
         "bootstrap": {"clustered_by": "problem_id", "level": 0.95, "n_resamples": N_RESAMPLES, "seed": 0},
     }
@@ -93,7 +94,6 @@ def _subset(rows: Sequence[JudgedSolution]) -> dict[str, Any]:
         },
         "confusion": _confusion(rows),
         "best_threshold": {"threshold": 0.5, "f1": 70.0},
-        "conformal": None,
         "cost": {"n_tokens": 1234, "seconds": 5.6},
     }
 
