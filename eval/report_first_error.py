@@ -72,9 +72,9 @@ def _figure(part: Mapping[str, Interval] | None, name: str, *, digits: int, scal
 
 def first_error_html(values: Mapping[str, Any]) -> str:
     """Return confusion, direction of misses and breakdowns of one judge on one subset."""
-    parts = [_offsets_html(values), _confusion_html(values["confusion"])]
-    parts += [_group_html(name, values["by"][name]) for name in GROUPS]
-    return f'<div class="columns">{"".join(f"<div>{part}</div>" for part in parts)}</div>'
+    parts = [_offsets_html(values), *(_group_html(name, values["by"][name]) for name in GROUPS)]
+    columns = f'<div class="columns">{"".join(f"<div>{part}</div>" for part in parts)}</div>'
+    return _confusion_html(values["confusion"]) + columns
 
 
 def offsets_table_html(benchmark: JudgedBenchmark, subset: str) -> str:
@@ -103,9 +103,9 @@ def _confusion_html(confusion: Mapping[str, Any]) -> str:
         "Number of solutions; stronger colour is a larger share of the row, outlined cells are agreements (a + pools "
         "later steps, so agreement there need not be exact)."
     )
-    heat = heat_table(
-        confusion["rows"], confusion["columns"], confusion["counts"], corner="true ↓ judge →", caption=caption
-    )
+    used = [(name, row) for name, row in zip(confusion["rows"], confusion["counts"], strict=True) if any(row)]
+    names, counts = zip(*used, strict=True)
+    heat = heat_table(names, confusion["columns"], counts, corner="true ↓ judge →", caption=caption)
     return f"<h3>Predicted against true first error</h3>{heat}"
 
 

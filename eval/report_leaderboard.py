@@ -39,7 +39,7 @@ def leaderboard_html(benchmark: JudgedBenchmark) -> str:
         "judge",
         first["headline"]["name"],
         "no verdict",
-        "threshold from",
+        "threshold from / source",
         "seen before",
         *map(score_name, scores),
     )
@@ -73,7 +73,7 @@ def _own_row(results: Mapping[str, Any], scores: Sequence[str]) -> list[object]:
         _tagged(results["judge"]["judge_id"], "upper bound" if overall["threshold_tuned_here"] else ""),
         interval_cell(results["headline"]),
         f"{overall['n_no_verdict']:,} of {overall['n']:,}",
-        _origin(results["decision"]),
+        _words(_origin(results["decision"])),
         results["protocol"]["contamination"]["status"],
         *(interval_text(overall["scores"][score], digits=1) for score in scores),
     ]
@@ -85,7 +85,7 @@ def _origin(decision: Mapping[str, Any]) -> str:
 
 def _quoted_row(row: QuotedFigure, *, n_scores: int) -> list[object]:
     note = row.source if row.note is None else f"{row.source}; {row.note}"
-    return [_tagged(row.judge, "quoted"), _quoted_cell(row.headline), "", note, "", *[""] * n_scores]
+    return [_tagged(row.judge, "quoted"), _quoted_cell(row.headline), "", _words(note), "", *[""] * n_scores]
 
 
 def _quoted_cell(value: float) -> Html:
@@ -96,6 +96,10 @@ def _tagged(name: str, tag: str) -> Html:
     return Html(escape(name) + (f' <span class="tag">{escape(tag)}</span>' if tag else ""))
 
 
+def _words(text: str) -> Html:
+    return Html(f'<div class="words">{escape(text)}</div>')
+
+
 def subset_scores_html(benchmark: JudgedBenchmark, subset: str) -> str:
     """Return all judges' scores and counts on one subset, best first, with published figures of it among them."""
     by_judge = benchmark.of_subset(subset)
@@ -104,14 +108,14 @@ def subset_scores_html(benchmark: JudgedBenchmark, subset: str) -> str:
     main = main if main in scores else "f1"
     others = [score for score in scores if score != main]
     header = ("judge", *map(score_name, (main, *others)), "solutions", "erroneous", "correct", "no verdict", "why")
-    own = [(v["scores"][main]["value"], _subset_row(judge, v, main, others)) for judge, v in by_judge.items()]
+    rows = [(v["scores"][main]["value"], _subset_row(judge, v, main, others)) for judge, v in by_judge.items()]
     blank = [""] * (len(header) - 2)
-    published = [
+    rows += [
         (row.subsets[subset], [_tagged(row.judge, "quoted"), _quoted_cell(row.subsets[subset]), *blank])
         for row in quoted(benchmark.name)
         if subset in row.subsets
     ]
-    scores_table = table(header, _best_first([*own, *published]), caption=f"{subset}: percent with 95 % intervals.")
+    scores_table = table(header, _best_first(rows), caption=f"{subset}: percent with 95 % intervals.")
     return scores_table + _best_thresholds(by_judge)
 
 
@@ -121,7 +125,7 @@ def _subset_row(judge: str, values: Mapping[str, Any], main: str, others: Sequen
         interval_cell(values["scores"][main]),
         *(interval_text(values["scores"][score], digits=1) for score in others),
         *(f"{values[count]:,}" for count in ("n", "n_error", "n_correct", "n_no_verdict")),
-        ", ".join(f"{reason} {count}" for reason, count in values["no_verdict"].items()) or "none",
+        _words(", ".join(f"{reason} {count}" for reason, count in values["no_verdict"].items()) or "none"),
     ]
 
 
@@ -175,8 +179,9 @@ def _protocol_row(results: Mapping[str, Any]) -> list[object]:
 
 
 def _threshold(decision: Mapping[str, Any]) -> str:
-    if decision.get("thresholds"):
-        return ", ".join(f"{threshold:.4g}" for threshold in decision["thresholds"]) + " (one a fold)"
+    if decision["thresholds"]:
+        lo, hi = min(decision["thresholds"]), max(decision["thresholds"])
+        return f"{lo:.3g} to {hi:.3g}, {len(decision['thresholds'])} folds"
     return "none" if decision["threshold"] is None else f"{decision['threshold']:.4g}"
 
 
@@ -201,7 +206,7 @@ def comparisons_html(comparison: Mapping[str, Any] | None) -> str:
     body = [
         [
             pair["a"],
-            pair["b"],
+            _words(pair["b"]),
             interval_text({"value": pair["difference"], "lo": pair["lo"], "hi": pair["hi"]}, digits=1),
             _p_value(pair["p_value"]),
             _p_value(pair["p_holm"]),
