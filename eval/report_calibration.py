@@ -15,7 +15,7 @@ CALIBRATION = {
     "auprc_error": "AUPRC of errors",
     "ece": "ECE, equal width",
     "ece_equal_mass": "ECE, equal mass",
-    "ece_debiased": "ECE, debiased",
+    "ece_debiased": "calibration error, debiased root mean square",
     "nll": "log loss (nats)",
 }
 """Columns about ranking and calibration of step probabilities."""
@@ -24,6 +24,7 @@ BRIER = {
     "brier_reliability": "reliability (lower is better)",
     "brier_resolution": "resolution (higher is better)",
     "brier_uncertainty": "uncertainty",
+    "brier_within": "within bins",
     "sharpness": "sharpness",
 }
 """Columns of the Brier score's decomposition."""
@@ -39,7 +40,7 @@ def step_scores_html(benchmark: JudgedBenchmark, subset: str) -> str:
     if not known:
         return paragraph("No judge gave a verdict here, so there are no probabilities to score.")
     ranking = _score_table(known, CALIBRATION, "Probability of a step being right, against its label.")
-    note = "Brier score = reliability \u2212 resolution + uncertainty, within bins."
+    note = "Brier score = reliability \u2212 resolution + uncertainty + within bins."
     return ranking + _score_table(known, BRIER, note) + _without("step probabilities", benchmark, known)
 
 

@@ -57,6 +57,7 @@ function change(part) {
 }
 
 function writeHash() {
+  hashTimer = null;
   const told = Object.entries(state).filter(([name, value]) => value !== DEFAULTS[name]);
   history.replaceState(null, "", `#${new URLSearchParams(told)}`);
 }

@@ -86,7 +86,7 @@ def _subset(rows: Sequence[JudgedSolution]) -> dict[str, Any]:
         "steps": _steps(rows),
         "first_error": {name: _around(0.5) for name in ("log_loss", "mean_rank", "top_1", "top_2", "top_3")},
         "rts": {"mae": _around(0.25), "bias": _around(0.1)},
-        "selective": _selective(rows),
+        "selective": _selective(rows) if any(judged_N) else None,
         "by": {
             "position": _by(rows, lambda row: None if row.gold is None else f"step {row.gold}"),
             "length": _by(rows, lambda row: str(len(row.solution.steps))),
@@ -118,7 +118,7 @@ def _steps(rows: Sequence[JudgedSolution]) -> dict[str, Any] | None:
     calibration, estimates = computed
     bins = [asdict(bin_) for bin_ in calibration.bins]
     others = ("auroc", "auprc_error", "ece_equal_mass", "ece_debiased", "brier_reliability", "brier_resolution",
-              "brier_uncertainty", "sharpness")  # fmt: skip
+              "brier_uncertainty", "brier_within", "sharpness")  # fmt: skip
     return {
         "n_steps": calibration.n_steps,
         **{name: estimate.interval._asdict() for name, estimate in estimates.items()},
