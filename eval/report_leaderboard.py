@@ -39,7 +39,7 @@ def leaderboard_html(benchmark: JudgedBenchmark) -> str:
         "judge",
         first["headline"]["name"],
         "no verdict",
-        "threshold from / source",
+        _words("threshold from / source"),
         "seen before",
         *map(score_name, scores),
     )
@@ -107,7 +107,15 @@ def subset_scores_html(benchmark: JudgedBenchmark, subset: str) -> str:
     main = find_benchmark(benchmark.name).headline_score
     main = main if main in scores else "f1"
     others = [score for score in scores if score != main]
-    header = ("judge", *map(score_name, (main, *others)), "solutions", "erroneous", "correct", "no verdict", "why")
+    header = (
+        "judge",
+        *map(score_name, (main, *others)),
+        "solutions",
+        "erroneous",
+        "correct",
+        "no verdict",
+        _words("why"),
+    )
     rows = [(v["scores"][main]["value"], _subset_row(judge, v, main, others)) for judge, v in by_judge.items()]
     blank = [""] * (len(header) - 2)
     rows += [
@@ -202,7 +210,7 @@ def comparisons_html(comparison: Mapping[str, Any] | None) -> str:
     if not comparison or not comparison["pairs"]:
         return ""
     name = comparison["headline_name"]
-    header = ("A", "B", "A \u2212 B", "p", "p after Holm", "differ")
+    header = ("A", _words("B"), "A \u2212 B", "p", "p after Holm", "differ")
     body = [
         [
             pair["a"],
