@@ -7,7 +7,8 @@ from eval.interval_cells import interval_cell, interval_text
 from eval.report import write_report
 from eval.report_benchmark import group_runs
 from eval.report_browser import solutions_data
-from judgekit.errors import DataError
+from eval.report_speed import measure_opening
+from judgekit.errors import ConfigError, DataError
 from judgekit.judges import load_judge
 from judgekit.types import NoVerdictReason
 from tests.eval.benchmark_runs import run_of
@@ -443,9 +444,8 @@ def test_thousands_of_solutions_keep_few_elements_in_the_document(browser, tmp_p
     page.driver.execute_script("document.getElementById('list').dispatchEvent(new Event('scroll'))")
     assert 5 < count(".list .row") < 40
     assert "row-17" in page.text(".list .row:nth-child(3)")
-    for _ in range(5):
-        page.one("#list").send_keys("j" * 20)
-    assert page.text("#position") == "101 of 3400"
+    page.one("#list").send_keys("j" * 20)
+    assert page.text("#position") == "21 of 3400"
     page.one("#search").send_keys("solution 33")
     assert page.n_shown() == 111  # 33, 330 to 339, 3300 to 3399
     assert count(".list .row") < 40 and count("*") < n_elements + 60
@@ -477,3 +477,60 @@ def test_print_leaves_out_what_cannot_be_used_on_paper(browser, report):
     assert not any(page.one(selector).is_displayed() for selector in (".bar", "#list", "#search"))
     assert page.one("#detail").is_displayed() and page.one('[data-benchmark="processbench"]').is_displayed()
     browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def shares(value):
+    return {"value": value, "lo": value - 0.05, "hi": value + 0.05}
+
+
+def coverage_figures(alpha):
+    prefix = {"min_survival": 0.9, "risk": shares(0.0625), "mean_share": shares(0.5), "empty_share": shares(0.25)}
+    index_set = {"max_mass": 0.8, "coverage": shares(0.875), "mean_size": shares(2.5), "mean_share": shares(0.5)}
+    spread = {"mean": 0.9375, "sd": 0.1, "lo": 0.75, "hi": 1.0}
+    return {
+        "alpha": alpha,
+        "n_problems_calibration": 20,
+        "n_problems": 21,
+        "n": 22,
+        "n_no_verdict": 1,
+        "index_set": index_set | {"full_share": shares(0.125)},
+        "prefix": prefix,
+        "prefix_if_wrong": prefix,
+        "splits": {"index_set": {"coverage": spread}, "prefix": {"risk": spread}, "prefix_if_wrong": {"risk": spread}},
+    }
+
+
+def test_guarantees_stand_beside_what_was_promised(tmp_path):
+    run = run_of(load_judge("builtin:first-step"), [sample(i, first_error=0) for i in range(4)], benchmark="orchard")
+    part = {"n": 4, "n_no_verdict": 0, "n_problems": 4, "mean_outcomes": 4.0, "held_out": [coverage_figures(0.1)]}
+    shift = {"kind": "subset", "calibrated_on": "field <b>", "tested_on": "shop", "subset": "shop"}
+    shifts = [
+        shift | {"figures": [coverage_figures(0.2) | {"splits": None}]},
+        shift | {"subset": "mill", "figures": []},
+    ]
+    results = {**run.results, "conformal": {"subsets": {"shop": part}, "shift": shifts}}
+    write_report(tmp_path / "report.html", [run._replace(results=results)], comparisons={}, n_browsed=9)
+    (((html,),)) = embedded((tmp_path / "report.html").read_text(encoding="utf-8"), "panels-0")["coverage"]
+    rows = [re.sub(r"<[^>]+>", "|", row) for row in re.findall(r"<tr>.*?</tr>", html)]
+    rows = [[cell for cell in row.split("|") if cell] for row in rows]
+    assert ["90 %", "87.5 [82.5, 92.5]", "93.8 [75.0, 100.0]", "2.50 [2.45, 2.55]", "12.5 [7.5, 17.5]"] in rows
+    assert rows.count(["10 %", "6.2 [1.2, 11.2]", "93.8 [75.0, 100.0]", "50.0 [45.0, 55.0]", "25.0 [20.0, 30.0]"]) == 2
+    assert [row for row in rows if row[0] == "field &lt;b&gt; \u2192 shop"] == [
+        [
+            "field &lt;b&gt; \u2192 shop",
+            "80 %",
+            "87.5 [82.5, 92.5]",
+            "2.50 [2.45, 2.55]",
+            "6.2 [1.2, 11.2]",
+            "20 \u2192 21",
+        ]
+    ]
+    assert html.count('class="diamond"') == 4
+
+
+def test_speed_of_opening_is_measured_in_the_browser(browser, report):
+    (opening,) = measure_opening(report[1], rounds=1)
+    assert 0 < opening.shown_ms <= opening.loaded_ms and 0 < opening.interactive_ms <= opening.loaded_ms
+    assert opening.cpu_ms > 0
+    with pytest.raises(ConfigError, match="is no file"):
+        measure_opening(report[1].with_name("gone.html"), rounds=1)
