@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Self
@@ -16,7 +16,7 @@ from sklearn.model_selection import GroupKFold
 
 from judgekit.config import BaseConfig
 from judgekit.errors import DataError
-from judgekit.io import read_records
+from judgekit.io import read_records, write_text
 from judgekit.judges.card import CalibrationReport, Fingerprint, TemperatureCard, read_card, write_card
 from judgekit.judging import as_seen
 from judgekit.metrics import Calibration, StepProbs, choose_threshold, collect_reached_steps, compute_calibration
@@ -28,6 +28,8 @@ PROB_CLIP = 1e-9
 """Probabilities are moved this far away from 0 and 1 before they become logits."""
 TRAIN_PROBLEMS = "train_problem_ids.txt"
 """File of a judge directory that lists the problems it was trained on, one id a line."""
+CALIBRATION_PROBLEMS = "calibration_problem_ids.txt"
+"""File of a judge directory that lists the problems its calibrator, weights or threshold were fitted on."""
 
 
 def probs_to_logits(probs_N: ArrayLike) -> Floats:
@@ -122,6 +124,8 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
         "calibration": report,
         "decision": ThresholdRule(threshold=choice.threshold, origin=f"best ProcessBench F1 on {fingerprint.data}"),
     }
+    kept = calibration_problems(directory) if card.ensemble else set()  # those behind its weights stay
+    write_problem_ids(directory / CALIBRATION_PROBLEMS, kept | {solution.problem_id for solution in solutions})
     write_card(directory, card.model_copy(update=update))
     return report
 
@@ -138,8 +142,21 @@ def read_split(data: Path, n_max: int | None) -> list[LabelledSolution]:
 
 def train_problems(directory: Path) -> set[str]:
     """Return the ids of the problems that a judge directory says it was trained on; none where it does not say."""
-    path = directory / TRAIN_PROBLEMS
-    return set(path.read_text().split()) if path.is_file() else set()
+    return _read_ids(directory / TRAIN_PROBLEMS)
+
+
+def calibration_problems(directory: Path) -> set[str]:
+    """Return the problems that a judge says its calibrator, weights or threshold were fitted on; none where unsaid."""
+    return _read_ids(directory / CALIBRATION_PROBLEMS)
+
+
+def write_problem_ids(path: Path, problem_ids: Iterable[str]) -> None:
+    """Write ids of problems, sorted, one a line."""
+    write_text(path, "".join(f"{problem}\n" for problem in sorted(set(problem_ids))))
+
+
+def _read_ids(path: Path) -> set[str]:
+    return set(path.read_text(encoding="utf-8").split("\n")) - {""} if path.is_file() else set()
 
 
 def refuse_trained_problems(problems: set[str], solutions: Sequence[LabelledSolution], *, judge: str) -> None:
@@ -199,6 +216,7 @@ def fingerprint_of(data: Path, solutions: Sequence[LabelledSolution]) -> Fingerp
 
 
 __all__ = [
-    "CalibrationConfig", "TRAIN_PROBLEMS", "TemperatureCalibrator", "calibrate_judge", "fingerprint_of",
-    "probs_to_logits", "read_split", "refuse_trained_problems", "train_problems",
+    "CALIBRATION_PROBLEMS", "CalibrationConfig", "TRAIN_PROBLEMS", "TemperatureCalibrator", "calibrate_judge",
+    "calibration_problems", "fingerprint_of", "probs_to_logits", "read_split", "refuse_trained_problems",
+    "train_problems", "write_problem_ids",
 ]  # fmt: skip

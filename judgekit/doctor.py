@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from judgekit.calibration import TRAIN_PROBLEMS
+from judgekit.calibration import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
 from judgekit.errors import CheckpointError, ConfigError
 from judgekit.golden import EXAMPLES, TOLERANCE, golden_difference, measure_golden
 from judgekit.io import write_text
@@ -251,8 +251,9 @@ def write_judge(name: str, output: Path, golden: Sequence[Golden]) -> Path:
         members = tuple(_absolute(found.directory, member) for member in found.card.ensemble.members)
         update["ensemble"] = found.card.ensemble.model_copy(update={"members": members})
     output.mkdir(parents=True, exist_ok=True)
-    if (found.directory / TRAIN_PROBLEMS).is_file():
-        write_text(output / TRAIN_PROBLEMS, (found.directory / TRAIN_PROBLEMS).read_text())
+    for name_of_ids in (TRAIN_PROBLEMS, CALIBRATION_PROBLEMS):
+        if (found.directory / name_of_ids).is_file():
+            write_text(output / name_of_ids, (found.directory / name_of_ids).read_text())
     write_card(output, found.card.model_copy(update=update))
     return output
 

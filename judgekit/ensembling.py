@@ -12,10 +12,18 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.optimize import minimize
 
-from judgekit.calibration import TRAIN_PROBLEMS, fingerprint_of, read_split, refuse_trained_problems, train_problems
+from judgekit.calibration import (
+    CALIBRATION_PROBLEMS,
+    TRAIN_PROBLEMS,
+    calibration_problems,
+    fingerprint_of,
+    read_split,
+    refuse_trained_problems,
+    train_problems,
+    write_problem_ids,
+)
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError
-from judgekit.io import write_text
 from judgekit.judges.card import EnsembleCard, JudgeCard, write_card
 from judgekit.judges.ensemble import floored_logs, pool_verdicts
 from judgekit.judging import as_seen
@@ -72,7 +80,8 @@ def build_ensemble(members: Sequence[str], data: Path, output: Path, config: Ens
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ConfigError(f"{output} is in use: give another --output")
     solutions = read_split(data, config.n_max)
-    trained = {name: _trained_on(name) for name in members}
+    folders = {name: folder for name in members if (folder := _folder(name)) is not None}
+    trained = {name: train_problems(folder) for name, folder in folders.items()}
     for name, problems in trained.items():
         refuse_trained_problems(problems, solutions, judge=name)
     verdicts_N_M = _verdicts([load_judge(name, dtype=config.dtype) for name in members], solutions)
@@ -100,7 +109,9 @@ def build_ensemble(members: Sequence[str], data: Path, output: Path, config: Ens
             "n_without_verdict": len(solutions) - len(used),
         },
     )
-    write_text(output / TRAIN_PROBLEMS, "".join(f"{problem}\n" for problem in sorted(set().union(*trained.values()))))
+    write_problem_ids(output / TRAIN_PROBLEMS, set().union(*trained.values()))
+    fitted_on = {solution.problem_id for solution in solutions}.union(*map(calibration_problems, folders.values()))
+    write_problem_ids(output / CALIBRATION_PROBLEMS, fitted_on)
     write_card(output, card)
     return card
 
@@ -116,13 +127,13 @@ def _stored_name(name: str, output: Path) -> str:
     return os.path.relpath(Path(name).resolve(), output.resolve()) if Path(name).exists() else name
 
 
-def _trained_on(name: str) -> set[str]:
-    """Return the problems a member was trained on; of builtin judges and servers there are none to know."""
+def _folder(name: str) -> Path | None:
+    """Return the directory of a member that says what it was fitted on; builtin judges and servers have none."""
     if name.startswith("builtin:") or "://" in name:
-        return set()
+        return None
     from judgekit.judges.recognise import find_card
 
-    return train_problems(find_card(name).directory)
+    return find_card(name).directory
 
 
 def fit_weights(

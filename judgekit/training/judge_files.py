@@ -7,9 +7,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from judgekit.calibration import TRAIN_PROBLEMS
+from judgekit.calibration import TRAIN_PROBLEMS, write_problem_ids
 from judgekit.errors import DataError
-from judgekit.io import read_records, write_text
+from judgekit.io import read_records
 from judgekit.judges.card import JudgeCard, write_card
 from judgekit.judging import as_seen
 from judgekit.metrics import collect_reached_steps, compute_calibration, compute_localization
@@ -62,7 +62,7 @@ def save_judge(directory: Path, card: JudgeCard, model: Any, tokenizer: Any, pro
     """Write a judge directory. The card comes last, so a directory with `judge.json` is complete."""
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
-    write_text(directory / TRAIN_PROBLEMS, "\n".join(sorted(problem_ids)) + "\n")
+    write_problem_ids(directory / TRAIN_PROBLEMS, problem_ids)
     write_card(directory, card)
 
 

@@ -16,6 +16,7 @@ from judgekit.calibration import (
     CalibrationConfig,
     TemperatureCalibrator,
     calibrate_judge,
+    calibration_problems,
     fingerprint_of,
     probs_to_logits,
 )
@@ -175,7 +176,9 @@ def test_problems_of_training_are_refused(carded: CardedJudge, tmp_path: Path) -
     ):
         calibrate_judge(folder, tmp_path / "data", CalibrationConfig())
     assert (folder / "judge.json").read_text() == card
+    assert calibration_problems(folder) == set()
     calibrate_judge(folder, tmp_path / "data", CalibrationConfig(n_max=9))  # p0, p1, p2 only
+    assert calibration_problems(folder) == {"p0", "p1", "p2"}
 
 
 @pytest.mark.parametrize(

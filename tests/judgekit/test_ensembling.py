@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from judgekit.calibration import TRAIN_PROBLEMS, CalibrationConfig, calibrate_judge
+from judgekit.calibration import TRAIN_PROBLEMS, CalibrationConfig, calibrate_judge, calibration_problems
 from judgekit.cli import main
 from judgekit.ensembling import EnsembleConfig, Rule, build_ensemble, fit_weights
 from judgekit.errors import ConfigError, DataError
@@ -140,6 +140,8 @@ def test_problems_a_member_was_trained_on_are_refused(tiny_judge: Path, labelled
     build_ensemble(members, tmp_path / "other", tmp_path / "e", EnsembleConfig())
     with pytest.raises(DataError, match="trained on"):  # what its members know, an ensemble knows
         calibrate_judge(tmp_path / "e", labelled_data, CalibrationConfig())
+    fitted_on = {item.problem_id for item in read_records(tmp_path / "other", LabelledSolution)}
+    assert calibration_problems(tmp_path / "e") == fitted_on
 
 
 def test_an_ensemble_can_be_calibrated(labelled_data: Path, tmp_path: Path) -> None:
