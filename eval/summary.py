@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from judgekit.io import MANIFEST, read_json, read_jsonl, write_text
+from judgekit.judges.calibrator_card import describe_calibrator
 from judgekit.judges.card import JudgeCard, read_card
 from judgekit.metrics import Bin
 from judgekit.page import Section, Series, figures, line_plot, paragraph, reliability_diagram, render_page, table
@@ -133,8 +134,9 @@ def _calibration_section(card: JudgeCard) -> Section:
         reliability_diagram([Bin(**_bin(values)) for values in bins], title=title)
         for title, bins in (("Before", report.bins_before), ("After", report.bins_after))
     ]
+    n_problems = card.calibrator.fingerprint.n_problems
     text = (
-        f"Temperature {card.calibrator.temperature:.3f}, fitted on {card.calibrator.fingerprint.n_problems} problems "
+        f"Calibrator {describe_calibrator(card.calibrator)}, fitted on {n_problems} problems "
         f"that were not trained on; figures cross-fitted over problems, {report.n_steps} steps. "
         f"Decision: {card.decision.model_dump()}."
     )

@@ -6,86 +6,43 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Self
+from typing import Any, Literal, NamedTuple
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
-from scipy.optimize import minimize_scalar
-from sklearn.model_selection import GroupKFold
 
+from judgekit.calibrators import CalibrationSplit, make_calibrator_card
+from judgekit.calibrators.by_step import checked_labels
+from judgekit.calibrators.selection import KINDS, cross_fit, select_calibrator
+from judgekit.calibrators.split import probs_to_logprobs
 from judgekit.config import BaseConfig
 from judgekit.errors import DataError
 from judgekit.io import read_records, write_text
-from judgekit.judges.card import CalibrationReport, Fingerprint, TemperatureCard, read_card, write_card
+from judgekit.judges.calibrator_card import CalibrationReport, Fingerprint
+from judgekit.judges.card import read_card, write_card
 from judgekit.judging import as_seen
-from judgekit.metrics import Calibration, StepProbs, choose_threshold, collect_reached_steps, compute_calibration
+from judgekit.metrics import Calibration, choose_threshold, collect_reached_steps, compute_calibration
 from judgekit.types import LabelledSolution, Precision, ThresholdRule, Verdict
 
-Floats = NDArray[np.float64]
-
-PROB_CLIP = 1e-9
-"""Probabilities are moved this far away from 0 and 1 before they become logits."""
+UNKNOWN = "unknown"
+"""Generator of solutions that do not say who wrote them, in fingerprints."""
 TRAIN_PROBLEMS = "train_problem_ids.txt"
 """File of a judge directory that lists the problems it was trained on, one id a line."""
 CALIBRATION_PROBLEMS = "calibration_problem_ids.txt"
 """File of a judge directory that lists the problems its calibrator, weights or threshold were fitted on."""
 
 
-def probs_to_logits(probs_N: ArrayLike) -> Floats:
-    """Return log(p / (1 - p)), clipped to +-20.7. Shape (N,)."""
-    probs = np.clip(np.asarray(probs_N, dtype=np.float64), PROB_CLIP, 1 - PROB_CLIP)
-    return np.log(probs) - np.log1p(-probs)
-
-
-class TemperatureCalibrator:
-    """Divides step logits by one number, chosen by log loss. Keeps the order of probabilities.
-
-    Source:
-        Guo et al. 2017 (1706.04599), temperature scaling, for the two classes of a step.
-    """
-
-    temperature_: float
-    """Learned divisor; above 1 makes the judge less sure."""
-
-    def fit(self, logits_N: ArrayLike, *, y_N: ArrayLike) -> Self:
-        """Find the temperature with the lowest mean log loss, within [e^-4, e^4].
-
-        Args:
-            logits_N: logit of P(step ok | earlier steps ok). Shape (N,).
-            y_N: 1 where the step is right, else 0. Shape (N,).
-
-        Raises:
-            DataError: no steps, or all of one class: then there is nothing to fit.
-        """
-        logits, y = np.asarray(logits_N, dtype=np.float64), np.asarray(y_N, dtype=np.float64)
-        if len(np.unique(y)) < 2:
-            raise DataError(f"calibration needs right and wrong steps, and all {len(y)} are of one kind: add data")
-        signed = np.where(y > 0, logits, -logits)
-
-        def mean_log_loss(log_temperature: float) -> float:
-            return float(np.mean(np.logaddexp(0.0, -signed / np.exp(log_temperature))))
-
-        self.temperature_ = float(np.exp(minimize_scalar(mean_log_loss, bounds=(-4.0, 4.0), method="bounded").x))
-        return self
-
-    @classmethod
-    def from_temperature(cls, temperature: float) -> Self:
-        """Make a fitted calibrator from a stored temperature."""
-        calibrator = cls()
-        calibrator.temperature_ = temperature
-        return calibrator
-
-    def predict_proba(self, logits_N: ArrayLike) -> Floats:
-        """Return calibrated P(step ok). Shape (N,)."""
-        return np.exp(-np.logaddexp(0.0, -np.asarray(logits_N, dtype=np.float64) / self.temperature_))
+CalibratorChoice = Literal[
+    "auto", "identity", "temperature", "platt", "position", "length", "beta", "posterior", "isotonic"
+]
 
 
 class CalibrationConfig(BaseConfig):
     """Options of `judgekit calibrate`."""
 
+    calibrator: CalibratorChoice = "auto"
+    """`auto` chooses by cross-validated log loss of the true first error; a name fits this one."""
     n_folds: int = Field(default=5, ge=2)
-    """Folds over problems for the figures after calibration."""
+    """Folds over problems, for the choice of a calibrator and for the figures after calibration."""
     n_bins: int = Field(default=15, ge=1)
     """Equal-width bins of the expected calibration error."""
     n_max: int | None = Field(default=None, ge=1)
@@ -95,12 +52,13 @@ class CalibrationConfig(BaseConfig):
 
 
 def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> CalibrationReport:
-    """Fit temperature and threshold on a labelled data set and store both in the directory's `judge.json`.
+    """Choose and fit a calibrator and a threshold on a labelled data set and store both in `judge.json`.
 
-    The figures after calibration are cross-fitted: each problem is scored under a temperature fitted without its fold.
+    The figures after calibration are cross-fitted: each solution is scored under a calibrator that was chosen and
+    fitted without the fold of its problem. A judge that decides by argmax keeps this rule and gets no threshold.
 
     Raises:
-        DataError: a problem was trained on, or the split has only right or only wrong steps or solutions.
+        DataError: a problem was trained on, or the split is too small, all right, all wrong, or without verdicts.
         CheckpointError: the directory is no judge.
     """
     from judgekit.judges import load_judge
@@ -110,24 +68,63 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     refuse_trained_problems(train_problems(directory), solutions, judge=card.judge_id)
     judge = load_judge(directory, calibrated=False, dtype=config.dtype)
     seen = [as_seen(solution, show_reference=False) for solution in solutions]
-    verdicts = [judgement.verdict for judgement in judge.judge(seen)]
-    gold_N = [solution.first_error for solution in solutions]
-    steps = collect_reached_steps([None if verdict is None else verdict.p_ok_S for verdict in verdicts], gold_N=gold_N)
-    logits_K = probs_to_logits(steps.p_ok_K)
-    calibrator = TemperatureCalibrator().fit(logits_K, y_N=steps.ok_K)
-    report = _report(steps, [solution.problem_id for solution in solutions], config)
-    calibrated_N_S = [None if verdict is None else _calibrated_probs(verdict, calibrator) for verdict in verdicts]
-    choice = choose_threshold(calibrated_N_S, gold_N=gold_N)
+    verdicts_N = [judgement.verdict for judgement in judge.judge(seen)]
+    split, used = _pack(verdicts_N, solutions, judge=card.judge_id)
+    kinds = KINDS if config.calibrator == "auto" else (config.calibrator,)
+    report = _report(split, used, kinds=kinds, config=config)
+    calibrator, candidates = select_calibrator(split, kinds=kinds, n_folds=config.n_folds)
+    report = report.model_copy(update={"candidates": candidates})
     fingerprint = fingerprint_of(data, solutions)
-    update = {
-        "calibrator": TemperatureCard(temperature=calibrator.temperature_, fingerprint=fingerprint),
+    update: dict[str, Any] = {
+        "calibrator": make_calibrator_card(calibrator, fingerprint),
         "calibration": report,
-        "decision": ThresholdRule(threshold=choice.threshold, origin=f"best ProcessBench F1 on {fingerprint.data}"),
     }
+    if isinstance(card.decision, ThresholdRule):
+        calibrated_N = [None if verdict is None else calibrator.calibrate(verdict) for verdict in verdicts_N]
+        update["decision"] = fit_threshold(calibrated_N, solutions, data=fingerprint.data)
     kept = calibration_problems(directory) if card.ensemble else set()  # those behind its weights stay
     write_problem_ids(directory / CALIBRATION_PROBLEMS, kept | {solution.problem_id for solution in solutions})
     write_card(directory, card.model_copy(update=update))
     return report
+
+
+class _Judged(NamedTuple):
+    verdict: Verdict
+    solution: LabelledSolution
+
+
+def _pack(
+    verdicts_N: Sequence[Verdict | None], solutions: Sequence[LabelledSolution], *, judge: str
+) -> tuple[CalibrationSplit, list[_Judged]]:
+    """Pack the solutions that have a verdict, and return them, too.
+
+    Raises:
+        DataError: there are none, or their steps or problems cannot calibrate anything.
+    """
+    pairs = zip(verdicts_N, solutions, strict=True)
+    used = [_Judged(verdict, solution) for verdict, solution in pairs if verdict is not None]
+    if not used:
+        raise DataError(f"{judge} has no verdict on any of {len(solutions)} solutions: there is nothing to calibrate")
+    split = CalibrationSplit.of(
+        [item.verdict for item in used],
+        gold_N=[item.solution.first_error for item in used],
+        problem_ids_N=[item.solution.problem_id for item in used],
+    )
+    checked_labels(split.ok_K)
+    return split, used
+
+
+def fit_threshold(
+    verdicts_N: Sequence[Verdict | None], solutions: Sequence[LabelledSolution], *, data: str
+) -> ThresholdRule:
+    """Return the rule with the best ProcessBench F1 on a split, which its origin names.
+
+    Raises:
+        DataError: the split has no wrong or no right solutions.
+    """
+    p_ok_N_S = [None if verdict is None else verdict.p_ok_S for verdict in verdicts_N]
+    choice = choose_threshold(p_ok_N_S, gold_N=[solution.first_error for solution in solutions])
+    return ThresholdRule(threshold=choice.threshold, origin=f"best ProcessBench F1 on {data}")
 
 
 def read_split(data: Path, n_max: int | None) -> list[LabelledSolution]:
@@ -173,33 +170,43 @@ def refuse_trained_problems(problems: set[str], solutions: Sequence[LabelledSolu
         )
 
 
-def _calibrated_probs(verdict: Verdict, calibrator: TemperatureCalibrator) -> list[float]:
-    return [float(prob) for prob in calibrator.predict_proba(probs_to_logits(verdict.p_ok_S))]
-
-
-def _report(steps: StepProbs, problem_ids: Sequence[str], config: CalibrationConfig) -> CalibrationReport:
-    logits_K = probs_to_logits(steps.p_ok_K)
-    problems_K = np.array(problem_ids)[steps.solution_K]
-    n_folds = min(config.n_folds, len(set(problems_K)))
-    if n_folds < 2:
-        raise DataError("calibration needs at least two problems: add data")
-    after_K = np.empty_like(steps.p_ok_K)
-    for rest, fold in GroupKFold(n_folds).split(logits_K, groups=problems_K):
-        fitted = TemperatureCalibrator().fit(logits_K[rest], y_N=steps.ok_K[rest])
-        after_K[fold] = fitted.predict_proba(logits_K[fold])
-    before = compute_calibration(steps.p_ok_K, steps.ok_K, n_bins=config.n_bins)
-    after = compute_calibration(after_K, steps.ok_K, n_bins=config.n_bins)
+def _report(
+    split: CalibrationSplit, used: Sequence[_Judged], *, kinds: Sequence[str], config: CalibrationConfig
+) -> CalibrationReport:
+    """Compare verdicts as they are with verdicts under calibrators that know nothing of their problems."""
+    after_N: list[Verdict | None] = [None] * len(used)
+    chosen = []
+    for calibrator, fold in cross_fit(split, kinds=kinds, n_folds=config.n_folds):
+        chosen.append(calibrator.kind)
+        for index in fold:
+            after_N[index] = calibrator.calibrate(used[index].verdict)
+    gold_N = [item.solution.first_error for item in used]
+    before, figures_before = _measure([item.verdict for item in used], gold_N, n_bins=config.n_bins)
+    after, figures_after = _measure(after_N, gold_N, n_bins=config.n_bins)
     return CalibrationReport(
-        before=_figures(before),
-        after=_figures(after),
+        before=figures_before,
+        after=figures_after,
         bins_before=tuple(asdict(b) for b in before.bins),
         bins_after=tuple(asdict(b) for b in after.bins),
         n_steps=before.n_steps,
+        chosen_by_fold=tuple(chosen),
     )
 
 
-def _figures(calibration: Calibration) -> dict[str, float]:
-    return {"ece": calibration.ece, "brier": calibration.brier, "nll": calibration.nll}
+def _measure(
+    verdicts_N: Sequence[Verdict | None], gold_N: Sequence[int | None], *, n_bins: int
+) -> tuple[Calibration, dict[str, float]]:
+    verdicts = [verdict for verdict in verdicts_N if verdict is not None]
+    steps = collect_reached_steps([verdict.p_ok_S for verdict in verdicts], gold_N=gold_N)
+    calibration = compute_calibration(steps.p_ok_K, steps.ok_K, n_bins=n_bins)
+    p_true_N = [verdict.posterior[-1 if gold is None else gold] for verdict, gold in zip(verdicts, gold_N, strict=True)]
+    figures = {
+        "ece": calibration.ece,
+        "brier": calibration.brier,
+        "nll": calibration.nll,
+        "first_error_log_loss": -float(probs_to_logprobs(p_true_N).mean()),
+    }
+    return calibration, figures
 
 
 def fingerprint_of(data: Path, solutions: Sequence[LabelledSolution]) -> Fingerprint:
@@ -211,12 +218,14 @@ def fingerprint_of(data: Path, solutions: Sequence[LabelledSolution]) -> Fingerp
         n_solutions=len(solutions),
         n_problems=len({solution.problem_id for solution in solutions}),
         sources=tuple(sorted({solution.source for solution in solutions})),
-        generators=tuple(sorted({solution.generator or "unknown" for solution in solutions})),
+        generators=tuple(sorted({solution.generator or UNKNOWN for solution in solutions})),
+        subsets=tuple(sorted({f"{solution.source}/{solution.subset}" for solution in solutions if solution.subset})),
+        min_steps=min(len(solution.steps) for solution in solutions),
+        max_steps=max(len(solution.steps) for solution in solutions),
     )
 
 
 __all__ = [
-    "CALIBRATION_PROBLEMS", "CalibrationConfig", "TRAIN_PROBLEMS", "TemperatureCalibrator", "calibrate_judge",
-    "calibration_problems", "fingerprint_of", "probs_to_logits", "read_split", "refuse_trained_problems",
-    "train_problems", "write_problem_ids",
+    "CALIBRATION_PROBLEMS", "CalibrationConfig", "TRAIN_PROBLEMS", "calibrate_judge", "calibration_problems",
+    "fingerprint_of", "fit_threshold", "read_split", "refuse_trained_problems", "train_problems", "write_problem_ids",
 ]  # fmt: skip

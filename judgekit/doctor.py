@@ -16,6 +16,7 @@ from judgekit.errors import CheckpointError, ConfigError
 from judgekit.golden import EXAMPLES, TOLERANCE, golden_difference, measure_golden
 from judgekit.io import write_text
 from judgekit.judges import load_judge
+from judgekit.judges.calibrator_card import describe_calibrator
 from judgekit.judges.card import CARD, Golden, JudgeCard, read_card, write_card
 from judgekit.judges.recognise import find_card, recognised_by
 from judgekit.types import Judge, Judgement, Solution
@@ -104,7 +105,7 @@ def _about(name: str, judge: Judge, card: JudgeCard | None) -> tuple[str, ...]:
     if card.assumes:
         lines.append(f"assumed: {card.assumes}")
     if card.calibrator is not None:
-        lines.append(f"calibrator: temperature {card.calibrator.temperature:.4g}, left out below")
+        lines.append(f"calibrator: {describe_calibrator(card.calibrator)}, left out below")
     return tuple(lines)
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from judgekit.cli.command import add_command, add_output, settings_config
+
+if TYPE_CHECKING:
+    from judgekit.judges.calibrator_card import CandidateCard
 
 
 def add_training_commands(commands: Any) -> None:
@@ -39,7 +42,7 @@ def add_training_commands(commands: Any) -> None:
         commands,
         "calibrate",
         _calibrate,
-        summary="Fit temperature and decision threshold on problems the judge was not trained on; updates judge.json.",
+        summary="Choose and fit a calibrator and a threshold on problems the judge was not trained on, in judge.json.",
         example="judgekit calibrate --judge runs/judge/judge --data data/calibration",
     )
     parser.add_argument("--judge", type=Path, required=True, help="judge directory")
@@ -93,14 +96,25 @@ def _fit(args: argparse.Namespace) -> None:
 
 def _calibrate(args: argparse.Namespace) -> None:
     from judgekit.calibration import CalibrationConfig, calibrate_judge
+    from judgekit.judges.calibrator_card import describe_calibrator
     from judgekit.judges.card import read_card
 
     report = calibrate_judge(args.judge, args.data, settings_config(CalibrationConfig, args.settings))
-    card = read_card(args.judge)
+    for candidate in report.candidates:
+        print(_candidate_line(candidate))
     for name in report.before:
-        print(f"{name:>6}: {report.before[name]:.4f} -> {report.after[name]:.4f}")
-    if card.calibrator is not None:
-        print(f"temperature {card.calibrator.temperature:.3f}; decision {card.decision}")
+        print(f"{name:>20}: {report.before[name]:.4f} -> {report.after[name]:.4f}")
+    card = read_card(args.judge)
+    assert card.calibrator is not None
+    print(f"calibrator {describe_calibrator(card.calibrator)}; in the folds {', '.join(report.chosen_by_fold)}")
+    print(f"decision {card.decision}")
+
+
+def _candidate_line(candidate: CandidateCard) -> str:
+    if candidate.log_loss is None:
+        return f"{candidate.kind:>20}: left out: {candidate.reason}"
+    gap = f"above the best by {candidate.gap:.4f} +- {candidate.gap_std_error:.4f}" if candidate.gap else "the best"
+    return f"{candidate.kind:>20}: log loss {candidate.log_loss:.4f} +- {candidate.std_error:.4f}, {gap}"
 
 
 def _ensemble(args: argparse.Namespace) -> None:

@@ -49,10 +49,11 @@ def load_judge(
     judge = _open(found, dtype=dtype, neutralise=neutralise)
     if not calibrated or found.card.calibrator is None:
         return judge
-    from judgekit.calibration import TemperatureCalibrator
+    from judgekit.calibrators import open_calibrator
     from judgekit.judges.calibrated import CalibratedJudge
 
-    return CalibratedJudge(judge, TemperatureCalibrator.from_temperature(found.card.calibrator.temperature))
+    stored = found.card.calibrator
+    return CalibratedJudge(judge, open_calibrator(stored), fingerprint=stored.fingerprint)
 
 
 def _builtin(rule: str) -> Judge:

@@ -1,24 +1,27 @@
-"""A calibrator around any judge: the verdict's step probabilities are mapped, everything else stays."""
+"""A calibrator around any judge: the verdict is mapped, everything else stays."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from judgekit.calibration import TemperatureCalibrator, probs_to_logits
-from judgekit.types import ArgmaxRule, Judge, Judgement, Solution, ThresholdRule, Verdict
+from judgekit.calibrators import Calibrator
+from judgekit.judges.calibrator_card import Fingerprint
+from judgekit.types import ArgmaxRule, Judge, Judgement, Solution, ThresholdRule
 
 
 class CalibratedJudge:
-    """Applies a fitted temperature to the step logits of another judge.
+    """Applies a fitted calibrator to the verdicts of another judge.
 
     Args:
         judge: The judge inside.
-        calibrator: Fitted on step logits.
+        calibrator: Fitted to verdicts of this judge.
+        fingerprint: What it was fitted on.
     """
 
-    def __init__(self, judge: Judge, calibrator: TemperatureCalibrator) -> None:
+    def __init__(self, judge: Judge, calibrator: Calibrator, *, fingerprint: Fingerprint) -> None:
         self.inner = judge
         self.calibrator = calibrator
+        self.fingerprint = fingerprint
 
     @property
     def judge_id(self) -> str:
@@ -47,8 +50,7 @@ class CalibratedJudge:
     def _calibrated(self, judgement: Judgement) -> Judgement:
         if judgement.verdict is None:
             return judgement
-        p_ok_S = self.calibrator.predict_proba(probs_to_logits(judgement.verdict.p_ok_S))
-        return judgement.model_copy(update={"verdict": Verdict.from_step_probs([float(p) for p in p_ok_S])})
+        return judgement.model_copy(update={"verdict": self.calibrator.calibrate(judgement.verdict)})
 
 
 __all__ = ["CalibratedJudge"]

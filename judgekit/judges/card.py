@@ -9,6 +9,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from judgekit.errors import CheckpointError, DataError, describe_validation_error
 from judgekit.io import read_json, write_json
+from judgekit.judges.calibrator_card import CalibrationReport, CalibratorCard, Fingerprint
 from judgekit.judges.critic_card import CriticCard
 from judgekit.judges.layout import InputConvention, JudgeInput
 from judgekit.types import DecisionRule, ThresholdRule
@@ -22,49 +23,6 @@ class _Part(BaseModel):
 
 def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, int) else value
-
-
-class Fingerprint(_Part):
-    """Which data something was fitted on."""
-
-    data: str
-    """Name of the data set."""
-    sha256: str
-    """Hash over the ids of its solutions, in order."""
-    n_solutions: int
-    """Solutions that counted."""
-    n_problems: int
-    """Distinct problems among them."""
-    sources: tuple[str, ...]
-    """Their sources."""
-    generators: tuple[str, ...]
-    """Who wrote them."""
-
-
-class TemperatureCard(_Part):
-    """A fitted temperature: step logits are divided by it."""
-
-    kind: Literal["temperature"] = "temperature"
-    """Tells calibrators apart."""
-    temperature: float = Field(gt=0)
-    """Above 1 makes the judge less sure."""
-    fingerprint: Fingerprint
-    """What it was fitted on."""
-
-
-class CalibrationReport(_Part):
-    """What calibration changed, measured on the calibration split itself by cross-fitting over problems."""
-
-    before: dict[str, float]
-    """`ece`, `brier` and `nll` of P(step ok | earlier ok) without the calibrator."""
-    after: dict[str, float]
-    """The same, each solution under a temperature fitted without its problem's fold."""
-    bins_before: tuple[dict[str, float | int | None], ...]
-    """Bins of the reliability diagram before."""
-    bins_after: tuple[dict[str, float | int | None], ...]
-    """Bins of the reliability diagram after."""
-    n_steps: int
-    """Steps that counted."""
 
 
 class LikelihoodCard(_Part):
@@ -197,7 +155,7 @@ class JudgeCard(_Part):
     """Section of an ensemble."""
     decision: DecisionRule = ThresholdRule()
     """How the posterior becomes one index."""
-    calibrator: TemperatureCard | None = None
+    calibrator: CalibratorCard | None = None
     """Applied to every verdict; `null` for none."""
     calibration: CalibrationReport | None = None
     """What it changed."""
@@ -261,6 +219,6 @@ def write_card(directory: Path, card: JudgeCard) -> None:
 
 
 __all__ = [
-    "CARD", "CalibrationReport", "EnsembleCard", "Fingerprint", "Golden", "ImplicitCard", "JudgeCard", "LabelTokens",
-    "LikelihoodCard", "TemperatureCard", "read_card", "write_card",
+    "CARD", "EnsembleCard", "Golden", "ImplicitCard", "JudgeCard", "LabelTokens", "LikelihoodCard", "read_card",
+    "write_card",
 ]  # fmt: skip

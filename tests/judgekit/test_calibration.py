@@ -1,10 +1,10 @@
-"""Temperature, threshold, and what `judge.json` says about both."""
+"""`judgekit calibrate`: calibrator, threshold, figures, and what a judge directory says about them."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +14,16 @@ import judgekit.judges
 from judgekit.calibration import (
     TRAIN_PROBLEMS,
     CalibrationConfig,
-    TemperatureCalibrator,
     calibrate_judge,
     calibration_problems,
     fingerprint_of,
-    probs_to_logits,
 )
+from judgekit.calibrators import CALIBRATORS, open_calibrator
 from judgekit.errors import CheckpointError, DataError
-from judgekit.io import write_records
-from judgekit.judges.card import read_card
-from judgekit.types import LabelledSolution, StepLabel, ThresholdRule, Verdict
+from judgekit.io import read_records, write_records
+from judgekit.judges.calibrator_card import TemperatureCard
+from judgekit.judges.card import read_card, write_card
+from judgekit.types import ArgmaxRule, LabelledSolution, NoVerdictReason, StepLabel, ThresholdRule, Verdict
 from tests.fakes import FakeJudge
 
 RIGHT, WRONG = 0.9, 0.6
@@ -31,54 +31,8 @@ RIGHT, WRONG = 0.9, 0.6
 CardedJudge = Callable[..., Path]
 
 
-def log_loss(probs: np.ndarray, y: np.ndarray) -> float:
-    return float(-np.mean(y * np.log(probs) + (1 - y) * np.log(1 - probs)))
-
-
 def sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x))
-
-
-# Temperature
-
-
-def test_temperature_by_hand() -> None:
-    # Every step has logit 2 and three of four are right, so sigmoid(2/T) = 3/4 and T = 2 / ln 3.
-    calibrator = TemperatureCalibrator().fit([2.0] * 4, y_N=[1, 1, 1, 0])
-    assert calibrator.temperature_ == pytest.approx(2 / math.log(3), rel=1e-4)
-    assert calibrator.predict_proba([2.0, -2.0]) == pytest.approx([0.75, 0.25], abs=1e-5)
-
-
-@pytest.mark.parametrize("factor", [0.2, 1.0, 5.0])
-def test_temperature_against_a_grid(factor: float) -> None:
-    rng = np.random.default_rng(0)
-    true_logits = rng.normal(1, 2, 400)
-    y = (rng.random(400) < 1 / (1 + np.exp(-true_logits))).astype(float)
-    logits = true_logits * factor
-    grid = np.exp(np.linspace(-4, 4, 4001))
-    losses = [log_loss(1 / (1 + np.exp(-np.clip(logits / t, -30, 30))), y) for t in grid]
-    fitted = TemperatureCalibrator().fit(logits, y_N=y)
-    assert fitted.temperature_ == pytest.approx(grid[int(np.argmin(losses))], rel=4e-3)
-    assert log_loss(fitted.predict_proba(logits), y) <= min(losses) + 1e-9
-
-
-def test_temperature_keeps_the_order_and_one_half() -> None:
-    logits = np.linspace(-6, 6, 101)
-    for temperature in (0.1, 1.0, 7.0):
-        probs = TemperatureCalibrator.from_temperature(temperature).predict_proba(logits)
-        assert (np.diff(probs) >= 0).all() and probs[0] < 0.5 < probs[-1]
-        assert probs[50] == 0.5
-    assert TemperatureCalibrator.from_temperature(1.0).predict_proba(probs_to_logits([0.3])) == pytest.approx([0.3])
-
-
-@pytest.mark.parametrize("y", [[], [1, 1], [0, 0]])
-def test_nothing_can_be_fitted_to_one_kind_of_step(y: Sequence[int]) -> None:
-    with pytest.raises(DataError, match=f"all {len(y)} are of one kind"):
-        TemperatureCalibrator().fit([0.5] * len(y), y_N=y)
-
-
-def test_certain_probabilities_have_finite_logits() -> None:
-    assert probs_to_logits([0.0, 0.5, 1.0]) == pytest.approx([-20.723, 0, 20.723], abs=1e-3)
 
 
 # A judge directory
@@ -124,12 +78,14 @@ def carded(judge_copy: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp
 def test_figures_threshold_and_their_origin_by_hand(carded: CardedJudge, tmp_path: Path) -> None:
     solutions = balanced()
     folder = carded(solutions)
-    report = calibrate_judge(folder, tmp_path / "data", CalibrationConfig(n_folds=5, n_bins=10))
+    config = CalibrationConfig(calibrator="temperature", n_folds=5, n_bins=10)
+    report = calibrate_judge(folder, tmp_path / "data", config)
     # Two steps of three are right at 0.9, one is wrong at 0.6; these are the bins 0.9..1 and 0.6..0.7.
     assert report.n_steps == 30
     assert report.before["ece"] == pytest.approx(2 / 3 * (1 - 0.9) + 1 / 3 * 0.6)
     assert report.before["brier"] == pytest.approx(2 / 3 * 0.1**2 + 1 / 3 * 0.6**2)
     assert report.before["nll"] == pytest.approx(-2 / 3 * math.log(0.9) - 1 / 3 * math.log(0.4))
+    assert report.before["first_error_log_loss"] == pytest.approx(report.before["nll"])  # solutions of one step
     # Every fold leaves the same mixture, so each cross-fitted temperature is the one of the whole split.
     grid = np.exp(np.linspace(-2, 2, 40001))
     right, wrong = math.log(9) / grid, math.log(1.5) / grid
@@ -148,7 +104,9 @@ def test_figures_threshold_and_their_origin_by_hand(carded: CardedJudge, tmp_pat
     card = read_card(folder)
     assert card.calibration == report
     assert card.calibrator is not None
+    assert isinstance(card.calibrator, TemperatureCard)
     assert card.calibrator.temperature == pytest.approx(temperature, rel=1e-3)
+    assert (report.candidates, report.chosen_by_fold) == ((), ("temperature",) * 5)
     assert isinstance(card.decision, ThresholdRule)
     # Every threshold above the wrong steps and up to the right ones is best; the middle is taken.
     assert card.decision.threshold == pytest.approx((after_right + after_wrong) / 2, abs=1e-4)
@@ -157,6 +115,7 @@ def test_figures_threshold_and_their_origin_by_hand(carded: CardedJudge, tmp_pat
     assert fingerprint.sha256 == hashlib.sha256("\n".join(s.id for s in solutions).encode()).hexdigest()
     assert (fingerprint.data, fingerprint.n_solutions, fingerprint.n_problems) == ("data", 30, 10)
     assert (fingerprint.sources, fingerprint.generators) == (("test",), ("model-b", "unknown"))
+    assert (fingerprint.subsets, fingerprint.min_steps, fingerprint.max_steps) == ((), 1, 1)
 
 
 def test_calibrating_again_starts_from_the_bare_judge(carded: CardedJudge, tmp_path: Path) -> None:
@@ -186,7 +145,7 @@ def test_problems_of_training_are_refused(carded: CardedJudge, tmp_path: Path) -
     [
         ([one_step(p, 0, wrong=False) for p in range(5)], "all 5 are of one kind"),
         ([one_step(p, 0, wrong=True) for p in range(5)], "all 5 are of one kind"),
-        (balanced(1), "at least two problems"),
+        (balanced(1), "there is only 1: add data of other problems"),
     ],
 )
 def test_a_split_that_cannot_calibrate_is_refused(
@@ -211,10 +170,57 @@ def test_the_fingerprint_follows_the_solutions_and_their_order() -> None:
 
 
 def test_a_calibrated_judge_decides_by_its_card(judge_copy: Callable[..., Path], labelled_data: Path) -> None:
-    """The whole way with real scores: calibrate, open, and find the stored temperature and threshold at work."""
+    """The whole way with real scores: calibrate, open, and find the stored calibrator and threshold at work."""
     folder = judge_copy()
-    calibrate_judge(folder, labelled_data, CalibrationConfig())
+    calibrate_judge(folder, labelled_data, CalibrationConfig(calibrator="temperature"))
     card, judge = read_card(folder), judgekit.judges.load_judge(folder)
     assert card.calibrator is not None and card.calibration is not None
     assert judge.decision == card.decision
     assert card.calibration.after["nll"] < card.calibration.before["nll"]
+
+
+def test_a_chosen_calibrator_is_at_work(judge_copy: Callable[..., Path], labelled_data: Path) -> None:
+    folder = judge_copy()
+    report = calibrate_judge(folder, labelled_data, CalibrationConfig())
+    card, judge = read_card(folder), judgekit.judges.load_judge(folder)
+    assert card.calibrator is not None and card.calibration == report
+    tried = {item.kind: item for item in report.candidates}
+    assert set(tried) == set(CALIBRATORS) and len(report.chosen_by_fold) == 5
+    chosen = tried[card.calibrator.kind]
+    assert chosen.gap is not None and chosen.gap_std_error is not None and chosen.gap <= chosen.gap_std_error
+    bare = judgekit.judges.load_judge(folder, calibrated=False)
+    solutions = list(read_records(labelled_data, LabelledSolution))
+    calibrator = open_calibrator(card.calibrator)
+    for raw, calibrated in zip(bare.judge(solutions), judge.judge(solutions), strict=True):
+        assert raw.verdict is not None
+        assert calibrated.verdict == calibrator.calibrate(raw.verdict)
+
+
+def test_a_judge_that_decides_by_argmax_keeps_doing_so(
+    carded: CardedJudge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = carded(balanced())
+    write_card(folder, read_card(folder).model_copy(update={"decision": ArgmaxRule()}))
+    calibrate_judge(folder, tmp_path / "data", CalibrationConfig())
+    assert read_card(folder).decision == ArgmaxRule()
+    assert read_card(folder).calibrator is not None
+
+
+def test_solutions_without_a_verdict_are_left_out(
+    judge_copy: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Half as many verdicts: the figures are those of the judged solutions alone."""
+    solutions = balanced()
+    posteriors = {s.id: (0.1, 0.9) if s.first_error is None else (0.4, 0.6) for s in solutions}
+    silent = {s.id: NoVerdictReason.TOO_LONG for s in solutions[:15]}
+    folder, reports = judge_copy(), []
+    for name, rows, reasons in (("all", solutions, silent), ("judged", solutions[15:], {})):
+        judge = FakeJudge(posteriors, no_verdict=reasons)
+        monkeypatch.setattr(judgekit.judges, "load_judge", lambda *_, judge=judge, **__: judge)
+        write_records(tmp_path / name, rows, record_type=LabelledSolution)
+        reports.append(calibrate_judge(folder, tmp_path / name, CalibrationConfig()))
+    assert reports[0] == reports[1]
+    judge = FakeJudge(posteriors, no_verdict={s.id: NoVerdictReason.TOO_LONG for s in solutions})
+    monkeypatch.setattr(judgekit.judges, "load_judge", lambda *_, **__: judge)
+    with pytest.raises(DataError, match="no verdict on any of 30 solutions"):
+        calibrate_judge(folder, tmp_path / "all", CalibrationConfig())

@@ -153,7 +153,7 @@ def test_an_ensemble_can_be_calibrated(labelled_data: Path, tmp_path: Path) -> N
     raw, calibrated = (load_judge(tmp_path / "e", calibrated=on).judge([item])[0].verdict for on in (False, True))
     assert raw is not None
     assert calibrated is not None
-    assert (raw.posterior == calibrated.posterior) == (card.calibrator.temperature == 1)
+    assert (raw.posterior == calibrated.posterior) == (card.calibrator.kind == "identity")
 
 
 def test_slips_are_refused(labelled_data: Path, tmp_path: Path) -> None:

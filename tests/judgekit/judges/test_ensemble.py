@@ -12,7 +12,8 @@ import pytest
 
 from judgekit.errors import CheckpointError
 from judgekit.judges import load_judge
-from judgekit.judges.card import EnsembleCard, Fingerprint, JudgeCard, read_card, write_card
+from judgekit.judges.calibrator_card import Fingerprint
+from judgekit.judges.card import EnsembleCard, JudgeCard, read_card, write_card
 from judgekit.judges.ensemble import EnsembleJudge, pool_mixture, pool_product
 from judgekit.types import ArgmaxRule, Judge, NoVerdictReason, Solution, ThresholdRule
 from tests.fakes import FakeJudge

@@ -19,6 +19,7 @@ from judgekit.types import ArgmaxRule, Judge, NoVerdictReason, Solution
 
 FINGERPRINT = {"data": "d", "sha256": "0", "n_solutions": 1, "n_problems": 1, "sources": [], "generators": []}
 
+COLD = {"kind": "temperature", "temperature": 0, "fingerprint": FINGERPRINT}
 LIKELIHOOD = {"bias": 1.0, "max_weight": -1.0, "mean_weight": 0.0}
 
 
@@ -60,7 +61,10 @@ def test_a_card_that_is_not_one_is_refused(text: str, complaint: str, tmp_path: 
         ({"schema_version": 2}, "'schema_version', value 2"),
         ({"colour": "red"}, "'colour'"),
         ({"decision": {"kind": "threshold", "threshold": 2}}, "decision.threshold.threshold"),
-        ({"calibrator": {"temperature": 0, "fingerprint": FINGERPRINT}}, r"calibrator\.temperature"),
+        (
+            {"calibrator": {"kind": "temperature", "temperature": 0, "fingerprint": FINGERPRINT}},
+            r"temperature\.temperature",
+        ),
         ({"engine": "cuda"}, "'engine', value 'cuda'"),
         ({"kind": "likelihood", "likelihood": LIKELIHOOD, "engine": "vllm"}, "runs step classifiers, .* 'likelihood'"),
         ({"model": "../gone"}, r"names the model '\.\./gone', and .* does not exist"),
@@ -139,7 +143,7 @@ def test_an_unknown_precision_is_refused(tiny_judge: Path) -> None:
 
 
 def test_a_stored_temperature_is_applied(judge_copy: Callable[..., Path], solutions: list[Solution]) -> None:
-    folder = judge_copy(calibrator={"temperature": 2.0, "fingerprint": FINGERPRINT})
+    folder = judge_copy(calibrator={"kind": "temperature", "temperature": 2.0, "fingerprint": FINGERPRINT})
     raw, calibrated = load_judge(folder, calibrated=False), load_judge(folder)
     assert isinstance(calibrated, CalibratedJudge)
     assert (calibrated.judge_id, calibrated.decision) == (raw.judge_id, raw.decision)

@@ -1,0 +1,325 @@
+"""Calibrators of single steps: each maps P(step ok | earlier steps ok), and the posterior follows from the steps.
+
+All but isotonic regression are logistic regressions with a few coefficients, whose signs are held so that a step that
+the judge trusts more is never trusted less afterwards. Right after the true first error nothing is fitted: later steps
+lie outside the condition "earlier steps ok". Since -log P(true first error) is the sum of the log losses of the reached
+steps, fitting steps by log loss fits the posterior by log loss.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import minimize, minimize_scalar
+
+from judgekit.calibrators.split import PROB_CLIP, CalibrationSplit, Steps
+from judgekit.errors import DataError
+from judgekit.metrics import Floats
+from judgekit.types import Verdict
+
+MAX_SLOPE = float(np.exp(4.0))
+"""Largest factor of a logit, 54.6: where a judge is never wrong on the split, the log loss falls without end."""
+MAX_OFFSET = 50.0
+"""Largest size of an added term, in logits, for the same reason."""
+Bounds = tuple[float, float]
+SLOPE: Bounds = (0.0, MAX_SLOPE)
+OFFSET: Bounds = (-MAX_OFFSET, MAX_OFFSET)
+
+
+def sigmoid(logits_K: ArrayLike) -> Floats:
+    """Return 1 / (1 + exp(-x)) without overflow. Shape (K,)."""
+    return np.exp(-np.logaddexp(0.0, -np.asarray(logits_K, dtype=np.float64)))
+
+
+class StepCalibrator(ABC):
+    """What the calibrators of steps share; the spaces that `fit` and `predict_proba` read are named in `inputs`."""
+
+    kind: ClassVar[str]
+    """Name in cards and tables."""
+    inputs: ClassVar[tuple[str, ...]]
+    """Arguments of `fit` and `predict_proba`, which are fields of `Steps`."""
+
+    @abstractmethod
+    def fit(self, *spaces_K: Any, **labels: Any) -> Self:
+        """Learn from steps in the spaces of `inputs`; `y_K` is 1 where the step is right, else 0."""
+
+    @abstractmethod
+    def predict_proba(self, *spaces_K: Any, **none: Any) -> Floats:
+        """Return calibrated P(step ok | earlier steps ok). Shape (K,)."""
+
+    def fit_split(self, split: CalibrationSplit) -> Self:
+        """Learn from the reached steps of a split.
+
+        Raises:
+            DataError: the steps cannot tell what there is to learn.
+        """
+        return self.fit(*self._spaces(split.steps), y_K=split.ok_K)
+
+    def logprobs_N(self, split: CalibrationSplit) -> Floats:
+        """Return log P(true outcome) under the calibrated posteriors, nats. Shape (N,)."""
+        p_ok_K = self.predict_proba(*self._spaces(split.steps))
+        p_true_K = np.maximum(np.where(split.ok_K > 0, p_ok_K, 1 - p_ok_K), PROB_CLIP)
+        n_solutions = len(split.n_steps_N)
+        return np.asarray(np.bincount(split.solution_K, np.log(p_true_K), minlength=n_solutions), dtype=np.float64)
+
+    def calibrate(self, verdict: Verdict) -> Verdict:
+        """Map the step probabilities of one verdict."""
+        p_ok_S = self.predict_proba(*self._spaces(Steps.of_verdict(verdict)))
+        return Verdict.from_step_probs([float(prob) for prob in p_ok_S])
+
+    def _spaces(self, steps: Steps) -> tuple[Any, ...]:
+        return tuple(getattr(steps, name) for name in self.inputs)
+
+
+class TemperatureCalibrator(StepCalibrator):
+    """Divides step logits by one number, chosen by log loss. Keeps the order of probabilities, and 0.5.
+
+    Source:
+        Guo et al. 2017 (1706.04599), temperature scaling, for the two classes of a step.
+    """
+
+    kind = "temperature"
+    inputs = ("logits_K",)
+    temperature_: float
+    """Learned divisor; above 1 makes the judge less sure."""
+
+    def fit(self, logits_K: ArrayLike, *, y_K: ArrayLike) -> Self:
+        """Find the temperature with the lowest mean log loss, within [e^-4, e^4].
+
+        Args:
+            logits_K: Logit of P(step ok | earlier steps ok). Shape (K,).
+            y_K: 1 where the step is right, else 0. Shape (K,).
+
+        Raises:
+            DataError: no steps, or all of one class: then there is nothing to fit.
+        """
+        logits, y = np.asarray(logits_K, dtype=np.float64), checked_labels(y_K)
+        signed = np.where(y > 0, logits, -logits)
+
+        def mean_log_loss(log_temperature: float) -> float:
+            return float(np.mean(np.logaddexp(0.0, -signed / np.exp(log_temperature))))
+
+        self.temperature_ = float(np.exp(minimize_scalar(mean_log_loss, bounds=(-4.0, 4.0), method="bounded").x))
+        return self
+
+    def predict_proba(self, logits_K: ArrayLike) -> Floats:
+        """Return calibrated P(step ok). Shape (K,)."""
+        return sigmoid(np.asarray(logits_K, dtype=np.float64) / self.temperature_)
+
+
+class PlattCalibrator(StepCalibrator):
+    """Line through the step logits: logit P = slope * logit + offset, the slope not negative.
+
+    Source:
+        Platt 1999, Probabilistic outputs for support vector machines. Differs from it in: plain labels instead of his
+        smoothed targets, as splits here have hundreds of steps; the slope cannot turn the judge upside down.
+    """
+
+    kind = "platt"
+    inputs = ("logits_K",)
+    slope_: float
+    """Learned factor, in [0, e^4]."""
+    offset_: float
+    """Learned logit of a step that the judge gives 0.5."""
+
+    def fit(self, logits_K: ArrayLike, *, y_K: ArrayLike) -> Self:
+        """Find slope and offset with the lowest mean log loss.
+
+        Args:
+            logits_K: Logit of P(step ok | earlier steps ok). Shape (K,).
+            y_K: 1 where the step is right, else 0. Shape (K,).
+
+        Raises:
+            DataError: no steps, all of one class, or all of one probability.
+        """
+        logits = np.asarray(logits_K, dtype=np.float64)
+        refuse_few_values("step probabilities", logits, least=2)
+        self.slope_, self.offset_ = fit_logistic([logits], y_K, bounds=[SLOPE])
+        return self
+
+    def predict_proba(self, logits_K: ArrayLike) -> Floats:
+        """Return calibrated P(step ok). Shape (K,)."""
+        return sigmoid(self.slope_ * np.asarray(logits_K, dtype=np.float64) + self.offset_)
+
+
+class BetaCalibrator(StepCalibrator):
+    """Ratio of two beta densities: logit P = a log p - b log(1 - p) + c, with a and b not negative.
+
+    Bends the two ends of the scale apart from each other, and contains the identity (1, 1, 0) and Platt (a = b).
+
+    Source:
+        Kull, Silva Filho and Flach 2017, Beta calibration (AISTATS), eq. 3, whose a and b are held non-negative so that
+        the map is monotone. Differs from it in: both bounds at once instead of refitting without the negative one,
+        which finds the same optimum, as the loss is convex.
+    """
+
+    kind = "beta"
+    inputs = ("probs_K",)
+    a_: float
+    """Learned factor of log p, in [0, e^4]."""
+    b_: float
+    """Learned factor of -log(1 - p), in [0, e^4]."""
+    c_: float
+    """Learned offset."""
+
+    def fit(self, probs_K: ArrayLike, *, y_K: ArrayLike) -> Self:
+        """Find a, b and c with the lowest mean log loss.
+
+        Args:
+            probs_K: P(step ok | earlier steps ok). Shape (K,).
+            y_K: 1 where the step is right, else 0. Shape (K,).
+
+        Raises:
+            DataError: no steps, all of one class, or of fewer than three probabilities.
+        """
+        refuse_few_values("step probabilities", np.asarray(probs_K), least=3)
+        self.a_, self.b_, self.c_ = fit_logistic(_log_sides(probs_K), y_K, bounds=[SLOPE, SLOPE])
+        return self
+
+    def predict_proba(self, probs_K: ArrayLike) -> Floats:
+        """Return calibrated P(step ok). Shape (K,)."""
+        log_p_K, minus_log_q_K = _log_sides(probs_K)
+        return sigmoid(self.a_ * log_p_K + self.b_ * minus_log_q_K + self.c_)
+
+
+class PositionCalibrator(StepCalibrator):
+    """Platt with the step's position as a covariate: logit P = slope * logit + offset + drift * log(1 + position).
+
+    One coefficient for all positions instead of a curve for each: late positions are rare, and would have next to
+    nothing to be fitted to, while the logarithm tells the first steps apart and changes little among late ones. It
+    speaks of positions that the split has not reached, too.
+    """
+
+    kind = "position"
+    inputs = ("logits_K", "position_K")
+    slope_: float
+    """Learned factor of the logit, in [0, e^4]."""
+    offset_: float
+    """Learned offset at the first step."""
+    drift_: float
+    """Learned factor of log(1 + position)."""
+
+    def fit(self, logits_K: ArrayLike, position_K: ArrayLike, *, y_K: ArrayLike) -> Self:
+        """Find slope, offset and drift with the lowest mean log loss.
+
+        Args:
+            logits_K: Logit of P(step ok | earlier steps ok). Shape (K,).
+            position_K: 0-based index of the step. Shape (K,).
+            y_K: 1 where the step is right, else 0. Shape (K,).
+
+        Raises:
+            DataError: no steps, all of one class, of one probability or at one position.
+        """
+        logits, drifts = np.asarray(logits_K, dtype=np.float64), np.log1p(np.asarray(position_K))
+        refuse_few_values("step probabilities", logits, least=2)
+        refuse_few_values("positions", drifts, least=2)
+        self.slope_, self.drift_, self.offset_ = fit_logistic([logits, drifts], y_K, bounds=[SLOPE, OFFSET])
+        return self
+
+    def predict_proba(self, logits_K: ArrayLike, position_K: ArrayLike) -> Floats:
+        """Return calibrated P(step ok). Shape (K,)."""
+        logits, drifts = np.asarray(logits_K, dtype=np.float64), np.log1p(np.asarray(position_K))
+        return sigmoid(self.slope_ * logits + self.drift_ * drifts + self.offset_)
+
+
+class LengthCalibrator(StepCalibrator):
+    """Platt with the solution's length as a covariate: logit P = slope * logit + offset + drift * log(n_steps).
+
+    One coefficient for all lengths, for the reasons of `PositionCalibrator`: a solution cut into more steps has a
+    smaller share of wrong ones, whatever the judge says.
+    """
+
+    kind = "length"
+    inputs = ("logits_K", "n_steps_K")
+    slope_: float
+    """Learned factor of the logit, in [0, e^4]."""
+    offset_: float
+    """Learned offset in a solution of one step."""
+    drift_: float
+    """Learned factor of log(n_steps)."""
+
+    def fit(self, logits_K: ArrayLike, n_steps_K: ArrayLike, *, y_K: ArrayLike) -> Self:
+        """Find slope, offset and drift with the lowest mean log loss.
+
+        Args:
+            logits_K: Logit of P(step ok | earlier steps ok). Shape (K,).
+            n_steps_K: Number of steps of the step's solution. Shape (K,).
+            y_K: 1 where the step is right, else 0. Shape (K,).
+
+        Raises:
+            DataError: no steps, all of one class, of one probability or of solutions of one length.
+        """
+        logits, drifts = np.asarray(logits_K, dtype=np.float64), np.log(np.asarray(n_steps_K))
+        refuse_few_values("step probabilities", logits, least=2)
+        refuse_few_values("solution lengths", drifts, least=2)
+        self.slope_, self.drift_, self.offset_ = fit_logistic([logits, drifts], y_K, bounds=[SLOPE, OFFSET])
+        return self
+
+    def predict_proba(self, logits_K: ArrayLike, n_steps_K: ArrayLike) -> Floats:
+        """Return calibrated P(step ok). Shape (K,)."""
+        logits, drifts = np.asarray(logits_K, dtype=np.float64), np.log(np.asarray(n_steps_K))
+        return sigmoid(self.slope_ * logits + self.drift_ * drifts + self.offset_)
+
+
+def _log_sides(probs_K: ArrayLike) -> list[Floats]:
+    """Return log p and -log(1 - p)."""
+    probs = np.clip(np.asarray(probs_K, dtype=np.float64), PROB_CLIP, 1 - PROB_CLIP)
+    return [np.log(probs), -np.log1p(-probs)]
+
+
+def fit_logistic(columns: list[Floats], y_K: ArrayLike, *, bounds: list[Bounds]) -> tuple[float, ...]:
+    """Return the coefficients of the columns, and then the offset, with the lowest mean log loss within the bounds.
+
+    Raises:
+        DataError: no rows, or all of one class.
+    """
+    y = checked_labels(y_K)
+    x_K_D = np.column_stack([*columns, np.ones(len(y))])
+    signed_K_D = np.where(y > 0, 1.0, -1.0)[:, None] * x_K_D
+
+    def loss_and_gradient(w_D: Floats) -> tuple[float, Floats]:
+        margins_K = signed_K_D @ w_D
+        return float(np.logaddexp(0.0, -margins_K).mean()), -(sigmoid(-margins_K) @ signed_K_D) / len(y)
+
+    start_D = [float(np.clip(1.0, *bound)) if bound == SLOPE else 0.0 for bound in bounds]
+    return minimize_bounded(loss_and_gradient, [*start_D, 0.0], bounds=[*bounds, OFFSET])
+
+
+def minimize_bounded(loss_and_gradient: Any, start: list[float], *, bounds: list[Bounds]) -> tuple[float, ...]:
+    """Return where a convex loss is lowest within bounds."""
+    found = minimize(
+        loss_and_gradient, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-14, "gtol": 1e-8}
+    )
+    return tuple(float(value) for value in found.x)
+
+
+def checked_labels(y_K: ArrayLike) -> Floats:
+    """Return step labels as an array.
+
+    Raises:
+        DataError: no steps, or all of one class.
+    """
+    y = np.asarray(y_K, dtype=np.float64)
+    if len(np.unique(y)) < 2:
+        raise DataError(f"calibration needs right and wrong steps, and all {len(y)} are of one kind: add data")
+    return y
+
+
+def refuse_few_values(what: str, values_K: Floats, *, least: int) -> None:
+    """Refuse values that leave coefficients undetermined.
+
+    Raises:
+        DataError: fewer than `least` different values.
+    """
+    n_values = len(np.unique(values_K))
+    if n_values < least:
+        raise DataError(f"only {n_values} different {what}, and at least {least} are needed")
+
+
+__all__ = [
+    "BetaCalibrator", "LengthCalibrator", "MAX_OFFSET", "MAX_SLOPE", "OFFSET", "PlattCalibrator", "PositionCalibrator",
+    "SLOPE", "StepCalibrator", "TemperatureCalibrator", "checked_labels", "fit_logistic", "minimize_bounded", "sigmoid",
+]  # fmt: skip

@@ -1,0 +1,131 @@
+"""Verdicts beside their true first errors, end to end in arrays: what calibrators are fitted to and compared on.
+
+Axis suffixes: `_N` solutions; in one row for all solutions, `_K` reached steps and `_J` outcomes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from judgekit.errors import DataError
+from judgekit.metrics import Floats, collect_reached_steps
+from judgekit.types import Verdict
+
+Ints = NDArray[np.int64]
+
+PROB_CLIP = 1e-9
+"""Probabilities are moved this far away from 0 and 1 before they become logits or logarithms."""
+
+
+def probs_to_logits(probs_N: ArrayLike) -> Floats:
+    """Return log(p / (1 - p)), clipped to +-20.7. Shape (N,)."""
+    probs = np.clip(np.asarray(probs_N, dtype=np.float64), PROB_CLIP, 1 - PROB_CLIP)
+    return np.log(probs) - np.log1p(-probs)
+
+
+def probs_to_logprobs(probs_J: ArrayLike) -> Floats:
+    """Return log p, nats, of probabilities that are at least `PROB_CLIP`. Shape (J,)."""
+    return np.log(np.maximum(np.asarray(probs_J, dtype=np.float64), PROB_CLIP))
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Steps in one row, in every space that a calibrator may read. Shape (K,) all three."""
+
+    probs_K: Floats
+    """P(step ok | earlier steps ok), in [0, 1]."""
+    position_K: Ints
+    """0-based index of the step in its solution."""
+    n_steps_K: Ints
+    """Number of steps of its solution."""
+
+    @property
+    def logits_K(self) -> Floats:
+        """Logit of P(step ok | earlier steps ok), clipped to +-20.7."""
+        return probs_to_logits(self.probs_K)
+
+    @classmethod
+    def of_verdict(cls, verdict: Verdict) -> Steps:
+        """Return all steps of one solution."""
+        n_steps = verdict.n_steps
+        return cls(np.array(verdict.p_ok_S), np.arange(n_steps), np.full(n_steps, n_steps))
+
+
+@dataclass(frozen=True)
+class CalibrationSplit:
+    """Verdicts with their true first errors. Only steps up to the first error are here: later ones are not judged."""
+
+    steps: Steps
+    """Reached steps of all solutions."""
+    ok_K: Floats
+    """1.0 where the reached step is right, 0.0 where it is the first error. Shape (K,)."""
+    solution_K: Ints
+    """Index of the solution of each step. Shape (K,)."""
+    posterior_J: Floats
+    """First-error posteriors end to end. Shape (J,)."""
+    n_steps_N: Ints
+    """Number of steps of each solution. Shape (N,)."""
+    gold_N: Ints
+    """True outcome of each solution: 0-based first error, or its number of steps for none. Shape (N,)."""
+    problem_N: NDArray[Any]
+    """Problem of each solution: folds keep problems together. Shape (N,)."""
+
+    @classmethod
+    def of(
+        cls, verdicts_N: Sequence[Verdict], *, gold_N: Sequence[int | None], problem_ids_N: Sequence[str]
+    ) -> CalibrationSplit:
+        """Pack verdicts.
+
+        Args:
+            verdicts_N: The verdicts; solutions without one are left out beforehand.
+            gold_N: True first errors, 0-based, `None` = no error.
+            problem_ids_N: Problem of each solution.
+
+        Raises:
+            DataError: nothing to pack, lengths differ, or a first error lies beyond the steps.
+        """
+        if not len(verdicts_N) == len(gold_N) == len(problem_ids_N):
+            raise DataError(f"{len(verdicts_N)} verdicts, {len(gold_N)} first errors, {len(problem_ids_N)} problems")
+        reached = collect_reached_steps([verdict.p_ok_S for verdict in verdicts_N], gold_N=gold_N)
+        n_steps_N = np.array([verdict.n_steps for verdict in verdicts_N], dtype=np.int64)
+        outcome_N = [n if gold is None else gold for gold, n in zip(gold_N, n_steps_N, strict=True)]
+        starts_N = np.searchsorted(reached.solution_K, np.arange(len(n_steps_N)))
+        position_K = np.arange(len(reached.solution_K)) - starts_N[reached.solution_K]
+        return cls(
+            steps=Steps(reached.p_ok_K, position_K, n_steps_N[reached.solution_K]),
+            ok_K=reached.ok_K,
+            solution_K=reached.solution_K,
+            posterior_J=np.concatenate([verdict.posterior for verdict in verdicts_N]),
+            n_steps_N=n_steps_N,
+            gold_N=np.array(outcome_N, dtype=np.int64),
+            problem_N=np.array(problem_ids_N, dtype=object),
+        )
+
+    @property
+    def starts_N(self) -> Ints:
+        """Where each solution's outcomes begin. Shape (N,)."""
+        return np.concatenate([[0], np.cumsum(self.n_steps_N + 1)[:-1]]).astype(np.int64)
+
+    def take(self, chosen: Ints) -> CalibrationSplit:
+        """Return some of the solutions, by index, in their order here."""
+        is_chosen_N = np.zeros(len(self.n_steps_N), dtype=bool)
+        is_chosen_N[chosen] = True
+        kept_K = is_chosen_N[self.solution_K]
+        steps = Steps(self.steps.probs_K[kept_K], self.steps.position_K[kept_K], self.steps.n_steps_K[kept_K])
+        return CalibrationSplit(
+            steps=steps,
+            ok_K=self.ok_K[kept_K],
+            solution_K=(np.cumsum(is_chosen_N) - 1)[self.solution_K[kept_K]],
+            posterior_J=self.posterior_J[np.repeat(is_chosen_N, self.n_steps_N + 1)],
+            n_steps_N=self.n_steps_N[is_chosen_N],
+            gold_N=self.gold_N[is_chosen_N],
+            problem_N=self.problem_N[is_chosen_N],
+        )
+
+
+__all__ = ["PROB_CLIP", "CalibrationSplit", "Steps", "probs_to_logits", "probs_to_logprobs"]

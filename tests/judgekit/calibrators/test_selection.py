@@ -1,0 +1,158 @@
+"""Choosing among calibrators: the true one is found, noise is not, and problems stay together."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import sem
+
+from judgekit.calibrators import CALIBRATORS, CalibrationSplit, TemperatureCalibrator, probs_to_logits
+from judgekit.calibrators.selection import (
+    KINDS,
+    clustered_std_error,
+    cross_fit,
+    problem_folds,
+    select_calibrator,
+)
+from judgekit.errors import DataError
+from judgekit.types import Verdict
+from tests.judgekit.calibrators.samples import make_up, sigmoid
+
+
+def test_nothing_is_chosen_where_the_judge_is_calibrated() -> None:
+    assert select_calibrator(make_up(lambda logits: logits, n=800).split, n_folds=5).calibrator.kind == "identity"
+
+
+def test_temperature_is_chosen_where_it_is_the_truth() -> None:
+    selection = select_calibrator(make_up(lambda logits: 2.5 * logits, n=800).split, n_folds=5)
+    assert isinstance(selection.calibrator, TemperatureCalibrator)
+    assert selection.calibrator.temperature_ == pytest.approx(2.5, rel=0.15)
+
+
+def test_platt_is_chosen_where_it_is_the_truth() -> None:
+    selection = select_calibrator(make_up(lambda logits: 2 * logits + 3, n=800).split, n_folds=5)
+    assert selection.calibrator.kind == "platt"
+
+
+@pytest.mark.parametrize(("kind", "drift"), [("position", -1.5), ("length", -2.0)])
+def test_a_covariate_is_chosen_where_it_is_the_truth(kind: str, drift: float) -> None:
+    def stated(true_logits: Any) -> Any:
+        n_steps = len(true_logits)
+        covariate = np.log1p(np.arange(n_steps)) if kind == "position" else np.log(n_steps)
+        return true_logits - drift * covariate
+
+    assert select_calibrator(make_up(stated, n=800).split, n_folds=5).calibrator.kind == kind
+
+
+def test_the_curve_is_chosen_where_nothing_else_bends_enough() -> None:
+    """The judge's scale has a jump in the middle that no smooth map has."""
+    selection = select_calibrator(
+        make_up(lambda logits: np.where(logits > 2, 0.1, -0.1) + 0.01 * logits, n=1500).split, n_folds=5
+    )
+    assert selection.calibrator.kind == "isotonic"
+
+
+def test_the_table_and_the_rule() -> None:
+    split = make_up(lambda logits: 2.5 * logits, n=300).split
+    selection = select_calibrator(split, n_folds=5)
+    assert [item.kind for item in selection.candidates] == list(KINDS) == list(CALIBRATORS)
+    losses = {item.kind: item.log_loss for item in selection.candidates if item.log_loss is not None}
+    assert len(losses) == 8
+    for item in selection.candidates:
+        assert item.gap == pytest.approx(losses[item.kind] - min(losses.values()), abs=1e-12)
+    as_good = [item.kind for item in selection.candidates if (item.gap or 0) <= (item.gap_std_error or 0)]
+    assert selection.calibrator.kind == as_good[0]
+
+
+def test_the_loss_of_a_candidate_again_naively() -> None:
+    made = make_up(lambda logits: 2.5 * logits, n=120)
+    logits_N_S = [probs_to_logits(verdict.p_ok_S) for verdict in made.verdicts]
+    losses = np.empty(120)
+    for rest, fold in problem_folds(made.split, n_folds=4):
+        steps = [
+            (logit, k != made.gold[i])
+            for i in rest
+            for k, logit in enumerate(logits_N_S[i])
+            if made.gold[i] is None or k <= (made.gold[i] or 0)
+        ]
+        calibrator = TemperatureCalibrator().fit([logit for logit, _ in steps], y_K=[ok for _, ok in steps])
+        for i in fold:
+            probs, gold = sigmoid(logits_N_S[i] / calibrator.temperature_), made.gold[i]
+            p_gold = probs.prod() if gold is None else probs[:gold].prod() * (1 - probs[gold])
+            losses[i] = -math.log(p_gold)
+    table = select_calibrator(made.split, n_folds=4).candidates
+    found = next(item for item in table if item.kind == "temperature")
+    assert found.log_loss == pytest.approx(losses.mean(), rel=1e-6)
+    sums = [losses[[made.problems[i] == p for i in range(120)]] - losses.mean() for p in sorted(set(made.problems))]
+    variance = 60 / 59 * sum(float(part.sum()) ** 2 for part in sums)
+    assert found.std_error == pytest.approx(math.sqrt(variance) / 120, rel=1e-6)
+
+
+def test_standard_errors_by_hand() -> None:
+    values = np.array([1.0, 2.0, 3.0, 6.0])
+    assert clustered_std_error(values, ["a", "b", "c", "d"]) == pytest.approx(sem(values))
+    # Clusters a: (1 - 3) + (2 - 3) = -3 and b: 0 + 3 = 3, so sqrt(2 / 1 * 18) / 4 = 1.5.
+    assert clustered_std_error(values, ["a", "a", "b", "b"]) == pytest.approx(1.5)
+
+
+def test_folds_keep_problems_together_and_cover_all() -> None:
+    split = make_up(lambda logits: logits, n=50, copies=3).split
+    seen = []
+    for rest, fold in problem_folds(split, n_folds=5):
+        assert not set(split.problem_N[rest]) & set(split.problem_N[fold])
+        seen += fold.tolist()
+    assert sorted(seen) == list(range(50))
+
+
+def test_cross_fitting_knows_nothing_of_a_fold() -> None:
+    """Whatever becomes of a fold's labels, its calibrator stays the same."""
+    made = make_up(lambda logits: 2 * logits, n=100)
+    kinds = ("identity", "temperature", "platt")
+    first = next(cross_fit(made.split, kinds=kinds, n_folds=4))
+    changed = [0 if i in set(first.fold.tolist()) else gold for i, gold in enumerate(made.gold)]
+    split = CalibrationSplit.of(made.verdicts, gold_N=changed, problem_ids_N=made.problems)
+    again = next(cross_fit(split, kinds=kinds, n_folds=4))
+    assert again.fold.tolist() == first.fold.tolist()
+    assert (again.calibrator.kind, vars(again.calibrator)) == (first.calibrator.kind, vars(first.calibrator))
+    whole = select_calibrator(made.split, kinds=kinds, n_folds=4).calibrator
+    assert vars(whole) != vars(select_calibrator(split, kinds=kinds, n_folds=4).calibrator)
+
+
+def test_a_candidate_that_cannot_be_fitted_says_why() -> None:
+    """One probability for every step: only calibrators with one number, or of the posterior, have something to fit."""
+    rng = np.random.default_rng(0)
+    verdicts = [Verdict.from_step_probs([0.75] * 2) for _ in range(200)]
+    gold = [int(rng.integers(0, 2)) if rng.random() < 0.7 else None for _ in range(200)]
+    split = CalibrationSplit.of(verdicts, gold_N=gold, problem_ids_N=[f"p{i}" for i in range(200)])
+    selection = select_calibrator(split, n_folds=5)
+    reasons = {item.kind: item.reason for item in selection.candidates}
+    assert reasons["beta"] == "only 1 different step probabilities, and at least 3 are needed"
+    assert reasons["isotonic"] == "only 1 different step probabilities, and at least 2 are needed"
+    assert {kind for kind, reason in reasons.items() if reason is None} == {"identity", "temperature", "posterior"}
+    assert selection.calibrator.kind in {"temperature", "posterior"}
+
+
+def test_certain_verdicts_cost_a_bounded_loss() -> None:
+    """A judge that is sure and wrong now and then: infinite log loss would forbid comparing it."""
+    verdicts = [Verdict(posterior=(1.0, 0.0)) if i % 2 else Verdict(posterior=(0.0, 1.0)) for i in range(60)]
+    gold = [(0 if i % 2 else None) if i % 6 else (None if i % 2 else 0) for i in range(60)]
+    split = CalibrationSplit.of(verdicts, gold_N=gold, problem_ids_N=[f"p{i}" for i in range(60)])
+    selection = select_calibrator(split, n_folds=5)
+    assert selection.candidates[0].log_loss == pytest.approx(math.log(1e9) / 6)
+    assert selection.calibrator.kind != "identity"
+    assert all(item.log_loss is None or math.isfinite(item.log_loss) for item in selection.candidates)
+
+
+def test_one_problem_is_refused() -> None:
+    split = make_up(lambda logits: logits, n=6, copies=6).split
+    with pytest.raises(DataError, match="there is only 1"):
+        select_calibrator(split, n_folds=5)
+
+
+def test_a_named_kind_is_only_fitted() -> None:
+    split = make_up(lambda logits: logits, n=100).split
+    selection = select_calibrator(split, kinds=("isotonic",), n_folds=5)
+    assert (selection.calibrator.kind, selection.candidates) == ("isotonic", ())
