@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,15 +15,14 @@ from judgekit.calibrators.selection import KINDS, cross_fit, select_calibrator
 from judgekit.calibrators.split import probs_to_logprobs
 from judgekit.config import BaseConfig
 from judgekit.errors import DataError
+from judgekit.fingerprint import fingerprint_of
 from judgekit.io import read_records, write_text
-from judgekit.judges.calibrator_card import CalibrationReport, Fingerprint
+from judgekit.judges.calibrator_card import CalibrationReport
 from judgekit.judges.card import read_card, write_card
 from judgekit.judging import as_seen
 from judgekit.metrics import Calibration, choose_threshold, collect_reached_steps, compute_calibration
 from judgekit.types import LabelledSolution, Precision, ThresholdRule, Verdict
 
-UNKNOWN = "unknown"
-"""Generator of solutions that do not say who wrote them, in fingerprints."""
 TRAIN_PROBLEMS = "train_problem_ids.txt"
 """File of a judge directory that lists the problems it was trained on, one id a line."""
 CALIBRATION_PROBLEMS = "calibration_problem_ids.txt"
@@ -207,22 +205,6 @@ def _measure(
         "first_error_log_loss": -float(probs_to_logprobs(p_true_N).mean()),
     }
     return calibration, figures
-
-
-def fingerprint_of(data: Path, solutions: Sequence[LabelledSolution]) -> Fingerprint:
-    """Describe the data something is fitted on."""
-    ids = "\n".join(solution.id for solution in solutions)
-    return Fingerprint(
-        data=data.name,
-        sha256=hashlib.sha256(ids.encode()).hexdigest(),
-        n_solutions=len(solutions),
-        n_problems=len({solution.problem_id for solution in solutions}),
-        sources=tuple(sorted({solution.source for solution in solutions})),
-        generators=tuple(sorted({solution.generator or UNKNOWN for solution in solutions})),
-        subsets=tuple(sorted({f"{solution.source}/{solution.subset}" for solution in solutions if solution.subset})),
-        min_steps=min(len(solution.steps) for solution in solutions),
-        max_steps=max(len(solution.steps) for solution in solutions),
-    )
 
 
 __all__ = [

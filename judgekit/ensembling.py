@@ -16,7 +16,6 @@ from judgekit.calibration import (
     CALIBRATION_PROBLEMS,
     TRAIN_PROBLEMS,
     calibration_problems,
-    fingerprint_of,
     read_split,
     refuse_trained_problems,
     train_problems,
@@ -24,6 +23,7 @@ from judgekit.calibration import (
 )
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError
+from judgekit.fingerprint import fingerprint_of
 from judgekit.judges.card import EnsembleCard, JudgeCard, write_card
 from judgekit.judges.ensemble import floored_logs, pool_verdicts
 from judgekit.judging import as_seen

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError, JudgeError, describe_validation_error
+from judgekit.fingerprint import warn_unfamiliar
 from judgekit.io import field_names, read_records, write_text
 from judgekit.run import Run
 from judgekit.types import Judge, Judgement, LabelledSolution, Precision, Rollout, Solution
@@ -44,8 +45,10 @@ def judge_file(judge: Judge, config: JudgingConfig, output: Path, *, resume: boo
         DataError: the file is missing, empty or damaged.
         JudgeError: the judge failed.
     """
-    solutions = read_solutions(config.data)
+    rows = _read_rows(config.data)
     run = Run(output, config, inputs=[config.data], resume=resume)
+    warn_unfamiliar(judge, rows)
+    solutions = [_as_solution(row) for row in rows]
     judgements = judge_in_chunks(
         judge,
         solutions,
@@ -65,10 +68,18 @@ def read_solutions(path: Path) -> list[Solution]:
     Raises:
         DataError: see `judgekit.io.read_records`.
     """
+    return [_as_solution(row) for row in _read_rows(path)]
+
+
+def _read_rows(path: Path) -> list[Solution | Rollout]:
     fields = field_names(path)
     if "response" in fields:
-        return [rollout.solution for rollout in read_records(path, Rollout)]
+        return list(read_records(path, Rollout))
     return list(read_records(path, LabelledSolution if "labels" in fields else Solution))
+
+
+def _as_solution(row: Solution | Rollout) -> Solution:
+    return row.solution if isinstance(row, Rollout) else row
 
 
 def judge_in_chunks(
@@ -98,6 +109,7 @@ def judge_in_chunks(
         DataError: a stored chunk is damaged or is about other solutions.
         JudgeError: the judge did not answer one judgement a solution, in order.
     """
+    warn_unfamiliar(judge, solutions)
     judgements: list[Judgement] = []
     with _progress() as progress:
         task = progress.add_task(f"judging with {judge.judge_id}", total=len(solutions))

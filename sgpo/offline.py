@@ -22,6 +22,7 @@ from rich.table import Table
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, TrainingArguments
 
 from judgekit.errors import ConfigError
+from judgekit.fingerprint import warn_unfamiliar
 from judgekit.io import atomic_path
 from judgekit.judges import load_judge
 from judgekit.run import Run
@@ -121,7 +122,9 @@ def _load_or_assign_credit(
         return table
     judge = None
     if config.judge is not None:
-        judge = StoredJudge(load_judge(config.judge, dtype=config.judge_dtype), output / "judgements")
+        opened = load_judge(config.judge, dtype=config.judge_dtype)
+        warn_unfamiliar(opened, [rollout for group in groups for rollout in group.rollouts])
+        judge = StoredJudge(opened, output / "judgements")
     table = assign_credit(
         groups,
         judge=judge,

@@ -21,6 +21,7 @@ from trl.models import unwrap_model_for_generation
 
 from judgekit.answers import OutcomeCheck, build_outcome
 from judgekit.errors import ConfigError
+from judgekit.fingerprint import Origin, warn_unfamiliar
 from judgekit.io import read_jsonl, read_records
 from judgekit.judges import load_judge
 from judgekit.run import METRICS, Run
@@ -90,13 +91,16 @@ def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) ->
     """Open policy, judge and problems and put them into a trainer."""
     policy = load_policy(config.policy)
     problems = read_problems(config.problems, n_max=config.n_problems)
+    judge = None if config.judge is None else load_judge(config.judge, dtype=config.judge_dtype)
+    if judge is not None:
+        warn_unfamiliar(judge, [Origin(problem.source, generator=config.policy) for problem in problems])
     return SGPOTrainer(
         model=policy.model,
         reward_funcs=outcome_reward(check),
         args=grpo_arguments(config, output),
         train_dataset=training_rows(problems, config),
         processing_class=policy.tokenizer,
-        judge=None if config.judge is None else load_judge(config.judge, dtype=config.judge_dtype),
+        judge=judge,
         guidance=config.guidance,
         segmentation=config.segmentation,
         steps_per_epoch=len(problems) / config.prompts_per_step,

@@ -6,7 +6,6 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.isotonic import IsotonicRegression
 
 from judgekit.calibrators.by_step import StepCalibrator, checked_labels, refuse_few_values
 from judgekit.metrics import Floats
@@ -41,6 +40,8 @@ class IsotonicCalibrator(StepCalibrator):
         Raises:
             DataError: no steps, all of one class or all of one probability.
         """
+        from sklearn.isotonic import IsotonicRegression
+
         probs, y = np.asarray(probs_K, dtype=np.float64), checked_labels(y_K)
         refuse_few_values("step probabilities", probs, least=2)
         fitted = IsotonicRegression().fit([*probs, probs.min(), probs.max()], [*y, 1.0, 0.0])

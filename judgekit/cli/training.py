@@ -59,6 +59,16 @@ def add_training_commands(commands: Any) -> None:
     parser.add_argument("--data", type=Path, required=True, help="data set of labelled solutions")
     parser.add_argument("--output", type=Path, required=True, help="judge directory to write; refused where in use")
 
+    parser = add_command(
+        commands,
+        "prior",
+        _prior,
+        summary="Count where first errors are in labelled solutions: a baseline judge that reads no text.",
+        example="judgekit prior --data data/train --output runs/prior",
+    )
+    parser.add_argument("--data", type=Path, required=True, help="data set of labelled solutions")
+    parser.add_argument("--output", type=Path, required=True, help="judge directory to write; refused where in use")
+
 
 def _pretrain(args: argparse.Namespace) -> None:
     from judgekit.training.config import LanguageModelConfig
@@ -127,6 +137,16 @@ def _ensemble(args: argparse.Namespace) -> None:
     for member, weight, loss in zip(args.member, card.ensemble.weights, losses, strict=True):
         print(f"{member}: weight {weight:.3f}, log loss alone {'none' if loss is None else format(loss, '.4f')}")
     print(f"ensemble: {args.output}, log loss {card.training['log_loss']:.4f}; decision {card.decision}")
+
+
+def _prior(args: argparse.Namespace) -> None:
+    from judgekit.prior import PriorConfig, build_prior
+
+    card = build_prior(args.data, args.output, settings_config(PriorConfig, args.settings))
+    assert card.position_prior is not None
+    shares = " ".join(f"{hazard:.3f}" for hazard in card.position_prior.hazards)
+    print(f"prior: {args.output}, wrong by {card.position_prior.by}: {shares}; decision {card.decision}")
+    _print_figures(card.metrics)
 
 
 def _print_figures(figures: dict[str, float | int | None]) -> None:

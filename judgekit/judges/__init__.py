@@ -97,6 +97,10 @@ def _open(found: FoundCard, *, dtype: Precision, neutralise: bool) -> Judge:
         from judgekit.judges.ensemble import EnsembleJudge
 
         return EnsembleJudge.open(directory, card, dtype=dtype, neutralise=neutralise)
+    if kind == "position_prior":
+        from judgekit.judges.position_prior import PositionPriorJudge
+
+        return PositionPriorJudge(card)
     from judgekit.judges.step_classifier import StepClassifierJudge
 
     return StepClassifierJudge.open(directory, card, dtype=dtype, neutralise=neutralise)

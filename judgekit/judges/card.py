@@ -89,6 +89,17 @@ class EnsembleCard(_Part):
         return self
 
 
+class PositionPriorCard(_Part):
+    """Where first errors usually are."""
+
+    by: Literal["position", "relative"]
+    """`position`: a place is the step's index, the last one all later steps; `relative`: equal parts of a solution."""
+    hazards: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(min_length=1)
+    """P(step wrong | earlier steps right) by place."""
+    fingerprint: Fingerprint
+    """What it was counted on."""
+
+
 class Golden(_Part):
     """A solution with the scores that the judge gave it when it was made, for `judgekit doctor` to compare."""
 
@@ -111,7 +122,7 @@ class JudgeCard(_Part):
 
     schema_version: Literal[1] = 1
     """Version of this file."""
-    kind: Literal["step_classifier", "likelihood", "label_token", "implicit", "critic", "ensemble"]
+    kind: Literal["step_classifier", "likelihood", "label_token", "implicit", "critic", "ensemble", "position_prior"]
     """Which judge class opens it."""
     judge_id: str = Field(min_length=1)
     """Name in results."""
@@ -153,6 +164,8 @@ class JudgeCard(_Part):
     """Section of a generative critic."""
     ensemble: EnsembleCard | None = None
     """Section of an ensemble."""
+    position_prior: PositionPriorCard | None = None
+    """Section of a position prior."""
     decision: DecisionRule = ThresholdRule()
     """How the posterior becomes one index."""
     calibrator: CalibratorCard | None = None
@@ -188,9 +201,10 @@ SECTION_OF_KIND = {
     "implicit": "implicit",
     "critic": "critic",
     "ensemble": "ensemble",
+    "position_prior": "position_prior",
 }
 """The section that a kind must have, and no other kind may."""
-KINDS_WITHOUT_INPUT = frozenset({"critic", "ensemble"})
+KINDS_WITHOUT_INPUT = frozenset({"critic", "ensemble", "position_prior"})
 """Kinds that never make token ids themselves."""
 
 
@@ -219,6 +233,6 @@ def write_card(directory: Path, card: JudgeCard) -> None:
 
 
 __all__ = [
-    "CARD", "EnsembleCard", "Golden", "ImplicitCard", "JudgeCard", "LabelTokens", "LikelihoodCard", "read_card",
-    "write_card",
+    "CARD", "EnsembleCard", "Fingerprint", "Golden", "ImplicitCard", "JudgeCard", "LabelTokens", "LikelihoodCard",
+    "PositionPriorCard", "read_card", "write_card",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from judgekit.errors import CheckpointError
+from judgekit.judges.calibrator_card import Fingerprint
 from judgekit.judges.card import EnsembleCard, JudgeCard
 from judgekit.judges.recognise import find_card
 from judgekit.types import ArgmaxRule, Judge, Judgement, NoVerdictReason, Precision, Solution, ThresholdRule, Verdict
@@ -119,6 +120,11 @@ class EnsembleJudge:
     def decision(self) -> ThresholdRule | ArgmaxRule:
         """Rule stored in the card."""
         return self.card.decision
+
+    @property
+    def fingerprint(self) -> Fingerprint | None:
+        """What the weights were fitted on; `None` where they were set by hand."""
+        return self.section.fingerprint
 
     @property
     def deterministic(self) -> bool:

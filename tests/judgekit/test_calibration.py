@@ -16,10 +16,10 @@ from judgekit.calibration import (
     CalibrationConfig,
     calibrate_judge,
     calibration_problems,
-    fingerprint_of,
 )
 from judgekit.calibrators import CALIBRATORS, open_calibrator
 from judgekit.errors import CheckpointError, DataError
+from judgekit.fingerprint import fingerprint_of
 from judgekit.io import read_records, write_records
 from judgekit.judges.calibrator_card import TemperatureCard
 from judgekit.judges.card import read_card, write_card

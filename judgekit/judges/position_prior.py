@@ -1,0 +1,85 @@
+"""A judge that knows where first errors usually are, and reads nothing: what every judge that reads must beat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from judgekit.judges.calibrator_card import Fingerprint
+from judgekit.judges.card import JudgeCard, PositionPriorCard
+from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Solution, ThresholdRule, Verdict
+
+
+class PositionPriorJudge:
+    """Gives each step the share of wrong steps at its place, among labelled solutions that were right until there.
+
+    Args:
+        card: The judge's description.
+    """
+
+    deterministic = True
+    """The same solution always gets the same verdict."""
+
+    def __init__(self, card: JudgeCard) -> None:
+        assert card.position_prior is not None
+        self.card = card
+        self.section: PositionPriorCard = card.position_prior
+
+    @property
+    def judge_id(self) -> str:
+        """Name in results."""
+        return self.card.judge_id
+
+    @property
+    def decision(self) -> ThresholdRule | ArgmaxRule:
+        """Rule stored in the card."""
+        return self.card.decision
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What the shares were counted on."""
+        return self.section.fingerprint
+
+    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+        """Judge a batch; solutions without steps get no verdict."""
+        return [self._judgement(solution) for solution in solutions]
+
+    def _judgement(self, solution: Solution) -> Judgement:
+        if not solution.steps:
+            return Judgement(solution_id=solution.id, judge_id=self.judge_id, no_verdict=NoVerdictReason.EMPTY)
+        verdict = prior_verdict(self.section.hazards, by=self.section.by, n_steps=len(solution.steps))
+        return Judgement(solution_id=solution.id, judge_id=self.judge_id, verdict=verdict)
+
+
+def prior_verdict(hazards: Sequence[float], *, by: str, n_steps: int) -> Verdict:
+    """Return the posterior of a solution of which only the number of steps is known.
+
+    Args:
+        hazards: P(step wrong | earlier steps right) by place. Shape (n_bins,).
+        by: What a place is, see `place_of_step`.
+        n_steps: Steps of the solution, at least 1.
+
+    Example:
+        >>> prior_verdict([0.5, 0.25], by="position", n_steps=3).posterior
+        (0.5, 0.125, 0.09375, 0.28125)
+    """
+    places_S = [place_of_step(step, by=by, n_steps=n_steps, n_bins=len(hazards)) for step in range(n_steps)]
+    return Verdict.from_step_probs([1 - hazards[place] for place in places_S])
+
+
+def place_of_step(step: int, *, by: str, n_steps: int, n_bins: int) -> int:
+    """Return the bin of a step: its index (`position`; the last bin has all later ones), or its share of the way.
+
+    Args:
+        step: 0-based index.
+        by: `position`, or `relative`: n_bins equal parts of the solution.
+        n_steps: Steps of the solution.
+        n_bins: Bins.
+
+    Example:
+        >>> place_of_step(7, by="position", n_steps=8, n_bins=4), place_of_step(5, by="relative", n_steps=8, n_bins=4)
+        (3, 2)
+    """
+    return min(step, n_bins - 1) if by == "position" else step * n_bins // n_steps
+
+
+__all__ = ["PositionPriorJudge", "place_of_step", "prior_verdict"]

@@ -1,0 +1,144 @@
+"""The position prior: hazards counted by hand, a decision chosen honestly, and an ordinary judge directory."""
+
+from __future__ import annotations
+
+import math
+import random
+from pathlib import Path
+
+import pytest
+
+from judgekit.calibration import CalibrationConfig, calibrate_judge, train_problems
+from judgekit.cli import main
+from judgekit.errors import ConfigError, DataError
+from judgekit.io import write_records
+from judgekit.judges import load_judge
+from judgekit.judges.card import read_card
+from judgekit.prior import PriorConfig, build_prior, count_hazards
+from judgekit.types import (
+    ArgmaxRule,
+    Judge,
+    LabelledSolution,
+    NoVerdictReason,
+    Solution,
+    ThresholdRule,
+    labels_from_first_error,
+)
+
+
+def made(first_error: int | None, n_steps: int, *, problem: str = "p", copy: int = 0) -> LabelledSolution:
+    return LabelledSolution(
+        problem_id=problem,
+        problem=f"problem {problem}",
+        steps=tuple(f"step {k} of copy {copy}" for k in range(n_steps)),
+        labels=labels_from_first_error(first_error, n_steps=n_steps),
+        source="test",
+        generator="model-a",
+        label_method=None,
+    )
+
+
+def stored(folder: Path, solutions: list[LabelledSolution]) -> Path:
+    write_records(folder, solutions, record_type=LabelledSolution)
+    return folder
+
+
+def drawn(n: int, *, hazards: list[float], first_problem: int = 0, seed: int = 0) -> list[LabelledSolution]:
+    """Return solutions of 2 to 5 steps whose first errors follow the hazards, each of a problem of its own."""
+    rng = random.Random(seed)
+    solutions = []
+    for row in range(n):
+        n_steps = rng.randint(2, 5)
+        wrong = next((k for k in range(n_steps) if rng.random() < hazards[min(k, len(hazards) - 1)]), None)
+        solutions.append(made(wrong, n_steps, problem=f"p{first_problem + row}", copy=row))
+    return solutions
+
+
+def test_hazards_by_hand() -> None:
+    solutions = [made(0, 3), made(1, 3), made(None, 3), made(3, 4)]
+    # Reached and wrong by step: 4 and 1, 3 and 1, 2 and 0, 1 and 1: 3 wrong of 10, so a pseudo-step is 0.3 wrong.
+    hazards = count_hazards(solutions, PriorConfig(n_bins=3, smoothing=2.0))
+    assert hazards == pytest.approx([(1 + 0.6) / 6, (1 + 0.6) / 5, (0 + 1 + 0.6) / 5])
+    # By thirds: steps 0, 1, 2 of three, and 0, 0, 1, 2 of four steps.
+    by_thirds = count_hazards(solutions, PriorConfig(n_bins=3, by="relative", smoothing=2.0))
+    assert by_thirds == pytest.approx([(1 + 0.6) / 7, (1 + 0.6) / 5, (1 + 0.6) / 4])
+    assert count_hazards(solutions, PriorConfig(n_bins=6))[5] == pytest.approx(0.3), "nobody came there"
+
+
+def test_a_prior_is_an_ordinary_judge(tmp_path: Path) -> None:
+    data = stored(tmp_path / "data", drawn(300, hazards=[0.1, 0.3, 0.2]))
+    card = build_prior(data, tmp_path / "prior", PriorConfig(n_bins=3))
+    assert card == read_card(tmp_path / "prior")
+    judge = load_judge(tmp_path / "prior")
+    assert isinstance(judge, Judge)
+    assert card.position_prior is not None
+    h = card.position_prior.hazards
+    assert h == pytest.approx([0.1, 0.3, 0.2], abs=0.06)
+    long, none = judge.judge([Solution(problem="?", steps=("a", "b", "c", "d")), Solution(problem="?", steps=())])
+    assert long.verdict is not None
+    expected = [h[0], (1 - h[0]) * h[1], (1 - h[0]) * (1 - h[1]) * h[2]]
+    expected += [math.prod(1 - x for x in h) * h[2], math.prod(1 - x for x in h) * (1 - h[2])]
+    assert long.verdict.posterior == pytest.approx(expected)
+    assert none.no_verdict is NoVerdictReason.EMPTY
+    assert train_problems(tmp_path / "prior") == {f"p{i}" for i in range(300)}
+    fingerprint = card.position_prior.fingerprint
+    assert (fingerprint.n_problems, fingerprint.min_steps, fingerprint.max_steps) == (300, 2, 5)
+
+
+def test_the_rule_with_the_better_cross_fitted_figure_is_taken(tmp_path: Path) -> None:
+    """Errors mostly at step 1: argmax says "none" of short solutions and so does better than naming a step for all."""
+    cards = {}
+    for name, hazards in (("early", [0.9, 0.01, 0.01]), ("late", [0.02, 0.1, 0.12])):
+        data = stored(tmp_path / name, drawn(300, hazards=hazards))
+        cards[name] = build_prior(data, tmp_path / f"prior-{name}", PriorConfig())
+    for card in cards.values():
+        by_threshold = card.metrics["f1_threshold_cross_fitted"] > card.metrics["f1_argmax_cross_fitted"]  # type: ignore[operator]
+        assert isinstance(card.decision, ThresholdRule if by_threshold else ArgmaxRule)
+    assert isinstance(cards["late"].decision, ThresholdRule), "argmax never names a step here, so its F1 is 0"
+    assert cards["late"].metrics["f1_argmax_cross_fitted"] == 0
+    assert cards["late"].decision.origin == "best ProcessBench F1 on late"
+
+
+def test_a_prior_can_be_calibrated_on_other_problems(tmp_path: Path) -> None:
+    data = stored(tmp_path / "data", drawn(200, hazards=[0.05, 0.1]))
+    build_prior(data, tmp_path / "prior", PriorConfig())
+    with pytest.raises(DataError, match="200 of 200 solutions belong to problems the judge prior was trained on"):
+        calibrate_judge(tmp_path / "prior", data, CalibrationConfig())
+    harder = stored(tmp_path / "harder", drawn(200, hazards=[0.4, 0.5], first_problem=500, seed=1))
+    report = calibrate_judge(tmp_path / "prior", harder, CalibrationConfig())
+    assert report.after["first_error_log_loss"] < report.before["first_error_log_loss"] - 0.3
+    assert report.after["ece"] < report.before["ece"]
+    assert set(report.chosen_by_fold) <= {item.kind for item in report.candidates if item.reason is None} - {"identity"}
+    [judgement] = load_judge(tmp_path / "prior").judge([made(0, 4)])
+    assert judgement.verdict is not None and judgement.verdict.p_none < 0.3
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = stored(tmp_path / "data", drawn(60, hazards=[0.3, 0.3]))
+    assert main(["prior", "--data", str(data), "--output", str(tmp_path / "prior"), "by=relative", "n_bins=2"]) == 0
+    assert "wrong by relative: 0.3" in capsys.readouterr().out
+    judge = ["judge", "--judge", str(tmp_path / "prior")]
+    assert main([*judge, "--problem", "What is 1 + 1?", "--step", "1 + 1 = 2"]) == 0
+    assert main(["prior", "--data", str(data), "--output", str(tmp_path / "prior")]) == 2
+    assert "is in use: give another --output" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("solutions", "complaint"),
+    [
+        ([made(None, 2, problem=f"p{i}") for i in range(4)], "0 wrong ones of 4, of 4 problems"),
+        ([made(0, 2, problem=f"p{i}") for i in range(4)], "4 wrong ones of 4, of 4 problems"),
+        ([made(0, 2), made(None, 3)], "1 wrong ones of 2, of 1 problems"),
+    ],
+)
+def test_data_that_make_no_prior_are_refused(solutions: list[LabelledSolution], complaint: str, tmp_path: Path) -> None:
+    data = stored(tmp_path / "data", solutions)
+    with pytest.raises(DataError, match=complaint):
+        build_prior(data, tmp_path / "prior", PriorConfig())
+    assert not (tmp_path / "prior").exists()
+
+
+def test_slips_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="is in use"):
+        build_prior(tmp_path / "data", tmp_path / "file", PriorConfig())
