@@ -1,9 +1,9 @@
 """Calibrators of single steps: each maps P(step ok | earlier steps ok), and the posterior follows from the steps.
 
 All but isotonic regression are logistic regressions with a few coefficients, whose signs are held so that a step that
-the judge trusts more is never trusted less afterwards. Right after the true first error nothing is fitted: later steps
-lie outside the condition "earlier steps ok". Since -log P(true first error) is the sum of the log losses of the reached
-steps, fitting steps by log loss fits the posterior by log loss.
+the judge trusts more is never trusted less afterwards; a fit that would ignore the judge altogether is refused. Right
+after the true first error nothing is fitted: later steps lie outside the condition "earlier steps ok". Since -log
+P(true first error) is the sum of the log losses of the reached steps, fitting steps by log loss fits the posterior, too.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ MAX_SLOPE = float(np.exp(4.0))
 """Largest factor of a logit, 54.6: where a judge is never wrong on the split, the log loss falls without end."""
 MAX_OFFSET = 50.0
 """Largest size of an added term, in logits, for the same reason."""
+MIN_WEIGHT = 1e-6
+"""A judge whose logits get less than this is not calibrated but replaced by a prior, which is refused."""
 Bounds = tuple[float, float]
 SLOPE: Bounds = (0.0, MAX_SLOPE)
 OFFSET: Bounds = (-MAX_OFFSET, MAX_OFFSET)
@@ -133,11 +135,12 @@ class PlattCalibrator(StepCalibrator):
             y_K: 1 where the step is right, else 0. Shape (K,).
 
         Raises:
-            DataError: no steps, all of one class, or all of one probability.
+            DataError: no steps, all of one class or of one probability, or the judge would get no weight.
         """
         logits = np.asarray(logits_K, dtype=np.float64)
         refuse_few_values("step probabilities", logits, least=2)
         self.slope_, self.offset_ = fit_logistic([logits], y_K, bounds=[SLOPE])
+        refuse_no_weight(self.slope_)
         return self
 
     def predict_proba(self, logits_K: ArrayLike) -> Floats:
@@ -173,10 +176,11 @@ class BetaCalibrator(StepCalibrator):
             y_K: 1 where the step is right, else 0. Shape (K,).
 
         Raises:
-            DataError: no steps, all of one class, or of fewer than three probabilities.
+            DataError: no steps, all of one class, fewer than three probabilities, or the judge would get no weight.
         """
         refuse_few_values("step probabilities", np.asarray(probs_K), least=3)
         self.a_, self.b_, self.c_ = fit_logistic(_log_sides(probs_K), y_K, bounds=[SLOPE, SLOPE])
+        refuse_no_weight(max(self.a_, self.b_))
         return self
 
     def predict_proba(self, probs_K: ArrayLike) -> Floats:
@@ -211,12 +215,14 @@ class PositionCalibrator(StepCalibrator):
             y_K: 1 where the step is right, else 0. Shape (K,).
 
         Raises:
-            DataError: no steps, all of one class, of one probability or at one position.
+            DataError: no steps, all of one class, of one probability or at one position, or the judge would get no
+                weight.
         """
         logits, drifts = np.asarray(logits_K, dtype=np.float64), np.log1p(np.asarray(position_K))
         refuse_few_values("step probabilities", logits, least=2)
         refuse_few_values("positions", drifts, least=2)
         self.slope_, self.drift_, self.offset_ = fit_logistic([logits, drifts], y_K, bounds=[SLOPE, OFFSET])
+        refuse_no_weight(self.slope_)
         return self
 
     def predict_proba(self, logits_K: ArrayLike, position_K: ArrayLike) -> Floats:
@@ -250,12 +256,14 @@ class LengthCalibrator(StepCalibrator):
             y_K: 1 where the step is right, else 0. Shape (K,).
 
         Raises:
-            DataError: no steps, all of one class, of one probability or of solutions of one length.
+            DataError: no steps, all of one class, of one probability or of solutions of one length, or the judge would
+                get no weight.
         """
         logits, drifts = np.asarray(logits_K, dtype=np.float64), np.log(np.asarray(n_steps_K))
         refuse_few_values("step probabilities", logits, least=2)
         refuse_few_values("solution lengths", drifts, least=2)
         self.slope_, self.drift_, self.offset_ = fit_logistic([logits, drifts], y_K, bounds=[SLOPE, OFFSET])
+        refuse_no_weight(self.slope_)
         return self
 
     def predict_proba(self, logits_K: ArrayLike, n_steps_K: ArrayLike) -> Floats:
@@ -319,7 +327,20 @@ def refuse_few_values(what: str, values_K: Floats, *, least: int) -> None:
         raise DataError(f"only {n_values} different {what}, and at least {least} are needed")
 
 
+def refuse_no_weight(weight: float) -> None:
+    """Refuse a fit that leaves nothing of the judge.
+
+    Raises:
+        DataError: the weight lies below `MIN_WEIGHT`.
+    """
+    if weight < MIN_WEIGHT:
+        raise DataError(
+            "the best fit gives the judge no weight: on this split it says nothing of errors, or the opposite"
+        )
+
+
 __all__ = [
-    "BetaCalibrator", "LengthCalibrator", "MAX_OFFSET", "MAX_SLOPE", "OFFSET", "PlattCalibrator", "PositionCalibrator",
-    "SLOPE", "StepCalibrator", "TemperatureCalibrator", "checked_labels", "fit_logistic", "minimize_bounded", "sigmoid",
+    "BetaCalibrator", "LengthCalibrator", "MAX_OFFSET", "MAX_SLOPE", "MIN_WEIGHT", "OFFSET", "PlattCalibrator",
+    "PositionCalibrator", "SLOPE", "StepCalibrator", "TemperatureCalibrator", "checked_labels", "fit_logistic",
+    "minimize_bounded", "refuse_few_values", "refuse_no_weight", "sigmoid",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from judgekit.calibrators.by_step import StepCalibrator, checked_labels, refuse_few_values
+from judgekit.calibrators.by_step import StepCalibrator, checked_labels, refuse_few_values, refuse_no_weight
 from judgekit.metrics import Floats
 
 
@@ -38,13 +38,14 @@ class IsotonicCalibrator(StepCalibrator):
             y_K: 1 where the step is right, else 0. Shape (K,).
 
         Raises:
-            DataError: no steps, all of one class or all of one probability.
+            DataError: no steps, all of one class or of one probability, or the curve is flat.
         """
         from sklearn.isotonic import IsotonicRegression
 
         probs, y = np.asarray(probs_K, dtype=np.float64), checked_labels(y_K)
         refuse_few_values("step probabilities", probs, least=2)
         fitted = IsotonicRegression().fit([*probs, probs.min(), probs.max()], [*y, 1.0, 0.0])
+        refuse_no_weight(float(fitted.y_thresholds_[-1] - fitted.y_thresholds_[0]))
         self.knot_probs_ = tuple(float(prob) for prob in fitted.X_thresholds_)
         self.knot_values_ = tuple(float(value) for value in fitted.y_thresholds_)
         return self

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from judgekit.calibrators.by_step import OFFSET, SLOPE, minimize_bounded
+from judgekit.calibrators.by_step import OFFSET, SLOPE, minimize_bounded, refuse_no_weight
 from judgekit.calibrators.split import CalibrationSplit, Ints, probs_to_logprobs
 from judgekit.errors import DataError
 from judgekit.metrics import Floats
@@ -38,8 +38,7 @@ class PosteriorCalibrator:
 
     The term `none` is for the outcome "no error" alone, the last one for a first error at step k. Reads the posterior,
     so it also suits judges whose step probabilities say little, as those made from a critic's votes, where every step
-    before the first vote has nearly the same. Weight 0 leaves a prior over positions. In logs, outcomes have at least
-    1e-9.
+    before the first vote has nearly the same. In logs, outcomes have at least 1e-9.
     """
 
     kind = "posterior"
@@ -58,7 +57,7 @@ class PosteriorCalibrator:
             gold_N: True first errors, 0-based, `None` = no error.
 
         Raises:
-            DataError: no solutions, or all with an error, or none.
+            DataError: no solutions, or all with an error, or none, or the judge would get no weight.
         """
         verdicts_N = [Verdict(posterior=tuple(np.asarray(item, dtype=float).tolist())) for item in posteriors_N]
         return self.fit_split(CalibrationSplit.of(verdicts_N, gold_N=gold_N, problem_ids_N=[""] * len(gold_N)))
@@ -67,7 +66,7 @@ class PosteriorCalibrator:
         """Learn from the posteriors of a split.
 
         Raises:
-            DataError: all solutions have an error, or none has.
+            DataError: all solutions have an error, or none has, or the judge would get no weight.
         """
         none_N = split.gold_N == split.n_steps_N
         if none_N.all() or not none_N.any():
@@ -84,6 +83,7 @@ class PosteriorCalibrator:
 
         found = minimize_bounded(loss_and_gradient, [1.0, 0.0, 0.0], bounds=[SLOPE, OFFSET, OFFSET])
         self.weight_, self.none_, self.position_ = found
+        refuse_no_weight(self.weight_)
         return self
 
     def logprobs_N(self, split: CalibrationSplit) -> Floats:

@@ -18,6 +18,7 @@ import sgpo.offline
 from judgekit.config import parse_config
 from judgekit.errors import CheckpointError, ConfigError, DataError
 from judgekit.io import read_json
+from judgekit.judges.calibrator_card import Fingerprint
 from judgekit.run import Run
 from judgekit.types import Rollout
 from sgpo.credit import StoredJudge, assign_credit
@@ -107,6 +108,17 @@ def test_a_run_trains_reports_and_saves(
     assert any(not torch.equal(new, old) for new, old in zip(trained.parameters(), before.parameters(), strict=True))
     assert run_offline(config, tmp_path, resume=True) == report
     assert len(judge.judged) == 4
+
+
+def test_a_policy_that_the_judge_was_not_calibrated_on_is_named(
+    policy_path: Path, groups_path: Path, judge: SampleJudge, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = {"data": "split", "sha256": "0", "n_solutions": 9, "n_problems": 3, "sources": ["elsewhere"]}
+    judge.fingerprint = Fingerprint.model_validate(known | {"generators": ["another policy"]})  # type: ignore[attr-defined]
+    run_offline(_config(policy_path, groups_path, epochs=1), tmp_path)
+    [warning] = [record.getMessage() for record in caplog.records if record.name == "judgekit.fingerprint"]
+    assert "12 of 12 solutions come from sources that the calibration data split lack" in warning
+    assert "12 of 12 solutions are by generators that the calibration data split lack" in warning
 
 
 def test_resumed_run_equals_straight_run(

@@ -47,8 +47,13 @@ def test_a_posterior_by_hand() -> None:
 
 
 def test_the_term_for_none_by_hand() -> None:
-    # One-step solutions, all alike: log odds of "no error" are weight * log(0.6 / 0.4) + none and must be log(1 / 3).
-    fitted = PosteriorCalibrator().fit([(0.4, 0.6)] * 8, gold_N=[0] * 6 + [None] * 2)
+    # One-step solutions of two kinds, 2 of 8 and 6 of 8 right: log odds of "no error" are -log 3 and log 3, and the
+    # judge's log(1.5) and log(6), so the weight is 2 log 3 / log 4.
+    fitted = PosteriorCalibrator().fit(
+        [(0.4, 0.6)] * 8 + [(1 / 7, 6 / 7)] * 8, gold_N=[0] * 6 + [None] * 2 + [0] * 2 + [None] * 6
+    )
+    weight = 2 * math.log(3) / math.log(4)
+    assert (fitted.weight_, fitted.none_) == pytest.approx((weight, -math.log(3) - weight * math.log(1.5)), abs=1e-5)
     assert fitted.calibrate(Verdict(posterior=(0.4, 0.6))).posterior == pytest.approx((0.75, 0.25), abs=1e-6)
     assert fitted.position_ == 0
 
@@ -104,6 +109,12 @@ def test_certain_posteriors_become_distributions(posterior: tuple[float, ...]) -
 def test_one_kind_of_solution_is_refused(gold: list[int | None], kind: str) -> None:
     with pytest.raises(DataError, match=f"all 2 are {kind}"):
         PosteriorCalibrator().fit([(0.2, 0.3, 0.5)] * 2, gold_N=gold)
+
+
+def test_a_judge_that_says_the_opposite_is_not_turned_or_replaced() -> None:
+    posteriors = [(0.8, 0.2), (0.2, 0.8)] * 20
+    with pytest.raises(DataError, match="the best fit gives the judge no weight"):
+        PosteriorCalibrator().fit(posteriors, gold_N=[None, 0] * 20)
 
 
 def test_scores_of_a_split_are_those_of_the_calibrated_verdicts() -> None:
