@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,9 +20,9 @@ from judgekit.fingerprint import fingerprint_of
 from judgekit.io import read_records, write_text
 from judgekit.judges.calibrator_card import CalibrationReport
 from judgekit.judges.card import read_card, write_card
-from judgekit.judging import as_seen
+from judgekit.judging import judge_in_chunks
 from judgekit.metrics import Calibration, choose_threshold, collect_reached_steps, compute_calibration
-from judgekit.types import LabelledSolution, Precision, ThresholdRule, Verdict
+from judgekit.types import LabelledSolution, Precision, ThresholdRule, Verdict, content_id
 
 TRAIN_PROBLEMS = "train_problem_ids.txt"
 """File of a judge directory that lists the problems it was trained on, one id a line."""
@@ -47,13 +48,16 @@ class CalibrationConfig(BaseConfig):
     """Solutions to use at most; `null` uses all."""
     dtype: Precision = "float32"
     """Precision in which the judge runs."""
+    chunk_size: int = Field(default=64, ge=1)
+    """Solutions handed to the judge, and kept in case of a kill, at a time."""
 
 
 def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> CalibrationReport:
     """Choose and fit a calibrator and a threshold on a labelled data set and store both in `judge.json`.
 
     The figures after calibration are cross-fitted: each solution is scored under a calibrator that was chosen and
-    fitted without the fold of its problem. A judge that decides by argmax keeps this rule and gets no threshold.
+    fitted without the fold of its problem. A judge that decides by argmax keeps this rule and gets no threshold. Called
+    again after a kill, it goes on with the judgements that were made; they are removed at the end.
 
     Raises:
         DataError: a problem was trained on, or the split is too small, all right, all wrong, or without verdicts.
@@ -64,15 +68,17 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     card = read_card(directory)
     solutions = read_split(data, config.n_max)
     refuse_trained_problems(train_problems(directory), solutions, judge=card.judge_id)
+    fingerprint = fingerprint_of(data, solutions)
     judge = load_judge(directory, calibrated=False, dtype=config.dtype)
-    seen = [as_seen(solution, show_reference=False) for solution in solutions]
-    verdicts_N = [judgement.verdict for judgement in judge.judge(seen)]
+    asked = content_id(card=card.model_dump(mode="json"), solutions=fingerprint.sha256, dtype=config.dtype)
+    chunks = directory / f"calibration-{asked}-{config.chunk_size}"
+    judgements_N = judge_in_chunks(judge, solutions, folder=chunks, chunk_size=config.chunk_size, show_reference=False)
+    verdicts_N = [judgement.verdict for judgement in judgements_N]
     split, used = _pack(verdicts_N, solutions, judge=card.judge_id)
     kinds = KINDS if config.calibrator == "auto" else (config.calibrator,)
     report = _report(split, used, kinds=kinds, config=config)
     calibrator, candidates = select_calibrator(split, kinds=kinds, n_folds=config.n_folds)
     report = report.model_copy(update={"candidates": candidates})
-    fingerprint = fingerprint_of(data, solutions)
     update: dict[str, Any] = {
         "calibrator": make_calibrator_card(calibrator, fingerprint),
         "calibration": report,
@@ -83,6 +89,7 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     kept = calibration_problems(directory) if card.ensemble else set()  # those behind its weights stay
     write_problem_ids(directory / CALIBRATION_PROBLEMS, kept | {solution.problem_id for solution in solutions})
     write_card(directory, card.model_copy(update=update))
+    shutil.rmtree(chunks)
     return report
 
 

@@ -3,7 +3,7 @@
 All but isotonic regression are logistic regressions with a few coefficients, whose signs are held so that a step that
 the judge trusts more is never trusted less afterwards; a fit that would ignore the judge altogether is refused. Right
 after the true first error nothing is fitted: later steps lie outside the condition "earlier steps ok". Since -log
-P(true first error) is the sum of the log losses of the reached steps, fitting steps by log loss fits the posterior, too.
+P(true first error) is the sum of the log losses of the reached steps, fitting steps fits the posterior, too.
 """
 
 from __future__ import annotations

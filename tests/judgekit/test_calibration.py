@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,16 @@ from judgekit.fingerprint import fingerprint_of
 from judgekit.io import read_records, write_records
 from judgekit.judges.calibrator_card import TemperatureCard
 from judgekit.judges.card import read_card, write_card
-from judgekit.types import ArgmaxRule, LabelledSolution, NoVerdictReason, StepLabel, ThresholdRule, Verdict
+from judgekit.types import (
+    ArgmaxRule,
+    Judgement,
+    LabelledSolution,
+    NoVerdictReason,
+    Solution,
+    StepLabel,
+    ThresholdRule,
+    Verdict,
+)
 from tests.fakes import FakeJudge
 
 RIGHT, WRONG = 0.9, 0.6
@@ -224,3 +233,32 @@ def test_solutions_without_a_verdict_are_left_out(
     monkeypatch.setattr(judgekit.judges, "load_judge", lambda *_, **__: judge)
     with pytest.raises(DataError, match="no verdict on any of 30 solutions"):
         calibrate_judge(folder, tmp_path / "all", CalibrationConfig())
+
+
+def test_a_killed_calibration_goes_on_where_it_was(
+    judge_copy: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    solutions = balanced()
+    posteriors = {s.id: (0.1, 0.9) if s.first_error is None else (0.4, 0.6) for s in solutions}
+    write_records(tmp_path / "data", solutions, record_type=LabelledSolution)
+    folder, config = judge_copy(), CalibrationConfig(chunk_size=8)
+    card = (folder / "judge.json").read_text()
+
+    class Killed(FakeJudge):
+        def judge(self, batch: Sequence[Solution]) -> list[Judgement]:
+            if len(self.judged) >= 16:
+                raise KeyboardInterrupt
+            return super().judge(batch)
+
+    judge: FakeJudge = Killed(posteriors)
+    monkeypatch.setattr(judgekit.judges, "load_judge", lambda *_, **__: judge)
+    with pytest.raises(KeyboardInterrupt):
+        calibrate_judge(folder, tmp_path / "data", config)
+    assert (folder / "judge.json").read_text() == card
+    judge = FakeJudge(posteriors)
+    resumed = calibrate_judge(folder, tmp_path / "data", config)
+    assert judge.judged == [s.id for s in solutions[16:]]
+    judge = FakeJudge(posteriors)
+    assert calibrate_judge(folder, tmp_path / "data", config) == resumed
+    assert judge.judged == [s.id for s in solutions], "nothing is kept of a calibration that is done"
+    assert not list(folder.glob("calibration-*"))
