@@ -36,17 +36,20 @@ Source:
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from judgekit.errors import ConfigError
+from judgekit.judges.card import ConformalCard, Fingerprint
 from judgekit.metrics.checks import check_gold, check_lengths
+from judgekit.types import LabelledSolution
 
 Floats = NDArray[np.float64]
 Posteriors = Sequence[Sequence[float] | None]
@@ -197,11 +200,13 @@ class CertifiedPrefixes:
 
     Survival, P(steps 0..k are all right), never rises, so these steps are a prefix, and it contains the error if and
     only if the survival at the first error exceeds the threshold: that survival is the score. A solution without an
-    error has score 0, as no prefix of it is wrong. Fitted on all solutions, the promise is about the mixture of right
-    and wrong ones; fitted on erroneous ones alone it holds given that there is an error, and so for every mixture.
+    error has score 0, as no prefix of it is wrong, so the promise is about the mixture of right and wrong solutions.
+    With `if_wrong` only erroneous solutions count: it holds given that there is an error, and so whatever the share of
+    erroneous ones.
 
     Args:
         alpha: Probability in (0, 1) with which the prefix may contain an error.
+        if_wrong: Promise it of erroneous solutions alone.
 
     Source:
         Conformal risk control (2208.02814); certified prefixes of reasoning, CROP (2605.30085). Differs from it in:
@@ -212,17 +217,19 @@ class CertifiedPrefixes:
     min_survival_: float
     """Learned threshold in [0, 1]; 1 certifies no step."""
     n_problems_: int
-    """Problems with a verdict that it was learned from."""
+    """Problems that counted."""
 
-    def __init__(self, *, alpha: float) -> None:
+    def __init__(self, *, alpha: float, if_wrong: bool = False) -> None:
         self.alpha = _checked(alpha)
+        self.if_wrong = if_wrong
 
     def fit(self, posterior_N_O: Posteriors, *, gold_N: Sequence[int | None], problem_N: Sequence[Hashable]) -> Self:
         """Learn the threshold; arguments and errors as in `IndexSets.fit`."""
         scores, problems = [], []
         for posterior, gold, problem in _judged(posterior_N_O, gold_N, problem_N):
-            scores.append(survival_at_error(posterior, gold))
-            problems.append(problem)
+            if gold is not None or not self.if_wrong:
+                scores.append(survival_at_error(posterior, gold))
+                problems.append(problem)
         self.min_survival_ = conformal_threshold(scores, problem_N=problems, alpha=self.alpha)
         self.n_problems_ = _count(problems, self.alpha)
         return self
@@ -233,6 +240,52 @@ class CertifiedPrefixes:
             0 if posterior is None else certified_steps(posterior, min_survival=self.min_survival_)
             for posterior in posterior_N_O
         ]
+
+
+def fit_conformal(
+    posterior_N_O: Posteriors, solutions: Sequence[LabelledSolution], *, alpha: float, fingerprint: Fingerprint
+) -> ConformalCard:
+    """Learn what a judge's card stores.
+
+    Args:
+        posterior_N_O: Calibrated posteriors, `None` = no verdict.
+        solutions: Their solutions, of problems that neither judge nor calibrator was fitted on.
+        alpha: Probability in (0, 1) with which a promise may fail.
+        fingerprint: Of the solutions.
+
+    Raises:
+        DataError: no solutions, or lengths differ.
+    """
+    gold_N = [solution.first_error for solution in solutions]
+    problem_N = [solution.problem_id for solution in solutions]
+    sets = IndexSets(alpha=alpha).fit(posterior_N_O, gold_N=gold_N, problem_N=problem_N)
+    prefixes, if_wrong = (
+        CertifiedPrefixes(alpha=alpha, if_wrong=wrong).fit(posterior_N_O, gold_N=gold_N, problem_N=problem_N)
+        for wrong in (False, True)
+    )
+    return ConformalCard(
+        alpha=alpha,
+        max_mass=sets.max_mass_,
+        min_survival=prefixes.min_survival_,
+        min_survival_if_wrong=if_wrong.min_survival_,
+        n_problems=sets.n_problems_,
+        n_problems_if_wrong=if_wrong.n_problems_,
+        n_no_verdict=sum(posterior is None for posterior in posterior_N_O),
+        fingerprint=fingerprint,
+    )
+
+
+def fresh_problems(problem_ids: Iterable[str], *, frac: float) -> set[str]:
+    """Return a share of the problems, to be kept out of every other fit; the same ones in any order and on any machine.
+
+    They are those with the smallest hashes, which has nothing to do with what is in them: both parts are random draws.
+
+    Example:
+        >>> len(fresh_problems(["a", "b", "c", "a"], frac=0.5))
+        1
+    """
+    ordered = sorted(set(problem_ids), key=lambda problem: hashlib.sha256(problem.encode()).hexdigest())
+    return set(ordered[: int(frac * len(ordered))])
 
 
 def true_mass_above(posterior_O: Sequence[float], gold: int | None) -> float:
@@ -285,6 +338,6 @@ def problems_needed(alpha: float) -> int:
 
 
 __all__ = [
-    "CertifiedPrefixes", "IndexSets", "Posteriors", "certified_steps", "conformal_threshold", "index_set", "mass_above",
-    "problems_needed", "survival", "survival_at_error", "true_mass_above",
+    "CertifiedPrefixes", "IndexSets", "Posteriors", "certified_steps", "conformal_threshold", "fit_conformal",
+    "fresh_problems", "index_set", "mass_above", "problems_needed", "survival", "survival_at_error", "true_mass_above",
 ]  # fmt: skip

@@ -7,12 +7,15 @@ control characters in it are spelled out, so that it cannot move the cursor, rec
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from judgekit.conformal import certified_steps, index_set
+from judgekit.judges.card import ConformalCard
 from judgekit.types import ArgmaxRule, Judgement, LabelledSolution, Solution, StepLabel, ThresholdRule
 
 _WRONG, _UNSURE, _RIGHT = (213, 94, 0), (128, 128, 128), (20, 130, 200)
@@ -21,13 +24,20 @@ _KEPT_FORMATS = frozenset("\u200c\u200d")
 """Joiners: needed by several scripts and harmless."""
 
 
-def render_judgement(solution: Solution, judgement: Judgement, *, rule: ThresholdRule | ArgmaxRule) -> RenderableType:
+def render_judgement(
+    solution: Solution,
+    judgement: Judgement,
+    *,
+    rule: ThresholdRule | ArgmaxRule,
+    conformal: ConformalCard | None = None,
+) -> RenderableType:
     """Build what is printed for one judged solution.
 
     Args:
         solution: The solution; true labels are shown where it is a `LabelledSolution`.
         judgement: What the judge said about it.
         rule: Turns the verdict into the predicted first error.
+        conformal: The judge's thresholds for index sets and certified prefixes, where it has some.
 
     Returns:
         A renderable for `rich.print` or `Console.print`.
@@ -36,6 +46,7 @@ def render_judgement(solution: Solution, judgement: Judgement, *, rule: Threshol
         Panel(Text(visible(solution.problem)), title="problem", title_align="left"),
         _steps_table(solution, judgement, rule),
         *_summary(solution, judgement, rule),
+        *_promises(solution, judgement, conformal),
     )
 
 
@@ -94,6 +105,35 @@ def _summary(solution: Solution, judgement: Judgement, rule: ThresholdRule | Arg
     if isinstance(solution, LabelledSolution):
         lines.append(Text(f"Truth: {_place(solution.first_error)} (labelled by: {solution.label_method})."))
     return lines
+
+
+def _promises(solution: Solution, judgement: Judgement, conformal: ConformalCard | None) -> list[Text]:
+    """Say what holds with the card's probability; without a verdict anything may be, and nothing is certified."""
+    if conformal is None:
+        return []
+    outcomes, n_certified = (*range(len(solution.steps)), None), 0
+    if judgement.verdict is not None:
+        outcomes = index_set(judgement.verdict.posterior, max_mass=conformal.max_mass)
+        n_certified = certified_steps(judgement.verdict.posterior, min_survival=conformal.min_survival)
+    level = f"{100 * (1 - conformal.alpha):g} %, calibrated on {conformal.n_problems} problems"
+    prefix = _listed(range(n_certified)) if n_certified else "no step"
+    return [
+        Text(f"Index set ({level}): {_listed(outcomes)}."),
+        Text(f"Certified prefix ({level}): {prefix}."),
+    ]
+
+
+def _listed(outcomes: Sequence[int | None]) -> str:
+    """Name outcomes: runs of steps by their ends, "no error" last."""
+    runs: list[list[int]] = []
+    for step in (outcome for outcome in outcomes if outcome is not None):
+        if runs and step == runs[-1][-1] + 1:
+            runs[-1].append(step)
+        else:
+            runs.append([step])
+    steps = [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
+    named = [f"step{'s' if len(runs) > 1 or len(runs[0]) > 1 else ''} {', '.join(steps)}"] if runs else []
+    return " or ".join([*named, *(["no error"] if None in outcomes else [])])
 
 
 def _place(first_error: int | None) -> str:

@@ -52,11 +52,15 @@ class GuidanceConfig(BaseConfig):
     """Which wrong responses the judge sees: those of all-negative groups (the paper), or every wrong one."""
     unit: Literal["step", "char", "token"] = "step"
     """Unit in which the valid prefix and the whole response are measured."""
-    rts: Literal["hard", "expected"] = "hard"
-    """`hard`: valid prefix up to the decided first error; `expected`: its mean under the posterior."""
+    rts: Literal["hard", "expected", "certified"] = "hard"
+    """`hard`: valid prefix up to the decided first error; `expected`: its mean under the posterior; `certified`: the
+    longest prefix that holds an error with probability at most the alpha of the judge's card, given that the response
+    is wrong. The promise is about problems and policies like those the judge was calibrated on. The card needs a
+    `conformal` section, which `judgekit calibrate` writes."""
     no_error: Literal["locate", "full", "unscored"] = "locate"
-    """A wrong response in which the judge sees no error. `locate`: the answer is known to be wrong, so condition the
-    posterior on an error; `full`: RTS 1 (the paper's reading); `unscored`: no verdict."""
+    """A wrong response in which the judge sees no error, or that is certified to its end. `locate`: the answer is
+    known to be wrong, so condition the posterior on an error; `full`: RTS 1 (the paper's reading); `unscored`: no
+    verdict."""
     on_unscored: Literal["drop", "outcome"] = "drop"
     """A response without verdict. `drop`: no advantage and outside the group's baseline; `outcome`: keeps its outcome
     reward. It is counted either way."""

@@ -18,6 +18,7 @@ from rich.progress import track
 
 from judgekit.errors import DataError, JudgeError, describe_validation_error
 from judgekit.io import MANIFEST, read_json, read_jsonl, read_records, write_records, write_text
+from judgekit.judges.card import ConformalCard
 from judgekit.types import ArgmaxRule, Judge, Judgement, Record, Rollout, Solution, ThresholdRule
 from sgpo.config import GuidanceConfig
 from sgpo.groups import RolloutGroup, count_groups
@@ -82,6 +83,11 @@ class StoredJudge:
     def decision(self) -> ThresholdRule | ArgmaxRule:
         """Rule of the judge underneath."""
         return self._judge.decision
+
+    @property
+    def conformal(self) -> ConformalCard | None:
+        """Conformal thresholds of the judge underneath, where it has some."""
+        return getattr(self._judge, "conformal", None)
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge those that have no judgement yet and return all, in order.

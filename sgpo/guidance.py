@@ -13,8 +13,9 @@ from typing import Literal
 
 import torch
 
-from judgekit.errors import JudgeError
-from judgekit.types import Judge, Judgement, Solution
+from judgekit.errors import ConfigError, JudgeError
+from judgekit.judges.card import ConformalCard
+from judgekit.types import Judge, Solution
 from sgpo.config import GuidanceConfig
 from sgpo.rewards import (
     GroupMasks,
@@ -104,7 +105,12 @@ def _in_scope(outcomes_N: torch.Tensor, *, group_ids_N: torch.Tensor, config: Gu
 
 
 def judge_rows(judge: Judge, responses: Sequence[Response], *, config: GuidanceConfig) -> list[Scored]:
-    """Judge responses and turn the verdicts into RTS. Responses without steps are not sent: RTS 0 by rule."""
+    """Judge responses and turn the verdicts into RTS. Responses without steps are not sent: RTS 0 by rule.
+
+    Raises:
+        ConfigError: certified prefixes are asked for, and the judge certifies none.
+    """
+    min_survival = certified_survival(judge) if config.rts == "certified" else 1.0
     asked = [i for i, response in enumerate(responses) if response.solution.steps]
     start = time.perf_counter()
     judgements = judge.judge([responses[i].solution for i in asked]) if asked else []
@@ -113,21 +119,40 @@ def judge_rows(judge: Judge, responses: Sequence[Response], *, config: GuidanceC
         raise JudgeError(f"judge {judge.judge_id} answered {len(judgements)} of {len(asked)} solutions")
     scored = [Scored(rts=0.0, judged=False)] * len(responses)
     for i, judgement in zip(asked, judgements, strict=True):
-        rts = _rts_of(judgement, judge=judge, lengths_S=responses[i].lengths_S, config=config)
+        rts = None
+        if judgement.verdict is not None:
+            rts = compute_rts(
+                judgement.verdict,
+                decision=judge.decision,
+                lengths_S=responses[i].lengths_S,
+                mode=config.rts,
+                no_error=config.no_error,
+                min_survival=min_survival,
+            )
         scored[i] = Scored(rts=rts, seconds=seconds)
     return scored
 
 
-def _rts_of(judgement: Judgement, *, judge: Judge, lengths_S: Sequence[float], config: GuidanceConfig) -> float | None:
-    if judgement.verdict is None:
-        return None
-    return compute_rts(
-        judgement.verdict,
-        decision=judge.decision,
-        lengths_S=lengths_S,
-        mode=config.rts,
-        no_error=config.no_error,
-    )
+def certified_survival(judge: Judge) -> float:
+    """Return the survival above which a judge certifies steps of a response that is known to be wrong.
+
+    Raises:
+        ConfigError: the judge's card has no conformal section, or one that certifies no step at all, with which every
+            RTS would be 0.
+    """
+    card: ConformalCard | None = getattr(judge, "conformal", None)
+    if card is None:
+        raise ConfigError(
+            f"rts=certified needs a judge whose card has a 'conformal' section, and {judge.judge_id} has none: write "
+            "one with `judgekit calibrate`, or use rts=expected"
+        )
+    if card.min_survival_if_wrong >= 1:
+        raise ConfigError(
+            f"rts=certified: {judge.judge_id} certifies no step at alpha {card.alpha:g}, learned from "
+            f"{card.n_problems_if_wrong} problems with an erroneous solution, so every RTS would be 0: calibrate with "
+            "more problems or a larger conformal_alpha, or use rts=expected"
+        )
+    return card.min_survival_if_wrong
 
 
 def apply_verdicts(
@@ -293,6 +318,6 @@ def guide(
 
 
 __all__ = [
-    "Guided", "Response", "Scored", "UnscoredAlarm", "apply_verdicts", "guidance_stats", "guide", "judge_rows",
-    "select_rows", "step_lengths",
+    "Guided", "Response", "Scored", "UnscoredAlarm", "apply_verdicts", "certified_survival", "guidance_stats", "guide",
+    "judge_rows", "select_rows", "step_lengths",
 ]  # fmt: skip

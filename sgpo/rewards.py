@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 import torch
 
+from judgekit.conformal import certified_steps
 from judgekit.types import ArgmaxRule, ThresholdRule, Verdict
 
 STD_EPS = 1e-4
@@ -56,8 +57,9 @@ def compute_rts(
     *,
     decision: ThresholdRule | ArgmaxRule,
     lengths_S: Sequence[float],
-    mode: Literal["hard", "expected"] = "hard",
+    mode: Literal["hard", "expected", "certified"] = "hard",
     no_error: Literal["locate", "full", "unscored"] = "locate",
+    min_survival: float = 1.0,
 ) -> float | None:
     """Return the valid prefix as a share of the whole response, or `None` where the verdict gives none.
 
@@ -67,8 +69,10 @@ def compute_rts(
         verdict: First-error posterior over n steps.
         decision: The judge's rule; read only by `hard`.
         lengths_S: Length of each step in the unit wanted, >= 0, not all 0. Shape (n,).
-        mode: `hard` uses the decided first error, `expected` the mean prefix under the posterior.
+        mode: `hard` uses the decided first error, `expected` the mean prefix under the posterior, `certified` the steps
+            whose survival exceeds a threshold; a response certified to its end has no error in sight.
         no_error: What "no error" in a response known to be wrong stands for, see `GuidanceConfig.no_error`.
+        min_survival: Threshold of `certified`, in [0, 1]; 1 certifies nothing.
 
     Source:
         SGPO (2505.11595), RTS = length of the valid prefix / length of the whole.
@@ -83,7 +87,11 @@ def compute_rts(
         if no_error == "full":
             return expected + verdict.p_none
         return expected / error_mass if error_mass > 0 else None
-    first_error = verdict.decide(decision)
+    if mode == "certified":
+        n_certified = certified_steps(verdict.posterior, min_survival=min_survival)
+        first_error = n_certified if n_certified < verdict.n_steps else None
+    else:
+        first_error = verdict.decide(decision)
     if first_error is not None:
         return prefix_frac_S[first_error]
     if no_error == "full":

@@ -28,6 +28,7 @@ from sgpo.guidance import (
     Scored,
     UnscoredAlarm,
     apply_verdicts,
+    certified_survival,
     judge_rows,
     select_rows,
     step_lengths,
@@ -98,8 +99,8 @@ class SGPOMixin:
         kwargs: Keyword arguments of the trainer.
 
     Raises:
-        ConfigError: the installed TRL does not fit, rewards are normalised one by one before they are summed, or the
-            data have no column `problem`.
+        ConfigError: the installed TRL does not fit, rewards are normalised one by one before they are summed, the data
+            have no column `problem`, or certified prefixes are asked of a judge that certifies none.
     """
 
     model: Any
@@ -135,6 +136,8 @@ class SGPOMixin:
             raise ConfigError(f"the training data have no column 'problem' to show to the judge, only {columns}")
         self.judge = judge
         self.guidance = guidance or GuidanceConfig()
+        if judge is not None and self.guidance.rts == "certified":
+            certified_survival(judge)  # a judge that certifies nothing is refused before anything is sampled
         self.segmentation = segmentation
         self.steps_per_epoch = steps_per_epoch
         self.sampled: Sampled | None = None

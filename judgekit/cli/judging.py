@@ -72,9 +72,9 @@ def _judge(args: argparse.Namespace) -> None:
         if judge is None:
             return
         judgements = judge_file(judge, config, args.output, resume=args.resume)
-        rule = judge.decision
+        rule, conformal = judge.decision, getattr(judge, "conformal", None)
     for solution, judgement in list(zip(read_solutions(args.input), judgements, strict=True))[: args.show]:
-        show(render_judgement(solution, judgement, rule=rule))
+        show(render_judgement(solution, judgement, rule=rule, conformal=conformal))
     n_no_verdict = sum(judgement.verdict is None for judgement in judgements)
     print(f"{len(judgements)} judged, {n_no_verdict} without a verdict: {args.output}")
 
@@ -94,7 +94,8 @@ def _judge_one(args: argparse.Namespace) -> None:
     config = settings_config(JudgingConfig, args.settings, fixed={"judge": args.judge, "data": Path()})
     solution = Solution(problem=args.problem, steps=tuple(args.step))
     judge = load_judge(args.judge, dtype=config.dtype)
-    show(render_judgement(solution, judge.judge([solution])[0], rule=judge.decision))
+    conformal = getattr(judge, "conformal", None)
+    show(render_judgement(solution, judge.judge([solution])[0], rule=judge.decision, conformal=conformal))
 
 
 def _eval(args: argparse.Namespace) -> None:

@@ -117,6 +117,30 @@ class Golden(_Part):
         return self
 
 
+class ConformalCard(_Part):
+    """Thresholds behind index sets and certified prefixes, learned on problems that nothing else was fitted on.
+
+    They hold for calibrated verdicts; what they promise, and for which draw, is told in `judgekit.conformal`.
+    """
+
+    alpha: float = Field(gt=0, lt=1)
+    """Probability with which a set may miss the first error, and a prefix may contain it."""
+    max_mass: float = Field(ge=0, le=1)
+    """An index set holds the outcomes with at most this mass of more probable ones above them; 1 keeps all of them."""
+    min_survival: float = Field(ge=0, le=1)
+    """A certified prefix holds the steps whose survival lies above this; 1 certifies none. For any solution."""
+    min_survival_if_wrong: float = Field(ge=0, le=1)
+    """The same for solutions that are known to have an error."""
+    n_problems: int = Field(ge=0)
+    """Problems with a verdict behind `max_mass` and `min_survival`."""
+    n_problems_if_wrong: int = Field(ge=0)
+    """Problems with a verdict on an erroneous solution, behind `min_survival_if_wrong`."""
+    n_no_verdict: int = Field(ge=0)
+    """Solutions without a verdict, which counted in none of them: every outcome is in their set, no step certified."""
+    fingerprint: Fingerprint
+    """What they were learned on."""
+
+
 class JudgeCard(_Part):
     """Contents of `judge.json`, or of a card in YAML. What a kind needs beside `model` is one section."""
 
@@ -172,6 +196,8 @@ class JudgeCard(_Part):
     """Applied to every verdict; `null` for none."""
     calibration: CalibrationReport | None = None
     """What it changed."""
+    conformal: ConformalCard | None = None
+    """Thresholds with a guarantee, for verdicts after the calibrator; `null` for none."""
     golden: tuple[Golden, ...] = ()
     """Solutions with the scores they must get."""
     training: dict[str, Any] = Field(default_factory=dict)
@@ -233,6 +259,6 @@ def write_card(directory: Path, card: JudgeCard) -> None:
 
 
 __all__ = [
-    "CARD", "EnsembleCard", "Fingerprint", "Golden", "ImplicitCard", "JudgeCard", "LabelTokens", "LikelihoodCard",
-    "PositionPriorCard", "read_card", "write_card",
+    "CARD", "ConformalCard", "EnsembleCard", "Fingerprint", "Golden", "ImplicitCard", "JudgeCard", "LabelTokens",
+    "LikelihoodCard", "PositionPriorCard", "read_card", "write_card",
 ]  # fmt: skip

@@ -17,6 +17,7 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from judgekit.errors import JudgekitError
+from judgekit.judges.card import ConformalCard
 from judgekit.types import ArgmaxRule, Judge, Judgement, Solution, ThresholdRule
 
 WAIT = timedelta(days=1)
@@ -89,6 +90,11 @@ class SharedJudge:
     def decision(self) -> ThresholdRule | ArgmaxRule:
         """The judge's rule."""
         return self.inner.decision
+
+    @property
+    def conformal(self) -> ConformalCard | None:
+        """The judge's conformal thresholds, where it has some."""
+        return getattr(self.inner, "conformal", None)
 
     @property
     def deterministic(self) -> bool:

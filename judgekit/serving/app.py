@@ -52,6 +52,7 @@ class JudgeService:
             judge_id=judge.judge_id,
             decision=judge.decision,
             deterministic=getattr(judge, "deterministic", False),
+            conformal=getattr(judge, "conformal", None),
             version=version("judgekit"),
             limits=Limits(max_solutions=config.max_solutions, max_body_bytes=config.max_body_bytes),
         )

@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 from judgekit.engines.http_client import HttpClient, Reply, Request
 from judgekit.engines.http_limits import HttpLimits
 from judgekit.errors import JudgeError, describe_validation_error
+from judgekit.judges.card import ConformalCard
 from judgekit.judging import as_seen
 from judgekit.serving.wire import DESCRIBE, JUDGE, Description, JudgeAnswer
 from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Solution, ThresholdRule
@@ -81,6 +82,11 @@ class RemoteJudge:
     def decision(self) -> ThresholdRule | ArgmaxRule:
         """Rule of the judge behind the service."""
         return self._opened.decision
+
+    @property
+    def conformal(self) -> ConformalCard | None:
+        """Conformal thresholds of the judge behind the service, where it has some."""
+        return self._opened.conformal
 
     @property
     def deterministic(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from judgekit.judges.card import ConformalCard
 from judgekit.types import DecisionRule, Judgement, Solution
 
 DESCRIBE, JUDGE = "describe", "judge"
@@ -32,6 +33,8 @@ class Description(_Message):
     """The rule that turns its posterior into one index."""
     deterministic: bool
     """Whether it says that the same solution always gets the same verdict."""
+    conformal: ConformalCard | None = None
+    """Its conformal thresholds; `null` for none."""
     version: str
     """Release of judgekit that serves it."""
     limits: Limits
