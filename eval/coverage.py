@@ -67,7 +67,7 @@ def measure_coverage(
     """
     settings = _Settings(tuple(alphas), n_resamples, seed)
     subsets = {name: _Table.of(group) for name, group in _by_subset(rows).items()}
-    if not any(len(table) for table in subsets.values()):
+    if not any(table.n_problems for table in subsets.values()):
         return None
     return {
         "alphas": list(alphas),

@@ -15,6 +15,7 @@ from judgekit.calibrators.by_step import checked_labels
 from judgekit.calibrators.selection import KINDS, cross_fit, select_calibrator
 from judgekit.calibrators.split import probs_to_logprobs
 from judgekit.config import BaseConfig
+from judgekit.conformal import fit_conformal, fresh_problems
 from judgekit.errors import DataError
 from judgekit.fingerprint import fingerprint_of
 from judgekit.io import read_records, write_text
@@ -27,7 +28,7 @@ from judgekit.types import LabelledSolution, Precision, ThresholdRule, Verdict, 
 TRAIN_PROBLEMS = "train_problem_ids.txt"
 """File of a judge directory that lists the problems it was trained on, one id a line."""
 CALIBRATION_PROBLEMS = "calibration_problem_ids.txt"
-"""File of a judge directory that lists the problems its calibrator, weights or threshold were fitted on."""
+"""File of a judge directory that lists the problems its calibrator, weights or thresholds were fitted on."""
 
 
 CalibratorChoice = Literal[
@@ -50,6 +51,11 @@ class CalibrationConfig(BaseConfig):
     """Precision in which the judge runs."""
     chunk_size: int = Field(default=64, ge=1)
     """Solutions handed to the judge, and kept in case of a kill, at a time."""
+    conformal_alpha: float = Field(default=0.1, gt=0, lt=1)
+    """Probability with which a conformal promise may fail: at 0.1 index sets contain the first error 9 times in 10."""
+    conformal_frac: float | None = Field(default=0.5, gt=0, lt=1)
+    """Share of the problems that is kept for the conformal thresholds and takes no part in calibrator and decision;
+    `null` leaves no such section in the card."""
 
 
 def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> CalibrationReport:
@@ -57,7 +63,8 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
 
     The figures after calibration are cross-fitted: each solution is scored under a calibrator that was chosen and
     fitted without the fold of its problem. A judge that decides by argmax keeps this rule and gets no threshold. Called
-    again after a kill, it goes on with the judgements that were made; they are removed at the end.
+    again after a kill, it goes on with the judgements that were made; they are removed at the end. Conformal thresholds
+    come from problems of their own: on data that anything was fitted on they promise nothing.
 
     Raises:
         DataError: a problem was trained on, or the split is too small, all right, all wrong, or without verdicts.
@@ -66,14 +73,19 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     from judgekit.judges import load_judge
 
     card = read_card(directory)
-    solutions = read_split(data, config.n_max)
-    refuse_trained_problems(train_problems(directory), solutions, judge=card.judge_id)
-    fingerprint = fingerprint_of(data, solutions)
+    given = read_split(data, config.n_max)
+    refuse_trained_problems(train_problems(directory), given, judge=card.judge_id)
     judge = load_judge(directory, calibrated=False, dtype=config.dtype)
-    asked = content_id(card=card.model_dump(mode="json"), solutions=fingerprint.sha256, dtype=config.dtype)
+    asked = content_id(
+        card=card.model_dump(mode="json"), solutions=fingerprint_of(data, given).sha256, dtype=config.dtype
+    )
     chunks = directory / f"calibration-{asked}-{config.chunk_size}"
-    judgements_N = judge_in_chunks(judge, solutions, folder=chunks, chunk_size=config.chunk_size, show_reference=False)
-    verdicts_N = [judgement.verdict for judgement in judgements_N]
+    judgements_N = judge_in_chunks(judge, given, folder=chunks, chunk_size=config.chunk_size, show_reference=False)
+    kept = calibration_problems(directory) if card.ensemble else set()  # those behind its weights stay
+    fresh = fresh_problems({item.problem_id for item in given} - kept, frac=config.conformal_frac or 0.0)
+    judged = [(item, judgement.verdict) for item, judgement in zip(given, judgements_N, strict=True)]
+    solutions, verdicts_N = _columns([pair for pair in judged if pair[0].problem_id not in fresh])
+    fingerprint = fingerprint_of(data, solutions)
     split, used = _pack(verdicts_N, solutions, judge=card.judge_id)
     kinds = KINDS if config.calibrator == "auto" else (config.calibrator,)
     report = _report(split, used, kinds=kinds, config=config)
@@ -82,15 +94,27 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     update: dict[str, Any] = {
         "calibrator": make_calibrator_card(calibrator, fingerprint),
         "calibration": report,
+        "conformal": None,
     }
     if isinstance(card.decision, ThresholdRule):
         calibrated_N = [None if verdict is None else calibrator.calibrate(verdict) for verdict in verdicts_N]
         update["decision"] = fit_threshold(calibrated_N, solutions, data=fingerprint.data)
-    kept = calibration_problems(directory) if card.ensemble else set()  # those behind its weights stay
-    write_problem_ids(directory / CALIBRATION_PROBLEMS, kept | {solution.problem_id for solution in solutions})
+    if fresh:
+        items, raw_N = _columns([pair for pair in judged if pair[0].problem_id in fresh])
+        posterior_N_O = [None if verdict is None else calibrator.calibrate(verdict).posterior for verdict in raw_N]
+        update["conformal"] = fit_conformal(
+            posterior_N_O, items, alpha=config.conformal_alpha, fingerprint=fingerprint_of(data, items)
+        )
+    write_problem_ids(directory / CALIBRATION_PROBLEMS, kept | {item.problem_id for item in given})
     write_card(directory, card.model_copy(update=update))
     shutil.rmtree(chunks)
     return report
+
+
+def _columns(
+    pairs: Sequence[tuple[LabelledSolution, Verdict | None]],
+) -> tuple[list[LabelledSolution], list[Verdict | None]]:
+    return [solution for solution, _ in pairs], [verdict for _, verdict in pairs]
 
 
 class _Judged(NamedTuple):

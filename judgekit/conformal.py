@@ -47,7 +47,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from judgekit.errors import ConfigError
-from judgekit.judges.card import ConformalCard, Fingerprint
+from judgekit.judges.calibrator_card import ConformalCard, Fingerprint
 from judgekit.metrics.checks import check_gold, check_lengths
 from judgekit.types import LabelledSolution
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from judgekit.conformal import certified_steps, index_set
-from judgekit.judges.card import ConformalCard
+from judgekit.judges.calibrator_card import ConformalCard
 from judgekit.types import ArgmaxRule, Judgement, LabelledSolution, Solution, StepLabel, ThresholdRule
 
 _WRONG, _UNSURE, _RIGHT = (213, 94, 0), (128, 128, 128), (20, 130, 200)

@@ -18,7 +18,7 @@ from rich.progress import track
 
 from judgekit.errors import DataError, JudgeError, describe_validation_error
 from judgekit.io import MANIFEST, read_json, read_jsonl, read_records, write_records, write_text
-from judgekit.judges.card import ConformalCard
+from judgekit.judges.calibrator_card import ConformalCard
 from judgekit.types import ArgmaxRule, Judge, Judgement, Record, Rollout, Solution, ThresholdRule
 from sgpo.config import GuidanceConfig
 from sgpo.groups import RolloutGroup, count_groups

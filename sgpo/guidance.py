@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 
 from judgekit.errors import ConfigError, JudgeError
-from judgekit.judges.card import ConformalCard
+from judgekit.judges.calibrator_card import ConformalCard
 from judgekit.types import Judge, Solution
 from sgpo.config import GuidanceConfig
 from sgpo.rewards import (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from judgekit.judges.calibrator_card import ConformalCard
 from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Solution, ThresholdRule, Verdict
 
 
@@ -15,6 +16,7 @@ class FakeJudge:
         no_verdict: Reason of each solution that gets no verdict, by its id; wins over `posteriors`.
         judge_id: Name in results.
         decision: How its posterior becomes one index.
+        conformal: Its conformal thresholds.
     """
 
     def __init__(
@@ -24,7 +26,9 @@ class FakeJudge:
         no_verdict: Mapping[str, NoVerdictReason] | None = None,
         judge_id: str = "fake",
         decision: ThresholdRule | ArgmaxRule | None = None,
+        conformal: ConformalCard | None = None,
     ) -> None:
+        self.conformal = conformal
         self.posteriors = dict(posteriors)
         self.no_verdict = dict(no_verdict or {})
         self.judge_id = judge_id

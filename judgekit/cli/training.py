@@ -118,6 +118,12 @@ def _calibrate(args: argparse.Namespace) -> None:
     assert card.calibrator is not None
     print(f"calibrator {describe_calibrator(card.calibrator)}; in the folds {', '.join(report.chosen_by_fold)}")
     print(f"decision {card.decision}")
+    if card.conformal is not None:
+        print(
+            f"conformal, alpha {card.conformal.alpha:g}, {card.conformal.n_problems} problems: index sets hold mass "
+            f"{card.conformal.max_mass:.3f}, certified steps have survival above {card.conformal.min_survival:.3f}, of "
+            f"erroneous solutions {card.conformal.min_survival_if_wrong:.3f}"
+        )
 
 
 def _candidate_line(candidate: CandidateCard) -> str:

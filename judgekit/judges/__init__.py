@@ -52,8 +52,8 @@ def load_judge(
     from judgekit.calibrators import open_calibrator
     from judgekit.judges.calibrated import CalibratedJudge
 
-    stored = found.card.calibrator
-    return CalibratedJudge(judge, open_calibrator(stored), fingerprint=stored.fingerprint)
+    stored, conformal = found.card.calibrator, found.card.conformal
+    return CalibratedJudge(judge, open_calibrator(stored), fingerprint=stored.fingerprint, conformal=conformal)
 
 
 def _builtin(rule: str) -> Judge:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from judgekit.calibrators import Calibrator
-from judgekit.judges.calibrator_card import Fingerprint
+from judgekit.judges.calibrator_card import ConformalCard, Fingerprint
 from judgekit.types import ArgmaxRule, Judge, Judgement, Solution, ThresholdRule
 
 
@@ -16,12 +16,21 @@ class CalibratedJudge:
         judge: The judge inside.
         calibrator: Fitted to verdicts of this judge.
         fingerprint: What it was fitted on.
+        conformal: Conformal thresholds for the calibrated verdicts, where there are some.
     """
 
-    def __init__(self, judge: Judge, calibrator: Calibrator, *, fingerprint: Fingerprint) -> None:
+    def __init__(
+        self,
+        judge: Judge,
+        calibrator: Calibrator,
+        *,
+        fingerprint: Fingerprint,
+        conformal: ConformalCard | None = None,
+    ) -> None:
         self.inner = judge
         self.calibrator = calibrator
         self.fingerprint = fingerprint
+        self.conformal = conformal
 
     @property
     def judge_id(self) -> str:

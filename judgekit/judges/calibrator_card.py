@@ -201,7 +201,32 @@ class CalibrationReport(_Part):
     """The calibrator behind `after` in each fold: how steady the choice is."""
 
 
+class ConformalCard(_Part):
+    """Thresholds behind index sets and certified prefixes, learned on problems that nothing else was fitted on.
+
+    They hold for calibrated verdicts; what they promise, and for which draw, is told in `judgekit.conformal`.
+    """
+
+    alpha: float = Field(gt=0, lt=1)
+    """Probability with which a set may miss the first error, and a prefix may contain it."""
+    max_mass: float = Field(ge=0, le=1)
+    """An index set holds the outcomes with at most this mass of more probable ones above them; 1 keeps all of them."""
+    min_survival: float = Field(ge=0, le=1)
+    """A certified prefix holds the steps whose survival lies above this; 1 certifies none. For any solution."""
+    min_survival_if_wrong: float = Field(ge=0, le=1)
+    """The same for solutions that are known to have an error."""
+    n_problems: int = Field(ge=0)
+    """Problems with a verdict behind `max_mass` and `min_survival`."""
+    n_problems_if_wrong: int = Field(ge=0)
+    """Problems with a verdict on an erroneous solution, behind `min_survival_if_wrong`."""
+    n_no_verdict: int = Field(ge=0)
+    """Solutions without a verdict, which counted in none of them: every outcome is in their set, no step certified."""
+    fingerprint: Fingerprint
+    """What they were learned on."""
+
+
 __all__ = [
-    "BetaCard", "CalibrationReport", "CalibratorCard", "CandidateCard", "Fingerprint", "IdentityCard", "IsotonicCard",
-    "LengthCard", "PlattCard", "PositionCard", "PosteriorCard", "TemperatureCard", "describe_calibrator",
+    "BetaCard", "CalibrationReport", "CalibratorCard", "CandidateCard", "ConformalCard", "Fingerprint", "IdentityCard",
+    "IsotonicCard", "LengthCard", "PlattCard", "PositionCard", "PosteriorCard", "TemperatureCard",
+    "describe_calibrator",
 ]  # fmt: skip

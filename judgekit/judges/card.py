@@ -9,7 +9,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from judgekit.errors import CheckpointError, DataError, describe_validation_error
 from judgekit.io import read_json, write_json
-from judgekit.judges.calibrator_card import CalibrationReport, CalibratorCard, Fingerprint
+from judgekit.judges.calibrator_card import CalibrationReport, CalibratorCard, ConformalCard, Fingerprint
 from judgekit.judges.critic_card import CriticCard
 from judgekit.judges.layout import InputConvention, JudgeInput
 from judgekit.types import DecisionRule, ThresholdRule
@@ -117,30 +117,6 @@ class Golden(_Part):
         return self
 
 
-class ConformalCard(_Part):
-    """Thresholds behind index sets and certified prefixes, learned on problems that nothing else was fitted on.
-
-    They hold for calibrated verdicts; what they promise, and for which draw, is told in `judgekit.conformal`.
-    """
-
-    alpha: float = Field(gt=0, lt=1)
-    """Probability with which a set may miss the first error, and a prefix may contain it."""
-    max_mass: float = Field(ge=0, le=1)
-    """An index set holds the outcomes with at most this mass of more probable ones above them; 1 keeps all of them."""
-    min_survival: float = Field(ge=0, le=1)
-    """A certified prefix holds the steps whose survival lies above this; 1 certifies none. For any solution."""
-    min_survival_if_wrong: float = Field(ge=0, le=1)
-    """The same for solutions that are known to have an error."""
-    n_problems: int = Field(ge=0)
-    """Problems with a verdict behind `max_mass` and `min_survival`."""
-    n_problems_if_wrong: int = Field(ge=0)
-    """Problems with a verdict on an erroneous solution, behind `min_survival_if_wrong`."""
-    n_no_verdict: int = Field(ge=0)
-    """Solutions without a verdict, which counted in none of them: every outcome is in their set, no step certified."""
-    fingerprint: Fingerprint
-    """What they were learned on."""
-
-
 class JudgeCard(_Part):
     """Contents of `judge.json`, or of a card in YAML. What a kind needs beside `model` is one section."""
 
@@ -212,6 +188,8 @@ class JudgeCard(_Part):
                 raise ValueError(f"a judge of kind {self.kind!r} and the section {section!r} do not fit each other")
         if (self.input is None) != (self.kind in KINDS_WITHOUT_INPUT):
             raise ValueError(f"a judge of kind {self.kind!r} and the section 'input' do not fit each other")
+        if self.conformal is not None and self.calibrator is None:
+            raise ValueError("the section 'conformal' is about calibrated verdicts, and there is no 'calibrator'")
         if self.kind == "likelihood" and not isinstance(self.input, InputConvention):
             raise ValueError("a likelihood judge is fitted on the ids layout, and 'input' has another one")
         if self.engine == "vllm" and self.kind != "step_classifier":
@@ -259,6 +237,6 @@ def write_card(directory: Path, card: JudgeCard) -> None:
 
 
 __all__ = [
-    "CARD", "ConformalCard", "EnsembleCard", "Fingerprint", "Golden", "ImplicitCard", "JudgeCard", "LabelTokens",
+    "CARD", "EnsembleCard", "Fingerprint", "Golden", "ImplicitCard", "JudgeCard", "LabelTokens",
     "LikelihoodCard", "PositionPriorCard", "read_card", "write_card",
 ]  # fmt: skip

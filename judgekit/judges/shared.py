@@ -17,7 +17,7 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from judgekit.errors import JudgekitError
-from judgekit.judges.card import ConformalCard
+from judgekit.judges.calibrator_card import ConformalCard
 from judgekit.types import ArgmaxRule, Judge, Judgement, Solution, ThresholdRule
 
 WAIT = timedelta(days=1)

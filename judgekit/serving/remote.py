@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 from judgekit.engines.http_client import HttpClient, Reply, Request
 from judgekit.engines.http_limits import HttpLimits
 from judgekit.errors import JudgeError, describe_validation_error
-from judgekit.judges.card import ConformalCard
+from judgekit.judges.calibrator_card import ConformalCard
 from judgekit.judging import as_seen
 from judgekit.serving.wire import DESCRIBE, JUDGE, Description, JudgeAnswer
 from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Solution, ThresholdRule

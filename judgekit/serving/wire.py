@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from judgekit.judges.card import ConformalCard
+from judgekit.judges.calibrator_card import ConformalCard
 from judgekit.types import DecisionRule, Judgement, Solution
 
 DESCRIBE, JUDGE = "describe", "judge"

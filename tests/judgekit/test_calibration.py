@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from judgekit.calibration import (
     calibration_problems,
 )
 from judgekit.calibrators import CALIBRATORS, open_calibrator
+from judgekit.conformal import fresh_problems
 from judgekit.errors import CheckpointError, DataError
 from judgekit.fingerprint import fingerprint_of
 from judgekit.io import read_records, write_records
@@ -38,6 +40,8 @@ from tests.fakes import FakeJudge
 RIGHT, WRONG = 0.9, 0.6
 """P(step ok) that the scripted judge gives to right and to wrong steps: it finds every error but is too kind."""
 CardedJudge = Callable[..., Path]
+ALL_DATA = CalibrationConfig(n_folds=5, conformal_frac=None)
+"""Everything goes into calibrator and threshold."""
 
 
 def sigmoid(x: float) -> float:
@@ -87,7 +91,7 @@ def carded(judge_copy: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp
 def test_figures_threshold_and_their_origin_by_hand(carded: CardedJudge, tmp_path: Path) -> None:
     solutions = balanced()
     folder = carded(solutions)
-    config = CalibrationConfig(calibrator="temperature", n_folds=5, n_bins=10)
+    config = CalibrationConfig(calibrator="temperature", n_folds=5, n_bins=10, conformal_frac=None)
     report = calibrate_judge(folder, tmp_path / "data", config)
     # Two steps of three are right at 0.9, one is wrong at 0.6; these are the bins 0.9..1 and 0.6..0.7.
     assert report.n_steps == 30
@@ -135,6 +139,37 @@ def test_calibrating_again_starts_from_the_bare_judge(carded: CardedJudge, tmp_p
     assert read_card(folder) == card
 
 
+def test_conformal_thresholds_come_from_problems_that_nothing_else_saw(carded: CardedJudge, tmp_path: Path) -> None:
+    solutions = balanced(40)
+    folder = carded(solutions)
+    calibrate_judge(
+        folder, tmp_path / "data", CalibrationConfig(calibrator="temperature", conformal_alpha=0.2, conformal_frac=0.25)
+    )
+    card = read_card(folder)
+    assert isinstance(card.calibrator, TemperatureCard) and card.conformal is not None
+    assert (card.calibrator.fingerprint.n_problems, card.conformal.fingerprint.n_problems) == (30, 10)
+    fresh = fresh_problems([solution.problem_id for solution in solutions], frac=0.25)
+    mine = [solution for solution in solutions if solution.problem_id in fresh]
+    assert card.conformal.fingerprint == fingerprint_of(tmp_path / "data", mine)
+    # Of each problem's three solutions the wrong one has its truth below P(none), which is 0.6 before calibration. At
+    # any lower threshold each of 10 problems loses 1/3, together more than the 0.2 * 11 - 1 that may be lost.
+    p_none = sigmoid(math.log(WRONG / (1 - WRONG)) / card.calibrator.temperature)
+    assert card.conformal.max_mass == pytest.approx(p_none)
+    assert card.conformal.min_survival == card.conformal.min_survival_if_wrong == pytest.approx(p_none)
+    assert (card.conformal.n_problems, card.conformal.n_problems_if_wrong, card.conformal.n_no_verdict) == (10, 10, 0)
+    calibrate_judge(folder, tmp_path / "data", ALL_DATA)
+    assert read_card(folder).conformal is None, "thresholds of another calibrator would promise nothing"
+
+
+def test_thresholds_without_a_calibrator_are_refused(carded: CardedJudge, tmp_path: Path) -> None:
+    folder = carded(balanced(40))
+    calibrate_judge(folder, tmp_path / "data", CalibrationConfig())
+    card = json.loads((folder / "judge.json").read_text())
+    (folder / "judge.json").write_text(json.dumps(card | {"calibrator": None}))
+    with pytest.raises(CheckpointError, match="'conformal' is about calibrated verdicts, and there is no 'calibrator'"):
+        read_card(folder)
+
+
 def test_problems_of_training_are_refused(carded: CardedJudge, tmp_path: Path) -> None:
     folder = carded(balanced())
     card = (folder / "judge.json").read_text()
@@ -162,7 +197,7 @@ def test_a_split_that_cannot_calibrate_is_refused(
 ) -> None:
     folder = carded(solutions)
     with pytest.raises(DataError, match=complaint):
-        calibrate_judge(folder, tmp_path / "data", CalibrationConfig())
+        calibrate_judge(folder, tmp_path / "data", ALL_DATA)
     assert read_card(folder).calibrator is None
 
 

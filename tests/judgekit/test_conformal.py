@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from judgekit.calibration import fingerprint_of
 from judgekit.conformal import (
     CertifiedPrefixes,
     IndexSets,
@@ -28,6 +27,7 @@ from judgekit.conformal import (
     true_mass_above,
 )
 from judgekit.errors import ConfigError, DataError
+from judgekit.fingerprint import fingerprint_of
 from judgekit.types import Verdict
 from tests.judgekit.samples import addition
 

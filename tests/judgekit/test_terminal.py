@@ -3,6 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
+from judgekit.judges.calibrator_card import ConformalCard, Fingerprint
 from judgekit.terminal import render_judgement, visible
 from judgekit.types import (
     ArgmaxRule,
@@ -18,12 +19,24 @@ from judgekit.types import (
 STEPS = ("He has 2 boxes of 3.", "So 2 x 3 = 7 pens.", "The answer is 7.")
 
 
-def shown(solution, judgement, rule=None, *, colour=False):
+CONFORMAL = ConformalCard(
+    alpha=0.1,
+    max_mass=0.75,
+    min_survival=0.5,
+    min_survival_if_wrong=0.9,
+    n_problems=40,
+    n_problems_if_wrong=20,
+    n_no_verdict=0,
+    fingerprint=Fingerprint(data="d", sha256="0", n_solutions=40, n_problems=40, sources=("s",), generators=("g",)),
+)
+
+
+def shown(solution, judgement, rule=None, *, colour=False, conformal=None):
     file = io.StringIO()
     console = Console(
         file=file, width=80, force_terminal=colour, color_system="truecolor" if colour else None, legacy_windows=False
     )
-    console.print(render_judgement(solution, judgement, rule=rule or ThresholdRule()))
+    console.print(render_judgement(solution, judgement, rule=rule or ThresholdRule(), conformal=conformal))
     return file.getvalue()
 
 
@@ -72,6 +85,35 @@ def test_reason_is_shown_where_there_is_no_verdict():
     assert "No verdict by tiny: too_long." in text
     assert "no error" not in text
     assert STEPS[1] in text
+
+
+def test_index_set_and_certified_prefix_are_shown_where_the_card_has_them():
+    solution = Solution(problem="Pens?", steps=STEPS)
+    judgement = judged(solution, [0.9, 0.5, 0.5])  # posterior 0.1, 0.45, 0.225, 0.225: survival 0.9, 0.45, 0.225
+    text = shown(solution, judgement, conformal=CONFORMAL)
+    # Best first: step 1, step 2 with 0.45 above it, none with 0.675, step 0 with 0.9.
+    assert "Index set (90 %, calibrated on 40 problems): steps 1-2 or no error." in text
+    assert "Certified prefix (90 %, calibrated on 40 problems): step 0." in text
+    wide = CONFORMAL.model_copy(update={"max_mass": 1.0, "min_survival": 1.0})
+    text = shown(solution, judgement, conformal=wide)
+    assert "problems): steps 0-2 or no error." in text and "problems): no step." in text
+    narrow = CONFORMAL.model_copy(update={"max_mass": 0.0, "min_survival": 0.2})
+    text = shown(solution, judgement, conformal=narrow)
+    assert "problems): step 1." in text and "problems): steps 0-2." in text
+    assert "Index set" not in shown(solution, judgement)
+
+
+def test_an_index_set_with_a_gap_names_its_runs():
+    solution = Solution(problem="Pens?", steps=("a", "b", "c", "d"))
+    judgement = Judgement(solution_id="s", judge_id="tiny", verdict=Verdict(posterior=(0.3, 0.04, 0.3, 0.3, 0.06)))
+    assert "problems): steps 0, 2-3." in shown(solution, judgement, conformal=CONFORMAL)
+
+
+def test_without_a_verdict_anything_may_be_and_nothing_is_certified():
+    solution = Solution(problem="Pens?", steps=STEPS)
+    judgement = Judgement(solution_id=solution.id, judge_id="tiny", no_verdict=NoVerdictReason.TOO_LONG)
+    text = shown(solution, judgement, conformal=CONFORMAL)
+    assert "problems): steps 0-2 or no error." in text and "problems): no step." in text
 
 
 def test_solution_without_steps_can_be_shown():

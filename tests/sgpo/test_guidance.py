@@ -1,12 +1,16 @@
 """Who is judged, what a judgement is worth, and the rules for rows without one."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
-from judgekit.errors import JudgeError
+from judgekit.errors import ConfigError, JudgeError
+from judgekit.judges.calibrator_card import ConformalCard, Fingerprint
 from judgekit.types import NoVerdictReason, Solution
 from sgpo.config import GuidanceConfig, WindowConfig
-from sgpo.guidance import Guided, Response, Scored, UnscoredAlarm, apply_verdicts, guide, select_rows
+from sgpo.credit import StoredJudge
+from sgpo.guidance import Guided, Response, Scored, UnscoredAlarm, apply_verdicts, guide, judge_rows, select_rows
 from sgpo.rewards import compute_advantages, shape_rts
 from tests.fakes import FakeJudge
 
@@ -148,6 +152,33 @@ def test_judge_answering_too_little_is_an_error() -> None:
             judge=judge,
             config=PLAIN,
         )
+
+
+def conformal(**fields: float) -> ConformalCard:
+    fingerprint = Fingerprint(data="d", sha256="0", n_solutions=9, n_problems=9, sources=("s",), generators=("g",))
+    learned = {"max_mass": 0.5, "min_survival": 0.3, "min_survival_if_wrong": 0.55, "n_problems": 9}
+    counts = {"n_problems_if_wrong": 9, "n_no_verdict": 0}
+    return ConformalCard(alpha=0.1, fingerprint=fingerprint, **(learned | counts | fields))  # type: ignore[arg-type]
+
+
+def test_certified_prefixes_use_the_threshold_for_erroneous_solutions() -> None:
+    """Survival 0.9, 0.6, 0.5, 0.4: two steps lie above 0.55, all four above the threshold for any solution, 0.3."""
+    posterior = (0.1, 0.3, 0.1, 0.1, 0.4)
+    judge = FakeJudge({"r0": posterior, "r1": (1.0, 0.0, 0.0, 0.0, 0.0)}, conformal=conformal())
+    scored = judge_rows(judge, [response(f"r{i}", n_steps=4) for i in range(2)], config=GuidanceConfig(rts="certified"))
+    assert [item.rts for item in scored] == [0.5, 0.0]
+    stored = StoredJudge(judge, Path())
+    assert stored.conformal == judge.conformal
+
+
+def test_certified_prefixes_of_a_judge_without_them_are_refused() -> None:
+    config = GuidanceConfig(rts="certified")
+    with pytest.raises(ConfigError, match=r"fake has none: write one with `judgekit calibrate`, or use rts=expected"):
+        judge_rows(FakeJudge({}), [], config=config)
+    empty = conformal(min_survival_if_wrong=1.0, n_problems_if_wrong=3)
+    with pytest.raises(ConfigError, match=r"certifies no step at alpha 0\.1, learned from 3 problems .* larger conf"):
+        judge_rows(FakeJudge({}, conformal=empty), [], config=config)
+    assert judge_rows(FakeJudge({}), [], config=GuidanceConfig()) == []
 
 
 def test_rows_without_a_selection_change_nothing() -> None:

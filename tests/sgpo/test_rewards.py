@@ -57,6 +57,35 @@ def test_expected_rts_of_a_certain_posterior_is_the_hard_one() -> None:
         assert hard == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("min_survival", "rts"), [(1.0, 0.0), (0.96, 0.0), (0.9, 0.1), (0.8, 0.1), (0.7, 0.3), (0.65, 0.3)]
+)
+def test_certified_rts_is_the_length_of_the_steps_that_survive(min_survival: float, rts: float) -> None:
+    verdict = Verdict(posterior=(0.05, 0.2, 0.1, 0.65))  # survival 0.95, 0.75, 0.65
+    lengths = (10, 20, 70)
+    assert compute_rts(
+        verdict, decision=HALF, lengths_S=lengths, mode="certified", min_survival=min_survival
+    ) == pytest.approx(rts)
+
+
+@pytest.mark.parametrize(("no_error", "rts"), [("locate", 1 / 3), ("full", 1.0), ("unscored", None)])
+def test_a_wrong_response_certified_to_its_end_follows_the_rule(no_error: str, rts: float | None) -> None:
+    verdict = Verdict(posterior=(0.05, 0.2, 0.1, 0.65))
+    found = compute_rts(
+        verdict,
+        decision=HALF,
+        lengths_S=(1, 1, 1),
+        mode="certified",
+        no_error=no_error,  # type: ignore[arg-type]
+        min_survival=0.6,
+    )
+    assert found == (None if rts is None else pytest.approx(rts))
+
+
+def test_nothing_is_certified_without_a_threshold() -> None:
+    assert compute_rts(certain(4, n_steps=5), decision=HALF, lengths_S=FIVE_STEPS, mode="certified") == 0.0
+
+
 @pytest.mark.parametrize(("mode", "rts"), [("locate", 1 / 3), ("full", 1.0), ("unscored", None)])
 def test_wrong_response_without_a_visible_error_follows_the_rule(mode: str, rts: float | None) -> None:
     verdict = Verdict(posterior=(0.05, 0.2, 0.1, 0.65))  # p_ok 0.95, 0.789, 0.867: no step below 0.5

@@ -184,6 +184,12 @@ def test_rewards_normalised_one_by_one_are_refused(policy: Path, tmp_path: Path)
         make_trainer(policy, tmp_path, reward=mixed, args_multi_objective_aggregation="normalize_then_sum")
 
 
+def test_a_judge_that_certifies_nothing_is_refused_before_training(policy: Path, tmp_path: Path) -> None:
+    guidance = GuidanceConfig(rts="certified")
+    with pytest.raises(ConfigError, match="needs a judge whose card has a 'conformal' section"):
+        make_trainer(policy, tmp_path, judge=HashJudge(), guidance=guidance)
+
+
 def test_data_without_the_problem_are_refused(policy: Path, tmp_path: Path) -> None:
     bare = Dataset.from_list([{"prompt": "1?", "answer": "1"}] * 4)
     with pytest.raises(ConfigError, match="no column 'problem'"):

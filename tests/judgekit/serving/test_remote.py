@@ -15,8 +15,11 @@ from typing import Any
 
 import pytest
 
+from judgekit.calibrators import IdentityCalibrator
 from judgekit.errors import ConfigError, JudgeError
 from judgekit.judges import load_judge
+from judgekit.judges.calibrated import CalibratedJudge
+from judgekit.judges.calibrator_card import ConformalCard, Fingerprint
 from judgekit.judging import JudgingConfig, judge_file
 from judgekit.serving.remote import TOKEN_ENV, RemoteConfig, RemoteJudge
 from judgekit.types import Judge, Judgement, LabelledSolution, NoVerdictReason, Solution
@@ -50,6 +53,25 @@ def test_a_remote_judge_is_the_local_one(tiny_judge: Path, solutions: list[Solut
     assert {judgement.no_verdict for judgement in here} == {None, NoVerdictReason.EMPTY, NoVerdictReason.TOO_LONG}
     without_time = [[j.model_copy(update={"seconds": 0.0}) for j in judged] for judged in (here, there)]
     assert without_time[0] == without_time[1], "every digit of the posterior"
+
+
+def test_conformal_thresholds_travel(solutions: list[Solution]) -> None:
+    fingerprint = Fingerprint(data="d", sha256="0", n_solutions=9, n_problems=9, sources=("s",), generators=("g",))
+    card = ConformalCard(
+        alpha=0.1,
+        max_mass=0.75,
+        min_survival=0.1 + 0.2,
+        min_survival_if_wrong=1.0,
+        n_problems=9,
+        n_problems_if_wrong=3,
+        n_no_verdict=0,
+        fingerprint=fingerprint,
+    )
+    local = CalibratedJudge(HashJudge(), IdentityCalibrator(), fingerprint=fingerprint, conformal=card)
+    with running_service(local) as url:
+        assert getattr(load_judge(url), "conformal", None) == card
+    with running_service(HashJudge()) as url:
+        assert getattr(load_judge(url), "conformal", "missing") is None
 
 
 @pytest.mark.parametrize("name", ["random", "first-step", "no-error", "symbolic"])
