@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -24,6 +25,8 @@ from judgekit.judges.card import read_card, write_card
 from judgekit.judging import judge_in_chunks
 from judgekit.metrics import Calibration, choose_threshold, collect_reached_steps, compute_calibration
 from judgekit.types import LabelledSolution, Precision, ThresholdRule, Verdict, content_id
+
+_log = logging.getLogger(__name__)
 
 TRAIN_PROBLEMS = "train_problem_ids.txt"
 """File of a judge directory that lists the problems it was trained on, one id a line."""
@@ -104,6 +107,12 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
         posterior_N_O = [None if verdict is None else calibrator.calibrate(verdict).posterior for verdict in raw_N]
         update["conformal"] = fit_conformal(
             posterior_N_O, items, alpha=config.conformal_alpha, fingerprint=fingerprint_of(data, items)
+        )
+    elif config.conformal_frac is not None:
+        _log.warning(
+            "no conformal thresholds: of %d problems none can be kept for them, as they stand behind the judge's weights "
+            "or an earlier calibration, or there are too few; calibrate with other problems",
+            len({item.problem_id for item in given}),
         )
     write_problem_ids(directory / CALIBRATION_PROBLEMS, kept | {item.problem_id for item in given})
     write_card(directory, card.model_copy(update=update))

@@ -184,7 +184,7 @@ class IndexSets:
             scores.append(true_mass_above(posterior, gold))
             problems.append(problem)
         self.max_mass_ = conformal_threshold(scores, problem_N=problems, alpha=self.alpha)
-        self.n_problems_ = _count(problems, self.alpha)
+        self.n_problems_ = _count(problems, self.alpha, effect="index sets hold every outcome")
         return self
 
     def predict(self, posterior_N_O: Posteriors, *, n_steps_N: Sequence[int]) -> list[tuple[int | None, ...]]:
@@ -231,7 +231,8 @@ class CertifiedPrefixes:
                 scores.append(survival_at_error(posterior, gold))
                 problems.append(problem)
         self.min_survival_ = conformal_threshold(scores, problem_N=problems, alpha=self.alpha)
-        self.n_problems_ = _count(problems, self.alpha)
+        what = "erroneous solutions" if self.if_wrong else "solutions"
+        self.n_problems_ = _count(problems, self.alpha, effect=f"no step of {what} is certified")
         return self
 
     def predict(self, posterior_N_O: Posteriors) -> list[int]:
@@ -315,14 +316,13 @@ def _judged(
             yield posterior, gold, problem
 
 
-def _count(problems: Sequence[Hashable], alpha: float) -> int:
+def _count(problems: Sequence[Hashable], alpha: float, *, effect: str) -> int:
     """Return the number of problems; say so where they are too few to promise anything."""
     n_problems, needed = len(set(problems)), problems_needed(alpha)
     if n_problems < needed:
         _log.warning(
-            "alpha %g needs at least %d problems with a verdict, and there are %d: index sets hold every outcome, and "
-            "no step is certified; give more problems or a larger alpha",
-            alpha, needed, n_problems,
+            "alpha %g needs at least %d problems with a verdict, and there are %d: %s; add problems or raise alpha",
+            alpha, needed, n_problems, effect,
         )  # fmt: skip
     return n_problems
 

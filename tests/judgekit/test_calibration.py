@@ -180,7 +180,7 @@ def test_problems_of_training_are_refused(carded: CardedJudge, tmp_path: Path) -
         calibrate_judge(folder, tmp_path / "data", CalibrationConfig())
     assert (folder / "judge.json").read_text() == card
     assert calibration_problems(folder) == set()
-    calibrate_judge(folder, tmp_path / "data", CalibrationConfig(n_max=9))  # p0, p1, p2 only
+    calibrate_judge(folder, tmp_path / "data", CalibrationConfig(n_max=9, conformal_frac=None))  # p0, p1, p2 only
     assert calibration_problems(folder) == {"p0", "p1", "p2"}
 
 
@@ -262,12 +262,12 @@ def test_solutions_without_a_verdict_are_left_out(
         judge = FakeJudge(posteriors, no_verdict=reasons)
         monkeypatch.setattr(judgekit.judges, "load_judge", lambda *_, judge=judge, **__: judge)
         write_records(tmp_path / name, rows, record_type=LabelledSolution)
-        reports.append(calibrate_judge(folder, tmp_path / name, CalibrationConfig()))
+        reports.append(calibrate_judge(folder, tmp_path / name, ALL_DATA))
     assert reports[0] == reports[1]
     judge = FakeJudge(posteriors, no_verdict={s.id: NoVerdictReason.TOO_LONG for s in solutions})
     monkeypatch.setattr(judgekit.judges, "load_judge", lambda *_, **__: judge)
     with pytest.raises(DataError, match="no verdict on any of 30 solutions"):
-        calibrate_judge(folder, tmp_path / "all", CalibrationConfig())
+        calibrate_judge(folder, tmp_path / "all", ALL_DATA)
 
 
 def test_a_killed_calibration_goes_on_where_it_was(

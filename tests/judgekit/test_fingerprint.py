@@ -51,7 +51,7 @@ def calibrated(tmp_path: Path) -> Path:
     section = EnsembleCard(members=("builtin:symbolic",), rule="product", weights=(1.0,))
     (tmp_path / "judge").mkdir()
     write_card(tmp_path / "judge", JudgeCard(kind="ensemble", judge_id="symbolic", ensemble=section))
-    calibrate_judge(tmp_path / "judge", tmp_path / "split", CalibrationConfig())
+    calibrate_judge(tmp_path / "judge", tmp_path / "split", CalibrationConfig(conformal_frac=None))
     return tmp_path / "judge"
 
 
