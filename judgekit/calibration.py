@@ -110,8 +110,8 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
         )
     elif config.conformal_frac is not None:
         _log.warning(
-            "no conformal thresholds: of %d problems none can be kept for them, as they stand behind the judge's weights "
-            "or an earlier calibration, or there are too few; calibrate with other problems",
+            "no conformal thresholds: none of %d problems can be kept for them, as all stand behind the judge's "
+            "weights or an earlier calibration, or there are too few; calibrate with other problems",
             len({item.problem_id for item in given}),
         )
     write_problem_ids(directory / CALIBRATION_PROBLEMS, kept | {item.problem_id for item in given})

@@ -144,7 +144,7 @@ def test_problems_a_member_was_trained_on_are_refused(tiny_judge: Path, labelled
     assert calibration_problems(tmp_path / "e") == fitted_on
 
 
-def test_an_ensemble_can_be_calibrated(labelled_data: Path, tmp_path: Path) -> None:
+def test_an_ensemble_can_be_calibrated(labelled_data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     build_ensemble(["builtin:random", "builtin:symbolic"], labelled_data, tmp_path / "e", EnsembleConfig())
     calibrate_judge(tmp_path / "e", labelled_data, CalibrationConfig())
     card = read_card(tmp_path / "e")
@@ -154,6 +154,8 @@ def test_an_ensemble_can_be_calibrated(labelled_data: Path, tmp_path: Path) -> N
     assert raw is not None
     assert calibrated is not None
     assert (raw.posterior == calibrated.posterior) == (card.calibrator.kind == "identity")
+    assert card.conformal is None, "all problems stand behind its weights"
+    assert "problems can be kept for them, as all stand behind the judge's weights" in caplog.text
 
 
 def test_slips_are_refused(labelled_data: Path, tmp_path: Path) -> None:
