@@ -29,7 +29,8 @@ class Run:
     Args:
         output: The folder; made if it is missing.
         config: The resolved configuration, stored with its nulls.
-        inputs: Files or folders the run reads; their hashes go into the manifest.
+        inputs: Files or folders the run reads; their hashes go into the manifest, by name. Inputs that may share their
+            names are given as a mapping, whose keys then stand before the names.
         resume: Continue a folder that a run with the same configuration and inputs has begun; a fresh folder is fine.
 
     Raises:
@@ -37,11 +38,18 @@ class Run:
         DataError: resuming, and an input's content has changed.
     """
 
-    def __init__(self, output: Path, config: BaseConfig, *, inputs: Sequence[Path] = (), resume: bool = False) -> None:
+    def __init__(
+        self,
+        output: Path,
+        config: BaseConfig,
+        *,
+        inputs: Sequence[Path] | Mapping[str, Sequence[Path]] = (),
+        resume: bool = False,
+    ) -> None:
         self.output = output
         self.resumed = _has_begun(output)
         values = config.model_dump(mode="json")
-        hashes = {name: sha for path in inputs for name, sha in input_hashes(path).items()}
+        hashes = _hashes(inputs)
         if self.resumed:
             self._check_same(values, hashes, resume=resume)
             return
@@ -99,6 +107,12 @@ class Run:
         """Mark the run as finished and store its results in the manifest."""
         self._manifest = self._manifest | {"finished": _now(), "results": dict(results)}
         write_json(self.output / MANIFEST, self._manifest)
+
+
+def _hashes(inputs: Sequence[Path] | Mapping[str, Sequence[Path]]) -> dict[str, str]:
+    if isinstance(inputs, Mapping):
+        return {f"{key}/{name}": sha for key, paths in inputs.items() for name, sha in _hashes(paths).items()}
+    return {name: sha for path in inputs for name, sha in input_hashes(path).items()}
 
 
 def _has_begun(output: Path) -> bool:

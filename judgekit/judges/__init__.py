@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
@@ -13,7 +14,12 @@ from judgekit.types import Judge, Precision
 
 
 def load_judge(
-    name: str | Path, *, calibrated: bool = True, dtype: Precision = "float32", neutralise: bool = True
+    name: str | Path,
+    *,
+    calibrated: bool = True,
+    dtype: Precision = "float32",
+    neutralise: bool = True,
+    open_member: Callable[[str], Judge] | None = None,
 ) -> Judge:
     """Open any judge.
 
@@ -25,6 +31,8 @@ def load_judge(
         calibrated: Apply the calibrator that the card stores.
         dtype: Precision of judges with weights.
         neutralise: Keep candidates from acting as markup. Off only to measure what that prevents.
+        open_member: Opens the members of an ensemble, by name; `None` for this function. For callers that have the
+            members' judgements already.
 
     Raises:
         CheckpointError: nothing can be opened there; says what was tried.
@@ -46,7 +54,7 @@ def load_judge(
     if dtype not in get_args(Precision):
         raise ConfigError(f"unknown precision {dtype!r}: use {' or '.join(get_args(Precision))}")
     found = find_card(name)
-    judge = _open(found, dtype=dtype, neutralise=neutralise)
+    judge = _open(found, dtype=dtype, neutralise=neutralise, open_member=open_member)
     if not calibrated or found.card.calibrator is None:
         return judge
     from judgekit.calibrators import open_calibrator
@@ -74,7 +82,7 @@ def _connect(url: str, *, as_served: bool) -> Judge:
     return open_remote(url)
 
 
-def _open(found: FoundCard, *, dtype: Precision, neutralise: bool) -> Judge:
+def _open(found: FoundCard, *, dtype: Precision, neutralise: bool, open_member: Callable[[str], Judge] | None) -> Judge:
     """Open what a card describes; torch is imported here, so that the door itself is light."""
     kind, (directory, card) = found.card.kind, found
     if kind == "likelihood":
@@ -96,7 +104,7 @@ def _open(found: FoundCard, *, dtype: Precision, neutralise: bool) -> Judge:
     if kind == "ensemble":
         from judgekit.judges.ensemble import EnsembleJudge
 
-        return EnsembleJudge.open(directory, card, dtype=dtype, neutralise=neutralise)
+        return EnsembleJudge.open(directory, card, dtype=dtype, neutralise=neutralise, open_member=open_member)
     if kind == "position_prior":
         from judgekit.judges.position_prior import PositionPriorJudge
 

@@ -84,7 +84,7 @@ class CriticJudge:
     @property
     def deterministic(self) -> bool:
         """Whether the same solution always gets the same verdict: greedy decoding, one vote."""
-        return self.critic.sampling.temperature is None and self.critic.votes == 1
+        return self.critic.deterministic
 
     @property
     def decision(self) -> ThresholdRule | ArgmaxRule:

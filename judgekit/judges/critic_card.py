@@ -38,6 +38,11 @@ class CriticCard(BaseModel):
     engine: GenerationConfig | None = None
     """Which engine writes the answers; `null` runs the card's `model` by transformers in this process."""
 
+    @property
+    def deterministic(self) -> bool:
+        """Whether the same solution always gets the same verdict: greedy decoding, one vote."""
+        return self.sampling.temperature is None and self.votes == 1
+
     @model_validator(mode="after")
     def _votes_can_differ(self) -> Self:
         if self.votes > 1 and self.sampling.temperature is None:

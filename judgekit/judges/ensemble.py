@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -98,8 +99,23 @@ class EnsembleJudge:
         self.members = tuple(members)
 
     @classmethod
-    def open(cls, directory: Path, card: JudgeCard, *, dtype: Precision = "float32", neutralise: bool = True) -> Self:
+    def open(
+        cls,
+        directory: Path,
+        card: JudgeCard,
+        *,
+        dtype: Precision = "float32",
+        neutralise: bool = True,
+        open_member: Callable[[str], Judge] | None = None,
+    ) -> Self:
         """Open all members, each with its own calibrator.
+
+        Args:
+            directory: Where the card lies.
+            card: The card.
+            dtype: Precision of members with weights.
+            neutralise: Keep candidates from acting as markup.
+            open_member: Opens a member by the name that `locate_member` gives; `None` for `load_judge`.
 
         Raises:
             CheckpointError: a member cannot be opened, or the ensemble is a member of itself.
@@ -108,8 +124,8 @@ class EnsembleJudge:
 
         assert card.ensemble is not None
         refuse_cycle(directory, card.ensemble)
-        names = [locate_member(directory, member) for member in card.ensemble.members]
-        return cls(card, [load_judge(name, dtype=dtype, neutralise=neutralise) for name in names])
+        open_one = open_member or functools.partial(load_judge, dtype=dtype, neutralise=neutralise)
+        return cls(card, [open_one(locate_member(directory, member)) for member in card.ensemble.members])
 
     @property
     def judge_id(self) -> str:
@@ -138,6 +154,7 @@ class EnsembleJudge:
 
     def _pooled(self, solution: Solution, judgements_M: Sequence[Judgement]) -> Judgement:
         verdict = pool_verdicts([item.verdict for item in judgements_M], self.section)
+        costs = [item.cost_usd for item in judgements_M if item.cost_usd is not None]
         return Judgement(
             solution_id=solution.id,
             judge_id=self.judge_id,
@@ -146,6 +163,7 @@ class EnsembleJudge:
             raw="\n".join(map(self._line, self.members, judgements_M, self.section.weights)),
             n_tokens=sum(item.n_tokens for item in judgements_M),
             seconds=sum(item.seconds for item in judgements_M),
+            cost_usd=sum(costs) if costs else None,
         )
 
     def _reason(self, judgements_M: Sequence[Judgement]) -> NoVerdictReason:

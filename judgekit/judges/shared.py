@@ -10,7 +10,7 @@ from __future__ import annotations
 import atexit
 import os
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import accumulate, pairwise
@@ -54,6 +54,54 @@ def share_judge(load: Callable[[], Judge]) -> Iterator[Judge | None]:
         os.environ["TQDM_DISABLE"] = "1"
         _follow(load())
         yield None
+
+
+@contextmanager
+def share_in_turn(loads: Sequence[Callable[[], Judge]]) -> Iterator[Iterator[Judge] | None]:
+    """Share several judges one after another, for the `with` block of the first process.
+
+    However the block ends, the other processes are released.
+
+    Args:
+        loads: Each opens a judge, see `share_judge`.
+
+    Yields:
+        An iterator over the judges, of which each is shared until the next one is asked for; `None` in the other
+        processes, once the first has left its block: they are done.
+
+    Example:
+        >>> from judgekit.judges import load_judge
+        >>> names = ["builtin:random", "builtin:no-error"]
+        >>> with share_in_turn([lambda name=name: load_judge(name) for name in names]) as judges:
+        ...     [judge.judge_id for judge in judges]
+        ['builtin:random', 'builtin:no-error']
+    """
+    left = list(loads)
+    if int(os.environ.get("RANK", "0")):
+        _pass_over(left)
+        yield None
+        return
+    turns = _turns(left)
+    try:
+        yield turns
+    finally:
+        turns.close()
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # the others wait for every judge
+            _pass_over(left)
+
+
+def _turns(left: list[Callable[[], Judge]]) -> Generator[Judge, None, None]:
+    while left:
+        with share_judge(left.pop(0)) as judge:
+            assert judge is not None
+            yield judge
+
+
+def _pass_over(left: list[Callable[[], Judge]]) -> None:
+    """Take part in the turns that are left without asking for anything."""
+    while left:
+        with share_judge(left.pop(0)):
+            pass
 
 
 def _join() -> int:
@@ -166,4 +214,4 @@ def split_evenly(weights_N: Sequence[int], *, n_parts: int) -> list[slice]:
     return [slice(start, stop) for start, stop in pairwise(ends)]
 
 
-__all__ = ["SharedJudge", "share_judge", "split_evenly"]
+__all__ = ["SharedJudge", "share_in_turn", "share_judge", "split_evenly"]
