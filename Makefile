@@ -64,7 +64,7 @@ quickstart: setup
 	$(BIN)/judgekit pretrain configs/quickstart/base.yaml --output $(Q)/base --resume
 	$(BIN)/judgekit fit configs/quickstart/judge.yaml --output $(Q)/judge --resume
 	$(BIN)/judgekit calibrate --judge $(Q)/judge/judge --data $(Q)/data/calibration
-	$(BIN)/judgekit eval --judge $(Q)/judge/judge --benchmark procedural --input $(Q)/data/test --output $(Q)/eval --resume
+	$(BIN)/judgekit eval --judge $(Q)/judge/judge --benchmark procedural $(Q)/data/test --output $(Q)/eval --resume
 	$(BIN)/judgekit pretrain configs/quickstart/policy.yaml --output $(Q)/policy --resume
 	$(BIN)/sgpo compare configs/quickstart/compare.yaml --output $(Q)/compare --resume
 	$(BIN)/judgekit summary $(Q)

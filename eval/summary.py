@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from judgekit.errors import DataError
 from judgekit.io import MANIFEST, read_json, read_jsonl, write_text
 from judgekit.judges.calibrator_card import describe_calibrator
 from judgekit.judges.card import JudgeCard, read_card
@@ -38,7 +39,7 @@ def write_summary(folder: Path, page: Path) -> list[Headline]:
         CheckpointError: the judge directory is missing or damaged.
     """
     card = read_card(folder / "judge" / "judge")
-    results = read_json(folder / "eval" / "results.json")
+    results = _only_results(folder / "eval")
     comparison = read_json(folder / "compare" / "compare.json")
     headline = _headline(folder, card, results, comparison)
     sections = [
@@ -51,6 +52,14 @@ def write_summary(folder: Path, page: Path) -> list[Headline]:
     ]
     write_text(page, render_page(f"judgekit: {folder.name}", sections))
     return headline
+
+
+def _only_results(evaluation: Path) -> Any:
+    """Read the results of an evaluation of one judge on one benchmark."""
+    found = sorted(evaluation.glob("judges/*/*/results.json"))
+    if len(found) != 1:
+        raise DataError(f"{evaluation} holds results of {len(found)} judges and benchmarks, and one is wanted here")
+    return read_json(found[0])
 
 
 def print_headline(headline: Sequence[Headline]) -> None:
@@ -66,10 +75,9 @@ def print_headline(headline: Sequence[Headline]) -> None:
 def _headline(
     folder: Path, card: JudgeCard, results: Mapping[str, Any], comparison: Mapping[str, Any]
 ) -> list[Headline]:
-    f1 = results["average"]["f1"]
     lines = [
         Headline("step-labelled solutions built", f"{_n_rows(folder / 'data' / 'all'):,}"),
-        Headline("judge: first-error F1 on held-out problems", _interval(f1)),
+        Headline("judge: first-error F1 on held-out problems", _interval(results["headline"])),
     ]
     if card.calibration is not None:
         before, after = card.calibration.before["ece"], card.calibration.after["ece"]
@@ -149,8 +157,8 @@ def _bin(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _benchmark_section(results: Mapping[str, Any]) -> Section:
     metrics = ("error_accuracy", "correct_accuracy", "f1")
-    subsets = {**results["subsets"], "average": results["average"]}
-    rows = [(name, *(_interval(subset[metric]) for metric in metrics)) for name, subset in subsets.items()]
+    parts = {**results["subsets"], "average": results["overall"]}
+    rows = [(name, *(_interval(part["scores"][metric]) for metric in metrics)) for name, part in parts.items()]
     text = "Held-out problems, 95 % intervals; the whole report with all solutions is eval/report.html."
     return Section("Benchmark of the judge", paragraph(text) + table(["subset", *metrics], rows))
 

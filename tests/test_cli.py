@@ -225,7 +225,7 @@ def test_judge_directories_that_are_none_are_refused(
     for command in ("calibrate", "eval"):
         options = {
             "calibrate": ["--data", rows(BENCH)],
-            "eval": ["--benchmark", "processbench", "--input", rows(BENCH)],
+            "eval": ["--benchmark", "processbench", rows(BENCH)],
         }
         output = ["--output", tmp_path / command] if command == "eval" else []
         assert "has no judge.json" in refused(command, "--judge", tmp_path / "bare", *options[command], *output)

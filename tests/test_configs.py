@@ -16,7 +16,7 @@ from datasets_builders.mix_config import MixConfig
 from datasets_builders.monte_carlo import MonteCarloConfig
 from datasets_builders.procedural import ProceduralConfig, ProceduralProblemsConfig
 from datasets_builders.rollouts import RolloutsConfig
-from eval.processbench import ProcessBenchConfig
+from eval.evaluation import EvalConfig
 from judgekit.config import BaseConfig, load_config
 from judgekit.judges.recognise import find_card
 from judgekit.serving.config import ServeConfig
@@ -37,7 +37,7 @@ CLASSES: dict[str, type[BaseConfig]] = {
     "data/mixed_*.yaml": MixConfig,
     "data/monte_carlo.yaml": MonteCarloConfig,
     "data/rollouts.yaml": RolloutsConfig,
-    "eval/*.yaml": ProcessBenchConfig,
+    "eval/*.yaml": EvalConfig,
     "judge/*.yaml": JudgeTrainingConfig,
     "serve/*.yaml": ServeConfig,
     "sgpo/offline_*.yaml": OfflineConfig,
@@ -51,6 +51,8 @@ CLASSES: dict[str, type[BaseConfig]] = {
     "quickstart/policy.yaml": LanguageModelConfig,
 }
 """Which command reads which files; every file matches exactly one."""
+GIVEN_BY_OPTIONS = {EvalConfig: {"judges": ["builtin:random"]}}
+"""What a file may leave to options of the command."""
 
 
 def test_there_are_configurations() -> None:
@@ -62,7 +64,7 @@ def test_there_are_configurations() -> None:
 def test_a_configuration_parses_to_its_class(name: str) -> None:
     classes = [config_type for pattern, config_type in CLASSES.items() if Path(name).match(pattern)]
     assert len(classes) == 1, f"{name}: say in CLASSES which command reads it"
-    check(name, load_config(classes[0], CONFIGS / name))
+    check(name, load_config(classes[0], CONFIGS / name, fixed=GIVEN_BY_OPTIONS.get(classes[0], {})))
 
 
 @pytest.mark.parametrize("name", CARDS)

@@ -81,7 +81,7 @@ def _bench(args: argparse.Namespace) -> None:
     from judgekit.run import Run
 
     config = settings_config(BenchConfig, args.settings, fixed={"model": args.model, "data": args.input})
-    data = canonical(args.input, args)
+    data = canonical(args.input, source=args.benchmark, output=args.output / "data", resume=args.resume)
     run = Run(args.output, config, inputs=[data], resume=args.resume)
     results = bench(config, read_solutions(data))
     write_json(args.output / "bench.json", results)

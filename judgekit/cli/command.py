@@ -99,15 +99,20 @@ def settings_config(
     return load_config(config_type, Path(files[0]) if files else None, overrides=overrides, fixed=fixed)
 
 
-def canonical(given: Path, args: argparse.Namespace) -> Path:
-    """Return a built data set as it is; a raw benchmark file, folder or hub id is built below the output first."""
+def canonical(given: Path, *, source: str, output: Path, resume: bool) -> Path:
+    """Return a built data set as it is; a raw file or folder of a source, or its hub id, is built below `output` first.
+
+    Raises:
+        ConfigError: there is no such source.
+        DataError: the input cannot be read or gives no row.
+    """
     from datasets_builders.build import build
     from judgekit.io import MANIFEST
 
     if (given / MANIFEST).is_file() or given.suffix == ".parquet":
         return given
-    folder: Path = args.output / "data" / given.stem
-    build(args.benchmark, input=str(given), output=folder, resume=args.resume)
+    folder = output / given.stem
+    build(source, input=str(given), output=folder, resume=resume)
     return folder
 
 

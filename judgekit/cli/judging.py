@@ -1,13 +1,17 @@
-"""Commands that use judges: judge, benchmark, sum up."""
+"""Commands that use judges: judge, benchmark, rank, sum up."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from judgekit.cli.command import add_command, add_judge, add_output, canonical, settings_config
+from judgekit.cli.command import JUDGE_HELP, add_command, add_judge, add_output, canonical, settings_config
 from judgekit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from judgekit.types import LabelledSolution
 
 
 def add_judging_commands(commands: Any) -> None:
@@ -33,13 +37,29 @@ def add_judging_commands(commands: Any) -> None:
         commands,
         "eval",
         _eval,
-        summary="Benchmark a judge: both ProcessBench accuracies and F1 with intervals, calibration, report.html.",
-        example="judgekit eval --judge DIR --benchmark processbench --input gsm8k.jsonl --output runs/eval",
+        summary="Benchmark judges: figures with intervals, calibration, comparisons, leaderboard.md and report.html.",
+        example="judgekit eval --judge DIR --judge builtin:random --benchmark processbench gsm8k.jsonl --output runs/e",
     )
-    add_judge(parser)
-    parser.add_argument("--benchmark", required=True, help="source that reads a raw input, for example processbench")
-    parser.add_argument("--input", required=True, nargs="+", help="built data sets, or raw files of the benchmark")
+    parser.add_argument("--judge", action="append", metavar="JUDGE", help=f"{JUDGE_HELP}; once for each judge")
+    parser.add_argument(
+        "--benchmark",
+        action="append",
+        nargs="+",
+        metavar=("NAME", "INPUT"),
+        help="source, for example processbench, and its built data sets or raw files; once for each benchmark",
+    )
     add_output(parser)
+
+    parser = add_command(
+        commands,
+        "leaderboard",
+        _leaderboard,
+        summary="Merge evaluations of the same benchmark data into one leaderboard.",
+        example="judgekit leaderboard runs/eval-a runs/eval-b --output leaderboard.md",
+        settings=False,
+    )
+    parser.add_argument("run", nargs="+", type=Path, help="folder that `judgekit eval` has written")
+    parser.add_argument("--output", type=Path, required=True, help="Markdown file to write")
 
     parser = add_command(
         commands,
@@ -99,33 +119,68 @@ def _judge_one(args: argparse.Namespace) -> None:
 
 
 def _eval(args: argparse.Namespace) -> None:
-    from eval.processbench import ProcessBenchConfig, evaluate
+    from eval.entrants import find_entrants, lazily
+    from eval.evaluation import LEADERBOARD, REPORT, EvalConfig, evaluate
+    from eval.evaluation_table import print_evaluation
+    from judgekit.judges.shared import share_in_turn
+
+    config = settings_config(EvalConfig, args.settings, fixed=_judges_and_benchmarks(args))
+    entrants = find_entrants(config.judges, dtype=config.dtype)
+    with share_in_turn([lazily(entrant) for entrant in entrants if not entrant.members]) as judges:
+        if judges is None:
+            return
+        inputs = {
+            name: _canonical_inputs(given, name, args.output / "data" / name, resume=args.resume)
+            for name, given in config.benchmarks.items()
+        }
+        evaluation = evaluate(
+            entrants,
+            judges,
+            {name: _read_labelled(folders) for name, folders in inputs.items()},
+            output=args.output,
+            config=config,
+            inputs=inputs,
+            resume=args.resume,
+        )
+    print_evaluation(evaluation.runs)
+    print(f"report: {args.output / REPORT}, leaderboard: {args.output / LEADERBOARD}")
+
+
+def _judges_and_benchmarks(args: argparse.Namespace) -> dict[str, object]:
+    """Return what the options name; a configuration may name it instead."""
+    given: dict[str, object] = {"judges": args.judge} if args.judge else {}
+    benchmarks: dict[str, list[str]] = {}
+    for name, *inputs in args.benchmark or ():
+        if not inputs:
+            raise ConfigError(f"--benchmark {name} has no input: write --benchmark {name} INPUT [INPUT ...]")
+        if name in benchmarks:
+            raise ConfigError(f"--benchmark {name} is given twice: name all its inputs behind one")
+        benchmarks[name] = inputs
+    return given | ({"benchmarks": benchmarks} if benchmarks else {})
+
+
+def _canonical_inputs(given: Sequence[str], source: str, output: Path, *, resume: bool) -> list[Path]:
+    stems = [Path(item).stem for item in given]
+    double = {stem for stem in stems if stems.count(stem) > 1}
+    if double:
+        raise ConfigError(f"two inputs of {source} are called {double.pop()}: rename one, or give it once")
+    return [canonical(Path(item), source=source, output=output, resume=resume) for item in given]
+
+
+def _read_labelled(folders: Sequence[Path]) -> list[LabelledSolution]:
     from judgekit.io import read_records
-    from judgekit.judges import load_judge
-    from judgekit.judges.shared import share_judge
     from judgekit.types import LabelledSolution
 
-    fixed = {"benchmark": args.benchmark}
-    config = settings_config(ProcessBenchConfig, args.settings, fixed=fixed)
-    with share_judge(lambda: load_judge(args.judge, dtype=config.dtype)) as judge:
-        if judge is None:
-            return
-        data = [canonical(Path(item), args) for item in args.input]
-        solutions = [solution for folder in data for solution in read_records(folder, LabelledSolution)]
-        results = evaluate(judge, solutions, output=args.output, config=config, inputs=data, resume=args.resume)
-    for name, subset in [*results["subsets"].items(), ("average", results["average"])]:
-        _print_subset(name, subset)
-    print(f"report: {args.output / 'report.html'}")
+    return [solution for folder in folders for solution in read_records(folder, LabelledSolution)]
 
 
-def _print_subset(name: str, subset: dict[str, Any]) -> None:
-    cells = []
-    for metric in ("error_accuracy", "correct_accuracy", "f1"):
-        figure = subset.get(metric)
-        if figure and figure["value"] is not None:
-            ends = "" if figure["lo"] is None else f" [{figure['lo']:.1f}, {figure['hi']:.1f}]"
-            cells.append(f"{metric} {figure['value']:.1f}{ends}")
-    print(f"{name}: {', '.join(cells)}; n {subset.get('n')}, no verdict {subset.get('n_no_verdict')}")
+def _leaderboard(args: argparse.Namespace) -> None:
+    from eval.leaderboard import merge_leaderboards
+
+    results = merge_leaderboards(args.run, args.output)
+    n_judges = len({item["judge"]["judge_id"] for item in results})
+    n_benchmarks = len({item["benchmark"] for item in results})
+    print(f"{n_judges} judges on {n_benchmarks} benchmarks: {args.output}")
 
 
 def _summary(args: argparse.Namespace) -> None:

@@ -1,5 +1,5 @@
 """The tiny judge of the tests of judges serves here, too."""
 
-from tests.judgekit.conftest import tiny_base, tiny_judge
+from tests.judgekit.conftest import labelled_data, tiny_base, tiny_judge
 
-__all__ = ["tiny_base", "tiny_judge"]
+__all__ = ["labelled_data", "tiny_base", "tiny_judge"]

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from judgekit.types import LabelledSolution, LabelMethod, Verdict, labels_from_first_error
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from eval.entrants import Entrant, entrant_of
+from eval.evaluation import EvalConfig, Evaluation, evaluate
+from judgekit.types import Judge, LabelledSolution, LabelMethod, Verdict, labels_from_first_error
 
 
 def sample(
@@ -24,3 +30,24 @@ def sample(
 def pointing_at(place: int | None, *, n_steps: int = 3) -> tuple[float, ...]:
     """Return the posterior of a judge whose P(step ok) is 0.25 at `place` and 0.75 elsewhere."""
     return Verdict.from_step_probs([0.25 if k == place else 0.75 for k in range(n_steps)]).posterior
+
+
+def evaluate_all(
+    judges: Sequence[Judge | Entrant],
+    solutions: Sequence[LabelledSolution],
+    *,
+    output: Path,
+    resume: bool = False,
+    **options: Any,
+) -> Evaluation:
+    """Evaluate open judges on one benchmark, whose name is the solutions' source, by their own rules."""
+    entrants = [judge if isinstance(judge, Entrant) else entrant_of(judge) for judge in judges]
+    source = solutions[0].source if solutions else "orchard"
+    small = {"threshold": "judge", "chunk_size": 2, "n_resamples": 100, "n_splits": 2, "alphas": (0.2,)}
+    config = EvalConfig(
+        judges=[entrant.name for entrant in entrants if entrant.listed],
+        benchmarks={source: ["rows.jsonl"]},
+        **small | options,
+    )
+    opened = (entrant.load(None) for entrant in entrants if not entrant.members)
+    return evaluate(entrants, opened, {source: solutions}, output=output, config=config, resume=resume)

@@ -108,10 +108,10 @@ def test_the_command_writes_a_judge_that_eval_takes(
     assert card.decision.origin == "best ProcessBench F1 on additions"
     run = tmp_path / "eval"
     write_records(tmp_path / "test", labelled_solutions(range(50, 60)), record_type=LabelledSolution)
-    command = ["eval", "--judge", str(output), "--benchmark", "processbench", "--input", str(tmp_path / "test")]
+    command = ["eval", "--judge", str(output), "--benchmark", "additions", str(tmp_path / "test")]
     assert main([*command, "--output", str(run), "n_resamples=100"]) == 0
-    results = json.loads((run / "results.json").read_text())
-    assert results["average"]["f1"]["value"] == 100.0  # the symbolic judge finds them all, the tiny one is random
+    results = json.loads((run / "judges" / "both" / "additions" / "results.json").read_text())
+    assert results["headline"]["value"] == 100.0  # the symbolic judge finds them all, the tiny one is random
 
 
 def test_figures_are_those_of_the_pool(labelled_data: Path, tmp_path: Path) -> None:

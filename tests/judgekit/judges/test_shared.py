@@ -36,9 +36,12 @@ def test_parts_are_in_order_and_about_even(weights: list[int], n_parts: int) -> 
 def folders(tiny_judge: Path, labelled_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """What one process wrote, and what two wrote."""
     one, two = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
-    command = ["--judge", str(tiny_judge), "--input", str(labelled_data)]
-    assert cli.main(["judge", *command, "--output", str(one / "judge"), "chunk_size=16", "--show", "0"]) == 0
-    assert cli.main(["eval", *command, "--output", str(one / "eval"), "--benchmark", "additions"]) == 0
+    judge = ["--judge", str(tiny_judge)]
+    judging = ["judge", *judge, "--input", str(labelled_data), "--output", str(one / "judge")]
+    assert cli.main([*judging, "chunk_size=16", "--show", "0"]) == 0
+    judges = [*judge, "--judge", "builtin:first-step"]
+    benchmark = ["--benchmark", "additions", str(labelled_data)]
+    assert cli.main(["eval", *judges, *benchmark, "--output", str(one / "eval")]) == 0
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     done = subprocess.run(
         [*launch, str(script.__file__), str(tiny_judge), str(labelled_data), str(two)],
@@ -68,11 +71,14 @@ def test_judgements_are_those_of_one_process(folders: tuple[Path, Path]) -> None
 
 
 def test_results_are_those_of_one_process(folders: tuple[Path, Path]) -> None:
-    one, two = (json.loads((folder / "eval" / "results.json").read_text()) for folder in folders)
-    assert one["dtype"] == two["dtype"] == "float32"
-    assert two["average"] == one["average"]
-    predictions = [pl.read_parquet(folder / "eval" / "predictions.parquet") for folder in folders]
-    assert predictions[0].drop("posterior", "p_ok").equals(predictions[1].drop("posterior", "p_ok"))
+    for judge, dtype in (("tiny", "float32"), ("builtin-first-step", None)):
+        where = [folder / "eval" / "judges" / judge / "additions" for folder in folders]
+        one, two = (json.loads((folder / "results.json").read_text()) for folder in where)
+        assert one["judge"]["dtype"] == two["judge"]["dtype"] == dtype
+        assert two["overall"] == one["overall"]
+        predictions = [pl.read_parquet(folder / "predictions.parquet") for folder in where]
+        rounded = ("posterior", "p_ok", "threshold")
+        assert predictions[0].drop(rounded).equals(predictions[1].drop(rounded))
     files = [sorted(str(path.relative_to(folder)) for path in folder.rglob("*")) for folder in folders]
     assert files[1] == sorted([*files[0], "rank0.json", "rank1.json"])
 

@@ -27,11 +27,12 @@ def main(judge: str, data: str, output: Path) -> None:
         return judged(self, solutions)
 
     StepLogitJudge.judge = watched
-    command = ["--judge", judge, "--input", data]
+    judging = ["judge", "--judge", judge, "--input", data]
+    judges = ["--judge", judge, "--judge", "builtin:first-step"]
     status = [
-        cli.main(["judge", *command, "--output", str(output / "judge"), "chunk_size=16", "--show", "0"]),
-        cli.main(["eval", *command, "--output", str(output / "eval"), "--benchmark", "additions"]),
-        cli.main(["judge", *command, "--output", str(output / "judge"), "chunk_size=16"]),  # refused: it is in use
+        cli.main([*judging, "--output", str(output / "judge"), "chunk_size=16", "--show", "0"]),
+        cli.main(["eval", *judges, "--output", str(output / "eval"), "--benchmark", "additions", data]),
+        cli.main([*judging, "--output", str(output / "judge"), "chunk_size=16"]),  # refused: it is in use
     ]
     rank = os.environ["RANK"]
     found = {"status": status, "seen": SEEN, "error": error_of(broken), "alive": error_of(lambda: load_judge(judge))}

@@ -1,0 +1,54 @@
+"""Judges against each other on one benchmark: paired differences of the headline figure, corrected for their number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any
+
+from eval.intervals import Estimate
+from judgekit.metrics import holm_adjust, paired_bootstrap
+
+
+def compare_judges(headlines: Mapping[str, Estimate], *, name: str) -> dict[str, Any]:
+    """Compare every pair of judges.
+
+    The resamples of all judges are of the same draws of problems, so their differences are those of a paired
+    bootstrap: problems that are hard for both judges do not widen the interval.
+
+    Args:
+        headlines: Headline figure of each judge, in [0, 1], by judge id.
+        name: What the figure is.
+
+    Returns:
+        `headline_name`, `n_comparisons`, `note` and `pairs`, each with `difference` (a minus b), `lo`, `hi` in percent
+        points, `p_value` and `p_holm`; null where a figure is undefined.
+    """
+    pairs = [_pair(a, b, headlines[a], headlines[b]) for a, b in combinations(headlines, 2)]
+    known = [pair["p_value"] for pair in pairs if pair["p_value"] is not None]
+    corrected = iter(holm_adjust(known))
+    for pair in pairs:
+        pair["p_holm"] = None if pair["p_value"] is None else next(corrected)
+    return {"headline_name": name, "n_comparisons": len(pairs), "note": _note(len(pairs)), "pairs": pairs}
+
+
+def _note(n_pairs: int) -> str:
+    text = "Intervals are of 95 % each, and problems are drawn anew for both judges together."
+    if n_pairs > 1:
+        text += (
+            f" {n_pairs} pairs are compared: with no real difference at all, about {0.05 * n_pairs:.2g} of them would "
+            "have an interval without 0. p_holm holds for all of them together; p_value and the intervals do not."
+        )
+    return text
+
+
+def _pair(a: str, b: str, of_a: Estimate, of_b: Estimate) -> dict[str, Any]:
+    found = paired_bootstrap(of_a.value, of_b.value, a_R=of_a.resampled_R, b_R=of_b.resampled_R)
+    points = {
+        name: None if value is None else 100 * value
+        for name, value in zip(("difference", "lo", "hi"), found[:3], strict=True)
+    }
+    return {"a": a, "b": b, **points, "p_value": found.p_value, "p_holm": None}
+
+
+__all__ = ["compare_judges"]

@@ -1,0 +1,297 @@
+"""The judges of an evaluation, as their cards tell before any of them is opened.
+
+What results say about a judge comes from here, so that a resumed run says the same of a judge that it need not open
+again. Members of an ensemble are judges of the run themselves: they judge first, and the ensemble pools what they said.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from eval.contamination import NOTHING_FITTED, SAYS_NOTHING, Exposure, read_exposure
+from judgekit.calibration import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
+from judgekit.errors import CheckpointError, ConfigError
+from judgekit.io import checkpoint_files
+from judgekit.judges import load_judge
+from judgekit.judges.card import KINDS_WITHOUT_INPUT, JudgeCard
+from judgekit.judges.checkpoint import locate_model, missing_weights, tensor_names
+from judgekit.judges.critic_prompt import load_prompt
+from judgekit.judges.ensemble import locate_member, refuse_cycle
+from judgekit.judges.recognise import FoundCard, find_card
+from judgekit.types import ArgmaxRule, Judge, Judgement, Precision, Solution, ThresholdRule
+
+OpenMember = Callable[[str], Judge]
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A judge of a run."""
+
+    name: str
+    """As `load_judge` opens it; for people, see `key`."""
+    judge_id: str
+    """Name in results."""
+    decision: ThresholdRule | ArgmaxRule
+    """Its own rule."""
+    load: Callable[[OpenMember | None], Judge]
+    """Opens it; an ensemble takes its members from the function given."""
+    deterministic: bool = False
+    """Whether it says that it always gives the same verdict."""
+    dtype: str | None = None
+    """Precision of its weights; `None` where it has none here."""
+    card: JudgeCard | None = None
+    """Its card; `None` of builtin judges and services."""
+    prompt_sha256: str | None = None
+    """Hash of a critic's prompt file."""
+    exposure: Exposure = SAYS_NOTHING
+    """The problems it was made with."""
+    members: tuple[str, ...] = ()
+    """Keys of an ensemble's members."""
+    files: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    """Files of this machine that make it what it is, by what they are."""
+    listed: bool = True
+    """Whether results were asked for; else it is here as a member of an ensemble."""
+
+    @property
+    def key(self) -> str:
+        """Tells judges apart: a path is taken as the file or folder it leads to."""
+        return entrant_key(self.name)
+
+    @property
+    def slug(self) -> str:
+        """Name of its folder."""
+        return re.sub(r"[^\w.-]+", "-", self.judge_id, flags=re.ASCII).strip("-.")[:100] or "judge"
+
+    @property
+    def votes(self) -> int | None:
+        """Answers that a critic is asked for; `None` of other judges."""
+        return self.card.critic.votes if self.card and self.card.critic else None
+
+    def about(self) -> dict[str, Any]:
+        """Return the section `judge` of its results."""
+        card = self.card
+        return {
+            "judge_id": self.judge_id,
+            "kind": card.kind if card else None,
+            "family": card.family if card else None,
+            "dtype": self.dtype,
+            "deterministic": self.deterministic,
+            "calibrator": card.calibrator.model_dump(mode="json") if card and card.calibrator else None,
+            "votes": self.votes,
+            "prompt_sha256": self.prompt_sha256,
+        }
+
+
+def entrant_key(name: str) -> str:
+    """Return what tells judges apart: a path is taken as the file or folder it leads to."""
+    return str(Path(name).resolve()) if Path(name).exists() else name
+
+
+def entrant_of(judge: Judge, *, exposure: Exposure = SAYS_NOTHING) -> Entrant:
+    """Return the entrant of a judge that is open already."""
+    return Entrant(
+        name=judge.judge_id,
+        judge_id=judge.judge_id,
+        decision=judge.decision,
+        load=lambda _: judge,
+        deterministic=getattr(judge, "deterministic", False),
+        dtype=getattr(judge, "dtype", None),
+        exposure=exposure,
+    )
+
+
+def find_entrants(names: Sequence[str], *, dtype: Precision) -> list[Entrant]:
+    """Read the cards of judges and of the members of ensembles; nothing but headers is read of weights.
+
+    Returns:
+        Members stand before their ensembles, everything else in the order given.
+
+    Raises:
+        ConfigError: a judge is given twice, two judges would share a folder, or there is no such builtin judge.
+        CheckpointError: a judge cannot be opened: no card, no weights, damaged weights, a changed prompt.
+        JudgeError: a judge service does not answer.
+    """
+    twice = [name for name, count in Counter(map(entrant_key, names)).items() if count > 1]
+    if twice:
+        raise ConfigError(f"the judge {twice[0]} is given twice: leave one out")
+    found: dict[str, Entrant] = {}
+    for name in names:
+        _find(name, found, dtype)
+    wanted = set(map(entrant_key, names))
+    entrants = [replace(entrant, listed=key in wanted) for key, entrant in found.items()]
+    refuse_shared_folders(entrants)
+    return entrants
+
+
+def refuse_shared_folders(entrants: Sequence[Entrant]) -> None:
+    """Refuse judges whose results could not be told apart.
+
+    Raises:
+        ConfigError: two have one name, or names that give one folder.
+    """
+    by_slug: dict[str, Entrant] = {}
+    for entrant in entrants:
+        other = by_slug.setdefault(entrant.slug.lower(), entrant)
+        if other is not entrant:
+            raise ConfigError(
+                f"{other.name} is called {other.judge_id!r} and {entrant.name} {entrant.judge_id!r}, which would share "
+                f"the folder {entrant.slug}: give one of them another judge_id in its judge.json"
+            )
+
+
+def _find(name: str, found: dict[str, Entrant], dtype: Precision) -> None:
+    if entrant_key(name) in found:
+        return
+    if name.startswith(("builtin:", "http://", "https://")):
+        exposure = NOTHING_FITTED if name.startswith("builtin:") else SAYS_NOTHING
+        opened = entrant_of(load_judge(name), exposure=exposure)
+        found[entrant_key(name)] = replace(opened, name=name, load=lambda _: load_judge(name))
+        return
+    card = find_card(name)
+    members = _members(card)
+    for member in members:
+        _find(member, found, dtype)
+    among = [found[entrant_key(member)] for member in members]
+    found[entrant_key(name)] = _of_card(name, card, among, dtype)
+
+
+def _members(found: FoundCard) -> list[str]:
+    directory, card = found
+    if card.ensemble is None:
+        return []
+    refuse_cycle(directory, card.ensemble)
+    return [locate_member(directory, member) for member in card.ensemble.members]
+
+
+def _of_card(name: str, found: FoundCard, members: Sequence[Entrant], dtype: Precision) -> Entrant:
+    directory, card = found
+    critic = card.critic
+    model = _check_model(directory, card)
+    is_local = Path(name).exists()
+    return Entrant(
+        name=name,
+        judge_id=card.judge_id,
+        decision=card.decision,
+        load=lambda open_member: load_judge(name, dtype=dtype, open_member=open_member),
+        deterministic=_is_deterministic(card, members),
+        dtype=None if card.kind in KINDS_WITHOUT_INPUT else dtype,
+        card=card,
+        prompt_sha256=load_prompt(critic.prompt, directory=directory, sha256=critic.prompt_sha256)[1]
+        if critic
+        else None,
+        exposure=read_exposure(directory, card, [member.exposure for member in members]),
+        members=tuple(member.key for member in members),
+        files=_files(Path(name), model if is_local and model and model != directory.resolve() else None),
+    )
+
+
+def _check_model(directory: Path, card: JudgeCard) -> Path | None:
+    """Find the weights of a judge that has some here, and read their headers.
+
+    Raises:
+        CheckpointError: there are none, or a file is damaged.
+    """
+    has_model = card.critic.engine is None if card.critic else card.kind not in KINDS_WITHOUT_INPUT
+    if not has_model:
+        return None
+    location = locate_model(directory, card.model, revision=card.revision)
+    complaint = missing_weights(location)
+    if complaint:
+        raise CheckpointError(f"{location} cannot be opened: {complaint}")
+    tensor_names(location)
+    return location
+
+
+def _is_deterministic(card: JudgeCard, members: Sequence[Entrant]) -> bool:
+    if card.critic is not None:
+        return card.critic.deterministic
+    return all(member.deterministic for member in members)
+
+
+def _files(path: Path, model: Path | None) -> dict[str, list[Path]]:
+    """Return the files by which a resumed run knows a local judge again; of a hub id there are none here."""
+    lists = [path / name for name in (TRAIN_PROBLEMS, CALIBRATION_PROBLEMS) if (path / name).is_file()]
+    own = [path] if path.is_file() else [*checkpoint_files(path), *lists]
+    return {"judge": own} | ({"model": checkpoint_files(model)} if model else {})
+
+
+class LazyJudge:
+    """An entrant's judge, opened when it is first asked: a judge of which everything is known never is.
+
+    Args:
+        entrant: The judge.
+    """
+
+    def __init__(self, entrant: Entrant) -> None:
+        self._entrant = entrant
+        self._opened: Judge | None = None
+
+    @property
+    def judge_id(self) -> str:
+        """Name in results."""
+        return self._entrant.judge_id
+
+    @property
+    def decision(self) -> ThresholdRule | ArgmaxRule:
+        """The judge's own rule."""
+        return self._entrant.decision
+
+    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+        """Judge a batch; opens the judge, where it is not open yet."""
+        if self._opened is None:
+            self._opened = self._entrant.load(None)
+        return self._opened.judge(solutions)
+
+
+class RecordedJudge:
+    """Answers what an entrant has said already.
+
+    Args:
+        entrant: The judge.
+        judgements: What it said of every solution that will be asked about.
+    """
+
+    def __init__(self, entrant: Entrant, judgements: Sequence[Judgement]) -> None:
+        self._entrant = entrant
+        self._judgements = {judgement.solution_id: judgement for judgement in judgements}
+
+    @property
+    def judge_id(self) -> str:
+        """Name in results."""
+        return self._entrant.judge_id
+
+    @property
+    def decision(self) -> ThresholdRule | ArgmaxRule:
+        """The judge's own rule."""
+        return self._entrant.decision
+
+    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+        """Return the stored judgements."""
+        return [self._judgements[solution.id] for solution in solutions]
+
+
+def open_pooled(entrant: Entrant, recorded: Mapping[str, RecordedJudge]) -> Judge:
+    """Open an ensemble on what its members said.
+
+    Args:
+        entrant: The ensemble.
+        recorded: Its members' judgements, by key.
+    """
+    return entrant.load(lambda name: recorded[entrant_key(name)])
+
+
+def lazily(entrant: Entrant) -> Callable[[], Judge]:
+    """Return a function that gives the entrant's lazy judge."""
+    return functools.partial(LazyJudge, entrant)
+
+
+__all__ = [
+    "Entrant", "LazyJudge", "RecordedJudge", "entrant_key", "entrant_of", "find_entrants", "lazily", "open_pooled",
+    "refuse_shared_folders",
+]  # fmt: skip

@@ -1,0 +1,169 @@
+"""What `results.json` says of one judge on one benchmark: figures, how they came about, what they compare with."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from eval.analysis import analyse_subset
+from eval.benchmarks import (
+    Benchmark,
+    by_subset,
+    comparability,
+    headline,
+    percent,
+    score_overall,
+    score_subset,
+)
+from eval.contamination import check_contamination
+from eval.coverage import measure_coverage
+from eval.entrants import Entrant
+from eval.intervals import Estimate
+from eval.protocol import Decisions
+from eval.scoring import JudgedSolution
+from judgekit.types import NoVerdictReason
+
+if TYPE_CHECKING:
+    from eval.evaluation import EvalConfig
+
+COUNTS = ("n", "n_error", "n_correct", "n_no_verdict")
+"""Names of the counts of solutions."""
+
+
+class ScoredResults(NamedTuple):
+    """Results with the resamples of their headline figure."""
+
+    results: dict[str, Any]
+    """What `results.json` holds."""
+    headline: Estimate
+    """The headline figure in [0, 1] with its resamples."""
+
+
+def compute_results(
+    entrant: Entrant, benchmark: Benchmark, decisions: Decisions, *, config: EvalConfig
+) -> ScoredResults:
+    """Compute everything that `results.json` holds; scores are in percent."""
+    rows = decisions.rows
+    options = {"n_resamples": config.n_resamples, "seed": config.seed}
+    contamination = check_contamination(entrant.exposure, [row.solution for row in rows])
+    clean = [row for row in rows if row.solution.problem_id not in entrant.exposure.problems]
+    subsets = {
+        name: _subset_results(benchmark, group, decisions, index=index, config=config)
+        for index, (name, group) in enumerate(by_subset(rows).items())
+    }
+    overall = score_overall(benchmark, rows, **options)
+    coverage = measure_coverage(rows, alphas=config.alphas, n_splits=config.n_splits, **options)
+    results = {
+        "schema_version": 1,
+        "benchmark": benchmark.name,
+        "data": fingerprint_rows(rows),
+        "judge": entrant.about(),
+        "decision": decisions.section,
+        "protocol": {
+            "reference_shown": config.show_reference,
+            "threshold_tuned_here": decisions.tuned_on is not None,
+            "votes": entrant.votes,
+            "prompt_sha256": entrant.prompt_sha256,
+            "n_truncated": sum(row.judgement.no_verdict is NoVerdictReason.TRUNCATED for row in rows),
+            "contamination": contamination,
+        },
+        "comparability": [
+            *decisions.notes,
+            *protocol_notes(entrant, benchmark, contamination, rows, show_reference=config.show_reference),
+            *comparability(benchmark, rows),
+        ],
+        "headline": {"name": benchmark.headline} | percent(headline(benchmark, overall)),
+        "subsets": subsets,
+        "overall": {
+            **{name: sum(values[name] for values in subsets.values()) for name in COUNTS},
+            "threshold_tuned_here": decisions.tuned_on is not None,
+            "scores": _percents(overall),
+        },
+        "conformal": coverage,
+        "cost": compute_cost(rows),
+        "bootstrap": {"clustered_by": benchmark.clustered_by, "level": 0.95, **options},
+    }
+    if contamination["status"] == "overlap":
+        _add_clean_scores(results, benchmark, clean, **options)
+    return ScoredResults(results, headline(benchmark, overall))
+
+
+def _subset_results(
+    benchmark: Benchmark, rows: Sequence[JudgedSolution], decisions: Decisions, *, index: int, config: EvalConfig
+) -> dict[str, Any]:
+    seed = config.seed + index
+    figures = analyse_subset(rows, n_resamples=config.n_resamples, seed=seed, n_bins=config.n_bins).values
+    scores = score_subset(benchmark, rows, n_resamples=config.n_resamples, seed=seed)
+    return figures | {
+        "threshold_tuned_here": rows[0].subset == decisions.tuned_on,
+        "scores": _percents(scores),
+        "cost": compute_cost(rows),
+    }
+
+
+def _add_clean_scores(
+    results: dict[str, Any], benchmark: Benchmark, clean: Sequence[JudgedSolution], *, n_resamples: int, seed: int
+) -> None:
+    """Add `scores_clean` to subsets and overall: of the `n` solutions whose problems the judge has not seen."""
+    groups = by_subset(clean)
+    for index, (name, values) in enumerate(results["subsets"].items()):
+        scores = (
+            score_subset(benchmark, groups[name], n_resamples=n_resamples, seed=seed + index) if name in groups else {}
+        )
+        values["scores_clean"] = {"n": len(groups.get(name, ()))} | _percents(scores)
+    overall = score_overall(benchmark, clean, n_resamples=n_resamples, seed=seed) if clean else {}
+    results["overall"]["scores_clean"] = {"n": len(clean)} | _percents(overall)
+
+
+def _percents(scores: Mapping[str, Estimate]) -> dict[str, Any]:
+    return {name: percent(estimate) for name, estimate in scores.items()}
+
+
+def fingerprint_rows(rows: Sequence[JudgedSolution]) -> dict[str, Any]:
+    """Return what tells whether two results are about the same solutions, in whatever order."""
+    ids = "\n".join(sorted(row.solution.id for row in rows))
+    return {"n_solutions": len(rows), "sha256": hashlib.sha256(ids.encode()).hexdigest()}
+
+
+def compute_cost(rows: Sequence[JudgedSolution]) -> dict[str, float | None]:
+    """Return tokens, seconds and US dollars of all judgements; dollars are `None` where no price is known."""
+    prices = [row.judgement.cost_usd for row in rows if row.judgement.cost_usd is not None]
+    return {
+        "n_tokens": sum(row.judgement.n_tokens for row in rows),
+        "seconds": sum(row.judgement.seconds for row in rows),
+        "cost_usd": sum(prices) if prices else None,
+    }
+
+
+def protocol_notes(
+    entrant: Entrant,
+    benchmark: Benchmark,
+    contamination: Mapping[str, Any],
+    rows: Sequence[JudgedSolution],
+    *,
+    show_reference: bool,
+) -> list[str]:
+    """Say, in words, what about the judge and its making keeps figures from standing beside others."""
+    notes = []
+    if show_reference:
+        notes.append("The judge could see the reference: not comparable with published figures.")
+    if contamination["status"] == "overlap":
+        notes.append(f"{contamination['note']} scores_clean leaves them out.")
+    calibrator = entrant.card.calibrator if entrant.card else None
+    if calibrator is not None and benchmark.name in calibrator.fingerprint.sources:
+        fingerprint = calibrator.fingerprint
+        notes.append(
+            f"The judge was calibrated on {benchmark.name} itself ({fingerprint.data}, {fingerprint.n_solutions} "
+            "solutions): its probabilities are better here than they would be on another source."
+        )
+    n_no_verdict = sum(not row.judged for row in rows)
+    if n_no_verdict:
+        notes.append(
+            f"{n_no_verdict} of {len(rows)} solutions got no verdict: they count as wrong, except in the figures that "
+            "end in _scored."
+        )
+    return notes
+
+
+__all__ = ["ScoredResults", "compute_cost", "compute_results", "fingerprint_rows", "protocol_notes"]

@@ -1,0 +1,154 @@
+"""`judgekit eval` from the command line: what it writes, prints and refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from judgekit.cli import main
+from judgekit.errors import JudgeError
+from judgekit.io import read_json
+from judgekit.serving.remote import RemoteConfig, RemoteJudge
+from judgekit.types import Judgement, Solution
+from tests.eval.samples import evaluate_all, sample
+from tests.judgekit.serving.service import HashJudge, running_service
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """Twenty rows as ProcessBench publishes them."""
+    rows = [
+        {
+            "id": f"gsm8k-{i}",
+            "generator": "m",
+            "problem": f"{i}+1?",
+            "steps": [f"{i}+1={i + 1 + i % 2}", f"So {i + 1 + i % 2}."],
+            "final_answer_correct": not i % 2,
+            "label": 0 if i % 2 else -1,
+        }
+        for i in range(20)
+    ]
+    path = tmp_path / "gsm8k.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Return a function that runs `judgekit eval`, demands its refusal in one line and returns that line."""
+
+    def run(*argv: object) -> str:
+        assert main(["eval", *map(str, argv), "n_resamples=100", "n_splits=2"]) == 2
+        complaint = capsys.readouterr().err.strip().splitlines()[-1]
+        assert complaint.startswith("error: ") and "Traceback" not in complaint
+        return complaint
+
+    return run
+
+
+def test_judges_and_benchmarks_of_one_command(raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "run"
+    command = ["eval", "--judge", "builtin:symbolic", "--judge", "builtin:first-step", "n_resamples=100", "n_splits=2"]
+    command += ["--benchmark", "processbench", str(raw), "--output", str(output)]
+    assert main(command) == 0
+    shown = capsys.readouterr().out
+    assert "processbench, 20 solutions: average F1" in shown and "builtin:symbolic" in shown and "cross-fitted" in shown
+    symbolic = read_json(output / "judges/builtin-symbolic/processbench/results.json")
+    assert symbolic["headline"]["value"] == 100.0, "the statements are recomputed"
+    assert symbolic["protocol"]["contamination"]["status"] == "none"
+    first_step = read_json(output / "judges/builtin-first-step/processbench/results.json")
+    assert first_step["overall"]["scores"]["error_accuracy"]["value"] == 100.0
+    (pair,) = read_json(output / "comparisons.json")["processbench"]["pairs"]
+    assert (pair["a"], pair["b"], pair["difference"]) == ("builtin:symbolic", "builtin:first-step", 100.0)
+    config = read_json(output / "config.json")
+    assert config["judges"] == ["builtin:symbolic", "builtin:first-step"]
+    assert (output / "data/processbench/gsm8k/manifest.json").exists() and (output / "report.html").exists()
+    finished = (output / "manifest.json").read_bytes()
+    assert main([*command, "--resume"]) == 0
+    assert (output / "manifest.json").read_bytes() == finished
+
+
+def test_a_configuration_may_name_everything(raw: Path, tmp_path: Path) -> None:
+    config = tmp_path / "eval.yaml"
+    config.write_text(f"judges: ['builtin:random']\nbenchmarks: {{processbench: ['{raw}']}}\nn_resamples: 100\n")
+    assert main(["eval", str(config), "n_splits=2", "--output", str(tmp_path / "run")]) == 0
+    assert (tmp_path / "run/judges/builtin-random/processbench/results.json").exists()
+
+
+def test_what_is_refused(raw: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
+    output = ["--output", tmp_path / "run"]
+    judge, benchmark = ["--judge", "builtin:random"], ["--benchmark", "processbench", raw]
+    assert "field 'judges' is missing" in refused(*benchmark, *output)
+    assert "field 'benchmarks' is missing" in refused(*judge, *output)
+    assert "has no input: write --benchmark processbench INPUT" in refused(
+        *judge, "--benchmark", "processbench", *output
+    )
+    assert "--benchmark processbench is given twice" in refused(*judge, *benchmark, *benchmark, *output)
+    assert "two inputs of processbench are called gsm8k" in refused(*judge, *benchmark, raw, *output)
+    assert "did you mean 'processbench'" in refused(*judge, "--benchmark", "procesbench", raw, *output)
+    assert "gone.jsonl" in refused(*judge, "--benchmark", "processbench", tmp_path / "gone.jsonl", *output)
+    assert "no builtin judge 'best'" in refused(*judge, "--judge", "builtin:best", *benchmark, *output)
+    assert "does not exist, and is no hub id" in refused(*judge, "--judge", "a/b/c", *benchmark, *output)
+    assert not (tmp_path / "run" / "judges").exists(), "nothing was judged"
+
+
+class DiesBeforeItsThirdCall:
+    """The judge behind a service that is stopped half way through a run."""
+
+    def __init__(self, remote: RemoteJudge, stop: Callable[[], object]) -> None:
+        self.remote, self.stop, self.n_calls = remote, stop, 0
+        self.judge_id, self.decision = remote.judge_id, remote.decision
+
+    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+        if self.n_calls == 2:
+            self.stop()
+        self.n_calls += 1
+        return self.remote.judge(solutions)
+
+
+def test_a_service_that_dies_half_way_leaves_what_is_finished(tmp_path: Path) -> None:
+    solutions = [sample(i, first_error=None if i % 2 else 1) for i in range(8)]
+    limits = RemoteConfig(backoff_s=0.01, max_retries=1)
+    with contextlib.ExitStack() as service:
+        remote = RemoteJudge(service.enter_context(running_service(HashJudge())), limits)
+        with pytest.raises(JudgeError, match="resume"):
+            evaluate_all([DiesBeforeItsThirdCall(remote, service.close)], solutions, output=tmp_path / "run")
+    kept = sorted(path.name for path in (tmp_path / "run/judges/hash/orchard/judgements").iterdir())
+    assert kept == ["chunk-00000.jsonl", "chunk-00001.jsonl"]
+    behind = HashJudge()
+    with running_service(behind) as url:
+        again = RemoteJudge(url, limits)
+        resumed = evaluate_all([again], solutions, output=tmp_path / "run", resume=True)
+    assert sum(map(len, behind.batches)) == 4, "the first two chunks are not asked for again"
+    assert resumed.runs[0].results["overall"]["n_no_verdict"] == 0
+
+
+def test_a_full_disk_is_a_clear_error_and_the_run_can_go_on(raw: Path, tmp_path: Path) -> None:
+    """No file can grow beyond the limit, as on a full disk; then the run goes on without it."""
+    data, output = tmp_path / "data", tmp_path / "run"
+    assert main(["build", "processbench", "--input", str(raw), "--output", str(data)]) == 0
+    command = ["eval", "--judge", "builtin:symbolic", "--benchmark", "processbench", str(data), "--output", str(output)]
+    command += ["n_resamples=100", "n_splits=2"]
+    limited = (
+        "import resource, sys\n"
+        "from judgekit.cli import main\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (3_000, 3_000))\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", limited, *command], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    complaint = done.stderr.strip().splitlines()[-1]
+    assert complaint.startswith("error: cannot write") and "chunk-00000.jsonl" in complaint
+    assert "Free the space" in complaint
+    assert main([*command, "--resume"]) == 0
+    assert (output / "report.html").exists()
