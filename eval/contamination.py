@@ -29,6 +29,14 @@ class Exposure(NamedTuple):
 
 NOTHING_FITTED = Exposure(frozenset(), ())
 """Of a judge that is a rule."""
+SYMBOLIC = Exposure(
+    frozenset(),
+    (
+        "the probabilities of its rules are rounded shares measured on PRMBench, MR-GSM8K and GSM8K's training "
+        "problems, of which it has no list",
+    ),
+)
+"""Of the symbolic judge, see `judgekit.judges.symbolic.P_WRONG`."""
 SAYS_NOTHING = Exposure(frozenset(), ("the judge says nothing about its training",))
 """Of a judge whose makers left no word."""
 
@@ -80,4 +88,4 @@ def _note(exposure: Exposure, *, n_seen: int, n_all: int) -> str:
     return ": ".join([text, "; ".join(exposure.unsaid)] if exposure.unsaid else [text]) + "."
 
 
-__all__ = ["NOTHING_FITTED", "SAYS_NOTHING", "Exposure", "check_contamination", "read_exposure"]
+__all__ = ["NOTHING_FITTED", "SAYS_NOTHING", "SYMBOLIC", "Exposure", "check_contamination", "read_exposure"]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from eval.contamination import NOTHING_FITTED, SAYS_NOTHING, Exposure, read_exposure
+from eval.contamination import NOTHING_FITTED, SAYS_NOTHING, SYMBOLIC, Exposure, read_exposure
 from judgekit.calibration import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
 from judgekit.errors import CheckpointError, ConfigError
 from judgekit.io import checkpoint_files
@@ -149,8 +149,7 @@ def _find(name: str, found: dict[str, Entrant], dtype: Precision) -> None:
     if entrant_key(name) in found:
         return
     if name.startswith(("builtin:", "http://", "https://")):
-        exposure = NOTHING_FITTED if name.startswith("builtin:") else SAYS_NOTHING
-        opened = entrant_of(load_judge(name), exposure=exposure)
+        opened = entrant_of(load_judge(name), exposure=_exposure_without_card(name))
         found[entrant_key(name)] = replace(opened, name=name, load=lambda _: load_judge(name))
         return
     card = find_card(name)
@@ -159,6 +158,12 @@ def _find(name: str, found: dict[str, Entrant], dtype: Precision) -> None:
         _find(member, found, dtype)
     among = [found[entrant_key(member)] for member in members]
     found[entrant_key(name)] = _of_card(name, card, among, dtype)
+
+
+def _exposure_without_card(name: str) -> Exposure:
+    if name == "builtin:symbolic":
+        return SYMBOLIC
+    return NOTHING_FITTED if name.startswith("builtin:") else SAYS_NOTHING
 
 
 def _members(found: FoundCard) -> list[str]:

@@ -13,11 +13,17 @@ from eval.leaderboard import cell, main_scores, threshold_origin
 from eval.report_leaderboard import score_name
 from eval.scoring import BenchmarkRun
 
+WIDTH_ELSEWHERE = 120
+"""Columns of the table where it goes to no terminal, which would know its width."""
+
 
 def print_evaluation(runs: Sequence[BenchmarkRun]) -> None:
     """Print every judge's headline, both accuracies, counts and what decided, benchmark by benchmark."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDTH_ELSEWHERE)
     for name in dict.fromkeys(run.results["benchmark"] for run in runs):
-        Console().print(_table(name, [run for run in runs if run.results["benchmark"] == name]))
+        console.print(_table(name, [run for run in runs if run.results["benchmark"] == name]))
 
 
 def _table(name: str, runs: Sequence[BenchmarkRun]) -> Table:

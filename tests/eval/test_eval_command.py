@@ -63,8 +63,10 @@ def test_judges_and_benchmarks_of_one_command(raw: Path, tmp_path: Path, capsys:
     assert "processbench, 20 solutions: average F1" in shown and "builtin:symbolic" in shown and "cross-fitted" in shown
     symbolic = read_json(output / "judges/builtin-symbolic/processbench/results.json")
     assert symbolic["headline"]["value"] == 100.0, "the statements are recomputed"
-    assert symbolic["protocol"]["contamination"]["status"] == "none"
+    assert symbolic["protocol"]["contamination"]["status"] == "unknown"
+    assert "measured on PRMBench, MR-GSM8K" in symbolic["protocol"]["contamination"]["note"]
     first_step = read_json(output / "judges/builtin-first-step/processbench/results.json")
+    assert first_step["protocol"]["contamination"]["status"] == "none"
     assert first_step["overall"]["scores"]["error_accuracy"]["value"] == 100.0
     (pair,) = read_json(output / "comparisons.json")["processbench"]["pairs"]
     assert (pair["a"], pair["b"], pair["difference"]) == ("builtin:symbolic", "builtin:first-step", 100.0)
