@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from eval.intervals import Estimate, average
-from eval.protocols import FIRST_ERROR, MR_GSM8K, PRMBENCH, STEPS, Protocol, estimate
+from eval.figures import FIRST_ERROR, MR_GSM8K, PRMBENCH, STEPS, Protocol, estimate
 from eval.scoring import JudgedSolution
 
 

@@ -17,7 +17,7 @@ from eval.benchmarks import (
     score_subset,
 )
 from eval.intervals import LOCALIZATION_RATES, average
-from eval.protocols import called_ok, labelled_ok
+from eval.figures import called_ok, labelled_ok
 from eval.published import PUBLISHED, quoted
 from eval.scoring import decide
 from judgekit.errors import DataError
