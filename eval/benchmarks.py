@@ -39,8 +39,8 @@ class Benchmark:
     overall_protocols: tuple[Protocol, ...] = ()
     """What is reported over all solutions at once; none = unweighted averages of the subsets' figures."""
     clustered_by: Literal["problem_id", "source_id"] = "problem_id"
-    """What makes solutions one cluster of the bootstrap: the problem's text, or the id that the source gives to all
-    versions of one problem."""
+    """What makes solutions one cluster of the bootstrap, of folds and of splits: the problem's text, or the id that the
+    source gives to all versions of one problem, where equal texts join ids."""
     n_published: int | None = None
     """Solutions that the published figures are over; `None` = nothing is published."""
     published_subsets: Mapping[str, int] = field(default_factory=dict)
@@ -172,10 +172,27 @@ def by_subset(rows: Sequence[JudgedSolution]) -> dict[str, list[JudgedSolution]]
 
 
 def clusters(benchmark: Benchmark, rows: Sequence[JudgedSolution]) -> list[str]:
-    """Return what each solution is resampled together with. Shape (N,)."""
-    if benchmark.clustered_by == "source_id":
-        return [row.solution.source_id or row.solution.problem_id for row in rows]
-    return [row.solution.problem_id for row in rows]
+    """Return what each solution is resampled, and kept on one side of a split, together with. Shape (N,)."""
+    problem_N = [row.solution.problem_id for row in rows]
+    return _joined(rows, problem_N) if benchmark.clustered_by == "source_id" else problem_N
+
+
+def _joined(rows: Sequence[JudgedSolution], problem_N: Sequence[str]) -> list[str]:
+    """Join solutions of one source id, whose problems may be worded differently, and those of one problem. Shape (N,).
+
+    A problem may have several ids, one for each solution that was spoilt, so neither alone tells problems apart.
+    """
+    parent: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def root(node: tuple[str, str]) -> tuple[str, str]:
+        while parent.setdefault(node, node) != node:
+            node = parent[node]
+        return node
+
+    for row, problem in zip(rows, problem_N, strict=True):
+        if row.solution.source_id is not None:
+            parent[root(("problem", problem))] = root(("source", row.solution.source_id))
+    return [root(("problem", problem))[1] for problem in problem_N]
 
 
 def score_subset(

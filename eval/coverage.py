@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from eval.scoring import JudgedSolution
 from judgekit.conformal import conformal_threshold, mass_above, survival
-from judgekit.metrics import Floats, cluster_bootstrap, percentile_interval
+from judgekit.metrics import Floats, check_lengths, cluster_bootstrap, percentile_interval
 
 Mask = NDArray[np.bool_]
 
@@ -28,7 +28,13 @@ PARTS = {"index_set": SET_FIGURES, "prefix": PREFIX_FIGURES, "prefix_if_wrong": 
 
 
 def measure_coverage(
-    rows: Sequence[JudgedSolution], *, alphas: Sequence[float], n_splits: int, n_resamples: int, seed: int
+    rows: Sequence[JudgedSolution],
+    *,
+    alphas: Sequence[float],
+    n_splits: int,
+    n_resamples: int,
+    seed: int,
+    cluster_N: Sequence[str] | None = None,
 ) -> dict[str, Any] | None:
     """Measure index sets and certified prefixes of one judge on one benchmark.
 
@@ -43,6 +49,10 @@ def measure_coverage(
         n_splits: Random splits behind `splits`, at least 2.
         n_resamples: Bootstrap resamples of the test problems behind the intervals.
         seed: Of splits and bootstrap.
+        cluster_N: What counts as the problem of each solution; `None` = its problem's text.
+
+    Raises:
+        DataError: lengths differ.
 
     Returns:
         `None` where nothing was judged. All shares in [0, 1]; INTERVAL is `{value, lo, hi}`, `None` where undefined:
@@ -66,7 +76,13 @@ def measure_coverage(
         splits, where calibration varies too. Solutions without a verdict have the full set and the empty prefix.
     """
     settings = _Settings(tuple(alphas), n_resamples, seed)
-    subsets = {name: _Table.of(group) for name, group in _by_subset(rows).items()}
+    problem_N = [row.solution.problem_id for row in rows] if cluster_N is None else cluster_N
+    if rows:
+        check_lengths(rows, problem_N)
+    subsets = {
+        name: _Table.of([rows[i] for i in group], problem_N=[problem_N[i] for i in group])
+        for name, group in _by_subset(rows).items()
+    }
     if not any(table.n_problems for table in subsets.values()):
         return None
     return {
@@ -116,7 +132,7 @@ class _Table:
     """Padded with -1, which lies above no threshold."""
 
     @classmethod
-    def of(cls, rows: Sequence[JudgedSolution]) -> Self:
+    def of(cls, rows: Sequence[JudgedSolution], *, problem_N: Sequence[str]) -> Self:
         n_steps_N = np.array([len(row.solution.steps) for row in rows])
         mass_N_O = np.full((len(rows), n_steps_N.max() + 1), np.inf)
         survival_N_S = np.full((len(rows), n_steps_N.max()), -1.0)
@@ -127,7 +143,7 @@ class _Table:
             survival_N_S[i, :n_steps] = survival(verdict.posterior) if verdict else 0.0
         outcome_N = [n if gold is None else gold for gold, n in zip(gold_N, n_steps_N, strict=True)]
         return cls(
-            problem_N=np.array([row.solution.problem_id for row in rows]),
+            problem_N=np.array(problem_N),
             generator_N=np.array([row.solution.generator or "" for row in rows]),
             judged_N=np.array([row.judged for row in rows]),
             wrong_N=np.array([gold is not None for gold in gold_N]),
@@ -184,10 +200,11 @@ class _Table:
         return np.where(counted_N, 1 / np.maximum(np.bincount(index_N, weights=counted_N), 1)[index_N], 0.0)
 
 
-def _by_subset(rows: Sequence[JudgedSolution]) -> dict[str, list[JudgedSolution]]:
-    groups: dict[str, list[JudgedSolution]] = {}
-    for row in rows:
-        groups.setdefault(row.subset, []).append(row)
+def _by_subset(rows: Sequence[JudgedSolution]) -> dict[str, list[int]]:
+    """Return the indices of each subset's rows."""
+    groups: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        groups.setdefault(row.subset, []).append(index)
     return groups
 
 

@@ -10,6 +10,7 @@ from eval.analysis import analyse_subset
 from eval.benchmarks import (
     Benchmark,
     by_subset,
+    clusters,
     comparability,
     headline,
     percent,
@@ -53,7 +54,9 @@ def compute_results(
         for index, (name, group) in enumerate(by_subset(rows).items())
     }
     overall = score_overall(benchmark, rows, **options)
-    coverage = measure_coverage(rows, alphas=config.alphas, n_splits=config.n_splits, **options)
+    coverage = measure_coverage(
+        rows, alphas=config.alphas, n_splits=config.n_splits, cluster_N=clusters(benchmark, rows), **options
+    )
     results = {
         "schema_version": 1,
         "benchmark": benchmark.name,
@@ -93,7 +96,9 @@ def _subset_results(
     benchmark: Benchmark, rows: Sequence[JudgedSolution], decisions: Decisions, *, index: int, config: EvalConfig
 ) -> dict[str, Any]:
     seed = config.seed + index
-    figures = analyse_subset(rows, n_resamples=config.n_resamples, seed=seed, n_bins=config.n_bins).values
+    figures = analyse_subset(
+        rows, n_resamples=config.n_resamples, seed=seed, n_bins=config.n_bins, cluster_N=clusters(benchmark, rows)
+    ).values
     scores = score_subset(benchmark, rows, n_resamples=config.n_resamples, seed=seed)
     return figures | {
         "threshold_tuned_here": rows[0].subset == decisions.tuned_on,

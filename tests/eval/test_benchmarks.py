@@ -134,6 +134,21 @@ def test_prmbench_resamples_problems_with_all_their_classes():
     assert set(clusters(find_benchmark("prmbench"), spoilt())) == {"problem-a", "problem-b"}
 
 
+def test_prmbench_solutions_of_one_text_are_resampled_together_whatever_their_ids():
+    rows = [row(i, "ox", [0.9, 0.1], subset="circular", problem=name) for i, name in enumerate("abcd", start=1)]
+    same_text = {"problem": rows[0].solution.problem, "problem_id": rows[0].solution.problem_id}
+    rows[2] = dataclasses.replace(
+        rows[2], solution=rows[2].solution.model_copy(update=same_text)
+    )  # problem-c asks what a asks
+    same_id = {"source_id": "problem-c"}
+    rows[3] = dataclasses.replace(
+        rows[3], solution=rows[3].solution.model_copy(update=same_id)
+    )  # another wording of c, so of a
+    a, b, c, d = clusters(find_benchmark("prmbench"), rows)
+    assert a == c == d != b
+    assert len(set(clusters(find_benchmark("processbench"), rows))) == 3
+
+
 def test_prmbench_without_all_classes_has_no_dimension_of_them():
     rows = [r for r in spoilt() if r.subset != "circular"]
     scores = score("prmbench", rows)

@@ -139,6 +139,24 @@ def test_intervals_are_clustered_by_problem(tmp_path):
         assert interval["lo"] == interval["hi"] == pytest.approx(interval["value"], abs=1e-12)
 
 
+def test_versions_of_one_prmbench_problem_are_never_on_both_sides_of_a_split(tmp_path):
+    # every class spoils the same two problems, each in a wording of its own: two clusters, no others to calibrate on
+    def spoilt(index, subset):
+        solution = sample(index, first_error=2, subset=subset)
+        return solution.model_copy(update={"source": "prmbench", "source_id": f"prm_test_{index % 2}"})
+
+    solutions = [spoilt(i, "circular") for i in range(4)] + [spoilt(i, "deception") for i in range(4, 8)]
+    judge = FakeJudge({s.id: pointing_at(i % 3) for i, s in enumerate(solutions)}, judge_id="scripted")
+    results = results_of(judge, solutions, tmp_path / "run")
+    assert results["bootstrap"]["clustered_by"] == "source_id"
+    assert results["conformal"]["shift"] == []
+    assert results["conformal"]["subsets"]["circular"]["n_problems"] == 2
+    one = [s for s in solutions if s.source_id == "prm_test_0"]
+    values = results_of(judge, one, tmp_path / "one")["subsets"]["circular"]
+    assert values["steps"]["brier"]["value"] is not None
+    assert values["steps"]["brier"]["lo"] is None, "one cluster alone has no interval"
+
+
 def test_judge_without_any_verdict(tmp_path):
     solutions, judge = shop()
     judge.no_verdict = {s.id: NoVerdictReason.TRUNCATED for s in solutions}
