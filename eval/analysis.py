@@ -184,9 +184,10 @@ def _calibration(steps: StepProbs, resamples: Resamples, *, n_bins: int) -> dict
     Intervals of the calibration errors lean upwards, as resampling adds noise to every bin.
     """
     p_ok_K, ok_K, solution_K = steps
-    n_units = len(resamples.cluster_N)
+    judged, unit_K = np.unique(solution_K, return_inverse=True)
+    n_units = len(judged)
     wide, massed = (
-        sum_in_bins(p_ok_K, ok_K, edges=edges, unit_K=solution_K, n_units=n_units)
+        sum_in_bins(p_ok_K, ok_K, edges=edges, unit_K=unit_K, n_units=n_units)
         for edges in (equal_width_edges(n_bins), equal_mass_edges(p_ok_K, n_bins=n_bins))
     )
 
@@ -197,7 +198,8 @@ def _calibration(steps: StepProbs, resamples: Resamples, *, n_bins: int) -> dict
 
     parts = ("brier", *(f"brier_{part}" for part in BrierParts._fields[1:]))
     names = ("ece", "ece_equal_mass", "ece_debiased", *parts, "sharpness")
-    return estimate_sums(np.concatenate([wide, massed], axis=1).reshape(n_units, -1), figures, names, resamples)
+    sums_N = np.concatenate([wide, massed], axis=1).reshape(n_units, -1)
+    return estimate_sums(sums_N, figures, names, resamples.of_parts(judged))
 
 
 def _posterior_figures(judged: Sequence[JudgedSolution], resamples: Resamples) -> dict[str, dict[str, Any] | None]:

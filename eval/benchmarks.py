@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from eval.intervals import Estimate, average
 from eval.figures import FIRST_ERROR, MR_GSM8K, PRMBENCH, STEPS, Protocol, estimate
+from eval.intervals import Estimate, average
 from eval.scoring import JudgedSolution
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from eval.intervals import estimate_sums
+from eval.intervals import Estimate, estimate_sums
 from eval.scoring import JudgedSolution
-from judgekit.metrics import Floats, Outcome, Resamples, ratio
+from judgekit.metrics import Floats, Interval, Outcome, Resamples, ratio, wilson_interval
 
 LENGTHS = ((1, 3), (4, 6), (7, 9), (10, 14), (15, 19), (20, None))
 """Bins of the number of steps, both ends inclusive, `None` = no end."""
@@ -25,6 +25,9 @@ def hit_tables(rows: Sequence[JudgedSolution], resamples: Resamples) -> dict[str
 
     `{"position" | "length" | "generator": [{"name", "n", "hit": interval}, ...]}`. No verdict is wrong. Positions
     are 0-based, of erroneous solutions alone; generators are in the order of the alphabet. Empty groups are left out.
+
+    Groups may be small. Where a group is all right or all wrong, resamples cannot differ, and the interval is the score
+    interval of as many solutions as the group has problems; a group of one problem, right in part, has none.
     """
     position = _table([None if row.gold is None else _place(row.gold) for row in rows], _PLACES, rows, resamples)
     length = _table([_length(len(row.solution.steps)) for row in rows], _LENGTHS, rows, resamples)
@@ -63,8 +66,20 @@ def _table(
     hit_N = np.array([row.outcome is Outcome.RIGHT for row in rows], dtype=float)
     sums_N = np.concatenate([member_N_M, member_N_M * hit_N[:, None]], axis=1)
     hits = estimate_sums(sums_N, _shares, occurring, resamples)
-    n_M = member_N_M.sum(axis=0)
-    return [{"name": name, "n": int(n), "hit": hits[name].as_dict()} for name, n in zip(occurring, n_M, strict=True)]
+    return [
+        {
+            "name": name,
+            "n": int(member_N.sum()),
+            "hit": _interval(hits[name], n_clusters=resamples.count_clusters(member_N > 0))._asdict(),
+        }
+        for name, member_N in zip(occurring, member_N_M.T, strict=True)
+    ]
+
+
+def _interval(hit: Estimate, *, n_clusters: int) -> Interval:
+    if hit.value in (0.0, 1.0):
+        return wilson_interval(round(hit.value) * n_clusters, n_clusters)
+    return hit.interval if n_clusters > 1 else Interval(hit.value, None, None)
 
 
 def _shares(sums_R: Floats) -> Floats:

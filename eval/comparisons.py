@@ -29,15 +29,23 @@ def compare_judges(headlines: Mapping[str, Estimate], *, name: str) -> dict[str,
     corrected = iter(holm_adjust(known))
     for pair in pairs:
         pair["p_holm"] = None if pair["p_value"] is None else next(corrected)
-    return {"headline_name": name, "n_comparisons": len(pairs), "note": _note(len(pairs)), "pairs": pairs}
+    n_resamples = min((len(headline.resampled_R) for headline in headlines.values()), default=0)
+    note = _note(len(pairs), n_known=len(known), n_resamples=n_resamples)
+    return {"headline_name": name, "n_comparisons": len(pairs), "note": note, "pairs": pairs}
 
 
-def _note(n_pairs: int) -> str:
+def _note(n_pairs: int, *, n_known: int, n_resamples: int) -> str:
     text = "Intervals are of 95 % each, and problems are drawn anew for both judges together."
     if n_pairs > 1:
         text += (
             f" {n_pairs} pairs are compared: with no real difference at all, about {0.05 * n_pairs:.2g} of them would "
             "have an interval without 0. p_holm holds for all of them together; p_value and the intervals do not."
+        )
+    lowest = min(1.0, n_known * 2 / (n_resamples + 1))
+    if n_pairs > 1 and lowest > 0.05:
+        text += (
+            f" With {n_resamples} resamples no p_holm lies below {lowest:.2g}, however large the difference, so none "
+            f"tells anything: take n_resamples={40 * n_known} or more."
         )
     return text
 

@@ -97,10 +97,16 @@ def estimate_weighted(
 def estimate_means(
     columns_N: Mapping[str, Floats], resamples: Resamples, *, counted_N: NDArray[np.bool_] | None = None
 ) -> dict[str, Estimate]:
-    """Estimate the mean of each column over the units that count, by default all; undefined where none does."""
-    counted = np.ones(len(resamples.cluster_N)) if counted_N is None else counted_N.astype(float)
-    sums_N = np.column_stack([counted, *(counted * column for column in columns_N.values())])
-    return estimate_sums(sums_N, _means, tuple(columns_N), resamples)
+    """Estimate the mean of each column over the units that count, by default all; undefined where none does.
+
+    No interval where the units that count are all of one cluster.
+    """
+    counted = np.ones(len(resamples.cluster_N), dtype=bool) if counted_N is None else counted_N
+    if not counted.any():
+        return {name: Estimate(None, np.full(resamples.n_resamples, np.nan)) for name in columns_N}
+    kept = resamples.of_parts(np.flatnonzero(counted))
+    sums_N = np.column_stack([np.ones(counted.sum()), *(column[counted] for column in columns_N.values())])
+    return estimate_sums(sums_N, _means, tuple(columns_N), kept)
 
 
 def _means(sums_R: Floats) -> Floats:

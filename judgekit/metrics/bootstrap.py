@@ -33,7 +33,8 @@ class Resamples:
 
     Solutions of one problem rise and fall together, so it is problems that are drawn, as many as there are, each with
     all its rows. Draws depend on seed and number of clusters alone, so figures of two judges on the same solutions are
-    paired resample by resample. One cluster shows nothing of the spread between clusters: every resample is NaN then.
+    paired resample by resample. One cluster shows nothing of the spread between clusters: every resample is NaN where
+    all units are of one.
     """
 
     cluster_N: NDArray[np.int64]
@@ -106,8 +107,13 @@ class Resamples:
             weights = np.bincount(draws.ravel(), minlength=n_rows * n_clusters).reshape(n_rows, n_clusters)
             yield weights.astype(float)
 
+    def count_clusters(self, counted_N: NDArray[np.bool_]) -> int:
+        """Return the number of clusters among the units that count. Shape (N,)."""
+        return len(np.unique(self.cluster_N[counted_N]))
+
     def _with_spread(self, resampled_R: Floats) -> Floats:
-        return resampled_R if self.n_clusters > 1 else np.full_like(resampled_R, np.nan)
+        several = self.n_clusters > 1 and (self.cluster_N != self.cluster_N[0]).any()
+        return resampled_R if several else np.full_like(resampled_R, np.nan)
 
 
 def cluster_bootstrap(

@@ -146,6 +146,32 @@ def test_breakdown_by_hand():
     }
 
 
+def test_small_groups_do_not_look_certain():
+    by = analyse_subset(shop(), **OPTIONS).values["by"]
+    # the one solution of "unknown" is wrong: the score interval of 0 in 1 is [0, z^2 / (1 + z^2)]
+    (unknown,) = [r["hit"] for r in by["generator"] if r["name"] == "unknown"]
+    z2 = 1.959964**2
+    assert (unknown["value"], unknown["lo"], unknown["hi"]) == (0.0, 0.0, pytest.approx(z2 / (1 + z2)))
+    # both with an error at step 1 are wrong, of two problems
+    assert by["position"][1]["hit"]["hi"] == pytest.approx(z2 / (2 + z2))
+    # half of one problem's solutions are right: nothing is known about others
+    one = [row(i, (0.2 + 0.5 * i, 0.6 - 0.5 * i, 0.2), gold=1, problem="How many?") for i in range(2)]
+    (hit,) = [r["hit"] for r in analyse_subset([*shop()[4:], *one], **OPTIONS).values["by"]["position"]]
+    assert hit == {"value": 0.5, "lo": None, "hi": None}
+
+
+def test_figures_of_one_problem_among_several_have_no_interval():
+    silent = [row(i, NoVerdictReason.TRUNCATED, gold=0, n_steps=2) for i in range(4)]
+    one = [row(i, (0.6 - 0.1 * (i - 10), 0.2, 0.2 + 0.1 * (i - 10)), gold=i - 10, problem="x?") for i in (10, 11)]
+    clear = [row(20, (0.1, 0.1, 0.8), gold=None)]
+    values = analyse_subset([*silent, *one], **OPTIONS).values  # judged solutions of one problem alone
+    for figure in (values["steps"]["brier"], values["first_error"]["log_loss"], values["rts"]["mae"]):
+        assert figure["value"] is not None and figure["lo"] is figure["hi"] is None
+    values = analyse_subset([*silent, *one, *clear], **OPTIONS).values  # erroneous ones of one problem alone
+    assert values["first_error"]["log_loss"]["lo"] is not None
+    assert values["rts"]["mae"]["value"] is not None and values["rts"]["mae"]["lo"] is None
+
+
 def test_late_steps_and_long_solutions_are_pooled():
     posterior = Verdict.from_step_probs([1.0] * 12 + [0.0] + [1.0] * 12).posterior
     values = analyse_subset([row(0, posterior, gold=11), row(1, posterior, gold=12)], **OPTIONS).values

@@ -16,8 +16,8 @@ from eval.benchmarks import (
     score_overall,
     score_subset,
 )
-from eval.intervals import LOCALIZATION_RATES, average
 from eval.figures import called_ok, labelled_ok
+from eval.intervals import LOCALIZATION_RATES, average
 from eval.published import PUBLISHED, quoted
 from eval.scoring import decide
 from judgekit.errors import DataError

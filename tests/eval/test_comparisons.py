@@ -37,6 +37,15 @@ def test_a_figure_that_does_not_exist_is_compared_with_nothing() -> None:
     assert found["pairs"][2]["p_holm"] == found["pairs"][2]["p_value"] == 1.0, "one comparison is corrected for one"
 
 
+@pytest.mark.parametrize(("n_resamples", "told"), [(99, True), (119, False)])
+def test_too_few_resamples_to_correct_for_so_many_pairs_are_told(n_resamples: int, told: bool) -> None:
+    far_apart = {name: estimate(k / 4, *[k / 4] * n_resamples) for k, name in enumerate("abc")}
+    found = compare_judges(far_apart, name="F1")
+    # 3 pairs, smallest p = 2 / (R + 1): corrected 0.06 and 0.05
+    assert min(pair["p_holm"] for pair in found["pairs"]) == pytest.approx(6 / (n_resamples + 1))
+    assert ("n_resamples=120 or more" in found["note"]) == told
+
+
 def test_one_judge_has_no_pairs() -> None:
     assert compare_judges({"a": estimate(0.5, 0.5)}, name="F1")["pairs"] == []
 
