@@ -59,7 +59,8 @@ def measure_coverage(
 
         ```
         alphas, n_splits, n_resamples, seed, level: 0.95, weighting: "problem"
-        subsets: {NAME: {n, n_no_verdict, n_problems (with a verdict), mean_outcomes,
+        subsets: {NAME: {n, n_no_verdict, n_problems (with a verdict), mean_outcomes (weighted as sizes;
+                         null: none judged),
                          held_out: [FIGURES, one an alpha] | null (fewer than two problems with a verdict)}}
         shift: [{kind: "subset" | "generator", calibrated_on: NAME, tested_on: NAME, subset: NAME of the test,
                  figures: [FIGURES, one an alpha]}]
@@ -167,6 +168,13 @@ class _Table:
     def n_problems(self) -> int:
         return len(np.unique(self.problem_N[self.judged_N]))
 
+    @property
+    def mean_outcomes(self) -> float | None:
+        """Outcomes of a judged solution, weighted as the mean size of sets is; `None` where nothing was judged."""
+        if not self.n_problems:
+            return None
+        return float(np.average(self.n_steps_N + 1, weights=self._shared(self.judged_N)))
+
     def calibrate(self, alpha: float) -> _Thresholds:
         def threshold(scores_N: Floats, rows_N: Mask) -> float:
             return conformal_threshold(scores_N[rows_N], problem_N=self.problem_N[rows_N].tolist(), alpha=alpha)
@@ -213,7 +221,7 @@ def _subset(table: _Table, settings: _Settings, *, n_splits: int) -> dict[str, A
         "n": len(table),
         "n_no_verdict": int((~table.judged_N).sum()),
         "n_problems": table.n_problems,
-        "mean_outcomes": float(np.mean(table.n_steps_N + 1)),
+        "mean_outcomes": table.mean_outcomes,
         "held_out": _held_out(table, settings, n_splits=n_splits) if table.n_problems > 1 else None,
     }
 

@@ -205,6 +205,17 @@ def test_promises_hold_over_splits_of_exchangeable_problems() -> None:
         assert interval["lo"] < 1 - alpha < interval["hi"]
 
 
+def test_number_of_outcomes_is_weighted_as_the_sizes_of_sets() -> None:
+    """Where every outcome is in every set, the mean size is the mean number of outcomes."""
+    pair = [row(i, (0.5, 0.5), None, problem="short") for i in range(3)] + [
+        row(3, (0.25, 0.25, 0.25, 0.25), None, problem="long"),
+        row(4, None, None, problem="silent", n_steps=9),
+    ]
+    assert measured(pair)["subsets"]["shop"]["mean_outcomes"] == (2 + 4) / 2
+    silent = [row(i, None, None, subset="mute") for i in range(10, 12)]
+    assert measured([*pair, *silent])["subsets"]["mute"]["mean_outcomes"] is None
+
+
 def test_what_cannot_be_measured_is_none_and_not_zero() -> None:
     silent = [row(i, None, 0) for i in range(4)]
     assert measure_coverage(silent, alphas=(0.1,), n_splits=3, n_resamples=100, seed=0) is None
