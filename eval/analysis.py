@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.breakdown import confusion, hit_tables
+from eval.figures import FIRST_ERROR
 from eval.intervals import Estimate, as_dicts, estimate_means, estimate_sums, estimate_weighted
 from eval.scoring import JudgedSolution
 from judgekit.metrics import (
@@ -37,14 +38,11 @@ from judgekit.metrics import (
     collect_reached_steps,
     compute_bins,
     compute_equal_mass_bins,
-    count_hits,
     count_offsets,
     decision_confidence,
     equal_mass_edges,
     equal_width_edges,
-    localization_rates,
     offset_rates,
-    ratio,
     score_first_errors,
     step_nll,
     sum_in_bins,
@@ -54,7 +52,7 @@ from judgekit.metrics import (
     weighted_risks,
 )
 
-SCORES = ("error_accuracy", "correct_accuracy", "f1", "f1_scored", "accuracy", "accuracy_scored")
+SCORES = FIRST_ERROR.names
 """Names of the general localization scores, see `localization_scores`."""
 COVERAGES = tuple(k / 50 for k in range(1, 51))
 """Where the risk-coverage curve is drawn."""
@@ -145,14 +143,7 @@ def localization_scores(rows: Sequence[JudgedSolution], resamples: Resamples) ->
     Both ProcessBench accuracies and F1, in which no verdict is wrong; `f1_scored` over the judged alone; `accuracy`,
     the share of all solutions decided rightly, and `accuracy_scored`, the same over the judged alone.
     """
-    return estimate_sums(count_hits(**_labels(rows)), _score_rates, SCORES, resamples)
-
-
-def _score_rates(counts_R: Floats) -> Floats:
-    n_error, n_correct, n_error_judged, n_correct_judged, error_hit, correct_hit = counts_R.T
-    hits = error_hit + correct_hit
-    accuracy = ratio(hits, n_error + n_correct), ratio(hits, n_error_judged + n_correct_judged)
-    return np.column_stack([localization_rates(counts_R), *accuracy])
+    return estimate_sums(FIRST_ERROR.count(rows), FIRST_ERROR.statistic, SCORES, resamples)
 
 
 def _offsets(rows: Sequence[JudgedSolution], resamples: Resamples) -> dict[str, Any]:

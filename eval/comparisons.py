@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
-from eval.intervals import Estimate
-from judgekit.metrics import holm_adjust, paired_bootstrap
+from eval.intervals import Estimate, paired_difference
+from judgekit.metrics import holm_adjust
 
 
 def compare_judges(headlines: Mapping[str, Estimate], *, name: str) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def _note(n_pairs: int, *, n_known: int, n_resamples: int) -> str:
 
 
 def _pair(a: str, b: str, of_a: Estimate, of_b: Estimate) -> dict[str, Any]:
-    found = paired_bootstrap(of_a.value, of_b.value, a_R=of_a.resampled_R, b_R=of_b.resampled_R)
+    found = paired_difference(of_a, of_b)
     points = {
         name: None if value is None else 100 * value
         for name, value in zip(("difference", "lo", "hi"), found[:3], strict=True)

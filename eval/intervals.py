@@ -11,27 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.scoring import JudgedSolution
 from judgekit.metrics import (
-    Calibration,
     Floats,
     Interval,
-    Localization,
     PairedDifference,
     Resamples,
-    bin_index,
-    cluster_bootstrap,
-    collect_reached_steps,
-    compute_calibration,
-    compute_localization,
-    count_hits,
     defined,
-    equal_width_edges,
-    localization_rates,
     paired_bootstrap,
     percentile_interval,
     ratio,
-    step_nll,
 )
 
 LOCALIZATION_RATES = ("error_accuracy", "correct_accuracy", "f1", "f1_scored")
@@ -133,62 +121,7 @@ def average(estimates: Sequence[Estimate]) -> Estimate:
     return Estimate(value, np.mean([estimate.resampled_R for estimate in estimates], axis=0))
 
 
-def estimate_localization(
-    rows: Sequence[JudgedSolution], *, n_resamples: int, seed: int
-) -> tuple[Localization, dict[str, Estimate]]:
-    """Compute the ProcessBench figures of one subset and their resamples."""
-    gold_N, predicted_N = [row.gold for row in rows], [row.predicted for row in rows]
-    judged_N = [row.judged for row in rows]
-    result = compute_localization(gold_N, predicted_N, judged_N=judged_N)
-    rates_R = cluster_bootstrap(
-        count_hits(gold_N, predicted_N, judged_N=judged_N),
-        cluster_N=[row.solution.problem_id for row in rows],
-        statistic=localization_rates,
-        n_resamples=n_resamples,
-        seed=seed,
-    )
-    estimates = {
-        name: Estimate(getattr(result, name), rates_R[:, column]) for column, name in enumerate(LOCALIZATION_RATES)
-    }
-    return result, estimates
-
-
-def estimate_calibration(
-    rows: Sequence[JudgedSolution], *, n_bins: int, n_resamples: int, seed: int
-) -> tuple[Calibration, dict[str, Estimate]] | None:
-    """Compute step-level calibration on the reached steps of judged solutions; `None` where nothing was judged.
-
-    The interval of the expected calibration error leans upwards, as resampling adds noise to every bin.
-    """
-    steps = collect_reached_steps([row.p_ok_S for row in rows], gold_N=[row.gold for row in rows])
-    if not len(steps.p_ok_K):
-        return None
-    result = compute_calibration(steps.p_ok_K, steps.ok_K, n_bins=n_bins)
-    rates_R = cluster_bootstrap(
-        _calibration_sums(steps.p_ok_K, steps.ok_K, n_bins=n_bins),
-        cluster_N=[rows[index].solution.problem_id for index in steps.solution_K],
-        statistic=_calibration_rates,
-        n_resamples=n_resamples,
-        seed=seed,
-    )
-    values = (result.ece, result.brier, result.nll)
-    names = ("ece", "brier", "nll")
-    return result, {name: Estimate(values[i], rates_R[:, i]) for i, name in enumerate(names)}
-
-
-def _calibration_sums(p_ok_K: Floats, ok_K: Floats, *, n_bins: int) -> Floats:
-    """Return one row a step: 1, squared error, negative log-likelihood, and p - ok in the column of its bin."""
-    gaps = np.zeros((len(p_ok_K), n_bins))
-    gaps[np.arange(len(p_ok_K)), bin_index(p_ok_K, edges=equal_width_edges(n_bins))] = p_ok_K - ok_K
-    return np.column_stack([np.ones(len(p_ok_K)), (p_ok_K - ok_K) ** 2, step_nll(p_ok_K, ok_K), gaps])
-
-
-def _calibration_rates(sums_R: Floats) -> Floats:
-    n_steps = sums_R[:, 0]
-    return np.stack([np.abs(sums_R[:, 3:]).sum(axis=1), sums_R[:, 1], sums_R[:, 2]], axis=1) / n_steps[:, None]
-
-
 __all__ = [
-    "Estimate", "LOCALIZATION_RATES", "as_dicts", "average", "estimate_calibration", "estimate_localization",
-    "estimate_means", "estimate_sums", "estimate_weighted", "paired_difference",
+    "Estimate", "LOCALIZATION_RATES", "as_dicts", "average", "estimate_means", "estimate_sums", "estimate_weighted",
+    "paired_difference",
 ]  # fmt: skip
