@@ -23,10 +23,13 @@ FIRST, SECOND = f"judge <i>one</i> {HOSTILE}", "judge two"
 
 
 def orchard(n=60):
-    """Errors at step 1, every sixth solution correct; problem and one step of the first are hostile."""
+    """Errors at step 1, every sixth solution correct; problem and one step of the first are hostile.
+
+    The last quarter is another subset, in which every judge's mistakes occur, too.
+    """
     solutions = []
     for i in range(n):
-        first_error, subset = None if i % 6 == 5 else 1, "mill" if i % 4 == 3 else "shop"
+        first_error, subset = None if i % 6 == 5 else 1, "mill" if i >= n - n // 4 else "shop"
         solution = sample(i, first_error=first_error, subset=subset, problem=HOSTILE if i == 0 else None)
         if i == 0:
             steps = (HOSTILE, "x\n  y < z & w", "$\\frac{1}{2}$")
@@ -113,7 +116,7 @@ def test_leaderboard_states_both_conventions_and_comparisons(report):
     _, runs = all_runs()
     text = report[1].read_text(encoding="utf-8")
     scores = runs[0].results["overall"]["scores"]
-    assert scores["f1"]["value"] < scores["f1_scored"]["value"]
+    assert 0 < scores["f1"]["value"] < scores["f1_scored"]["value"]
     for name in ("f1", "f1_scored"):
         assert interval_text(scores[name], digits=1) in text
     assert "10 of 60" in text
