@@ -62,7 +62,8 @@ HOW_TO_READ = """## How to read this
 - A solution without a verdict counts as wrong; it is counted apart, too, and `results.json` has every figure over the
   judged solutions alone.
 - AUROC (a step that is right above one that is not) and ECE (expected calibration error of P(step ok), equal-width
-  bins, in percent) are over the steps up to the first error, unweighted means over the subsets.
+  bins, in percent) are over the steps up to the first error, unweighted means over the
+  subsets where they exist.
 - threshold: where the one that decides comes from. Upper bound: chosen on a subset that is reported here.
 - seen before: whether problems of the benchmark are among those that the judge was trained or calibrated on, as it says
   itself; `unknown` where it does not say. What a base model has read is unknown of every judge.

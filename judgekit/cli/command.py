@@ -52,20 +52,37 @@ def _parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpa
 
 
 def add_command(
-    commands: Any, name: str, command: Command, *, summary: str, example: str, settings: bool = True
+    commands: Any,
+    name: str,
+    command: Command,
+    *,
+    summary: str,
+    example: str,
+    settings: bool = True,
+    options: Mapping[str, str] | None = None,
 ) -> argparse.ArgumentParser:
-    """Declare a subcommand; with `settings` it takes a YAML file and overrides."""
+    """Declare a subcommand; with `settings` it takes a YAML file and overrides.
+
+    `options` tells in the help what can be set by `key=value`, by key: the configuration itself takes too long to load.
+    """
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=summary,
         description=summary,
-        epilog=f"example:\n  {example}",
+        epilog=f"{_describe(options)}example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(command=command)
     if settings:
         add_settings(parser)
     return parser
+
+
+def _describe(options: Mapping[str, str] | None) -> str:
+    if not options:
+        return ""
+    lines = [f"  {key:<16}{what}" for key, what in options.items()]
+    return "\n".join(["key=value options:", *lines]) + "\n\n"
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

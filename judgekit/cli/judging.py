@@ -14,6 +14,25 @@ if TYPE_CHECKING:
     from judgekit.types import LabelledSolution
 
 
+EVAL_OPTIONS = {
+    "judges": "list of judges, instead of --judge",
+    "benchmarks": "lists of inputs by name, instead of --benchmark",
+    "threshold": "held-out (default: the judge's own if chosen on other data, else cross-fitted),\n"
+    f"{'':18}judge (its own, even an untouched default), a number, or tuned:SUBSET (an upper bound there)",
+    "n_folds": "folds over problems where thresholds are cross-fitted (default 5)",
+    "dtype": "precision of judges with weights (default float32)",
+    "chunk_size": "solutions judged and stored at a time (default 64)",
+    "n_resamples": "bootstrap resamples behind the intervals (default 2000)",
+    "seed": "of the bootstrap (default 0)",
+    "n_bins": "bins of reliability diagrams and calibration errors (default 10)",
+    "alphas": "error probabilities of conformal sets (default [0.05,0.1,0.2])",
+    "n_splits": "random halvings over which these are measured (default 100)",
+    "show_reference": "true lets judges see the reference (default false; not comparable then)",
+    "n_browsed": "solutions of a benchmark in the report at most (default 3400)",
+}
+"""What `judgekit eval` takes as key=value, for its help."""
+
+
 def add_judging_commands(commands: Any) -> None:
     """Declare them."""
     parser = add_command(
@@ -39,6 +58,7 @@ def add_judging_commands(commands: Any) -> None:
         _eval,
         summary="Benchmark judges: figures with intervals, calibration, comparisons, leaderboard.md and report.html.",
         example="judgekit eval --judge DIR --judge builtin:random --benchmark processbench gsm8k.jsonl --output runs/e",
+        options=EVAL_OPTIONS,
     )
     parser.add_argument("--judge", action="append", metavar="JUDGE", help=f"{JUDGE_HELP}; once for each judge")
     parser.add_argument(

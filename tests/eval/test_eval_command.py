@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from eval.evaluation import EvalConfig
 from judgekit.cli import main
+from judgekit.cli.judging import EVAL_OPTIONS
 from judgekit.errors import JudgeError
 from judgekit.io import read_json
 from judgekit.serving.remote import RemoteConfig, RemoteJudge
@@ -83,6 +85,14 @@ def test_a_configuration_may_name_everything(raw: Path, tmp_path: Path) -> None:
     config.write_text(f"judges: ['builtin:random']\nbenchmarks: {{processbench: ['{raw}']}}\nn_resamples: 100\n")
     assert main(["eval", str(config), "n_splits=2", "--output", str(tmp_path / "run")]) == 0
     assert (tmp_path / "run/judges/builtin-random/processbench/results.json").exists()
+
+
+def test_help_names_every_option_with_its_default() -> None:
+    assert EVAL_OPTIONS.keys() == EvalConfig.model_fields.keys()
+    for name, field in EvalConfig.model_fields.items():
+        if not field.is_required():
+            shown = json.dumps(field.default, separators=(",", ":")).strip('"')
+            assert "default" in EVAL_OPTIONS[name] and shown in EVAL_OPTIONS[name]
 
 
 def test_what_is_refused(raw: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
