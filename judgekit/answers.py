@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal, Protocol, TypeVar
 
 from pydantic import Field
 
@@ -19,10 +19,14 @@ from judgekit.config import BaseConfig
 from judgekit.errors import DataError
 from judgekit.formula_value import compute_value, has_letters
 
+NumberT = TypeVar("NumberT", Fraction, complex)
+
 MAX_DIGITS = 100
 """Longest number, in characters, that is compared exactly; longer ones are no numbers to these checks."""
 NEAR = Fraction(1, 10**5)
-"""Relative difference up to which two numbers that differ are no plain matter."""
+"""Difference, relative to the right answer where that is above 1, up to which two numbers are no plain matter."""
+FAR = Fraction(1, 100)
+"""Relative difference beyond which two numbers are never near: rounding would make all tiny numbers equal."""
 
 _NUMBER = re.compile(
     r"""(?<![\w)\]}])                            # no sign and no start within a word or after a bracket
@@ -39,6 +43,9 @@ _ORNAMENT = re.compile(
     |\\[,;!]|\\?\$|\\(?:left|right)(?![a-zA-Z])|(?<=\\)[dt](?=frac)""",
     re.VERBOSE,
 )
+_EXPONENT = re.compile(r"(?<![\w.])(\d+(?:\.\d*)?|\.\d+)[eE]([-+]?\d{1,3})(?!\w|\.\d)")
+_SET_BUILDER = re.compile(r"\$?\\\{\s*[a-zA-Z]\s*(?:\||:|\\(?:mid|vert)(?![a-zA-Z]))\s*(?P<condition>.+)\\\}\$?\.?")
+_INEQUALITY = re.compile(r"[<>]|\\(?:leq?|geq?|leqslant|geqslant)(?![a-zA-Z])")
 _SENTENCE_END = re.compile(r"\n|[.!?](?=\s|$)")
 
 
@@ -204,10 +211,9 @@ class MathVerifyCheck:
 
     def compare_many(self, pairs: Sequence[tuple[str, str]]) -> list[Comparison]:
         """As `check_many`, with the reason where an answer could not be checked."""
-        stated = [(answer, extract_answer(response)) for response, answer in pairs]
-        plain = {pair: compare_plainly(pair[1], answer=pair[0]) for pair in stated}
-        symbolic = [(answer, text) for (answer, text), outcome in plain.items() if outcome is None and text is not None]
-        compared = {pair: Comparison(outcome) for pair, outcome in plain.items()}
+        stated = [(readable(answer), _readable_statement(response)) for response, answer in pairs]
+        compared = {pair: _compare_without_mathematics(pair[1], answer=pair[0]) for pair in stated}
+        symbolic = [pair for pair, result in compared.items() if result == _UNDECIDED]
         compared |= zip(symbolic, self.pool.compare_many(symbolic), strict=True)
         results = [compared[pair] for pair in stated]
         self.unchecked.update(result.unchecked for result in results if result.unchecked is not None)
@@ -216,6 +222,36 @@ class MathVerifyCheck:
     def close(self) -> None:
         """End the processes; the next comparison starts others."""
         self.pool.close()
+
+
+def readable(text: str) -> str:
+    r"""Rewrite what computer algebra would misread: `4.5e33`, and sets given by an inequality.
+
+    `e` is Euler's number to math-verify, and of a set it reads the last number.
+
+    Example:
+        >>> readable("4.5e33"), readable(r"\{x|-2<x<1\}")
+        ('4.5 \\times 10^{33}', '-2<x<1')
+    """
+    text = _EXPONENT.sub(r"\1 \\times 10^{\2}", text)
+    built = _SET_BUILDER.fullmatch(text.strip())
+    return built["condition"].strip() if built and _INEQUALITY.search(built["condition"]) else text
+
+
+def _readable_statement(response: str) -> str | None:
+    stated = extract_answer(response)
+    return None if stated is None else readable(stated)
+
+
+_UNDECIDED = Comparison(None)
+
+
+def _compare_without_mathematics(stated: str | None, *, answer: str) -> Comparison:
+    """Compare plainly; a set given by a condition that is no inequality cannot be read by math-verify either."""
+    outcome = compare_plainly(stated, answer=answer)
+    if outcome is None and _SET_BUILDER.fullmatch(answer.strip()):
+        return Comparison(None, Unchecked.UNREADABLE_ANSWER)
+    return Comparison(outcome)
 
 
 def compare_plainly(stated: str | None, *, answer: str) -> float | None:
@@ -232,7 +268,7 @@ def compare_plainly(stated: str | None, *, answer: str) -> float | None:
     if gold is not None and gold == value:
         return 1.0
     if gold is not None and value is not None:
-        return None if abs(gold - value) <= NEAR * max(Fraction(1), abs(gold)) else 0.0
+        return None if _are_near(gold, value) else 0.0
     return 0.0 if _values_differ(answer, stated) else None
 
 
@@ -242,7 +278,13 @@ def _values_differ(answer: str, stated: str) -> bool:
     if has_letters(answer) != has_letters(result):
         return False
     gold, value = compute_value(answer), compute_value(result)
-    return gold is not None and value is not None and abs(gold - value) > NEAR * max(1.0, abs(gold))
+    return gold is not None and value is not None and not _are_near(gold, value)
+
+
+def _are_near(gold: NumberT, value: NumberT) -> bool:
+    """Whether rounding may have made the difference. Of tiny numbers only those of nearly the same size are near."""
+    difference, size = abs(gold - value), abs(gold)
+    return difference <= NEAR * max(1, size) and (not size or difference <= FAR * size)
 
 
 def _bare(text: str) -> str:
@@ -262,5 +304,5 @@ def _stated_number(stated: str) -> Fraction | None:
 
 __all__ = [
     "LastNumberCheck", "LastNumberConfig", "MathVerifyCheck", "MathVerifyConfig", "OutcomeCheck", "OutcomeConfig",
-    "build_outcome", "compare_plainly", "extract_answer", "find_numbers", "parse_number",
+    "build_outcome", "compare_plainly", "extract_answer", "find_numbers", "parse_number", "readable",
 ]  # fmt: skip
