@@ -17,6 +17,7 @@ IMPORTERS = {
     "injection": "datasets_builders.injection",
     "math-shepherd": "datasets_builders.math_shepherd",
     "mr-gsm8k": "datasets_builders.mr_gsm8k",
+    "policy-benchmarks": "datasets_builders.policy_benchmarks",
     "prm800k": "datasets_builders.prm800k",
     "prmbench": "datasets_builders.prmbench",
     "processbench": "datasets_builders.processbench",

@@ -26,6 +26,7 @@ from judgekit.config import BaseConfig
 from judgekit.engines.generation import Completion, GenerationConfig, Generator, SamplingConfig, build_generator
 from judgekit.io import checkpoint_files, read_records
 from judgekit.prompts import ChatPrompt, PromptConfig
+from judgekit.sampling import Asked, CheckedSample, sample_and_check
 from judgekit.segmentation import SegmentationConfig, segment
 from judgekit.types import Record, Rollout, content_id
 
@@ -112,34 +113,29 @@ class RolloutLabeller:
     def label(self, items: Sequence[Question]) -> list[Label]:
         """Return one rollout a response, or why a problem gives no group."""
         config = self._config
-        asked = [item for item in items if _is_answerable(item)]
-        found = self._generator.generate(
-            [config.prompt.build(item.problem) for item in asked],
-            n=config.n_samples,
-            max_tokens=config.sampling.max_tokens,
-            temperature=config.sampling.temperature,
-            top_p=config.sampling.top_p,
-            seed=config.seed,
+        asked = [Asked(item.problem, (item.answer or "").strip()) for item in items if _is_answerable(item)]
+        samples_P = iter(
+            sample_and_check(
+                asked,
+                generator=self._generator,
+                check=self._check,
+                prompt=config.prompt,
+                sampling=config.sampling,
+                n=config.n_samples,
+                seed=config.seed,
+            )
         )
-        outcomes = iter(self._check.check_many(_to_check(asked, found)))
-        groups = []
-        responses_P = iter(found)
-        for item in items:
-            responses = next(responses_P) if _is_answerable(item) else []
-            known = [None if response.finish_reason == "failed" else next(outcomes) for response in responses]
-            groups.append(self._group(item, responses, known))
+        groups = [self._group(item, next(samples_P) if _is_answerable(item) else []) for item in items]
         write_tally(self._output, items, [row for _, row in groups])
         return [label for label, _ in groups]
 
-    def _group(
-        self, item: Question, responses: Sequence[Completion], outcomes: Sequence[float | None]
-    ) -> tuple[Label, dict[str, Any]]:
+    def _group(self, item: Question, samples: Sequence[CheckedSample]) -> tuple[Label, dict[str, Any]]:
         """Return a problem's rollouts, or why there are none, and its row in the tally."""
         if not _is_answerable(item):
             return RowRejected("no answer", "a problem without an answer cannot be checked"), {}
         rollouts, dropped = [], []
-        counts: Counter[str] = Counter(n_tokens=sum(response.n_tokens for response in responses))
-        for sample, (response, outcome) in enumerate(zip(responses, outcomes, strict=True)):
+        counts: Counter[str] = Counter(n_tokens=sum(completion.n_tokens for completion, _ in samples))
+        for sample, (response, outcome) in enumerate(samples):
             if outcome is not None:
                 rollouts.append(self._rollout(item, sample, response, outcome=outcome))
                 counts["right" if outcome > 0.5 else "wrong"] += 1
@@ -151,7 +147,7 @@ class RolloutLabeller:
             dropped.append({"sample": sample, "fate": fate, "text": response.text, "detail": response.failure})
         row = {"counts": counts, "dropped": dropped}
         if len(rollouts) < min(2, self._config.n_samples):
-            detail = f"{len(rollouts)} of {len(responses)} have a known outcome: {dropped[0]['fate']}"
+            detail = f"{len(rollouts)} of {len(samples)} have a known outcome: {dropped[0]['fate']}"
             return RowRejected("too few checked responses", f"{detail} {dropped[0]['detail'] or ''}".rstrip()), row
         return rollouts, row
 
@@ -178,16 +174,6 @@ class RolloutLabeller:
 
 def _is_answerable(item: Question) -> bool:
     return bool((item.answer or "").strip())
-
-
-def _to_check(items: Sequence[Question], found: Sequence[Sequence[Completion]]) -> list[tuple[str, str]]:
-    """Pairs of a response and its right answer, without those that the engine did not give."""
-    return [
-        (response.text, (item.answer or "").strip())
-        for item, responses in zip(items, found, strict=True)
-        for response in responses
-        if response.finish_reason != "failed"
-    ]
 
 
 def sample_rollouts(

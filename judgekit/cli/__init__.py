@@ -14,6 +14,7 @@ from judgekit.cli.command import run_command
 from judgekit.cli.data import add_data_commands
 from judgekit.cli.judging import add_judging_commands
 from judgekit.cli.labelling import add_labelling_commands
+from judgekit.cli.policies import add_policy_commands
 from judgekit.cli.serving import add_serving_commands
 from judgekit.cli.training import add_training_commands
 
@@ -33,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     add_training_commands(commands)
     add_judging_commands(commands)
     add_checking_commands(commands)
+    add_policy_commands(commands)
     add_serving_commands(commands)
     return parser
 
