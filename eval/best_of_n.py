@@ -132,9 +132,7 @@ def _slug(name: str) -> str:
     return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name).strip('-.')[-60:]}-{content_id(name=name)[:6]}"
 
 
-def _compare_answers(
-    groups_G: Sequence[tuple[Rollout, ...]], path: Path, config: BestOfNConfig
-) -> list[AnswerGroups]:
+def _compare_answers(groups_G: Sequence[tuple[Rollout, ...]], path: Path, config: BestOfNConfig) -> list[AnswerGroups]:
     if path.is_file():
         return [AnswerGroups(tuple(answer_G), n_uncheckable) for answer_G, n_uncheckable in read_json(path)]
     with closing(MathVerifyCheck(timeout_s=config.timeout_s, workers=config.workers)) as check:

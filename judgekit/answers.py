@@ -46,7 +46,7 @@ _ORNAMENT = re.compile(
 _EXPONENT = re.compile(r"(?<![\w.])(\d+(?:\.\d*)?|\.\d+)[eE]([-+]?\d{1,3})(?!\w|\.\d)")
 _SET_BUILDER = re.compile(r"\$?\\\{\s*[a-zA-Z]\s*(?:\||:|\\(?:mid|vert)(?![a-zA-Z]))\s*(?P<condition>.+)\\\}\$?\.?")
 _INEQUALITY = re.compile(r"[<>]|\\(?:leq?|geq?|leqslant|geqslant)(?![a-zA-Z])")
-_SENTENCE_END = re.compile(r"\n|[.!?](?=\s|$)")
+_SENTENCE_END = re.compile(r"\n|(?<!\\)[.!?](?=\s|$)")
 
 
 class MathVerifyConfig(BaseConfig):
@@ -284,7 +284,7 @@ def _values_differ(answer: str, stated: str) -> bool:
 def _are_near(gold: NumberT, value: NumberT) -> bool:
     """Whether rounding may have made the difference. Of tiny numbers only those of nearly the same size are near."""
     difference, size = abs(gold - value), abs(gold)
-    return difference <= NEAR * max(1, size) and (not size or difference <= FAR * size)
+    return bool(difference <= (NEAR * size if size > 1 else NEAR) and (not size or difference <= FAR * size))
 
 
 def _bare(text: str) -> str:

@@ -18,7 +18,8 @@ CONFIG = "config.json"
 MANIFEST = "manifest.json"
 METRICS = "metrics.jsonl"
 SAMPLES = "samples.jsonl"
-_PACKAGES = ("judgekit", "torch", "transformers", "trl", "datasets", "accelerate", "polars", "scikit-learn")
+_PACKAGES = ("judgekit", "torch", "transformers", "trl", "datasets", "accelerate", "polars", "scikit-learn",
+             "math-verify", "vllm")  # fmt: skip
 
 
 class Run:

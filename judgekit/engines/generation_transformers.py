@@ -53,6 +53,16 @@ class TransformersGenerator:
         """Name of the model."""
         return self.config.model
 
+    @property
+    def revision(self) -> str | None:
+        """Commit of a model from the Hub; `None` for a directory."""
+        return getattr(self.model.config, "_commit_hash", None)
+
+    @property
+    def device(self) -> str:
+        """Where the model runs."""
+        return str(self.model.device)
+
     def render(self, prompt: Prompt) -> str:
         """Return the text that the model reads."""
         return render_text(self.tokenizer, prompt)
