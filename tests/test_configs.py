@@ -17,6 +17,7 @@ from datasets_builders.monte_carlo import MonteCarloConfig
 from datasets_builders.procedural import ProceduralConfig, ProceduralProblemsConfig
 from datasets_builders.rollouts import RolloutsConfig
 from eval.evaluation import EvalConfig
+from eval.policy import PolicyConfig
 from judgekit.config import BaseConfig, load_config
 from judgekit.judges.recognise import find_card
 from judgekit.serving.config import ServeConfig
@@ -37,7 +38,9 @@ CLASSES: dict[str, type[BaseConfig]] = {
     "data/mixed_*.yaml": MixConfig,
     "data/monte_carlo.yaml": MonteCarloConfig,
     "data/rollouts.yaml": RolloutsConfig,
-    "eval/*.yaml": EvalConfig,
+    "eval/four_benchmarks.yaml": EvalConfig,
+    "eval/policy.yaml": PolicyConfig,
+    "eval/processbench.yaml": EvalConfig,
     "judge/*.yaml": JudgeTrainingConfig,
     "serve/*.yaml": ServeConfig,
     "sgpo/offline_*.yaml": OfflineConfig,

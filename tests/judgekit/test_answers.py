@@ -20,6 +20,7 @@ from judgekit.answers import (
     extract_answer,
     find_numbers,
     parse_number,
+    readable,
 )
 from judgekit.config import BaseConfig, load_config
 from judgekit.errors import DataError
@@ -177,3 +178,33 @@ def test_plain_verdicts_on_published_answers_are_those_of_math_verify() -> None:
     assert len(decided) > len(plain) / 2
     with closing(AnswerPool(workers=2)) as pool:
         assert [plain[pair] for pair in decided] == [result.outcome for result in pool.compare_many(decided)]
+
+
+@pytest.mark.parametrize(
+    ("response", "answer", "outcome"),
+    [
+        (r"\boxed{4.5 \times 10^{33}}", "4.5e33", 1.0),
+        ("The answer is 4.5e33 ergs.", "4.5e33", 1.0),
+        (r"\boxed{4.6 \times 10^{33}}", "4.5e33", 0.0),
+        (r"\boxed{2e-6}", "1e-6", 0.0),
+        (r"\boxed{3e8}", "300000000", 1.0),
+        (r"\boxed{0.00000002}", "0.00000001", 0.0),
+        (r"\boxed{0.000000010}", "0.00000001", 1.0),
+        (r"\boxed{0.333333}", r"\frac13", 1.0),
+        (r"\boxed{[-2,1)}", r"$\{x|-2\leq x < 1\}$", 1.0),
+        (r"\boxed{\{x \mid -2 \le x < 1\}}", r"$\{x|-2\leq x < 1\}$", 1.0),
+        (r"\boxed{[-2,1]}", r"$\{x|-2\leq x < 1\}$", 0.0),
+        (r"\boxed{1}", r"$\{x|-2\leq x < 1\}$", 0.0),
+        (r"\boxed{\{x|x=3k, k\in\mathbb{Z}\}}", r"$\{x|x=3k,k\in \mathbb{Z}\}$", 1.0),
+        (r"\boxed{3}", r"$\{x|x=3k,k\in \mathbb{Z}\}$", None),
+        (r"The answer is 11,\! 111. Done", r"11,\! 111", 1.0),
+    ],
+)
+def test_what_computer_algebra_would_misread(response: str, answer: str, outcome: float | None) -> None:
+    with closing(MathVerifyCheck(timeout_s=60.0)) as check:
+        assert check.check(response, answer=answer) == outcome
+
+
+def test_readable_leaves_other_answers_alone() -> None:
+    for text in ("2e", "e^{2}", "x2e3", "1.5e3.2", "1e9999", r"\{1,2\}", r"\{x|x=3k\}", "12:30", "", "abc"):
+        assert readable(text) == text
