@@ -184,7 +184,7 @@ def test_plain_verdicts_on_published_answers_are_those_of_math_verify() -> None:
     ("response", "answer", "outcome"),
     [
         (r"\boxed{4.5 \times 10^{33}}", "4.5e33", 1.0),
-        ("The answer is 4.5e33 ergs.", "4.5e33", 1.0),
+        ("The answer is 4.5e33.", r"4.5 \times 10^{33}", 1.0),
         (r"\boxed{4.6 \times 10^{33}}", "4.5e33", 0.0),
         (r"\boxed{2e-6}", "1e-6", 0.0),
         (r"\boxed{3e8}", "300000000", 1.0),
