@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from eval.answer_groups import AnswerGroups
-from judgekit.metrics import Floats, Interval, cluster_bootstrap, percentile_interval
-from judgekit.metrics.sampling import best_of_n, draw_subsets, vote
+from judgekit.metrics import Floats, best_of_n, cluster_bootstrap, draw_subsets, percentile_interval, vote
 from judgekit.types import Rollout, Verdict
 
 SCORES = {
@@ -161,8 +160,7 @@ def _resample(values_P_M: Floats, cluster_P: Sequence[str], n_resamples: int, se
 
 
 def _percent(value: float, resampled_R: Floats) -> dict[str, float | None]:
-    interval: Interval = percentile_interval(100 * float(value), 100 * resampled_R)
-    return interval._asdict()
+    return percentile_interval(100 * float(value), 100 * resampled_R)._asdict()
 
 
 __all__ = [

@@ -30,8 +30,7 @@ from judgekit.config import BaseConfig
 from judgekit.engines.generation import FinishReason, GenerationConfig, Generator, SamplingConfig, build_generator
 from judgekit.errors import DataError, describe_validation_error
 from judgekit.io import checkpoint_files, read_json, write_json, write_text
-from judgekit.metrics import Floats, cluster_bootstrap, percentile_interval
-from judgekit.metrics.sampling import pass_at_k
+from judgekit.metrics import Floats, cluster_bootstrap, pass_at_k, percentile_interval
 from judgekit.prompts import PLACEHOLDER, ChatPrompt, PromptConfig
 from judgekit.run import Run, package_versions
 from judgekit.sampling import Asked, CheckedSample, sample_and_check
