@@ -59,8 +59,8 @@ class BestOfNConfig(BaseConfig):
     """Whether the judges may see the right answer; choosing is no test of them then."""
     max_subsets: int = Field(default=5000, ge=1)
     """Subsets of a group up to which votes are counted in all of them; of more, so many random ones are taken."""
-    timeout_s: float = Field(default=5.0, gt=0)
-    """Longest time for comparing two answers symbolically, seconds."""
+    timeout_s: float = Field(default=30.0, gt=0)
+    """Longest time for comparing two answers symbolically, seconds; what takes longer counts as different."""
     workers: int = Field(default=1, ge=1)
     """Processes that compare answers."""
     n_resamples: int = Field(default=2000, ge=100)

@@ -213,7 +213,9 @@ class MathVerifyCheck:
         """As `check_many`, with the reason where an answer could not be checked."""
         stated = [(readable(answer), _readable_statement(response)) for response, answer in pairs]
         compared = {pair: _compare_without_mathematics(pair[1], answer=pair[0]) for pair in stated}
-        symbolic = [pair for pair, result in compared.items() if result == _UNDECIDED]
+        symbolic = [
+            (answer, text) for (answer, text), result in compared.items() if text is not None and result == _UNDECIDED
+        ]
         compared |= zip(symbolic, self.pool.compare_many(symbolic), strict=True)
         results = [compared[pair] for pair in stated]
         self.unchecked.update(result.unchecked for result in results if result.unchecked is not None)
