@@ -176,7 +176,7 @@ def test_plain_verdicts_on_published_answers_are_those_of_math_verify() -> None:
     plain = {pair: compare_plainly(pair[1], answer=pair[0]) for pair in pairs}
     decided = [pair for pair, outcome in plain.items() if outcome is not None]
     assert len(decided) > len(plain) / 2
-    with closing(AnswerPool(workers=2)) as pool:
+    with closing(AnswerPool(workers=2, timeout_s=60.0)) as pool:  # a busy machine is no reason to fail
         assert [plain[pair] for pair in decided] == [result.outcome for result in pool.compare_many(decided)]
 
 
