@@ -121,8 +121,10 @@ def _rows(results: Mapping[str, Any]) -> list[list[str]]:
 def _interval(interval: Mapping[str, float | None] | None, *, sign: str = "") -> str:
     if interval is None or interval["value"] is None:
         return "none"
-    value, lo, hi = (f"{interval[end]:{sign}.1f}" for end in ("value", "lo", "hi"))
-    return f"{value} [{lo}, {hi}]"
+    value = f"{interval['value']:{sign}.1f}"
+    if interval["lo"] is None:  # a single problem has no interval
+        return value
+    return f"{value} [{interval['lo']:{sign}.1f}, {interval['hi']:{sign}.1f}]"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -57,7 +57,10 @@ def _interval(interval: Mapping[str, Any], *, n_problems: int) -> str:
     if interval["value"] is None:
         return "none"
     of = "" if interval["n_problems"] == n_problems else f" ({interval['n_problems']})"
-    return f"{interval['value']:.1f} [{interval['lo']:.1f}, {interval['hi']:.1f}]{of}"
+    ends = (
+        "" if interval["lo"] is None else f" [{interval['lo']:.1f}, {interval['hi']:.1f}]"
+    )  # a single problem has none
+    return f"{interval['value']:.1f}{ends}{of}"
 
 
 def _line(cells: list[str]) -> str:

@@ -133,6 +133,13 @@ def test_small_groups_are_left_out_where_they_have_too_few(tmp_path: Path) -> No
     assert "Only 2 groups have 4 responses." in (tmp_path / "out/best_of_n.md").read_text()
 
 
+def test_a_single_problem_has_no_interval(tmp_path: Path) -> None:
+    rows = groups()[:4]
+    results = evaluate(tmp_path / "out", oracle_judge(rows), rollouts=rows)
+    assert results["references"]["random"]["accuracy"]["1"] == {"value": 75.0, "lo": None, "hi": None}
+    assert "| random | 75.0 | 75.0 | 75.0 |" in (tmp_path / "out/best_of_n.md").read_text()
+
+
 def test_groups_are_chosen_evenly_and_checked() -> None:
     rows = [
         item
