@@ -7,7 +7,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from judgekit.cli.command import JUDGE_HELP, add_command, add_output, settings_config
+from judgekit.cli.command import JUDGE_HELP, add_command, add_output, canonical, settings_config
 
 
 def add_policy_commands(commands: Any) -> None:
@@ -51,23 +51,14 @@ def _policy(args: argparse.Namespace) -> None:
     for source, *given in args.benchmark:
         if not given:
             raise ConfigError(f"--benchmark {source} names no input: give files, folders, hub ids or built data sets")
-    data = [_built(source, item, args) for source, *given in args.benchmark for item in given]
+    data = [
+        canonical(Path(item), source=source, output=args.output / "data" / source, resume=args.resume)
+        for source, *given in args.benchmark
+        for item in given
+    ]
     problems = [problem for folder in data for problem in read_records(folder, Problem)]
     evaluate_policy(problems, output=args.output, config=config, inputs=data, resume=args.resume)
     print((args.output / TABLE).read_text(encoding="utf-8"))
-
-
-def _built(source: str, given: str, args: argparse.Namespace) -> Path:
-    """Return a built data set as it is; anything else is built below the output first."""
-    from datasets_builders.build import build
-    from judgekit.io import MANIFEST
-    from judgekit.types import content_id
-
-    if (Path(given) / MANIFEST).is_file():
-        return Path(given)
-    folder: Path = args.output / "data" / f"{source}-{Path(given).stem}-{content_id(given=given)[:6]}"
-    build(source, input=given, output=folder, resume=args.resume)
-    return folder
 
 
 def _best_of_n(args: argparse.Namespace) -> None:
