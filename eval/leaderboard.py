@@ -59,11 +59,10 @@ Percent with 95 % intervals, problems resampled. Written by `judgekit eval` and 
 
 HOW_TO_READ = """## How to read this
 
-- A solution without a verdict counts as wrong; it is counted apart, too, and `results.json` has every figure over the
-  judged solutions alone.
+- A solution without a verdict counts as wrong. "judged only" is the headline figure over the solutions with a verdict
+  alone; `results.json` has every figure in both ways.
 - AUROC (a step that is right above one that is not) and ECE (expected calibration error of P(step ok), equal-width
-  bins, in percent) are over the steps up to the first error, unweighted means over the
-  subsets where they exist.
+  bins, in percent) are over the steps up to the first error, unweighted means over the subsets where they exist.
 - threshold: where the one that decides comes from. Upper bound: chosen on a subset that is reported here.
 - seen before: whether problems of the benchmark are among those that the judge was trained or calibrated on, as it says
   itself; `unknown` where it does not say. What a base model has read is unknown of every judge.
@@ -105,8 +104,8 @@ def _extent(results: Results) -> str:
 def _main_table(results: Sequence[Results], published: Sequence[QuotedFigure]) -> str:
     headline, scores = results[0]["headline"]["name"], main_scores(results[0])
     header = (
-        "judge", headline, *map(score_name, scores), "AUROC", "ECE", "no verdict", "threshold", "seen before",
-        "tokens", "seconds",
+        "judge", headline, "judged only", *map(score_name, scores), "AUROC", "ECE", "no verdict", "threshold",
+        "seen before", "tokens", "seconds",
     )  # fmt: skip
     rows = [(item["headline"]["value"], _own_row(item, scores)) for item in results]
     rows += [(item.headline, _quoted_row(item, n_columns=len(header))) for item in published]
@@ -130,6 +129,7 @@ def _own_row(results: Results, scores: Sequence[str]) -> list[str]:
     return [
         f"{results['judge']['judge_id']}{reference}",
         f"**{cell(results['headline'])}**",
+        cell(overall["scores"][f"{find_benchmark(results['benchmark']).headline_score}_scored"]),
         *(cell(overall["scores"][name]) for name in scores),
         _mean_over_subsets(results, "auroc"),
         _mean_over_subsets(results, "ece"),
@@ -166,10 +166,12 @@ def _quoted_row(figure: QuotedFigure, *, n_columns: int) -> list[str]:
 
 
 def _subset_table(results: Sequence[Results], published: Sequence[QuotedFigure]) -> Iterator[str]:
-    """Yield the headline's figure by subset, where there are several."""
+    """Yield the headline's figure by subset, where there are several and one of them has it."""
     subsets = list(results[0]["subsets"])
     score = find_benchmark(results[0]["benchmark"]).headline_score
     if len(subsets) < 2 or score not in results[0]["subsets"][subsets[0]]["scores"]:
+        return
+    if all(item["subsets"][s]["scores"][score]["value"] is None for item in results for s in subsets):
         return
     rows = [
         (

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 from sklearn.model_selection import GroupKFold
 
-from judgekit.calibration import TRAIN_PROBLEMS, fit_threshold, read_split, write_problem_ids
+from judgekit.calibration import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS, fit_threshold, read_split, write_problem_ids
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError
 from judgekit.fingerprint import fingerprint_of
@@ -71,7 +71,8 @@ def build_prior(data: Path, output: Path, config: PriorConfig) -> JudgeCard:
         training={"config": config.model_dump(mode="json")},
         metrics={"f1_argmax_cross_fitted": f1_argmax, "f1_threshold_cross_fitted": f1_threshold},
     )
-    write_problem_ids(output / TRAIN_PROBLEMS, (solution.problem_id for solution in solutions))
+    for name in (TRAIN_PROBLEMS, CALIBRATION_PROBLEMS):  # rates and threshold are from the same problems
+        write_problem_ids(output / name, (solution.problem_id for solution in solutions))
     write_card(output, card)
     return card
 

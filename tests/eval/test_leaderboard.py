@@ -41,15 +41,16 @@ def test_judges_stand_among_quoted_figures_best_first(tmp_path: Path) -> None:
     text = (evaluated(tmp_path / "run", "odd", "even") / "leaderboard.md").read_text()
     table = rows_of(text.split("By subset")[0])
     header, body = table[0], table[2:]
-    assert header[:5] == ["judge", "average F1", "error accuracy", "correct accuracy", "accuracy"]
-    assert header[5:] == ["AUROC", "ECE", "no verdict", "threshold", "seen before", "tokens", "seconds"]
+    assert header[:6] == ["judge", "average F1", "judged only", "error accuracy", "correct accuracy", "accuracy"]
+    assert header[6:] == ["AUROC", "ECE", "no verdict", "threshold", "seen before", "tokens", "seconds"]
     figures = [float(row[1].strip("*").split(" ")[0]) for row in body]
     assert figures == sorted(figures, reverse=True)
     ours = {row[0]: row for row in body if "*quoted*" not in row[0]}
     assert ours.keys() == {"odd", "even"}
     # odd: every solution with an even index is judged wrong, and these are the erroneous ones
-    assert ours["odd"][2].startswith("0.0") and ours["odd"][3].startswith("100.0")
-    assert ours["odd"][7:10] == ["0", "best F1 on elsewhere", "unknown"]
+    assert ours["odd"][2] == ours["odd"][1].strip("*"), "everything was judged"
+    assert ours["odd"][3].startswith("0.0") and ours["odd"][4].startswith("100.0")
+    assert ours["odd"][8:11] == ["0", "best F1 on elsewhere", "unknown"]
     assert any(row[0].startswith("*quoted* Qwen2.5-Math-PRM-7B (") and row[1] == "73.5" for row in body)
     assert len(body) == 2 + 16
     assert "- Published ProcessBench figures are over 3,400 solutions, these over 8" in text

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from judgekit.calibration import CalibrationConfig, calibrate_judge, train_problems
+from judgekit.calibration import CalibrationConfig, calibrate_judge, calibration_problems, train_problems
 from judgekit.cli import main
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import write_records
@@ -81,6 +81,7 @@ def test_a_prior_is_an_ordinary_judge(tmp_path: Path) -> None:
     assert long.verdict.posterior == pytest.approx(expected)
     assert none.no_verdict is NoVerdictReason.EMPTY
     assert train_problems(tmp_path / "prior") == {f"p{i}" for i in range(300)}
+    assert calibration_problems(tmp_path / "prior") == train_problems(tmp_path / "prior"), "of its threshold"
     fingerprint = card.position_prior.fingerprint
     assert (fingerprint.n_problems, fingerprint.min_steps, fingerprint.max_steps) == (300, 2, 5)
 
