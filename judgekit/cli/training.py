@@ -12,6 +12,29 @@ if TYPE_CHECKING:
     from judgekit.judges.calibrator_card import CandidateCard
 
 
+CALIBRATION_OPTIONS = {
+    "calibrator": "auto (default: by cross-validated log loss), or one by name: identity, temperature, platt,\n"
+    f"{'':18}position, length, beta, posterior, isotonic",
+    "n_folds": "folds over problems, for the choice and the figures afterwards (default 5)",
+    "n_bins": "bins of the expected calibration error (default 15)",
+    "n_max": "solutions to use at most (default null: all)",
+    "dtype": "precision of the judge (default float32)",
+    "chunk_size": "solutions judged and kept at a time (default 64)",
+    "conformal_alpha": "probability with which a conformal promise may fail (default 0.1)",
+    "conformal_frac": "share of the problems kept for conformal thresholds; null for none (default 0.5)",
+}
+"""What `judgekit calibrate --help` says of `CalibrationConfig`."""
+PRIOR_OPTIONS = {
+    "by": "position (default: the step's index) or relative (equal parts of the solution)",
+    "n_bins": "places that are told apart (default 16)",
+    "smoothing": "steps added to each place, wrong as often as anywhere (default 1.0)",
+    "judge_id": "name in results (default null: the output folder's)",
+    "n_folds": "folds over problems for the choice of the decision rule (default 5)",
+    "n_max": "solutions to use at most (default null: all)",
+}
+"""What `judgekit prior --help` says of `PriorConfig`."""
+
+
 def add_training_commands(commands: Any) -> None:
     """Declare them."""
     parser = add_command(
@@ -42,8 +65,10 @@ def add_training_commands(commands: Any) -> None:
         commands,
         "calibrate",
         _calibrate,
-        summary="Choose and fit a calibrator and a threshold on problems the judge was not trained on, in judge.json.",
+        summary="Choose and fit a calibrator and a threshold on problems the judge was not trained on; rewrites its "
+        "judge.json.",
         example="judgekit calibrate --judge runs/judge/judge --data data/calibration",
+        options=CALIBRATION_OPTIONS,
     )
     parser.add_argument("--judge", type=Path, required=True, help="judge directory")
     parser.add_argument("--data", type=Path, required=True, help="data set of labelled solutions")
@@ -65,6 +90,7 @@ def add_training_commands(commands: Any) -> None:
         _prior,
         summary="Count where first errors are in labelled solutions: a baseline judge that reads no text.",
         example="judgekit prior --data data/train --output runs/prior",
+        options=PRIOR_OPTIONS,
     )
     parser.add_argument("--data", type=Path, required=True, help="data set of labelled solutions")
     parser.add_argument("--output", type=Path, required=True, help="judge directory to write; refused where in use")

@@ -12,10 +12,14 @@ from pathlib import Path
 import pytest
 
 from eval.evaluation import EvalConfig
+from judgekit.calibration import CalibrationConfig
 from judgekit.cli import main
 from judgekit.cli.judging import EVAL_OPTIONS
+from judgekit.cli.training import CALIBRATION_OPTIONS, PRIOR_OPTIONS
+from judgekit.config import BaseConfig
 from judgekit.errors import JudgeError
 from judgekit.io import read_json
+from judgekit.prior import PriorConfig
 from judgekit.serving.remote import RemoteConfig, RemoteJudge
 from judgekit.types import Judgement, Solution
 from tests.eval.samples import evaluate_all, sample
@@ -87,12 +91,16 @@ def test_a_configuration_may_name_everything(raw: Path, tmp_path: Path) -> None:
     assert (tmp_path / "run/judges/builtin-random/processbench/results.json").exists()
 
 
-def test_help_names_every_option_with_its_default() -> None:
-    assert EVAL_OPTIONS.keys() == EvalConfig.model_fields.keys()
-    for name, field in EvalConfig.model_fields.items():
+@pytest.mark.parametrize(
+    ("options", "config"),
+    [(EVAL_OPTIONS, EvalConfig), (CALIBRATION_OPTIONS, CalibrationConfig), (PRIOR_OPTIONS, PriorConfig)],
+)
+def test_help_names_every_option_with_its_default(options: dict[str, str], config: type[BaseConfig]) -> None:
+    assert options.keys() == config.model_fields.keys()
+    for name, field in config.model_fields.items():
         if not field.is_required():
             shown = json.dumps(field.default, separators=(",", ":")).strip('"')
-            assert "default" in EVAL_OPTIONS[name] and shown in EVAL_OPTIONS[name]
+            assert "default" in options[name] and shown in options[name]
 
 
 def test_what_is_refused(raw: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
