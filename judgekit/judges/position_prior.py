@@ -40,11 +40,11 @@ class PositionPriorJudge:
         return self.section.fingerprint
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
-        """Judge a batch; solutions without steps get no verdict."""
+        """Judge a batch; solutions without steps, or of blank ones alone, get no verdict."""
         return [self._judgement(solution) for solution in solutions]
 
     def _judgement(self, solution: Solution) -> Judgement:
-        if not solution.steps:
+        if solution.is_blank:
             return Judgement(solution_id=solution.id, judge_id=self.judge_id, no_verdict=NoVerdictReason.EMPTY)
         verdict = prior_verdict(self.section.hazards, by=self.section.by, n_steps=len(solution.steps))
         return Judgement(solution_id=solution.id, judge_id=self.judge_id, verdict=verdict)

@@ -97,6 +97,13 @@ def _ensemble(parts: Parts) -> Path:
     return _card(parts, "ensemble", ensemble=members)
 
 
+def _prior(parts: Parts) -> Path:
+    fingerprint = {"data": "d", "sha256": "0", "n_solutions": 9, "n_problems": 9, "sources": [], "generators": []}
+    return _card(
+        parts, "position_prior", position_prior={"by": "relative", "hazards": (0.1, 0.3), "fingerprint": fingerprint}
+    )
+
+
 TEMPLATE = {"layout": "template", "begin": "{problem}", "mark": "\n", "reserved": ("ки",), "max_tokens": MAX_TOKENS}
 JUDGES: dict[str, Callable[[Parts], Path | str]] = {
     **{f"builtin:{name}": partial(lambda name, _: f"builtin:{name}", name) for name in (*BUILTIN, "symbolic")},
@@ -108,6 +115,7 @@ JUDGES: dict[str, Callable[[Parts], Path | str]] = {
     ),
     "critic": _critic,
     "ensemble": _ensemble,
+    "position_prior": _prior,
 }
 """Every kind of judge: from the parts to what `load_judge` opens."""
 
