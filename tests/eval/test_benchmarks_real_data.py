@@ -134,7 +134,7 @@ def test_prmbench_real_rows(solutions):
 def test_prmbench_versions_of_one_problem_are_one_cluster(judged):
     rows = judged("prmbench", "prmbench", "random")
     benchmark = find_benchmark("prmbench")
-    # the text of a problem differs between classes, so the problem's own id would split what was made from one solution;
+    # the text of a problem differs between classes, so its own id would split what was made from one solution;
     # and some problems stand under two ids of the source
     assert len({row.solution.source_id for row in rows}) == 138
     assert len({row.solution.problem_id for row in rows}) == 335
