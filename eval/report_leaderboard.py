@@ -171,7 +171,7 @@ def _protocol_row(results: Mapping[str, Any]) -> list[object]:
     judge, decision, protocol, cost = (results[part] for part in ("judge", "decision", "protocol", "cost"))
     return [
         judge["judge_id"],
-        judge["family"] or judge["kind"] or "unknown",
+        judge["family"] or judge["kind"] or "no card",
         judge["dtype"] or "none",
         decision["kind"],
         _threshold(decision),
