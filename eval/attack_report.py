@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.interval_bars import Bar, BarRow, interval_bars, signed
+from eval.markdown import markdown_table
 from judgekit.io import write_text
 from judgekit.page import Section, bullet_list, collapsed, escape, figures, paragraph, render_page, table
 
@@ -197,10 +198,9 @@ def write_markdown(path: Path, results: Mapping[str, Any]) -> None:
     judges = list(results["unattacked"])
     figures_ = ("P(no error)", "flips %", "RTS", "RTS excess")
     header = ["attack", "steps", *(f"{figure}, {judge}" for judge in judges for figure in figures_), "unscored"]
-    lines = [_markdown_row(header), _markdown_row(["---"] * len(header))]
-    lines += [_markdown_row(_cells(name, attack, judges)) for name, attack in results["attacks"].items()]
+    rows = [_cells(name, attack, judges) for name, attack in results["attacks"].items()]
     text = f"# Attacks on {results['judge_id']}\n\n{results['n']} erroneous solutions.\n\n"
-    write_text(path, text + "\n".join(lines) + f"\n\n{HOW_RTS_COMPARES}\n")
+    write_text(path, f"{text}{markdown_table(header, rows)}\n\n{HOW_RTS_COMPARES}\n")
 
 
 def _cells(name: str, attack: Mapping[str, Any], judges: Sequence[str]) -> list[str]:
@@ -210,10 +210,6 @@ def _cells(name: str, attack: Mapping[str, Any], judges: Sequence[str]) -> list[
         cells += [_interval(effects["p_none"]), _flips(effects), _interval(effects["rts"])]
         cells.append(_interval(effects["rts_excess"]))
     return [*cells, " / ".join(_unscored(attack["judges"][judge]) for judge in judges)]
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 __all__ = ["HOW_RTS_COMPARES", "write_markdown", "write_report"]

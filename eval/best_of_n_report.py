@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from eval.best_of_n_curves import VOTE
 from eval.interval_bars import Bar, BarRow, interval_bars
+from eval.markdown import markdown_table
 from judgekit.io import write_text
 from judgekit.page import Section, Series, bullet_list, figures, line_plot, paragraph, render_page, table
 
@@ -31,8 +32,7 @@ class _Method(NamedTuple):
 def write_markdown(path: Path, results: Mapping[str, Any]) -> None:
     """Write the facts and one table in Markdown, a row a method; see `eval.best_of_n.compute_results`."""
     facts = "\n".join(f"- {fact}" for fact in _facts(results))
-    lines = [_line(cells) for cells in (_header(results), ["---"] * len(_header(results)), *_rows(results))]
-    write_text(path, f"# Best of N\n\n{facts}\n\n" + "\n".join(lines) + "\n")
+    write_text(path, f"# Best of N\n\n{facts}\n\n{markdown_table(_header(results), _rows(results))}\n")
 
 
 def write_report(path: Path, results: Mapping[str, Any]) -> None:
@@ -125,10 +125,6 @@ def _interval(interval: Mapping[str, float | None] | None, *, sign: str = "") ->
     if interval["lo"] is None:  # a single problem has no interval
         return value
     return f"{value} [{interval['lo']:{sign}.1f}, {interval['hi']:{sign}.1f}]"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 __all__ = ["NAMES", "write_markdown", "write_report"]

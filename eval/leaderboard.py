@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.benchmarks import find_benchmark
+from eval.markdown import markdown_table
 from eval.published import QuotedFigure, quoted
 from eval.report_leaderboard import score_name
 from judgekit.errors import ConfigError, DataError
@@ -211,12 +212,4 @@ def _caveats(results: Sequence[Results]) -> Iterator[str]:
         yield "Caveats:\n\n" + "\n".join(lines)
 
 
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table; bars in cells are escaped."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(
-        "| " + " | ".join(text.replace("|", "\\|").replace("\n", " ") for text in line) + " |" for line in lines
-    )
-
-
-__all__ = ["cell", "main_scores", "markdown_table", "merge_leaderboards", "threshold_origin", "write_leaderboard"]
+__all__ = ["cell", "main_scores", "merge_leaderboards", "threshold_origin", "write_leaderboard"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from eval.markdown import markdown_table
 from judgekit.io import write_text
 
 CONVENTION_NAMES = {"counted_wrong": "counted wrong", "left_out": "left out"}
@@ -24,17 +25,15 @@ def write_markdown(path: Path, results: Mapping[str, Any]) -> None:
     benchmarks = results["by"]["benchmark"]
     scores = list(next(iter(benchmarks.values()))["scores"]["counted_wrong"])
     header = ["benchmark", "problems", "cut off, uncheckable, failed", *scores, *COUNTS.values(), "tokens an answer"]
-    lines = [_line(header), _line(["---"] * len(header))]
+    rows = []
     for name, figures in benchmarks.items():
         for convention, values in figures["scores"].items():
             cells = [_interval(values[score], n_problems=figures["n_problems"]) for score in scores]
             counts = [str(figures[count]) for count in COUNTS]
-            lines.append(
-                _line([name, str(figures["n_problems"]), CONVENTION_NAMES[convention], *cells, *counts,
-                       f"{figures['mean_tokens']:.0f}"])
-            )  # fmt: skip
+            n_problems, tokens = str(figures["n_problems"]), f"{figures['mean_tokens']:.0f}"
+            rows.append([name, n_problems, CONVENTION_NAMES[convention], *cells, *counts, tokens])
     facts = "\n".join(f"- {fact}" for fact in _facts(results))
-    write_text(path, f"# Policy {results['policy']['model']}\n\n{facts}\n\n" + "\n".join(lines) + "\n")
+    write_text(path, f"# Policy {results['policy']['model']}\n\n{facts}\n\n{markdown_table(header, rows)}\n")
 
 
 def _facts(results: Mapping[str, Any]) -> list[str]:
@@ -61,10 +60,6 @@ def _interval(interval: Mapping[str, Any], *, n_problems: int) -> str:
         "" if interval["lo"] is None else f" [{interval['lo']:.1f}, {interval['hi']:.1f}]"
     )  # a single problem has none
     return f"{interval['value']:.1f}{ends}{of}"
-
-
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 __all__ = ["COUNTS", "write_markdown"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from eval.markdown import markdown_table
 from judgekit.io import atomic_path, write_text
 
 HEADER = (
@@ -51,7 +52,7 @@ def markdown(results: Mapping[str, Any]) -> str:
         f"{data['n_solutions']} solutions of {data['mean_tokens']:.0f} tokens in the mean.",
         "",
         NOTES,
-        *("| " + " | ".join(row) + " |" for row in (HEADER, ("---",) * len(HEADER), *table_rows(results))),
+        markdown_table(HEADER, table_rows(results)),
     ]
     return "\n".join(lines) + "\n"
 

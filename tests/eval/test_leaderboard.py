@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from eval.leaderboard import cell, markdown_table, merge_leaderboards, threshold_origin
+from eval.leaderboard import cell, merge_leaderboards, threshold_origin
+from eval.markdown import markdown_table
 from judgekit.cli import main
 from judgekit.errors import ConfigError, DataError
 from judgekit.types import LabelledSolution, ThresholdRule
