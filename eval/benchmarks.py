@@ -1,8 +1,8 @@
 """What each benchmark is: its figures, its headline, the published extent, and what to know before comparing.
 
 A benchmark bears the name of its source in `datasets_builders`. A source without a protocol of its own, such as
-`procedural`, is scored as plain first-error localization. Figures are estimates in [0, 1]; `percent` turns them into
-what results hold.
+`procedural`, is scored as plain first-error localization. Figures are estimates in [0, 1]; `Estimate.as_dict` with
+scale 100 turns them into what results hold.
 """
 
 from __future__ import annotations
@@ -253,12 +253,6 @@ def headline(benchmark: Benchmark, overall: Mapping[str, Estimate]) -> Estimate:
     return overall[benchmark.headline_score]
 
 
-def percent(figure: Estimate) -> dict[str, float | None]:
-    """Return value and ends of the 95 % interval times 100, as results hold them; `None` where undefined."""
-    ends = figure.interval._asdict()
-    return {name: None if end is None else 100 * end for name, end in ends.items()}
-
-
 def comparability(benchmark: Benchmark, rows: Sequence[JudgedSolution]) -> list[str]:
     """Say, in whole sentences, what of the data keeps figures from standing beside published ones.
 
@@ -293,5 +287,5 @@ def _extent(benchmark: Benchmark, n_here: Mapping[str, int]) -> list[str]:
 
 __all__ = [
     "BENCHMARKS", "BIGBENCH_MISTAKE", "Benchmark", "MR_GSM8K_BENCHMARK", "PRM_BENCH", "PROCESSBENCH", "by_subset",
-    "clusters", "comparability", "find_benchmark", "headline", "percent", "score_overall", "score_subset",
+    "clusters", "comparability", "find_benchmark", "headline", "score_overall", "score_subset",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 A protocol is a pair of pure functions from `judgekit.metrics` joined to `JudgedSolution`. Since every figure is a
 function of sums over solutions, one bootstrap over problems gives it its resamples. Figures are in [0, 1] here (MCC in
-[-1, 1]); they become percent where results are written (`eval.benchmarks.percent`).
+[-1, 1]); they become percent where results are written (`Estimate.as_dict`).
 """
 
 from __future__ import annotations

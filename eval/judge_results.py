@@ -13,14 +13,13 @@ from eval.benchmarks import (
     clusters,
     comparability,
     headline,
-    percent,
     score_overall,
     score_subset,
 )
 from eval.contamination import check_contamination
 from eval.coverage import measure_coverage
 from eval.entrants import Entrant
-from eval.intervals import Estimate
+from eval.intervals import Estimate, as_dicts
 from eval.protocol import Decisions
 from eval.scoring import JudgedSolution
 from judgekit.types import NoVerdictReason
@@ -76,12 +75,12 @@ def compute_results(
             *protocol_notes(entrant, benchmark, contamination, rows, show_reference=config.show_reference),
             *comparability(benchmark, rows),
         ],
-        "headline": {"name": benchmark.headline} | percent(headline(benchmark, overall)),
+        "headline": {"name": benchmark.headline} | headline(benchmark, overall).as_dict(scale=100),
         "subsets": subsets,
         "overall": {
             **{name: sum(values[name] for values in subsets.values()) for name in COUNTS},
             "threshold_tuned_here": decisions.tuned_on is not None,
-            "scores": _percents(overall),
+            "scores": as_dicts(overall, scale=100),
         },
         "conformal": coverage,
         "cost": compute_cost(rows),
@@ -102,7 +101,7 @@ def _subset_results(
     scores = score_subset(benchmark, rows, n_resamples=config.n_resamples, seed=seed)
     return figures | {
         "threshold_tuned_here": rows[0].subset == decisions.tuned_on,
-        "scores": _percents(scores),
+        "scores": as_dicts(scores, scale=100),
         "cost": compute_cost(rows),
     }
 
@@ -116,13 +115,9 @@ def _add_clean_scores(
         scores = (
             score_subset(benchmark, groups[name], n_resamples=n_resamples, seed=seed + index) if name in groups else {}
         )
-        values["scores_clean"] = {"n": len(groups.get(name, ()))} | _percents(scores)
+        values["scores_clean"] = {"n": len(groups.get(name, ()))} | as_dicts(scores, scale=100)
     overall = score_overall(benchmark, clean, n_resamples=n_resamples, seed=seed) if clean else {}
-    results["overall"]["scores_clean"] = {"n": len(clean)} | _percents(overall)
-
-
-def _percents(scores: Mapping[str, Estimate]) -> dict[str, Any]:
-    return {name: percent(estimate) for name, estimate in scores.items()}
+    results["overall"]["scores_clean"] = {"n": len(clean)} | as_dicts(overall, scale=100)
 
 
 def fingerprint_rows(rows: Sequence[JudgedSolution]) -> dict[str, Any]:

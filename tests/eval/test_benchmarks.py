@@ -12,7 +12,6 @@ from eval.benchmarks import (
     comparability,
     find_benchmark,
     headline,
-    percent,
     score_overall,
     score_subset,
 )
@@ -78,7 +77,7 @@ def test_the_average_is_over_subsets_and_not_over_solutions():
     assert (scores["error_accuracy"].value, scores["correct_accuracy"].value, scores["f1"].value) == (0.5, 1.0, 0.5)
     assert scores["accuracy"].value == (1 + 0.5) / 2
     assert headline(find_benchmark("processbench"), scores) is scores["f1"]
-    assert percent(scores["f1"])["value"] == 50.0
+    assert scores["f1"].as_dict(scale=100)["value"] == 50.0
 
 
 def test_averages_resample_the_subsets_as_they_are_resampled_alone():
@@ -153,7 +152,7 @@ def test_prmbench_without_all_classes_has_no_dimension_of_them():
     rows = [r for r in spoilt() if r.subset != "circular"]
     scores = score("prmbench", rows)
     assert scores["simplicity"].value is None
-    assert percent(scores["simplicity"]) == {"value": None, "lo": None, "hi": None}
+    assert scores["simplicity"].as_dict(scale=100) == {"value": None, "lo": None, "hi": None}
     assert scores["soundness"].value == pytest.approx(2 / 3)
     assert "circular 0 of 758" in comparability(find_benchmark("prmbench"), rows)[0]
 

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from datasets_builders.build import build
-from eval.benchmarks import by_subset, clusters, comparability, find_benchmark, percent, score_overall, score_subset
+from eval.benchmarks import by_subset, clusters, comparability, find_benchmark, score_overall, score_subset
 from eval.scoring import JudgedSolution, decide
 from judgekit.io import read_records
 from judgekit.judges import load_judge
@@ -96,7 +96,7 @@ def test_processbench_twice(given, judge, judged, tmp_path):
     scores = score_overall(find_benchmark("processbench"), rows, n_resamples=100, seed=0)
     again = naive_benchmarks.processbench(stored(tmp_path / "predictions.parquet", rows))
     for name, value in again.items():
-        assert percent(scores[name])["value"] == pytest.approx(value, abs=1e-9)
+        assert scores[name].as_dict(scale=100)["value"] == pytest.approx(value, abs=1e-9)
     assert 0 < again["f1"] < 100
 
 
@@ -107,13 +107,13 @@ def test_prmbench_twice(judge, judged, tmp_path):
     predictions = stored(tmp_path / "predictions.parquet", rows)
     for unjudged, suffix in (("wrong", ""), ("out", "_scored")):
         again = naive_benchmarks.prmbench(predictions, unjudged=unjudged)
-        assert percent(overall[f"prm_score{suffix}"])["value"] == pytest.approx(again["prm_score"], abs=1e-9)
+        assert overall[f"prm_score{suffix}"].as_dict(scale=100)["value"] == pytest.approx(again["prm_score"], abs=1e-9)
         for name, group in by_subset(rows).items():
             scores = score_subset(benchmark, group, n_resamples=100, seed=0)
-            assert percent(scores[f"prm_score{suffix}"])["value"] == pytest.approx(again[name], abs=1e-9)
+            assert scores[f"prm_score{suffix}"].as_dict(scale=100)["value"] == pytest.approx(again[name], abs=1e-9)
         if not suffix:
             for name in naive_benchmarks.DIMENSIONS:
-                assert percent(overall[name])["value"] == pytest.approx(again[name], abs=1e-9)
+                assert overall[name].as_dict(scale=100)["value"] == pytest.approx(again[name], abs=1e-9)
 
 
 def test_prmbench_real_rows(solutions):
