@@ -209,7 +209,7 @@ def _count(groups: Sequence[Group]) -> dict[str, Any]:
         "n_groups": len(groups),
         "n_responses": sum(map(len, rights)),
         "n_problems": len({group.rollouts[0].problem for group in groups}),
-        "generators": dict(Counter(str(item.generator) for group in groups for item in group.rollouts)),
+        "generators": dict(Counter(item.generator or "unknown" for group in groups for item in group.rollouts)),
         "n_all_wrong": sum(not any(right_G) for right_G in rights),
         "n_all_right": sum(all(right_G) for right_G in rights),
         "n_without_answer": sum(answer is None for group in groups for answer in group.answers.answer_G),

@@ -133,6 +133,13 @@ def test_small_groups_are_left_out_where_they_have_too_few(tmp_path: Path) -> No
     assert "Only 2 groups have 4 responses." in (tmp_path / "out/best_of_n.md").read_text()
 
 
+def test_a_policy_that_nobody_names_is_unknown(tmp_path: Path) -> None:
+    rows = [item.model_copy(update={"generator": None}) for item in groups()]
+    results = evaluate(tmp_path / "out", oracle_judge(rows), rollouts=rows)
+    assert results["generators"] == {"unknown": 16}
+    assert "by unknown." in (tmp_path / "out/best_of_n.md").read_text()
+
+
 def test_a_single_problem_has_no_interval(tmp_path: Path) -> None:
     rows = groups()[:4]
     results = evaluate(tmp_path / "out", oracle_judge(rows), rollouts=rows)
