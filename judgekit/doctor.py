@@ -19,7 +19,7 @@ from judgekit.judges import load_judge
 from judgekit.judges.calibrator_card import describe_calibrator
 from judgekit.judges.card import CARD, Golden, JudgeCard, read_card, write_card
 from judgekit.judges.recognise import find_card, recognised_by
-from judgekit.types import Judge, Judgement, Solution
+from judgekit.types import Judge, Judgement, NoVerdictReason, Solution
 
 if TYPE_CHECKING:
     from judgekit.judges.by_step import StepLogitJudge
@@ -78,7 +78,8 @@ def examine(name: str) -> Examination:
 
     judge = load_judge(name, calibrated=False)
     card = getattr(judge, "card", None)
-    findings = [_counts(judge), _batches(judge)]
+    judgements = judge.judge([*AWKWARD, Solution(problem="?", steps=()), *EXAMPLES])
+    findings = [_finite(judgements), _counts(judgements[: len(AWKWARD) + 1]), _batches(judge)]
     example: tuple[str, ...] = ()
     if isinstance(judge, StepLogitJudge):
         example = _example(judge)
@@ -137,8 +138,19 @@ def _label_lines(judge: StepLogitJudge) -> list[str]:
     return [f"{what} label: token {token} {judge.tokenizer.decode([token])!r}" for what, token in ids.items()]
 
 
-def _counts(judge: Judge) -> Finding:
-    judgements = judge.judge([*AWKWARD, Solution(problem="?", steps=())])
+def _finite(judgements: Sequence[Judgement]) -> Finding:
+    """Look for scores that are no finite numbers: damaged or overflowing weights open without a word."""
+    reasons = [judgement.no_verdict for judgement in judgements]
+    n_wrong = reasons.count(NoVerdictReason.NON_FINITE)
+    n_scored = n_wrong + reasons.count(None)
+    if not n_wrong:
+        return Finding("finite scores", True, f"on all {n_scored} solutions that got a verdict")
+    causes = "weights that are damaged, or too large for this precision"
+    return Finding("finite scores", False, f"no finite number on {n_wrong} of {n_scored} solutions. Likely: {causes}")
+
+
+def _counts(judgements: Sequence[Judgement]) -> Finding:
+    """Compare steps with scores; the judgements are of `AWKWARD`, and then of a solution without steps."""
     wrong = [
         f"{len(solution.steps)} steps gave {judgement.verdict.n_steps} scores"
         for solution, judgement in zip(AWKWARD, judgements, strict=False)

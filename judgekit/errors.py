@@ -9,10 +9,15 @@ only where a caller would handle it differently.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+_MOST_SHOWN = 300
+"""Characters that are shown of what somebody else's code says."""
 
 
 class JudgekitError(Exception):
@@ -35,6 +40,47 @@ class JudgeError(JudgekitError, RuntimeError):
     """The engine or server underneath a judge failed."""
 
 
+@contextmanager
+def boundary(kind: type[JudgekitError], what: str, *, way_out: str = "") -> Iterator[None]:
+    """Let nothing through but errors of ours: whatever other code raises within becomes one line of the given kind.
+
+    The one place for `except Exception`: around libraries whose exceptions nobody can list.
+
+    Args:
+        kind: What to raise.
+        what: What was tried, for example "cannot open the model DIR".
+        way_out: What to do about it.
+
+    Raises:
+        JudgekitError: of the given kind, or whichever was raised within.
+
+    Example:
+        >>> with boundary(JudgeError, "the judge failed"):
+        ...     int("x")
+        Traceback (most recent call last):
+        judgekit.errors.JudgeError: the judge failed: invalid literal for int() with base 10: 'x'
+    """
+    try:
+        yield
+    except JudgekitError:
+        raise
+    except Exception as error:
+        raise kind(f"{what}: {one_line(error)}" + (f". {way_out}" if way_out else "")) from error
+
+
+def one_line(error: BaseException) -> str:
+    r"""Return what an exception says as one line of bounded length; its type where the text alone says too little.
+
+    Example:
+        >>> one_line(KeyError("rope")), one_line(ValueError("two  \n lines."))
+        ("KeyError 'rope'", 'two lines')
+    """
+    said = " ".join(str(error).split()).rstrip(".")
+    if not said or " " not in said:
+        said = f"{type(error).__name__} {said}".strip()
+    return said if len(said) <= _MOST_SHOWN else said[: _MOST_SHOWN - 3] + "..."
+
+
 def describe_validation_error(error: ValidationError) -> str:
     """Put a pydantic error into one line: the first complaint, its field and value."""
     first = error.errors()[0]
@@ -47,4 +93,7 @@ def describe_validation_error(error: ValidationError) -> str:
     return f"{message} (field {field!r}, value {shown})" if field else message
 
 
-__all__ = ["CheckpointError", "ConfigError", "DataError", "JudgeError", "JudgekitError", "describe_validation_error"]
+__all__ = [
+    "CheckpointError", "ConfigError", "DataError", "JudgeError", "JudgekitError", "boundary",
+    "describe_validation_error", "one_line",
+]  # fmt: skip

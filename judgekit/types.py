@@ -99,6 +99,8 @@ class NoVerdictReason(StrEnum):
     """The solution has no steps, or none but blank ones, so there is nothing to judge."""
     NO_REFERENCE = "no_reference"
     """The judge compares with a reference, and it was shown none."""
+    NON_FINITE = "non_finite"
+    """The judge's model gave a score that is no number, or an infinite one."""
     NOTHING_TO_CHECK = "nothing_to_check"
     """The judge checks only certain statements, and the solution makes none of them."""
 

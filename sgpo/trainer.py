@@ -18,7 +18,7 @@ import trl
 from accelerate.utils import gather, gather_object
 from trl import GRPOTrainer
 
-from judgekit.errors import ConfigError, JudgekitError
+from judgekit.errors import ConfigError, JudgeError, JudgekitError, boundary
 from judgekit.segmentation import PARAGRAPHS, SegmentationConfig, StepSpan, segment
 from judgekit.types import Judge, Solution
 from sgpo.config import GuidanceConfig
@@ -233,7 +233,8 @@ class SGPOMixin:
         answers: list[tuple[int, Scored]] = []
         failure: JudgekitError | None = None
         try:
-            scored = judge_rows(self.judge, [response for _, response in mine], config=self.guidance)
+            with boundary(JudgeError, f"judge {self.judge.judge_id} failed"):
+                scored = judge_rows(self.judge, [response for _, response in mine], config=self.guidance)
             answers = [(row, score) for (row, _), score in zip(mine, scored, strict=True)]
         except JudgekitError as error:
             failure = error  # raised below on every process, so that none is left waiting

@@ -158,7 +158,7 @@ def _read_hidden(
     """Run the body over all solutions in batches and read each one's last hidden states. Keeps the order."""
     body, found = model.base_model, [np.empty(0, dtype=np.float32)] * len(encoded_N)
     ids_N = [encoded.input_ids for encoded in encoded_N]
-    batches = _plan_batches(body.config, ids_N, token_budget=token_budget, share=share)
+    batches = list(_plan_batches(body.config, ids_N, token_budget=token_budget, share=share))
     with tqdm(total=len(encoded_N), desc="judging", unit="solution", disable=not progress) as bar:
         for batch in batches:
             try:
@@ -167,6 +167,14 @@ def _read_hidden(
                     found[row] = read(hidden_P, index_T, encoded_N[row])
             except torch.OutOfMemoryError as error:
                 raise JudgeError(f"out of memory on a batch of {len(batch)} tokens: lower token_budget") from error
+            if len(batch.rows) > 1:
+                # A mask weighs what a token may not see with 0, and 0 times NaN is NaN: behind a mask, one solution's
+                # NaN reaches tokens that others share with it, and the padding's reaches all. Alone it cannot.
+                for row in batch.rows:
+                    if not np.isfinite(found[row]).all():
+                        [alone] = _plan_batches(body.config, [ids_N[row]], token_budget=token_budget, share=False)
+                        [index_T] = alone.index_T
+                        found[row] = read(_run_body(body, alone, pad_id=pad_id), index_T, encoded_N[row])
             bar.update(len(batch.rows))
     return found
 

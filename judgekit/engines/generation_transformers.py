@@ -30,6 +30,14 @@ from judgekit.errors import CheckpointError, JudgeError
 from judgekit.prompts import Prompt, encode_prompt, render_text
 from judgekit.types import NoVerdictReason
 
+NON_FINITE = Completion(
+    "",
+    "failed",
+    failure="the model's logits are no finite numbers",
+    failure_reason=NoVerdictReason.NON_FINITE,
+)
+"""What stands for a completion whose tokens cannot be sampled."""
+
 
 class TransformersGenerator:
     """See `judgekit.engines.generation.Generator`.
@@ -99,6 +107,9 @@ class TransformersGenerator:
                 top_p=top_p,
             )
             for (prompt, sample), tokens in zip(batch, tokens_B, strict=True):
+                if not tokens:
+                    found[prompt][sample] = NON_FINITE
+                    continue
                 completion = self._completion(ids_P[prompt], tokens)
                 trie = tries_P[prompt]
                 found[prompt][sample] = completion if trie is None else _as_choice(completion, trie.choice(tokens))
@@ -118,7 +129,13 @@ class TransformersGenerator:
             for row, logprobs in zip(
                 batch, self._next_logprobs([ids_P[row] for row in batch], choice_ids), strict=True
             ):
-                found[row] = ChoiceScores(tuple(logprobs), n_prompt_tokens=len(ids_P[row]))
+                is_number = np.isfinite(logprobs).all()
+                found[row] = ChoiceScores(
+                    tuple(logprobs) if is_number else None,
+                    failure=None if is_number else NON_FINITE.failure,
+                    failure_reason=None if is_number else NON_FINITE.failure_reason,
+                    n_prompt_tokens=len(ids_P[row]),
+                )
         return found
 
     @torch.inference_mode()
@@ -168,7 +185,7 @@ class TransformersGenerator:
         temperature: float | None,
         top_p: float,
     ) -> list[list[int]]:
-        """Return the sampled token ids of each row, the end-of-text token included.
+        """Return the sampled token ids of each row, the end-of-text token included; none where logits are no numbers.
 
         Raises:
             JudgeError: out of memory, with the option to lower.
@@ -196,13 +213,14 @@ class TransformersGenerator:
         tokens_B: list[list[int]] = [[] for _ in ids_B]
         for step in range(max(limits_B)):
             logits = hold_to_choices(logits, [(tries_B[row], tokens_B[row]) for row in alive])
+            is_number_B = logits.amax(dim=-1).isfinite().tolist()  # -infinity rules a token out, which is fair
             tokens = sample_tokens(logits, draws_B_T[alive, step].to(device), temperature=temperature, top_p=top_p)
-            for row, token in zip(alive, tokens.tolist(), strict=True):
-                tokens_B[row].append(token)
+            for row, token, is_number in zip(alive, tokens.tolist(), is_number_B, strict=True):
+                tokens_B[row].append(token) if is_number else tokens_B[row].clear()
             going = [
                 index
                 for index, row in enumerate(alive)
-                if len(tokens_B[row]) < limits_B[row] and not self._ended(tokens_B[row], tries_B[row])
+                if tokens_B[row] and len(tokens_B[row]) < limits_B[row] and not self._ended(tokens_B[row], tries_B[row])
             ]
             if not going:
                 break

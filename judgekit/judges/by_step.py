@@ -108,7 +108,7 @@ class StepLogitJudge(ABC):
         """Return logit P(step ok | earlier steps ok) of each solution's steps. Shape (n_steps,) each."""
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
-        """Judge a batch; blank solutions and those beyond the context get a reason instead of a verdict."""
+        """Judge a batch; what is blank or beyond the context, and what has no finite score, gets a reason."""
         start = time.perf_counter()
         reasons = [self._refusal(solution) for solution in solutions]
         read = [row for row, reason in enumerate(reasons) if reason is None]
@@ -123,8 +123,14 @@ class StepLogitJudge(ABC):
                 else:
                     encoded[row] = item
         scorable = [row for row, reason in enumerate(reasons) if reason is None]
-        probs = [probs_from_logits(logits_S) for logits_S in self.step_logits([encoded[row] for row in scorable])]
-        verdicts = {row: Verdict.from_step_probs(p_ok_S) for row, p_ok_S in zip(scorable, probs, strict=True)}
+        verdicts = dict[int, Verdict]()
+        with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity are told apart just below
+            logits_N = self.step_logits([encoded[row] for row in scorable])
+        for row, logits_S in zip(scorable, logits_N, strict=True):
+            if np.isfinite(logits_S).all():
+                verdicts[row] = Verdict.from_step_probs(probs_from_logits(logits_S))
+            else:
+                reasons[row] = NoVerdictReason.NON_FINITE
         seconds = (time.perf_counter() - start) / max(len(solutions), 1)
         return [
             Judgement(

@@ -88,7 +88,11 @@ class StepwiseCritic:
             if score.logprobs is None:
                 p_ok_N.append(score.failure_reason or NoVerdictReason.UNPARSABLE)
                 continue
-            p_ok_N.append(_share(*score.logprobs))
+            p_ok = _share(*score.logprobs)
+            if math.isnan(p_ok):
+                p_ok_N.append(NoVerdictReason.NON_FINITE)
+                continue
+            p_ok_N.append(p_ok)
             said = self.answer.ok if score.logprobs[0] >= score.logprobs[1] else self.answer.error
             turns.append(question[-1]["content"] + said + self.answer.close)
         sheet.add_step(step, p_ok_N, [completion.text or completion.failure or "" for completion in completions])
@@ -96,7 +100,9 @@ class StepwiseCritic:
 
 
 def _share(logprob_ok: float, logprob_error: float) -> float:
-    """Return P(ok) / (P(ok) + P(error)) of two log-probabilities, nats."""
+    """Return P(ok) / (P(ok) + P(error)) of two log-probabilities, nats; NaN where they are none, or both -infinity."""
+    if math.inf in (logprob_ok, logprob_error):
+        return math.nan
     difference = logprob_error - logprob_ok
     return 1 / (1 + math.exp(difference)) if difference < 0 else math.exp(-difference) / (1 + math.exp(-difference))
 

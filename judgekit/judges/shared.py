@@ -16,7 +16,7 @@ from datetime import timedelta
 from itertools import accumulate, pairwise
 from typing import Any
 
-from judgekit.errors import JudgekitError
+from judgekit.errors import JudgeError, JudgekitError, boundary
 from judgekit.judges.calibrator_card import ConformalCard
 from judgekit.types import ArgmaxRule, Judge, Judgement, Solution, ThresholdRule
 
@@ -185,7 +185,8 @@ def _answer(judge: Judge, share: list[Solution]) -> list[Any] | None:
 
     answer: list[Judgement] | JudgekitError
     try:
-        answer = judge.judge(share) if share else []
+        with boundary(JudgeError, f"judge {judge.judge_id} failed"):  # without an answer all others would wait
+            answer = judge.judge(share) if share else []
     except JudgekitError as error:
         answer = error
     answers: list[Any] | None = [None] * distributed.get_world_size() if distributed.get_rank() == 0 else None

@@ -17,7 +17,7 @@ import torch
 from transformers import EarlyStoppingCallback, Trainer, set_seed
 
 from judgekit.engines.transformers_engine import load_classifier, load_tokenizer
-from judgekit.errors import DataError
+from judgekit.errors import DataError, JudgeError
 from judgekit.golden import measure_golden
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.encoding import Encoded, encode_solutions, make_convention, show_encoded
@@ -57,6 +57,7 @@ def train_judge(config: JudgeTrainingConfig, output: Path, *, resume: bool = Fal
         ConfigError: the output folder is in use, or the run resumed has another configuration.
         DataError: no label is left to learn from, or training and evaluation share problems.
         CheckpointError: the model to start from cannot be opened.
+        JudgeError: training diverged.
     """
     inputs = [*config.data, *([config.eval_data] if config.eval_data else [])]
     run = Run(output, config, inputs=inputs, resume=resume)
@@ -79,6 +80,11 @@ def train_judge(config: JudgeTrainingConfig, output: Path, *, resume: bool = Fal
     model = load_classifier(config.model, dtype="float32", n_labels=2)
     trainer = _make_trainer(model, config, run, data.rows, eval_rows, pad_id=tokenizer.pad_token_id or 0)
     train(trainer, run)
+    if not all(parameter.isfinite().all() for parameter in model.parameters()):
+        raise JudgeError(
+            f"training ended in weights that are no finite numbers, at lr={config.lr:g}: nothing is saved. Start anew "
+            "with a lower lr, or a longer warm-up (warmup_frac)"
+        )
     card = JudgeCard(
         kind="step_classifier",
         judge_id=config.judge_id or output.resolve().name,

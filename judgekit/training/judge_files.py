@@ -44,6 +44,8 @@ def evaluate_judge(judge: Judge, solutions: Sequence[LabelledSolution]) -> dict[
     gold_N = [solution.first_error for solution in solutions]
     predicted_N = [None if verdict is None else verdict.decide(judge.decision) for verdict in verdicts]
     figures = compute_localization(gold_N, predicted_N, judged_N=[verdict is not None for verdict in verdicts])
+    if not any(verdicts):
+        return {"n": figures.n, "n_no_verdict": figures.n_no_verdict}
     steps = collect_reached_steps([None if verdict is None else verdict.p_ok_S for verdict in verdicts], gold_N=gold_N)
     calibration = compute_calibration(steps.p_ok_K, steps.ok_K, n_bins=15)
     return {

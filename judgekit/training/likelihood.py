@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from judgekit.engines.transformers_engine import load_language_model, load_tokenizer, to_fastest_device
-from judgekit.errors import DataError
+from judgekit.errors import CheckpointError, DataError
 from judgekit.golden import measure_golden
 from judgekit.judges.card import JudgeCard, LikelihoodCard
 from judgekit.judges.encoding import make_convention
@@ -19,6 +20,8 @@ from judgekit.training.config import LikelihoodConfig
 from judgekit.training.judge import JUDGE
 from judgekit.training.judge_files import evaluate_judge, read_labelled, refuse_overlap, save_judge
 from judgekit.types import LabelledSolution
+
+logger = logging.getLogger(__name__)
 
 
 def fit_likelihood(config: LikelihoodConfig, output: Path, *, resume: bool = False) -> Path:
@@ -69,19 +72,32 @@ def fit_likelihood(config: LikelihoodConfig, output: Path, *, resume: bool = Fal
 def reached_features(judge: LikelihoodJudge, solutions: Sequence[LabelledSolution]) -> tuple[np.ndarray, np.ndarray]:
     """Return features and labels of every step up to and including the first error. Shapes (K, 2) and (K,).
 
+    Solutions to which the model gives probabilities that are no numbers are left out, with a warning.
+
     Raises:
+        CheckpointError: the model gives no solution a finite probability.
         DataError: every solution is longer than the judge's context.
     """
     encoded_N = judge.encode(solutions)
     kept = [row for row, item in enumerate(encoded_N) if len(item.input_ids) <= judge.max_tokens]
     if not kept:
         raise DataError(f"all {len(solutions)} solutions are longer than max_tokens={judge.max_tokens}")
-    features_K, ok_K = [], []
+    features_K, ok_K, n_left_out = [], [], 0
     for row, features_S in zip(kept, judge.features([encoded_N[row] for row in kept]), strict=True):
+        if not np.isfinite(features_S).all():
+            n_left_out += 1
+            continue
         first_error = solutions[row].first_error
         reached = features_S if first_error is None else features_S[: first_error + 1]
         features_K.append(reached)
         ok_K += [step != first_error for step in range(len(reached))]
+    if n_left_out == len(kept):
+        raise CheckpointError(
+            f"the model of {judge.judge_id} gives none of {len(kept)} solutions a finite probability: its weights are "
+            "damaged, or too large for this precision"
+        )
+    if n_left_out:
+        logger.warning("%d of %d solutions left out: the model gives no finite probability", n_left_out, len(kept))
     return np.concatenate(features_K), np.array(ok_K)
 
 

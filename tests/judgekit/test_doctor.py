@@ -41,6 +41,7 @@ def test_public_judges_pass(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["builtin:random", "builtin:symbolic"])
 def test_judges_without_tokens_or_cards_are_told_what_does_not_apply(name: str) -> None:
     assert status(name) == {
+        "finite scores": True,
         "n steps, n scores": True,
         "batch = single": True,
         "hostile text": None,

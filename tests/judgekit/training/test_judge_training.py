@@ -17,7 +17,7 @@ import torch
 from transformers import AutoModelForTokenClassification, AutoTokenizer, TrainerCallback
 
 import judgekit.training.judge as judge_training
-from judgekit.errors import CheckpointError, ConfigError, DataError
+from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError
 from judgekit.golden import golden_difference
 from judgekit.io import write_records
 from judgekit.judges import load_judge
@@ -319,3 +319,10 @@ def test_resuming_with_other_options_is_refused(labelled_data: Path, tiny_base: 
         train_judge(
             config(tiny_base, labelled_data, max_steps=1, save_every=None, lr=1e-2), tmp_path / "run", resume=True
         )
+
+
+def test_training_that_diverges_saves_no_judge(tiny_base: Path, labelled_data: Path, tmp_path: Path) -> None:
+    wild = config(tiny_base, labelled_data, lr=1e38, max_steps=3, warmup_frac=0.0, save_every=None)
+    with pytest.raises(JudgeError, match=r"no finite numbers, at lr=1e\+38: nothing is saved"):
+        train_judge(wild, tmp_path / "run")
+    assert not (tmp_path / "run" / "judge").exists()
