@@ -6,6 +6,7 @@ verdict. What a critic writes may repeat what a hostile candidate wrote, so read
 
 from __future__ import annotations
 
+import bisect
 import re
 from typing import Annotated, Literal
 
@@ -18,6 +19,12 @@ _BRACE = re.compile(r"\\boxed\s{0,3}\{|\\[{}\\]|[{}]")
 _WRAPPED = re.compile(r"\\(?:boxed|fbox|text|textbf|mathrm|mathbf|mathit|mbox)\s*\{(.*)\}", re.DOTALL)
 _INDEX = re.compile(r"<?(?:(?:paragraph|step)[\s_]*)?(-1|[0-9]{1,7})>?\.?", re.IGNORECASE)
 _REFUSAL = re.compile(r"\W*(?:i'?m sorry|i am sorry|sorry,|i can(?:no|')t\b|i am unable|i'?m unable)", re.IGNORECASE)
+_STEP_HEADING = re.compile(
+    r"""(?:^|[.!?:;}*)\]]\s)[\s*#>_-]*   # begins a line, or a sentence behind the box of the step before
+    step\s{0,3}\#?\s?([0-9]{1,7})      # "from step 1 follows" is no heading: a heading ends as below
+    (?:[ \t]?\([^()\n]{0,80}\))?[*_]*[ \t]*(?:[:.)\u2013\u2014-]|$)""",
+    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
+)
 _LONGEST_BOX = 200
 """Characters of a box that can still hold a verdict."""
 
@@ -81,7 +88,12 @@ def boxes(text: str) -> list[str]:
         >>> boxes(r"so \boxed{\text{2}}, not \boxed{1")
         ['\\text{2}']
     """
-    return [text[start:end] for start, end in _box_spans(text) if end - start <= _LONGEST_BOX]
+    return [text[start:end] for start, end in _verdict_spans(text)]
+
+
+def _verdict_spans(text: str) -> list[tuple[int, int]]:
+    """Return begin and end of the content of every closed box that is short enough to hold a verdict."""
+    return [(begin, end) for begin, end in _box_spans(text) if end - begin <= _LONGEST_BOX]
 
 
 def _box_spans(text: str) -> list[tuple[int, int]]:
@@ -157,9 +169,12 @@ def parse_boxed_index(text: str, *, truncated: bool, n_steps: int, first_index: 
 
 
 def parse_boxed_verdicts(text: str, answer: BoxedVerdicts, *, truncated: bool, n_steps: int) -> Vote:
-    r"""Read the verdicts in order: the first wrong step, or no error where all n steps are boxed right.
+    r"""Read a verdict on every step: the first wrong step, or no error where all n steps are boxed right.
 
-    Verdicts on more steps than there are do not count; other boxes are not looked at.
+    A verdict belongs to the step that the heading before it names (`Step 2:`, from 1); of several on one step the last
+    counts, as a critic may look again. Verdicts on steps that are not there do not count. Where nothing numbers them,
+    verdicts are read in order, and more of them than steps cannot be told apart: no verdict then. A step without a
+    verdict before the first wrong one is no verdict either.
 
     Args:
         text: The critic's answer.
@@ -172,12 +187,28 @@ def parse_boxed_verdicts(text: str, answer: BoxedVerdicts, *, truncated: bool, n
         >>> parse_boxed_verdicts(chain, BoxedVerdicts(), truncated=False, n_steps=3)
         1
     """
-    words = [_unwrapped(content).lower().rstrip(".") for content in boxes(text)]
-    verdicts = [word for word in words if word in (answer.ok.lower(), answer.error.lower())][:n_steps]
-    if answer.error.lower() in verdicts:
-        return verdicts.index(answer.error.lower())
-    if len(verdicts) == n_steps:
-        return None
+    is_ok = {answer.ok.lower(): True, answer.error.lower(): False}
+    ok_S: dict[int, bool] | None  # verdict by 0-based step, None where they cannot be told apart
+    words = [(end, _unwrapped(text[begin:end]).lower().rstrip(".")) for begin, end in _verdict_spans(text)]
+    verdicts = [(end, is_ok[word]) for end, word in words if word in is_ok]
+    headings = [(match.end(), int(match[1])) for match in _STEP_HEADING.finditer(text)]
+    # The number of the last heading before each verdict, 0 before the first.
+    before = [bisect.bisect_right(headings, (end, 0)) for end, _ in verdicts]
+    named = [headings[index - 1][1] if index else 0 for index in before]
+    if len(set(before)) > 1 or (len(verdicts) == 1 and any(named)):
+        # A critic that counts from 0 would put every verdict one step too late.
+        if any(number == 0 for index, number in zip(before, named, strict=True) if index):
+            ok_S = None
+        else:
+            ok_S = {number - 1: ok for number, (_, ok) in zip(named, verdicts, strict=True) if 1 <= number <= n_steps}
+    else:  # no headings between them, for example a list at the end
+        ok_S = dict(enumerate(ok for _, ok in verdicts)) if len(verdicts) <= n_steps else None
+    if ok_S is not None:
+        first_open = next((step for step in range(n_steps) if not ok_S.get(step, False)), None)
+        if first_open is None:
+            return None
+        if first_open in ok_S:
+            return first_open
     if truncated:
         return NoVerdictReason.TRUNCATED
     return NoVerdictReason.REFUSED if _REFUSAL.match(text) else NoVerdictReason.UNPARSABLE

@@ -82,7 +82,31 @@ CHAINS: list[tuple[str, bool, Vote]] = [
     (r"Step 1: \boxed{correct} Step 2: \boxed{correct}", False, UNPARSABLE),
     (r"Step 1: \boxed{correct} Step 2: let me", True, TRUNCATED),
     (r"Step 1: \boxed{correct} Step 2: \boxed{incorrect} Step 3: let me", True, 1),
-    (r"\boxed{correct} \boxed{correct} \boxed{correct} Step 4: \boxed{incorrect}", False, None),
+    (r"\boxed{correct} \boxed{correct} \boxed{correct} Step 4: \boxed{incorrect}", False, UNPARSABLE),
+    # more verdicts than steps: by the numbers of the steps
+    (r"Step 1: \boxed{correct} Step 1: \boxed{correct} Step 2: \boxed{correct} Step 3: \boxed{incorrect}", False, 2),
+    (
+        r"Step 1: \boxed{correct}. Again, \boxed{correct}. Step 2: no, \boxed{incorrect}. Step 3: \boxed{correct}",
+        False,
+        1,
+    ),
+    (r"Step 1: \boxed{incorrect}? No, \boxed{correct} Step 2: \boxed{correct} Step 3: \boxed{correct}", False, None),
+    (
+        "**Step 1**: \\boxed{correct}\n\n### Step 2\nUsing step 1: \\boxed{incorrect}\n\nStep 3: \\boxed{correct}",
+        False,
+        1,
+    ),
+    (r"Step 1: \boxed{correct} Step 2: \boxed{correct} Step 3: \boxed{correct} Step 4: \boxed{incorrect}", False, None),
+    (r"I box \boxed{correct} or \boxed{incorrect}. Step 1: \boxed{correct} Step 2: \boxed{incorrect}", False, 1),
+    # fewer, with a hole: the second verdict is on the third step
+    (r"Step 1: \boxed{correct} Step 3: \boxed{incorrect}", False, UNPARSABLE),
+    (r"Step 2: \boxed{incorrect}", False, UNPARSABLE),
+    (r"Step 0: \boxed{correct} Step 1: \boxed{incorrect} Step 2: \boxed{correct}", False, UNPARSABLE),
+    # nothing numbers them
+    (r"\boxed{correct} \boxed{correct} \boxed{correct} \boxed{incorrect}", False, UNPARSABLE),
+    (r"\boxed{incorrect} \boxed{correct} \boxed{correct} \boxed{correct}", False, UNPARSABLE),
+    ("Step 1: a\nStep 2: b\nStep 3: c\nSo \\boxed{correct}, \\boxed{incorrect}, \\boxed{correct}.", False, 1),
+    (r"\boxed{correct} \boxed{correct} \boxed{correct} \boxed{correct", True, None),
     ("Every step is correct.", False, UNPARSABLE),
     ("Sorry, I will not do this.", False, REFUSED),
 ]
