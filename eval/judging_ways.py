@@ -18,8 +18,9 @@ from transformers import AutoConfig, AutoModelForTokenClassification
 
 from judgekit.engines.forward import token_choice_logits
 from judgekit.engines.vllm_engine import VllmClassifier
-from judgekit.errors import ConfigError
+from judgekit.errors import CheckpointError, ConfigError
 from judgekit.judges.encoding import Encoded
+from judgekit.prompts import Message, apply_chat_template
 from judgekit.types import Precision, Solution
 
 
@@ -148,19 +149,28 @@ def encode_chat(tokenizer: Any, solution: Solution, *, label: str) -> tuple[Enco
         The conversation, read before each answer, and how many tokens each answer takes with the end of its turn.
 
     Raises:
-        ConfigError: in this tokenizer's template a longer conversation does not begin with the shorter one.
+        ConfigError: the tokenizer has no chat template, it refuses the conversation, or a longer conversation does not
+            begin with the shorter one.
 
     Source:
         RLHFlow's +/- process reward models: the first user turn is problem, blank and first step.
     """
-    turns: list[dict[str, str]] = []
+
+    def encode(*, add_generation_prompt: bool) -> list[int]:
+        try:
+            text = apply_chat_template(tokenizer, turns, add_generation_prompt=add_generation_prompt)
+        except CheckpointError as error:
+            raise ConfigError(f"conversations cannot be measured: {error}; or set chat=false") from error
+        return list(tokenizer(text, add_special_tokens=False).input_ids)
+
+    turns: list[Message] = []
     ids: list[int] = []
     positions_S, n_behind = [], 0
     for step, text in enumerate(solution.steps):
         turns.append({"role": "user", "content": f"{solution.problem} {text}" if step == 0 else text})
-        asked = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
+        asked = encode(add_generation_prompt=True)
         turns.append({"role": "assistant", "content": label})
-        answered = tokenizer.apply_chat_template(turns, return_dict=False)
+        answered = encode(add_generation_prompt=False)
         if asked[: len(ids)] != ids or answered[: len(asked)] != asked:
             raise ConfigError("this chat template does not continue a conversation as it began: set chat=false")
         ids, n_behind = answered, len(answered) - len(asked)

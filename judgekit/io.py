@@ -9,9 +9,11 @@ read the same folder.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -52,6 +54,33 @@ def atomic_path(path: Path) -> Iterator[Path]:
         ) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+_DISK_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+_DISK_TROUBLE = re.compile(
+    r"No space left|File too large|quota exceeded|Read-only file system|failed writing file|unexpected pos \d"
+)
+
+
+@contextlib.contextmanager
+def weights_written_to(path: Path) -> Iterator[None]:
+    """Turn what libraries raise while they save weights on a full disk into our error; other errors pass.
+
+    safetensors and torch have errors of their own for it, which are no `OSError`, and tell it in their texts alone.
+
+    Raises:
+        DataError: the disk is full or the folder cannot be written.
+    """
+    try:
+        yield
+    except Exception as error:
+        is_disk = error.errno in _DISK_ERRNOS if isinstance(error, OSError) else _DISK_TROUBLE.search(str(error))
+        if isinstance(error, DataError) or not is_disk:
+            raise
+        reason = str(error).splitlines()[0][:200]
+        raise DataError(
+            f"cannot write {path}: {reason}. Free the space, then resume; finished checkpoints are kept"
+        ) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -349,5 +378,5 @@ def write_records(
 __all__: Sequence[str] = [
     "MANIFEST", "SHARD_DIR", "ShardWriter", "atomic_path", "checkpoint_files", "field_names", "file_sha256",
     "input_hashes", "parquet_schema", "parse_record", "read_json", "read_jsonl", "read_records", "shard_paths",
-    "write_json", "write_records", "write_text",
+    "weights_written_to", "write_json", "write_records", "write_text",
 ]  # fmt: skip

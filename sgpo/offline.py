@@ -23,7 +23,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallba
 
 from judgekit.errors import ConfigError
 from judgekit.fingerprint import warn_unfamiliar
-from judgekit.io import atomic_path
+from judgekit.io import atomic_path, weights_written_to
 from judgekit.judges import load_judge
 from judgekit.run import Run
 from judgekit.training.loop import CHECKPOINTS, train
@@ -245,9 +245,11 @@ def _training_arguments(config: OfflineConfig, output: Path, *, n_steps: int, n_
 
 
 def _save_policy(trainer: OfflineTrainer, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    trainer.save_model(str(folder))
+    with weights_written_to(folder):
+        trainer.save_model(str(folder))
     if trainer.is_world_process_zero():
-        tokenizer.save_pretrained(folder)
+        with weights_written_to(folder):
+            tokenizer.save_pretrained(folder)
         (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle, and of this run alone
 
 

@@ -22,7 +22,7 @@ from trl.models import unwrap_model_for_generation
 from judgekit.answers import OutcomeCheck, build_outcome
 from judgekit.errors import ConfigError
 from judgekit.fingerprint import Origin, warn_unfamiliar
-from judgekit.io import read_jsonl, read_records
+from judgekit.io import read_jsonl, read_records, weights_written_to
 from judgekit.judges import load_judge
 from judgekit.run import METRICS, Run
 from judgekit.training.loop import CHECKPOINTS, train
@@ -83,7 +83,8 @@ def _train_policy(config: OnlineConfig, run: Run) -> None:
         train(trainer, run)
     finally:
         check.close()
-    trainer.save_model(str(run.output / POLICY))
+    with weights_written_to(run.output / POLICY):
+        trainer.save_model(str(run.output / POLICY))
     (run.output / POLICY / "training_args.bin").unlink(missing_ok=True)  # a pickle, and config.json says it all
 
 

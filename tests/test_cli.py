@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import subprocess
@@ -17,8 +18,10 @@ import pytest
 import sgpo.cli
 from judgekit import cli
 from judgekit.cli import main
+from judgekit.cli.command import settings_config
 from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError
 from judgekit.io import read_records
+from judgekit.training.config import JudgeTrainingConfig
 from judgekit.types import LabelledSolution
 
 HELP_OF_EVERY_COMMAND = """
@@ -108,6 +111,20 @@ def test_settings_are_one_file_and_overrides(refused: Callable[..., str], tmp_pa
         "build", "procedural", "min_steps=5", "max_steps=3", "--output", output
     )
     assert not output.exists()
+
+
+@pytest.mark.parametrize("folder", ["lr=1e-5", "a/lr=1e-5/b=c", "plain"])
+def test_a_path_of_a_configuration_may_hold_an_equals_sign(folder: str, tmp_path: Path) -> None:
+    """Folders are often named after the options of a run."""
+    file = tmp_path / folder / "train.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("model: base\ndata: [rows]\n")
+    config = settings_config(JudgeTrainingConfig, [str(file), "lr=1e-4"])
+    assert config.model == "base" and config.lr == 1e-4
+    with contextlib.chdir(tmp_path):
+        assert settings_config(JudgeTrainingConfig, [f"{folder}/train.yaml"]).model == "base"
+    with pytest.raises(ConfigError, match=r"cannot read the configuration .*gone\.yaml"):
+        settings_config(JudgeTrainingConfig, [str(file.with_name("gone.yaml"))])
 
 
 def test_settings_may_follow_the_options(

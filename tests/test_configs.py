@@ -19,6 +19,7 @@ from datasets_builders.rollouts import RolloutsConfig
 from eval.evaluation import EvalConfig
 from eval.policy import PolicyConfig
 from judgekit.config import BaseConfig, load_config
+from judgekit.errors import ConfigError
 from judgekit.judges.recognise import find_card
 from judgekit.serving.config import ServeConfig
 from judgekit.training.config import JudgeTrainingConfig, LanguageModelConfig, LikelihoodConfig
@@ -68,6 +69,15 @@ def test_a_configuration_parses_to_its_class(name: str) -> None:
     classes = [config_type for pattern, config_type in CLASSES.items() if Path(name).match(pattern)]
     assert len(classes) == 1, f"{name}: say in CLASSES which command reads it"
     check(name, load_config(classes[0], CONFIGS / name, fixed=GIVEN_BY_OPTIONS.get(classes[0], {})))
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.startswith(("judge/", "quickstart/"))])
+def test_a_training_configuration_is_for_one_command(name: str) -> None:
+    """What one command would take of another's file and fill up with its own defaults trains something else."""
+    own = [config_type for pattern, config_type in CLASSES.items() if Path(name).match(pattern)]
+    for other in {JudgeTrainingConfig, LanguageModelConfig, LikelihoodConfig} - {*own}:
+        with pytest.raises(ConfigError):
+            load_config(other, CONFIGS / name)
 
 
 @pytest.mark.parametrize("name", CARDS)

@@ -109,11 +109,17 @@ def settings_config(
     Raises:
         ConfigError: two files, or see `load_config`.
     """
-    files = [item for item in settings if "=" not in item]
+    files = [item for item in settings if _is_file(item)]
     if len(files) > 1:
         raise ConfigError(f"one configuration file is wanted, not {', '.join(files)}; write options as key=value")
-    overrides = [item for item in settings if "=" in item]
+    overrides = [item for item in settings if item not in files]
     return load_config(config_type, Path(files[0]) if files else None, overrides=overrides, fixed=fixed)
+
+
+def _is_file(item: str) -> bool:
+    """Whether a setting is the configuration file. A path may hold `=`, as folders named after their options do."""
+    key, equals, _ = item.partition("=")
+    return not equals or Path(item).is_file() or "/" in key
 
 
 def canonical(given: Path, *, source: str, output: Path, resume: bool) -> Path:

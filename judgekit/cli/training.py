@@ -50,7 +50,7 @@ def add_training_commands(commands: Any) -> None:
         "train",
         _train,
         summary="Train a step-classifier judge from any causal checkpoint.",
-        example="judgekit train configs/quickstart/judge.yaml lr=5e-4 --output runs/judge",
+        example="judgekit train configs/judge/smollm2.yaml lr=1e-4 --output runs/judge",
     )
     add_output(parser)
     parser = add_command(

@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
 from judgekit.types import Precision
+
+_COMMANDS = {"language_model": "pretrain", "step_classifier": "train", "likelihood": "fit"}
+"""The command that reads a configuration of each kind."""
+
+
+class KindConfig(BaseConfig):
+    """Says what is trained, so that no command takes a file that was written for another one."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_for_this_command(cls, data: Any) -> Any:
+        own = cls.model_fields["kind"].default
+        given = data.get("kind", own) if isinstance(data, dict) else own
+        if given != own and isinstance(given, str) and given in _COMMANDS:
+            raise ValueError(
+                f"this configuration is of kind {given}, for `judgekit {_COMMANDS[given]}`; "
+                f"`judgekit {_COMMANDS[own]}` makes {own}: use the other command, or write kind: {own}"
+            )
+        return data
 
 
 class TinyConfig(BaseConfig):
@@ -28,7 +47,7 @@ class TinyConfig(BaseConfig):
     """Seed of the weights."""
 
 
-class LoopConfig(BaseConfig):
+class LoopConfig(KindConfig):
     """Options of the training loop, passed to transformers' Trainer."""
 
     lr: float = Field(default=2e-5, gt=0)
@@ -66,6 +85,8 @@ class LoopConfig(BaseConfig):
 class LanguageModelConfig(LoopConfig):
     """Options of `judgekit pretrain`."""
 
+    kind: Literal["language_model"] = "language_model"
+    """What is made; a file that says so is refused by the other commands."""
     data: Path
     """Data set of labelled solutions; labels are not read."""
     model: str | None = None
@@ -81,6 +102,8 @@ class LanguageModelConfig(LoopConfig):
 class JudgeTrainingConfig(LoopConfig):
     """Options of `judgekit train`."""
 
+    kind: Literal["step_classifier"] = "step_classifier"
+    """What is made; a file that says so is refused by the other commands."""
     model: str
     """Checkpoint to start from: a directory or a hub id of a causal or token-classification model."""
     data: tuple[Path, ...] = Field(min_length=1)
@@ -109,9 +132,11 @@ class JudgeTrainingConfig(LoopConfig):
     """Evaluations without a lower loss before training stops; the best weights are kept. `null` trains to the end."""
 
 
-class LikelihoodConfig(BaseConfig):
+class LikelihoodConfig(KindConfig):
     """Options of `judgekit fit`."""
 
+    kind: Literal["likelihood"] = "likelihood"
+    """What is made; a file that says so is refused by the other commands."""
     model: str
     """Causal language model: a directory or a hub id. Its weights are copied into the judge directory."""
     data: tuple[Path, ...] = Field(min_length=1)

@@ -27,7 +27,7 @@ from judgekit.run import Run, package_versions
 from judgekit.training.config import JudgeTrainingConfig
 from judgekit.training.judge_files import evaluate_judge, read_labelled, refuse_overlap, save_judge
 from judgekit.training.language_model import IGNORED, Collator
-from judgekit.training.loop import MetricsCallback, train, training_arguments
+from judgekit.training.loop import MetricsCallback, train, training_arguments, warn_of_few_steps
 from judgekit.types import LabelledSolution, ThresholdRule
 
 logger = logging.getLogger(__name__)
@@ -73,6 +73,7 @@ def train_judge(config: JudgeTrainingConfig, output: Path, *, resume: bool = Fal
     limit: dict[str, Any] = {"max_tokens": config.max_tokens, "overlong": config.overlong}
     data = build_rows(read_labelled(config.data, config.n_max), tokenizer, convention, **limit)
     check_rows(data, tokenizer)
+    warn_of_few_steps(config, n_rows=len(data.rows))
     eval_solutions = list(read_labelled([config.eval_data], config.n_eval_max)) if config.eval_data else []
     refuse_overlap(data.problem_ids, eval_solutions)
     eval_rows = build_rows(eval_solutions, tokenizer, convention, **limit).rows

@@ -9,7 +9,7 @@ from typing import Any
 
 from judgekit.calibration import TRAIN_PROBLEMS, write_problem_ids
 from judgekit.errors import DataError
-from judgekit.io import read_records
+from judgekit.io import read_records, weights_written_to
 from judgekit.judges.card import JudgeCard, write_card
 from judgekit.judging import as_seen
 from judgekit.metrics import collect_reached_steps, compute_calibration, compute_localization
@@ -62,8 +62,9 @@ def evaluate_judge(judge: Judge, solutions: Sequence[LabelledSolution]) -> dict[
 
 def save_judge(directory: Path, card: JudgeCard, model: Any, tokenizer: Any, problem_ids: set[str]) -> None:
     """Write a judge directory. The card comes last, so a directory with `judge.json` is complete."""
-    model.save_pretrained(directory)
-    tokenizer.save_pretrained(directory)
+    with weights_written_to(directory):
+        model.save_pretrained(directory)
+        tokenizer.save_pretrained(directory)
     write_problem_ids(directory / TRAIN_PROBLEMS, problem_ids)
     write_card(directory, card)
 

@@ -12,10 +12,10 @@ from transformers import Trainer, set_seed
 
 from judgekit.engines.transformers_engine import load_language_model, load_tokenizer
 from judgekit.errors import DataError
-from judgekit.io import read_records
+from judgekit.io import read_records, weights_written_to
 from judgekit.run import Run
 from judgekit.training.config import LanguageModelConfig
-from judgekit.training.loop import MetricsCallback, train, training_arguments
+from judgekit.training.loop import MetricsCallback, train, training_arguments, warn_of_few_steps
 from judgekit.training.tiny import build_tiny
 from judgekit.types import LabelledSolution
 
@@ -46,6 +46,7 @@ def pretrain(config: LanguageModelConfig, output: Path, *, resume: bool = False)
     start = config.model or _build_preset(output / "init", solutions, config)
     tokenizer = load_tokenizer(start)
     rows = _encode(tokenizer, solutions, config)
+    warn_of_few_steps(config, n_rows=len(rows))
     set_seed(config.seed)
     model = load_language_model(start)
     trainer = Trainer(
@@ -56,8 +57,9 @@ def pretrain(config: LanguageModelConfig, output: Path, *, resume: bool = False)
         callbacks=[MetricsCallback(run, "pretrain")],
     )
     train(trainer, run)
-    model.save_pretrained(output / MODEL)
-    tokenizer.save_pretrained(output / MODEL)
+    with weights_written_to(output / MODEL):
+        model.save_pretrained(output / MODEL)
+        tokenizer.save_pretrained(output / MODEL)
     n_tokens = sum(len(row["input_ids"]) for row in rows)
     run.finish({"n_solutions": len(solutions), "n_tokens": n_tokens, "n_parameters": model.num_parameters()})
     return output / MODEL

@@ -3,34 +3,73 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from transformers import TrainerCallback, TrainingArguments
 
+from judgekit.io import weights_written_to
 from judgekit.run import Run
 from judgekit.training.config import LoopConfig
 
+logger = logging.getLogger(__name__)
+
 CHECKPOINTS = "checkpoints"
+FEW_STEPS = 10
+"""A run that its data, not `max_steps`, ends before so many optimiser steps is told that it will hardly learn."""
 
 
 class MetricsCallback(TrainerCallback):
-    """Writes the Trainer's logs to the run's `metrics.jsonl`, names under `prefix/`."""
+    """Writes the Trainer's logs to the run's `metrics.jsonl`, names under `prefix/`.
+
+    `loss` is the mean over the optimiser steps since the row before it, `train_loss` in the last row the mean over all.
+    A row comes before every checkpoint and at the end, too: what the Trainer has summed up since the last row is lost
+    in a kill.
+    """
 
     def __init__(self, run: Run, prefix: str) -> None:
         self.run = run
         self.prefix = prefix
 
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Ask for a row where a checkpoint is written and where training ends."""
+        if control.should_save or control.should_training_stop or state.global_step >= state.max_steps:
+            control.should_log = True
+
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         """Write one row, on the main process."""
         if not state.is_world_process_zero or not logs:
             return
+        if "train_loss" in logs:
+            # The Trainer divides what it summed since the last resume by all steps: too small after a kill.
+            logs = logs | {"train_loss": mean_loss(state.log_history)}
         values = {
             f"{self.prefix}/{name}": value for name, value in logs.items() if _is_finite(value) and name != "epoch"
         }
         self.run.log({"step": state.global_step, "epoch": state.epoch} | values)
+
+
+def mean_loss(log_history: list[dict[str, Any]]) -> float | None:
+    """Return the mean loss over all optimiser steps of a Trainer's log, which checkpoints keep; `None` without rows.
+
+    Args:
+        log_history: Rows with `step` and, of those that count, `loss`: the mean since the row before.
+
+    Example:
+        >>> mean_loss([{"step": 10, "loss": 3.0}, {"step": 10, "eval_loss": 9.0}, {"step": 15, "loss": 1.5}])
+        2.5
+    """
+    last, total = 0, 0.0
+    for row in log_history:
+        if "loss" in row:
+            total += row["loss"] * (row["step"] - last)
+            last = row["step"]
+    return total / last if last else None
 
 
 def _is_finite(value: object) -> bool:
@@ -70,27 +109,70 @@ def training_arguments(config: LoopConfig, run: Run, **overrides: Any) -> Traini
     return TrainingArguments(**(options | overrides))
 
 
+def warn_of_few_steps(config: LoopConfig, *, n_rows: int) -> None:
+    """Warn of a run that its data end after a handful of optimiser steps; `max_steps` is somebody's wish.
+
+    Args:
+        config: Options of the run.
+        n_rows: Solutions to train on.
+    """
+    n_steps = math.ceil(config.epochs * math.ceil(n_rows / (config.batch_size * config.grad_accumulation)))
+    if config.max_steps is None and n_steps < FEW_STEPS:
+        logger.warning(
+            "%d solutions are %d optimiser steps, in which hardly anything is learned: give more data or epochs, a "
+            "smaller batch_size, or fit a likelihood judge, which needs few (judgekit fit)",
+            n_rows,
+            n_steps,
+        )
+
+
 def last_checkpoint(output: Path) -> Path | None:
-    """Return the newest complete checkpoint below a run folder; a half-written one is passed over."""
+    """Return the newest whole checkpoint below a run folder; damaged ones are passed over and named in the log."""
     found = (output / CHECKPOINTS).glob("checkpoint-*")
-    complete = [path for path in found if _is_complete(path)]
-    return max(complete, key=lambda path: int(path.name.removeprefix("checkpoint-")), default=None)
+    for path in sorted(found, key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True):
+        damage = _damage(path)
+        if damage is None:
+            return path
+        logger.warning("%s is not whole (%s): the one before it is tried", path, damage)
+    return None
 
 
-def _is_complete(checkpoint: Path) -> bool:
-    """The Trainer writes its state last, so a checkpoint with a readable state is whole."""
+def _damage(checkpoint: Path) -> str | None:
+    """Say what about a checkpoint cannot be read, without loading it; `None` where it is whole.
+
+    The Trainer writes its state last, so a kill shows there. A full or failing disk shows in the files: a safetensors
+    header states how long the file is, and a file of torch is a zip archive, whose directory is at its end.
+    """
     try:
         json.loads((checkpoint / "trainer_state.json").read_text())
     except (OSError, ValueError):
-        return False
-    return True
+        return "its trainer_state.json cannot be read"
+    weights = sorted(checkpoint.glob("*.safetensors"))
+    if not weights:
+        return "it holds no safetensors"
+    for path in weights:
+        try:
+            with safe_open(path, framework="pt"):
+                pass
+        except (OSError, SafetensorError) as error:
+            return f"{path.name}: {error}"
+    torn = [path.name for path in sorted(checkpoint.glob("*.pt*")) if not zipfile.is_zipfile(path)]
+    return f"{torn[0]} is cut off" if torn else None
 
 
 def train(trainer: Any, run: Run) -> None:
-    """Train from the newest complete checkpoint of the run, or from the start; metrics are rewound to it."""
+    """Train from the newest whole checkpoint of the run, or from the start; metrics are rewound to it.
+
+    Raises:
+        DataError: the disk is full.
+    """
     checkpoint = last_checkpoint(run.output)
     run.rewind(int(checkpoint.name.removeprefix("checkpoint-")) if checkpoint else -1)
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    with weights_written_to(run.output / CHECKPOINTS):
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
 
-__all__ = ["CHECKPOINTS", "MetricsCallback", "last_checkpoint", "train", "training_arguments"]
+__all__ = [
+    "CHECKPOINTS", "MetricsCallback", "last_checkpoint", "mean_loss", "train", "training_arguments",
+    "warn_of_few_steps",
+]  # fmt: skip

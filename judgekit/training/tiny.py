@@ -11,6 +11,7 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, set_seed
 
+from judgekit.io import weights_written_to
 from judgekit.training.config import TinyConfig
 
 PAD, BOS, EOS = "<|pad|>", "<|bos|>", "<|eos|>"
@@ -66,8 +67,9 @@ def build_tiny(output: Path, texts: Iterable[str], config: TinyConfig) -> int:
         )
     )
     tokenizer.model_max_length = config.max_tokens
-    model.save_pretrained(output)
-    tokenizer.save_pretrained(output)
+    with weights_written_to(output):
+        model.save_pretrained(output)
+        tokenizer.save_pretrained(output)
     return int(model.num_parameters())
 
 

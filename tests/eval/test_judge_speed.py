@@ -116,6 +116,10 @@ def test_a_conversation_is_read_before_each_answer(model: Path) -> None:
     tokenizer.chat_template = "{{ messages | length }}" + CHAT
     with pytest.raises(ConfigError, match="does not continue a conversation"):
         encode_chat(tokenizer, solution, label="+")
+    for template in (None, "{{ raise_exception('no') }}"):
+        tokenizer.chat_template = template
+        with pytest.raises(ConfigError, match="set chat=false"):
+            encode_chat(tokenizer, solution, label="+")
 
 
 def test_a_label_without_tokens_is_refused(model: Path) -> None:

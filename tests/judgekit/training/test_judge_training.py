@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from transformers import AutoModelForTokenClassification, AutoTokenizer, TrainerCallback
 
 import judgekit.training.judge as judge_training
@@ -26,7 +27,7 @@ from judgekit.judges.encoding import encode_solutions, make_convention
 from judgekit.training.config import JudgeTrainingConfig
 from judgekit.training.judge import TrainingRows, build_rows, check_rows, step_loss, train_judge
 from judgekit.training.language_model import IGNORED
-from judgekit.training.loop import last_checkpoint
+from judgekit.training.loop import last_checkpoint, mean_loss, warn_of_few_steps
 from judgekit.types import LabelledSolution, StepLabel
 from tests.judgekit.samples import addition, labelled_solutions, with_labels
 
@@ -277,11 +278,82 @@ def test_a_killed_run_resumes_to_the_same_bits(labelled_data: Path, tiny_base: P
     half = newest.with_name("checkpoint-6")
     half.mkdir()
     (half / "model.safetensors").write_bytes(b"half")  # a kill while a checkpoint was written
+    torn = shutil.copytree(newest, newest.with_name("checkpoint-7"))  # a disk that lost the end of the weights
+    whole = (torn / "model.safetensors").read_bytes()
+    (torn / "model.safetensors").write_bytes(whole[: len(whole) // 2])
     resumed = train_judge(options, tmp_path / "killed", resume=True)
     for name in ("model.safetensors", "train_problem_ids.txt"):
         assert (resumed / name).read_bytes() == (straight / name).read_bytes()
-    logs = [[(row["step"], row.get("train/loss")) for row in metrics(folder.parent)] for folder in (straight, resumed)]
+    losses = ("train/loss", "train/train_loss")
+    logs = [[(row["step"], *map(row.get, losses)) for row in metrics(folder.parent)] for folder in (straight, resumed)]
+    assert logs[0][-1][-1] is not None
     assert logs[0] == logs[1], "no row is lost or double"
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.pt", "trainer_state.json", "rng_state.pth"])
+def test_a_checkpoint_with_a_damaged_file_is_passed_over(
+    name: str, labelled_data: Path, tiny_base: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train_judge(config(tiny_base, labelled_data, max_steps=2, save_every=1), tmp_path)
+    newest = last_checkpoint(tmp_path)
+    assert newest is not None and newest.name == "checkpoint-2"
+    whole = (newest / name).read_bytes()
+    (newest / name).write_bytes(whole[: len(whole) // 2])
+    before = last_checkpoint(tmp_path)
+    assert before is not None and before.name == "checkpoint-1"
+    assert "checkpoint-2 is not whole" in caplog.text
+
+
+@pytest.mark.parametrize("limit_bytes", [20_000, 400_000])
+def test_a_full_disk_while_training_saves_is_one_line(
+    limit_bytes: int, labelled_data: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    """No file can grow beyond the limit, as on a full disk: the weights of a checkpoint, or the optimiser's state."""
+    weights = (tiny_base / "model.safetensors").stat().st_size
+    limit_bytes = min(limit_bytes, int(weights * 1.5))
+    command = [
+        sys.executable, "-c",
+        "import resource, sys\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit_bytes}, {limit_bytes}))\n"
+        "from judgekit.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))\n",
+        "train", f"model={tiny_base}", f"data=[{labelled_data}]", "max_steps=2", "save_every=1", "batch_size=4",
+        "--output", str(tmp_path / "run"),
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "error: cannot write" in done.stderr and "Free the space, then resume" in done.stderr
+    assert not (tmp_path / "run" / "judge" / "judge.json").exists()
+
+
+def test_the_mean_loss_counts_every_step_once() -> None:
+    """Ten steps of 3.0 and five of 1.5 have the mean 2.5, whatever else is logged between."""
+    assert mean_loss([{"step": 10, "loss": 3.0}, {"step": 12, "eval_loss": 9.0}, {"step": 15, "loss": 1.5}]) == 2.5
+    assert mean_loss([{"step": 3, "eval_loss": 9.0}]) is None
+
+
+def test_a_row_comes_before_a_checkpoint_and_at_the_end(labelled_data: Path, tiny_base: Path, tmp_path: Path) -> None:
+    train_judge(config(tiny_base, labelled_data, max_steps=5, save_every=2, log_every=3), tmp_path)
+    assert [row["step"] for row in metrics(tmp_path) if "train/loss" in row] == [2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("fields", "warned"), [({"batch_size": 16}, True), ({"max_steps": 3, "batch_size": 16}, False)]
+)
+def test_a_run_of_few_steps_says_so(fields: dict[str, Any], warned: bool, caplog: pytest.LogCaptureFixture) -> None:
+    options = config(Path("base"), Path("data"), **fields)
+    warn_of_few_steps(options, n_rows=20)
+    assert ("20 solutions are 2 optimiser steps" in caplog.text) is warned
+
+
+def test_a_configuration_for_another_training_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"of kind likelihood, for `judgekit fit`"):
+        JudgeTrainingConfig.model_validate({"kind": "likelihood", "model": "m", "data": ["d"]})
+    with pytest.raises(ValidationError, match="'step_classifier'"):
+        JudgeTrainingConfig.model_validate({"kind": "no such kind", "model": "m", "data": ["d"]})
 
 
 def test_a_resumed_run_stops_as_early_as_a_straight_one(
