@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.scoring import JudgedSolution
-from judgekit.conformal import conformal_threshold, mass_above, survival
+from judgekit.conformal import conformal_threshold, exceeds, mass_above, survival
 from judgekit.metrics import Floats, check_lengths, cluster_bootstrap, percentile_interval
 
 Mask = NDArray[np.bool_]
@@ -188,13 +188,13 @@ class _Table:
 
     def values(self, thresholds: _Thresholds) -> Floats:
         """Return the figures of each solution, columns as in `PARTS`. Shape (N, M)."""
-        size_N = (self.mass_N_O <= thresholds.max_mass).sum(axis=1)
+        size_N = (~exceeds(self.mass_N_O, thresholds.max_mass)).sum(axis=1)
         n_outcomes_N = self.n_steps_N + 1
-        covered_N = self.true_mass_N <= thresholds.max_mass
+        covered_N = ~exceeds(self.true_mass_N, thresholds.max_mass)
         columns = [covered_N, size_N, size_N / n_outcomes_N, size_N == n_outcomes_N]
         for min_survival in (thresholds.min_survival, thresholds.min_survival_if_wrong):
-            kept_N = (self.survival_N_S > min_survival).sum(axis=1)
-            columns += [self.true_survival_N > min_survival, kept_N / self.n_steps_N, kept_N == 0]
+            kept_N = exceeds(self.survival_N_S, min_survival).sum(axis=1)
+            columns += [exceeds(self.true_survival_N, min_survival), kept_N / self.n_steps_N, kept_N == 0]
         return np.column_stack(columns).astype(float)
 
     def weights(self) -> Floats:

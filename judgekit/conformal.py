@@ -48,7 +48,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from judgekit.errors import ConfigError
 from judgekit.judges.calibrator_card import ConformalCard, Fingerprint
-from judgekit.metrics.checks import check_gold, check_lengths
+from judgekit.metrics.checks import check_gold, check_lengths, merge_ties
+from judgekit.ties import TIE
 from judgekit.types import LabelledSolution
 
 Floats = NDArray[np.float64]
@@ -64,7 +65,7 @@ def mass_above(posterior_O: Sequence[float]) -> Floats:
     """Return the posterior mass of the outcomes that are more probable than each outcome. Shape (n + 1,), in [0, 1].
 
     0 for the most probable outcome. Of equally probable ones the earlier step counts as the more probable, "none" as
-    the last, so that ties never make an index set larger than it needs to be.
+    the last, so that ties never make an index set larger than it needs to be; see `judgekit.ties` for what is equal.
 
     Source:
         Adaptive prediction sets (2006.02544), the score of an outcome with its own mass left out (u = 1).
@@ -74,7 +75,7 @@ def mass_above(posterior_O: Sequence[float]) -> Floats:
         [0.5, 0.0, 0.75]
     """
     probs = np.asarray(posterior_O, dtype=float)
-    order = np.argsort(-probs, kind="stable")
+    order = np.argsort(-merge_ties(probs), kind="stable")
     above = np.empty_like(probs)
     above[order[0]] = 0.0
     above[order[1:]] = np.minimum(np.cumsum(probs[order[:-1]]), 1.0)
@@ -90,6 +91,16 @@ def survival(posterior_O: Sequence[float]) -> Floats:
     """
     probs = np.asarray(posterior_O, dtype=float)
     return np.minimum(np.cumsum(probs[:0:-1])[::-1], 1.0)
+
+
+def exceeds(scores: Floats | float, threshold: float) -> NDArray[np.bool_]:
+    """Return where scores lie above a threshold by more than rounding. Any shape.
+
+    Masses are sums in an order of their own in each posterior: 0.1 + 0.8 must not exceed a threshold of 0.9 that was
+    learned from another one. What is tied with the threshold is kept in a set and not certified in a prefix, which is
+    the safe side of both promises.
+    """
+    return np.asarray(scores > threshold * (1 + TIE))
 
 
 def conformal_threshold(scores_N: ArrayLike, *, problem_N: Sequence[Hashable], alpha: float) -> float:
@@ -130,7 +141,7 @@ def index_set(posterior_O: Sequence[float], *, max_mass: float) -> tuple[int | N
         >>> index_set([0.25, 0.5, 0.25], max_mass=0.5)
         (0, 1)
     """
-    kept_O = mass_above(posterior_O) <= max_mass
+    kept_O = ~exceeds(mass_above(posterior_O), max_mass)
     return tuple(None if k == len(kept_O) - 1 else k for k in map(int, np.flatnonzero(kept_O)))
 
 
@@ -141,7 +152,7 @@ def certified_steps(posterior_O: Sequence[float], *, min_survival: float) -> int
         >>> certified_steps([0.25, 0.5, 0.25], min_survival=0.7)
         1
     """
-    return int((survival(posterior_O) > min_survival).sum())
+    return int(exceeds(survival(posterior_O), min_survival).sum())
 
 
 class IndexSets:
@@ -338,6 +349,7 @@ def problems_needed(alpha: float) -> int:
 
 
 __all__ = [
-    "CertifiedPrefixes", "IndexSets", "Posteriors", "certified_steps", "conformal_threshold", "fit_conformal",
-    "fresh_problems", "index_set", "mass_above", "problems_needed", "survival", "survival_at_error", "true_mass_above",
+    "CertifiedPrefixes", "IndexSets", "Posteriors", "certified_steps", "conformal_threshold", "exceeds",
+    "fit_conformal", "fresh_problems", "index_set", "mass_above", "problems_needed", "survival", "survival_at_error",
+    "true_mass_above",
 ]  # fmt: skip

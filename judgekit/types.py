@@ -18,8 +18,11 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, runtime_ch
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from judgekit.ties import first_largest, rounded
+
 SUM_TOLERANCE = 1e-6
-"""How far the sum of a posterior may lie from 1 before it is refused."""
+"""How far the sum of a posterior may lie from 1, and an outcome from what the step probabilities give, before a verdict
+is refused."""
 
 
 def content_id(**parts: object) -> str:
@@ -273,7 +276,11 @@ class ThresholdRule(BaseModel):
 
 
 class ArgmaxRule(BaseModel):
-    """Decide on the most probable outcome of the first-error posterior."""
+    """Decide on the most probable outcome of the first-error posterior.
+
+    Of equally probable ones the earliest step wins, and any step over "no error"; probabilities that differ by rounding
+    alone (`judgekit.ties`) are equal.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: Literal["argmax"] = "argmax"
@@ -290,13 +297,19 @@ class Verdict(BaseModel):
     """The first-error posterior: the one currency of all judges.
 
     For n steps a distribution over n + 1 outcomes: the first error is step 0, ..., step n-1, or there is none.
-    Decision, survival, valid prefix and calibration all follow from it.
+    Decision, survival, valid prefix and calibration all follow from it. A judge that gave step probabilities has them
+    kept beside it: worked out of the posterior again they would differ in their last bits, and steps that the judge
+    gave the same probability would be ranked, binned and decided by rounding.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     posterior: tuple[float, ...] = Field(min_length=2)
     """P(first error = 0), ..., P(first error = n-1), P(none). Shape (n + 1,), sums to 1."""
+    step_probs_S: tuple[float, ...] | None = None
+    """P(step k is right | earlier steps are right) as the judge gave them, to the bit, and the posterior is made of
+    them. Shape (n,). `None` where the judge gave a posterior alone, as votes, pools and releases before this field do:
+    then `p_ok_S` works them out."""
 
     @model_validator(mode="after")
     def _is_distribution(self) -> Self:
@@ -306,9 +319,26 @@ class Verdict(BaseModel):
             raise ValueError(f"posterior sums to {math.fsum(self.posterior)}, not 1")
         return self
 
+    @model_validator(mode="after")
+    def _agrees_with_steps(self) -> Self:
+        if self.step_probs_S is None:
+            return self
+        if len(self.step_probs_S) != self.n_steps:
+            raise ValueError(f"{len(self.step_probs_S)} step probabilities for a posterior over {self.n_steps} steps")
+        for outcome, (given, prob) in enumerate(zip(_outcomes(self.step_probs_S), self.posterior, strict=True)):
+            if abs(given - prob) > SUM_TOLERANCE:
+                raise ValueError(f"outcome {outcome} has {prob} in the posterior and {given} by the step probabilities")
+        return self
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Copy, as pydantic does; step probabilities that belong to another posterior are not carried along."""
+        if update and "posterior" in update:
+            update = {"step_probs_S": None} | dict(update)
+        return super().model_copy(update=update, deep=deep)
+
     @classmethod
     def from_step_probs(cls, p_ok_S: Sequence[float]) -> Self:
-        """Build the posterior from P(step k ok | earlier steps ok).
+        """Build the posterior from P(step k ok | earlier steps ok), which are kept as they are.
 
         P(first error = k) = (1 - p_k) * prod_{j<k} p_j, and P(none) = prod_j p_j.
 
@@ -318,14 +348,11 @@ class Verdict(BaseModel):
         Example:
             >>> Verdict.from_step_probs([0.75, 0.5]).posterior
             (0.25, 0.375, 0.375)
+            >>> Verdict.from_step_probs([0.9] * 8).p_ok_S == (0.9,) * 8
+            True
         """
-        posterior, survival = [], 1.0
-        for p_ok in p_ok_S:
-            if not 0.0 <= p_ok <= 1.0:
-                raise ValueError(f"probability {p_ok} lies outside [0, 1]")
-            posterior.append(survival * (1.0 - p_ok))
-            survival *= p_ok
-        return cls(posterior=(*posterior, survival))
+        given = tuple(float(p_ok) for p_ok in p_ok_S)
+        return cls(posterior=_outcomes(given), step_probs_S=given)
 
     @classmethod
     def from_votes(cls, votes: Sequence[int | None], *, n_steps: int, smoothing: float = 0.5) -> Self:
@@ -368,9 +395,14 @@ class Verdict(BaseModel):
     def p_ok_S(self) -> tuple[float, ...]:
         """P(step k is right | earlier steps are right). Shape (n,).
 
-        1.0 where the posterior leaves no mass for step k to be reached: a threshold rule has decided before.
+        What the judge gave, where it gave step probabilities. Else worked out of the posterior, with 12 significant
+        digits, as quotients of sums have no more that mean something; there 1.0 where the posterior leaves no mass for
+        step k to be reached: a threshold rule has decided before.
         """
-        return tuple(min(after / before, 1.0) if before > 0 else 1.0 for before, after in pairwise(self._tails()))
+        if self.step_probs_S is not None:
+            return self.step_probs_S
+        pairs = pairwise(self._tails())
+        return tuple(rounded(min(after / before, 1.0)) if before > 0 else 1.0 for before, after in pairs)
 
     @property
     def expected_valid_steps(self) -> float:
@@ -385,7 +417,7 @@ class Verdict(BaseModel):
             1
         """
         if isinstance(rule, ArgmaxRule):
-            best = max(range(len(self.posterior)), key=self.posterior.__getitem__)
+            best = first_largest(self.posterior)
             return None if best == self.n_steps else best
         return next((k for k, p_ok in enumerate(self.p_ok_S) if p_ok < rule.threshold), None)
 
@@ -396,6 +428,17 @@ class Verdict(BaseModel):
             tail += prob
             tails.append(tail)
         return tails[::-1]
+
+
+def _outcomes(p_ok_S: Sequence[float]) -> tuple[float, ...]:
+    """Return P(first error = 0), ..., P(none) of step probabilities. Shape (n + 1,)."""
+    posterior, survival = [], 1.0
+    for p_ok in p_ok_S:
+        if not 0.0 <= p_ok <= 1.0:
+            raise ValueError(f"probability {p_ok} lies outside [0, 1]")
+        posterior.append(survival * (1.0 - p_ok))
+        survival *= p_ok
+    return (*posterior, survival)
 
 
 class Judgement(BaseModel):

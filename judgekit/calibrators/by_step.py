@@ -18,6 +18,7 @@ from scipy.optimize import minimize, minimize_scalar
 from judgekit.calibrators.split import PROB_CLIP, CalibrationSplit, Steps
 from judgekit.errors import DataError
 from judgekit.metrics import Floats
+from judgekit.ties import rounded
 from judgekit.types import Verdict
 
 MAX_SLOPE = float(np.exp(4.0))
@@ -68,9 +69,12 @@ class StepCalibrator(ABC):
         return np.asarray(np.bincount(split.solution_K, np.log(p_true_K), minlength=n_solutions), dtype=np.float64)
 
     def calibrate(self, verdict: Verdict) -> Verdict:
-        """Map the step probabilities of one verdict."""
+        """Map the step probabilities of one verdict.
+
+        The results are rounded: array arithmetic may give one input other last bits in another place of the array.
+        """
         p_ok_S = self.predict_proba(*self._spaces(Steps.of_verdict(verdict)))
-        return Verdict.from_step_probs([float(prob) for prob in p_ok_S])
+        return Verdict.from_step_probs([rounded(float(prob)) for prob in p_ok_S])
 
     def _spaces(self, steps: Steps) -> tuple[Any, ...]:
         return tuple(getattr(steps, name) for name in self.inputs)

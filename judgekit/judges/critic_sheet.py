@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from judgekit.engines.generation import ChoiceScores, Completion
 from judgekit.judges.critic_votes import Vote, most_common_reason, parsed_votes
+from judgekit.ties import rounded
 from judgekit.types import NoVerdictReason, Solution, Verdict
 
 T = TypeVar("T")
@@ -58,7 +59,7 @@ class Sheet:
             self.texts.append(f"--- step {step}, answer {sample}: {said}\n{text}")
         read = [p_ok for p_ok in p_ok_N if not isinstance(p_ok, NoVerdictReason)]
         if read:
-            self.p_ok_S.append(sum(read) / len(read))
+            self.p_ok_S.append(rounded(sum(read) / len(read)))  # whatever the order of the answers
         elif self.reason is None:
             self.reason = most_common_reason([p_ok for p_ok in p_ok_N if isinstance(p_ok, NoVerdictReason)])
 

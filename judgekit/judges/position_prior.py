@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from judgekit.judges.calibrator_card import Fingerprint
 from judgekit.judges.card import JudgeCard, PositionPriorCard
+from judgekit.ties import rounded
 from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Solution, ThresholdRule, Verdict
 
 
@@ -63,7 +64,7 @@ def prior_verdict(hazards: Sequence[float], *, by: str, n_steps: int) -> Verdict
         (0.5, 0.125, 0.09375, 0.28125)
     """
     places_S = [place_of_step(step, by=by, n_steps=n_steps, n_bins=len(hazards)) for step in range(n_steps)]
-    return Verdict.from_step_probs([1 - hazards[place] for place in places_S])
+    return Verdict.from_step_probs([rounded(1 - hazards[place]) for place in places_S])
 
 
 def place_of_step(step: int, *, by: str, n_steps: int, n_bins: int) -> int:

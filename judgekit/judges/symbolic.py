@@ -22,6 +22,7 @@ from judgekit.judges.statement_rules import (
     statement,
 )
 from judgekit.judges.story_rules import Story, left_over, story_faults
+from judgekit.ties import rounded
 from judgekit.types import Judgement, NoVerdictReason, Solution, ThresholdRule, Verdict
 
 BASE_RATE = 0.1
@@ -144,9 +145,9 @@ class SymbolicJudge:
 
 
 def _verdict(findings: Findings) -> Verdict:
-    p_ok_S = [1 - BASE_RATE] * len(findings.checked_S)
+    p_ok_S = [rounded(1 - BASE_RATE)] * len(findings.checked_S)
     for step, rule, _ in findings.faults:
-        p_ok_S[step] = min(p_ok_S[step], 1 - P_WRONG[rule])
+        p_ok_S[step] = min(p_ok_S[step], rounded(1 - P_WRONG[rule]))
     return Verdict.from_step_probs(p_ok_S)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from judgekit.errors import DataError
+from judgekit.ties import TIE
 
 Floats = NDArray[np.float64]
 
@@ -50,8 +51,31 @@ def defined(value: float) -> float | None:
 
 
 def group_ends(sorted_N: Floats) -> NDArray[np.int64]:
-    """Return the place of the last of each run of equal values, in values that are sorted either way."""
-    return np.flatnonzero(np.concatenate([sorted_N[1:] != sorted_N[:-1], [True]]))
+    """Return the place of the last of each run of tied values (`judgekit.ties`), in values that are sorted either way.
+
+    Args:
+        sorted_N: Finite. Shape (N,), N >= 1.
+    """
+    before, after = sorted_N[:-1], sorted_N[1:]
+    apart = np.abs(after - before) > TIE * np.maximum(np.abs(after), np.abs(before))
+    return np.flatnonzero(np.concatenate([apart, [True]]))
 
 
-__all__ = ["Floats", "check_gold", "check_lengths", "checked_steps", "defined", "group_ends", "ratio"]
+def merge_ties(values_N: Floats) -> Floats:
+    """Return the values with each put at the lowest value that it is tied with, so that ties are equal to the bit.
+
+    Example:
+        >>> merge_ties(np.array([0.1 + 0.2, 0.5, 0.3])).tolist()
+        [0.3, 0.5, 0.3]
+    """
+    if not len(values_N):
+        return values_N
+    order = np.argsort(values_N, kind="stable")
+    ends = group_ends(values_N[order])
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    merged = np.empty_like(values_N)
+    merged[order] = np.repeat(values_N[order][starts], ends - starts + 1)
+    return merged
+
+
+__all__ = ["Floats", "check_gold", "check_lengths", "checked_steps", "defined", "group_ends", "merge_ties", "ratio"]

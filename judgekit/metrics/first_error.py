@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from judgekit.errors import DataError
-from judgekit.metrics.checks import Floats, check_gold, check_lengths
+from judgekit.metrics.checks import Floats, check_gold, check_lengths, merge_ties
 from judgekit.metrics.steps import NLL_CLIP
 
 
@@ -25,7 +25,7 @@ class FirstErrorScores:
     n_above_N: Floats
     """Outcomes with a higher probability than the true one, 0..n."""
     n_tied_N: Floats
-    """Outcomes with the same probability as the true one, itself included, 1..n+1."""
+    """Outcomes with the same probability as the true one but for rounding, itself included, 1..n+1."""
     distance_N: Floats
     """Expected |place - true place| under the posterior, steps, in [0, n]; "none" stands at n."""
     rts_N: Floats
@@ -78,12 +78,12 @@ def _score_one(posterior: Sequence[float], gold: int | None, *, where: int) -> F
         raise DataError(f"solution {where}: a posterior of {len(posterior)} outcomes, fewer than one step and none")
     check_gold(gold, n_steps=n_steps, where=where)
     true = n_steps if gold is None else gold
-    place_S = np.arange(n_steps + 1)
+    place_S, ranked_S = np.arange(n_steps + 1), merge_ties(prob_S)
     return np.array(
         [
             -np.log(np.clip(prob_S[true], NLL_CLIP, 1 - NLL_CLIP)),
-            np.count_nonzero(prob_S > prob_S[true]),
-            np.count_nonzero(prob_S == prob_S[true]),
+            np.count_nonzero(ranked_S > ranked_S[true]),
+            np.count_nonzero(ranked_S == ranked_S[true]),
             prob_S @ np.abs(place_S - true),
             prob_S @ place_S / n_steps,
             true / n_steps,

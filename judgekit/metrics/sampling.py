@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 
 from judgekit.errors import DataError
 from judgekit.metrics.checks import Floats, check_lengths
-
-TIE = 1e-9
-"""Scores that lie no further apart are equal: what is derived from a posterior carries rounding errors."""
+from judgekit.ties import TIE, is_tied
 
 
 def pass_at_k(n: int, n_right: int, *, k: int) -> float:
@@ -52,7 +50,7 @@ def best_of_n(score_G: Sequence[float], outcome_G: Sequence[float], *, n_drawn: 
     lying at or below the level and m' below it, and is then any sample of the level alike.
 
     Args:
-        score_G: Scores, higher is better; minus infinity ranks last. Closer than `TIE` to a neighbour is a tie.
+        score_G: Scores, higher is better; minus infinity ranks last. Ties as in `judgekit.ties`.
         outcome_G: Outcomes in [0, 1].
         n_drawn: Size of the subsets, N; 1..n.
 
@@ -80,7 +78,7 @@ def _levels(score_G: Sequence[float]) -> list[list[int]]:
     """Return the members in levels of equal scores, lowest first."""
     levels: list[list[int]] = []
     for member in sorted(range(len(score_G)), key=lambda member: score_G[member]):
-        if levels and not score_G[member] - score_G[levels[-1][-1]] > TIE:  # inf - inf is NaN, and a tie
+        if levels and is_tied(score_G[member], score_G[levels[-1][-1]]):
             levels[-1].append(member)
         else:
             levels.append([member])
@@ -129,7 +127,7 @@ def vote(
     n_given = gives_GA[subsets].sum(axis=1)
     means = (outcomes[:, None] * gives_GA)[subsets].sum(axis=1) / np.maximum(n_given, 1)
     most = weights.max(axis=1, keepdims=True)
-    chosen = (weights >= most - TIE) & (weights > TIE)
+    chosen = (weights >= most * (1 - TIE)) & (weights > 0)
     n_chosen = chosen.sum(axis=1)
     won: Floats = (means * chosen).sum(axis=1) / np.maximum(n_chosen, 1)
     return float(np.where(n_chosen > 0, won, outcomes[subsets].mean(axis=1)).mean())
@@ -140,4 +138,4 @@ def _check_drawn(n: int, n_drawn: int) -> None:
         raise DataError(f"cannot draw {n_drawn} of {n} samples: give 1 to {n}")
 
 
-__all__ = ["TIE", "best_of_n", "draw_subsets", "pass_at_k", "vote"]
+__all__ = ["best_of_n", "draw_subsets", "pass_at_k", "vote"]

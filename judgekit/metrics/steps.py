@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from judgekit.metrics.checks import Floats, check_gold, check_lengths, checked_steps
+from judgekit.metrics.checks import Floats, check_gold, check_lengths, checked_steps, merge_ties
+from judgekit.ties import TIE
 
 
 class StepProbs(NamedTuple):
@@ -57,7 +58,7 @@ class Bin:
     """One bin of a reliability diagram."""
 
     lo: float
-    """Lower edge; probabilities equal to it belong to this bin."""
+    """Lower edge; probabilities equal to it, or below it by rounding alone, belong to this bin."""
     hi: float
     """Upper edge; belongs to the next bin, except 1.0, which belongs to the last."""
     count: int
@@ -154,8 +155,8 @@ def equal_width_edges(n_bins: int) -> Floats:
 def equal_mass_edges(p_ok_K: Floats, *, n_bins: int) -> Floats:
     """Return edges from 0 to 1 between which about equally many of the probabilities lie.
 
-    Equal probabilities share a bin, so bins are fewer and less equal where many are equal, and there are never so many
-    that two steps a bin would not go round.
+    Tied probabilities (`judgekit.ties`) share a bin, so bins are fewer and less equal where many are tied, and there
+    are never so many that two steps a bin would not go round.
 
     Args:
         p_ok_K: In [0, 1], at least one.
@@ -164,15 +165,18 @@ def equal_mass_edges(p_ok_K: Floats, *, n_bins: int) -> Floats:
     Returns:
         Not falling, first 0, last 1. Shape (2..n_bins + 1,).
     """
-    ascending = np.sort(p_ok_K)
+    ascending = np.sort(merge_ties(p_ok_K))
     n_bins = max(1, min(n_bins, len(ascending) // 2))
     inner = ascending[np.arange(1, n_bins) * len(ascending) // n_bins]
     return np.concatenate([[0.0], np.unique(inner[inner > ascending[0]]), [1.0]])
 
 
 def bin_index(p_ok_K: Floats, *, edges: Floats) -> NDArray[np.int64]:
-    """Return the bin of each probability, 0-based; an inner edge belongs to the bin above it. Shape (K,)."""
-    return np.searchsorted(edges[1:-1], p_ok_K, side="right")
+    """Return the bin of each probability, 0-based; an inner edge belongs to the bin above it. Shape (K,).
+
+    So does what lies below the edge by rounding alone (`judgekit.ties`): 0.7 - 0.4, 0.29999999999999993, means 0.3.
+    """
+    return np.searchsorted(edges[1:-1] * (1 - TIE), p_ok_K, side="right")
 
 
 def compute_ece(bins: Sequence[Bin]) -> float:

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from judgekit.errors import DataError
-from judgekit.metrics.checks import Floats, check_gold, check_lengths
+from judgekit.metrics.checks import Floats, check_gold, check_lengths, merge_ties
 from judgekit.metrics.localization import harmonic_mean
+from judgekit.ties import TIE, first_largest
 
 
 class ThresholdChoice(NamedTuple):
@@ -31,7 +32,8 @@ def choose_threshold(p_ok_N_S: Sequence[Sequence[float] | None], *, gold_N: Sequ
     Exact: a solution with true first error g is hit for p_g < t <= min(p_0..p_{g-1}), a correct one for t <= min(p), so
     F1 only changes where such an interval ends, and every stretch between two ends is tried. Of several best stretches
     the widest is taken (the lowest of equally wide ones), and of it the middle, so that the choice depends little on
-    single probabilities.
+    single probabilities. Probabilities that differ by rounding alone (`judgekit.ties`) are one end: no threshold is put
+    between them.
 
     Args:
         p_ok_N_S: P(step ok | earlier steps ok) of each solution, ragged; `None` = no verdict, wrong at every threshold.
@@ -48,13 +50,20 @@ def choose_threshold(p_ok_N_S: Sequence[Sequence[float] | None], *, gold_N: Sequ
             f"a threshold needs solutions with and without an error, not {n_error} with and {n_correct} without: "
             "choose it on a split that has both"
         )
-    hits_error, hits_correct = _hit_intervals(p_ok_N_S, gold_N)
+    hits_error, hits_correct = _hit_intervals(_merged(p_ok_N_S), gold_N)
     ends = np.unique(np.concatenate([[0.0, 1.0], hits_error.ravel(), hits_correct.ravel()]))
     tried = ends[1:]
     f1 = harmonic_mean(_n_inside(hits_error, tried) / n_error, _n_inside(hits_correct, tried) / n_correct)
     lo, hi = _widest_best_stretch(ends, f1)
     middle = (lo + hi) / 2
     return ThresholdChoice(threshold=middle if middle > lo else hi, f1=float(f1.max()), lo=lo, hi=hi)
+
+
+def _merged(p_ok_N_S: Sequence[Sequence[float] | None]) -> list[list[float] | None]:
+    """Return the probabilities with those that are tied made equal, over all solutions and with the bounds 0 and 1."""
+    flat = [0.0, 1.0, *(p_ok for p_ok_S in p_ok_N_S if p_ok_S is not None for p_ok in p_ok_S)]
+    merged = iter(merge_ties(np.array(flat)).tolist()[2:])
+    return [None if p_ok_S is None else [next(merged) for _ in p_ok_S] for p_ok_S in p_ok_N_S]
 
 
 def _hit_intervals(p_ok_N_S: Sequence[Sequence[float] | None], gold_N: Sequence[int | None]) -> tuple[Floats, Floats]:
@@ -82,9 +91,9 @@ def _n_inside(intervals: Floats, points: Floats) -> Floats:
 
 def _widest_best_stretch(ends: Floats, values: Floats) -> tuple[float, float]:
     """Join neighbouring stretches ends[i]..ends[i+1] of the best value and return the widest."""
-    best = np.concatenate([[False], values == values.max(), [False]])
+    best = np.concatenate([[False], values >= values.max() * (1 - TIE), [False]])
     starts, stops = np.flatnonzero(~best[:-1] & best[1:]), np.flatnonzero(best[:-1] & ~best[1:])
-    widest = int(np.argmax(ends[stops] - ends[starts]))
+    widest = first_largest((ends[stops] - ends[starts]).tolist())
     return float(ends[starts[widest]]), float(ends[stops[widest]])
 
 

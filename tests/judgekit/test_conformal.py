@@ -17,6 +17,7 @@ from judgekit.conformal import (
     IndexSets,
     certified_steps,
     conformal_threshold,
+    exceeds,
     fit_conformal,
     fresh_problems,
     index_set,
@@ -89,9 +90,24 @@ def test_a_prefix_holds_the_error_exactly_where_its_score_exceeds_the_threshold(
         gold = int(rng.integers(n_steps))
         for threshold in (*survival(posterior), 0.0, 0.5, 1.0):
             holds = certified_steps(posterior, min_survival=threshold) > gold
-            assert holds == (survival_at_error(posterior, gold) > threshold)
+            assert holds == exceeds(survival_at_error(posterior, gold), threshold)
             inside = gold in index_set(posterior, max_mass=threshold)
-            assert inside == (true_mass_above(posterior, gold) <= threshold)
+            assert inside != exceeds(true_mass_above(posterior, gold), threshold)
+
+
+def test_rounding_breaks_no_tie_of_masses() -> None:
+    assert 0.1 + 0.2 > 0.3
+    assert mass_above([0.1 + 0.2, 0.3, 0.4]).tolist() == pytest.approx([0.4, 0.7, 0.0], abs=1e-15)
+    assert mass_above([0.3, 0.1 + 0.2, 0.4]).tolist() == pytest.approx([0.4, 0.7, 0.0], abs=1e-15)
+    # The mass above the last outcome is 0.9 in both, one sum of it a little more; learned from one, it keeps both.
+    sums = [mass_above([0.7, 0.1, 0.1, 0.1])[3], mass_above([0.5, 0.4, 0.1])[2]]
+    assert sums[0] != sums[1]
+    for max_mass in map(float, sums):
+        assert index_set([0.7, 0.1, 0.1, 0.1], max_mass=max_mass) == (0, 1, 2, None)
+        assert index_set([0.5, 0.4, 0.1], max_mass=max_mass) == (0, 1, None)
+    # Survival that is tied with the threshold does not exceed it.
+    assert survival([0.7, 0.1, 0.2])[0] > 0.3
+    assert certified_steps([0.7, 0.1, 0.2], min_survival=0.3) == 0
 
 
 def test_rounding_never_lifts_a_score_above_one() -> None:

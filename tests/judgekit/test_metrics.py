@@ -260,7 +260,8 @@ def test_threshold_needs_both_classes():
 
 
 probabilities = st.one_of(
-    st.sampled_from([0.0, 0.25, 0.5, math.nextafter(0.5, 1), 1.0]), st.floats(min_value=0, max_value=1)
+    st.sampled_from([0.0, 0.25, 0.5, 0.500000001, 1.0]),
+    st.floats(min_value=0, max_value=1).map(lambda prob: round(prob, 9)),  # nothing that only rounding tells apart
 )
 
 
@@ -280,6 +281,18 @@ def test_threshold_search_equals_brute_force(rows):
     assert choice.f1 == pytest.approx(best, abs=1e-12)
     assert f1_at(choice.threshold) == pytest.approx(best, abs=1e-12)
     assert 0 < choice.threshold <= 1
+
+
+def test_no_threshold_is_put_between_probabilities_that_only_rounding_tells_apart():
+    # Whoever passes the second and flags the first has F1 1, and knows nothing.
+    below, above = 0.9, math.nextafter(0.9, 1)
+    noisy = choose_threshold([[below], [above]], gold_N=[0, None])
+    assert noisy == choose_threshold([[0.9], [0.9]], gold_N=[0, None])
+    assert noisy.f1 == 0.0
+    # Nor is the choice among equally good stretches one of rounding: 0.1 to 0.2 and 0.3 to 0.4 are equally wide.
+    assert 0.4 - 0.3 > 0.2 - 0.1
+    choice = choose_threshold([[0.1], [0.2], [0.3], [0.4]], gold_N=[0, None, 0, None])
+    assert (choice.lo, choice.hi) == (0.1, 0.2)
 
 
 def test_threshold_decides_like_the_rule_that_uses_it():

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+import pickle
 import random
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from judgekit.types import (
@@ -174,8 +179,10 @@ def test_decisions_by_hand() -> None:
     assert Verdict(posterior=(0.2, 0.3, 0.5)).decide(ArgmaxRule()) is None
 
 
-def test_a_step_that_cannot_be_reached_counts_as_right() -> None:
-    assert Verdict.from_step_probs([0.0, 0.3]).p_ok_S == (0.0, 1.0)
+def test_a_step_that_cannot_be_reached_counts_as_right_where_the_posterior_is_all_there_is() -> None:
+    verdict = Verdict.from_step_probs([0.0, 0.3])
+    assert Verdict(posterior=verdict.posterior).p_ok_S == (0.0, 1.0)
+    assert verdict.p_ok_S == (0.0, 0.3)
 
 
 def test_step_probabilities_come_back_from_long_unlikely_solutions() -> None:
@@ -207,6 +214,102 @@ def test_a_probability_outside_0_to_1_is_refused() -> None:
     for wrong in (-0.1, 1.1, math.nan):
         with pytest.raises(ValueError, match="outside"):
             Verdict.from_step_probs([0.5, wrong])
+
+
+# Step probabilities that a judge gave
+
+
+@pytest.mark.parametrize("p_ok_S", [[0.9] * 8, [0.97, 0.15, 0.3, 0.9], [1.0, 0.0, 0.4], [0.1 + 0.2, 0.3], [1 / 3] * 40])
+def test_step_probabilities_are_what_they_were_given(p_ok_S: list[float]) -> None:
+    verdict = Verdict.from_step_probs(p_ok_S)
+    assert verdict.p_ok_S == tuple(p_ok_S)
+    judgement = Judgement(solution_id="s", judge_id="j", verdict=verdict)
+    copies = [
+        Judgement.model_validate_json(judgement.model_dump_json()),
+        Judgement.model_validate(judgement.model_dump(mode="json")),
+        judgement.model_copy(update={"judge_id": "k"}),
+        judgement.model_copy(deep=True),
+        pickle.loads(pickle.dumps(judgement)),
+    ]
+    for copy in copies:
+        assert copy.verdict is not None
+        assert copy.verdict.p_ok_S == tuple(p_ok_S)
+
+
+def test_numbers_of_other_types_become_plain_floats() -> None:
+    verdict = Verdict.from_step_probs(np.array([0.9, 0.25], dtype=np.float32))
+    assert verdict.p_ok_S == (float(np.float32(0.9)), 0.25)
+    assert all(type(p_ok) is float for p_ok in verdict.p_ok_S)
+
+
+def test_a_stored_posterior_without_step_probabilities_is_still_read() -> None:
+    stored = Verdict.from_step_probs([0.9] * 8).model_dump(mode="json", exclude={"step_probs_S"})
+    verdict = Verdict.model_validate(stored)
+    assert verdict.step_probs_S is None
+    assert verdict.p_ok_S == (0.9,) * 8, "worked out, with 12 significant digits"
+
+
+@given(st.lists(st.sampled_from([0.9, 0.97, 0.45, 0.2, 0.5, 0.75, 1 / 3, 0.85]), min_size=1, max_size=30))
+def test_equal_probabilities_stay_equal_when_worked_out(p_ok_S: list[float]) -> None:
+    worked_out = Verdict(posterior=Verdict.from_step_probs(p_ok_S).posterior).p_ok_S
+    assert worked_out == tuple(float(f"{p_ok:.12g}") for p_ok in p_ok_S)
+
+
+@given(st.lists(st.none() | st.integers(0, 3), min_size=1, max_size=12), st.randoms(use_true_random=False))
+def test_votes_are_ranked_by_their_counts(votes: list[int | None], rng: random.Random) -> None:
+    shuffled = list(votes)
+    rng.shuffle(shuffled)
+    a, b = (Verdict.from_votes(order, n_steps=4) for order in (votes, shuffled))
+    assert a.p_ok_S == b.p_ok_S
+    counts = [sum(vote == k for vote in votes) + Fraction(1, 2) for k in (0, 1, 2, 3, None)]
+    exact = [sum(counts[k + 1 :]) / sum(counts[k:]) for k in range(4)]
+    for one, exact_one in zip(a.p_ok_S, exact, strict=True):
+        for other, exact_other in zip(a.p_ok_S, exact, strict=True):
+            assert (one < other) == (exact_one < exact_other)
+
+
+@pytest.mark.parametrize(
+    ("step_probs_S", "complaint"),
+    [
+        ([0.9], "1 step probabilities for a posterior over 2 steps"),
+        ([0.75, 0.51], "outcome 1 has 0.375 in the posterior and 0.3675 by the step probabilities"),
+        ([0.75, 1.5], r"probability 1\.5 lies outside \[0, 1\]"),
+        ([0.75, math.nan], r"probability nan lies outside \[0, 1\]"),
+    ],
+)
+def test_step_probabilities_of_another_posterior_are_refused(step_probs_S: list[float], complaint: str) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        Verdict(posterior=(0.25, 0.375, 0.375), step_probs_S=tuple(step_probs_S))
+
+
+def test_a_copy_with_another_posterior_does_not_keep_the_step_probabilities() -> None:
+    verdict = Verdict.from_step_probs([0.75, 0.5])
+    assert verdict.model_copy(update={"posterior": (0.5, 0.25, 0.25)}).p_ok_S == (0.5, 0.5)
+    assert verdict.model_copy().p_ok_S == (0.75, 0.5)
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 0.9])
+@pytest.mark.parametrize("n_before", range(0, 12, 3))
+def test_a_probability_at_the_threshold_passes_wherever_it_stands(threshold: float, n_before: int) -> None:
+    given_S = [0.95] * n_before + [threshold] * 3
+    for verdict in (
+        Verdict.from_step_probs(given_S),
+        Verdict(posterior=Verdict.from_step_probs(given_S).posterior),
+    ):
+        assert verdict.decide(ThresholdRule(threshold=threshold)) is None
+        assert verdict.decide(ThresholdRule(threshold=threshold + 1e-6)) == n_before
+
+
+def test_the_earliest_of_equally_probable_outcomes_is_decided_on() -> None:
+    noisy = 0.1 + 0.2
+    assert noisy > 0.3
+    assert Verdict(posterior=(0.1, 0.3, noisy, 0.3)).decide(ArgmaxRule()) == 1
+    assert Verdict(posterior=(0.2, 0.1, 0.4 - 1e-17, 0.1 + 0.2 - 1e-16)).decide(ArgmaxRule()) == 2
+    assert Verdict(posterior=(0.4, 0.2, 0.4 + 1e-16)).decide(ArgmaxRule()) == 0, "any step before none"
+    assert Verdict(posterior=(0.3, 0.3 + 1e-9, 0.4 - 1e-9)).decide(ArgmaxRule()) is None
+
+
+# Judgements and what they are about
 
 
 def test_a_judgement_has_a_verdict_or_a_reason() -> None:

@@ -79,3 +79,9 @@ def test_labels_that_do_not_fit_are_refused():
         score_first_errors([[1.0]], gold_N=[None])
     with pytest.raises(DataError, match="nothing to measure"):
         score_first_errors([], gold_N=[])
+
+
+def test_outcomes_that_only_rounding_tells_apart_are_tied():
+    scores = score_first_errors([[0.1 + 0.2, 0.3, 0.4], [0.3, 0.1 + 0.2, 0.4]], gold_N=[1, 1])
+    assert scores.n_above_N.tolist() == [1, 1]
+    assert scores.n_tied_N.tolist() == [2, 2]

@@ -6,6 +6,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from judgekit.errors import DataError
 from judgekit.metrics import compute_auprc_error, compute_auroc, weighted_ranking
+from judgekit.types import Verdict
 
 steps = st.lists(st.tuples(st.sampled_from([0.0, 0.2, 0.5, 0.9, 1.0]), st.integers(0, 1)), min_size=1, max_size=12)
 
@@ -65,3 +66,26 @@ def test_what_is_no_probability_or_label_is_refused():
         compute_auprc_error([], [])
     with pytest.raises(DataError, match="right"):
         compute_auroc([0.2, 0.5], [1, 2])
+
+
+def noisy(values, rng):
+    """Values with the last bits of each moved at random, as another order of the same arithmetic moves them."""
+    return np.array(values) * (1 + rng.integers(-3, 4, size=len(values)) * 2.0**-53)
+
+
+@settings(max_examples=60)
+@given(steps, st.integers(0, 2**32 - 1))
+def test_rounding_breaks_no_ties(rows, seed):
+    p_ok, ok = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    moved = np.clip(noisy(p_ok, np.random.default_rng(seed)), 0, 1)
+    for measure in (compute_auroc, compute_auprc_error):
+        assert measure(moved, ok) == measure(p_ok, ok)
+
+
+def test_a_judge_that_says_the_same_of_every_step_ranks_nothing_however_long_its_solutions_are():
+    for n_steps in (1, 3, 8, 60):
+        verdict = Verdict.from_step_probs([0.9] * n_steps)
+        for given_or_worked_out in (verdict, Verdict(posterior=verdict.posterior)):
+            labels = [1] * (n_steps - 1) + [0]
+            p_ok, ok = [*given_or_worked_out.p_ok_S] * 2, [*labels, *[1] * n_steps]
+            assert compute_auroc(p_ok, ok) == 0.5

@@ -10,6 +10,7 @@ from sklearn.metrics import brier_score_loss
 
 from judgekit.errors import DataError
 from judgekit.metrics import (
+    bin_index,
     binned_brier_parts,
     binned_ece,
     binned_ece_debiased,
@@ -209,3 +210,21 @@ def test_no_bins_and_no_steps_are_refused():
         compute_ece_debiased([], [], n_bins=5)
     with pytest.raises(DataError, match="outside"):
         compute_sharpness([1.5])
+
+
+def test_a_probability_at_an_edge_is_in_the_bin_above_it_whatever_its_last_bits():
+    at_edges = [0.3, 0.1 + 0.2, 0.7 - 0.4, 1 - 0.7, 0.8 - 0.5]
+    assert len(set(at_edges)) == 3
+    assert set(bin_index(np.array(at_edges), edges=equal_width_edges(10)).tolist()) == {3}
+    assert bin_index(np.array([0.3 - 1e-9]), edges=equal_width_edges(10)).tolist() == [2]
+    for n_bins in (3, 7, 10, 15, 20):
+        for k in range(1, n_bins):
+            noisy = np.array([math.nextafter(k / n_bins, 0), k / n_bins, math.nextafter(k / n_bins, 1)])
+            assert bin_index(noisy, edges=equal_width_edges(n_bins)).tolist() == [k] * 3
+
+
+def test_tied_probabilities_share_a_bin_of_equal_mass():
+    p_ok = np.array([0.3, 0.1 + 0.2, 0.3, 0.1 + 0.2, 0.9, math.nextafter(0.9, 1), 0.9, 0.9])
+    edges = equal_mass_edges(p_ok, n_bins=4)
+    assert edges.tolist() == [0.0, 0.9, 1.0]
+    assert bin_index(p_ok, edges=edges).tolist() == [0] * 4 + [1] * 4

@@ -143,3 +143,13 @@ def test_impossible_numbers_are_refused() -> None:
         best_of_n([0.1], [0.0, 1.0], n_drawn=1)
     with pytest.raises(DataError, match="weights"):
         vote([0, 1], [1.0, -1.0], [0.0, 1.0], draw_subsets(2, n_drawn=2, n_max=1, seed=0))
+
+
+def test_products_in_another_order_are_ties_and_small_scores_are_not() -> None:
+    first, second = 0.15 * 0.97 * 0.9, 0.15 * 0.9 * 0.97
+    assert first != second
+    assert best_of_n([first, second], [1.0, 0.0], n_drawn=2) == 0.5
+    assert vote([0, 1], [first, second], [1.0, 0.0], draw_subsets(2, n_drawn=2, n_max=1, seed=0)) == 0.5
+    # P(no error) of a long solution: far below any absolute bound, and still twice the other's.
+    assert best_of_n([2e-12, 1e-12], [1.0, 0.0], n_drawn=2) == 1.0
+    assert vote([0, 1], [2e-12, 1e-12], [1.0, 0.0], draw_subsets(2, n_drawn=2, n_max=1, seed=0)) == 1.0

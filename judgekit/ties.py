@@ -1,0 +1,52 @@
+"""What counts as equal among numbers that came out of float arithmetic: one rule for everything that is ranked.
+
+The same number reached in two ways, 0.9 * 0.8 and 0.8 * 0.9 * 1.0 or (0.1 + 0.2) and 0.3, differs in its last bits. A
+ranking that takes such a difference for a preference measures rounding, and a judge of few distinct values is mostly
+ranked by it. Numbers are therefore tied where they lie closer than `TIE` to each other, relative to their size. Nothing
+here is absolute: 1e-30 and 2e-30 are far apart. Imports the standard library alone, as `judgekit.types` does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+TIE = 1e-12
+"""Numbers whose difference is at most this share of the larger one are tied: thousands of roundings, and far below what
+any judge can mean. Sorted numbers are chained: each is tied with its neighbour or begins a new group."""
+DIGITS = 12
+"""Significant digits that are kept of a probability that was worked out, not given."""
+
+
+def is_tied(a: float, b: float) -> bool:
+    """Return whether two numbers are equal but for rounding, see `TIE`. Infinities are tied with themselves alone.
+
+    Example:
+        >>> is_tied(0.1 + 0.2, 0.3), is_tied(1e-30, 2e-30)
+        (True, False)
+    """
+    return math.isclose(a, b, rel_tol=TIE, abs_tol=0.0)
+
+
+def rounded(value: float) -> float:
+    """Return the number with `DIGITS` significant digits, so that what rounding set apart is equal again.
+
+    Example:
+        >>> rounded(0.1 + 0.2), rounded(1 - 0.9)
+        (0.3, 0.1)
+    """
+    return float(f"{value:.{DIGITS}g}")
+
+
+def first_largest(values: Sequence[float]) -> int:
+    """Return the place of the first value that is tied with the largest one.
+
+    Example:
+        >>> first_largest([0.2, 0.3, 0.1 + 0.2])
+        1
+    """
+    largest = max(values)
+    return next(place for place, value in enumerate(values) if is_tied(value, largest))
+
+
+__all__ = ["DIGITS", "TIE", "first_largest", "is_tied", "rounded"]
