@@ -243,7 +243,7 @@ class BenchmarkIndex:
         n_all = words.n_words_B[found["row"].to_numpy()] - config.n_words + 1
         found = found.with_columns(n_all=pl.Series(n_all, dtype=pl.Int64))
         share = (config.problem_share, config.solution_share)[kind]
-        return found.filter(pl.col("n_found") >= share * pl.col("n_all")).select(list(MATCH_SCHEMA))
+        return found.filter(pl.col("n_found") / pl.col("n_all") >= share).select(list(MATCH_SCHEMA))
 
 
 def _part_of(words: Words, kind: int) -> Words:

@@ -171,7 +171,8 @@ class Tally:
         n_success, n_checked = self.counts(step)
         if not n_checked:
             return StepLabel.UNLABELLED
-        return StepLabel.ERROR if n_success <= threshold * n_checked else StepLabel.OK
+        # The quotient, not the product: 29 / 100 is 0.29 to the bit, 0.29 * 100 is below 29.
+        return StepLabel.ERROR if n_success / n_checked <= threshold else StepLabel.OK
 
 
 def search_exhaustively(tally: Tally, *, threshold: float) -> Coroutine[list[int], None, tuple[StepLabel, ...]]:

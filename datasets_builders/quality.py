@@ -82,7 +82,7 @@ def _filters(config: QualityConfig) -> list[Complaint]:
         wrong = n_repeated > config.max_repeated_steps
         found.append(("repeated steps", wrong, _numbers("{} repeated steps", n_repeated)))
     if config.max_garbage_frac is not None:
-        wrong = garbage > config.max_garbage_frac * text.str.len_chars()
+        wrong = garbage / text.str.len_chars() > config.max_garbage_frac
         found.append(("unprintable characters", wrong, _numbers("{} characters", garbage)))
     if config.require_final_answer:
         missing = ~steps.list.last().str.contains(_FINAL_ANSWER)

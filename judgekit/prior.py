@@ -17,6 +17,7 @@ from judgekit.fingerprint import fingerprint_of
 from judgekit.judges.card import JudgeCard, PositionPriorCard, write_card
 from judgekit.judges.position_prior import place_of_step, prior_verdict
 from judgekit.metrics import compute_localization
+from judgekit.ties import is_tied
 from judgekit.types import ArgmaxRule, LabelledSolution, ThresholdRule, Verdict
 
 
@@ -63,11 +64,12 @@ def build_prior(data: Path, output: Path, config: PriorConfig) -> JudgeCard:
     f1_argmax = _cross_fitted_f1(solutions, lambda _: ArgmaxRule(), config)
     f1_threshold = _cross_fitted_f1(solutions, lambda rest: _threshold(rest, config, data=data.name), config)
     hazards, fingerprint = count_hazards(solutions, config), fingerprint_of(data, solutions)
+    threshold_is_better = f1_threshold > f1_argmax and not is_tied(f1_threshold, f1_argmax)
     card = JudgeCard(
         kind="position_prior",
         judge_id=config.judge_id or output.resolve().name,
         position_prior=PositionPriorCard(by=config.by, hazards=hazards, fingerprint=fingerprint),
-        decision=_threshold(solutions, config, data=data.name) if f1_threshold > f1_argmax else ArgmaxRule(),
+        decision=_threshold(solutions, config, data=data.name) if threshold_is_better else ArgmaxRule(),
         training={"config": config.model_dump(mode="json")},
         metrics={"f1_argmax_cross_fitted": f1_argmax, "f1_threshold_cross_fitted": f1_threshold},
     )

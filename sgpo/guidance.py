@@ -288,7 +288,7 @@ class UnscoredAlarm:
         """
         self.n_judged += sum(item.judged for item in scored)
         self.n_unscored += sum(item.judged and item.rts is None for item in scored)
-        if self.n_judged >= MIN_JUDGED_FOR_ALARM and self.n_unscored > self.max_frac * self.n_judged:
+        if self.n_judged >= MIN_JUDGED_FOR_ALARM and self.n_unscored / self.n_judged > self.max_frac:
             raise JudgeError(
                 f"the judge gave no verdict for {self.n_unscored} of {self.n_judged} responses, more than "
                 f"max_unscored_frac={self.max_frac}: look at its reasons with `judgekit judge`, or raise the bound"

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 import torch
 
 from judgekit.conformal import certified_steps
+from judgekit.ties import TIE, first_largest, rounded
 from judgekit.types import ArgmaxRule, ThresholdRule, Verdict
 
 STD_EPS = 1e-4
@@ -84,9 +85,10 @@ def compute_rts(
     error_mass = math.fsum(verdict.posterior[:-1])
     if mode == "expected":
         expected = math.fsum(prob * frac for prob, frac in zip(verdict.posterior[:-1], prefix_frac_S, strict=True))
+        # Rounded, as equal responses get the same sums in another order and a group of them must be constant.
         if no_error == "full":
-            return expected + verdict.p_none
-        return expected / error_mass if error_mass > 0 else None
+            return rounded(expected + verdict.p_none)
+        return rounded(expected / error_mass) if error_mass > 0 else None
     if mode == "certified":
         n_certified = certified_steps(verdict.posterior, min_survival=min_survival)
         first_error = n_certified if n_certified < verdict.n_steps else None
@@ -98,7 +100,7 @@ def compute_rts(
         return 1.0
     if no_error == "unscored" or error_mass == 0:
         return None
-    return prefix_frac_S[max(range(verdict.n_steps), key=verdict.posterior.__getitem__)]
+    return prefix_frac_S[first_largest(verdict.posterior[:-1])]
 
 
 def shape_rts(rts_N: torch.Tensor, *, beta: float = 10.0, gamma: float = 0.5) -> torch.Tensor:
@@ -122,8 +124,8 @@ def guided_rewards(
 ) -> torch.Tensor:
     """Put the shaped RTS in place of the outcome of guided rows.
 
-    A group without a right answer whose RTS values lie within `min_spread` of each other keeps its outcomes, so that it
-    gets exactly no advantage; rows that were not guided count there as RTS 0.
+    A group without a right answer whose RTS values lie within `min_spread` of each other, or differ by rounding alone,
+    keeps its outcomes, so that it gets exactly no advantage; rows that were not guided count there as RTS 0.
 
     Args:
         outcomes_N: Raw outcome rewards, NaN where unknown. Shape (N,).
@@ -141,7 +143,7 @@ def guided_rewards(
     for group in torch.unique(group_ids_N[guided_N]):
         rows_N = (group_ids_N == group) & ~torch.isnan(outcomes_N)
         rts = torch.where(guided_N[rows_N], rts_N[rows_N], 0.0)
-        if not is_correct(outcomes_N[rows_N]).any() and rts.max() - rts.min() <= min_spread:
+        if not is_correct(outcomes_N[rows_N]).any() and rts.max() - rts.min() <= min_spread + _slack(rts):
             rewards_N[rows_N] = outcomes_N[rows_N]
     return rewards_N
 
@@ -149,7 +151,7 @@ def guided_rewards(
 def group_std(rewards_N: torch.Tensor, *, group_ids_N: torch.Tensor) -> torch.Tensor:
     """Return each row's group standard deviation (n - 1), NaN rows left out, 0 where fewer than two rows count.
 
-    A constant group gives exactly 0. Shape (N,).
+    A group that is constant but for rounding gives exactly 0. Shape (N,).
     """
     return _group_moments(rewards_N, group_ids_N)[1]
 
@@ -170,7 +172,8 @@ def compute_advantages(
         std_floor_N: Lowest standard deviation for each row, read by `scale="group"`. Shape (N,).
 
     Returns:
-        Shape (N,). Zero mean within a group; exactly 0 in a constant group.
+        Shape (N,). Zero mean within a group; exactly 0 in a group that is constant but for rounding, which the division
+        by next to nothing would blow up.
 
     Source:
         GRPO (2402.03300), outcome supervision; n - 1 in the standard deviation and 1e-4 as in TRL.
@@ -192,8 +195,16 @@ def std_floor_factor(std_N: torch.Tensor, *, floor_N: torch.Tensor) -> torch.Ten
     return (std_N + STD_EPS) / (torch.maximum(std_N, floor_N) + STD_EPS)
 
 
+def _slack(values: torch.Tensor) -> float:
+    """Return how far apart values may lie, as a share of the largest, and be equal in the precision they are held in.
+
+    A few roundings: the same function gives one input other last bits in another place of a tensor.
+    """
+    return max(TIE, 8 * torch.finfo(values.dtype).eps)
+
+
 def _group_moments(rewards_N: torch.Tensor, group_ids_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and standard deviation of each row's group; constant groups are exact."""
+    """Mean and standard deviation of each row's group; groups that are constant but for rounding are exact."""
     mean_N, std_N = torch.zeros_like(rewards_N), torch.zeros_like(rewards_N)
     for group in torch.unique(group_ids_N):
         rows_N = group_ids_N == group
@@ -201,7 +212,7 @@ def _group_moments(rewards_N: torch.Tensor, group_ids_N: torch.Tensor) -> tuple[
         known = values[~torch.isnan(values)]
         if not len(known):
             continue
-        constant = len(known) < 2 or bool((known == known[0]).all())
+        constant = len(known) < 2 or bool(known.max() - known.min() <= _slack(known) * known.abs().max())
         mean_N[rows_N] = known[0] if constant else known.mean()
         std_N[rows_N] = 0.0 if constant else known.std()
     return mean_N, std_N

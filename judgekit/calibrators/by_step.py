@@ -18,6 +18,7 @@ from scipy.optimize import minimize, minimize_scalar
 from judgekit.calibrators.split import PROB_CLIP, CalibrationSplit, Steps
 from judgekit.errors import DataError
 from judgekit.metrics import Floats
+from judgekit.metrics.checks import group_ends
 from judgekit.ties import rounded
 from judgekit.types import Verdict
 
@@ -324,9 +325,9 @@ def refuse_few_values(what: str, values_K: Floats, *, least: int) -> None:
     """Refuse values that leave coefficients undetermined.
 
     Raises:
-        DataError: fewer than `least` different values.
+        DataError: fewer than `least` values that differ by more than rounding.
     """
-    n_values = len(np.unique(values_K))
+    n_values = len(group_ends(np.sort(values_K))) if len(values_K) else 0
     if n_values < least:
         raise DataError(f"only {n_values} different {what}, and at least {least} are needed")
 

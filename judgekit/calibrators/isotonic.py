@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from judgekit.calibrators.by_step import StepCalibrator, checked_labels, refuse_few_values, refuse_no_weight
 from judgekit.metrics import Floats
+from judgekit.metrics.checks import merge_ties
 
 
 class IsotonicCalibrator(StepCalibrator):
@@ -42,7 +43,7 @@ class IsotonicCalibrator(StepCalibrator):
         """
         from sklearn.isotonic import IsotonicRegression
 
-        probs, y = np.asarray(probs_K, dtype=np.float64), checked_labels(y_K)
+        probs, y = merge_ties(np.asarray(probs_K, dtype=np.float64)), checked_labels(y_K)
         refuse_few_values("step probabilities", probs, least=2)
         fitted = IsotonicRegression().fit([*probs, probs.min(), probs.max()], [*y, 1.0, 0.0])
         refuse_no_weight(float(fitted.y_thresholds_[-1] - fitted.y_thresholds_[0]))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from judgekit.metrics.checks import Floats, check_lengths
+from judgekit.ties import TIE
 
 DRAWS_PER_BLOCK = 1_000_000
 """Weights of clusters or units held in memory at a time by the bootstrap: 8 MB an array, near what caches hold."""
@@ -176,8 +177,9 @@ def paired_bootstrap(
     """Compare a figure of two judges, given its resamples for both with the same draws (`Resamples`).
 
     The p-value is the level at which the percentile interval of the difference begins to leave out 0: twice the smaller
-    share of resamples on either side of 0, those at 0 counted to both, 1 added above and below, so it is never 0 and
-    identical judges have 1. Resamples in which either figure is undefined are left out.
+    share of resamples on either side of 0, those at 0 (but for rounding, `judgekit.ties`) counted to both, 1 added
+    above and below, so it is never 0 and identical judges have 1. Resamples in which either figure is undefined are
+    left out.
 
     Args:
         value_a: Figure of the first judge, `None` where undefined.
@@ -195,7 +197,7 @@ def paired_bootstrap(
     """
     check_lengths(a_R, b_R)
     difference = None if value_a is None or value_b is None else value_a - value_b
-    difference_R = a_R - b_R
+    difference_R = np.where(np.isclose(a_R, b_R, rtol=TIE, atol=0.0), 0.0, a_R - b_R)
     defined = difference_R[~np.isnan(difference_R)]
     interval = percentile_interval(difference, difference_R, level=level)
     if difference is None or not len(defined):

@@ -30,7 +30,7 @@ from datasets_builders.tally import Fate
 from judgekit.engines.generation import Completion
 from judgekit.errors import JudgeError
 from judgekit.io import read_records, write_records
-from judgekit.types import LabelledSolution, LabelMethod, Problem, Rollout, Solution, content_id
+from judgekit.types import LabelledSolution, LabelMethod, Problem, Rollout, Solution, StepLabel, content_id
 from tests.datasets_builders.scripted_generator import CUT, FAILED, ScriptedGenerator, stop
 from tests.datasets_builders.test_rollouts import NumberCheck
 from tests.judgekit.samples import TEXTS, tiny_config
@@ -298,3 +298,14 @@ def test_a_real_policy_labels_and_a_killed_run_continues(
     assert count_spending(tmp_path / "again") == count_spending(tmp_path / "straight")
     rows = [json.loads(line) for path in (tmp_path / "again/tally").iterdir() for line in path.read_text().splitlines()]
     assert {row["n_completions"] for row in rows} == {3}
+
+
+@pytest.mark.parametrize("threshold", [0.07, 0.1, 0.29, 0.3, 0.57, 0.58, 0.7])
+def test_a_share_of_successes_at_the_threshold_is_an_error(
+    threshold: float,
+) -> None:
+    tally = Tally(n_steps=2, fates={0: Counter({Fate.RIGHT: round(100 * threshold)})})
+    tally.fates[0][Fate.WRONG] = 100 - tally.fates[0][Fate.RIGHT]
+    assert tally.label(0, threshold=threshold) is StepLabel.ERROR
+    tally.fates[0] += Counter({Fate.RIGHT: 1})
+    assert tally.label(0, threshold=threshold) is StepLabel.OK

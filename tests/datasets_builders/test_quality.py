@@ -75,3 +75,12 @@ def test_first_error():
     labels = [["ok", "error", "error"], ["ok"], ["neutral", "error"]]
     frame = with_first_error(pl.DataFrame({"labels": labels}))
     assert frame["first_error"].to_list() == [1, None, 1]
+
+
+@pytest.mark.parametrize("share", [0.07, 0.14, 0.29, 0.57])
+def test_a_share_of_garbage_at_the_limit_passes(share):
+    n_garbage = round(100 * share)
+    steps = ["\x00" * n_garbage + "x" * (100 - n_garbage - len("?\n"))]
+    assert complain(QualityConfig(max_garbage_frac=share), problem="?", steps=steps)[0] is None
+    steps = ["\x00" * (n_garbage + 1) + "x" * (99 - n_garbage - len("?\n"))]
+    assert complain(QualityConfig(max_garbage_frac=share), problem="?", steps=steps)[0] == "unprintable characters"

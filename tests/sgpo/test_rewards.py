@@ -205,3 +205,33 @@ def test_advantages_sum_to_zero_in_every_group() -> None:
     rewards, ids = torch.rand(40, generator=torch.Generator().manual_seed(1)), torch.arange(40) // 8
     sums = compute_advantages(rewards, group_ids_N=ids).view(5, 8).sum(1)
     torch.testing.assert_close(sums, torch.zeros(5), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_group_that_is_constant_but_for_rounding_gets_exactly_no_advantage(dtype: torch.dtype) -> None:
+    """One bit of difference, divided by a standard deviation of one bit, would be an advantage."""
+    steps = torch.tensor([0.0, 1.0, -1.0, 2.0], dtype=dtype)
+    rts = torch.full((4,), 0.3, dtype=dtype) * (1 + steps * torch.finfo(dtype).eps)
+    ids, guided, outcomes = torch.zeros(4), torch.ones(4, dtype=torch.bool), torch.zeros(4, dtype=dtype)
+    assert len(rts.unique()) > 1
+    assert guided_rewards(outcomes, rts_N=rts, guided_N=guided, group_ids_N=ids).tolist() == [0.0] * 4
+    for rewards in (shape_rts(rts), rts, 1 - rts):
+        assert group_std(rewards, group_ids_N=ids).tolist() == [0.0] * 4
+        assert compute_advantages(rewards, group_ids_N=ids).tolist() == [0.0] * 4
+    apart = rts + torch.tensor([0.0, 0.0, 0.0, 1e-5], dtype=dtype)  # a token in a hundred thousand is a difference
+    assert group_std(apart, group_ids_N=ids)[0] > 0
+
+
+def test_expected_rts_of_equal_errors_is_equal_however_it_is_summed() -> None:
+    verdicts = [Verdict(posterior=(0.1 + 0.2, 0.3, 0.4)), Verdict(posterior=(0.3, 0.1 + 0.2, 0.4))]
+    for no_error in ("locate", "full"):
+        found = {
+            compute_rts(verdict, decision=ArgmaxRule(), lengths_S=[1, 1], mode="expected", no_error=no_error)
+            for verdict in verdicts
+        }
+        assert len(found) == 1
+
+
+def test_the_first_of_equally_probable_errors_is_located() -> None:
+    for item in (Verdict(posterior=(0.1, 0.25, 0.25, 0.4)), Verdict(posterior=(0.1, 0.3, 0.1 + 0.2, 0.3))):
+        assert compute_rts(item, decision=ThresholdRule(threshold=0.01), lengths_S=[1, 1, 1]) == pytest.approx(1 / 3)

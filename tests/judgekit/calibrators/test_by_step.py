@@ -26,6 +26,7 @@ from judgekit.calibrators import (
 )
 from judgekit.calibrators.by_step import MAX_SLOPE
 from judgekit.errors import DataError
+from judgekit.types import Verdict
 from tests.judgekit.calibrators.samples import Floats, log_loss, make_up, sigmoid
 
 ALL = (
@@ -268,6 +269,37 @@ def test_equal_probabilities_leave_nothing_to_fit(make: type[StepCalibrator]) ->
     spaces = [[0.5] * 4, [1, 2, 3, 4]][: len(make.inputs)]
     with pytest.raises(DataError, match="only 1 different step probabilities"):
         make().fit(*spaces, y_K=[0, 1, 0, 1])
+
+
+@pytest.mark.parametrize("make", [PlattCalibrator, BetaCalibrator, IsotonicCalibrator])
+def test_probabilities_that_only_rounding_tells_apart_leave_nothing_to_fit(make: type[StepCalibrator]) -> None:
+    noisy = [0.9, math.nextafter(0.9, 1), math.nextafter(0.9, 0), 0.9]
+    spaces = [probs_to_logits(noisy)] if make is PlattCalibrator else [noisy]
+    with pytest.raises(DataError, match="only 1 different step probabilities"):
+        make().fit(*spaces, y_K=[0, 1, 0, 1])
+
+
+def test_isotonic_curve_takes_no_step_between_probabilities_that_only_rounding_tells_apart() -> None:
+    below, above = 0.3, 0.1 + 0.2
+    calibrator = IsotonicCalibrator().fit([*[0.1] * 3, below, above, below, above, *[0.9] * 3], y_K=[0] * 5 + [1] * 5)
+    # Wrong and right ones at 0.3, two of each; 0.1 has 1 of 4 right and 0.9 has 3 of 4, with the made-up steps.
+    assert calibrator.predict_proba([0.1, below, above, 0.9]).tolist() == pytest.approx([0.25, 0.5, 0.5, 0.75])
+    assert len(calibrator.knot_probs_) == 3
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_a_calibrator_gives_equal_steps_equal_probabilities(make: type[StepCalibrator]) -> None:
+    logits, y = labelled_logits()
+    probs = sigmoid(logits)
+    position = np.arange(len(y)) % 5
+    spaces = {"logits_K": logits, "probs_K": probs, "position_K": position, "n_steps_K": position + 2}
+    calibrator = make().fit(*(spaces[name] for name in make.inputs), y_K=y)
+    for n_steps in (1, 3, 8, 21):
+        for judged in ([0.9] * n_steps, [0.9, 0.15] * n_steps):
+            verdict = calibrator.calibrate(Verdict.from_step_probs(judged))
+            if not {"position_K", "n_steps_K"} & set(make.inputs):
+                assert len(set(verdict.p_ok_S)) == len(set(judged))
+            assert Verdict.model_validate_json(verdict.model_dump_json()).p_ok_S == verdict.p_ok_S
 
 
 @pytest.mark.parametrize("make", ALL[1:])

@@ -67,6 +67,13 @@ def test_interval_of_an_auroc_agrees_with_its_known_spread():
     assert np.std(area_R) == pytest.approx(expected, rel=0.1)
 
 
+def test_figures_that_only_rounding_tells_apart_are_no_difference():
+    # 0.1 + 0.2 in one order of the same sums and 0.3 in the other: not once better, whatever the last bit says.
+    a_R, b_R = np.full(99, 0.1 + 0.2), np.full(99, 0.3)
+    assert paired_bootstrap(0.3, 0.3, a_R=a_R, b_R=b_R) == (0.0, 0.0, 0.0, 1.0)
+    assert paired_bootstrap(0.3, 0.3, a_R=b_R, b_R=a_R) == (0.0, 0.0, 0.0, 1.0)
+
+
 def test_paired_difference_by_hand():
     a_R, b_R = np.array([0.5, 0.6, 0.7, 0.4, np.nan]), np.array([0.4, 0.4, 0.4, 0.5, 0.1])
     found = paired_bootstrap(0.6, 0.4, a_R=a_R, b_R=b_R)
