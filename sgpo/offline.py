@@ -6,6 +6,7 @@ it with `torchrun` to train on several processes; the result does not depend on 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -31,9 +32,11 @@ from sgpo.credit import CreditTable, StoredJudge, assign_credit, load_credits, w
 from sgpo.groups import RolloutGroup, load_groups
 from sgpo.offline_config import OfflineConfig
 from sgpo.offline_plan import Plan, build_rows, plan_steps, report_plan, token_ids
-from sgpo.offline_trainer import OfflineTrainer, compute_row_logprobs
+from sgpo.offline_trainer import OfflineTrainer, can_pack, compute_row_logprobs, packed_policy
 from sgpo.packing import PackedSteps, fill_old_logprobs
 from sgpo.policy import Policy, load_policy
+
+logger = logging.getLogger(__name__)
 
 POLICY_DIR = "policy"
 """The trained policy, an ordinary checkpoint directory."""
@@ -70,7 +73,16 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
         table = _load_or_assign_credit(config, groups, policy.tokenizer, output)
     report = run.results
     if not run.finished:
-        plan = plan_steps(rows, table.credits_N, config=config)
+        longest = max(map(len, rows))
+        alone = not can_pack(policy.model, longest=longest)
+        if alone:
+            logger.warning(
+                "%s (model type %s) cannot keep responses of one forward pass apart: each bin holds one, so "
+                "bins_per_step counts responses",
+                config.policy,
+                policy.model.config.model_type,
+            )
+        plan = plan_steps(rows, table.credits_N, config=config, alone=alone)
         report = table.report | dropped | report_plan(plan, table)
         if state.is_main_process:
             print_report(report)
@@ -185,7 +197,9 @@ def _train(config: OfflineConfig, run: Run, policy: Policy, plan: Plan, report: 
         clip_high=config.clip_high,
         callbacks=[Recorder(run, plan, report)],
     )
-    train(trainer, run)
+    longest = max(len(row) for step in plan.steps for packed in step for row in packed)
+    with packed_policy(policy.model, longest=longest):
+        train(trainer, run)
     _save_policy(trainer, policy.tokenizer, run.output / POLICY_DIR)
 
 

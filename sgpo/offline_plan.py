@@ -105,15 +105,18 @@ def _recorded(
     return ids, logprobs_T
 
 
-def plan_steps(rows: Sequence[OfflineRow], credits_N: Sequence[Credit], *, config: OfflineConfig) -> Plan:
+def plan_steps(
+    rows: Sequence[OfflineRow], credits_N: Sequence[Credit], *, config: OfflineConfig, alone: bool = False
+) -> Plan:
     """Lay out every optimiser step of the run: which responses, in which epoch, with or without the judge.
 
-    Rows without an advantage are left out, and no step reaches over the end of an epoch.
+    Rows without an advantage are left out, and no step reaches over the end of an epoch. `alone` gives every response
+    a bin of its own, for policies that cannot keep several apart.
 
     Raises:
         DataError: no response has an advantage in any epoch.
     """
-    bins = {guided: _pack_alive(rows, credits_N, guided=guided, config=config) for guided in (False, True)}
+    bins = {guided: _pack_alive(rows, credits_N, guided=guided, config=config, alone=alone) for guided in (False, True)}
     plan = Plan([], [], [])
     for epoch in range(config.epochs):
         guided = config.is_guided(epoch=epoch, steps_before=len(plan.steps))
@@ -132,14 +135,14 @@ def plan_steps(rows: Sequence[OfflineRow], credits_N: Sequence[Credit], *, confi
 
 
 def _pack_alive(
-    rows: Sequence[OfflineRow], credits_N: Sequence[Credit], *, guided: bool, config: OfflineConfig
+    rows: Sequence[OfflineRow], credits_N: Sequence[Credit], *, guided: bool, config: OfflineConfig, alone: bool
 ) -> list[Bin]:
     advantages = {
         (credit.group_id, credit.sample): credit.guided_advantage if guided else credit.plain_advantage
         for credit in credits_N
     }
     alive = [replace(row, advantage=advantages[row.key]) for row in rows if advantages[row.key] != 0]
-    return pack_rows(alive, token_budget=config.token_budget)
+    return pack_rows(alive, token_budget=config.token_budget, alone=alone)
 
 
 def report_plan(plan: Plan, table: CreditTable) -> dict[str, float]:

@@ -8,31 +8,90 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from itertools import pairwise
 from typing import Any
 
 import torch
+from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel, Trainer
 
+from judgekit.engines.forward import attention, is_packable
+from judgekit.engines.output_head import HEAD_ROWS, OutputHead
+from judgekit.engines.packed_attention import PACKED, PackLayout
+from judgekit.engines.packing import Pack
 from judgekit.errors import ConfigError
 from sgpo.losses import policy_loss
 from sgpo.packing import OfflineRow, assign_bins, build_bin
 
 
+@contextmanager
+def packed_policy(model: PreTrainedModel, *, longest: int) -> Iterator[None]:
+    """Let a policy run on bins for a while: the engine's attention keeps their responses apart.
+
+    Training stays inside as a whole, as gradient checkpointing runs the layers again in the backward pass. A policy
+    whose layers cannot keep responses apart is left as it is; its bins hold one response each, see `can_pack`.
+
+    Args:
+        model: The policy.
+        longest: Tokens of the longest response with its prompt.
+    """
+    OutputHead.of(model)  # compares its logits with the model's own, in the model's own attention
+    with attention(model, PACKED) if can_pack(model, longest=longest) else nullcontext():
+        yield
+
+
+def can_pack(model: PreTrainedModel, *, longest: int) -> bool:
+    """Whether a bin of this policy may hold several responses."""
+    return is_packable(model.config.get_text_config(), longest=longest)
+
+
 def token_logprobs(model: torch.nn.Module, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
     """Return the log-probability of each trained token of one bin, nats. Shape (T,), float32.
 
-    Only the positions that predict a trained token go through the output layer.
+    Only the positions that predict a trained token go through the output layer, a block of them at a time, and the
+    backward pass computes a block's logits again: those of a whole bin over the vocabulary would need gigabytes.
+
+    Args:
+        model: The policy, perhaps wrapped for several processes, within `packed_policy`.
+        inputs: Tensors of a `PackedBin`, by name.
     """
-    logits_TV = model(
-        input_ids=inputs["input_ids_P"][None],
-        position_ids=inputs["position_ids_P"][None],
-        logits_to_keep=inputs["source_T"],
-        use_cache=False,
-    ).logits[0]
-    logits_TV = logits_TV.float()
-    chosen_T = logits_TV.gather(-1, inputs["target_T"][:, None])[:, 0]
-    return chosen_T - logits_TV.logsumexp(-1)
+    policy: Any = getattr(model, "module", model)
+    input_ids_P, position_ids_P = inputs["input_ids_P"], inputs["position_ids_P"]
+    starts = (position_ids_P == 0).nonzero()[:, 0].tolist()
+    options: dict[str, Any] = {}
+    if policy.config._attn_implementation == PACKED:
+        pack = Pack()
+        for row, (start, stop) in enumerate(pairwise([*starts, len(input_ids_P)])):
+            pack.add(row, input_ids_P[start:stop].tolist(), n_shared=0)
+        options["layout"] = PackLayout(pack, input_ids_P.device)
+    else:
+        assert len(starts) == 1, "responses that share a bin need packed_policy"
+    # The wrapper's forward has to run for gradients to be shared between processes, so the hidden states are caught on
+    # their way; of the model's own logits only one row is made.
+    caught: list[torch.Tensor] = []
+    handle = policy.base_model.register_forward_hook(lambda module, args, output: caught.append(output[0]))
+    try:
+        model(
+            input_ids=input_ids_P[None],
+            position_ids=position_ids_P[None],
+            logits_to_keep=1,
+            use_cache=False,
+            **options,
+        )
+    finally:
+        handle.remove()
+    head = OutputHead.of(policy)
+
+    def block_logprobs(hidden_T: torch.Tensor, target_T: torch.Tensor) -> torch.Tensor:
+        logits_TV = head.logits(hidden_T).float()
+        return logits_TV.gather(-1, target_T[:, None])[:, 0] - logits_TV.logsumexp(-1)
+
+    hidden_T, target_T = caught[0][0][inputs["source_T"]], inputs["target_T"]
+    blocks = [slice(start, start + HEAD_ROWS) for start in range(0, max(1, len(target_T)), HEAD_ROWS)]
+    logprobs = [checkpoint(block_logprobs, hidden_T[rows], target_T[rows], use_reentrant=False) for rows in blocks]
+    return torch.cat(logprobs)
 
 
 @torch.no_grad()
@@ -56,14 +115,18 @@ def compute_row_logprobs(
     logprobs: list[list[float]] = [[] for _ in rows]
     was_training = model.training
     model.eval()
-    for items in track(assign_bins([len(row) for row in rows], capacity=token_budget)):
-        packed = build_bin(tuple(rows[i] for i in items), loss_type="dapo", max_tokens=1)
-        inputs = {name: tensor.to(model.device) for name, tensor in packed.inputs().items()}
-        with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=bf16):
-            values_T = token_logprobs(model, inputs).tolist()
-        for i in items:
-            n_tokens = len(rows[i].completion_ids)
-            logprobs[i], values_T = values_T[:n_tokens], values_T[n_tokens:]
+    lengths_N = [len(row) for row in rows]
+    longest = max(lengths_N, default=0)
+    bins = assign_bins(lengths_N, capacity=token_budget, alone=not can_pack(model, longest=longest))
+    with packed_policy(model, longest=longest):
+        for items in track(bins):
+            packed = build_bin(tuple(rows[i] for i in items), loss_type="dapo", max_tokens=1)
+            inputs = {name: tensor.to(model.device) for name, tensor in packed.inputs().items()}
+            with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=bf16):
+                values_T = token_logprobs(model, inputs).tolist()
+            for i in items:
+                n_tokens = len(rows[i].completion_ids)
+                logprobs[i], values_T = values_T[:n_tokens], values_T[n_tokens:]
     model.train(was_training)
     return logprobs
 
@@ -142,4 +205,4 @@ def _only_item(items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
     return item
 
 
-__all__ = ["OfflineTrainer", "compute_row_logprobs", "token_logprobs"]
+__all__ = ["OfflineTrainer", "can_pack", "compute_row_logprobs", "packed_policy", "token_logprobs"]

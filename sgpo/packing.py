@@ -1,7 +1,7 @@
 """Responses packed end to end into bins, and bins dealt out to optimiser steps.
 
-One bin is one forward pass without padding: position ids restart at every response, by which transformers' attention
-keeps the responses apart (as long as it gets no attention mask and no cache). Axes: `_P` positions of a bin, `_T` its
+One bin is one forward pass without padding: position ids restart at every response, and the engine's packed attention
+keeps the responses apart. Axes: `_P` positions of a bin, `_T` its
 trained tokens, which are the tokens of the completions.
 """
 
@@ -66,12 +66,13 @@ class PackedBin:
         return tensors if self.old_logprobs_T is None else tensors | {"old_logprobs_T": self.old_logprobs_T}
 
 
-def assign_bins(lengths_N: Sequence[int], *, capacity: int) -> list[list[int]]:
+def assign_bins(lengths_N: Sequence[int], *, capacity: int, alone: bool = False) -> list[list[int]]:
     """Deal items out to bins by best fit, longest first. Items keep their order within a bin.
 
     Args:
         lengths_N: Length of each item, 1..capacity. Shape (N,).
         capacity: Highest sum of lengths in a bin.
+        alone: Give every item a bin of its own, in order: for models that cannot keep items of a bin apart.
 
     Returns:
         Item indices of each bin.
@@ -85,6 +86,8 @@ def assign_bins(lengths_N: Sequence[int], *, capacity: int) -> list[list[int]]:
     """
     if lengths_N and max(lengths_N) > capacity:
         raise ValueError(f"an item of length {max(lengths_N)} does not fit a bin of {capacity}")
+    if alone:
+        return [[item] for item in range(len(lengths_N))]
     bins: list[list[int]] = []
     free: list[tuple[int, int]] = []  # (free room, bin), sorted
     for item in sorted(range(len(lengths_N)), key=lambda i: -lengths_N[i]):
@@ -138,9 +141,9 @@ def empty_bin() -> PackedBin:
     return PackedBin(one, one, no_tokens, no_tokens, nothing, nothing, None)
 
 
-def pack_rows(rows: Sequence[OfflineRow], *, token_budget: int) -> list[Bin]:
-    """Deal rows out to bins of at most `token_budget` tokens, prompts included."""
-    plan = assign_bins([len(row) for row in rows], capacity=token_budget)
+def pack_rows(rows: Sequence[OfflineRow], *, token_budget: int, alone: bool = False) -> list[Bin]:
+    """Deal rows out to bins of at most `token_budget` tokens, prompts included; `alone` as for `assign_bins`."""
+    plan = assign_bins([len(row) for row in rows], capacity=token_budget, alone=alone)
     return [tuple(rows[i] for i in items) for items in plan]
 
 

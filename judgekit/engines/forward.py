@@ -7,7 +7,7 @@ call, `_T` tokens of one, `_P` positions of a pack or a flattened batch, `_S` st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -189,23 +189,34 @@ def _plan_batches(
     """
     longest = max(map(len, input_ids_N), default=0)
     rope = getattr(config, "rope_parameters", None) or {}
-    if rope.get("rope_type") == "longrope" and longest > rope["original_max_position_embeddings"]:
+    if _is_stretched(rope, longest=longest):
         return plan_padded(input_ids_N, token_budget=1)
     if rope.get("rope_type") == "dynamic" and longest > config.max_position_embeddings:
         raise JudgeError(
             f"a solution has {longest} tokens: beyond {config.max_position_embeddings}, the scores of this model would "
             "depend on what it ran before (dynamic rotary positions): set input.max_tokens in the judge's card"
         )
-    if config.model_type in PACKABLE:
+    if is_packable(config, longest=longest):
         return plan_packs(input_ids_N, token_budget=token_budget, share=share)
     return plan_padded(input_ids_N, token_budget=token_budget)
+
+
+def is_packable(config: Any, *, longest: int) -> bool:
+    """Whether a model of this configuration runs inputs of up to `longest` tokens end to end, each as if alone."""
+    rope = getattr(config, "rope_parameters", None) or {}
+    return config.model_type in PACKABLE and not _is_stretched(rope, longest=longest)
+
+
+def _is_stretched(rope: Mapping[str, Any], *, longest: int) -> bool:
+    """Whether the longest input of a batch decides on the rotary positions of all."""
+    return rope.get("rope_type") == "longrope" and longest > rope["original_max_position_embeddings"]
 
 
 def _run_body(body: Any, batch: Pack | PaddedBatch, *, pad_id: int) -> torch.Tensor:
     """Return the last hidden states of a batch. Shape (P, n_hidden)."""
     if isinstance(batch, Pack):
         ids, positions = (torch.tensor([row], device=body.device) for row in (batch.input_ids_P, batch.position_ids_P))
-        with _attention(body, PACKED):
+        with attention(body, PACKED):
             layout = PackLayout(batch, body.device)
             return body(input_ids=ids, position_ids=positions, layout=layout, use_cache=False)[0][0]
     ids = torch.full((len(batch.rows), batch.width), pad_id)
@@ -218,7 +229,7 @@ def _run_body(body: Any, batch: Pack | PaddedBatch, *, pad_id: int) -> torch.Ten
 
 
 @contextmanager
-def _attention(body: Any, name: str) -> Iterator[None]:
+def attention(body: Any, name: str) -> Iterator[None]:
     """Let a model attend in another way for a while."""
     before = body.config._attn_implementation
     body.set_attn_implementation(name)
@@ -239,4 +250,4 @@ def _head(model: Any) -> Any:
     raise CheckpointError(f"{type(model).__name__} has no head called score or classifier")
 
 
-__all__ = ["score_positions", "token_choice_logits", "token_logprobs"]
+__all__ = ["attention", "is_packable", "score_positions", "token_choice_logits", "token_logprobs"]

@@ -93,6 +93,7 @@ def packed_attention(
     layout: PackLayout,
     scaling: float | None = None,
     sliding_window: int | None = None,
+    dropout: float = 0.0,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attend within each solution of a pack, by transformers' `sdpa` attention.
@@ -106,6 +107,7 @@ def packed_attention(
         layout: The pack.
         scaling: Factor of the logits; `None` is D ** -0.5.
         sliding_window: How many tokens back, itself included, a token sees; `None` is all.
+        dropout: Share of attention weights set to 0, in training.
 
     Returns:
         Shape (1, P, H, D), and no weights.
@@ -118,7 +120,7 @@ def packed_attention(
             keys, values = key[:, :, row.start : row.stop], value[:, :, row.start : row.stop]
         else:
             keys, values = key[:, :, row.keys], value[:, :, row.keys]
-        found += _attend(module, own, keys, values, layout, scaling=scaling, window=sliding_window)
+        found += _attend(module, own, keys, values, layout, scaling=scaling, window=sliding_window, dropout=dropout)
     return torch.cat(found, dim=1), None
 
 
@@ -131,18 +133,20 @@ def _attend(
     *,
     scaling: float | None,
     window: int | None,
+    dropout: float,
 ) -> Iterator[torch.Tensor]:
     """Yield the outputs of one solution's queries, which are the last of its tokens. Shape (1, n, H, D) each."""
     n, m = query.shape[2], key.shape[2]
     if n == m and (window is None or m <= window):
-        yield _sdpa(module, query, key, value, None, scaling=scaling, is_causal=True)[0]
+        yield _sdpa(module, query, key, value, None, scaling=scaling, dropout=dropout, is_causal=True)[0]
         return
     for start in range(0, n, layout.n_block):
         stop = min(start + layout.n_block, n)
         first = 0 if window is None else max(0, m - n + start - window + 1)
         keys, values = (tensor[:, :, first : m - n + stop] for tensor in (key, value))
         mask = layout.mask(stop - start, n_before=m - n + start - first, window=window, like=query)[None, None]
-        yield _sdpa(module, query[:, :, start:stop], keys, values, mask, scaling=scaling, is_causal=False)[0]
+        block = query[:, :, start:stop]
+        yield _sdpa(module, block, keys, values, mask, scaling=scaling, dropout=dropout, is_causal=False)[0]
 
 
 _sdpa = AttentionInterface()["sdpa"]

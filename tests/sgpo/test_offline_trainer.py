@@ -7,14 +7,15 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, TrainingArguments, set_seed
+from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM, TrainingArguments, set_seed
 
+from sgpo import offline_trainer
 from sgpo.losses import LossType
-from sgpo.offline_trainer import OfflineTrainer, compute_row_logprobs, token_logprobs
+from sgpo.offline_trainer import OfflineTrainer, can_pack, compute_row_logprobs, packed_policy, token_logprobs
 from sgpo.packing import OfflineRow, PackedSteps, build_bin, pack_rows
 
 CLIP_LOW, CLIP_HIGH = 0.1, 0.2
@@ -88,33 +89,62 @@ def test_packed_gradient_is_the_closed_form(
     steps = PackedSteps([[*bins, ()]], loss_type=loss_type, max_tokens=MAX_TOKENS)
     trainer = _trainer(model, steps, tmp_path)
     model.zero_grad()
-    for index in range(len(steps)):
-        trainer.compute_loss(model, steps[index]).backward()
+    with packed_policy(model, longest=BUDGET):
+        for index in range(len(steps)):
+            trainer.compute_loss(model, steps[index]).backward()
     for parameter, expected in zip(model.parameters(), _closed_form(model, rows, loss_type), strict=True):
         torch.testing.assert_close(parameter.grad, expected, rtol=0, atol=1e-6)
     model.zero_grad()
 
 
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_packed_logprobs_are_those_of_single_rows(attention: Literal["sdpa", "eager"], model: LlamaForCausalLM) -> None:
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_packed_logprobs_are_those_of_single_rows(
+    checkpointing: bool, model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        offline_trainer, "HEAD_ROWS", 7
+    )  # several blocks of the vocabulary's logits, the last one short
     rows = _rows(spread=None)
-    model.set_attn_implementation(attention)
-    packed_T = token_logprobs(model, build_bin(tuple(rows), loss_type="dapo", max_tokens=1).inputs())
+    if checkpointing:
+        model.activation_checkpointing_enable()
+    with packed_policy(model, longest=BUDGET):
+        packed_T = token_logprobs(model, build_bin(tuple(rows), loss_type="dapo", max_tokens=1).inputs())
+        gradient = torch.autograd.grad(packed_T.sum(), list(model.parameters()))
+    model.activation_checkpointing_disable()
+    assert model.config._attn_implementation == "sdpa"
     single_T = torch.cat([_single_logprobs(model, row) for row in rows])
     torch.testing.assert_close(packed_T.double(), single_T, rtol=0, atol=2e-6)
+    for found, expected in zip(gradient, torch.autograd.grad(single_T.sum(), list(model.parameters())), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     by_row = compute_row_logprobs(model, rows, token_budget=BUDGET)
     assert [len(values) for values in by_row] == [len(row.completion_ids) for row in rows]
     assert [value for values in by_row for value in values] == pytest.approx(single_T.tolist(), abs=2e-6)
     assert model.training
-    model.set_attn_implementation("sdpa")
+
+
+def test_a_policy_that_cannot_keep_responses_apart_gets_one_a_bin() -> None:
+    """GPT-NeoX is no type that the packed attention is known to serve: its responses are run one by one."""
+    set_seed(0)
+    config = GPTNeoXConfig(
+        vocab_size=64, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2
+    )
+    model = GPTNeoXForCausalLM(config).eval()
+    rows = _rows(spread=None)
+    assert not can_pack(model, longest=BUDGET)
+    assert [len(packed) for packed in pack_rows(rows, token_budget=BUDGET, alone=True)] == [1] * len(rows)
+    with packed_policy(model, longest=BUDGET), pytest.raises(AssertionError, match="packed_policy"):
+        token_logprobs(model, build_bin(tuple(rows), loss_type="dapo", max_tokens=1).inputs())
+    for row, values in zip(rows, compute_row_logprobs(model, rows, token_budget=BUDGET), strict=True):
+        assert values == pytest.approx(_single_logprobs(model, row).tolist(), abs=2e-6)
 
 
 def test_a_neighbour_in_the_bin_changes_nothing(model: LlamaForCausalLM) -> None:
     row, other = _rows(spread=None)[:2]
     longer = replace(other, prompt_ids=(7, 7, 7, *other.prompt_ids))
-    first, second = (
-        token_logprobs(model, build_bin((neighbour, row), loss_type="dapo", max_tokens=1).inputs())
-        for neighbour in (other, longer)
-    )
+    with packed_policy(model, longest=BUDGET):
+        first, second = (
+            token_logprobs(model, build_bin((neighbour, row), loss_type="dapo", max_tokens=1).inputs())
+            for neighbour in (other, longer)
+        )
     n_tokens = len(row.completion_ids)
     torch.testing.assert_close(first[-n_tokens:], second[-n_tokens:], rtol=0, atol=1e-6)
