@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -15,6 +16,11 @@ from judgekit.ties import TIE
 
 DRAWS_PER_BLOCK = 1_000_000
 """Weights of clusters or units held in memory at a time by the bootstrap: 8 MB an array, near what caches hold."""
+MAX_KEPT_DRAWS = 2**25
+"""Resamples times clusters up to which draws are kept for the next figure, a byte each or two: 1,000 resamples of
+33,000 problems. Larger sets are drawn again for every figure, a block at a time, so memory stays bounded."""
+KEPT_SETS = 2
+"""Sets of draws that are kept: of the subset that is measured, and of the one around it."""
 
 
 class Interval(NamedTuple):
@@ -99,14 +105,13 @@ class Resamples:
 
     def _cluster_weights(self, *, row_length: int) -> Iterator[Floats]:
         """Yield how often each cluster is drawn, a block of resamples at a time. Shape (R, C)."""
-        rng = np.random.default_rng(self.seed)
-        n_clusters = self.n_clusters
         block = max(1, DRAWS_PER_BLOCK // row_length)
+        if self.n_resamples * self.n_clusters > MAX_KEPT_DRAWS:
+            yield from _draw(self.n_clusters, self.n_resamples, seed=self.seed, block=block)
+            return
+        kept = _kept_draws(self.n_clusters, self.n_resamples, self.seed)
         for start in range(0, self.n_resamples, block):
-            n_rows = min(block, self.n_resamples - start)
-            draws = rng.integers(n_clusters, size=(n_rows, n_clusters)) + n_clusters * np.arange(n_rows)[:, None]
-            weights = np.bincount(draws.ravel(), minlength=n_rows * n_clusters).reshape(n_rows, n_clusters)
-            yield weights.astype(float)
+            yield kept[start : start + block].astype(float)
 
     def count_clusters(self, counted_N: NDArray[np.bool_]) -> int:
         """Return the number of clusters among the units that count. Shape (N,)."""
@@ -115,6 +120,29 @@ class Resamples:
     def _with_spread(self, resampled_R: Floats) -> Floats:
         several = self.n_clusters > 1 and (self.cluster_N != self.cluster_N[0]).any()
         return resampled_R if several else np.full_like(resampled_R, np.nan)
+
+
+def _draw(n_clusters: int, n_resamples: int, *, seed: int, block: int) -> Iterator[Floats]:
+    """Draw clusters and yield how often each one comes, `block` resamples at a time, which changes no draw."""
+    rng = np.random.default_rng(seed)
+    for start in range(0, n_resamples, block):
+        n_rows = min(block, n_resamples - start)
+        draws = rng.integers(n_clusters, size=(n_rows, n_clusters)) + n_clusters * np.arange(n_rows)[:, None]
+        weights = np.bincount(draws.ravel(), minlength=n_rows * n_clusters).reshape(n_rows, n_clusters)
+        yield weights.astype(float)
+
+
+@lru_cache(maxsize=KEPT_SETS)
+def _kept_draws(n_clusters: int, n_resamples: int, seed: int) -> NDArray[np.unsignedinteger]:
+    """Return all draws of `_draw`, in the smallest whole numbers that hold them. Shape (R, C).
+
+    The dozens of figures of a subset share their draws; drawing anew for each took up to a fifth of its time.
+    """
+    blocks = _draw(n_clusters, n_resamples, seed=seed, block=max(1, DRAWS_PER_BLOCK // n_clusters))
+    narrow = [weights.astype(np.min_scalar_type(int(weights.max()))) for weights in blocks]
+    kept = np.concatenate(narrow)
+    kept.flags.writeable = False
+    return kept
 
 
 def cluster_bootstrap(

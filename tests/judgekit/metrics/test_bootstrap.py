@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judgekit.errors import DataError
-from judgekit.metrics import Resamples, holm_adjust, paired_bootstrap, percentile_interval, weighted_ranking
+from judgekit.metrics import Resamples, bootstrap, holm_adjust, paired_bootstrap, percentile_interval, weighted_ranking
 
 
 def mean_of_sums(sums_R):
@@ -44,6 +44,48 @@ def test_resamples_do_not_depend_on_the_size_of_a_block(monkeypatch):
     again = resamples.of_weights(lambda weights: blocks.append(len(weights)) or weights)
     assert np.array_equal(again, whole)
     assert max(blocks) == 3
+
+
+@pytest.mark.parametrize(("n_clusters", "n_resamples"), [(1, 3), (6, 50), (300, 40)])
+def test_draws_that_are_kept_are_those_that_are_not(monkeypatch, n_clusters, n_resamples):
+    monkeypatch.setattr("judgekit.metrics.bootstrap.DRAWS_PER_BLOCK", 2000)  # several blocks
+    rng = np.random.default_rng(0)
+    value_N, cluster_N = rng.random(2 * n_clusters), rng.integers(n_clusters, size=2 * n_clusters).tolist()
+    resamples = Resamples.of([*range(n_clusters), *cluster_N], n_resamples=n_resamples, seed=7)
+    value_N = np.concatenate([rng.random(n_clusters), value_N])
+    sums_N = np.column_stack([value_N, np.ones(len(value_N))])
+
+    def figures():
+        by_sums = resamples.of_sums(sums_N, mean_of_sums)
+        by_weights = resamples.of_weights(lambda weights: np.column_stack([weights @ value_N, weights]))
+        return by_sums.tobytes(), by_weights.tobytes()
+
+    kept = figures()
+    monkeypatch.setattr("judgekit.metrics.bootstrap.MAX_KEPT_DRAWS", 0)
+    assert figures() == kept, "to the bit"
+
+
+def test_draws_are_made_once_for_all_figures_and_parts(monkeypatch):
+    made = []
+    draw = bootstrap._draw
+    monkeypatch.setattr(bootstrap, "_draw", lambda *args, **options: made.append(args) or draw(*args, **options))
+    bootstrap._kept_draws.cache_clear()
+    resamples = Resamples.of(range(50), n_resamples=20, seed=1)
+    for _ in range(3):
+        resamples.of_weights(lambda weights: weights)
+        resamples.of_parts(np.arange(10)).of_sums(np.ones((10, 1)), lambda sums_R: sums_R)
+        Resamples.of(range(50, 100), n_resamples=20, seed=1).of_sums(np.ones((50, 1)), lambda sums_R: sums_R)
+    assert made == [(50, 20)]
+    Resamples.of(range(50), n_resamples=20, seed=2).of_weights(lambda weights: weights)
+    Resamples.of(range(51), n_resamples=20, seed=2).of_weights(lambda weights: weights)
+    assert made == [(50, 20), (50, 20), (51, 20)]
+    assert bootstrap._kept_draws.cache_info().currsize <= bootstrap.KEPT_SETS
+
+
+def test_draws_that_are_kept_take_a_byte_each():
+    kept = bootstrap._kept_draws(1000, 50, 0)
+    assert (kept.dtype, kept.shape) == (np.uint8, (50, 1000))
+    assert (kept.sum(axis=1) == 1000).all()
 
 
 def test_one_cluster_shows_no_spread():
