@@ -41,6 +41,11 @@ def write_summary(folder: Path, page: Path) -> list[Headline]:
     card = read_card(folder / "judge" / "judge")
     results = _only_results(folder / "eval")
     comparison = read_json(folder / "compare" / "compare.json")
+    if any("finding" not in arm for arm in comparison["arms"].values()):
+        raise DataError(
+            f"{folder / 'compare'} was compared by an earlier release, without intervals: run `sgpo compare` into "
+            "a new folder"
+        )
     headline = _headline(folder, card, results, comparison)
     sections = [
         Section("Headline", table(["measured", "value"], headline)),
@@ -86,11 +91,18 @@ def _headline(
     start = reference["first_frac_all_negative"]
     lines.append(Headline("all-negative groups at the start", "unknown" if start is None else f"{start:.0%}"))
     for name, arm in comparison["arms"].items():
-        lines.append(Headline(f"{name}: final held-out accuracy", f"{arm['final_accuracy']:.3f}"))
+        lines.append(Headline(f"{name}: final held-out accuracy, 95 % interval over seeds", _final(arm)))
         if name != comparison["reference"]:
             goal = f"updates to reach {comparison['reference']}'s final accuracy"
+            lines.append(Headline(f"{name}: final accuracy less {comparison['reference']}'s", arm["finding"]))
             lines.append(Headline(f"{name}: {goal}", _updates(arm, comparison["n_steps"])))
     return lines
+
+
+def _final(arm: Mapping[str, Any]) -> str:
+    """An arm's final accuracy with its interval; without one where a single seed was run."""
+    lo, hi = arm["final_interval"]["lo"], arm["final_interval"]["hi"]
+    return f"{arm['final_accuracy']:.3f}" if lo is None else f"{arm['final_accuracy']:.3f} [{lo:.3f}, {hi:.3f}]"
 
 
 def _n_rows(data: Path) -> int:
@@ -183,15 +195,17 @@ def _comparison_section(comparison: Mapping[str, Any]) -> Section:
     rows = [
         (
             name,
-            f"{arm['final_accuracy']:.3f}",
+            _final(arm),
             " ".join(f"{seed['final_accuracy']:.3f}" for seed in arm["seeds"].values()),
             _updates(arm, comparison["n_steps"]),
         )
         for name, arm in comparison["arms"].items()
     ]
-    header = ["arm", "final accuracy", "by seed", f"updates to {comparison['level']:.3f}"]
+    header = ["arm", "final accuracy, 95 % interval over seeds", "by seed", f"updates to {comparison['level']:.3f}"]
     text = f"Level to reach: the final accuracy of {comparison['reference']}, {comparison['level']:.3f}."
-    return Section("SGPO against its baselines", figures(plot) + paragraph(text) + table(header, rows))
+    findings = [f"{name}: {arm['finding']}." for name, arm in comparison["arms"].items() if arm["finding"] is not None]
+    below = "".join(paragraph(finding) for finding in findings)
+    return Section("SGPO against its baselines", figures(plot) + paragraph(text) + table(header, rows) + below)
 
 
 __all__ = ["Headline", "print_headline", "write_summary"]

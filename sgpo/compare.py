@@ -25,6 +25,7 @@ from rich.table import Table
 from judgekit.config import BaseConfig, parse_config
 from judgekit.errors import JudgekitError
 from judgekit.io import read_json, read_jsonl, write_json
+from judgekit.metrics import Interval, t_interval
 from judgekit.run import MANIFEST, METRICS, Run
 from sgpo.online_config import OnlineConfig
 
@@ -48,7 +49,8 @@ class CompareConfig(BaseConfig):
     reference: str
     """The arm whose final accuracy the others are to reach."""
     seeds: tuple[int, ...] = Field(default=(0, 1), min_length=1)
-    """Seeds; each arm runs with each."""
+    """Seeds, all different; each arm runs with each. Differences between arms are taken seed by seed, with Student's
+    interval: of two seeds it is so wide that hardly any difference stands out, five or more say something."""
     workers: int = Field(default=1, ge=1)
     """Runs at a time."""
     threads: int = Field(default=1, ge=1)
@@ -60,6 +62,8 @@ class CompareConfig(BaseConfig):
             raise ValueError("base.eval is null: without held-out evaluations there is nothing to compare")
         if self.reference not in self.arms:
             raise ValueError(f"reference {self.reference!r} is none of the arms {', '.join(self.arms)}")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds {list(self.seeds)} name one twice: equal seeds are the same run")
         for arm in self.arms:
             if not arm.replace("_", "").isalnum():
                 raise ValueError(f"arm {arm!r} names a folder: use letters, digits and underscores")
@@ -250,6 +254,9 @@ def build_report(runs: Sequence[ArmRun], *, reference: str, n_steps: int) -> dic
     `updates_to_reach` is read off an arm's mean curve, and off each seed's: the first evaluation at or above the final
     accuracy of the reference arm, which is the mean over seeds of the last three evaluations. `ratio` divides it by the
     same figure of the reference arm, `ratio_of_all` by all the steps of a run. `null` where the level is never reached.
+    `final_accuracy` has `lo` and `hi`, Student's 95 % interval over seeds within [0, 1], in `final_interval`;
+    `difference` is the mean over seeds of an arm's final accuracy less the reference's with the same seed, with its
+    interval. Without an end: one seed alone. `finding` says in words what follows.
     """
     by_arm: dict[str, list[ArmRun]] = {}
     for run in runs:
@@ -261,12 +268,21 @@ def build_report(runs: Sequence[ArmRun], *, reference: str, n_steps: int) -> dic
     if level is None:
         raise JudgekitError(f"arm {reference} has no evaluation with a checked answer: nothing to compare with")
     needed = updates_to_reach(means[reference], level)
-    arms = {}
+    final = {arm: {run.seed: final_value(curves[run]) for run in members} for arm, members in by_arm.items()}
+    arms: dict[str, dict[str, Any]] = {}
     for arm, members in by_arm.items():
         reached = updates_to_reach(means[arm], level)
         seeds = {str(run.seed): _seed_report(run, rows[run], curves[run], level=level) for run in members}
         arms[arm] = {
             "final_accuracy": final_value(means[arm]),
+            "final_interval": _within_unit(t_interval([value for value in final[arm].values() if value is not None])),
+            "difference": t_interval(
+                [
+                    value - other
+                    for seed, value in final[arm].items()
+                    if value is not None and (other := final[reference].get(seed)) is not None
+                ]
+            )._asdict(),
             "updates_to_reach": reached,
             "ratio": reached / needed if reached is not None and needed else None,
             "ratio_of_all": reached / n_steps if reached is not None else None,
@@ -274,7 +290,27 @@ def build_report(runs: Sequence[ArmRun], *, reference: str, n_steps: int) -> dic
             "first_frac_all_negative": _mean([seed["first_frac_all_negative"] for seed in seeds.values()]),
             "seeds": seeds,
         }
+    for arm, values in arms.items():
+        values["finding"] = None if arm == reference else describe_difference(values, reference=reference)
     return {"reference": reference, "level": level, "n_steps": n_steps, "arms": arms}
+
+
+def _within_unit(interval: Interval) -> dict[str, float | None]:
+    """The ends of an interval of an accuracy, which lies in [0, 1]."""
+    lo, hi = (None if end is None else min(max(end, 0.0), 1.0) for end in interval[1:])
+    return {"lo": lo, "hi": hi}
+
+
+def describe_difference(arm: Mapping[str, Any], *, reference: str) -> str:
+    """Say in a sentence whether an arm of a report ends above or below the reference arm."""
+    value, lo, hi = (arm["difference"][end] for end in ("value", "lo", "hi"))
+    n_seeds = len(arm["seeds"])
+    if value is None or lo is None or hi is None:
+        return f"{n_seeds} seed: no interval, so nothing is known of the difference to {reference}"
+    shown = f"{value:+.3f} [{lo:+.3f}, {hi:+.3f}] to {reference} over {n_seeds} seeds"
+    if lo <= 0 <= hi:
+        return f"{shown}: the interval holds 0, so they are not told apart"
+    return f"{shown}: {'above' if value > 0 else 'below'} it"
 
 
 def _seed_report(run: ArmRun, rows: Sequence[Mapping[str, Any]], curve: Curve, *, level: float) -> dict[str, Any]:
@@ -330,13 +366,13 @@ def print_table(report: Mapping[str, Any]) -> None:
     start, responses judged in a run, seconds an update.
     """
     table = Table(title=f"level to reach: {report['level']:.3f}, final accuracy of {report['reference']}")
-    for name in ("arm", "final", "by seed", "updates", "of ref.", "all-neg.", "judged", "s/step"):
+    for name in ("arm", "final [95 %]", "by seed", "updates", "of ref.", "all-neg.", "judged", "s/step"):
         table.add_column(name, justify="left" if name == "arm" else "right")
     for arm, values in report["arms"].items():
         seeds = values["seeds"].values()
         table.add_row(
             arm,
-            _shown(values["final_accuracy"], ".3f"),
+            _shown_final(values),
             " ".join(_shown(seed["final_accuracy"], ".3f") for seed in seeds),
             _shown(values["updates_to_reach"], "d"),
             _shown(values["ratio"], ".0%"),
@@ -345,6 +381,16 @@ def print_table(report: Mapping[str, Any]) -> None:
             _shown(_mean([seed["seconds_per_step"] for seed in seeds]), ".2f"),
         )
     Console().print(table)
+    for arm, values in report["arms"].items():
+        if values["finding"] is not None:
+            print(f"{arm}: {values['finding']}")
+
+
+def _shown_final(arm: Mapping[str, Any]) -> str:
+    """Return an arm's final accuracy with its interval over seeds, as text."""
+    lo, hi = arm["final_interval"]["lo"], arm["final_interval"]["hi"]
+    shown = _shown(arm["final_accuracy"], ".3f")
+    return shown if lo is None or hi is None else f"{shown} [{lo:.3f}, {hi:.3f}]"
 
 
 def _shown(value: float | None, spec: str) -> str:
@@ -352,6 +398,6 @@ def _shown(value: float | None, spec: str) -> str:
 
 
 __all__ = [
-    "PLOT", "REPORT", "ArmRun", "CompareConfig", "Curve", "build_report", "final_value", "mean_curve", "plot_curves",
-    "print_table", "read_curve", "run_compare", "train_runs", "updates_to_reach",
+    "PLOT", "REPORT", "ArmRun", "CompareConfig", "Curve", "build_report", "describe_difference", "final_value",
+    "mean_curve", "plot_curves", "print_table", "read_curve", "run_compare", "train_runs", "updates_to_reach",
 ]  # fmt: skip

@@ -21,6 +21,7 @@ from judgekit.metrics.bootstrap import (
     holm_adjust,
     paired_bootstrap,
     percentile_interval,
+    t_interval,
     wilson_interval,
 )
 from judgekit.metrics.checks import (
@@ -137,6 +138,6 @@ __all__ = [
     "count_offsets", "count_steps", "decision_confidence", "defined", "draw_subsets", "equal_mass_edges",
     "equal_width_edges", "harmonic_mean", "holm_adjust", "localization_rates", "mr_gsm8k_rates", "offset_rates",
     "paired_bootstrap", "pass_at_k", "percentile_interval", "place_by_class", "prmbench_rates", "ratio",
-    "score_first_errors", "step_nll", "step_rates", "sum_in_bins", "vote", "weighted_aurc", "weighted_aurc_random",
-    "weighted_ranking", "weighted_risks", "wilson_interval",
+    "score_first_errors", "step_nll", "step_rates", "sum_in_bins", "t_interval", "vote", "weighted_aurc",
+    "weighted_aurc_random", "weighted_ranking", "weighted_risks", "wilson_interval",
 ]  # fmt: skip

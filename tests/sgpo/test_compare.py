@@ -18,6 +18,7 @@ from sgpo.compare import (
     CompareConfig,
     Curve,
     build_report,
+    describe_difference,
     final_value,
     mean_curve,
     print_table,
@@ -83,6 +84,25 @@ def test_updates_to_the_reference_by_hand(runs: list[ArmRun]) -> None:
     assert sgpo["seeds"]["0"]["training"]["frac_all_negative"] == {"steps": [10], "values": [0.8]}
 
 
+def test_two_seeds_do_not_tell_arms_apart(runs: list[ArmRun]) -> None:
+    """By seed: grpo .3 and .26667, sgpo .46667 and .53333. Half a width is t(1) = 12.7062 times sd / sqrt(2)."""
+    arms = build_report(runs, reference="grpo", n_steps=40)["arms"]
+    assert arms["sgpo"]["final_interval"] == pytest.approx({"lo": 0.5 - 0.42354, "hi": 0.5 + 0.42354}, abs=1e-5)
+    difference = arms["sgpo"]["difference"]  # .16667 and .26667, paired by seed
+    assert difference == pytest.approx({"value": 0.21667, "lo": -0.41864, "hi": 0.85198}, abs=1e-5)
+    assert arms["sgpo"]["finding"].startswith("+0.217 [-0.419, +0.852] to grpo over 2 seeds: the interval holds 0")
+    assert arms["grpo"]["finding"] is None and arms["grpo"]["difference"]["lo"] == 0.0
+    assert arms["random"]["final_interval"]["lo"] == 0.0, "an accuracy is not below 0"
+    several = arms["sgpo"] | {"difference": {"value": -0.2, "lo": -0.3, "hi": -0.1}, "seeds": dict.fromkeys("abcdef")}
+    assert describe_difference(several, reference="grpo") == "-0.200 [-0.300, -0.100] to grpo over 6 seeds: below it"
+
+
+def test_one_seed_has_no_interval(runs: list[ArmRun]) -> None:
+    arms = build_report([run for run in runs if run.seed == 0], reference="grpo", n_steps=40)["arms"]
+    assert arms["sgpo"]["final_interval"] == {"lo": None, "hi": None}
+    assert "1 seed: no interval" in arms["sgpo"]["finding"]
+
+
 def test_curves_keep_to_the_steps_that_all_seeds_have() -> None:
     mean = mean_curve([Curve([0, 10, 20], [0.0, 0.2, 0.4]), Curve([0, 20], [0.1, 0.5])])
     assert mean == Curve([0, 20], [pytest.approx(0.05), pytest.approx(0.45)])
@@ -106,6 +126,7 @@ def test_arms_change_the_base_and_nothing_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
+        ({"seeds": [0, 0]}, "name one twice"),
         ({"reference": "ppo"}, "'ppo' is none of the arms grpo, sgpo, random"),
         ({"arms": {"grpo": {"jugde": None}}}, "did you mean 'judge'"),
         ({"arms": {"grpo": {"lr": -1}}}, "greater than 0"),
