@@ -15,7 +15,7 @@ from rich.table import Table
 
 from judgekit.errors import DataError
 from judgekit.io import MANIFEST, read_json, read_jsonl, write_text
-from judgekit.judges.calibrator_card import describe_calibrator
+from judgekit.judges.calibrator_card import describe_after, describe_calibrator
 from judgekit.judges.card import JudgeCard, read_card
 from judgekit.metrics import Bin
 from judgekit.page import Section, Series, figures, line_plot, paragraph, reliability_diagram, render_page, table
@@ -84,9 +84,10 @@ def _headline(
         Headline("step-labelled solutions built", f"{_n_rows(folder / 'data' / 'all'):,}"),
         Headline("judge: first-error F1 on held-out problems", _interval(results["headline"])),
     ]
-    if card.calibration is not None:
+    if card.calibration is not None and card.calibrator is not None:
         before, after = card.calibration.before["ece"], card.calibration.after["ece"]
-        lines.append(Headline("judge: ECE before and after calibration", f"{before:.4f} -> {after:.4f}"))
+        what = describe_after(card.calibration, card.calibrator.kind)
+        lines.append(Headline(f"judge: ECE before and {what}", f"{before:.4f} -> {after:.4f}"))
     reference = comparison["arms"][comparison["reference"]]
     start = reference["first_frac_all_negative"]
     lines.append(Headline("all-negative groups at the start", "unknown" if start is None else f"{start:.0%}"))
@@ -149,7 +150,10 @@ def _calibration_section(card: JudgeCard) -> Section:
     if card.calibration is None or card.calibrator is None:
         return Section("Calibration", paragraph("The judge is not calibrated."))
     report = card.calibration
-    rows = [(name, f"{report.before[name]:.4f}", f"{report.after[name]:.4f}") for name in report.before]
+    columns = {"before": report.before, describe_after(report, card.calibrator.kind): report.after}
+    if report.nested is not None:
+        columns["choosing anew in every fold"] = report.nested
+    rows = [(name, *(f"{figures_of[name]:.4f}" for figures_of in columns.values())) for name in report.before]
     plots = [
         reliability_diagram([Bin(**_bin(values)) for values in bins], title=title)
         for title, bins in (("Before", report.bins_before), ("After", report.bins_after))
@@ -160,7 +164,8 @@ def _calibration_section(card: JudgeCard) -> Section:
         f"that were not trained on; figures cross-fitted over problems, {report.n_steps} steps. "
         f"Decision: {card.decision.model_dump()}."
     )
-    return Section("Calibration", paragraph(text) + table(["", "before", "after"], rows) + figures(*plots))
+    warnings = "".join(paragraph(f"Warning: {sentence}.") for sentence in report.warnings)
+    return Section("Calibration", paragraph(text) + warnings + table(["", *columns], rows) + figures(*plots))
 
 
 def _bin(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,14 +7,16 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field
 
-from judgekit.calibrators import CalibrationSplit, make_calibrator_card
+from judgekit.calibrators import CalibrationSplit, IdentityCalibrator, make_calibrator_card
 from judgekit.calibrators.by_step import checked_labels
-from judgekit.calibrators.selection import KINDS, cross_fit, select_calibrator
-from judgekit.calibrators.split import probs_to_logprobs
+from judgekit.calibrators.direction import direction_of
+from judgekit.calibrators.selection import KINDS, HeldOut, Selection, cross_fit, select_calibrator
+from judgekit.calibrators.split import PROB_CLIP
 from judgekit.config import BaseConfig
 from judgekit.conformal import fit_conformal, fresh_problems
 from judgekit.errors import DataError
@@ -23,7 +25,7 @@ from judgekit.io import read_records, write_text
 from judgekit.judges.calibrator_card import CalibrationReport
 from judgekit.judges.card import read_card, write_card
 from judgekit.judging import judge_in_chunks
-from judgekit.metrics import Calibration, choose_threshold, collect_reached_steps, compute_calibration
+from judgekit.metrics import Calibration, choose_threshold, compute_calibration
 from judgekit.types import LabelledSolution, Precision, ThresholdRule, Verdict, content_id
 
 _log = logging.getLogger(__name__)
@@ -33,6 +35,11 @@ TRAIN_PROBLEMS = "train_problem_ids.txt"
 CALIBRATION_PROBLEMS = "calibration_problem_ids.txt"
 """File of a judge directory that lists the problems its calibrator, weights or thresholds were fitted on."""
 
+UPSIDE_DOWN_WAY_OUT = (
+    "No calibrator may turn it round: see which label means right (`ok_labels` or `label_tokens` in judge.json), and "
+    "whether the data's labels are meant as judgekit reads them"
+)
+"""What to do about a judge that trusts wrong steps more than right ones."""
 
 CalibratorChoice = Literal[
     "auto", "identity", "temperature", "platt", "position", "length", "beta", "posterior", "isotonic"
@@ -43,7 +50,7 @@ class CalibrationConfig(BaseConfig):
     """Options of `judgekit calibrate`."""
 
     calibrator: CalibratorChoice = "auto"
-    """`auto` chooses by cross-validated log loss of the true first error; a name fits this one."""
+    """`auto` chooses by cross-validated log loss of the true first error; a name takes this one unless it does harm."""
     n_folds: int = Field(default=5, ge=2)
     """Folds over problems, for the choice of a calibrator and for the figures after calibration."""
     n_bins: int = Field(default=15, ge=1)
@@ -64,10 +71,12 @@ class CalibrationConfig(BaseConfig):
 def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> CalibrationReport:
     """Choose and fit a calibrator and a threshold on a labelled data set and store both in `judge.json`.
 
-    The figures after calibration are cross-fitted: each solution is scored under a calibrator that was chosen and
-    fitted without the fold of its problem. A judge that decides by argmax keeps this rule and gets no threshold. Called
-    again after a kill, it goes on with the judgements that were made; they are removed at the end. Conformal thresholds
-    come from problems of their own: on data that anything was fitted on they promise nothing.
+    The figures after calibration are those of the calibrator that is kept, cross-fitted: each solution is scored under
+    a fit of this kind without the fold of its problem. Beside them stand those of choosing a kind anew in every fold.
+    Where no calibrator clearly helps the judge is left as it is, and the report says why. A judge that decides by
+    argmax keeps this rule and gets no threshold. Called again after a kill, it goes on with the judgements that were
+    made; they are removed at the end. Conformal thresholds come from problems of their own: on data that anything was
+    fitted on they promise nothing.
 
     Raises:
         DataError: a problem was trained on, or the split is too small, all right, all wrong, or without verdicts.
@@ -89,11 +98,18 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     judged = [(item, judgement.verdict) for item, judgement in zip(given, judgements_N, strict=True)]
     solutions, verdicts_N = _columns([pair for pair in judged if pair[0].problem_id not in fresh])
     fingerprint = fingerprint_of(data, solutions)
-    split, used = _pack(verdicts_N, solutions, judge=card.judge_id)
+    split = _pack(verdicts_N, solutions, judge=card.judge_id)
     kinds = KINDS if config.calibrator == "auto" else (config.calibrator,)
-    report = _report(split, used, kinds=kinds, config=config)
-    calibrator, candidates = select_calibrator(split, kinds=kinds, n_folds=config.n_folds)
-    report = report.model_copy(update={"candidates": candidates})
+    direction = direction_of(split)
+    upside_down = direction.describe() if direction is not None and direction.is_upside_down else None
+    try:
+        chosen = select_calibrator(split, kinds=kinds, n_folds=config.n_folds, n_bins=config.n_bins)
+    except DataError as error:
+        raise DataError(f"{error}; {upside_down}. {UPSIDE_DOWN_WAY_OUT}" if upside_down else str(error)) from error
+    calibrator = chosen.calibrator
+    report = _report(split, chosen, kinds=kinds, upside_down=upside_down, config=config)
+    for sentence in report.warnings:
+        _log.warning("%s: %s", card.judge_id, sentence)
     update: dict[str, Any] = {
         "calibrator": make_calibrator_card(calibrator, fingerprint),
         "calibration": report,
@@ -126,30 +142,25 @@ def _columns(
     return [solution for solution, _ in pairs], [verdict for _, verdict in pairs]
 
 
-class _Judged(NamedTuple):
-    verdict: Verdict
-    solution: LabelledSolution
-
-
 def _pack(
     verdicts_N: Sequence[Verdict | None], solutions: Sequence[LabelledSolution], *, judge: str
-) -> tuple[CalibrationSplit, list[_Judged]]:
-    """Pack the solutions that have a verdict, and return them, too.
+) -> CalibrationSplit:
+    """Pack the solutions that have a verdict.
 
     Raises:
         DataError: there are none, or their steps or problems cannot calibrate anything.
     """
     pairs = zip(verdicts_N, solutions, strict=True)
-    used = [_Judged(verdict, solution) for verdict, solution in pairs if verdict is not None]
+    used = [(verdict, solution) for verdict, solution in pairs if verdict is not None]
     if not used:
         raise DataError(f"{judge} has no verdict on any of {len(solutions)} solutions: there is nothing to calibrate")
     split = CalibrationSplit.of(
-        [item.verdict for item in used],
-        gold_N=[item.solution.first_error for item in used],
-        problem_ids_N=[item.solution.problem_id for item in used],
+        [verdict for verdict, _ in used],
+        gold_N=[solution.first_error for _, solution in used],
+        problem_ids_N=[solution.problem_id for _, solution in used],
     )
     checked_labels(split.ok_K)
-    return split, used
+    return split
 
 
 def fit_threshold(
@@ -209,40 +220,61 @@ def refuse_trained_problems(problems: set[str], solutions: Sequence[LabelledSolu
 
 
 def _report(
-    split: CalibrationSplit, used: Sequence[_Judged], *, kinds: Sequence[str], config: CalibrationConfig
+    split: CalibrationSplit,
+    chosen: Selection,
+    *,
+    kinds: Sequence[str],
+    upside_down: str | None,
+    config: CalibrationConfig,
 ) -> CalibrationReport:
-    """Compare verdicts as they are with verdicts under calibrators that know nothing of their problems."""
-    after_N: list[Verdict | None] = [None] * len(used)
-    chosen = []
-    for calibrator, fold in cross_fit(split, kinds=kinds, n_folds=config.n_folds):
-        chosen.append(calibrator.kind)
-        for index in fold:
-            after_N[index] = calibrator.calibrate(used[index].verdict)
-    gold_N = [item.solution.first_error for item in used]
-    before, figures_before = _measure([item.verdict for item in used], gold_N, n_bins=config.n_bins)
-    after, figures_after = _measure(after_N, gold_N, n_bins=config.n_bins)
+    """Compare the judge as it is with the calibrator that is kept, and with choosing one anew in every fold."""
+    raw = HeldOut(IdentityCalibrator().logprobs_N(split), split.steps.probs_K)
+    before, figures_before = _measure(split, raw, n_bins=config.n_bins)
+    after, figures_after = _measure(split, chosen.held_out, n_bins=config.n_bins)
+    nested, chosen_by_fold = None, []
+    if len(kinds) > 1:
+        found = HeldOut(np.empty_like(raw.logprobs_N), np.empty_like(raw.p_ok_K))
+        for calibrator, fold in cross_fit(split, kinds=kinds, n_folds=config.n_folds, n_bins=config.n_bins):
+            part = split.take(fold)
+            chosen_by_fold.append(calibrator.kind)
+            found.logprobs_N[fold] = np.maximum(calibrator.logprobs_N(part), np.log(PROB_CLIP))
+            found.p_ok_K[np.isin(split.solution_K, fold)] = calibrator.p_ok_K(part)
+        nested = _measure(split, found, n_bins=config.n_bins)[1]
+    warnings = []
+    if upside_down:
+        warnings.append(f"{upside_down}. {UPSIDE_DOWN_WAY_OUT}")
+    kept = chosen.calibrator.kind
+    refused = {item.kind: item.reason for item in chosen.candidates if item.reason is not None}
+    if kept == "identity" and len(refused) == len(chosen.candidates) - 1 > 0:
+        kind, reason = next(iter(refused.items()))
+        warnings.append(f"the judge is left as it is, every calibrator was left out: {kind}, because {reason}")
+    for name, value in figures_after.items():
+        if value > figures_before[name]:
+            warnings.append(
+                f"under the calibrator kept, {kept}, {name} rises from {figures_before[name]:.4f} to {value:.4f}, "
+                "which is within the noise of this split"
+            )
     return CalibrationReport(
         before=figures_before,
         after=figures_after,
+        after_is="kept",
+        nested=nested,
+        warnings=tuple(warnings),
         bins_before=tuple(asdict(b) for b in before.bins),
         bins_after=tuple(asdict(b) for b in after.bins),
         n_steps=before.n_steps,
-        chosen_by_fold=tuple(chosen),
+        candidates=chosen.candidates,
+        chosen_by_fold=tuple(chosen_by_fold),
     )
 
 
-def _measure(
-    verdicts_N: Sequence[Verdict | None], gold_N: Sequence[int | None], *, n_bins: int
-) -> tuple[Calibration, dict[str, float]]:
-    verdicts = [verdict for verdict in verdicts_N if verdict is not None]
-    steps = collect_reached_steps([verdict.p_ok_S for verdict in verdicts], gold_N=gold_N)
-    calibration = compute_calibration(steps.p_ok_K, steps.ok_K, n_bins=n_bins)
-    p_true_N = [verdict.posterior[-1 if gold is None else gold] for verdict, gold in zip(verdicts, gold_N, strict=True)]
+def _measure(split: CalibrationSplit, found: HeldOut, *, n_bins: int) -> tuple[Calibration, dict[str, float]]:
+    calibration = compute_calibration(found.p_ok_K, split.ok_K, n_bins=n_bins)
     figures = {
         "ece": calibration.ece,
         "brier": calibration.brier,
         "nll": calibration.nll,
-        "first_error_log_loss": -float(probs_to_logprobs(p_true_N).mean()),
+        "first_error_log_loss": -float(found.logprobs_N.mean()),
     }
     return calibration, figures
 

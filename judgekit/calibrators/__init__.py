@@ -34,7 +34,17 @@ class Calibrator(Protocol):
         """Name in cards and tables."""
 
     def fit_split(self, split: CalibrationSplit) -> Self:
-        """Learn from verdicts whose true first errors are known."""
+        """Learn from verdicts whose true first errors are known, and refuse where the judge would get no weight."""
+
+    def learn_split(self, split: CalibrationSplit) -> Self:
+        """Learn without asking whether the judge says anything: how a judge that says nothing is measured."""
+
+    @classmethod
+    def nothing(cls) -> Calibrator:
+        """Return the formula that a judge who says nothing is measured by: it must be worse on a split."""
+
+    def p_ok_K(self, split: CalibrationSplit) -> Floats:
+        """Return calibrated P(step ok | earlier steps ok) of the reached steps. Shape (K,)."""
 
     def logprobs_N(self, split: CalibrationSplit) -> Floats:
         """Return log P(true outcome) under the calibrated posteriors, nats. Shape (N,)."""

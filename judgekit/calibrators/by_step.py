@@ -1,9 +1,12 @@
 """Calibrators of single steps: each maps P(step ok | earlier steps ok), and the posterior follows from the steps.
 
 All but isotonic regression are logistic regressions with a few coefficients, whose signs are held so that a step that
-the judge trusts more is never trusted less afterwards; a fit that would ignore the judge altogether is refused. Right
-after the true first error nothing is fitted: later steps lie outside the condition "earlier steps ok". Since -log
-P(true first error) is the sum of the log losses of the reached steps, fitting steps fits the posterior, too.
+the judge trusts more is never trusted less afterwards. They share a weak prior, "the judge is calibrated already", in
+the form of `PRIOR_STEPS` made-up steps (see `smoothed_targets`), without which a judge that is hardly ever wrong on a
+split would be made as sure as numbers can be. Whatever the kind, a fit that is no better than the same formula without
+the judge is refused (`refuse_uninformative`). Right after the true first error nothing is fitted: later steps lie
+outside the condition "earlier steps ok". Since -log P(true first error) is the sum of the log losses of the reached
+steps, fitting steps fits the posterior, too.
 """
 
 from __future__ import annotations
@@ -15,19 +18,23 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize, minimize_scalar
 
-from judgekit.calibrators.split import PROB_CLIP, CalibrationSplit, Steps
+from judgekit.calibrators.split import PROB_CLIP, CalibrationSplit, Steps, probs_to_logits
 from judgekit.errors import DataError
 from judgekit.metrics import Floats
 from judgekit.metrics.checks import group_ends
 from judgekit.ties import rounded
 from judgekit.types import Verdict
 
-MAX_SLOPE = float(np.exp(4.0))
-"""Largest factor of a logit, 54.6: where a judge is never wrong on the split, the log loss falls without end."""
+MAX_LOG_TEMPERATURE = 8.0
+"""Temperatures lie within e^-8 and e^8; one at either end is no optimum and is refused."""
+MAX_SLOPE = float(np.exp(MAX_LOG_TEMPERATURE))
+"""Largest factor of a logit; the prior keeps fits far below it, but for judges that are right and hardly say so."""
 MAX_OFFSET = 50.0
-"""Largest size of an added term, in logits, for the same reason."""
-MIN_WEIGHT = 1e-6
-"""A judge whose logits get less than this is not calibrated but replaced by a prior, which is refused."""
+"""Largest size of an added term, in logits."""
+PRIOR_STEPS = 10.0
+"""Weight of the prior: so many made-up steps that are right exactly as often as the judge says."""
+MIN_GAIN = 1e-4
+"""A log loss counts as below another where it is so many nats lower: less is the noise of optimisers."""
 Bounds = tuple[float, float]
 SLOPE: Bounds = (0.0, MAX_SLOPE)
 OFFSET: Bounds = (-MAX_OFFSET, MAX_OFFSET)
@@ -44,11 +51,15 @@ class StepCalibrator(ABC):
     kind: ClassVar[str]
     """Name in cards and tables."""
     inputs: ClassVar[tuple[str, ...]]
-    """Arguments of `fit` and `predict_proba`, which are fields of `Steps`."""
+    """Arguments of `fit` and `predict_proba`, which are fields of `Steps`; the first is what the judge says."""
 
     @abstractmethod
     def fit(self, *spaces_K: Any, **labels: Any) -> Self:
         """Learn from steps in the spaces of `inputs`; `y_K` is 1 where the step is right, else 0."""
+
+    @abstractmethod
+    def learn(self, *spaces_K: Any, **labels: Any) -> Self:
+        """Do what `fit` does for any steps, also for those that say nothing of what is right."""
 
     @abstractmethod
     def predict_proba(self, *spaces_K: Any, **none: Any) -> Floats:
@@ -62,9 +73,17 @@ class StepCalibrator(ABC):
         """
         return self.fit(*self._spaces(split.steps), y_K=split.ok_K)
 
+    def learn_split(self, split: CalibrationSplit) -> Self:
+        """Learn from the reached steps of any split, see `learn`."""
+        return self.learn(*self._spaces(split.steps), y_K=split.ok_K)
+
+    def p_ok_K(self, split: CalibrationSplit) -> Floats:
+        """Return calibrated P(step ok | earlier steps ok) of the reached steps. Shape (K,)."""
+        return self.predict_proba(*self._spaces(split.steps))
+
     def logprobs_N(self, split: CalibrationSplit) -> Floats:
         """Return log P(true outcome) under the calibrated posteriors, nats. Shape (N,)."""
-        p_ok_K = self.predict_proba(*self._spaces(split.steps))
+        p_ok_K = self.p_ok_K(split)
         p_true_K = np.maximum(np.where(split.ok_K > 0, p_ok_K, 1 - p_ok_K), PROB_CLIP)
         n_solutions = len(split.n_steps_N)
         return np.asarray(np.bincount(split.solution_K, np.log(p_true_K), minlength=n_solutions), dtype=np.float64)
@@ -80,6 +99,26 @@ class StepCalibrator(ABC):
     def _spaces(self, steps: Steps) -> tuple[Any, ...]:
         return tuple(getattr(steps, name) for name in self.inputs)
 
+    def _fit_if_informative(self, *spaces_K: ArrayLike, y_K: ArrayLike) -> Self:
+        """Learn, and learn once more from a judge that says the same of every step: the first must be better.
+
+        Raises:
+            DataError: no steps, all of one class, or see `refuse_uninformative`.
+        """
+        y = checked_labels(y_K)
+        loss = _mean_log_loss(self.learn(*spaces_K, y_K=y).predict_proba(*spaces_K), y)
+        first = np.asarray(spaces_K[0], dtype=np.float64)
+        same = np.full(len(y), float((first if self.inputs[0] == "probs_K" else sigmoid(first)).mean()))
+        without_K = (same if self.inputs[0] == "probs_K" else probs_to_logits(same), *spaces_K[1:])
+        alone = self.nothing().learn(*without_K, y_K=y).predict_proba(*without_K)
+        refuse_uninformative(loss, nothing=_mean_log_loss(alone, y))
+        return self
+
+    @classmethod
+    def nothing(cls) -> StepCalibrator:
+        """Return the formula that a judge who says nothing is measured by: this one, fitted to one probability."""
+        return cls()
+
 
 class TemperatureCalibrator(StepCalibrator):
     """Divides step logits by one number, chosen by log loss. Keeps the order of probabilities, and 0.5.
@@ -94,23 +133,37 @@ class TemperatureCalibrator(StepCalibrator):
     """Learned divisor; above 1 makes the judge less sure."""
 
     def fit(self, logits_K: ArrayLike, *, y_K: ArrayLike) -> Self:
-        """Find the temperature with the lowest mean log loss, within [e^-4, e^4].
+        """Find the temperature with the lowest mean log loss, the prior included.
 
         Args:
             logits_K: Logit of P(step ok | earlier steps ok). Shape (K,).
             y_K: 1 where the step is right, else 0. Shape (K,).
 
         Raises:
-            DataError: no steps, or all of one class: then there is nothing to fit.
+            DataError: no steps, all of one class, the temperature runs away, or the judge would get no weight.
         """
+        self._fit_if_informative(logits_K, y_K=y_K)
+        refuse_bound(abs(np.log(self.temperature_)), MAX_LOG_TEMPERATURE, what=f"temperature {self.temperature_:.3g}")
+        return self
+
+    def learn(self, logits_K: ArrayLike, *, y_K: ArrayLike) -> Self:
+        """Fit without asking whether the judge says anything."""
         logits, y = np.asarray(logits_K, dtype=np.float64), checked_labels(y_K)
-        signed = np.where(y > 0, logits, -logits)
+        targets = smoothed_targets(y, probs_K=sigmoid(logits))
 
         def mean_log_loss(log_temperature: float) -> float:
-            return float(np.mean(np.logaddexp(0.0, -signed / np.exp(log_temperature))))
+            scaled = logits / np.exp(log_temperature)
+            return float(np.mean(np.logaddexp(0.0, scaled) - targets * scaled))
 
-        self.temperature_ = float(np.exp(minimize_scalar(mean_log_loss, bounds=(-4.0, 4.0), method="bounded").x))
+        bounds = (-MAX_LOG_TEMPERATURE, MAX_LOG_TEMPERATURE)
+        found = minimize_scalar(mean_log_loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
+        self.temperature_ = float(np.exp(found.x))
         return self
+
+    @classmethod
+    def nothing(cls) -> StepCalibrator:
+        """Return Platt's formula: a temperature alone cannot say how many steps are right, which needs no judge."""
+        return PlattCalibrator()
 
     def predict_proba(self, logits_K: ArrayLike) -> Floats:
         """Return calibrated P(step ok). Shape (K,)."""
@@ -121,14 +174,14 @@ class PlattCalibrator(StepCalibrator):
     """Line through the step logits: logit P = slope * logit + offset, the slope not negative.
 
     Source:
-        Platt 1999, Probabilistic outputs for support vector machines. Differs from it in: plain labels instead of his
-        smoothed targets, as splits here have hundreds of steps; the slope cannot turn the judge upside down.
+        Platt 1999, Probabilistic outputs for support vector machines. Differs from it in: targets are smoothed towards
+        what the judge says instead of towards one half; the slope cannot turn the judge upside down.
     """
 
     kind = "platt"
     inputs = ("logits_K",)
     slope_: float
-    """Learned factor, in [0, e^4]."""
+    """Learned factor, not negative."""
     offset_: float
     """Learned logit of a step that the judge gives 0.5."""
 
@@ -142,10 +195,13 @@ class PlattCalibrator(StepCalibrator):
         Raises:
             DataError: no steps, all of one class or of one probability, or the judge would get no weight.
         """
+        refuse_few_values("step probabilities", np.asarray(logits_K), least=2)
+        return self._fit_if_informative(logits_K, y_K=y_K)
+
+    def learn(self, logits_K: ArrayLike, *, y_K: ArrayLike) -> Self:
+        """Fit without asking whether the judge says anything."""
         logits = np.asarray(logits_K, dtype=np.float64)
-        refuse_few_values("step probabilities", logits, least=2)
-        self.slope_, self.offset_ = fit_logistic([logits], y_K, bounds=[SLOPE])
-        refuse_no_weight(self.slope_)
+        self.slope_, self.offset_ = fit_logistic([logits], y_K, probs_K=sigmoid(logits), bounds=[SLOPE])
         return self
 
     def predict_proba(self, logits_K: ArrayLike) -> Floats:
@@ -167,9 +223,9 @@ class BetaCalibrator(StepCalibrator):
     kind = "beta"
     inputs = ("probs_K",)
     a_: float
-    """Learned factor of log p, in [0, e^4]."""
+    """Learned factor of log p, not negative."""
     b_: float
-    """Learned factor of -log(1 - p), in [0, e^4]."""
+    """Learned factor of -log(1 - p), not negative."""
     c_: float
     """Learned offset."""
 
@@ -184,8 +240,11 @@ class BetaCalibrator(StepCalibrator):
             DataError: no steps, all of one class, fewer than three probabilities, or the judge would get no weight.
         """
         refuse_few_values("step probabilities", np.asarray(probs_K), least=3)
-        self.a_, self.b_, self.c_ = fit_logistic(_log_sides(probs_K), y_K, bounds=[SLOPE, SLOPE])
-        refuse_no_weight(max(self.a_, self.b_))
+        return self._fit_if_informative(probs_K, y_K=y_K)
+
+    def learn(self, probs_K: ArrayLike, *, y_K: ArrayLike) -> Self:
+        """Fit without asking whether the judge says anything."""
+        self.a_, self.b_, self.c_ = fit_logistic(_log_sides(probs_K), y_K, probs_K=probs_K, bounds=[SLOPE, SLOPE])
         return self
 
     def predict_proba(self, probs_K: ArrayLike) -> Floats:
@@ -205,7 +264,7 @@ class PositionCalibrator(StepCalibrator):
     kind = "position"
     inputs = ("logits_K", "position_K")
     slope_: float
-    """Learned factor of the logit, in [0, e^4]."""
+    """Learned factor of the logit, not negative."""
     offset_: float
     """Learned offset at the first step."""
     drift_: float
@@ -223,11 +282,16 @@ class PositionCalibrator(StepCalibrator):
             DataError: no steps, all of one class, of one probability or at one position, or the judge would get no
                 weight.
         """
+        refuse_few_values("step probabilities", np.asarray(logits_K), least=2)
+        refuse_few_values("positions", np.asarray(position_K), least=2)
+        return self._fit_if_informative(logits_K, position_K, y_K=y_K)
+
+    def learn(self, logits_K: ArrayLike, position_K: ArrayLike, *, y_K: ArrayLike) -> Self:
+        """Fit without asking whether the judge says anything."""
         logits, drifts = np.asarray(logits_K, dtype=np.float64), np.log1p(np.asarray(position_K))
-        refuse_few_values("step probabilities", logits, least=2)
-        refuse_few_values("positions", drifts, least=2)
-        self.slope_, self.drift_, self.offset_ = fit_logistic([logits, drifts], y_K, bounds=[SLOPE, OFFSET])
-        refuse_no_weight(self.slope_)
+        self.slope_, self.drift_, self.offset_ = fit_logistic(
+            [logits, drifts], y_K, probs_K=sigmoid(logits), bounds=[SLOPE, OFFSET]
+        )
         return self
 
     def predict_proba(self, logits_K: ArrayLike, position_K: ArrayLike) -> Floats:
@@ -246,7 +310,7 @@ class LengthCalibrator(StepCalibrator):
     kind = "length"
     inputs = ("logits_K", "n_steps_K")
     slope_: float
-    """Learned factor of the logit, in [0, e^4]."""
+    """Learned factor of the logit, not negative."""
     offset_: float
     """Learned offset in a solution of one step."""
     drift_: float
@@ -264,11 +328,16 @@ class LengthCalibrator(StepCalibrator):
             DataError: no steps, all of one class, of one probability or of solutions of one length, or the judge would
                 get no weight.
         """
+        refuse_few_values("step probabilities", np.asarray(logits_K), least=2)
+        refuse_few_values("solution lengths", np.asarray(n_steps_K), least=2)
+        return self._fit_if_informative(logits_K, n_steps_K, y_K=y_K)
+
+    def learn(self, logits_K: ArrayLike, n_steps_K: ArrayLike, *, y_K: ArrayLike) -> Self:
+        """Fit without asking whether the judge says anything."""
         logits, drifts = np.asarray(logits_K, dtype=np.float64), np.log(np.asarray(n_steps_K))
-        refuse_few_values("step probabilities", logits, least=2)
-        refuse_few_values("solution lengths", drifts, least=2)
-        self.slope_, self.drift_, self.offset_ = fit_logistic([logits, drifts], y_K, bounds=[SLOPE, OFFSET])
-        refuse_no_weight(self.slope_)
+        self.slope_, self.drift_, self.offset_ = fit_logistic(
+            [logits, drifts], y_K, probs_K=sigmoid(logits), bounds=[SLOPE, OFFSET]
+        )
         return self
 
     def predict_proba(self, logits_K: ArrayLike, n_steps_K: ArrayLike) -> Floats:
@@ -283,19 +352,47 @@ def _log_sides(probs_K: ArrayLike) -> list[Floats]:
     return [np.log(probs), -np.log1p(-probs)]
 
 
-def fit_logistic(columns: list[Floats], y_K: ArrayLike, *, bounds: list[Bounds]) -> tuple[float, ...]:
+def smoothed_targets(y_K: Floats, *, probs_K: ArrayLike) -> Floats:
+    """Return labels moved a little towards what the judge says: the prior that all fits share.
+
+    (y + r * p) / (1 + r) with r = `PRIOR_STEPS` / K. Fitting to these is the same as fitting to the labels and to
+    `PRIOR_STEPS` more steps, spread over all of the split's and right exactly as often as the judge says. The more
+    steps a split has, the less it counts.
+
+    Args:
+        y_K: 1 where the step is right, else 0. Shape (K,).
+        probs_K: P(step ok | earlier steps ok) of the judge. Shape (K,).
+
+    Source:
+        Platt 1999, section 2.2, whose smoothed targets come from made-up examples of both classes. Differs from it in:
+        the made-up steps are as the judge says, so that the prior is "leave it as it is", not "one half".
+    """
+    share = PRIOR_STEPS / len(y_K)
+    return (y_K + share * np.asarray(probs_K, dtype=np.float64)) / (1 + share)
+
+
+def fit_logistic(
+    columns: list[Floats], y_K: ArrayLike, *, probs_K: ArrayLike, bounds: list[Bounds]
+) -> tuple[float, ...]:
     """Return the coefficients of the columns, and then the offset, with the lowest mean log loss within the bounds.
+
+    Args:
+        columns: What the logit is a sum of. Shape (K,) each.
+        y_K: 1 where the step is right, else 0. Shape (K,).
+        probs_K: What the judge says, for the prior. Shape (K,).
+        bounds: Lowest and highest coefficient of each column.
 
     Raises:
         DataError: no rows, or all of one class.
     """
     y = checked_labels(y_K)
+    targets_K = smoothed_targets(y, probs_K=probs_K)
     x_K_D = np.column_stack([*columns, np.ones(len(y))])
-    signed_K_D = np.where(y > 0, 1.0, -1.0)[:, None] * x_K_D
 
     def loss_and_gradient(w_D: Floats) -> tuple[float, Floats]:
-        margins_K = signed_K_D @ w_D
-        return float(np.logaddexp(0.0, -margins_K).mean()), -(sigmoid(-margins_K) @ signed_K_D) / len(y)
+        logits_K = x_K_D @ w_D
+        loss = float((np.logaddexp(0.0, logits_K) - targets_K * logits_K).mean())
+        return loss, (sigmoid(logits_K) - targets_K) @ x_K_D / len(y)
 
     start_D = [float(np.clip(1.0, *bound)) if bound == SLOPE else 0.0 for bound in bounds]
     return minimize_bounded(loss_and_gradient, [*start_D, 0.0], bounds=[*bounds, OFFSET])
@@ -332,20 +429,41 @@ def refuse_few_values(what: str, values_K: Floats, *, least: int) -> None:
         raise DataError(f"only {n_values} different {what}, and at least {least} are needed")
 
 
-def refuse_no_weight(weight: float) -> None:
-    """Refuse a fit that leaves nothing of the judge.
+def refuse_uninformative(loss: float, *, nothing: float) -> None:
+    """Refuse a fit that is no better than the same formula without the judge: the one rule for all kinds.
+
+    Args:
+        loss: Mean log loss under the fitted calibrator, nats.
+        nothing: That of the same kind, fitted to a judge that says the same of every step.
 
     Raises:
-        DataError: the weight lies below `MIN_WEIGHT`.
+        DataError: `loss` is not below `nothing`.
     """
-    if weight < MIN_WEIGHT:
+    if not loss < nothing - MIN_GAIN:
         raise DataError(
-            "the best fit gives the judge no weight: on this split it says nothing of errors, or the opposite"
+            f"the best fit gives the judge no weight: its log loss {loss:.4f} is not below {nothing:.4f}, that of a "
+            "judge that says nothing of errors, so on this split it says nothing, or the opposite"
         )
 
 
+def refuse_bound(size: float, largest: float, *, what: str) -> None:
+    """Refuse a fitted number that ran into the end of its range: the optimum lies elsewhere.
+
+    Raises:
+        DataError: it did.
+    """
+    if size > 0.999 * largest:
+        raise DataError(f"the fit runs away: the {what} lies at the end of its range")
+
+
+def _mean_log_loss(probs_K: Floats, y_K: Floats) -> float:
+    p_true_K = np.where(y_K > 0, probs_K, 1 - probs_K)
+    return -float(np.log(np.maximum(p_true_K, PROB_CLIP)).mean())
+
+
 __all__ = [
-    "BetaCalibrator", "LengthCalibrator", "MAX_OFFSET", "MAX_SLOPE", "MIN_WEIGHT", "OFFSET", "PlattCalibrator",
-    "PositionCalibrator", "SLOPE", "StepCalibrator", "TemperatureCalibrator", "checked_labels", "fit_logistic",
-    "minimize_bounded", "refuse_few_values", "refuse_no_weight", "sigmoid",
+    "BetaCalibrator", "LengthCalibrator", "MAX_LOG_TEMPERATURE", "MAX_OFFSET", "MAX_SLOPE", "MIN_GAIN", "OFFSET",
+    "PRIOR_STEPS", "PlattCalibrator", "PositionCalibrator", "SLOPE", "StepCalibrator", "TemperatureCalibrator",
+    "checked_labels", "fit_logistic", "minimize_bounded", "refuse_bound", "refuse_few_values", "refuse_uninformative",
+    "sigmoid", "smoothed_targets",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from judgekit.calibrators.by_step import StepCalibrator, checked_labels, refuse_few_values, refuse_no_weight
+from judgekit.calibrators.by_step import StepCalibrator, checked_labels, refuse_few_values
 from judgekit.metrics import Floats
 from judgekit.metrics.checks import merge_ties
 
@@ -39,14 +39,17 @@ class IsotonicCalibrator(StepCalibrator):
             y_K: 1 where the step is right, else 0. Shape (K,).
 
         Raises:
-            DataError: no steps, all of one class or of one probability, or the curve is flat.
+            DataError: no steps, all of one class or of one probability, or the curve is as good as flat.
         """
+        refuse_few_values("step probabilities", np.asarray(probs_K), least=2)
+        return self._fit_if_informative(probs_K, y_K=y_K)
+
+    def learn(self, probs_K: ArrayLike, *, y_K: ArrayLike) -> Self:
+        """Find the curve without asking whether the judge says anything."""
         from sklearn.isotonic import IsotonicRegression
 
         probs, y = merge_ties(np.asarray(probs_K, dtype=np.float64)), checked_labels(y_K)
-        refuse_few_values("step probabilities", probs, least=2)
         fitted = IsotonicRegression().fit([*probs, probs.min(), probs.max()], [*y, 1.0, 0.0])
-        refuse_no_weight(float(fitted.y_thresholds_[-1] - fitted.y_thresholds_[0]))
         self.knot_probs_ = tuple(float(prob) for prob in fitted.X_thresholds_)
         self.knot_values_ = tuple(float(value) for value in fitted.y_thresholds_)
         return self

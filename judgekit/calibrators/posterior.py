@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from judgekit.calibrators.by_step import OFFSET, SLOPE, minimize_bounded, refuse_no_weight
+from judgekit.calibrators.by_step import OFFSET, PRIOR_STEPS, SLOPE, minimize_bounded, refuse_uninformative
 from judgekit.calibrators.split import CalibrationSplit, Ints, probs_to_logprobs
 from judgekit.errors import DataError
 from judgekit.metrics import Floats
@@ -23,6 +23,19 @@ class IdentityCalibrator:
     def fit_split(self, split: CalibrationSplit) -> Self:
         """Learn nothing."""
         return self
+
+    def learn_split(self, split: CalibrationSplit) -> Self:
+        """Learn nothing."""
+        return self
+
+    @classmethod
+    def nothing(cls) -> Self:
+        """Return this one; it is never compared, as it uses nothing that it would have to justify."""
+        return cls()
+
+    def p_ok_K(self, split: CalibrationSplit) -> Floats:
+        """Return the judge's own P(step ok | earlier steps ok) of the reached steps. Shape (K,)."""
+        return split.steps.probs_K
 
     def logprobs_N(self, split: CalibrationSplit) -> Floats:
         """Return log P(true outcome) under the posteriors, nats, at least log 1e-9. Shape (N,)."""
@@ -43,14 +56,14 @@ class PosteriorCalibrator:
 
     kind = "posterior"
     weight_: float
-    """Learned factor of log posterior, in [0, e^4]."""
+    """Learned factor of log posterior, not negative."""
     none_: float
     """Learned term of "no error", against a first error at step 0."""
     position_: float
     """Learned factor of log(1 + k)."""
 
     def fit(self, posteriors_N: Sequence[ArrayLike], *, gold_N: Sequence[int | None]) -> Self:
-        """Find the three numbers with the lowest mean of -log P(true outcome).
+        """Find the three numbers with the lowest mean of -log P(true outcome), under the prior of all calibrators.
 
         Args:
             posteriors_N: First-error posteriors, ragged: n + 1 outcomes each, the last is "no error".
@@ -72,19 +85,48 @@ class PosteriorCalibrator:
         if none_N.all() or not none_N.any():
             kind = "right" if none_N.all() else "wrong"
             raise DataError(f"calibration needs right and wrong solutions, and all {len(none_N)} are {kind}: add data")
-        terms_J_D, true_N = _terms(split.posterior_J, split.n_steps_N), split.starts_N + split.gold_N
+        silent = split.without_judge(float(split.steps.probs_K.mean()))
+        nothing = -float(self.nothing().learn_split(silent).logprobs_N(silent).mean())
+        refuse_uninformative(-float(self.learn_split(split).logprobs_N(split).mean()), nothing=nothing)
+        return self
+
+    @classmethod
+    def nothing(cls) -> Self:
+        """Return the formula that a judge who says nothing is measured by: this one."""
+        return cls()
+
+    def learn_split(self, split: CalibrationSplit) -> Self:
+        """Learn from the posteriors of any split, without asking whether the judge says anything.
+
+        The targets are the true outcomes, moved a little towards the judge's posteriors as `smoothed_targets` does.
+        """
+        share = PRIOR_STEPS / len(split.ok_K)
+        targets_J = share * split.posterior_J
+        targets_J[split.starts_N + split.gold_N] += 1.0
+        targets_J /= 1 + share
+        terms_J_D = _terms(split.posterior_J, split.n_steps_N)
         starts_N, lengths_N = split.starts_N, split.n_steps_N + 1
 
         def loss_and_gradient(w_D: Floats) -> tuple[float, Floats]:
             logprobs_J = _log_softmax(terms_J_D @ w_D, starts_N, lengths_N)
             expected_D = np.exp(logprobs_J) @ terms_J_D
-            n_solutions = len(true_N)
-            return -float(logprobs_J[true_N].mean()), (expected_D - terms_J_D[true_N].sum(axis=0)) / n_solutions
+            n_solutions = len(starts_N)
+            return -float(targets_J @ logprobs_J) / n_solutions, (expected_D - targets_J @ terms_J_D) / n_solutions
 
         found = minimize_bounded(loss_and_gradient, [1.0, 0.0, 0.0], bounds=[SLOPE, OFFSET, OFFSET])
         self.weight_, self.none_, self.position_ = found
-        refuse_no_weight(self.weight_)
         return self
+
+    def p_ok_K(self, split: CalibrationSplit) -> Floats:
+        """Return calibrated P(step ok | earlier steps ok) of the reached steps. Shape (K,)."""
+        lengths_N = split.n_steps_N + 1
+        logits_J = _terms(split.posterior_J, split.n_steps_N) @ self._weights_D()
+        probs_J = np.exp(_log_softmax(logits_J, split.starts_N, lengths_N))
+        # P(first error at k or later, or none): sums from each solution's end, where small probabilities are exact
+        tails = [np.cumsum(part[::-1])[::-1] for part in np.split(probs_J, split.starts_N[1:])]
+        ok = [np.divide(tail[1:], tail[:-1], out=np.ones(len(tail) - 1), where=tail[:-1] > 0) for tail in tails]
+        reached_N = np.bincount(split.solution_K, minlength=len(ok))
+        return np.concatenate([p_ok_S[:n] for p_ok_S, n in zip(ok, reached_N, strict=True)])
 
     def logprobs_N(self, split: CalibrationSplit) -> Floats:
         """Return log P(true outcome) under the calibrated posteriors, nats. Shape (N,)."""

@@ -2,8 +2,11 @@
 
 Log loss is the mean of -log P(true first error) over solutions, under the calibrated posterior. Folds keep the
 solutions of a problem together. "Not clearly": by no more than one standard error of the paired difference to the best
-candidate, clustered by problem. No calibration at all is the simplest candidate. What a chosen calibrator reaches on
-new data is measured by choosing and fitting again without each fold (`cross_fit`).
+candidate, clustered by problem, or by no more than `MIN_EVIDENCE` nats over the whole split. The latter is for judges
+that are hardly ever wrong: making them surer still is a little better on nearly every solution, so that the standard
+error is tiny, while the rare surprise that would pay for it is not in the split. No calibration at all is the simplest
+candidate, and is never left out. What fits of the kept kind are worth is measured in the same folds; what choosing and
+fitting are worth together by choosing, too, without each fold (`cross_fit`).
 """
 
 from __future__ import annotations
@@ -16,13 +19,31 @@ import numpy as np
 from sklearn.model_selection import GroupKFold
 
 from judgekit.calibrators import CALIBRATORS, CalibrationSplit, Calibrator
+from judgekit.calibrators.by_step import MIN_GAIN
+from judgekit.calibrators.direction import Z_LEVEL
 from judgekit.calibrators.split import PROB_CLIP, Ints
 from judgekit.errors import DataError
 from judgekit.judges.calibrator_card import CandidateCard
 from judgekit.metrics import Floats
+from judgekit.metrics.bootstrap import Resamples
+from judgekit.metrics.reliability import N_SUMS, binned_ece, sum_in_bins
+from judgekit.metrics.steps import equal_width_edges
 
 KINDS = tuple(CALIBRATORS)
 """All candidates, the simplest first."""
+MIN_EVIDENCE = 2.0
+"""Nats over the whole split by which a less simple candidate must be better: odds of 7 to 1."""
+N_RESAMPLES = 400
+"""Bootstrap resamples behind the noise of a calibration error."""
+
+
+class HeldOut(NamedTuple):
+    """What one kind of calibrator says of solutions that it was not fitted on."""
+
+    logprobs_N: Floats
+    """log P(true first error), nats, at least log 1e-9. Shape (N,)."""
+    p_ok_K: Floats
+    """Calibrated P(step ok | earlier steps ok) of the reached steps. Shape (K,)."""
 
 
 class Selection(NamedTuple):
@@ -31,7 +52,9 @@ class Selection(NamedTuple):
     calibrator: Calibrator
     """Fitted on the whole split."""
     candidates: tuple[CandidateCard, ...]
-    """All candidates, the simplest first; empty where there was one only."""
+    """All candidates, the simplest first, no calibration among them always."""
+    held_out: HeldOut
+    """What fits of the chosen kind say of the folds that they were not fitted on."""
 
 
 class CrossFitted(NamedTuple):
@@ -43,38 +66,56 @@ class CrossFitted(NamedTuple):
     """Indices of the fold's solutions."""
 
 
-def select_calibrator(split: CalibrationSplit, *, kinds: Sequence[str] = KINDS, n_folds: int) -> Selection:
-    """Choose a calibrator and fit it on the whole split; a single kind is only fitted.
+def select_calibrator(
+    split: CalibrationSplit, *, kinds: Sequence[str] = KINDS, n_folds: int, n_bins: int = 15
+) -> Selection:
+    """Choose a calibrator and fit it on the whole split.
+
+    Left out are kinds that cannot be fitted, that are not clearly better than the same formula without the judge, and
+    that make the log loss or the expected calibration error worse beyond noise. No calibration is always a candidate.
 
     Args:
         split: Verdicts with their true first errors.
-        kinds: Candidates, the simplest first.
+        kinds: Candidates, the simplest first. A single one is taken unless it is left out, however small its gain.
         n_folds: Folds over problems, at most; fewer where there are fewer problems.
+        n_bins: Equal-width bins of the expected calibration error.
 
     Raises:
-        DataError: no candidate can be fitted, or there is one problem only.
+        DataError: a single kind was asked for and cannot be fitted or is no better than without the judge; or there is
+            one problem only.
     """
-    if len(kinds) == 1:
-        return Selection(CALIBRATORS[kinds[0]]().fit_split(split), ())
     folds = [_Fold(split.take(rest), split.take(fold), fold) for rest, fold in problem_folds(split, n_folds=n_folds)]
-    losses = {kind: _held_out_losses(kind, folds) for kind in kinds}
-    fitted = {kind: loss_N for kind, loss_N in losses.items() if not isinstance(loss_N, str)}
-    if not fitted:
-        raise DataError(f"no calibrator can be fitted: {'; '.join(f'{k}: {reason}' for k, reason in losses.items())}")
-    best_N = min(fitted.values(), key=lambda loss_N: float(loss_N.mean()))
-    candidates = tuple(_candidate(kind, loss, best_N, split) for kind, loss in losses.items())
-    chosen = next(item.kind for item in candidates if _is_as_good(item))
-    return Selection(CALIBRATORS[chosen]().fit_split(split), candidates)
+    tried = [kind for kind in KINDS if kind == "identity" or kind in kinds]
+    measured = {kind: _measure(kind, split, folds) for kind in tried}
+    raw = _held_out("identity", split, folds)
+    reasons: dict[str, str] = {}
+    for kind, found in measured.items():
+        if isinstance(found, str):
+            reasons[kind] = found
+        elif kind != "identity" and (harm := find_harm(split, before=raw, after=found, n_bins=n_bins)):
+            reasons[kind] = harm
+    if len(kinds) == 1 and isinstance(reason := measured[kinds[0]], str):
+        raise DataError(f"calibrator={kinds[0]} is left out: {reason}")
+    left = {kind: found for kind, found in measured.items() if isinstance(found, HeldOut) and kind not in reasons}
+    best_N = -min((found.logprobs_N for found in left.values()), key=lambda logprobs_N: -float(logprobs_N.mean()))
+    candidates = tuple(_candidate(kind, measured[kind], best_N, split, reasons.get(kind)) for kind in tried)
+    chosen = next(item.kind for item in candidates if _is_as_good(item, len(split.n_steps_N)))
+    if len(kinds) == 1 and kinds[0] in left:
+        chosen = kinds[0]
+    return Selection(CALIBRATORS[chosen]().fit_split(split), candidates, left[chosen])
 
 
-def cross_fit(split: CalibrationSplit, *, kinds: Sequence[str] = KINDS, n_folds: int) -> Iterator[CrossFitted]:
+def cross_fit(
+    split: CalibrationSplit, *, kinds: Sequence[str] = KINDS, n_folds: int, n_bins: int = 15
+) -> Iterator[CrossFitted]:
     """Choose and fit without each fold in turn, the choice by folds of the rest.
 
     Raises:
         DataError: see `select_calibrator`.
     """
     for rest, fold in problem_folds(split, n_folds=n_folds):
-        yield CrossFitted(select_calibrator(split.take(rest), kinds=kinds, n_folds=n_folds).calibrator, fold)
+        chosen = select_calibrator(split.take(rest), kinds=kinds, n_folds=n_folds, n_bins=n_bins)
+        yield CrossFitted(chosen.calibrator, fold)
 
 
 def problem_folds(split: CalibrationSplit, *, n_folds: int) -> Iterator[tuple[Ints, Ints]]:
@@ -96,35 +137,108 @@ class _Fold(NamedTuple):
     """Where the solutions that are held out stand in the whole split."""
 
 
-def _held_out_losses(kind: str, folds: Sequence[_Fold]) -> Floats | str:
-    """Return -log P(true first error) of each solution under a fit without its fold, or why there is none. Nats."""
-    loss_N = np.empty(sum(len(fold.place_N) for fold in folds))
+def _measure(kind: str, split: CalibrationSplit, folds: Sequence[_Fold]) -> HeldOut | str:
+    """Return what fits of a kind say of the folds that they have not seen, or why it is left out.
+
+    A kind must be better than itself without the judge (for Platt that is the share of right steps, for `position`
+    what positions alone tell) by more than one standard error of the difference, the measure of the choice, too: a
+    judge that says nothing is better half of the time by chance.
+    """
     try:
-        for rest, held_out, place_N in folds:
-            logprobs_N = CALIBRATORS[kind]().fit_split(rest).logprobs_N(held_out)
-            loss_N[place_N] = -np.maximum(logprobs_N, math.log(PROB_CLIP))
+        found = _held_out(kind, split, folds)
     except DataError as error:
         return str(error)
-    return loss_N
+    if kind == "identity":
+        return found
+    nothing_N = np.empty(len(split.n_steps_N))
+    for rest, held_out, place_N in folds:
+        said = float(rest.steps.probs_K.mean())
+        alone = CALIBRATORS[kind].nothing().learn_split(rest.without_judge(said))
+        nothing_N[place_N] = np.maximum(alone.logprobs_N(held_out.without_judge(said)), math.log(PROB_CLIP))
+    gain_N = found.logprobs_N - nothing_N
+    if float(gain_N.mean()) <= max(clustered_std_error(gain_N, split.problem_N), MIN_GAIN):
+        return (
+            f"its log loss {-found.logprobs_N.mean():.4f} on solutions it was not fitted on is not clearly below "
+            f"{-nothing_N.mean():.4f}, that of a judge that says nothing of errors"
+        )
+    return found
 
 
-def _candidate(kind: str, loss_N: Floats | str, best_N: Floats, split: CalibrationSplit) -> CandidateCard:
-    if isinstance(loss_N, str):
-        return CandidateCard(kind=kind, log_loss=None, std_error=None, gap=None, gap_std_error=None, reason=loss_N)
-    gap_N = loss_N - best_N
+def _held_out(kind: str, split: CalibrationSplit, folds: Sequence[_Fold]) -> HeldOut:
+    """Fit without each fold and say what the fit makes of it.
+
+    Raises:
+        DataError: some rest has nothing to fit.
+    """
+    found = HeldOut(np.empty(len(split.n_steps_N)), np.empty(len(split.ok_K)))
+    for rest, held_out, place_N in folds:
+        calibrator = CALIBRATORS[kind]().fit_split(rest)
+        found.logprobs_N[place_N] = np.maximum(calibrator.logprobs_N(held_out), math.log(PROB_CLIP))
+        found.p_ok_K[np.isin(split.solution_K, place_N)] = calibrator.p_ok_K(held_out)
+    return found
+
+
+def find_harm(split: CalibrationSplit, *, before: HeldOut, after: HeldOut, n_bins: int) -> str | None:
+    """Say what a calibrator made worse beyond noise, if anything: log loss, or expected calibration error.
+
+    Beyond noise: the 95 % interval of the difference lies above 0, for the log loss by its clustered standard error,
+    for the calibration error by bootstrap over problems.
+
+    Args:
+        split: The verdicts with their true first errors.
+        before: What the judge itself says.
+        after: What fits say of solutions that they were not fitted on.
+        n_bins: Equal-width bins of the expected calibration error.
+    """
+    rise_N = before.logprobs_N - after.logprobs_N
+    if rise_N.mean() > Z_LEVEL * clustered_std_error(rise_N, split.problem_N):
+        return (
+            f"it makes the log loss worse beyond noise: {-before.logprobs_N.mean():.4f} before, "
+            f"{-after.logprobs_N.mean():.4f} after"
+        )
+    n_solutions, edges = len(split.n_steps_N), equal_width_edges(n_bins)
+    sums_N_2B = np.concatenate(
+        [
+            sum_in_bins(p_ok_K, split.ok_K, edges=edges, unit_K=split.solution_K, n_units=n_solutions)
+            for p_ok_K in (before.p_ok_K, after.p_ok_K)
+        ],
+        axis=1,
+    ).reshape(n_solutions, -1)
+
+    def errors(sums_R: Floats) -> Floats:
+        sums_R_2B = sums_R.reshape(len(sums_R), 2 * n_bins, N_SUMS)
+        return np.stack([binned_ece(sums_R_2B[:, :n_bins]), binned_ece(sums_R_2B[:, n_bins:])], axis=1)
+
+    ece_before, ece_after = errors(sums_N_2B.sum(axis=0, keepdims=True))[0]
+    drawn_R_2 = Resamples.of(split.problem_N.tolist(), n_resamples=N_RESAMPLES, seed=0).of_sums(sums_N_2B, errors)
+    if ece_after > ece_before and np.quantile(drawn_R_2[:, 1] - drawn_R_2[:, 0], 0.025) > 0:
+        return (
+            f"it makes the expected calibration error worse beyond noise: {ece_before:.4f} before, {ece_after:.4f} "
+            "after"
+        )
+    return None
+
+
+def _candidate(
+    kind: str, found: HeldOut | str, best_N: Floats, split: CalibrationSplit, reason: str | None
+) -> CandidateCard:
+    if isinstance(found, str):
+        return CandidateCard(kind=kind, log_loss=None, std_error=None, gap=None, gap_std_error=None, reason=reason)
+    gap_N = -found.logprobs_N - best_N
     return CandidateCard(
         kind=kind,
-        log_loss=float(loss_N.mean()),
-        std_error=clustered_std_error(loss_N, split.problem_N),
+        log_loss=-float(found.logprobs_N.mean()),
+        std_error=clustered_std_error(found.logprobs_N, split.problem_N),
         gap=float(gap_N.mean()),
         gap_std_error=clustered_std_error(gap_N, split.problem_N),
+        reason=reason,
     )
 
 
-def _is_as_good(candidate: CandidateCard) -> bool:
-    if candidate.gap is None or candidate.gap_std_error is None:
+def _is_as_good(candidate: CandidateCard, n_solutions: int) -> bool:
+    if candidate.gap is None or candidate.gap_std_error is None or candidate.reason is not None:
         return False
-    return candidate.gap <= candidate.gap_std_error
+    return candidate.gap <= candidate.gap_std_error or candidate.gap * n_solutions <= MIN_EVIDENCE
 
 
 def clustered_std_error(values_N: Floats, clusters_N: Sequence[object] | np.ndarray) -> float:
@@ -147,5 +261,6 @@ def clustered_std_error(values_N: Floats, clusters_N: Sequence[object] | np.ndar
 
 
 __all__ = [
-    "CrossFitted", "KINDS", "Selection", "clustered_std_error", "cross_fit", "problem_folds", "select_calibrator",
+    "CrossFitted", "HeldOut", "KINDS", "Selection", "clustered_std_error", "cross_fit", "find_harm", "problem_folds",
+    "select_calibrator",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ Axis suffixes: `_N` solutions; in one row for all solutions, `_K` reached steps 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -110,6 +110,14 @@ class CalibrationSplit:
     def starts_N(self) -> Ints:
         """Where each solution's outcomes begin. Shape (N,)."""
         return np.concatenate([[0], np.cumsum(self.n_steps_N + 1)[:-1]]).astype(np.int64)
+
+    def without_judge(self, p_ok: float) -> CalibrationSplit:
+        """Return the same solutions as seen by a judge that says nothing: every step is right with one probability."""
+        step_J = np.arange(len(self.posterior_J)) - np.repeat(self.starts_N, self.n_steps_N + 1)
+        posterior_J = np.asarray(p_ok**step_J * (1 - p_ok), dtype=np.float64)
+        posterior_J[self.starts_N + self.n_steps_N] = p_ok**self.n_steps_N
+        steps = replace(self.steps, probs_K=np.full(len(self.ok_K), p_ok))
+        return replace(self, steps=steps, posterior_J=posterior_J)
 
     def take(self, chosen: Ints) -> CalibrationSplit:
         """Return some of the solutions, by index, in their order here."""

@@ -132,17 +132,23 @@ def _fit(args: argparse.Namespace) -> None:
 
 def _calibrate(args: argparse.Namespace) -> None:
     from judgekit.calibration import CalibrationConfig, calibrate_judge
-    from judgekit.judges.calibrator_card import describe_calibrator
+    from judgekit.judges.calibrator_card import describe_after, describe_calibrator
     from judgekit.judges.card import read_card
 
     report = calibrate_judge(args.judge, args.data, settings_config(CalibrationConfig, args.settings))
     for candidate in report.candidates:
         print(_candidate_line(candidate))
-    for name in report.before:
-        print(f"{name:>20}: {report.before[name]:.4f} -> {report.after[name]:.4f}")
     card = read_card(args.judge)
     assert card.calibrator is not None
-    print(f"calibrator {describe_calibrator(card.calibrator)}; in the folds {', '.join(report.chosen_by_fold)}")
+    after = describe_after(report, card.calibrator.kind)
+    print(f"calibrator {describe_calibrator(card.calibrator)}; figures before -> {after}:")
+    for name in report.before:
+        print(f"{name:>20}: {report.before[name]:.4f} -> {report.after[name]:.4f}")
+    if report.nested is not None:
+        figures = ", ".join(f"{name} {value:.4f}" for name, value in report.nested.items())
+        print(f"choosing anew in every fold ({', '.join(report.chosen_by_fold)}) comes to: {figures}")
+    for sentence in report.warnings:
+        print(f"warning: {sentence}")
     print(f"decision {card.decision}")
     if card.conformal is not None:
         print(
@@ -153,7 +159,7 @@ def _calibrate(args: argparse.Namespace) -> None:
 
 
 def _candidate_line(candidate: CandidateCard) -> str:
-    if candidate.log_loss is None:
+    if candidate.log_loss is None or candidate.reason is not None:
         return f"{candidate.kind:>20}: left out: {candidate.reason}"
     gap = f"above the best by {candidate.gap:.4f} +- {candidate.gap_std_error:.4f}" if candidate.gap else "the best"
     return f"{candidate.kind:>20}: log loss {candidate.log_loss:.4f} +- {candidate.std_error:.4f}, {gap}"

@@ -178,7 +178,7 @@ class CandidateCard(_Part):
     gap_std_error: float | None
     """Standard error of `gap`, of the paired differences clustered by problem."""
     reason: str | None = None
-    """Why it could not be fitted."""
+    """Why it was left out: it could not be fitted, is no better than without the judge, or does harm."""
 
 
 class CalibrationReport(_Part):
@@ -188,7 +188,15 @@ class CalibrationReport(_Part):
     """`ece`, `brier` and `nll` of P(step ok | earlier ok), and `first_error_log_loss` of the posterior, both in nats,
     without the calibrator."""
     after: dict[str, float]
-    """The same, each solution under a calibrator chosen and fitted without its problem's fold."""
+    """The same under the calibrator that is kept: each solution under a fit of this one kind without its problem's
+    fold. Where `after_is` says `nested` the kind, too, was chosen without the fold."""
+    after_is: Literal["kept", "nested"] = "nested"
+    """What `after` and `bins_after` are figures of; cards older than this field have nested ones."""
+    nested: dict[str, float] | None = None
+    """The same with the kind chosen and fitted without the fold: what choosing and fitting are worth on new data,
+    which may be worse than the calibrator kept. `null` where nothing was to be chosen."""
+    warnings: tuple[str, ...] = ()
+    """Sentences about what calibration could not mend or made worse."""
     bins_before: tuple[dict[str, float | int | None], ...]
     """Bins of the reliability diagram before."""
     bins_after: tuple[dict[str, float | int | None], ...]
@@ -198,7 +206,7 @@ class CalibrationReport(_Part):
     candidates: tuple[CandidateCard, ...] = ()
     """Calibrators that were tried, the simplest first; empty where none was to be chosen."""
     chosen_by_fold: tuple[str, ...] = ()
-    """The calibrator behind `after` in each fold: how steady the choice is."""
+    """The kind chosen in each fold: how steady the choice is; empty where none was to be chosen."""
 
 
 class ConformalCard(_Part):
@@ -225,8 +233,20 @@ class ConformalCard(_Part):
     """What they were learned on."""
 
 
+def describe_after(report: CalibrationReport, kind: str) -> str:
+    """Say what the figures "after" are figures of.
+
+    Args:
+        report: The figures.
+        kind: The calibrator of the card.
+    """
+    if report.after_is == "nested":
+        return "after choosing and fitting a calibrator in every fold"
+    return "after (none: the judge is left as it is)" if kind == "identity" else f"after ({kind}, cross-fitted)"
+
+
 __all__ = [
     "BetaCard", "CalibrationReport", "CalibratorCard", "CandidateCard", "ConformalCard", "Fingerprint", "IdentityCard",
     "IsotonicCard", "LengthCard", "PlattCard", "PositionCard", "PosteriorCard", "TemperatureCard",
-    "describe_calibrator",
+    "describe_after", "describe_calibrator",
 ]  # fmt: skip

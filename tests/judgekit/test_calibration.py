@@ -23,7 +23,7 @@ from judgekit.conformal import fresh_problems
 from judgekit.errors import CheckpointError, DataError
 from judgekit.fingerprint import fingerprint_of
 from judgekit.io import read_records, write_records
-from judgekit.judges.calibrator_card import TemperatureCard
+from judgekit.judges.calibrator_card import CalibrationReport, TemperatureCard, describe_after
 from judgekit.judges.card import read_card, write_card
 from judgekit.types import (
     ArgmaxRule,
@@ -88,6 +88,16 @@ def carded(judge_copy: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp
     return make
 
 
+def best_temperature(n_steps: int) -> float:
+    """Return the best temperature for n steps of this judge, two thirds of them right, and ten as the judge says."""
+    grid = np.exp(np.linspace(-2, 2, 40001))
+    losses = np.zeros(len(grid))
+    for logit, share, ok in ((math.log(9), 2 / 3, 1.0), (math.log(1.5), 1 / 3, 0.0)):
+        target = (n_steps * ok + 10 * sigmoid(logit)) / (n_steps + 10)
+        losses += share * (np.logaddexp(0, logit / grid) - target * logit / grid)
+    return float(grid[int(np.argmin(losses))])
+
+
 def test_figures_threshold_and_their_origin_by_hand(carded: CardedJudge, tmp_path: Path) -> None:
     solutions = balanced()
     folder = carded(solutions)
@@ -99,15 +109,15 @@ def test_figures_threshold_and_their_origin_by_hand(carded: CardedJudge, tmp_pat
     assert report.before["brier"] == pytest.approx(2 / 3 * 0.1**2 + 1 / 3 * 0.6**2)
     assert report.before["nll"] == pytest.approx(-2 / 3 * math.log(0.9) - 1 / 3 * math.log(0.4))
     assert report.before["first_error_log_loss"] == pytest.approx(report.before["nll"])  # solutions of one step
-    # Every fold leaves the same mixture, so each cross-fitted temperature is the one of the whole split.
-    grid = np.exp(np.linspace(-2, 2, 40001))
-    right, wrong = math.log(9) / grid, math.log(1.5) / grid
-    losses = 2 / 3 * np.log1p(np.exp(-right)) + 1 / 3 * np.log1p(np.exp(wrong))
-    temperature = float(grid[int(np.argmin(losses))])
-    after_right, after_wrong = sigmoid(math.log(9) / temperature), sigmoid(math.log(1.5) / temperature)
-    assert report.after["nll"] == pytest.approx(losses.min(), abs=1e-6)
+    # Every fold leaves 24 steps in the same mixture, so all cross-fitted temperatures are one; the prior's ten steps
+    # weigh a little more in them than in the fit to all 30.
+    in_fold, temperature = best_temperature(24), best_temperature(30)
+    fold_right, fold_wrong = sigmoid(math.log(9) / in_fold), sigmoid(math.log(1.5) / in_fold)
+    expected = -2 / 3 * math.log(fold_right) - 1 / 3 * math.log(1 - fold_wrong)
+    assert report.after["nll"] == pytest.approx(expected, abs=1e-6)
     assert report.after["nll"] < report.before["nll"]
-    assert report.after["brier"] == pytest.approx(2 / 3 * (1 - after_right) ** 2 + 1 / 3 * after_wrong**2, abs=1e-4)
+    assert report.after["brier"] == pytest.approx(2 / 3 * (1 - fold_right) ** 2 + 1 / 3 * fold_wrong**2, abs=1e-4)
+    after_right, after_wrong = sigmoid(math.log(9) / temperature), sigmoid(math.log(1.5) / temperature)
     assert (
         sum(int(b["count"] or 0) for b in report.bins_before)
         == sum(int(b["count"] or 0) for b in report.bins_after)
@@ -119,7 +129,12 @@ def test_figures_threshold_and_their_origin_by_hand(carded: CardedJudge, tmp_pat
     assert card.calibrator is not None
     assert isinstance(card.calibrator, TemperatureCard)
     assert card.calibrator.temperature == pytest.approx(temperature, rel=1e-3)
-    assert (report.candidates, report.chosen_by_fold) == ((), ("temperature",) * 5)
+    assert ([item.kind for item in report.candidates], report.chosen_by_fold) == (["identity", "temperature"], ())
+    assert (report.after_is, report.nested) == ("kept", None)
+    # The log loss falls and the Brier score happens to rise, by less than this split can tell.
+    assert [sentence.split(" rises ")[0] for sentence in report.warnings] == [
+        "under the calibrator kept, temperature, brier"
+    ]
     assert isinstance(card.decision, ThresholdRule)
     # Every threshold above the wrong steps and up to the right ones is best; the middle is taken.
     assert card.decision.threshold == pytest.approx((after_right + after_wrong) / 2, abs=1e-4)
@@ -213,14 +228,62 @@ def test_the_fingerprint_follows_the_solutions_and_their_order() -> None:
     assert fingerprint_of(Path("x/data"), [a, b]) == fingerprint_of(Path("y/data"), [a, b])
 
 
-def test_a_calibrated_judge_decides_by_its_card(judge_copy: Callable[..., Path], labelled_data: Path) -> None:
-    """The whole way with real scores: calibrate, open, and find the stored calibrator and threshold at work."""
-    folder = judge_copy()
-    calibrate_judge(folder, labelled_data, CalibrationConfig(calibrator="temperature"))
-    card, judge = read_card(folder), judgekit.judges.load_judge(folder)
-    assert card.calibrator is not None and card.calibration is not None
-    assert judge.decision == card.decision
+def test_a_calibrated_judge_decides_by_its_card(carded: CardedJudge, tmp_path: Path) -> None:
+    folder = carded(balanced(40))
+    calibrate_judge(folder, tmp_path / "data", CalibrationConfig(calibrator="temperature"))
+    card = read_card(folder)
+    assert card.calibrator is not None and card.calibration is not None and card.calibrator.kind == "temperature"
     assert card.calibration.after["nll"] < card.calibration.before["nll"]
+
+
+def test_a_judge_of_random_weights_is_left_as_it_is_and_says_so(
+    judge_copy: Callable[..., Path], labelled_data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The whole way with real scores, which say nothing of errors: with a free choice, and with a named kind."""
+    folder = judge_copy()
+    report = calibrate_judge(folder, labelled_data, CalibrationConfig())
+    card, judge = read_card(folder), judgekit.judges.load_judge(folder)
+    assert card.calibrator is not None and card.calibrator.kind == "identity" and judge.decision == card.decision
+    assert report.after == report.before
+    assert any("the judge is left as it is" in sentence for sentence in report.warnings)
+    assert report.warnings[0] in caplog.text
+    with pytest.raises(DataError, match="calibrator=temperature is left out: "):
+        calibrate_judge(folder, labelled_data, CalibrationConfig(calibrator="temperature"))
+
+
+def test_an_upside_down_judge_is_called_that(carded: CardedJudge, tmp_path: Path) -> None:
+    """The labels of a judge that finds every error, the other way round."""
+    folder = carded(balanced(30))
+    flipped = [
+        s.model_copy(update={"labels": (StepLabel.OK,) if s.first_error is not None else (StepLabel.ERROR,)})
+        for s in read_records(tmp_path / "data", LabelledSolution)
+    ]
+    write_records(tmp_path / "flipped", flipped, record_type=LabelledSolution)
+    report = calibrate_judge(folder, tmp_path / "flipped", ALL_DATA)
+    assert report.warnings[0].startswith("the judge is upside down on these data: of 1800 pairs")
+    assert {item.kind for item in report.candidates if item.reason is None} == {"identity"}
+    assert report.after == report.before and report.nested == report.before
+    assert read_card(folder).calibration == report
+    with pytest.raises(DataError, match=r"calibrator=temperature is left out: .*; the judge is upside down on these"):
+        calibrate_judge(folder, tmp_path / "flipped", ALL_DATA.model_copy(update={"calibrator": "temperature"}))
+
+
+def test_figures_after_are_those_of_the_calibrator_kept(carded: CardedJudge, tmp_path: Path) -> None:
+    folder = carded(balanced(20))
+    report = calibrate_judge(folder, tmp_path / "data", ALL_DATA)
+    card = read_card(folder)
+    assert card.calibrator is not None and report.nested is not None and len(report.chosen_by_fold) == 5
+    named = CalibrationConfig(calibrator=card.calibrator.kind, conformal_frac=None)
+    assert report.after == calibrate_judge(folder, tmp_path / "data", named).after
+    assert describe_after(report, card.calibrator.kind) == f"after ({card.calibrator.kind}, cross-fitted)"
+
+
+def test_reports_of_older_cards_say_that_their_figures_are_nested() -> None:
+    figures = {"ece": 0.1, "brier": 0.1, "nll": 0.1, "first_error_log_loss": 0.1}
+    old = {"before": figures, "after": figures, "bins_before": [], "bins_after": [], "n_steps": 3}
+    report = CalibrationReport.model_validate(old | {"chosen_by_fold": ["platt", "beta"]})
+    assert (report.after_is, report.nested, report.warnings) == ("nested", None, ())
+    assert describe_after(report, "identity") == "after choosing and fitting a calibrator in every fold"
 
 
 def test_a_chosen_calibrator_is_at_work(judge_copy: Callable[..., Path], labelled_data: Path) -> None:
@@ -231,7 +294,7 @@ def test_a_chosen_calibrator_is_at_work(judge_copy: Callable[..., Path], labelle
     tried = {item.kind: item for item in report.candidates}
     assert set(tried) == set(CALIBRATORS) and len(report.chosen_by_fold) == 5
     chosen = tried[card.calibrator.kind]
-    assert chosen.gap is not None and chosen.gap_std_error is not None and chosen.gap <= chosen.gap_std_error
+    assert chosen.gap is not None and chosen.gap_std_error is not None and chosen.reason is None
     bare = judgekit.judges.load_judge(folder, calibrated=False)
     solutions = list(read_records(labelled_data, LabelledSolution))
     calibrator = open_calibrator(card.calibrator)

@@ -105,11 +105,11 @@ def test_argmax_is_taken_where_a_threshold_is_no_better(tmp_path: Path) -> None:
 
 
 def test_a_prior_can_be_calibrated_on_other_problems(tmp_path: Path) -> None:
-    data = stored(tmp_path / "data", drawn(200, hazards=[0.05, 0.1]))
-    build_prior(data, tmp_path / "prior", PriorConfig())
+    data = stored(tmp_path / "data", drawn(200, hazards=[0.02, 0.2], seed=2))
+    build_prior(data, tmp_path / "prior", PriorConfig(n_bins=2))
     with pytest.raises(DataError, match="200 of 200 solutions belong to problems the judge prior was trained on"):
         calibrate_judge(tmp_path / "prior", data, CalibrationConfig())
-    harder = stored(tmp_path / "harder", drawn(200, hazards=[0.4, 0.5], first_problem=500, seed=1))
+    harder = stored(tmp_path / "harder", drawn(400, hazards=[0.3, 0.7], first_problem=500, seed=1))
     report = calibrate_judge(tmp_path / "prior", harder, CalibrationConfig())
     assert report.after["first_error_log_loss"] < report.before["first_error_log_loss"] - 0.3
     assert report.after["ece"] < report.before["ece"]

@@ -24,7 +24,7 @@ from judgekit.calibrators import (
     TemperatureCalibrator,
     probs_to_logits,
 )
-from judgekit.calibrators.by_step import MAX_SLOPE
+from judgekit.calibrators.by_step import PRIOR_STEPS, smoothed_targets
 from judgekit.errors import DataError
 from judgekit.types import Verdict
 from tests.judgekit.calibrators.samples import Floats, log_loss, make_up, sigmoid
@@ -46,18 +46,32 @@ def labelled_logits(n: int = 600, seed: int = 0) -> tuple[Floats, Floats]:
     return 2 * true_logits + 1, (rng.random(n) < sigmoid(true_logits)).astype(float)
 
 
-def columns_regression(columns: Sequence[Floats], y: Floats) -> LogisticRegression:
-    return LogisticRegression(C=np.inf, tol=1e-10, max_iter=10_000).fit(np.column_stack(columns), y)
+def columns_regression(columns: Sequence[Floats], y: Floats, probs: Floats | None = None) -> LogisticRegression:
+    """Fit by scikit-learn; `probs` adds the prior's steps as weighted rows, right as often as these say."""
+    x, weights = np.column_stack(columns), np.ones(len(y))
+    if probs is not None:
+        share = PRIOR_STEPS / len(y)
+        weights = np.concatenate([weights, share * probs, share * (1 - probs)])
+        x, y = np.concatenate([x, x, x]), np.concatenate([y, np.ones(len(y)), np.zeros(len(y))])
+    return LogisticRegression(C=np.inf, tol=1e-10, max_iter=10_000).fit(x, y, sample_weight=weights)
+
+
+def with_prior(n_right: float, n: int, *, probs: float, n_all: int) -> float:
+    """Return the share of right steps in a group of n of n_all steps, the prior's own steps among them."""
+    extra = PRIOR_STEPS * n / n_all
+    return (n_right + extra * probs) / (n + extra)
 
 
 # Temperature
 
 
 def test_temperature_by_hand() -> None:
-    # Every step has logit 2 and three of four are right, so sigmoid(2/T) = 3/4 and T = 2 / ln 3.
-    calibrator = TemperatureCalibrator().fit([2.0] * 4, y_K=[1, 1, 1, 0])
-    assert calibrator.temperature_ == pytest.approx(2 / math.log(3), rel=1e-4)
-    assert calibrator.predict_proba([2.0, -2.0]) == pytest.approx([0.75, 0.25], abs=1e-5)
+    # Steps have logit 2 or -2, and 15 of 20 are as these say. Ten more as the judge says make q = (15 + 10 sigmoid(2))
+    # of 30, so sigmoid(2/T) = q.
+    q = (15 + 10 * sigmoid(np.array(2.0))) / 30
+    calibrator = TemperatureCalibrator().fit([2.0] * 10 + [-2.0] * 10, y_K=[1] * 8 + [0] * 2 + [0] * 7 + [1] * 3)
+    assert calibrator.temperature_ == pytest.approx(2 / math.log(q / (1 - q)), rel=1e-5)
+    assert calibrator.predict_proba([2.0, -2.0]) == pytest.approx([q, 1 - q], abs=1e-6)
 
 
 @pytest.mark.parametrize("factor", [0.2, 1.0, 5.0])
@@ -65,15 +79,20 @@ def test_temperature_against_a_grid(factor: float) -> None:
     logits, y = labelled_logits(400)
     logits = (logits - 1) / 2 * factor
     grid = np.exp(np.linspace(-4, 4, 4001))
-    losses = [log_loss(sigmoid(np.clip(logits / t, -30, 30)), y) for t in grid]
+    targets = smoothed_targets(y, probs_K=sigmoid(logits))
+    losses = [log_loss(sigmoid(np.clip(logits / t, -30, 30)), targets) for t in grid]
     fitted = TemperatureCalibrator().fit(logits, y_K=y)
     assert fitted.temperature_ == pytest.approx(grid[int(np.argmin(losses))], rel=4e-3)
-    assert log_loss(fitted.predict_proba(logits), y) <= min(losses) + 1e-9
+    assert log_loss(fitted.predict_proba(logits), targets) <= min(losses) + 1e-9
 
 
 def test_temperature_against_a_regression_without_intercept() -> None:
     logits, y = labelled_logits()
-    slope = LogisticRegression(C=np.inf, fit_intercept=False, tol=1e-10).fit(logits[:, None], y).coef_[0, 0]
+    share, probs = PRIOR_STEPS / len(y), sigmoid(logits)
+    rows, labels = np.concatenate([logits] * 3)[:, None], np.concatenate([y, np.ones(len(y)), np.zeros(len(y))])
+    weights = np.concatenate([np.ones(len(y)), share * probs, share * (1 - probs)])
+    regression = LogisticRegression(C=np.inf, fit_intercept=False, tol=1e-10)
+    slope = regression.fit(rows, labels, sample_weight=weights).coef_[0, 0]
     assert TemperatureCalibrator().fit(logits, y_K=y).temperature_ == pytest.approx(1 / slope, rel=1e-4)
 
 
@@ -104,17 +123,19 @@ def test_certain_probabilities_have_finite_logits() -> None:
 
 
 def test_platt_by_hand() -> None:
-    # Two probabilities, each right as often as its group says: the line passes through both groups' log odds.
+    # Two probabilities; the line passes through both groups' log odds, the prior's steps counted in.
     calibrator = PlattCalibrator().fit([1.0] * 4 + [3.0] * 5, y_K=[1, 1, 0, 0, 1, 1, 1, 1, 0])
-    slope = (math.log(4 / 1) - math.log(2 / 2)) / (3 - 1)
-    assert calibrator.slope_ == pytest.approx(slope, abs=1e-6)
-    assert calibrator.offset_ == pytest.approx(-slope, abs=1e-6)
-    assert calibrator.predict_proba([1.0, 3.0]) == pytest.approx([0.5, 0.8], abs=1e-7)
+    low = with_prior(2, 4, probs=float(sigmoid(np.array(1.0))), n_all=9)
+    high = with_prior(4, 5, probs=float(sigmoid(np.array(3.0))), n_all=9)
+    slope = (math.log(high / (1 - high)) - math.log(low / (1 - low))) / (3 - 1)
+    assert calibrator.slope_ == pytest.approx(slope, abs=1e-5)
+    assert calibrator.offset_ == pytest.approx(math.log(low / (1 - low)) - slope, abs=1e-5)
+    assert calibrator.predict_proba([1.0, 3.0]) == pytest.approx([low, high], abs=1e-6)
 
 
 def test_platt_against_scikit_learn() -> None:
     logits, y = labelled_logits()
-    regression = columns_regression([logits], y)
+    regression = columns_regression([logits], y, sigmoid(logits))
     calibrator = PlattCalibrator().fit(logits, y_K=y)
     assert calibrator.slope_ == pytest.approx(regression.coef_[0, 0], rel=1e-5)
     assert calibrator.offset_ == pytest.approx(regression.intercept_[0], abs=1e-5)
@@ -129,11 +150,16 @@ def test_platt_against_scikit_learns_sigmoid_calibration() -> None:
     assert PlattCalibrator().fit(logits, y_K=y).predict_proba(logits) == pytest.approx(theirs[:, 1], abs=2e-3)
 
 
-def test_a_judge_that_is_never_wrong_has_finite_numbers() -> None:
-    calibrator = PlattCalibrator().fit([-1.0, -1.0, 1.0, 1.0], y_K=[0, 0, 1, 1])
-    assert 0 < calibrator.slope_ <= MAX_SLOPE
-    assert abs(calibrator.offset_) < 1e-3
-    assert (np.diff(calibrator.predict_proba([-1.0, 0.0, 1.0])) > 0).all()
+@pytest.mark.parametrize("make", ALL)
+def test_a_judge_that_is_never_wrong_is_not_made_certain(make: type[StepCalibrator]) -> None:
+    """Without a prior every slope runs off, and the surest step of 400 gets 1e-33 where it is wrong."""
+    rng = np.random.default_rng(0)
+    y = (np.arange(400) % 3 > 0).astype(float)
+    logits = np.where(y > 0, 1.0, -1.0) * (2 + rng.gamma(2, 1, 400))
+    spaces = [sigmoid(logits) if make.inputs[0] == "probs_K" else logits, rng.integers(1, 9, 400)][: len(make.inputs)]
+    probs = make().fit(*spaces, y_K=y).predict_proba(*spaces)
+    assert np.where(y > 0, 1 - probs, probs).min() > 1e-15
+    assert (np.where(y > 0, probs, 1 - probs) > 0.9).all()
 
 
 # Beta
@@ -141,15 +167,14 @@ def test_a_judge_that_is_never_wrong_has_finite_numbers() -> None:
 
 def test_beta_by_hand() -> None:
     # Three probabilities and three numbers: every group's log odds are met exactly, here by a = 2, b = 1/2, c = ln 2.
-    probs = [0.2, 0.5, 0.8]
+    # The prior's steps are taken out of what the groups hold beforehand.
+    probs, n = [0.2, 0.5, 0.8], 1000
     odds = [2 * p**2 / math.sqrt(1 - p) for p in probs]
     rights = [odd / (1 + odd) for odd in odds]
-    n = 1_000_000
-    counts = [round(right * n) for right in rights]
-    weights = [(p, 1, count) for p, count in zip(probs, counts, strict=True)]
-    weights += [(p, 0, n - count) for p, count in zip(probs, counts, strict=True)]
-    scale = 2000
-    rows = [(p, y) for p, y, count in weights for _ in range(round(count / scale))]
+    rows = []
+    for p, right in zip(probs, rights, strict=True):
+        n_right = round(right * (n + PRIOR_STEPS / 3) - p * PRIOR_STEPS / 3)
+        rows += [(p, 1)] * n_right + [(p, 0)] * (n - n_right)
     calibrator = BetaCalibrator().fit([p for p, _ in rows], y_K=[y for _, y in rows])
     assert (calibrator.a_, calibrator.b_, calibrator.c_) == pytest.approx((2, 0.5, math.log(2)), abs=0.02)
     assert calibrator.predict_proba(probs) == pytest.approx(rights, abs=1e-3)
@@ -160,7 +185,8 @@ def test_beta_against_direct_minimisation() -> None:
     probs = np.clip(sigmoid(logits), 1e-9, 1 - 1e-9)
 
     def loss(abc: Floats) -> float:
-        return log_loss(np.clip(sigmoid(abc[0] * np.log(probs) - abc[1] * np.log(1 - probs) + abc[2]), 1e-12, 1), y)
+        stated = sigmoid(abc[0] * np.log(probs) - abc[1] * np.log(1 - probs) + abc[2])
+        return log_loss(np.clip(stated, 1e-12, 1 - 1e-12), smoothed_targets(y, probs_K=probs))
 
     found = minimize(loss, [1, 1, 0], method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-14, "maxiter": 5000})
     assert (found.x[:2] > 0).all(), "the bounds do not bind here"
@@ -175,7 +201,7 @@ def test_beta_stays_monotone_as_published() -> None:
     y = (rng.random(4000) < sigmoid(-0.8 * np.log(probs) - 2.0 * np.log(1 - probs) - 1)).astype(float)
     log_p, minus_log_q = np.log(probs), -np.log(1 - probs)
     assert columns_regression([log_p, minus_log_q], y).coef_[0, 0] < 0
-    refitted = columns_regression([minus_log_q], y)
+    refitted = columns_regression([minus_log_q], y, probs)
     calibrator = BetaCalibrator().fit(probs, y_K=y)
     assert calibrator.a_ == 0
     assert calibrator.b_ == pytest.approx(refitted.coef_[0, 0], rel=1e-4)
@@ -234,7 +260,7 @@ def test_covariates_against_scikit_learn(calibrator: StepCalibrator, transform: 
     logits, y = labelled_logits(3000)
     covariate = np.random.default_rng(5).integers(1, 12, len(y))
     y = np.where((covariate > 6) & (logits < 3), 0.0, y)  # late steps are wrong more often
-    regression = columns_regression([logits, transform(covariate)], y)
+    regression = columns_regression([logits, transform(covariate)], y, sigmoid(logits))
     fitted = calibrator.fit(logits, covariate, y_K=y)
     assert vars(fitted) == pytest.approx(
         {"slope_": regression.coef_[0, 0], "drift_": regression.coef_[0, 1], "offset_": regression.intercept_[0]},
@@ -302,7 +328,17 @@ def test_a_calibrator_gives_equal_steps_equal_probabilities(make: type[StepCalib
             assert Verdict.model_validate_json(verdict.model_dump_json()).p_ok_S == verdict.p_ok_S
 
 
-@pytest.mark.parametrize("make", ALL[1:])
+@pytest.mark.parametrize("make", ALL)
+def test_a_judge_that_says_nothing_gets_no_calibrator(make: type[StepCalibrator]) -> None:
+    """What it says rises and falls with the steps' numbers, and whether they are right does not."""
+    y = np.tile([1.0, 1.0, 0.0, 1.0], 60)
+    logits = np.repeat([2.0, -1.0, 0.5], 80)
+    spaces = [sigmoid(logits) if make.inputs[0] == "probs_K" else logits, np.arange(len(y)) // 4 % 5 + 1]
+    with pytest.raises(DataError, match="the best fit gives the judge no weight"):
+        make().fit(*spaces[: len(make.inputs)], y_K=y)
+
+
+@pytest.mark.parametrize("make", ALL)
 def test_an_upside_down_judge_is_not_turned_or_replaced(make: type[StepCalibrator]) -> None:
     logits, y = labelled_logits()
     spaces = [sigmoid(-logits) if make.inputs[0] == "probs_K" else -logits, np.arange(len(y)) % 5 + 1]

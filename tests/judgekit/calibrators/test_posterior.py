@@ -9,6 +9,7 @@ import pytest
 from scipy.optimize import minimize
 
 from judgekit.calibrators import CalibrationSplit, IdentityCalibrator, PosteriorCalibrator
+from judgekit.calibrators.by_step import PRIOR_STEPS
 from judgekit.errors import DataError
 from judgekit.types import Verdict
 from tests.judgekit.calibrators.samples import Floats, make_up
@@ -20,7 +21,9 @@ def votes(counts: list[int]) -> Verdict:
 
 
 def direct_loss(made_posteriors: list[tuple[float, ...]], gold: list[int | None]) -> Floats:
-    """Minimise the mean log loss term by term, without arrays or gradients."""
+    """Minimise the mean log loss term by term, the prior's solutions beside the true ones, without arrays."""
+    n_reached = sum(len(p) - 1 if k is None else k + 1 for p, k in zip(made_posteriors, gold, strict=True))
+    prior = PRIOR_STEPS / n_reached
 
     def loss(w: Floats) -> float:
         total = 0.0
@@ -31,6 +34,7 @@ def direct_loss(made_posteriors: list[tuple[float, ...]], gold: list[int | None]
             highest = max(logits)
             log_sum = highest + math.log(sum(math.exp(logit - highest) for logit in logits))
             total += log_sum - logits[n_steps if first_error is None else first_error]
+            total += prior * sum(p * (log_sum - logit) for p, logit in zip(posterior, logits, strict=True))
         return total / len(gold)
 
     found = minimize(loss, [1, 0, 0], method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-13, "maxiter": 4000})
@@ -47,14 +51,16 @@ def test_a_posterior_by_hand() -> None:
 
 
 def test_the_term_for_none_by_hand() -> None:
-    # One-step solutions of two kinds, 2 of 8 and 6 of 8 right: log odds of "no error" are -log 3 and log 3, and the
-    # judge's log(1.5) and log(6), so the weight is 2 log 3 / log 4.
+    # One-step solutions of two kinds, 2 of 8 and 6 of 8 right, and the prior's ten, half a kind, right as the judge
+    # says, 0.6 and 6/7. The judge's log odds are log(1.5) and log(6).
     fitted = PosteriorCalibrator().fit(
         [(0.4, 0.6)] * 8 + [(1 / 7, 6 / 7)] * 8, gold_N=[0] * 6 + [None] * 2 + [0] * 2 + [None] * 6
     )
-    weight = 2 * math.log(3) / math.log(4)
-    assert (fitted.weight_, fitted.none_) == pytest.approx((weight, -math.log(3) - weight * math.log(1.5)), abs=1e-5)
-    assert fitted.calibrate(Verdict(posterior=(0.4, 0.6))).posterior == pytest.approx((0.75, 0.25), abs=1e-6)
+    low, high = (2 + 5 * 0.6) / 13, (6 + 5 * 6 / 7) / 13
+    odds = [math.log(q / (1 - q)) for q in (low, high)]
+    weight = (odds[1] - odds[0]) / math.log(4)
+    assert (fitted.weight_, fitted.none_) == pytest.approx((weight, odds[0] - weight * math.log(1.5)), abs=1e-5)
+    assert fitted.calibrate(Verdict(posterior=(0.4, 0.6))).posterior == pytest.approx((1 - low, low), abs=1e-6)
     assert fitted.position_ == 0
 
 
@@ -123,9 +129,24 @@ def test_scores_of_a_split_are_those_of_the_calibrated_verdicts() -> None:
         calibrated = [calibrator.calibrate(verdict).posterior for verdict in made.verdicts]
         expected = [math.log(p[-1 if gold is None else gold]) for p, gold in zip(calibrated, made.gold, strict=True)]
         assert calibrator.logprobs_N(made.split) == pytest.approx(expected, abs=1e-9)
+        p_ok = [verdict.p_ok_S for verdict in map(calibrator.calibrate, made.verdicts)]
+        reached = [
+            p for p_S, gold in zip(p_ok, made.gold, strict=True) for p in p_S[: None if gold is None else gold + 1]
+        ]
+        assert calibrator.p_ok_K(made.split) == pytest.approx(reached, abs=1e-9)
 
 
 # The split
+
+
+def test_a_split_without_its_judge_is_that_of_a_judge_that_says_the_same_everywhere() -> None:
+    made = make_up(lambda logits: logits, n=20)
+    said = [Verdict.from_step_probs([0.75] * verdict.n_steps) for verdict in made.verdicts]
+    same = CalibrationSplit.of(said, gold_N=made.gold, problem_ids_N=made.problems)
+    silent = made.split.without_judge(0.75)
+    assert silent.posterior_J == pytest.approx(same.posterior_J, abs=1e-12)
+    assert silent.steps.probs_K == pytest.approx(same.steps.probs_K)
+    assert (silent.gold_N == same.gold_N).all() and (silent.steps.position_K == same.steps.position_K).all()
 
 
 def test_a_split_by_hand() -> None:

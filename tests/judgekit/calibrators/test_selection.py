@@ -8,18 +8,28 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.stats import sem
+from sklearn.metrics import roc_auc_score
 
-from judgekit.calibrators import CALIBRATORS, CalibrationSplit, TemperatureCalibrator, probs_to_logits
+from judgekit.calibrators import (
+    CALIBRATORS,
+    CalibrationSplit,
+    IdentityCalibrator,
+    TemperatureCalibrator,
+    probs_to_logits,
+)
+from judgekit.calibrators.direction import compute_direction, direction_of
 from judgekit.calibrators.selection import (
     KINDS,
+    HeldOut,
     clustered_std_error,
     cross_fit,
+    find_harm,
     problem_folds,
     select_calibrator,
 )
 from judgekit.errors import DataError
 from judgekit.types import Verdict
-from tests.judgekit.calibrators.samples import make_up, sigmoid
+from tests.judgekit.calibrators.samples import MadeUp, make_up, sigmoid
 
 
 def test_nothing_is_chosen_where_the_judge_is_calibrated() -> None:
@@ -63,7 +73,11 @@ def test_the_table_and_the_rule() -> None:
     assert len(losses) == 8
     for item in selection.candidates:
         assert item.gap == pytest.approx(losses[item.kind] - min(losses.values()), abs=1e-12)
-    as_good = [item.kind for item in selection.candidates if (item.gap or 0) <= (item.gap_std_error or 0)]
+    as_good = [
+        item.kind
+        for item in selection.candidates
+        if item.reason is None and ((item.gap or 0) <= (item.gap_std_error or 0) or 300 * (item.gap or 0) <= 2)
+    ]
     assert selection.calibrator.kind == as_good[0]
 
 
@@ -121,18 +135,112 @@ def test_cross_fitting_knows_nothing_of_a_fold() -> None:
     assert vars(whole) != vars(select_calibrator(split, kinds=kinds, n_folds=4).calibrator)
 
 
-def test_a_candidate_that_cannot_be_fitted_says_why() -> None:
-    """One probability for every step: only calibrators with one number, or of the posterior, have something to fit."""
+def test_a_judge_that_says_the_same_everywhere_is_left_as_it_is() -> None:
+    """0.75 for every step: whatever is fitted to that knows the share of right steps, and nothing of the judge."""
     rng = np.random.default_rng(0)
     verdicts = [Verdict.from_step_probs([0.75] * 2) for _ in range(200)]
     gold = [int(rng.integers(0, 2)) if rng.random() < 0.7 else None for _ in range(200)]
     split = CalibrationSplit.of(verdicts, gold_N=gold, problem_ids_N=[f"p{i}" for i in range(200)])
     selection = select_calibrator(split, n_folds=5)
     reasons = {item.kind: item.reason for item in selection.candidates}
+    assert reasons.pop("identity") is None and all(reasons.values())
     assert reasons["beta"] == "only 1 different step probabilities, and at least 3 are needed"
-    assert reasons["isotonic"] == "only 1 different step probabilities, and at least 2 are needed"
-    assert {kind for kind, reason in reasons.items() if reason is None} == {"identity", "temperature", "posterior"}
-    assert selection.calibrator.kind in {"temperature", "posterior"}
+    assert "the best fit gives the judge no weight" in str(reasons["temperature"])
+    assert selection.calibrator.kind == "identity"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_random_judge_is_left_as_it_is(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    verdicts = [Verdict.from_step_probs(rng.random(4).tolist()) for _ in range(100)]
+    gold = [int(rng.integers(0, 4)) if rng.random() < 0.5 else None for _ in range(100)]
+    split = CalibrationSplit.of(verdicts, gold_N=gold, problem_ids_N=[f"p{i}" for i in range(100)])
+    selection = select_calibrator(split, n_folds=5)
+    assert selection.calibrator.kind == "identity"
+    assert [item.kind for item in selection.candidates if item.reason is None] == ["identity"]
+    direction = direction_of(split)
+    assert direction is not None and not direction.is_upside_down
+
+
+def negated(made: MadeUp) -> CalibrationSplit:
+    verdicts = [Verdict.from_step_probs([1 - p for p in verdict.p_ok_S]) for verdict in made.verdicts]
+    return CalibrationSplit.of(verdicts, gold_N=made.gold, problem_ids_N=made.problems)
+
+
+@pytest.mark.parametrize("sharpness", [0.3, 1.0, 4.0])
+def test_a_negated_judge_gets_no_calibrator_and_is_called_upside_down(sharpness: float) -> None:
+    split = negated(make_up(lambda logits: sharpness * logits, n=200))
+    for kind in KINDS[1:]:
+        with pytest.raises(DataError, match=f"calibrator={kind} is left out: .*(no weight|judge that says nothing)"):
+            select_calibrator(split, kinds=(kind,), n_folds=5)
+    assert select_calibrator(split, n_folds=5).calibrator.kind == "identity"
+    direction = direction_of(split)
+    assert direction is not None and direction.is_upside_down
+
+
+def test_the_direction_by_hand() -> None:
+    # Position 0: right 0.9, 0.4, wrong 0.6: one of two pairs. Position 1: right 0.5, wrong 0.5: half of one pair.
+    # Position 2 has no wrong step. 1.5 of 3 pairs.
+    found = compute_direction(
+        [0.9, 0.4, 0.6, 0.5, 0.5, 0.1], ok_K=[1, 1, 0, 1, 0, 1], position_K=[0, 0, 0, 1, 1, 2], problem_K=list("abcdef")
+    )
+    assert found is not None and (found.auroc, found.n_pairs) == (0.5, 3)
+    # By chance alone the pairs won have variance 2 * 1 * 4 / 12 + 1 * 1 * 3 / 12 = 11 / 12.
+    assert found.std_error == pytest.approx(math.sqrt(11 / 12) / 3)
+    assert compute_direction([0.1, 0.9], ok_K=[1, 0], position_K=[0, 1], problem_K=["a", "b"]) is None
+    one_pair = compute_direction([0.1, 0.9], ok_K=[1, 0], position_K=[0, 0], problem_K=["a", "b"])
+    assert one_pair is not None and one_pair.auroc == 0 and not one_pair.is_upside_down, "one pair shows nothing"
+
+
+def test_position_alone_makes_no_judge_upside_down() -> None:
+    """A judge that trusts late steps more and knows nothing else, on data where late steps are wrong more often."""
+    rng = np.random.default_rng(1)
+    verdicts, gold = [], []
+    for _ in range(300):
+        wrong = rng.random(6) < np.linspace(0.02, 0.5, 6)
+        gold.append(int(np.argmax(wrong)) if wrong.any() else None)
+        verdicts.append(Verdict.from_step_probs((np.linspace(0.3, 0.9, 6) + rng.normal(0, 0.01, 6)).tolist()))
+    split = CalibrationSplit.of(verdicts, gold_N=gold, problem_ids_N=[f"p{i}" for i in range(300)])
+    assert roc_auc_score(split.ok_K, split.steps.probs_K) < 0.3
+    direction = direction_of(split)
+    assert direction is not None and not direction.is_upside_down
+
+
+def nearly_perfect() -> CalibrationSplit:
+    rng = np.random.default_rng(0)
+    verdicts, gold = [], []
+    for _ in range(100):
+        wrong = int(rng.integers(0, 4)) if rng.random() < 0.5 else None
+        logits = np.array([rng.normal(-8 if k == wrong else 10, 1.5) for k in range(4)])
+        verdicts.append(Verdict.from_step_probs(sigmoid(logits).tolist()))
+        gold.append(wrong)
+    return CalibrationSplit.of(verdicts, gold_N=gold, problem_ids_N=[f"p{i}" for i in range(100)])
+
+
+def test_a_judge_that_is_hardly_ever_wrong_is_not_made_surer() -> None:
+    """Every solution would gain a little from more sureness, and nothing shows that the judge may be as sure."""
+    selection = select_calibrator(nearly_perfect(), n_folds=5)
+    gaps = {item.kind: (item.gap, item.gap_std_error) for item in selection.candidates}
+    gap, std_error = gaps["identity"]
+    assert gap is not None and std_error is not None and gap > 2 * std_error, "the standard error alone would choose"
+    assert selection.calibrator.kind == "identity"
+
+
+def test_harm_is_found_in_loss_and_calibration_error_and_noise_is_not() -> None:
+    made = make_up(lambda logits: logits, n=400)
+    split = made.split
+    raw = HeldOut(IdentityCalibrator().logprobs_N(split), split.steps.probs_K)
+    assert find_harm(split, before=raw, after=raw, n_bins=15) is None
+    worse = raw.logprobs_N - 0.3
+    assert "log loss worse beyond noise" in str(
+        find_harm(split, before=raw, after=HeldOut(worse, split.steps.probs_K), n_bins=15)
+    )
+    shifted = np.clip(split.steps.probs_K - 0.2, 0, 1)
+    assert "expected calibration error worse beyond noise" in str(
+        find_harm(split, before=raw, after=HeldOut(raw.logprobs_N, shifted), n_bins=15)
+    )
+    nudged = np.clip(split.steps.probs_K - 0.002, 0, 1)
+    assert find_harm(split, before=raw, after=HeldOut(raw.logprobs_N, nudged), n_bins=15) is None
 
 
 def test_certain_verdicts_cost_a_bounded_loss() -> None:
@@ -152,7 +260,16 @@ def test_one_problem_is_refused() -> None:
         select_calibrator(split, n_folds=5)
 
 
-def test_a_named_kind_is_only_fitted() -> None:
-    split = make_up(lambda logits: logits, n=100).split
+def test_a_named_kind_is_taken_beside_no_calibration() -> None:
+    split = make_up(lambda logits: 2.5 * logits, n=200).split
     selection = select_calibrator(split, kinds=("isotonic",), n_folds=5)
-    assert (selection.calibrator.kind, selection.candidates) == ("isotonic", ())
+    assert selection.calibrator.kind == "isotonic"
+    assert [item.kind for item in selection.candidates] == ["identity", "isotonic"]
+
+
+def test_a_named_kind_that_does_harm_is_not_taken() -> None:
+    """A curve through 100 solutions cannot tell how rare errors are where the judge is nearly certain, and rightly."""
+    selection = select_calibrator(nearly_perfect(), kinds=("isotonic",), n_folds=5)
+    [identity, named] = selection.candidates
+    assert identity.reason is None and "log loss worse beyond noise" in str(named.reason)
+    assert selection.calibrator.kind == "identity"
