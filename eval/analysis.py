@@ -39,15 +39,18 @@ from judgekit.metrics import (
     compute_bins,
     compute_equal_mass_bins,
     count_offsets,
+    count_pairs_within_position,
     decision_confidence,
     equal_mass_edges,
     equal_width_edges,
     offset_rates,
     score_first_errors,
     step_nll,
+    step_places,
     sum_in_bins,
     weighted_aurc,
     weighted_aurc_random,
+    weighted_auroc_within_position,
     weighted_ranking,
     weighted_risks,
 )
@@ -159,9 +162,16 @@ def _steps(rows: Sequence[JudgedSolution], resamples: Resamples, *, n_bins: int)
         return None
 
     of_steps = resamples.of_parts(solution_K)
+    place_K = step_places(solution_K, n_steps_N=[len(row.solution.steps) for row in rows])
+
+    def within_position(weights_R_K: Floats) -> Floats:
+        return weighted_auroc_within_position(p_ok_K, ok_K, weights_R_K, place_K=place_K)[:, None]
+
     return {
         "n_steps": len(p_ok_K),
         **as_dicts(estimate_weighted(partial(weighted_ranking, p_ok_K, ok_K), ("auroc", "auprc_error"), of_steps)),
+        **as_dicts(estimate_weighted(within_position, ("auroc_within_position",), of_steps)),
+        "n_pairs_within_position": count_pairs_within_position(ok_K, place_K=place_K),
         **as_dicts(_calibration(steps, resamples, n_bins=n_bins)),
         **as_dicts(estimate_means({"nll": step_nll(p_ok_K, ok_K)}, of_steps)),
         "bins": [asdict(bin_) for bin_ in compute_bins(p_ok_K, ok_K, n_bins=n_bins)],

@@ -12,6 +12,7 @@ from judgekit.page import Series, collapsed, figures, line_plot, paragraph, reli
 
 CALIBRATION = {
     "auroc": "AUROC",
+    "auroc_within_position": "AUROC within position",
     "auprc_error": "AUPRC of errors",
     "ece": "ECE, equal width",
     "ece_equal_mass": "ECE, equal mass",
@@ -30,6 +31,12 @@ BRIER = {
 """Columns of the Brier score's decomposition."""
 SELECTIVE = {"aurc": "AURC", "aurc_random": "AURC of random confidence", "aurc_perfect": "AURC of perfect confidence"}
 """Columns about abstaining."""
+AUROC_FLOOR = (
+    "The floor of AUROC is not 0.5: steps count up to the first error, so the last counted step of a wrong solution is "
+    "the wrong one, and a judge that reads nothing gains by where a step stands. Within position, step k of n is "
+    "compared with step k of n of other solutions: there whatever knows place and length alone has 0.5."
+)
+"""What must be known wherever an AUROC of steps is shown."""
 N_CURVE_POINTS = 100
 """Points of a risk-coverage curve that are drawn."""
 
@@ -39,17 +46,21 @@ def step_scores_html(benchmark: JudgedBenchmark, subset: str) -> str:
     known = {judge: values["steps"] for judge, values in benchmark.of_subset(subset).items() if values["steps"]}
     if not known:
         return paragraph("No judge gave a verdict here, so there are no probabilities to score.")
-    ranking = _score_table(known, CALIBRATION, "Probability of a step being right, against its label.")
+    ranking = _score_table(known, CALIBRATION, f"Probability of a step being right, against its label. {AUROC_FLOOR}")
     note = "Brier score = reliability \u2212 resolution + uncertainty + within bins."
     return ranking + _score_table(known, BRIER, note) + _without("step probabilities", benchmark, known)
 
 
 def _score_table(known: Mapping[str, Mapping[str, Any]], columns: Mapping[str, str], caption: str) -> str:
     body = [
-        [judge, *(interval_text(steps[name], digits=3) for name in columns), f"{steps['n_steps']:,}"]
-        for judge, steps in known.items()
+        [judge, *(_score(steps, name) for name in columns), f"{steps['n_steps']:,}"] for judge, steps in known.items()
     ]
     return table(("judge", *columns.values(), "steps"), body, caption=f"{caption} With 95 % intervals.")
+
+
+def _score(steps: Mapping[str, Any], name: str) -> str:
+    """Return a figure; evaluations of earlier releases lack some."""
+    return interval_text(steps[name], digits=3) if name in steps else "not measured"
 
 
 def _without(what: str, benchmark: JudgedBenchmark, known: Mapping[str, Any]) -> str:

@@ -70,6 +70,10 @@ from judgekit.metrics.prmbench import (
 from judgekit.metrics.ranking import (
     compute_auprc_error,
     compute_auroc,
+    compute_auroc_within_position,
+    count_pairs_within_position,
+    step_places,
+    weighted_auroc_within_position,
     weighted_ranking,
 )
 from judgekit.metrics.reliability import (
@@ -132,12 +136,13 @@ __all__ = [
     "bin_index", "binned_brier_parts", "binned_ece", "binned_ece_debiased", "binned_sharpness",
     "binned_squared_error_debiased", "call_steps", "check_lengths", "choose_threshold", "classify_outcome",
     "cluster_bootstrap", "collect_reached_steps", "compute_auprc_error", "compute_aurc", "compute_aurc_perfect",
-    "compute_aurc_random", "compute_auroc", "compute_bins", "compute_brier", "compute_brier_parts",
-    "compute_calibration", "compute_ece", "compute_ece_debiased", "compute_equal_mass_bins", "compute_localization",
-    "compute_nll", "compute_offset_rates", "compute_risks", "compute_sharpness", "count_calls", "count_hits",
-    "count_offsets", "count_steps", "decision_confidence", "defined", "draw_subsets", "equal_mass_edges",
-    "equal_width_edges", "harmonic_mean", "holm_adjust", "localization_rates", "mr_gsm8k_rates", "offset_rates",
-    "paired_bootstrap", "pass_at_k", "percentile_interval", "place_by_class", "prmbench_rates", "ratio",
-    "score_first_errors", "step_nll", "step_rates", "sum_in_bins", "t_interval", "vote", "weighted_aurc",
-    "weighted_aurc_random", "weighted_ranking", "weighted_risks", "wilson_interval",
+    "compute_aurc_random", "compute_auroc", "compute_auroc_within_position", "compute_bins", "compute_brier",
+    "compute_brier_parts", "compute_calibration", "compute_ece", "compute_ece_debiased", "compute_equal_mass_bins",
+    "compute_localization", "compute_nll", "compute_offset_rates", "compute_risks", "compute_sharpness", "count_calls",
+    "count_hits", "count_offsets", "count_pairs_within_position", "count_steps", "decision_confidence", "defined",
+    "draw_subsets", "equal_mass_edges", "equal_width_edges", "harmonic_mean", "holm_adjust", "localization_rates",
+    "mr_gsm8k_rates", "offset_rates", "paired_bootstrap", "pass_at_k", "percentile_interval", "place_by_class",
+    "prmbench_rates", "ratio", "score_first_errors", "step_nll", "step_places", "step_rates", "sum_in_bins",
+    "t_interval", "vote", "weighted_aurc", "weighted_aurc_random", "weighted_auroc_within_position", "weighted_ranking",
+    "weighted_risks", "wilson_interval",
 ]  # fmt: skip

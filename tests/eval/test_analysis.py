@@ -108,6 +108,9 @@ def test_step_figures_agree_with_independent_code():
     p_ok, ok = reached_steps([one for one in rows if one.judged])
     assert steps["n_steps"] == len(p_ok)
     assert steps["auroc"]["value"] == pytest.approx(roc_auc_score(ok, p_ok))
+    within, n_pairs = naive_auroc_within_position(rows)
+    assert steps["auroc_within_position"]["value"] == pytest.approx(within)
+    assert steps["n_pairs_within_position"] == n_pairs
     assert steps["auprc_error"]["value"] == pytest.approx(average_precision_score(1 - ok, -p_ok))
     assert steps["brier"]["value"] == pytest.approx(np.mean((p_ok - ok) ** 2))
     assert steps["sharpness"]["value"] == pytest.approx(np.var(p_ok))
@@ -190,11 +193,24 @@ def test_every_interval_holds_its_value_and_has_a_width():
         for name, figure in values[part].items()
         if isinstance(figure, dict)
     }
-    assert len(figures) == 6 + 8 + 3 + 12 + 5 + 2 + 3
+    assert len(figures) == 6 + 8 + 3 + 13 + 5 + 2 + 3
     for name, figure in figures.items():
         if name != "offsets/no_verdict_correct":
             assert figure["lo"] < figure["hi"], name
             assert figure["lo"] <= figure["value"] <= figure["hi"], name
+
+
+def naive_auroc_within_position(rows) -> tuple[float, int]:
+    """Compare every wrong step with the right ones of the same index in solutions of the same length."""
+    points, n_pairs = 0.0, 0
+    for one in rows:
+        if one.judged and one.gold is not None:
+            p_wrong, n_steps = one.p_ok_S[one.gold], len(one.p_ok_S)
+            reached = [other for other in rows if other.judged and len(other.p_ok_S) == n_steps]
+            right = [other.p_ok_S[one.gold] for other in reached if other.gold is None or other.gold > one.gold]
+            points += sum(1.0 if p > p_wrong else 0.5 if p == p_wrong else 0.0 for p in right)
+            n_pairs += len(right)
+    return points / n_pairs, n_pairs
 
 
 def measure_naively(rows) -> dict[str, float]:
@@ -207,6 +223,7 @@ def measure_naively(rows) -> dict[str, float]:
     wrong = [one.predicted != one.gold for _, one in sure] + [True] * (len(rows) - len(judged))
     return {
         "auroc": roc_auc_score(ok, p_ok),
+        "auroc_within_position": naive_auroc_within_position(rows)[0],
         "auprc_error": average_precision_score(1 - ok, -p_ok),
         "log_loss": -np.log(np.clip(true, 1e-7, 1)).mean(),
         "aurc": compute_aurc(confidence, np.array(wrong, dtype=float)),

@@ -1,3 +1,4 @@
+import copy
 import json
 import re
 
@@ -7,6 +8,7 @@ from eval.interval_cells import interval_cell, interval_text
 from eval.report import write_report
 from eval.report_benchmark import group_runs
 from eval.report_browser import solutions_data
+from eval.report_calibration import step_scores_html
 from eval.report_speed import measure_opening
 from judgekit.errors import ConfigError, DataError
 from judgekit.judges import load_judge
@@ -172,6 +174,22 @@ def test_a_judge_without_any_verdict_is_shown_without_probabilities(tmp_path):
     assert "nothing to draw" in panels["reliability"][0][0]
     assert "no probabilities to score" in panels["steps"][0]
     assert "refused 4" in panels["scores"][0]
+
+
+def test_auroc_stands_beside_its_floor_and_older_results_without_it_still_open():
+    run = run_of(load_judge("builtin:random"), [sample(i, first_error=i % 3) for i in range(9)], benchmark="orchard")
+    older = copy.deepcopy(dict(run.results))
+    for values in older["subsets"].values():
+        del values["steps"]["auroc_within_position"], values["steps"]["n_pairs_within_position"]
+    for results, shown in ((run.results, None), (older, "not measured")):
+        (benchmark,) = group_runs([run._replace(results=results)])
+        (subset,) = benchmark.subsets
+        html = step_scores_html(benchmark, subset)
+        assert "AUROC within position" in html
+        assert "The floor of AUROC is not 0.5" in html
+        figure = run.results["subsets"][subset]["steps"]["auroc_within_position"]
+        assert (shown or f"{figure['value']:.3f}") in html
+        assert ("not measured" in html) == (shown is not None)
 
 
 def test_runs_that_cannot_stand_side_by_side_are_refused(tmp_path):
