@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from datasets_builders.fields import text
 from datasets_builders.source import NoOptions, Row, RowRejected, Source
-from judgekit.types import Problem, content_id
+from judgekit.identity import problem_id
+from judgekit.types import Problem
 
 ANSWER_MARK = "####"
 """Stands before the final answer."""
@@ -22,8 +23,7 @@ def convert(row: Row, config: NoOptions, part: str) -> list[Problem]:
     _, mark, answer = solution.rpartition(ANSWER_MARK)
     if not mark or not answer.strip():
         raise RowRejected(f"no answer after {ANSWER_MARK}", repr(solution[-80:]))
-    problem_id = content_id(problem=question)
-    return [Problem(problem_id=problem_id, problem=question, answer=answer.strip(), source=SOURCE.name)]
+    return [Problem(problem_id=problem_id(question), problem=question, answer=answer.strip(), source=SOURCE.name)]
 
 
 SOURCE = Source("gsm8k", Problem, NoOptions, convert)

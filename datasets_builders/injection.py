@@ -29,6 +29,7 @@ from datasets_builders.harmless import Draft, HarmlessEdit, answer_line, conclud
 from datasets_builders.source import Row, RowRejected, Source
 from datasets_builders.worked_solution import WorkedSolution
 from judgekit.config import BaseConfig
+from judgekit.identity import problem_id
 from judgekit.types import LabelledSolution, LabelMethod, StepLabel, content_id, labels_from_first_error
 
 HARMLESS = "harmless"
@@ -106,7 +107,7 @@ def _read_gsm8k(row: Row) -> _Right:
         raise RowRejected(f"no answer after {ANSWER_MARK}", repr(solution[-80:]))
     steps = [line for line in ANNOTATION.sub("", body).split("\n") if line.strip()]
     worked = _read_worked(problem, checked_steps("answer", steps), answer)
-    return _Right(content_id(problem=problem, solution=solution), content_id(problem=problem), problem, worked, "MIT")
+    return _Right(content_id(problem=problem, solution=solution), problem_id(problem), problem, worked, "MIT")
 
 
 def _read_labelled(row: Row) -> _Right:

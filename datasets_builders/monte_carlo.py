@@ -40,6 +40,7 @@ from datasets_builders.tally import Attempt, Fate, find_fates, read_tally, write
 from judgekit.answers import MathVerifyConfig, OutcomeCheck, OutcomeConfig, build_outcome, extract_answer
 from judgekit.config import BaseConfig
 from judgekit.engines.generation import Completion, GenerationConfig, Generator, SamplingConfig, build_generator
+from judgekit.identity import HasProblem, exact_problem_id, problem_id
 from judgekit.io import checkpoint_files, field_names, read_records
 from judgekit.prompts import ChatPrompt, PromptConfig
 from judgekit.types import (
@@ -50,7 +51,6 @@ from judgekit.types import (
     Rollout,
     Solution,
     StepLabel,
-    content_id,
     labels_from_first_error,
 )
 
@@ -460,24 +460,30 @@ def read_candidates(config: MonteCarloConfig) -> Iterator[Candidate]:
 
 
 def _answers_by_id(path: Path) -> dict[str, str]:
-    """Return the answers by problem id: the given one, and that of the text, which is all that a rollout has."""
-    answers = {}
+    """Return the answers by all names of a problem; a text to the letter comes before other texts of its words."""
+    answers: dict[str, str] = {}
     for problem in read_records(path, Problem):
-        answers[problem.problem_id] = answers[content_id(problem=problem.problem)] = problem.answer
+        answers[exact_problem_id(problem.problem)] = problem.answer
+        for name in (problem.problem_id, problem_id(problem.problem)):
+            answers.setdefault(name, problem.answer)
     return answers
 
 
+def _find_answer(answers: Mapping[str, str], item: HasProblem | Rollout) -> str | None:
+    names = (exact_problem_id(item.problem), getattr(item, "problem_id", ""), problem_id(item.problem))
+    return next((answers[name] for name in names if name in answers), None)
+
+
 def _from_rollout(rollout: Rollout, answers: Mapping[str, str] | None) -> Candidate:
-    problem_id = content_id(problem=rollout.problem)
     return Candidate(
         id=rollout.id,
-        problem_id=problem_id,
+        problem_id=problem_id(rollout.problem),
         problem=rollout.problem,
         text=rollout.response,
         step_start=rollout.step_start,
         step_end=rollout.step_end,
         finished=not rollout.truncated,
-        answer=rollout.answer if answers is None else answers.get(problem_id),
+        answer=rollout.answer if answers is None else _find_answer(answers, rollout),
         reference=rollout.answer,
         source=rollout.source,
         source_id=rollout.id,
@@ -500,7 +506,7 @@ def _from_solution(solution: Solution, answers: Mapping[str, str] | None, config
         step_start=tuple(end - len(step) for end, step in zip(ends, solution.steps, strict=True)),
         step_end=tuple(ends),
         finished=True,
-        answer=_stated(solution.reference, config) if answers is None else answers.get(solution.problem_id),
+        answer=_stated(solution.reference, config) if answers is None else _find_answer(answers, solution),
         reference=solution.reference,
         **({"source": config.data.stem} | provenance),
     )

@@ -19,7 +19,8 @@ from datasets_builders.fields import missing, text
 from datasets_builders.source import Row, RowRejected, Source
 from judgekit.answers import extract_answer
 from judgekit.config import BaseConfig
-from judgekit.types import Problem, content_id
+from judgekit.identity import problem_id
+from judgekit.types import Problem
 
 _PYTHON_FUNCTION = re.compile(r"\bnp\.(?=[a-z])")
 _PYTHON_QUOTIENT = re.compile(r"(?<=\d)\.(?=/\d)")
@@ -36,9 +37,7 @@ def convert(row: Row, config: PolicyBenchmarksConfig, part: str) -> list[Problem
     """Convert one row into a problem with the right answer as text."""
     problem = text(row, "problem" if row.get("problem") is not None else "question")
     answer = _without_python(_answer(row))
-    return [
-        Problem(problem_id=content_id(problem=problem), problem=problem, answer=answer, source=config.source or part)
-    ]
+    return [Problem(problem_id=problem_id(problem), problem=problem, answer=answer, source=config.source or part)]
 
 
 def _answer(row: Row) -> str:

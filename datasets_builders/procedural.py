@@ -17,7 +17,8 @@ from typing import Literal, NamedTuple
 from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
-from judgekit.types import LabelledSolution, LabelMethod, Problem, StepLabel, content_id
+from judgekit.identity import problem_id
+from judgekit.types import LabelledSolution, LabelMethod, Problem, StepLabel
 
 SOURCE = "procedural"
 Symbol = Literal["+", "-", "*"]
@@ -138,7 +139,7 @@ def generate(config: ProceduralConfig) -> Iterator[LabelledSolution]:
         steps, labels, kinds = _solve(task, rng, config)
         problem = _problem_text(task)
         yield LabelledSolution(
-            problem_id=content_id(problem=problem),
+            problem_id=problem_id(problem),
             problem=problem,
             steps=tuple(_step_text(step) for step in steps),
             reference=str(task.answer),
@@ -158,7 +159,7 @@ def generate_problems(config: ProceduralProblemsConfig) -> Iterator[Problem]:
     for _ in range(config.n):
         task = _draw_task(rng, config)
         problem = _problem_text(task)
-        yield Problem(problem_id=content_id(problem=problem), problem=problem, answer=str(task.answer), source=SOURCE)
+        yield Problem(problem_id=problem_id(problem), problem=problem, answer=str(task.answer), source=SOURCE)
 
 
 def _draw_task(rng: random.Random, config: ProceduralProblemsConfig) -> _Task:

@@ -32,7 +32,8 @@ from datasets_builders.families.task import (
 )
 from judgekit.config import BaseConfig
 from judgekit.errors import DataError
-from judgekit.types import LabelledSolution, LabelMethod, Problem, StepLabel, content_id
+from judgekit.identity import problem_id
+from judgekit.types import LabelledSolution, LabelMethod, Problem, StepLabel
 
 SOURCE = "procedural-word"
 
@@ -115,7 +116,7 @@ def generate(config: WordSolutionsConfig) -> Iterator[LabelledSolution]:
             labels[wrong.first_error] = StepLabel.ERROR
         problem = write_problem(task)
         yield LabelledSolution(
-            problem_id=content_id(problem=problem),
+            problem_id=problem_id(problem),
             problem=problem,
             steps=tuple(steps),
             reference=format_number(task.answer, task.style),
@@ -135,7 +136,7 @@ def generate_problems(config: WordProblemsConfig) -> Iterator[Problem]:
     for _ in range(config.n):
         _, task = _draw_task(rng, config)
         problem, answer = write_problem(task), format_number(task.answer, task.style)
-        yield Problem(problem_id=content_id(problem=problem), problem=problem, answer=answer, source=SOURCE)
+        yield Problem(problem_id=problem_id(problem), problem=problem, answer=answer, source=SOURCE)
 
 
 @cache

@@ -20,7 +20,8 @@ from datasets_builders.equations import parse_step
 from datasets_builders.source import RowRejected
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError
-from judgekit.types import LabelledSolution, LabelMethod, Problem, StepLabel, content_id
+from judgekit.identity import problem_id
+from judgekit.types import LabelledSolution, LabelMethod, Problem, StepLabel
 
 SOURCE = "reasoning-gym"
 SOLVED = "gsm_symbolic"
@@ -96,7 +97,7 @@ def _problem(entry: Mapping[str, Any]) -> Problem | RowRejected:
     problem, answer = entry["question"], entry["answer"]
     if not isinstance(answer, str) or not answer.strip():
         return RowRejected("no answer", f"{answer!r} for {problem!r}")
-    return Problem(problem_id=content_id(problem=problem), problem=problem, answer=answer, source=SOURCE)
+    return Problem(problem_id=problem_id(problem), problem=problem, answer=answer, source=SOURCE)
 
 
 def _solution(entry: Mapping[str, Any]) -> LabelledSolution | RowRejected:

@@ -1,7 +1,8 @@
 """Split a built data set into disjoint ones, so that no problem is on two sides.
 
 Every problem goes to one side by a hash of its id and the seed: the same in every process, whatever the order of the
-rows and whatever else is in the file.
+rows, and, where problems have the ids of their texts, whatever else is in the file. Problems that share an id of their
+source or the words of their text are one (`judgekit.identity`).
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from judgekit.errors import ConfigError, DataError
+from judgekit.identity import ProblemGroups, problem_id
 from judgekit.io import MANIFEST, ShardWriter, file_sha256, read_json, read_records, shard_paths
 from judgekit.run import git_state, package_versions
-from judgekit.types import LabelledSolution, Problem, Record, Rollout, Solution, content_id
+from judgekit.types import LabelledSolution, Problem, Record, Rollout, Solution
 
 _RECORD_TYPES: dict[str, type[Record]] = {
     record_type.__name__: record_type for record_type in (LabelledSolution, Problem, Rollout, Solution)
@@ -71,8 +73,12 @@ def split(
             str(path): stack.enter_context(ShardWriter(path, record_type, rows_per_shard=rows_per_shard, resume=resume))
             for path in outputs
         }
+        groups = ProblemGroups()
+        record: Any
         for record in read_records(input, record_type):
-            writers[choose_side(_problem_id(record), sides, seed=seed)].write(record)
+            groups.add(_problem_id(record), problem_id(record.problem))
+        for record in read_records(input, record_type):
+            writers[choose_side(groups.name(_problem_id(record)), sides, seed=seed)].write(record)
         for path, writer in writers.items():
             if not writer.n_rows:
                 raise DataError(f"{path} would be empty: {input} has too few problems for these fractions")
@@ -89,7 +95,7 @@ def _record_type(folder: Path) -> type[Record]:
 
 def _problem_id(record: Any) -> str:
     """Return the problem's id; a rollout has none of its own, and gets that of its problem's text."""
-    return content_id(problem=record.problem) if isinstance(record, Rollout) else record.problem_id
+    return problem_id(record.problem) if isinstance(record, Rollout) else record.problem_id
 
 
 __all__ = ["choose_side", "split"]

@@ -19,6 +19,7 @@ from eval.breakdown import confusion, hit_tables
 from eval.figures import FIRST_ERROR
 from eval.intervals import Estimate, as_dicts, estimate_means, estimate_sums, estimate_weighted
 from eval.scoring import JudgedSolution
+from judgekit.identity import group_problems
 from judgekit.metrics import (
     N_SUMS,
     NO_VERDICT_CONFIDENCE,
@@ -95,7 +96,7 @@ def analyse_subset(
     Raises:
         DataError: no solutions, or lengths differ.
     """
-    problem_N = [row.solution.problem_id for row in rows]
+    problem_N = group_problems([row.solution for row in rows])
     check_lengths(rows, problem_N if cluster_N is None else cluster_N)
     resamples = Resamples.of(problem_N if cluster_N is None else cluster_N, n_resamples=n_resamples, seed=seed)
     scores = localization_scores(rows, resamples)

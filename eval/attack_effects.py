@@ -16,6 +16,7 @@ import numpy as np
 
 from eval.attacks import Manipulation
 from eval.intervals import Estimate
+from judgekit.identity import group_problems
 from judgekit.metrics import Floats, cluster_bootstrap
 from judgekit.types import ArgmaxRule, Judgement, LabelledSolution, ThresholdRule, Verdict
 
@@ -112,7 +113,7 @@ def _estimate(
     sums_N = np.array([effect_sums(pair, rule) for pair in scored])
     rates_R = cluster_bootstrap(
         sums_N,
-        cluster_N=[pair.solution.problem_id for pair in scored],
+        cluster_N=group_problems([pair.solution for pair in scored]),
         statistic=effect_rates,
         n_resamples=n_resamples,
         seed=seed,

@@ -17,6 +17,7 @@ from eval.attack_report import write_markdown, write_report
 from eval.attacks import ATTACKS, Attack, Manipulation
 from judgekit.config import BaseConfig
 from judgekit.errors import DataError
+from judgekit.identity import group_problems
 from judgekit.io import write_json
 from judgekit.judges.layout import TemplateInput
 from judgekit.judging import judge_in_chunks
@@ -125,7 +126,7 @@ def attack_judges(
         "decision": first.decision.model_dump(),
         "reserved": list(reserved),
         "n": len(originals),
-        "n_problems": len({solution.problem_id for solution in originals}),
+        "n_problems": len(set(group_problems(originals))),
         "unattacked": {name: _unattacked(judges[name], judgements) for name, judgements in before.items()},
         "attacks": attacks,
         "bootstrap": {"clustered_by": "problem_id", "level": 0.95, "n_resamples": config.n_resamples},

@@ -16,6 +16,7 @@ from typing import Literal
 from eval.figures import FIRST_ERROR, MR_GSM8K, PRMBENCH, STEPS, Protocol, estimate
 from eval.intervals import Estimate, average
 from eval.scoring import JudgedSolution
+from judgekit.identity import ProblemGroups, group_problems, problem_id
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class Benchmark:
     overall_protocols: tuple[Protocol, ...] = ()
     """What is reported over all solutions at once; none = unweighted averages of the subsets' figures."""
     clustered_by: Literal["problem_id", "source_id"] = "problem_id"
-    """What makes solutions one cluster of the bootstrap, of folds and of splits: the problem's text, or the id that the
-    source gives to all versions of one problem, where equal texts join ids."""
+    """What makes solutions one cluster of the bootstrap, of folds and of splits: the problem, see `judgekit.identity`,
+    or besides it the id that the source gives to all versions of one problem."""
     n_published: int | None = None
     """Solutions that the published figures are over; `None` = nothing is published."""
     published_subsets: Mapping[str, int] = field(default_factory=dict)
@@ -173,26 +174,15 @@ def by_subset(rows: Sequence[JudgedSolution]) -> dict[str, list[JudgedSolution]]
 
 def clusters(benchmark: Benchmark, rows: Sequence[JudgedSolution]) -> list[str]:
     """Return what each solution is resampled, and kept on one side of a split, together with. Shape (N,)."""
-    problem_N = [row.solution.problem_id for row in rows]
-    return _joined(rows, problem_N) if benchmark.clustered_by == "source_id" else problem_N
-
-
-def _joined(rows: Sequence[JudgedSolution], problem_N: Sequence[str]) -> list[str]:
-    """Join solutions of one source id, whose problems may be worded differently, and those of one problem. Shape (N,).
-
-    A problem may have several ids, one for each solution that was spoilt, so neither alone tells problems apart.
-    """
-    parent: dict[tuple[str, str], tuple[str, str]] = {}
-
-    def root(node: tuple[str, str]) -> tuple[str, str]:
-        while parent.setdefault(node, node) != node:
-            node = parent[node]
-        return node
-
-    for row, problem in zip(rows, problem_N, strict=True):
-        if row.solution.source_id is not None:
-            parent[root(("problem", problem))] = root(("source", row.solution.source_id))
-    return [root(("problem", problem))[1] for problem in problem_N]
+    if benchmark.clustered_by == "problem_id":
+        return group_problems([row.solution for row in rows])
+    # A problem may have several source ids, one for each solution that was spoilt, and a source id several wordings of
+    # the problem, so neither alone tells problems apart.
+    groups = ProblemGroups()
+    for row in rows:
+        of_source = [] if row.solution.source_id is None else [f"source id {row.solution.source_id}"]
+        groups.add(row.solution.problem_id, problem_id(row.solution.problem), *of_source)
+    return [groups.name(row.solution.problem_id) for row in rows]
 
 
 def score_subset(

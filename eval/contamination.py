@@ -1,17 +1,27 @@
 """Whether a judge has met the problems of a benchmark before: what it was trained and calibrated on, as it says itself.
 
-Problems are compared by id, which is the hash of their text where a source gives none: a paraphrase is not found, and
-what a base model read before it became a judge is known to nobody.
+Problems are compared by the words of their text and by the ids that sources give, see `judgekit.identity`: a
+paraphrase is not found, and what a base model read before it became a judge is known to nobody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from judgekit.calibration import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS, calibration_problems, train_problems
+from judgekit.identity import group_problems
 from judgekit.judges.card import JudgeCard
+from judgekit.problem_lists import (
+    CALIBRATION_PROBLEMS,
+    ONLY_EXACT,
+    TRAIN_PROBLEMS,
+    ProblemList,
+    calibration_problems,
+    join_lists,
+    train_problems,
+)
 from judgekit.types import LabelledSolution, ThresholdRule
 
 N_EXAMPLES = 5
@@ -21,23 +31,23 @@ N_EXAMPLES = 5
 class Exposure(NamedTuple):
     """What a judge says about the problems it was made with."""
 
-    problems: frozenset[str]
-    """Ids of all problems it names: training and calibration, its members' too."""
+    problems: ProblemList
+    """All problems it names: training and calibration, its members' too."""
     unsaid: tuple[str, ...]
     """What it does not say, in words; empty where nothing is left open."""
 
 
-NOTHING_FITTED = Exposure(frozenset(), ())
+NOTHING_FITTED = Exposure(ProblemList(), ())
 """Of a judge that is a rule."""
 SYMBOLIC = Exposure(
-    frozenset(),
+    ProblemList(),
     (
         "the probabilities of its rules are rounded shares measured on PRMBench, MR-GSM8K and GSM8K's training "
         "problems, of which it has no list",
     ),
 )
 """Of the symbolic judge, see `judgekit.judges.symbolic.P_WRONG`."""
-SAYS_NOTHING = Exposure(frozenset(), ("the judge says nothing about its training",))
+SAYS_NOTHING = Exposure(ProblemList(), ("the judge says nothing about its training",))
 """Of a judge whose makers left no word."""
 
 
@@ -49,7 +59,9 @@ def read_exposure(directory: Path, card: JudgeCard, members: Sequence[Exposure] 
         unsaid.append(f"{card.judge_id} does not list the problems it was trained on ({TRAIN_PROBLEMS})")
     if _is_fitted(card) and not (directory / CALIBRATION_PROBLEMS).is_file():
         unsaid.append(f"{card.judge_id} does not list the problems it was calibrated on ({CALIBRATION_PROBLEMS})")
-    return Exposure(frozenset(problems).union(*(member.problems for member in members)), tuple(dict.fromkeys(unsaid)))
+    if problems.old:  # of an ensemble's members, too: it hands their lists on
+        unsaid.append(f"{card.judge_id}: {ONLY_EXACT}")
+    return Exposure(join_lists([problems, *(member.problems for member in members)]), tuple(dict.fromkeys(unsaid)))
 
 
 def _is_fitted(card: JudgeCard) -> bool:
@@ -66,8 +78,8 @@ def check_contamination(exposure: Exposure, solutions: Sequence[LabelledSolution
         `status`: `overlap` where problems were seen, else `unknown` where the judge leaves something unsaid, else
         `none`; counts of solutions and problems seen; `examples` of problem ids; `note`, in words.
     """
-    seen = [solution.problem_id for solution in solutions if solution.problem_id in exposure.problems]
-    problems = sorted(set(seen))
+    seen = list(compress(solutions, exposure.problems.seen(solutions)))
+    problems = sorted(set(group_problems(seen)))
     status = "overlap" if problems else "unknown" if exposure.unsaid else "none"
     return {
         "status": status,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from eval.scoring import JudgedSolution
 from judgekit.conformal import conformal_threshold, exceeds, mass_above, survival
+from judgekit.identity import group_problems
 from judgekit.metrics import Floats, check_lengths, cluster_bootstrap, percentile_interval
 
 Mask = NDArray[np.bool_]
@@ -77,7 +78,7 @@ def measure_coverage(
         splits, where calibration varies too. Solutions without a verdict have the full set and the empty prefix.
     """
     settings = _Settings(tuple(alphas), n_resamples, seed)
-    problem_N = [row.solution.problem_id for row in rows] if cluster_N is None else cluster_N
+    problem_N = group_problems([row.solution for row in rows]) if cluster_N is None else cluster_N
     if rows:
         check_lengths(rows, problem_N)
     subsets = {

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from eval.contamination import NOTHING_FITTED, SAYS_NOTHING, SYMBOLIC, Exposure, read_exposure
-from judgekit.calibration import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
 from judgekit.errors import CheckpointError, ConfigError
 from judgekit.io import checkpoint_files
 from judgekit.judges import load_judge
@@ -24,6 +23,7 @@ from judgekit.judges.checkpoint import locate_model, missing_weights, tensor_nam
 from judgekit.judges.critic_prompt import load_prompt
 from judgekit.judges.ensemble import locate_member, refuse_cycle
 from judgekit.judges.recognise import FoundCard, find_card
+from judgekit.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
 from judgekit.types import ArgmaxRule, Judge, Judgement, Precision, Solution, ThresholdRule
 
 OpenMember = Callable[[str], Judge]

@@ -47,7 +47,8 @@ def compute_results(
     rows = decisions.rows
     options = {"n_resamples": config.n_resamples, "seed": config.seed}
     contamination = check_contamination(entrant.exposure, [row.solution for row in rows])
-    clean = [row for row in rows if row.solution.problem_id not in entrant.exposure.problems]
+    seen_N = entrant.exposure.problems.seen([row.solution for row in rows])
+    clean = [row for row, seen in zip(rows, seen_N, strict=True) if not seen]
     subsets = {
         name: _subset_results(benchmark, group, decisions, index=index, config=config)
         for index, (name, group) in enumerate(by_subset(rows).items())

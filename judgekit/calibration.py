@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import compress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,19 +22,23 @@ from judgekit.config import BaseConfig
 from judgekit.conformal import fit_conformal, fresh_problems
 from judgekit.errors import DataError
 from judgekit.fingerprint import fingerprint_of
-from judgekit.io import read_records, write_text
+from judgekit.identity import group_problems
+from judgekit.io import read_records
 from judgekit.judges.calibrator_card import CalibrationReport
 from judgekit.judges.card import read_card, write_card
 from judgekit.judging import judge_in_chunks
 from judgekit.metrics import Calibration, choose_threshold, compute_calibration
+from judgekit.problem_lists import (
+    CALIBRATION_PROBLEMS,
+    ProblemList,
+    calibration_problems,
+    refuse_trained_problems,
+    train_problems,
+    write_problems,
+)
 from judgekit.types import LabelledSolution, Precision, ThresholdRule, Verdict, content_id
 
 _log = logging.getLogger(__name__)
-
-TRAIN_PROBLEMS = "train_problem_ids.txt"
-"""File of a judge directory that lists the problems it was trained on, one id a line."""
-CALIBRATION_PROBLEMS = "calibration_problem_ids.txt"
-"""File of a judge directory that lists the problems its calibrator, weights or thresholds were fitted on."""
 
 UPSIDE_DOWN_WAY_OUT = (
     "No calibrator may turn it round: see which label means right (`ok_labels` or `label_tokens` in judge.json), and "
@@ -93,10 +98,13 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     )
     chunks = directory / f"calibration-{asked}-{config.chunk_size}"
     judgements_N = judge_in_chunks(judge, given, folder=chunks, chunk_size=config.chunk_size, show_reference=False)
-    kept = calibration_problems(directory) if card.ensemble else set()  # those behind its weights stay
-    fresh = fresh_problems({item.problem_id for item in given} - kept, frac=config.conformal_frac or 0.0)
+    problem_N = group_problems(given)
+    kept = calibration_problems(directory) if card.ensemble else ProblemList()  # those behind its weights stay
+    used_before = set(compress(problem_N, kept.seen(given)))
+    fresh = fresh_problems(set(problem_N) - used_before, frac=config.conformal_frac or 0.0)
     judged = [(item, judgement.verdict) for item, judgement in zip(given, judgements_N, strict=True)]
-    solutions, verdicts_N = _columns([pair for pair in judged if pair[0].problem_id not in fresh])
+    is_fresh_N = [problem in fresh for problem in problem_N]
+    solutions, verdicts_N = _columns([pair for pair, is_fresh in zip(judged, is_fresh_N, strict=True) if not is_fresh])
     fingerprint = fingerprint_of(data, solutions)
     split = _pack(verdicts_N, solutions, judge=card.judge_id)
     kinds = KINDS if config.calibrator == "auto" else (config.calibrator,)
@@ -119,7 +127,7 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
         calibrated_N = [None if verdict is None else calibrator.calibrate(verdict) for verdict in verdicts_N]
         update["decision"] = fit_threshold(calibrated_N, solutions, data=fingerprint.data)
     if fresh:
-        items, raw_N = _columns([pair for pair in judged if pair[0].problem_id in fresh])
+        items, raw_N = _columns([pair for pair, is_fresh in zip(judged, is_fresh_N, strict=True) if is_fresh])
         posterior_N_O = [None if verdict is None else calibrator.calibrate(verdict).posterior for verdict in raw_N]
         update["conformal"] = fit_conformal(
             posterior_N_O, items, alpha=config.conformal_alpha, fingerprint=fingerprint_of(data, items)
@@ -128,9 +136,9 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
         _log.warning(
             "no conformal thresholds: none of %d problems can be kept for them, as all stand behind the judge's "
             "weights or an earlier calibration, or there are too few; calibrate with other problems",
-            len({item.problem_id for item in given}),
+            len(set(problem_N)),
         )
-    write_problem_ids(directory / CALIBRATION_PROBLEMS, kept | {item.problem_id for item in given})
+    write_problems(directory / CALIBRATION_PROBLEMS, kept | ProblemList.of(given))
     write_card(directory, card.model_copy(update=update))
     shutil.rmtree(chunks)
     return report
@@ -150,14 +158,14 @@ def _pack(
     Raises:
         DataError: there are none, or their steps or problems cannot calibrate anything.
     """
-    pairs = zip(verdicts_N, solutions, strict=True)
-    used = [(verdict, solution) for verdict, solution in pairs if verdict is not None]
+    rows = zip(verdicts_N, solutions, group_problems(solutions), strict=True)
+    used = [(verdict, solution, problem) for verdict, solution, problem in rows if verdict is not None]
     if not used:
         raise DataError(f"{judge} has no verdict on any of {len(solutions)} solutions: there is nothing to calibrate")
     split = CalibrationSplit.of(
-        [verdict for verdict, _ in used],
-        gold_N=[solution.first_error for _, solution in used],
-        problem_ids_N=[solution.problem_id for _, solution in used],
+        [verdict for verdict, _, _ in used],
+        gold_N=[solution.first_error for _, solution, _ in used],
+        problem_ids_N=[problem for _, _, problem in used],
     )
     checked_labels(split.ok_K)
     return split
@@ -184,39 +192,6 @@ def read_split(data: Path, n_max: int | None) -> list[LabelledSolution]:
         if len(solutions) == n_max:
             break
     return solutions
-
-
-def train_problems(directory: Path) -> set[str]:
-    """Return the ids of the problems that a judge directory says it was trained on; none where it does not say."""
-    return _read_ids(directory / TRAIN_PROBLEMS)
-
-
-def calibration_problems(directory: Path) -> set[str]:
-    """Return the problems that a judge says its calibrator, weights or threshold were fitted on; none where unsaid."""
-    return _read_ids(directory / CALIBRATION_PROBLEMS)
-
-
-def write_problem_ids(path: Path, problem_ids: Iterable[str]) -> None:
-    """Write ids of problems, sorted, one a line."""
-    write_text(path, "".join(f"{problem}\n" for problem in sorted(set(problem_ids))))
-
-
-def _read_ids(path: Path) -> set[str]:
-    return set(path.read_text(encoding="utf-8").split("\n")) - {""} if path.is_file() else set()
-
-
-def refuse_trained_problems(problems: set[str], solutions: Sequence[LabelledSolution], *, judge: str) -> None:
-    """Refuse solutions to problems that a judge was trained on.
-
-    Raises:
-        DataError: there are some.
-    """
-    seen = [solution for solution in solutions if solution.problem_id in problems]
-    if seen:
-        raise DataError(
-            f"{len(seen)} of {len(solutions)} solutions belong to problems the judge {judge} was trained on, for "
-            f"example problem {seen[0].problem_id}: use other problems (`judgekit split` keeps problems together)"
-        )
 
 
 def _report(
@@ -280,6 +255,5 @@ def _measure(split: CalibrationSplit, found: HeldOut, *, n_bins: int) -> tuple[C
 
 
 __all__ = [
-    "CALIBRATION_PROBLEMS", "CalibrationConfig", "TRAIN_PROBLEMS", "calibrate_judge", "calibration_problems",
-    "fingerprint_of", "fit_threshold", "read_split", "refuse_trained_problems", "train_problems", "write_problem_ids",
+    "CalibrationConfig", "calibrate_judge", "fingerprint_of", "fit_threshold", "read_split",
 ]  # fmt: skip

@@ -47,6 +47,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from judgekit.errors import ConfigError
+from judgekit.identity import group_problems
 from judgekit.judges.calibrator_card import ConformalCard, Fingerprint
 from judgekit.metrics.checks import check_gold, check_lengths, merge_ties
 from judgekit.ties import TIE
@@ -269,7 +270,7 @@ def fit_conformal(
         DataError: no solutions, or lengths differ.
     """
     gold_N = [solution.first_error for solution in solutions]
-    problem_N = [solution.problem_id for solution in solutions]
+    problem_N = group_problems(solutions)
     sets = IndexSets(alpha=alpha).fit(posterior_N_O, gold_N=gold_N, problem_N=problem_N)
     prefixes, if_wrong = (
         CertifiedPrefixes(alpha=alpha, if_wrong=wrong).fit(posterior_N_O, gold_N=gold_N, problem_N=problem_N)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from judgekit.calibration import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
 from judgekit.errors import CheckpointError, ConfigError
 from judgekit.golden import EXAMPLES, TOLERANCE, golden_difference, measure_golden
 from judgekit.io import write_text
@@ -19,6 +18,7 @@ from judgekit.judges import load_judge
 from judgekit.judges.calibrator_card import describe_calibrator
 from judgekit.judges.card import CARD, Golden, JudgeCard, read_card, write_card
 from judgekit.judges.recognise import find_card, recognised_by
+from judgekit.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
 from judgekit.types import Judge, Judgement, NoVerdictReason, Solution
 
 if TYPE_CHECKING:

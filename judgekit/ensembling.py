@@ -12,15 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.optimize import minimize
 
-from judgekit.calibration import (
-    CALIBRATION_PROBLEMS,
-    TRAIN_PROBLEMS,
-    calibration_problems,
-    read_split,
-    refuse_trained_problems,
-    train_problems,
-    write_problem_ids,
-)
+from judgekit.calibration import read_split
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError
 from judgekit.fingerprint import fingerprint_of
@@ -28,6 +20,16 @@ from judgekit.judges.card import EnsembleCard, JudgeCard, write_card
 from judgekit.judges.ensemble import floored_logs, pool_verdicts
 from judgekit.judging import as_seen
 from judgekit.metrics import choose_threshold
+from judgekit.problem_lists import (
+    CALIBRATION_PROBLEMS,
+    TRAIN_PROBLEMS,
+    ProblemList,
+    calibration_problems,
+    join_lists,
+    refuse_trained_problems,
+    train_problems,
+    write_problems,
+)
 from judgekit.types import Judge, LabelledSolution, Precision, ThresholdRule, Verdict
 
 Floats = NDArray[np.float64]
@@ -109,9 +111,9 @@ def build_ensemble(members: Sequence[str], data: Path, output: Path, config: Ens
             "n_without_verdict": len(solutions) - len(used),
         },
     )
-    write_problem_ids(output / TRAIN_PROBLEMS, set().union(*trained.values()))
-    fitted_on = {solution.problem_id for solution in solutions}.union(*map(calibration_problems, folders.values()))
-    write_problem_ids(output / CALIBRATION_PROBLEMS, fitted_on)
+    write_problems(output / TRAIN_PROBLEMS, join_lists(trained.values()))
+    before = join_lists(map(calibration_problems, folders.values()))
+    write_problems(output / CALIBRATION_PROBLEMS, ProblemList.of(solutions) | before)
     write_card(output, card)
     return card
 

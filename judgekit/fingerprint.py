@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 from weakref import WeakSet
 
+from judgekit.identity import group_problems
 from judgekit.judges.calibrator_card import Fingerprint
 from judgekit.types import Judge, LabelledSolution, Rollout, Solution
 
@@ -33,7 +34,7 @@ def fingerprint_of(data: Path, solutions: Sequence[LabelledSolution]) -> Fingerp
         data=data.name,
         sha256=hashlib.sha256(ids.encode()).hexdigest(),
         n_solutions=len(solutions),
-        n_problems=len({solution.problem_id for solution in solutions}),
+        n_problems=len(set(group_problems(solutions))),
         sources=tuple(sorted({solution.source for solution in solutions})),
         generators=tuple(sorted({solution.generator or UNKNOWN for solution in solutions})),
         subsets=tuple(sorted({name for solution in solutions if (name := subset_name(solution))})),

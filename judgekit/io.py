@@ -12,6 +12,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import logging
 import os
 import re
 import types
@@ -25,10 +26,14 @@ import polars as pl
 from pydantic import ValidationError
 
 from judgekit.errors import DataError, describe_validation_error
+from judgekit.identity import exact_problem_id
 from judgekit.types import Record
 
 RecordT = TypeVar("RecordT", bound=Record)
 
+_log = logging.getLogger(__name__)
+_RENAMED: set[Path] = set()
+"""Data whose old ids of problems were mentioned: many commands read theirs twice."""
 MANIFEST = "manifest.json"
 SHARD_DIR = "data"
 _SCALARS: dict[Any, pl.DataType] = {str: pl.String(), int: pl.Int64(), float: pl.Float64(), bool: pl.Boolean()}
@@ -202,12 +207,13 @@ class ShardWriter:
         self.n_rows = 0
         self.info: dict[str, Any] = {}
         self._schema = parquet_schema(record_type)
+        self._keys: tuple[str, ...] = tuple(name for name in ("id", "problem_id") if name in record_type.model_fields)
         self._buffer: list[Record] = []
         self._shards = sorted((output / SHARD_DIR).glob("part-*.parquet"))
         if self._shards and not resume:
             raise DataError(f"{output} already holds shards: add --resume, or remove the folder")
         self._n_done = sum(pl.scan_parquet(shard).select(pl.len()).collect().item() for shard in self._shards)
-        self._done_ids = self._finished_ids(tuple(self._shards))
+        self._done_rows = self._finished_rows(tuple(self._shards))
         self._remove_partials()
 
     def _remove_partials(self) -> None:
@@ -215,10 +221,9 @@ class ShardWriter:
         for partial in (self.output / SHARD_DIR).glob(".part-*.partial"):
             partial.unlink(missing_ok=True)
 
-    def _finished_ids(self, shards: Sequence[Path]) -> Iterator[str]:
-        key = _key_column(self.record_type)
+    def _finished_rows(self, shards: Sequence[Path]) -> Iterator[tuple[str, ...]]:
         for shard in shards:
-            yield from pl.read_parquet(shard, columns=[key])[key]
+            yield from pl.read_parquet(shard, columns=list(self._keys)).select(self._keys).iter_rows()
 
     def write(self, record: Record) -> None:
         """Add one record.
@@ -227,11 +232,15 @@ class ShardWriter:
             DataError: resuming, and the row differs from the one already stored at this place.
         """
         if self.n_rows < self._n_done:
-            key, done = getattr(record, _key_column(self.record_type)), next(self._done_ids)
-            if key != done:
+            now, was = tuple(getattr(record, name) for name in self._keys), next(self._done_rows)
+            if now != was:
+                changed = "The input or the options changed"
+                if now[:-1] == was[:-1] and was[-1] == exact_problem_id(getattr(record, "problem", "")):
+                    changed = "An earlier release began it, and knows problems by their exact text"
+                before, after = next(pair for pair in zip(was, now, strict=True) if pair[0] != pair[1])
                 raise DataError(
-                    f"cannot resume {self.output}: row {self.n_rows} was {done} and is {key} now. "
-                    "The input or the options changed; build into a new folder"
+                    f"cannot resume {self.output}: row {self.n_rows} was {before} and is {after} now. {changed}; "
+                    "build into a new folder"
                 )
         else:
             self._buffer.append(record)
@@ -268,11 +277,6 @@ class ShardWriter:
             "shards": shards,
         }
         write_json(self.output / MANIFEST, manifest | self.info)
-
-
-def _key_column(record_type: type[Record]) -> str:
-    fields = record_type.model_fields
-    return next(name for name in ("id", "problem_id") if name in fields)
 
 
 def shard_paths(path: Path) -> list[Path]:
@@ -312,13 +316,22 @@ def read_records(path: Path, record_type: type[RecordT]) -> Iterator[RecordT]:
         DataError: a file is missing, empty or damaged, a column is missing or unknown, or a row is not valid; names
             file, row and value.
     """
-    n_rows = 0
+    n_rows = n_renamed = 0
     for file in shard_paths(path):
         for row, values in _raw_rows(file, record_type):
             n_rows += 1
-            yield parse_record(values, record_type, where=f"{file}, row {row}")
+            record = parse_record(values, record_type, where=f"{file}, row {row}")
+            n_renamed += values.get("problem_id") not in (None, "", getattr(record, "problem_id", None))
+            yield record
     if not n_rows:
         raise DataError(f"{path} holds no rows")
+    if n_renamed and path not in _RENAMED:
+        _RENAMED.add(path)
+        _log.warning(
+            "%s: %d of %d rows know their problem by its exact text, as earlier releases did; they were read under the "
+            "id of its words. `judgekit split %s NEW=1` writes a copy that has it",
+            path, n_renamed, n_rows, path,
+        )  # fmt: skip
 
 
 def _raw_rows(file: Path, record_type: type[Record]) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -10,13 +10,15 @@ import numpy as np
 from pydantic import Field
 from sklearn.model_selection import GroupKFold
 
-from judgekit.calibration import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS, fit_threshold, read_split, write_problem_ids
+from judgekit.calibration import fit_threshold, read_split
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError
 from judgekit.fingerprint import fingerprint_of
+from judgekit.identity import group_problems
 from judgekit.judges.card import JudgeCard, PositionPriorCard, write_card
 from judgekit.judges.position_prior import place_of_step, prior_verdict
 from judgekit.metrics import compute_localization
+from judgekit.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS, ProblemList, write_problems
 from judgekit.ties import is_tied
 from judgekit.types import ArgmaxRule, LabelledSolution, ThresholdRule, Verdict
 
@@ -55,7 +57,7 @@ def build_prior(data: Path, output: Path, config: PriorConfig) -> JudgeCard:
         raise ConfigError(f"{output} is in use: give another --output")
     solutions = read_split(data, config.n_max)
     n_wrong = sum(solution.first_error is not None for solution in solutions)
-    n_problems = len({solution.problem_id for solution in solutions})
+    n_problems = len(set(group_problems(solutions)))
     if not 0 < n_wrong < len(solutions) or n_problems < 2:
         raise DataError(
             f"a prior needs right and wrong solutions of several problems, and {data} has {n_wrong} wrong ones of "
@@ -74,7 +76,7 @@ def build_prior(data: Path, output: Path, config: PriorConfig) -> JudgeCard:
         metrics={"f1_argmax_cross_fitted": f1_argmax, "f1_threshold_cross_fitted": f1_threshold},
     )
     for name in (TRAIN_PROBLEMS, CALIBRATION_PROBLEMS):  # rates and threshold are from the same problems
-        write_problem_ids(output / name, (solution.problem_id for solution in solutions))
+        write_problems(output / name, ProblemList.of(solutions))
     write_card(output, card)
     return card
 
@@ -115,7 +117,7 @@ def _cross_fitted_f1(
 ) -> float:
     """Return ProcessBench F1, hazards and rule of each fold from the rest."""
     predicted_N: list[int | None] = [None] * len(solutions)
-    problems = [solution.problem_id for solution in solutions]
+    problems = group_problems(solutions)
     n_folds = min(config.n_folds, len(set(problems)))
     for rest, fold in GroupKFold(n_folds).split(problems, groups=problems):
         known = [solutions[i] for i in rest]

@@ -7,8 +7,6 @@ be derived is a property. `first_error` is 0-based everywhere, and `None` means 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -18,22 +16,12 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, runtime_ch
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from judgekit.identity import content_id, current_problem_id, problem_id
 from judgekit.ties import first_largest, rounded
 
 SUM_TOLERANCE = 1e-6
 """How far the sum of a posterior may lie from 1, and an outcome from what the step probabilities give, before a verdict
 is refused."""
-
-
-def content_id(**parts: object) -> str:
-    """Return a 20-digit hexadecimal id of the given values, the same in every process and on every machine.
-
-    Example:
-        >>> content_id(a=1, b="x") == content_id(b="x", a=1)
-        True
-    """
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -117,6 +105,14 @@ class Record(BaseModel):
     schema_version: int = 1
     """Version of the row's schema; a reader refuses versions it does not know."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _current_problem_id(cls, data: Any) -> Any:
+        """Replace the id of a problem's exact text, which earlier releases stored, by that of its words."""
+        if isinstance(data, dict) and isinstance(data.get("problem"), str) and isinstance(data.get("problem_id"), str):
+            return data | {"problem_id": current_problem_id(data["problem_id"], data["problem"])}
+        return data
+
     @model_validator(mode="after")
     def _known_version(self) -> Self:
         if self.schema_version != self.SCHEMA_VERSION:
@@ -149,7 +145,7 @@ class Solution(Record):
     id: str = ""
     """Content id; computed where it is left empty."""
     problem_id: str = ""
-    """Id of the problem; computed from its text where it is left empty."""
+    """Id of the problem; where it is left empty, that of the words of its text, see `judgekit.identity`."""
     problem: str
     """Text of the problem."""
     steps: tuple[str, ...]
@@ -162,7 +158,8 @@ class Solution(Record):
     def _fill_ids(cls, data: Any) -> Any:
         if isinstance(data, dict):
             data = cls._readable(data)
-            data["problem_id"] = data.get("problem_id") or content_id(problem=data.get("problem"))
+            if not data.get("problem_id") and isinstance(data.get("problem"), str):
+                data["problem_id"] = problem_id(data["problem"])
             data["id"] = data.get("id") or content_id(**cls._identity(data))
         return data
 

@@ -23,6 +23,7 @@ from judgekit.judges.card import JudgeCard
 from judgekit.judges.encoding import Encoded, encode_solutions, make_convention, show_encoded
 from judgekit.judges.layout import InputConvention
 from judgekit.judges.step_classifier import StepClassifierJudge
+from judgekit.problem_lists import ProblemList, names_of
 from judgekit.run import Run, package_versions
 from judgekit.training.config import JudgeTrainingConfig
 from judgekit.training.judge_files import evaluate_judge, read_labelled, refuse_overlap, save_judge
@@ -44,8 +45,8 @@ class TrainingRows(NamedTuple):
 
     rows: list[dict[str, Any]]
     """`input_ids` and `labels`, one a solution."""
-    problem_ids: set[str]
-    """Problems among them."""
+    problems: set[tuple[str, str]]
+    """Problems among them, under both names; see `judgekit.problem_lists`."""
     counts: Counter[str]
     """`solutions`, `overlong_dropped`, `overlong_cut`, `steps_ok`, `steps_error`, `tokens`."""
 
@@ -75,7 +76,8 @@ def train_judge(config: JudgeTrainingConfig, output: Path, *, resume: bool = Fal
     check_rows(data, tokenizer)
     warn_of_few_steps(config, n_rows=len(data.rows))
     eval_solutions = list(read_labelled([config.eval_data], config.n_eval_max)) if config.eval_data else []
-    refuse_overlap(data.problem_ids, eval_solutions)
+    trained = ProblemList(frozenset(data.problems))
+    refuse_overlap(trained, eval_solutions)
     eval_rows = build_rows(eval_solutions, tokenizer, convention, **limit).rows
     set_seed(config.seed)
     model = load_classifier(config.model, dtype="float32", n_labels=2)
@@ -103,7 +105,7 @@ def train_judge(config: JudgeTrainingConfig, output: Path, *, resume: bool = Fal
     judge = StepClassifierJudge(card, model.eval(), tokenizer)
     update = {"metrics": evaluate_judge(judge, eval_solutions), "golden": measure_golden(judge)}
     card = card.model_copy(update=update)
-    save_judge(output / JUDGE, card, model, tokenizer, data.problem_ids)
+    save_judge(output / JUDGE, card, model, tokenizer, trained)
     run.finish({"counts": dict(data.counts), "metrics": card.metrics})
     return output / JUDGE
 
@@ -143,7 +145,7 @@ def _add_row(
         data.counts["steps_error" if step == solution.first_error else "steps_ok"] += 1
     data.counts["tokens"] += len(input_ids)
     data.rows.append({"input_ids": input_ids, "labels": labels})
-    data.problem_ids.add(solution.problem_id)
+    data.problems.add(names_of(solution))
 
 
 def check_rows(data: TrainingRows, tokenizer: Any) -> None:

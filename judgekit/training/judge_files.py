@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import compress, islice
 from pathlib import Path
 from typing import Any
 
-from judgekit.calibration import TRAIN_PROBLEMS, write_problem_ids
 from judgekit.errors import DataError
 from judgekit.io import read_records, weights_written_to
 from judgekit.judges.card import JudgeCard, write_card
 from judgekit.judging import as_seen
 from judgekit.metrics import collect_reached_steps, compute_calibration, compute_localization
+from judgekit.problem_lists import TRAIN_PROBLEMS, ProblemList, write_problems
 from judgekit.types import Judge, LabelledSolution
 
 
@@ -21,13 +21,13 @@ def read_labelled(paths: Sequence[Path], n_max: int | None) -> Iterator[Labelled
     return islice((solution for path in paths for solution in read_records(path, LabelledSolution)), n_max)
 
 
-def refuse_overlap(problem_ids: set[str], eval_solutions: Sequence[LabelledSolution]) -> None:
+def refuse_overlap(trained: ProblemList, eval_solutions: Sequence[LabelledSolution]) -> None:
     """Refuse evaluation on training problems.
 
     Raises:
         DataError: training and evaluation share a problem.
     """
-    shared = [solution.problem_id for solution in eval_solutions if solution.problem_id in problem_ids]
+    shared = [solution.problem_id for solution in compress(eval_solutions, trained.seen(eval_solutions))]
     if shared:
         raise DataError(
             f"{len(shared)} of {len(eval_solutions)} evaluation solutions belong to training problems, for example "
@@ -60,12 +60,12 @@ def evaluate_judge(judge: Judge, solutions: Sequence[LabelledSolution]) -> dict[
     }
 
 
-def save_judge(directory: Path, card: JudgeCard, model: Any, tokenizer: Any, problem_ids: set[str]) -> None:
+def save_judge(directory: Path, card: JudgeCard, model: Any, tokenizer: Any, trained: ProblemList) -> None:
     """Write a judge directory. The card comes last, so a directory with `judge.json` is complete."""
     with weights_written_to(directory):
         model.save_pretrained(directory)
         tokenizer.save_pretrained(directory)
-    write_problem_ids(directory / TRAIN_PROBLEMS, problem_ids)
+    write_problems(directory / TRAIN_PROBLEMS, trained)
     write_card(directory, card)
 
 

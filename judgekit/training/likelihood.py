@@ -15,6 +15,7 @@ from judgekit.golden import measure_golden
 from judgekit.judges.card import JudgeCard, LikelihoodCard
 from judgekit.judges.encoding import make_convention
 from judgekit.judges.likelihood import LikelihoodJudge
+from judgekit.problem_lists import ProblemList
 from judgekit.run import Run, package_versions
 from judgekit.training.config import LikelihoodConfig
 from judgekit.training.judge import JUDGE
@@ -40,8 +41,8 @@ def fit_likelihood(config: LikelihoodConfig, output: Path, *, resume: bool = Fal
     model = to_fastest_device(load_language_model(config.model, dtype=config.dtype))
     solutions = list(read_labelled(config.data, config.n_max))
     eval_solutions = list(read_labelled([config.eval_data], config.n_eval_max)) if config.eval_data else []
-    problem_ids = {solution.problem_id for solution in solutions}
-    refuse_overlap(problem_ids, eval_solutions)
+    trained = ProblemList.of(solutions)
+    refuse_overlap(trained, eval_solutions)
     card = JudgeCard(
         kind="likelihood",
         judge_id=config.judge_id or output.resolve().name,
@@ -64,7 +65,7 @@ def fit_likelihood(config: LikelihoodConfig, output: Path, *, resume: bool = Fal
     # golden scores are float32's; `judgekit doctor --store` adds them later to a judge fitted in another precision
     golden = measure_golden(judge) if config.dtype == "float32" else ()
     card = card.model_copy(update={"metrics": metrics, "golden": golden})
-    save_judge(output / JUDGE, card, model, tokenizer, problem_ids)
+    save_judge(output / JUDGE, card, model, tokenizer, trained)
     run.finish({"counts": counts, "metrics": metrics})
     return output / JUDGE
 

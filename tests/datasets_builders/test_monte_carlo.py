@@ -29,8 +29,9 @@ from datasets_builders.source import RowRejected
 from datasets_builders.tally import Fate
 from judgekit.engines.generation import Completion
 from judgekit.errors import JudgeError
+from judgekit.identity import problem_id
 from judgekit.io import read_records, write_records
-from judgekit.types import LabelledSolution, LabelMethod, Problem, Rollout, Solution, StepLabel, content_id
+from judgekit.types import LabelledSolution, LabelMethod, Problem, Rollout, Solution, StepLabel
 from tests.datasets_builders.scripted_generator import CUT, FAILED, ScriptedGenerator, stop
 from tests.datasets_builders.test_rollouts import NumberCheck
 from tests.judgekit.samples import TEXTS, tiny_config
@@ -226,7 +227,7 @@ def test_answers_come_from_the_reference_or_from_problems(tmp_path: Path) -> Non
     solution = Solution(problem="P", steps=("a", "b"), reference="2+3=5\n#### 5")
     (tmp_path / "own.jsonl").write_text(solution.model_dump_json() + "\n")
     problems = [
-        Problem(problem_id=content_id(problem="P"), problem="P", answer="7", source="own"),
+        Problem(problem_id=problem_id("P"), problem="P", answer="7", source="own"),
         Problem(problem_id="their-own", problem="Q", answer="8", source="own"),
     ]
     (tmp_path / "problems.jsonl").write_text("".join(problem.model_dump_json() + "\n" for problem in problems))

@@ -11,8 +11,9 @@ import pytest
 from datasets_builders.build import REJECTED, build
 from datasets_builders.policy_benchmarks import PolicyBenchmarksConfig
 from judgekit.answers import MathVerifyCheck
+from judgekit.identity import problem_id
 from judgekit.io import read_records
-from judgekit.types import Problem, content_id
+from judgekit.types import Problem
 
 COUNTS = {
     "aime24": (30, 30),
@@ -33,7 +34,7 @@ def test_answers_in_the_fields_of_every_file(fixture_rows: Path, tmp_path: Path)
         "36", r"$\frac{1}{4}$", "$2$, $-2$", r"\arcsin(10/13)", "-1/3", "4.5e33", "0.5",
     ]  # fmt: skip
     assert {problem.source for problem in problems} == {"policy_benchmarks"}
-    assert problems[1].problem_id == content_id(problem="Halve one half.")
+    assert problems[1].problem_id == problem_id("Halve one half.")
     rejected = [json.loads(line) for line in (tmp_path / "built" / REJECTED).read_text("utf-8").splitlines()]
     assert {entry["row"]: entry["reason"] for entry in rejected} == {
         8: "field 'answer' is empty",

@@ -9,7 +9,7 @@ import pytest
 from datasets_builders.build import build
 from datasets_builders.split import choose_side, split
 from judgekit.errors import ConfigError, DataError
-from judgekit.io import read_json, read_records
+from judgekit.io import read_json, read_records, write_records
 from judgekit.types import LabelledSolution, Rollout
 from tests.datasets_builders.fake_source import COUNTING, CountingConfig
 
@@ -33,6 +33,26 @@ def test_sides_are_disjoint_complete_and_of_about_the_size_asked_for(built: Path
     manifest = read_json(test / "manifest.json")
     assert manifest["split"] == {"of": "all", "seed": 3, "fractions": {"train": 0.8, "test": 0.2}}
     assert len(manifest["inputs"]) == 6
+
+
+def spelled(problem_id: str, problem: str, n: int) -> LabelledSolution:
+    return LabelledSolution(
+        problem_id=problem_id, problem=problem, steps=(f"step {n}",), labels=("ok",), source="s", label_method=None
+    )
+
+
+def test_one_problem_is_on_one_side_however_it_is_spelled_and_whatever_ids_it_has(tmp_path: Path) -> None:
+    rows = []
+    for i in range(40):
+        texts = (f"Find $x$, if x = {i}.", f"find  x, if $x={i}$", f"The number {i}?")
+        rows += [spelled("", texts[0], i), spelled("", texts[1], i), spelled(f"p{i}", texts[1], i)]
+        rows.append(spelled(f"p{i}", texts[2], i))
+    write_records(tmp_path / "all", rows, record_type=LabelledSolution)
+    for seed in range(3):
+        one, other = tmp_path / f"a{seed}", tmp_path / f"b{seed}"
+        counts = split(tmp_path / "all", {one: 0.5, other: 0.5}, seed=seed)
+        steps = [{record.steps[0] for record in read_records(side, LabelledSolution)} for side in (one, other)]
+        assert not steps[0] & steps[1] and sum(counts.values()) == 160
 
 
 def test_the_split_depends_on_the_seed_and_on_nothing_else(built: Path, tmp_path: Path) -> None:

@@ -13,10 +13,8 @@ import pytest
 
 import judgekit.judges
 from judgekit.calibration import (
-    TRAIN_PROBLEMS,
     CalibrationConfig,
     calibrate_judge,
-    calibration_problems,
 )
 from judgekit.calibrators import CALIBRATORS, open_calibrator
 from judgekit.conformal import fresh_problems
@@ -25,6 +23,7 @@ from judgekit.fingerprint import fingerprint_of
 from judgekit.io import read_records, write_records
 from judgekit.judges.calibrator_card import CalibrationReport, TemperatureCard, describe_after
 from judgekit.judges.card import read_card, write_card
+from judgekit.problem_lists import TRAIN_PROBLEMS, ProblemList, calibration_problems
 from judgekit.types import (
     ArgmaxRule,
     Judgement,
@@ -194,9 +193,9 @@ def test_problems_of_training_are_refused(carded: CardedJudge, tmp_path: Path) -
     ):
         calibrate_judge(folder, tmp_path / "data", CalibrationConfig())
     assert (folder / "judge.json").read_text() == card
-    assert calibration_problems(folder) == set()
+    assert calibration_problems(folder) == ProblemList()
     calibrate_judge(folder, tmp_path / "data", CalibrationConfig(n_max=9, conformal_frac=None))  # p0, p1, p2 only
-    assert calibration_problems(folder) == {"p0", "p1", "p2"}
+    assert {name for _, name in calibration_problems(folder).pairs} == {"p0", "p1", "p2"}
 
 
 @pytest.mark.parametrize(

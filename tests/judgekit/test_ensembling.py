@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from judgekit.calibration import TRAIN_PROBLEMS, CalibrationConfig, calibrate_judge, calibration_problems
+from judgekit.calibration import CalibrationConfig, calibrate_judge
 from judgekit.cli import main
 from judgekit.ensembling import EnsembleConfig, Rule, build_ensemble, fit_weights
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import read_records, write_records
 from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
+from judgekit.problem_lists import TRAIN_PROBLEMS, ProblemList, calibration_problems
 from judgekit.types import LabelledSolution, Verdict
 from tests.judgekit.samples import labelled_solutions
 
@@ -140,7 +141,7 @@ def test_problems_a_member_was_trained_on_are_refused(tiny_judge: Path, labelled
     build_ensemble(members, tmp_path / "other", tmp_path / "e", EnsembleConfig())
     with pytest.raises(DataError, match="trained on"):  # what its members know, an ensemble knows
         calibrate_judge(tmp_path / "e", labelled_data, CalibrationConfig())
-    fitted_on = {item.problem_id for item in read_records(tmp_path / "other", LabelledSolution)}
+    fitted_on = ProblemList.of(read_records(tmp_path / "other", LabelledSolution))
     assert calibration_problems(tmp_path / "e") == fitted_on
 
 

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from judgekit.errors import DataError
+from judgekit.identity import exact_problem_id, problem_id
 from judgekit.io import (
     ShardWriter,
     atomic_path,
@@ -292,3 +293,34 @@ def test_label_method_may_be_unknown_but_not_left_out() -> None:
     assert LabelledSolution.model_validate(row | {"label_method": "human"}).label_method is LabelMethod.HUMAN
     with pytest.raises(ValueError, match="label_method"):
         LabelledSolution.model_validate({key: value for key, value in row.items() if key != "label_method"})
+
+
+def old_problems(folder: Path, texts: list[str]) -> None:
+    """Write a data set as earlier releases did: problems known by their exact text."""
+    rows = [{"problem_id": exact_problem_id(text), "problem": text, "answer": "1", "source": "test"} for text in texts]
+    shard = folder / "data" / "part-00000.parquet"
+    shard.parent.mkdir(parents=True)
+    pl.DataFrame([{"schema_version": 1} | row for row in rows], schema=parquet_schema(Problem)).write_parquet(shard)
+    write_json(folder / "manifest.json", {"shards": {"data/part-00000.parquet": ""}, "record": "Problem"})
+
+
+def test_old_ids_of_problems_are_replaced_when_read_and_mentioned_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    old_problems(tmp_path / "old", ["Find  $x$.", "find x", "Find y."])
+    for _ in range(2):
+        one, same, other = read_records(tmp_path / "old", Problem)
+        assert one.problem_id == same.problem_id == problem_id("find x") != other.problem_id
+    (message,) = caplog.messages
+    assert "3 of 3 rows know their problem by its exact text" in message and "NEW=1" in message
+
+
+def test_a_folder_that_an_earlier_release_began_is_not_mixed(tmp_path: Path) -> None:
+    old_problems(tmp_path, ["What is 0 + 0?"])
+    (tmp_path / "manifest.json").unlink()
+    row = Problem(problem_id=problem_id("What is 0 + 0?"), problem="What is 0 + 0?", answer="0", source="test")
+    with (
+        pytest.raises(DataError, match=r"An earlier release began it, .*; build into a new folder"),
+        ShardWriter(tmp_path, Problem, resume=True) as writer,
+    ):
+        writer.write(row)

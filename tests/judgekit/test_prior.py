@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from judgekit.calibration import CalibrationConfig, calibrate_judge, calibration_problems, train_problems
+from judgekit.calibration import CalibrationConfig, calibrate_judge
 from judgekit.cli import main
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import write_records
 from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
 from judgekit.prior import PriorConfig, build_prior, count_hazards
+from judgekit.problem_lists import calibration_problems, train_problems
 from judgekit.types import (
     ArgmaxRule,
     Judge,
@@ -80,7 +81,7 @@ def test_a_prior_is_an_ordinary_judge(tmp_path: Path) -> None:
     expected += [math.prod(1 - x for x in h) * h[2], math.prod(1 - x for x in h) * (1 - h[2])]
     assert long.verdict.posterior == pytest.approx(expected)
     assert none.no_verdict is NoVerdictReason.EMPTY
-    assert train_problems(tmp_path / "prior") == {f"p{i}" for i in range(300)}
+    assert {name for _, name in train_problems(tmp_path / "prior").pairs} == {f"p{i}" for i in range(300)}
     assert calibration_problems(tmp_path / "prior") == train_problems(tmp_path / "prior"), "of its threshold"
     fingerprint = card.position_prior.fingerprint
     assert (fingerprint.n_problems, fingerprint.min_steps, fingerprint.max_steps) == (300, 2, 5)

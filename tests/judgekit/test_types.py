@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from judgekit.identity import problem_id
 from judgekit.types import (
     ArgmaxRule,
     Judgement,
@@ -27,7 +28,6 @@ from judgekit.types import (
     StepLabel,
     ThresholdRule,
     Verdict,
-    content_id,
     labels_from_first_error,
 )
 
@@ -107,7 +107,7 @@ def test_ids_follow_the_content() -> None:
     assert one.id == "f8150ec10dc6e5b6d8d6", "ids stay the same over releases: files hold them"
     others = [Solution(problem="1+1?", steps=("3",)), Solution(problem="1+1?", steps=("2",), reference="2")]
     assert len({one.id, *(other.id for other in others)}) == 3
-    assert one.problem_id == others[0].problem_id == content_id(problem="1+1?")
+    assert one.problem_id == others[0].problem_id == problem_id("1+1?")
     assert Solution(id="mine", problem_id="p", problem="1+1?", steps=()).id == "mine"
     assert labelled(OK).id != labelled(ERROR).id
     assert labelled(OK, source_id="1").id != labelled(OK, source_id="2").id

@@ -123,7 +123,7 @@ def test_overlong_solutions_follow_the_policy_and_are_counted(tokenizer: Any) ->
     lengths = [len(encoded.input_ids) for encoded in encoded_N]
     limit = min(lengths) - 1
     dropped = rows_of(solutions, tokenizer, max_tokens=limit)
-    assert not dropped.rows and not dropped.problem_ids
+    assert not dropped.rows and not dropped.problems
     assert (dropped.counts["solutions"], dropped.counts["overlong_dropped"]) == (2, 2)
     cut = rows_of(solutions, tokenizer, max_tokens=limit, overlong="keep_leading_steps")
     assert (cut.counts["overlong_cut"], cut.counts["overlong_dropped"]) == (2, 0)
