@@ -24,6 +24,7 @@ from judgekit.io import write_records
 from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
 from judgekit.judges.encoding import encode_solutions, make_convention
+from judgekit.problem_lists import train_problems
 from judgekit.training.config import JudgeTrainingConfig
 from judgekit.training.judge import TrainingRows, build_rows, check_rows, step_loss, train_judge
 from judgekit.training.language_model import IGNORED
@@ -211,7 +212,7 @@ def test_two_steps_move_the_parameters_and_make_a_judge(
     }
     assert card.metrics["n"] == 10 and card.metrics["n_no_verdict"] == 0
     assert card.golden and golden_difference(load_judge(folder), card.golden) <= 1e-5
-    assert len((folder / "train_problem_ids.txt").read_text().split()) == 20
+    assert len(train_problems(folder)) == 20
     judge = load_judge(folder)
     (judgement,) = judge.judge([addition(60)])
     assert judgement.verdict is not None and judgement.verdict.n_steps == 3

@@ -14,6 +14,7 @@ from judgekit.io import read_records, write_records
 from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
 from judgekit.judges.likelihood import LikelihoodJudge
+from judgekit.problem_lists import train_problems
 from judgekit.training.config import LikelihoodConfig
 from judgekit.training.likelihood import fit_likelihood, fit_map, reached_features
 from judgekit.types import LabelledSolution
@@ -49,7 +50,7 @@ def test_the_whole_run(labelled_data: Path, tiny_base: Path, tmp_path: Path) -> 
     # Right and wrong solutions to 0..19, wrong at step i % 3: steps up to the first error count.
     assert card.training["counts"] == {"solutions": 40, "steps_ok": 60 + 7 * 0 + 7 * 1 + 6 * 2, "steps_error": 20}
     assert (card.judge_id, card.kind, card.metrics["n"]) == ("my-judge", "likelihood", 10)
-    assert len((folder / "train_problem_ids.txt").read_text().split()) == 20
+    assert len(train_problems(folder)) == 20
     features_K, ok_K = reached_features(judge, list(read_records(labelled_data, LabelledSolution)))
     assert features_K.shape == (99, 2) and ok_K.sum() == 79
     assert card.likelihood == fit_map(features_K, ok_K=ok_K)
