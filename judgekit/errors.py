@@ -9,7 +9,7 @@ only where a caller would handle it differently.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,9 @@ class JudgeError(JudgekitError, RuntimeError):
 
 
 @contextmanager
-def boundary(kind: type[JudgekitError], what: str, *, way_out: str = "") -> Iterator[None]:
+def boundary(
+    kind: type[JudgekitError], what: str, *, explain: Callable[[Exception], str] | None = None
+) -> Iterator[None]:
     """Let nothing through but errors of ours: whatever other code raises within becomes one line of the given kind.
 
     The one place for `except Exception`: around libraries whose exceptions nobody can list.
@@ -49,7 +51,7 @@ def boundary(kind: type[JudgekitError], what: str, *, way_out: str = "") -> Iter
     Args:
         kind: What to raise.
         what: What was tried, for example "cannot open the model DIR".
-        way_out: What to do about it.
+        explain: What to say of an exception, in one line; `None` for `one_line`.
 
     Raises:
         JudgekitError: of the given kind, or whichever was raised within.
@@ -65,7 +67,7 @@ def boundary(kind: type[JudgekitError], what: str, *, way_out: str = "") -> Iter
     except JudgekitError:
         raise
     except Exception as error:
-        raise kind(f"{what}: {one_line(error)}" + (f". {way_out}" if way_out else "")) from error
+        raise kind(f"{what}: {(explain or one_line)(error)}") from error
 
 
 def one_line(error: BaseException) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from transformers import AutoTokenizer, GenerationConfig
+from transformers import GenerationConfig
 
 from judgekit.answers import OutcomeCheck
-from judgekit.engines.transformers_engine import load_language_model
+from judgekit.engines.transformers_engine import check_sizes, load_language_model, load_tokenizer
 from judgekit.errors import CheckpointError
 from judgekit.prompts import ChatPrompt, Prompt, RawPrompt
 from judgekit.types import Problem
@@ -46,15 +46,14 @@ def load_policy(name: str) -> Policy:
     Raises:
         CheckpointError: model or tokenizer is missing, or has no end-of-text token.
     """
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, padding_side="left")
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"cannot open the policy {name}: {error}") from error
+    tokenizer = load_tokenizer(name, padding_side="left")
     if tokenizer.eos_token_id is None:
         raise CheckpointError(f"the tokenizer of {name} has no end-of-text token, so responses would never end")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return Policy(load_language_model(name), tokenizer)
+    model = load_language_model(name)
+    check_sizes(model, tokenizer)
+    return Policy(model, tokenizer)
 
 
 def render_prompt(problem: str, prompt: RawPrompt | ChatPrompt) -> Prompt:

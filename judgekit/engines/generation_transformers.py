@@ -25,7 +25,12 @@ from judgekit.engines.generation import (
     prompt_seed,
 )
 from judgekit.engines.token_trie import TokenTrie
-from judgekit.engines.transformers_engine import load_language_model, load_tokenizer, to_fastest_device
+from judgekit.engines.transformers_engine import (
+    check_sizes,
+    load_language_model,
+    load_tokenizer,
+    to_fastest_device,
+)
 from judgekit.errors import CheckpointError, JudgeError
 from judgekit.prompts import Prompt, encode_prompt, render_text
 from judgekit.types import NoVerdictReason
@@ -52,6 +57,7 @@ class TransformersGenerator:
         self.config = config
         self.tokenizer = load_tokenizer(config.model)
         self.model = to_fastest_device(load_language_model(config.model, dtype=config.dtype))
+        check_sizes(self.model, self.tokenizer)
         self.end_ids = _end_ids(self.model, self.tokenizer)
         if not self.end_ids:
             raise CheckpointError(f"{config.model} names no end-of-text token, so completions would never end")

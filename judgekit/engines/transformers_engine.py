@@ -3,33 +3,101 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+import transformers
+from safetensors import safe_open
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 
-from judgekit.errors import CheckpointError
+from judgekit.errors import CheckpointError, DataError, boundary, one_line
+from judgekit.io import read_json
 from judgekit.judges.checkpoint import missing_weights, tensor_names
 from judgekit.types import Precision
 
-_UNUSABLE = (OSError, ValueError, RuntimeError, SafetensorError)
-"""What transformers raises where weights are missing, damaged or do not fit the configuration."""
+
+@contextmanager
+def opening(name: str, what: str = "model") -> Iterator[None]:
+    """Open something of a checkpoint with transformers; every exception becomes one line with the way out.
+
+    All that opens a checkpoint, or runs it for the first time, stands within. Nobody can list what transformers raises
+    there: it depends on the architecture, the packages installed and the device.
+
+    Args:
+        name: Directory or hub id.
+        what: What is opened, for the message.
+
+    Raises:
+        CheckpointError: anything was raised within.
+    """
+    with _quiet(), boundary(CheckpointError, f"cannot open the {what} {name}", explain=lambda e: _explain(e, name)):
+        yield
 
 
-def load_tokenizer(name: str) -> Any:
+def _explain(error: Exception, name: str) -> str:
+    """Say what is missing or damaged, and what to do."""
+    config = _read_config(name)
+    said, quantised = one_line(error), _quantisation(config)
+    if quantised:
+        return (
+            f"its weights are quantised ({quantised}): {said}. Install the package that this names, use a GPU where "
+            "the kernels need one, or take a revision whose weights are plain float32, bfloat16 or float16"
+        )
+    if isinstance(error, ImportError):
+        return f"a package is missing: {said}"
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return f"it does not fit into memory ({said}): use dtype=bfloat16, or a larger device"
+    if isinstance(error, OSError):
+        return said  # says which file is not there, or not readable
+    if isinstance(error, KeyError) and error.args:  # of a table of what transformers knows: say which field asked
+        said = next((f"{field} is {error.args[0]!r}" for field in _fields_with(config, error.args[0])), said)
+    return (
+        f"{said}. Its configuration, or a file of it, is damaged, or is of a kind that transformers "
+        f"{transformers.__version__} does not know: fetch it again, or use another version of transformers"
+    )
+
+
+def _read_config(name: str) -> dict[str, Any]:
+    """Return the `config.json` of a checkpoint on this machine; empty where there is none to read."""
+    try:
+        values = read_json(Path(name) / "config.json")
+    except DataError:
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _fields_with(values: Mapping[str, Any], wanted: object) -> Iterator[str]:
+    """Yield the names of the fields that hold a value, as `section.field`."""
+    for name, value in values.items():
+        if value == wanted:
+            yield name
+        elif isinstance(value, dict):
+            yield from (f"{name}.{inner}" for inner in _fields_with(value, wanted))
+
+
+def _quantisation(config: Mapping[str, Any]) -> str | None:
+    """Return how weights are quantised, by their configuration; `None` where they are not."""
+    section = config.get("quantization_config")
+    if not section:
+        return None
+    return str(section.get("quant_method", "in an unknown way") if isinstance(section, dict) else section)[:40]
+
+
+def load_tokenizer(name: str, **options: Any) -> Any:
     """Open a tokenizer without running remote code.
+
+    Args:
+        name: Directory or hub id.
+        options: Further fields of the tokenizer, for example `padding_side`.
 
     Raises:
         CheckpointError: there is none, or it cannot treat reserved tokens as plain text (no fast tokenizer).
     """
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise CheckpointError(f"no tokenizer at {name}: {error}") from error
+    with opening(name, "tokenizer"):
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **options)
     if not tokenizer.is_fast:
         raise CheckpointError(f"{name} has no fast tokenizer (tokenizer.json), which judging needs")
     return tokenizer
@@ -62,18 +130,23 @@ def _open_weights(auto_class: Any, name: str, *, dtype: Precision, **config_opti
         CheckpointError: weights or configuration are missing or damaged, or only pickled weights exist.
     """
     _refuse_unreadable(name)
-    try:
+    with opening(name):
         config = AutoConfig.from_pretrained(name, trust_remote_code=False, **config_options)
         model, info = auto_class.from_pretrained(
             name,
             config=config,
             dtype=getattr(torch, dtype),
             use_safetensors=True,
+            ignore_mismatched_sizes=True,  # the report of transformers is a table; the line below names one tensor
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except _UNUSABLE as error:
-        raise CheckpointError(f"cannot open the model {name}: {error}") from error
+    for tensor, *shapes in sorted(info["mismatched_keys"]):
+        raise CheckpointError(
+            f"cannot open the model {name}: the tensor {tensor} has the shape "
+            f"{' in the file and '.join(str(tuple(shape)) for shape in shapes)} by config.json: one of them is of "
+            "another model. Fetch both again"
+        )
     return model, info
 
 
@@ -134,8 +207,7 @@ def load_headed_model(directory: Path, *, head: str, dtype: Precision, mean: boo
     Raises:
         CheckpointError: the body cannot be opened or lacks weights, or no tensor has the head's name.
     """
-    with _quiet():  # to the body alone, the tensors of the head are unexpected
-        body, info = _open_weights(AutoModel, str(directory), dtype=dtype)
+    body, info = _open_weights(AutoModel, str(directory), dtype=dtype)
     if info["missing_keys"]:
         raise CheckpointError(f"{directory} lacks the weights {sorted(info['missing_keys'])[:5]} of its body")
     score = _linear_layers(read_tensors(directory, f"{head}."), directory=directory, head=head)
@@ -190,28 +262,50 @@ def load_language_model(name: str, *, dtype: Precision = "float32") -> Any:
     Raises:
         CheckpointError: it is missing or damaged, only pickled weights exist, or it is no language model.
     """
-    _refuse_unreadable(name)
-    try:
-        model, info = AutoModelForCausalLM.from_pretrained(
-            name,
-            dtype=getattr(torch, dtype),
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
-    except _UNUSABLE as error:
-        raise CheckpointError(f"cannot open the model {name}: {error}") from error
+    model, info = _open_weights(AutoModelForCausalLM, name, dtype=dtype)
     if info["missing_keys"]:
         raise CheckpointError(f"{name} lacks the weights {sorted(info['missing_keys'])[:5]} of a language model")
     return model
 
 
+def check_sizes(model: Any, tokenizer: Any, *, ids: Iterable[int] = ()) -> None:
+    """Refuse a tokenizer, or token ids of a card, beyond the rows of a model's embedding: the first forward would fail.
+
+    Args:
+        model: A model that was opened here.
+        tokenizer: The tokenizer that is used with it.
+        ids: Further token ids that will be put in.
+
+    Raises:
+        CheckpointError: an id has no row.
+    """
+    if isinstance(model, torch.nn.Module):
+        body: Any = model.base_model if isinstance(model, HeadedModel) else model
+        n_rows = body.get_input_embeddings().weight.shape[0]
+    else:  # vLLM holds the weights
+        n_rows = model.config.get_text_config().vocab_size
+    largest, name = max(tokenizer.get_vocab().values(), default=0), tokenizer.name_or_path
+    if largest >= n_rows:
+        raise CheckpointError(
+            f"the tokenizer {name} has tokens up to {largest} ({tokenizer.convert_ids_to_tokens(largest)!r}), and the "
+            f"model's embedding {n_rows} rows: they do not belong together, or tokens were added without resizing the "
+            "embedding. Use the tokenizer that the model was trained with"
+        )
+    beyond = [token for token in ids if not 0 <= token < n_rows]
+    if beyond:
+        raise CheckpointError(
+            f"the card names token {beyond[0]}, and the model's embedding has {n_rows} rows: mend the section input of "
+            "the card"
+        )
+
+
 def to_fastest_device(model: Any) -> Any:
     """Move a model to a GPU where there is one, in evaluation mode."""
-    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    with opening(model.config.name_or_path):  # it may not fit
+        return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
 
 __all__ = [
-    "HeadedModel", "load_classifier", "load_headed_model", "load_language_model", "load_tokenizer", "read_tensors",
-    "to_fastest_device",
+    "HeadedModel", "check_sizes", "load_classifier", "load_headed_model", "load_language_model", "load_tokenizer",
+    "opening", "read_tensors", "to_fastest_device",
 ]  # fmt: skip

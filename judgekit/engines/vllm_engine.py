@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from judgekit.errors import CheckpointError, ConfigError, JudgeError
+from judgekit.errors import CheckpointError, ConfigError, JudgeError, boundary
 from judgekit.judges.encoding import Encoded
 from judgekit.types import Precision
 
@@ -32,7 +32,6 @@ def open_llm(model: str, **options: Any) -> Any:
     """
     try:
         from vllm import LLM
-        from vllm.exceptions import VLLMError
         from vllm.platforms import current_platform
     except ImportError as error:
         raise ConfigError(
@@ -40,10 +39,8 @@ def open_llm(model: str, **options: Any) -> Any:
             "or choose the engine transformers"
         ) from error
     options.setdefault("enforce_eager", current_platform.is_cpu())
-    try:
+    with boundary(CheckpointError, f"vLLM cannot open the model {model}"):
         return LLM(model=model, trust_remote_code=False, load_format="safetensors", **options)
-    except (OSError, ValueError, RuntimeError, VLLMError) as error:
-        raise CheckpointError(f"vLLM cannot open the model {model}: {error}") from error
 
 
 def ask(call: Callable[..., _Answer], *args: Any, **kwargs: Any) -> _Answer:
@@ -52,12 +49,8 @@ def ask(call: Callable[..., _Answer], *args: Any, **kwargs: Any) -> _Answer:
     Raises:
         JudgeError: the engine refuses the request, or has died.
     """
-    from vllm.exceptions import VLLMError
-
-    try:
+    with boundary(JudgeError, "vLLM failed"):
         return call(*args, **kwargs)
-    except VLLMError as error:
-        raise JudgeError(f"vLLM failed: {error}") from error
 
 
 class VllmClassifier:

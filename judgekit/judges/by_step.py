@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from judgekit.engines.transformers_engine import load_tokenizer
+from judgekit.engines.transformers_engine import check_sizes, load_tokenizer
 from judgekit.errors import CheckpointError
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.checkpoint import locate_model
@@ -81,7 +81,9 @@ class StepLogitJudge(ABC):
         tokenizer = load_tokenizer(str(location if card.tokenizer is None else locate_model(directory, card.tokenizer)))
         if card.assumes:
             logger.warning("%s: %s", card.judge_id, card.assumes)
-        return cls(card, cls.load_model(location, card, dtype=dtype), tokenizer, neutralise=neutralise)
+        model = cls.load_model(location, card, dtype=dtype)
+        check_sizes(model, tokenizer, ids=_ids_of(card))
+        return cls(card, model, tokenizer, neutralise=neutralise)
 
     @staticmethod
     @abstractmethod
@@ -173,6 +175,14 @@ class StepLogitJudge(ABC):
             "pad_id": self.tokenizer.pad_token_id or 0,
             "progress": self.progress and n_solutions >= PROGRESS_FROM,
         }
+
+
+def _ids_of(card: JudgeCard) -> list[int]:
+    """Return the token ids that a card puts into every text."""
+    if not isinstance(card.input, InputConvention):
+        return []
+    begin = [] if card.input.bos_id is None else [card.input.bos_id]
+    return [*begin, *card.input.problem_separator_ids, *card.input.separator_ids]
 
 
 def _batches_of_text(solutions: Sequence[Solution], rows: Sequence[int]) -> Iterator[list[int]]:

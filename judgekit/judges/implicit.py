@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from judgekit.engines.forward import token_logprobs
-from judgekit.engines.transformers_engine import load_language_model, to_fastest_device
+from judgekit.engines.transformers_engine import check_sizes, load_language_model, to_fastest_device
 from judgekit.errors import CheckpointError
 from judgekit.judges.by_step import StepLogitJudge
 from judgekit.judges.card import JudgeCard
@@ -34,6 +34,7 @@ class ImplicitJudge(StepLogitJudge):
         assert card.implicit is not None
         judge = super().open(directory, card, dtype=dtype, neutralise=neutralise)
         judge.reference_model = cls.load_model(locate_model(directory, card.implicit.reference), card, dtype=dtype)
+        check_sizes(judge.reference_model, judge.tokenizer)
         sizes = [model.get_output_embeddings().weight.shape[0] for model in (judge.model, judge.reference_model)]
         if sizes[0] != sizes[1]:
             raise CheckpointError(

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from transformers import EarlyStoppingCallback, Trainer, set_seed
 
-from judgekit.engines.transformers_engine import load_classifier, load_tokenizer
+from judgekit.engines.transformers_engine import check_sizes, load_classifier, load_tokenizer
 from judgekit.errors import DataError, JudgeError
 from judgekit.golden import measure_golden
 from judgekit.judges.card import JudgeCard
@@ -81,6 +81,7 @@ def train_judge(config: JudgeTrainingConfig, output: Path, *, resume: bool = Fal
     eval_rows = build_rows(eval_solutions, tokenizer, convention, **limit).rows
     set_seed(config.seed)
     model = load_classifier(config.model, dtype="float32", n_labels=2)
+    check_sizes(model, tokenizer)
     trainer = _make_trainer(model, config, run, data.rows, eval_rows, pad_id=tokenizer.pad_token_id or 0)
     train(trainer, run)
     if not all(parameter.isfinite().all() for parameter in model.parameters()):

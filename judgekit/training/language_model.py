@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import Trainer, set_seed
 
-from judgekit.engines.transformers_engine import load_language_model, load_tokenizer
+from judgekit.engines.transformers_engine import check_sizes, load_language_model, load_tokenizer
 from judgekit.errors import DataError
 from judgekit.io import read_records, weights_written_to
 from judgekit.run import Run
@@ -49,6 +49,7 @@ def pretrain(config: LanguageModelConfig, output: Path, *, resume: bool = False)
     warn_of_few_steps(config, n_rows=len(rows))
     set_seed(config.seed)
     model = load_language_model(start)
+    check_sizes(model, tokenizer)
     trainer = Trainer(
         model=model,
         args=training_arguments(config, run, train_sampling_strategy="group_by_length"),

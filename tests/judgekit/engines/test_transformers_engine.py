@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from judgekit.engines import transformers_engine
+from judgekit.engines.generation import TransformersGeneration, build_generator
 from judgekit.engines.transformers_engine import (
     load_classifier,
     load_language_model,
     load_tokenizer,
 )
 from judgekit.errors import CheckpointError
+from judgekit.judges import load_judge
+from sgpo.policy import load_policy
 
 
 def test_an_untrained_head_is_refused_as_a_judge_and_made_for_training(tiny_base: Path) -> None:
@@ -69,7 +75,7 @@ def test_remote_code_is_never_run(tiny_judge: Path, tmp_path: Path) -> None:
 
 
 def test_a_tokenizer_must_be_there(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=f"no tokenizer at {tmp_path}"):
+    with pytest.raises(CheckpointError, match=f"cannot open the tokenizer {tmp_path}"):
         load_tokenizer(str(tmp_path))
 
 
@@ -80,3 +86,139 @@ def test_a_tokenizer_must_be_fast(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(transformers_engine.AutoTokenizer, "from_pretrained", lambda *_, **__: Slow())
     with pytest.raises(CheckpointError, match="has no fast tokenizer"):
         load_tokenizer("slow")
+
+
+# Checkpoints that transformers refuses in ways of its own
+
+QUANTISED = {
+    "awq": {"bits": 4, "group_size": 128, "zero_point": True},
+    "gptq": {"bits": 4, "group_size": 128, "desc_act": False},
+    "bitsandbytes": {"load_in_4bit": True},
+    "compressed-tensors": {"format": "pack-quantized", "config_groups": {}},
+    "hqq": {"quant_config": {}},
+    "torchao": {"quant_type": "int4_weight_only"},
+}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "unknown rope": {"rope_parameters": {"rope_type": "spiral", "rope_theta": 10000.0}},
+    "rope by its old name": {"rope_scaling": {"type": "spiral", "factor": 2.0}},
+    "a size as text": {"hidden_size": "32"},
+    "no size": {"hidden_size": None},
+    "layers as text": {"num_hidden_layers": "two"},
+    "no heads": {"num_attention_heads": 0},
+    "heads that do not divide": {"num_attention_heads": 3},
+    "no key heads": {"num_key_value_heads": 0},
+    "unknown activation": {"hidden_act": "wobble"},
+    "padding outside the vocabulary": {"pad_token_id": 10**6},
+    "another width": {"hidden_size": 16},
+    "another vocabulary": {"vocab_size": 7},
+    "unknown model type": {"model_type": "warp"},
+    "model type as list": {"model_type": ["llama"]},
+    "quantised in words": {"quantization_config": "awq"},
+}
+FILES: dict[str, dict[str, str]] = {
+    "an empty configuration": {"config.json": ""},
+    "a configuration that is a list": {"config.json": "[]"},
+    "a configuration that is a number": {"config.json": "3"},
+    "a damaged tokenizer": {"tokenizer.json": "{"},
+    "a tokenizer that is a list": {"tokenizer.json": "[]"},
+    "a tokenizer without a model": {"tokenizer.json": '{"version": "1.0"}'},
+    "damaged settings of the tokenizer": {"tokenizer_config.json": "{"},
+    "settings of the tokenizer that are a list": {"tokenizer_config.json": "[]"},
+    "weights that are text": {"model.safetensors": "weights"},
+    "no weights at all": {"model.safetensors": ""},
+}
+
+
+def changed(source: Path, target: Path, *, config: dict[str, Any] | None = None, **files: str) -> Path:
+    """Copy a checkpoint, change fields of its configuration and write files over others."""
+    folder = shutil.copytree(source, target)
+    if config:
+        path = folder / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | config))
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def complaint(load: Callable[[str], object], folder: Path) -> str:
+    with pytest.raises(CheckpointError) as caught:
+        load(str(folder))
+    said = str(caught.value)
+    assert "\n" not in said and len(said) < 900 and str(folder) in said
+    return said
+
+
+def open_everywhere(tiny_judge: Path, tiny_base: Path, target: Path, **change: Any) -> dict[str, str]:
+    """Return what a judge, a classifier to train, a policy and a generation engine say of a changed checkpoint."""
+    judge = changed(tiny_judge, target / "judge", **change)
+    base = changed(tiny_base, target / "base", **change)
+    return {
+        "judge": complaint(lambda name: load_judge(name, dtype="float32"), judge),
+        "training": complaint(
+            lambda name: (load_tokenizer(name), load_classifier(name, dtype="float32", n_labels=2)), base
+        ),
+        "policy": complaint(load_policy, base),
+        "engine": complaint(lambda name: build_generator(TransformersGeneration(model=name, dtype="float32")), base),
+    }
+
+
+@pytest.mark.parametrize("method", QUANTISED)
+def test_quantised_weights_are_one_line_with_the_package_that_is_missing(
+    method: str, tiny_judge: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    section = {"quant_method": method} | QUANTISED[method]
+    found = open_everywhere(tiny_judge, tiny_base, tmp_path, config={"quantization_config": section})
+    for said in found.values():
+        assert f"its weights are quantised ({method})" in said
+        assert "Install the package" in said and "GPU" in said and "plain float32" in said
+
+
+@pytest.mark.parametrize("change", CONFIGS)
+def test_a_configuration_that_transformers_chokes_on_is_one_line(
+    change: str, tiny_judge: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    for said in open_everywhere(tiny_judge, tiny_base, tmp_path, config=CONFIGS[change]).values():
+        assert said.startswith("cannot open the ")
+        if change == "unknown rope":
+            assert "rope_parameters.rope_type is 'spiral'" in said
+
+
+@pytest.mark.parametrize("change", FILES)
+def test_a_damaged_file_is_one_line(change: str, tiny_judge: Path, tiny_base: Path, tmp_path: Path) -> None:
+    open_everywhere(tiny_judge, tiny_base, tmp_path, **FILES[change])
+
+
+def test_a_tensor_of_another_shape_is_named(tiny_judge: Path, tmp_path: Path) -> None:
+    folder = changed(tiny_judge, tmp_path / "judge", config={"intermediate_size": 8})
+    said = complaint(lambda name: load_classifier(name, dtype="float32"), folder)
+    assert re.search(
+        r"the tensor model\.layers\.0\.mlp\.\S+ has the shape \(\d+, \d+\) in the file and \(\d+, \d+\)", said
+    )
+
+
+def test_a_tokenizer_with_more_tokens_than_the_embedding_is_refused(
+    tiny_judge: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    folders = [shutil.copytree(source, tmp_path / source.name) for source in (tiny_judge, tiny_base)]
+    for folder in folders:
+        tokenizer = load_tokenizer(str(folder))
+        tokenizer.add_tokens(["<more>", "<and more>"])
+        tokenizer.save_pretrained(folder)
+    judge, base = folders
+    for load, folder in (
+        (lambda name: load_judge(name, dtype="float32"), judge),
+        (load_policy, base),
+        (lambda name: build_generator(TransformersGeneration(model=name, dtype="float32")), base),
+    ):
+        said = complaint(load, folder)
+        assert "has tokens up to 271 ('<and more>'), and the model's embedding 270 rows" in said
+
+
+@pytest.mark.parametrize("field", ["separator_ids", "problem_separator_ids"])
+def test_token_ids_of_a_card_beyond_the_embedding_are_refused(field: str, judge_copy: Callable[..., Path]) -> None:
+    folder = judge_copy()
+    card = json.loads((folder / "judge.json").read_text())
+    card["input"][field] = [270]
+    (folder / "judge.json").write_text(json.dumps(card))
+    with pytest.raises(CheckpointError, match="the card names token 270, and the model's embedding has 270 rows"):
+        load_judge(folder, dtype="float32")
