@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import io
 import json
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,8 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, ValidationError
 from yaml import YAMLError
 
-from judgekit.errors import ConfigError, describe_validation_error
+from judgekit.errors import ConfigError, DataError, describe_validation_error
+from judgekit.texts import read_text
 
 ConfigT = TypeVar("ConfigT", bound="BaseConfig")
 
@@ -55,14 +57,14 @@ def load_config(
     """
     where = str(path) if path else "command line"
     try:
-        base = OmegaConf.load(path) if path else OmegaConf.create({})
+        base = OmegaConf.load(io.StringIO(read_text(path))) if path else OmegaConf.create({})
         if not OmegaConf.is_dict(base):
             raise ConfigError(f"{where} must hold keys and values, not a list")
         merged = OmegaConf.merge(base, OmegaConf.from_dotlist(list(_checked(overrides))))
         values = OmegaConf.to_container(merged, resolve=True)
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except (YAMLError, OmegaConfBaseException) as error:
+    except DataError as error:
+        raise ConfigError(str(error).replace("cannot read ", "cannot read the configuration ", 1)) from error
+    except (YAMLError, OmegaConfBaseException, RecursionError) as error:
         raise ConfigError(f"{where} is no valid configuration: {error}") from error
     assert isinstance(values, dict)
     return parse_config(config_type, values | dict(fixed or {}), where=where)

@@ -9,6 +9,7 @@ only where a caller would handle it differently.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -77,10 +78,38 @@ def one_line(error: BaseException) -> str:
         >>> one_line(KeyError("rope")), one_line(ValueError("two  \n lines."))
         ("KeyError 'rope'", 'two lines')
     """
+    from pydantic import ValidationError  # the module itself imports nothing
+
+    if isinstance(error, ValidationError):
+        return describe_validation_error(error)
     said = " ".join(str(error).split()).rstrip(".")
     if not said or " " not in said:
         said = f"{type(error).__name__} {said}".strip()
     return said if len(said) <= _MOST_SHOWN else said[: _MOST_SHOWN - 3] + "..."
+
+
+class _Short(reprlib.Repr):
+    """Shows values with bounds on length and depth, whatever they are: somebody else's nesting ends no process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother, self.maxlong = 4, 117, 117, 60
+        self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxfrozenset = self.maxdeque = 20
+
+    def repr_int(self, x: int, level: int) -> str:
+        # Python refuses to write out numbers of more than 4,300 digits.
+        return super().repr_int(x, level) if x.bit_length() < 4_000 else f"a number of {x.bit_length()} bits"
+
+
+def shorten(value: object, *, most: int = 120) -> str:
+    """Return a value as a message shows it, in one line of at most `most` characters.
+
+    Example:
+        >>> shorten([[[[[[[1]]]]]]]), shorten("x" * 9, most=8)
+        ('[[[[[...]]]]]', "'xxxx...")
+    """
+    shown = " ".join(_Short().repr(value).split())
+    return shown if len(shown) <= most else shown[: most - 3] + "..."
 
 
 def describe_validation_error(error: ValidationError) -> str:
@@ -90,12 +119,11 @@ def describe_validation_error(error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "missing":
         return f"field {field!r} is missing"
-    shown = repr(first["input"])
-    shown = shown if len(shown) <= 120 else shown[:117] + "..."
+    shown = shorten(first["input"])
     return f"{message} (field {field!r}, value {shown})" if field else message
 
 
 __all__ = [
     "CheckpointError", "ConfigError", "DataError", "JudgeError", "JudgekitError", "boundary",
-    "describe_validation_error", "one_line",
+    "describe_validation_error", "one_line", "shorten",
 ]  # fmt: skip

@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import polars as pl
-from pydantic import ValidationError
 
-from judgekit.errors import DataError, describe_validation_error
+from judgekit.errors import DataError, boundary, shorten
 from judgekit.identity import exact_problem_id
-from judgekit.types import Record
+from judgekit.rows import SUFFIXES, data_files, is_hidden, read_fields, read_jsonl, read_rows
+from judgekit.texts import read_text
+from judgekit.types import LabelledSolution, Problem, Record, Rollout, Solution
 
 RecordT = TypeVar("RecordT", bound=Record)
 
@@ -105,11 +106,10 @@ def read_json(path: Path) -> Any:
     Raises:
         DataError: the file is missing or is not JSON.
     """
+    text = read_text(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not valid JSON: {error}") from error
 
 
@@ -120,44 +120,23 @@ def file_sha256(path: Path) -> str:
 
 
 def input_hashes(path: Path) -> dict[str, str]:
-    """Return the SHA-256 of a file, or of every data file in a folder, by name."""
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.suffix in {".parquet", ".jsonl"})
+    """Return the SHA-256 of a file, or of every data file in a folder, by name. Hidden files are none."""
+    files = [path]
+    if not path.is_file():
+        tables = {p for p in path.rglob("*") if p.suffix in {".parquet", ".jsonl"} and not is_hidden(p, path)}
+        # `.json` counts where it holds rows only: in a finished data set it is what is said about them.
+        with contextlib.suppress(DataError):  # a folder without any rows has no hashes
+            tables |= set() if (path / MANIFEST).is_file() else {*data_files(path)}
+        files = sorted(tables)
     return {str(file.relative_to(path.parent)): file_sha256(file) for file in files}
 
 
 def checkpoint_files(name: str | Path) -> list[Path]:
     """Return the files that make a local checkpoint what it is: JSON and safetensors. None for a Hub id or a server."""
     folder = Path(name)
-    return sorted(p for p in folder.glob("*") if p.suffix in {".json", ".safetensors"}) if folder.is_dir() else []
-
-
-def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    """Yield (1-based row number, object), or (row number, complaint) where a line is no JSON object. Skips blank lines.
-
-    Raises:
-        DataError: the file is missing, unreadable or holds no line at all.
-    """
-    n_rows = 0
-    try:
-        with path.open(encoding="utf-8", errors="strict") as file:
-            for row, line in enumerate(file, start=1):
-                if line.strip():
-                    n_rows += 1
-                    yield row, _parse_line(line)
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text: {error}. Is it compressed? Unpack it first") from error
-    if not n_rows:
-        raise DataError(f"{path} is empty: it must hold one JSON object a line")
-
-
-def _parse_line(line: str) -> dict[str, Any] | str:
-    try:
-        value = json.loads(line.strip())
-    except (ValueError, RecursionError) as error:
-        return f"malformed JSON: {error}, in {line.strip()[:120]!r}"
-    return value if isinstance(value, dict) else f"a JSON object is wanted, not {type(value).__name__}"
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.glob("[!.]*") if p.suffix in {".json", ".safetensors"})
 
 
 def parquet_schema(record_type: type[Record]) -> dict[str, pl.DataType]:
@@ -280,47 +259,98 @@ class ShardWriter:
 
 
 def shard_paths(path: Path) -> list[Path]:
-    """Return the parquet files of a finished data set folder, or the one file given.
+    """Return the files that hold the rows: shards of a finished data set, the one file given, or a folder's data files.
 
     Raises:
-        DataError: nothing is there, or the folder has no manifest, which means that its build did not finish.
+        DataError: nothing is there, or the folder was begun by a build and has no manifest: the build did not finish.
     """
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise DataError(f"{path} does not exist: give a data set folder or a parquet file")
+        raise DataError(f"{path} does not exist: give a data set folder, or a file ({', '.join(SUFFIXES)})")
     if not (path / MANIFEST).is_file():
-        raise DataError(f"{path} has no {MANIFEST}: its build did not finish; run it again with --resume")
-    return [path / name for name in read_json(path / MANIFEST)["shards"]]
+        begun = (path / "config.json").is_file() or any((path / SHARD_DIR).glob("part-*.parquet"))
+        if begun or not any(path.iterdir()):
+            raise DataError(f"{path} has no {MANIFEST}: its build did not finish; run it again with --resume")
+        return data_files(path)
+    shards = _manifest_value(path, "shards")
+    if not isinstance(shards, dict) or not shards:
+        raise DataError(f"{path / MANIFEST} names no shards: {path} is the folder of a run, not of a data set")
+    return [path / name for name in shards]
+
+
+def _manifest_value(folder: Path, name: str) -> Any:
+    manifest = read_json(folder / MANIFEST)
+    return manifest.get(name) if isinstance(manifest, dict) else None
 
 
 def field_names(path: Path) -> set[str]:
-    """Return the fields of the rows in a data set folder, a parquet or a JSON-lines file, by its first shard or row.
+    """Return the fields of the rows in a data set folder or a file, by its first shard or row.
 
     Raises:
         DataError: nothing is there, or it cannot be read.
     """
-    file = shard_paths(path)[0]
-    if file.suffix == ".jsonl":
-        return next(({*row} for _, row in read_jsonl(file) if isinstance(row, dict)), set())
-    try:
-        return {*pl.read_parquet_schema(file)}
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{file} is no readable parquet file: {error}") from error
+    return read_fields(shard_paths(path)[0])
+
+
+def find_record_type(path: Path) -> type[Record]:
+    """Return which of the types that people hand in the rows are: of a data set by its manifest, else by their fields.
+
+    Raises:
+        DataError: nothing is there, it cannot be read, or its rows are of none of them.
+    """
+    types = {kind.__name__: kind for kind in (Rollout, LabelledSolution, Solution, Problem)}
+    name = _manifest_value(path, "record") if (path / MANIFEST).is_file() else None
+    if name is not None:
+        if name not in types:
+            raise DataError(f"{path} holds records of type {name!r}; known: {', '.join(types)}")
+        return types[name]
+    fields = field_names(path)
+    if "response" in fields:
+        return Rollout
+    if "steps" in fields:
+        return LabelledSolution if "labels" in fields else Solution
+    if {"problem", "answer"} <= fields:
+        return Problem
+    raise DataError(f"{path} has rows with {shorten(sorted(fields))}, not problem, steps and labels: {WAY_IN}")
+
+
+WAY_IN = (
+    "rows in other fields or with other labels are made a data set by "
+    "`judgekit build labelled --input FILE --output FOLDER fields.problem=... fields.steps=... fields.labels=...`"
+)
+"""What to do with step-labelled rows that are not as `LabelledSolution` stores them."""
 
 
 def read_records(path: Path, record_type: type[RecordT]) -> Iterator[RecordT]:
-    """Yield the records of a data set folder, a parquet file or a JSON-lines file in the same fields.
+    """Yield the records of a data set folder, or of any file that `judgekit.rows` reads, in the record's own fields.
 
     Raises:
         DataError: a file is missing, empty or damaged, a column is missing or unknown, or a row is not valid; names
             file, row and value.
     """
     n_rows = n_renamed = 0
+    is_own = record_type is LabelledSolution and not (path / MANIFEST).is_file()
+    # A builder must say how labels came about, or that it does not know; a file of the user's may leave it out.
+    unsaid = {"label_method": None} if is_own else {}
+    fields = record_type.model_fields.items()
+    required = [name for name, field in fields if field.is_required() and name not in unsaid]
     for file in shard_paths(path):
-        for row, values in _raw_rows(file, record_type):
+        columns = {*required} if file.suffix in {".jsonl", ".json"} else read_fields(file)
+        missing = [name for name in required if name not in columns]
+        if missing:
+            said = f"{file} has no column {missing[0]!r}: it holds no {record_type.__name__} rows"
+            raise DataError(f"{said}; {WAY_IN}" if is_own else said)
+        for row, values in read_rows(file):
             n_rows += 1
-            record = parse_record(values, record_type, where=f"{file}, row {row}")
+            try:
+                if isinstance(values, str):
+                    raise DataError(f"{file}, row {row}: {values}")
+                record = parse_record(unsaid | values, record_type, where=f"{file}, row {row}")
+            except DataError as error:
+                if is_own:
+                    raise DataError(f"{error}; {WAY_IN}") from error
+                raise
             n_renamed += values.get("problem_id") not in (None, "", getattr(record, "problem_id", None))
             yield record
     if not n_rows:
@@ -334,33 +364,14 @@ def read_records(path: Path, record_type: type[RecordT]) -> Iterator[RecordT]:
         )  # fmt: skip
 
 
-def _raw_rows(file: Path, record_type: type[Record]) -> Iterator[tuple[int, dict[str, Any]]]:
-    if file.suffix == ".jsonl":
-        for row, value in read_jsonl(file):
-            if isinstance(value, str):
-                raise DataError(f"{file}, row {row}: {value}")
-            yield row, value
-        return
-    try:
-        frame = pl.read_parquet(file)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{file} is no readable parquet file: {error}") from error
-    missing = [name for name, field in record_type.model_fields.items() if field.is_required() and name not in frame]
-    if missing:
-        raise DataError(f"{file} has no column {missing[0]!r}: it holds no {record_type.__name__} rows")
-    yield from enumerate(frame.iter_rows(named=True), start=1)
-
-
 def parse_record(values: Mapping[str, Any], record_type: type[RecordT], *, where: str) -> RecordT:
     """Validate one row.
 
     Raises:
         DataError: with the place, the field, the value and what is wrong with it.
     """
-    try:
+    with boundary(DataError, where):
         return record_type.model_validate(dict(values))
-    except ValidationError as error:
-        raise DataError(f"{where}: {describe_validation_error(error)}") from error
 
 
 def write_records(
@@ -389,7 +400,7 @@ def write_records(
 
 
 __all__: Sequence[str] = [
-    "MANIFEST", "SHARD_DIR", "ShardWriter", "atomic_path", "checkpoint_files", "field_names", "file_sha256",
-    "input_hashes", "parquet_schema", "parse_record", "read_json", "read_jsonl", "read_records", "shard_paths",
-    "weights_written_to", "write_json", "write_records", "write_text",
+    "MANIFEST", "SHARD_DIR", "WAY_IN", "ShardWriter", "atomic_path", "checkpoint_files", "field_names", "file_sha256",
+    "find_record_type", "input_hashes", "parquet_schema", "parse_record", "read_json", "read_jsonl", "read_records",
+    "shard_paths", "weights_written_to", "write_json", "write_records", "write_text",
 ]  # fmt: skip

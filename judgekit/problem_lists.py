@@ -19,6 +19,7 @@ from pathlib import Path
 from judgekit.errors import DataError
 from judgekit.identity import HasProblem, exact_problem_id, group_problems, problem_id
 from judgekit.io import write_text
+from judgekit.texts import read_text
 
 _log = logging.getLogger(__name__)
 
@@ -90,8 +91,8 @@ def read_problems(path: Path) -> ProblemList:
     if not path.is_file():
         return ProblemList()
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
+        lines = [line.rstrip("\r") for line in read_text(path).split("\n")]
+    except DataError as error:
         raise DataError(f"cannot read the list of problems {path}: {error}") from error
     if not lines[0].startswith("# judgekit problems"):
         return ProblemList(old=frozenset(lines) - {""})

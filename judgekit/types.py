@@ -7,14 +7,15 @@ be derived is a property. `first_error` is 0-based everywhere, and `None` means 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from judgekit.identity import content_id, current_problem_id, problem_id
 from judgekit.ties import first_largest, rounded
@@ -38,6 +39,30 @@ def without_surrogates(text: str) -> str:
         return _SURROGATE.sub("\ufffd", text)
     return text
 
+
+def _set_id(data: dict[str, Any], name: str, make: Callable[[], str]) -> None:
+    """Set an id that is not given.
+
+    It is hashed before the fields are checked, and left empty where they hold what cannot be hashed. Their own checks
+    come next and name the field.
+    """
+    if not data.get(name):
+        data[name] = ""
+        with contextlib.suppress(TypeError, ValueError, LookupError, AttributeError, RecursionError):
+            data[name] = make()
+
+
+_MOST_LOGPROB = 1e-4
+"""Rounding in float32 may lift the log-probability of a sure token this far above 0."""
+
+Flag = Annotated[bool, Field(strict=True)]
+"""A truth value: no number and no word is one."""
+Count = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
+"""A count, index or token id, as 64 bits hold it."""
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
+"""A number in [0, 1]."""
+Logprob = Annotated[float, Field(strict=True, le=_MOST_LOGPROB, allow_inf_nan=False)]
+"""A log-probability, nats: finite and not above 0."""
 
 Precision = Literal["float32", "bfloat16"]
 """Number format in which a judge's weights run."""
@@ -99,7 +124,7 @@ class NoVerdictReason(StrEnum):
 class Record(BaseModel):
     """A stored row: frozen, no unknown fields, with the version of its schema."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=False, allow_inf_nan=False)
     SCHEMA_VERSION: ClassVar[int] = 1
 
     schema_version: int = 1
@@ -120,6 +145,21 @@ class Record(BaseModel):
                 f"schema_version {self.schema_version} of {type(self).__name__} is not {self.SCHEMA_VERSION}: "
                 "rebuild the file with this release of judgekit"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _storable(self) -> Self:
+        """Refuse texts that no file can hold, and a record without an id, which every store goes by."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            for text in value if isinstance(value, tuple) else (value,):
+                if isinstance(text, str) and text != without_surrogates(text):
+                    raise ValueError(
+                        f"{name} {text[:80]!r} holds half a character (a lone surrogate): no file can store it"
+                    )
+        for name in ("id", "problem_id"):
+            if getattr(self, name, None) == "":
+                raise ValueError(f"no {name} can be made of what the record holds: one of its texts is no text")
         return self
 
 
@@ -158,9 +198,10 @@ class Solution(Record):
     def _fill_ids(cls, data: Any) -> Any:
         if isinstance(data, dict):
             data = cls._readable(data)
-            if not data.get("problem_id") and isinstance(data.get("problem"), str):
-                data["problem_id"] = problem_id(data["problem"])
-            data["id"] = data.get("id") or content_id(**cls._identity(data))
+            # An id is hashed before the fields are checked, and left empty where they hold what cannot be hashed: their
+            # own checks come next and name the field.
+            _set_id(data, "problem_id", lambda: problem_id(data["problem"]))
+            _set_id(data, "id", lambda: content_id(**cls._identity(data)))
         return data
 
     @classmethod
@@ -191,7 +232,7 @@ class LabelledSolution(Solution):
 
     labels: tuple[StepLabel, ...]
     """One label a step."""
-    final_answer_correct: bool | None = None
+    final_answer_correct: Flag | None = None
     """Whether the final answer is right; `None` where unknown. Independent of the labels: real data disagree."""
     source: str = Field(min_length=1)
     """Data set, for example `processbench`."""
@@ -203,9 +244,9 @@ class LabelledSolution(Solution):
     """Who wrote the solution: a model's name, or `human`; `None` where unknown."""
     label_method: LabelMethod | None
     """How the labels came about; `None` where the source does not say."""
-    n_success: tuple[int, ...] | None = None
+    n_success: tuple[Count, ...] | None = None
     """Counts behind soft labels: rollouts from each step that reached the answer, or a judge's votes that pass it."""
-    n_rollouts: tuple[int, ...] | None = None
+    n_rollouts: tuple[Count, ...] | None = None
     """Counts behind soft labels: rollouts tried from each step, or a judge's votes that found no error before it."""
     licence: str | None = None
     """Licence of the source, as an SPDX id where one exists."""
@@ -230,6 +271,10 @@ class LabelledSolution(Solution):
             counts = getattr(self, name)
             if counts is not None and len(counts) != len(self.steps):
                 raise ValueError(f"{len(counts)} values in {name} for {len(self.steps)} steps")
+        if self.n_success is not None and self.n_rollouts is not None:
+            for index, (n_success, n_all) in enumerate(zip(self.n_success, self.n_rollouts, strict=True)):
+                if n_success > n_all:
+                    raise ValueError(f"n_success {n_success} is above n_rollouts {n_all} at step {index}")
         return self
 
     @property
@@ -441,7 +486,7 @@ def _outcomes(p_ok_S: Sequence[float]) -> tuple[float, ...]:
 class Judgement(BaseModel):
     """A verdict, or the reason why there is none. Never both, never neither."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     solution_id: str
     """The solution judged."""
@@ -451,9 +496,9 @@ class Judgement(BaseModel):
     """The first-error posterior, where the judge gave one."""
     no_verdict: NoVerdictReason | None = None
     """Why there is no verdict."""
-    raw: str | None = None
-    """The judge's text, where it wrote any."""
-    n_tokens: int = Field(default=0, ge=0)
+    raw: Annotated[str, AfterValidator(without_surrogates)] | None = None
+    """The judge's text, where it wrote any; half characters in it become U+FFFD."""
+    n_tokens: Count = 0
     """Tokens read and written for this judgement."""
     seconds: float = Field(default=0.0, ge=0)
     """Share of the engine's time spent on this judgement, seconds."""
@@ -490,7 +535,7 @@ class Rollout(Record):
     """Content id; computed where it is left empty."""
     group_id: str = Field(min_length=1)
     """The responses with one id were sampled from the same prompt and form the unit of credit."""
-    sample: int = Field(ge=0)
+    sample: Count
     """Index of the response within its group."""
     problem: str = Field(min_length=1)
     """Text of the problem that the judge is shown."""
@@ -500,19 +545,19 @@ class Rollout(Record):
     """The whole sampled text."""
     steps: tuple[str, ...]
     """The response's steps, without the white space between them."""
-    step_start: tuple[int, ...]
+    step_start: tuple[Count, ...]
     """Where each step begins in `response`, in characters."""
-    step_end: tuple[int, ...]
+    step_end: tuple[Count, ...]
     """Where each step ends in `response`, in characters, exclusive."""
-    outcome: float = Field(ge=0, le=1)
+    outcome: Share
     """Outcome reward: 1.0 where the final answer is right, else 0.0."""
     answer: str | None = None
     """The problem's right answer, where known."""
-    truncated: bool | None = None
+    truncated: Flag | None = None
     """Whether the response was cut off by its length limit; `None` where unknown."""
-    behaviour_logprobs: tuple[float, ...] | None = None
+    behaviour_logprobs: tuple[Logprob, ...] | None = None
     """Log-probabilities of the response's tokens under the policy that sampled it, nats; `None` where unknown."""
-    behaviour_token_ids: tuple[int, ...] | None = None
+    behaviour_token_ids: tuple[Count, ...] | None = None
     """Token ids that the log-probabilities belong to."""
     generator: str | None = None
     """The policy that sampled the response."""
@@ -528,8 +573,8 @@ class Rollout(Record):
     @classmethod
     def _fill_id(cls, data: Any) -> Any:
         if isinstance(data, dict) and not data.get("id"):
-            keys = ("group_id", "sample", "response", "source", "generator")
-            data = data | {"id": content_id(**{key: data.get(key) for key in keys})}
+            keys, data = ("group_id", "sample", "response", "source", "generator"), dict(data)
+            _set_id(data, "id", lambda: content_id(**{key: data.get(key) for key in keys}))
         return data
 
     @model_validator(mode="after")

@@ -15,9 +15,10 @@ from typing import Literal, NamedTuple, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from judgekit.errors import CheckpointError, describe_validation_error
+from judgekit.errors import CheckpointError, DataError, describe_validation_error
 from judgekit.judges.critic_answer import AnswerFormat, NextToken
 from judgekit.prompts import Message
+from judgekit.texts import read_text
 from judgekit.types import Solution
 
 BUILTIN_PROMPTS = Path(__file__).parent / "critic_prompts"
@@ -192,9 +193,9 @@ def load_prompt(name: str, *, directory: Path, sha256: str | None = None) -> Loa
         names = ", ".join(sorted(path.stem for path in BUILTIN_PROMPTS.glob("*.yaml")))
         raise CheckpointError(f"no critic prompt {name!r}: {directory / name} is no file, and there are {names}")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
         prompt = CriticPrompt.model_validate(yaml.safe_load(text))
-    except (OSError, UnicodeError, yaml.YAMLError) as error:
+    except (DataError, yaml.YAMLError, RecursionError) as error:
         raise CheckpointError(f"cannot read the critic prompt {path}: {error}") from error
     except ValidationError as error:
         raise CheckpointError(f"{path}: {describe_validation_error(error)}") from error

@@ -7,7 +7,6 @@ checkpoint of a new family writes the same by hand and names the file to `load_j
 from __future__ import annotations
 
 import functools
-import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from judgekit.errors import CheckpointError, ConfigError, DataError, describe_va
 from judgekit.io import read_json
 from judgekit.judges.card import CARD, JudgeCard, read_card
 from judgekit.judges.checkpoint import fetch_checkpoint, tensor_names
+from judgekit.texts import read_text
 
 _FAMILIES = Path(__file__).parent / "families"
 
@@ -143,10 +143,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         CheckpointError: it is missing, no YAML, or holds something else.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CheckpointError(f"cannot read the card {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        values = yaml.safe_load(read_text(path))
+    except DataError as error:
+        raise CheckpointError(str(error).replace("cannot read ", "cannot read the card ", 1)) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is no YAML: {error}") from error
     if not isinstance(values, dict):
         raise CheckpointError(f"{path} must hold keys and values, for example `family: math-shepherd`")
@@ -288,9 +288,9 @@ class _Checkpoint:
         if not path.is_file():
             return frozenset()
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise CheckpointError(f"{path} is damaged: {error}. Fetch it again") from error
+            values = read_json(path)
+        except DataError as error:
+            raise CheckpointError(f"the tokenizer is damaged: {error}. Fetch it again") from error
         vocabulary = values.get("model", {}).get("vocab", {})
         words = vocabulary if isinstance(vocabulary, dict) else [item[0] for item in vocabulary]
         return frozenset(words) | {token["content"] for token in values.get("added_tokens", ())}

@@ -1,0 +1,58 @@
+"""Text files that people hand in: UTF-8, with or without a byte-order mark.
+
+Editors and spreadsheets on Windows begin a file with a byte-order mark. Read as a character of the text it spoils the
+first row, key or id without a word, so every text file of the user's goes through here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TextIO
+
+from judgekit.errors import DataError
+
+BYTE_ORDER_MARK = "\ufeff"
+"""What a byte-order mark becomes where UTF-8 is read as it stands."""
+
+
+def open_text(path: Path) -> TextIO:
+    """Open a text file for reading; a byte-order mark is no part of the text.
+
+    Raises:
+        DataError: the file is missing or unreadable, or is UTF-16 or UTF-32.
+    """
+    try:
+        with path.open("rb") as file:
+            begin = file.read(4)
+        # A text has no NUL, but every other byte of Latin letters in UTF-16 is one, with or without a mark before it.
+        if begin.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in begin:
+            raise DataError(
+                f"{path} is UTF-16 or UTF-32, not UTF-8: save it as UTF-8, for example with "
+                f"`iconv -f UTF-16 -t UTF-8 {path.name} > utf8-{path.name}`"
+            )
+        return path.open(encoding="utf-8-sig", errors="strict")
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file without its byte-order mark.
+
+    Raises:
+        DataError: the file is missing or unreadable, or is not UTF-8.
+    """
+    try:
+        with open_text(path) as file:
+            return file.read()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise not_utf8(path, error) from error
+
+
+def not_utf8(path: Path, error: UnicodeDecodeError) -> DataError:
+    """Return the error about a file whose bytes are no UTF-8."""
+    return DataError(f"{path} is not UTF-8 text: {error}. Is it compressed? Unpack it first")
+
+
+__all__ = ["BYTE_ORDER_MARK", "not_utf8", "open_text", "read_text"]
