@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 _MOST_SHOWN = 300
 """Characters that are shown of what somebody else's code says."""
+_MAX_FIELD = 200
+"""Characters of a field's name in an error: a key may be as long as a file."""
+_MAX_MESSAGE = 1000
+"""Characters of what is wrong with it: our own complaints, which quote values, stay below this."""
 
 
 class JudgekitError(Exception):
@@ -114,13 +118,12 @@ def shorten(value: object, *, most: int = 120) -> str:
 
 def describe_validation_error(error: ValidationError) -> str:
     """Put a pydantic error into one line: the first complaint, its field and value."""
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part)[:_MAX_FIELD] for part in first["loc"])[:_MAX_FIELD]
+    message = first["msg"].removeprefix("Value error, ")[:_MAX_MESSAGE]
     if first["type"] == "missing":
         return f"field {field!r} is missing"
-    shown = shorten(first["input"])
-    return f"{message} (field {field!r}, value {shown})" if field else message
+    return f"{message} (field {field!r}, value {shorten(first['input'])})" if field else message
 
 
 __all__ = [

@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelF
 
 from judgekit.errors import CheckpointError, DataError, boundary, one_line
 from judgekit.io import read_json
-from judgekit.judges.checkpoint import missing_weights, tensor_names
+from judgekit.judges.checkpoint import safe_checkpoint, snapshot_commit, tensor_names
 from judgekit.types import Precision
 
 
@@ -96,8 +96,9 @@ def load_tokenizer(name: str, **options: Any) -> Any:
     Raises:
         CheckpointError: there is none, or it cannot treat reserved tokens as plain text (no fast tokenizer).
     """
-    with opening(name, "tokenizer"):
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **options)
+    directory = str(safe_checkpoint(name, weights=False))
+    with opening(directory, "tokenizer"):
+        tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False, **options)
     if not tokenizer.is_fast:
         raise CheckpointError(f"{name} has no fast tokenizer (tokenizer.json), which judging needs")
     return tokenizer
@@ -129,16 +130,18 @@ def _open_weights(auto_class: Any, name: str, *, dtype: Precision, **config_opti
     Raises:
         CheckpointError: weights or configuration are missing or damaged, or only pickled weights exist.
     """
-    _refuse_unreadable(name)
-    with opening(name):
-        config = AutoConfig.from_pretrained(name, trust_remote_code=False, **config_options)
+    directory = str(safe_checkpoint(name))
+    with opening(directory):
+        config = AutoConfig.from_pretrained(directory, trust_remote_code=False, **config_options)
         model, info = auto_class.from_pretrained(
-            name,
+            directory,
             config=config,
             dtype=getattr(torch, dtype),
             use_safetensors=True,
             ignore_mismatched_sizes=True,  # the report of transformers is a table; the line below names one tensor
             trust_remote_code=False,
+            # Given, so that the configuration does not choose: `None` is the fastest that torch itself has.
+            attn_implementation=None,
             output_loading_info=True,
         )
     for tensor, *shapes in sorted(info["mismatched_keys"]):
@@ -147,6 +150,7 @@ def _open_weights(auto_class: Any, name: str, *, dtype: Precision, **config_opti
             f"{' in the file and '.join(str(tuple(shape)) for shape in shapes)} by config.json: one of them is of "
             "another model. Fetch both again"
         )
+    model.config._commit_hash = snapshot_commit(Path(directory))  # transformers knows it of hub ids alone
     return model, info
 
 
@@ -160,13 +164,6 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def _refuse_unreadable(name: str) -> None:
-    """Refuse a directory without weights that may be read; transformers would fetch the base of an adapter."""
-    reason = missing_weights(Path(name)) if Path(name).is_dir() else None
-    if reason:
-        raise CheckpointError(f"cannot open the model {name}: {reason}")
 
 
 class HeadedModel(torch.nn.Module):

@@ -6,11 +6,13 @@ vLLM is imported when an engine is opened. The same code drives its GPU and its 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from judgekit.errors import CheckpointError, ConfigError, JudgeError, boundary
+from judgekit.judges.checkpoint import safe_checkpoint
 from judgekit.judges.encoding import Encoded
 from judgekit.types import Precision
 
@@ -27,9 +29,11 @@ def open_llm(model: str, **options: Any) -> Any:
         options: Further arguments of `vllm.LLM`.
 
     Raises:
-        CheckpointError: vLLM cannot open the model.
+        CheckpointError: vLLM cannot open the model, or see `safe_checkpoint`.
         ConfigError: vLLM is not installed.
     """
+    if Path(model).exists():  # a hub id is fetched only where there is something to open it with
+        safe_checkpoint(model)
     try:
         from vllm import LLM
         from vllm.platforms import current_platform
@@ -39,8 +43,9 @@ def open_llm(model: str, **options: Any) -> Any:
             "or choose the engine transformers"
         ) from error
     options.setdefault("enforce_eager", current_platform.is_cpu())
+    directory = safe_checkpoint(model)
     with boundary(CheckpointError, f"vLLM cannot open the model {model}"):
-        return LLM(model=model, trust_remote_code=False, load_format="safetensors", **options)
+        return LLM(model=str(directory), trust_remote_code=False, load_format="safetensors", **options)
 
 
 def ask(call: Callable[..., _Answer], *args: Any, **kwargs: Any) -> _Answer:

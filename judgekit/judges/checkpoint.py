@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from judgekit.errors import CheckpointError
+from judgekit.errors import CheckpointError, DataError, shorten
+from judgekit.io import read_json
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_FILES = ["*.json", "*.safetensors", "tokenizer*", "merges.txt", "*.jinja"]
-"""What is fetched: neither pickles nor code."""
+_FILES = [
+    "*.json", "*.safetensors", "*.jinja", "merges.txt", "vocab.txt", "tokenizer.model", "spiece.model",
+    "sentencepiece.bpe.model", "*_problem_ids.txt",
+]  # fmt: skip
+"""What is fetched: neither pickles nor code, and of a tokenizer what it is known to be made of."""
 _PICKLES = ("*.bin", "*.bin.index.json", "*.pt", "*.pth")
 """Pickled weights, and the index of some that are not fetched."""
+_KERNEL_KEY = "_implementation"
+"""In the configuration's keys by which transformers chooses code: a value `owner/name` is fetched and loaded."""
+_INDEX = ".safetensors.index.json"
+"""End of the name of an index: which shard holds which tensor."""
+_WEIGHTS_KEY = "transformers_weights"
+"""The configuration's key that names the file with the weights."""
 
 
 def fetch_checkpoint(name: str, *, revision: str | None = None) -> Path:
@@ -21,8 +32,15 @@ def fetch_checkpoint(name: str, *, revision: str | None = None) -> Path:
     Raises:
         CheckpointError: it is neither a directory nor a hub id, or it cannot be fetched.
     """
-    if Path(name).exists():
-        return Path(name)
+    return Path(name) if Path(name).exists() else fetch_from_hub(name, revision=revision)
+
+
+def fetch_from_hub(name: str, *, revision: str | None = None) -> Path:
+    """Return the snapshot of a hub id, whether or not something on this machine has the same name.
+
+    Raises:
+        CheckpointError: it is no hub id, or it cannot be fetched.
+    """
     if not _HUB_ID.fullmatch(name):
         raise CheckpointError(f"{name} does not exist, and is no hub id (owner/name) either")
     from huggingface_hub import snapshot_download
@@ -35,8 +53,14 @@ def fetch_checkpoint(name: str, *, revision: str | None = None) -> Path:
         raise CheckpointError(f"{name} is no directory here and cannot be fetched from the hub: {error}") from error
 
 
-def locate_model(directory: Path, model: str, *, revision: str | None = None) -> Path:
+def locate_model(directory: Path, model: str, *, revision: str | None = None, hub_only: bool = False) -> Path:
     """Resolve a path or hub id that a card names: relative to the card, absolute, or fetched.
+
+    Args:
+        directory: Where the card lies.
+        model: What it names.
+        revision: Revision of a hub id; `None` takes the latest.
+        hub_only: Take a hub id for one even where a folder of this machine is called so, as it is for cards of the Hub.
 
     Raises:
         CheckpointError: nothing is there.
@@ -46,13 +70,112 @@ def locate_model(directory: Path, model: str, *, revision: str | None = None) ->
         return local
     if model.startswith((".", "/")) or not _HUB_ID.fullmatch(model):
         raise CheckpointError(f"the card in {directory} names the model {model!r}, and {local} does not exist")
-    return fetch_checkpoint(model, revision=revision)
+    return fetch_from_hub(model, revision=revision) if hub_only else fetch_checkpoint(model, revision=revision)
+
+
+def safe_checkpoint(name: str | Path, *, weights: bool = True) -> Path:
+    """Return the directory of a checkpoint in which nothing makes transformers or vLLM run or unpickle anything.
+
+    Every model and tokenizer is opened from what this returns. A hub id is fetched first, without pickles and code:
+    transformers itself would follow an index to any file, and ask a conversion service where there is no safetensors.
+
+    Args:
+        name: Directory or hub id.
+        weights: Whether it must hold weights, too; a tokenizer may lie alone.
+
+    Raises:
+        CheckpointError: it is missing, or a file names pickles, code, or files outside of the directory; names both.
+    """
+    directory = fetch_checkpoint(str(name))
+    if not directory.is_dir():
+        raise CheckpointError(f"{name} is no directory with a checkpoint")
+    reason = missing_weights(directory) if weights else None
+    if reason:
+        raise CheckpointError(f"cannot open the model {name}: {reason}")
+    for index in sorted(directory.glob(f"*{_INDEX}")):
+        _check_index(index)
+    config = _read_object(directory / "config.json")
+    named = config.get(_WEIGHTS_KEY)
+    if named is not None and not _is_plain(named, (".safetensors", _INDEX)):
+        raise CheckpointError(
+            f"{directory / 'config.json'} names {shorten(named)} as its weights ({_WEIGHTS_KEY}): only a safetensors "
+            "file beside it is opened"
+        )
+    for key, value in _kernel_choices(config):
+        raise CheckpointError(
+            f"{directory / 'config.json'} wants {key} {shorten(value)}, which would be fetched and run: take this line "
+            "out of a copy of the checkpoint"
+        )
+    for named_file in _texts(_read_object(directory / "tokenizer_config.json").get("fast_tokenizer_files")):
+        if not _is_plain(named_file, (".json",)):
+            raise CheckpointError(
+                f"{directory / 'tokenizer_config.json'} names {shorten(named_file)} among its fast_tokenizer_files: only "
+                "files beside it are opened"
+            )
+    return directory
+
+
+def _check_index(path: Path) -> None:
+    """Refuse an index of shards that names anything but safetensors files beside it, or one that is missing."""
+    shards = _read_object(path).get("weight_map")
+    if not isinstance(shards, dict):
+        raise CheckpointError(f"{path} has no weight_map: it is no index of shards. Fetch it again")
+    for shard in dict.fromkeys(map(str, shards.values())):
+        if not _is_plain(shard, (".safetensors",)):
+            raise CheckpointError(
+                f"{path} names the shard {shorten(shard)}: only safetensors files beside it are opened, since a pickle "
+                "can run code"
+            )
+        in_use = path.name == f"model{_INDEX}" and not (path.parent / "model.safetensors").is_file()
+        if in_use and not (path.parent / shard).is_file():
+            raise CheckpointError(f"{path} names the shard {shorten(shard)}, which is missing: fetch it again")
+
+
+def _is_plain(name: object, ends: tuple[str, ...]) -> bool:
+    """Whether this is the name of a file beside, with one of these ends."""
+    return isinstance(name, str) and name.endswith(ends) and name == Path(name).name and "\\" not in name
+
+
+def _kernel_choices(config: object, key: str = "") -> Iterator[tuple[str, str]]:
+    """Return the texts of a configuration that choose code from the Hub, at any depth, with their keys."""
+    if isinstance(config, dict):
+        for name, value in config.items():
+            yield from _kernel_choices(value, key or (name if _KERNEL_KEY in name else ""))
+    elif isinstance(config, list):
+        for value in config:
+            yield from _kernel_choices(value, key)
+    elif key and isinstance(config, str) and "/" in config:
+        yield key, config
+
+
+def _texts(value: object) -> list[object]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """Return a JSON file's object; an empty one where there is no file."""
+    if not path.is_file():
+        return {}
+    try:
+        value = read_json(path)
+    except (DataError, RecursionError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}. Fetch it again") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path} holds no JSON object: fetch it again")
+    return value
+
+
+def snapshot_commit(directory: Path) -> str | None:
+    """Return the commit of a snapshot in the Hub's cache; `None` for any other directory."""
+    return directory.name if directory.parent.name == "snapshots" else None
 
 
 def missing_weights(directory: Path) -> str | None:
     """Tell why a checkpoint directory has no weights that may be read, and the way out; `None` where it has some."""
-    if (directory / "adapter_config.json").is_file() and not (directory / "config.json").is_file():
-        return "it holds an adapter (PEFT) and no model: merge it into its base model and save both as one checkpoint"
+    if (directory / "adapter_config.json").is_file():
+        # transformers would fetch the base that it names, and open pickles and caches that it names
+        beside = "and no model" if not (directory / "config.json").is_file() else "beside its model"
+        return f"it holds an adapter (PEFT) {beside}: merge it into its base model and save both as one checkpoint"
     if any(directory.glob("*.safetensors")):
         return None
     pickles = sorted(path.name for pattern in _PICKLES for path in directory.glob(pattern))
@@ -82,4 +205,7 @@ def tensor_names(directory: Path) -> dict[Path, list[str]]:
     return found
 
 
-__all__ = ["fetch_checkpoint", "locate_model", "missing_weights", "tensor_names"]
+__all__ = [
+    "fetch_checkpoint", "fetch_from_hub", "locate_model", "missing_weights", "safe_checkpoint", "snapshot_commit",
+    "tensor_names",
+]  # fmt: skip
