@@ -23,6 +23,7 @@ from judgekit.judges.checkpoint import locate_model, missing_weights, tensor_nam
 from judgekit.judges.critic_prompt import load_prompt
 from judgekit.judges.ensemble import locate_member, refuse_cycle
 from judgekit.judges.recognise import FoundCard, find_card
+from judgekit.judges.trust import Trust
 from judgekit.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
 from judgekit.types import ArgmaxRule, Judge, Judgement, Precision, Solution, ThresholdRule
 
@@ -145,19 +146,19 @@ def refuse_shared_folders(entrants: Sequence[Entrant]) -> None:
             )
 
 
-def _find(name: str, found: dict[str, Entrant], dtype: Precision) -> None:
+def _find(name: str, found: dict[str, Entrant], dtype: Precision, named_by: Trust | None = None) -> None:
     if entrant_key(name) in found:
         return
     if name.startswith(("builtin:", "http://", "https://")):
-        opened = entrant_of(load_judge(name), exposure=_exposure_without_card(name))
-        found[entrant_key(name)] = replace(opened, name=name, load=lambda _: load_judge(name))
+        opened = entrant_of(load_judge(name, named_by=named_by), exposure=_exposure_without_card(name))
+        found[entrant_key(name)] = replace(opened, name=name, load=lambda _: load_judge(name, named_by=named_by))
         return
-    card = find_card(name)
+    card = find_card(name, named_by=named_by)
     members = _members(card)
     for member in members:
-        _find(member, found, dtype)
+        _find(member, found, dtype, card.trust)
     among = [found[entrant_key(member)] for member in members]
-    found[entrant_key(name)] = _of_card(name, card, among, dtype)
+    found[entrant_key(name)] = _of_card(name, card, among, dtype, named_by)
 
 
 def _exposure_without_card(name: str) -> Exposure:
@@ -167,23 +168,25 @@ def _exposure_without_card(name: str) -> Exposure:
 
 
 def _members(found: FoundCard) -> list[str]:
-    directory, card = found
+    directory, card, _ = found
     if card.ensemble is None:
         return []
-    refuse_cycle(directory, card.ensemble)
+    refuse_cycle(found)
     return [locate_member(directory, member) for member in card.ensemble.members]
 
 
-def _of_card(name: str, found: FoundCard, members: Sequence[Entrant], dtype: Precision) -> Entrant:
-    directory, card = found
+def _of_card(
+    name: str, found: FoundCard, members: Sequence[Entrant], dtype: Precision, named_by: Trust | None
+) -> Entrant:
+    directory, card, _ = found
     critic = card.critic
-    model = _check_model(directory, card)
+    model = _check_model(found)
     is_local = Path(name).exists()
     return Entrant(
         name=name,
         judge_id=card.judge_id,
         decision=card.decision,
-        load=lambda open_member: load_judge(name, dtype=dtype, open_member=open_member),
+        load=lambda open_member: load_judge(name, dtype=dtype, open_member=open_member, named_by=named_by),
         deterministic=_is_deterministic(card, members),
         dtype=None if card.kind in KINDS_WITHOUT_INPUT else dtype,
         card=card,
@@ -196,16 +199,17 @@ def _of_card(name: str, found: FoundCard, members: Sequence[Entrant], dtype: Pre
     )
 
 
-def _check_model(directory: Path, card: JudgeCard) -> Path | None:
+def _check_model(found: FoundCard) -> Path | None:
     """Find the weights of a judge that has some here, and read their headers.
 
     Raises:
         CheckpointError: there are none, or a file is damaged.
     """
+    directory, card, trust = found
     has_model = card.critic.engine is None if card.critic else card.kind not in KINDS_WITHOUT_INPUT
     if not has_model:
         return None
-    location = locate_model(directory, card.model, revision=card.revision)
+    location = locate_model(directory, card.model, revision=card.revision, hub_only=trust.root is not None)
     complaint = missing_weights(location)
     if complaint:
         raise CheckpointError(f"{location} cannot be opened: {complaint}")

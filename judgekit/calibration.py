@@ -25,7 +25,8 @@ from judgekit.fingerprint import fingerprint_of
 from judgekit.identity import group_problems
 from judgekit.io import read_records
 from judgekit.judges.calibrator_card import CalibrationReport
-from judgekit.judges.card import read_card, write_card
+from judgekit.judges.card import read_card
+from judgekit.judges.trust import update_card
 from judgekit.judging import judge_in_chunks
 from judgekit.metrics import Calibration, choose_threshold, compute_calibration
 from judgekit.problem_lists import (
@@ -139,7 +140,7 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
             len(set(problem_N)),
         )
     write_problems(directory / CALIBRATION_PROBLEMS, kept | ProblemList.of(given))
-    write_card(directory, card.model_copy(update=update))
+    update_card(directory, card.model_copy(update=update))
     shutil.rmtree(chunks)
     return report
 

@@ -17,7 +17,9 @@ from judgekit.io import write_text
 from judgekit.judges import load_judge
 from judgekit.judges.calibrator_card import describe_calibrator
 from judgekit.judges.card import CARD, Golden, JudgeCard, read_card, write_card
+from judgekit.judges.checkpoint import snapshot_commit
 from judgekit.judges.recognise import find_card, recognised_by
+from judgekit.judges.trust import update_card, write_own_card
 from judgekit.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
 from judgekit.types import Judge, Judgement, NoVerdictReason, Solution
 
@@ -233,7 +235,7 @@ def store_golden(directory: Path, golden: Sequence[Golden]) -> None:
     Raises:
         CheckpointError: the directory is no judge.
     """
-    write_card(directory, read_card(directory).model_copy(update={"golden": tuple(golden)}))
+    update_card(directory, read_card(directory).model_copy(update={"golden": tuple(golden)}))
 
 
 def write_judge(name: str, output: Path, golden: Sequence[Golden]) -> Path:
@@ -252,7 +254,7 @@ def write_judge(name: str, output: Path, golden: Sequence[Golden]) -> Path:
     found = find_card(name)
     update: dict[str, Any] = {"golden": tuple(golden)}
     if not Path(name).exists() and found.card.model == ".":
-        update |= {"model": name, "revision": _snapshot(found.directory)}
+        update |= {"model": name, "revision": snapshot_commit(found.directory)}
     else:
         update["model"] = _absolute(found.directory, found.card.model)
     if found.card.tokenizer is not None:
@@ -267,18 +269,14 @@ def write_judge(name: str, output: Path, golden: Sequence[Golden]) -> Path:
     for name_of_ids in (TRAIN_PROBLEMS, CALIBRATION_PROBLEMS):
         if (found.directory / name_of_ids).is_file():
             write_text(output / name_of_ids, (found.directory / name_of_ids).read_text())
-    write_card(output, found.card.model_copy(update=update))
+    # A copy is no more the user's word than what it was made from.
+    (write_own_card if found.trust.is_own else write_card)(output, found.card.model_copy(update=update))
     return output
 
 
 def _absolute(directory: Path, place: str) -> str:
     local = (directory / place).resolve()
     return str(local) if local.exists() else place
-
-
-def _snapshot(directory: Path) -> str | None:
-    """Return the commit of a snapshot in the hub's cache."""
-    return directory.name if directory.parent.name == "snapshots" else None
 
 
 def refuse_failed(examination: Examination, *, but: Sequence[str] = ()) -> None:

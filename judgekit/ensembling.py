@@ -16,8 +16,9 @@ from judgekit.calibration import read_split
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError
 from judgekit.fingerprint import fingerprint_of
-from judgekit.judges.card import EnsembleCard, JudgeCard, write_card
+from judgekit.judges.card import EnsembleCard, JudgeCard
 from judgekit.judges.ensemble import floored_logs, pool_verdicts
+from judgekit.judges.trust import write_own_card
 from judgekit.judging import as_seen
 from judgekit.metrics import choose_threshold
 from judgekit.problem_lists import (
@@ -114,7 +115,7 @@ def build_ensemble(members: Sequence[str], data: Path, output: Path, config: Ens
     write_problems(output / TRAIN_PROBLEMS, join_lists(trained.values()))
     before = join_lists(map(calibration_problems, folders.values()))
     write_problems(output / CALIBRATION_PROBLEMS, ProblemList.of(solutions) | before)
-    write_card(output, card)
+    write_own_card(output, card)  # the user named the members: one that asks a server is opened without a question
     return card
 
 

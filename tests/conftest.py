@@ -26,6 +26,12 @@ FLAGS = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _own_list_of_trusted_cards(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test begins with nothing trusted and leaves the user's own list alone."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+
+
 class Browser:
     """A page in a window of a given width; `driver` is selenium's."""
 

@@ -27,6 +27,16 @@ def add_checking_commands(commands: Any) -> None:
 
     parser = add_command(
         commands,
+        "trust",
+        _trust,
+        summary="Take a judge's card for your own: it may then name servers, environment variables and files to write.",
+        example="judgekit trust judges/critic  # after reading judges/critic/judge.json",
+        settings=False,
+    )
+    parser.add_argument("judge", help="judge directory, hub id or YAML card; its members are trusted with it")
+
+    parser = add_command(
+        commands,
         "bench",
         _bench,
         summary="Measure the speed of judging beside the ways public scripts do it, as ratios of one run.",
@@ -68,6 +78,15 @@ def _doctor(args: argparse.Namespace) -> None:
         store_golden(Path(args.judge), examination.golden)
         print(f"golden scores of {len(examination.golden)} solutions stored")
     refuse_failed(examination, but=("golden scores",) if args.store else ())
+
+
+def _trust(args: argparse.Namespace) -> None:
+    from judgekit.judges.recognise import trust_judge
+    from judgekit.judges.trust import trusted_cards
+
+    for line in trust_judge(args.judge):
+        print(f"trusted {line}")
+    print(f"as they are now and where they are now, by {trusted_cards()}: take the line out to end it")
 
 
 def _bench(args: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ A request that stays without an answer is a failed completion with its reason, n
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -25,6 +26,8 @@ from judgekit.engines.openai_answers import (
 from judgekit.errors import ConfigError
 from judgekit.prompts import Prompt, render_text
 from judgekit.types import NoVerdictReason
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T", Completion, ChoiceScores)
 _CHARS_PER_TOKEN = 4
@@ -65,6 +68,8 @@ class HttpGenerator:
             clock=clock,
             sleep=sleep,
         )
+        key = "" if config.api_key_env is None else f", with the value of {config.api_key_env} as the key"
+        log.info("what is asked goes to %s, model %s%s", config.base_url, config.model, key)
         if config.cost_log is not None:
             open_cost_log(config.cost_log)
         self._tokenizer: Any = None

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
-from judgekit.errors import ConfigError
+from judgekit.errors import CheckpointError, ConfigError, shorten
 from judgekit.judges.builtin import BUILTIN, BuiltinJudge
 from judgekit.judges.recognise import FoundCard, find_card
 from judgekit.judges.symbolic import SymbolicJudge
+from judgekit.judges.trust import Trust
 from judgekit.types import Judge, Precision
 
 
@@ -20,8 +21,9 @@ def load_judge(
     dtype: Precision = "float32",
     neutralise: bool = True,
     open_member: Callable[[str], Judge] | None = None,
+    named_by: Trust | None = None,
 ) -> Judge:
-    """Open any judge.
+    """Open any judge. What a judge of somebody else may do is in docs/threat_model.md.
 
     Args:
         name: A judge directory, an ensemble's too, or a hub id of one; a public checkpoint whose family is known, as a
@@ -33,9 +35,12 @@ def load_judge(
         neutralise: Keep candidates from acting as markup. Off only to measure what that prevents.
         open_member: Opens the members of an ensemble, by name; `None` for this function. For callers that have the
             members' judgements already.
+        named_by: For a judge that a card names: the trust of that card, which this one's never exceeds. `None` where
+            the user names it.
 
     Raises:
-        CheckpointError: nothing can be opened there; says what was tried.
+        CheckpointError: nothing can be opened there; says what was tried. Or a card that is not the user's own names a
+            server, an environment variable or a file to write; or one of the Hub, a path outside of its repository.
         ConfigError: an unknown builtin judge, family or precision; a service is asked to leave out calibration or
             neutralisation.
         JudgeError: no judge service answers at an address, or it refuses the token.
@@ -50,10 +55,14 @@ def load_judge(
     if text.startswith("builtin:"):
         return _builtin(text.removeprefix("builtin:"))
     if text.startswith(("http://", "https://")):
+        if named_by is not None and not named_by.is_own:
+            raise CheckpointError(
+                f"a card that is not yours names the server {shorten(text)}: see `judgekit trust --help`"
+            )
         return _connect(text, as_served=calibrated and neutralise)
     if dtype not in get_args(Precision):
         raise ConfigError(f"unknown precision {dtype!r}: use {' or '.join(get_args(Precision))}")
-    found = find_card(name)
+    found = find_card(name, named_by=named_by)
     judge = _open(found, dtype=dtype, neutralise=neutralise, open_member=open_member)
     if not calibrated or found.card.calibrator is None:
         return judge
@@ -84,34 +93,34 @@ def _connect(url: str, *, as_served: bool) -> Judge:
 
 def _open(found: FoundCard, *, dtype: Precision, neutralise: bool, open_member: Callable[[str], Judge] | None) -> Judge:
     """Open what a card describes; torch is imported here, so that the door itself is light."""
-    kind, (directory, card) = found.card.kind, found
+    kind = found.card.kind
     if kind == "likelihood":
         from judgekit.judges.likelihood import LikelihoodJudge
 
-        return LikelihoodJudge.open(directory, card, dtype=dtype, neutralise=neutralise)
+        return LikelihoodJudge.open(found, dtype=dtype, neutralise=neutralise)
     if kind == "label_token":
         from judgekit.judges.label_token import LabelTokenJudge
 
-        return LabelTokenJudge.open(directory, card, dtype=dtype, neutralise=neutralise)
+        return LabelTokenJudge.open(found, dtype=dtype, neutralise=neutralise)
     if kind == "implicit":
         from judgekit.judges.implicit import ImplicitJudge
 
-        return ImplicitJudge.open(directory, card, dtype=dtype, neutralise=neutralise)
+        return ImplicitJudge.open(found, dtype=dtype, neutralise=neutralise)
     if kind == "critic":
         from judgekit.judges.critic import CriticJudge
 
-        return CriticJudge.open(directory, card, dtype=dtype, neutralise=neutralise)
+        return CriticJudge.open(found, dtype=dtype, neutralise=neutralise)
     if kind == "ensemble":
         from judgekit.judges.ensemble import EnsembleJudge
 
-        return EnsembleJudge.open(directory, card, dtype=dtype, neutralise=neutralise, open_member=open_member)
+        return EnsembleJudge.open(found, dtype=dtype, neutralise=neutralise, open_member=open_member)
     if kind == "position_prior":
         from judgekit.judges.position_prior import PositionPriorJudge
 
-        return PositionPriorJudge(card)
+        return PositionPriorJudge(found.card)
     from judgekit.judges.step_classifier import StepClassifierJudge
 
-    return StepClassifierJudge.open(directory, card, dtype=dtype, neutralise=neutralise)
+    return StepClassifierJudge.open(found, dtype=dtype, neutralise=neutralise)
 
 
 __all__ = ["load_judge"]

@@ -18,6 +18,7 @@ from judgekit.judges.card import JudgeCard
 from judgekit.judges.checkpoint import locate_model
 from judgekit.judges.encoding import Encoded, encode_solutions
 from judgekit.judges.layout import InputConvention
+from judgekit.judges.recognise import FoundCard
 from judgekit.judges.template import TemplateEncoder
 from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Precision, Solution, ThresholdRule, Verdict
 
@@ -71,14 +72,18 @@ class StepLogitJudge(ABC):
         return template
 
     @classmethod
-    def open(cls, directory: Path, card: JudgeCard, *, dtype: Precision = "float32", neutralise: bool = True) -> Self:
+    def open(cls, found: FoundCard, *, dtype: Precision = "float32", neutralise: bool = True) -> Self:
         """Load weights and tokenizer of a judge.
 
         Raises:
             CheckpointError: the model or its tokenizer is missing, cannot be opened, or does not fit the card.
         """
-        location = locate_model(directory, card.model, revision=card.revision)
-        tokenizer = load_tokenizer(str(location if card.tokenizer is None else locate_model(directory, card.tokenizer)))
+        directory, card, trust = found
+        of_hub = trust.root is not None
+        location = locate_model(directory, card.model, revision=card.revision, hub_only=of_hub)
+        beside = card.tokenizer is None
+        tokenizer_at = location if beside else locate_model(directory, card.tokenizer or ".", hub_only=of_hub)
+        tokenizer = load_tokenizer(str(tokenizer_at))
         if card.assumes:
             logger.warning("%s: %s", card.judge_id, card.assumes)
         model = cls.load_model(location, card, dtype=dtype)

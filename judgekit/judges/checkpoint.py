@@ -109,8 +109,8 @@ def safe_checkpoint(name: str | Path, *, weights: bool = True) -> Path:
     for named_file in _texts(_read_object(directory / "tokenizer_config.json").get("fast_tokenizer_files")):
         if not _is_plain(named_file, (".json",)):
             raise CheckpointError(
-                f"{directory / 'tokenizer_config.json'} names {shorten(named_file)} among its fast_tokenizer_files: only "
-                "files beside it are opened"
+                f"{directory / 'tokenizer_config.json'} names {shorten(named_file)} among its fast_tokenizer_files: "
+                "only files beside it are opened"
             )
     return directory
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Self
 
-from judgekit.engines.generation import Generator, TransformersGeneration, build_generator
+from judgekit.engines.generation import Generator, OpenAIGeneration, TransformersGeneration, build_generator
 from judgekit.errors import ConfigError
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.checkpoint import locate_model
@@ -23,6 +22,7 @@ from judgekit.judges.critic_by_vote import VotingCritic
 from judgekit.judges.critic_card import CriticCard
 from judgekit.judges.critic_prompt import CHAT_MARKUP, CriticPrompt, load_prompt
 from judgekit.judges.critic_sheet import Sheet
+from judgekit.judges.recognise import FoundCard
 from judgekit.neutralise import Reserved
 from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Precision, Solution, ThresholdRule, Verdict
 
@@ -55,12 +55,11 @@ class CriticJudge:
         _check(self.critic, prompt, card.decision)
 
     @classmethod
-    def open(cls, directory: Path, card: JudgeCard, *, dtype: Precision = "float32", neutralise: bool = True) -> Self:
+    def open(cls, found: FoundCard, *, dtype: Precision = "float32", neutralise: bool = True) -> Self:
         """Open prompt and engine of a card.
 
         Args:
-            directory: Where the card lies.
-            card: The card.
+            found: The card, where it lies, and whose word it is.
             dtype: Precision of the card's model, where no engine is stated.
             neutralise: See the class.
 
@@ -68,12 +67,19 @@ class CriticJudge:
             CheckpointError: the prompt or the model cannot be opened, or the prompt has changed.
             ConfigError: see the class, and `build_generator`.
         """
+        directory, card, trust = found
         assert card.critic is not None
         critic = card.critic
         prompt, sha256 = load_prompt(critic.prompt, directory=directory, sha256=critic.prompt_sha256)
         card = card.model_copy(update={"critic": critic.model_copy(update={"prompt_sha256": sha256})})
         _check(critic, prompt, card.decision)
-        engine = critic.engine or TransformersGeneration(model=str(locate_model(directory, card.model)), dtype=dtype)
+        engine, of_hub = critic.engine, trust.root is not None
+        if engine is None:
+            location = locate_model(directory, card.model, hub_only=of_hub)
+            engine = TransformersGeneration(model=str(location), dtype=dtype)
+        elif of_hub and not isinstance(engine, OpenAIGeneration):  # engines take paths from where the command runs
+            location = locate_model(directory, engine.model, hub_only=True)
+            engine = engine.model_copy(update={"model": str(location)})
         return cls(card, prompt, build_generator(engine), neutralise=neutralise)
 
     @property

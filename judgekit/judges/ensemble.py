@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from judgekit.errors import CheckpointError
 from judgekit.judges.calibrator_card import Fingerprint
 from judgekit.judges.card import EnsembleCard, JudgeCard
-from judgekit.judges.recognise import find_card
+from judgekit.judges.recognise import FoundCard, find_card
 from judgekit.types import ArgmaxRule, Judge, Judgement, NoVerdictReason, Precision, Solution, ThresholdRule, Verdict
 
 Floats = NDArray[np.float64]
@@ -101,18 +101,16 @@ class EnsembleJudge:
     @classmethod
     def open(
         cls,
-        directory: Path,
-        card: JudgeCard,
+        found: FoundCard,
         *,
         dtype: Precision = "float32",
         neutralise: bool = True,
         open_member: Callable[[str], Judge] | None = None,
     ) -> Self:
-        """Open all members, each with its own calibrator.
+        """Open all members, each with its own calibrator and none with more trust than the ensemble has.
 
         Args:
-            directory: Where the card lies.
-            card: The card.
+            found: The card, where it lies, and whose word it is.
             dtype: Precision of members with weights.
             neutralise: Keep candidates from acting as markup.
             open_member: Opens a member by the name that `locate_member` gives; `None` for `load_judge`.
@@ -122,10 +120,13 @@ class EnsembleJudge:
         """
         from judgekit.judges import load_judge
 
+        card = found.card
         assert card.ensemble is not None
-        refuse_cycle(directory, card.ensemble)
-        open_one = open_member or functools.partial(load_judge, dtype=dtype, neutralise=neutralise)
-        return cls(card, [open_one(locate_member(directory, member)) for member in card.ensemble.members])
+        refuse_cycle(found)
+        open_one = open_member or functools.partial(
+            load_judge, dtype=dtype, neutralise=neutralise, named_by=found.trust
+        )
+        return cls(card, [open_one(locate_member(found.directory, member)) for member in card.ensemble.members])
 
     @property
     def judge_id(self) -> str:
@@ -201,20 +202,22 @@ def locate_member(directory: Path, member: str) -> str:
     return str(path) if path.exists() else member
 
 
-def refuse_cycle(directory: Path, section: EnsembleCard, above: frozenset[Path] = frozenset()) -> None:
+def refuse_cycle(ensemble: FoundCard, above: frozenset[Path] = frozenset()) -> None:
     """Refuse an ensemble that is a member of itself, directly or through another one.
 
     Raises:
-        CheckpointError: it is; or a member's card is not valid.
+        CheckpointError: it is; or a member's card is not valid, or names what it may not.
     """
-    for path in (directory / member for member in section.members):
+    section = ensemble.card.ensemble
+    assert section is not None
+    for path in (ensemble.directory / member for member in section.members):
         if not path.exists():
             continue
         if path.resolve() in above:
             raise CheckpointError(f"the ensemble {path.resolve()} is a member of itself: take it out of its members")
-        found = find_card(path)
+        found = find_card(path, named_by=ensemble.trust)
         if found.card.ensemble is not None:
-            refuse_cycle(found.directory, found.card.ensemble, above | {path.resolve()})
+            refuse_cycle(found, above | {path.resolve()})
 
 
 __all__ = [

@@ -16,6 +16,7 @@ from judgekit.judges.by_step import StepLogitJudge
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.checkpoint import locate_model
 from judgekit.judges.encoding import Encoded
+from judgekit.judges.recognise import FoundCard
 from judgekit.types import Precision
 
 
@@ -25,15 +26,17 @@ class ImplicitJudge(StepLogitJudge):
     reference_model: Any
 
     @classmethod
-    def open(cls, directory: Path, card: JudgeCard, *, dtype: Precision = "float32", neutralise: bool = True) -> Self:
+    def open(cls, found: FoundCard, *, dtype: Precision = "float32", neutralise: bool = True) -> Self:
         """Load both language models; see `StepLogitJudge.open`.
 
         Raises:
             CheckpointError: see `StepLogitJudge.open`; or the two vocabularies differ in size.
         """
+        directory, card, trust = found
         assert card.implicit is not None
-        judge = super().open(directory, card, dtype=dtype, neutralise=neutralise)
-        judge.reference_model = cls.load_model(locate_model(directory, card.implicit.reference), card, dtype=dtype)
+        judge = super().open(found, dtype=dtype, neutralise=neutralise)
+        reference = locate_model(directory, card.implicit.reference, hub_only=trust.root is not None)
+        judge.reference_model = cls.load_model(reference, card, dtype=dtype)
         check_sizes(judge.reference_model, judge.tokenizer)
         sizes = [model.get_output_embeddings().weight.shape[0] for model in (judge.model, judge.reference_model)]
         if sizes[0] != sizes[1]:

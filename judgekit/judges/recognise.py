@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from judgekit.errors import CheckpointError, ConfigError, DataError, describe_validation_error
+from judgekit.errors import CheckpointError, ConfigError, DataError, describe_validation_error, shorten
 from judgekit.io import read_json
 from judgekit.judges.card import CARD, JudgeCard, read_card
-from judgekit.judges.checkpoint import fetch_checkpoint, tensor_names
+from judgekit.judges.checkpoint import fetch_checkpoint, fetch_from_hub, tensor_names
+from judgekit.judges.trust import Trust, check_card, hub_trust, powers_of, record_trust, trust_of
+from judgekit.safe_yaml import load_yaml
 from judgekit.texts import read_text
 
 _FAMILIES = Path(__file__).parent / "families"
@@ -64,12 +65,14 @@ class Family(NamedTuple):
 
 
 class FoundCard(NamedTuple):
-    """A card, and the directory that its paths are relative to."""
+    """A card, the directory that its paths are relative to, and whose word it is."""
 
     directory: Path
     """Where relative paths of the card begin."""
     card: JudgeCard
     """The card."""
+    trust: Trust
+    """What it may do; all that is opened because the card names it gets this, or less."""
 
 
 @functools.cache
@@ -87,41 +90,97 @@ def families() -> dict[str, Family]:
     return found
 
 
-def find_card(name: str | Path, *, revision: str | None = None) -> FoundCard:
+def find_card(name: str | Path, *, revision: str | None = None, named_by: Trust | None = None) -> FoundCard:
     """Find the card of a judge directory, a card in YAML, or a public checkpoint.
 
     Args:
         name: Directory, YAML file or hub id.
         revision: Revision of a hub id to fetch; `None` takes the latest.
+        named_by: Trust of the card that names it; `None` where the user does.
 
     Raises:
-        CheckpointError: nothing is there, the card is not valid, or no family fits; says what was tried. Or a card from
-            the hub names an address, to which solutions, and a token, would go.
+        CheckpointError: nothing is there, the card is not valid, or no family fits; says what was tried. Or the card
+            names what its origin may not, see `check_card`.
     """
-    path = Path(name)
-    if path.suffix in {".yaml", ".yml"}:
-        return _from_yaml(path)
-    if path.is_file():
-        raise CheckpointError(f"{path} is no directory and no YAML card: give the judge directory itself")
-    directory = fetch_checkpoint(str(name), revision=revision)
+    place = _locate(str(name), revision=revision, named_by=named_by)
+    if place.path.suffix in {".yaml", ".yml"}:
+        return _from_yaml(place.path, place.trust)
+    directory, trust = place
     if (directory / CARD).is_file():
         card = read_card(directory)
-        if not path.exists():
-            _refuse_addresses(card, where=str(name))
-        return FoundCard(directory, card)
+        check_card(card, directory=directory, trust=trust, where=str(name))
+        return FoundCard(directory, card, trust)
     family = recognise_family(directory, str(name))
-    return FoundCard(directory, make_card(family.card, where=str(name), model=".", judge_id=_short_name(str(name))))
+    card = make_card(family.card, where=str(name), model=".", judge_id=_short_name(str(name)))
+    return FoundCard(directory, card, trust)
 
 
-def _refuse_addresses(card: JudgeCard, *, where: str) -> None:
-    """Refuse a card of somebody else's that would send solutions and a token elsewhere."""
-    members = card.ensemble.members if card.ensemble else ()
-    asks_server = card.critic is not None and getattr(card.critic.engine, "base_url", None) is not None
-    if asks_server or any(member.startswith(("http://", "https://")) for member in members):
-        raise CheckpointError(
-            f"the card of {where} names the address of a server, which a card from the hub may not: "
-            "read it, and open a copy of it here"
-        )
+class _Place(NamedTuple):
+    """A card's file or directory on this disk, and whose word it is."""
+
+    path: Path
+    trust: Trust
+
+
+def _locate(name: str, *, revision: str | None, named_by: Trust | None) -> _Place:
+    """Find what a name stands for, fetched from the Hub where it is a hub id. Opens no card.
+
+    Raises:
+        CheckpointError: nothing is there.
+    """
+    path = Path(name)
+    # What a card of the Hub names is in its repository or on the Hub, whatever else is called so on this disk.
+    confined = named_by is not None and named_by.root is not None
+    is_here = named_by.holds(path) if named_by is not None and confined else path.exists()
+    if path.suffix in {".yaml", ".yml"} and (is_here or not confined):
+        return _Place(path, trust_of(path, named_by=named_by))
+    if is_here and path.is_file():
+        raise CheckpointError(f"{path} is no directory and no YAML card: give the judge directory itself")
+    directory = fetch_from_hub(name, revision=revision) if confined and not is_here else None
+    directory = directory or fetch_checkpoint(name, revision=revision)
+    if is_here:
+        return _Place(directory, trust_of(directory / CARD, named_by=named_by))
+    trust = hub_trust(directory)
+    # A snapshot that the user has trusted is a folder like any other: its record names the revision, too.
+    own = trust_of(directory / CARD, named_by=trust)
+    return _Place(directory, own if own.is_own else trust)
+
+
+def trust_judge(name: str) -> list[str]:
+    """Take a judge's card for the user's own from now on, and every card that is opened because of it.
+
+    Holds for these files as they are and where they are: a copy or a changed card is asked about again.
+
+    Returns:
+        One line a card: where it lies, and what it names that others may not.
+
+    Raises:
+        CheckpointError: there is no such card; see `find_card`.
+        ConfigError: the record cannot be written.
+    """
+    lines: dict[Path, str] = {}
+    _trust_all(name, None, lines)
+    return list(lines.values())
+
+
+def _trust_all(name: str, named_by: Trust | None, lines: dict[Path, str]) -> None:
+    if name.startswith(("builtin:", "http://", "https://")):
+        return
+    path = _locate(name, revision=None, named_by=named_by).path
+    file = path if path.suffix in {".yaml", ".yml"} else path / CARD
+    if not file.is_file() or file.absolute() in lines:
+        return
+    lines[file.absolute()] = ""
+    record_trust(file)
+    values = read_yaml(file) if file.name != CARD else {}
+    if "family" not in values and "kind" not in values and isinstance(values.get("model"), str):
+        _trust_all(_relative(file, values["model"]), trust_of(file, named_by=named_by), lines)
+    found = find_card(name, named_by=named_by)
+    powers = ", ".join(powers_of(found.card))
+    lines[file.absolute()] = f"{file}: {powers or 'names no server'}"
+    for member in found.card.ensemble.members if found.card.ensemble else ():
+        local = found.directory / member
+        _trust_all(str(local) if local.exists() else member, found.trust, lines)
 
 
 def make_card(values: Mapping[str, Any], *, where: str, **given: Any) -> JudgeCard:
@@ -143,36 +202,40 @@ def read_yaml(path: Path) -> dict[str, Any]:
         CheckpointError: it is missing, no YAML, or holds something else.
     """
     try:
-        values = yaml.safe_load(read_text(path))
+        values = load_yaml(read_text(path))
     except DataError as error:
         raise CheckpointError(str(error).replace("cannot read ", "cannot read the card ", 1)) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except ValueError as error:
         raise CheckpointError(f"{path} is no YAML: {error}") from error
     if not isinstance(values, dict):
         raise CheckpointError(f"{path} must hold keys and values, for example `family: math-shepherd`")
     return values
 
 
-def _from_yaml(path: Path) -> FoundCard:
+def _from_yaml(path: Path, trust: Trust) -> FoundCard:
     """A card by hand: on top of the family it names, else of what its model is, else complete by itself."""
     values = read_yaml(path)
     for name in ("family", "model", "revision"):
         if not isinstance(values.get(name), str | None):
-            raise CheckpointError(f"{path}: {name} must be a text, not {values[name]!r}")
+            raise CheckpointError(f"{path}: {name} must be a text, not {shorten(values[name])}")
     if "ok_index" in values:
         values["ok_labels"] = values.pop("ok_index")
     family, model = values.get("family"), values.get("model")
     if family is not None and family not in families():
-        raise ConfigError(f"{path} names the family {family!r}: there are {', '.join(families())}")
+        raise ConfigError(f"{path} names the family {shorten(family)}: there are {', '.join(families())}")
+    base_trust = trust
     if family is None and "kind" not in values and model is not None:
         if Path(model).suffix in {".yaml", ".yml"}:
-            raise CheckpointError(f"{path} names the card {model} as its model: name the checkpoint itself")
-        found = find_card(_relative(path, model), revision=values.get("revision"))
-        base, directory = found.card.model_dump(mode="json"), found.directory
+            raise CheckpointError(f"{path} names the card {shorten(model)} as its model: name the checkpoint itself")
+        found = find_card(_relative(path, model), revision=values.get("revision"), named_by=trust)
+        base, directory, base_trust = found.card.model_dump(mode="json"), found.directory, found.trust
         values.pop("model")
     else:
         base, directory = dict(families()[family].card) if family else {}, path.parent
-    return FoundCard(directory, make_card(_merged(base, values), where=str(path), judge_id=path.stem))
+    card = make_card(_merged(base, values), where=str(path), judge_id=path.stem)
+    # The base was checked when it was found: what is left to check is what this file adds, by whose word this file is.
+    check_card(card, directory=directory, trust=trust, where=str(path))
+    return FoundCard(directory, card, trust.narrower(base_trust))
 
 
 def _relative(card: Path, model: str) -> str:
@@ -335,4 +398,5 @@ __all__ = [
     "make_card",
     "recognise_family",
     "recognised_by",
+    "trust_judge",
 ]

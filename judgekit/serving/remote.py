@@ -66,6 +66,8 @@ class RemoteJudge:
     def __init__(self, url: str, config: RemoteConfig | None = None) -> None:
         self.url = url.rstrip("/")
         self.config = config or RemoteConfig()
+        token = f", with the value of {TOKEN_ENV} as the token" if os.environ.get(TOKEN_ENV) else ""
+        log.info("problems, solutions and references go to %s%s", self.url, token)
         self._opened = self._describe()
         self._client = self._build_client(self.config)
         self._max_solutions = min(self.config.max_solutions, self._opened.limits.max_solutions)

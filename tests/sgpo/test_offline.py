@@ -344,7 +344,7 @@ def test_nothing_to_train_on_is_an_error(policy_path: Path, tmp_path: Path) -> N
 
 
 def test_policy_that_is_not_there(groups_path: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="cannot open the tokenizer"):
+    with pytest.raises(CheckpointError, match="does not exist, and is no hub id"):
         run_offline(_config(tmp_path / "missing", groups_path, judge=None), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -1,0 +1,80 @@
+"""Reads YAML of others: no objects, and no more values than a person writes.
+
+YAML can name a value once and use it again (`&name`, `*name`). A few lines that use each other ten times over stand for
+more values than any memory holds, and whoever then copies, checks or prints them never ends.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from judgekit.errors import shorten
+
+MAX_VALUES = 200_000
+"""Values that a document may stand for, each counted as often as it is used."""
+
+
+def load_yaml(text: str) -> Any:
+    r"""Return the plain values of a document; `None` where it is empty.
+
+    Raises:
+        ValueError: it is no YAML, holds objects, stands for more than `MAX_VALUES` values or for itself, is nested
+            deeper than Python can follow, or holds a number or date that there is not.
+
+    Example:
+        >>> load_yaml("a: &x [1, 2]\nb: *x")
+        {'a': [1, 2], 'b': [1, 2]}
+    """
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        refuse_bomb(root)
+        return loader.construct_document(root)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+    finally:
+        loader.dispose()
+
+
+def refuse_bomb(root: yaml.Node) -> None:
+    """Refuse a document that stands for too many values.
+
+    Args:
+        root: Its composed nodes; an alias is the node that it names.
+
+    Raises:
+        ValueError: it stands for more than `MAX_VALUES` values, or a value holds itself.
+    """
+    n_values: dict[int, int] = {}  # by node, 0 while its parts are being counted
+    stack = [root]
+    while stack:
+        node = stack[-1]
+        if n_values.get(id(node)):
+            stack.pop()
+            continue
+        parts = _parts(node)
+        if id(node) in n_values:
+            n_values[id(node)] = 1 + sum(n_values[id(part)] for part in parts)
+            if n_values[id(node)] > MAX_VALUES:
+                raise ValueError(f"its aliases stand for more than {MAX_VALUES} values: write them out, or fewer")
+            continue
+        n_values[id(node)] = 0
+        for part in parts:
+            if n_values.get(id(part)) == 0:
+                raise ValueError(f"the value {shorten(getattr(part, 'anchor', None) or part.tag)} holds itself")
+            stack.append(part)
+
+
+def _parts(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [part for pair in node.value for part in pair]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+
+
+__all__ = ["MAX_VALUES", "load_yaml", "refuse_bomb"]
