@@ -54,7 +54,7 @@ def write_report(path: Path, runs: Sequence[BenchmarkRun], *, comparisons: Mappi
         lead=_lead(benchmarks),
         controls=_controls(sections),
         data=_data(benchmarks, n_browsed=n_browsed),
-        script="\n".join(asset("eval", name) for name in SCRIPTS),
+        script="\n".join(asset(__file__, name) for name in SCRIPTS),
     )
     write_text(path, page)
 

@@ -15,8 +15,8 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from itertools import groupby
+from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib.ticker import MaxNLocator
@@ -357,9 +357,12 @@ def json_script(element_id: str, value: object) -> str:
     return f'<script type="application/json" id="{element_id}">{text}</script>'
 
 
-def asset(package: str, name: str) -> str:
-    """Return a text file of a package's folder `assets`."""
-    return (files(package) / "assets" / name).read_text(encoding="utf-8")
+def asset(module: str, name: str) -> str:
+    """Return a text file of the folder `assets` beside a module, which gives its `__file__`.
+
+    Beside the file and not by the package's name: a folder of that name elsewhere on the path can stand for the name.
+    """
+    return (Path(module).parent / "assets" / name).read_text(encoding="utf-8")
 
 
 def render_page(
@@ -375,7 +378,7 @@ def render_page(
         data: `json_script` elements that the script reads.
         script: JavaScript run at the end; the only script that the page's content policy lets run.
     """
-    style = asset("judgekit", "page.css")
+    style = asset(__file__, "page.css")
     policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'"
     body = "".join(_section(section) for section in sections)
     return (

@@ -7,13 +7,14 @@ import sys
 from collections.abc import Sequence
 
 from judgekit.cli.command import add_command, add_output, run_command, settings_config
+from judgekit.cli.packages import leave_start_folder
 
 DESCRIPTION = "Train a policy with SGPO and any judge: online while it samples, offline on stored groups, arm by arm."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `sgpo`; returns the exit status."""
-    return run_command(_parser(), argv)
+    return run_command(_parser, argv)
 
 
 def _online(args: argparse.Namespace) -> None:
@@ -78,4 +79,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    leave_start_folder()
     sys.exit(main())

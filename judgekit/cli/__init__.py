@@ -23,7 +23,7 @@ DESCRIPTION = "Build step-labelled data, train, calibrate and benchmark step-wis
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `judgekit`; returns the exit status."""
-    return run_command(_parser(), argv)
+    return run_command(_parser, argv)
 
 
 def _parser() -> argparse.ArgumentParser:

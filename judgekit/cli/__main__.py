@@ -3,5 +3,7 @@
 import sys
 
 from judgekit.cli import main
+from judgekit.cli.packages import leave_start_folder
 
+leave_start_folder()
 sys.exit(main())

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from judgekit.cli.packages import claim_packages
 from judgekit.config import BaseConfig, load_config
 from judgekit.errors import ConfigError, JudgekitError
 
@@ -20,9 +21,14 @@ JUDGE_HELP = "judge directory, public checkpoint, hub id, YAML card, http://HOST
 SETTINGS_HELP = "a YAML file, then key=value for single options (lr=1e-5, data.n_max=null)"
 
 
-def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
+def run_command(build_parser: Callable[[], argparse.ArgumentParser], argv: Sequence[str] | None) -> int:
     """Parse, run, and turn our own errors into one line on stderr; returns the exit status."""
-    args = _parse(parser, argv)
+    try:
+        claim_packages()  # before the parser: the sources that it names are read from one of them
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    args = _parse(build_parser(), argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for name in ("httpx", "httpx2", "huggingface_hub", "datasets", "transformers"):
         logging.getLogger(name).setLevel(logging.WARNING)
