@@ -180,6 +180,13 @@ def _steps(rows: Sequence[JudgedSolution], resamples: Resamples, *, n_bins: int)
     }
 
 
+def analyse_steps(
+    rows: Sequence[JudgedSolution], *, n_resamples: int, seed: int, n_bins: int, cluster_N: Sequence[Hashable]
+) -> dict[str, Any] | None:
+    """Measure step probabilities alone, as `analyse_subset` does; `None` where nothing was judged."""
+    return _steps(rows, Resamples.of(cluster_N, n_resamples=n_resamples, seed=seed), n_bins=n_bins)
+
+
 def _calibration(steps: StepProbs, resamples: Resamples, *, n_bins: int) -> dict[str, Estimate]:
     """Estimate what is made of sums in bins: `ece` in equal-width bins, everything else in equal-mass bins.
 
@@ -283,4 +290,4 @@ def _best_threshold(rows: Sequence[JudgedSolution]) -> dict[str, float] | None:
     return {"threshold": choice.threshold, "f1": 100 * choice.f1}
 
 
-__all__ = ["COVERAGES", "SCORES", "SubsetAnalysis", "TOP_K", "analyse_subset", "localization_scores"]
+__all__ = ["COVERAGES", "SCORES", "SubsetAnalysis", "TOP_K", "analyse_steps", "analyse_subset", "localization_scores"]

@@ -1,12 +1,13 @@
 """What each benchmark is: its figures, its headline, the published extent, and what to know before comparing.
 
-A benchmark bears the name of its source in `datasets_builders`. A source without a protocol of its own, such as
-`procedural`, is scored as plain first-error localization. Figures are estimates in [0, 1]; `Estimate.as_dict` with
-scale 100 turns them into what results hold.
+A benchmark bears the name of its source in `datasets_builders`. Data without a protocol of their own, such as
+`procedural` or a mixture, are scored as plain first-error localization over all solutions at once. Figures are
+estimates in [0, 1]; `Estimate.as_dict` with scale 100 turns them into what results hold.
 """
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,9 @@ from typing import Literal
 from eval.figures import FIRST_ERROR, MR_GSM8K, PRMBENCH, STEPS, Protocol, estimate
 from eval.intervals import Estimate, average
 from eval.scoring import JudgedSolution
+from judgekit.errors import DataError
 from judgekit.identity import ProblemGroups, group_problems, problem_id
+from judgekit.types import LabelledSolution
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,9 @@ class Benchmark:
     """Solutions in each subset of them, where that is known."""
     derived_from: Mapping[str, str] = field(default_factory=dict)
     """Data sets its problems or solutions come from, by name, and what of them: training on it contaminates."""
+    pooled: bool = False
+    """Whether subsets are but a breakdown: figures and cross-fitted thresholds are over all solutions, so that small
+    subsets, or such of right or wrong solutions alone, take nothing from them."""
     caveats: tuple[str, ...] = ()
     """What keeps its figures from meaning, or equalling, what a reader might think; whole sentences."""
 
@@ -156,12 +162,62 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
 
 
 def find_benchmark(name: str) -> Benchmark:
-    """Return the benchmark of a source; plain localization where it has no protocol of its own.
+    """Return the benchmark of a source; plain localization, pooled, where it has no protocol of its own.
 
     Underscores and hyphens count alike, as for sources.
     """
-    key = name.replace("_", "-").lower()
-    return BENCHMARKS.get(key) or Benchmark(name=key, title=key)
+    key = _spelled(name)
+    return BENCHMARKS.get(key) or Benchmark(
+        name=key, title=key, headline="pooled F1", overall_protocols=(FIRST_ERROR,), pooled=True
+    )
+
+
+def refuse_foreign(name: str, sources: Mapping[str, str]) -> None:
+    """Refuse rows under a name that is not theirs: beside figures of a benchmark stand rows of that benchmark alone.
+
+    Rows of several sources, a mixture, may have any name that is neither a benchmark's nor nearly one.
+
+    Args:
+        name: The name under which the rows were given.
+        sources: Source of each row, by its id.
+
+    Raises:
+        DataError: there are rows of another source, or the name is nothing that the rows are; names the nearest.
+    """
+    key = _spelled(name)
+    by_source: dict[str, list[str]] = {}
+    for id_, source in sources.items():
+        by_source.setdefault(_spelled(source), []).append(id_)
+    if by_source.keys() == {key}:
+        return
+    (nearest,) = difflib.get_close_matches(key, sorted({*BENCHMARKS, *by_source}), n=1, cutoff=0.0)
+    if len(by_source) == 1:
+        (source,) = by_source
+        known = "" if nearest == source else f" (the nearest that is known to {name!r} is {nearest!r})"
+        raise DataError(f"the rows given as {name} are of the source {source!r}: name that as the benchmark{known}")
+    listed = ", ".join(f"{source!r} ({len(ids):,} rows)" for source, ids in sorted(by_source.items()))
+    if key in BENCHMARKS or key in by_source:
+        foreign = next(ids[0] for source, ids in by_source.items() if source != key)
+        raise DataError(
+            f"rows given as {name} are of {listed}; the first that is not is {foreign}: leave out those of other "
+            f"sources, or give the mixture a name of its own"
+        )
+    if difflib.get_close_matches(key, [nearest], cutoff=NEARLY):
+        raise DataError(
+            f"{name!r} is no benchmark; did you mean {nearest!r}? The rows are of {listed}, and a mixture needs a name "
+            "that is not nearly another's"
+        )
+
+
+def _spelled(name: str) -> str:
+    """Return a source's name as all spellings of it give it."""
+    return name.replace("_", "-").lower()
+
+
+READS_NOTHING = "reads nothing; fitted on this benchmark's labels, cross-fitted"
+"""Mark of a floor, see `eval.floors`, wherever it stands."""
+NEARLY = 0.75
+"""Likeness, as `difflib` measures it, from which a name counts as another mistyped."""
 
 
 def by_subset(rows: Sequence[JudgedSolution]) -> dict[str, list[JudgedSolution]]:
@@ -174,15 +230,20 @@ def by_subset(rows: Sequence[JudgedSolution]) -> dict[str, list[JudgedSolution]]
 
 def clusters(benchmark: Benchmark, rows: Sequence[JudgedSolution]) -> list[str]:
     """Return what each solution is resampled, and kept on one side of a split, together with. Shape (N,)."""
+    return cluster_solutions(benchmark, [row.solution for row in rows])
+
+
+def cluster_solutions(benchmark: Benchmark, solutions: Sequence[LabelledSolution]) -> list[str]:
+    """Return the same of solutions that nobody has judged. Shape (N,)."""
     if benchmark.clustered_by == "problem_id":
-        return group_problems([row.solution for row in rows])
+        return group_problems(solutions)
     # A problem may have several source ids, one for each solution that was spoilt, and a source id several wordings of
     # the problem, so neither alone tells problems apart.
     groups = ProblemGroups()
-    for row in rows:
-        of_source = [] if row.solution.source_id is None else [f"source id {row.solution.source_id}"]
-        groups.add(row.solution.problem_id, problem_id(row.solution.problem), *of_source)
-    return [groups.name(row.solution.problem_id) for row in rows]
+    for solution in solutions:
+        of_source = [] if solution.source_id is None else [f"source id {solution.source_id}"]
+        groups.add(solution.problem_id, problem_id(solution.problem), *of_source)
+    return [groups.name(solution.problem_id) for solution in solutions]
 
 
 def score_subset(
@@ -228,6 +289,23 @@ def score_overall(
     return {name: average([scores[name] for scores in subsets]) for name in subsets[0]}
 
 
+def score_pooled(
+    benchmark: Benchmark, rows: Sequence[JudgedSolution], *, n_resamples: int, seed: int
+) -> dict[str, Estimate]:
+    """Compute the figures of plain localization over all solutions at once, whatever the benchmark's own convention.
+
+    Args:
+        benchmark: Whose solutions these are.
+        rows: The judged solutions of all subsets; at least one.
+        n_resamples: Bootstrap resamples.
+        seed: Of the draws.
+
+    Raises:
+        DataError: no rows.
+    """
+    return _score(benchmark, (FIRST_ERROR,), rows, n_resamples=n_resamples, seed=seed)
+
+
 def _score(
     benchmark: Benchmark, protocols: Sequence[Protocol], rows: Sequence[JudgedSolution], *, n_resamples: int, seed: int
 ) -> dict[str, Estimate]:
@@ -249,15 +327,26 @@ def comparability(benchmark: Benchmark, rows: Sequence[JudgedSolution]) -> list[
     How the judge was run (threshold, reference, contamination) is another matter and not said here.
     """
     groups = by_subset(rows)
-    notes = _extent(benchmark, Counter({name: len(group) for name, group in groups.items()}))
-    one_class = [name for name, group in groups.items() if _is_one_class(group)]
-    if one_class and not benchmark.overall_protocols:
-        notes.append(
-            f"No F1 for {', '.join(one_class)}, which lacks erroneous or correct solutions, and so no average."
-        )
+    return [*_extent(benchmark, Counter({name: len(group) for name, group in groups.items()})), *benchmark.caveats]
+
+
+def why_undefined(benchmark: Benchmark, rows: Sequence[JudgedSolution]) -> list[str]:
+    """Say, in whole sentences, which figures these solutions cannot have, whoever judges them."""
     if _is_one_class(rows):
-        notes.append("All solutions are of one kind, erroneous or correct: figures that compare the two do not exist.")
-    return [*notes, *benchmark.caveats]
+        kind = "correct" if rows[0].gold is None else "erroneous"
+        return [f"All {len(rows):,} solutions are {kind}: F1, and whatever compares both kinds, does not exist."]
+    groups = by_subset(rows)
+    one_class = [name for name, group in groups.items() if _is_one_class(group)]
+    if not one_class:
+        return []
+    listed = ", ".join(one_class[:N_NAMED]) + (f" and {len(one_class) - N_NAMED} more" if one_class[N_NAMED:] else "")
+    of = f"{listed}: {len(one_class)} of {len(groups)} subsets" if len(one_class) > 1 else listed
+    text = f"No F1 for {of}, erroneous or correct solutions alone"
+    return [f"{text}." if benchmark.overall_protocols else f"{text}, and so no average; pooled figures exist."]
+
+
+N_NAMED = 5
+"""Subsets that a sentence lists at most."""
 
 
 def _is_one_class(rows: Sequence[JudgedSolution]) -> bool:
@@ -276,6 +365,7 @@ def _extent(benchmark: Benchmark, n_here: Mapping[str, int]) -> list[str]:
 
 
 __all__ = [
-    "BENCHMARKS", "BIGBENCH_MISTAKE", "Benchmark", "MR_GSM8K_BENCHMARK", "PRM_BENCH", "PROCESSBENCH", "by_subset",
-    "clusters", "comparability", "find_benchmark", "headline", "score_overall", "score_subset",
+    "BENCHMARKS", "BIGBENCH_MISTAKE", "Benchmark", "MR_GSM8K_BENCHMARK", "PRM_BENCH", "PROCESSBENCH", "READS_NOTHING",
+    "by_subset", "cluster_solutions", "clusters", "comparability", "find_benchmark", "headline", "refuse_foreign",
+    "score_overall", "score_pooled", "score_subset", "why_undefined",
 ]  # fmt: skip

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import combinations
+from collections.abc import Iterable, Mapping
+from itertools import combinations, product
 from typing import Any
 
 from eval.intervals import Estimate, paired_difference
@@ -24,7 +24,29 @@ def compare_judges(headlines: Mapping[str, Estimate], *, name: str) -> dict[str,
         `headline_name`, `n_comparisons`, `note` and `pairs`, each with `difference` (a minus b), `lo`, `hi` in percent
         points, `p_value` and `p_holm`; null where a figure is undefined.
     """
-    pairs = [_pair(a, b, headlines[a], headlines[b]) for a, b in combinations(headlines, 2)]
+    return _compared(combinations(headlines, 2), headlines, name=name)
+
+
+def compare_with_floors(
+    headlines: Mapping[str, Estimate], floors: Mapping[str, Estimate], *, name: str
+) -> dict[str, Any]:
+    """Compare every judge with every floor: is it better than what reads nothing?
+
+    A family of comparisons of its own, so that floors cost the judges nothing among each other.
+
+    Args:
+        headlines: Headline figure of each judge, in [0, 1], by judge id.
+        floors: Those of the floors.
+        name: What the figure is.
+
+    Returns:
+        As `compare_judges`; in every pair `a` is the judge and `b` the floor.
+    """
+    return _compared(product(headlines, floors), {**headlines, **floors}, name=name)
+
+
+def _compared(names: Iterable[tuple[str, str]], headlines: Mapping[str, Estimate], *, name: str) -> dict[str, Any]:
+    pairs = [_pair(a, b, headlines[a], headlines[b]) for a, b in names]
     known = [pair["p_value"] for pair in pairs if pair["p_value"] is not None]
     corrected = iter(holm_adjust(known))
     for pair in pairs:
@@ -59,4 +81,4 @@ def _pair(a: str, b: str, of_a: Estimate, of_b: Estimate) -> dict[str, Any]:
     return {"a": a, "b": b, **points, "p_value": found.p_value, "p_holm": None}
 
 
-__all__ = ["compare_judges"]
+__all__ = ["compare_judges", "compare_with_floors"]

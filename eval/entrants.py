@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.contamination import NOTHING_FITTED, SAYS_NOTHING, SYMBOLIC, Exposure, read_exposure
-from judgekit.errors import CheckpointError, ConfigError
+from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError
 from judgekit.io import checkpoint_files
 from judgekit.judges import load_judge
 from judgekit.judges.card import KINDS_WITHOUT_INPUT, JudgeCard
@@ -25,7 +25,7 @@ from judgekit.judges.ensemble import locate_member, refuse_cycle
 from judgekit.judges.recognise import FoundCard, find_card
 from judgekit.judges.trust import Trust
 from judgekit.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
-from judgekit.types import ArgmaxRule, Judge, Judgement, Precision, Solution, ThresholdRule
+from judgekit.types import ArgmaxRule, Judge, Judgement, Precision, Solution, ThresholdRule, content_id
 
 OpenMember = Callable[[str], Judge]
 
@@ -37,7 +37,7 @@ class Entrant:
     name: str
     """As `load_judge` opens it; for people, see `key`."""
     judge_id: str
-    """Name in results."""
+    """As it calls itself, and signs its judgements."""
     decision: ThresholdRule | ArgmaxRule
     """Its own rule."""
     load: Callable[[OpenMember | None], Judge]
@@ -56,8 +56,12 @@ class Entrant:
     """Keys of an ensemble's members."""
     files: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     """Files of this machine that make it what it is, by what they are."""
+    kind: str | None = None
+    """What it is, where no card says it."""
     listed: bool = True
     """Whether results were asked for; else it is here as a member of an ensemble."""
+    label: str | None = None
+    """Name in results where another judge of the run shares its id or its folder; `None` = its id. See `tell_apart`."""
 
     @property
     def key(self) -> str:
@@ -65,9 +69,15 @@ class Entrant:
         return entrant_key(self.name)
 
     @property
+    def title(self) -> str:
+        """Name in results."""
+        return self.label or self.judge_id
+
+    @property
     def slug(self) -> str:
-        """Name of its folder."""
-        return re.sub(r"[^\w.-]+", "-", self.judge_id, flags=re.ASCII).strip("-.")[:100] or "judge"
+        """Name of its folder; with a hash where the plain name would be another's, too."""
+        plain = re.sub(r"[^\w.-]+", "-", self.title, flags=re.ASCII).strip("-.")[:100] or "judge"
+        return plain if self.label is None else f"{plain[:90]}-{content_id(name=self.title)[:8]}"
 
     @property
     def votes(self) -> int | None:
@@ -78,8 +88,8 @@ class Entrant:
         """Return the section `judge` of its results."""
         card = self.card
         return {
-            "judge_id": self.judge_id,
-            "kind": card.kind if card else None,
+            "judge_id": self.title,
+            "kind": card.kind if card else self.kind,
             "family": card.family if card else None,
             "dtype": self.dtype,
             "deterministic": self.deterministic,
@@ -107,14 +117,21 @@ def entrant_of(judge: Judge, *, exposure: Exposure = SAYS_NOTHING) -> Entrant:
     )
 
 
-def find_entrants(names: Sequence[str], *, dtype: Precision) -> list[Entrant]:
+def find_entrants(
+    names: Sequence[str], *, dtype: Precision, on_failure: Callable[[str, Exception], None] | None = None
+) -> list[Entrant]:
     """Read the cards of judges and of the members of ensembles; nothing but headers is read of weights.
+
+    Args:
+        names: As `load_judge` opens them.
+        dtype: Precision in which those with weights will run.
+        on_failure: Told of each judge that cannot be opened, which is then left out; `None` = that is raised.
 
     Returns:
         Members stand before their ensembles, everything else in the order given.
 
     Raises:
-        ConfigError: a judge is given twice, two judges would share a folder, or there is no such builtin judge.
+        ConfigError: a judge is given twice, or there is no such builtin judge.
         CheckpointError: a judge cannot be opened: no card, no weights, damaged weights, a changed prompt.
         JudgeError: a judge service does not answer.
     """
@@ -123,27 +140,50 @@ def find_entrants(names: Sequence[str], *, dtype: Precision) -> list[Entrant]:
         raise ConfigError(f"the judge {twice[0]} is given twice: leave one out")
     found: dict[str, Entrant] = {}
     for name in names:
-        _find(name, found, dtype)
+        with_members = dict(found)  # of an ensemble that cannot be opened, its members are not asked either
+        try:
+            _find(name, with_members, dtype)
+        except (CheckpointError, DataError, JudgeError, OSError) as error:
+            if on_failure is None:
+                raise
+            on_failure(name, error)
+        else:
+            found = with_members
     wanted = set(map(entrant_key, names))
-    entrants = [replace(entrant, listed=key in wanted) for key, entrant in found.items()]
-    refuse_shared_folders(entrants)
-    return entrants
+    return tell_apart([replace(entrant, listed=key in wanted) for key, entrant in found.items()])
 
 
-def refuse_shared_folders(entrants: Sequence[Entrant]) -> None:
-    """Refuse judges whose results could not be told apart.
+def tell_apart(entrants: Sequence[Entrant]) -> list[Entrant]:
+    """Give labels to judges that share an id or a folder, in the order given.
 
-    Raises:
-        ConfigError: two have one name, or names that give one folder.
+    Judges of one id are labelled with the id and as much of the end of their paths as tells them apart. Folders are
+    compared as file systems do that know no capital letters.
+
+    Example:
+        >>> from judgekit.judges import load_judge
+        >>> one = entrant_of(load_judge("builtin:random"))
+        >>> found = tell_apart([replace(one, name="runs/a/judge"), replace(one, name="runs/b/judge")])
+        >>> [entrant.title for entrant in found]
+        ['builtin:random (a/judge)', 'builtin:random (b/judge)']
     """
-    by_slug: dict[str, Entrant] = {}
+    by_id = Counter(entrant.judge_id for entrant in entrants)
+    by_slug = Counter(entrant.slug.lower() for entrant in entrants)
+    labelled = []
     for entrant in entrants:
-        other = by_slug.setdefault(entrant.slug.lower(), entrant)
-        if other is not entrant:
-            raise ConfigError(
-                f"{other.name} is called {other.judge_id!r} and {entrant.name} {entrant.judge_id!r}, which would share "
-                f"the folder {entrant.slug}: give one of them another judge_id in its judge.json"
-            )
+        if by_id[entrant.judge_id] > 1:
+            others = [other.key for other in entrants if other.judge_id == entrant.judge_id and other is not entrant]
+            entrant = replace(entrant, label=f"{entrant.judge_id} ({_distinct_end(entrant.key, others)})")
+        elif by_slug[entrant.slug.lower()] > 1:
+            entrant = replace(entrant, label=entrant.judge_id)
+        labelled.append(entrant)
+    return labelled
+
+
+def _distinct_end(name: str, others: Sequence[str]) -> str:
+    """Return as many of the last parts of a path as none of the others ends in."""
+    parts = name.split("/")
+    ends = ["/".join(parts[-n:]) for n in range(1, len(parts) + 1)]
+    return next((end for end in ends if not any(f"/{other}".endswith(f"/{end}") for other in others)), name)
 
 
 def _find(name: str, found: dict[str, Entrant], dtype: Precision, named_by: Trust | None = None) -> None:
@@ -243,7 +283,7 @@ class LazyJudge:
 
     @property
     def judge_id(self) -> str:
-        """Name in results."""
+        """As the judge signs its judgements."""
         return self._entrant.judge_id
 
     @property
@@ -272,7 +312,7 @@ class RecordedJudge:
 
     @property
     def judge_id(self) -> str:
-        """Name in results."""
+        """As the judge signs its judgements."""
         return self._entrant.judge_id
 
     @property
@@ -302,5 +342,5 @@ def lazily(entrant: Entrant) -> Callable[[], Judge]:
 
 __all__ = [
     "Entrant", "LazyJudge", "RecordedJudge", "entrant_key", "entrant_of", "find_entrants", "lazily", "open_pooled",
-    "refuse_shared_folders",
+    "tell_apart",
 ]  # fmt: skip

@@ -4,13 +4,16 @@ Layout of the folder of a run:
 
     config.json, manifest.json, metrics.jsonl
     judges/<judge>/<benchmark>/judgements/chunk-*.jsonl, predictions.parquet, results.json
+    floors/<floor>/<benchmark>/predictions.parquet, results.json
     comparisons.json, leaderboard.md, report.html
 
-Nothing in results depends on when or in how many pieces a run was made, but for the seconds that judges took.
+Nothing in results depends on when or in how many pieces a run was made, but for the seconds that judges took. A judge
+that fails takes no other with it: what the others said is scored and written, and a resumed run asks it again.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,9 +23,10 @@ from typing import Annotated, Any, NamedTuple
 import polars as pl
 from pydantic import AfterValidator, Field
 
-from eval.benchmarks import find_benchmark
-from eval.comparisons import compare_judges
+from eval.benchmarks import READS_NOTHING, find_benchmark, refuse_foreign
+from eval.comparisons import compare_judges, compare_with_floors
 from eval.entrants import Entrant, RecordedJudge, entrant_key, open_pooled
+from eval.floors import FLOORS, decide_floor, floor_entrant
 from eval.intervals import Estimate
 from eval.judge_results import compute_results
 from eval.leaderboard import write_leaderboard
@@ -30,11 +34,13 @@ from eval.protocol import HELD_OUT, check_threshold, decide_all, tuning_subset
 from eval.report import write_report
 from eval.scoring import BenchmarkRun, JudgedSolution
 from judgekit.config import BaseConfig
-from judgekit.errors import ConfigError, DataError
+from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError, one_line
 from judgekit.io import atomic_path, write_json
 from judgekit.judging import judge_in_chunks
 from judgekit.run import Run
 from judgekit.types import Judge, Judgement, LabelledSolution, Precision
+
+logger = logging.getLogger(__name__)
 
 RESULTS = "results.json"
 PREDICTIONS = "predictions.parquet"
@@ -42,6 +48,7 @@ REPORT = "report.html"
 COMPARISONS = "comparisons.json"
 LEADERBOARD = "leaderboard.md"
 JUDGES_DIR = "judges"
+FLOORS_DIR = "floors"
 JUDGEMENT_DIR = "judgements"
 PREDICTION_SCHEMA: dict[str, pl.DataType] = {
     "id": pl.String(),
@@ -91,8 +98,26 @@ class EvalConfig(BaseConfig):
     """Random halvings of a subset's problems over which these measurements are repeated."""
     show_reference: bool = False
     """Whether judges may see the reference; figures are then not comparable with published ones."""
+    floors: bool = True
+    """Whether judges that read nothing, fitted to each benchmark itself and cross-fitted, stand beside those given."""
     n_browsed: int = Field(default=3400, ge=0)
     """Solutions of a benchmark in the report's browser at most; of more, evenly spaced ones are shown."""
+
+
+class Failure(NamedTuple):
+    """A judge that failed, while it was opened or while it judged."""
+
+    judge: str
+    """The judge, as the run names it."""
+    benchmark: str | None
+    """What it was judging; `None` where it could not be opened."""
+    reason: str
+    """Why, in one line."""
+
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        return f"{self.judge} failed{f' on {self.benchmark}' if self.benchmark else ''}: {self.reason}"
 
 
 class Scored(NamedTuple):
@@ -112,6 +137,10 @@ class Evaluation(NamedTuple):
     """One a judge and benchmark, in the order in which the judges were given."""
     comparisons: dict[str, Any]
     """What `comparisons.json` holds."""
+    floors: list[BenchmarkRun] = []  # noqa: RUF012 - never changed
+    """Those of the judges that read nothing."""
+    failures: Sequence[Failure] = ()
+    """Judges that failed, whose results are missing in part or whole."""
 
 
 def evaluate(
@@ -123,6 +152,7 @@ def evaluate(
     config: EvalConfig,
     inputs: Mapping[str, Sequence[Path]] | None = None,
     resume: bool = False,
+    unopened: Sequence[Failure] = (),
 ) -> Evaluation:
     """Judge every benchmark with every judge and write figures, predictions, comparisons, leaderboard and report.
 
@@ -134,33 +164,53 @@ def evaluate(
         config: How.
         inputs: Files that the solutions come from, by benchmark; their hashes go into the manifest.
         resume: Continue a run that was cut off: stored judgements are read, not made again.
+        unopened: Judges of the configuration that could not be opened, to be named where results stand.
 
     Raises:
         DataError: no solutions, two of one id, rows of another benchmark, or inputs or chunks of a resumed run do not
             fit.
         ConfigError: the folder is in use, the resumed run has another configuration or other judges, or the subset to
             tune the threshold on is missing.
-        JudgeError: a judge failed; what is finished stays.
+        JudgeError, CheckpointError: every judge failed; what is finished stays. Where some did, they are in `failures`.
     """
     for name, solutions in benchmarks.items():
         check_benchmark(name, solutions, threshold=config.threshold)
     files = {f"data/{name}": paths for name, paths in (inputs or {}).items()} | _judge_files(entrants)
-    run = Run(output, config, inputs=files, resume=resume)
+    run = Run(
+        output,
+        config,
+        inputs=files,
+        resume=resume,
+        # a judge that failed before it said anything may have been mended since; one that is gone now is not forgotten
+        unused=[f"{JUDGES_DIR}/{item.slug}/" for item in entrants if not _has_judged(output, item)],
+        partial=bool(unopened),
+    )
+    failures = list(unopened)
     scored = [
         _score(entrant, name, benchmarks[name], said, folder=folder_of(output, entrant, name), config=config)
-        for entrant, name, said in _judge_all(entrants, iter(judges), benchmarks, output=output, config=config)
+        for entrant, name, said in _judge_all(
+            entrants, iter(judges), benchmarks, output=output, config=config, failures=failures
+        )
         if entrant.listed
     ]
+    if not scored:
+        raise JudgeError("; ".join(failure.line for failure in failures))
     order = [entrant_key(name) for name in config.judges]
     scored.sort(key=lambda item: order.index(item.entrant.key))
-    comparisons = _compare(scored, benchmarks)
-    runs = [item.run for item in scored]
+    floors, no_floors = _score_floors(benchmarks, output=output, config=config) if config.floors else ([], [])
+    comparisons = _compare(scored, floors, benchmarks)
+    runs, floor_runs = [item.run for item in scored], [item.run for item in floors]
+    missing = [failure.line for failure in failures] + no_floors
     write_json(output / COMPARISONS, comparisons)
-    write_leaderboard(output / LEADERBOARD, [item.results for item in runs])
-    write_report(output / REPORT, runs, comparisons=comparisons, n_browsed=config.n_browsed)
-    if not run.finished:
-        _log(run, runs)
-    return Evaluation(runs, comparisons)
+    write_leaderboard(
+        output / LEADERBOARD, [item.results for item in runs + floor_runs], comparisons=comparisons, missing=missing
+    )
+    write_report(
+        output / REPORT, runs + floor_runs, comparisons=comparisons, n_browsed=config.n_browsed, missing=missing
+    )
+    if not run.finished and not failures:
+        _log(run, runs + floor_runs)
+    return Evaluation(runs, comparisons, floor_runs, failures)
 
 
 def check_benchmark(name: str, solutions: Sequence[LabelledSolution], *, threshold: float | str) -> None:
@@ -178,9 +228,7 @@ def check_benchmark(name: str, solutions: Sequence[LabelledSolution], *, thresho
             f"{len(double)} ids of {name} occur more than once, the first is {double[0]}: remove the duplicates, or an "
             "input that was given twice"
         )
-    sources = {row.source for row in solutions}
-    if len(sources) == 1 and name not in sources:
-        raise DataError(f"the rows given as {name} are of the source {sources.pop()!r}: name that as the benchmark")
+    refuse_foreign(name, {row.id: row.source for row in solutions})
     subsets, subset = {row.subset or row.source for row in solutions}, tuning_subset(threshold)
     if subset is not None and subset not in subsets:
         raise ConfigError(
@@ -193,6 +241,11 @@ def _judge_files(entrants: Sequence[Entrant]) -> dict[str, Sequence[Path]]:
     return {f"{JUDGES_DIR}/{item.slug}/{part}": paths for item in entrants for part, paths in item.files.items()}
 
 
+def _has_judged(output: Path, entrant: Entrant) -> bool:
+    """Whether anything that a judge said is kept."""
+    return any((output / JUDGES_DIR / entrant.slug).glob(f"*/{JUDGEMENT_DIR}/chunk-*"))
+
+
 def _judge_all(
     entrants: Sequence[Entrant],
     judges: Iterator[Judge],
@@ -200,21 +253,33 @@ def _judge_all(
     *,
     output: Path,
     config: EvalConfig,
+    failures: list[Failure],
 ) -> Iterator[tuple[Entrant, str, list[Judgement]]]:
-    """Yield what every judge says of every benchmark: first judges that are asked, then ensembles of these."""
+    """Yield what every judge says of every benchmark: first judges that are asked, then ensembles of these.
+
+    A judge that fails is added to `failures` and not asked again in this run; what it said before is kept.
+    """
     said: dict[tuple[str, str], list[Judgement]] = {}
     by_key = {entrant.key: entrant for entrant in entrants}
     for entrant in sorted(entrants, key=lambda item: bool(item.members)):
         judge = None if entrant.members else next(judges)
         for name, solutions in benchmarks.items():
-            recorded = {key: RecordedJudge(by_key[key], said[key, name]) for key in entrant.members}
-            said[entrant.key, name] = judge_in_chunks(
-                judge or open_pooled(entrant, recorded),
-                solutions,
-                folder=folder_of(output, entrant, name) / JUDGEMENT_DIR,
-                chunk_size=config.chunk_size,
-                show_reference=config.show_reference,
-            )
+            try:
+                lost = [by_key[key].title for key in entrant.members if (key, name) not in said]
+                if lost:
+                    raise JudgeError(f"its member {lost[0]} failed")
+                recorded = {key: RecordedJudge(by_key[key], said[key, name]) for key in entrant.members}
+                said[entrant.key, name] = judge_in_chunks(
+                    judge or open_pooled(entrant, recorded),
+                    solutions,
+                    folder=folder_of(output, entrant, name) / JUDGEMENT_DIR,
+                    chunk_size=config.chunk_size,
+                    show_reference=config.show_reference,
+                )
+            except (CheckpointError, JudgeError) as error:
+                failures.append(Failure(entrant.title, name, one_line(error)))
+                logger.error("%s; the others go on", failures[-1].line)
+                break
             yield entrant, name, said[entrant.key, name]
 
 
@@ -243,13 +308,42 @@ def _score(
     return Scored(entrant, name, BenchmarkRun(scored.results, decisions.rows), scored.headline)
 
 
-def _compare(scored: Sequence[Scored], benchmarks: Iterable[str]) -> dict[str, Any]:
-    """Compare all judges on each benchmark; benchmarks with one judge alone have no pairs."""
+def _score_floors(
+    benchmarks: Mapping[str, Sequence[LabelledSolution]], *, output: Path, config: EvalConfig
+) -> tuple[list[Scored], list[str]]:
+    """Fit and score the judges that read nothing, anew in every run; also say why some could not be fitted."""
+    scored, missing = [], []
+    for name, solutions in benchmarks.items():
+        benchmark = replace(find_benchmark(name), name=name)
+        for floor in FLOORS:
+            entrant = floor_entrant(floor)
+            folder = output / FLOORS_DIR / entrant.slug / name
+            try:
+                decisions = decide_floor(floor, benchmark, solutions, n_folds=config.n_folds)
+            except DataError as error:
+                missing.append(f"{name}: {error}")
+                continue
+            found = compute_results(entrant, benchmark, decisions, config=config)
+            found.results["protocol"]["contamination"] |= {"status": "cross-fitted", "note": f"It {READS_NOTHING}."}
+            write_predictions(folder / PREDICTIONS, decisions.rows)
+            write_json(folder / RESULTS, found.results)
+            scored.append(Scored(entrant, name, BenchmarkRun(found.results, decisions.rows), found.headline))
+    return scored, missing
+
+
+def _compare(scored: Sequence[Scored], floors: Sequence[Scored], benchmarks: Iterable[str]) -> dict[str, Any]:
+    """Compare all judges on each benchmark with each other, and each of them with the floors.
+
+    Benchmarks with one judge alone have no pairs of judges; those that no judge finished are left out.
+    """
     comparisons = {}
     for name in benchmarks:
-        here = [item for item in scored if item.benchmark == name]
-        headlines = {item.entrant.judge_id: item.headline for item in here}
-        comparisons[name] = compare_judges(headlines, name=here[0].run.results["headline"]["name"])
+        headlines = {item.entrant.title: item.headline for item in scored if item.benchmark == name}
+        below = {item.entrant.title: item.headline for item in floors if item.benchmark == name}
+        if headlines:
+            figure = find_benchmark(name).headline
+            comparisons[name] = compare_judges(headlines, name=figure)
+            comparisons[name]["floors"] = compare_with_floors(headlines, below, name=figure)
     return comparisons
 
 
@@ -288,6 +382,6 @@ def _log(run: Run, runs: Sequence[BenchmarkRun]) -> None:
 
 
 __all__ = [
-    "COMPARISONS", "JUDGES_DIR", "LEADERBOARD", "PREDICTIONS", "PREDICTION_SCHEMA", "REPORT", "RESULTS", "EvalConfig",
-    "Evaluation", "check_benchmark", "evaluate", "folder_of", "write_predictions",
+    "COMPARISONS", "FLOORS_DIR", "JUDGES_DIR", "LEADERBOARD", "PREDICTIONS", "PREDICTION_SCHEMA", "REPORT", "RESULTS",
+    "EvalConfig", "Evaluation", "Failure", "check_benchmark", "evaluate", "folder_of", "write_predictions",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from eval.analysis import analyse_subset
+from eval.analysis import analyse_steps, analyse_subset
 from eval.benchmarks import (
     Benchmark,
     by_subset,
@@ -14,7 +14,9 @@ from eval.benchmarks import (
     comparability,
     headline,
     score_overall,
+    score_pooled,
     score_subset,
+    why_undefined,
 )
 from eval.contamination import check_contamination
 from eval.coverage import measure_coverage
@@ -77,7 +79,12 @@ def compute_results(
             *comparability(benchmark, rows),
         ],
         "headline": {"name": benchmark.headline} | headline(benchmark, overall).as_dict(scale=100),
+        "undefined": why_undefined(benchmark, rows),
         "subsets": subsets,
+        "pooled": {
+            "scores": as_dicts(score_pooled(benchmark, rows, **options), scale=100),
+            "steps": analyse_steps(rows, n_bins=config.n_bins, cluster_N=clusters(benchmark, rows), **options),
+        },
         "overall": {
             **{name: sum(values[name] for values in subsets.values()) for name in COUNTS},
             "threshold_tuned_here": decisions.tuned_on is not None,

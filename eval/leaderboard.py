@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from eval.benchmarks import find_benchmark
+from eval.benchmarks import READS_NOTHING, find_benchmark
 from eval.markdown import markdown_table
 from eval.published import QuotedFigure, quoted
-from eval.report_leaderboard import score_name
+from eval.report_leaderboard import difference_cells, is_floor, score_name
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import read_json, write_text
 
@@ -25,20 +26,35 @@ def merge_leaderboards(runs: Sequence[Path], output: Path) -> list[Results]:
         DataError: a folder holds no results, or two runs of one benchmark are about different solutions.
         ConfigError: a judge stands in two of them on one benchmark.
     """
-    results = [read_json(path) for run in runs for path in _results_files(run)]
-    write_leaderboard(output, results)
+    results = [read_json(path) for run in runs for path in _results_files(run, "judges")]
+    floors: dict[tuple[str, str, str], Results] = {}  # those of several runs on the same solutions are the same
+    for item in [read_json(path) for run in runs for path in sorted(run.glob("floors/*/*/results.json"))]:
+        floors.setdefault((item["benchmark"], item["judge"]["judge_id"], item["data"]["sha256"]), item)
+    write_leaderboard(output, [*results, *floors.values()])
     return results
 
 
-def _results_files(run: Path) -> list[Path]:
-    files = sorted(run.glob("judges/*/*/results.json"))
+def _results_files(run: Path, part: str) -> list[Path]:
+    files = sorted(run.glob(f"{part}/*/*/results.json"))
     if not files:
         raise DataError(f"{run} holds no judges/*/*/results.json: give a folder that `judgekit eval` has written")
     return files
 
 
-def write_leaderboard(path: Path, results: Sequence[Results]) -> None:
+def write_leaderboard(
+    path: Path,
+    results: Sequence[Results],
+    *,
+    comparisons: Mapping[str, Any] = MappingProxyType({}),
+    missing: Sequence[str] = (),
+) -> None:
     """Write the leaderboard.
+
+    Args:
+        path: The Markdown file.
+        results: Of judges and floors, as `results.json` holds them.
+        comparisons: Benchmark -> what `comparisons.json` holds of it, for the differences from the floors.
+        missing: What is not here and why, a line each: judges that failed, floors that could not be fitted.
 
     Raises:
         DataError: results of one benchmark are about different solutions.
@@ -49,21 +65,29 @@ def write_leaderboard(path: Path, results: Sequence[Results]) -> None:
         by_benchmark.setdefault(item["benchmark"], []).append(item)
     for name, group in by_benchmark.items():
         _check_same_data(name, group)
-    parts = [HEAD, *(_section(name, group) for name, group in by_benchmark.items()), HOW_TO_READ]
+    sections = [_section(name, group, comparisons.get(name)) for name, group in by_benchmark.items()]
+    absent = ["Not here:\n\n" + "\n".join(f"- {line}" for line in missing)] if missing else []
+    parts = [HEAD, *absent, *sections, HOW_TO_READ]
     write_text(path, "\n\n".join(parts) + "\n")
 
 
 HEAD = """# Leaderboard
 
 Percent with 95 % intervals, problems resampled. Written by `judgekit eval` and `judgekit leaderboard`. Rows marked
-*quoted* are published figures, measured by others on the whole benchmark, with prompts and thresholds of their own."""
+*quoted* are published figures, measured by others on the whole benchmark, with prompts and thresholds of their own,
+and averaged over the subsets that are here. Rows marked *floor* read nothing: they are fitted to this benchmark's
+labels, cross-fitted over its problems, and know no more than where a step stands and how long it is. What was trained
+or thresholded on labels of the same kind is worth what it has above them."""
 
 HOW_TO_READ = """## How to read this
 
 - A solution without a verdict counts as wrong. "judged only" is the headline figure over the solutions with a verdict
   alone; `results.json` has every figure in both ways.
 - AUROC (a step that is right above one that is not) and ECE (expected calibration error of P(step ok), equal-width
-  bins, in percent) are over the steps up to the first error, unweighted means over the subsets where they exist.
+  bins, in percent) are over the steps up to the first error, unweighted means over the subsets where they exist; over
+  all solutions at once where the headline is.
+- pooled: over all solutions at once, whatever the subsets; the headline of data that are no benchmark with a convention
+  of its own.
 - threshold: where the one that decides comes from. Upper bound: chosen on a subset that is reported here.
 - seen before: whether problems of the benchmark are among those that the judge was trained or calibrated on, as it says
   itself; `unknown` where it does not say. What a base model has read is unknown of every judge.
@@ -71,8 +95,18 @@ HOW_TO_READ = """## How to read this
   are those of its members together."""
 
 
+MOST_COLUMNS = 8
+"""Subsets that stand side by side in a table; more of them stand below each other."""
+
+
 def _check_same_data(name: str, results: Sequence[Results]) -> None:
     seen: dict[str, Results] = {}
+    headlines = {item["headline"]["name"] for item in results}
+    if len(headlines) > 1:
+        raise DataError(
+            f"results on {name} have the headlines {' and '.join(sorted(headlines))}: run the older evaluation again "
+            "with --resume, which scores anew and judges nothing twice"
+        )
     for item in results:
         judge_id = item["judge"]["judge_id"]
         if judge_id in seen:
@@ -87,15 +121,18 @@ def _check_same_data(name: str, results: Sequence[Results]) -> None:
             )
 
 
-def _section(name: str, results: Sequence[Results]) -> str:
-    title = f"## {find_benchmark(name).title}"
-    tables = [_main_table(results, quoted(name)), *_subset_table(results, quoted(name))]
-    return "\n\n".join([title, _extent(results[0]), *tables, *_caveats(results)])
+def _section(name: str, results: Sequence[Results], comparison: Mapping[str, Any] | None) -> str:
+    title, published = f"## {find_benchmark(name).title}", quoted(name, results[0]["subsets"])
+    undefined = "\n".join(f"- none: {text}" for text in results[0].get("undefined", ()))
+    parts = [title, _extent(results[0]), _main_table(results, published), undefined, *_against_floors(comparison)]
+    return "\n\n".join([*filter(None, parts), *_subset_table(results, published), *_caveats(results)])
 
 
 def _extent(results: Results) -> str:
     overall = results["overall"]
     subsets = ", ".join(f"{name} {values['n']:,}" for name, values in results["subsets"].items())
+    if len(results["subsets"]) > MOST_COLUMNS:
+        subsets = f"{len(results['subsets'])} subsets, see below"
     return (
         f"{overall['n']:,} solutions, {overall['n_error']:,} with an error: {subsets}. Headline: "
         f"{results['headline']['name']}."
@@ -128,12 +165,12 @@ def _own_row(results: Results, scores: Sequence[str]) -> list[str]:
     tuned = ", upper bound" if overall["threshold_tuned_here"] else ""
     reference = ", shown the reference" if results["protocol"]["reference_shown"] else ""
     return [
-        f"{results['judge']['judge_id']}{reference}",
+        f"{_name(results)}{_floor_note(results)}{reference}",
         f"**{cell(results['headline'])}**",
         cell(overall["scores"][f"{find_benchmark(results['benchmark']).headline_score}_scored"]),
         *(cell(overall["scores"][name]) for name in scores),
-        _mean_over_subsets(results, "auroc"),
-        _mean_over_subsets(results, "ece"),
+        step_figure(results, "auroc"),
+        step_figure(results, "ece"),
         f"{overall['n_no_verdict']:,}",
         f"{threshold_origin(results['decision'])}{tuned}",
         _seen_before(results),
@@ -146,7 +183,10 @@ def threshold_origin(decision: Mapping[str, Any]) -> str:
     """Return in few words what decides and where it comes from."""
     if decision["kind"] == "argmax":
         return "most probable outcome"
-    return "cross-fitted" if decision["thresholds"] is not None else decision["origin"]
+    if decision["thresholds"] is None:
+        return str(decision["origin"])
+    n_default = decision.get("n_default", 0)
+    return f"cross-fitted, but the default in {n_default} folds" if n_default else "cross-fitted"
 
 
 def _seen_before(results: Results) -> str:
@@ -155,7 +195,24 @@ def _seen_before(results: Results) -> str:
     return f"{found['status']}{seen}"
 
 
-def _mean_over_subsets(results: Results, name: str) -> str:
+def _name(results: Results) -> str:
+    """Return a judge's name as tables show it; floors are marked."""
+    name = str(results["judge"]["judge_id"])
+    return f"*floor* {name.removeprefix('floor: ')}" if is_floor(results) else name
+
+
+def _floor_note(results: Results) -> str:
+    return f" ({READS_NOTHING})" if is_floor(results) else ""
+
+
+def step_figure(results: Results, name: str) -> str:
+    """Return a figure of the steps in percent: the mean over the subsets that have it, or over all solutions at once.
+
+    The latter where the headline is pooled, too.
+    """
+    if find_benchmark(results["benchmark"]).pooled and "pooled" in results:
+        steps = results["pooled"]["steps"]
+        return "none" if steps is None or steps[name]["value"] is None else f"{100 * steps[name]['value']:.1f}"
     figures = [values["steps"][name]["value"] if values["steps"] else None for values in results["subsets"].values()]
     known = [figure for figure in figures if figure is not None]
     return f"{100 * sum(known) / len(known):.1f}" if known else "none"
@@ -167,26 +224,49 @@ def _quoted_row(figure: QuotedFigure, *, n_columns: int) -> list[str]:
 
 
 def _subset_table(results: Sequence[Results], published: Sequence[QuotedFigure]) -> Iterator[str]:
-    """Yield the headline's figure by subset, where there are several and one of them has it."""
+    """Yield the headline's figure by subset and over all solutions, where there are several and one of them has it."""
     subsets = list(results[0]["subsets"])
     score = find_benchmark(results[0]["benchmark"]).headline_score
     if len(subsets) < 2 or score not in results[0]["subsets"][subsets[0]]["scores"]:
         return
     if all(item["subsets"][s]["scores"][score]["value"] is None for item in results for s in subsets):
         return
-    rows = [
-        (
-            item["headline"]["value"],
-            [item["judge"]["judge_id"], *(cell(item["subsets"][s]["scores"][score]) for s in subsets)],
-        )
-        for item in results
-    ]
+    rows = [(item["headline"]["value"], [_name(item), *_subset_cells(item, subsets, score)]) for item in results]
     rows += [
-        (item.headline, [f"{QUOTED} {item.judge}", *(_quoted_cell(item.subsets.get(s)) for s in subsets)])
+        (item.headline, [f"{QUOTED} {item.judge}", *(_quoted_cell(item.subsets.get(s)) for s in subsets), ""])
         for item in published
         if item.subsets
     ]
-    yield "By subset:\n\n" + markdown_table(("judge", *subsets), _best_first(rows))
+    columns = [("judge", *subsets, "pooled"), *_best_first(rows)]
+    if len(subsets) <= MOST_COLUMNS:
+        yield "By subset:\n\n" + markdown_table(columns[0], columns[1:])
+        return
+    sizes = [results[0]["subsets"][s] for s in subsets] + [results[0]["overall"]]
+    extent = [
+        ("erroneous", *(f"{v['n_error']:,}" for v in sizes)),
+        ("correct", *(f"{v['n_correct']:,}" for v in sizes)),
+    ]
+    header, *body = zip(columns[0], *extent, *columns[1:], strict=True)
+    yield "By subset:\n\n" + markdown_table(("subset", *header[1:]), [list(line) for line in body])
+
+
+def _subset_cells(results: Results, subsets: Sequence[str], score: str) -> list[str]:
+    """Return the figure of each subset and the pooled one, where it is a figure of plain localization."""
+    pooled = results.get("pooled", {"scores": {}})["scores"]
+    overall = results["overall"]["scores"] if find_benchmark(results["benchmark"]).overall_protocols else pooled
+    return [cell(results["subsets"][s]["scores"][score]) for s in subsets] + [
+        cell(overall[score]) if score in overall else ""
+    ]
+
+
+def _against_floors(comparison: Mapping[str, Any] | None) -> Iterator[str]:
+    """Yield by how much each judge is better than what reads nothing."""
+    pairs = comparison["floors"]["pairs"] if comparison and "floors" in comparison else ()
+    if comparison is None or not pairs:
+        return
+    rows = [[pair["a"], pair["b"].removeprefix("floor: "), *difference_cells(pair, better=True)] for pair in pairs]
+    header = ("judge", "floor", f"{comparison['headline_name']}, judge \u2212 floor", "p", "p after Holm", "better")
+    yield "Better than what reads nothing? In percent points:\n\n" + markdown_table(header, rows)
 
 
 def _quoted_cell(figure: float | None) -> str:
@@ -212,4 +292,4 @@ def _caveats(results: Sequence[Results]) -> Iterator[str]:
         yield "Caveats:\n\n" + "\n".join(lines)
 
 
-__all__ = ["cell", "main_scores", "merge_leaderboards", "threshold_origin", "write_leaderboard"]
+__all__ = ["cell", "main_scores", "merge_leaderboards", "step_figure", "threshold_origin", "write_leaderboard"]

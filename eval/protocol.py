@@ -40,13 +40,15 @@ class Decisions:
     """Where they come from."""
     tuned_on: str | None = None
     """The subset whose own best threshold was taken."""
+    n_default: int = 0
+    """Of these, folds in which nothing could be chosen, so that they have the judge's default."""
     notes: tuple[str, ...] = ()
     """What must be known about them, in words."""
 
     @property
     def section(self) -> dict[str, Any]:
         """The section `decision` of the results."""
-        names = ("kind", "threshold", "thresholds", "origin")
+        names = ("kind", "threshold", "thresholds", "n_default", "origin")
         return {name: getattr(self, name) for name in names}
 
 
@@ -166,7 +168,9 @@ def _cross_fitted(
 ) -> Decisions:
     """Decide each solution with a threshold chosen on the other folds' problems.
 
-    Folds are drawn within a subset; where it has only erroneous or only correct solutions, over the whole benchmark.
+    Folds are drawn within a subset; over the whole benchmark where a subset has only erroneous or only correct
+    solutions, or where subsets are but a breakdown. Where no fold leaves enough to choose on, the default decides, and
+    nothing is called cross-fitted.
     """
     groups = by_subset(rows)
 
@@ -174,16 +178,27 @@ def _cross_fitted(
         return _fold_thresholds(group, clusters(benchmark, group), default=rule.threshold, n_folds=n_folds)
 
     pooled = fit(rows)
-    folds = {name: fit(group) if _has_both(group) else pooled for name, group in groups.items()}
+    folds = {
+        name: fit(group) if _has_both(group) and not benchmark.pooled else pooled for name, group in groups.items()
+    }
     rules = [rule.model_copy(update={"threshold": folds[row.subset].threshold_for(row)}) for row in rows]
     used = {id(item): item for item in folds.values()}.values()  # the pooled folds once
+    notes = tuple(_notes_on_folds(folds, pooled=pooled, is_pooled=benchmark.pooled))
+    n_default, n_all = sum(item.n_failed for item in used), sum(len(item.thresholds) for item in used)
+    if n_default == n_all:
+        rows = [decide(row.solution, row.judgement, rule) for row in rows]
+        return Decisions(
+            rows, kind=rule.kind, threshold=rule.threshold, thresholds=None, origin=rule.origin, notes=notes
+        )
     return Decisions(
         rows=[decide(row.solution, row.judgement, own) for row, own in zip(rows, rules, strict=True)],
         kind=rule.kind,
         threshold=None,
         thresholds=[threshold for item in used for threshold in item.thresholds],
-        origin=f"cross-fitted over problems, {n_folds} folds: best F1 on the other folds",
-        notes=tuple(_notes_on_folds(folds, pooled=pooled)),
+        origin=f"cross-fitted over problems, {n_folds} folds: best F1 on the other folds"
+        + (f"; the default in {n_default} of {n_all} folds" if n_default else ""),
+        n_default=n_default,
+        notes=notes,
     )
 
 
@@ -207,11 +222,11 @@ def _fold_thresholds(
     return _Folds(thresholds, fold_of, n_failed, default)
 
 
-def _notes_on_folds(folds: Mapping[str, _Folds], *, pooled: _Folds) -> Iterator[str]:
+def _notes_on_folds(folds: Mapping[str, _Folds], *, pooled: _Folds, is_pooled: bool) -> Iterator[str]:
     for item in {id(item): item for item in folds.values()}.values():
-        names = ", ".join(name for name, own in folds.items() if own is item)
+        names = "the benchmark" if is_pooled else ", ".join(name for name, own in folds.items() if own is item)
         n_folds = len(item.thresholds)
-        if item is pooled and len(folds) > 1 and item.n_failed < n_folds:
+        if item is pooled and not is_pooled and len(folds) > 1 and item.n_failed < n_folds:
             yield (
                 f"Erroneous or correct solutions alone in {names}: thresholds there were chosen over the whole "
                 "benchmark, without the problem's fold."

@@ -1,4 +1,7 @@
-"""Published figures, to be quoted beside our own: read from papers, measured by others, nothing recomputed.
+"""Published figures, to be quoted beside our own: read from papers, measured by others.
+
+Nothing is recomputed but averages: where fewer subsets are at hand than were published, the published figures of these
+are averaged, and the row says so.
 
 ProcessBench figures are F1 of first-error localization by judges that do not see the reference answer; whole-solution
 (binary) F1 and judges shown the answer are left out, as they are not comparable. All figures are in percent, as
@@ -7,8 +10,10 @@ printed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+from eval.benchmarks import find_benchmark
 
 PROCESSBENCH_PAPER = "ProcessBench (2412.06559)"
 LESSONS = "The Lessons of Developing Process Reward Models (2501.07301)"
@@ -75,9 +80,34 @@ PUBLISHED: tuple[QuotedFigure, ...] = (
 """All quoted figures, by benchmark."""
 
 
-def quoted(benchmark: str) -> list[QuotedFigure]:
-    """Return the published figures of a benchmark, the best first; none where nothing is quoted."""
-    return sorted((row for row in PUBLISHED if row.benchmark == benchmark), key=lambda row: -row.headline)
+def quoted(benchmark: str, subsets: Collection[str] = ()) -> list[QuotedFigure]:
+    """Return the published figures of a benchmark, the best first; none where nothing is quoted.
+
+    Args:
+        benchmark: Its name.
+        subsets: Those at hand; none = all. Of fewer than were published the headline is the average of their published
+            figures, and `note` says so; a row without figures of its subsets is over all of them, and says that.
+
+    Example:
+        >>> best = quoted("processbench", ["gsm8k", "olympiadbench"])[0]
+        >>> best.judge, round(best.headline, 1)
+        ('o1-mini', 90.2)
+    """
+    described = find_benchmark(benchmark)
+    rows = [row for row in PUBLISHED if row.benchmark == described.name]
+    published = described.published_subsets.keys()
+    if subsets and published and set(subsets) != published:
+        rows = [_over(row, subsets, n_published=len(published)) for row in rows]
+    return sorted(rows, key=lambda row: -row.headline)
+
+
+def _over(row: QuotedFigure, subsets: Collection[str], *, n_published: int) -> QuotedFigure:
+    before = f"{row.note}; " if row.note else ""
+    if not row.subsets.keys() >= set(subsets):
+        return replace(row, note=f"{before}over all {n_published} subsets")
+    average = sum(row.subsets[name] for name in subsets) / len(subsets)
+    note = f"{before}average of the {len(subsets)} subsets here; {row.headline:.1f} over all {n_published}"
+    return replace(row, headline=average, note=note)
 
 
 __all__ = ["PUBLISHED", "QuotedFigure", "quoted"]

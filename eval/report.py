@@ -16,16 +16,23 @@ from eval.report_browser import DIGITS, browser_html, outcome_names, solutions_d
 from eval.report_calibration import reliability_html, risk_coverage_html, step_scores_html
 from eval.report_coverage import coverage_html
 from eval.report_first_error import by_subset_html, first_error_html, offsets_table_html, posterior_scores_html
-from eval.report_leaderboard import comparisons_html, leaderboard_html, protocol_html, subset_scores_html
+from eval.report_leaderboard import comparisons_html, is_floor, leaderboard_html, protocol_html, subset_scores_html
 from eval.scoring import BenchmarkRun
 from judgekit.io import write_text
-from judgekit.page import Section, asset, escape, json_script, paragraph, render_page
+from judgekit.page import Section, asset, bullet_list, escape, json_script, paragraph, render_page
 
 SCRIPTS = ("report_state.js", "report_figures.js", "report_browser.js")
 """Parts of the page's script, in order."""
 
 
-def write_report(path: Path, runs: Sequence[BenchmarkRun], *, comparisons: Mapping[str, Any], n_browsed: int) -> None:
+def write_report(
+    path: Path,
+    runs: Sequence[BenchmarkRun],
+    *,
+    comparisons: Mapping[str, Any],
+    n_browsed: int,
+    missing: Sequence[str] = (),
+) -> None:
     """Write the report of several judges on several benchmarks.
 
     Args:
@@ -33,13 +40,14 @@ def write_report(path: Path, runs: Sequence[BenchmarkRun], *, comparisons: Mappi
         runs: One a judge and benchmark.
         comparisons: Benchmark -> paired comparisons of its judges, as `comparisons.json` holds them.
         n_browsed: Solutions of a benchmark in the browser at most; of more, evenly spaced ones, and the page says so.
+        missing: What is not here and why, a line each: judges that failed, floors that could not be fitted.
 
     Raises:
         DataError: no runs, a judge twice on one benchmark, or judges of one benchmark that saw different solutions.
     """
     benchmarks = group_runs(runs)
     sections = [
-        Section("Leaderboard", _leaderboards(benchmarks, comparisons), "leaderboard"),
+        Section("Leaderboard", _missing(missing) + _leaderboards(benchmarks, comparisons), "leaderboard"),
         Section("Scores on one subset", _slot("scores", "subset") + _slot("by_subset", "judge"), "scores"),
         Section("Calibration", _calibration(), "calibration"),
         Section("Abstaining", _abstaining(), "abstaining"),
@@ -60,7 +68,9 @@ def write_report(path: Path, runs: Sequence[BenchmarkRun], *, comparisons: Mappi
 
 
 def _title(benchmarks: Sequence[JudgedBenchmark]) -> str:
-    judges = list(dict.fromkeys(judge for benchmark in benchmarks for judge in benchmark.judges))
+    judges = list(
+        dict.fromkeys(name for item in benchmarks for name, run in item.runs.items() if not is_floor(run.results))
+    )
     who = judges[0] if len(judges) == 1 else f"{len(judges)} judges"
     return f"{who} on {', '.join(benchmark.name for benchmark in benchmarks)}"
 
@@ -86,6 +96,10 @@ def _controls(sections: Sequence[Section]) -> str:
 def _slot(panel: str, *keys: str) -> str:
     """Return the place of figures that depend on the choice."""
     return f'<div data-panel="{panel}" data-keys="{" ".join(keys)}"></div>'
+
+
+def _missing(lines: Sequence[str]) -> str:
+    return paragraph("Not here:") + bullet_list(lines) if lines else ""
 
 
 def _leaderboards(benchmarks: Sequence[JudgedBenchmark], comparisons: Mapping[str, Any]) -> str:
@@ -154,7 +168,7 @@ def _panels(benchmark: JudgedBenchmark) -> dict[str, Any]:
     subsets = benchmark.subsets
     return {
         "scores": [subset_scores_html(benchmark, s) + offsets_table_html(benchmark, s) for s in subsets],
-        "by_subset": [by_subset_html(judge, run.results["subsets"]) for judge, run in benchmark.runs.items()],
+        "by_subset": [by_subset_html(judge, run.results) for judge, run in benchmark.runs.items()],
         "steps": [step_scores_html(benchmark, s) for s in subsets],
         "risk": [risk_coverage_html(benchmark, s) for s in subsets],
         "posterior": [posterior_scores_html(benchmark, s) for s in subsets],

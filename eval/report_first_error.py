@@ -118,14 +118,14 @@ def _group_html(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
     return heading + table((corner, "rightly decided, %", "solutions"), body)
 
 
-def by_subset_html(judge: str, subsets: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return one judge's share of right decisions on every subset (class, task or data set) of a benchmark."""
-    rates = ("error_accuracy", "correct_accuracy")
-    body = [
-        [name, *(interval_cell(values["scores"][rate]) for rate in rates), f"{values['n']:,}"]
-        for name, values in subsets.items()
-    ]
-    header = ("subset", "error accuracy, %", "correct accuracy, %", "solutions")
+def by_subset_html(judge: str, results: Mapping[str, Any]) -> str:
+    """Return one judge's share of right decisions on every subset (class, task or data set), and over all solutions."""
+    rates = ("error_accuracy", "correct_accuracy", "f1")
+    parts = [(name, values["scores"], values["n"]) for name, values in results["subsets"].items()]
+    if len(parts) > 1:
+        parts.append(("all, pooled", results["pooled"]["scores"], results["overall"]["n"]))
+    body = [[name, *(interval_cell(scores[rate]) for rate in rates), f"{n:,}"] for name, scores, n in parts]
+    header = ("subset", "error accuracy, %", "correct accuracy, %", "F1", "solutions")
     return table(header, body, caption=f"{judge}: first errors found at the exact step, and correct solutions passed.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eval.benchmarks import find_benchmark
+from eval.benchmarks import READS_NOTHING, find_benchmark
 from eval.interval_cells import interval_cell, interval_text
 from eval.published import QuotedFigure, quoted
 from eval.report_benchmark import JudgedBenchmark
@@ -32,7 +32,7 @@ def leaderboard_html(benchmark: JudgedBenchmark) -> str:
     """Return the table of all judges, best first, with published figures among them."""
     first = benchmark.first.results
     scores = list(first["overall"]["scores"])
-    published = quoted(benchmark.name)
+    published = quoted(benchmark.name, benchmark.subsets)
     own = [(run.results["headline"]["value"], _own_row(run.results, scores)) for run in benchmark.runs.values()]
     others = [(row.headline, _quoted_row(row, n_scores=len(scores))) for row in published]
     header = (
@@ -47,7 +47,9 @@ def leaderboard_html(benchmark: JudgedBenchmark) -> str:
         f"Percent with 95 % intervals; bars from 0 to 100. {_bootstrap(first['bootstrap'])} A solution without a "
         "verdict counts as wrong, except in columns that say judged only."
     )
-    return table(header, _best_first([*own, *others]), caption=caption) + _quoted_note(published)
+    notes = bullet_list([f"none: {text}" for text in first.get("undefined", ())])
+    shown = table(header, _best_first([*own, *others]), caption=caption) + notes + _quoted_note(published)
+    return shown + (_floors_note() if any(is_floor(run.results) for run in benchmark.runs.values()) else "")
 
 
 def _best_first(rows: Sequence[tuple[float | None, list[object]]]) -> list[list[object]]:
@@ -63,14 +65,29 @@ def _quoted_note(published: Sequence[QuotedFigure]) -> str:
         return ""
     return paragraph(
         "Rows marked quoted, with hollow bars, are published figures: measured by others, on the whole benchmark, with "
-        "prompts and thresholds of their own."
+        "prompts and thresholds of their own, and averaged over the subsets that are here."
     )
+
+
+def _floors_note() -> str:
+    return paragraph(
+        f"Rows marked floor: each {READS_NOTHING}. They know no more than where a step stands and how long it is; a "
+        "judge trained or thresholded on labels of the same kind is worth what it has above them."
+    )
+
+
+def is_floor(results: Mapping[str, Any]) -> bool:
+    """Whether results are those of a judge that reads nothing, see `eval.floors`."""
+    return bool(results["judge"]["kind"] == "floor")
 
 
 def _own_row(results: Mapping[str, Any], scores: Sequence[str]) -> list[object]:
     overall = results["overall"]
     return [
-        _tagged(results["judge"]["judge_id"], "upper bound" if overall["threshold_tuned_here"] else ""),
+        _tagged(
+            results["judge"]["judge_id"],
+            "reads nothing" if is_floor(results) else "upper bound" if overall["threshold_tuned_here"] else "",
+        ),
         interval_cell(results["headline"]),
         f"{overall['n_no_verdict']:,} of {overall['n']:,}",
         _words(_origin(results["decision"])),
@@ -206,24 +223,38 @@ def _notes(results: Mapping[str, Any]) -> list[str]:
 
 
 def comparisons_html(comparison: Mapping[str, Any] | None) -> str:
-    """Return the paired differences of judges, or nothing where no two judges were compared."""
-    if not comparison or not comparison["pairs"]:
+    """Return the paired differences of judges and those from the floors, or nothing where none were compared."""
+    if not comparison:
+        return ""
+    shown = _pairs_html(comparison, "Paired comparisons", better=False)
+    if "floors" in comparison:
+        shown += _pairs_html(comparison["floors"], "Better than what reads nothing?", better=True)
+    return shown
+
+
+def _pairs_html(comparison: Mapping[str, Any], title: str, *, better: bool) -> str:
+    if not comparison["pairs"]:
         return ""
     name = comparison["headline_name"]
-    header = ("A", _words("B"), "A \u2212 B", "p", "p after Holm", "differ")
-    body = [
-        [
-            pair["a"],
-            _words(pair["b"]),
-            interval_text({"value": pair["difference"], "lo": pair["lo"], "hi": pair["hi"]}, digits=1),
-            _p_value(pair["p_value"]),
-            _p_value(pair["p_holm"]),
-            _verdict(pair["p_holm"]),
-        ]
-        for pair in comparison["pairs"]
-    ]
+    header = ("A", _words("B"), "A \u2212 B", "p", "p after Holm", "better" if better else "differ")
+    body = [[pair["a"], _words(pair["b"]), *difference_cells(pair, better=better)] for pair in comparison["pairs"]]
     caption = f"{name}: differences in percent points with 95 % intervals, paired by problem. {comparison['note']}"
-    return "<h3>Paired comparisons</h3>" + table(header, body, caption=caption)
+    return f"<h3>{title}</h3>" + table(header, body, caption=caption)
+
+
+def difference_cells(pair: Mapping[str, Any], *, better: bool) -> list[str]:
+    """Return a pair's difference with its interval, p, p after Holm, and whether it is shown that the two differ.
+
+    With `better`, the last cell tells whether the first is shown to be the better one.
+    """
+    interval = {"value": pair["difference"], "lo": pair["lo"], "hi": pair["hi"]}
+    if pair["p_holm"] is None:
+        shown = "unknown"
+    elif pair["p_holm"] >= 0.05:
+        shown = "not shown"
+    else:
+        shown = "no, worse" if better and pair["difference"] < 0 else "yes"
+    return [interval_text(interval, digits=1), _p_value(pair["p_value"]), _p_value(pair["p_holm"]), shown]
 
 
 def _p_value(p: float | None) -> str:
@@ -232,10 +263,7 @@ def _p_value(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _verdict(p_holm: float | None) -> str:
-    if p_holm is None:
-        return "unknown"
-    return "yes" if p_holm < 0.05 else "not shown"
-
-
-__all__ = ["comparisons_html", "leaderboard_html", "protocol_html", "score_name", "subset_scores_html"]
+__all__ = [
+    "comparisons_html", "difference_cells", "is_floor", "leaderboard_html", "protocol_html", "score_name",
+    "subset_scores_html",
+]  # fmt: skip

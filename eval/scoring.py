@@ -27,7 +27,7 @@ class JudgedSolution:
     @property
     def subset(self) -> str:
         """The part of the benchmark this solution is counted in; the source's name where it has no parts."""
-        return self.solution.subset or self.solution.source
+        return subset_of(self.solution)
 
     @property
     def gold(self) -> int | None:
@@ -50,6 +50,11 @@ class JudgedSolution:
         return classify_outcome(self.gold, self.predicted, judged=self.judged)
 
 
+def subset_of(solution: LabelledSolution) -> str:
+    """Return the part of a benchmark that a solution is counted in; the source's name where it has no parts."""
+    return solution.subset or solution.source
+
+
 def decide(solution: LabelledSolution, judgement: Judgement, rule: ThresholdRule | ArgmaxRule) -> JudgedSolution:
     """Join a solution with its judgement under a decision rule."""
     predicted = judgement.verdict.decide(rule) if judgement.verdict else None
@@ -66,4 +71,4 @@ class BenchmarkRun(NamedTuple):
     """All solutions, in the benchmark's order."""
 
 
-__all__ = ["BenchmarkRun", "JudgedSolution", "decide"]
+__all__ = ["BenchmarkRun", "JudgedSolution", "decide", "subset_of"]

@@ -174,7 +174,7 @@ def _bin(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _benchmark_section(results: Mapping[str, Any]) -> Section:
     metrics = ("error_accuracy", "correct_accuracy", "f1")
-    parts = {**results["subsets"], "average": results["overall"]}
+    parts = {**results["subsets"], results["headline"]["name"]: results["overall"]}
     rows = [(name, *(_interval(part["scores"][metric]) for metric in metrics)) for name, part in parts.items()]
     text = "Held-out problems, 95 % intervals; the whole report with all solutions is eval/report.html."
     return Section("Benchmark of the judge", paragraph(text) + table(["subset", *metrics], rows))

@@ -5,6 +5,7 @@ Every chunk of judgements is one file of JSON lines, written atomically; a chunk
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from pydantic import Field, ValidationError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from judgekit.config import BaseConfig
-from judgekit.errors import ConfigError, DataError, JudgeError, describe_validation_error
+from judgekit.errors import ConfigError, DataError, JudgeError, JudgekitError, boundary, describe_validation_error
 from judgekit.fingerprint import warn_unfamiliar
 from judgekit.io import field_names, read_records, write_text
 from judgekit.run import Run
@@ -20,6 +21,8 @@ from judgekit.types import Judge, Judgement, LabelledSolution, Precision, Rollou
 
 JUDGEMENTS = "judgements.jsonl"
 """File of all judgements below the output folder, one JSON object a line, in the order of the solutions."""
+TRACEBACK = "traceback.txt"
+"""File beside the chunks: where a judge failed, if it did at last."""
 
 
 class JudgingConfig(BaseConfig):
@@ -107,8 +110,10 @@ def judge_in_chunks(
     Raises:
         ConfigError: a stored chunk is by another judge.
         DataError: a stored chunk is damaged or is about other solutions.
-        JudgeError: the judge did not answer one judgement a solution, in order.
+        JudgeError: the judge failed, or did not answer one judgement a solution, in order. What other code raised is
+            kept in the folder, as `TRACEBACK`.
     """
+    (folder / TRACEBACK).unlink(missing_ok=True)
     warn_unfamiliar(judge, solutions)
     judgements: list[Judgement] = []
     with _progress() as progress:
@@ -119,7 +124,12 @@ def judge_in_chunks(
             if path.is_file():
                 done = _read_chunk(path, chunk, judge_id=judge.judge_id)
             else:
-                done = judge_chunk(judge, [as_seen(solution, show_reference) for solution in chunk])
+                try:
+                    done = judge_chunk(judge, [as_seen(solution, show_reference) for solution in chunk])
+                except JudgekitError as error:
+                    if error.__cause__ is not None:  # one line is for the user, the rest for who mends the judge
+                        write_text(folder / TRACEBACK, traceback.format_exc())
+                    raise
                 write_text(path, "".join(judgement.model_dump_json() + "\n" for judgement in done))
             judgements += done
             progress.advance(task, len(chunk))
@@ -147,9 +157,10 @@ def judge_chunk(judge: Judge, chunk: Sequence[Solution]) -> list[Judgement]:
     """Judge some solutions and check that every answer belongs to its solution.
 
     Raises:
-        JudgeError: the judge did not answer one judgement a solution, in order, or judged other steps.
+        JudgeError: the judge failed, or did not answer one judgement a solution, in order, or judged other steps.
     """
-    judgements = judge.judge(chunk)
+    with boundary(JudgeError, f"judge {judge.judge_id} failed"):
+        judgements = judge.judge(chunk)
     answered = [judgement.solution_id for judgement in judgements]
     if answered != [solution.id for solution in chunk]:
         raise JudgeError(

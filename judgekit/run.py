@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from judgekit.config import BaseConfig, differing_keys
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import input_hashes, read_json, read_jsonl, write_json, write_text
@@ -33,9 +35,12 @@ class Run:
         inputs: Files or folders the run reads; their hashes go into the manifest, by name. Inputs that may share their
             names are given as a mapping, whose keys then stand before the names.
         resume: Continue a folder that a run with the same configuration and inputs has begun; a fresh folder is fine.
+        unused: Beginnings of the names of inputs that nothing in the folder was made of yet: these may have changed.
+        partial: Inputs that were there when the run began may be missing now; they stay in the manifest.
 
     Raises:
-        ConfigError: the folder is in use and `resume` is off, or the configuration differs (names the keys).
+        ConfigError: the folder is in use and `resume` is off, or the configuration differs (names the keys). An option
+            that the folder's configuration is too old to know had its default.
         DataError: resuming, and an input's content has changed.
     """
 
@@ -46,13 +51,14 @@ class Run:
         *,
         inputs: Sequence[Path] | Mapping[str, Sequence[Path]] = (),
         resume: bool = False,
+        unused: Sequence[str] = (),
+        partial: bool = False,
     ) -> None:
         self.output = output
         self.resumed = _has_begun(output)
-        values = config.model_dump(mode="json")
         hashes = _hashes(inputs)
         if self.resumed:
-            self._check_same(values, hashes, resume=resume)
+            self._check_same(config, hashes, resume=resume, unused=tuple(unused), partial=partial)
             return
         output.mkdir(parents=True, exist_ok=True)
         self._manifest: dict[str, Any] = {
@@ -62,20 +68,29 @@ class Run:
             "started": _now(),
         }
         write_json(output / MANIFEST, self._manifest)
-        write_json(output / CONFIG, values)
+        write_json(output / CONFIG, config.model_dump(mode="json"))
 
-    def _check_same(self, values: dict[str, Any], hashes: dict[str, str], *, resume: bool) -> None:
+    def _check_same(
+        self, config: BaseConfig, hashes: dict[str, str], *, resume: bool, unused: tuple[str, ...], partial: bool
+    ) -> None:
         if not resume:
             raise ConfigError(
                 f"{self.output} already holds a run: add --resume to continue it, or choose another folder"
             )
-        differing = differing_keys(read_json(self.output / CONFIG), values)
+        stored = _with_defaults(config, read_json(self.output / CONFIG))
+        differing = differing_keys(stored, config.model_dump(mode="json"))
         if differing:
             raise ConfigError(f"cannot resume {self.output}: the configuration differs in {'; '.join(differing)}")
         self._manifest = read_json(self.output / MANIFEST)
-        changed = differing_keys(self._manifest["inputs"], hashes)
+        before = self._manifest["inputs"]
+        now = before | hashes if partial else hashes
+        old, new = ({k: v for k, v in of.items() if not k.startswith(unused)} for of in (before, now))
+        changed = differing_keys(old, new)
         if changed:
             raise DataError(f"cannot resume {self.output}: inputs changed: {'; '.join(changed)}")
+        if now != before:
+            self._manifest["inputs"] = now
+            write_json(self.output / MANIFEST, self._manifest)
 
     @property
     def finished(self) -> bool:
@@ -108,6 +123,14 @@ class Run:
         """Mark the run as finished and store its results in the manifest."""
         self._manifest = self._manifest | {"finished": _now(), "results": dict(results)}
         write_json(self.output / MANIFEST, self._manifest)
+
+
+def _with_defaults(config: BaseConfig, stored: dict[str, Any]) -> dict[str, Any]:
+    """Add the options that a stored configuration is too old to know; as it is where it says what is none today."""
+    try:
+        return type(config).model_validate(stored).model_dump(mode="json")
+    except ValidationError:
+        return stored
 
 
 def _hashes(inputs: Sequence[Path] | Mapping[str, Sequence[Path]]) -> dict[str, str]:

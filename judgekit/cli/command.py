@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from judgekit.cli.packages import claim_packages
 from judgekit.config import BaseConfig, load_config
-from judgekit.errors import ConfigError, JudgekitError
+from judgekit.errors import ConfigError, JudgeError, JudgekitError
 
 Command = Callable[[argparse.Namespace], None]
 ConfigT = TypeVar("ConfigT", bound=BaseConfig)
@@ -145,6 +145,19 @@ def canonical(given: Path, *, source: str, output: Path, resume: bool) -> Path:
     return folder
 
 
+def raise_failed(lines: Sequence[str], *, n_judges: int) -> None:
+    """End a command whose work is done but for judges that failed.
+
+    Raises:
+        JudgeError: there are some.
+    """
+    if lines:
+        raise JudgeError(
+            f"{len(lines)} of {n_judges} judges failed: {'; '.join(lines)}. What the others said is written; --resume "
+            "asks again what failed"
+        )
+
+
 __all__ = [
     "JUDGE_HELP",
     "SETTINGS_HELP",
@@ -153,6 +166,7 @@ __all__ = [
     "add_output",
     "add_settings",
     "canonical",
+    "raise_failed",
     "run_command",
     "settings_config",
 ]

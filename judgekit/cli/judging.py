@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from judgekit.cli.command import JUDGE_HELP, add_command, add_judge, add_output, canonical, settings_config
-from judgekit.errors import ConfigError
+from judgekit.cli.command import (
+    JUDGE_HELP,
+    add_command,
+    add_judge,
+    add_output,
+    canonical,
+    raise_failed,
+    settings_config,
+)
+from judgekit.errors import CheckpointError, ConfigError, one_line
 
 if TYPE_CHECKING:
     from judgekit.types import LabelledSolution
@@ -27,6 +36,7 @@ EVAL_OPTIONS = {
     "n_bins": "bins of reliability diagrams and calibration errors (default 10)",
     "alphas": "error probabilities of conformal sets (default [0.05,0.1,0.2])",
     "n_splits": "random halvings over which these are measured (default 100)",
+    "floors": "false leaves out the judges that read nothing, fitted to each benchmark, cross-fitted (default true)",
     "show_reference": "true lets judges see the reference (default false; not comparable then)",
     "n_browsed": "solutions of a benchmark in the report at most (default 3400)",
 }
@@ -140,12 +150,21 @@ def _judge_one(args: argparse.Namespace) -> None:
 
 def _eval(args: argparse.Namespace) -> None:
     from eval.entrants import find_entrants, lazily
-    from eval.evaluation import LEADERBOARD, REPORT, EvalConfig, evaluate
+    from eval.evaluation import LEADERBOARD, REPORT, EvalConfig, Failure, evaluate
     from eval.evaluation_table import print_evaluation
     from judgekit.judges.shared import share_in_turn
 
     config = settings_config(EvalConfig, args.settings, fixed=_judges_and_benchmarks(args))
-    entrants = find_entrants(config.judges, dtype=config.dtype)
+    unopened: list[Failure] = []
+    entrants = find_entrants(
+        config.judges,
+        dtype=config.dtype,
+        on_failure=lambda name, error: unopened.append(Failure(name, None, one_line(error))),
+    )
+    if not entrants:
+        raise CheckpointError("; ".join(failure.line for failure in unopened))
+    for failure in unopened:
+        print(f"{failure.line}; the others go on", file=sys.stderr)
     with share_in_turn([lazily(entrant) for entrant in entrants if not entrant.members]) as judges:
         if judges is None:
             return
@@ -161,9 +180,11 @@ def _eval(args: argparse.Namespace) -> None:
             config=config,
             inputs=inputs,
             resume=args.resume,
+            unopened=unopened,
         )
-    print_evaluation(evaluation.runs)
+    print_evaluation(evaluation.runs + evaluation.floors)
     print(f"report: {args.output / REPORT}, leaderboard: {args.output / LEADERBOARD}")
+    raise_failed([failure.line for failure in evaluation.failures], n_judges=len(config.judges))
 
 
 def _judges_and_benchmarks(args: argparse.Namespace) -> dict[str, object]:

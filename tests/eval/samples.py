@@ -38,11 +38,12 @@ def evaluate_all(
     *,
     output: Path,
     resume: bool = False,
+    benchmark: str | None = None,
     **options: Any,
 ) -> Evaluation:
-    """Evaluate open judges on one benchmark, whose name is the solutions' source, by their own rules."""
+    """Evaluate open judges on one benchmark, whose name is by default the solutions' source, by their own rules."""
     entrants = [judge if isinstance(judge, Entrant) else entrant_of(judge) for judge in judges]
-    source = solutions[0].source if solutions else "orchard"
+    source = benchmark or (solutions[0].source if solutions else "orchard")
     small = {"threshold": "judge", "chunk_size": 2, "n_resamples": 100, "n_splits": 2, "alphas": (0.2,)}
     config = EvalConfig(
         judges=[entrant.name for entrant in entrants if entrant.listed],

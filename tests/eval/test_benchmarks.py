@@ -15,6 +15,7 @@ from eval.benchmarks import (
     headline,
     score_overall,
     score_subset,
+    why_undefined,
 )
 from eval.figures import called_ok, labelled_ok
 from eval.intervals import LOCALIZATION_RATES, average
@@ -215,7 +216,7 @@ def test_two_judges_are_resampled_alike():
 
 def test_a_source_without_a_protocol_is_plain_localization():
     benchmark = find_benchmark("procedural")
-    assert (benchmark.name, benchmark.headline, benchmark.derived_from) == ("procedural", "average F1", {})
+    assert (benchmark.name, benchmark.headline, benchmark.derived_from) == ("procedural", "pooled F1", {})
     scores = score("procedural", [row(0, "ox?", [0.9, 0.1, 0.5]), row(1, "ooo", [0.9, 0.9, 0.9])])
     assert scores["f1"].value == 1.0
     assert comparability(benchmark, [row(0, "ox", [0.9, 0.1]), row(1, "oo", [0.9, 0.9])]) == []
@@ -249,7 +250,7 @@ def test_extent_is_said_where_it_differs():
     whole = [row(i, "ox", [0.9, 0.1], subset=name) for name in benchmark.published_subsets for i in range(2)]
     notes = comparability(benchmark, whole)
     assert notes[0].startswith("Published ProcessBench figures are over 3,400 solutions, these over 8 (gsm8k 2 of 400")
-    assert "No F1 for gsm8k, math, olympiadbench, omnimath" in notes[1]
+    assert len(notes) == 1
     small = dataclasses.replace(benchmark, n_published=8, published_subsets=dict.fromkeys(by_subset(whole), 2))
     assert not any("Published" in note for note in comparability(small, whole))
 
@@ -261,6 +262,35 @@ def test_quoted_averages_are_those_of_their_subsets():
         assert tuple(figure.subsets) == tuple(BENCHMARKS["processbench"].published_subsets)
         # both were rounded to a tenth
         assert np.mean(list(figure.subsets.values())) == pytest.approx(figure.headline, abs=0.1), figure.judge
+
+
+def test_figures_that_cannot_exist_are_explained():
+    processbench, own = find_benchmark("processbench"), find_benchmark("mine")
+    both = [row(i, label, [0.9, 0.1], subset="a") for i, label in enumerate(["ox", "oo"])]
+    assert why_undefined(processbench, both) == why_undefined(own, both) == []
+    more = [*both, row(2, "ox", [0.9, 0.1], subset="b"), row(3, "oo", [0.9, 0.1], subset="c")]
+    assert why_undefined(processbench, more) == [
+        "No F1 for b, c: 2 of 3 subsets, erroneous or correct solutions alone, and so no average; pooled figures exist."
+    ]
+    assert why_undefined(own, more) == ["No F1 for b, c: 2 of 3 subsets, erroneous or correct solutions alone."]
+    many = both + [row(i, "ox", [0.9, 0.1], subset=f"s{i}") for i in range(2, 10)]
+    assert "s2, s3, s4, s5, s6 and 3 more: 8 of 9 subsets" in why_undefined(own, many)[0]
+    assert why_undefined(own, [more[2]])[0].startswith("All 1 solutions are erroneous")
+
+
+def test_averages_are_quoted_over_the_subsets_at_hand():
+    whole = quoted("processbench", ["omnimath", "olympiadbench", "math", "gsm8k"])
+    assert whole == quoted("processbench")
+    two = {figure.judge: figure for figure in quoted("processbench", ["gsm8k", "olympiadbench"])}
+    # Skywork-PRM-7B: 70.8 and 22.9; 42.1 over all four
+    assert two["Skywork-PRM-7B"].headline == pytest.approx((70.8 + 22.9) / 2)
+    assert two["Skywork-PRM-7B"].note == "average of the 2 subsets here; 42.1 over all 4"
+    assert list(two)[:2] == ["o1-mini", "Qwen2.5-Math-PRM-72B"], "ranked by what is shown"
+    assert len(two) == 16
+    classes = quoted("prmbench", ["circular", "deception"])
+    assert {figure.headline for figure in classes} == {figure.headline for figure in quoted("prmbench")}
+    assert all(figure.note.endswith("over all 9 subsets") for figure in classes), "no figures of classes are published"
+    assert quoted("PRMBench") == quoted("prmbench")
 
 
 def test_quoted_figures_name_their_source_and_the_best_comes_first():

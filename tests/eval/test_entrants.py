@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from eval.contamination import NOTHING_FITTED, SAYS_NOTHING
-from eval.entrants import Entrant, LazyJudge, entrant_key, find_entrants, lazily
+from eval.entrants import Entrant, LazyJudge, entrant_key, find_entrants, lazily, tell_apart
 from eval.evaluation import EvalConfig, Evaluation, evaluate
 from judgekit.errors import CheckpointError, ConfigError, DataError
 from judgekit.io import read_records
@@ -123,10 +123,63 @@ def test_a_judge_that_has_changed_is_not_resumed(tiny_judge: Path, labelled_data
         run([str(judge)], labelled_data, tmp_path / "run", resume=True)
 
 
-def test_judges_that_cannot_be_opened_or_told_apart_are_refused(tiny_judge: Path, tmp_path: Path) -> None:
+def test_judges_of_one_id_have_names_and_folders_of_their_own(
+    tiny_judge: Path, labelled_data: Path, tmp_path: Path
+) -> None:
+    copies = [Path(shutil.copytree(tiny_judge, tmp_path / name / "judge")) for name in ("a", "b")]
+    names = [*map(str, copies), "builtin:random"]
+    both = ensemble(tmp_path / "both", *map(str, copies))
+    evaluation = run([*names, str(both)], labelled_data, tmp_path / "run")
+    titles = [item.results["judge"]["judge_id"] for item in evaluation.runs]
+    assert titles == ["tiny (a/judge)", "tiny (b/judge)", "builtin:random", "both"]
+    assert {pair["a"] for pair in evaluation.comparisons["additions"]["pairs"]} == set(titles[:3])
+    folders = {path.name for path in (tmp_path / "run/judges").iterdir()}
+    assert folders == {entrant.slug for entrant in find_entrants([*names, str(both)], dtype="float32")}
+    assert len({folder.lower() for folder in folders}) == 4 and "builtin-random" in folders
+    text = (tmp_path / "run/leaderboard.md").read_text()
+    assert "| tiny (a/judge) |" in text and "| tiny (b/judge) |" in text
+    again = run([*names, str(both)], labelled_data, tmp_path / "run", resume=True)
+    assert [item.results for item in again.runs] == [item.results for item in evaluation.runs]
+
+
+@pytest.mark.parametrize(
+    ("judges", "titles"),
+    [
+        ([("x/tiny", "j"), ("y/tiny", "j")], ["j (x/tiny)", "j (y/tiny)"]),
+        ([("tiny", "j"), ("y/tiny", "j"), ("tall", "j")], ["j (tiny)", "j (y/tiny)", "j (tall)"]),
+        ([("http://one:1", "j"), ("http://two:1", "j")], ["j (one:1)", "j (two:1)"]),
+        ([("p", "A b"), ("q", "a/B"), ("r", "c")], ["A b", "a/B", "c"]),
+        ([("p", "n" * 120 + "1"), ("q", "n" * 120 + "2")], ["n" * 120 + "1", "n" * 120 + "2"]),
+    ],
+)
+def test_names_tell_judges_apart(judges: list[tuple[str, str]], titles: list[str]) -> None:
+    inner = BuiltinJudge("first-step", lambda _: 0)
+    given = [Entrant(name=n, judge_id=i, decision=inner.decision, load=lambda _: inner) for n, i in judges]
+    found = tell_apart(given)
+    assert [entrant.title for entrant in found] == titles
+    assert len({entrant.slug.lower() for entrant in found}) == len(judges)
+    assert all(len(entrant.slug) <= 100 for entrant in found)
+
+
+def test_a_judge_that_cannot_be_opened_is_left_out_with_its_members(tiny_judge: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(tiny_judge, tmp_path / "copy"))
-    with pytest.raises(ConfigError, match=r"'tiny' and .* 'tiny', which would share the folder tiny"):
-        find_entrants([str(tiny_judge), str(copy)], dtype="float32")
+    both = ensemble(tmp_path / "both", "builtin:no-error", str(copy))
+    (copy / "model.safetensors").unlink()
+    failed: dict[str, str] = {}
+    found = find_entrants(
+        ["builtin:random", str(copy), str(both), "a/b/c"],
+        dtype="float32",
+        on_failure=lambda name, error: failed.update({name: str(error)}),
+    )
+    assert [entrant.name for entrant in found] == ["builtin:random"]
+    assert list(failed) == [str(copy), str(both), "a/b/c"]
+    assert "holds no safetensors file" in failed[str(both)] and "does not exist" in failed["a/b/c"]
+    with pytest.raises(ConfigError, match="no builtin judge 'best'"):
+        find_entrants(["builtin:random", "builtin:best"], dtype="float32", on_failure=lambda *_: None)
+
+
+def test_judges_that_cannot_be_opened_are_refused(tiny_judge: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(tiny_judge, tmp_path / "copy"))
     with pytest.raises(ConfigError, match="given twice"):
         find_entrants([str(copy), f"{copy}/../copy"], dtype="float32")
     weights = copy / "model.safetensors"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from judgekit.cli.training import CALIBRATION_OPTIONS, PRIOR_OPTIONS
 from judgekit.config import BaseConfig
 from judgekit.errors import JudgeError
 from judgekit.io import read_json
+from judgekit.judges.by_step import StepLogitJudge
 from judgekit.prior import PriorConfig
 from judgekit.serving.remote import RemoteConfig, RemoteJudge
 from judgekit.types import Judgement, Solution
@@ -116,8 +118,69 @@ def test_what_is_refused(raw: Path, tmp_path: Path, refused: Callable[..., str])
     assert "did you mean 'processbench'" in refused(*judge, "--benchmark", "procesbench", raw, *output)
     assert "gone.jsonl" in refused(*judge, "--benchmark", "processbench", tmp_path / "gone.jsonl", *output)
     assert "no builtin judge 'best'" in refused(*judge, "--judge", "builtin:best", *benchmark, *output)
-    assert "does not exist, and is no hub id" in refused(*judge, "--judge", "a/b/c", *benchmark, *output)
+    assert "a/b/c failed: a/b/c does not exist, and is no hub id" in refused("--judge", "a/b/c", *benchmark, *output)
     assert not (tmp_path / "run" / "judges").exists(), "nothing was judged"
+
+
+def test_one_failing_judge_does_not_take_the_others_with_it(
+    raw: Path, tmp_path: Path, tiny_judge: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = Path(shutil.copytree(tiny_judge, tmp_path / "broken"))
+    card = json.loads((broken / "judge.json").read_text())
+    (broken / "judge.json").write_text(json.dumps(card | {"judge_id": "broken"}))
+    kept = (broken / "model.safetensors").read_bytes()
+    (broken / "model.safetensors").write_bytes(kept[:-100])
+    command = ["eval", "--judge", str(broken), "--judge", str(tiny_judge), "--judge", "builtin:symbolic"]
+    command += ["--benchmark", "processbench", str(raw), "--output", str(tmp_path / "run"), "n_resamples=100"]
+    command += ["n_splits=2", "chunk_size=8"]
+
+    n_asked = 0
+
+    def out_of_memory(self: StepLogitJudge, solutions: Sequence[Solution]) -> list[Judgement]:
+        nonlocal n_asked
+        n_asked += 1
+        if n_asked > 1:
+            raise RuntimeError("CUDA out of memory.\nTried to allocate 2 GiB")
+        return judge_really(self, solutions)
+
+    judge_really = StepLogitJudge.judge
+    with monkeypatch.context() as patched:
+        patched.setattr(StepLogitJudge, "judge", out_of_memory)
+        assert main(command) == 2
+    shown = capsys.readouterr()
+    assert "builtin:symbolic" in shown.out and "report: " in shown.out
+    error = shown.err.strip().splitlines()[-1]
+    assert error.startswith(f"error: 2 of 3 judges failed: {broken} failed: ") and "no readable safetensors" in error
+    assert "tiny failed on processbench: judge tiny failed: CUDA out of memory. Tried to allocate 2 GiB" in error
+    assert "--resume asks again what failed" in error
+    assert "Traceback" not in shown.err
+    run = tmp_path / "run"
+    assert read_json(run / "judges/builtin-symbolic/processbench/results.json")["headline"]["value"] == 100.0
+    assert len(list((run / "judges/tiny/processbench/judgements").glob("chunk-*"))) == 1, "what it said is kept"
+    assert "RuntimeError: CUDA" in (run / "judges/tiny/processbench/judgements/traceback.txt").read_text()
+    for name in ("leaderboard.md", "report.html"):
+        assert "CUDA out of memory" in (run / name).read_text()
+    assert (run / "comparisons.json").exists() and "finished" not in read_json(run / "manifest.json")
+
+    (broken / "model.safetensors").write_bytes(kept)
+    assert main([*command, "--resume"]) == 0
+    results = {path.parts[-3] for path in run.glob("judges/*/*/results.json")}
+    assert results == {"broken", "tiny", "builtin-symbolic"}
+    assert len(read_json(run / "comparisons.json")["processbench"]["pairs"]) == 3
+    assert "Not here" not in (run / "leaderboard.md").read_text() and not list(run.rglob("traceback.txt"))
+    assert "finished" in read_json(run / "manifest.json")
+
+
+def test_a_run_from_before_an_option_existed_can_be_resumed(raw: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    command = ["eval", "--judge", "builtin:symbolic", "--benchmark", "processbench", str(raw), "--output", str(output)]
+    command += ["n_resamples=100", "n_splits=2"]
+    assert main(command) == 0
+    config = read_json(output / "config.json")
+    del config["floors"]
+    (output / "config.json").write_text(json.dumps(config))
+    assert main([*command, "--resume"]) == 0
+    assert main([*command, "--resume", "floors=false"]) == 2
 
 
 class DiesBeforeItsThirdCall:
@@ -141,7 +204,7 @@ def test_a_service_that_dies_half_way_leaves_what_is_finished(tmp_path: Path) ->
         remote = RemoteJudge(service.enter_context(running_service(HashJudge())), limits)
         with pytest.raises(JudgeError, match="resume"):
             evaluate_all([DiesBeforeItsThirdCall(remote, service.close)], solutions, output=tmp_path / "run")
-    kept = sorted(path.name for path in (tmp_path / "run/judges/hash/orchard/judgements").iterdir())
+    kept = sorted(path.name for path in (tmp_path / "run/judges/hash/orchard/judgements").glob("chunk-*"))
     assert kept == ["chunk-00000.jsonl", "chunk-00001.jsonl"]
     behind = HashJudge()
     with running_service(behind) as url:

@@ -69,8 +69,9 @@ def test_results_by_hand(tmp_path):
     assert (values["n_no_verdict"], values["no_verdict"]) == (1, {"too_long": 1})
     assert values["cost"] == results["cost"] == {"n_tokens": 210, "seconds": 3.5, "cost_usd": None}
     assert values["threshold_tuned_here"] is False
-    assert results["headline"] == {"name": "average F1"} | results["overall"]["scores"]["f1"]
-    assert results["decision"] == {"kind": "threshold", "threshold": 0.5, "thresholds": None, "origin": "default"}
+    assert results["headline"] == {"name": "pooled F1"} | results["overall"]["scores"]["f1"]
+    decision = {"kind": "threshold", "threshold": 0.5, "thresholds": None, "n_default": 0, "origin": "default"}
+    assert results["decision"] == decision
     assert (results["benchmark"], results["judge"]["judge_id"]) == ("orchard", "scripted")
     assert any("untouched default" in note for note in results["comparability"])
     assert any(note.startswith("1 of 7 solutions got no verdict") for note in results["comparability"])
@@ -102,11 +103,22 @@ def test_predictions_tell_no_error_from_no_verdict(tmp_path):
     assert frame["posterior"].to_list()[3] is None
 
 
-def test_overall_is_the_unweighted_mean_of_the_subsets(tmp_path):
+def of_source(source: str, solutions: Sequence[LabelledSolution]) -> list[LabelledSolution]:
+    return [solution.model_copy(update={"source": source}) for solution in solutions]
+
+
+def unequal() -> list[LabelledSolution]:
+    """Two solutions of `shop`, five of `mill`."""
     solutions = [sample(0, first_error=0), sample(1, first_error=None)]
-    solutions += [sample(i, first_error=0, subset="mill") for i in range(2, 6)] + [
-        sample(6, first_error=None, subset="mill")
-    ]
+    return (
+        solutions
+        + [sample(i, first_error=0, subset="mill") for i in range(2, 6)]
+        + [sample(6, first_error=None, subset="mill")]
+    )
+
+
+def test_processbench_is_the_unweighted_mean_of_its_subsets_with_the_pooled_figures_beside_it(tmp_path):
+    solutions = of_source("processbench", unequal())
     places = dict(zip([s.id for s in solutions], [0, None, 0, 1, 1, 1, None], strict=True))
     judge = FakeJudge({id_: pointing_at(place) for id_, place in places.items()})
     results = results_of(judge, solutions, tmp_path / "run")
@@ -115,18 +127,84 @@ def test_overall_is_the_unweighted_mean_of_the_subsets(tmp_path):
     assert results["overall"]["scores"]["error_accuracy"]["value"] == pytest.approx(62.5, abs=1e-12)
     assert list(results["subsets"]) == ["shop", "mill"]
     assert results["overall"]["n"] == 7
+    # all at once: 2 of 5 errors and 2 of 2 correct ones, F1 4/7
+    assert results["pooled"]["scores"]["f1"]["value"] == pytest.approx(400 / 7)
+    # one's own data have no convention of their own: pooled
+    own = results_of(FakeJudge(judge.posteriors), unequal(), tmp_path / "own")
+    assert own["headline"] == {"name": "pooled F1"} | own["pooled"]["scores"]["f1"]
+    assert own["headline"]["value"] == pytest.approx(400 / 7)
+    assert own["subsets"]["mill"]["scores"]["f1"]["value"] == pytest.approx(40.0)
 
 
-def test_subset_without_errors_has_no_f1_and_says_so(tmp_path):
+def test_a_subset_of_one_class_takes_the_average_and_not_the_pooled_figure_and_that_is_said(tmp_path):
     solutions = [sample(0, first_error=0), sample(1, first_error=None), sample(2, first_error=None, subset="mill")]
-    judge = FakeJudge({s.id: pointing_at(s.first_error) for s in solutions})
-    results = results_of(judge, solutions, tmp_path / "run")
+    judge = FakeJudge({s.id: pointing_at(s.first_error) for s in solutions}, judge_id="scripted")
+    results = results_of(judge, of_source("processbench", solutions), tmp_path / "run")
     nothing = {"value": None, "lo": None, "hi": None}
     assert results["subsets"]["shop"]["scores"]["f1"]["value"] == 100.0
     assert results["subsets"]["mill"]["scores"]["f1"] == results["overall"]["scores"]["f1"] == nothing
     assert results["headline"]["value"] is None
     assert results["overall"]["scores"]["correct_accuracy"]["value"] == 100.0
-    assert any("No F1 for mill" in note for note in results["comparability"])
+    assert results["pooled"]["scores"]["f1"]["value"] == 100.0
+    reason = "No F1 for mill, erroneous or correct solutions alone, and so no average; pooled figures exist."
+    assert results["undefined"] == [reason]
+    for name in ("leaderboard.md", "report.html"):
+        assert f"none: {reason}" in (tmp_path / "run" / name).read_text()
+    own = results_of(judge, solutions, tmp_path / "own")
+    assert own["headline"]["value"] == 100.0, "of one's own data the pooled figure is the headline"
+    assert own["undefined"] == ["No F1 for mill, erroneous or correct solutions alone."]
+    alone = results_of(judge, solutions[1:], tmp_path / "alone")
+    assert alone["headline"]["value"] is None
+    assert alone["undefined"] == ["All 2 solutions are correct: F1, and whatever compares both kinds, does not exist."]
+
+
+def test_many_subsets_of_a_mixture_stand_below_each_other(tmp_path):
+    # 38 subsets of two solutions, 27 of which hold one class
+    solutions = [
+        sample(2 * k + i, first_error=1 if i and k < 11 else None, subset=f"part-{k}")
+        for k in range(38)
+        for i in (0, 1)
+    ]
+    mixed = [row.model_copy(update={"source": ("orchard", "meadow")[i % 2]}) for i, row in enumerate(solutions)]
+    judge = FakeJudge({s.id: pointing_at(s.first_error if i % 4 else 0) for i, s in enumerate(mixed)})
+    evaluation = evaluate_all([judge], mixed, output=tmp_path / "run", benchmark="mixture", threshold="held-out")
+    results = evaluation.runs[0].results
+    # wrong on every other of the right solutions of even subsets: 19 of 65; all 11 errors found
+    assert results["headline"]["value"] == pytest.approx(200 * (46 / 65) / (1 + 46 / 65))
+    assert results["pooled"]["steps"]["auroc"]["value"] is not None
+    text = (tmp_path / "run/leaderboard.md").read_text()
+    assert "part-11, part-12, part-13, part-14, part-15 and 22 more: 27 of 38 subsets" in text
+    body = text.split("By subset:")[1].split("Caveats")[0].strip().splitlines()
+    assert body[0].startswith("| subset | erroneous | correct | ") and len(body) == 2 + 38 + 1
+    assert body[2].startswith("| part-0 | 1 | 1 | ") and body[-1].startswith("| pooled | 11 | 65 | ")
+
+
+def test_rows_of_every_source_must_be_those_of_the_benchmark_they_are_given_as():
+    def given(name, *sources):
+        rows = [sample(i, first_error=0).model_copy(update={"source": source}) for i, source in enumerate(sources)]
+        check_benchmark(name, rows, threshold="judge")
+
+    given("processbench", "processbench")
+    given("BIGBENCH_MISTAKE", "bigbench-mistake")
+    given("mine", "mine")
+    given("mine", "gsm8k", "processbench")
+    given("mixed-2", "gsm8k", "prm800k")
+    for name, sources, complaint in (
+        (
+            "processbench",
+            ("processbench", "gsm8k"),
+            "of 'gsm8k' .1 rows., 'processbench' .1 rows.; the first that is not",
+        ),
+        ("prmbench", ("gsm8k", "prm800k"), "rows given as prmbench are of 'gsm8k'"),
+        ("gsm8k", ("gsm8k", "mine"), "leave out those of other sources"),
+        ("procesbench", ("gsm8k", "prm800k"), "'procesbench' is no benchmark; did you mean 'processbench'"),
+        ("prm-bench", ("gsm8k", "prm800k"), "did you mean 'prmbench'"),
+        ("mr_gsm_8k", ("mine", "prm800k"), "did you mean 'mr-gsm8k'"),
+        ("procesbench", ("processbench",), "of the source 'processbench': name that as the benchmark$"),
+        ("procesbench", ("mine",), "of the source 'mine': name that .* nearest that is known .* is 'processbench'"),
+    ):
+        with pytest.raises(DataError, match=complaint):
+            given(name, *sources)
 
 
 def test_intervals_are_clustered_by_problem(tmp_path):
@@ -273,9 +351,13 @@ def test_resumed_run_equals_a_straight_one_and_judges_nothing_twice(tmp_path):
     early = FakeJudge(judge.posteriors, judge_id="early")
     straight = evaluate_all([early, judge], solutions, output=tmp_path / "straight")
     first = Interrupted(judge.posteriors, no_verdict=judge.no_verdict, judge_id="scripted")
-    with pytest.raises(JudgeError, match="server gone"):
-        evaluate_all([early, first], solutions, output=tmp_path / "run")
-    assert (tmp_path / "run/judges/early/orchard/results.json").exists(), "what is finished stays"
+    failed = evaluate_all([early, first], solutions, output=tmp_path / "run")
+    assert [failure.line for failure in failed.failures] == ["scripted failed on orchard: server gone"]
+    assert failed.runs[0].results == straight.runs[0].results, "what is finished stays, and is scored"
+    for name in ("leaderboard.md", "report.html"):
+        assert "scripted failed on orchard: server gone" in (tmp_path / "run" / name).read_text()
+    with pytest.raises(JudgeError, match="scripted failed on orchard: server gone"):
+        evaluate_all([Interrupted(judge.posteriors, judge_id="scripted")], solutions, output=tmp_path / "none")
     second = FakeJudge(judge.posteriors, no_verdict=judge.no_verdict, judge_id="scripted")
     resumed = evaluate_all([early, second], solutions, output=tmp_path / "run", resume=True)
     assert resumed.comparisons == straight.comparisons

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from eval.benchmarks import find_benchmark
 from eval.evaluation import EvalConfig
+from eval.leaderboard import threshold_origin
 from eval.protocol import Decisions, decide_all
 from judgekit.errors import ConfigError
 from judgekit.metrics import choose_threshold
@@ -17,6 +18,8 @@ from judgekit.types import ArgmaxRule, Judgement, LabelledSolution, ThresholdRul
 from tests.eval.samples import sample
 
 ORCHARD = find_benchmark("orchard")
+PROCESSBENCH = find_benchmark("processbench")
+"""Its thresholds are those of each subset."""
 
 
 def said(solutions: Sequence[LabelledSolution], p_ok: Sequence[float]) -> list[Judgement]:
@@ -28,8 +31,13 @@ def said(solutions: Sequence[LabelledSolution], p_ok: Sequence[float]) -> list[J
 
 
 def decisions(solutions: Sequence[LabelledSolution], p_ok: Sequence[float], **options: Any) -> Decisions:
-    asked = {"rule": ThresholdRule(), "threshold": "held-out", "n_folds": 2} | options
-    return decide_all(ORCHARD, solutions, said(solutions, p_ok), **asked)
+    asked: dict[str, Any] = {
+        "benchmark": ORCHARD,
+        "rule": ThresholdRule(),
+        "threshold": "held-out",
+        "n_folds": 2,
+    } | options
+    return decide_all(asked.pop("benchmark"), solutions, said(solutions, p_ok), **asked)
 
 
 def test_a_threshold_from_other_data_and_argmax_stay() -> None:
@@ -37,13 +45,14 @@ def test_a_threshold_from_other_data_and_argmax_stay() -> None:
     elsewhere = ThresholdRule(threshold=0.7, origin="best F1 on another set")
     found = decisions(solutions, [0.6, 0.8], rule=elsewhere)
     assert found.section == {
-        "kind": "threshold", "threshold": 0.7, "thresholds": None, "origin": "best F1 on another set",
+        "kind": "threshold", "threshold": 0.7, "thresholds": None, "n_default": 0, "origin": "best F1 on another set",
     }  # fmt: skip
     assert [row.predicted for row in found.rows] == [0, None]
     assert found.notes == ()
     for asked in ("held-out", "judge", 0.9, "tuned:shop"):
         found = decisions(solutions, [0.6, 0.8], rule=ArgmaxRule(), threshold=asked)
-        assert found.section == {"kind": "argmax", "threshold": None, "thresholds": None, "origin": "default"}
+        nothing = {"threshold": None, "thresholds": None, "n_default": 0}
+        assert found.section == nothing | {"kind": "argmax", "origin": "default"}
         assert found.tuned_on is None and found.rows[0].threshold is None
 
 
@@ -75,20 +84,38 @@ def test_no_solution_has_a_say_in_its_own_threshold() -> None:
 def test_subsets_of_one_class_take_thresholds_of_the_whole_benchmark() -> None:
     solutions = [sample(i, first_error=0, subset="wrong") for i in range(4)]
     solutions += [sample(i, first_error=None, subset="right") for i in range(4, 8)]
-    found = decisions(solutions, [0.2] * 4 + [0.4] * 4)
+    found = decisions(solutions, [0.2] * 4 + [0.4] * 4, benchmark=PROCESSBENCH)
     assert [row.threshold for row in found.rows] == pytest.approx([0.3] * 8)
     assert found.thresholds == pytest.approx([0.3, 0.3]), "the pooled folds once"
     assert any("alone in wrong, right" in note for note in found.notes)
 
 
+def test_subsets_of_one_s_own_data_share_their_thresholds() -> None:
+    # shop alone would choose 0.3 and mill 0.7; both together are best between 0.4 and 0.6 wherever they lie
+    solutions = [sample(i, first_error=0 if i % 2 else None, subset="shop" if i < 4 else "mill") for i in range(8)]
+    p_ok = [0.4, 0.2, 0.4, 0.2, 0.8, 0.6, 0.8, 0.6]
+    apart = decisions(solutions, p_ok, benchmark=PROCESSBENCH)
+    assert [row.threshold for row in apart.rows] == pytest.approx([0.3] * 4 + [0.7] * 4)
+    together = decisions(solutions, p_ok)
+    assert len(together.thresholds or ()) == 2 and together.notes == ()
+
+
 def test_folds_without_a_class_keep_the_default_and_say_so() -> None:
     solutions = [sample(0, first_error=0), sample(1, first_error=None)]
-    found = decisions(solutions, [0.2, 0.4])
+    found = decisions(solutions, [0.2, 0.4], benchmark=PROCESSBENCH)
     assert [row.threshold for row in found.rows] == [0.5, 0.5]
+    nothing = {"thresholds": None, "n_default": 0, "origin": "default"}
+    assert found.section == nothing | {"kind": "threshold", "threshold": 0.5}, "nothing was cross-fitted"
+    assert threshold_origin(found.section) == "default"
     assert found.notes == (
         "2 of the 2 folds of shop leave too little to choose a threshold on (erroneous and correct solutions are "
         "needed): the default 0.5 decides them.",
     )
+    # three problems, one of which has the only errors: the fold that it is in leaves none to choose on
+    some = [sample(i, first_error=0 if i == 0 else None) for i in range(3)]
+    found = decisions(some, [0.2, 0.4, 0.4], n_folds=3)
+    assert found.section["n_default"] == 1 and found.origin.endswith("; the default in 1 of 3 folds")
+    assert threshold_origin(found.section) == "cross-fitted, but the default in 1 folds"
     alone = [sample(i, first_error=None, problem="one") for i in range(3)]
     assert any("1 of the 1 folds" in note for note in decisions(alone, [0.2, 0.4, 0.6]).notes)
 
