@@ -305,7 +305,8 @@ def wilson_interval(hits: int, n: int, *, z: float = 1.959964) -> Interval:
     share = hits / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Interval(share, max(0.0, centre - half), min(1.0, centre + half))
+    # With no hit, and with nothing else, one end is the share itself, which rounding must not put outside the interval.
+    return Interval(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
 
 
 __all__ = [
