@@ -36,6 +36,7 @@ from datasets_builders.curation_batches import (
     read_rows,
     row_sketches,
     sketch_words,
+    text_identities,
 )
 from datasets_builders.curation_config import CurationConfig
 from datasets_builders.curation_report import CurationReport, Example, count_curation, write_page
@@ -46,7 +47,18 @@ from datasets_builders.settings import refuse_other_settings
 from datasets_builders.split import choose_side
 from datasets_builders.text_hashes import hash_words, normalise
 from judgekit.errors import DataError
-from judgekit.io import MANIFEST, SHARD_DIR, atomic_path, file_sha256, read_json, shard_paths, write_json, write_text
+from judgekit.identity import ProblemGroups, problem_id
+from judgekit.io import (
+    MANIFEST,
+    SHARD_DIR,
+    atomic_path,
+    file_sha256,
+    mention_old_problem_ids,
+    read_json,
+    shard_paths,
+    write_json,
+    write_text,
+)
 from judgekit.run import CONFIG, git_state, package_versions
 from judgekit.types import LabelledSolution
 
@@ -87,17 +99,22 @@ def curate(config: CurationConfig, output: Path, *, resume: bool = False, progre
     batches = plan_batches(files)
     make_files(batches, config, work, progress=progress)
     facts = read_facts(batches, work)
+    mention_old_problem_ids(config.data[0], int(facts["renamed"].sum()), len(facts))
+    # From here on `problem_id` is what is kept together: the same text under two ids is one problem.
+    facts = facts.with_columns(stored_problem_id="problem_id", problem_id=_joined_problems(facts, batches))
     removed = _decide(facts, batches, config, work)
     kept = facts.join(removed.select("row"), on="row", how="anti", maintain_order="left")
     if kept.is_empty():
         raise DataError(f"nothing is left of the {len(facts)} rows of {', '.join(map(str, config.data))}")
     sides = _sides(batches, kept, config, work)
+    side_of_row = kept.join(sides, on="problem_id", how="left").select("row", "side")
     shown = _examples(removed)
-    shards, texts = _write_rows(batches, removed, sides, config, output, wanted=_rows_of(shown), progress=progress)
+    wanted = _rows_of(shown)
+    shards, texts = _write_rows(batches, removed, side_of_row, config, output, wanted=wanted, progress=progress)
     report = count_curation(
         config,
         facts,
-        kept.join(sides, on="problem_id", how="left"),
+        kept.join(side_of_row, on="row", how="left"),
         removed,
         read_matches(batches, work),
         read_benchmark_texts(work)[1],
@@ -128,6 +145,11 @@ def _begin(output: Path, settings: dict[str, Any], *, resume: bool) -> bool:
     earlier, is_finished = read_json(output / CONFIG), (output / MANIFEST).is_file()
     if earlier.keys() != settings.keys():
         raise DataError(f"{output} holds something else: choose another folder")
+    facts = next((output / _WORK / "facts").glob("part-*.parquet"), None)
+    if not is_finished and facts is not None and "problem_key" not in pl.read_parquet_schema(facts):
+        raise DataError(
+            f"{output} was begun by an earlier release, which told problems apart otherwise: begin a new one"
+        )
     if is_finished or has_batches(output / _WORK):
         if not resume:
             raise DataError(f"{output} is in use: add --resume to continue it, or choose another folder")
@@ -150,7 +172,7 @@ def _decide(facts: pl.DataFrame, batches: Sequence[Batch], config: CurationConfi
 
     removed.append(_contaminated(left(), batches, config, work))
     if config.duplicates.exact:
-        removed.append(_exact_duplicates(left()))
+        removed.append(_exact_duplicates(left(), batches))
     if config.duplicates.near is not None:
         spared = pl.col("label_method").is_in(config.duplicates.near_spares).fill_null(False)
         usable = left().filter(~spared)
@@ -192,10 +214,34 @@ def _named(column: str, names: Sequence[str]) -> pl.Expr:
     return pl.col(column).replace_strict(dict(enumerate(names)), default=None, return_dtype=pl.String)
 
 
-def _exact_duplicates(left: pl.DataFrame) -> pl.DataFrame:
+def _joined_problems(facts: pl.DataFrame, batches: Sequence[Batch]) -> pl.Series:
+    """Return the problem of each row, where those of the same text or the same id are one."""
+    several = pl.col("problem_id").n_unique().over("problem_key") > 1
+    doubtful = facts.filter(several).unique(["problem_key", "problem_id"], keep="first", maintain_order=True)
+    groups = ProblemGroups()
+    for rows in _texts_of(batches, doubtful):
+        for name, text in zip(rows["problem_id"], rows["problem"], strict=True):
+            if name is not None and text is not None:
+                groups.add(name, problem_id(text))
+    names = [name if name is None else groups.name(name) for name in facts["problem_id"]]
+    return pl.Series("problem_id", names, dtype=pl.String)
+
+
+def _texts_of(batches: Sequence[Batch], wanted: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Read the rows again that are wanted, batch by batch."""
+    for batch in batches:
+        here = wanted.filter(pl.col("row").is_between(batch.first_row, batch.first_row + batch.n_rows - 1))
+        if len(here):
+            yield read_rows(batch).join(here.select("row"), on="row", how="semi", maintain_order="left")
+
+
+def _exact_duplicates(left: pl.DataFrame, batches: Sequence[Batch]) -> pl.DataFrame:
     """Return the rows whose text stands in an earlier one; tell those apart that contradict its labels."""
-    earlier = [pl.col(name).first().over("text_key").alias(f"kept_{name}") for name in ("row", "first_error")]
-    same = left.select("row", "first_error", "text_key").with_columns(earlier)
+    doubtful = left.filter(pl.len().over("text_key") > 1)  # the same words, but perhaps other signs
+    texts = [rows.select("row", text_identities(rows)) for rows in _texts_of(batches, doubtful)]
+    known = pl.concat([pl.DataFrame(schema={"row": pl.Int64(), "text_id": pl.String()}), *texts])
+    earlier = [pl.col(name).first().over("text_id").alias(f"kept_{name}") for name in ("row", "first_error")]
+    same = doubtful.join(known, on="row", how="left", maintain_order="left").with_columns(earlier)
     agrees = pl.col("first_error").eq_missing(pl.col("kept_first_error"))
     steps = [pl.col(name).cast(pl.String).fill_null("none") for name in ("first_error", "kept_first_error")]
     return same.filter(pl.col("row") != pl.col("kept_row")).select(
@@ -245,16 +291,23 @@ def _similar_problems(
 ) -> pl.DataFrame:
     """Return `problem_id` and `group_id`, the smallest id among the problems that it is similar to."""
     files, ids = SketchFiles(work / "problem_sketches"), [pl.Series(dtype=pl.String)]
-    first_rows = kept.select("row", "problem_id").unique("problem_id", keep="first", maintain_order=True)
+    # every wording, for a problem may have several under one id
+    first_rows = kept.select("row", "problem_id", "problem_key").unique(
+        ["problem_id", "problem_key"], keep="first", maintain_order=True
+    )
     for batch in batches:
-        new = read_rows(batch).join(first_rows.select("row"), on="row", how="semi", maintain_order="left")
+        new = read_rows(batch).drop("problem_id").join(first_rows, on="row", how="inner", maintain_order="left")
         lots = [new[start : start + 1000] for start in range(0, max(len(new), 1), 1000)]
         words = [hash_words(normalise(lot["problem"])) for lot in lots]
         files.write(batch.number, join_sketches([sketch_words(lot, config.duplicates) for lot in words]))
         ids.append(new["problem_id"])
     groups = group_similar(files, n_parts=len(batches), threshold=threshold)
-    problems = pl.DataFrame({"problem_id": pl.concat(ids), "group": groups})
-    return problems.select("problem_id", group_id=pl.col("problem_id").min().over("group"))
+    joined = ProblemGroups()
+    names = pl.concat(ids).to_list()
+    for name, group in zip(names, groups.tolist(), strict=True):
+        joined.add(name, f"similar texts {group}")
+    unique = list(dict.fromkeys(names))
+    return pl.DataFrame({"problem_id": unique, "group_id": [joined.name(name) for name in unique]})
 
 
 class _Shards:
@@ -290,7 +343,7 @@ class _Shards:
 def _write_rows(
     batches: Sequence[Batch],
     removed: pl.DataFrame,
-    sides: pl.DataFrame,
+    side_of_row: pl.DataFrame,
     config: CurationConfig,
     output: Path,
     *,
@@ -307,7 +360,7 @@ def _write_rows(
         gone = rows.join(removed.drop("kept_row"), on="row", how="inner", maintain_order="left")
         shards[REMOVED].add(gone.drop("row"))
         left = rows.join(gone.select("row"), on="row", how="anti", maintain_order="left")
-        left = left.join(sides, on="problem_id", how="left", maintain_order="left")
+        left = left.join(side_of_row, on="row", how="left", maintain_order="left")
         for side in folders.keys() - {REMOVED}:
             shards[side].add(left.filter(pl.col("side") == side).drop("row", "side"))
     for written in shards.values():

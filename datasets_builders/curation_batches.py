@@ -6,7 +6,6 @@ with benchmarks and its sketches. Each file is written whole and the facts last,
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -21,11 +20,13 @@ from rich.progress import track
 
 from datasets_builders.curation_config import CurationConfig, DuplicatesConfig
 from datasets_builders.decontamination import MATCH_SCHEMA, BenchmarkIndex, row_words
+from datasets_builders.equations import ANNOTATION
 from datasets_builders.near_duplicates import Sketch, SketchFiles, sketch
 from datasets_builders.quality import complaints, with_first_error
-from datasets_builders.text_hashes import UInt64s, Words, mix, normalise
+from datasets_builders.text_hashes import UInt64s, Words, loose_keys, mix
 from judgekit.errors import DataError
-from judgekit.io import atomic_path, parquet_schema, read_json, write_json
+from judgekit.identity import content_id, problem_words
+from judgekit.io import atomic_path, current_problem_ids, parquet_schema, read_json, write_json
 from judgekit.types import LabelledSolution
 
 _ROWS_PER_BATCH = 20_000
@@ -87,6 +88,7 @@ def read_rows(batch: Batch) -> pl.DataFrame:
             raise DataError(f"{batch.file} {what}: it does not hold LabelledSolution rows")
         frame = frame.with_columns(pl.lit(fields[name].get_default()).alias(name) for name in absent)
         frame = frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+        frame = frame.with_columns(current_problem_ids(frame["problem_id"], frame["problem"]))
     except (OSError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{batch.file} cannot be read as LabelledSolution rows: {error}") from error
     return frame.with_row_index("row", offset=batch.first_row).with_columns(pl.col("row").cast(pl.Int64))
@@ -134,15 +136,18 @@ def _make_files(batch: Batch, config: CurationConfig, index: BenchmarkIndex, wor
     sketches, matches = [], [pl.DataFrame(schema=MATCH_SCHEMA)]
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         some = rows[start : start + _ROWS_AT_ONCE]
-        words = row_words(some["problem"].fill_null(""), _joined_steps(some, "\n"))
+        problems = some["problem"].fill_null("")
+        words = row_words(problems, _joined_steps(some, "\n"))
         if index.names:
-            matches.append(index.find(words).with_columns(pl.col("row") + batch.first_row + start))
+            found = index.find(words, problems)
+            matches.append(found.with_columns(pl.col("row") + batch.first_row + start))
         if config.duplicates.near is not None:
             sketches.append(sketch_words(words.joined(2), config.duplicates, key_B=_label_keys(some["first_error"])))
     if sketches:
         row_sketches(work).write(batch.number, join_sketches(sketches))
     _write(pl.concat(matches), _path(work, "matches", batch))
-    _write(_facts(rows), _path(work, "facts", batch))
+    stored = pl.scan_parquet(batch.file).select("problem_id").slice(batch.offset, batch.n_rows).collect()["problem_id"]
+    _write(_facts(rows, stored), _path(work, "facts", batch))
 
 
 def _write(frame: pl.DataFrame, path: Path) -> None:
@@ -150,13 +155,17 @@ def _write(frame: pl.DataFrame, path: Path) -> None:
         frame.write_parquet(partial)
 
 
-def _facts(rows: pl.DataFrame) -> pl.DataFrame:
+def _facts(rows: pl.DataFrame, stored_problem_ids: pl.Series) -> pl.DataFrame:
+    problem_keys = loose_keys(rows["problem"].fill_null(""))
+    text_keys = mix(problem_keys * np.uint64(3) + loose_keys(_joined_steps(rows, "\n")))
     names = ("row", "id", "problem_id", "first_error", "source", "generator", "label_method", "licence")
     return rows.select(
         *names,
         "reason",
         "detail",
-        text_key=_text_keys(rows),
+        renamed=stored_problem_ids.cast(pl.String).ne_missing(rows["problem_id"]),
+        problem_key=pl.Series(problem_keys),
+        text_key=pl.Series(text_keys),
         n_steps=pl.col("steps").list.len().cast(pl.Int64),
         prm800k_file=_prm800k_file(),
     )
@@ -199,17 +208,14 @@ def _label_keys(first_errors: pl.Series) -> UInt64s:
     return mix((first_errors.fill_null(-1) + 2).to_numpy().astype(np.uint64))
 
 
-def _text_keys(rows: pl.DataFrame) -> pl.Series:
-    """Return 16 bytes for each row: equal for equal problems and steps, up to case and blanks."""
-    problems, solutions = (
-        normalise(texts).str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
-        for texts in (rows["problem"].fill_null(""), _joined_steps(rows, "\x1e"))
-    )
-    pairs = zip(problems, solutions, strict=True)
-    digests = [
-        hashlib.blake2b(f"{problem}\x1f{solution}".encode(), digest_size=16).digest() for problem, solution in pairs
+def text_identities(rows: pl.DataFrame) -> pl.Series:
+    """Return an id for each row: equal for the same problem and the same steps, see `judgekit.identity`."""
+    texts = zip(rows["problem"], rows["steps"], strict=True)
+    ids = [
+        content_id(text=[problem_words(ANNOTATION.sub("", text)) for text in (problem, *steps)])
+        for problem, steps in texts
     ]
-    return pl.Series("text_key", digests, dtype=pl.Binary())
+    return pl.Series("text_id", ids, dtype=pl.String)
 
 
 def has_batches(work: Path) -> bool:
@@ -244,5 +250,5 @@ def _path(work: Path, name: str, batch: Batch) -> Path:
 
 __all__ = [
     "Batch", "has_batches", "join_sketches", "make_files", "plan_batches", "read_benchmark_texts", "read_facts",
-    "read_matches", "read_rows", "row_sketches", "sketch_words",
+    "read_matches", "read_rows", "row_sketches", "sketch_words", "text_identities",
 ]  # fmt: skip

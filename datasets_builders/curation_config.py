@@ -40,7 +40,8 @@ class DuplicatesConfig(BaseConfig):
     """What counts as the same solution. The row that comes first is kept."""
 
     exact: bool = True
-    """Remove rows whose problem and steps are equal but for case and blanks, whatever their labels."""
+    """Remove rows whose problem and steps are the same by `judgekit.identity` (case, blanks, delimiters of formulas and
+    full stops do not count), whatever their labels."""
     near: float | None = Field(default=0.8, gt=0, le=1)
     """Remove rows whose word shingles have at least this Jaccard similarity with a kept row, the same first error, and
     the same numbers and operators in the same order; `null` switches it off."""
@@ -61,7 +62,8 @@ class ContaminationConfig(BaseConfig):
     benchmarks: dict[str, Path] = Field(default_factory=dict)
     """Name -> data set folder, or file or folder of raw rows (`.jsonl`, `.json`, `.parquet`)."""
     n_words: int = Field(default=13, ge=1)
-    """Words of an n-gram. A text shorter than that counts as contained where all of it stands in the other."""
+    """Words of an n-gram; characters in scripts that put no space between words. A text shorter than that counts as
+    contained where all of it stands in the other."""
     min_words: int = Field(default=8, ge=1)
     """Texts of fewer words match as a whole only: problems by equality, solutions not at all."""
     problem_share: float = Field(default=0.0, ge=0, le=1)

@@ -250,7 +250,7 @@ def measure_decontamination(problems: Sequence[str], subsets: Sequence[str], ben
         flags = np.zeros(len(given), np.bool_)
         for start in range(0, len(given), 2000):
             lot = pl.Series(given[start : start + 2000])
-            flags[start + index.find(row_words(lot, empty[: len(lot)]))["row"].to_numpy()] = True
+            flags[start + index.find(row_words(lot, empty[: len(lot)]), lot)["row"].to_numpy()] = True
         return flags.tolist()
 
     results: list[dict[str, Any]] = []

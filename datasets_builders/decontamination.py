@@ -7,8 +7,9 @@ Problems are compared with problems, solutions with solutions. Three rules, stro
   other, word by word;
 - *ngram*: the share of the row's n-grams that stand somewhere in the benchmark is above zero and at least the limit.
 
-Words are those of `text_hashes`: case, punctuation and blanks do not count, numbers and operators do. Every entry tells
-the benchmark and the first of its rows that matched.
+Words are those of `text_hashes`: case, punctuation and blanks do not count, numbers and operators do. Problems that are
+the same by `judgekit.identity`, though LaTeX spells one otherwise, are exact, too. Every entry tells the benchmark and
+the first of its rows that matched.
 
 Source:
     n = 13 with any overlap: Brown et al., Language Models are Few-Shot Learners (2005.14165), appendix C.
@@ -16,7 +17,7 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,11 +34,13 @@ from datasets_builders.text_hashes import (
     UInt64s,
     Words,
     hash_words,
+    loose_keys,
     ngrams,
     normalise,
     whole_hashes,
 )
 from judgekit.errors import DataError
+from judgekit.identity import problem_id
 from judgekit.io import MANIFEST, shard_paths
 
 PARTS = ("problem", "solution")
@@ -171,7 +174,15 @@ class BenchmarkIndex:
         """File and row of each text by number."""
         self.n_texts = np.zeros((len(self.names), len(PARTS)), np.int64)
         """Number of texts of each benchmark and part."""
-        self._parts = self._index(list(read_benchmarks(config)))
+        texts = list(read_benchmarks(config))
+        self._parts = self._index(texts)
+        problems = [i for i, text in enumerate(texts) if text.part == 0]
+        self._loose = HashSet(loose_keys(pl.Series([texts[i].text for i in problems], dtype=pl.String)))
+        self._same = _Table(
+            _identities(texts[i].text for i in problems),
+            np.array(problems, np.int64),
+            np.array([text.benchmark for text in texts], np.uint16),
+        )
 
     def _index(self, texts: list[BenchmarkText]) -> list[_PartIndex]:
         self.places = [text.place for text in texts]
@@ -206,13 +217,17 @@ class BenchmarkIndex:
             short_sizes=tuple(np.unique(sizes[short]).tolist()),
         )
 
-    def find(self, words: Words) -> pl.DataFrame:
+    def find(self, words: Words, problems: pl.Series) -> pl.DataFrame:
         """Return the matches of rows, in the columns of `MATCH_SCHEMA`; the strongest rule for each benchmark and part.
 
         Args:
             words: Two texts a row, its problem and its solution.
+            problems: The problems' texts.
         """
         matches = [frame for kind in range(len(PARTS)) for frame in self._find_part(_part_of(words, kind), kind)]
+        maybe = self._loose.find(loose_keys(problems))
+        given, entry = self._same.look_up(_identities(problems.gather(maybe)))
+        matches.append(_matches(maybe[given], 0, 0, self._same, entry))
         best = pl.concat(matches).sort("row", "part", "benchmark", "rule", "benchmark_row")
         return best.unique(["row", "part", "benchmark"], keep="first", maintain_order=True)
 
@@ -244,6 +259,11 @@ class BenchmarkIndex:
         found = found.with_columns(n_all=pl.Series(n_all, dtype=pl.Int64))
         share = (config.problem_share, config.solution_share)[kind]
         return found.filter(pl.col("n_found") / pl.col("n_all") >= share).select(list(MATCH_SCHEMA))
+
+
+def _identities(problems: Iterable[str]) -> UInt64s:
+    """Return a number for each problem, the same for the same problem."""
+    return np.array([int(problem_id(text)[:16], 16) for text in problems], np.uint64)
 
 
 def _part_of(words: Words, kind: int) -> Words:

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from judgekit.config import BaseConfig
 from judgekit.errors import DataError
+from judgekit.identity import group_problems
 from judgekit.types import LabelledSolution, StepLabel
 
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?|\.\d+")
@@ -93,8 +94,9 @@ class LeakageSample:
     @property
     def can_be_probed(self) -> bool:
         """Whether erroneous and right solutions both come from as many problems as there are folds."""
-        wrong = {s.problem_id for s in self.solutions if s.first_error is not None}
-        right = {s.problem_id for s in self.solutions if s.first_error is None}
+        pairs = list(zip(self.solutions, group_problems(self.solutions), strict=True))
+        wrong = {problem for solution, problem in pairs if solution.first_error is not None}
+        right = {problem for solution, problem in pairs if solution.first_error is None}
         return min(len(wrong), len(right)) >= self.config.n_folds
 
 
@@ -135,14 +137,14 @@ def _examples(
 ) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
     """Return texts, whether each is wrong, its problem and its subset. All of one length."""
     rows: list[tuple[str, bool, str, str]] = []
-    for solution in solutions:
+    for solution, problem in zip(solutions, group_problems(solutions), strict=True):
         subset = solution.subset or ""
         if config.unit == "solution":
             is_wrong = solution.first_error is not None
-            rows.append(("\n".join(solution.steps), is_wrong, solution.problem_id, subset))
+            rows.append(("\n".join(solution.steps), is_wrong, problem, subset))
             continue
         for step, label in zip(solution.steps, solution.labels, strict=True):
-            rows.append((step, label is StepLabel.ERROR, solution.problem_id, subset))
+            rows.append((step, label is StepLabel.ERROR, problem, subset))
             if label is StepLabel.ERROR:
                 break
     texts = [_NUMBER.sub("0", row[0]) if config.numbers == "masked" else row[0] for row in rows]

@@ -40,6 +40,7 @@ from judgekit.io import (
     MANIFEST,
     SHARD_DIR,
     atomic_path,
+    current_problem_ids,
     file_sha256,
     parquet_schema,
     read_json,
@@ -291,6 +292,8 @@ def _scatter(job: _Job, number: int, buckets: Path, *, n_buckets: int, seed: int
     n_before = 0
     for shard in shard_paths(job.folder):
         frame = pl.read_parquet(shard)
+        # a part that an earlier release built has its ids of problems
+        frame = frame.with_columns(current_problem_ids(frame["problem_id"], frame["problem"]))
         keys = _keys(frame["id"], seed)
         bucket = (keys >> np.uint64(32)) * np.uint64(n_buckets) >> np.uint64(32)
         frame = frame.with_columns(

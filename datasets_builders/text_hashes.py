@@ -1,9 +1,15 @@
 """Stable hashes of words and word n-grams, for many texts at once.
 
-A word is a run of letters and digits, in lower case; each of `+ - * / = < > ^ %` is a word of its own, so that formulas
-that differ in an operator differ. A point between digits belongs to the number and a comma between digits is dropped
-(`80,000` = `80000`); a hyphen or slash inside text (`half-price`, `and/or`) only separates. Everything else separates.
-Texts are put into Unicode form NFKC first, and calculator annotations (`<<48/2=24>>`) are left out.
+A word is a run of letters and digits, in lower case; each of `+ - * / = < > ^ %` and each symbol of mathematics (`≤`,
+`∈`, ...) is a word of its own, so that formulas that differ in an operator differ. Scripts that put no space between
+words (Chinese, Japanese, Thai, Lao, Khmer, Myanmar, Tibetan) have none to be found: each of their characters is a word,
+and n-grams of words are n-grams of characters. A point between digits belongs to the number and a comma between digits
+is dropped (`80,000` = `80000`); a hyphen or slash inside text (`half-price`, `and/or`) only separates. Everything else
+separates. Texts are put into Unicode form NFKC first, but for powers and fractions (`x²` = `x^2`, `1½` = `1 1/2`), with
+digits of all scripts as plain ones, and calculator annotations (`<<48/2=24>>`) are left out.
+
+This is what *similar* texts are found by. Whether two problems are the *same* is for `judgekit.identity` to say;
+`loose_keys` finds the few that it need be asked about.
 
 The hashes are our own: the same in every process, on every machine and with every version of the libraries. They are
 polynomial in the bytes modulo 2**64 and mixed at the end, so equal words have equal hashes and others collide with a
@@ -14,6 +20,7 @@ Axis suffixes: `_C` byte, `_W` word of any text, `_B` text; `starts_B1` has one 
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,18 +29,41 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from judgekit.identity import RANGES_WITHOUT_SPACES
+
 UInt64s = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-_SEPARATOR, _LETTER, _DIGIT, _OPERATOR = range(4)
+_SEPARATOR, _LETTER, _DIGIT, _OPERATOR, _CHAR, _SYMBOL, _INSIDE, _LAST = range(8)
+"""Kinds of bytes. The last four are those of a character that is a word by itself: its first byte, as a letter or as a
+symbol, those inside, and its last one."""
+_SEPARATORS = (
+    (0xA0, 0xA1), (0xAB, 0xAB), (0xBB, 0xBB), (0xBF, 0xBF), (0x589, 0x589), (0x60C, 0x60C), (0x61B, 0x61B),
+    (0x61F, 0x61F), (0x66A, 0x66D), (0x6D4, 0x6D4), (0x964, 0x965), (0xE2F, 0xE2F), (0xE5A, 0xE5B), (0x104A, 0x104F),
+    (0x1361, 0x1368), (0x17D4, 0x17DA), (0x2000, 0x206F), (0x3000, 0x3004), (0x3008, 0x3020), (0x3030, 0x3030),
+    (0x30FB, 0x30FB), (0xFE10, 0xFE4F), (0xFFFD, 0xFFFD),
+)  # fmt: skip
+"""Code points, first and last, that separate words: spaces, dashes, quotes, and the punctuation of other scripts."""
+_SYMBOLS = (
+    (0xB1, 0xB1),
+    (0xB7, 0xB7),
+    (0xD7, 0xD7),
+    (0xF7, 0xF7),
+    (0x2190, 0x22FF),
+    (0x27C0, 0x27FF),
+    (0x2900, 0x2AFF),
+)
+"""Code points of arrows and mathematics."""
 _BYTE_BASE = 0x9E3779B97F4A7C15
 _WORD_BASE = 0xD1B54A32D192ED03
 _NUMERALS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion dozen "
-    "half third quarter fourth fifth sixth eighth tenth once twice thrice double triple quadruple first second"
+    "half third quarter fourth fifth sixth eighth tenth once twice thrice double triple quadruple first second "
+    "le leq leqslant ge geq geqslant lt gt ne neq times cdot div pm mp"
 )
+"""Words that count like digits and signs: numbers spelled out, and comparisons and operators of LaTeX."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +75,7 @@ class Words:
     starts_B1: Ints
     """Index of the first word of each text, and the number of words."""
     exact_W: Flags
-    """Words that near-duplicates must share: numbers, written in digits or spelled out, and operators."""
+    """Words that near-duplicates must share: numbers, written in digits or spelled out, operators and symbols."""
 
     def joined(self, n: int) -> Words:
         """Return the same words with every n texts joined into one; n must divide their number."""
@@ -71,7 +101,26 @@ def normalise(texts: pl.Series) -> pl.Series:
     """Return the texts in Unicode form NFKC without calculator annotations; what `hash_words` expects."""
     texts = texts.str.replace_all(r"<<[^<>\n]*>>", "")
     with_marks = (texts.str.len_bytes() != texts.str.len_chars()).arg_true()  # ASCII is normalised as it stands
-    return texts.scatter(with_marks, texts.gather(with_marks).str.normalize("NFKC")) if len(with_marks) else texts
+    if not len(with_marks):
+        return texts
+    plain = texts.gather(with_marks).str.replace_many(_spelled_out()).str.normalize("NFKC")
+    return texts.scatter(with_marks, plain)
+
+
+@lru_cache(maxsize=1)
+def _spelled_out() -> dict[str, str]:
+    """Return the characters that NFKC leaves alone or takes for others, and what they stand for."""
+    table = {"\u2212": "-", "\u2215": "/", "\u2044": "/", "\u066b": ".", "\u066c": ","}
+    for char in map(chr, range(0x80, 0x1F000)):
+        kind, _, codes = unicodedata.decomposition(char).partition(" ")
+        plain = "".join(chr(int(code, 16)) for code in codes.split())
+        if kind == "<fraction>":
+            table[char] = f" {plain.replace(chr(0x2044), '/')}"
+        elif kind in ("<super>", "<sub>") and plain.isdecimal():
+            table[char] = ("^" if kind == "<super>" else "") + plain
+        elif unicodedata.category(char) == "Nd":
+            table[char] = str(unicodedata.decimal(char))
+    return table
 
 
 def hash_texts(texts: Sequence[str]) -> Words:
@@ -85,11 +134,26 @@ def hash_texts(texts: Sequence[str]) -> Words:
     return hash_words(normalise(pl.Series("text", texts, dtype=pl.String)))
 
 
+def loose_keys(texts: pl.Series) -> UInt64s:
+    """Return one number a text, equal wherever the words are equal that `judgekit.identity.problem_words` finds.
+
+    Its converse does not hold: only small letters and digits count here, so signs do not. Whoever wants to know which
+    texts are the same asks `problem_words`, which is slow, about those few that share a key.
+    """
+    texts = texts.str.replace_all(r"<<[^<>\n]*>>", "").str.replace_all(r"\\", " ", literal=True)
+    texts = texts.str.replace_all(r"\\(?:begin|end)\{[a-z]*\*?\}|\\[A-Za-z]+", "")  # as many spellings as LaTeX has
+    with_marks = (texts.str.len_bytes() != texts.str.len_chars()).arg_true()
+    if len(with_marks):
+        plain = texts.gather(with_marks).str.replace_many(_spelled_out() | {"\u00ba": "", "ß": "ss", "ẞ": "ss"})
+        texts = texts.scatter(with_marks, plain.str.normalize("NFKD"))
+    return whole_hashes(hash_words(texts.str.to_lowercase().str.replace_all(r"[^a-z0-9]", "")))
+
+
 def hash_words(texts: pl.Series) -> Words:
     """Return the words of normalised texts (see `normalise`)."""
     bytes_C, starts_B1 = _bytes_of(texts)
     kind_C, folded_C = _KINDS[bytes_C], _FOLDED[bytes_C]
-    _mark_punctuation(bytes_C, kind_C)
+    _mark_characters(bytes_C, kind_C)
     keep_C = _resolve_numbers(bytes_C, kind_C)
     if not keep_C.all():
         starts_B1 = np.concatenate(([0], np.cumsum(keep_C)))[starts_B1]
@@ -177,12 +241,39 @@ _KINDS = _kind_table()
 _FOLDED = np.array([ord(chr(i).lower()) if i < 128 else i for i in range(256)], np.uint8)
 
 
-def _mark_punctuation(bytes_C: npt.NDArray[np.uint8], kind_C: npt.NDArray[np.uint8]) -> None:
-    """Make the general punctuation of Unicode (U+2000 to U+206F: dashes, curly quotes, ...) separate words."""
-    first = np.flatnonzero(bytes_C == 0xE2)
-    first = first[np.isin(bytes_C[first + 1], (0x80, 0x81))]
-    for offset in range(3):
-        kind_C[first + offset] = _SEPARATOR
+def _mark_characters(bytes_C: npt.NDArray[np.uint8], kind_C: npt.NDArray[np.uint8]) -> None:
+    """Tell characters of several bytes that are a word by themselves, or none, from the letters of words."""
+    first = np.flatnonzero(bytes_C >= 0xC2)
+    lead = bytes_C[first]
+    width = 2 + (lead >= 0xE0).astype(np.int64) + (lead >= 0xF0)
+    code = lead.astype(np.int64) & np.choose(width - 2, (0x1F, 0x0F, 0x07))
+    for offset in range(1, 4):
+        has_it = width > offset
+        code[has_it] = code[has_it] << 6 | (bytes_C[first[has_it] + offset] & 0x3F)
+    starts, kinds = _character_kinds()
+    kind = kinds[np.searchsorted(starts, code, "right") - 1]
+    first, width, kind = (values[kind != _LETTER] for values in (first, width, kind))
+    is_word = kind != _SEPARATOR
+    for offset in range(4):
+        here = width > offset
+        inside = np.where(width[here] - 1 == offset, _LAST, _INSIDE)
+        kind_C[first[here] + offset] = np.where(is_word[here], inside if offset else kind[here], _SEPARATOR)
+
+
+@lru_cache(maxsize=1)
+def _character_kinds() -> tuple[Ints, npt.NDArray[np.uint8]]:
+    """Return where ranges of code points begin, rising, and the kind of the characters of each."""
+    of_kind = ((_SEPARATORS, _SEPARATOR), (_SYMBOLS, _SYMBOL), (RANGES_WITHOUT_SPACES, _CHAR))
+    kinds = {code: kind for ranges, kind in of_kind for begin, end in ranges for code in range(begin, end + 1)}
+    for begin, end in _SEPARATORS:  # within the ranges of their scripts
+        kinds |= dict.fromkeys(range(begin, end + 1), _SEPARATOR)
+    starts, found = [0], [_LETTER]
+    for code in sorted(kinds | {code + 1: _LETTER for code in kinds if code + 1 not in kinds}):
+        kind = kinds.get(code, _LETTER)
+        if kind != found[-1]:
+            starts.append(code)
+            found.append(kind)
+    return np.array(starts, np.int64), np.array(found, np.uint8)
 
 
 def _resolve_numbers(bytes_C: npt.NDArray[np.uint8], kind_C: npt.NDArray[np.uint8]) -> Flags:
@@ -214,11 +305,17 @@ def _words(kind_C: npt.NDArray[np.uint8], folded_C: npt.NDArray[np.uint8], start
     begins_C, ends_C = in_word_C.copy(), in_word_C.copy()
     begins_C[1:] &= ~in_word_C[:-1]
     ends_C[:-1] &= ~in_word_C[1:]
-    begins_W = np.flatnonzero(begins_C | is_operator_C)
-    ends_W = np.flatnonzero(ends_C | is_operator_C) + 1
+    begins_C |= is_operator_C
+    ends_C |= is_operator_C
+    if kind_C.max(initial=0) > _OPERATOR:  # most texts have no character of these kinds
+        begins_C |= (kind_C == _CHAR) | (kind_C == _SYMBOL)
+        ends_C |= kind_C == _LAST
+    begins_W = np.flatnonzero(begins_C)
+    ends_W = np.flatnonzero(ends_C) + 1
     hashes_W = _range_hashes(folded_C.astype(np.uint64) + np.uint64(1), begins_W, ends_W, base=_BYTE_BASE)
     word_starts_B1 = np.searchsorted(begins_W, starts_B1)
-    exact_W = kind_C[begins_W] != _LETTER
+    kind_W = kind_C[begins_W]
+    exact_W = (kind_W != _LETTER) & (kind_W != _CHAR)
     exact_W[_numerals().find(hashes_W)] = True
     return Words(hashes_W, word_starts_B1, exact_W)
 
@@ -259,5 +356,5 @@ def _powers(base: int, n: int) -> UInt64s:
 
 __all__ = [
     "Flags", "HashSet", "Ints", "Ngrams", "UInt64s", "Words", "distinct", "exact_part_hashes", "hash_texts",
-    "hash_words", "mix", "ngrams", "normalise", "whole_hashes",
+    "hash_words", "loose_keys", "mix", "ngrams", "normalise", "whole_hashes",
 ]  # fmt: skip

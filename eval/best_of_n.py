@@ -29,6 +29,7 @@ from eval.best_of_n_report import write_markdown, write_report
 from judgekit.answers import MathVerifyCheck
 from judgekit.config import BaseConfig
 from judgekit.errors import DataError
+from judgekit.identity import problem_id
 from judgekit.io import read_json, write_json
 from judgekit.judging import judge_in_chunks
 from judgekit.run import Run
@@ -184,7 +185,7 @@ def compute_results(
         found |= {f"{name}/{score}": curve for score, curve in curves.judged(by_group).items()}
     figures = estimate_curves(
         found,
-        cluster_P=[group.rollouts[0].problem for group in groups],
+        cluster_P=[problem_id(group.rollouts[0].problem) for group in groups],
         n_resamples=config.n_resamples,
         seed=config.seed,
     )
@@ -208,7 +209,7 @@ def _count(groups: Sequence[Group]) -> dict[str, Any]:
     return {
         "n_groups": len(groups),
         "n_responses": sum(map(len, rights)),
-        "n_problems": len({group.rollouts[0].problem for group in groups}),
+        "n_problems": len({problem_id(group.rollouts[0].problem) for group in groups}),
         "generators": dict(Counter(item.generator or "unknown" for group in groups for item in group.rollouts)),
         "n_all_wrong": sum(not any(right_G) for right_G in rights),
         "n_all_right": sum(all(right_G) for right_G in rights),

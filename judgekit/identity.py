@@ -61,18 +61,15 @@ _CONTROLS = dict.fromkeys([*range(9), *range(11, 32), 127], " ")
 _ESCAPED = r"\\[^A-Za-z\s]"
 _COMMAND = r"\\[A-Za-z]+\*?"
 _NUMBER = r"\d+(?:\.\d+)*|\.\d+"
-_SCRIPTS = (
-    "\u0e00-\u0eff"  # Thai, Lao
-    "\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f"  # Myanmar
-    "\u1780-\u17ff\u1950-\u19df"  # Khmer, Tai
-    "\u0f00-\u0fff"  # Tibetan
-    "\u3005-\u3007\u3031-\u3035\u3041-\u309f\u30a0-\u30ff\u31f0-\u31ff"  # Japanese
-    "\u3105-\u312f\u31a0-\u31bf"  # Bopomofo
-    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"  # Chinese
-)
-"""Scripts that put no space between words, for a character class: each character is a word of its own."""
-SCRIPTS_WITHOUT_SPACES = re.compile(f"[{_SCRIPTS}]")
-"""A character of a script that puts no space between words: Chinese, Japanese, Thai, Lao, Khmer, Myanmar, Tibetan."""
+RANGES_WITHOUT_SPACES = (
+    (0xE00, 0xEFF), (0xF00, 0xFFF), (0x1000, 0x109F), (0xA9E0, 0xA9FF), (0xAA60, 0xAA7F),  # Thai, Lao, Tibetan, Myanmar
+    (0x1780, 0x17FF), (0x1950, 0x19DF),  # Khmer, Tai
+    (0x3005, 0x3007), (0x3031, 0x3035), (0x3041, 0x309F), (0x30A0, 0x30FF), (0x31F0, 0x31FF),  # Japanese
+    (0x3105, 0x312F), (0x31A0, 0x31BF),  # Bopomofo
+    (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x323AF),  # Chinese
+)  # fmt: skip
+"""Code points, first and last, of scripts that put no space between words: each character is a word of its own."""
+_SCRIPTS = "".join(f"{chr(begin)}-{chr(end)}" for begin, end in RANGES_WITHOUT_SPACES)
 _HANGUL = "\u1100-\u11ff\u3131-\u318e\ua960-\ua97f\uac00-\ud7ff"
 """Korean has spaces, and its particles follow formulas without one."""
 _OF_EAST_ASIA = re.compile(f"[{_SCRIPTS}{_HANGUL}]")
@@ -110,7 +107,7 @@ _SAME_CHARACTERS = {
     "\u200d": "", "\ufeff": "", "\u2060": "", "\ufe0e": "", "\ufe0f": "",
 }  # fmt: skip
 """Characters that are another one, or none: typographic dashes and quotes, primes, foreign commas and full stops."""
-_STOPS = ",;:?!"
+_STOPS = frozenset(".,;:?!。")
 _AFTER_STOP = re.compile(r"[\"')\]}*_\x00]*(?:\s|\Z)")
 """What follows punctuation at the end of a word."""
 _PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}\s+[A-Za-z]{2,}")
@@ -141,24 +138,35 @@ def problem_words(text: str) -> str:
     """
     plain = _without_delimiters(_plain_characters(text))
     words: list[str] = []
-    find = _word_pattern(frozenset(c for c in plain if ord(c) > 127 and unicodedata.category(c)[0] == "M")).finditer
+    find = _word_pattern(_marks(plain)).finditer
     for match in find(plain):
         word = match.group()
-        if word in _STOPS or word == "." or word == "。":
+        if word in _STOPS:
             if not _ends_sentence(word, words[-1] if words else "", plain, match.end()):
-                words.append("." if word == "。" else word)
-        elif word[0] == "\\":
-            # `\{`, `\%` and `\$` are the character itself; `\\` is a line break and stays what it is
-            words.append(word[1] if word[1:] in tuple("{}%&#_$") else _SAME_COMMANDS.get(word, word))
-        elif word[0].isalpha() and len(word) > 1:
-            is_mega = word in _MEGA and bool(words) and words[-1][-1].isdigit()
-            words.append(word if is_mega else unicodedata.normalize("NFC", word.casefold()))
-        elif word.startswith(".") and word.strip(".") == "":
-            words.append("…")
+                words.append(word)
+        elif word in _MEGA and words and words[-1][-1].isdigit():
+            words.append(word)
         else:
-            # a single Greek letter keeps its case, for a sum is no standard deviation
-            words.append(word if "\u0370" <= word[0] <= "\u03ff" else unicodedata.normalize("NFC", word.casefold()))
-    return " ".join(_without_idle_braces(words)) or text.strip()
+            words.append(_spelled(word))
+    return " ".join(_without_idle_braces(words) if "{" in plain else words) or text.strip()
+
+
+@lru_cache(maxsize=1 << 16)
+def _spelled(word: str) -> str:
+    """Return a word in the one spelling that stands for all."""
+    if word[0] == "\\":
+        # `\{`, `\%` and `\$` are the character itself; `\\` is a line break and stays what it is
+        return word[1] if word[1:] in tuple("{}%&#_$") else _SAME_COMMANDS.get(word, word)
+    if len(word) > 1 and not word.strip("."):
+        return "…"
+    if len(word) == 1 and "\u0370" <= word <= "\u03ff":
+        return word  # a single Greek letter keeps its case, for a sum is no standard deviation
+    return unicodedata.normalize("NFC", word.casefold())
+
+
+def _marks(text: str) -> frozenset[str]:
+    """Return the combining marks of a text: accents, and the vowels of many scripts."""
+    return frozenset() if text.isascii() else frozenset(c for c in set(text) if unicodedata.category(c)[0] == "M")
 
 
 @lru_cache(maxsize=256)
@@ -341,6 +349,6 @@ def group_problems(solutions: Iterable[HasProblem]) -> list[str]:
 
 
 __all__ = [
-    "HasProblem", "ProblemGroups", "SCRIPTS_WITHOUT_SPACES", "content_id", "current_problem_id", "exact_problem_id",
+    "HasProblem", "ProblemGroups", "RANGES_WITHOUT_SPACES", "content_id", "current_problem_id", "exact_problem_id",
     "group_problems", "problem_id", "problem_words",
 ]  # fmt: skip

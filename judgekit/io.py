@@ -25,7 +25,7 @@ from typing import Any, Self, TypeVar
 import polars as pl
 
 from judgekit.errors import DataError, boundary, shorten
-from judgekit.identity import exact_problem_id
+from judgekit.identity import current_problem_id, exact_problem_id
 from judgekit.rows import SUFFIXES, data_files, is_hidden, read_fields, read_jsonl, read_rows
 from judgekit.texts import read_text
 from judgekit.types import LabelledSolution, Problem, Record, Rollout, Solution
@@ -355,6 +355,11 @@ def read_records(path: Path, record_type: type[RecordT]) -> Iterator[RecordT]:
             yield record
     if not n_rows:
         raise DataError(f"{path} holds no rows")
+    mention_old_problem_ids(path, n_renamed, n_rows)
+
+
+def mention_old_problem_ids(path: Path, n_renamed: int, n_rows: int) -> None:
+    """Log, once for each data set, how many of its rows have ids of problems as earlier releases wrote them."""
     if n_renamed and path not in _RENAMED:
         _RENAMED.add(path)
         _log.warning(
@@ -372,6 +377,13 @@ def parse_record(values: Mapping[str, Any], record_type: type[RecordT], *, where
     """
     with boundary(DataError, where):
         return record_type.model_validate(dict(values))
+
+
+def current_problem_ids(stored: pl.Series, problems: pl.Series) -> pl.Series:
+    """Return a column of problem ids as they are written today, see `judgekit.identity`; null where one is missing."""
+    pairs = zip(stored, problems, strict=True)
+    current = [old if old is None or text is None else current_problem_id(old, text) for old, text in pairs]
+    return pl.Series("problem_id", current, dtype=pl.String)
 
 
 def write_records(
@@ -400,7 +412,8 @@ def write_records(
 
 
 __all__: Sequence[str] = [
-    "MANIFEST", "SHARD_DIR", "WAY_IN", "ShardWriter", "atomic_path", "checkpoint_files", "field_names", "file_sha256",
-    "find_record_type", "input_hashes", "parquet_schema", "parse_record", "read_json", "read_jsonl", "read_records",
-    "shard_paths", "weights_written_to", "write_json", "write_records", "write_text",
+    "MANIFEST", "SHARD_DIR", "WAY_IN", "ShardWriter", "atomic_path", "checkpoint_files", "current_problem_ids",
+    "field_names", "file_sha256", "find_record_type", "input_hashes", "mention_old_problem_ids", "parquet_schema",
+    "parse_record", "read_json", "read_jsonl", "read_records", "shard_paths", "weights_written_to", "write_json",
+    "write_records", "write_text",
 ]  # fmt: skip

@@ -18,7 +18,8 @@ from datasets_builders.curation_config import (
 )
 from judgekit.config import load_config
 from judgekit.errors import ConfigError, DataError
-from judgekit.io import MANIFEST, read_records, write_records
+from judgekit.identity import exact_problem_id
+from judgekit.io import MANIFEST, parquet_schema, read_records, write_records
 from judgekit.types import LabelledSolution, labels_from_first_error
 
 WORDS = [
@@ -327,3 +328,62 @@ def test_real_sets_against_real_benchmarks(tmp_path, real_data):
     # every row of the part of PRMBench given here was made from PRM800K test files, none from train files
     files = {name: share.read for name, share in report.prm800k_files["prmbench"].items()}
     assert files == {"phase1_test": 728, "phase2_test": 48}
+
+
+def test_exact_duplicates_are_the_same_by_identity_and_signs_make_a_difference(tmp_path):
+    first = solution(0, problem="Find $x^2$, if x < 5.", steps=("Let $x=4$.", "So 16."))
+    same = solution(1, problem="find x\u00b2, if $x<5$", steps=("let x = 4", "so 16."))
+    others = [
+        solution(2, problem="Find $x^2$, if x > 5.", steps=first.steps),
+        solution(3, problem="Find x2, if x < 5.", steps=first.steps),
+        solution(4, problem=first.problem, steps=("Let $x=-4$.", "So 16.")),
+        solution(5, problem=first.problem, steps=("Let $x=4$. So 16.",)),
+    ]
+    report = run(tmp_path, [first, same, *others], duplicates=DuplicatesConfig(near=None))
+    assert removed_rows(tmp_path / "curated")["id"].to_list() == [same.id]
+    assert ids(tmp_path / "curated") == [row.id for row in (first, *others)]
+    assert report.rows_kept == 5
+
+
+def test_one_problem_is_in_one_split_however_it_is_spelled_and_whatever_ids_it_has(tmp_path):
+    solutions = []
+    for i in range(30):
+        texts = (f"Find $x$, if x = {i}.", f"find  x, if $x={i}$", f"The number {i} is meant")
+        names = (None, f"p{i}", f"p{i}")
+        solutions += [
+            solution(i, problem=text, steps=(f"step {i} {k}",), **({"problem_id": name} if name else {}))
+            for k, (text, name) in enumerate(zip(texts, names, strict=True))
+        ]
+    options = {"splits": {"train": 0.5, "test": 0.5}, "duplicates": DuplicatesConfig(near=None)}
+    report = run(tmp_path, solutions, balance=BalanceConfig(caps={"problem_id": 2}), **options)
+    sides = [
+        {row.steps[0].split()[1] for row in read_records(tmp_path / "curated" / name, LabelledSolution)}
+        for name in ("train", "test")
+    ]
+    assert not sides[0] & sides[1] and report.rows_kept == 60
+    assert sum(side.problems for side in report.splits.values()) == 30
+
+
+def test_old_ids_of_problems_are_replaced(tmp_path, caplog):
+    rows = [
+        row.model_dump(mode="json") | {"problem_id": exact_problem_id(row.problem)} for row in map(solution, range(3))
+    ]
+    data = write(tmp_path, [solution(i) for i in range(3)])
+    pl.DataFrame(rows, schema=parquet_schema(LabelledSolution)).write_parquet(data / "data/part-00000.parquet")
+    curate(CurationConfig(data=(data,), workers=1), tmp_path / "curated")
+    assert [row.problem_id for row in read_records(tmp_path / "curated", LabelledSolution)] == [
+        solution(i).problem_id for i in range(3)
+    ]
+    assert sum("3 of 3 rows know their problem by its exact text" in message for message in caplog.messages) == 1
+
+
+def test_a_folder_that_an_earlier_release_began_is_refused(tmp_path):
+    data = write(tmp_path, [solution(0)])
+    config = CurationConfig(data=(data,), workers=1)
+    curate(config, tmp_path / "curated")
+    (tmp_path / "curated" / MANIFEST).unlink()
+    facts = tmp_path / "curated/.work/facts/part-00000.parquet"
+    facts.parent.mkdir(parents=True)
+    pl.DataFrame({"row": [0]}).write_parquet(facts)
+    with pytest.raises(DataError, match="was begun by an earlier release"):
+        curate(config, tmp_path / "curated", resume=True)

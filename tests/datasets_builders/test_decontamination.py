@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 (punctuation of other scripts)
 import json
 
 import polars as pl
@@ -19,8 +20,12 @@ def index(tmp_path, rows, **options):
     return BenchmarkIndex(ContaminationConfig(benchmarks={"bench": path}, **options))
 
 
+def match(found_in, problems, solutions):
+    return found_in.find(row_words(pl.Series(problems), pl.Series(solutions)), pl.Series(problems))
+
+
 def find(found_in, problem, solution="none"):
-    matches = found_in.find(row_words(pl.Series([problem]), pl.Series([solution])))
+    matches = match(found_in, [problem], [solution])
     return [(PARTS[row["part"]], RULES[row["rule"]], row["n_found"], row["n_all"]) for row in matches.to_dicts()]
 
 
@@ -69,9 +74,33 @@ def test_share_of_ngrams_of_a_solution(bench):
     assert find(bench, "other", " ".join([*words[:14], "b"])) == [("solution", "ngram", 2, 3)]
 
 
+@pytest.mark.parametrize(
+    "problem",
+    [
+        "已知函数的图像经过点甲和点乙，并且在区间上单调递增，求实数的取值范围。",
+        "ร้านค้าขายปากกาสามด้ามในราคาด้ามละสองบาทแล้วให้น้องชายหนึ่งด้าม",
+        "ペンを三本ずつ買って、そのうち一本を弟にあげました。残りは何本ですか。",
+    ],
+)
+def test_scripts_without_spaces_have_ngrams_too(tmp_path, problem):
+    found_in = index(tmp_path, [{"problem": problem}])
+    assert find(found_in, problem) == [("problem", "exact", 1, 1)]
+    ((part, rule, n_found, n_all),) = find(found_in, f"{problem[0]}以{problem[0]}: {problem}！")
+    assert (part, rule) == ("problem", "ngram") and 0 < n_found < n_all
+    assert find(found_in, problem[::-1]) == []
+
+
+def test_the_same_problem_is_exact_however_it_is_spelled(tmp_path):
+    problem = r"Find $x \le \dfrac{1}{2}$, where $x - 2 = y^2$ and costs are \$5!"
+    found_in = index(tmp_path, [{"problem": problem}, {"problem": "x < 5"}])
+    other = "find x \u2264 \\frac{1}{2}, where x \u2212 2 = y\u00b2 and costs are $\uff15!"
+    assert find(found_in, other) == [("problem", "exact", 1, 1)]
+    assert find(found_in, "x > 5") == find(found_in, "x \u2265 5") == []
+
+
 def test_places_and_counts(tmp_path):
     found_in = index(tmp_path, [{"problem": "first text here"}, {"nested": {"problem": LONG, "solution": "yes"}}])
-    matches = found_in.find(row_words(pl.Series([LONG]), pl.Series([""])))
+    matches = match(found_in, [LONG], [""])
     assert [found_in.places[i] for i in matches["benchmark_row"]] == ["bench.jsonl row 2"]
     assert found_in.n_texts.tolist() == [[2, 1]]
 
@@ -82,7 +111,7 @@ def test_a_row_is_found_in_each_benchmark(tmp_path):
         paths[name] = tmp_path / f"{name}.jsonl"
         paths[name].write_text(json.dumps({"problem": LONG}) + "\n")
     found_in = BenchmarkIndex(ContaminationConfig(benchmarks=paths))
-    matches = found_in.find(row_words(pl.Series(["no", LONG]), pl.Series(["", ""])))
+    matches = match(found_in, ["no", LONG], ["", ""])
     assert matches.select("row", "benchmark").rows() == [(1, 0), (1, 1)]
 
 
@@ -94,8 +123,8 @@ def test_a_benchmark_without_known_fields_is_refused(tmp_path):
 def test_model_solutions_of_gsm8k_test_hold_the_problems_of_processbench(real_data):
     found_in = BenchmarkIndex(ContaminationConfig(benchmarks={"processbench": real_data / "processbench/gsm8k.jsonl"}))
     rows = [row for _, row in read_jsonl(real_data / "gsm8k/example_model_solutions.jsonl")]
-    solutions = pl.Series([row["175b_verification"]["solution"] for row in rows])
-    matches = found_in.find(row_words(pl.Series([row["question"] for row in rows]), solutions))
+    solutions = [row["175b_verification"]["solution"] for row in rows]
+    matches = match(found_in, [row["question"] for row in rows], solutions)
     exact = matches.filter((pl.col("part") == 0) & (pl.col("rule") == 0))
     problems = {row["problem"] for _, row in read_jsonl(real_data / "processbench/gsm8k.jsonl")}
     assert len(exact) == len(problems) == 375  # every distinct problem of the benchmark
@@ -104,5 +133,5 @@ def test_model_solutions_of_gsm8k_test_hold_the_problems_of_processbench(real_da
 def test_gsm8k_train_is_clean_of_processbench(real_data):
     found_in = BenchmarkIndex(ContaminationConfig(benchmarks={"processbench": real_data / "processbench/gsm8k.jsonl"}))
     rows = [row for _, row in read_jsonl(real_data / "gsm8k/train.jsonl")]
-    matches = found_in.find(row_words(*(pl.Series([row[name] for row in rows]) for name in ("question", "answer"))))
+    matches = match(found_in, *([row[name] for row in rows] for name in ("question", "answer")))
     assert len(matches) == 1  # one problem with another name and other numbers

@@ -6,9 +6,22 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets_builders.text_hashes import HashSet, exact_part_hashes, hash_texts, hash_words, ngrams, whole_hashes
+from datasets_builders.text_hashes import (
+    HashSet,
+    exact_part_hashes,
+    hash_texts,
+    hash_words,
+    loose_keys,
+    ngrams,
+    whole_hashes,
+)
+from judgekit.identity import problem_words
+from tests.judgekit.test_identity import SAME, rewritings
 
 TEXTS = st.lists(st.text(alphabet=st.sampled_from("ab 1,.-/+\n\u2019\u00e9\u2212"), max_size=30), max_size=8)
+
+
+NASTY = "aB1\u0661\u00b2\u00bdx.$\\ {}^\u00e9\u00df\u6c42\u0301<"
 
 
 def same(a, b):
@@ -33,6 +46,50 @@ def test_numbers_and_operators_count():
     assert not same("x+y=2", "x-y=2")
     assert not same("3.50 dollars", "350 dollars")
     assert hash_texts(["2+3-1 = 4?"]).n_words_B.tolist() == [7]  # 2 + 3 - 1 = 4
+
+
+def test_powers_fractions_symbols_and_digits_of_all_scripts():
+    assert same("x\u00b2 and \u0663\u066b\u0665", "x^2 and 3.5")
+    assert same("1\u00bd", "1 1/2") and not same("1\u00bd", "11/2")
+    assert not same("x\u2264 5", "x\u2265 5") and not same("2\u00d73", "2\u00f73")
+    assert same("3\u22122", "3-2")
+    assert not same_numbers("x \u2264 5", "x \u2265 5") and not same_numbers(r"x \le 5", r"x \ge 5")
+
+
+def test_each_character_of_a_script_without_spaces_is_a_word():
+    assert hash_texts(["\u5df2\u77e5x2\u3002\u6c42y", "\u0e01\u0e02 b", "\uac00\ub098 \ub2e4"]).n_words_B.tolist() == [
+        5,
+        3,
+        2,
+    ]
+    assert same("\u5df2\u77e5\uff0c\u6c42", "\u5df2 \u77e5\u6c42") and not same("\u5df2\u77e5", "\u77e5\u5df2")
+
+
+@settings(max_examples=200, deadline=None)
+@given(rewritings())
+def test_loose_keys_never_part_what_is_the_same(pair):
+    assert problem_words(pair[0]) == problem_words(pair[1])
+    first, second = loose_keys(pl.Series(pair))
+    assert first == second
+
+
+def test_loose_keys_never_part_nasty_texts():
+    first, second = (loose_keys(pl.Series(texts)) for texts in zip(*SAME, strict=True))
+    assert first.tolist() == second.tolist()
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.text(alphabet=st.sampled_from(NASTY), max_size=6),
+        max_size=30,
+    )
+)
+def test_loose_keys_agree_with_identity_on_random_texts(texts):
+    keys = loose_keys(pl.Series(texts, dtype=pl.String)).tolist()
+    by_words = {}
+    for text, key in zip(texts, keys, strict=True):
+        assert by_words.setdefault(problem_words(text), key) == key
 
 
 def test_exact_part_holds_numbers_numerals_and_operators_in_order():

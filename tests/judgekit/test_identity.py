@@ -19,42 +19,42 @@ from judgekit.identity import (
 )
 from judgekit.types import Solution
 
+SAME = [
+    ("Find $x^2$.", "find x^2"),
+    ("Find $x$, where $y$ is 5; give z?", "find x, where y is 5; give z"),
+    (r"\(x+1\)", "$x + 1$"),
+    (r"\[x+1\]", "$$x+1$$"),
+    ("$ x + 1 $", "x+1"),
+    (r"\begin{align*}x\end{align*}", "x"),
+    (r"\left(x\right)^{2}", "(x)^2"),
+    (r"\dfrac{1}{2}", r"\frac{1}{2}"),
+    (r"x \le 5", "x ≤ 5"),
+    ("x²", "x^2"),
+    ("10¹²", "10^{12}"),
+    ("x⁻¹", "x^{-1}"),
+    ("x₁", "x_1"),
+    ("x\u2212\uff15", "x-5"),
+    ("ﬁnd", "find"),
+    ("1⁄2", "1/2"),
+    ("f′(x)", "f'(x)"),
+    ("don’t", "don't"),
+    ("a\u00a0b\u200b c", "a b c"),
+    ("e\u0301", "é"),
+    ("STRASSE", "straße"),
+    ("٣+٥", "3 + 5"),
+    ("求x的值。", "求 x 的值"),
+    ("已知,求x", "已知求x"),
+    ("ค่า x เท่าใด", "ค่าx เท่าใด"),
+    ("कि  ता।", "कि ता"),
+    ("Hence, we do: it!", "hence we do it"),
+    ("What is 2+3?", "What is 2+3"),
+    ("It is $5$ cm.", "it is 5 cm"),
+    (r"costs \$5", "costs $5"),
+]
+"""Spellings of one problem."""
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("Find $x^2$.", "find x^2"),
-        ("Find $x$, where $y$ is 5; give z?", "find x, where y is 5; give z"),
-        (r"\(x+1\)", "$x + 1$"),
-        (r"\[x+1\]", "$$x+1$$"),
-        ("$ x + 1 $", "x+1"),
-        (r"\begin{align*}x\end{align*}", "x"),
-        (r"\left(x\right)^{2}", "(x)^2"),
-        (r"\dfrac{1}{2}", r"\frac{1}{2}"),
-        (r"x \le 5", "x ≤ 5"),
-        ("x²", "x^2"),
-        ("10¹²", "10^{12}"),
-        ("x⁻¹", "x^{-1}"),
-        ("x₁", "x_1"),
-        ("x\u2212\uff15", "x-5"),
-        ("ﬁnd", "find"),
-        ("1⁄2", "1/2"),
-        ("f′(x)", "f'(x)"),
-        ("don’t", "don't"),
-        ("a\u00a0b\u200b c", "a b c"),
-        ("e\u0301", "é"),
-        ("STRASSE", "straße"),
-        ("٣+٥", "3 + 5"),
-        ("求x的值。", "求 x 的值"),
-        ("已知,求x", "已知求x"),
-        ("ค่า x เท่าใด", "ค่าx เท่าใด"),
-        ("कि  ता।", "कि ता"),
-        ("Hence, we do: it!", "hence we do it"),
-        ("What is 2+3?", "What is 2+3"),
-        ("It is $5$ cm.", "it is 5 cm"),
-        (r"costs \$5", "costs $5"),
-    ],
-)
+
+@pytest.mark.parametrize(("one", "other"), SAME)
 def test_other_spellings_of_one_problem(one: str, other: str) -> None:
     assert problem_id(one) == problem_id(other), f"{problem_words(one)!r} is not {problem_words(other)!r}"
 
