@@ -19,8 +19,10 @@ from datasets_builders.labelling import Engine, run_labelling
 from datasets_builders.source import RowRejected
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError
+from judgekit.fingerprint import warn_unfamiliar
 from judgekit.io import checkpoint_files
 from judgekit.judges import load_judge
+from judgekit.judges.traits import traits_of
 from judgekit.judging import as_seen, judge_chunk, read_solutions
 from judgekit.types import (
     Judge,
@@ -64,7 +66,7 @@ class JudgeLabeller:
     """
 
     def __init__(self, judge: Judge, *, votes: int, show_reference: bool, source: str) -> None:
-        if votes > 1 and getattr(judge, "deterministic", False):
+        if votes > 1 and traits_of(judge).deterministic:
             raise ConfigError(f"judge {judge.judge_id} always answers alike, so {votes} votes are one: set votes=1")
         self._judge = judge
         self._votes = votes
@@ -73,6 +75,7 @@ class JudgeLabeller:
 
     def label(self, items: Sequence[Solution]) -> list[Label]:
         """Return one record a solution, or why there is none: no verdict, or no majority."""
+        warn_unfamiliar(self._judge, items)
         seen = [as_seen(item, self._show_reference) for item in items]
         rounds = [judge_chunk(self._judge, seen) for _ in range(self._votes)]
         return [

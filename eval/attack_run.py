@@ -6,7 +6,7 @@ Writes `results.json`, `attacks.md` and `report.html`. Judgements are kept chunk
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,9 +19,9 @@ from judgekit.config import BaseConfig
 from judgekit.errors import DataError
 from judgekit.identity import group_problems
 from judgekit.io import write_json
-from judgekit.judges.layout import TemplateInput
+from judgekit.judges.traits import reserved_of
 from judgekit.judging import judge_in_chunks
-from judgekit.neutralise import Reserved, reserved_tokens
+from judgekit.neutralise import Reserved
 from judgekit.run import Run
 from judgekit.types import Judge, Judgement, LabelledSolution, Precision, Solution
 
@@ -168,23 +168,8 @@ def manipulate(
 
 
 def reserved_strings(judge: Judge) -> tuple[str, ...]:
-    """Return what a judge keeps for itself: its tokenizer's reserved tokens, its tags and verdicts; often nothing.
-
-    Those of the judge inside where it is calibrated, and of all members of an ensemble.
-    """
-    return Reserved(_reserved(judge)).strings
-
-
-def _reserved(judge: Any) -> Iterator[str]:
-    for part in (*getattr(judge, "members", ()), *filter(None, [getattr(judge, "inner", None)])):
-        yield from _reserved(part)
-    if hasattr(judge, "tokenizer"):
-        yield from reserved_tokens(judge.tokenizer)
-    if hasattr(judge, "prompt"):
-        yield from judge.prompt.reserved
-    layout = getattr(getattr(judge, "card", None), "input", None)
-    if isinstance(layout, TemplateInput):
-        yield from (*layout.reserved, layout.mark.strip())
+    """Return what a judge keeps for itself: its tokenizer's reserved tokens, its tags and verdicts; often nothing."""
+    return Reserved(reserved_of(judge)).strings
 
 
 def _attacked(attack: Attack, original: LabelledSolution, item: Manipulation) -> Solution:

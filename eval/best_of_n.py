@@ -29,6 +29,7 @@ from eval.best_of_n_report import write_markdown, write_report
 from judgekit.answers import MathVerifyCheck
 from judgekit.config import BaseConfig
 from judgekit.errors import DataError
+from judgekit.fingerprint import warn_unfamiliar
 from judgekit.identity import problem_id
 from judgekit.io import read_json, write_json
 from judgekit.judging import judge_in_chunks
@@ -107,17 +108,18 @@ def evaluate_best_of_n(
     run = Run(output, config, inputs=inputs, resume=resume)
     if run.finished:
         return dict(read_json(output / RESULTS))
-    solutions = [rollout.solution for group in groups_G for rollout in group]
-    judgements = {
-        name: judge_in_chunks(
-            open_judge(),
-            solutions,
+    asked = [rollout for group in groups_G for rollout in group]
+    judgements = {}
+    for name, open_judge in judges.items():
+        judge = open_judge()
+        warn_unfamiliar(judge, asked)  # a response says who wrote it, its bare solution does not
+        judgements[name] = judge_in_chunks(
+            judge,
+            [rollout.solution for rollout in asked],
             folder=output / JUDGEMENT_DIR / _slug(name),
             chunk_size=config.chunk_size,
             show_reference=config.show_reference,
         )
-        for name, open_judge in judges.items()
-    }
     answers = _compare_answers(groups_G, output / ANSWERS, config)
     groups = [Group(group, answer) for group, answer in zip(groups_G, answers, strict=True)]
     results = compute_results(groups, judgements, config)

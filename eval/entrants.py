@@ -18,11 +18,13 @@ from eval.contamination import NOTHING_FITTED, SAYS_NOTHING, SYMBOLIC, Exposure,
 from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError
 from judgekit.io import checkpoint_files
 from judgekit.judges import load_judge
+from judgekit.judges.calibrator_card import ConformalCard, Fingerprint
 from judgekit.judges.card import KINDS_WITHOUT_INPUT, JudgeCard
 from judgekit.judges.checkpoint import locate_model, missing_weights, tensor_names
 from judgekit.judges.critic_prompt import load_prompt
 from judgekit.judges.ensemble import locate_member, refuse_cycle
 from judgekit.judges.recognise import FoundCard, find_card
+from judgekit.judges.traits import JudgeTraits, WrappedJudge, reserved_of, traits_of
 from judgekit.judges.trust import Trust
 from judgekit.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
 from judgekit.types import ArgmaxRule, Judge, Judgement, Precision, Solution, ThresholdRule, content_id
@@ -46,6 +48,10 @@ class Entrant:
     """Whether it says that it always gives the same verdict."""
     dtype: str | None = None
     """Precision of its weights; `None` where it has none here."""
+    fingerprint: Fingerprint | None = None
+    """The data that its probabilities were fitted on; `None` where nothing was, or it is unsaid."""
+    conformal: ConformalCard | None = None
+    """Its conformal thresholds; `None` for none."""
     card: JudgeCard | None = None
     """Its card; `None` of builtin judges and services."""
     prompt_sha256: str | None = None
@@ -80,6 +86,18 @@ class Entrant:
         return plain if self.label is None else f"{plain[:90]}-{content_id(name=self.title)[:8]}"
 
     @property
+    def traits(self) -> JudgeTraits:
+        """What it says of itself, as `traits_of` does of an open judge."""
+        return JudgeTraits(
+            self.judge_id,
+            self.decision,
+            deterministic=self.deterministic,
+            dtype=self.dtype,
+            fingerprint=self.fingerprint,
+            conformal=self.conformal,
+        )
+
+    @property
     def votes(self) -> int | None:
         """Answers that a critic is asked for; `None` of other judges."""
         return self.card.critic.votes if self.card and self.card.critic else None
@@ -106,13 +124,16 @@ def entrant_key(name: str) -> str:
 
 def entrant_of(judge: Judge, *, exposure: Exposure = SAYS_NOTHING) -> Entrant:
     """Return the entrant of a judge that is open already."""
+    traits = traits_of(judge)
     return Entrant(
         name=judge.judge_id,
         judge_id=judge.judge_id,
         decision=judge.decision,
         load=lambda _: judge,
-        deterministic=getattr(judge, "deterministic", False),
-        dtype=getattr(judge, "dtype", None),
+        deterministic=traits.deterministic,
+        dtype=traits.dtype,
+        fingerprint=traits.fingerprint,
+        conformal=traits.conformal,
         exposure=exposure,
     )
 
@@ -228,7 +249,9 @@ def _of_card(
         decision=card.decision,
         load=lambda open_member: load_judge(name, dtype=dtype, open_member=open_member, named_by=named_by),
         deterministic=_is_deterministic(card, members),
-        dtype=None if card.kind in KINDS_WITHOUT_INPUT else dtype,
+        dtype=_dtype(card, members, dtype),
+        fingerprint=_fingerprint(card, members),
+        conformal=card.conformal,
         card=card,
         prompt_sha256=load_prompt(critic.prompt, directory=directory, sha256=critic.prompt_sha256)[1]
         if critic
@@ -257,6 +280,23 @@ def _check_model(found: FoundCard) -> Path | None:
     return location
 
 
+def _dtype(card: JudgeCard, members: Sequence[Entrant], dtype: Precision) -> str | None:
+    """Return the precision of the weights, of an ensemble those of its members; `None` where there are none here."""
+    if card.kind not in KINDS_WITHOUT_INPUT:
+        return dtype
+    return ", ".join(dict.fromkeys(member.dtype for member in members if member.dtype is not None)) or None
+
+
+def _fingerprint(card: JudgeCard, members: Sequence[Entrant]) -> Fingerprint | None:
+    """Return what the judge behind a card was fitted on last, as the opened judge will say."""
+    if card.calibrator is not None:
+        return card.calibrator.fingerprint
+    if card.position_prior is not None:
+        return card.position_prior.fingerprint
+    known = [card.ensemble.fingerprint if card.ensemble else None, *(member.fingerprint for member in members)]
+    return next((item for item in known if item is not None), None)
+
+
 def _is_deterministic(card: JudgeCard, members: Sequence[Entrant]) -> bool:
     if card.critic is not None:
         return card.critic.deterministic
@@ -270,7 +310,7 @@ def _files(path: Path, model: Path | None) -> dict[str, list[Path]]:
     return {"judge": own} | ({"model": checkpoint_files(model)} if model else {})
 
 
-class LazyJudge:
+class LazyJudge(WrappedJudge):
     """An entrant's judge, opened when it is first asked: a judge of which everything is known never is.
 
     Args:
@@ -278,27 +318,25 @@ class LazyJudge:
     """
 
     def __init__(self, entrant: Entrant) -> None:
+        super().__init__(entrant.traits)
         self._entrant = entrant
-        self._opened: Judge | None = None
 
     @property
-    def judge_id(self) -> str:
-        """As the judge signs its judgements."""
-        return self._entrant.judge_id
-
-    @property
-    def decision(self) -> ThresholdRule | ArgmaxRule:
-        """The judge's own rule."""
-        return self._entrant.decision
+    def reserved(self) -> tuple[str, ...]:
+        """What the judge keeps for itself in candidates' texts, which only the opened judge knows."""
+        return reserved_of(self._open())
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch; opens the judge, where it is not open yet."""
-        if self._opened is None:
-            self._opened = self._entrant.load(None)
-        return self._opened.judge(solutions)
+        return self._open().judge(solutions)
+
+    def _open(self) -> Judge:
+        if self.inner is None:
+            self.inner = self._entrant.load(None)
+        return self.inner
 
 
-class RecordedJudge:
+class RecordedJudge(WrappedJudge):
     """Answers what an entrant has said already.
 
     Args:
@@ -307,18 +345,8 @@ class RecordedJudge:
     """
 
     def __init__(self, entrant: Entrant, judgements: Sequence[Judgement]) -> None:
-        self._entrant = entrant
+        super().__init__(entrant.traits)
         self._judgements = {judgement.solution_id: judgement for judgement in judgements}
-
-    @property
-    def judge_id(self) -> str:
-        """As the judge signs its judgements."""
-        return self._entrant.judge_id
-
-    @property
-    def decision(self) -> ThresholdRule | ArgmaxRule:
-        """The judge's own rule."""
-        return self._entrant.decision
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Return the stored judgements."""

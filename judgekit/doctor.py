@@ -19,6 +19,7 @@ from judgekit.judges.calibrator_card import describe_calibrator
 from judgekit.judges.card import CARD, Golden, JudgeCard, read_card, write_card
 from judgekit.judges.checkpoint import snapshot_commit
 from judgekit.judges.recognise import find_card, recognised_by
+from judgekit.judges.traits import traits_of
 from judgekit.judges.trust import update_card, write_own_card
 from judgekit.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
 from judgekit.types import Judge, Judgement, NoVerdictReason, Solution
@@ -95,7 +96,7 @@ def examine(name: str) -> Examination:
 
 
 def _repeats(judge: Judge) -> bool:
-    return getattr(judge, "deterministic", False)
+    return traits_of(judge).deterministic
 
 
 def _about(name: str, judge: Judge, card: JudgeCard | None) -> tuple[str, ...]:

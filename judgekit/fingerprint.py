@@ -16,6 +16,7 @@ from weakref import WeakSet
 
 from judgekit.identity import group_problems
 from judgekit.judges.calibrator_card import Fingerprint
+from judgekit.judges.traits import traits_of
 from judgekit.types import Judge, LabelledSolution, Rollout, Solution
 
 logger = logging.getLogger(__name__)
@@ -121,16 +122,9 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:N_NAMED]) + more
 
 
-def fingerprint_of_judge(judge: object) -> Fingerprint | None:
-    """Return what a judge, or the one inside it, was calibrated on; `None` where nothing was fitted or it is unsaid."""
-    own: Fingerprint | None = getattr(judge, "fingerprint", None)
-    inner = getattr(judge, "inner", None)
-    return own if own is not None or inner is None else fingerprint_of_judge(inner)
-
-
 def warn_unfamiliar(judge: Judge, solutions: Sequence[Solution | Rollout | Origin]) -> None:
     """Log a warning, at most once for each judge, where solutions differ from its calibration data."""
-    fingerprint = fingerprint_of_judge(judge)
+    fingerprint = traits_of(judge).fingerprint
     if fingerprint is None or judge in _WARNED:
         return
     sentences = unfamiliar(fingerprint, solutions)
@@ -143,4 +137,4 @@ def warn_unfamiliar(judge: Judge, solutions: Sequence[Solution | Rollout | Origi
         )
 
 
-__all__ = ["UNKNOWN", "Origin", "fingerprint_of", "fingerprint_of_judge", "unfamiliar", "warn_unfamiliar"]
+__all__ = ["UNKNOWN", "Origin", "fingerprint_of", "unfamiliar", "warn_unfamiliar"]

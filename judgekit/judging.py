@@ -16,6 +16,7 @@ from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError, JudgeError, JudgekitError, boundary, describe_validation_error
 from judgekit.fingerprint import warn_unfamiliar
 from judgekit.io import field_names, read_records, write_text
+from judgekit.judges.traits import traits_of
 from judgekit.run import Run
 from judgekit.types import Judge, Judgement, LabelledSolution, Precision, Rollout, Solution
 
@@ -61,7 +62,7 @@ def judge_file(judge: Judge, config: JudgingConfig, output: Path, *, resume: boo
     )
     write_text(output / JUDGEMENTS, "".join(judgement.model_dump_json() + "\n" for judgement in judgements))
     counts = {"n": len(judgements), "n_no_verdict": sum(item.verdict is None for item in judgements)}
-    run.finish(counts | {"dtype": getattr(judge, "dtype", None)})
+    run.finish(counts | {"dtype": traits_of(judge).dtype})
     return judgements
 
 

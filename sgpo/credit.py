@@ -18,8 +18,8 @@ from rich.progress import track
 
 from judgekit.errors import DataError, JudgeError, describe_validation_error
 from judgekit.io import MANIFEST, read_json, read_jsonl, read_records, write_records, write_text
-from judgekit.judges.calibrator_card import ConformalCard
-from judgekit.types import ArgmaxRule, Judge, Judgement, Record, Rollout, Solution, ThresholdRule
+from judgekit.judges.traits import WrappedJudge, traits_of
+from judgekit.types import Judge, Judgement, Record, Rollout, Solution
 from sgpo.config import GuidanceConfig
 from sgpo.groups import RolloutGroup, count_groups
 from sgpo.guidance import Response, Scored, UnscoredAlarm, apply_verdicts, judge_rows, select_rows, step_lengths
@@ -57,7 +57,7 @@ class CreditTable:
     """Numbers of `report_credits`, by name."""
 
 
-class StoredJudge:
+class StoredJudge(WrappedJudge):
     """A judge that writes its judgements down and never gives one twice.
 
     Args:
@@ -66,6 +66,7 @@ class StoredJudge:
     """
 
     def __init__(self, judge: Judge, folder: Path) -> None:
+        super().__init__(traits_of(judge), judge)
         self._judge = judge
         self._folder = folder
         self._parts = sorted(folder.glob("part-*.jsonl"))
@@ -73,21 +74,6 @@ class StoredJudge:
         """All judgements so far, by solution id."""
         for part in self._parts:
             self._add(_read_judgements(part))
-
-    @property
-    def judge_id(self) -> str:
-        """Name of the judge underneath."""
-        return self._judge.judge_id
-
-    @property
-    def decision(self) -> ThresholdRule | ArgmaxRule:
-        """Rule of the judge underneath."""
-        return self._judge.decision
-
-    @property
-    def conformal(self) -> ConformalCard | None:
-        """Conformal thresholds of the judge underneath, where it has some."""
-        return getattr(self._judge, "conformal", None)
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge those that have no judgement yet and return all, in order.

@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 
 from judgekit.errors import ConfigError, JudgeError
-from judgekit.judges.calibrator_card import ConformalCard
+from judgekit.judges.traits import traits_of
 from judgekit.types import Judge, Solution
 from sgpo.config import GuidanceConfig
 from sgpo.rewards import (
@@ -140,7 +140,7 @@ def certified_survival(judge: Judge) -> float:
         ConfigError: the judge's card has no conformal section, or one that certifies no step at all, with which every
             RTS would be 0.
     """
-    card: ConformalCard | None = getattr(judge, "conformal", None)
+    card = traits_of(judge).conformal
     if card is None:
         raise ConfigError(
             f"rts=certified needs a judge whose card has a 'conformal' section, and {judge.judge_id} has none: write "

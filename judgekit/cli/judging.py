@@ -111,6 +111,7 @@ def _judge(args: argparse.Namespace) -> None:
     from rich import print as show
 
     from judgekit.judges.shared import share_judge
+    from judgekit.judges.traits import traits_of
     from judgekit.judging import JudgingConfig, judge_file, read_solutions
     from judgekit.terminal import render_judgement
 
@@ -122,7 +123,7 @@ def _judge(args: argparse.Namespace) -> None:
         if judge is None:
             return
         judgements = judge_file(judge, config, args.output, resume=args.resume)
-        rule, conformal = judge.decision, getattr(judge, "conformal", None)
+        rule, conformal = judge.decision, traits_of(judge).conformal
     for solution, judgement in list(zip(read_solutions(args.input), judgements, strict=True))[: args.show]:
         show(render_judgement(solution, judgement, rule=rule, conformal=conformal))
     n_no_verdict = sum(judgement.verdict is None for judgement in judgements)
@@ -132,7 +133,9 @@ def _judge(args: argparse.Namespace) -> None:
 def _judge_one(args: argparse.Namespace) -> None:
     from rich import print as show
 
+    from judgekit.fingerprint import warn_unfamiliar
     from judgekit.judges import load_judge
+    from judgekit.judges.traits import traits_of
     from judgekit.judging import JudgingConfig
     from judgekit.terminal import render_judgement
     from judgekit.types import Solution
@@ -144,7 +147,8 @@ def _judge_one(args: argparse.Namespace) -> None:
     config = settings_config(JudgingConfig, args.settings, fixed={"judge": args.judge, "data": Path()})
     solution = Solution(problem=args.problem, steps=tuple(args.step))
     judge = load_judge(args.judge, dtype=config.dtype)
-    conformal = getattr(judge, "conformal", None)
+    warn_unfamiliar(judge, [solution])
+    conformal = traits_of(judge).conformal
     show(render_judgement(solution, judge.judge([solution])[0], rule=judge.decision, conformal=conformal))
 
 

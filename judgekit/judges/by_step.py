@@ -17,9 +17,10 @@ from judgekit.errors import CheckpointError
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.checkpoint import locate_model
 from judgekit.judges.encoding import Encoded, encode_solutions
-from judgekit.judges.layout import InputConvention
+from judgekit.judges.layout import InputConvention, TemplateInput
 from judgekit.judges.recognise import FoundCard
 from judgekit.judges.template import TemplateEncoder
+from judgekit.neutralise import reserved_tokens
 from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Precision, Solution, ThresholdRule, Verdict
 
 logger = logging.getLogger(__name__)
@@ -109,6 +110,13 @@ class StepLogitJudge(ABC):
     def dtype(self) -> str:
         """Precision in which the model runs."""
         return str(self.model.dtype).removeprefix("torch.")
+
+    @property
+    def reserved(self) -> tuple[str, ...]:
+        """What it keeps for itself in candidates' texts: the tokenizer's reserved tokens, and its template's own."""
+        layout = self.card.input
+        own = (*layout.reserved, layout.mark.strip()) if isinstance(layout, TemplateInput) else ()
+        return tuple(dict.fromkeys((*reserved_tokens(self.tokenizer), *own)))
 
     @abstractmethod
     def step_logits(self, encoded_N: Sequence[Encoded]) -> list[np.ndarray]:

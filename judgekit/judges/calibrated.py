@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from judgekit.calibrators import Calibrator
 from judgekit.judges.calibrator_card import ConformalCard, Fingerprint
-from judgekit.types import ArgmaxRule, Judge, Judgement, Solution, ThresholdRule
+from judgekit.judges.traits import WrappedJudge, traits_of
+from judgekit.types import Judge, Judgement, Solution
 
 
-class CalibratedJudge:
-    """Applies a fitted calibrator to the verdicts of another judge.
+class CalibratedJudge(WrappedJudge):
+    """Applies a fitted calibrator to the verdicts of another judge, whose rule is stated for calibrated probabilities.
 
     Args:
         judge: The judge inside.
@@ -27,34 +29,13 @@ class CalibratedJudge:
         fingerprint: Fingerprint,
         conformal: ConformalCard | None = None,
     ) -> None:
-        self.inner = judge
+        super().__init__(replace(traits_of(judge), fingerprint=fingerprint, conformal=conformal), judge)
+        self._judge = judge
         self.calibrator = calibrator
-        self.fingerprint = fingerprint
-        self.conformal = conformal
-
-    @property
-    def judge_id(self) -> str:
-        """The inner judge's name."""
-        return self.inner.judge_id
-
-    @property
-    def deterministic(self) -> bool:
-        """Whether the inner judge says that it always gives the same verdict."""
-        return getattr(self.inner, "deterministic", False)
-
-    @property
-    def dtype(self) -> str | None:
-        """Precision of the inner judge's weights, where it has some."""
-        return getattr(self.inner, "dtype", None)
-
-    @property
-    def decision(self) -> ThresholdRule | ArgmaxRule:
-        """The inner judge's rule, which is stated for calibrated probabilities."""
-        return self.inner.decision
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch with the inner judge and calibrate its verdicts."""
-        return [self._calibrated(judgement) for judgement in self.inner.judge(solutions)]
+        return [self._calibrated(judgement) for judgement in self._judge.judge(solutions)]
 
     def _calibrated(self, judgement: Judgement) -> Judgement:
         if judgement.verdict is None:

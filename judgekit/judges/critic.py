@@ -97,6 +97,11 @@ class CriticJudge:
         """Rule stored in the card."""
         return self.card.decision
 
+    @property
+    def reserved(self) -> tuple[str, ...]:
+        """What its prompt keeps for itself in candidates' texts."""
+        return tuple(self.prompt.reserved)
+
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch; what cannot be asked, and what was not answered readably, gets a reason."""
         start = time.perf_counter()

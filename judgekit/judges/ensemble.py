@@ -18,6 +18,7 @@ from judgekit.errors import CheckpointError
 from judgekit.judges.calibrator_card import Fingerprint
 from judgekit.judges.card import EnsembleCard, JudgeCard
 from judgekit.judges.recognise import FoundCard, find_card
+from judgekit.judges.traits import reserved_of, traits_of
 from judgekit.types import ArgmaxRule, Judge, Judgement, NoVerdictReason, Precision, Solution, ThresholdRule, Verdict
 
 Floats = NDArray[np.float64]
@@ -140,13 +141,25 @@ class EnsembleJudge:
 
     @property
     def fingerprint(self) -> Fingerprint | None:
-        """What the weights were fitted on; `None` where they were set by hand."""
-        return self.section.fingerprint
+        """What the weights were fitted on; where they were set by hand, that of the first member with one."""
+        known = [self.section.fingerprint, *(traits_of(member).fingerprint for member in self.members)]
+        return next((item for item in known if item is not None), None)
 
     @property
     def deterministic(self) -> bool:
         """Whether all members say that they always give the same verdict."""
-        return all(getattr(member, "deterministic", False) for member in self.members)
+        return all(traits_of(member).deterministic for member in self.members)
+
+    @property
+    def dtype(self) -> str | None:
+        """Precision of the members' weights, where they have some: all of them, where they differ."""
+        found = dict.fromkeys(dtype for member in self.members if (dtype := traits_of(member).dtype) is not None)
+        return ", ".join(found) or None
+
+    @property
+    def reserved(self) -> tuple[str, ...]:
+        """What the members keep for themselves in candidates' texts."""
+        return tuple(dict.fromkeys(text for member in self.members for text in reserved_of(member)))
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch with every member in turn and pool their verdicts; `raw` says what each member found."""

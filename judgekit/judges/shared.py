@@ -17,8 +17,8 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from judgekit.errors import JudgeError, JudgekitError, boundary
-from judgekit.judges.calibrator_card import ConformalCard
-from judgekit.types import ArgmaxRule, Judge, Judgement, Solution, ThresholdRule
+from judgekit.judges.traits import WrappedJudge, traits_of
+from judgekit.types import Judge, Judgement, Solution
 
 WAIT = timedelta(days=1)
 """How long a process waits for the others, which may judge long solutions or write a report meanwhile."""
@@ -117,7 +117,7 @@ def _join() -> int:
     return distributed.get_rank()
 
 
-class SharedJudge:
+class SharedJudge(WrappedJudge):
     """Asks all processes for the judgements of a batch; lives in the first one.
 
     Args:
@@ -126,33 +126,9 @@ class SharedJudge:
     """
 
     def __init__(self, judge: Judge, n_processes: int) -> None:
-        self.inner = judge
+        super().__init__(traits_of(judge), judge)
+        self._judge = judge
         self.n_processes = n_processes
-
-    @property
-    def judge_id(self) -> str:
-        """The judge's name."""
-        return self.inner.judge_id
-
-    @property
-    def decision(self) -> ThresholdRule | ArgmaxRule:
-        """The judge's rule."""
-        return self.inner.decision
-
-    @property
-    def conformal(self) -> ConformalCard | None:
-        """The judge's conformal thresholds, where it has some."""
-        return getattr(self.inner, "conformal", None)
-
-    @property
-    def deterministic(self) -> bool:
-        """Whether the judge says that it always gives the same verdict."""
-        return getattr(self.inner, "deterministic", False)
-
-    @property
-    def dtype(self) -> str | None:
-        """Precision of the judge's weights, where it has some."""
-        return getattr(self.inner, "dtype", None)
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch, each process a part of it; the answer is in the batch's order.
@@ -161,7 +137,7 @@ class SharedJudge:
             JudgekitError: the first error of any process.
         """
         shares = split_evenly([1 + sum(map(len, item.steps)) for item in solutions], n_parts=self.n_processes)
-        answers = _answer(self.inner, _scatter([list(solutions[share]) for share in shares]))
+        answers = _answer(self._judge, _scatter([list(solutions[share]) for share in shares]))
         assert answers is not None
         for answer in answers:
             if isinstance(answer, JudgekitError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -18,9 +18,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from judgekit.errors import JudgekitError, describe_validation_error
-from judgekit.serving.batching import Batcher, QueueFullError, count_chars
+from judgekit.judges.traits import reserved_of, traits_of
+from judgekit.serving.batching import Batcher, QueueFullError
 from judgekit.serving.config import ServeConfig
-from judgekit.serving.gates import CountedRequests, TokenDemanded
+from judgekit.serving.gates import CountedRequests, TokenDemanded, UnambiguousLength
 from judgekit.serving.metrics import Metrics
 from judgekit.serving.refusals import (
     HEALTH,
@@ -32,7 +33,18 @@ from judgekit.serving.refusals import (
     answer_refusal,
     json_response,
 )
-from judgekit.serving.wire import DESCRIBE, JUDGE, Description, JudgeAnswer, JudgeRequest, Limits
+from judgekit.serving.wire import (
+    DESCRIBE,
+    DETAILS,
+    JUDGE,
+    LIMIT_DETAILS,
+    DescribeRequest,
+    Description,
+    JudgeAnswer,
+    JudgeRequest,
+    Limits,
+    count_chars,
+)
 from judgekit.types import Judge, Judgement, NoVerdictReason, Solution
 
 T = TypeVar("T")
@@ -48,13 +60,22 @@ class JudgeService:
 
     def __init__(self, judge: Judge, config: ServeConfig) -> None:
         self.config = config
+        traits = traits_of(judge)
         self.description = Description(
             judge_id=judge.judge_id,
             decision=judge.decision,
-            deterministic=getattr(judge, "deterministic", False),
-            conformal=getattr(judge, "conformal", None),
+            deterministic=traits.deterministic,
+            conformal=traits.conformal,
             version=version("judgekit"),
-            limits=Limits(max_solutions=config.max_solutions, max_body_bytes=config.max_body_bytes),
+            limits=Limits(
+                max_solutions=config.max_solutions,
+                max_body_bytes=config.max_body_bytes,
+                max_request_steps=config.max_request_steps,
+                max_request_chars=config.max_request_chars,
+            ),
+            dtype=traits.dtype,
+            fingerprint=traits.fingerprint,
+            reserved=reserved_of(judge),
         )
         self.metrics = Metrics(judge_id=judge.judge_id, version=self.description.version)
         self.batcher = Batcher(judge, config, self.metrics)
@@ -74,9 +95,15 @@ class JudgeService:
         return JSONResponse(state, 200 if ready else 503)
 
     async def describe(self, request: Request) -> Response:
-        """Say which judge this is."""
-        await self._read_body(request)
-        return json_response(self.description)
+        """Say which judge this is; what older clients do not know only to those that ask for it."""
+        try:
+            asked = DescribeRequest.model_validate_json(await self._read_body(request))
+        except ValidationError:  # any JSON will do, and always has
+            asked = DescribeRequest()
+        if asked.details:
+            return json_response(self.description)
+        said = self.description.model_dump_json(exclude={**dict.fromkeys(DETAILS, True), "limits": LIMIT_DETAILS})
+        return Response(said, media_type="application/json")
 
     async def show_metrics(self, _: Request) -> Response:
         """Answer in Prometheus' text format."""
@@ -85,13 +112,13 @@ class JudgeService:
     async def judge(self, request: Request) -> Response:
         """Judge the solutions of one request together with those of others."""
         with self.metrics.request_s.time():
-            asked = _parse(await self._read_body(request), max_solutions=self.config.max_solutions)
-            fits = [self._fits(solution) for solution in asked.solutions]
-            waiting = [solution for solution, fit in zip(asked.solutions, fits, strict=True) if fit]
-            judged = iter(await self._wait_for(request, waiting, timeout_s=asked.timeout_s) if waiting else ())
+            solutions, timeout_s = _parse(await self._read_body(request), max_solutions=self.config.max_solutions)
+            fits = [self._fits(solution) for solution in solutions]
+            waiting = [solution for solution, fit in zip(solutions, fits, strict=True) if fit]
+            self._refuse_much_work(waiting)
+            judged = iter(await self._wait_for(request, waiting, timeout_s=timeout_s) if waiting else ())
             judgements = [
-                next(judged) if fit else self._too_long(solution)
-                for solution, fit in zip(asked.solutions, fits, strict=True)
+                next(judged) if fit else self._too_long(solution) for solution, fit in zip(solutions, fits, strict=True)
             ]
             return json_response(JudgeAnswer(judge_id=self.description.judge_id, judgements=tuple(judgements)))
 
@@ -123,6 +150,24 @@ class JudgeService:
 
     def _fits(self, solution: Solution) -> bool:
         return len(solution.steps) <= self.config.max_steps and count_chars(solution) <= self.config.max_chars
+
+    def _refuse_much_work(self, solutions: Sequence[Solution]) -> None:
+        """Bound what one request can ask of the judge, whatever it is divided into.
+
+        Raises:
+            RefusedError: it asks for more.
+        """
+        for name, amount, most in (
+            ("steps", sum(len(solution.steps) for solution in solutions), self.config.max_request_steps),
+            ("chars", sum(map(count_chars, solutions)), self.config.max_request_chars),
+        ):
+            if amount > most:
+                raise RefusedError(
+                    413,
+                    f"more than max_request_{name}={most} in one request",
+                    value=amount,
+                    way_out="send the solutions in several requests",
+                )
 
     def _too_long(self, solution: Solution) -> Judgement:
         judgement = Judgement(
@@ -183,7 +228,7 @@ def build_app(judge: Judge, config: ServeConfig, *, token: str | None) -> Starle
         yield
         worker.cancel()
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route(HEALTH, service.health, methods=["GET"]),
             Route(METRICS, service.show_metrics, methods=["GET"]),
@@ -192,6 +237,7 @@ def build_app(judge: Judge, config: ServeConfig, *, token: str | None) -> Starle
         ],
         middleware=[
             Middleware(CountedRequests, metrics=service.metrics),
+            Middleware(UnambiguousLength),
             Middleware(TokenDemanded, token=token),
         ],
         exception_handlers={
@@ -202,6 +248,8 @@ def build_app(judge: Judge, config: ServeConfig, *, token: str | None) -> Starle
         },
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # a redirect would lead to whatever host the request names
+    return app
 
 
 async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
@@ -226,12 +274,18 @@ async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
         watching.cancel()
 
 
-def _parse(body: bytes, *, max_solutions: int) -> JudgeRequest:
+def _parse(body: bytes, *, max_solutions: int) -> tuple[list[Solution], float | None]:
+    """Read solutions and the time that the client waits.
+
+    Raises:
+        RefusedError: the body is no JSON (400), does not hold what it must (422), or too many solutions (413).
+    """
     try:
         asked = JudgeRequest.model_validate_json(body)
+        solutions = [Solution.model_validate(row.model_dump()) for row in asked.solutions[: max_solutions + 1]]
     except ValidationError as error:
         raise RefusedError(
-            400,
+            400 if error.errors()[0]["type"] == "json_invalid" else 422,
             describe_validation_error(error),
             way_out='send {"solutions": [{"problem": TEXT, "steps": [TEXT, ...]}]}',
         ) from error
@@ -242,7 +296,7 @@ def _parse(body: bytes, *, max_solutions: int) -> JudgeRequest:
             value=len(asked.solutions),
             way_out="send them in several requests",
         )
-    return asked
+    return solutions, asked.timeout_s
 
 
 __all__ = ["JudgeService", "build_app"]

@@ -1,8 +1,9 @@
 """Dynamic batching: solutions of requests that arrive close together are judged together, in one thread.
 
-Whatever waits when the judge becomes free is its next batch, up to a number of solutions and of characters. A large
-request is spread over several batches; an answer goes to the request that asked, and trouble with one request is not
-passed on to those it shared a batch with.
+Whatever waits when the judge becomes free is its next batch, up to a number of solutions, of steps and of characters.
+Requests take turns, a solution each, so that a large one is spread over several batches in which others have their
+share; an answer goes to the request that asked, and trouble with one request is not passed on to those it shared a
+batch with.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from judgekit.judging import judge_chunk
 from judgekit.serving.config import ServeConfig
 from judgekit.serving.metrics import Metrics
+from judgekit.serving.wire import count_chars
 from judgekit.types import Judge, Judgement, Solution
 
 LONGEST_RETRY_S = 60
@@ -121,13 +123,24 @@ class Batcher:
                     await self._arrived.wait()
 
     def _take_batch(self) -> list[_Waiting]:
-        batch: list[_Waiting] = []
-        n_chars = 0
-        while self._queue and len(batch) < self._config.max_batch:
-            n_chars += count_chars(self._queue[0].solution)
-            if batch and n_chars > self._config.max_batch_chars:
+        # The request that has waited longest begins, then each of the others has a turn, and so on round.
+        by_request: dict[int, deque[_Waiting]] = {}
+        for item in self._queue:
+            by_request.setdefault(item.request, deque()).append(item)
+        turns = deque(by_request.values())
+        chosen: set[_Waiting] = set()
+        n_chars = n_steps = 0
+        while turns and len(chosen) < self._config.max_batch:
+            own = turns.popleft()
+            n_chars += count_chars(own[0].solution)
+            n_steps += len(own[0].solution.steps)
+            if chosen and (n_chars > self._config.max_batch_chars or n_steps > self._config.max_batch_steps):
                 break
-            batch.append(self._queue.popleft())
+            chosen.add(own.popleft())
+            if own:
+                turns.append(own)
+        batch = [item for item in self._queue if item in chosen]  # as they came: a group's responses stay together
+        self._queue = deque(item for item in self._queue if item not in chosen)
         if self._queue:
             self._arrived.set()
         else:
@@ -187,9 +200,4 @@ def _judge(judge: Judge, solutions: Sequence[Solution]) -> list[Judgement]:
         raise RuntimeError("the judge raised StopIteration") from error
 
 
-def count_chars(solution: Solution) -> int:
-    """Return the characters of problem, steps and reference."""
-    return len(solution.problem) + sum(map(len, solution.steps)) + len(solution.reference or "")
-
-
-__all__ = ["Batcher", "QueueFullError", "count_chars"]
+__all__ = ["Batcher", "QueueFullError"]

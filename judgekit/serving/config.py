@@ -29,6 +29,8 @@ class ServeConfig(BaseConfig):
     """Most solutions handed to the judge at once, of one request or of many."""
     max_batch_chars: int = Field(default=262_144, ge=1)
     """Most characters of problems and steps handed to the judge at once; a longer solution is judged alone."""
+    max_batch_steps: int = Field(default=1024, ge=1)
+    """Most steps handed to the judge at once, then others have their turn; a solution with more is judged alone."""
     window_s: float = Field(default=0.005, ge=0)
     """How long a request waits for company while the judge is idle, seconds; 0 judges it at once."""
     max_queue: int = Field(default=1024, ge=1)
@@ -38,7 +40,11 @@ class ServeConfig(BaseConfig):
     """Most solutions of one request."""
     max_body_bytes: int = Field(default=16_777_216, ge=1024)
     """Largest body of a request, bytes."""
-    max_steps: int = Field(default=4096, ge=1)
+    max_request_steps: int = Field(default=16_384, ge=1)
+    """Most steps of one request, all its solutions together; one with more is refused (413)."""
+    max_request_chars: int = Field(default=4_000_000, ge=1)
+    """Most characters of one request, all its solutions together; one with more is refused (413)."""
+    max_steps: int = Field(default=1024, ge=1)
     """Most steps of a solution; one with more gets no verdict (`too_long`), its neighbours are judged."""
     max_chars: int = Field(default=1_000_000, ge=1)
     """Most characters of a solution with problem and reference; one with more gets no verdict (`too_long`)."""

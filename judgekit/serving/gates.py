@@ -41,12 +41,33 @@ class CountedRequests:
             self.metrics.requests.labels(path, status).inc()
 
 
+class UnambiguousLength:
+    """Refuses a body whose length is stated twice, which somebody on the way may read otherwise than the service."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer 400."""
+        names = {name.lower() for name, _ in scope.get("headers", ())}
+        if scope["type"] != "http" or not {b"transfer-encoding", b"content-length"} <= names:
+            await self.app(scope, receive, send)
+            return
+        refusal = RefusedError(
+            400,
+            "the body's length is stated by Transfer-Encoding and by Content-Length",
+            way_out="send one of the two",
+            Connection="close",
+        )
+        await (await answer_refusal(None, refusal))(scope, receive, send)
+
+
 class TokenDemanded:
     """Lets nobody without the token beyond `/health`."""
 
     def __init__(self, app: ASGIApp, *, token: str | None) -> None:
         self.app = app
-        self.expected = None if token is None else f"Bearer {token}".encode()
+        self.expected = None if token is None else token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer 401."""
@@ -54,7 +75,9 @@ class TokenDemanded:
             await self.app(scope, receive, send)
             return
         given = Headers(scope=scope).get("authorization", "").encode("latin-1")
-        if hmac.compare_digest(given, self.expected):
+        scheme, _, token = given.partition(b" ")
+        # names of schemes have no case (RFC 9110, 11.1); tokens do
+        if scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(b" "), self.expected):
             await self.app(scope, receive, send)
             return
         refusal = RefusedError(
@@ -67,4 +90,4 @@ class TokenDemanded:
         await (await answer_refusal(None, refusal))(scope, receive, send)
 
 
-__all__ = ["CountedRequests", "TokenDemanded"]
+__all__ = ["CountedRequests", "TokenDemanded", "UnambiguousLength"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
@@ -18,10 +19,10 @@ from pydantic import BaseModel, Field, ValidationError
 from judgekit.engines.http_client import HttpClient, Reply, Request
 from judgekit.engines.http_limits import HttpLimits
 from judgekit.errors import JudgeError, describe_validation_error
-from judgekit.judges.calibrator_card import ConformalCard
+from judgekit.judges.traits import JudgeTraits, WrappedJudge
 from judgekit.judging import as_seen
-from judgekit.serving.wire import DESCRIBE, JUDGE, Description, JudgeAnswer
-from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Solution, ThresholdRule
+from judgekit.serving.wire import DESCRIBE, JUDGE, Description, JudgeAnswer, count_chars
+from judgekit.types import Judgement, NoVerdictReason, Solution
 
 TOKEN_ENV = "JUDGEKIT_TOKEN"
 """Environment variable of the client's bearer token; without it none is sent."""
@@ -51,7 +52,7 @@ class RemoteConfig(HttpLimits):
     """Most solutions of one request; the service's own limit holds, too."""
 
 
-class RemoteJudge:
+class RemoteJudge(WrappedJudge):
     """The judge behind a service.
 
     Args:
@@ -68,32 +69,29 @@ class RemoteJudge:
         self.config = config or RemoteConfig()
         token = f", with the value of {TOKEN_ENV} as the token" if os.environ.get(TOKEN_ENV) else ""
         log.info("problems, solutions and references go to %s%s", self.url, token)
-        self._opened = self._describe()
+        opened = self._describe()
+        super().__init__(
+            JudgeTraits(
+                opened.judge_id,
+                opened.decision,
+                deterministic=opened.deterministic,
+                dtype=opened.dtype,
+                fingerprint=opened.fingerprint,
+                conformal=opened.conformal,
+            )
+        )
+        self._reserved = opened.reserved
         self._client = self._build_client(self.config)
-        self._max_solutions = min(self.config.max_solutions, self._opened.limits.max_solutions)
-        self._max_bytes = self._opened.limits.max_body_bytes - _ENVELOPE_BYTES
+        self._limits = opened.limits
+        self._max_solutions = min(self.config.max_solutions, opened.limits.max_solutions)
+        self._max_bytes = opened.limits.max_body_bytes - _ENVELOPE_BYTES
         self.n_unanswered = 0
         """Solutions without a verdict so far because the service did not answer."""
 
     @property
-    def judge_id(self) -> str:
-        """Name of the judge behind the service."""
-        return self._opened.judge_id
-
-    @property
-    def decision(self) -> ThresholdRule | ArgmaxRule:
-        """Rule of the judge behind the service."""
-        return self._opened.decision
-
-    @property
-    def conformal(self) -> ConformalCard | None:
-        """Conformal thresholds of the judge behind the service, where it has some."""
-        return self._opened.conformal
-
-    @property
-    def deterministic(self) -> bool:
-        """Whether the judge behind the service says that it always gives the same verdict."""
-        return self._opened.deterministic
+    def reserved(self) -> tuple[str, ...]:
+        """What the judge behind the service keeps for itself in candidates' texts."""
+        return self._reserved
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch, several requests at once. The reference travels where a solution has one, labels never.
@@ -133,19 +131,22 @@ class RemoteJudge:
         """Yield what goes into one request, solutions and rows; no rows where a solution is larger than any request."""
         part: list[Solution] = []
         rows: list[dict[str, Any]] = []
-        n_bytes = 0
+        limits = self._limits
+        most = (self._max_bytes, limits.max_request_steps or math.inf, limits.max_request_chars or math.inf)
+        sums = (0, 0, 0)
         for solution in solutions:
             row = _as_row(solution)
-            size = len(json.dumps(row)) + 2
-            if part and (len(part) == self._max_solutions or n_bytes + size > self._max_bytes):
+            size = (len(json.dumps(row)) + 2, len(solution.steps), count_chars(solution))
+            is_full = any(total + own > limit for total, own, limit in zip(sums, size, most, strict=True))
+            if part and (len(part) == self._max_solutions or is_full):
                 yield part, rows
-                part, rows, n_bytes = [], [], 0
-            if size > self._max_bytes:
+                part, rows, sums = [], [], (0, 0, 0)
+            if any(own > limit for own, limit in zip(size, most, strict=True)):
                 yield [solution], []
                 continue
             part.append(solution)
             rows.append(row)
-            n_bytes += size
+            sums = (sums[0] + size[0], sums[1] + size[1], sums[2] + size[2])
         if part:
             yield part, rows
 
@@ -174,7 +175,7 @@ class RemoteJudge:
 
     def _describe(self) -> Description:
         opening = self.config.model_copy(update={"max_retries": min(self.config.max_retries, OPENING_RETRIES)})
-        (reply,) = self._build_client(opening).post([Request(DESCRIBE, {})], _read_description)
+        (reply,) = self._build_client(opening).post([Request(DESCRIBE, {"details": True})], _read_description)
         if reply.value is None:
             raise JudgeError(f"{self.url} does not say which judge it serves: {reply.failure}. Is it `judgekit serve`?")
         return reply.value

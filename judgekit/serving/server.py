@@ -11,12 +11,16 @@ from collections.abc import Callable
 from math import ceil
 from typing import Any
 
+import h11
 import uvicorn
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from judgekit.errors import ConfigError
 from judgekit.serving.app import build_app
 from judgekit.serving.config import ServeConfig
+from judgekit.serving.refusals import RefusedError, answer_refusal
+from judgekit.serving.wire import Trouble
 from judgekit.types import Judge
 
 
@@ -49,10 +53,31 @@ def serve(judge: Judge, config: ServeConfig, *, announce: Callable[[str], None])
 
 
 class _PromptHeads(H11Protocol):
-    """Closes a connection on which no request begins in time, so that silent ones cannot keep others out."""
+    """Closes a connection on which no request begins in time, so that silent ones cannot keep others out.
+
+    What never reaches the application is answered as the application answers: bytes that are no HTTP, and requests on
+    more connections than are allowed.
+    """
 
     head_s = 30.0
     """Longest time for a request's head to come in, seconds."""
+    most = 256
+    """Connections at once; requests on further ones are told so."""
+
+    def data_received(self, data: bytes) -> None:
+        self.app = _answer_crowd if len(self.connections) > self.most else self.config.loaded_app
+        super().data_received(data)
+
+    def send_400_response(self, msg: str) -> None:
+        trouble = Trouble(what=msg, way_out="send HTTP/1.1 requests as RFC 9112 has them")
+        headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+        for event in (
+            h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
+            h11.Data(data=trouble.model_dump_json().encode()),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -71,20 +96,25 @@ class _PromptHeads(H11Protocol):
         self.loop.call_later(self.head_s, close)
 
 
+async def _answer_crowd(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request on a connection too many."""
+    refusal = RefusedError(503, "too many connections", way_out="ask again later", Retry_After="1", Connection="close")
+    await (await answer_refusal(None, refusal))(scope, receive, send)
+
+
 def build_server(judge: Judge, config: ServeConfig, *, token: str | None) -> uvicorn.Server:
     """Build uvicorn's server around the application; it ends when its `should_exit` is set."""
     return uvicorn.Server(
         uvicorn.Config(
             build_app(judge, config, token=token),
             loop="asyncio",
-            http=type("_Heads", (_PromptHeads,), {"head_s": config.read_s}),
+            http=type("_Heads", (_PromptHeads,), {"head_s": config.read_s, "most": config.max_connections}),
             ws="none",
             log_config=None,
             log_level="warning",
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=config.max_connections,
             timeout_keep_alive=30,
             # whatever was accepted is answered or beyond its deadline by then
             timeout_graceful_shutdown=ceil(config.read_s + config.deadline_s) + 1,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import TYPE_CHECKING, Annotated
 
-from judgekit.judges.calibrator_card import ConformalCard
+from pydantic import BaseModel, ConfigDict, Field, Strict, create_model
+
+from judgekit.judges.calibrator_card import ConformalCard, Fingerprint
 from judgekit.types import DecisionRule, Judgement, Solution
 
 DESCRIBE, JUDGE = "describe", "judge"
@@ -15,16 +17,36 @@ class _Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Limits(_Message):
+class _Said(_Message):
+    """What a service says of itself; a client takes no offence at what later releases will say beside it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Limits(_Said):
     """How large a request may be."""
 
     max_solutions: int = Field(ge=1)
     """Most solutions."""
     max_body_bytes: int = Field(ge=1)
     """Largest body, bytes."""
+    max_request_steps: int | None = Field(default=None, ge=1)
+    """Most steps of all solutions together; `null` where the service is older than this field."""
+    max_request_chars: int | None = Field(default=None, ge=1)
+    """Most characters of all solutions together; `null` where the service is older than this field."""
 
 
-class Description(_Message):
+class DescribeRequest(_Message):
+    """Body of `POST /describe` from a client that reads every field of `Description`.
+
+    Older clients send `{}` and refuse fields that they do not know, so `DETAILS` are sent only to those that ask.
+    """
+
+    details: Annotated[bool, Strict()] = False
+    """Whether the fields of `DETAILS` are wanted."""
+
+
+class Description(_Said):
     """The judge behind the service: answer to `POST /describe`, whose body may be any JSON."""
 
     judge_id: str
@@ -39,14 +61,36 @@ class Description(_Message):
     """Release of judgekit that serves it."""
     limits: Limits
     """How large a request may be."""
+    dtype: str | None = None
+    """Precision of its weights; `null` where it has none, or where the service does not say."""
+    fingerprint: Fingerprint | None = None
+    """The data that its probabilities were fitted on; `null` where nothing was, or where the service does not say."""
+    reserved: tuple[str, ...] = ()
+    """What it keeps for itself in candidates' texts."""
+
+
+DETAILS = {"dtype", "fingerprint", "reserved"}
+"""Fields of `Description` that came after its first release."""
+LIMIT_DETAILS = {"max_request_steps", "max_request_chars"}
+"""Fields of `Limits` that came after its first release."""
+
+if TYPE_CHECKING:
+    SolutionRow = Solution
+else:
+    # The fields of a solution without what it computes from them: types are checked before anything is made of values.
+    SolutionRow = create_model(
+        "SolutionRow",
+        __config__=ConfigDict(frozen=True, extra="forbid", strict=True),
+        **{name: (field.annotation, field) for name, field in Solution.model_fields.items()},
+    )
 
 
 class JudgeRequest(_Message):
-    """Body of `POST /judge`."""
+    """Body of `POST /judge`. Types are strict: neither `true` nor `"1"` is a number, and no number is a text."""
 
-    solutions: tuple[Solution, ...] = Field(min_length=1)
+    solutions: tuple[SolutionRow, ...] = Field(min_length=1)
     """What to judge."""
-    timeout_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    timeout_s: Annotated[float, Strict()] | None = Field(default=None, gt=0, allow_inf_nan=False)
     """After so many seconds nobody waits for the answer any more; `null` leaves it to the service."""
 
 
@@ -57,6 +101,11 @@ class JudgeAnswer(_Message):
     """The judge that judged."""
     judgements: tuple[Judgement, ...]
     """One a solution, in the order of the request."""
+
+
+def count_chars(solution: Solution) -> int:
+    """Return the characters of problem, steps and reference, as the limits count them."""
+    return len(solution.problem) + sum(map(len, solution.steps)) + len(solution.reference or "")
 
 
 class Trouble(_Message):
@@ -70,4 +119,7 @@ class Trouble(_Message):
     """What to do instead."""
 
 
-__all__ = ["DESCRIBE", "JUDGE", "Description", "JudgeAnswer", "JudgeRequest", "Limits", "Trouble"]
+__all__ = [
+    "DESCRIBE", "DETAILS", "JUDGE", "LIMIT_DETAILS", "DescribeRequest", "Description", "JudgeAnswer", "JudgeRequest",
+    "Limits", "SolutionRow", "Trouble", "count_chars",
+]  # fmt: skip

@@ -18,6 +18,7 @@ from judgekit.judges import load_judge
 from judgekit.judges.builtin import BuiltinJudge
 from judgekit.judges.by_step import StepLogitJudge
 from judgekit.judges.card import EnsembleCard, JudgeCard, read_card, write_card
+from judgekit.judges.traits import traits_of
 from judgekit.judging import as_seen
 from judgekit.types import Judgement, LabelledSolution, Solution
 
@@ -71,8 +72,8 @@ def test_what_is_known_before_a_judge_is_opened(tiny_judge: Path, tmp_path: Path
         opened = load_judge(entrant.name)
         about = entrant.about()
         assert about["judge_id"] == opened.judge_id and entrant.decision == opened.decision
-        assert about["deterministic"] is getattr(opened, "deterministic", False)
-        assert about["dtype"] == getattr(opened, "dtype", None)
+        assert entrant.traits == traits_of(opened)
+        assert (about["deterministic"], about["dtype"]) == (entrant.deterministic, entrant.dtype)
 
 
 def test_members_judge_once_and_the_ensemble_pools_what_they_said(

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from judgekit.calibration import CalibrationConfig, calibrate_judge
-from judgekit.fingerprint import Origin, fingerprint_of, fingerprint_of_judge, unfamiliar, warn_unfamiliar
+from judgekit.fingerprint import Origin, fingerprint_of, unfamiliar, warn_unfamiliar
 from judgekit.io import write_records
 from judgekit.judges import load_judge
 from judgekit.judges.calibrator_card import Fingerprint
 from judgekit.judges.card import EnsembleCard, JudgeCard, write_card
 from judgekit.judges.shared import SharedJudge
+from judgekit.judges.traits import traits_of
 from judgekit.judging import JudgingConfig, judge_file, judge_in_chunks
 from judgekit.types import LabelledSolution, Rollout, Solution, labels_from_first_error
 
@@ -102,9 +103,9 @@ def test_an_older_fingerprint_holds_nothing_against_what_it_does_not_say() -> No
 
 def test_the_fingerprint_is_found_through_what_lies_around_a_judge(calibrated: Path) -> None:
     judge = load_judge(calibrated)
-    assert fingerprint_of_judge(judge) == fingerprint_of_judge(SharedJudge(judge, 1)) == FINGERPRINT
-    assert fingerprint_of_judge(load_judge(calibrated, calibrated=False)) is None
-    assert fingerprint_of_judge(load_judge("builtin:random")) is None
+    assert traits_of(judge).fingerprint == traits_of(SharedJudge(judge, 1)).fingerprint == FINGERPRINT
+    assert traits_of(load_judge(calibrated, calibrated=False)).fingerprint is None
+    assert traits_of(load_judge("builtin:random")).fingerprint is None
 
 
 def test_the_warning_comes_once_for_each_judge_and_only_on_unfamiliar_data(

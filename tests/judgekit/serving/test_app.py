@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import json
+import random
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,6 +20,9 @@ import pytest
 
 from judgekit.errors import JudgeError
 from judgekit.judges import load_judge
+from judgekit.judges.calibrator_card import Fingerprint
+from judgekit.serving.app import build_app
+from judgekit.serving.config import ServeConfig
 from judgekit.serving.wire import Description, JudgeAnswer, Trouble
 from judgekit.types import NoVerdictReason, Solution
 from tests.judgekit.samples import HOSTILE
@@ -129,6 +136,17 @@ def test_concurrent_requests_are_judged_together(url: str, judge: HashJudge) -> 
         ('{"solutions": []}', "at least 1 item"),
         ('{"solutions": [{"steps": []}]}', "field 'solutions.0.problem' is missing"),
         ('{"solutions": [{"problem": "?", "steps": "a"}]}', "solutions.0.steps"),
+        ('{"solutions": [{"problem": "?", "steps": 5}]}', "solutions.0.steps"),
+        ('{"solutions": [{"problem": "?", "steps": true}]}', "solutions.0.steps"),
+        ('{"solutions": [{"problem": "?", "steps": {"0": "a"}}]}', "solutions.0.steps"),
+        ('{"solutions": [{"problem": 5, "steps": ["a"]}]}', "solutions.0.problem"),
+        ('{"solutions": [{"problem": "?", "steps": ["a"], "reference": 1e999}]}', "solutions.0.reference"),
+        ('{"solutions": [{"problem": "?", "steps": ["a"], "schema_version": true}]}', "solutions.0.schema_version"),
+        ('{"solutions": [{"problem": "?", "steps": ["a"], "schema_version": "1"}]}', "solutions.0.schema_version"),
+        ('{"solutions": [{"problem": "?", "steps": ["a"], "id": %s}]}' % (10**400), "solutions.0.id"),
+        ('{"solutions": [{"problem": "?", "steps": ["a"]}], "timeout_s": true}', "timeout_s"),
+        ('{"solutions": [{"problem": "?", "steps": ["a"]}], "timeout_s": "5"}', "timeout_s"),
+        ('{"solutions": 5}', "solutions"),
         ('{"solutions": [{"problem": "?", "steps": [1]}]}', "solutions.0.steps.0"),
         ('{"solutions": [{"problem": "?", "steps": ["a"], "labels": ["ok"]}]}', "solutions.0.labels"),
         ('{"solutions": [{"problem": "?", "steps": ["a"], "schema_version": 9}]}', "schema_version 9"),
@@ -141,7 +159,7 @@ def test_concurrent_requests_are_judged_together(url: str, judge: HashJudge) -> 
 )
 def test_malformed_requests_are_refused_with_a_way_out(body: str, what: str, url: str, judge: HashJudge) -> None:
     response = HTTP.post(f"{url}/judge", content=body, headers={"Content-Type": "application/json"})
-    found = trouble(response, 400)
+    found = trouble(response, 400 if what == "Invalid JSON" else 422)
     assert what in found.what
     assert '"solutions"' in found.way_out
     assert not judge.batches
@@ -177,6 +195,152 @@ def test_routes_there_are_and_are_not(url: str) -> None:
     assert (found.value, "POST /judge" in found.way_out) == ("GET /nowhere", True)
     assert trouble(HTTP.get(f"{url}/judge"), 405).value == "GET /judge"
     assert metric(url, 'judgekit_requests_total{path="other",status="404"}') == 1
+
+
+@pytest.mark.parametrize("path", ["judge/", "describe/", "health/", "metrics/", "/judge", "judge//", "JUDGE"])
+def test_no_path_leads_to_where_the_client_says(path: str, url: str) -> None:
+    for method in ("GET", "POST"):
+        response = HTTP.request(method, f"{url}/{path}", headers={"Host": "evil.example"}, follow_redirects=False)
+        trouble(response, 404)
+        assert "location" not in response.headers and "evil.example" not in response.text
+
+
+def test_a_length_that_is_stated_twice_is_refused(url: str, judge: HashJudge) -> None:
+    body = b'{"solutions": [{"problem": "?", "steps": ["a"]}]}'
+    for coding in (b"chunked", b"Chunked"):
+        head = HEAD.replace(b"Connection", b"X") % len(body)
+        answer = raw_answer(
+            url,
+            head.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: " + coding + b"\r\n\r\n"),
+            b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n",
+        )
+        assert answer.startswith(b"HTTP/1.1 400")
+        assert "Content-Length" in Trouble.model_validate_json(answer.partition(b"\r\n\r\n")[2]).what
+    assert not judge.batches
+
+
+def test_what_is_no_http_is_answered_in_json(url: str) -> None:
+    for nonsense in (
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\x16\x03\x01\r\n\r\n",
+    ):
+        answer = raw_answer(url, nonsense)
+        assert answer.startswith(b"HTTP/1.1 400")
+        assert Trouble.model_validate_json(answer.partition(b"\r\n\r\n")[2]).way_out
+
+
+def test_a_request_asks_for_bounded_work(judge: HashJudge) -> None:
+    with running_service(judge, max_request_steps=10, max_request_chars=500, max_steps=8, max_chars=400) as url:
+        assert post(url, *[make(f"{i}?", n_steps=5) for i in range(2)]).status_code == 200
+        found = trouble(post(url, *[make(f"{i}?", n_steps=4) for i in range(3)]), 413)
+        assert (found.what, found.value) == ("more than max_request_steps=10 in one request", 12)
+        assert "several requests" in found.way_out
+        assert "max_request_chars=500" in trouble(post(url, make("a" * 300), make("b" * 300)), 413).what
+        answer = JudgeAnswer.model_validate_json(post(url, make("long", n_steps=9), make("short", n_steps=8)).content)
+        reasons = [judgement.no_verdict for judgement in answer.judgements]
+        assert reasons == [NoVerdictReason.TOO_LONG, None], "what is not judged is no work"
+    assert sum(map(len, judge.batches)) == 3
+
+
+def test_older_clients_are_told_what_they_know_and_newer_ones_everything(judge: HashJudge) -> None:
+    fingerprint = Fingerprint(data="d", sha256="0", n_solutions=1, n_problems=1, sources=("s",), generators=("g",))
+    wrapped: Any = judge
+    wrapped.fingerprint, wrapped.dtype, wrapped.reserved = fingerprint, "bfloat16", ("<|x|>",)
+    with running_service(wrapped) as url:
+        for body in ({}, [], "text", {"details": 5}, {"details": "true"}, {"other": 1}):
+            said = HTTP.post(f"{url}/describe", json=body).json()
+            assert set(said) == {"judge_id", "decision", "deterministic", "conformal", "version", "limits"}
+            assert set(said["limits"]) == {"max_solutions", "max_body_bytes"}
+        full = Description.model_validate_json(HTTP.post(f"{url}/describe", json={"details": True}).content)
+        assert (full.fingerprint, full.dtype, full.reserved) == (fingerprint, "bfloat16", ("<|x|>",))
+        assert full.limits.max_request_steps == 16_384
+    assert Description.model_validate(said).fingerprint is None
+    assert Description.model_validate(said | {"what later releases say": 1}).judge_id == "hash"
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_name_of_the_scheme_has_no_case_and_the_token_has(scheme: str) -> None:
+    with running_service(HashJudge(), token="s3cret") as url:
+        for token, status in (("s3cret", 200), ("S3CRET", 401), ("s3cret,", 401)):
+            headers = {"Authorization": f"{scheme} {token}"}
+            assert HTTP.post(f"{url}/describe", json={}, headers=headers).status_code == status
+
+
+def test_mutated_requests_are_never_a_fault_of_the_service() -> None:
+    """Thousands of them, straight into the application: each is answered, and each refusal says the way out."""
+    rng = random.Random(0)
+    good = {"solutions": [{"problem": "1+1?", "steps": ["1+1=2", "so 2"], "reference": "2"}], "timeout_s": 5}
+    odd: list[Any] = [None, True, 0, -1, 10**400, 1e308, float("nan"), float("inf"), "", "x", "\ud800", [], {}, [[]]]
+    odd += [{"problem": "x"}, ["a", 5], {"a": {"b": [1]}}, "\x00", "a" * 5000, [None], -0.0]
+
+    def places(value: Any) -> list[tuple[Any, Any]]:
+        found = [(value, key) for key in (value if isinstance(value, dict) else range(len(value)))]
+        nested = [value[key] for _, key in found if isinstance(value[key], dict | list)]
+        return found + [place for item in nested for place in places(item)]
+
+    def mutated() -> bytes:
+        body = json.loads(json.dumps(good))
+        for _ in range(rng.randint(1, 3)):
+            holder, key = rng.choice(places(body) or [(body, "x")])
+            kind = rng.random()
+            if kind < 0.6:
+                holder[key] = copy.deepcopy(rng.choice(odd))
+            elif kind < 0.8 and isinstance(holder, dict):
+                holder[rng.choice(["id", "labels", "schema_version", "problem_id", "details", ""])] = copy.deepcopy(
+                    rng.choice(odd)
+                )
+            elif isinstance(holder, list) or key in holder:
+                holder.pop(key)
+        text = json.dumps(body).encode()
+        if rng.random() < 0.4:
+            at = rng.randrange(len(text) + 1)
+            noise = rng.choice(
+                [b"[" * 3000, b'{"a":' * 500, b"\xff", b"\x00", b"1e999", b",", b"}", b"9" * 5000, b"NaN"]
+            )
+            text = text[:at] + noise + text[at + rng.randrange(3) :]
+        return text
+
+    async def ask(app: Any, body: bytes, path: str, headers: list[tuple[bytes, bytes]]) -> tuple[int, bytes]:
+        sent: list[Any] = []
+        pieces = [body[i : i + 700] for i in range(0, len(body), 700)] or [b""]
+        waiting = [{"type": "http.request", "body": p, "more_body": i + 1 < len(pieces)} for i, p in enumerate(pieces)]
+
+        async def receive() -> Any:
+            if waiting:
+                return waiting.pop(0)
+            await asyncio.Event().wait()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "headers": headers}
+        scope |= {"query_string": b"", "root_path": "", "scheme": "http", "server": ("x", 1), "http_version": "1.1"}
+        await app(scope, receive, send)
+        return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
+
+    async def main() -> Counter[int]:
+        app = build_app(
+            load_judge("builtin:first-step"),
+            ServeConfig(judge="given", window_s=0.0, max_body_bytes=4000),
+            token=None,
+        )
+        seen: Counter[int] = Counter()
+        async with app.router.lifespan_context(app):
+            for _ in range(2000):
+                path = rng.choice(["/judge"] * 8 + ["/describe", "/judge/"])
+                kinds = [b"application/json"] * 9 + [b"text/plain; \xe9"]
+                status, answer = await ask(app, mutated(), path, [(b"content-type", rng.choice(kinds))])
+                seen[status] += 1
+                if status == 200:
+                    (Description if path == "/describe" else JudgeAnswer).model_validate_json(answer)
+                else:
+                    assert Trouble.model_validate_json(answer).way_out
+        return seen
+
+    seen = asyncio.run(main())
+    assert set(seen) == {200, 400, 404, 413, 415, 422}
+    assert min(seen.values()) > 5
 
 
 def test_the_token_is_demanded_of_everything_but_health() -> None:
@@ -296,8 +460,9 @@ def test_more_connections_than_allowed_are_turned_away(judge: HashJudge) -> None
     with running_service(judge, max_connections=3) as url:
         address = urlsplit(url)
         idle = [socket.create_connection((address.hostname, address.port)) for _ in range(3)]
-        while HTTP.get(f"{url}/health").status_code != 503:
+        while (crowded := HTTP.get(f"{url}/health")).status_code != 503:
             time.sleep(0.01)
+        assert trouble(crowded, 503).what == "too many connections"
         for connection in idle:
             connection.close()
         while HTTP.get(f"{url}/health").status_code != 200:

@@ -97,6 +97,29 @@ def test_a_large_request_is_spread_over_batches_and_comes_back_in_order() -> Non
     assert answers == [judge.judge_one(make(problem)) for problem in problems]
 
 
+def test_a_large_request_leaves_others_their_turn() -> None:
+    judge = HashJudge()
+
+    async def scenario(batcher: Batcher) -> None:
+        first = await busy(batcher, judge)
+        large = asyncio.create_task(ask(batcher, *(f"l{i}" for i in range(9))))
+        await asyncio.sleep(0)
+        small = [asyncio.create_task(ask(batcher, name)) for name in ("s", "t")]
+        await asyncio.sleep(0)
+        judge.gate.set()
+        assert [item.solution_id for item in await large] == [make(f"l{i}").id for i in range(9)]
+        await asyncio.gather(first, *small)
+
+    run(judge, scenario, max_batch=4)
+    assert judge.batches == [["first"], ["l0", "l1", "s", "t"], ["l2", "l3", "l4", "l5"], ["l6", "l7", "l8"]]
+
+
+def test_a_batch_has_so_many_steps() -> None:
+    judge = HashJudge()
+    run(judge, lambda batcher: ask(batcher, *"abcde"), max_batch_steps=5)  # two steps each
+    assert judge.batches == [["a", "b"], ["c", "d"], ["e"]]
+
+
 def test_a_batch_has_so_many_characters() -> None:
     judge = HashJudge()
     # "step 0" and "step 1" are 12 characters; problems have 8, 8, 8 and 100

@@ -1,0 +1,227 @@
+"""A calibrated judge on data far from its calibration: wrappers pass on what it declares, commands warn."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eval.entrants import LazyJudge, RecordedJudge, entrant_of, find_entrants
+from judgekit.answers import LastNumberCheck
+from judgekit.calibration import CalibrationConfig, calibrate_judge
+from judgekit.cli import main
+from judgekit.io import write_records
+from judgekit.judges import load_judge
+from judgekit.judges.card import EnsembleCard, JudgeCard, write_card
+from judgekit.judges.ensemble import EnsembleJudge
+from judgekit.judges.shared import SharedJudge
+from judgekit.judges.traits import JudgeTraits, reserved_of, traits_of
+from judgekit.prior import PriorConfig, build_prior
+from judgekit.types import Judge, Judgement, LabelledSolution, Rollout, Solution, labels_from_first_error
+from sgpo.credit import StoredJudge
+from sgpo.offline import run_offline
+from sgpo.offline_config import OfflineConfig
+from sgpo.online import OnlineConfig, build_trainer
+from tests.judgekit.serving.service import running_service
+from tests.sgpo.samples import SEGMENTATION, write_policy, write_problems
+
+
+def made(row: int, *, source: str, generator: str) -> LabelledSolution:
+    first_error = 1 if row % 3 == 0 else None
+    steps = (f"{row} + 1 = {row + 1}.", f"{row} + 2 = {row + 2 + (first_error is not None)}.")
+    labels = labels_from_first_error(first_error, n_steps=2)
+    return LabelledSolution(
+        problem_id=f"{source}-{row}",
+        problem=f"What is {row} + 2, said {source}?",
+        steps=steps,
+        labels=labels,
+        source=source,
+        subset="gsm8k",
+        generator=generator,
+        label_method=None,
+    )
+
+
+def response(row: int, sample: int) -> Rollout:
+    steps = (f"{row} + 1 = {row + 2}", f"try {sample}")
+    text = "\n".join(steps)
+    return Rollout(
+        group_id=f"g{row}",
+        sample=sample,
+        problem=f"What is {row} + 1?",
+        prompt=f"What is {row} + 1?\n",
+        response=text,
+        steps=steps,
+        step_start=(0, len(steps[0]) + 1),
+        step_end=(len(steps[0]), len(text)),
+        outcome=float(sample == 0),
+        answer=str(row + 1),
+        generator="far-policy",
+        source="far",
+    )
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return a calibrated ensemble, a prior, and what they are used on: solutions, groups, problems, a policy."""
+    folder = tmp_path_factory.mktemp("far")
+    near = [made(row, source="near", generator="near-model") for row in range(60)]
+    far = [made(row, source="processbench", generator="far-model") for row in range(12)]
+    groups = [response(row, sample) for row in range(2) for sample in range(4)]
+    for name, rows, record in (
+        ("near", near, LabelledSolution),
+        ("data", far, LabelledSolution),
+        ("g", groups, Rollout),
+    ):
+        write_records(folder / name, rows, record_type=record)
+    section = EnsembleCard(members=("builtin:symbolic",), rule="product", weights=(1.0,))
+    (folder / "judge").mkdir()
+    write_card(folder / "judge", JudgeCard(kind="ensemble", judge_id="near-judge", ensemble=section))
+    calibrate_judge(folder / "judge", folder / "near", CalibrationConfig())
+    build_prior(folder / "near", folder / "prior", PriorConfig())
+    write_problems(folder / "problems", n=4)
+    (folder / "policy").mkdir()
+    write_policy(folder / "policy")
+    return {name: folder / name for name in ("near", "judge", "prior", "data", "g", "problems", "policy")}
+
+
+@pytest.fixture
+def calibrated(places: dict[str, Path]) -> Judge:
+    judge = load_judge(places["judge"])
+    said = traits_of(judge)
+    assert said.deterministic and said.fingerprint is not None and said.conformal is not None
+    return judge
+
+
+class Handmade:
+    """A judge around another one by somebody who knows nothing of what judges may declare."""
+
+    def __init__(self, inner: Judge) -> None:
+        self.inner = inner
+        self.judge_id, self.decision = inner.judge_id, inner.decision
+
+    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+        return self.inner.judge(solutions)
+
+
+WRAPPERS: dict[str, Callable[[Judge, Path], Judge]] = {
+    "shared": lambda judge, _: SharedJudge(judge, 1),
+    "stored": lambda judge, folder: StoredJudge(judge, folder),
+    "lazy": lambda judge, _: LazyJudge(entrant_of(judge)),
+    "recorded": lambda judge, _: RecordedJudge(entrant_of(judge), []),
+    "handmade": lambda judge, _: Handmade(judge),
+    "several": lambda judge, folder: StoredJudge(SharedJudge(LazyJudge(entrant_of(judge)), 1), folder),
+}
+
+
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_every_wrapper_declares_what_the_judge_inside_declares(name: str, calibrated: Judge, tmp_path: Path) -> None:
+    assert traits_of(WRAPPERS[name](calibrated, tmp_path)) == traits_of(calibrated)
+
+
+@pytest.mark.parametrize("name", [name for name in WRAPPERS if name != "recorded"])
+def test_every_wrapper_keeps_what_the_judge_reserves(name: str, calibrated: Judge, tmp_path: Path) -> None:
+    marked: Any = Handmade(calibrated)
+    marked.reserved, marked.dtype = ("<|mark|>",), "bfloat16"
+    wrapped = WRAPPERS[name](marked, tmp_path)
+    assert reserved_of(wrapped) == ("<|mark|>",)
+    assert traits_of(wrapped) == replace(traits_of(calibrated), dtype="bfloat16")
+
+
+def test_a_judge_behind_a_service_declares_what_it_declares_here(calibrated: Judge) -> None:
+    marked: Any = Handmade(calibrated)
+    marked.reserved, marked.dtype = ("<|mark|>",), "bfloat16"
+    with running_service(marked) as url:
+        remote = load_judge(url)
+        assert traits_of(remote) == traits_of(marked)
+        assert reserved_of(remote) == ("<|mark|>",)
+
+
+def test_an_ensemble_without_fitted_weights_has_the_data_of_its_members(calibrated: Judge) -> None:
+    section = EnsembleCard(members=("a", "b"), rule="mixture", weights=(0.5, 0.5))
+    card = JudgeCard(kind="ensemble", judge_id="both", ensemble=section)
+    judge = EnsembleJudge(card, [load_judge("builtin:symbolic"), calibrated])
+    assert traits_of(judge).fingerprint == traits_of(calibrated).fingerprint
+    assert traits_of(judge).deterministic
+
+
+def test_entrants_know_before_opening_what_the_opened_judge_says(places: dict[str, Path]) -> None:
+    for entrant in find_entrants([str(places["judge"]), str(places["prior"])], dtype="float32"):
+        assert entrant.traits == traits_of(load_judge(entrant.name))
+    assert JudgeTraits("a", entrant.decision).deterministic is False
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture, judge_id: str = "near-judge") -> list[str]:
+    texts = [record.getMessage() for record in caplog.records if record.name == "judgekit.fingerprint"]
+    return [text for text in texts if text.startswith(f"judge {judge_id} may be off here")]
+
+
+COMMANDS = {
+    "judge": ["judge", "--judge", "JUDGE", "--input", "DATA", "--output", "OUT"],
+    "judge one": ["judge", "--judge", "JUDGE", "--problem", "1+1?", *(["--step", "1+1=2"] * 9)],
+    "eval": ["eval", "--judge", "JUDGE", "--benchmark", "processbench", "DATA", "--output", "OUT", "n_resamples=100"],
+    "attack": ["attack", "JUDGE", "--input", "DATA", "--output", "OUT", "attacks=[blank-step]", "n_resamples=100"],
+    "best-of-n": ["best-of-n", "--judge", "JUDGE", "--groups", "GROUPS", "--output", "OUT", "n_resamples=100"],
+    "judge-labels": ["judge-labels", "judge=JUDGE", "data=DATA", "--output", "OUT"],
+}
+
+
+@pytest.mark.parametrize("served", [False, True], ids=["directory", "served"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_warns_once_of_data_far_from_the_calibration(
+    command: str, served: bool, places: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def run(judge: str) -> None:
+        words = {"JUDGE": judge, "DATA": str(places["data"]), "GROUPS": str(places["g"]), "OUT": str(tmp_path / "out")}
+        argv = [words.get(word, word) for word in COMMANDS[command]]
+        argv = [word.replace("JUDGE", judge).replace("DATA", words["DATA"]) for word in argv]
+        assert main(argv) == 0
+
+    if served:
+        with running_service(load_judge(places["judge"])) as url:
+            run(url)
+    else:
+        run(str(places["judge"]))
+    [warning] = warnings_of(caplog)
+    wanted = {"judge one": "numbers of steps (9 to 9)", "best-of-n": "far-policy"}.get(command, "far-model")
+    assert wanted in warning and "`judgekit calibrate` fits it" in warning
+
+
+def test_a_prior_warns_too(places: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    argv = ["judge", "--judge", str(places["prior"]), "--input", str(places["data"]), "--output", str(tmp_path / "out")]
+    assert main(argv) == 0
+    assert len(warnings_of(caplog, "prior")) == 1
+
+
+def test_the_calibration_data_themselves_bring_no_warning(
+    places: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    argv = ["judge", "--judge", str(places["judge"]), "--input", str(places["near"]), "--output", str(tmp_path / "out")]
+    assert main(argv) == 0
+    assert not warnings_of(caplog)
+
+
+def test_sgpo_warns_offline_and_online(
+    places: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with running_service(load_judge(places["judge"])) as url, caplog.at_level(logging.WARNING):
+        offline = OfflineConfig.model_validate(
+            {"policy": str(places["policy"]), "groups": places["g"], "judge": url, "prompt": {"type": "raw"}}
+            | {"max_tokens": 60, "token_budget": 60, "bins_per_step": 2, "epochs": 1, "device": "cpu"}
+        )
+        run_offline(offline, tmp_path / "offline")
+        [warning] = warnings_of(caplog)
+        assert "far-policy" in warning
+        caplog.clear()
+        online = OnlineConfig.model_validate(
+            {"policy": str(places["policy"]), "problems": places["problems"], "judge": url, "max_steps": 1}
+            | {"segmentation": SEGMENTATION, "group_size": 4, "prompts_per_step": 2, "max_completion_length": 12}
+            | {"device": "cpu", "threads": 1, "save_every": None}
+        )
+        build_trainer(online, tmp_path / "online", check=LastNumberCheck())
+        [warning] = warnings_of(caplog)
+        assert "near-judge" in warning and "lack: test." in warning
