@@ -86,6 +86,11 @@ HOW_TO_READ = """## How to read this
 - AUROC (a step that is right above one that is not) and ECE (expected calibration error of P(step ok), equal-width
   bins, in percent) are over the steps up to the first error, unweighted means over the subsets where they exist; over
   all solutions at once where the headline is.
+- AUROC's floor is not 50. Of a wrong solution the last counted step is always the wrong one, so a judge that reads
+  nothing gains by where a step stands and how long the solution is: the floor is what the rows marked *floor* and
+  builtin:random have in the same table. AUROC within position compares step k of n with step k of n of other solutions
+  alone. There 50 is the floor: whatever is a function of place and length has exactly 50, and chance has it but for
+  its spread. Floors may lie somewhat below, as their folds know of each problem only that it is none of the others.
 - pooled: over all solutions at once, whatever the subsets; the headline of data that are no benchmark with a convention
   of its own.
 - threshold: where the one that decides comes from. Upper bound: chosen on a subset that is reported here.
@@ -142,8 +147,8 @@ def _extent(results: Results) -> str:
 def _main_table(results: Sequence[Results], published: Sequence[QuotedFigure]) -> str:
     headline, scores = results[0]["headline"]["name"], main_scores(results[0])
     header = (
-        "judge", headline, "judged only", *map(score_name, scores), "AUROC", "ECE", "no verdict", "threshold",
-        "seen before", "tokens", "seconds",
+        "judge", headline, "judged only", *map(score_name, scores), "AUROC", "AUROC within position", "ECE",
+        "no verdict", "threshold", "seen before", "tokens", "seconds",
     )  # fmt: skip
     rows = [(item["headline"]["value"], _own_row(item, scores)) for item in results]
     rows += [(item.headline, _quoted_row(item, n_columns=len(header))) for item in published]
@@ -170,6 +175,7 @@ def _own_row(results: Results, scores: Sequence[str]) -> list[str]:
         cell(overall["scores"][f"{find_benchmark(results['benchmark']).headline_score}_scored"]),
         *(cell(overall["scores"][name]) for name in scores),
         step_figure(results, "auroc"),
+        step_figure(results, "auroc_within_position"),
         step_figure(results, "ece"),
         f"{overall['n_no_verdict']:,}",
         f"{threshold_origin(results['decision'])}{tuned}",
@@ -208,13 +214,14 @@ def _floor_note(results: Results) -> str:
 def step_figure(results: Results, name: str) -> str:
     """Return a figure of the steps in percent: the mean over the subsets that have it, or over all solutions at once.
 
-    The latter where the headline is pooled, too.
+    The latter where the headline is pooled, too. Evaluations of earlier releases lack some figures.
     """
-    if find_benchmark(results["benchmark"]).pooled and "pooled" in results:
-        steps = results["pooled"]["steps"]
-        return "none" if steps is None or steps[name]["value"] is None else f"{100 * steps[name]['value']:.1f}"
-    figures = [values["steps"][name]["value"] if values["steps"] else None for values in results["subsets"].values()]
-    known = [figure for figure in figures if figure is not None]
+    pooled = find_benchmark(results["benchmark"]).pooled and "pooled" in results
+    parts = [results["pooled"]] if pooled else results["subsets"].values()
+    measured = [values["steps"] for values in parts if values["steps"]]
+    if any(name not in steps for steps in measured):
+        return "not measured"
+    known = [steps[name]["value"] for steps in measured if steps[name]["value"] is not None]
     return f"{100 * sum(known) / len(known):.1f}" if known else "none"
 
 

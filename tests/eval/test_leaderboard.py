@@ -10,6 +10,7 @@ from eval.leaderboard import cell, merge_leaderboards, threshold_origin
 from eval.markdown import markdown_table
 from judgekit.cli import main
 from judgekit.errors import ConfigError, DataError
+from judgekit.io import read_json, write_json
 from judgekit.types import LabelledSolution, ThresholdRule
 from tests.eval.samples import evaluate_all, pointing_at, sample
 from tests.fakes import FakeJudge
@@ -43,7 +44,9 @@ def test_judges_stand_among_quoted_figures_best_first(tmp_path: Path) -> None:
     table = rows_of(text.split("By subset")[0].split("Better than")[0])
     header, body = table[0], table[2:]
     assert header[:6] == ["judge", "average F1", "judged only", "error accuracy", "correct accuracy", "accuracy"]
-    assert header[6:] == ["AUROC", "ECE", "no verdict", "threshold", "seen before", "tokens", "seconds"]
+    assert header[6:9] == ["AUROC", "AUROC within position", "ECE"]
+    assert header[9:] == ["no verdict", "threshold", "seen before", "tokens", "seconds"]
+    assert "AUROC's floor is not 50" in text
     body = [row for row in body if not row[0].startswith("*floor*")]
     figures = [float(row[1].strip("*").split(" ")[0]) for row in body]
     assert figures == sorted(figures, reverse=True)
@@ -52,11 +55,26 @@ def test_judges_stand_among_quoted_figures_best_first(tmp_path: Path) -> None:
     # odd: every solution with an even index is judged wrong, and these are the erroneous ones
     assert ours["odd"][2] == ours["odd"][1].strip("*"), "everything was judged"
     assert ours["odd"][3].startswith("0.0") and ours["odd"][4].startswith("100.0")
-    assert ours["odd"][8:11] == ["0", "best F1 on elsewhere", "unknown"]
+    assert ours["odd"][9:12] == ["0", "best F1 on elsewhere", "unknown"]
     assert any(row[0].startswith("*quoted* Qwen2.5-Math-PRM-7B (") and row[1] == "80.0" for row in body)
     assert any("average of the 2 subsets here; 73.5 over all 4)" in row[0] for row in body), "82.4 and 77.6"
     assert len(body) == 2 + 16
     assert "- Published ProcessBench figures are over 3,400 solutions, these over 8" in text
+
+
+def test_results_of_an_earlier_release_stand_in_the_leaderboard_without_what_they_lack(tmp_path: Path) -> None:
+    run = evaluated(tmp_path / "run", "odd", source="orchard")
+    assert "not measured" not in (run / "leaderboard.md").read_text()
+    for path in run.glob("*/*/*/results.json"):
+        results = read_json(path)
+        for values in [*results["subsets"].values(), results["pooled"]]:
+            if values["steps"]:
+                values["steps"] = {k: v for k, v in values["steps"].items() if "within_position" not in k}
+        write_json(path, results)
+    merge_leaderboards([run], tmp_path / "merged.md")
+    header, _, *rows = rows_of((tmp_path / "merged.md").read_text())
+    shown = {row[0]: row[header.index("AUROC within position")] for row in rows if len(row) == len(header)}
+    assert shown["odd"] == "not measured"
 
 
 def test_subsets_and_upper_bounds_are_marked(tmp_path: Path) -> None:
