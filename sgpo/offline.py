@@ -27,7 +27,7 @@ from judgekit.fingerprint import warn_unfamiliar
 from judgekit.io import atomic_path, weights_written_to
 from judgekit.judges import load_judge
 from judgekit.run import Run
-from judgekit.training.loop import CHECKPOINTS, train
+from judgekit.training.loop import CHECKPOINTING, CHECKPOINTS, train
 from sgpo.credit import CreditTable, StoredJudge, assign_credit, load_credits, write_credits
 from sgpo.groups import RolloutGroup, load_groups
 from sgpo.offline_config import OfflineConfig
@@ -230,7 +230,7 @@ def _load_or_compute_initial(
 
 def _training_arguments(config: OfflineConfig, output: Path, *, n_steps: int, n_processes: int) -> TrainingArguments:
     cpu = config.device == "cpu" or not torch.cuda.is_available()
-    checkpointing = {"gradient_checkpointing": True} if config.gradient_checkpointing else {}
+    checkpointing = {CHECKPOINTING: True} if config.gradient_checkpointing else {}
     return TrainingArguments(
         output_dir=str(output / CHECKPOINTS),
         max_steps=n_steps,

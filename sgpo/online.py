@@ -25,16 +25,13 @@ from judgekit.fingerprint import Origin, warn_unfamiliar
 from judgekit.io import read_jsonl, read_records, weights_written_to
 from judgekit.judges import load_judge
 from judgekit.run import METRICS, Run
-from judgekit.training.loop import CHECKPOINTS, train
+from judgekit.training.loop import CHECKPOINTING, CHECKPOINTS, train
 from judgekit.types import Problem
 from sgpo.alarms import AlarmCallback
 from sgpo.online_config import EvalConfig, OnlineConfig
 from sgpo.policy import Accuracy, Policy, generate_texts, load_policy, measure_accuracy, render_prompt
 from sgpo.trainer import SGPOTrainer, completion_text
 
-_CHECKPOINTING = next(
-    name for name in ("activation_checkpointing", "gradient_checkpointing") if name in GRPOConfig.__dataclass_fields__
-)  # renamed in transformers 5.20 or later
 POLICY = "policy"
 """Folder of the trained policy below the run's output."""
 
@@ -170,7 +167,7 @@ def grpo_arguments(config: OnlineConfig, output: Path) -> GRPOConfig:
         "temperature": config.temperature,
         "max_completion_length": config.max_completion_length,
         "bf16": config.bf16,
-        _CHECKPOINTING: config.gradient_checkpointing,
+        CHECKPOINTING: config.gradient_checkpointing,
         "logging_steps": config.log_every,
         "save_strategy": "no" if config.save_every is None else "steps",
         "save_steps": config.save_every or config.max_steps,

@@ -29,6 +29,7 @@ from judgekit.engines.transformers_engine import (
     check_sizes,
     load_language_model,
     load_tokenizer,
+    opening,
     to_fastest_device,
 )
 from judgekit.errors import CheckpointError, JudgeError
@@ -61,6 +62,8 @@ class TransformersGenerator:
         self.end_ids = _end_ids(self.model, self.tokenizer)
         if not self.end_ids:
             raise CheckpointError(f"{config.model} names no end-of-text token, so completions would never end")
+        with opening(config.model), torch.inference_mode():
+            self._prefill([sorted(self.end_ids)])  # what cannot run is told now, not behind the first prompt
 
     @property
     def generator_id(self) -> str:
@@ -232,7 +235,7 @@ class TransformersGenerator:
                 break
             if len(going) < len(alive):
                 kept = torch.tensor(going, device=device)
-                cache.batch_select_indices(kept)
+                cache.reorder_cache(kept)  # of all kinds of layers: linear attention has no other way to select
                 mask, positions, tokens = mask[kept], positions[kept], tokens[kept]
                 alive = [alive[index] for index in going]
             mask = torch.cat([mask, mask.new_ones(len(alive), 1)], dim=1)
@@ -267,8 +270,14 @@ class TransformersGenerator:
             logits_to_keep=1,
         )
         rows = torch.tensor([distinct[tuple(row)] for row in ids_B], device=self.model.device)
-        output.past_key_values.batch_select_indices(rows)
-        return output.logits[rows, -1], output.past_key_values, mask[rows]
+        cache = getattr(output, "past_key_values", None)
+        if cache is None or not hasattr(cache, "reorder_cache"):
+            raise CheckpointError(
+                f"{self.config.model} (model_type {self.model.config.model_type}) keeps no cache from which rows can "
+                "be taken, as this engine needs it: use the engine vllm, a server (openai), or another architecture"
+            )
+        cache.reorder_cache(rows)
+        return output.logits[rows, -1], cache, mask[rows]
 
 
 def hold_to_choices(logits_B_V: torch.Tensor, walks_B: Sequence[tuple[TokenTrie | None, list[int]]]) -> torch.Tensor:

@@ -11,8 +11,12 @@ from typing import Any
 import torch
 import transformers
 from safetensors import safe_open
+from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
+from transformers.modeling_outputs import TokenClassifierOutput
 
+from judgekit.engines.causality import refuse_bidirectional, refuse_by_configuration
+from judgekit.engines.output_head import OutputHead
 from judgekit.errors import CheckpointError, DataError, boundary, one_line
 from judgekit.io import read_json
 from judgekit.judges.checkpoint import safe_checkpoint, snapshot_commit, tensor_names
@@ -104,24 +108,91 @@ def load_tokenizer(name: str, **options: Any) -> Any:
     return tokenizer
 
 
-def load_classifier(name: str, *, dtype: Precision, n_labels: int | None = None) -> Any:
+def load_classifier(name: str, *, dtype: Precision, n_labels: int | None = None, dropout: float = 0.0) -> Any:
     """Open a token-classification model from safetensors, in evaluation mode on the fastest device here.
 
     Args:
         name: Directory or hub id.
         dtype: Precision of the weights.
-        n_labels: Labels of a head that is made anew, for training; `None` demands a trained head.
+        n_labels: Labels of a head that is made anew, for training; `None` demands a trained head. Where transformers
+            has no token-classification class for the architecture, a `HeadedModel` is made.
+        dropout: Share of the hidden state that training drops before the head.
 
     Raises:
-        CheckpointError: weights or configuration are missing, only pickled weights exist, or the head is untrained.
+        CheckpointError: weights or configuration are missing, only pickled weights exist, the head is untrained, or the
+            model is no causal decoder.
     """
-    options = {} if n_labels is None else {"num_labels": n_labels}
-    model, info = _open_weights(AutoModelForTokenClassification, name, dtype=dtype, **options)
-    if n_labels is None and info["missing_keys"]:
-        raise CheckpointError(
-            f"{name} lacks trained weights for {sorted(info['missing_keys'])}: it is no trained judge"
-        )
-    return to_fastest_device(model)
+    if n_labels is not None and not _has_classifier(name):
+        model: Any = _with_new_head(name, dtype=dtype, n_labels=n_labels)
+    else:
+        options = {} if n_labels is None else {"num_labels": n_labels}
+        model, info = _open_weights(AutoModelForTokenClassification, name, dtype=dtype, **options)
+        if n_labels is None and info["missing_keys"]:
+            raise CheckpointError(
+                f"{name} lacks trained weights for {sorted(info['missing_keys'])}: it is no trained judge"
+            )
+    if isinstance(getattr(model, "dropout", None), torch.nn.Dropout):
+        model.dropout.p = dropout  # transformers' own default is 0.1 where the configuration states none
+    model = to_fastest_device(model)
+    with opening(name):
+        refuse_bidirectional(model.base_model, name=name)
+    return model
+
+
+def _has_classifier(name: str) -> bool:
+    """Whether transformers has a token-classification class for a checkpoint.
+
+    A wrapper around a text model counts as one without: its class would run what is wrapped beside it, too.
+    """
+    config = _open_config(name)
+    is_known = type(config) in AutoModelForTokenClassification._model_mapping
+    return bool(is_known and config.get_text_config() is config)
+
+
+def _with_new_head(name: str, *, dtype: Precision, n_labels: int) -> HeadedModel:
+    """Put a head on the body of a checkpoint: that of a judge trained by us, where it has one, or a new one."""
+    body, directory = _open_body(name, dtype=dtype), safe_checkpoint(name)
+    stored = read_tensors(directory, f"{HEAD}.") if (directory / HEAD_FILE).is_file() else {}
+    if "weight" in stored:
+        head: torch.nn.Module = _linear_layers(stored, directory=directory, head=HEAD)[0]
+    else:
+        with opening(name), torch.inference_mode():
+            width = body(input_ids=torch.tensor([[0]]))[0].shape[-1]
+        head = torch.nn.Linear(width, n_labels)
+        torch.nn.init.normal_(head.weight, std=getattr(body.config, "initializer_range", 0.02))
+        torch.nn.init.zeros_(head.bias)
+    return HeadedModel(body, head.to(getattr(torch, dtype)))
+
+
+def _open_body(name: str, *, dtype: Precision) -> Any:
+    """Open a transformer without its head: the text model, where a checkpoint wraps it with models of images or sound.
+
+    Raises:
+        CheckpointError: see `_open_weights`; or it lacks weights, or the wrapper does not give its text model.
+    """
+    config = _open_config(name)
+    refuse_by_configuration(config, name=name)
+    body, info = _open_weights(AutoModel, name, dtype=dtype)
+    if info["missing_keys"]:
+        raise CheckpointError(f"{name} lacks the weights {sorted(info['missing_keys'])[:5]} of its body")
+    if config.get_text_config() is not config:
+        with opening(name):
+            text = body.get_decoder()
+        if text is body:
+            raise CheckpointError(
+                f"{name} (model_type {body.config.model_type}) wraps a text model that cannot be taken out of it: take "
+                "a checkpoint of the text model alone"
+            )
+        text.config.name_or_path, text.config._commit_hash = name, body.config._commit_hash
+        return text
+    return body
+
+
+def _open_config(name: str, **options: Any) -> Any:
+    """Open a configuration without remote code; `options` change fields of it."""
+    directory = str(safe_checkpoint(name))
+    with opening(directory):
+        return AutoConfig.from_pretrained(directory, trust_remote_code=False, **options)
 
 
 def _open_weights(auto_class: Any, name: str, *, dtype: Precision, **config_options: Any) -> tuple[Any, dict[str, Any]]:
@@ -130,9 +201,8 @@ def _open_weights(auto_class: Any, name: str, *, dtype: Precision, **config_opti
     Raises:
         CheckpointError: weights or configuration are missing or damaged, or only pickled weights exist.
     """
-    directory = str(safe_checkpoint(name))
+    directory, config = str(safe_checkpoint(name)), _open_config(name, **config_options)
     with opening(directory):
-        config = AutoConfig.from_pretrained(directory, trust_remote_code=False, **config_options)
         model, info = auto_class.from_pretrained(
             directory,
             config=config,
@@ -166,8 +236,12 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
+HEAD, HEAD_FILE = "score", "head.safetensors"
+"""Name of the head that we train, and the file that holds it beside the weights of its body."""
+
+
 class HeadedModel(torch.nn.Module):
-    """A body with a head of its own, read like a token-classification model.
+    """A body with a head of its own, read and trained like a token-classification model.
 
     Args:
         base_model: Transformer without a head.
@@ -177,8 +251,39 @@ class HeadedModel(torch.nn.Module):
     def __init__(self, base_model: Any, score: torch.nn.Module) -> None:
         super().__init__()
         self.base_model = base_model
+        self.dropout = torch.nn.Dropout(0.0)
         self.score = score
         self.config = base_model.config
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> TokenClassifierOutput:
+        """Return the head's outputs for every token. Shape (B, T, n_outputs)."""
+        options = {"use_cache": False} if hasattr(self.config, "use_cache") else {}
+        hidden = self.base_model(input_ids=input_ids, attention_mask=attention_mask, **options)[0]
+        return TokenClassifierOutput(logits=self.score(self.dropout(hidden)))
+
+    def activation_checkpointing_enable(self, **options: Any) -> None:
+        """Trade compute for memory in the body."""
+        self.base_model.activation_checkpointing_enable(**options)
+
+    def gradient_checkpointing_enable(self, **options: Any) -> None:
+        """Do the same by the name that it had before transformers 5.20."""
+        self.base_model.gradient_checkpointing_enable(**options)
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
+        """Return the tensors by name, one that a body uses at several places once, as safetensors demand it."""
+        state, seen = super().state_dict(*args, **kwargs), set[tuple[int, tuple[int, ...]]]()
+        for name, tensor in list(state.items()):
+            place = (tensor.data_ptr(), tuple(tensor.shape))
+            if place in seen and tensor.numel():
+                del state[name]
+            seen.add(place)
+        return state
+
+    def save_pretrained(self, directory: Path) -> None:
+        """Write the body as transformers does, and the head to a file beside it; `load_headed_model` opens both."""
+        self.base_model.save_pretrained(directory)
+        head = {f"{HEAD}.{name}": tensor.contiguous() for name, tensor in self.score.state_dict().items()}
+        save_file(head, directory / HEAD_FILE, metadata={"format": "pt"})
 
     @property
     def device(self) -> torch.device:
@@ -204,13 +309,14 @@ def load_headed_model(directory: Path, *, head: str, dtype: Precision, mean: boo
     Raises:
         CheckpointError: the body cannot be opened or lacks weights, or no tensor has the head's name.
     """
-    body, info = _open_weights(AutoModel, str(directory), dtype=dtype)
-    if info["missing_keys"]:
-        raise CheckpointError(f"{directory} lacks the weights {sorted(info['missing_keys'])[:5]} of its body")
+    body = _open_body(str(directory), dtype=dtype)
     score = _linear_layers(read_tensors(directory, f"{head}."), directory=directory, head=head)
     if mean:
         score = torch.nn.Sequential(*list(score)[:-1], _mean_output(score[-1]))
-    return to_fastest_device(HeadedModel(body, score.to(getattr(torch, dtype))))
+    model = to_fastest_device(HeadedModel(body, score.to(getattr(torch, dtype))))
+    with opening(str(directory)):
+        refuse_bidirectional(model.base_model, name=str(directory))
+    return model
 
 
 def _linear_layers(tensors: Mapping[str, torch.Tensor], *, directory: Path, head: str) -> torch.nn.Sequential:
@@ -265,6 +371,20 @@ def load_language_model(name: str, *, dtype: Precision = "float32") -> Any:
     return model
 
 
+def load_scorer(name: str, *, dtype: Precision) -> Any:
+    """Open a causal language model whose token probabilities are read at many places of a text, on the fastest device.
+
+    Raises:
+        CheckpointError: see `load_language_model`; or it is no causal decoder, or it computes its logits in a way that
+            is not known here.
+    """
+    model = to_fastest_device(load_language_model(name, dtype=dtype))
+    with opening(name):
+        refuse_bidirectional(model.base_model, name=name)
+        OutputHead.of(model)
+    return model
+
+
 def check_sizes(model: Any, tokenizer: Any, *, ids: Iterable[int] = ()) -> None:
     """Refuse a tokenizer, or token ids of a card, beyond the rows of a model's embedding: the first forward would fail.
 
@@ -303,6 +423,7 @@ def to_fastest_device(model: Any) -> Any:
 
 
 __all__ = [
-    "HeadedModel", "check_sizes", "load_classifier", "load_headed_model", "load_language_model", "load_tokenizer",
+    "HEAD", "HEAD_FILE", "HeadedModel", "check_sizes", "load_classifier", "load_headed_model",
+    "load_language_model", "load_scorer", "load_tokenizer",
     "opening", "read_tensors", "to_fastest_device",
 ]  # fmt: skip

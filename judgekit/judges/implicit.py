@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from judgekit.engines.forward import token_logprobs
-from judgekit.engines.transformers_engine import check_sizes, load_language_model, to_fastest_device
+from judgekit.engines.transformers_engine import check_sizes, load_scorer
 from judgekit.errors import CheckpointError
 from judgekit.judges.by_step import StepLogitJudge
 from judgekit.judges.card import JudgeCard
@@ -48,8 +48,8 @@ class ImplicitJudge(StepLogitJudge):
 
     @staticmethod
     def load_model(location: Path, card: JudgeCard, *, dtype: Precision) -> Any:
-        """Open a language model; see `load_language_model`."""
-        return to_fastest_device(load_language_model(str(location), dtype=dtype))
+        """Open a language model; see `load_scorer`."""
+        return load_scorer(str(location), dtype=dtype)
 
     def step_logits(self, encoded_N: Sequence[Encoded]) -> list[np.ndarray]:
         """Return the scaled log-ratio up to each step's end. Shape (n_steps,) each."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from judgekit.engines.forward import token_choice_logits
-from judgekit.engines.transformers_engine import load_language_model, to_fastest_device
+from judgekit.engines.transformers_engine import load_scorer
 from judgekit.errors import CheckpointError
 from judgekit.judges.by_step import StepLogitJudge
 from judgekit.judges.card import JudgeCard
@@ -22,8 +22,8 @@ class LabelTokenJudge(StepLogitJudge):
 
     @staticmethod
     def load_model(location: Path, card: JudgeCard, *, dtype: Precision) -> Any:
-        """Open the language model; see `load_language_model`."""
-        return to_fastest_device(load_language_model(str(location), dtype=dtype))
+        """Open the language model; see `load_scorer`."""
+        return load_scorer(str(location), dtype=dtype)
 
     def step_logits(self, encoded_N: Sequence[Encoded]) -> list[np.ndarray]:
         """Return the ok token's logit less the error token's. Shape (n_steps,) each."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from judgekit.engines.forward import token_logprobs
-from judgekit.engines.transformers_engine import load_language_model, to_fastest_device
+from judgekit.engines.transformers_engine import load_scorer
 from judgekit.judges.by_step import StepLogitJudge
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.encoding import Encoded
@@ -27,8 +27,8 @@ class LikelihoodJudge(StepLogitJudge):
 
     @staticmethod
     def load_model(location: Path, card: JudgeCard, *, dtype: Precision) -> Any:
-        """Open the language model; see `load_language_model`."""
-        return to_fastest_device(load_language_model(str(location), dtype=dtype))
+        """Open the language model; see `load_scorer`."""
+        return load_scorer(str(location), dtype=dtype)
 
     def features(self, encoded_N: Sequence[Encoded]) -> list[np.ndarray]:
         """Return largest and mean surprisal of each step's tokens, nats; separators are left out, an empty step has 0.

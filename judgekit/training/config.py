@@ -105,7 +105,7 @@ class JudgeTrainingConfig(LoopConfig):
     kind: Literal["step_classifier"] = "step_classifier"
     """What is made; a file that says so is refused by the other commands."""
     model: str
-    """Checkpoint to start from: a directory or a hub id of a causal or token-classification model."""
+    """Checkpoint to start from: a directory or a hub id of any causal decoder, with or without a head."""
     data: tuple[Path, ...] = Field(min_length=1)
     """Data sets of labelled solutions."""
     eval_data: Path | None = None
@@ -120,6 +120,8 @@ class JudgeTrainingConfig(LoopConfig):
     """Longest input in training, in tokens."""
     max_judged_tokens: int = Field(default=4096, ge=8)
     """Longest input in judging, in tokens; a longer solution gets no verdict, with the reason `too_long`."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the last hidden state that training drops before the head."""
     overlong: Literal["drop", "keep_leading_steps"] = "drop"
     """A longer solution. `drop`: left out; `keep_leading_steps`: its leading whole steps and labels. Counted."""
     n_max: int | None = Field(default=None, ge=1)

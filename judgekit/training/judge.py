@@ -1,4 +1,4 @@
-"""Trains a step-classifier judge: a token-classification head read at step ends, from any causal checkpoint.
+"""Trains a step-classifier judge: a token-classification head read at step ends, from any causal decoder.
 
 A step is trained on only if every step before it is right, because P(step ok | earlier steps ok) is what the head
 means: labels after the first error are ignored even where the data has them.
@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from transformers import EarlyStoppingCallback, Trainer, set_seed
 
-from judgekit.engines.transformers_engine import check_sizes, load_classifier, load_tokenizer
+from judgekit.engines.transformers_engine import HEAD, HeadedModel, check_sizes, load_classifier, load_tokenizer
 from judgekit.errors import DataError, JudgeError
 from judgekit.golden import measure_golden
 from judgekit.judges.card import JudgeCard
@@ -80,7 +80,7 @@ def train_judge(config: JudgeTrainingConfig, output: Path, *, resume: bool = Fal
     refuse_overlap(trained, eval_solutions)
     eval_rows = build_rows(eval_solutions, tokenizer, convention, **limit).rows
     set_seed(config.seed)
-    model = load_classifier(config.model, dtype="float32", n_labels=2)
+    model = load_classifier(config.model, dtype="float32", n_labels=2, dropout=config.dropout)
     check_sizes(model, tokenizer)
     trainer = _make_trainer(model, config, run, data.rows, eval_rows, pad_id=tokenizer.pad_token_id or 0)
     train(trainer, run)
@@ -94,6 +94,7 @@ def train_judge(config: JudgeTrainingConfig, output: Path, *, resume: bool = Fal
         judge_id=config.judge_id or output.resolve().name,
         base_model=config.model,
         base_revision=getattr(model.config, "_commit_hash", None),
+        head=HEAD if isinstance(model, HeadedModel) else None,
         input=convention,
         ok_labels=(OK,),
         decision=ThresholdRule(threshold=0.5),

@@ -9,12 +9,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from judgekit.engines.transformers_engine import (
-    check_sizes,
-    load_language_model,
-    load_tokenizer,
-    to_fastest_device,
-)
+from judgekit.engines.transformers_engine import check_sizes, load_scorer, load_tokenizer
 from judgekit.errors import CheckpointError, DataError
 from judgekit.golden import measure_golden
 from judgekit.judges.card import JudgeCard, LikelihoodCard
@@ -43,7 +38,7 @@ def fit_likelihood(config: LikelihoodConfig, output: Path, *, resume: bool = Fal
     if run.finished:
         return output / JUDGE
     tokenizer = load_tokenizer(config.model)
-    model = to_fastest_device(load_language_model(config.model, dtype=config.dtype))
+    model = load_scorer(config.model, dtype=config.dtype)
     check_sizes(model, tokenizer)
     solutions = list(read_labelled(config.data, config.n_max))
     eval_solutions = list(read_labelled([config.eval_data], config.n_eval_max)) if config.eval_data else []

@@ -20,6 +20,12 @@ from judgekit.training.config import LoopConfig
 logger = logging.getLogger(__name__)
 
 CHECKPOINTS = "checkpoints"
+CHECKPOINTING = next(
+    name
+    for name in ("activation_checkpointing", "gradient_checkpointing")
+    if name in TrainingArguments.__dataclass_fields__
+)
+"""The option that trades compute for memory, renamed in transformers 5.20 or later."""
 FEW_STEPS = 10
 """A run that its data, not `max_steps`, ends before so many optimiser steps is told that it will hardly learn."""
 
@@ -105,7 +111,7 @@ def training_arguments(config: LoopConfig, run: Run, **overrides: Any) -> Traini
         "remove_unused_columns": False,
     }
     if config.gradient_checkpointing:
-        options["gradient_checkpointing"] = True
+        options[CHECKPOINTING] = True
     return TrainingArguments(**(options | overrides))
 
 
@@ -173,6 +179,6 @@ def train(trainer: Any, run: Run) -> None:
 
 
 __all__ = [
-    "CHECKPOINTS", "MetricsCallback", "last_checkpoint", "mean_loss", "train", "training_arguments",
+    "CHECKPOINTING", "CHECKPOINTS", "MetricsCallback", "last_checkpoint", "mean_loss", "train", "training_arguments",
     "warn_of_few_steps",
 ]  # fmt: skip

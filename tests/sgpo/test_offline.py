@@ -324,7 +324,6 @@ def test_clipping_sets_in_when_the_policy_moves(policy_path: Path, groups_path: 
     assert clip_fracs[-1] > 0.1
 
 
-@pytest.mark.filterwarnings("ignore:`gradient_checkpointing` is deprecated")
 @pytest.mark.parametrize(("changes", "rel"), [({"gradient_checkpointing": True}, 1e-5), ({"bf16": True}, 0.1)])
 def test_options_of_compute_train_too(
     changes: dict[str, Any], rel: float, policy_path: Path, groups_path: Path, tmp_path: Path

@@ -1,0 +1,90 @@
+"""Whether a model reads a text from front to end, so that a later step cannot change an earlier step's score."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from judgekit.errors import CheckpointError
+
+_N_BEFORE = 8
+"""Tokens of the probe that stay."""
+_N_AFTER = 8
+"""Tokens of the probe behind them, which are exchanged."""
+_TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.05}
+"""Largest change of an earlier hidden state that is rounding, relative to its length. Measured on random models in
+float32: 0 on dense ones and 8e-8 on mixtures of experts, whose products change shape with the tokens; 1e-3 and more on
+encoders, untrained, where it is least."""
+
+
+def refuse_bidirectional(body: Any, *, name: str) -> None:
+    """Refuse a model in which what comes later changes what is read before: by its configuration, then by trying.
+
+    P(step ok | earlier steps ok) is read at the end of every step, all steps in one pass. In an encoder the later steps
+    would be part of it, so the same step would be judged otherwise in a longer solution, or while it is being written.
+
+    Args:
+        body: Transformer without a head, in evaluation mode; its configuration beside it.
+        name: Directory or hub id, for the message.
+
+    Raises:
+        CheckpointError: it is an encoder, or an encoder with a decoder.
+    """
+    refuse_by_configuration(body.config, name=name)
+    if _is_seen_to_look_ahead(body):
+        raise _refusal(body.config, "what comes later changes what it reads before", name=name)
+
+
+def refuse_by_configuration(config: Any, *, name: str) -> None:
+    """Refuse a model whose configuration says that it is no causal decoder, before its weights are opened.
+
+    Raises:
+        CheckpointError: see `refuse_bidirectional`.
+    """
+    reason = _bidirectional_by_configuration(config)
+    if reason:
+        raise _refusal(config, reason, name=name)
+
+
+def _refusal(config: Any, reason: str, *, name: str) -> CheckpointError:
+    return CheckpointError(
+        f"{name} (model_type {config.model_type}) cannot judge step by step: {reason}, so a later step would change "
+        "an earlier step's score. Take a causal decoder, such as Llama, Qwen, Gemma, OLMo or Mamba"
+    )
+
+
+def _bidirectional_by_configuration(config: Any) -> str | None:
+    """Return why a configuration is not that of a causal decoder; `None` where it does not say so.
+
+    What else it says proves nothing: GPT-NeoX states `is_decoder: false` and is causal.
+    """
+    if getattr(config, "is_encoder_decoder", False):
+        return "it is an encoder with a decoder"
+    if getattr(config, "is_causal", None) is False:
+        return "its configuration says is_causal: false"
+    if getattr(config.get_text_config(), "use_bidirectional_attention", None) in (True, "all"):
+        return "its configuration says use_bidirectional_attention"
+    return None
+
+
+@torch.inference_mode()
+def _is_seen_to_look_ahead(body: Any) -> bool:
+    """Exchange the end of a text, all else the same, and compare the hidden states before it.
+
+    Both texts have one length and run in one batch, so that the same products are formed in the same order, and the
+    states of a causal model differ by nothing, or by rounding where experts share a product.
+    """
+    n_rows, n = body.get_input_embeddings().weight.shape[0], _N_BEFORE + 2 * _N_AFTER
+    first, rest = n_rows // 3, max(n_rows - n_rows // 3 - 1, 1)  # the front of a vocabulary is full of special tokens
+    ids = [min(first + token * rest // n, n_rows - 1) for token in range(n)]
+    before, one, other = ids[:_N_BEFORE], ids[_N_BEFORE : _N_BEFORE + _N_AFTER], ids[_N_BEFORE + _N_AFTER :]
+    texts = torch.tensor([[*before, *one], [*before, *other]], device=body.device)
+    options = {"use_cache": False} if hasattr(body.config, "use_cache") else {}
+    hidden = body(input_ids=texts, attention_mask=torch.ones_like(texts), **options)[0][:, :_N_BEFORE].float()
+    change = (hidden[0] - hidden[1]).norm(dim=-1).max() / hidden[0].norm(dim=-1).max()
+    # NaN is larger than nothing: scores that are no numbers are told where they are read
+    return bool(change > _TOLERANCE[body.dtype])
+
+
+__all__ = ["refuse_bidirectional", "refuse_by_configuration"]
