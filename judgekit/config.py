@@ -20,10 +20,14 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, ValidationError
 from yaml import YAMLError
 
-from judgekit.errors import ConfigError, DataError, describe_validation_error
+from judgekit.errors import ConfigError, DataError, describe_validation_error, one_line, shorten
+from judgekit.safe_yaml import check_yaml
 from judgekit.texts import read_text
 
 ConfigT = TypeVar("ConfigT", bound="BaseConfig")
+
+_MAX_KEY = 100
+"""Characters of an unknown key that are compared with the known ones: a key may be as long as a file."""
 
 
 class BaseConfig(BaseModel):
@@ -57,15 +61,19 @@ def load_config(
     """
     where = str(path) if path else "command line"
     try:
-        base = OmegaConf.load(io.StringIO(read_text(path))) if path else OmegaConf.create({})
+        text = read_text(path) if path else "{}"
+        check_yaml(text)  # OmegaConf writes out what aliases stand for
+        base = OmegaConf.load(io.StringIO(text))
         if not OmegaConf.is_dict(base):
             raise ConfigError(f"{where} must hold keys and values, not a list")
         merged = OmegaConf.merge(base, OmegaConf.from_dotlist(list(_checked(overrides))))
         values = OmegaConf.to_container(merged, resolve=True)
     except DataError as error:
         raise ConfigError(str(error).replace("cannot read ", "cannot read the configuration ", 1)) from error
-    except (YAMLError, OmegaConfBaseException, RecursionError) as error:
-        raise ConfigError(f"{where} is no valid configuration: {error}") from error
+    except ConfigError:
+        raise
+    except (YAMLError, OmegaConfBaseException, RecursionError, ValueError) as error:
+        raise ConfigError(f"{where} is no valid configuration: {one_line(error)}") from error
     assert isinstance(values, dict)
     return parse_config(config_type, values | dict(fixed or {}), where=where)
 
@@ -98,7 +106,7 @@ def _checked(overrides: Sequence[str]) -> Iterator[str]:
     for override in overrides:
         key, equals, _ = override.partition("=")
         if not equals or not key:
-            raise ConfigError(f"{override!r} is no override: write key=value, for example learning_rate=1e-5")
+            raise ConfigError(f"{shorten(override)} is no override: write key=value, for example learning_rate=1e-5")
         yield override
 
 
@@ -108,9 +116,9 @@ def _explain(error: ValidationError, config_type: type[BaseConfig]) -> str:
         return describe_validation_error(error)
     *parents, key = [str(part) for part in unknown["loc"]]
     known = _known_keys(config_type, parents)
-    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+    nearest = difflib.get_close_matches(key[:_MAX_KEY], known, n=1, cutoff=0.0)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    return f"unknown key {'.'.join([*parents, key])!r}{hint} (known here: {', '.join(sorted(known))})"
+    return f"unknown key {shorten('.'.join([*parents, key]))}{hint} (known here: {', '.join(sorted(known))})"
 
 
 def _known_keys(config_type: type[BaseModel], parents: Sequence[str]) -> list[str]:

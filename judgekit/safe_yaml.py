@@ -32,7 +32,7 @@ def load_yaml(text: str) -> Any:
         root = loader.get_single_node()
         if root is None:
             return None
-        refuse_bomb(root)
+        _refuse_bomb(root)
         return loader.construct_document(root)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
@@ -42,15 +42,20 @@ def load_yaml(text: str) -> Any:
         loader.dispose()
 
 
-def refuse_bomb(root: yaml.Node) -> None:
-    """Refuse a document that stands for too many values.
-
-    Args:
-        root: Its composed nodes; an alias is the node that it names.
+def check_yaml(text: str) -> None:
+    """Refuse a document that another reader must not be given, since it writes out what aliases stand for.
 
     Raises:
-        ValueError: it stands for more than `MAX_VALUES` values, or a value holds itself.
+        ValueError: it stands for more than `MAX_VALUES` values, or for itself.
+        yaml.YAMLError: it is no YAML.
+        RecursionError: it is nested deeper than Python can follow.
     """
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if root is not None:
+        _refuse_bomb(root)
+
+
+def _refuse_bomb(root: yaml.Node) -> None:
     n_values: dict[int, int] = {}  # by node, 0 while its parts are being counted
     stack = [root]
     while stack:
@@ -77,4 +82,4 @@ def _parts(node: yaml.Node) -> list[yaml.Node]:
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
-__all__ = ["MAX_VALUES", "load_yaml", "refuse_bomb"]
+__all__ = ["MAX_VALUES", "check_yaml", "load_yaml"]

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from judgekit.errors import CheckpointError, DataError, describe_validation_error
+from judgekit.errors import CheckpointError, describe_validation_error, one_line, shorten
 from judgekit.judges.critic_answer import AnswerFormat, NextToken
 from judgekit.prompts import Message
+from judgekit.safe_yaml import load_yaml
 from judgekit.texts import read_text
 from judgekit.types import Solution
 
@@ -156,7 +156,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"drop {pattern!r} is no regular expression: {error}") from error
+        raise ValueError(f"drop {shorten(pattern)} is no regular expression: {error}") from error
 
 
 def _filled(template: str, **values: str) -> str:
@@ -194,11 +194,11 @@ def load_prompt(name: str, *, directory: Path, sha256: str | None = None) -> Loa
         raise CheckpointError(f"no critic prompt {name!r}: {directory / name} is no file, and there are {names}")
     try:
         text = read_text(path)
-        prompt = CriticPrompt.model_validate(yaml.safe_load(text))
-    except (DataError, yaml.YAMLError, RecursionError) as error:
-        raise CheckpointError(f"cannot read the critic prompt {path}: {error}") from error
+        prompt = CriticPrompt.model_validate(load_yaml(text))
     except ValidationError as error:
         raise CheckpointError(f"{path}: {describe_validation_error(error)}") from error
+    except ValueError as error:  # DataError among them
+        raise CheckpointError(f"cannot read the critic prompt {path}: {one_line(error)}") from error
     found = hashlib.sha256(text.encode()).hexdigest()
     if sha256 not in (None, found):
         raise CheckpointError(

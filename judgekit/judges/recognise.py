@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from judgekit.errors import CheckpointError, ConfigError, DataError, describe_validation_error, shorten
+from judgekit.errors import CheckpointError, ConfigError, DataError, describe_validation_error, one_line, shorten
 from judgekit.io import read_json
 from judgekit.judges.card import CARD, JudgeCard, read_card
 from judgekit.judges.checkpoint import fetch_checkpoint, fetch_from_hub, tensor_names
@@ -206,7 +206,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except DataError as error:
         raise CheckpointError(str(error).replace("cannot read ", "cannot read the card ", 1)) from error
     except ValueError as error:
-        raise CheckpointError(f"{path} is no YAML: {error}") from error
+        raise CheckpointError(f"{path} is no YAML: {one_line(error)}") from error
     if not isinstance(values, dict):
         raise CheckpointError(f"{path} must hold keys and values, for example `family: math-shepherd`")
     return values
