@@ -81,6 +81,11 @@ class Trust:
         written, real_root = Path(os.path.abspath(path)), _real_root(self.root)
         return written.is_relative_to(self.root) and path.exists() and path.resolve().is_relative_to(real_root)
 
+    def seen_from(self, folder: Path) -> Path:
+        """Return a folder of the repository as a path below its root: links of the user's may lead to it."""
+        below = self.root is None or Path(os.path.abspath(folder)).is_relative_to(self.root)
+        return folder if below else folder.resolve()
+
 
 OWN = Trust(Origin.OWN)
 """What the user names himself."""

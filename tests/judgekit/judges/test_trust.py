@@ -189,7 +189,20 @@ def in_a_plain_copy(root: Path, _: pytest.MonkeyPatch) -> str:
     return str(root)
 
 
-WAYS = [on_the_hub, in_the_cache, fetched_from_the_cache, in_a_local_dir, in_a_clone, in_a_plain_copy]
+def by_a_link_to_the_cache(root: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (root.parent / "mine").symlink_to(in_the_cache(root, monkeypatch))
+    return str(root.parent / "mine")
+
+
+WAYS = [
+    on_the_hub,
+    in_the_cache,
+    fetched_from_the_cache,
+    in_a_local_dir,
+    in_a_clone,
+    in_a_plain_copy,
+    by_a_link_to_the_cache,
+]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -379,7 +392,7 @@ def test_an_ensemble_inside_its_repository_opens(
 ) -> None:
     write(tmp_path / "repo", ensemble("a", "builtin:random"))
     shutil.copytree(tiny_judge, tmp_path / "repo" / "a")
-    for way in (on_the_hub, fetched_from_the_cache, in_a_plain_copy):
+    for way in (on_the_hub, by_a_link_to_the_cache, in_a_plain_copy):
         judge = load_judge(way(tmp_path / "repo", monkeypatch))
         assert judge.judge([SOLUTION])[0].verdict is not None
 
