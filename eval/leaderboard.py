@@ -87,10 +87,11 @@ HOW_TO_READ = """## How to read this
   bins, in percent) are over the steps up to the first error, unweighted means over the subsets where they exist; over
   all solutions at once where the headline is.
 - AUROC's floor is not 50. Of a wrong solution the last counted step is always the wrong one, so a judge that reads
-  nothing gains by where a step stands and how long the solution is: the floor is what the rows marked *floor* and
+  nothing gains by where a step stands and how many there are: its floor is what the rows marked *floor* and
   builtin:random have in the same table. AUROC within position compares step k of n with step k of n of other solutions
-  alone. There 50 is the floor: whatever is a function of place and length has exactly 50, and chance has it but for
-  its spread. Floors may lie somewhat below, as their folds know of each problem only that it is none of the others.
+  alone. There whatever is a function of k and n has exactly 50, and chance has 50 but for its spread. How long a step's
+  text is still tells something: the row *floor* position and length says how much. The row *floor* position lies below
+  50, because it was fitted without a fold, and a place where errors are many in the fold has few of them outside.
 - pooled: over all solutions at once, whatever the subsets; the headline of data that are no benchmark with a convention
   of its own.
 - threshold: where the one that decides comes from. Upper bound: chosen on a subset that is reported here.

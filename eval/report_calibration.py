@@ -34,7 +34,8 @@ SELECTIVE = {"aurc": "AURC", "aurc_random": "AURC of random confidence", "aurc_p
 AUROC_FLOOR = (
     "The floor of AUROC is not 0.5: steps count up to the first error, so the last counted step of a wrong solution is "
     "the wrong one, and a judge that reads nothing gains by where a step stands. Within position, step k of n is "
-    "compared with step k of n of other solutions: there whatever knows place and length alone has 0.5."
+    "compared with step k of n of other solutions: there whatever is a function of k and n alone has 0.5. What the "
+    "length of a step's text tells remains; the floors say how much that is."
 )
 """What must be known wherever an AUROC of steps is shown."""
 N_CURVE_POINTS = 100

@@ -70,8 +70,11 @@ def compute_auroc_within_position(
     but for chance for one that knows nothing. `None` where no place has steps of both classes.
 
     Why the number of steps, too: a solution that is right until step k and goes on for long has more room for a later
-    error, so among steps of one index the right ones are those of longer solutions, and a judge that merely knows the
-    length is rewarded. On 776 wrong solutions of PRMBench it has 0.76 within the index, and the random judge 0.70.
+    error, so among steps of one index the right ones are those of longer solutions, and a judge that merely counts the
+    steps is rewarded. On 776 wrong solutions of PRMBench it has 0.76 within the index, and the random judge 0.70.
+
+    A judge that was fitted without the fold it judges, as those of a cross-fitted table, is a function of the place
+    within a fold alone, and lies below 0.5: a place where errors are many in one fold has fewer of them in the others.
 
     Args:
         p_ok_K: P(step ok | earlier steps ok), in [0, 1]. Shape (K,).
