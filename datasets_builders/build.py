@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TextIO
 
-from pydantic import ValidationError
 from rich.progress import track
 
 from datasets_builders.build_report import BuildReport, histogram
@@ -25,7 +24,7 @@ from datasets_builders.registry import load_source
 from datasets_builders.settings import refuse_other_settings
 from datasets_builders.source import AnySource, GeneratorSource, RowRejected, Source
 from judgekit.config import BaseConfig
-from judgekit.errors import ConfigError, DataError, describe_validation_error
+from judgekit.errors import ConfigError, DataError, boundary, shorten
 from judgekit.io import MANIFEST, SHARD_DIR, ShardWriter, atomic_path, read_json, write_json
 from judgekit.run import CONFIG, git_state, package_versions
 from judgekit.types import LabelledSolution, Record
@@ -149,13 +148,17 @@ def _convert(
     if isinstance(raw, str):
         reason, _, detail = raw.partition(": ")
         return _Outcome(part.name, number, None, rejection=RowRejected(reason, detail))
+    reason = f"not a valid {source.record_type.__name__}"
     try:
-        return _Outcome(part.name, number, raw, source.convert(raw, options, part.part))
+        with boundary(DataError, reason):  # a row may hold anything at all, and costs a row at most
+            records = source.convert(raw, options, part.part)
     except RowRejected as rejection:
         return _Outcome(part.name, number, raw, rejection=rejection)
-    except ValidationError as error:
-        reason = f"not a valid {source.record_type.__name__}"
-        return _Outcome(part.name, number, raw, rejection=RowRejected(reason, describe_validation_error(error)))
+    except ConfigError as error:  # an option is missing without which no row of its kind can be read
+        raise ConfigError(f"{part.name}, row {number}: {error}") from error
+    except DataError as error:
+        return _Outcome(part.name, number, raw, rejection=RowRejected(reason, str(error).removeprefix(f"{reason}: ")))
+    return _Outcome(part.name, number, raw, records)
 
 
 class _Sieve:
@@ -170,6 +173,7 @@ class _Sieve:
         self._first_errors: Counter[int | None] = Counter()
         self._n_records = 0
         self._duplicates = 0
+        self._n_blank = 0
 
     def sift(self, outcome: _Outcome) -> list[Record]:
         """Return the records of a row that were not there before."""
@@ -187,7 +191,10 @@ class _Sieve:
             self._write(outcome, RowRejected("duplicate in part", detail))
         self._accepted[outcome.part] += 1
         self._n_records += len(fresh)
-        self._first_errors.update(record.first_error for record in fresh if isinstance(record, LabelledSolution))
+        for record in fresh:
+            if isinstance(record, LabelledSolution):
+                self._first_errors[record.first_error] += 1
+                self._n_blank += not all(step.strip() for step in record.steps)
         return fresh
 
     def _reject(self, outcome: _Outcome, rejection: RowRejected) -> list[Record]:
@@ -197,7 +204,11 @@ class _Sieve:
 
     def _write(self, outcome: _Outcome, rejection: RowRejected) -> None:
         entry = {"file": outcome.part, "row": outcome.row, "reason": rejection.reason, "detail": rejection.detail}
-        self._rejected.write(json.dumps(entry | {"raw": outcome.raw}, ensure_ascii=False, default=_plain) + "\n")
+        try:
+            line = json.dumps(entry | {"raw": outcome.raw}, ensure_ascii=False, default=_plain)
+        except (TypeError, ValueError, RecursionError):  # nested too deeply to be written, or no JSON at all
+            line = json.dumps(entry | {"raw": shorten(outcome.raw, most=1000)}, ensure_ascii=False)
+        self._rejected.write(line + "\n")
 
     def check_every_part(self, parts: Sequence[InputPart], output: Path) -> None:
         """Refuse an input of which one part gave nothing: it is not what the source takes it for."""
@@ -222,6 +233,7 @@ class _Sieve:
             n_records=self._n_records,
             duplicates=self._duplicates,
             first_errors=histogram(self._first_errors),
+            n_blank_steps=self._n_blank,
         )
 
 

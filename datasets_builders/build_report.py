@@ -37,6 +37,8 @@ class BuildReport(BaseModel):
     """Records left out because an equal one had been written before."""
     first_errors: dict[str, int]
     """Solutions by the 0-based index of their first error, `none` first; empty for records that are no solutions."""
+    n_blank_steps: int = 0
+    """Solutions kept although a step behind their first error is empty, as published; the step stays in its place."""
     leakage_auroc: float | None = None
     """How well a bag of words tells erroneous from right solutions (`datasets_builders.leakage`); 0.5 is chance. `None`
     where it was not measured, or one kind comes from too few problems."""
@@ -67,6 +69,8 @@ def render_report(report: BuildReport) -> Group:
     for reason, count in report.rejected.items():
         counts.add_row(Text(f"  {reason}"), str(count))
     counts.add_row("duplicate records left out", str(report.duplicates))
+    if report.n_blank_steps:
+        counts.add_row("kept with an empty step behind the first error", str(report.n_blank_steps))
     head = Text(f"{report.source}: {report.n_records} {report.record} records")
     parts: list[RenderableType] = [head, counts, *_histogram(report)] if report.first_errors else [head, counts]
     if report.leakage_auroc is not None:

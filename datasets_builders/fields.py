@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from datasets_builders.source import Row, RowRejected
+from judgekit.errors import shorten
 from judgekit.types import StepLabel, labels_from_first_error
 
 ValueT = TypeVar("ValueT")
@@ -20,7 +21,7 @@ def text(row: Row, name: str) -> str:
     if not isinstance(value, str):
         raise _wrong_type(name, "a text", value)
     if not value.strip():
-        raise RowRejected(f"field {name!r} is empty", repr(value))
+        raise RowRejected(f"field {name!r} is empty", shorten(value))
     return _encodable(name, value)
 
 
@@ -34,18 +35,27 @@ def optional_text(row: Row, name: str) -> str | None:
     return _encodable(name, str(value))
 
 
-def steps(row: Row, name: str) -> tuple[str, ...]:
-    """Return the steps of a solution: at least one, none of them blank, each as it stands."""
-    return checked_steps(name, items(row, name))
+def steps(row: Row, name: str, *, first_error: int | None = None) -> tuple[str, ...]:
+    """Return the steps of a solution: at least one, each as it stands, none blank that its label depends on.
+
+    Some published rows hold an empty step. Behind the first error it decides nothing and stays in its place, so that
+    no index moves; up to there nobody can say what was labelled.
+
+    Args:
+        row: The raw row.
+        name: Field that holds the steps.
+        first_error: 0-based index of the first wrong step; `None` where there is none.
+    """
+    return checked_steps(name, items(row, name), first_error=first_error)
 
 
-def checked_steps(name: str, values: Iterable[Any]) -> tuple[str, ...]:
+def checked_steps(name: str, values: Iterable[Any], *, first_error: int | None = None) -> tuple[str, ...]:
     """Check texts as `steps` does; for steps that the row holds in another form than a list."""
     checked = []
     for index, value in enumerate(values):
         if not isinstance(value, str):
             raise _wrong_type(name, "a list of texts", value)
-        if not value.strip():
+        if not value.strip() and not (first_error is not None and 0 <= first_error < index):
             raise RowRejected("empty step", f"step {index} (0-based) of {name!r} is {value!r}")
         checked.append(_encodable(name, value))
     if not checked:
@@ -80,7 +90,7 @@ def choice(row: Row, name: str, known: Iterable[str]) -> str:
     """Return a text that is one of the known values."""
     value, known = text(row, name), tuple(known)
     if value not in known:
-        raise RowRejected(f"unknown value in field {name!r}", f"{value!r} is none of {', '.join(known)}")
+        raise RowRejected(f"unknown value in field {name!r}", f"{shorten(value)} is none of {', '.join(known)}")
     return value
 
 
@@ -93,15 +103,16 @@ def first_error_labels(first_error: int | None, *, n_steps: int, shown: object) 
         shown: The value as the row has it, for the complaint.
     """
     if first_error is not None and first_error >= n_steps:
-        raise RowRejected("label beyond the last step", f"label {shown!r} for {n_steps} steps")
+        raise RowRejected("label beyond the last step", f"label {shorten(shown)} for {n_steps} steps")
     if first_error is not None and first_error < 0:
-        raise RowRejected("label before the first step", f"label {shown!r} for {n_steps} steps")
+        raise RowRejected("label before the first step", f"label {shorten(shown)} for {n_steps} steps")
     return labels_from_first_error(first_error, n_steps=n_steps)
 
 
 def missing(name: str, row: Row) -> RowRejected:
     """Return the rejection of a row without the field; for fields that these readers do not cover."""
-    return RowRejected(f"field {name!r} is missing", f"it is absent or null; the row has {', '.join(map(str, row))}")
+    names = ", ".join(map(str, row))
+    return RowRejected(f"field {name!r} is missing", f"it is absent or null; the row has {names[:200]}")
 
 
 def _present(row: Row, name: str) -> Any:
@@ -118,7 +129,7 @@ def _of_type(row: Row, name: str, kind: type[ValueT], wanted: str) -> ValueT:
 
 
 def _wrong_type(name: str, wanted: str, value: object) -> RowRejected:
-    return RowRejected(f"field {name!r} is not {wanted}", repr(value)[:200])
+    return RowRejected(f"field {name!r} is not {wanted}", shorten(value, most=200))
 
 
 def _encodable(name: str, value: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from datasets_builders.fields import checked_steps, items, missing, optional_text, text
 from datasets_builders.source import Row, RowRejected, Source
 from judgekit.config import BaseConfig
+from judgekit.errors import shorten
 from judgekit.segmentation import SegmentationConfig, segment
 from judgekit.types import Rollout
 
@@ -40,7 +41,7 @@ def convert(row: Row, config: GroupsConfig, part: str) -> list[Rollout]:
     if len(responses) < 2:
         raise RowRejected("group of fewer than two responses", f"{len(responses)}: nothing to compare a response with")
     if not all(isinstance(outcome, bool) for outcome in outcomes):
-        raise RowRejected("field 'labels' is not a list of true and false", repr(outcomes)[:200])
+        raise RowRejected("field 'labels' is not a list of true and false", shorten(outcomes, most=200))
     group_id, source = _group_id(row), config.source or part
     rollouts = []
     for sample, (response, outcome) in enumerate(zip(responses, outcomes, strict=True)):
@@ -78,7 +79,7 @@ def _group_id(row: Row) -> str:
 def _response_steps(response: Any) -> tuple[str, ...]:
     """Return one response's steps; a response without any is kept, for a policy may answer nothing."""
     if not isinstance(response, list):
-        raise RowRejected("field 'steps' is not a list of lists", repr(response)[:200])
+        raise RowRejected("field 'steps' is not a list of lists", shorten(response, most=200))
     return checked_steps("steps", response) if response else ()
 
 

@@ -29,7 +29,8 @@ def convert(row: Row, config: NoOptions, part: str) -> list[LabelledSolution]:
     """Convert one row. Steps keep their `Step 1:`, and lose the white space around them."""
     segments = _segments(text(row, "input"))
     labels_S = _labels(segments, text(row, "label"))
-    problem, steps_S = _split(segments)
+    wrong = [index for index, label in enumerate(labels_S) if label is StepLabel.ERROR]
+    problem, steps_S = _split(segments, first_error=min(wrong, default=None))
     solution = LabelledSolution(
         problem=problem,
         steps=steps_S,
@@ -69,7 +70,7 @@ def _labels(segments: list[str], labelled: str) -> tuple[StepLabel, ...]:
     return tuple(labels)
 
 
-def _split(segments: list[str]) -> tuple[str, tuple[str, ...]]:
+def _split(segments: list[str], *, first_error: int | None) -> tuple[str, tuple[str, ...]]:
     """Part the problem from the first step."""
     problem, *starts = segments[0].split(FIRST_STEP)
     if len(starts) != 1:
@@ -78,7 +79,7 @@ def _split(segments: list[str]) -> tuple[str, tuple[str, ...]]:
         raise RowRejected("no problem before the first step", repr(segments[0][:80]))
     steps_S = [FIRST_STEP + starts[0], *segments[1:]]
     bare = ["" if _BARE_NUMBER.fullmatch(step.strip() + " ") else step.strip() for step in steps_S]
-    return problem.strip(), checked_steps("input", bare)
+    return problem.strip(), checked_steps("input", bare, first_error=first_error)
 
 
 SOURCE = Source("math-shepherd", LabelledSolution, NoOptions, convert)

@@ -15,6 +15,7 @@ from typing import Any
 
 from datasets_builders.fields import checked_steps, choice, first_error_labels, items, optional_text, text
 from datasets_builders.source import NoOptions, Row, RowRejected, Source
+from judgekit.errors import shorten
 from judgekit.types import LabelledSolution, LabelMethod
 
 NO_ERROR = {None, "", "N/A"}
@@ -26,8 +27,8 @@ _CORRECTNESS = ("correct", "wrong")
 
 def convert(row: Row, config: NoOptions, part: str) -> list[LabelledSolution]:
     """Convert one row."""
-    steps_S = checked_steps("model_output_steps", _raw_steps(row))
     first_error, answer_correctness = _first_error(row), choice(row, "model_output_answer_correctness", _CORRECTNESS)
+    steps_S = checked_steps("model_output_steps", _raw_steps(row), first_error=first_error)
     solution = LabelledSolution(
         problem=text(row, "question"),
         steps=steps_S,
@@ -51,8 +52,8 @@ def _raw_steps(row: Row) -> list[Any]:
         return items(row, "model_output_steps")
     try:
         return items({"model_output_steps": ast.literal_eval(value)}, "model_output_steps")
-    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
-        raise RowRejected("field 'model_output_steps' is not a list", repr(value)[:200]) from error
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:  # TypeError: "{[1]: 2}"
+        raise RowRejected("field 'model_output_steps' is not a list", shorten(value, most=200)) from error
 
 
 def _first_error(row: Row) -> int | None:
@@ -63,7 +64,7 @@ def _first_error(row: Row) -> int | None:
     if is_error == (solution_correctness == "correct"):
         raise RowRejected(
             "first error contradicts the solution's correctness",
-            f"{value!r} in a solution called {solution_correctness}",
+            f"{shorten(value)} in a solution called {solution_correctness}",
         )
     return _parse_index(value) - 1 if is_error else None
 
@@ -74,7 +75,7 @@ def _parse_index(value: object) -> int:
             return int(value)
     except ValueError:
         pass
-    raise RowRejected("first error is no step number", repr(value))
+    raise RowRejected("first error is no step number", shorten(value))
 
 
 SOURCE = Source("mr-gsm8k", LabelledSolution, NoOptions, convert)

@@ -19,6 +19,7 @@ from datasets_builders.fields import missing, text
 from datasets_builders.source import Row, RowRejected, Source
 from judgekit.answers import extract_answer
 from judgekit.config import BaseConfig
+from judgekit.errors import shorten
 from judgekit.identity import problem_id
 from judgekit.types import Problem
 
@@ -57,7 +58,7 @@ def _texts(name: str, value: Any) -> Sequence[str]:
     """Return an answer, or all answers of a list, as texts; 27.0 is the whole number 27."""
     values = value if isinstance(value, list) else [value]
     if not values:
-        raise RowRejected(f"field {name!r} is empty", repr(value))
+        raise RowRejected(f"field {name!r} is empty", shorten(value))
     return [_text(name, item) for item in values]
 
 
@@ -65,7 +66,7 @@ def _text(name: str, value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise RowRejected(f"field {name!r} is not a text or a number", repr(value)[:200])
+        raise RowRejected(f"field {name!r} is not a text or a number", shorten(value, most=200))
     return text({name: str(value).strip()}, name)
 
 

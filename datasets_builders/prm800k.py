@@ -25,6 +25,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from datasets_builders.fields import items, mapping, optional_text, text
 from datasets_builders.source import Row, RowRejected, Source
 from judgekit.config import BaseConfig
+from judgekit.errors import shorten
 from judgekit.types import LabelledSolution, LabelMethod, StepLabel
 
 _FILES = re.compile(r"phase[12]_(train|test)")
@@ -55,11 +56,14 @@ def convert(row: Row, config: PRM800KConfig, part: str) -> list[LabelledSolution
     finish_reason = text(label, "finish_reason")
     if finish_reason not in _FINISHED:
         raise RowRejected(f"finish_reason {finish_reason}", f"only {' and '.join(_FINISHED)} rows are used")
-    trunk, branches = walk(items(label, "steps"), neutral=config.neutral)
+    raw_steps = items(label, "steps")
+    trunk, branches = walk(raw_steps, neutral=config.neutral)
     is_whole = not any(branch[: len(trunk)] == trunk for branch in branches)
     paths = [trunk, *branches] if trunk and is_whole else branches
     if not paths:
-        raise RowRejected("no rated step", f"{len(items(label, 'steps'))} steps")
+        raise RowRejected("no rated step", f"{len(raw_steps)} steps")
+    # A last step that nobody rated is not in the trunk, and the final answer stands there.
+    is_finished = finish_reason == "solution" and len(trunk) == len(raw_steps)
     reference = optional_text(question, "ground_truth_solution") or optional_text(question, "ground_truth_answer")
     return [
         LabelledSolution(
@@ -67,7 +71,7 @@ def convert(row: Row, config: PRM800KConfig, part: str) -> list[LabelledSolution
             steps=tuple(step.text for step in path),
             labels=tuple(step.label for step in path),
             reference=reference,
-            final_answer_correct=True if path is trunk and finish_reason == "solution" else None,
+            final_answer_correct=True if path is trunk and is_finished else None,
             source=SOURCE.name,
             subset=part if _FILES.fullmatch(part) else None,
             label_method=LabelMethod.HUMAN,
@@ -87,8 +91,9 @@ def walk(raw_steps: list[Any], *, neutral: Literal["correct", "error"]) -> tuple
     branches: list[Path] = []
     for index, raw in enumerate(raw_steps):
         if not isinstance(raw, Mapping):
-            raise RowRejected("a step is no object", f"step {index} (0-based): {raw!r}"[:200])
-        rated = [_rated(completion, index, neutral) for completion in raw.get("completions") or []]
+            raise RowRejected("a step is no object", f"step {index} (0-based): {shorten(raw)}")
+        given = [] if raw.get("completions") is None else items(raw, "completions")
+        rated = [_rated(completion, index, neutral) for completion in given]
         chosen = _chosen(raw, rated, index)
         if all(step.label is not StepLabel.ERROR for step in trunk):
             branches += [(*trunk, step) for step in rated if step and step.label is StepLabel.ERROR and step != chosen]
@@ -104,13 +109,15 @@ def walk(raw_steps: list[Any], *, neutral: Literal["correct", "error"]) -> tuple
 def _rated(completion: Any, index: int, neutral: str) -> RatedStep | None:
     """Return a completion with its label; `None` where it has no rating or is flagged."""
     if not isinstance(completion, Mapping):
-        raise RowRejected("a completion is no object", f"step {index} (0-based): {completion!r}"[:200])
-    rating = completion.get("rating")
-    if rating is None or completion.get("flagged"):
+        raise RowRejected("a completion is no object", f"step {index} (0-based): {shorten(completion)}")
+    rating, flagged = completion.get("rating"), completion.get("flagged")
+    if not isinstance(flagged, bool | None):
+        raise RowRejected("field 'flagged' is not true or false", f"{shorten(flagged)} at step {index} (0-based)")
+    if rating is None or flagged:
         return None
     labels = {1: StepLabel.OK, 0: StepLabel.ERROR if neutral == "error" else StepLabel.NEUTRAL, -1: StepLabel.ERROR}
-    if isinstance(rating, bool) or rating not in labels:
-        raise RowRejected("unknown rating", f"{rating!r} at step {index} (0-based)")
+    if type(rating) is not int or rating not in labels:
+        raise RowRejected("unknown rating", f"{shorten(rating)} at step {index} (0-based)")
     return RatedStep(text(completion, "text"), labels[rating])
 
 
@@ -118,11 +125,12 @@ def _chosen(raw: Mapping[str, Any], rated: list[RatedStep | None], index: int) -
     """Return the step that the trunk goes on with; `None` where it ends here."""
     choice = raw.get("chosen_completion")
     if choice is None:
-        human = raw.get("human_completion")
-        return RatedStep(text(human, "text"), StepLabel.OK) if isinstance(human, Mapping) else None
+        if raw.get("human_completion") is None:
+            return None
+        return RatedStep(text(mapping(raw, "human_completion"), "text"), StepLabel.OK)
     if type(choice) is not int or not 0 <= choice < len(rated):
         raise RowRejected(
-            "chosen_completion outside the completions", f"{choice!r} of {len(rated)} at step {index} (0-based)"
+            "chosen_completion outside the completions", f"{shorten(choice)} of {len(rated)} at step {index} (0-based)"
         )
     if rated[choice] is None:
         raise RowRejected("chosen completion is unrated", f"completion {choice} at step {index} (0-based)")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from datasets_builders.fields import items, optional_text, steps, text
 from datasets_builders.source import NoOptions, Row, RowRejected, Source
+from judgekit.errors import shorten
 from judgekit.types import LabelledSolution, LabelMethod, StepLabel
 
 ALL_RIGHT = "multi_solutions"
@@ -20,8 +21,9 @@ ALL_RIGHT = "multi_solutions"
 
 def convert(row: Row, config: NoOptions, part: str) -> list[LabelledSolution]:
     """Convert one row."""
-    steps_S, classification = steps(row, "modified_process"), text(row, "classification")
-    wrong = _error_indices(row, n_steps=len(steps_S), classification=classification)
+    classification = text(row, "classification")
+    wrong = _error_indices(row, n_steps=len(items(row, "modified_process")), classification=classification)
+    steps_S = steps(row, "modified_process", first_error=min(wrong, default=None))
     solution = LabelledSolution(
         problem=text(row, "modified_question"),
         steps=steps_S,
@@ -41,9 +43,9 @@ def _error_indices(row: Row, *, n_steps: int, classification: str) -> set[int]:
     error_steps = items(row, "error_steps")
     outside = [step for step in error_steps if type(step) is not int or not 1 <= step <= n_steps]
     if outside:
-        raise RowRejected("error_steps outside 1..n", f"{error_steps} for {n_steps} steps")
+        raise RowRejected("error_steps outside 1..n", f"{shorten(error_steps)} for {n_steps} steps")
     if bool(error_steps) == (classification == ALL_RIGHT):
-        raise RowRejected("error_steps contradict the classification", f"{error_steps} in {classification!r}")
+        raise RowRejected("error_steps contradict the classification", f"{shorten(error_steps)} in {classification!r}")
     return {step - 1 for step in error_steps}
 
 

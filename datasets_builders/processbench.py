@@ -17,8 +17,9 @@ NO_ERROR = -1
 
 def convert(row: Row, config: NoOptions, part: str) -> list[LabelledSolution]:
     """Convert one row; the subset is what its id begins with (`gsm8k-12`)."""
-    steps_S, label = steps(row, "steps"), integer(row, "label")
+    label = integer(row, "label")
     first_error = None if label == NO_ERROR else label
+    steps_S = steps(row, "steps", first_error=first_error)
     solution = LabelledSolution(
         problem=text(row, "problem"),
         steps=steps_S,

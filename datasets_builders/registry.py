@@ -15,6 +15,7 @@ IMPORTERS = {
     "groups": "datasets_builders.groups",
     "gsm8k": "datasets_builders.gsm8k",
     "injection": "datasets_builders.injection",
+    "labelled": "datasets_builders.labelled",
     "math-shepherd": "datasets_builders.math_shepherd",
     "mr-gsm8k": "datasets_builders.mr_gsm8k",
     "policy-benchmarks": "datasets_builders.policy_benchmarks",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from datasets_builders.fields import items, steps, text
 from datasets_builders.source import Row, RowRejected, Source
 from judgekit.config import BaseConfig
+from judgekit.errors import shorten
 from judgekit.types import LabelledSolution, LabelMethod, StepLabel
 
 
@@ -28,10 +29,14 @@ class StepwiseSupervisionConfig(BaseConfig):
 
 def convert(row: Row, config: StepwiseSupervisionConfig, part: str) -> list[LabelledSolution]:
     """Convert one row."""
+    if not (given := items(row, "completions")):
+        raise RowRejected("no steps", "'completions' is empty")
+    labels_S = _labels(row, n_steps=len(given))
+    wrong = [index for index, label in enumerate(labels_S) if label is StepLabel.ERROR]
     solution = LabelledSolution(
         problem=text(row, "prompt"),
-        steps=(steps_S := steps(row, "completions")),
-        labels=_labels(row, n_steps=len(steps_S)),
+        steps=steps(row, "completions", first_error=min(wrong, default=None)),
+        labels=labels_S,
         source=config.source,
         subset=part,
         generator=config.generator,
@@ -48,7 +53,7 @@ def _labels(row: Row, *, n_steps: int) -> tuple[StepLabel, ...]:
     if len(labels) < n_steps:
         raise RowRejected("fewer labels than steps", f"{len(labels)} labels for {n_steps} steps")
     if not all(isinstance(label, bool) for label in labels):
-        raise RowRejected("field 'labels' is not a list of true and false", repr(labels)[:200])
+        raise RowRejected("field 'labels' is not a list of true and false", shorten(labels, most=200))
     return tuple(StepLabel.OK if label else StepLabel.ERROR for label in labels)
 
 

@@ -12,6 +12,7 @@ from datasets_builders.consensus import ConsensusConfig
 from datasets_builders.curation_config import CurationConfig
 from datasets_builders.injection import InjectionConfig
 from datasets_builders.judge_labels import JudgeLabelsConfig
+from datasets_builders.labelled import LabelledConfig
 from datasets_builders.mix_config import MixConfig
 from datasets_builders.monte_carlo import MonteCarloConfig
 from datasets_builders.procedural import ProceduralConfig, ProceduralProblemsConfig
@@ -36,6 +37,7 @@ CLASSES: dict[str, type[BaseConfig]] = {
     "data/injection.yaml": InjectionConfig,
     "data/consensus.yaml": ConsensusConfig,
     "data/judge_labels.yaml": JudgeLabelsConfig,
+    "data/labelled.yaml": LabelledConfig,
     "data/mixed_*.yaml": MixConfig,
     "data/monte_carlo.yaml": MonteCarloConfig,
     "data/rollouts.yaml": RolloutsConfig,

@@ -103,3 +103,40 @@ def test_the_subset_is_the_phase_and_split_of_the_file(part: str, subset: str | 
 def test_unfinished_rows_are_rejected_by_their_reason(finish_reason: str) -> None:
     with pytest.raises(RowRejected, match=f"finish_reason {finish_reason}"):
         converted(step(completion("a", 1)), finish_reason=finish_reason)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        step(completion("c", None), chosen=None),
+        step(completion("c", 1, flagged=True), chosen=None),
+        step(chosen=None),
+        {"completions": None, "human_completion": None, "chosen_completion": None},
+    ],
+)
+def test_a_solution_whose_last_step_is_unrated_has_no_known_answer(last: dict[str, Any]) -> None:
+    (built,) = converted(step(completion("a", 1)), step(completion("b", 1)), last)
+    assert (built.steps, built.final_answer_correct) == (("a", "b"), None)
+    (whole,) = converted(step(completion("a", 1)), step(completion("b", 1)))
+    assert whole.final_answer_correct is True
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (step(completion("a", [1])), "unknown rating"),  # type: ignore[arg-type]
+        (step(completion("a", {"x": 1})), "unknown rating"),  # type: ignore[arg-type]
+        (step(completion("a", 1.0)), "unknown rating"),  # type: ignore[arg-type]
+        (step(completion("a", True)), "unknown rating"),
+        (step(completion("a", 1, flagged="no")), "field 'flagged' is not true or false"),  # type: ignore[arg-type]
+        ({"completions": 5, "chosen_completion": 0}, "field 'completions' is not a list"),
+        ({"completions": {"text": "a"}, "chosen_completion": 0}, "field 'completions' is not a list"),
+        ({"completions": [5], "chosen_completion": 0}, "a completion is no object"),
+        ({"completions": [], "human_completion": "a"}, "field 'human_completion' is not an object"),
+        ({"completions": [completion("a", 1)], "chosen_completion": [0]}, "chosen_completion outside"),
+        ([], "a step is no object"),
+    ],
+)
+def test_every_value_is_checked_before_it_is_used(raw: Any, reason: str) -> None:
+    with pytest.raises(RowRejected, match=reason):
+        converted(raw)

@@ -139,7 +139,7 @@ EXPECTED: dict[str, tuple[str, dict[str, int], dict[int, str]]] = {
 
 
 def test_every_importer_has_rows() -> None:
-    own_tests = {"injection", "policy-benchmarks"}
+    own_tests = {"injection", "labelled", "policy-benchmarks"}
     assert set(EXPECTED) == set(IMPORTERS) - own_tests
 
 
