@@ -54,6 +54,7 @@ from judgekit.io import (
     atomic_path,
     file_sha256,
     mention_old_problem_ids,
+    parquet_copies,
     read_json,
     shard_paths,
     write_json,
@@ -70,6 +71,7 @@ REPORT = "curation.json"
 PAGE = "curation.html"
 """The same as a page."""
 _WORK = ".work"
+_COPIES = "rows"
 _DECISION = {
     "stage": pl.String(), "reason": pl.String(), "detail": pl.String(), "kept_id": pl.String(),
     "benchmark": pl.String(), "benchmark_row": pl.String(),
@@ -96,7 +98,12 @@ def curate(config: CurationConfig, output: Path, *, resume: bool = False, progre
     if _begin(output, settings, resume=resume):
         return CurationReport.model_validate(read_json(output / REPORT))
     work = output / _WORK
-    batches = plan_batches(files)
+    # Rows are read by column, in batches of a file: those of JSON are copied first.
+    copies = [
+        parquet_copies(path, LabelledSolution, below=work / _COPIES / str(number))
+        for number, path in enumerate(config.data)
+    ]
+    batches = plan_batches([file for part in copies for file in part])
     make_files(batches, config, work, progress=progress)
     facts = read_facts(batches, work)
     mention_old_problem_ids(config.data[0], int(facts["renamed"].sum()), len(facts))

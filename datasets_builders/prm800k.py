@@ -30,6 +30,7 @@ from judgekit.types import LabelledSolution, LabelMethod, StepLabel
 
 _FILES = re.compile(r"phase[12]_(train|test)")
 _FINISHED = ("solution", "found_error")
+_UNFINISHED = ("give_up", "bad_problem")
 
 
 class PRM800KConfig(BaseConfig):
@@ -55,7 +56,8 @@ def convert(row: Row, config: PRM800KConfig, part: str) -> list[LabelledSolution
     question, label = mapping(row, "question"), mapping(row, "label")
     finish_reason = text(label, "finish_reason")
     if finish_reason not in _FINISHED:
-        raise RowRejected(f"finish_reason {finish_reason}", f"only {' and '.join(_FINISHED)} rows are used")
+        known = f"finish_reason {finish_reason}" if finish_reason in _UNFINISHED else "unknown finish_reason"
+        raise RowRejected(known, f"{shorten(finish_reason)}: only {' and '.join(_FINISHED)} rows are used")
     raw_steps = items(label, "steps")
     trunk, branches = walk(raw_steps, neutral=config.neutral)
     is_whole = not any(branch[: len(trunk)] == trunk for branch in branches)

@@ -52,6 +52,11 @@ def source_names() -> list[str]:
     return sorted([*IMPORTERS, *GENERATORS])
 
 
+def is_source(name: str) -> bool:
+    """Tell whether there is a source of that name; underscores and hyphens count alike."""
+    return name.replace("_", "-").lower() in source_names()
+
+
 def load_source(name: str) -> AnySource:
     """Return the source of that name; underscores and hyphens count alike.
 
@@ -66,7 +71,8 @@ def load_source(name: str) -> AnySource:
         module: Any = importlib.import_module(module_name)
         return GeneratorSource(key, record_type, getattr(module, config_name), getattr(module, function_name))
     nearest = difflib.get_close_matches(key, source_names(), n=1, cutoff=0.0)[0]
-    raise ConfigError(f"unknown source {name!r}; did you mean {nearest!r}? (known: {', '.join(source_names())})")
+    known = f"{', '.join(source_names())}; rows of your own are read by 'labelled'"
+    raise ConfigError(f"unknown source {name!r}; did you mean {nearest!r}? (known: {known})")
 
 
-__all__ = ["GENERATORS", "IMPORTERS", "load_source", "source_names"]
+__all__ = ["GENERATORS", "IMPORTERS", "is_source", "load_source", "source_names"]

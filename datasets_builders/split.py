@@ -16,13 +16,9 @@ from typing import Any
 
 from judgekit.errors import ConfigError, DataError
 from judgekit.identity import ProblemGroups, problem_id
-from judgekit.io import MANIFEST, ShardWriter, file_sha256, read_json, read_records, shard_paths
+from judgekit.io import ShardWriter, file_sha256, find_record_type, read_records, shard_paths
 from judgekit.run import git_state, package_versions
-from judgekit.types import LabelledSolution, Problem, Record, Rollout, Solution
-
-_RECORD_TYPES: dict[str, type[Record]] = {
-    record_type.__name__: record_type for record_type in (LabelledSolution, Problem, Rollout, Solution)
-}
+from judgekit.types import Rollout
 
 
 def choose_side(problem_id: str, sides: Mapping[str, float], *, seed: int) -> str:
@@ -48,7 +44,7 @@ def split(
     """Split the data set folder `input` and return the number of records of each output.
 
     Args:
-        input: A finished data set folder.
+        input: A finished data set folder, or a file of records.
         outputs: Folder -> fraction of the problems, in (0, 1]; they sum to 1.
         seed: Another seed gives another split.
         resume: Continue a split that was interrupted.
@@ -61,7 +57,7 @@ def split(
     if not all(fraction > 0 for fraction in outputs.values()) or not math.isclose(math.fsum(outputs.values()), 1):
         raise ConfigError(f"fractions must be above 0 and sum to 1, not {list(outputs.values())}")
     sides = {str(path): fraction for path, fraction in outputs.items()}
-    shards, record_type = shard_paths(input), _record_type(input)
+    shards, record_type = shard_paths(input), find_record_type(input)
     info = {
         "split": {"of": input.name, "seed": seed, "fractions": {path.name: value for path, value in outputs.items()}},
         "inputs": {shard.name: file_sha256(shard) for shard in shards},
@@ -84,13 +80,6 @@ def split(
                 raise DataError(f"{path} would be empty: {input} has too few problems for these fractions")
             writer.info = info
     return {path: writers[str(path)].n_rows for path in outputs}
-
-
-def _record_type(folder: Path) -> type[Record]:
-    name = read_json(folder / MANIFEST).get("record")
-    if name not in _RECORD_TYPES:
-        raise DataError(f"{folder} holds records of type {name!r}; known: {', '.join(_RECORD_TYPES)}")
-    return _RECORD_TYPES[name]
 
 
 def _problem_id(record: Any) -> str:

@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -315,6 +316,47 @@ def find_record_type(path: Path) -> type[Record]:
     raise DataError(f"{path} has rows with {shorten(sorted(fields))}, not problem, steps and labels: {WAY_IN}")
 
 
+def holds_records(path: Path) -> bool:
+    """Tell whether the rows are stored records, by the fields of the first shard or row: none missing, none unknown.
+
+    Raises:
+        DataError: nothing is there, or it cannot be read.
+    """
+    if (path / MANIFEST).is_file():
+        return True
+    fields = field_names(path)
+    for kind in (Rollout, LabelledSolution, Solution, Problem):
+        required = {name for name, field in kind.model_fields.items() if field.is_required()} - {"label_method"}
+        if required <= fields <= kind.model_fields.keys():
+            return True
+    return False
+
+
+def parquet_copies(path: Path, record_type: type[RecordT], *, below: Path) -> list[Path]:
+    """Return the rows' files as parquet, for readers that go by columns.
+
+    What is no parquet, or lacks columns that a record fills in where they are absent, such as ids, is copied below a
+    folder.
+
+    Raises:
+        DataError: see `read_records`, and `ShardWriter`.
+    """
+    files: list[Path] = []
+    filled_in = {name for name, field in record_type.model_fields.items() if field.get_default() is not None}
+    filled_in -= {"schema_version"}
+    required = {name for name, field in record_type.model_fields.items() if field.is_required()}
+    for number, file in enumerate(shard_paths(path)):
+        if file.suffix == ".parquet" and filled_in | required <= read_fields(file):
+            files.append(file)
+            continue
+        copy = below / f"{number:03d}-{file.stem}"
+        if not (copy / MANIFEST).is_file():
+            shutil.rmtree(copy, ignore_errors=True)  # half a copy of a run that was killed
+            write_records(copy, read_records(file, record_type), record_type=record_type)
+        files += shard_paths(copy)
+    return files
+
+
 WAY_IN = (
     "rows in other fields or with other labels are made a data set by "
     "`judgekit build labelled --input FILE --output FOLDER fields.problem=... fields.steps=... fields.labels=...`"
@@ -413,7 +455,8 @@ def write_records(
 
 __all__: Sequence[str] = [
     "MANIFEST", "SHARD_DIR", "WAY_IN", "ShardWriter", "atomic_path", "checkpoint_files", "current_problem_ids",
-    "field_names", "file_sha256", "find_record_type", "input_hashes", "mention_old_problem_ids", "parquet_schema",
+    "field_names", "file_sha256", "find_record_type", "holds_records", "input_hashes", "mention_old_problem_ids",
+    "parquet_copies", "parquet_schema",
     "parse_record", "read_json", "read_jsonl", "read_records", "shard_paths", "weights_written_to", "write_json",
     "write_records", "write_text",
 ]  # fmt: skip

@@ -15,10 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError, JudgeError, JudgekitError, boundary, describe_validation_error
 from judgekit.fingerprint import warn_unfamiliar
-from judgekit.io import field_names, read_records, write_text
+from judgekit.io import find_record_type, read_records, write_text
 from judgekit.judges.traits import traits_of
 from judgekit.run import Run
-from judgekit.types import Judge, Judgement, LabelledSolution, Precision, Rollout, Solution
+from judgekit.types import Judge, Judgement, Precision, Rollout, Solution
 
 JUDGEMENTS = "judgements.jsonl"
 """File of all judgements below the output folder, one JSON object a line, in the order of the solutions."""
@@ -67,7 +67,7 @@ def judge_file(judge: Judge, config: JudgingConfig, output: Path, *, resume: boo
 
 
 def read_solutions(path: Path) -> list[Solution]:
-    """Read solutions, labelled or not, or rollouts, from a data set folder, a parquet or a JSON-lines file.
+    """Read solutions, labelled or not, or rollouts, from a data set folder or any file that `judgekit.rows` reads.
 
     Raises:
         DataError: see `judgekit.io.read_records`.
@@ -76,10 +76,10 @@ def read_solutions(path: Path) -> list[Solution]:
 
 
 def _read_rows(path: Path) -> list[Solution | Rollout]:
-    fields = field_names(path)
-    if "response" in fields:
-        return list(read_records(path, Rollout))
-    return list(read_records(path, LabelledSolution if "labels" in fields else Solution))
+    record_type = find_record_type(path)
+    if not issubclass(record_type, Solution | Rollout):
+        raise DataError(f"{path} holds {record_type.__name__} records: solutions or rollouts are wanted")
+    return list(read_records(path, record_type))
 
 
 def _as_solution(row: Solution | Rollout) -> Solution:

@@ -109,12 +109,17 @@ def read_fields(file: Path) -> set[str]:
     """Return the fields of a file's rows: the columns of a table, of JSON those of its first object.
 
     Raises:
-        DataError: see `read_rows`.
+        DataError: see `read_rows`; also where no row is an object.
     """
     if file.suffix == ".parquet":
         with _table_trouble(file):
             return {*pq.read_schema(file).names}
-    return next(({*row} for _, row in read_rows(file) if isinstance(row, dict)), set())
+    first = None
+    for number, row in read_rows(file):
+        if isinstance(row, dict):
+            return {*row}
+        first = first or f"{file}, row {number}: {row}"
+    raise DataError(first or f"{file} is empty: it holds no rows")
 
 
 def read_jsonl(path: Path) -> Iterator[NumberedRow]:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from judgekit.cli.packages import claim_packages
 from judgekit.config import BaseConfig, load_config
-from judgekit.errors import ConfigError, JudgeError, JudgekitError
+from judgekit.errors import ConfigError, JudgeError, JudgekitError, shorten
 
 Command = Callable[[argparse.Namespace], None]
 ConfigT = TypeVar("ConfigT", bound=BaseConfig)
@@ -129,17 +129,26 @@ def _is_file(item: str) -> bool:
 
 
 def canonical(given: Path, *, source: str, output: Path, resume: bool) -> Path:
-    """Return a built data set as it is; a raw file or folder of a source, or its hub id, is built below `output` first.
+    """Return a data set, or a file of stored records, as it is.
+
+    A raw file or folder of a source, or its hub id, is built below `output` first.
 
     Raises:
-        ConfigError: there is no such source.
+        ConfigError: there is no such source, and the rows are no stored records; says how they become some.
         DataError: the input cannot be read or gives no row.
     """
     from datasets_builders.build import build
-    from judgekit.io import MANIFEST
+    from datasets_builders.registry import is_source
+    from judgekit.io import WAY_IN, field_names, holds_records
 
-    if (given / MANIFEST).is_file() or given.suffix == ".parquet":
-        return given
+    if given.exists():
+        if holds_records(given):
+            return given
+        if not is_source(source):
+            raise ConfigError(
+                f"{given} has rows with {shorten(sorted(field_names(given)))}, and no source {source!r} reads them; "
+                f"{WAY_IN}"
+            )
     folder = output / given.stem
     build(source, input=str(given), output=folder, resume=resume)
     return folder

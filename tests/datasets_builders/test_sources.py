@@ -9,6 +9,7 @@ import pytest
 
 from datasets_builders.build import REJECTED, build
 from datasets_builders.registry import IMPORTERS, load_source
+from datasets_builders.source import RowRejected
 from judgekit.io import read_records
 from judgekit.types import LabelledSolution, LabelMethod
 
@@ -229,3 +230,37 @@ def test_stepwise_supervision_takes_the_rest_from_the_options(fixture_rows: Path
 
 def test_stepwise_supervision_does_not_guess_where_labels_come_from(fixture_rows: Path, tmp_path: Path) -> None:
     assert {s.label_method for s in solutions("stepwise-supervision", fixture_rows, tmp_path)} == {None}
+
+
+STEPS = {
+    "processbench": "steps",
+    "prmbench": "modified_process",
+    "mr-gsm8k": "model_output_steps",
+    "bigbench-mistake": "steps",
+    "stepwise-supervision": "completions",
+}
+"""Source -> field of the steps."""
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_an_empty_step_counts_only_behind_the_first_error(name: str, fixture_rows: Path) -> None:
+    steps_field, source, (stem, _, _) = STEPS[name], load_source(name), EXPECTED[name]
+    rows = [json.loads(line) for line in (fixture_rows / f"{stem}.jsonl").read_text("utf-8").splitlines()[:3]]
+    converted = [(row, source.convert(row, source.config_type(), stem)[0]) for row in rows]
+    row = next(row for row, solution in converted if solution.first_error == 0)
+    steps = [row[steps_field][0], "", *row[steps_field][2:]]
+    (kept,) = source.convert(row | {steps_field: steps}, source.config_type(), stem)
+    assert (kept.steps, kept.first_error) == (tuple(steps), 0)
+    with pytest.raises(RowRejected, match="empty step"):
+        source.convert(row | {steps_field: ["", *steps[1:]]}, source.config_type(), stem)
+
+
+def test_math_shepherd_keeps_an_empty_step_behind_the_first_minus() -> None:
+    source = load_source("math-shepherd")
+    tagged = "What is 1+1? Step 1: 1+1=3 ки\nStep 2: ки\nStep 3: So 3. ки"
+    row = {"input": tagged, "label": tagged.replace("ки", "-"), "task": "MATH"}
+    (kept,) = source.convert(row, source.config_type(), "sample")
+    assert (kept.steps[1], len(kept.steps), kept.first_error) == ("", 3, 0)
+    right = row | {"label": tagged.replace("ки", "+")}
+    with pytest.raises(RowRejected, match="empty step"):
+        source.convert(right, source.config_type(), "sample")
