@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from judgekit.errors import ConfigError, DataError, JudgeError
+from judgekit.judges import load_judge
 from judgekit.judging import JUDGEMENTS, JudgingConfig, judge_file, read_solutions
-from judgekit.types import Judgement, LabelledSolution, NoVerdictReason, Rollout, Solution
+from judgekit.types import Judgement, LabelledSolution, NoVerdictReason, Rollout, Solution, ThresholdRule
 from tests.fakes import FakeJudge
 from tests.judgekit.samples import addition
 
@@ -186,3 +187,36 @@ def test_a_file_that_is_put_right_can_be_judged_in_the_same_folder(data: Path, t
         judge_file(FakeJudge({}), config, tmp_path / "out")
     data.write_text(good, encoding="utf-8")
     assert len(judge_file(even_judge(data), config, tmp_path / "out")) == 5
+
+
+@pytest.mark.parametrize("earlier_release", [False, True])
+def test_equal_steps_stay_equal_through_a_resumed_run(earlier_release: bool, tmp_path: Path) -> None:
+    """Whether the first chunk was written with step probabilities or, as once, with the posterior alone."""
+    questions = [f"What is 1 + 1, {word}?" for word in ("please", "child", "again", "then")]
+    write_lines(tmp_path / "in.jsonl", [Solution(problem=question, steps=("1 + 1 = 2",) * 9) for question in questions])
+    config = JudgingConfig(judge="builtin:symbolic", data=tmp_path / "in.jsonl", chunk_size=2)
+    symbolic = load_judge("builtin:symbolic")
+
+    class Interrupted:
+        judge_id, decision, n_calls = symbolic.judge_id, symbolic.decision, 0
+
+        def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+            self.n_calls += 1
+            if self.n_calls > 1:
+                raise KeyboardInterrupt
+            return symbolic.judge(solutions)
+
+    with pytest.raises(KeyboardInterrupt):
+        judge_file(Interrupted(), config, tmp_path / "out")
+    (chunk,) = (tmp_path / "out" / "chunks").iterdir()
+    rows = [json.loads(line) for line in chunk.read_text(encoding="utf-8").splitlines()]
+    assert all(row["verdict"]["step_probs_S"] == [0.9] * 9 for row in rows)
+    if earlier_release:
+        for row in rows:
+            del row["verdict"]["step_probs_S"]
+        chunk.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    judge_file(symbolic, config, tmp_path / "out", resume=True)
+    for judgement in stored(tmp_path / "out"):
+        assert judgement.verdict is not None
+        assert judgement.verdict.p_ok_S == (0.9,) * 9
+        assert judgement.verdict.decide(ThresholdRule(threshold=0.9)) is None

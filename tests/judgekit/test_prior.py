@@ -14,6 +14,7 @@ from judgekit.errors import ConfigError, DataError
 from judgekit.io import write_records
 from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
+from judgekit.judges.position_prior import prior_verdict
 from judgekit.prior import PriorConfig, build_prior, count_hazards
 from judgekit.problem_lists import calibration_problems, train_problems
 from judgekit.types import (
@@ -148,3 +149,23 @@ def test_slips_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="is in use"):
         build_prior(tmp_path / "data", tmp_path / "file", PriorConfig())
+
+
+def test_a_threshold_is_not_put_between_places_that_only_rounding_tells_apart(tmp_path: Path) -> None:
+    # Equally many errors at each of four places: all hazards are equal, so no threshold tells any step from another.
+    solutions = [made(k, 4, problem=f"w{i}{k}") for i in range(3) for k in range(4)]
+    solutions += [made(None, 4, problem=f"r{i}") for i in range(12)]
+    hazards = count_hazards(solutions, PriorConfig(n_bins=1))
+    verdict = prior_verdict(hazards, by="position", n_steps=4)
+    assert len(set(verdict.p_ok_S)) == 1
+    assert verdict.p_ok_S[0] == float(f"{1 - hazards[0]:.12g}")
+    card = build_prior(stored(tmp_path / "data", solutions), tmp_path / "prior", PriorConfig(n_bins=1))
+    for metric in card.metrics.values():
+        assert metric == 0.0, "whoever flags the first step of all, or none, has no F1"
+    # With real steps between places the threshold lies between them, not beside one.
+    card = build_prior(
+        stored(tmp_path / "more", drawn(600, hazards=[0.5, 0.1, 0.1, 0.1, 0.1])), tmp_path / "prior2", PriorConfig()
+    )
+    assert card.position_prior is not None
+    assert isinstance(card.decision, ThresholdRule)
+    assert min(abs(1 - hazard - card.decision.threshold) for hazard in card.position_prior.hazards) > 1e-6
