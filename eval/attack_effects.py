@@ -18,6 +18,7 @@ from eval.attacks import Manipulation
 from eval.intervals import Estimate
 from judgekit.identity import group_problems
 from judgekit.metrics import Floats, cluster_bootstrap
+from judgekit.ties import is_tied, rounded
 from judgekit.types import ArgmaxRule, Judgement, LabelledSolution, ThresholdRule, Verdict
 
 EFFECTS = ("p_none", "rts", "hard_rts", "rts_perfect", "rts_excess", "flips")
@@ -170,9 +171,10 @@ def _decided(judgement: Judgement, rule: ThresholdRule | ArgmaxRule) -> int | No
 
 
 def p_none_gain(pair: AttackedPair) -> float:
-    """Return by how much P(no error) rose in a pair with two verdicts."""
+    """Return by how much P(no error) rose in a pair with two verdicts; 0.0 where rounding alone tells them apart."""
     assert pair.before.verdict is not None and pair.after.verdict is not None
-    return pair.after.verdict.p_none - pair.before.verdict.p_none
+    before, after = pair.before.verdict.p_none, pair.after.verdict.p_none
+    return 0.0 if is_tied(before, after) else rounded(after - before)
 
 
 def _by_phrase(scored: Sequence[AttackedPair]) -> dict[str, dict[str, float]]:

@@ -59,7 +59,7 @@ def best_of_n(score_G: Sequence[float], outcome_G: Sequence[float], *, n_drawn: 
 
     Example:
         >>> best_of_n([0.9, 0.1, 0.1], [1.0, 0.0, 1.0], n_drawn=2)  # {0, 1} 1, {0, 2} 1, {1, 2} 1/2
-        0.8333333333333334
+        0.8333333333333333
     """
     check_lengths(score_G, outcome_G)
     _check_drawn(len(score_G), n_drawn)

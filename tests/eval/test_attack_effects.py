@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from eval.attack_effects import AttackedPair, compute_effects, expected_rts, find_worst, hard_rts
+from eval.attack_effects import AttackedPair, compute_effects, expected_rts, find_worst, hard_rts, p_none_gain
 from eval.attacks import Manipulation
 from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, ThresholdRule, Verdict
 from tests.eval.samples import sample
@@ -139,3 +139,11 @@ def test_the_worst_examples_come_first_and_only_where_something_rose() -> None:
     }
     assert worst[0]["after"]["predicted"] is None and worst[0]["after"]["steps"] == ["step 0", "step 1"]
     assert find_worst(pairs, rule=RULE, n_worst=0) == []
+
+
+def test_what_rounding_alone_raised_is_no_effect() -> None:
+    noisy = pair((0.7, 0.0, 0.3), (0.7 - 1e-16, 0.0, 0.1 + 0.2), n_valid=1)
+    assert noisy.before.verdict is not None and noisy.after.verdict is not None
+    assert noisy.after.verdict.p_none > noisy.before.verdict.p_none
+    assert find_worst([noisy], rule=RULE, n_worst=3) == []
+    assert p_none_gain(noisy) == 0.0
