@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from judgekit.errors import CheckpointError, ConfigError
 from judgekit.golden import EXAMPLES, TOLERANCE, golden_difference, measure_golden
-from judgekit.io import write_text
+from judgekit.io import read_json, write_text
 from judgekit.judges import load_judge
 from judgekit.judges.calibrator_card import describe_calibrator
 from judgekit.judges.card import CARD, Golden, JudgeCard, read_card, write_card
-from judgekit.judges.checkpoint import snapshot_commit
+from judgekit.judges.checkpoint import locate_model, snapshot_commit
+from judgekit.judges.label_names import read_label_names, settle_ok_labels
 from judgekit.judges.recognise import find_card, recognised_by
 from judgekit.judges.traits import traits_of
 from judgekit.judges.trust import update_card, write_own_card
@@ -135,6 +136,14 @@ def _label_lines(judge: StepLogitJudge) -> list[str]:
     from judgekit.judges.label_token import label_token_id
 
     labels = judge.card.label_tokens
+    if judge.card.kind == "step_classifier" and judge.card.ok_labels is not None:
+        names = {name: getattr(judge.model.config, name, None) for name in ("id2label", "label2id")}
+        try:
+            named = ", ".join(f"{index} {name!r}" for index, name in sorted(read_label_names(names).items()))
+        except CheckpointError:  # where the card counts, the checkpoint may contradict itself
+            named = "contradictory names"
+        called = f"; the checkpoint has {named}" if named else ""
+        return [f"ok labels of the head: {', '.join(map(str, judge.card.ok_labels))}{called}"]
     if labels is None:
         return []
     ids = {what: label_token_id(judge.tokenizer, label) for what, label in (("ok", labels.ok), ("error", labels.error))}
@@ -261,6 +270,12 @@ def write_judge(name: str, output: Path, golden: Sequence[Golden]) -> Path:
         update |= {"model": name, "revision": snapshot_commit(found.directory)}
     else:
         update["model"] = _absolute(found.directory, found.card.model)
+    if found.card.kind == "step_classifier":
+        # The labels are settled now, by what the checkpoint calls them today.
+        location = locate_model(
+            found.directory, found.card.model, revision=found.card.revision, hub_only=found.trust.root is not None
+        )
+        update["ok_labels"] = settle_ok_labels(found.card, read_json(location / "config.json"))
     if found.card.tokenizer is not None:
         update["tokenizer"] = _absolute(found.directory, found.card.tokenizer)
     if found.card.implicit is not None:

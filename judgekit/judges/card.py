@@ -15,6 +15,8 @@ from judgekit.judges.layout import InputConvention, JudgeInput
 from judgekit.types import DecisionRule, ThresholdRule
 
 CARD = "judge.json"
+DEFAULT_OK_LABELS = (1,)
+"""Labels that mean "no error" where neither the card nor the checkpoint says which."""
 
 
 class _Part(BaseModel):
@@ -149,11 +151,14 @@ class JudgeCard(_Part):
     `v_head.summary`; several layers have ReLU between them. `null` opens a token-classification model."""
     head_mean: bool = False
     """Step classifiers: the mean of all outputs of the head is the judge's logit, instead of labels."""
-    ok_labels: Annotated[tuple[int, ...], BeforeValidator(_as_tuple)] = Field(
-        default=(1,), min_length=1, validation_alias=AliasChoices("ok_labels", "ok_index")
+    ok_labels: Annotated[Annotated[tuple[int, ...], Field(min_length=1)] | None, BeforeValidator(_as_tuple)] = Field(
+        default=None, validation_alias=AliasChoices("ok_labels", "ok_index")
     )
-    """Step classifiers: labels of the head that mean "no error"; P(step ok) is their share of the softmax. A head with
-    one output is a logit, read by a sigmoid."""
+    """Step classifiers: labels of the head that mean "no error"; P(step ok) is their share of the softmax. `null` goes
+    by the names that `id2label` of the checkpoint gives its labels, such as correct and incorrect, and is label 1 where
+    it names none. A head with one output is a logit, read by a sigmoid."""
+    ok_labels_by: Literal["card", "family"] = Field(default="card", exclude=True)
+    """Whose word `ok_labels` is; what a family says must not contradict the names in the checkpoint."""
     likelihood: LikelihoodCard | None = None
     """Section of a likelihood judge."""
     label_tokens: LabelTokens | None = None
@@ -237,6 +242,6 @@ def write_card(directory: Path, card: JudgeCard) -> None:
 
 
 __all__ = [
-    "CARD", "EnsembleCard", "Fingerprint", "Golden", "ImplicitCard", "JudgeCard", "LabelTokens",
+    "CARD", "DEFAULT_OK_LABELS", "EnsembleCard", "Fingerprint", "Golden", "ImplicitCard", "JudgeCard", "LabelTokens",
     "LikelihoodCard", "PositionPriorCard", "read_card", "write_card",
 ]  # fmt: skip

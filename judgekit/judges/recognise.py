@@ -86,7 +86,8 @@ def families() -> dict[str, Family]:
     for path in sorted(_FAMILIES.glob("*.yaml")):
         values = read_yaml(path)
         rule = Recognise.model_validate(values.pop("recognise", {}))
-        found[path.stem] = Family(path.stem, rule, values | {"family": path.stem})
+        said = {"ok_labels_by": "family"} if "ok_labels" in values else {}
+        found[path.stem] = Family(path.stem, rule, values | said | {"family": path.stem})
     return found
 
 
@@ -231,9 +232,12 @@ def _from_yaml(path: Path, trust: Trust) -> FoundCard:
             raise CheckpointError(f"{path} names the card {shorten(model)} as its model: name the checkpoint itself")
         found = find_card(_relative(path, model), revision=values.get("revision"), named_by=trust)
         base, directory, base_trust = found.card.model_dump(mode="json"), found.directory, found.trust
+        base["ok_labels_by"] = found.card.ok_labels_by
         values.pop("model")
     else:
         base, directory = dict(families()[family].card) if family else {}, path.parent
+    if "ok_labels" in values:
+        base["ok_labels_by"] = "card"
     card = make_card(_merged(base, values), where=str(path), judge_id=path.stem)
     # The base was checked when it was found: what is left to check is what this file adds, by whose word this file is.
     check_card(card, directory=directory, trust=trust, where=str(path))

@@ -15,11 +15,17 @@ from judgekit.errors import CheckpointError
 from judgekit.judges.by_step import StepLogitJudge
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.encoding import Encoded
+from judgekit.judges.label_names import settle_ok_labels
 from judgekit.types import Precision
 
 
 class StepClassifierJudge(StepLogitJudge):
     """Reads the head's outputs at the score position of every step."""
+
+    def __init__(self, card: JudgeCard, model: Any, tokenizer: Any, **options: Any) -> None:
+        names = {name: getattr(model.config, name, None) for name in ("id2label", "label2id")}
+        card = card.model_copy(update={"ok_labels": settle_ok_labels(card, names)})
+        super().__init__(card, model, tokenizer, **options)
 
     @staticmethod
     def load_model(location: Path, card: JudgeCard, *, dtype: Precision) -> Any:
@@ -38,6 +44,7 @@ class StepClassifierJudge(StepLogitJudge):
             logits_N = self.model.score_positions(encoded_N, progress=options["progress"])
         else:
             logits_N = score_positions(self.model, encoded_N, **options)
+        assert self.card.ok_labels is not None
         return [label_logits(logits_S, self.card.ok_labels) for logits_S in logits_N]
 
 

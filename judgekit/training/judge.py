@@ -82,6 +82,7 @@ def train_judge(config: JudgeTrainingConfig, output: Path, *, resume: bool = Fal
     set_seed(config.seed)
     model = load_classifier(config.model, dtype="float32", n_labels=2, dropout=config.dropout)
     check_sizes(model, tokenizer)
+    model.config.id2label, model.config.label2id = {ERROR: "error", OK: "ok"}, {"error": ERROR, "ok": OK}
     trainer = _make_trainer(model, config, run, data.rows, eval_rows, pad_id=tokenizer.pad_token_id or 0)
     train(trainer, run)
     if not all(parameter.isfinite().all() for parameter in model.parameters()):

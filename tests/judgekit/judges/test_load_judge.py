@@ -187,4 +187,4 @@ def test_an_unknown_builtin_lists_the_known() -> None:
 
 def test_cards_are_json_without_surprises(tiny_judge: Path) -> None:
     card = json.loads((tiny_judge / "judge.json").read_text())
-    assert (card["kind"], card["ok_labels"], card["calibrator"]) == ("step_classifier", [1], None)
+    assert (card["kind"], card["ok_labels"], card["calibrator"]) == ("step_classifier", None, None)
