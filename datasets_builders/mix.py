@@ -274,7 +274,7 @@ def _put_together(
     shards: list[Path] = []
     tallies = [_Tally() for _ in jobs]
     with atomic_path(output / REJECTED) as partial, partial.open("w", encoding="utf-8") as rejected:
-        for folder in track(sorted(buckets.iterdir()), "shuffle", disable=not progress, transient=True):
+        for folder in track(sorted(buckets.glob("[!.]*")), "shuffle", disable=not progress, transient=True):
             rows, doubled = _gather(folder)
             shards.append(_write_shard(rows, output, len(shards)))
             _count(rows, tallies)
@@ -327,7 +327,9 @@ def _keys(ids: pl.Series, seed: int) -> npt.NDArray[np.uint64]:
 
 def _gather(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the rows of a bucket in order, and those whose id an earlier part or row has."""
-    frame = pl.concat([pl.read_parquet(file) for file in sorted(folder.iterdir())]).sort(_KEY, "id", _PART, _ROW)
+    frame = pl.concat([pl.read_parquet(file) for file in sorted(folder.glob("*.parquet"))]).sort(
+        _KEY, "id", _PART, _ROW
+    )
     is_first = frame["id"].is_first_distinct()
     return frame.filter(is_first), frame.filter(~is_first)
 

@@ -139,13 +139,14 @@ def read_jsonl(path: Path) -> Iterator[NumberedRow]:
                 text = line.strip().removeprefix(BYTE_ORDER_MARK).strip()
                 if not text:
                     continue
-                if not n_rows and (text.startswith("[") or _goes_on(text)):
+                parsed = _parse_object(text)
+                if not n_rows and (text.startswith("[") or _goes_on(text) or _is_all_lists(parsed)):
                     values = _read_whole(path)
                     if values is not None:
                         yield from enumerate(values, start=1)
                         return
                 n_rows += 1
-                yield row, _parse_object(text)
+                yield row, parsed
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -164,6 +165,12 @@ def _parse_object(text: str) -> dict[str, Any] | str:
 
 def _as_row(value: Any) -> dict[str, Any] | str:
     return value if isinstance(value, dict) else f"a JSON object is wanted, not {type(value).__name__}"
+
+
+def _is_all_lists(row: Any) -> bool:
+    """Whether an object holds lists of objects and nothing else, as `{"train": [{...}], "test": [{...}]}` does."""
+    lists = row.values() if isinstance(row, dict) else ()
+    return bool(lists) and all(isinstance(item, list) and item and isinstance(item[0], dict) for item in lists)
 
 
 def _goes_on(line: str) -> bool:
@@ -191,7 +198,7 @@ def _read_whole(path: Path) -> list[dict[str, Any] | str] | None:
         try:
             value, end = decode(text, position)
         except (ValueError, RecursionError) as error:
-            if text.lstrip().startswith("["):
+            if text.startswith("[", position) and (path.suffix == ".json" or text[position + 1 :][:1] in "\r\n"):
                 raise DataError(f"{path} is not valid JSON: {error}") from error
             if not values:
                 return None
@@ -203,6 +210,9 @@ def _read_whole(path: Path) -> list[dict[str, Any] | str] | None:
         if not values[0]:
             raise DataError(f"{path} is empty: it must hold one JSON object a row")
         values = values[0]
+    elif len(values) == 1 and _is_all_lists(values[0]):
+        names = ", ".join(map(repr, values[0]))
+        raise DataError(f"{path} is one object with rows in lists, {names}: save each list as a file of its own")
     return [*map(_as_row, values), *([] if complaint is None else [complaint])]
 
 

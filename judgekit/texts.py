@@ -24,8 +24,8 @@ def open_text(path: Path) -> TextIO:
     try:
         with path.open("rb") as file:
             begin = file.read(4)
-        # A text has no NUL, but every other byte of Latin letters in UTF-16 is one, with or without a mark before it.
-        if begin.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in begin:
+        # A text has no NUL, but one of the first two bytes of UTF-16 without a mark is one where a Latin letter begins.
+        if begin.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in begin[:2]:
             raise DataError(
                 f"{path} is UTF-16 or UTF-32, not UTF-8: save it as UTF-8, for example with "
                 f"`iconv -f UTF-16 -t UTF-8 {path.name} > utf8-{path.name}`"

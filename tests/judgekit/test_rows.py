@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from pathlib import Path
@@ -54,13 +55,9 @@ def test_one_printed_object_is_one_row(tmp_path: Path) -> None:
     assert list(read_rows(tmp_path / "a.json")) == [(1, ROWS[0])]
 
 
-@pytest.mark.parametrize("damaged", ['{"x": 1, "text": "cut', '{"x": 1,', "{'x': 1}", "[" * 9999, '{"x": 1e'])
+@pytest.mark.parametrize("damaged", ['{"x": 1, "text": "cut', '{"x": 1,', "{'x': 1}", "[" * 9999, "[1, 2", '{"x": 1e'])
 def test_a_damaged_first_line_costs_one_row(damaged: str, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(damaged.encode() + b"\n" + lines(ROWS))
-    if damaged.startswith("["):
-        with pytest.raises(DataError, match="is not valid JSON"):
-            list(read_jsonl(tmp_path / "a.jsonl"))
-        return
     (_, first), *rest = read_jsonl(tmp_path / "a.jsonl")
     assert isinstance(first, str) and first.startswith("malformed JSON")
     assert [row for _, row in rest] == ROWS
@@ -204,3 +201,20 @@ def test_a_card_of_thousands_of_brackets_is_one_line(tmp_path: Path) -> None:
         read_card(tmp_path)
     with pytest.raises(CheckpointError, match=r"card\.yaml is no YAML"):
         read_yaml(tmp_path / "card.yaml")
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_one_object_that_holds_the_rows_in_lists_is_said(indent: int | None, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"train": ROWS, "test": ROWS[:1]}, indent=indent))
+    with pytest.raises(DataError, match=r"one object with rows in lists, 'train', 'test': save each list as a file"):
+        list(read_rows(tmp_path / "a.json"))
+    talks = [{"turns": ROWS}, {"turns": ROWS}]  # several such objects are rows
+    (tmp_path / "b.jsonl").write_bytes(lines(talks))
+    assert [row for _, row in read_rows(tmp_path / "b.jsonl")] == talks
+
+
+@pytest.mark.parametrize("flags", [0, 8])
+def test_a_compressed_file_is_said(flags: int, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(bytes([0x1F, 0x8B, 8, flags]) + gzip.compress(lines(ROWS))[4:])
+    with pytest.raises(DataError, match=r"is not UTF-8 text.*Is it compressed"):
+        list(read_rows(tmp_path / "a.jsonl"))
