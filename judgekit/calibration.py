@@ -20,13 +20,13 @@ from judgekit.calibrators.selection import KINDS, HeldOut, Selection, cross_fit,
 from judgekit.calibrators.split import PROB_CLIP
 from judgekit.config import BaseConfig
 from judgekit.conformal import fit_conformal, fresh_problems
-from judgekit.errors import DataError
+from judgekit.errors import ConfigError, DataError
 from judgekit.fingerprint import fingerprint_of
 from judgekit.identity import group_problems
 from judgekit.io import read_records
 from judgekit.judges.calibrator_card import CalibrationReport
-from judgekit.judges.card import read_card
-from judgekit.judges.trust import update_card
+from judgekit.judges.card import CARD, EnsembleCard, JudgeCard, read_card
+from judgekit.judges.trust import update_card, write_own_card
 from judgekit.judging import judge_in_chunks
 from judgekit.metrics import Calibration, choose_threshold, compute_calibration
 from judgekit.problem_lists import (
@@ -93,6 +93,9 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     card = read_card(directory)
     given = read_split(data, config.n_max)
     refuse_trained_problems(train_problems(directory), given, judge=card.judge_id)
+    refuse_one_kind(given, "steps", purpose="calibration")
+    if isinstance(card.decision, ThresholdRule):
+        refuse_one_kind(given, "solutions", purpose="a threshold")
     judge = load_judge(directory, calibrated=False, dtype=config.dtype)
     asked = content_id(
         card=card.model_dump(mode="json"), solutions=fingerprint_of(data, given).sha256, dtype=config.dtype
@@ -195,6 +198,51 @@ def read_split(data: Path, n_max: int | None) -> list[LabelledSolution]:
     return solutions
 
 
+def refuse_one_kind(
+    solutions: Sequence[LabelledSolution], what: Literal["steps", "solutions"], *, purpose: str
+) -> None:
+    """Refuse data of which nothing can be learned, before a judge or model has worked for hours on them.
+
+    Args:
+        solutions: The data.
+        what: Whether both kinds are needed among reached steps, or among whole solutions.
+        purpose: What they are for, as the message begins.
+
+    Raises:
+        DataError: all are right, or all are wrong.
+    """
+    n_wrong = sum(solution.first_error is not None for solution in solutions)
+    n_right = len(solutions) - n_wrong
+    if what == "steps":  # those up to the first error; later ones are not judged
+        n_right = sum(len(item.steps) if item.first_error is None else item.first_error for item in solutions)
+    if not n_right or not n_wrong:
+        kind = "right" if n_right else "wrong"
+        raise DataError(
+            f"{purpose} needs right and wrong {what}, and all {n_right + n_wrong} are of one kind, {kind}: add data"
+        )
+
+
+def wrap_builtin(name: str, output: Path) -> Path:
+    """Write a judge directory around a builtin judge, which has none of its own to keep a calibrator in.
+
+    A directory that this function has written for the same judge stays as it is.
+
+    Raises:
+        ConfigError: there is no such builtin judge, or the folder is in use.
+    """
+    from judgekit.judges import load_judge
+
+    load_judge(name)  # refuses names that there are none of
+    section = EnsembleCard(members=(name,), rule="product", weights=(1.0,))
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        known = read_card(output).ensemble if (output / CARD).is_file() else None
+        if known is None or known.members != section.members:
+            raise ConfigError(f"{output} is in use: give another --output")
+        return output
+    write_own_card(output, JudgeCard(kind="ensemble", judge_id=output.resolve().name, ensemble=section))
+    return output
+
+
 def _report(
     split: CalibrationSplit,
     chosen: Selection,
@@ -256,5 +304,6 @@ def _measure(split: CalibrationSplit, found: HeldOut, *, n_bins: int) -> tuple[C
 
 
 __all__ = [
-    "CalibrationConfig", "calibrate_judge", "fingerprint_of", "fit_threshold", "read_split",
+    "CalibrationConfig", "UPSIDE_DOWN_WAY_OUT", "calibrate_judge", "fingerprint_of", "fit_threshold", "read_split",
+    "refuse_one_kind", "wrap_builtin",
 ]  # fmt: skip

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 BATCH_TOLERANCE = 1e-4
 """Largest difference of a probability between judging alone and in a batch, in float32."""
+PRECISION_TOLERANCE = 0.1
+"""Largest change of a probability by bfloat16, whose 8 bits of mantissa move logits by some hundredths."""
 AWKWARD = (
     Solution(problem="?", steps=("",)),
     Solution(problem="", steps=("x", "", " ", "\n\n", "y")),
@@ -217,13 +219,16 @@ def _count(ids: Sequence[int], wanted: set[int]) -> int:
 
 
 def _precision(judge: Judge, name: str) -> Finding:
-    """Measure what bfloat16 changes; for information, it is no fault."""
+    """Measure what bfloat16 changes: what rounding the weights cannot explain makes another judge of it."""
     try:
         halved = load_judge(name, calibrated=False, dtype="bfloat16")
     except CheckpointError as error:  # opened in float32 it is a sound judge
         return Finding("precision", None, f"does not run in bfloat16: {error}")
     largest = _largest_difference(judge.judge(EXAMPLES), halved.judge(EXAMPLES))
-    return Finding("precision", True, f"bfloat16 changes a score by {largest:.2g} at most")
+    measure = f"bfloat16 changes a score by {largest:.2g} at most, {PRECISION_TOLERANCE:.2g} is allowed"
+    if largest <= PRECISION_TOLERANCE:
+        return Finding("precision", True, measure)
+    return Finding("precision", False, f"{measure}. Use it with dtype=float32 only")
 
 
 def _golden(judge: Judge, card: JudgeCard | None) -> Finding:
@@ -310,6 +315,6 @@ def refuse_failed(examination: Examination, *, but: Sequence[str] = ()) -> None:
 
 
 __all__ = [
-    "AWKWARD", "BATCH_TOLERANCE", "Examination", "Finding", "examine", "refuse_failed", "store_golden",
-    "write_judge",
+    "AWKWARD", "BATCH_TOLERANCE", "Examination", "Finding", "PRECISION_TOLERANCE", "examine", "refuse_failed",
+    "store_golden", "write_judge",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +13,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.optimize import minimize
 
-from judgekit.calibration import read_split
+from judgekit.calibration import UPSIDE_DOWN_WAY_OUT, read_split, refuse_one_kind
+from judgekit.calibrators import CalibrationSplit, IdentityCalibrator
+from judgekit.calibrators.direction import direction_of
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError
 from judgekit.fingerprint import fingerprint_of
+from judgekit.identity import group_problems
 from judgekit.judges.card import EnsembleCard, JudgeCard
 from judgekit.judges.ensemble import floored_logs, pool_verdicts
 from judgekit.judges.trust import write_own_card
@@ -32,6 +36,8 @@ from judgekit.problem_lists import (
     write_problems,
 )
 from judgekit.types import Judge, LabelledSolution, Precision, ThresholdRule, Verdict
+
+_log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 Rule = Literal["product", "mixture"]
@@ -87,9 +93,13 @@ def build_ensemble(members: Sequence[str], data: Path, output: Path, config: Ens
     trained = {name: train_problems(folder) for name, folder in folders.items()}
     for name, problems in trained.items():
         refuse_trained_problems(problems, solutions, judge=name)
+    refuse_one_kind(solutions, "solutions", purpose="an ensemble")
     verdicts_N_M = _verdicts([load_judge(name, dtype=config.dtype) for name in members], solutions)
     gold_N = [solution.first_error for solution in solutions]
     fitted = fit_weights(verdicts_N_M, gold_N=gold_N, rule=config.rule)
+    warnings = _find_trouble(members, verdicts_N_M, solutions, fitted)
+    for sentence in warnings:
+        _log.warning("%s", sentence)
     used = [item for item, row in zip(solutions, verdicts_N_M, strict=True) if any(row)]
     fingerprint = fingerprint_of(data, used)
     section = EnsembleCard(
@@ -110,6 +120,7 @@ def build_ensemble(members: Sequence[str], data: Path, output: Path, config: Ens
             "log_loss": fitted.log_loss,
             "member_log_loss": fitted.member_log_loss_M,
             "n_without_verdict": len(solutions) - len(used),
+            "warnings": warnings,
         },
     )
     write_problems(output / TRAIN_PROBLEMS, join_lists(trained.values()))
@@ -124,6 +135,51 @@ def _verdicts(judges: Sequence[Judge], solutions: Sequence[LabelledSolution]) ->
     seen = [as_seen(solution, show_reference=False) for solution in solutions]
     verdicts_M = [[judgement.verdict for judgement in judge.judge(seen)] for judge in judges]
     return list(zip(*verdicts_M, strict=True))
+
+
+def _find_trouble(
+    members: Sequence[str],
+    verdicts_N_M: Sequence[Sequence[Verdict | None]],
+    solutions: Sequence[LabelledSolution],
+    fitted: FittedWeights,
+) -> list[str]:
+    """Say which members are upside down, and whether the whole is worth more than a judge that says nothing.
+
+    Raises:
+        DataError: no member gets any weight.
+    """
+    sentences, splits, problem_N = [], [], group_problems(solutions)
+    for name, column in zip(members, zip(*verdicts_N_M, strict=True), strict=True):
+        rows = zip(column, solutions, problem_N, strict=True)
+        judged = [(verdict, item, problem) for verdict, item, problem in rows if verdict is not None]
+        if not judged:
+            continue
+        splits.append(
+            CalibrationSplit.of(
+                [verdict for verdict, _, _ in judged],
+                gold_N=[item.first_error for _, item, _ in judged],
+                problem_ids_N=[problem for _, _, problem in judged],
+            )
+        )
+        direction = direction_of(splits[-1])
+        if direction is not None and direction.is_upside_down:
+            sentences.append(f"member {name}: {direction.describe()}. {UPSIDE_DOWN_WAY_OUT}")
+    if not any(fitted.weights_M):
+        raise DataError(
+            "; ".join(
+                ["no member gets any weight: on these data they say nothing of errors, or the opposite", *sentences]
+            )
+        )
+    # what a judge comes to that knows the share of right steps and nothing else, on the solutions judged by the most
+    split = max(splits, key=lambda item: len(item.n_steps_N))
+    silent = split.without_judge(float(split.ok_K.mean()))
+    nothing = -float(IdentityCalibrator().logprobs_N(silent).mean())
+    if fitted.log_loss >= nothing:
+        sentences.append(
+            f"the ensemble's log loss {fitted.log_loss:.4f} is not below {nothing:.4f}, that of a judge that says "
+            "nothing of errors: calibrate the members, or leave out those that know nothing"
+        )
+    return sentences
 
 
 def _stored_name(name: str, output: Path) -> str:

@@ -20,6 +20,8 @@ CONFIG = "config.json"
 MANIFEST = "manifest.json"
 METRICS = "metrics.jsonl"
 SAMPLES = "samples.jsonl"
+BUILT_DATA = "data"
+"""Folder in which commands build data sets of raw inputs, before the run begins that reads them."""
 _PACKAGES = ("judgekit", "torch", "transformers", "trl", "datasets", "accelerate", "polars", "scikit-learn",
              "math-verify", "vllm")  # fmt: skip
 
@@ -39,7 +41,8 @@ class Run:
         partial: Inputs that were there when the run began may be missing now; they stay in the manifest.
 
     Raises:
-        ConfigError: the folder is in use and `resume` is off, or the configuration differs (names the keys). An option
+        ConfigError: the folder holds files of something else, or a run and `resume` is off, or the configuration
+            differs (names the keys). An option
             that the folder's configuration is too old to know had its default.
         DataError: resuming, and an input's content has changed.
     """
@@ -56,6 +59,8 @@ class Run:
     ) -> None:
         self.output = output
         self.resumed = _has_begun(output)
+        if not self.resumed:
+            _refuse_foreign(output)
         hashes = _hashes(inputs)
         if self.resumed:
             self._check_same(config, hashes, resume=resume, unused=tuple(unused), partial=partial)
@@ -145,6 +150,24 @@ def _has_begun(output: Path) -> bool:
         return False
     written = {path.name for path in output.iterdir()} - {CONFIG, MANIFEST}
     return bool(written) or "finished" in read_json(output / MANIFEST)
+
+
+def _refuse_foreign(output: Path) -> None:
+    """Refuse a folder in which somebody keeps something else: a run would mix its files with it, or write over them.
+
+    Hidden entries count for nothing: systems and atomic writing leave them.
+
+    Raises:
+        ConfigError: it holds such files, or is no folder.
+    """
+    if output.exists() and not output.is_dir():
+        raise ConfigError(f"{output} is a file, and a run needs a folder: choose another --output")
+    if not output.is_dir() or (output / CONFIG).is_file():
+        return
+    own = {MANIFEST, BUILT_DATA}
+    foreign = sorted(path.name for path in output.iterdir() if path.name not in own and path.name[0] != ".")
+    if foreign:
+        raise ConfigError(f"{output} holds files of something else, for example {foreign[0]}: choose another --output")
 
 
 def package_versions() -> dict[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from judgekit.cli.command import add_command, add_output, settings_config
+from judgekit.errors import ConfigError
 
 if TYPE_CHECKING:
     from judgekit.judges.calibrator_card import CandidateCard
@@ -70,8 +71,11 @@ def add_training_commands(commands: Any) -> None:
         example="judgekit calibrate --judge runs/judge/judge --data data/calibration",
         options=CALIBRATION_OPTIONS,
     )
-    parser.add_argument("--judge", type=Path, required=True, help="judge directory")
+    parser.add_argument("--judge", required=True, help="judge directory; with --output also builtin:NAME")
     parser.add_argument("--data", type=Path, required=True, help="data set of labelled solutions")
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="for a builtin judge: judge directory to write around it"
+    )
     parser = add_command(
         commands,
         "ensemble",
@@ -127,18 +131,32 @@ def _fit(args: argparse.Namespace) -> None:
     directory = fit_likelihood(config, args.output, resume=args.resume)
     card = read_card(directory)
     print(f"judge: {directory}\nfitted: {card.likelihood}")
+    for sentence in card.training["warnings"]:
+        print(f"warning: {sentence}")
     _print_figures(card.metrics)
 
 
 def _calibrate(args: argparse.Namespace) -> None:
-    from judgekit.calibration import CalibrationConfig, calibrate_judge
+    from judgekit.calibration import CalibrationConfig, calibrate_judge, wrap_builtin
     from judgekit.judges.calibrator_card import describe_after, describe_calibrator
     from judgekit.judges.card import read_card
 
-    report = calibrate_judge(args.judge, args.data, settings_config(CalibrationConfig, args.settings))
+    config = settings_config(CalibrationConfig, args.settings)
+    is_builtin = args.judge.startswith("builtin:")
+    if is_builtin and args.output is None:
+        raise ConfigError(
+            f"{args.judge} has no directory to keep a calibrator in: add --output DIR, which becomes a judge directory "
+            "around it"
+        )
+    if not is_builtin and args.output is not None:
+        raise ConfigError("--output is for builtin judges; any other judge's calibrator goes into its own directory")
+    if args.judge.startswith(("http://", "https://")):
+        raise ConfigError(f"{args.judge} is a service: calibrate the judge directory that it serves, and serve it anew")
+    directory = wrap_builtin(args.judge, args.output) if is_builtin else Path(args.judge)
+    report = calibrate_judge(directory, args.data, config)
     for candidate in report.candidates:
         print(_candidate_line(candidate))
-    card = read_card(args.judge)
+    card = read_card(directory)
     assert card.calibrator is not None
     after = describe_after(report, card.calibrator.kind)
     print(f"calibrator {describe_calibrator(card.calibrator)}; figures before -> {after}:")
@@ -174,6 +192,8 @@ def _ensemble(args: argparse.Namespace) -> None:
     losses = card.training["member_log_loss"]
     for member, weight, loss in zip(args.member, card.ensemble.weights, losses, strict=True):
         print(f"{member}: weight {weight:.3f}, log loss alone {'none' if loss is None else format(loss, '.4f')}")
+    for sentence in card.training["warnings"]:
+        print(f"warning: {sentence}")
     print(f"ensemble: {args.output}, log loss {card.training['log_loss']:.4f}; decision {card.decision}")
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from transformers import EarlyStoppingCallback, Trainer, set_seed
 
+from judgekit.calibration import refuse_one_kind
 from judgekit.engines.transformers_engine import HEAD, HeadedModel, check_sizes, load_classifier, load_tokenizer
 from judgekit.errors import DataError, JudgeError
 from judgekit.golden import measure_golden
@@ -64,6 +65,7 @@ def train_judge(config: JudgeTrainingConfig, output: Path, *, resume: bool = Fal
     run = Run(output, config, inputs=inputs, resume=resume)
     if run.finished:
         return output / JUDGE
+    refuse_one_kind(list(read_labelled(config.data, config.n_max)), "steps", purpose="a judge")
     tokenizer = load_tokenizer(config.model)
     convention = make_convention(
         tokenizer,

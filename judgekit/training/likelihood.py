@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from judgekit.calibration import refuse_one_kind
 from judgekit.engines.transformers_engine import check_sizes, load_scorer, load_tokenizer
 from judgekit.errors import CheckpointError, DataError
 from judgekit.golden import measure_golden
@@ -37,10 +39,11 @@ def fit_likelihood(config: LikelihoodConfig, output: Path, *, resume: bool = Fal
     run = Run(output, config, inputs=inputs, resume=resume)
     if run.finished:
         return output / JUDGE
+    solutions = list(read_labelled(config.data, config.n_max))
+    refuse_one_kind(solutions, "steps", purpose="a judge")
     tokenizer = load_tokenizer(config.model)
     model = load_scorer(config.model, dtype=config.dtype)
     check_sizes(model, tokenizer)
-    solutions = list(read_labelled(config.data, config.n_max))
     eval_solutions = list(read_labelled([config.eval_data], config.n_eval_max)) if config.eval_data else []
     trained = ProblemList.of(solutions)
     refuse_overlap(trained, eval_solutions)
@@ -59,8 +62,17 @@ def fit_likelihood(config: LikelihoodConfig, output: Path, *, resume: bool = Fal
     )
     features_K, ok_K = reached_features(LikelihoodJudge(card, model, tokenizer), solutions)
     counts = {"solutions": len(solutions), "steps_ok": int(ok_K.sum()), "steps_error": int((~ok_K).sum())}
-    training = {"config": config.model_dump(mode="json"), "counts": counts, "packages": package_versions()}
-    card = card.model_copy(update={"likelihood": fit_map(features_K, ok_K=ok_K), "training": training})
+    training: dict[str, Any] = {
+        "config": config.model_dump(mode="json"),
+        "counts": counts,
+        "packages": package_versions(),
+    }
+    section = fit_map(features_K, ok_K=ok_K)
+    warning = find_odd_direction(section, features_K, ok_K=ok_K)
+    if warning:
+        logger.warning("%s: %s", card.judge_id, warning)
+    training["warnings"] = [warning] if warning else []
+    card = card.model_copy(update={"likelihood": section, "training": training})
     judge = LikelihoodJudge(card, model, tokenizer)
     metrics = evaluate_judge(judge, eval_solutions)
     # golden scores are float32's; `judgekit doctor --store` adds them later to a judge fitted in another precision
@@ -120,4 +132,31 @@ def fit_map(features_K: np.ndarray, *, ok_K: np.ndarray) -> LikelihoodCard:
     return LikelihoodCard(bias=float(fitted.intercept_[0]), max_weight=max_weight, mean_weight=mean_weight)
 
 
-__all__ = ["fit_likelihood", "fit_map", "reached_features"]
+def find_odd_direction(section: LikelihoodCard, features_K: np.ndarray, *, ok_K: np.ndarray) -> str | None:
+    """Say when a fitted map trusts steps more that surprise the model more, or is no better than none; else `None`.
+
+    Args:
+        section: The map.
+        features_K: Largest and mean surprisal, nats. Shape (K, 2).
+        ok_K: Whether the step is right. Shape (K,).
+    """
+    slopes = np.array([section.max_weight, section.mean_weight])
+    logits_K = section.bias + features_K @ slopes
+    if np.ptp(logits_K) > 0 and np.corrcoef(logits_K, features_K.mean(axis=1))[0, 1] > 0:
+        return (
+            "the fit is upside down: it trusts steps more that surprise the model more. Either the labels are meant "
+            "the other way round, or the model's surprise says nothing of errors in these data"
+        )
+    loss = float(np.mean(np.logaddexp(0.0, np.where(ok_K, -logits_K, logits_K))))
+    share = float(np.mean(ok_K))
+    nothing = -(share * np.log(share) + (1 - share) * np.log(1 - share))
+    # three numbers fitted to noise gain half of a nat each on average, over all steps
+    if len(ok_K) * (nothing - loss) < 3.0:
+        return (
+            f"the fit is no better than chance: its log loss {loss:.4f} on {len(ok_K)} steps against {nothing:.4f} of "
+            "a judge that says nothing of errors. Give more solutions, or another model"
+        )
+    return None
+
+
+__all__ = ["find_odd_direction", "fit_likelihood", "fit_map", "reached_features"]

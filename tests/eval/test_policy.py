@@ -15,6 +15,8 @@ from judgekit.cli import main
 from judgekit.config import load_config
 from judgekit.engines.generation import Completion
 from judgekit.errors import ConfigError, DataError
+from judgekit.io import checkpoint_files
+from judgekit.run import Run
 from judgekit.types import Problem
 from tests.datasets_builders.scripted_generator import CUT, FAILED, ScriptedGenerator, stop
 from tests.judgekit.samples import TEXTS, tiny_config
@@ -175,10 +177,11 @@ def test_a_killed_run_goes_on_and_gives_the_same(
 def test_damaged_chunks_are_named(tiny_policy: Path, tmp_path: Path) -> None:
     config = settings(str(tiny_policy), sampling={"max_tokens": 3}, n_samples=1)
     chunk = tmp_path / "out/samples/own/chunk-00000.jsonl"
+    Run(tmp_path / "out", config, inputs=checkpoint_files(tiny_policy))  # the papers that a killed run leaves
     chunk.parent.mkdir(parents=True)
     chunk.write_text('{"half')
     with pytest.raises(DataError, match=r"chunk-00000\.jsonl is damaged"):
-        evaluate_policy([problem(1)], output=tmp_path / "out", config=config)
+        evaluate_policy([problem(1)], output=tmp_path / "out", config=config, resume=True)
 
 
 def test_the_command_reads_raw_files_and_built_data_sets(

@@ -17,7 +17,9 @@ from judgekit.calibration import (
     calibrate_judge,
 )
 from judgekit.calibrators import CALIBRATORS, open_calibrator
+from judgekit.cli import main
 from judgekit.conformal import fresh_problems
+from judgekit.ensembling import EnsembleConfig, build_ensemble
 from judgekit.errors import CheckpointError, DataError
 from judgekit.fingerprint import fingerprint_of
 from judgekit.io import read_records, write_records
@@ -359,3 +361,64 @@ def test_a_killed_calibration_goes_on_where_it_was(
     assert calibrate_judge(folder, tmp_path / "data", config) == resumed
     assert judge.judged == [s.id for s in solutions], "nothing is kept of a calibration that is done"
     assert not list(folder.glob("calibration-*"))
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_data_of_one_kind_are_refused_before_anything_is_judged(
+    wrong: bool, judge_copy: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write_records(tmp_path / "data", [one_step(p, 0, wrong=wrong) for p in range(8)], record_type=LabelledSolution)
+
+    def load(*_: object, **__: object) -> None:
+        raise AssertionError("the judge was opened")
+
+    monkeypatch.setattr(judgekit.judges, "load_judge", load)
+    kind = "wrong" if wrong else "right"
+    with pytest.raises(DataError, match=f"needs right and wrong steps, and all 8 are of one kind, {kind}"):
+        calibrate_judge(judge_copy(), tmp_path / "data", CalibrationConfig())
+    with pytest.raises(DataError, match=f"an ensemble needs right and wrong solutions, and all 8 .* {kind}"):
+        build_ensemble(["builtin:random", "builtin:symbolic"], tmp_path / "data", tmp_path / "both", EnsembleConfig())
+    assert not (tmp_path / "both").exists()
+
+
+def sums(n: int, *, wrong_every: int = 3) -> list[LabelledSolution]:
+    """Return solutions with stated arithmetic, which the symbolic judge recomputes."""
+    return [
+        LabelledSolution(
+            problem_id=f"p{row}",
+            problem=f"What is {row} + 2?",
+            steps=(f"{row} + 1 = {row + 1}.", f"{row} + 2 = {row + 2 + (row % wrong_every == 0)}."),
+            labels=(StepLabel.OK, StepLabel.ERROR if row % wrong_every == 0 else StepLabel.OK),
+            source="test",
+            label_method=None,
+        )
+        for row in range(n)
+    ]
+
+
+def test_a_builtin_judge_is_calibrated_in_a_directory_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_records(tmp_path / "data", sums(60), record_type=LabelledSolution)
+    argv = ["calibrate", "--judge", "builtin:symbolic", "--data", str(tmp_path / "data")]
+    assert main(argv) == 2
+    assert "builtin:symbolic has no directory to keep a calibrator in: add --output DIR" in capsys.readouterr().err
+    argv += ["--output", str(tmp_path / "judge")]
+    for _ in range(2):  # again into the same directory, as for any other judge
+        assert main(argv) == 0
+        out = capsys.readouterr().out
+        assert "figures before -> after" in out and "choosing anew in every fold" in out
+    judge = judgekit.judges.load_judge(tmp_path / "judge")
+    judgements = judge.judge(sums(2, wrong_every=2))
+    assert [item.verdict and item.verdict.decide(judge.decision) for item in judgements] == [1, None]
+    assert read_card(tmp_path / "judge").calibrator is not None
+    for judge_name, complaint in (
+        ("builtin:random", "is in use"),
+        ("builtin:best", "no builtin judge 'best'"),
+        (str(tmp_path / "judge"), "--output is for builtin judges"),
+    ):
+        given = [judge_name if word == "builtin:symbolic" else word for word in argv]
+        assert main(given) == 2
+        assert complaint in capsys.readouterr().err
+    assert main(["calibrate", "--judge", "http://localhost:1", "--data", str(tmp_path / "data")]) == 2
+    assert "calibrate the judge directory that it serves" in capsys.readouterr().err

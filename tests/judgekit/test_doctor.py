@@ -9,8 +9,10 @@ from pathlib import Path
 
 import huggingface_hub
 import pytest
+from safetensors.torch import load_file, save_file
 
 from judgekit.calibration import CalibrationConfig, calibrate_judge
+from judgekit.calibrators import probs_to_logits
 from judgekit.cli import main
 from judgekit.doctor import examine, store_golden, write_judge
 from judgekit.errors import CheckpointError, ConfigError
@@ -36,6 +38,25 @@ def test_public_judges_pass(name: str, tmp_path: Path) -> None:
     assert found.pop("golden scores") is None
     assert set(found.values()) == {True}, examination.findings
     assert len(examination.golden) == len(EXAMPLES)
+
+
+def test_a_judge_that_another_precision_changes_fails(
+    judge_copy: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A head with large weights turns the rounding of what lies beneath into other verdicts."""
+    folder = judge_copy()
+    assert status(str(folder))["precision"] is True
+    verdicts = [judgement.verdict for judgement in load_judge(folder).judge(EXAMPLES)]
+    logits = sorted(float(x) for verdict in verdicts if verdict for x in probs_to_logits(verdict.p_ok_S))
+    weights = load_file(folder / "model.safetensors")
+    weights["score.bias"][1] -= logits[len(logits) // 2]  # half of the steps lie on either side of one half
+    weights["score.weight"] *= 3000
+    weights["score.bias"] *= 3000
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    assert main(["doctor", str(folder)]) == 2
+    captured = capsys.readouterr()
+    assert "FAILED precision: bfloat16 changes a score by" in captured.out
+    assert "0.1 is allowed. Use it with dtype=float32 only" in captured.err
 
 
 @pytest.mark.parametrize("name", ["builtin:random", "builtin:symbolic"])

@@ -17,7 +17,7 @@ from judgekit.io import read_records, write_records
 from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
 from judgekit.problem_lists import TRAIN_PROBLEMS, ProblemList, calibration_problems
-from judgekit.types import LabelledSolution, Verdict
+from judgekit.types import LabelledSolution, Verdict, labels_from_first_error
 from tests.judgekit.samples import labelled_solutions
 
 RULES: list[Rule] = ["product", "mixture"]
@@ -166,3 +166,30 @@ def test_slips_are_refused(labelled_data: Path, tmp_path: Path) -> None:
     (tmp_path / "used" / "file").write_text("")
     with pytest.raises(ConfigError, match="in use"):
         build_ensemble(["builtin:symbolic", "builtin:random"], labelled_data, tmp_path / "used", EnsembleConfig())
+
+
+def test_members_that_are_upside_down_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The symbolic judge finds the wrong sum, and here the right ones are called wrong."""
+    rows = [
+        LabelledSolution(
+            problem_id=f"p{row}",
+            problem=f"What is {row} + 1?",
+            steps=(f"{row} + 1 = {row + 1 + row % 2}.",),
+            labels=labels_from_first_error(None if row % 2 else 0, n_steps=1),
+            source="test",
+            label_method=None,
+        )
+        for row in range(80)
+    ]
+    write_records(tmp_path / "data", rows, record_type=LabelledSolution)
+    argv = ["ensemble", "--member", "builtin:symbolic", "--member", "builtin:first-step"]
+    argv += ["--data", str(tmp_path / "data"), "--output"]
+    assert main([*argv, str(tmp_path / "product"), "rule=product"]) == 2
+    complaint = capsys.readouterr().err
+    assert "no member gets any weight" in complaint and "member builtin:symbolic: the judge is upside down" in complaint
+    assert not (tmp_path / "product").exists()
+    assert main([*argv, str(tmp_path / "mixture"), "rule=mixture"]) == 0
+    out = capsys.readouterr().out
+    assert "warning: member builtin:symbolic: the judge is upside down on these data" in out
+    assert "warning: the ensemble's log loss" in out
+    assert len(read_card(tmp_path / "mixture").training["warnings"]) == 2

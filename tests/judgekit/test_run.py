@@ -89,3 +89,21 @@ def test_versions_and_commit_are_known_here() -> None:
     assert package_versions()["torch"]
     sha = git_state()["sha"]
     assert sha is None or re.fullmatch("[0-9a-f]{40}", sha)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "model", "judge.json"])
+def test_a_folder_of_something_else_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir() if name == "model" else (tmp_path / name).write_text("mine")
+    for resume in (False, True):
+        with pytest.raises(ConfigError, match=f"holds files of something else, for example {name}"):
+            Run(tmp_path, Options(), resume=resume)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_built_data_and_hidden_files_are_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / ".DS_Store").write_text("")
+    assert not Run(tmp_path, Options()).resumed
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="is a file, and a run needs a folder"):
+        Run(tmp_path / "file", Options())

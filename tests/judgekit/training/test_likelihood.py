@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from judgekit.cli import main
 from judgekit.errors import ConfigError, DataError
 from judgekit.golden import EXAMPLES, golden_difference
 from judgekit.io import read_records, write_records
@@ -15,8 +16,9 @@ from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
 from judgekit.judges.likelihood import LikelihoodJudge
 from judgekit.problem_lists import train_problems
-from judgekit.training.config import LikelihoodConfig
-from judgekit.training.likelihood import fit_likelihood, fit_map, reached_features
+from judgekit.training.config import JudgeTrainingConfig, LikelihoodConfig
+from judgekit.training.judge import train_judge
+from judgekit.training.likelihood import find_odd_direction, fit_likelihood, fit_map, reached_features
 from judgekit.types import LabelledSolution
 from tests.judgekit.samples import addition, labelled_solutions
 
@@ -39,6 +41,44 @@ def test_steps_of_one_kind_are_refused() -> None:
     for ok, word in ((True, "right"), (False, "wrong")):
         with pytest.raises(DataError, match=f"all 3 steps are {word}: a judge needs both kinds"):
             fit_map(np.zeros((3, 2)), ok_K=np.array([ok] * 3))
+
+
+def test_a_fit_the_wrong_way_round_or_of_nothing_is_called_that() -> None:
+    rng = np.random.default_rng(0)
+    features_K = rng.exponential(2.0, (400, 2))
+    ok_K = rng.random(400) < 1 / (1 + np.exp(-(3.0 - features_K.sum(axis=1))))
+    assert find_odd_direction(fit_map(features_K, ok_K=ok_K), features_K, ok_K=ok_K) is None
+    turned = find_odd_direction(fit_map(features_K, ok_K=~ok_K), features_K, ok_K=~ok_K)
+    assert turned is not None and turned.startswith("the fit is upside down")
+    coins_K = np.tile([True, True, False, True], 100)
+    nothing = find_odd_direction(fit_map(features_K, ok_K=coins_K), features_K, ok_K=coins_K)
+    assert nothing is not None
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_data_of_one_kind_are_refused_before_the_model_is_opened(
+    wrong: bool, labelled_data: Path, tmp_path: Path
+) -> None:
+    rows = [row for row in read_records(labelled_data, LabelledSolution) if (row.first_error == 0) is wrong]
+    rows = rows if wrong else [row for row in rows if row.first_error is None]
+    write_records(tmp_path / "data", rows, record_type=LabelledSolution)
+    kind = "wrong" if wrong else "right"
+    with pytest.raises(DataError, match=f"a judge needs right and wrong steps, and all .* are of one kind, {kind}"):
+        fit_likelihood(config(tmp_path / "no such model", tmp_path / "data"), tmp_path / "run")
+    options = JudgeTrainingConfig.model_validate({"model": str(tmp_path / "none"), "data": [tmp_path / "data"]})
+    with pytest.raises(DataError, match=f"a judge needs right and wrong steps, and all .* are of one kind, {kind}"):
+        train_judge(options, tmp_path / "trained")
+
+
+@pytest.mark.parametrize("command", ["pretrain", "train", "fit"])
+def test_no_training_writes_into_a_folder_of_something_else(
+    command: str, labelled_data: Path, tiny_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    data = str(labelled_data) if command == "pretrain" else f"[{labelled_data}]"
+    assert main([command, f"model={tiny_base}", f"data={data}", "--output", str(tmp_path)]) == 2
+    assert f"{tmp_path} holds files of something else, for example thesis.tex" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_the_whole_run(labelled_data: Path, tiny_base: Path, tmp_path: Path) -> None:
