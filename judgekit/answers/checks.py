@@ -46,8 +46,8 @@ class MathVerifyConfig(BaseConfig):
     workers: int = Field(default=1, ge=1)
     """Processes that compare at the same time, each with about 60 MB of memory."""
     budget_s: float | None = Field(default=120.0, gt=0)
-    """Longest time for all symbolic comparisons of one batch, summed over the workers, seconds: what a policy that writes
-    power towers can cost. Beyond it the rest of the batch is unknown; `null` is no limit."""
+    """Longest time for all symbolic comparisons of one batch, summed over the workers, seconds: what a policy that
+    writes power towers can cost. Beyond it the rest of the batch is unknown; `null` is no limit."""
     memory_mb: int | None = Field(default=1024, ge=64)
     """Memory that a worker may take for a comparison, MiB; beyond it the outcome is unknown. `null` is no limit."""
 

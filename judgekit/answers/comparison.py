@@ -196,7 +196,9 @@ def _converted(scalar: Scalar) -> Scalar:
 
 
 def _scaled(scalar: Scalar, factor: Fraction) -> Scalar:
-    formula = Formula(("*", ("number", factor), scalar.formula.node), scalar.formula.letters, scalar.formula.is_doubtful)
+    formula = Formula(
+        ("*", ("number", factor), scalar.formula.node), scalar.formula.letters, scalar.formula.is_doubtful
+    )
     exact = None if scalar.exact is None else scalar.exact * factor
     return scalar._replace(formula=formula, exact=exact, decimals=None if factor != 1 else scalar.decimals)
 
@@ -208,7 +210,16 @@ def _compare_compound(gold: Scalar, stated: Scalar) -> Agreement:
         return WRONG
     ratio = compound.exact / number.exact
     inches, hours = Fraction("0.0254"), Fraction(3600)
-    usual = {Fraction(1), Fraction(60), hours, Fraction(86400), inches, 12 * inches, Fraction(1, 100), Fraction(1, 1000)}
+    usual = {
+        Fraction(1),
+        Fraction(60),
+        hours,
+        Fraction(86400),
+        inches,
+        12 * inches,
+        Fraction(1, 100),
+        Fraction(1, 1000),
+    }
     return UNSURE if ratio in usual else WRONG
 
 
@@ -253,7 +264,7 @@ def _compare_with_unit_letter(gold: Scalar, stated: Scalar, *, same: Agreement =
 
 def _are_roundings(first: Value, second: Value, gold: Scalar, stated: Scalar) -> bool:
     """Whether one is the other rounded to six digits or more; as many digits on both sides are no rounding."""
-    if gold.decimals is None and stated.decimals is None or gold.decimals == stated.decimals:
+    if (gold.decimals is None and stated.decimals is None) or gold.decimals == stated.decimals:
         return False
     if not _are_near(first, second):
         return False
@@ -266,7 +277,7 @@ def _are_roundings(first: Value, second: Value, gold: Scalar, stated: Scalar) ->
 
 def _are_near(first: Value, second: Value) -> bool:
     try:
-        return bool(abs(first - second) <= NEAR * max(abs(first), abs(second)))
+        return bool(abs(first - second) <= NEAR * max(abs(complex(first)), abs(complex(second))))
     except OverflowError:
         return False
 
@@ -585,4 +596,16 @@ _COMPARE_MIXED: dict[tuple[type, type], Callable[..., Agreement]] = {
 }
 
 
-__all__ = ["ASK", "RIGHT", "UNSURE", "WRONG", "Agreement", "HugeError", "compare_answers", "compare_scalars", "compare_texts", "match_items", "spell_same"]
+__all__ = [
+    "ASK",
+    "RIGHT",
+    "UNSURE",
+    "WRONG",
+    "Agreement",
+    "HugeError",
+    "compare_answers",
+    "compare_scalars",
+    "compare_texts",
+    "match_items",
+    "spell_same",
+]

@@ -7,15 +7,18 @@ number. Thinking in tags is no answer. What is found is a text; what it says is 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
 
-from judgekit.answers.grammar import Denial, read_answer
 from judgekit.answers.formulas import HugeError
+from judgekit.answers.grammar import Denial, read_answer
 
 _THINKING = re.compile(r"<(think|thinking|thought|thoughts|reasoning|scratchpad)>(?:.*?</\1>|.*\Z)", re.DOTALL | re.I)
 _END_OF_THINKING = re.compile(r"</(?:think|thinking|thought|thoughts|reasoning|scratchpad)>|\u25c1/think\u25b7", re.I)
 _FINAL_CHANNEL = "<|channel|>final<|message|>"
-_SPECIAL = re.compile(r"<\|[^<>|\n]{1,40}\|>|</?s>|<(?:eos|bos|pad|unk|end_of_turn|start_of_turn)>|\[/?INST\]|<\uff5c[^<>\n]{1,40}\uff5c>")
+_SPECIAL = re.compile(
+    r"<\|[^<>|\n]{1,40}\|>|</?s>|<(?:eos|bos|pad|unk|end_of_turn|start_of_turn)>|\[/?INST\]|<\uff5c[^<>\n]{1,40}\uff5c>"
+)
 _TAG = re.compile(r"<(answer|final_answer|final-answer|finalanswer)>(.*?)</\1>", re.DOTALL | re.I)
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![a-zA-Z])\s*")
 _BETWEEN_BOXES = re.compile(
@@ -26,24 +29,36 @@ _BETWEEN_BOXES = re.compile(
 _PHRASE = re.compile(
     r"""\#\#\#\#[ \t]*
     |(?:\b(?P<verb>\w+)\s+(?:the|your|our|my|this|an?|that|for|out)?\s*)?
-     \b(?:final\s+|correct\s+|right\s+)?answer\b(?:\s+(?:to|for|of|in)\s+(?![^.\n:]{0,80}\b(?:answer)\b)[^.\n:=]{1,80}?)?
+     \b(?:final\s+|correct\s+|right\s+)?answer\b
+     (?:\s+(?:to|for|of|in)\s+(?![^.\n:]{0,80}\banswer\b)[^.\n:=]{1,80}?)?
      [ \t]*\**[ \t]*
-     (?:(?:\b(?P<copula>is|are|was|should\s+be|would\s+be|will\s+be|must\s+be|equals|comes\s+to|becomes)\b(?:\s+(?:therefore|thus|then|hence|simply|just|indeed)\b)?|[:=])[ \t:*]*
+     (?:(?:\b(?P<copula>is|are|was|(?:should|would|will|must)\s+be|equals|comes\s+to|becomes)\b
+           (?:\s+(?:therefore|thus|then|hence|simply|just|indeed)\b)?|[:=])[ \t:*]*
         |\**[ \t]*(?=\n))
-    |(?:\u6700\u7ec8|\u6b63\u786e)?\u7b54\u6848(?:\u662f|\u4e3a|\u5c31\u662f)?[ \t]*[:\uff1a]?[ \t]*|^\**\u7b54[:\uff1a][ \t]*
+    |(?:\u6700\u7ec8|\u6b63\u786e)?\u7b54\u6848(?:\u662f|\u4e3a|\u5c31\u662f)?[ \t]*[:\uff1a]?[ \t]*
+    |^\**\u7b54[:\uff1a][ \t]*
     |(?:\u7b54\u3048|\u89e3\u7b54)(?:\u306f|[:\uff1a])[ \t]*|\uc815\ub2f5(?:\uc740|:)[ \t]*|\ub2f5(?:\uc740|:)[ \t]*
-    |\b(?:r\u00e9ponse|respuesta|antwort|risposta|resposta|l\u00f6sung|\u043e\u0442\u0432\u0435\u0442)\b(?:\s+(?:finale?|correcta|final))?
+    |\b(?:r\u00e9ponse|respuesta|antwort|risposta|resposta|l\u00f6sung|\u043e\u0442\u0432\u0435\u0442)\b
+     (?:\s+(?:finale?|correcta|final))?
      \s*\**\s*(?:\b(?:est|es|ist|lautet|\u00e8|\u00e9)\b|[:\u2013\u2014-])[ \t:*]*""",
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
+_CUE = re.compile("answer|####|antwort|respuesta|risposta|resposta", re.I)
 _ASKS = frozenset((
-    "verify check confirm checking verifying confirming double-check find finding get getting write writing give giving "
-    "determine determining compute computing calculate simplify simplifying express review state provide reach box "
-    "reconsider explain examine test guess submit format present report verified recheck doublecheck validate"
-).split())  # fmt: skip
+    "verify", "check", "confirm", "checking", "verifying", "confirming", "double-check", "find", "finding", "get",
+    "getting", "write", "writing", "give", "giving", "determine", "determining", "compute", "computing",
+    "calculate", "simplify", "simplifying", "express", "review", "state", "provide", "reach", "box", "reconsider",
+    "explain", "examine", "test", "guess", "submit", "format", "present", "report", "verified", "recheck",
+    "doublecheck", "validate",
+))  # fmt: skip
 """Verbs in front of "the answer": then what follows the colon is no answer, unless nothing else is."""
 _SENTENCE_END = re.compile(r"\n|(?<!\\)[!?](?=\s|$)|(?<!\\)(?<![ap]\.m)(?<!\bapprox)\.(?=\s|$)|\u3002")
-_CLAUSE = re.compile(r",\s+(?:which|since|because|as|so|where|meaning|when|not|i\.e\.|after|rather|and not|but)\b|\s+(?:because|since|which|rather than|instead of|\(?not)\s|\s+[\u2014\u2013-]{1,2}\s+(?=[A-Za-z])", re.I)
+_CLAUSE = re.compile(
+    r",\s+(?:which|since|because|as|so|meaning|when|not|i\.e\.|after|rather|and not|but)\b"
+    r"|\s+(?:because|since|which|rather than|instead of|\(?not)\s"
+    r"|\s+(?:\u2014|--)\s+(?=[A-Za-z]{2})|\s+[\u2013-]\s+(?=[A-Za-z]{3})",
+    re.I,
+)
 _REMARK = re.compile(r"\s+\([^()]*\)\s*$")
 _ORNAMENT = " \t\n*_`"
 _NUMBER = re.compile(
@@ -53,11 +68,21 @@ _NUMBER = re.compile(
     (?:(?:\ \d{1,3})?/\d{1,6}(?![\d/.]\d)|:\d\d(?:\s?[ap]\.?m\b\.?)?|\ ?[\u00bc-\u00be\u2150-\u215e]|\s?\\?%)?""",
     re.VERBOSE,
 )
-_FORMULA_BEFORE = re.compile(r"(?:[\^_\\/*\u00d7\u00b7\u221a<\u2264\u2265\u2260\u00b1!]|(?<!>)>|(?<![>\s])[-+]|[\w)\]}]\s*[-+\u2212\u2013]|!=|\bnot|n't|\bthan|\bhalf\s+of)\s*\$?$", re.I)
-_FORMULA_BEHIND = re.compile(r"\s?(?:[\^_!]\w|[\^\u221a\u03c0\u00b2\u00b3*\u00d7\u00b7]|\\(?!\)|\]|[ ,;%]|text|\$)|[a-df-zA-DF-Z]\b(?<![ap]m)|\s[+*/\u2212]\s|\s(?:squared|cubed|pi)\b)", re.I)
+_FORMULA_BEFORE = re.compile(
+    r"(?:[\^_\\/*\u00d7\u00b7\u221a<\u2264\u2265\u2260\u00b1!]|(?<!>)>|(?<![>\s])[-+]|[\w)\]}]\s*[-+\u2212\u2013]|!="
+    r"|\bnot|n't|\bthan|\bhalf\s+of)\s*\$?$",
+    re.I,
+)
+_FORMULA_BEHIND = re.compile(
+    r"\s?(?:[\^_!]\w|[\^\u221a\u03c0\u00b2\u00b3*\u00d7\u00b7]|\\(?!\)|\]|[ ,;%]|text|\$)|[a-df-zA-DF-Z]\b(?<![ap]m)"
+    r"|\s[+*/\u2212]\s|\s(?:squared|cubed|pi)\b)",
+    re.I,
+)
 _SEVERAL_BEFORE = re.compile(r"(?<![\w.])(?:-?\d[\d.]*(?:\s*,\s+(?:and |or )?|\s+(?:and|or)\s+))+\Z", re.I)
 _COMPOUND_BEFORE = re.compile(
-    r"(?<![\w.])\d+\s*(?:hours?|hrs?|h|minutes?|mins?|days?|weeks?|feet|foot|ft|yards?|pounds?|lbs?|dollars?|meters?)\s*(?:,|and)?\s*\Z", re.I
+    r"(?<![\w.])\d+\s*(?:hours?|hrs?|h|minutes?|mins?|days?|weeks?|feet|foot|ft|yards?|pounds?|lbs?|dollars?|meters?)"
+    r"\s*(?:,|and)?\s*\Z",
+    re.I,
 )
 _SPAN = re.compile(r"\\\((.+?)\\\)|\\\[(.+?)\\\]|\$\$(.+?)\$\$", re.DOTALL)
 _TAIL_CHARS = 2_000
@@ -100,8 +125,7 @@ def _last_explicit(text: str) -> str | None:
     """The last box or tag that is complete."""
     tag = None
     if "<" in text:
-        for tag in _TAG.finditer(text):
-            pass
+        tag = next(iter(deque(_TAG.finditer(text), maxlen=1)), None)
     if "\\boxed" in text or "\\fbox" in text or "\\framebox" in text:
         boxes = [(match.start(), *box) for match in _BOX.finditer(text) if (box := _box_content(text, match.end()))]
         if boxes and (tag is None or boxes[-1][0] > tag.end()):
@@ -144,9 +168,8 @@ def _joined_boxes(text: str, boxes: list[tuple[int, str, int]]) -> str:
 
 def _stated(text: str) -> str | None:
     """What the last phrase states; one that asks for the answer, or states nothing readable, yields to those before."""
-    if "nswer" not in text and "####" not in text and text.isascii() and "NSWER" not in text and "ntwort" not in text:
-        if not re.search("respuesta|risposta|resposta", text, re.I):
-            return None
+    if text.isascii() and _CUE.search(text) is None:
+        return None  # most responses of a policy trained on boxes
     fallback = None
     for statement, is_asked in _statements(text):
         try:
@@ -196,7 +219,11 @@ def _without_comment(statement: str) -> str:
         if head.count("$") % 2 == 0 or "$" not in statement[clause.start() :]:
             statement = head
     remark = _REMARK.search(statement)
-    if remark is not None and re.search(r"[\w$%*)}]$", statement[: remark.start()]) and "=" not in statement[: remark.start()]:
+    if (
+        remark is not None
+        and re.search(r"[\w$%*)}]$", statement[: remark.start()])
+        and "=" not in statement[: remark.start()]
+    ):
         # A point `(3, 4)` is no remark: something must be stated in front of it.
         head = statement[: remark.start()].strip(_ORNAMENT)
         try:
@@ -212,8 +239,7 @@ def _last_number(text: str) -> str | None:
     start = max(0, len(text) - _TAIL_CHARS)
     found = None
     while found is None:
-        for found in _NUMBER.finditer(text, start):
-            pass
+        found = next(iter(deque(_NUMBER.finditer(text, start), maxlen=1)), None)
         if start == 0:
             break
         start = max(0, start - _TAIL_CHARS)

@@ -46,15 +46,15 @@ _TOKEN = re.compile(
     |(?P<sign>\S)""",
     re.VERBOSE,
 )
-_GREEK = frozenset(
-    (
-        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega "
-        "Gamma Delta Theta Lambda Xi Sigma Upsilon Phi Psi Omega hbar ell mho aleph nabla"
-    ).split()
-)
-_MODIFIERS = frozenset(
-    "vec overrightarrow overline bar hat dot ddot tilde underline widehat mathbb mathbf overset".split()
-)
+_GREEK = frozenset((
+    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu",
+    "xi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi",
+    "Sigma", "Upsilon", "Phi", "Psi", "Omega", "hbar", "ell", "mho", "aleph", "nabla",
+))  # fmt: skip
+_MODIFIERS = frozenset((
+    "vec", "overrightarrow", "overline", "bar", "hat", "dot", "ddot", "tilde", "underline", "widehat", "mathbb",
+    "mathbf", "overset",
+))  # fmt: skip
 _NAMED_FUNCTIONS: dict[str, Callable[[complex], complex]] = {
     "sin": cmath.sin, "cos": cmath.cos, "tan": cmath.tan, "sinh": cmath.sinh, "cosh": cmath.cosh, "tanh": cmath.tanh,
     "arcsin": cmath.asin, "arccos": cmath.acos, "arctan": cmath.atan, "ln": cmath.log, "exp": cmath.exp,
@@ -347,7 +347,7 @@ class _Parser:
         """Pass a group, or one token, that is a name and has no value."""
         if self.sign != "{":
             token = self.pop()
-            if token.kind == "number" and len(token.text) > 1 or token.text in _OPENS.values():
+            if (token.kind == "number" and len(token.text) > 1) or token.text in _OPENS.values():
                 raise UncoveredError
             return token.text
         texts, depth = list[str](), 0
@@ -700,7 +700,7 @@ def compare_formulas(left: Formula, right: Formula) -> bool | None:
         if has_letters and same != whole:
             return None
         return same
-    if same or not has_letters and "base" not in text:
+    if same or (not has_letters and "base" not in text):
         return same
     if left.is_doubtful or right.is_doubtful:
         return None

@@ -8,8 +8,9 @@ a number in it for the whole. `x - 5`, `not 5`, `x <= 5` and `5 or 6` are not 5.
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
@@ -83,7 +84,7 @@ class Union(NamedTuple):
 
 
 class Several(NamedTuple):
-    """A set, or several answers, in no order. `2 or 3` and `\\pm 1` are such."""
+    r"""A set, or several answers, in no order. `2 or 3` and `\\pm 1` are such."""
 
     items: tuple[Answer, ...]
     """The answers, as often as they are stated."""
@@ -231,7 +232,7 @@ _OPERATIONS_IN_WORDS = (
 
 @lru_cache(maxsize=2048)
 def read_answer(text: str) -> Answer | None:
-    """Read an answer; `None` where a part of the text is beyond the grammar.
+    r"""Read an answer; `None` where a part of the text is beyond the grammar.
 
     Raises:
         HugeError: a power or factorial in it is too large to be worked out.
@@ -246,9 +247,7 @@ def read_answer(text: str) -> Answer | None:
         return None
     try:
         return _read(text)
-    except UncoveredError:
-        return None
-    except RecursionError:
+    except (UncoveredError, RecursionError):
         return None
 
 
@@ -268,13 +267,14 @@ def _plain_number(text: str) -> Scalar:
 
 def _read(text: str) -> Answer | None:
     text = without_delimiters(normalise(text))
-    text = _TRAILING.sub("", text).strip(" *\n\"")
+    text = _TRAILING.sub("", text).strip(' *\n"')
     text = _unwrap(text)
     if not text:
         return None
     if whole := _CHOICE.fullmatch(text):
         return Choice(whole[1])
-    for read in (_read_based, _read_clock, _read_colon, _read_condition):
+    readers: tuple[Callable[[str], Answer | None], ...] = (_read_based, _read_clock, _read_colon, _read_condition)
+    for read in readers:
         found = read(text)
         if found is not None:
             return found
@@ -293,10 +293,7 @@ def _read(text: str) -> Answer | None:
         return Denial()
     if _ALL_GROUPED.fullmatch(text) or ", " in text:
         text = _ungrouped(text)
-    found = _read_tokens(tokenize(text))
-    if isinstance(found, Scalar | Named | Several) or found is None:
-        return found
-    return found
+    return _read_tokens(tokenize(text))
 
 
 def _ungrouped(text: str) -> str:
@@ -307,10 +304,7 @@ def _ungrouped(text: str) -> str:
         if depth == 0:
             pieces.append(_GROUPED.sub(_joined, text[start : match.start()]))
             start = match.start()
-        if sign in "({[" and not (sign == "{" and match.group() == "{" and False):
-            depth += 1
-        else:
-            depth = max(depth - 1, 0)
+        depth = depth + 1 if sign in "({[" else max(depth - 1, 0)
         if depth == 0:
             pieces.append(text[start : match.end()])
             start = match.end()
@@ -351,7 +345,7 @@ def _read_based(text: str) -> Based | None:
     named = read_number_word(written)
     base = int(written) if written.isdecimal() else named
     digits = match[1].upper().lstrip("0") or "0"
-    if base is None or not 2 <= base <= 36 or not digits[0].isdecimal() and base <= 10:
+    if base is None or not 2 <= base <= 36 or (not digits[0].isdecimal() and base <= 10):
         return None
     # A digit that the base does not have makes it no number, but it is still read: it differs from every other.
     return Based(digits, base) if digits.isalnum() and any(sign.isdecimal() for sign in digits) else None
@@ -404,7 +398,12 @@ def _read_wording(text: str) -> Answer | None:
     if TEXT_OPEN not in text and len(words) == 1 and len(words[0]) < 3:
         return None  # x, ab: mathematics
     plain = [word for word in words if word not in {"a", "an", "the", "is", "answer", "it"}]
-    if plain and plain[0] in {"minus", "negative"} and len(plain) > 1 and (value := read_number_word(plain[1])) is not None:
+    if (
+        plain
+        and plain[0] in {"minus", "negative"}
+        and len(plain) > 1
+        and (value := read_number_word(plain[1])) is not None
+    ):
         return _scalar_of(-value, tokens[words.index(plain[1]) + 1 :])
     if plain and (value := read_number_word(plain[0])) is not None:
         return _scalar_of(value, tokens[words.index(plain[0]) + 1 :])
@@ -426,7 +425,9 @@ def _scalar_of(value: int, rest: Sequence[Token]) -> Answer | None:
     if words and unit is None:
         return None
     number = Fraction(value)
-    return Scalar(Formula(("number", number), frozenset(), False), number, 0, unit if unit and unit.dimensions else None)
+    return Scalar(
+        Formula(("number", number), frozenset(), False), number, 0, unit if unit and unit.dimensions else None
+    )
 
 
 def _read_tokens(tokens: Sequence[Token]) -> Answer | None:
@@ -444,18 +445,18 @@ def _read_tokens(tokens: Sequence[Token]) -> Answer | None:
         return _several(parts, separators)
     parts, _ = _split(tokens, lambda token: token.text == "\\cup")
     if len(parts) > 1:
-        found = [_read_tokens(part) for part in parts]
-        if not all(isinstance(part, Interval | Several | Ordered) for part in found):
+        ranges = [_read_tokens(part) for part in parts]
+        if not all(isinstance(part, Interval | Several | Ordered) for part in ranges):
             return None
-        return Union(tuple(_as_interval(part) for part in found if part is not None))
+        return Union(tuple(_as_interval(part) for part in ranges if part is not None))
     parts, signs = _split(tokens, lambda token: token.text in _RELATION_SIGNS and token.kind != "text")
     if len(parts) > 1:
         return _relation(parts, [_RELATION_SIGNS[sign.text] for sign in signs])
     if len(tokens) > 2 and texts[1] == "\\in" and tokens[0].kind in {"letter", "command"}:
-        found = _read_tokens(tokens[2:])
-        if isinstance(found, Interval):
-            return found._replace(name=tokens[0].text)
-        return found if isinstance(found, Interval | Union | Several | Ordered) else None
+        inside = _read_tokens(tokens[2:])
+        if isinstance(inside, Interval):
+            return inside._replace(name=tokens[0].text)
+        return inside if isinstance(inside, Union | Several | Ordered) else None
     bracketed = _bracketed(tokens)
     if bracketed is not None:
         return bracketed
@@ -483,14 +484,16 @@ def _without_filler(tokens: Sequence[Token]) -> Sequence[Token]:
         elif is_word:
             is_filler = token.text.lower() in FILLER or token.text.lower() == "either"
         else:
-            is_filler = token.text in {"\\approx", ":", "="} or (token.text in {"a", "I"} and at + 1 < len(tokens) and tokens[at + 1].kind == "word")
+            is_filler = token.text in {"\\approx", ":", "="} or (
+                token.text in {"a", "I"} and at + 1 < len(tokens) and tokens[at + 1].kind == "word"
+            )
         if not is_filler:
             break
         at += 1
     return tokens[at:]
 
 
-def _split(tokens: Sequence[Token], is_mark) -> tuple[list[Sequence[Token]], list[Token]]:  # type: ignore[no-untyped-def]
+def _split(tokens: Sequence[Token], is_mark: Callable[[Token], bool]) -> tuple[list[Sequence[Token]], list[Token]]:
     """Split at the marks that stand in no bracket."""
     parts, marks, start, depth = list[Sequence[Token]](), list[Token](), 0, 0
     for i, token in enumerate(tokens):
@@ -533,7 +536,11 @@ def _several(parts: Sequence[Sequence[Token]], separators: Sequence[Token]) -> A
         flat += item.items if isinstance(item, Several) and not item.in_braces else [item]
     is_union = all(isinstance(item, Interval) for item in flat)
     if is_union and len({item.name for item in flat if isinstance(item, Interval)}) == 1:
-        return Union(tuple(flat)) if all(mark.text.lower() in {"or", "\\vee"} for mark in separators) else Several(tuple(flat))
+        return (
+            Union(tuple(flat))
+            if all(mark.text.lower() in {"or", "\\vee"} for mark in separators)
+            else Several(tuple(flat))
+        )
     return Several(tuple(flat), has_gap=has_gap)
 
 
@@ -611,10 +618,8 @@ def _equality(parts: Sequence[Sequence[Token]]) -> Answer | None:
     first, label = _without_end(parts[0]), _label(parts[0])
     if label:
         left: Formula | None = None
-        try:
+        with contextlib.suppress(UncoveredError):
             left = read_formula(first)
-        except UncoveredError:
-            pass
         # What stands between (`x = 2 + 3 = 5`) was worked out on the way, but must be mathematics.
         for part in parts[1:-1]:
             _formula_or_wording(part)
@@ -633,7 +638,7 @@ def _formula_or_wording(tokens: Sequence[Token]) -> None:
 
 
 def _label(tokens: Sequence[Token]) -> str:
-    """The name that a left side is: `x`, `x_1`, `f(x)`, `m_{\\max}`, `AB`, `\\angle ABC`, `the total`; else nothing."""
+    r"""The name that a left side is: `x`, `x_1`, `f(x)`, `m_{\max}`, `AB`, `\angle ABC`, `the total`; or nothing."""
     texts = [token.text for token in tokens]
     if not tokens:
         return "it"
@@ -704,7 +709,7 @@ def _bracketed(tokens: Sequence[Token]) -> Answer | None:
             raise UncoveredError
         return Interval(low, high, False, False)
     items = [_read_tokens(part) for part in parts]
-    if any(item is None or isinstance(item, Several) and not item.in_braces for item in items):
+    if any(item is None or (isinstance(item, Several) and not item.in_braces) for item in items):
         raise UncoveredError
     found_items = tuple(item for item in items if item is not None)
     if all(isinstance(item, Named) for item in found_items):
@@ -734,7 +739,7 @@ def _infinity(tokens: Sequence[Token]) -> Scalar | None:
 
 
 def _matrix(tokens: Sequence[Token]) -> Ordered | None:
-    """`\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}`."""
+    r"""`\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}`."""
     texts = [token.text for token in tokens]
     if texts[2] not in {"pmatrix", "bmatrix"} or texts[-4:] != ["\\end", "{", texts[2], "}"]:
         return None
@@ -831,15 +836,26 @@ def _unit_starts(tokens: Sequence[Token]) -> Iterator[int]:
     """
     for at in range(1, len(tokens)):
         token, before = tokens[at], tokens[at - 1]
-        is_behind_value = before.kind in {"number", "letter", "word", "text"} or before.text in {")", "}", "%", "|", "\\pi", "!"}
+        is_behind_value = before.kind in {"number", "letter", "word", "text"} or before.text in {
+            ")",
+            "}",
+            "%",
+            "|",
+            "\\pi",
+            "!",
+        }
         is_scale = token.kind == "word" and token.text.lower() in SCALES
         if not is_behind_value:
             continue
-        if token.kind in {"text", "word"} or is_scale or token.text == "\\degree":
+        following = tokens[at + 1].kind if at + 1 < len(tokens) else ""
+        is_per = token.text in {"/", "\\$", "$"} and following in {"word", "text"}
+        if token.kind in {"text", "word"} or is_scale or token.text == "\\degree" or is_per:
             yield at
-        elif token.text in {"/", "\\$", "$"} and at + 1 < len(tokens) and tokens[at + 1].kind in {"word", "text"}:
-            yield at
-        elif token.kind == "letter" and token.text in {"m", "s", "g", "h", "a", "N", "J", "W", "V", "K", "L"} and at + 1 < len(tokens):
+        elif (
+            token.kind == "letter"
+            and token.text in {"m", "s", "g", "h", "a", "N", "J", "W", "V", "K", "L"}
+            and at + 1 < len(tokens)
+        ):
             yield at  # m^{2}, m/s, a day
     yield len(tokens)
 
@@ -861,7 +877,7 @@ def _unit_letter(head: Sequence[Token], tail: Sequence[Token]) -> str:
 
 
 def _decimals(head: Sequence[Token]) -> int | None:
-    """Digits after the point of one decimal number, also `2.5 \\cdot 10^{3}`."""
+    r"""Digits after the point of one decimal number, also `2.5 \\cdot 10^{3}`."""
     texts = [token.text for token in head if token.text not in {"-", "+"}]
     if not texts or not re.fullmatch(r"\d*\.?\d+", texts[0]):
         return None
@@ -917,6 +933,7 @@ def _compound_quantity(tokens: Sequence[Token]) -> Scalar | None:
 
 
 __all__ = [
-    "CHOICE_WITH_TEXT", "MAX_CHARS", "Answer", "Based", "Choice", "Clock", "Condition", "Denial", "Equation", "HugeError", "Interval",
+    "CHOICE_WITH_TEXT", "MAX_CHARS", "Answer", "Based", "Choice", "Clock", "Condition", "Denial", "Equation",
+    "HugeError", "Interval",
     "Named", "Ordered", "Ordering", "Ratio", "Scalar", "Several", "Union", "Words", "read_answer", "read_list",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ words of text mode stand between `TEXT_OPEN` and `TEXT_CLOSE`. It never drops wh
 a power and no digit, `5½` is `5\frac{1}{2}` and not `51/2`.
 """
 
+# ruff: noqa: RUF001 -- the signs that are easily confused are what this table is about
 from __future__ import annotations
 
 import re
@@ -40,7 +41,9 @@ _SIGNS = str.maketrans(
 )  # fmt: skip
 
 _ASCII_SIGNS = (("<=", " \\le "), (">=", " \\ge "), ("!=", " \\ne "), ("=/=", " \\ne "))
-_SPACING = re.compile(r"\\(?:[ ;:>]|quad(?![a-zA-Z])|qquad(?![a-zA-Z])|displaystyle(?![a-zA-Z])|thinspace(?![a-zA-Z]))|~")
+_SPACING = re.compile(
+    r"\\(?:[ ;:>]|quad(?![a-zA-Z])|qquad(?![a-zA-Z])|displaystyle(?![a-zA-Z])|thinspace(?![a-zA-Z]))|~"
+)
 _THIN_IN_NUMBER = re.compile(r"(?<=\d)(?:\\[,!]|\{,\}|,\\!) ?(?=\d{3})")
 _SIZES = re.compile(
     r"\\left\.|\\right\.|\\(?:left|right|middle|big|Big|bigg|Bigg|bigl|bigr|Bigl|Bigr|biggl|biggr|limits)(?![a-zA-Z])"
@@ -93,7 +96,7 @@ def normalise(text: str) -> str:
 
 
 def without_delimiters(text: str) -> str:
-    r"""Take away the dollars and brackets that open and close mathematics; `\$` stays, a dollar of currency goes too."""
+    r"""Take away the dollars and brackets around mathematics; `\$` stays, a bare dollar of currency goes too."""
     return _MATHEMATICS.sub(" ", text).strip()
 
 

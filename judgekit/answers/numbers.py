@@ -13,7 +13,8 @@ MAX_DIGITS = 100
 _NUMBER = re.compile(
     r"""(?<![\w)\]}])                            # no sign and no start within a word or after a bracket
     -?\$?                                        # normalised: every minus is a hyphen
-    (?:(?P<whole>\d+)\ ?(?=\\frac\{\d+\}\{\d+\}|\ \d+/\d)\ ?(?:\\frac\{(?P<above>\d+)\}\{(?P<below>\d+)\}|(?P<top>\d+)/(?P<bottom>\d+))
+    (?:(?P<whole>\d+)                            # 2 1/2 or 2\frac{1}{2}
+        (?:\ ?\\frac\{(?P<above>\d+)\}\{(?P<below>\d+)\}|\ (?P<top>\d+)/(?P<bottom>\d+))
     |(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+)?  # 1,234.5 or 1234.5 or .5
     (?:(?<=\d)/\d+)?)                            # 1/2""",
     re.VERBOSE,

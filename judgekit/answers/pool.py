@@ -186,8 +186,8 @@ def _why_not_up(lost: _WorkerLostError) -> str:
         )
     if lost.reason is Unchecked.CRASHED and script is not None:
         return (
-            f"{failed}: {lost.reason} (exit status {lost.exit_status}). Each process imports the main script ({script}): "
-            'its error stands above, or what it does is not under `if __name__ == "__main__":`'
+            f"{failed}: {lost.reason} (exit status {lost.exit_status}). Each process imports the main script "
+            f"({script}): its error stands above, or what it does is not under `if __name__ == '__main__':`"
         )
     return f"{failed}: {lost.reason}"
 
@@ -302,7 +302,9 @@ def _compare(answer: str, stated: str, *, must_cover: bool) -> Comparison:
     return Comparison(float(right))
 
 
-_PART = re.compile(r"\\[a-zA-Z]+|\d+(?:\.\d+)?|(?<![a-zA-Z\\])[a-zA-Z](?![a-zA-Z])|[a-zA-Z]{2,}|[-+*/<>=!:]|[^\x00-\x7f]")
+_PART = re.compile(
+    r"\\[a-zA-Z]+|\d+(?:\.\d+)?|(?<![a-zA-Z\\])[a-zA-Z](?![a-zA-Z])|[a-zA-Z]{2,}|[-+*/<>=!:]|[^\x00-\x7f]"
+)
 _LAYOUT = re.compile(
     r"\\(?:left|right|big|Big|bigg|Bigg|displaystyle|quad|qquad|cdot|times|frac|dfrac|tfrac|sqrt|text|mathrm|mathbf|boxed)"
     r"(?![a-zA-Z])"
@@ -324,7 +326,9 @@ def _covers(text: str) -> bool:
         return False
     parsed = _parse(text)
     return all(
-        not verify(parsed, _parse(text[: part.start()] + _changed(part.group()) + text[part.end() :]), timeout_seconds=None)
+        not verify(
+            parsed, _parse(text[: part.start()] + _changed(part.group()) + text[part.end() :]), timeout_seconds=None
+        )
         for part in parts
     )
 

@@ -29,9 +29,7 @@ class Unit(NamedTuple):
 
 
 def _table(*rows: tuple[str, str, str]) -> dict[str, Unit]:
-    return {
-        name: Unit(Fraction(size), ((dimension, 1),)) for names, dimension, size in rows for name in names.split()
-    }
+    return {name: Unit(Fraction(size), ((dimension, 1),)) for names, dimension, size in rows for name in names.split()}
 
 
 UNITS = _table(
@@ -40,28 +38,51 @@ UNITS = _table(
     ("km kilometer kilometre", "length", "1000"), ("in inch inches", "length", "0.0254"),
     ("ft foot feet", "length", "0.3048"), ("yd yard", "length", "0.9144"), ("mi mile", "length", "1609.344"),
     ("nm nanometer nanometre", "length", "1/1000000000"), ("micron micrometer micrometre", "length", "1/1000000"),
-    ("au", "#au", "1"), ("ly lightyear", "#lightyear", "1"), ("parsec pc", "#parsec", "1"), ("angstrom", "length", "1/10000000000"),
+    ("au", "#au", "1"), ("ly lightyear", "#lightyear", "1"), ("parsec pc", "#parsec", "1"),
+    ("angstrom", "length", "1/10000000000"),
     ("mg milligram", "mass", "1/1000000"), ("g gram", "mass", "1/1000"), ("kg kilogram kilo", "mass", "1"),
     ("ton tonne", "#ton", "1"), ("lb lbs pound", "#pound", "1"), ("oz ounce", "#ounce", "1"),
     ("ms millisecond", "time", "1/1000"), ("s sec second", "time", "1"), ("min mins minute", "time", "60"),
     ("h hr hrs hour", "time", "3600"), ("day", "time", "86400"), ("week", "time", "604800"),
     ("month", "#month", "1"), ("year yr yrs", "#year", "1"), ("ns nanosecond", "time", "1/1000000000"),
     ("decade", "#year", "10"), ("century centuries", "#year", "100"),
-    ("ml milliliter millilitre", "volume", "1/1000"), ("l liter litre", "volume", "1"), ("cl centiliter", "volume", "1/100"),
-    ("gal gallon", "#gallon", "1"), ("qt quart", "#gallon", "1/4"), ("pint pt", "#gallon", "1/8"), ("cup", "#cup", "1"),
-    ("dollar usd buck", "dollar", "1"), ("cent", "dollar", "1/100"), ("euro eur", "euro", "1"), ("gbp", "sterling", "1"),
+    ("ml milliliter millilitre", "volume", "1/1000"), ("l liter litre", "volume", "1"),
+    ("cl centiliter", "volume", "1/100"),
+    ("gal gallon", "#gallon", "1"), ("qt quart", "#gallon", "1/4"), ("pint pt", "#gallon", "1/8"),
+    ("cup", "#cup", "1"),
+    ("dollar usd buck", "dollar", "1"), ("cent", "dollar", "1/100"), ("euro eur", "euro", "1"),
+    ("gbp", "sterling", "1"),
     ("yuan rmb", "yuan", "1"), ("yen jpy", "yen", "1"), ("rupee inr", "rupee", "1"),
-    ("degree deg", "degree", "1"), ("radian rad", "radian", "1"), ("celsius", "#celsius", "1"), ("fahrenheit", "#fahrenheit", "1"),
+    ("degree deg", "degree", "1"), ("radian rad", "radian", "1"), ("celsius", "#celsius", "1"),
+    ("fahrenheit", "#fahrenheit", "1"),
     ("n newton", "newton", "1"), ("j joule", "joule", "1"), ("kj kilojoule", "joule", "1000"), ("w watt", "watt", "1"),
-    ("kw kilowatt", "watt", "1000"), ("v volt", "volt", "1"), ("a amp ampere", "ampere", "1"), ("pa pascal", "pascal", "1"),
-    ("kpa", "pascal", "1000"), ("atm atmosphere", "#atmosphere", "1"), ("hz hertz", "hertz", "1"), ("k kelvin", "kelvin", "1"),
+    ("kw kilowatt", "watt", "1000"), ("v volt", "volt", "1"), ("a amp ampere", "ampere", "1"),
+    ("pa pascal", "pascal", "1"),
+    ("kpa", "pascal", "1000"), ("atm atmosphere", "#atmosphere", "1"), ("hz hertz", "hertz", "1"),
+    ("k kelvin", "kelvin", "1"),
     ("mol mole", "mole", "1"), ("ohm", "ohm", "1"), ("ev", "#electronvolt", "1"), ("cal calorie", "#calorie", "1"),
-    ("kcal kilocalorie", "#calorie", "1000"), ("acre", "#acre", "1"), ("hectare ha", "area", "10000"), ("erg", "joule", "1/10000000"),
+    ("kcal kilocalorie", "#calorie", "1000"), ("acre", "#acre", "1"), ("hectare ha", "area", "10000"),
+    ("erg", "joule", "1/10000000"),
     ("kb", "#kilobyte", "1"), ("mb", "#megabyte", "1"), ("gb", "#gigabyte", "1"), ("mhz", "hertz", "1000000"),
 )  # fmt: skip
 """Units of one word by their singular and their symbol, in small letters."""
-_SPEEDS = {"mph": ("mi", "h"), "kph": ("km", "h"), "kmh": ("km", "h"), "mpg": ("mi", "gal"), "rpm": ("revolution", "min")}
-_CASED = {"Mg": "#megagram", "MM": "#M", "M": "#M", "G": "#G", "S": "#S", "H": "#henry", "MW": "#megawatt", "Kg": "mass"}
+_SPEEDS = {
+    "mph": ("mi", "h"),
+    "kph": ("km", "h"),
+    "kmh": ("km", "h"),
+    "mpg": ("mi", "gal"),
+    "rpm": ("revolution", "min"),
+}
+_CASED = {
+    "Mg": "#megagram",
+    "MM": "#M",
+    "M": "#M",
+    "G": "#G",
+    "S": "#S",
+    "H": "#henry",
+    "MW": "#megawatt",
+    "Kg": "mass",
+}
 """Symbols whose capitals matter."""
 CURRENCY = {"$": "dollar", "\\$": "dollar", "\u20ac": "euro", "\u00a3": "sterling", "\u00a5": "yen", "\u20b9": "rupee"}
 """Signs of currencies."""
@@ -69,23 +90,29 @@ LETTER_UNITS = frozenset("msghlLNJWVAKCFGMHS")
 """Letters that may be a unit behind a number, or a variable."""
 
 FILLER = frozenset((
-    "a an the is are was be been it its this that there so thus hence therefore then equals equal to exactly about "
-    "approximately approx around roughly nearly almost total of just only i we he she they you has have had will gets get "
-    "makes costs cost value answer result which in for on at with final simply and our my his her their your"
-).split())  # fmt: skip
+    "a", "an", "the", "is", "are", "was", "be", "been", "it", "its", "this", "that", "there", "so", "thus", "hence",
+    "therefore", "then", "equals", "equal", "to", "exactly", "about", "approximately", "approx", "around",
+    "roughly", "nearly", "almost", "total", "of", "just", "only", "i", "we", "he", "she", "they", "you", "has",
+    "have", "had", "will", "gets", "get", "makes", "costs", "cost", "value", "answer", "result", "which", "in",
+    "for", "on", "at", "with", "final", "simply", "and", "our", "my", "his", "her", "their", "your",
+))  # fmt: skip
 """Words in front of a number that say nothing about its value."""
 MEANINGFUL = frozenset((
-    "not no none never nor neither than more less fewer greater larger bigger smaller lower higher least most half third "
-    "thirds quarter quarters fourth fourths fifth double twice triple thrice times squared square cubed cube root power "
-    "plus minus negative over under above below between from until except without hundred thousand million billion "
-    "trillion dozen dozens score mod modulo remainder base factorial choose percent percentage and or either if unless log "
-    "sine cosine tangent multiple divided multiplied added subtracted by up additional extra another other else wrong "
-    "incorrect isn't aren't cannot can't don't doesn't won't wasn't false untrue but maybe perhaps possibly versus vs any "
-    "all both every neither sum product difference ratio inverse reciprocal opposite exceeds exceeding beyond before after "
-    "through within hundreds thousands millions billions point impossible undefined unlike excluding "
-    "raised exponent infinity infinite pi tau am pm o'clock noon midnight ago "
-    "few several odd even something rather instead"
-).split())  # fmt: skip
+    "not", "no", "none", "never", "nor", "neither", "than", "more", "less", "fewer", "greater", "larger", "bigger",
+    "smaller", "lower", "higher", "least", "most", "half", "third", "thirds", "quarter", "quarters", "fourth",
+    "fourths", "fifth", "double", "twice", "triple", "thrice", "times", "squared", "square", "cubed", "cube",
+    "root", "power", "plus", "minus", "negative", "over", "under", "above", "below", "between", "from", "until",
+    "except", "without", "hundred", "thousand", "million", "billion", "trillion", "dozen", "dozens", "score", "mod",
+    "modulo", "remainder", "base", "factorial", "choose", "percent", "percentage", "and", "or", "either", "if",
+    "unless", "log", "sine", "cosine", "tangent", "multiple", "divided", "multiplied", "added", "subtracted", "by",
+    "up", "additional", "extra", "another", "other", "else", "wrong", "incorrect", "isn't", "aren't", "cannot",
+    "can't", "don't", "doesn't", "won't", "wasn't", "false", "untrue", "but", "maybe", "perhaps", "possibly",
+    "versus", "vs", "any", "all", "both", "every", "neither", "sum", "product", "difference", "ratio", "inverse",
+    "reciprocal", "opposite", "exceeds", "exceeding", "beyond", "before", "after", "through", "within", "hundreds",
+    "thousands", "millions", "billions", "point", "impossible", "undefined", "unlike", "excluding", "raised",
+    "exponent", "infinity", "infinite", "pi", "tau", "am", "pm", "o'clock", "noon", "midnight", "ago", "few",
+    "several", "odd", "even", "something", "rather", "instead",
+))  # fmt: skip
 """Words that change what a number beside them says; with one of them left over, a text is not covered."""
 SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 """Words that multiply the number in front of them."""
@@ -95,7 +122,10 @@ NUMBER_WORDS = {
         "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
         "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
     ))
-} | {word: 20 + 10 * i for i, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split())}  # fmt: skip
+} | {
+    word: 20 + 10 * i
+    for i, word in enumerate(("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"))
+}  # fmt: skip
 """Numbers in words up to ninety, one word each."""
 _VOWEL = re.compile("[aeiouy]", re.IGNORECASE)
 

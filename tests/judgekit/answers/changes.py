@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterator
 
 _SIGNS = {
-    "+": "-", "/": "+", "<": ">", ">": "<", "!": "^2", "\\cdot": "+", "\\times": "+", "\\cup": "\\cap", "\\le": ">", "\\leq": ">", "\\ge": "<", "\\leqslant": ">", "\\geqslant": "<", "\\sin": "\\cos", "\\cos": "\\sin", "\\ln": "\\sin", "\\arcsin": "\\arccos", "\\pi": "e", "\\pm": "+", "\\binom": "\\frac",
+    "+": "-", "/": "+", "<": ">", ">": "<", "!": "^2", "\\cdot": "+", "\\times": "+", "\\cup": "\\cap", "\\le": ">",
+    "\\leq": ">", "\\ge": "<", "\\leqslant": ">", "\\geqslant": "<", "\\sin": "\\cos", "\\cos": "\\sin",
+    "\\ln": "\\sin", "\\arcsin": "\\arccos", "\\pi": "e", "\\pm": "+", "\\binom": "\\frac",
 }  # fmt: skip
 _UNITS = {
-    "cm": "mm", "m": "km", "inches": "feet", "cents": "dollars", "degrees": "radians", "am": "pm", "pm": "am", "hours": "minutes",
-    "minutes": "hours", "feet": "inches", "s": "h",
+    "cm": "mm", "m": "km", "inches": "feet", "cents": "dollars", "degrees": "radians", "am": "pm", "pm": "am",
+    "hours": "minutes", "minutes": "hours", "feet": "inches", "s": "h",
 }  # fmt: skip
 
 

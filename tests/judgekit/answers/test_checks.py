@@ -52,7 +52,9 @@ def test_plain_numbers_are_exact(text: str, value: Fraction | int) -> None:
     assert parse_number(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "-", "2x", "3\\frac{7}{2}", "1 2", "1e9", "18%", "1/0", "1.2.3", "18 dollars", "9" * 101, "x"])
+@pytest.mark.parametrize(
+    "text", ["", "-", "2x", "3\\frac{7}{2}", "1 2", "1e9", "18%", "1/0", "1.2.3", "18 dollars", "9" * 101, "x"]
+)
 def test_everything_else_is_no_plain_number(text: str) -> None:
     assert parse_number(text) is None
 
@@ -197,6 +199,7 @@ def test_reasons_are_counted() -> None:
 )
 def test_comparison_without_math_verify(stated: str | None, answer: str, outcome: float | None) -> None:
     assert compare_plainly(stated, answer=answer) == outcome
+
 
 NOT_FIVE = (
     "x-5", "5x", "5 n", "5\\pi", "5\u03c0", "\u221a5", "\\sqrt{5}", "\u22125", "\u20145", "\u20135", "x>5", "x<5",

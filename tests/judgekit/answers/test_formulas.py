@@ -1,6 +1,7 @@
 """Formulas: their values, worked out by hand, and what is no formula to the grammar."""
 
 import cmath
+import contextlib
 import math
 import time
 
@@ -75,8 +76,31 @@ def test_values(formula: str, expected: float) -> None:
 @pytest.mark.parametrize(
     "formula",
     [
-        *["", "(", ")", "1 2", "x 2", "3\\frac{7}{2}", "\\sqrt12", "\\int x", "\\sum_1^2 x", "(1,2)", "x = 1", "1/0", "52_8"],
-        *["\\sqrt[3]{-8}", "\\sqrt", "x^", "2!!", "\\sin x/2", "\\frac{1}", "(" * 200 + "1" + ")" * 200, "1+" * 500 + "1"],
+        *[
+            "",
+            "(",
+            ")",
+            "1 2",
+            "x 2",
+            "3\\frac{7}{2}",
+            "\\sqrt12",
+            "\\int x",
+            "\\sum_1^2 x",
+            "(1,2)",
+            "x = 1",
+            "1/0",
+            "52_8",
+        ],
+        *[
+            "\\sqrt[3]{-8}",
+            "\\sqrt",
+            "x^",
+            "2!!",
+            "\\sin x/2",
+            "\\frac{1}",
+            "(" * 200 + "1" + ")" * 200,
+            "1+" * 500 + "1",
+        ],
         *["\\ldots", "5\\neg", "apples", "x_", "\\begin{matrix}"],
     ],
 )
@@ -85,7 +109,9 @@ def test_everything_else_has_none(formula: str) -> None:
         value(formula)
 
 
-@pytest.mark.parametrize("formula", ["9^{9^{9^9}}", "7^{100000000}", "100000000!", "10^{10^{10}} x", "\\binom{10^9}{5}"])
+@pytest.mark.parametrize(
+    "formula", ["9^{9^{9^9}}", "7^{100000000}", "100000000!", "10^{10^{10}} x", "\\binom{10^9}{5}"]
+)
 def test_huge_numbers_are_not_worked_out(formula: str) -> None:
     start = time.process_time()
     with pytest.raises(HugeError):
@@ -119,13 +145,11 @@ def test_same_function_or_not(left: str, right: str, same: bool | None) -> None:
     assert found is same if same is not None else found is not False or "lfloor" in left
 
 
-@given(st.text(alphabet="0123456789.+-*/^(){}[]|_! x\\pifracsqt½²−", max_size=60))
+@given(st.text(alphabet="0123456789.+-*/^(){}[]|_! x\\pifracsqt\u00bd\u00b2\u2212", max_size=60))
 @settings(max_examples=300, deadline=None)
 def test_any_text_is_read_or_not_in_bounded_time(text: str) -> None:
-    try:
+    with contextlib.suppress(HugeError):
         read_answer(text)
-    except HugeError:
-        pass
 
 
 def test_long_texts_are_given_up() -> None:

@@ -95,14 +95,18 @@ def test_equal_counts_only_for_texts_that_are_read_whole(
     assert pool.compare_many([(answer, stated)])[0].outcome == in_part
 
 
-SCRIPT = "from judgekit.answers import MathVerifyCheck\n{}print(MathVerifyCheck().check('\\\\boxed{{\\\\sum_1^2 x}}', answer='3x'))\n"
+SCRIPT = """from judgekit.answers import MathVerifyCheck
+{}print(MathVerifyCheck().check('\\\\boxed{{\\\\sum_1^2 x}}', answer='3x'))
+"""
 
 
 def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
     bare, guarded = tmp_path / "bare.py", tmp_path / "guarded.py"
     bare.write_text(SCRIPT.format(""))
     guarded.write_text(SCRIPT.format('if __name__ == "__main__":\n    '))
-    ran = {path: subprocess.run([sys.executable, str(path)], capture_output=True, text=True) for path in (bare, guarded)}
+    ran = {
+        path: subprocess.run([sys.executable, str(path)], capture_output=True, text=True) for path in (bare, guarded)
+    }
     assert ran[guarded].returncode == 0, ran[guarded].stderr
     assert ran[bare].returncode != 0
     message = ran[bare].stderr.splitlines()[-1]

@@ -19,10 +19,14 @@ from tests.judgekit.answers.changes import changes, rewritings
 
 OWN_ANSWERS = (
     "18", "-7", "2.50", "1,234", "\\frac{3}{4}", "3\\frac{2}{7}", "2\\sqrt{3}", "\\frac{\\pi}{6}", "x^2 + 3x - 4",
-    "y = 2x + 3", "[-3,5)", "(2, \\infty)", "\\{1, 4, 9\\}", "(3, -1)", "1, 5, 7", "12 \\text{ cm}", "\\$18.90", "40\\%",
-    "9:45 am", "132_5", "1 \\pm \\sqrt{7}", "\\binom{8}{3}", "\\frac{1}{20!}", "\\frac{1}{3} A_{1} + \\frac{2}{3} A_{2}",
-    "\\begin{pmatrix} 1 \\\\ -2 \\end{pmatrix}", "5 \\text{ hours } 12 \\text{ minutes}", "6.1e5", "-2 < x \\le 9", "3:4",
-    "(-\\infty, 1) \\cup (4, \\infty)", "x = 3 \\text{ or } x = 8", "45^\\circ", "2 \\cos (3 t)", "\\ln 5 + 2 i", "7 \\text{ feet}",
+    "y = 2x + 3", "[-3,5)", "(2, \\infty)", "\\{1, 4, 9\\}", "(3, -1)", "1, 5, 7", "12 \\text{ cm}", "\\$18.90", 
+    "40\\%",
+    "9:45 am", "132_5", "1 \\pm \\sqrt{7}", "\\binom{8}{3}", "\\frac{1}{20!}",
+    "\\frac{1}{3} A_{1} + \\frac{2}{3} A_{2}",
+    "\\begin{pmatrix} 1 \\\\ -2 \\end{pmatrix}", "5 \\text{ hours } 12 \\text{ minutes}", "6.1e5", 
+    "-2 < x \\le 9", "3:4",
+    "(-\\infty, 1) \\cup (4, \\infty)", "x = 3 \\text{ or } x = 8", "45^\\circ", "2 \\cos (3 t)", 
+    "\\ln 5 + 2 i", "7 \\text{ feet}",
 )  # fmt: skip
 
 
@@ -66,7 +70,7 @@ def test_mixed_numbers_are_the_sum_of_their_parts(whole: int, above: int, below:
 def test_a_list_of_candidates_never_passes_for_one_of_them(answer: int, others: list[int]) -> None:
     candidates = [answer, *(other for other in others if other != answer)]
     if len(candidates) > 1:
-        for joined in (", ".join(map(str, candidates)), " or ".join(map(str, candidates)), " and ".join(map(str, candidates))):
+        for joined in (mark.join(map(str, candidates)) for mark in (", ", " or ", " and ")):
             assert compare_plainly(joined, answer=str(answer)) == 0.0
             assert compare_plainly(joined, answer=", ".join(map(str, reversed(candidates)))) == 1.0
 
@@ -74,7 +78,7 @@ def test_a_list_of_candidates_never_passes_for_one_of_them(answer: int, others: 
 @given(st.fractions(-50, 50, max_denominator=30), st.sampled_from(["x", "n", "\\pi", "y", "\\sqrt{2}"]))
 @settings(max_examples=100, deadline=None)
 def test_a_number_is_no_part_of_a_formula(number: object, factor: str) -> None:
-    for formula in (f"{number}{factor}" if "/" not in str(number) else f"({number}){factor}", f"{factor} + {number}", f"{factor} > {number}"):
+    for formula in (f"({number}){factor}", f"{factor} + {number}", f"{factor} > {number}"):
         outcome = compare_plainly(formula, answer=str(number))
         assert outcome != 1.0 or number == 0
 
