@@ -276,8 +276,11 @@ def _are_roundings(first: Value, second: Value, gold: Scalar, stated: Scalar) ->
 
 
 def _are_near(first: Value, second: Value) -> bool:
+    if isinstance(first, Fraction) and isinstance(second, Fraction):
+        return abs(first - second) <= Fraction(NEAR) * max(abs(first), abs(second))
     try:
-        return bool(abs(first - second) <= NEAR * max(abs(complex(first)), abs(complex(second))))
+        left, right = complex(first), complex(second)
+        return abs(left - right) <= NEAR * max(abs(left), abs(right))
     except OverflowError:
         return False
 
