@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
@@ -18,7 +17,7 @@ from pydantic import Field
 from judgekit.config import BaseConfig
 from judgekit.engines.http_limits import HttpLimits
 from judgekit.errors import ConfigError
-from judgekit.prompts import CHAT_DATE, Prompt
+from judgekit.prompts import Prompt
 from judgekit.types import NoVerdictReason, Precision
 
 FinishReason = Literal["stop", "length", "failed"]
@@ -203,15 +202,8 @@ GenerationConfig = Annotated[TransformersGeneration | VllmGeneration | OpenAIGen
 """Which engine completes prompts."""
 
 
-def build_generator(
-    config: TransformersGeneration | VllmGeneration | OpenAIGeneration, *, chat_date: date = CHAT_DATE
-) -> Generator:
+def build_generator(config: TransformersGeneration | VllmGeneration | OpenAIGeneration) -> Generator:
     """Open the configured engine.
-
-    Args:
-        config: Which engine.
-        chat_date: The day that a chat template is told where it asks for today's; a server that renders prompts by
-            itself goes by its own clock.
 
     Raises:
         CheckpointError: model or tokenizer cannot be opened.
@@ -220,14 +212,14 @@ def build_generator(
     if isinstance(config, VllmGeneration):
         from judgekit.engines.generation_vllm import VllmGenerator
 
-        return VllmGenerator(config, chat_date=chat_date)
+        return VllmGenerator(config)
     if isinstance(config, OpenAIGeneration):
         from judgekit.engines.generation_http import HttpGenerator
 
-        return HttpGenerator(config, chat_date=chat_date)
+        return HttpGenerator(config)
     from judgekit.engines.generation_transformers import TransformersGenerator
 
-    return TransformersGenerator(config, chat_date=chat_date)
+    return TransformersGenerator(config)
 
 
 def prompt_seed(text: str, *, seed: int) -> int:
