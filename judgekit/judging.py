@@ -162,6 +162,16 @@ def judge_chunk(judge: Judge, chunk: Sequence[Solution]) -> list[Judgement]:
     """
     with boundary(JudgeError, f"judge {judge.judge_id} failed"):
         judgements = judge.judge(chunk)
+    check_answers(judge, chunk, judgements)
+    return judgements
+
+
+def check_answers(judge: Judge, chunk: Sequence[Solution], judgements: Sequence[Judgement]) -> None:
+    """Check that every judgement belongs to its solution.
+
+    Raises:
+        JudgeError: they are not one a solution, in order, or are about other steps.
+    """
     answered = [judgement.solution_id for judgement in judgements]
     if answered != [solution.id for solution in chunk]:
         raise JudgeError(
@@ -174,7 +184,6 @@ def judge_chunk(judge: Judge, chunk: Sequence[Solution]) -> list[Judgement]:
                 f"judge {judge.judge_id} gave a verdict on {judgement.verdict.n_steps} steps "
                 f"for solution {solution.id}, which has {len(solution.steps)}"
             )
-    return judgements
 
 
 def _read_chunk(path: Path, chunk: Sequence[Solution], *, judge_id: str) -> list[Judgement]:
@@ -193,4 +202,7 @@ def _read_chunk(path: Path, chunk: Sequence[Solution], *, judge_id: str) -> list
     return judgements
 
 
-__all__ = ["JUDGEMENTS", "JudgingConfig", "as_seen", "judge_chunk", "judge_file", "judge_in_chunks", "read_solutions"]
+__all__ = [
+    "JUDGEMENTS", "JudgingConfig", "as_seen", "check_answers", "judge_chunk", "judge_file", "judge_in_chunks",
+    "read_solutions",
+]  # fmt: skip

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from judgekit.judging import judge_chunk
+from judgekit.judging import check_answers
 from judgekit.serving.config import ServeConfig
 from judgekit.serving.metrics import Metrics
 from judgekit.serving.wire import count_chars
@@ -194,8 +194,10 @@ class Batcher:
 
 
 def _judge(judge: Judge, solutions: Sequence[Solution]) -> list[Judgement]:
-    try:
-        return judge_chunk(judge, solutions)
+    try:  # what the judge's code raises keeps its type: a fault goes to the log, and none of it to clients
+        judgements = judge.judge(solutions)
+        check_answers(judge, solutions, judgements)
+        return judgements
     except StopIteration as error:  # no future can hold one: whoever waits for it would wait for ever
         raise RuntimeError("the judge raised StopIteration") from error
 
