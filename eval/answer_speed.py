@@ -1,7 +1,8 @@
-"""Speed of answer checking: plain math-verify with hard kills, the plain comparison in front, and several workers.
+"""Speed of answer checking: plain math-verify with hard kills, the grammar in front, and several workers.
 
 All variants check the same answers in one run, in turn, so that their ratios hold on a shared machine too: a third of
-the answers are right and written as in the file, a third right and written otherwise, a third another problem's.
+the answers are right and written as in the file, a third right and written otherwise, a third another problem's. Every
+round begins with nothing remembered: answers that were read before would be compared in no time.
 `python -m eval.answer_speed math500.jsonl`: JSON lines with a field `answer`, of which what follows a `####` counts.
 """
 
@@ -19,8 +20,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from judgekit.answer_pool import AnswerPool
-from judgekit.answers import MathVerifyCheck
+from judgekit.answers import AnswerPool, MathVerifyCheck
+from judgekit.answers.grammar import read_answer
 from judgekit.errors import DataError
 from judgekit.io import read_jsonl
 
@@ -36,11 +37,11 @@ class AnswerSpeed(NamedTuple):
     plain_per_s: float
     """Answers a second by math-verify alone in one worker."""
     fast_per_s: float
-    """The same with the comparison of plain text and numbers in front."""
+    """The same with the grammar in front."""
     parallel_per_s: float
     """The same with several workers."""
     agreement_frac: float
-    """Share of answers, in [0, 1], on which math-verify alone and with the plain comparison in front say the same."""
+    """Share of answers, in [0, 1], on which math-verify alone and with the grammar in front say the same."""
 
 
 def make_pairs(answers: Sequence[str]) -> list[Pair]:
@@ -54,7 +55,7 @@ def make_pairs(answers: Sequence[str]) -> list[Pair]:
 
 
 def measure_speed(pairs: Sequence[Pair], *, workers: int = 2, rounds: int = 3) -> AnswerSpeed:
-    """Time the variants in turn, after a warm-up; medians over the rounds.
+    """Time the variants in turn, each round with processes that remember no answer; medians over the rounds.
 
     Args:
         pairs: What to check, without repetition.
@@ -67,15 +68,16 @@ def measure_speed(pairs: Sequence[Pair], *, workers: int = 2, rounds: int = 3) -
         closing(MathVerifyCheck()) as fast,
         closing(MathVerifyCheck(workers=workers)) as parallel,
     ):
-        variants: list[Callable[[], object]] = [
-            lambda: pool.compare_many(pairs),
-            lambda: fast.compare_many(responses),
-            lambda: parallel.compare_many(responses),
+        variants: list[tuple[AnswerPool, Callable[[], object]]] = [
+            (pool, lambda: pool.compare_many(pairs)),
+            (fast.pool, lambda: fast.compare_many(responses)),
+            (parallel.pool, lambda: parallel.compare_many(responses)),
         ]
-        for start_workers in (pool, fast.pool, parallel.pool):
-            start_workers.compare_many([("x", "y")] * workers)
         plain, quick = [result.outcome for result in pool.compare_many(pairs)], fast.check_many(responses)
-        times_s = [[_seconds(variant) for variant in variants] for _ in track(range(rounds), "rounds", transient=True)]
+        times_s = [
+            [_seconds_afresh(*variant, n_workers=workers) for variant in variants]
+            for _ in track(range(rounds), "rounds", transient=True)
+        ]
     rates = [len(pairs) / statistics.median(column) for column in zip(*times_s, strict=True)]
     same = sum(a == b for a, b in zip(plain, quick, strict=True))
     return AnswerSpeed(len(pairs), rates[0], rates[1], rates[2], same / len(pairs))
@@ -104,7 +106,11 @@ def _rewrite(answer: str) -> str:
     return answer.replace("\\frac", "\\dfrac").replace(",", ", ").replace("+", " + ")
 
 
-def _seconds(run: Callable[[], object]) -> float:
+def _seconds_afresh(pool: AnswerPool, run: Callable[[], object], *, n_workers: int) -> float:
+    """Time a variant with workers that have come up but remember nothing, and with nothing remembered here."""
+    pool.close()
+    pool.compare_many([("x", "y")] * n_workers)
+    read_answer.cache_clear()
     start = time.perf_counter()
     run()
     return time.perf_counter() - start

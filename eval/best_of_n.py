@@ -11,6 +11,7 @@ Source:
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from collections import Counter
@@ -26,15 +27,18 @@ from rich.progress import track
 from eval.answer_groups import AnswerGroups, group_answers
 from eval.best_of_n_curves import REFERENCES, SCORES, VOTE, Curves, Group, estimate_curves
 from eval.best_of_n_report import write_markdown, write_report
+from eval.failures import Failure
 from judgekit.answers import MathVerifyCheck
 from judgekit.config import BaseConfig
-from judgekit.errors import DataError
+from judgekit.errors import CheckpointError, DataError, JudgeError, boundary, one_line
 from judgekit.fingerprint import warn_unfamiliar
 from judgekit.identity import problem_id
 from judgekit.io import read_json, write_json
 from judgekit.judging import judge_in_chunks
 from judgekit.run import Run
 from judgekit.types import Judge, Judgement, Precision, Rollout, content_id
+
+logger = logging.getLogger(__name__)
 
 RESULTS = "results.json"
 TABLE = "best_of_n.md"
@@ -97,36 +101,46 @@ def evaluate_best_of_n(
         resume: Continue a run that was cut off: stored judgements are read, not made again.
 
     Returns:
-        What `results.json` holds.
+        What `results.json` holds. A judge that failed is named in `failures` and takes no other with it; the run is
+        not finished then, and asks it again when it is resumed.
 
     Raises:
         DataError: no group has enough responses, or a resumed run's inputs or chunks do not fit.
         ConfigError: the folder is in use, or the resumed run has another configuration or judge.
-        JudgeError: a judge failed.
+        JudgeError: every judge failed.
     """
     groups_G = choose_groups(rollouts, config)
     run = Run(output, config, inputs=inputs, resume=resume)
     if run.finished:
         return dict(read_json(output / RESULTS))
     asked = [rollout for group in groups_G for rollout in group]
-    judgements = {}
+    judgements: dict[str, list[Judgement]] = {}
+    failures: list[Failure] = []
     for name, open_judge in judges.items():
-        judge = open_judge()
-        warn_unfamiliar(judge, asked)  # a response says who wrote it, its bare solution does not
-        judgements[name] = judge_in_chunks(
-            judge,
-            [rollout.solution for rollout in asked],
-            folder=output / JUDGEMENT_DIR / _slug(name),
-            chunk_size=config.chunk_size,
-            show_reference=config.show_reference,
-        )
+        try:
+            with boundary(CheckpointError, f"cannot open {name}"):
+                judge = open_judge()
+            warn_unfamiliar(judge, asked)  # a response says who wrote it, its bare solution does not
+            judgements[name] = judge_in_chunks(
+                judge,
+                [rollout.solution for rollout in asked],
+                folder=output / JUDGEMENT_DIR / _slug(name),
+                chunk_size=config.chunk_size,
+                show_reference=config.show_reference,
+            )
+        except (CheckpointError, JudgeError) as error:
+            failures.append(Failure(name, None, one_line(error)))
+            logger.error("%s; the others go on", failures[-1].line)
+    if not judgements:
+        raise JudgeError("; ".join(failure.line for failure in failures))
     answers = _compare_answers(groups_G, output / ANSWERS, config)
     groups = [Group(group, answer) for group, answer in zip(groups_G, answers, strict=True)]
-    results = compute_results(groups, judgements, config)
+    results = compute_results(groups, judgements, config) | {"failures": [failure.line for failure in failures]}
     write_json(output / RESULTS, results)
     write_markdown(output / TABLE, results)
     write_report(output / REPORT, results)
-    _log(run, results)
+    if not failures:
+        _log(run, results)
     return results
 
 

@@ -60,6 +60,7 @@ def _facts(results: Mapping[str, Any]) -> list[str]:
     ]
     fewer = {n: size for n, size in results["n_groups_by_size"].items() if size < results["n_groups"]}
     facts += [f"Only {size} groups have {n} responses." for n, size in fewer.items()]
+    facts += [f"Not here: {line}." for line in results.get("failures", ())]
     return [*facts, "The judges saw the right answers."] if results["reference_shown"] else facts
 
 

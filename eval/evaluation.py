@@ -26,6 +26,7 @@ from pydantic import AfterValidator, Field
 from eval.benchmarks import READS_NOTHING, find_benchmark, refuse_foreign
 from eval.comparisons import compare_judges, compare_with_floors
 from eval.entrants import Entrant, RecordedJudge, entrant_key, open_pooled
+from eval.failures import Failure
 from eval.floors import FLOORS, decide_floor, floor_entrant
 from eval.intervals import Estimate
 from eval.judge_results import compute_results
@@ -102,22 +103,6 @@ class EvalConfig(BaseConfig):
     """Whether judges that read nothing, fitted to each benchmark itself and cross-fitted, stand beside those given."""
     n_browsed: int = Field(default=3400, ge=0)
     """Solutions of a benchmark in the report's browser at most; of more, evenly spaced ones are shown."""
-
-
-class Failure(NamedTuple):
-    """A judge that failed, while it was opened or while it judged."""
-
-    judge: str
-    """The judge, as the run names it."""
-    benchmark: str | None
-    """What it was judging; `None` where it could not be opened."""
-    reason: str
-    """Why, in one line."""
-
-    @property
-    def line(self) -> str:
-        """All of it in one line."""
-        return f"{self.judge} failed{f' on {self.benchmark}' if self.benchmark else ''}: {self.reason}"
 
 
 class Scored(NamedTuple):
@@ -322,6 +307,7 @@ def _score_floors(
                 decisions = decide_floor(floor, benchmark, solutions, n_folds=config.n_folds)
             except DataError as error:
                 missing.append(f"{name}: {error}")
+                logger.info(missing[-1])
                 continue
             found = compute_results(entrant, benchmark, decisions, config=config)
             found.results["protocol"]["contamination"] |= {"status": "cross-fitted", "note": f"It {READS_NOTHING}."}
@@ -383,5 +369,5 @@ def _log(run: Run, runs: Sequence[BenchmarkRun]) -> None:
 
 __all__ = [
     "COMPARISONS", "FLOORS_DIR", "JUDGES_DIR", "LEADERBOARD", "PREDICTIONS", "PREDICTION_SCHEMA", "REPORT", "RESULTS",
-    "EvalConfig", "Evaluation", "Failure", "check_benchmark", "evaluate", "folder_of", "write_predictions",
+    "EvalConfig", "Evaluation", "check_benchmark", "evaluate", "folder_of", "write_predictions",
 ]  # fmt: skip

@@ -23,7 +23,10 @@ def print_evaluation(runs: Sequence[BenchmarkRun]) -> None:
     if not console.is_terminal:
         console = Console(width=WIDTH_ELSEWHERE)
     for name in dict.fromkeys(run.results["benchmark"] for run in runs):
-        console.print(_table(name, [run for run in runs if run.results["benchmark"] == name]))
+        here = [run for run in runs if run.results["benchmark"] == name]
+        console.print(_table(name, here))
+        for text in here[0].results["undefined"]:
+            console.print(Text(f"none: {text}"))
 
 
 def _table(name: str, runs: Sequence[BenchmarkRun]) -> Table:

@@ -26,16 +26,16 @@ from eval.entrants import Entrant
 from eval.protocol import Decisions
 from eval.scoring import JudgedSolution, decide, subset_of
 from judgekit.errors import DataError, JudgeError
-from judgekit.identity import split_words
-from judgekit.judges.position_prior import prior_verdict
 from judgekit.metrics import Floats, choose_threshold
 from judgekit.prior import PriorConfig, count_hazards
 from judgekit.types import Judge, Judgement, LabelledSolution, ThresholdRule, Verdict
 
 POSITION = "floor: position"
 LENGTH = "floor: position and length"
-PRIOR = PriorConfig()
-"""How errors are counted by position: as the position prior counts them."""
+PRIOR = PriorConfig(n_bins=12)
+"""How errors are counted by position: as the position prior counts them, up to the twelfth step."""
+STRENGTH = 10.0
+"""Steps by which the shares of all solutions weigh in those of solutions of one length."""
 
 Judges = Callable[[Sequence[LabelledSolution]], list[Verdict]]
 
@@ -50,9 +50,30 @@ class Floor(NamedTuple):
 
 
 def fit_position(solutions: Sequence[LabelledSolution]) -> Judges:
-    """Count the share of wrong steps at each position, see `judgekit.prior.count_hazards`."""
-    hazards = count_hazards(solutions, PRIOR)
-    return lambda others: [prior_verdict(hazards, by=PRIOR.by, n_steps=len(other.steps)) for other in others]
+    """Count the share of wrong steps at each position of solutions of each length.
+
+    (wrong + `STRENGTH` * share at that position in all solutions) / (reached + `STRENGTH`), so that lengths that are
+    seldom seen have the shares of all. These are smoothed in turn, see `judgekit.prior.count_hazards`. Positions and
+    numbers of steps from `PRIOR.n_bins` on are one each.
+    """
+    share_K = np.array(count_hazards(solutions, PRIOR))
+    last = len(share_K) - 1
+    wrong, reached = np.zeros((last + 2, last + 1)), np.zeros((last + 2, last + 1))
+    for item in solutions:
+        for step in range(_n_reached(item)):
+            cell = min(len(item.steps), last + 1), min(step, last)
+            reached[cell] += 1
+            wrong[cell] += step == item.first_error
+    rates = (wrong + STRENGTH * share_K) / (reached + STRENGTH)
+
+    def judge(others: Sequence[LabelledSolution]) -> list[Verdict]:
+        lengths = [len(other.steps) for other in others]
+        return [
+            Verdict.from_step_probs([float(1 - rates[min(n, last + 1), min(step, last)]) for step in range(n)])
+            for n in lengths
+        ]
+
+    return judge
 
 
 def fit_length(solutions: Sequence[LabelledSolution]) -> Judges:
@@ -73,7 +94,7 @@ def fit_length(solutions: Sequence[LabelledSolution]) -> Judges:
 
 FLOORS: Mapping[str, Floor] = MappingProxyType(
     {
-        POSITION: Floor("the position of each step", fit_position),
+        POSITION: Floor("the position of each step and the number of steps", fit_position),
         LENGTH: Floor("the position and length of each step and the number of steps", fit_length),
     }
 )
@@ -116,7 +137,7 @@ def step_features(steps: Sequence[str]) -> Floats:
             index_S == 0,
             index_S == n_steps - 1,
             chars_S,
-            np.log1p([len(split_words(step)) for step in steps]),
+            np.log1p([len(step.split()) for step in steps]),
             chars_S - chars_S.mean(),
             np.full(n_steps, np.log1p(sum(map(len, steps)))),
         ]
@@ -132,8 +153,8 @@ def decide_floor(floor: str, benchmark: Benchmark, solutions: Sequence[LabelledS
     """Fit a floor and decide every solution, model and threshold from other problems alone.
 
     Folds are those of `eval.protocol`: within a subset, and over the whole benchmark where a subset's folds lack right
-    or wrong solutions, or where the benchmark counts all solutions as one. The threshold, that of the best F1, is
-    chosen within the training folds on what models of the other training folds say.
+    or wrong solutions, or where the benchmark counts all solutions as one. The threshold is that of the best F1 on the
+    problems that the model was fitted to.
 
     Args:
         floor: Name of the floor.
@@ -161,9 +182,9 @@ def decide_floor(floor: str, benchmark: Benchmark, solutions: Sequence[LabelledS
             pooled.append(name)
             if whole is None and (whole := _cross_fit(fit, solutions, problem_N, n_folds=n_folds)) is None:
                 raise DataError(
-                    f"no {floor}: it needs right and wrong solutions in all but one of {n_folds} folds over problems, "
-                    f"and there are {sum(item.first_error is None for item in solutions)} right ones and "
-                    f"{sum(item.first_error is not None for item in solutions)} wrong ones of {len(set(problem_N))} "
+                    f"no {floor}: right and wrong solutions must remain whichever of {n_folds} folds of problems is "
+                    f"left out, and there are {sum(item.first_error is None for item in solutions)} right and "
+                    f"{sum(item.first_error is not None for item in solutions)} wrong ones, of {len(set(problem_N))} "
                     "problems"
                 )
             own = [whole[0][i] for i in here], whole[1][here]
@@ -180,7 +201,7 @@ def decide_floor(floor: str, benchmark: Benchmark, solutions: Sequence[LabelledS
         kind="threshold",
         threshold=None,
         thresholds=list(dict.fromkeys(threshold_N.tolist())),
-        origin=f"cross-fitted over problems, {n_folds} folds, with the model: best F1 within the other folds",
+        origin=f"cross-fitted over problems, {n_folds} folds, with the model: best F1 on the other folds",
         notes=tuple(notes),
     )
 
@@ -205,29 +226,12 @@ def _cross_fit(
     threshold_N = np.empty(len(solutions))
     for rest, held_out in split:
         known = [solutions[i] for i in rest]
-        threshold_N[held_out] = _inner_threshold(fit, known, problem_N[rest], n_folds=n_folds)
-        judged = fit(known)([solutions[i] for i in held_out])
-        verdicts |= dict(zip(held_out.tolist(), judged, strict=True))
+        judge = fit(known)
+        # on what this very model says of them: models of inner folds say other things by as much as thresholds differ
+        said = [verdict.p_ok_S for verdict in judge(known)]
+        threshold_N[held_out] = choose_threshold(said, gold_N=[item.first_error for item in known]).threshold
+        verdicts |= dict(zip(held_out.tolist(), judge([solutions[i] for i in held_out]), strict=True))
     return [verdicts[i] for i in range(len(solutions))], threshold_N
-
-
-def _inner_threshold(
-    fit: Callable[[Sequence[LabelledSolution]], Judges],
-    solutions: Sequence[LabelledSolution],
-    problem_N: NDArray[np.str_],
-    *,
-    n_folds: int,
-) -> float:
-    """Return the best threshold on what models of other folds say; on what one model says where there are too few."""
-    split = _folds(problem_N, n_folds=n_folds)
-    if not split or not all(_has_both([solutions[i] for i in rest]) for rest, _ in split):
-        split = [(np.arange(len(solutions)), np.arange(len(solutions)))]
-    p_ok_N: list[Sequence[float]] = [()] * len(solutions)
-    for rest, held_out in split:
-        judged = fit([solutions[i] for i in rest])([solutions[i] for i in held_out])
-        for i, verdict in zip(held_out, judged, strict=True):
-            p_ok_N[i] = verdict.p_ok_S
-    return choose_threshold(p_ok_N, gold_N=[solution.first_error for solution in solutions]).threshold
 
 
 def _folds(problem_N: NDArray[np.str_], *, n_folds: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:

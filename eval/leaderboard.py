@@ -259,12 +259,13 @@ def _subset_table(results: Sequence[Results], published: Sequence[QuotedFigure])
 
 
 def _subset_cells(results: Results, subsets: Sequence[str], score: str) -> list[str]:
-    """Return the figure of each subset and the pooled one, where it is a figure of plain localization."""
-    pooled = results.get("pooled", {"scores": {}})["scores"]
-    overall = results["overall"]["scores"] if find_benchmark(results["benchmark"]).overall_protocols else pooled
-    return [cell(results["subsets"][s]["scores"][score]) for s in subsets] + [
-        cell(overall[score]) if score in overall else ""
-    ]
+    """Return the figure of each subset, and of all solutions at once where results have it: older ones do not."""
+    pooled: Mapping[str, Any] = {}
+    if "pooled" in results:
+        is_pooled = find_benchmark(results["benchmark"]).overall_protocols
+        pooled = results["overall"]["scores"] if is_pooled else results["pooled"]["scores"]
+    of_subsets = [cell(results["subsets"][s]["scores"][score]) for s in subsets]
+    return [*of_subsets, cell(pooled[score]) if score in pooled else ""]
 
 
 def _against_floors(comparison: Mapping[str, Any] | None) -> Iterator[str]:

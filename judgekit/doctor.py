@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +24,7 @@ from judgekit.judges.recognise import find_card, recognised_by
 from judgekit.judges.traits import traits_of
 from judgekit.judges.trust import update_card, write_own_card
 from judgekit.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
+from judgekit.prompts import asks_for_the_day, render_text
 from judgekit.types import Judge, Judgement, NoVerdictReason, Solution
 
 if TYPE_CHECKING:
@@ -93,6 +95,7 @@ def examine(name: str) -> Examination:
     else:
         nothing = "makes no tokens of its own"
         findings += [Finding("hostile text", None, nothing), Finding("precision", None, nothing)]
+    findings.append(_clock(judge))
     golden = measure_golden(judge) if _repeats(judge) else ()
     findings.append(_golden(judge, card))
     return Examination(_about(name, judge, card), example, tuple(findings), golden)
@@ -212,6 +215,37 @@ def _hostile(judge: StepLogitJudge) -> Finding:
     extra = _count(encoded.input_ids, special) - _count(plain.input_ids, special)
     ok = extra == 0 and len(encoded.positions_S) == len(spoof.steps)
     return Finding("hostile text", ok, f"{len(texts)} reserved strings in a candidate put {extra} reserved tokens in")
+
+
+def _clock(judge: Judge) -> Finding:
+    """Tell whether the text that a judge reads changes with the day, which the card fixes."""
+    from judgekit.judges.by_step import StepLogitJudge
+    from judgekit.judges.critic import CriticJudge
+    from judgekit.judges.template import TemplateEncoder
+
+    check = "day in the text"
+    if isinstance(judge, StepLogitJudge) and getattr(judge.card.input, "chat", None) is not None:
+        layout: Any = judge.card.input
+
+        def render(day: date) -> Sequence[object]:
+            return TemplateEncoder(judge.tokenizer, layout, chat_date=day).encode(EXAMPLES[:1])
+    elif isinstance(judge, CriticJudge):
+        question = [{"role": "user", "content": "1+1?"}]
+        generator: Any = judge.generator
+        if generator.render(question) is None:
+            return Finding(check, None, "a server renders the prompts, by its own clock")
+        tokenizer = getattr(generator, "tokenizer", None) or generator._tokenizer
+
+        def render(day: date) -> Sequence[object]:
+            return render_text(tokenizer, question, chat_date=day)
+    else:
+        is_text = isinstance(judge, StepLogitJudge)
+        return Finding(check, True if is_text else None, "reads no chat template")
+    if not asks_for_the_day(render):
+        return Finding(check, True, "the chat template does not ask for it")
+    return Finding(
+        check, True, f"the chat template asks for it, and is told {judge.card.chat_date} on every day (chat_date)"
+    )
 
 
 def _count(ids: Sequence[int], wanted: set[int]) -> int:

@@ -5,16 +5,21 @@ A conversation whose last message is the assistant's is continued there: that is
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, time
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
-from judgekit.errors import CheckpointError
+from judgekit.errors import CheckpointError, boundary, one_line
 from judgekit.neutralise import Reserved, reserved_tokens
 
 PLACEHOLDER = "{problem}"
 """Stands for the problem's text in a prompt template; nothing else in a template is special."""
+
+CHAT_DATE = date(2024, 7, 26)
+"""The day that chat templates are told where nothing else is stated: the one that Llama 3.1's names by itself."""
 
 Message = dict[str, str]
 """`role` (system, user or assistant) and `content`."""
@@ -71,7 +76,7 @@ PromptConfig = Annotated[RawPrompt | ChatPrompt, Field(discriminator="type")]
 """How a problem becomes a prompt."""
 
 
-def render_text(tokenizer: Any, prompt: Prompt) -> str:
+def render_text(tokenizer: Any, prompt: Prompt, *, chat_date: date = CHAT_DATE) -> str:
     """Return the text that the model continues.
 
     A conversation goes through the tokenizer's chat template up to where the assistant's turn begins; what the
@@ -86,36 +91,78 @@ def render_text(tokenizer: Any, prompt: Prompt) -> str:
     reserved = Reserved(reserved_tokens(tokenizer))
     messages = [message | {"content": reserved.neutralise(message["content"])} for message in prompt]
     begun = messages.pop()["content"] if messages[-1]["role"] == "assistant" else ""
-    return apply_chat_template(tokenizer, messages, add_generation_prompt=True) + begun
+    return apply_chat_template(tokenizer, messages, add_generation_prompt=True, chat_date=chat_date) + begun
 
 
-def apply_chat_template(tokenizer: Any, messages: list[Message], *, add_generation_prompt: bool) -> str:
-    """Return a conversation as the tokenizer's chat template writes it.
+def apply_chat_template(
+    tokenizer: Any, messages: list[Message], *, add_generation_prompt: bool, chat_date: date = CHAT_DATE
+) -> str:
+    """Return a conversation as the tokenizer's chat template writes it, on a day that is given and not today.
+
+    Args:
+        tokenizer: Tokenizer with a chat template.
+        messages: The conversation.
+        add_generation_prompt: Whether the assistant's turn is begun at the end.
+        chat_date: The day that the template is told where it asks, so that a text does not change with the calendar.
 
     Raises:
         CheckpointError: there is no chat template, or it refuses the conversation.
     """
-    import jinja2  # comes with the tokenizer; a configuration does without
-
     if tokenizer.chat_template is None:
         raise CheckpointError(f"{tokenizer.name_or_path} has no chat template: use a prompt of type raw")
-    try:
-        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=add_generation_prompt))
-    except jinja2.TemplateError as error:
-        roles = ", ".join(message["role"] for message in messages)
-        raise CheckpointError(
-            f"the chat template of {tokenizer.name_or_path} refuses a conversation of {roles}: {error}. "
-            "Leave out prompt.system, or use a prompt of type raw"
-        ) from error
+    roles = ", ".join(message["role"] for message in messages)
+    with boundary(  # a template is a program of the checkpoint's author
+        CheckpointError,
+        f"the chat template of {tokenizer.name_or_path} refuses a conversation of {roles}",
+        explain=lambda error: f"{one_line(error)}. Leave out prompt.system, or use a prompt of type raw",
+    ):
+        return str(
+            tokenizer.apply_chat_template(
+                messages,
+                chat_template=with_fixed_clock(tokenizer.get_chat_template(), chat_date),
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+            )
+        )
 
 
-def encode_prompt(tokenizer: Any, prompt: Prompt) -> list[int]:
+_DIRECTIVES = [*"aAbBcdDeFGHIjmMpRSTuUVwWxXyYzZ", *("-d", "-e", "-H", "-I", "-j", "-m", "-M", "-S", "-y")]
+"""What `strftime` puts in place of `%a`, `%A`, ..., the widespread ones of C and glibc."""
+
+
+def with_fixed_clock(chat_template: str, chat_date: date = CHAT_DATE) -> str:
+    """Return a chat template to whose `strftime_now` it is the begin of a given day; one that never asks is as it was.
+
+    transformers gives a template a clock of its own and takes no other, but a template may define what it calls: a
+    macro before its first line, which replaces one directive after another.
+
+    Example:
+        >>> with_fixed_clock("{{ messages }}")
+        '{{ messages }}'
+    """
+    if "strftime_now" not in chat_template:
+        return chat_template
+    at = datetime.combine(chat_date, time())
+    said = {f"%{directive}": at.strftime(f"%{directive}") for directive in _DIRECTIVES}
+    replaced = "".join(f".replace({directive!r}, {value!r})" for directive, value in said.items())
+    # `%%` is put aside meanwhile, so that the letter behind it is no directive. The line break at the end belongs to
+    # the tag before it, so what follows begins a line, as it did.
+    steps = f"format.replace('%%', '\\x00'){replaced}.replace('\\x00', '%')"
+    return f"{{% macro strftime_now(format) %}}{{{{ {steps} }}}}{{% endmacro %}}\n{chat_template}"
+
+
+def asks_for_the_day(render: Callable[[date], Sequence[object]]) -> bool:
+    """Whether something that is rendered changes with the day: rendered on days that differ in year, month and day."""
+    return render(CHAT_DATE) != render(date(2001, 11, 3))
+
+
+def encode_prompt(tokenizer: Any, prompt: Prompt, *, chat_date: date = CHAT_DATE) -> list[int]:
     """Return the token ids that the model continues; reserved tokens in plain text are plain characters, too.
 
     Raises:
         CheckpointError: see `render_text`.
     """
-    text, is_plain = render_text(tokenizer, prompt), isinstance(prompt, str)
+    text, is_plain = render_text(tokenizer, prompt, chat_date=chat_date), isinstance(prompt, str)
     ids: list[int] = tokenizer(
         text, add_special_tokens=is_plain, split_special_tokens=is_plain, verbose=False
     ).input_ids
@@ -123,6 +170,6 @@ def encode_prompt(tokenizer: Any, prompt: Prompt) -> list[int]:
 
 
 __all__ = [
-    "PLACEHOLDER", "ChatPrompt", "Message", "Prompt", "PromptConfig", "RawPrompt", "apply_chat_template",
-    "encode_prompt", "render_text",
+    "CHAT_DATE", "PLACEHOLDER", "ChatPrompt", "Message", "Prompt", "PromptConfig", "RawPrompt", "apply_chat_template",
+    "asks_for_the_day", "encode_prompt", "render_text", "with_fixed_clock",
 ]  # fmt: skip

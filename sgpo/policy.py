@@ -11,7 +11,7 @@ from transformers import GenerationConfig
 from judgekit.answers import OutcomeCheck
 from judgekit.engines.transformers_engine import check_sizes, load_language_model, load_tokenizer
 from judgekit.errors import CheckpointError
-from judgekit.prompts import ChatPrompt, Prompt, RawPrompt
+from judgekit.prompts import ChatPrompt, Prompt, RawPrompt, with_fixed_clock
 from judgekit.types import Problem
 
 
@@ -62,11 +62,16 @@ def render_prompt(problem: str, prompt: RawPrompt | ChatPrompt) -> Prompt:
 
 
 def encode_prompts(tokenizer: Any, prompts: Sequence[Prompt]) -> Any:
-    """Tokenize prompts as TRL does, padded on the left: `input_ids` and `attention_mask`, shape (B, T) each."""
+    """Tokenize prompts as TRL does, padded on the left: `input_ids` and `attention_mask`, shape (B, T) each.
+
+    A chat template that asks for the day is told `CHAT_DATE`, so that a run over midnight and a resumed one see the
+    same prompts.
+    """
     if isinstance(prompts[0], str):
         return tokenizer(list(prompts), padding=True, padding_side="left", return_tensors="pt")
     return tokenizer.apply_chat_template(
         list(prompts),
+        chat_template=with_fixed_clock(tokenizer.get_chat_template()),
         add_generation_prompt=True,
         tokenize=True,
         padding=True,

@@ -19,6 +19,7 @@ from accelerate.utils import gather, gather_object
 from trl import GRPOTrainer
 
 from judgekit.errors import ConfigError, JudgeError, JudgekitError, boundary
+from judgekit.prompts import with_fixed_clock
 from judgekit.segmentation import PARAGRAPHS, SegmentationConfig, StepSpan, segment
 from judgekit.types import Judge, Solution
 from sgpo.config import GuidanceConfig
@@ -113,6 +114,7 @@ class SGPOMixin:
     reward_weights: torch.Tensor
     eos_token_ids: list[int]
     multi_objective_aggregation: str
+    chat_template: str | None
     _log_metric: Callable[[str, float], None]
 
     def __init__(
@@ -126,6 +128,10 @@ class SGPOMixin:
     ) -> None:
         check_trl_contract()
         super().__init__(*args, **kwargs)
+        template = self.chat_template or getattr(self.processing_class, "chat_template", None)
+        if isinstance(template, str) and with_fixed_clock(template) != template:
+            # the day of a prompt is the same before and behind midnight, and in a resumed run
+            self.chat_template = with_fixed_clock(template)
         if self.multi_objective_aggregation != "sum_then_normalize":
             raise ConfigError(
                 f"multi_objective_aggregation={self.multi_objective_aggregation} scales guided rewards on their own, "

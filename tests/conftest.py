@@ -1,4 +1,4 @@
-"""What all tests share: property tests without a deadline, and one real headless browser, or a reason to skip."""
+"""What all tests share: no deadlines in property tests, the real data and a headless browser, or a reason to skip."""
 
 from __future__ import annotations
 
@@ -30,6 +30,14 @@ FLAGS = (
 def _own_list_of_trusted_cards(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test begins with nothing trusted and leaves the user's own list alone."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+
+
+@pytest.fixture
+def real_data() -> Path:
+    given = os.environ.get("JUDGEKIT_REAL_DATA")
+    if not given:
+        pytest.skip("needs the real data sets: set JUDGEKIT_REAL_DATA to their folder")
+    return Path(given)
 
 
 class Browser:

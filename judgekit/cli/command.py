@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import logging
 import os
 import sys
@@ -138,16 +139,18 @@ def canonical(given: Path, *, source: str, output: Path, resume: bool) -> Path:
         DataError: the input cannot be read or gives no row.
     """
     from datasets_builders.build import build
-    from datasets_builders.registry import is_source
+    from datasets_builders.registry import is_source, source_names
     from judgekit.io import WAY_IN, field_names, holds_records
 
     if given.exists():
         if holds_records(given):
             return given
         if not is_source(source):
+            nearest = difflib.get_close_matches(source, source_names(), n=1)
+            hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
             raise ConfigError(
-                f"{given} has rows with {shorten(sorted(field_names(given)))}, and no source {source!r} reads them; "
-                f"{WAY_IN}"
+                f"{given} has rows with {shorten(sorted(field_names(given)))}, and no source {source!r} reads them"
+                f"{hint}; {WAY_IN}"
             )
     folder = output / given.stem
     build(source, input=str(given), output=folder, resume=resume)

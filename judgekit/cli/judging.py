@@ -154,8 +154,9 @@ def _judge_one(args: argparse.Namespace) -> None:
 
 def _eval(args: argparse.Namespace) -> None:
     from eval.entrants import find_entrants, lazily
-    from eval.evaluation import LEADERBOARD, REPORT, EvalConfig, Failure, evaluate
+    from eval.evaluation import LEADERBOARD, REPORT, EvalConfig, evaluate
     from eval.evaluation_table import print_evaluation
+    from eval.failures import Failure
     from judgekit.judges.shared import share_in_turn
 
     config = settings_config(EvalConfig, args.settings, fixed=_judges_and_benchmarks(args))

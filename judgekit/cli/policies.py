@@ -7,7 +7,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from judgekit.cli.command import JUDGE_HELP, add_command, add_output, canonical, settings_config
+from judgekit.cli.command import JUDGE_HELP, add_command, add_output, canonical, raise_failed, settings_config
 
 
 def add_policy_commands(commands: Any) -> None:
@@ -70,8 +70,11 @@ def _best_of_n(args: argparse.Namespace) -> None:
     config = settings_config(BestOfNConfig, args.settings, fixed={"judges": tuple(args.judge)})
     judges = {name: functools.partial(load_judge, name, dtype=config.dtype) for name in args.judge}
     rollouts = read_records(args.groups, Rollout)
-    evaluate_best_of_n(judges, rollouts, output=args.output, config=config, inputs=[args.groups], resume=args.resume)
+    results = evaluate_best_of_n(
+        judges, rollouts, output=args.output, config=config, inputs=[args.groups], resume=args.resume
+    )
     print((args.output / TABLE).read_text(encoding="utf-8"))
+    raise_failed(results.get("failures", ()), n_judges=len(judges))
 
 
 __all__ = ["add_policy_commands"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
@@ -17,7 +18,7 @@ from pydantic import Field
 from judgekit.config import BaseConfig
 from judgekit.engines.http_limits import HttpLimits
 from judgekit.errors import ConfigError
-from judgekit.prompts import Prompt
+from judgekit.prompts import CHAT_DATE, Prompt
 from judgekit.types import NoVerdictReason, Precision
 
 FinishReason = Literal["stop", "length", "failed"]
@@ -202,8 +203,15 @@ GenerationConfig = Annotated[TransformersGeneration | VllmGeneration | OpenAIGen
 """Which engine completes prompts."""
 
 
-def build_generator(config: TransformersGeneration | VllmGeneration | OpenAIGeneration) -> Generator:
+def build_generator(
+    config: TransformersGeneration | VllmGeneration | OpenAIGeneration, *, chat_date: date = CHAT_DATE
+) -> Generator:
     """Open the configured engine.
+
+    Args:
+        config: Which engine.
+        chat_date: The day that a chat template is told where it asks for today's; a server that renders prompts by
+            itself goes by its own clock.
 
     Raises:
         CheckpointError: model or tokenizer cannot be opened.
@@ -212,14 +220,14 @@ def build_generator(config: TransformersGeneration | VllmGeneration | OpenAIGene
     if isinstance(config, VllmGeneration):
         from judgekit.engines.generation_vllm import VllmGenerator
 
-        return VllmGenerator(config)
+        return VllmGenerator(config, chat_date=chat_date)
     if isinstance(config, OpenAIGeneration):
         from judgekit.engines.generation_http import HttpGenerator
 
-        return HttpGenerator(config)
+        return HttpGenerator(config, chat_date=chat_date)
     from judgekit.engines.generation_transformers import TransformersGenerator
 
-    return TransformersGenerator(config)
+    return TransformersGenerator(config, chat_date=chat_date)
 
 
 def prompt_seed(text: str, *, seed: int) -> int:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import date
 from typing import Any, TypeVar
 
 from judgekit.engines.cost_log import Bill, cost_logged, open_cost_log
@@ -24,7 +25,7 @@ from judgekit.engines.openai_answers import (
     parse_usage,
 )
 from judgekit.errors import ConfigError
-from judgekit.prompts import Prompt, render_text
+from judgekit.prompts import CHAT_DATE, Prompt, render_text
 from judgekit.types import NoVerdictReason
 
 log = logging.getLogger(__name__)
@@ -55,10 +56,12 @@ class HttpGenerator:
         self,
         config: OpenAIGeneration,
         *,
+        chat_date: date = CHAT_DATE,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.config = config
+        self.chat_date = chat_date
         self._client = HttpClient(
             config.base_url,
             config,
@@ -89,7 +92,7 @@ class HttpGenerator:
     def render(self, prompt: Prompt) -> str | None:
         """Return the text that the model reads, `None` where the server renders it."""
         if self._tokenizer is not None:
-            return render_text(self._tokenizer, prompt)
+            return render_text(self._tokenizer, prompt, chat_date=self.chat_date)
         return prompt if isinstance(prompt, str) else None
 
     def generate(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ from judgekit.engines.transformers_engine import (
     to_fastest_device,
 )
 from judgekit.errors import CheckpointError, JudgeError
-from judgekit.prompts import Prompt, encode_prompt, render_text
+from judgekit.prompts import CHAT_DATE, Prompt, encode_prompt, render_text
 from judgekit.types import NoVerdictReason
 
 NON_FINITE = Completion(
@@ -52,7 +53,8 @@ class TransformersGenerator:
         CheckpointError: model or tokenizer cannot be opened, or there is no end-of-text token.
     """
 
-    def __init__(self, config: TransformersGeneration) -> None:
+    def __init__(self, config: TransformersGeneration, *, chat_date: date = CHAT_DATE) -> None:
+        self.chat_date = chat_date
         if config.threads is not None:
             torch.set_num_threads(config.threads)
         self.config = config
@@ -82,7 +84,7 @@ class TransformersGenerator:
 
     def render(self, prompt: Prompt) -> str:
         """Return the text that the model reads."""
-        return render_text(self.tokenizer, prompt)
+        return render_text(self.tokenizer, prompt, chat_date=self.chat_date)
 
     def generate(
         self,
@@ -97,7 +99,7 @@ class TransformersGenerator:
     ) -> list[list[Completion]]:
         """See `Generator.generate`. A prompt that fills the model's context fails; a long one gets fewer tokens."""
         tries_P = self._tries(prompts, choices_P)
-        ids_P = [encode_prompt(self.tokenizer, prompt) for prompt in prompts]
+        ids_P = [encode_prompt(self.tokenizer, prompt, chat_date=self.chat_date) for prompt in prompts]
         seeds_P = [prompt_seed(self.render(prompt), seed=seed) for prompt in prompts]
         rooms_P = [min(max_tokens, self._context - len(ids)) for ids in ids_P]
         rows = [(prompt, sample) for prompt in range(len(prompts)) if rooms_P[prompt] > 0 for sample in range(n)]
@@ -127,7 +129,7 @@ class TransformersGenerator:
     def choice_logprobs(self, prompts: Sequence[Prompt], *, choices: Sequence[str]) -> list[ChoiceScores]:
         """See `Generator.choice_logprobs`. Every distinct prompt is read once; only its last logits are made."""
         choice_ids = first_token_ids(self.tokenizer, choices)
-        ids_P = [encode_prompt(self.tokenizer, prompt) for prompt in prompts]
+        ids_P = [encode_prompt(self.tokenizer, prompt, chat_date=self.chat_date) for prompt in prompts]
         full = ChoiceScores(None, failure=self._no_room, failure_reason=NoVerdictReason.TOO_LONG)
         found = [full] * len(prompts)
         fitting = sorted(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from judgekit.engines.generation import ChoiceScores, Completion, VllmGeneration, first_token_ids, prompt_seed
 from judgekit.engines.vllm_engine import ask, open_llm
 from judgekit.errors import ConfigError
-from judgekit.prompts import Prompt, encode_prompt, render_text
+from judgekit.prompts import CHAT_DATE, Prompt, encode_prompt, render_text
 from judgekit.types import NoVerdictReason
 
 
@@ -20,7 +21,8 @@ class VllmGenerator:
         ConfigError: vLLM is not installed.
     """
 
-    def __init__(self, config: VllmGeneration) -> None:
+    def __init__(self, config: VllmGeneration, *, chat_date: date = CHAT_DATE) -> None:
+        self.chat_date = chat_date
         self.config = config
         options = {} if config.max_model_len is None else {"max_model_len": config.max_model_len}
         self.llm = open_llm(
@@ -40,7 +42,7 @@ class VllmGenerator:
 
     def render(self, prompt: Prompt) -> str:
         """Return the text that the model reads."""
-        return render_text(self.tokenizer, prompt)
+        return render_text(self.tokenizer, prompt, chat_date=self.chat_date)
 
     def generate(
         self,
@@ -60,7 +62,7 @@ class VllmGenerator:
         """
         from vllm import SamplingParams
 
-        ids_P = [encode_prompt(self.tokenizer, prompt) for prompt in prompts]
+        ids_P = [encode_prompt(self.tokenizer, prompt, chat_date=self.chat_date) for prompt in prompts]
         seeds_P = [prompt_seed(self.render(prompt), seed=seed) for prompt in prompts]
         held_P = _held_to(prompts, choices_P)
         full = Completion("", "failed", failure=self._no_room, failure_reason=NoVerdictReason.TOO_LONG)
@@ -92,7 +94,7 @@ class VllmGenerator:
         from vllm import SamplingParams
 
         choice_ids = first_token_ids(self.tokenizer, choices)
-        ids_P = [encode_prompt(self.tokenizer, prompt) for prompt in prompts]
+        ids_P = [encode_prompt(self.tokenizer, prompt, chat_date=self.chat_date) for prompt in prompts]
         rows = self._fitting(ids_P)
         found = [ChoiceScores(None, failure=self._no_room, failure_reason=NoVerdictReason.TOO_LONG)] * len(prompts)
         params = SamplingParams(max_tokens=1, temperature=0.0, logprob_token_ids=choice_ids)

@@ -68,7 +68,7 @@ class StepLogitJudge(ABC):
         layout = self.card.input
         if layout is None or isinstance(layout, InputConvention):
             return None
-        template = TemplateEncoder(self.tokenizer, layout, neutralise=self.neutralise)
+        template = TemplateEncoder(self.tokenizer, layout, neutralise=self.neutralise, chat_date=self.card.chat_date)
         template.check_mark()
         return template
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -12,6 +13,7 @@ from judgekit.io import read_json, write_json
 from judgekit.judges.calibrator_card import CalibrationReport, CalibratorCard, ConformalCard, Fingerprint
 from judgekit.judges.critic_card import CriticCard
 from judgekit.judges.layout import InputConvention, JudgeInput
+from judgekit.prompts import CHAT_DATE
 from judgekit.types import DecisionRule, ThresholdRule
 
 CARD = "judge.json"
@@ -171,6 +173,8 @@ class JudgeCard(_Part):
     """Section of an ensemble."""
     position_prior: PositionPriorCard | None = None
     """Section of a position prior."""
+    chat_date: date = CHAT_DATE
+    """The day that a chat template is told where it asks for today's, so that a judge scores the same on every day."""
     decision: DecisionRule = ThresholdRule()
     """How the posterior becomes one index."""
     calibrator: CalibratorCard | None = None

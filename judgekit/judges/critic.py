@@ -80,7 +80,7 @@ class CriticJudge:
         elif of_hub and not isinstance(engine, OpenAIGeneration):  # engines take paths from where the command runs
             location = locate_model(directory, engine.model, hub_only=True)
             engine = engine.model_copy(update={"model": str(location)})
-        return cls(card, prompt, build_generator(engine), neutralise=neutralise)
+        return cls(card, prompt, build_generator(engine, chat_date=card.chat_date), neutralise=neutralise)
 
     @property
     def judge_id(self) -> str:

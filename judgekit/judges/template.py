@@ -6,6 +6,7 @@ import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from judgekit.errors import CheckpointError
 from judgekit.judges.encoding import Encoded
 from judgekit.judges.layout import ChatTurns, TemplateInput
 from judgekit.neutralise import Reserved, reserved_tokens
-from judgekit.prompts import Message, apply_chat_template
+from judgekit.prompts import CHAT_DATE, Message, apply_chat_template
 from judgekit.types import Solution
 
 
@@ -36,10 +37,14 @@ class TemplateEncoder:
         tokenizer: A fast tokenizer, with a chat template where the layout is a conversation.
         layout: The convention.
         neutralise: Break up reserved strings in candidates; off only to measure what that prevents.
+        chat_date: The day that the chat template is told where it asks.
     """
 
-    def __init__(self, tokenizer: Any, layout: TemplateInput, *, neutralise: bool = True) -> None:
+    def __init__(
+        self, tokenizer: Any, layout: TemplateInput, *, neutralise: bool = True, chat_date: date = CHAT_DATE
+    ) -> None:
         self.tokenizer = tokenizer
+        self.chat_date = chat_date
         self.layout = layout
         own = (*layout.reserved, layout.mark.strip())
         self._reserved = Reserved((*reserved_tokens(tokenizer), *own) if neutralise else ())
@@ -144,7 +149,9 @@ class TemplateEncoder:
 
     def _render(self, chat: ChatTurns, messages: list[Message]) -> str:
         system = [] if chat.system is None else [{"role": "system", "content": chat.system}]
-        return apply_chat_template(self.tokenizer, [*system, *messages], add_generation_prompt=False)
+        return apply_chat_template(
+            self.tokenizer, [*system, *messages], add_generation_prompt=False, chat_date=self.chat_date
+        )
 
     def _as_content(self, text: str) -> str:
         return text.strip() if self._trims else text

@@ -10,7 +10,7 @@ import pytest
 
 from datasets_builders.build import REJECTED, build
 from datasets_builders.policy_benchmarks import PolicyBenchmarksConfig
-from judgekit.answers import MathVerifyCheck
+from judgekit.answers import AnswerPool, MathVerifyCheck
 from judgekit.identity import problem_id
 from judgekit.io import read_records
 from judgekit.types import Problem
@@ -64,7 +64,8 @@ def test_counts_and_gold_answers(name: str, real_data: Path, tmp_path: Path) -> 
     with closing(MathVerifyCheck(timeout_s=60.0)) as check:
         boxed = check.check_many([(rf"So \boxed{{{answer}}}.", answer) for answer in answers])
         stated = check.check_many([(f"The answer is {answer}", answer) for answer in answers])
-        in_mathematics = check.pool.compare_many([(answer, answer) for answer in answers])
+    with closing(AnswerPool(timeout_s=60.0)) as pool:
+        in_mathematics = pool.compare_many([(answer, answer) for answer in answers])
     assert boxed == [1.0] * len(answers)
     assert [answer for answer, outcome in zip(answers, stated, strict=True) if outcome != 1.0] == []
     assert [answer for answer, result in zip(answers, in_mathematics, strict=True) if result.outcome != 1.0] == []

@@ -18,10 +18,11 @@ from eval.best_of_n import BestOfNConfig, choose_groups, evaluate_best_of_n
 from eval.best_of_n_curves import score_verdict
 from judgekit.answers import MathVerifyCheck
 from judgekit.cli import main
-from judgekit.errors import ConfigError, DataError
+from judgekit.errors import ConfigError, DataError, JudgeError
 from judgekit.io import read_records, write_records
 from judgekit.judges import load_judge
-from judgekit.types import NoVerdictReason, Rollout, Verdict
+from judgekit.judges.card import EnsembleCard, JudgeCard, write_card
+from judgekit.types import Judgement, NoVerdictReason, Rollout, Solution, Verdict
 from tests.fakes import FakeJudge, PhraseJudge
 
 
@@ -180,6 +181,33 @@ def test_a_killed_run_goes_on_and_judges_nothing_twice(n_calls: int, tmp_path: P
         assert (tmp_path / "out" / name).read_text() == (tmp_path / "straight" / name).read_text()
     with pytest.raises(ConfigError, match="seed: 0 -> 1"):
         evaluate(tmp_path / "out", resumed, resume=True, seed=1)
+
+
+def test_a_failing_judge_does_not_take_the_others_with_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_records(tmp_path / "groups", groups(), record_type=Rollout)
+    arguments = ["best-of-n", "--judge", str(tmp_path / "gone"), "--judge", "builtin:random", "sizes=[1,4]"]
+    arguments += ["--groups", str(tmp_path / "groups"), "--output", str(tmp_path / "out"), "n_resamples=100"]
+    assert main(arguments) == 2
+    shown = capsys.readouterr()
+    assert "| builtin:random, product |" in shown.out
+    assert shown.err.strip().splitlines()[-1].startswith(f"error: 1 of 2 judges failed: {tmp_path / 'gone'} failed: ")
+    for name in ("best_of_n.md", "report.html", "results.json"):
+        assert "does not exist" in (tmp_path / "out" / name).read_text()
+    section = EnsembleCard(members=("builtin:no-error",), rule="mixture", weights=(1.0,))
+    write_card(tmp_path / "gone", JudgeCard(kind="ensemble", judge_id="back", ensemble=section))
+    assert main([*arguments, "--resume"]) == 0
+    results = json.loads((tmp_path / "out/results.json").read_text())
+    assert len(results["judges"]) == 2 and results["failures"] == []
+    assert "Not here" not in (tmp_path / "out/best_of_n.md").read_text()
+    with pytest.raises(JudgeError, match="fake failed: judge fake failed: no more memory"):
+        evaluate(tmp_path / "alone", Failing({}))
+
+
+class Failing(FakeJudge):
+    """Raises what nobody foresaw."""
+
+    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+        raise MemoryError("no more memory")
 
 
 # The command and the real groups

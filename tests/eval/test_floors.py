@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GroupKFold
 
-from eval.benchmarks import find_benchmark
-from eval.floors import LENGTH, POSITION, decide_floor, floor_entrant, step_features
+from eval.benchmarks import clusters, find_benchmark
+from eval.floors import LENGTH, POSITION, decide_floor, fit_position, floor_entrant, step_features
 from eval.leaderboard import merge_leaderboards
 from eval.scoring import JudgedSolution
 from judgekit.errors import DataError, JudgeError
@@ -36,13 +37,10 @@ def long_ones(n: int = 60, *, subset: str = "shop", start: int = 0) -> list[Labe
     return solutions
 
 
-def folds_of(rows: Sequence[JudgedSolution]) -> dict[float, list[int]]:
-    """Solutions by their threshold, which tells folds apart."""
-    found: dict[float, list[int]] = {}
-    for index, row in enumerate(rows):
-        assert row.threshold is not None
-        found.setdefault(row.threshold, []).append(index)
-    return found
+def folds_of(rows: Sequence[JudgedSolution], *, n_folds: int = 5) -> list[list[int]]:
+    """Indices of the solutions that are decided together: whole problems, in folds of about one size."""
+    problems = clusters(PROCESSBENCH, rows)
+    return [held_out.tolist() for _, held_out in GroupKFold(n_folds).split(problems, groups=problems)]
 
 
 def test_the_floor_of_positions_is_the_rate_of_errors_in_the_other_folds() -> None:
@@ -64,10 +62,28 @@ def test_the_floor_of_positions_is_the_rate_of_errors_in_the_other_folds() -> No
         # six solutions reach step 0 and those that are right there step 1; one step of the mean share is added to each
         reached = 6, 6 - n_first
         share = (n_first + n_second) / sum(reached)
-        hazards = (n_first + share) / (reached[0] + 1), (n_second + share) / (reached[1] + 1)
+        of_all = (n_first + share) / (reached[0] + 1), (n_second + share) / (reached[1] + 1)
+        # all have two steps: ten steps of these shares are added once more
+        hazards = (n_first + 10 * of_all[0]) / (reached[0] + 10), (n_second + 10 * of_all[1]) / (reached[1] + 10)
         for row in rows:
             if row.solution.problem in half:
                 assert row.p_ok_S == pytest.approx([1 - hazard for hazard in hazards], abs=1e-12)
+
+
+def test_the_floor_of_positions_tells_lengths_apart_and_falls_back_on_all_of_them() -> None:
+    # of two steps the first is always wrong, of three the last; nobody has seen four, or twenty
+    known = [sample(i, first_error=0, n_steps=2) for i in range(40)]
+    known += [sample(i, first_error=2, n_steps=3) for i in range(100, 140)]
+    known += [sample(i, first_error=None, n_steps=3) for i in range(200, 202)]
+    others = [sample(i, first_error=None, n_steps=n) for i, n in ((300, 2), (301, 3), (302, 4), (303, 20))]
+    two, three, four, twenty = (verdict.p_ok_S for verdict in fit_position(known)(others))
+    share = 80 / (82 + 42 + 42)
+    of_all = [(40 + share) / 83, share / 43, (40 + share) / 43, share]
+    assert two == pytest.approx([1 - (40 + 10 * of_all[0]) / 50, 1 - of_all[1]])
+    expected = [1 - 10 * of_all[0] / 52, 1 - 10 * of_all[1] / 52, 1 - (40 + 10 * of_all[2]) / 52]
+    assert three == pytest.approx(expected)
+    assert four == pytest.approx([1 - hazard for hazard in of_all])
+    assert twenty == pytest.approx([1 - hazard for hazard in (*of_all[:3], *[share] * 17)])
 
 
 @pytest.mark.parametrize("floor", [POSITION, LENGTH])
@@ -75,9 +91,8 @@ def test_labels_of_a_fold_have_no_say_in_its_own_decisions(floor: str) -> None:
     solutions = long_ones()
     before = decide_floor(floor, PROCESSBENCH, solutions, n_folds=5).rows
     folds = folds_of(before)
-    assert len(folds) == 5
     rng = random.Random(1)
-    for held_out in folds.values():
+    for held_out in folds:
         shuffled = [solutions[i].labels for i in held_out]
         rng.shuffle(shuffled)
         others = dict(zip(held_out, shuffled, strict=True))
@@ -94,7 +109,7 @@ def test_labels_of_a_fold_have_no_say_in_its_own_decisions(floor: str) -> None:
 def test_the_floor_of_lengths_is_a_logistic_regression_of_the_other_folds() -> None:
     solutions = long_ones()
     rows = decide_floor(LENGTH, PROCESSBENCH, solutions, n_folds=5).rows
-    for held_out in folds_of(rows).values():
+    for held_out in folds_of(rows):
         rest = [s for i, s in enumerate(solutions) if i not in held_out]
         reached = [(s, k) for s in rest for k in range(4 if s.first_error is None else s.first_error + 1)]
         features = np.array([step_features(s.steps)[k] for s, k in reached])
@@ -133,7 +148,7 @@ def test_subsets_are_fitted_apart_where_they_can_be_and_together_where_not() -> 
     assert [row.p_ok_S for row in apart.rows[:30]] == [row.p_ok_S for row in alone.rows]
     assert apart.notes[1] == "Right or wrong solutions are too few in wrong: fitted over the whole benchmark."
     together = decide_floor(LENGTH, find_benchmark("mine"), [*shop, *mill], n_folds=5)
-    assert len(folds_of(together.rows)) == 5 and len(together.notes) == 1
+    assert len({row.threshold for row in together.rows}) == 5 and len(together.notes) == 1
 
 
 def test_wordings_of_one_prmbench_problem_are_in_one_fold() -> None:
@@ -161,13 +176,13 @@ def test_wordings_of_one_prmbench_problem_are_in_one_fold() -> None:
 )
 def test_what_cannot_be_fitted_is_said(solutions: list[LabelledSolution], tmp_path: Path) -> None:
     for floor in (POSITION, LENGTH):
-        with pytest.raises(DataError, match=f"no {floor}: it needs right and wrong solutions in all but one"):
+        with pytest.raises(DataError, match=f"no {floor}: right and wrong solutions must remain"):
             decide_floor(floor, PROCESSBENCH, solutions, n_folds=5)
     judge = FakeJudge({s.id: pointing_at(s.first_error) for s in solutions})
     evaluation = evaluate_all([judge], solutions, output=tmp_path / "run")
     assert evaluation.floors == [] and evaluation.comparisons["orchard"]["floors"]["pairs"] == []
     for name in ("leaderboard.md", "report.html"):
-        assert f"orchard: no {LENGTH}: it needs right and wrong" in (tmp_path / "run" / name).read_text()
+        assert f"orchard: no {LENGTH}: right and wrong solutions must" in (tmp_path / "run" / name).read_text()
 
 
 def test_floors_stand_beside_the_judges_and_are_compared_with_them(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,29 @@ def test_runs_are_merged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "3 judges on 2 benchmarks" in capsys.readouterr().out
     judges = {row[0] for row in rows_of(output.read_text())}
     assert {"odd", "even", "third"} <= judges
+
+
+def test_results_of_older_runs_are_merged_and_other_conventions_are_not_mixed(tmp_path: Path) -> None:
+    def older(run: Path, **changed: object) -> Path:
+        """Results as they were written before there were floors and pooled figures."""
+        shutil.rmtree(run / "floors")
+        for path in run.glob("judges/*/*/results.json"):
+            results = {key: value for key, value in read_json(path).items() if key not in ("pooled", "undefined")}
+            del results["decision"]["n_default"]
+            path.write_text(json.dumps(results | {"headline": results["headline"] | changed}))
+        return run
+
+    old = older(evaluated(tmp_path / "old", "odd"))
+    merge_leaderboards([old, evaluated(tmp_path / "new", "even")], tmp_path / "all.md")
+    text = (tmp_path / "all.md").read_text()
+    lines = [line for line in text.split("By subset")[1].splitlines() if line.startswith(("| odd |", "| even |"))]
+    assert {line.split(" | ")[0]: line.endswith(" |  |") for line in lines} == {"| odd": True, "| even": False}
+    averaged = older(evaluated(tmp_path / "averaged", "odd", source="orchard"), name="average F1")
+    pooled = evaluated(tmp_path / "pooled", "even", source="orchard")
+    with pytest.raises(
+        DataError, match="headlines average F1 and pooled F1: run the older evaluation again with --resum"
+    ):
+        merge_leaderboards([averaged, pooled], tmp_path / "other.md")
 
 
 def test_runs_that_cannot_stand_together_are_refused(tmp_path: Path) -> None:

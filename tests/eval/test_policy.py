@@ -69,7 +69,7 @@ def test_avg_and_pass_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_what_is_neither_right_nor_wrong_shows_in_both_conventions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    long = r"\boxed{" + "x" * 600 + "}"  # too long to be compared
+    long = r"\boxed{" + "x+" * 600 + "}"  # too long to be compared
     replies = {
         "own 1": [*stop("5"), CUT, *stop("4", "")],
         "own 2": [*stop("5"), FAILED, FAILED, *stop(long)],

@@ -67,6 +67,7 @@ def test_judges_without_tokens_or_cards_are_told_what_does_not_apply(name: str) 
         "batch = single": True,
         "hostile text": None,
         "precision": None,
+        "day in the text": None,
         "golden scores": None,
     }
 

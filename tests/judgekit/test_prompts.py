@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,15 @@ from hypothesis import strategies as st
 
 from judgekit.engines.transformers_engine import load_tokenizer
 from judgekit.errors import CheckpointError
-from judgekit.prompts import ChatPrompt, RawPrompt, encode_prompt, render_text
+from judgekit.prompts import (
+    CHAT_DATE,
+    ChatPrompt,
+    RawPrompt,
+    asks_for_the_day,
+    encode_prompt,
+    render_text,
+    with_fixed_clock,
+)
 
 TEMPLATE = "{% for m in messages %}<|bos|>{{ m.role }}:{{ m.content }}<|eos|>{% endfor %}<|bos|>assistant:"
 
@@ -61,3 +70,54 @@ def test_a_chat_template_that_refuses_a_system_message_is_named(tiny_base: Path)
     tokenizer.chat_template = "{{ raise_exception('no system role here') }}"
     with pytest.raises(CheckpointError, match=r"of system, user: no system role here\. Leave out prompt\.system"):
         render_text(tokenizer, ChatPrompt(system="Be brief.").build("1+1?"))
+
+
+# The day
+
+
+CLOCK = "{% if strftime_now is defined %}{{ strftime_now('%d %b %Y') }}{% else %}never{% endif %}: "
+
+
+def test_a_template_that_asks_for_the_day_is_told_a_fixed_one(tiny_base: Path) -> None:
+    tokenizer = load_tokenizer(str(tiny_base))
+    tokenizer.chat_template = CLOCK + TEMPLATE
+    prompt = ChatPrompt().build("1+1?")
+    assert render_text(tokenizer, prompt).startswith("26 Jul 2024: ")
+    assert render_text(tokenizer, prompt, chat_date=date(2001, 2, 3)).startswith("03 Feb 2001: ")
+    ids = encode_prompt(tokenizer, prompt, chat_date=date(2001, 2, 3))
+    assert tokenizer.decode(ids).startswith("03 Feb 2001: ")
+    assert asks_for_the_day(lambda day: render_text(tokenizer, prompt, chat_date=day))
+    assert not asks_for_the_day(lambda day: render_text(tokenizer, "03 Feb 2001", chat_date=day))
+
+
+def test_a_policy_is_told_the_same_day(tiny_base: Path) -> None:
+    from sgpo.policy import encode_prompts
+
+    tokenizer = load_tokenizer(str(tiny_base), padding_side="left")
+    tokenizer.chat_template = CLOCK + TEMPLATE
+    prompts = [ChatPrompt().build(problem) for problem in ("1+1?", "2+2+2?")]
+    batch = encode_prompts(tokenizer, prompts)
+    texts = tokenizer.batch_decode(batch["input_ids"])
+    assert all("26 Jul 2024: " in text for text in texts)
+
+
+@pytest.mark.parametrize("begin", ["", "\n", "  ", "\n\n  ", "{# note #}\n"])
+def test_the_clock_changes_nothing_else_of_a_template(begin: str, tiny_base: Path) -> None:
+    tokenizer = load_tokenizer(str(tiny_base))
+    asks = "{%- macro day() %}{{ strftime_now('%A %-d. %B %Y, %H:%M 100%%d') }}{% endmacro %}"
+    ends = "{% if true %}\n  {% for m in messages %}{{ m.content }}{% endfor %}{% endif %}"
+    tokenizer.chat_template = begin + asks + ends + "{{ day() }}"
+    found = render_text(tokenizer, ChatPrompt().build("1+1?"))
+    tokenizer.chat_template = begin + "{%- macro day() %}{% endmacro %}" + ends + "Friday 26. July 2024, 00:00 100%d"
+    assert date(2024, 7, 26) == CHAT_DATE
+    assert found == render_text(tokenizer, ChatPrompt().build("1+1?"))
+    assert with_fixed_clock(tokenizer.chat_template) == tokenizer.chat_template
+
+
+def test_whatever_a_template_raises_is_one_line(tiny_base: Path) -> None:
+    tokenizer = load_tokenizer(str(tiny_base))
+    for template in ("{{ messages[7].content }}", "{{ 1 / 0 }}", "{{ messages + 1 }}", "{% for m in messages %}"):
+        tokenizer.chat_template = template
+        with pytest.raises(CheckpointError, match="refuses a conversation of user: ") as caught:
+            render_text(tokenizer, ChatPrompt().build("1+1?"))
+        assert "\n" not in str(caught.value)

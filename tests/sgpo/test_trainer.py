@@ -1,5 +1,6 @@
 """The online trainer on one process: GRPO to the bit without a judge, exact gating and rules with one."""
 
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from judgekit.segmentation import segment
 from judgekit.types import Judgement, Solution
 from sgpo.config import GuidanceConfig, WindowConfig
 from sgpo.guidance import Response, guide
+from sgpo.policy import load_policy
 from sgpo.rewards import compute_advantages
 from sgpo.trainer import check_trl_contract, completion_text
 from tests.sgpo.samples import GROUP, SEGMENTATION, HashJudge, Watched, hopeless, make_trainer, mixed
@@ -215,3 +217,16 @@ def test_contract_names_what_is_missing() -> None:
 def test_completion_text_reads_both_forms() -> None:
     assert completion_text("a") == "a"
     assert completion_text([{"role": "assistant", "content": "a"}]) == "a"
+
+
+def test_prompts_of_a_template_that_asks_for_the_day_are_the_same_on_every_day(policy: Path, tmp_path: Path) -> None:
+    plain = make_trainer(policy, tmp_path)
+    assert plain.chat_template is None
+    tokenizer = load_policy(str(policy)).tokenizer
+    tokenizer.chat_template = "{{ strftime_now('%d %b %Y') }}: {{ messages[0].content }}"
+    tokenizer.save_pretrained(policy_copy := shutil.copytree(policy, tmp_path / "asking"))
+    trainer = make_trainer(policy_copy, tmp_path)
+    text = trainer.processing_class.apply_chat_template(
+        [{"role": "user", "content": "1"}], chat_template=trainer.chat_template, tokenize=False
+    )
+    assert text == "26 Jul 2024: 1"

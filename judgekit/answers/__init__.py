@@ -1,0 +1,33 @@
+r"""Is the final answer of a response right? A check to trust: right, wrong, or unchecked, never guessed.
+
+1. `extraction` finds where a response states its answer: a box, a tag, a phrase, the last number.
+2. `grammar` reads that text, and the right answer, into typed values that cover the whole text: numbers, mixed numbers,
+   fractions, percent, currency, units, intervals, sets, tuples, equations, times, bases, words, formulas (`notation`,
+   `formulas` and `units` are what it is made of).
+3. `comparison` compares the values and says what is conventional.
+4. `pool` asks math-verify about formulas beyond the grammar, in processes with bounded time and memory; its "equal"
+   counts only if it has read the whole of both texts.
+
+Everything here imports neither torch nor sympy; sympy is imported by the worker processes alone.
+"""
+
+from judgekit.answers.checks import (
+    LastNumberCheck,
+    LastNumberConfig,
+    MathVerifyCheck,
+    MathVerifyConfig,
+    OutcomeCheck,
+    OutcomeConfig,
+    build_outcome,
+    compare_plainly,
+    readable,
+)
+from judgekit.answers.extraction import extract_answer
+from judgekit.answers.numbers import find_numbers, parse_number
+from judgekit.answers.pool import AnswerPool, Comparison, Unchecked
+
+__all__ = [
+    "AnswerPool", "Comparison", "LastNumberCheck", "LastNumberConfig", "MathVerifyCheck", "MathVerifyConfig",
+    "OutcomeCheck", "OutcomeConfig", "Unchecked", "build_outcome", "compare_plainly", "extract_answer", "find_numbers",
+    "parse_number", "readable",
+]  # fmt: skip

@@ -1,0 +1,137 @@
+r"""One spelling for what people and models write: Unicode digits, signs and fractions, LaTeX with its variants.
+
+`normalise` gives ASCII text in which every sign has one name (`\le`, `\cdot`, `-`), fractions are `\frac{a}{b}`, and
+words of text mode stand between `TEXT_OPEN` and `TEXT_CLOSE`. It never drops what has a meaning: a superscript becomes
+a power and no digit, `5½` is `5\frac{1}{2}` and not `51/2`.
+"""
+
+# ruff: noqa: RUF001 -- the signs that are easily confused are what this table is about
+from __future__ import annotations
+
+import re
+import unicodedata
+
+TEXT_OPEN, TEXT_CLOSE = "\x02", "\x03"
+"""Around words of text mode; neither stands in any other text once it is normalised."""
+
+_SUPER = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "0123456789+-()ni", strict=True))
+_SUB = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₙₖₐₓₘ", "0123456789+-()nkaxm", strict=True))
+_SUPER_RUN = re.compile(f"[{''.join(_SUPER)}]+")
+_SUB_RUN = re.compile(f"[{''.join(_SUB)}]+")
+_LONG_DASH = re.compile("[—―](?=[^\\s—―])")
+_SIGNS = str.maketrans(
+    {
+        **dict.fromkeys("−–‒﹣－‐‑⁃", "-"),
+        **dict.fromkeys("×✕✖⨯⨉·⋅∙∗", "\\cdot "),
+        **dict.fromkeys("÷⁄∕", "/"),
+        **dict.fromkeys("≤⩽≦", "\\le "),
+        **dict.fromkeys("≥⩾≧", "\\ge "),
+        "≠": "\\ne ", "≡": "\\equiv ", "±": "\\pm ", "∓": "\\mp ", "∞": "\\infty ", "√": "\\surd ", "∛": "\\cbrt ",
+        **dict.fromkeys("≈≅≃", "\\approx "),
+        "∪": "\\cup ", "∩": "\\cap ", "∈": "\\in ", "∉": "\\notin ", "∅": "\\emptyset ",
+        **dict.fromkeys("°˚º", "\\degree "), "′": "'", "″": "''", "’": "'", "‘": "'", "“": '"', "”": '"',
+        "⌊": "\\lfloor ", "⌋": "\\rfloor ", "⌈": "\\lceil ", "⌉": "\\rceil ", "∠": "\\angle ",
+        "ℝ": "\\mathbb{R}", "ℤ": "\\mathbb{Z}", "ℕ": "\\mathbb{N}", "ℚ": "\\mathbb{Q}", "ℂ": "\\mathbb{C}",
+        "…": "\\ldots ", "⋯": "\\ldots ", "∣": "|", "，": ", ", "、": ", ", "；": "; ", "：": ": ",
+        "π": "\\pi ", "ϕ": "\\phi ", "φ": "\\phi ", "θ": "\\theta ", "α": "\\alpha ", "β": "\\beta ", "γ": "\\gamma ",
+        "δ": "\\delta ", "ε": "\\epsilon ", "λ": "\\lambda ", "ρ": "\\rho ", "σ": "\\sigma ", "τ": "\\tau ",
+        "ω": "\\omega ", "Δ": "\\Delta ", "Ω": "\\Omega ", "Σ": "\\Sigma ", "⟨": "\\langle ", "⟩": "\\rangle ",
+        "\u200b": "", "\u200c": "", "\u200d": "", "\u2060": "", "\ufeff": "", "\x02": " ", "\x03": " ",
+    }
+)  # fmt: skip
+
+_ASCII_SIGNS = (("<=", " \\le "), (">=", " \\ge "), ("!=", " \\ne "), ("=/=", " \\ne "))
+_SPACING = re.compile(
+    r"\\(?:[ ;:>]|quad(?![a-zA-Z])|qquad(?![a-zA-Z])|displaystyle(?![a-zA-Z])|thinspace(?![a-zA-Z]))|~"
+)
+_THIN_IN_NUMBER = re.compile(r"(?<=\d)(?:\\[,!]|\{,\}|,\\!) ?(?=\d{3})")
+_SIZES = re.compile(
+    r"\\left\.|\\right\.|\\(?:left|right|middle|big|Big|bigg|Bigg|bigl|bigr|Bigl|Bigr|biggl|biggr|limits)(?![a-zA-Z])"
+)
+_RENAMED = {
+    "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "leq": "le", "leqslant": "le", "geq": "ge", "geqslant": "ge",
+    "neq": "ne", "times": "cdot", "ast": "cdot", "div": "/", "lt": "<", "gt": ">", "varnothing": "emptyset",
+    "dots": "ldots", "cdots": "ldots", "dotsc": "ldots", "lbrace": "{", "rbrace": "}", "lbrack": "[", "rbrack": "]",
+    "lvert": "|", "rvert": "|", "vert": "|", "mid": "|", "dbinom": "binom", "tbinom": "binom", "lg": "lg",
+    "arctan": "arctan", "simeq": "approx", "land": "wedge", "colon": ":", "varphi": "phi", "varepsilon": "epsilon",
+    "sqrt": "sqrt", "tg": "tan", "ctg": "cot", "implies": "Rightarrow", "to": "rightarrow", "euro": "\u20ac",
+    "pounds": "\u00a3", "textdollar": "\\$", "textendash": "-", "textminus": "-", "lparen": "(", "rparen": ")",
+}  # fmt: skip
+_SIGN_NAMES = frozenset({"/", "<", ">", "[", "]", "|", ":", "(", ")", "-", "\u20ac", "\u00a3", "\\$"})
+_COMMAND = re.compile(r"\\([a-zA-Z]+)")
+_DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|\^\s*\{\s*\\degree\s*\}|\^\s*\\degree(?![a-zA-Z])")
+_TEXT_MODE = re.compile(
+    r"\\(?:text(?:bf|it|rm|sf|tt|normal|sc)?|mathrm|mathsf|mathtt|mbox|hbox|operatorname\*?|rm|bf)\s*\{([^{}]*)\}"
+)
+_FONT = re.compile(r"\\(?:mathbf|boldsymbol|bm|mathit|mathcal|mathfrak|mathscr|textstyle)\s*\{([^{}]*)\}")
+_ONLY_WORDS = re.compile(r"[^\W\d_][^\d_{}\\$^=<>+*|]*|")
+_POWER_STARS = re.compile(r"(?<=[\w)])\*\*(?=[\w(])")
+_MATHEMATICS = re.compile(r"\\[()\[\]]|(?<!\\)\$")
+
+
+def normalise(text: str) -> str:
+    r"""Return the text in one spelling, ASCII but for letters of other alphabets.
+
+    Example:
+        >>> normalise("5\u00bd \u2264 \\dfrac{x\u00b2}{3}")
+        '5\\frac{1}{2} \\le  \\frac{x^{2}}{3}'
+    """
+    if not text.isascii():
+        text = _without_unicode(text)
+    if "<" in text or ">" in text or "!" in text:
+        for signs, name in _ASCII_SIGNS:
+            text = text.replace(signs, name)
+    if "\\" not in text and "$" not in text and "**" not in text:
+        return text.strip()
+    text = _POWER_STARS.sub("^", text).replace("**", " ")
+    text = _THIN_IN_NUMBER.sub(",", text)
+    text = _SIZES.sub("", text)
+    text = _SPACING.sub(" ", text.replace("\\,", " ").replace("\\!", ""))
+    for _ in range(3):  # \text{ inside \mathbf{}} and the like
+        text = _FONT.sub(r"{\1}", text)
+        text = _TEXT_MODE.sub(_text_mode, text)
+    text = _COMMAND.sub(_renamed, text)
+    text = _DEGREES.sub(r"\\degree ", text).replace("\\%", "%").replace("\\&", "&")
+    return text.strip()
+
+
+def without_delimiters(text: str) -> str:
+    r"""Take away the dollars and brackets around mathematics; `\$` stays, a bare dollar of currency goes too."""
+    return _MATHEMATICS.sub(" ", text).strip()
+
+
+def _without_unicode(text: str) -> str:
+    text = _SUPER_RUN.sub(lambda run: "^{" + "".join(_SUPER[sign] for sign in run.group()) + "}", text)
+    text = _SUB_RUN.sub(lambda run: "_{" + "".join(_SUB[sign] for sign in run.group()) + "}", text)
+    text = _LONG_DASH.sub("-", text).translate(_SIGNS)
+    if text.isascii():
+        return text
+    return "".join(sign if sign.isascii() else _ascii(sign) for sign in text).translate(_SIGNS)
+
+
+def _ascii(sign: str) -> str:
+    """One sign in ASCII if it has such a form: digits of any script, ready-made fractions, wide and bold letters."""
+    if unicodedata.category(sign) == "Nd":
+        return str(unicodedata.decimal(sign))
+    compatible = unicodedata.normalize("NFKC", sign)
+    if "\u2044" in compatible:
+        above, _, below = compatible.partition("\u2044")
+        return f"\\frac{{{above}}}{{{below}}}"
+    return compatible
+
+
+def _text_mode(match: re.Match[str]) -> str:
+    content = match[1].replace("\\", " ").replace("~", " ").strip()
+    # What is no plain wording (a number, a formula in text mode) is read like anything else.
+    is_wording = _ONLY_WORDS.fullmatch(content) is not None
+    return f" {TEXT_OPEN}{content}{TEXT_CLOSE} " if is_wording else f" {match[1]} "
+
+
+def _renamed(match: re.Match[str]) -> str:
+    name = _RENAMED.get(match[1], match[1])
+    if name in _SIGN_NAMES:
+        return f" {name} "
+    return f"\\{name}" if name == match[1] else f"\\{name} "
+
+
+__all__ = ["TEXT_CLOSE", "TEXT_OPEN", "normalise", "without_delimiters"]
