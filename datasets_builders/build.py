@@ -27,7 +27,8 @@ from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError, boundary, shorten
 from judgekit.io import MANIFEST, SHARD_DIR, ShardWriter, atomic_path, read_json, write_json
 from judgekit.run import CONFIG, git_state, package_versions
-from judgekit.types import LabelledSolution, Record
+from judgekit.solution_ids import content_of
+from judgekit.types import LabelledSolution, Problem, Record, content_id
 
 REJECTED = "rejected.jsonl"
 """Name of the file with the rejected rows."""
@@ -180,12 +181,22 @@ class _Sieve:
         if outcome.rejection is not None:
             return self._reject(outcome, outcome.rejection)
         place = f"row {outcome.row} of {outcome.part}"
-        earlier = [self._seen.earlier_place(self._key(record), place) for record in outcome.records]
+        keys = [self._key(record) for record in outcome.records]
+        contents: dict[str, list[str]] = defaultdict(list)
+        for key, record in zip(keys, outcome.records, strict=True):
+            contents[key].append(_content(record))
+        earlier = []
+        for key in keys:
+            first, is_same = self._seen.earlier_place(key, place, content_id(contents=contents[key]))
+            if not is_same:
+                detail = f"id {key!r} is that of {first}, which says something else: give each its own id"
+                return self._reject(outcome, RowRejected("id of another record", detail))
+            earlier.append(first)
         fresh = [record for record, first in zip(outcome.records, earlier, strict=True) if first is None]
         repeated = [first for first in earlier if first is not None]
-        self._duplicates += len(repeated)
         if not fresh:
             return self._reject(outcome, RowRejected("duplicate", f"duplicate of {repeated[0]}"))
+        self._duplicates += len(repeated)
         if repeated:
             detail = f"{len(repeated)} of {len(earlier)} records, the first of them in {repeated[0]}"
             self._write(outcome, RowRejected("duplicate in part", detail))
@@ -237,25 +248,33 @@ class _Sieve:
         )
 
 
+def _content(record: Any) -> str:
+    """Return what a record says; a problem may be spelled in several ways, see `judgekit.identity`."""
+    return record.answer if isinstance(record, Problem) else content_of(record)
+
+
 class _SeenKeys:
     """Where each key was seen first. Kept in a temporary file that vanishes with the process, not in memory."""
 
     def __enter__(self) -> Self:
         self._db = sqlite3.connect("", isolation_level=None)
         self._db.execute("PRAGMA journal_mode = OFF")
-        self._db.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, place TEXT) WITHOUT ROWID")
+        self._db.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, place TEXT, content TEXT) WITHOUT ROWID")
         self._db.execute("BEGIN")
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._db.close()
 
-    def earlier_place(self, key: str, place: str) -> str | None:
-        """Return where else the key was seen before; `None` where it was not, and remember the place."""
+    def earlier_place(self, key: str, place: str, content: str) -> tuple[str | None, bool]:
+        """Return where else the key was seen before, and whether with the same content.
+
+        The place is `None` where it was not; place and content are then remembered.
+        """
         try:
-            self._db.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, place))
-            first = self._db.execute("SELECT place FROM seen WHERE key = ?", (key,)).fetchone()[0]
-            return None if first == place else first
+            self._db.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", (key, place, content))
+            first, earlier = self._db.execute("SELECT place, content FROM seen WHERE key = ?", (key,)).fetchone()
+            return (None, True) if first == place else (first, earlier == content)
         except sqlite3.Error as error:
             raise DataError(f"cannot keep the ids seen so far: {error}. Free space for temporary files") from error
 

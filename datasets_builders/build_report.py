@@ -34,7 +34,8 @@ class BuildReport(BaseModel):
     n_records: int
     """Records written; more than the rows accepted where a row gives several."""
     duplicates: int
-    """Records left out because an equal one had been written before."""
+    """Records left out of accepted rows because an equal one had been written before; a row that gave nothing else is
+    rejected, and not counted here."""
     first_errors: dict[str, int]
     """Solutions by the 0-based index of their first error, `none` first; empty for records that are no solutions."""
     n_blank_steps: int = 0
@@ -68,7 +69,7 @@ def render_report(report: BuildReport) -> Group:
     counts.add_row("rejected", str(report.rows_rejected))
     for reason, count in report.rejected.items():
         counts.add_row(Text(f"  {reason}"), str(count))
-    counts.add_row("duplicate records left out", str(report.duplicates))
+    counts.add_row("duplicate records left out of accepted rows", str(report.duplicates))
     if report.n_blank_steps:
         counts.add_row("kept with an empty step behind the first error", str(report.n_blank_steps))
     head = Text(f"{report.source}: {report.n_records} {report.record} records")

@@ -172,6 +172,7 @@ def _decide(facts: pl.DataFrame, batches: Sequence[Batch], config: CurationConfi
     """Return the rows to remove, in order: `row`, `kept_row` and the columns of `_DECISION`."""
     poor = facts.filter(pl.col("reason").is_not_null()).select("row", "reason", "detail", stage=pl.lit("quality"))
     removed = [pl.DataFrame(schema={"row": pl.Int64(), "kept_row": pl.Int64(), **_DECISION}), poor]
+    removed.append(_clashing_ids(facts.filter(pl.col("reason").is_null()), batches))
 
     def left() -> pl.DataFrame:
         gone = pl.concat([part.select("row") for part in removed])
@@ -221,6 +222,32 @@ def _named(column: str, names: Sequence[str]) -> pl.Expr:
     return pl.col(column).replace_strict(dict(enumerate(names)), default=None, return_dtype=pl.String)
 
 
+def _clashing_ids(sound: pl.DataFrame, batches: Sequence[Batch]) -> pl.DataFrame:
+    """Return the rows that have the id of an earlier one and say something else."""
+    doubled = sound.filter(pl.len().over("id") > 1)
+    doubled = doubled.join(_text_ids(batches, doubled), on="row", how="left", maintain_order="left")
+    said = ("text_id", "first_error")
+    firsts = [pl.col(name).first().over("id").alias(f"earlier_{name}") for name in ("row", *said)]
+    is_other = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"earlier_{name}")) for name in said)
+    clashes = doubled.with_columns(firsts).filter(is_other)
+    places = [[_place(batches, row) for row in clashes[name]] for name in ("row", "earlier_row")]
+    details = [f"{here} has the id of {first}" for here, first in zip(*places, strict=True)]
+    removed = clashes.select("row", stage=pl.lit("quality"), reason=pl.lit("id of another solution"))
+    return removed.with_columns(detail=pl.Series(details, dtype=pl.String))
+
+
+def _text_ids(batches: Sequence[Batch], wanted: pl.DataFrame) -> pl.DataFrame:
+    """Return `row` and `text_id` of the rows that are wanted; see `text_identities`."""
+    texts = [rows.select("row", text_identities(rows)) for rows in _texts_of(batches, wanted)]
+    return pl.concat([pl.DataFrame(schema={"row": pl.Int64(), "text_id": pl.String()}), *texts])
+
+
+def _place(batches: Sequence[Batch], row: int) -> str:
+    """Return file and row, from 1, of a row's number among all."""
+    batch = next(batch for batch in reversed(batches) if batch.first_row <= row)
+    return f"row {batch.offset + row - batch.first_row + 1} of {batch.file.name}"
+
+
 def _joined_problems(facts: pl.DataFrame, batches: Sequence[Batch]) -> pl.Series:
     """Return the problem of each row, where those of the same text or the same id are one."""
     several = pl.col("problem_id").n_unique().over("problem_key") > 1
@@ -245,8 +272,7 @@ def _texts_of(batches: Sequence[Batch], wanted: pl.DataFrame) -> Iterator[pl.Dat
 def _exact_duplicates(left: pl.DataFrame, batches: Sequence[Batch]) -> pl.DataFrame:
     """Return the rows whose text stands in an earlier one; tell those apart that contradict its labels."""
     doubtful = left.filter(pl.len().over("text_key") > 1)  # the same words, but perhaps other signs
-    texts = [rows.select("row", text_identities(rows)) for rows in _texts_of(batches, doubtful)]
-    known = pl.concat([pl.DataFrame(schema={"row": pl.Int64(), "text_id": pl.String()}), *texts])
+    known = _text_ids(batches, doubtful)
     earlier = [pl.col(name).first().over("text_id").alias(f"kept_{name}") for name in ("row", "first_error")]
     same = doubtful.join(known, on="row", how="left", maintain_order="left").with_columns(earlier)
     agrees = pl.col("first_error").eq_missing(pl.col("kept_first_error"))

@@ -33,7 +33,7 @@ class QualityConfig(BaseConfig):
     max_garbage_frac: float | None = Field(default=0.01, ge=0, le=1)
     """Largest share of characters that are control, private-use or replacement characters (U+FFFD)."""
     require_final_answer: bool = False
-    """Whether the last step must hold a digit, `boxed` or the word `answer`."""
+    """Whether the last step must hold a digit of any script, `boxed` or a word for answer."""
 
 
 class DuplicatesConfig(BaseConfig):

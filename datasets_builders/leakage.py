@@ -21,11 +21,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from judgekit.config import BaseConfig
 from judgekit.errors import DataError
-from judgekit.identity import group_problems
+from judgekit.identity import RANGES_WITHOUT_SPACES, group_problems
 from judgekit.types import LabelledSolution, StepLabel
 
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?|\.\d+")
-_TOKEN = r"\d[\d,]*(?:\.\d+)?|\.\d+|\w+|[^\w\s]"
+_UNSPACED = "".join(f"{chr(begin)}-{chr(end)}" for begin, end in RANGES_WITHOUT_SPACES)
+_TOKEN = rf"\d[\d,]*(?:\.\d+)?|\.\d+|[{_UNSPACED}]|[^\W{_UNSPACED}]+|[^\w\s]"
+"""A number, a word, a character of a script without spaces between words, or a sign."""
 
 
 class LeakageConfig(BaseConfig):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import multiprocessing
 import resource
 import shutil
@@ -50,6 +51,7 @@ from judgekit.io import (
 from judgekit.run import CONFIG, git_state, package_versions
 from judgekit.types import LabelledSolution, StepLabel
 
+_log = logging.getLogger(__name__)
 PARTS = "parts"
 """Folder with the data sets of the parts."""
 _BUCKETS = ".buckets"
@@ -73,9 +75,11 @@ class PartReport(BaseModel):
     n_errors: int
     """Those of them with an error."""
     n_duplicates: int
-    """Left out since an earlier part has a row of the same id."""
+    """Left out since an earlier part has a row of the same id; those that say something else are listed as such."""
     n_left_out: int
     """Left out by `n_max`."""
+    n_rejected: int | None = None
+    """Rows of the input, or attempts of a generator, that gave no solution; `None` in reports of earlier releases."""
     label_methods: dict[str, int]
     """Solutions by the way their labels came about, `unknown` where the source does not say."""
     licences: dict[str, int]
@@ -124,6 +128,7 @@ class _Job(NamedTuple):
 
 class _Built(NamedTuple):
     n_records: int
+    n_rejected: int
     seconds: float
 
 
@@ -230,7 +235,7 @@ def _build_part(job: _Job, *, progress: bool = False) -> _Built:
     )  # fmt: skip
     if not timing.is_file():
         write_json(timing, {"seconds": time.perf_counter() - started})
-    return _Built(report.n_records, read_json(timing)["seconds"])
+    return _Built(report.n_records, report.rows_rejected, read_json(timing)["seconds"])
 
 
 class _Tally:
@@ -256,6 +261,7 @@ class _Tally:
             n_errors=self.n_errors,
             n_duplicates=self.n_duplicates,
             n_left_out=built.n_records - self.n_rows - self.n_duplicates,
+            n_rejected=built.n_rejected,
             label_methods=dict(self.label_methods.most_common()),
             licences=dict(self.licences.most_common()),
             seconds=built.seconds,
@@ -272,6 +278,7 @@ def _put_together(
     for number, job in enumerate(track(jobs, "scatter", disable=not progress, transient=True)):
         _scatter(job, number, buckets, n_buckets=n_buckets, seed=seed)
     shards: list[Path] = []
+    n_clashes = 0
     tallies = [_Tally() for _ in jobs]
     with atomic_path(output / REJECTED) as partial, partial.open("w", encoding="utf-8") as rejected:
         for folder in track(sorted(buckets.glob("[!.]*")), "shuffle", disable=not progress, transient=True):
@@ -280,9 +287,17 @@ def _put_together(
             _count(rows, tallies)
             for row in doubled.iter_rows(named=True):
                 tallies[row[_PART]].n_duplicates += 1
-                rejected.write(_describe_duplicate(row, part=jobs[row[_PART]].part.label))
+                labels = [jobs[row[number]].part.label for number in (_PART, f"_first_{_PART}")]
+                rejected.write(_describe_duplicate(row, part=labels[0], first_part=labels[1]))
+                n_clashes += row["_is_other"]
             shutil.rmtree(folder)
     buckets.rmdir()
+    if n_clashes:
+        _log.warning(
+            "%d rows were left out because another solution has their id, see %s: give the solutions of the parts "
+            "their own ids, or leave `id` out",
+            n_clashes, output / REJECTED,
+        )  # fmt: skip
     return shards, tuple(tally.report(job, part) for tally, job, part in zip(tallies, jobs, built, strict=True))
 
 
@@ -331,7 +346,12 @@ def _gather(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
         _KEY, "id", _PART, _ROW
     )
     is_first = frame["id"].is_first_distinct()
-    return frame.filter(is_first), frame.filter(~is_first)
+    said = ("problem", "steps", "labels")
+    firsts = [pl.col(name).first().over("id").alias(f"_first_{name}") for name in (*said, _PART, _ROW)]
+    doubled = frame.filter(~frame["id"].is_unique()).with_columns(firsts)
+    is_other = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"_first_{name}")) for name in said)
+    doubled = doubled.filter(~doubled["id"].is_first_distinct()).with_columns(_is_other=is_other)
+    return frame.filter(is_first), doubled
 
 
 def _write_shard(rows: pl.DataFrame, output: Path, number: int) -> Path:
@@ -348,8 +368,10 @@ def _count(rows: pl.DataFrame, tallies: Sequence[_Tally]) -> None:
         tallies[number].add(method=method, licence=licence, n_rows=n_rows, n_errors=n_errors)
 
 
-def _describe_duplicate(row: Mapping[str, Any], *, part: str) -> str:
-    entry = {"file": part, "row": row[_ROW], "reason": "duplicate", "detail": "an earlier part has a row of this id"}
+def _describe_duplicate(row: Mapping[str, Any], *, part: str, first_part: str) -> str:
+    reason = "id of another solution" if row["_is_other"] else "duplicate"
+    detail = f"row {row[f'_first_{_ROW}']} of {first_part} has this id"
+    entry = {"file": part, "row": row[_ROW], "reason": reason, "detail": detail}
     return json.dumps(entry | {"raw": {"id": row["id"], "problem_id": row["problem_id"]}}) + "\n"
 
 
@@ -361,12 +383,16 @@ def _peak_memory_mb() -> float:
 
 def render_mix_report(report: MixReport) -> Table:
     """Return the report as a table for the terminal."""
-    numbers = [Column(name, justify="right") for name in ("rows", "with an error", "left out", "rows/s")]
+    columns = ("rows", "with an error", "rejected", "duplicates", "left out", "rows/s")
+    numbers = [Column(name, justify="right") for name in columns]
     caption = f"{report.seconds:.0f} s, peak memory {report.peak_memory_mb:.0f} MB"
     table = Table(Column("part", no_wrap=True), "labels", "licence", *numbers, caption=caption)
     for part in report.parts:
-        n_out, methods, licences = part.n_duplicates + part.n_left_out, ", ".join(part.label_methods), part.licences
-        counts = (part.n_rows, part.n_errors, n_out, round(part.rows_per_s))
+        methods, licences = ", ".join(part.label_methods), part.licences
+        n_rejected = "?" if part.n_rejected is None else part.n_rejected
+        counts = (
+            part.n_rows, part.n_errors, n_rejected, part.n_duplicates, part.n_left_out, round(part.rows_per_s),
+        )  # fmt: skip
         table.add_row(part.name, methods, ", ".join(licences), *map(str, counts))
     table.add_section()
     table.add_row("all", "", "", str(report.n_rows), str(report.n_errors))

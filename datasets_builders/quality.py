@@ -13,7 +13,7 @@ from judgekit.types import StepLabel
 
 _GARBAGE = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}\x{e000}-\x{f8ff}\x{fffd}]"
 """Control characters but tab and line ends, private-use characters, and what stands for undecodable bytes."""
-_FINAL_ANSWER = r"[0-9]|boxed|(?i:answer)"
+_FINAL_ANSWER = r"\d|boxed|(?i:answer)|答|답|คำตอบ|उत्तर|(?i:ответ)|الجواب"
 
 
 def with_first_error(frame: pl.DataFrame) -> pl.DataFrame:

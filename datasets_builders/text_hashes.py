@@ -141,6 +141,7 @@ def loose_keys(texts: pl.Series) -> UInt64s:
     texts are the same asks `problem_words`, which is slow, about those few that share a key.
     """
     texts = texts.str.replace_all(r"<<[^<>\n]*>>", "").str.replace_all(r"\\", " ", literal=True)
+    texts = texts.str.replace_all(r"(?:\\n)+([^a-z])", " $1")  # a line break that was escaped twice, no command
     texts = texts.str.replace_all(r"\\(?:begin|end)\{[a-z]*\*?\}|\\[A-Za-z]+", "")  # as many spellings as LaTeX has
     with_marks = (texts.str.len_bytes() != texts.str.len_chars()).arg_true()
     if len(with_marks):

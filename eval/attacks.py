@@ -17,6 +17,7 @@ from typing import NamedTuple
 from eval.attack_texts import ACCEPTANCE, ASSURANCES, CHAT_MARKUP, MASTER_KEYS, TRUE_STATEMENTS, TURNS, VERDICTS
 from judgekit.answers import extract_answer
 from judgekit.errors import DataError
+from judgekit.identity import split_words
 from judgekit.types import LabelledSolution, content_id
 
 N_PIECES = 4
@@ -269,10 +270,10 @@ def truncate_before_error(solution: LabelledSolution, first_error: int, means: M
 @_attack(Family.CUT, "the wrong step is not finished")
 def truncate_inside_error(solution: LabelledSolution, first_error: int, means: Means) -> Manipulation | None:
     """Cut off after the first half of the wrong step's words."""
-    words = solution.steps[first_error].split()
+    words = split_words(solution.steps[first_error])
     if len(words) < 2:
         return None
-    return Manipulation((*solution.steps[:first_error], " ".join(words[: len(words) // 2])), None)
+    return Manipulation((*solution.steps[:first_error], "".join(words[: len(words) // 2]).strip()), None)
 
 
 @_attack(Family.CUT, "the final answer is a solution")
@@ -334,12 +335,12 @@ def _around(solution: LabelledSolution, index: int, before: str, after: str) -> 
 
 def _pieces(step: str) -> list[str]:
     """Cut a step into at most `N_PIECES` pieces of equally many words; a step without words stays whole."""
-    words = step.split()
+    words = split_words(step)
     n_pieces = min(N_PIECES, len(words))
     if n_pieces < 2:
         return [step]
     ends = [i * len(words) // n_pieces for i in range(n_pieces + 1)]
-    return [" ".join(words[start:end]) for start, end in pairwise(ends)]
+    return ["".join(words[start:end]).strip() for start, end in pairwise(ends)]
 
 
 __all__ = ["ATTACKS", "Attack", "AttackFunction", "Family", "Manipulation", "Means"]

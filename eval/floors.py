@@ -26,6 +26,7 @@ from eval.entrants import Entrant
 from eval.protocol import Decisions
 from eval.scoring import JudgedSolution, decide, subset_of
 from judgekit.errors import DataError, JudgeError
+from judgekit.identity import split_words
 from judgekit.metrics import Floats, choose_threshold
 from judgekit.prior import PriorConfig, count_hazards
 from judgekit.types import Judge, Judgement, LabelledSolution, ThresholdRule, Verdict
@@ -137,7 +138,7 @@ def step_features(steps: Sequence[str]) -> Floats:
             index_S == 0,
             index_S == n_steps - 1,
             chars_S,
-            np.log1p([len(step.split()) for step in steps]),
+            np.log1p([len(split_words(step)) for step in steps]),
             chars_S - chars_S.mean(),
             np.full(n_steps, np.log1p(sum(map(len, steps)))),
         ]

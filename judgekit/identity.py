@@ -72,10 +72,13 @@ RANGES_WITHOUT_SPACES = (
 _SCRIPTS = "".join(f"{chr(begin)}-{chr(end)}" for begin, end in RANGES_WITHOUT_SPACES)
 _HANGUL = "\u1100-\u11ff\u3131-\u318e\ua960-\ua97f\uac00-\ud7ff"
 """Korean has spaces, and its particles follow formulas without one."""
+_PIECE = re.compile(f" ?(?:[{_SCRIPTS}]|[^ {_SCRIPTS}]+)")
 _OF_EAST_ASIA = re.compile(f"[{_SCRIPTS}{_HANGUL}]")
 
-_SPACES = re.compile(r"\\[,;:!> ]|\\q?quad(?![A-Za-z])|\\(?:displaystyle|textstyle|limits|nolimits)(?![A-Za-z])")
-"""LaTeX that only moves things."""
+_SPACES = re.compile(
+    r"\\n(?![a-z]|Left|Right|V)|\\[,;:!> ]|\\(?:q?quad|displaystyle|textstyle|limits|nolimits)(?![A-Za-z])"
+)
+"""LaTeX that only moves things, and a line break that somebody escaped twice."""
 _SIZES = re.compile(r"\\(?:left|right|middle|[bB]igg?[lrm]?)(?![A-Za-z])\s*(?P<none>\.)?")
 """LaTeX that only makes brackets larger; behind `\\left` and `\\right` a point is a bracket that is not there."""
 _ENVIRONMENTS = re.compile(
@@ -108,8 +111,8 @@ _SAME_CHARACTERS = {
 }  # fmt: skip
 """Characters that are another one, or none: typographic dashes and quotes, primes, foreign commas and full stops."""
 _STOPS = frozenset(".,;:?!。")
-_AFTER_STOP = re.compile(r"[\"')\]}*_\x00]*(?:\s|\Z)")
-"""What follows punctuation at the end of a word."""
+_AFTER_STOP = re.compile(r"[\"')\]}*_]*+(?:[\s\x00]|\Z)")
+"""What follows punctuation at the end of a word: white space, or a formula that begins or ends."""
 _PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}\s+[A-Za-z]{2,}")
 _MEGA = frozenset(["MW", "MWh", "MHz", "MPa", "MJ", "MV", "MA", "MN", "MPa", "Mg", "Mm", "Ml", "ML", "MeV", "Mbit"])
 """Units whose capital M makes them another unit: `5 MW` are not `5 mW`."""
@@ -285,6 +288,18 @@ def _is_formula(text: str, begin: int, end: int, after: int) -> bool:
     return balanced and not text[after:].lstrip(" ")[:1].isdigit() and not _PROSE.search(inside)
 
 
+def split_words(text: str) -> list[str]:
+    """Split a text at white space, and in scripts without spaces into characters: what is counted and cut in words.
+
+    A word keeps one space before it where it had any, so that joined words are the text again, single-spaced.
+
+    Example:
+        >>> split_words("one  two")
+        ['one', ' two']
+    """
+    return _PIECE.findall(" ".join(text.split()))
+
+
 class HasProblem(Protocol):
     """Whatever belongs to a problem."""
 
@@ -350,5 +365,5 @@ def group_problems(solutions: Iterable[HasProblem]) -> list[str]:
 
 __all__ = [
     "HasProblem", "ProblemGroups", "RANGES_WITHOUT_SPACES", "content_id", "current_problem_id", "exact_problem_id",
-    "group_problems", "problem_id", "problem_words",
+    "group_problems", "problem_id", "problem_words", "split_words",
 ]  # fmt: skip

@@ -28,6 +28,7 @@ import polars as pl
 from judgekit.errors import DataError, boundary, shorten
 from judgekit.identity import current_problem_id, exact_problem_id
 from judgekit.rows import SUFFIXES, data_files, is_hidden, read_fields, read_jsonl, read_rows
+from judgekit.solution_ids import SolutionIds
 from judgekit.texts import read_text
 from judgekit.types import LabelledSolution, Problem, Record, Rollout, Solution
 
@@ -368,10 +369,11 @@ def read_records(path: Path, record_type: type[RecordT]) -> Iterator[RecordT]:
     """Yield the records of a data set folder, or of any file that `judgekit.rows` reads, in the record's own fields.
 
     Raises:
-        DataError: a file is missing, empty or damaged, a column is missing or unknown, or a row is not valid; names
-            file, row and value.
+        DataError: a file is missing, empty or damaged, a column is missing or unknown, a row is not valid, or two
+            different solutions have one id; names file, row and value.
     """
     n_rows = n_renamed = 0
+    ids = SolutionIds()
     is_own = record_type is LabelledSolution and not (path / MANIFEST).is_file()
     # A builder must say how labels came about, or that it does not know; a file of the user's may leave it out.
     unsaid = {"label_method": None} if is_own else {}
@@ -393,6 +395,7 @@ def read_records(path: Path, record_type: type[RecordT]) -> Iterator[RecordT]:
                 if is_own:
                     raise DataError(f"{error}; {WAY_IN}") from error
                 raise
+            ids.check(record, place=f"{file}, row ", row=row)
             n_renamed += values.get("problem_id") not in (None, "", getattr(record, "problem_id", None))
             yield record
     if not n_rows:

@@ -22,16 +22,24 @@ Mode = Literal["auto", "paragraphs", "lines", "numbered", "sentences", "separato
 
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*")
 _LINE_END = re.compile(r"\n")
-_STEP_NUMBER = r"step[ \t]+\d{1,4}\b"
+_STEP_NUMBER = (
+    r"(?:step[ \t]+\d{1,4}\b|(?:步骤|步驟|ステップ|手順|단계)[ \t]*(?:\d{1,4}|[一二三四五六七八九十]{1,3})"
+    r"|第[ \t]*(?:\d{1,4}|[一二三四五六七八九十]{1,3})[ \t]*步)"
+)
 _MARKERS = tuple(
     re.compile(rf"^[ \t]*(?:\#{{1,6}}[ \t]+)?(?:\*\*|__)?{number}", re.IGNORECASE | re.MULTILINE)
-    for number in (_STEP_NUMBER, r"\d{1,3}[.)](?=\s|\*\*|__)", r"\(\d{1,3}\)(?=\s|\*\*|__)")
+    for number in (
+        _STEP_NUMBER,
+        r"\d{1,3}(?:[.)](?=\s|\*\*|__)|[、．]|\.(?=[\u0e00-\u0fff\u1000-\u109f\u3040-\u30ff\u4e00-\u9fff]))",
+        r"(?:\(\d{1,3}\)(?=\s|\*\*|__)|（\d{1,3}）)",
+    )
 )
-"""What a numbered step begins with, one kind a pattern: `Step 1`, `1.` or `1)`, `(1)`."""
+"""What a numbered step begins with, one kind a pattern: `Step 1` and what Chinese, Japanese and Korean say for it, `1.`
+or `1)`, `(1)`; scripts without spaces need none behind."""
 _HEADER = re.compile(
     rf"""\#{{1,6}}[ \t]+[^\n]*                              # a Markdown heading
     |(?:\*\*|__)[^\n*_]{{1,100}}(?:\*\*|__)[:.]?            # a line all in bold
-    |{_STEP_NUMBER}[:.)]?|\(?\d{{1,3}}[.):]                  # a number and nothing else
+    |{_STEP_NUMBER}[:.)：]?|[(（]?\d{{1,3}}[.):、．）：]      # a number and nothing else
     |\$\$|\\\[|\\\(|```\w*|\\begin\{{[a-z*]+\}}             # a formula or code that only opens
     """,
     re.IGNORECASE | re.VERBOSE,
@@ -45,8 +53,8 @@ class SegmentationConfig(BaseConfig):
     """`paragraphs` ends a step at a blank line, `lines` at a line break; `numbered` begins one at a line that starts
     with `Step 1`, `1.`, `1)` or `(1)`, plain, bold or a heading: only the first of these three kinds that the text has
     counts, and what stands before it is a step too; `sentences` ends one at sentence ends, blank lines and before list
-    items; `separators` at the texts given in `separators`; `auto` is the first of numbered, paragraphs, lines and
-    sentences that finds two steps."""
+    items, and, in scripts without spaces, right behind 。！？； and at line breaks; `separators` at the texts given in
+    `separators`; `auto` is the first of numbered, paragraphs, lines and sentences that finds two steps."""
     separators: tuple[str, ...] = ()
     """Texts between two steps, taken literally and part of no step: tags such as `<step>` and `</step>`, `<|step|>`, or
     Math-Shepherd's `ки`. Needed by the mode `separators`, refused by the others."""

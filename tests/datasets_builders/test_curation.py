@@ -387,3 +387,16 @@ def test_a_folder_that_an_earlier_release_began_is_refused(tmp_path):
     pl.DataFrame({"row": [0]}).write_parquet(facts)
     with pytest.raises(DataError, match="was begun by an earlier release"):
         curate(config, tmp_path / "curated", resume=True)
+
+
+def test_another_solution_under_an_id_is_removed_with_both_rows_named(tmp_path):
+    first, equal = (solution(0, id="a", steps=("She has 0.",)) for _ in range(2))
+    run(
+        tmp_path,
+        [first, solution(1, id="b"), solution(0, id="a", steps=("She has -0.",)), equal],
+        duplicates=DuplicatesConfig(near=None),
+    )
+    gone = removed_rows(tmp_path / "curated").select("reason", "detail").rows()
+    clash = ("id of another solution", "row 3 of part-00000.parquet has the id of row 1 of part-00000.parquet")
+    assert gone == [clash, ("exact duplicate", None)]
+    assert ids(tmp_path / "curated") == ["a", "b"]

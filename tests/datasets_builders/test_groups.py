@@ -38,7 +38,7 @@ def test_a_second_group_under_one_id_is_rejected_whole(tmp_path: Path) -> None:
     three = {"id": 7, "question": "Q", "steps": [["c"], ["d"], ["e"]], "labels": [True, False, True]}
     (tmp_path / "groups.jsonl").write_text(f"{json.dumps(two)}\n{json.dumps(three)}\n")
     report = build("groups", input=tmp_path / "groups.jsonl", output=tmp_path / "built")
-    assert (report.rows_accepted, report.rejected, report.duplicates) == (1, {"duplicate": 1}, 3)
+    assert (report.rows_accepted, report.rejected, report.duplicates) == (1, {"id of another record": 1}, 0)
     assert [r.steps for r in read_records(tmp_path / "built", Rollout)] == [("a",), ("b",)]
 
 

@@ -49,6 +49,13 @@ def test_a_tell_tale_word_is_found() -> None:
     assert (report.n_wrong, report.n_right) == (200, 200)
 
 
+def test_a_tell_tale_character_of_a_script_without_spaces_is_found() -> None:
+    def tell(wrong: bool, rng: random.Random) -> str:
+        return "".join([*rng.choices("\u5f97\u5230\u6570\u503c", k=6), "\u663e" if wrong else "\u7136", "\u5f97\u5230"])
+
+    assert measure_leakage(make(400, tell)).auroc > 0.99
+
+
 def test_words_that_say_nothing_give_chance() -> None:
     # Of 400 against 400 the standard deviation of the AUROC is about 0.02.
     assert measure_leakage(make(800, lambda _, rng: rng.choice(WORDS))).auroc == pytest.approx(0.5, abs=0.08)

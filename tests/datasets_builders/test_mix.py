@@ -208,3 +208,12 @@ def test_a_run_that_failed_at_once_is_begun_anew_with_other_settings(tmp_path: P
 def test_the_configurations_that_come_along_can_be_built(path: Path, real_data: Path, tmp_path: Path) -> None:
     config = load_config(MixConfig, path, overrides=[f"data_root={real_data}"])
     assert len([mix._job(part, config.data_root, tmp_path) for part in config.parts]) == len(config.parts)
+
+
+def test_rejected_rows_of_a_part_are_counted(fixture_rows: Path, tmp_path: Path) -> None:
+    config = MixConfig.model_validate({"data_root": fixture_rows, "parts": [IMPORTED]})
+    report = build_mix(config, tmp_path / "mix")
+    (part,) = report.parts
+    manifest = read_json(tmp_path / "mix" / "parts" / part.name / MANIFEST)["report"]
+    assert part.n_rejected == sum(manifest["rejected"].values()) > 0
+    assert part.n_rows + part.n_duplicates + part.n_left_out + part.n_rejected == manifest["rows_read"]

@@ -99,7 +99,7 @@ EXPECTED: dict[str, tuple[str, dict[str, int], dict[int, str]]] = {
         {},
         {
             3: "duplicate",
-            4: "duplicate",
+            4: "id of another record",
             5: "group of fewer than two responses",
             6: "responses and labels differ in number",
             7: "field 'steps' is not a list of lists",

@@ -16,6 +16,7 @@ from judgekit.identity import (
     group_problems,
     problem_id,
     problem_words,
+    split_words,
 )
 from judgekit.types import Solution
 
@@ -50,6 +51,9 @@ SAME = [
     ("What is 2+3?", "What is 2+3"),
     ("It is $5$ cm.", "it is 5 cm"),
     (r"costs \$5", "costs $5"),
+    (r"If \[x=5.\]find y", "if $x=5$ find y"),
+    (r"the following:$$x$$", "the following x"),
+    (r"It is 5.\n\nFind y", "It is 5. Find y"),
 ]
 """Spellings of one problem."""
 
@@ -218,3 +222,9 @@ def test_groups_need_no_memory_for_problems_without_another_name() -> None:
     groups = ProblemGroups()
     groups.add("a", "a")
     assert groups.name("a") == "a" and not groups._parent
+
+
+def test_words_are_split_where_a_script_has_spaces_and_else_into_characters() -> None:
+    assert split_words(" one  two\n3 ") == ["one", " two", " 3"]
+    assert split_words("设x=5 则y") == ["设", "x=5", " 则", "y"]
+    assert split_words("") == split_words(" \n") == []

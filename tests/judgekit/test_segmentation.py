@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 (punctuation of many scripts)
 """Step splitting: what each mode calls a step, spans that give the text back, and time that stays linear."""
 
 import os
@@ -13,6 +14,7 @@ from judgekit.io import read_jsonl
 from judgekit.segmentation import SegmentationConfig, find_gaps, find_think_blocks, join_steps, segment
 
 PIECES = [
+    *["。", "！", "？", "；", "设x", "ครับ", "」", "（1）", "第一步：", "।", "؟"],
     *[
         "\n",
         "\n\n",
@@ -281,3 +283,52 @@ def test_no_published_formula_is_broken_by_sentences(published: list[list[str]])
         if all(text.count(opening) == text.count(closing) for opening, closing in delimiters):
             for step in texts(text, "sentences"):
                 assert all(step.count(opening) == step.count(closing) for opening, closing in delimiters)
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("首先，设x=5。然后2x=10！所以答案是10。", ["首先，设x=5。", "然后2x=10！", "所以答案是10。"]),
+        ("因为a>0；所以b<0？是的。", ["因为a>0；", "所以b<0？", "是的。"]),
+        ("まず x=3 とする。 次に 2x=6。答えは6です。", ["まず x=3 とする。", "次に 2x=6。", "答えは6です。"]),
+        ("彼は「はい。」と言った。次に進む。", ["彼は「はい。」と言った。", "次に進む。"]),
+        ("求x的值.所以x=3.5.答案是5.", ["求x的值.", "所以x=3.5.", "答案是5."]),
+        ("解：\n设x=1\n则y=2", ["解：\n设x=1", "则y=2"]),
+        ("ดังนั้น x = 5\nดังนั้น y = 3", ["ดังนั้น x = 5", "ดังนั้น y = 3"]),
+        ("पहले x = 5। फिर y = 3।", ["पहले x = 5।", "फिर y = 3।"]),
+        ("س = ٥؟ نعم", ["س = ٥؟", "نعم"]),
+        ("设 $x。y$ 为数。好。", ["设 $x。y$ 为数。", "好。"]),
+        ("共5!种，5！=120。A.苹果", ["共5!种，5！=120。", "A.苹果"]),
+        ("1，2，……，n是数。", ["1，2，……，n是数。"]),
+    ],
+)
+def test_sentences_of_scripts_without_spaces(text: str, steps: list[str]) -> None:
+    spans = segment(text, config("sentences"))
+    assert [span.text for span in spans] == steps
+    assert all(text[span.start : span.end] == span.text for span in spans)
+    assert join_steps(steps, find_gaps(text, spans)) == text
+
+
+def test_long_steps_of_scripts_without_spaces_are_split_at_sentences() -> None:
+    assert texts("设x=5。则y=6。故z=7。", max_chars=12) == ["设x=5。则y=6。", "故z=7。"]
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        ["第一步：设x", "第二步：求y"],
+        ["步骤1：甲", "步骤2：乙"],
+        ["1、甲", "2、乙"],
+        ["（1）甲", "（2）乙"],
+        ["1.甲", "2.乙"],
+    ],
+)
+def test_numbered_steps_in_chinese(steps: list[str]) -> None:
+    assert texts("解\n" + "\n".join(steps), "numbered") == ["解", *steps]
+
+
+@pytest.mark.parametrize("piece", ["。", "！？", "。）", ".", "。」", "设。"])
+def test_time_is_linear_in_runs_of_stops(piece: str) -> None:
+    started = time.process_time()
+    segment(piece * 50_000, config("sentences"))
+    assert time.process_time() - started < 15  # a moment; were it quadratic, minutes
