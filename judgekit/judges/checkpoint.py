@@ -10,7 +10,7 @@ from typing import Any
 from judgekit.errors import CheckpointError, DataError, shorten
 from judgekit.io import read_json
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _FILES = [
     "*.json", "*.safetensors", "*.jinja", "merges.txt", "vocab.txt", "tokenizer.model", "spiece.model",
     "sentencepiece.bpe.model", "*_problem_ids.txt",

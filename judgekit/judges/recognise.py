@@ -134,19 +134,19 @@ def _locate(name: str, *, revision: str | None, named_by: Trust | None) -> _Plac
     confined = named_by is not None and named_by.root is not None
     is_here = named_by.holds(path) if named_by is not None and confined else path.exists()
     if path.suffix in {".yaml", ".yml"} and (is_here or not confined):
-        trust = trust_of(path, named_by=named_by)
+        trust = trust_of(path, named_by=named_by).below(named_by)
         return _Place(trust.seen_from(path.parent) / path.name, trust)
     if is_here and path.is_file():
         raise CheckpointError(f"{path} is no directory and no YAML card: give the judge directory itself")
     directory = fetch_from_hub(name, revision=revision) if confined and not is_here else None
     directory = directory or fetch_checkpoint(name, revision=revision)
     if is_here:
-        trust = trust_of(directory / CARD, named_by=named_by)
+        trust = trust_of(directory / CARD, named_by=named_by).below(named_by)
         return _Place(trust.seen_from(directory), trust)
     trust = hub_trust(directory)
     # A snapshot that the user has trusted is a folder like any other: its record names the revision, too.
     own = trust_of(directory / CARD, named_by=trust)
-    return _Place(directory, own if own.is_own else trust)
+    return _Place(directory, (own if own.is_own else trust).below(named_by))
 
 
 def trust_judge(name: str) -> list[str]:

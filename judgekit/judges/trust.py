@@ -14,7 +14,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from judgekit.io import file_sha256
 from judgekit.judges.card import CARD, JudgeCard, write_card
 
 _HUB_HOST = re.compile(r"(?:huggingface\.co|\bhf\.co)", re.IGNORECASE)
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _NAMES = {
     "model": _HUB_ID,
     "tokenizer": _HUB_ID,
@@ -60,11 +60,27 @@ class Trust:
     """Where it comes from."""
     root: Path | None = None
     """The repository that no path may leave, absolute; `None` where paths may lead anywhere on this disk."""
+    depth: int = 0
+    """Cards above it: of those that name each other by Hub ids, no path tells that they go in a circle."""
 
     @property
     def is_own(self) -> bool:
         """Whether it may name servers, environment variables and files to write."""
         return self.origin is Origin.OWN
+
+    def below(self, named_by: Trust | None) -> Trust:
+        """Return this trust one card below another, or at the top.
+
+        Raises:
+            CheckpointError: more than `MAX_DEPTH` cards name each other.
+        """
+        depth = 0 if named_by is None else named_by.depth + 1
+        if depth > MAX_DEPTH:
+            raise CheckpointError(
+                f"more than {MAX_DEPTH} cards name one another, the last in {self.root or 'a folder here'}: is an "
+                "ensemble a member of itself?"
+            )
+        return replace(self, depth=depth)
 
     def narrower(self, other: Trust) -> Trust:
         """Return whichever of the two allows less."""
@@ -89,6 +105,8 @@ class Trust:
 
 OWN = Trust(Origin.OWN)
 """What the user names himself."""
+MAX_DEPTH = 12
+"""Cards that may lie above a card: members of members, and what YAML cards stand on."""
 _NARROWNESS = {Origin.OWN: 0, Origin.UNKNOWN: 1, Origin.HUB_COPY: 2, Origin.HUB: 2}
 
 

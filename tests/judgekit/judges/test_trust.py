@@ -387,6 +387,15 @@ def test_a_hub_id_in_a_hub_card_is_no_folder_of_the_user(
     assert "runs/judge" in asked
 
 
+def test_ensembles_of_the_hub_that_name_each_other_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "a", ensemble("evil/b", "builtin:random"))
+    write(tmp_path / "b", ensemble("evil/a", "builtin:random"))
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **_: str(tmp_path / name[-1]))
+    with pytest.raises(CheckpointError, match="is an ensemble a member of itself"):
+        load_judge("evil/a")
+    assert main(["trust", "evil/a"]) == 0, "each is recorded once"
+
+
 def test_an_ensemble_inside_its_repository_opens(
     tiny_judge: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
