@@ -325,7 +325,13 @@ def _equation(answer: Answer) -> Equation | None:
 
 
 def _compare_equations(gold: Equation, stated: Equation) -> Agreement:
-    """Equations are the same where the difference of one's sides is a multiple of the other's."""
+    """Equations are the same where the difference of one's sides is a multiple of the other's.
+
+    Otherwise algebra may turn one into the other, but not if they are about other letters.
+    """
+    names = [{*"".join(equation.left.letters | equation.right.letters)} for equation in (gold, stated)]
+    if {name for name in names[0] if name.isalpha()} != {name for name in names[1] if name.isalpha()}:
+        return WRONG
     try:
         ratios = []
         for seed in range(3):
