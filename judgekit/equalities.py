@@ -9,6 +9,7 @@ linearly with the text.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -62,6 +63,7 @@ _TOKEN = re.compile(
 _TEXT = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mbox|operatorname)\s?\{([^{}]{0,200})\}")
 _REWRITES = (
     (re.compile(r"<<[^<>\n]*>>"), " "),
+    (re.compile(r"(?<![0-9)])!="), "\u2260"),  # behind a digit it is a factorial
     (re.compile(r"\\sqrt\s?\["), r"\\root["),  # not a square root: has no value here
     (re.compile(r",\\!"), ","),
     (_TEXT, r" \1 "),
@@ -71,6 +73,10 @@ _REWRITES = (
     (re.compile(r"(?<=[0-9)])\*\*(?=[0-9(])"), "^"),
     (re.compile(r"\*\*|__"), " "),
     (re.compile(r"\\([%${}#])"), r"\1"),
+)
+_UNICODE_NUMBER = re.compile(
+    "(?P<fraction>[\u00bc-\u00be\u2150-\u215e])"
+    "|(?P<power>[\u2070\u2074-\u2079]|[\u00b9\u00b2\u00b3\u2070\u2074-\u2079]{2,})|(?P<digit>(?![0-9])\\d)"
 )
 _SAME = {
     "\\times": "*", "\\cdot": "*", "\\div": "/", "\\approx": "\u2248", "\\simeq": "\u2248", "\\dfrac": "\\frac",
@@ -170,9 +176,20 @@ class Equality:
 def readable(text: str) -> str:
     """Return the text, cut to `MAX_CHARS`, without LaTeX mark-up that has no bearing on values."""
     text = text[:MAX_CHARS]
+    if not text.isascii():
+        text = _UNICODE_NUMBER.sub(_ascii_number, text)
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
     return text
+
+
+def _ascii_number(match: re.Match[str]) -> str:
+    """Write digits of other scripts, ready-made fractions and raised numbers as what they are; none is a letter."""
+    sign = match.group()
+    if match.lastgroup == "digit":
+        return str(unicodedata.decimal(sign))
+    plain = unicodedata.normalize("NFKC", sign).replace("\u2044", "/")
+    return f" {plain}" if match.lastgroup == "fraction" else f"^{plain}"
 
 
 def find_equalities(text: str) -> list[Equality]:

@@ -40,7 +40,11 @@ _SIGNS = str.maketrans(
     }
 )  # fmt: skip
 
-_ASCII_SIGNS = (("<=", " \\le "), (">=", " \\ge "), ("!=", " \\ne "), ("=/=", " \\ne "))
+_ASCII_SIGNS = (
+    (re.compile("<="), r" \\le "),
+    (re.compile(">="), r" \\ge "),
+    (re.compile(r"(?<![0-9)])!="), r" \\ne "),  # behind a digit it is a factorial
+)
 _SPACING = re.compile(
     r"\\(?:[ ;:>]|quad(?![a-zA-Z])|qquad(?![a-zA-Z])|displaystyle(?![a-zA-Z])|thinspace(?![a-zA-Z]))|~"
 )
@@ -80,7 +84,7 @@ def normalise(text: str) -> str:
         text = _without_unicode(text)
     if "<" in text or ">" in text or "!" in text:
         for signs, name in _ASCII_SIGNS:
-            text = text.replace(signs, name)
+            text = signs.sub(name, text)
     if "\\" not in text and "$" not in text and "**" not in text:
         return text.strip()
     text = _POWER_STARS.sub("^", text).replace("**", " ")

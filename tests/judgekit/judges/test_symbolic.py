@@ -338,3 +338,24 @@ def test_finds_more_than_arithmetic_on_processbench_with_few_false_alarms():
     wrong = [answer == label for label, answer in answers if label != -1]
     assert sum(right) / len(right) >= 0.94
     assert sum(wrong) / len(wrong) >= 0.13
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("5\u00bd + 1 = 6.5", [Fraction(13, 2)] * 2),
+        ("1/2 = \u00bd", [Fraction(1, 2)] * 2),
+        ("2\u2074 = 16", [16, 16]),
+        ("2\u00b9\u2070 = 1024", [1024, 1024]),
+        ("\uff11\uff12 + \uff13 = 15", [15, 15]),
+        ("5! = 120", [120, 120]),
+        ("5!=120", [120, 120]),
+    ],
+)
+def test_numbers_in_unicode_are_numbers(text: str, numbers: list[Fraction]) -> None:
+    (equality,) = find_equalities(text)
+    assert [side.number for side in equality.sides] == numbers
+
+
+def test_not_equal_states_no_equality() -> None:
+    assert find_equalities("So 5 != 6 and x \u2260 7") == []
