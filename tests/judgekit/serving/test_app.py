@@ -488,3 +488,12 @@ def test_hundreds_of_small_requests_lose_nothing(url: str, judge: HashJudge) -> 
     expected = [make(f"{n}-{k}", n_steps=1 + k % 4) for n in range(16) for k in range(25)]
     assert [answers[s.id] for s in expected] == [[json.loads(judge.judge_one(s).model_dump_json())] for s in expected]
     assert sum(map(len, judge.batches)) == 400 > len(judge.batches)
+
+
+def test_another_solution_under_an_id_is_refused_with_both_places() -> None:
+    with running_service(HashJudge()) as url:
+        first = make("one", id="a")
+        assert post(url, first, make("two", id="b"), first).status_code == 200
+        found = trouble(post(url, first, make("two", id="b"), make("three", id="a")), 422)
+    assert found.what == "solutions.2: the id 'a' belongs to another solution, that of solutions.0"
+    assert found.way_out == "give each its own id, or leave `id` out"
