@@ -59,6 +59,11 @@ _CLAUSE = re.compile(
     r"|\s+(?:\u2014|--)\s+(?=[A-Za-z]{2})|\s+[\u2013-]\s+(?=[A-Za-z]{3})",
     re.I,
 )
+_ANSWER_LAST = re.compile(
+    r"(?:^|[.!?:,]\s+)(?:(?:so|hence|thus|therefore|then),?\s+)?([^.!?\n:,]{1,60}?)\s+is\s+(?:the|my|our)\s+"
+    r"(?:final\s+|correct\s+|right\s+)?answer\b",
+    re.I | re.M,
+)
 _REMARK = re.compile(r"\s+\([^()]*\)\s*$")
 _ORNAMENT = " \t\n*_`"
 _NUMBER = re.compile(
@@ -69,12 +74,12 @@ _NUMBER = re.compile(
     re.VERBOSE,
 )
 _FORMULA_BEFORE = re.compile(
-    r"(?:[\^_\\/*\u00d7\u00b7\u221a<\u2264\u2265\u2260\u00b1!]|(?<!>)>|(?<![>\s])[-+]|[\w)\]}]\s*[-+\u2212\u2013]|!="
+    r"(?:[\w)\]]\s*\*\s*|[\^\\/\u00d7\u00b7\u221a<\u2264\u2265\u2260\u00b1!]|(?<!>)>|(?<![>\s])[-+]|[\w)\]}]\s*[-+\u2212\u2013]|!="
     r"|\bnot|n't|\bthan|\bhalf\s+of)\s*\$?$",
     re.I,
 )
 _FORMULA_BEHIND = re.compile(
-    r"\s?(?:[\^_!]\w|[\^\u221a\u03c0\u00b2\u00b3*\u00d7\u00b7]|\\(?!\)|\]|[ ,;%]|text|\$)|[a-df-zA-DF-Z]\b(?<![ap]m)"
+    r"\s?(?:[\^_!]\w|[\^\u221a\u03c0\u00b2\u00b3\u00d7\u00b7]|\*(?!\*)|\\(?!\)|\]|[ ,;%]|text|\$)|[a-df-zA-DF-Z]\b(?<![ap]m)"
     r"|\s[+*/\u2212]\s|\s(?:squared|cubed|pi)\b)",
     re.I,
 )
@@ -180,6 +185,8 @@ def _stated(text: str) -> str | None:
             return statement
         if fallback is None and not is_asked:
             fallback = statement
+    if fallback is None and (reversed_ := deque(_ANSWER_LAST.finditer(text), maxlen=1)):
+        return reversed_[0][1].strip(_ORNAMENT)  # 64 is the answer
     return fallback
 
 

@@ -206,7 +206,7 @@ _RELATION_SIGNS = {"<": "<", ">": ">", "\\le": "\\le", "\\ge": "\\ge", "\\ne": "
 _TURNED = {">": "<", "\\ge": "\\le"}
 _CHOICE = re.compile(r"\(?\x02?\(?([A-Z])\)?\x03?\)?[.:]?")
 CHOICE_WITH_TEXT = re.compile(r"(?:\(([A-Z])\)|([A-Z])[.:)])\s+(?!.*(?:\([A-Z]\)|\b[A-Z][.:)]\s)).+", re.DOTALL)
-_FUNCTIONS = frozenset("fghFGHPpTNSuvy")
+_FUNCTIONS = frozenset("fghEFGHPpTNSuvy")
 _SEPARATORS = frozenset({",", ";", "and", "or", "\\wedge", "\\vee", "&"})
 _COMPARISONS = (
     (re.compile(r"\b(?:no|not) (?:less|fewer|smaller|lower) than\b|\bat least\b", re.I), "\\ge"),
@@ -657,7 +657,8 @@ def _label(tokens: Sequence[Token]) -> str:
         return str(formula.node[1])
     is_capitals = all(token.kind in {"letter", "word"} and token.text.isupper() for token in tokens)
     is_length = formula.node[0] == "abs" and len(texts) < 6
-    is_function = tokens[0].text in _FUNCTIONS and len(texts) == 4 and texts[1] == "(" and texts[3] == ")"  # f(2)
+    brackets = texts[1:2] + texts[3:]  # f(2), E[X]
+    is_function = tokens[0].text in _FUNCTIONS and len(texts) == 4 and brackets in (["(", ")"], ["[", "]"])
     return "".join(texts) if is_capitals or is_length or is_function else ""
 
 

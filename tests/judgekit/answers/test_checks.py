@@ -117,6 +117,8 @@ def test_answer_is_taken_from_box_phrase_then_last_number() -> None:
         ("It is \\(x = 73\\).", "x = 73"),
         ("So it costs $1,234.50.", "$1,234.50"),
         ("We get 5\u00bd", "5\u00bd"),
+        ("So we have **64**", "64"),
+        ("Hence 64 is the final answer (in 2 steps).", "64"),
         ("Therefore x > 5", None),
         ("So x - 5", None),
         ("We get 5\u221a2", None),
