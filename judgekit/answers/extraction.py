@@ -79,7 +79,8 @@ _FORMULA_BEFORE = re.compile(
     re.I,
 )
 _FORMULA_BEHIND = re.compile(
-    r"\s?(?:[\^_!]\w|[\^\u221a\u03c0\u00b2\u00b3\u00d7\u00b7]|\*(?!\*)|\\(?!\)|\]|[ ,;%]|text|\$)|[a-df-zA-DF-Z]\b(?<![ap]m)"
+    r"\s?(?:[\^_!]\w|[\^\u221a\u03c0\u00b2\u00b3\u00d7\u00b7]|\*(?!\*)|\\(?!\)|\]|[ ,;%]|text|\$)"
+    r"|[a-df-zA-DF-Z]\b(?<![ap]m)"
     r"|\s[+*/\u2212]\s|\s(?:squared|cubed|pi)\b)",
     re.I,
 )
