@@ -89,8 +89,8 @@ quickstart: setup
 	$(BIN)/judgekit split $(Q)/data/problems $(Q)/data/rl-train=0.9 $(Q)/data/rl-test=0.1 --resume
 	$(BIN)/judgekit pretrain configs/quickstart/base.yaml --output $(Q)/base --resume
 	$(BIN)/judgekit fit configs/quickstart/judge.yaml --output $(Q)/judge --resume
-	$(BIN)/judgekit calibrate --judge $(Q)/judge/judge --data $(Q)/data/calibration
-	$(BIN)/judgekit eval --judge $(Q)/judge/judge --benchmark procedural $(Q)/data/test --output $(Q)/eval --resume
+	$(BIN)/judgekit calibrate --judge $(Q)/judge/judge --data $(Q)/data/calibration dtype=float32
+	$(BIN)/judgekit eval --judge $(Q)/judge/judge --benchmark procedural $(Q)/data/test --output $(Q)/eval --resume dtype=float32
 	$(BIN)/judgekit pretrain configs/quickstart/policy.yaml --output $(Q)/policy --resume
 	$(BIN)/sgpo compare configs/quickstart/compare.yaml --output $(Q)/compare --resume
 	$(BIN)/judgekit summary $(Q)

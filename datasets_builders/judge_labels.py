@@ -24,12 +24,12 @@ from judgekit.io import checkpoint_files
 from judgekit.judges import load_judge
 from judgekit.judges.traits import traits_of
 from judgekit.judging import as_seen, judge_chunk, read_solutions
+from judgekit.precision import AUTO, ChosenPrecision
 from judgekit.types import (
     Judge,
     Judgement,
     LabelledSolution,
     LabelMethod,
-    Precision,
     Solution,
     labels_from_first_error,
 )
@@ -42,8 +42,8 @@ class JudgeLabelsConfig(BaseConfig):
     """Solutions to label, a data set folder, a parquet or a JSON-lines file; labels they have are not looked at."""
     judge: str
     """Judge directory, hub id, address of a service or builtin judge."""
-    dtype: Precision = "float32"
-    """Precision in which the judge runs."""
+    dtype: ChosenPrecision = AUTO
+    """Precision in which the judge runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
     votes: int = Field(default=1, ge=1)
     """Times the judge is asked about each solution; more than 1 is refused for a judge that always answers alike."""
     show_reference: bool = False

@@ -22,8 +22,9 @@ from judgekit.io import write_json
 from judgekit.judges.traits import reserved_of
 from judgekit.judging import judge_in_chunks
 from judgekit.neutralise import Reserved
+from judgekit.precision import AUTO, ChosenPrecision
 from judgekit.run import Run
-from judgekit.types import Judge, Judgement, LabelledSolution, Precision, Solution
+from judgekit.types import Judge, Judgement, LabelledSolution, Solution
 
 RESULTS = "results.json"
 TABLE = "attacks.md"
@@ -44,8 +45,8 @@ class AttackConfig(BaseConfig):
     """Erroneous solutions to attack at most; of more, evenly spaced ones are taken. `null` = all."""
     without_neutralisation: bool = False
     """Whether the judge is also attacked without neutralising what candidates write, for a comparison."""
-    dtype: Precision = "float32"
-    """Precision in which the judge runs."""
+    dtype: ChosenPrecision = AUTO
+    """Precision in which the judge runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
     chunk_size: int = Field(default=64, ge=1)
     """Solutions handed to the judge, and stored, at a time."""
     show_reference: bool = False

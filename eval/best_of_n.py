@@ -35,8 +35,9 @@ from judgekit.fingerprint import warn_unfamiliar
 from judgekit.identity import problem_id
 from judgekit.io import read_json, write_json
 from judgekit.judging import judge_in_chunks
+from judgekit.precision import AUTO, ChosenPrecision
 from judgekit.run import Run
-from judgekit.types import Judge, Judgement, Precision, Rollout, content_id
+from judgekit.types import Judge, Judgement, Rollout, content_id
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +58,8 @@ class BestOfNConfig(BaseConfig):
     """Groups to use at most; of more, evenly spaced ones are taken. `null` = all."""
     sizes: tuple[int, ...] = Field(default=(1, 2, 4, 8), min_length=1)
     """The N of the curve, rising; groups with fewer responses are left out at that N, and counted."""
-    dtype: Precision = "float32"
-    """Precision in which the judges run."""
+    dtype: ChosenPrecision = AUTO
+    """Precision in which the judges run; `auto`: bfloat16 where the hardware computes in it, else float32."""
     chunk_size: int = Field(default=64, ge=1)
     """Responses handed to a judge, and stored, at a time; also groups whose answers are compared at a time."""
     show_reference: bool = False

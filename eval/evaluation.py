@@ -38,8 +38,9 @@ from judgekit.config import BaseConfig
 from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError, one_line
 from judgekit.io import atomic_path, write_json
 from judgekit.judging import judge_in_chunks
+from judgekit.precision import AUTO, ChosenPrecision
 from judgekit.run import Run
-from judgekit.types import Judge, Judgement, LabelledSolution, Precision
+from judgekit.types import Judge, Judgement, LabelledSolution
 
 logger = logging.getLogger(__name__)
 
@@ -76,8 +77,8 @@ class EvalConfig(BaseConfig):
     """Judges as `load_judge` opens them; `--judge` on the command line."""
     benchmarks: dict[str, tuple[str, ...]] = Field(min_length=1)
     """Built data sets or raw files of each benchmark, by the name of its source; `--benchmark NAME INPUT ...`."""
-    dtype: Precision = "float32"
-    """Precision in which the judges run."""
+    dtype: ChosenPrecision = AUTO
+    """Precision in which the judges run; `auto`: bfloat16 where the hardware computes in it, else float32."""
     chunk_size: int = Field(default=64, ge=1)
     """Solutions handed to a judge, and stored, at a time."""
     n_resamples: int = Field(default=2000, ge=100)

@@ -29,6 +29,7 @@ from judgekit.judges.card import CARD, EnsembleCard, JudgeCard, read_card
 from judgekit.judges.trust import update_card, write_own_card
 from judgekit.judging import judge_in_chunks
 from judgekit.metrics import Calibration, choose_threshold, compute_calibration
+from judgekit.precision import AUTO, ChosenPrecision
 from judgekit.problem_lists import (
     CALIBRATION_PROBLEMS,
     ProblemList,
@@ -37,7 +38,7 @@ from judgekit.problem_lists import (
     train_problems,
     write_problems,
 )
-from judgekit.types import LabelledSolution, Precision, ThresholdRule, Verdict, content_id
+from judgekit.types import LabelledSolution, ThresholdRule, Verdict, content_id
 
 _log = logging.getLogger(__name__)
 
@@ -63,8 +64,8 @@ class CalibrationConfig(BaseConfig):
     """Equal-width bins of the expected calibration error."""
     n_max: int | None = Field(default=None, ge=1)
     """Solutions to use at most; `null` uses all."""
-    dtype: Precision = "float32"
-    """Precision in which the judge runs."""
+    dtype: ChosenPrecision = AUTO
+    """Precision in which the judge runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
     chunk_size: int = Field(default=64, ge=1)
     """Solutions handed to the judge, and kept in case of a kill, at a time."""
     conformal_alpha: float = Field(default=0.1, gt=0, lt=1)

@@ -25,6 +25,7 @@ from judgekit.judges.ensemble import floored_logs, pool_verdicts
 from judgekit.judges.trust import write_own_card
 from judgekit.judging import as_seen
 from judgekit.metrics import choose_threshold
+from judgekit.precision import AUTO, ChosenPrecision
 from judgekit.problem_lists import (
     CALIBRATION_PROBLEMS,
     TRAIN_PROBLEMS,
@@ -35,7 +36,7 @@ from judgekit.problem_lists import (
     train_problems,
     write_problems,
 )
-from judgekit.types import Judge, LabelledSolution, Precision, ThresholdRule, Verdict
+from judgekit.types import Judge, LabelledSolution, ThresholdRule, Verdict
 
 _log = logging.getLogger(__name__)
 
@@ -57,8 +58,8 @@ class EnsembleConfig(BaseConfig):
     """Name in results; `null` takes the output folder's name."""
     n_max: int | None = Field(default=None, ge=1)
     """Solutions to use at most; `null` uses all."""
-    dtype: Precision = "float32"
-    """Precision in which the members run."""
+    dtype: ChosenPrecision = AUTO
+    """Precision in which the members run; `auto`: bfloat16 where the hardware computes in it, else float32."""
 
 
 class FittedWeights(NamedTuple):

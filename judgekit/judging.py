@@ -17,8 +17,9 @@ from judgekit.errors import ConfigError, DataError, JudgeError, JudgekitError, b
 from judgekit.fingerprint import warn_unfamiliar
 from judgekit.io import find_record_type, read_records, write_text
 from judgekit.judges.traits import traits_of
+from judgekit.precision import AUTO, ChosenPrecision
 from judgekit.run import Run
-from judgekit.types import Judge, Judgement, Precision, Rollout, Solution
+from judgekit.types import Judge, Judgement, Rollout, Solution
 
 JUDGEMENTS = "judgements.jsonl"
 """File of all judgements below the output folder, one JSON object a line, in the order of the solutions."""
@@ -33,8 +34,8 @@ class JudgingConfig(BaseConfig):
     """Judge directory, hub id, address of a service or builtin judge."""
     data: Path
     """Solutions or labelled solutions: a data set folder, a parquet or a JSON-lines file."""
-    dtype: Precision = "float32"
-    """Precision in which the judge runs."""
+    dtype: ChosenPrecision = AUTO
+    """Precision in which the judge runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
     chunk_size: int = Field(default=256, ge=1)
     """Solutions handed to the judge, and stored, at a time."""
     show_reference: bool = False

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
-from judgekit.types import Precision
+from judgekit.precision import AUTO, ChosenBf16, ChosenPrecision
 
 
 class WindowConfig(BaseConfig):
@@ -92,8 +92,8 @@ class PolicyTrainingConfig(BaseConfig):
     """Checkpoint directory or Hub id of the policy: safetensors, no remote code."""
     judge: str | None = None
     """Judge directory, Hub id, address of a service or `builtin:NAME`; `null` trains plain GRPO."""
-    judge_dtype: Precision = "float32"
-    """Precision in which the judge runs."""
+    judge_dtype: ChosenPrecision = AUTO
+    """Precision in which the judge runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
     guidance: GuidanceConfig = GuidanceConfig()
     """How judgements become rewards, and when the judge is asked."""
 
@@ -106,8 +106,8 @@ class PolicyTrainingConfig(BaseConfig):
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Gradients are clipped to this norm."""
 
-    bf16: bool = False
-    """Compute in bfloat16 by autocast; the weights stay float32."""
+    bf16: ChosenBf16 = AUTO
+    """Compute in bfloat16 by autocast; the weights stay float32. `auto`: where the hardware computes in it."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
     device: Literal["auto", "cpu"] = "auto"

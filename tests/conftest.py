@@ -11,6 +11,14 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let `auto` mean float32 in every test and process: a machine's processor must not decide what passes."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("JUDGEKIT_DTYPE", "float32")
+    config.add_cleanup(patch.undo)
+
+
 settings.register_profile("no_clock", deadline=None)  # no test may fail for a busy machine
 settings.load_profile("no_clock")
 

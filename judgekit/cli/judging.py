@@ -29,7 +29,7 @@ EVAL_OPTIONS = {
     "threshold": "held-out (default: the judge's own if chosen on other data, else cross-fitted),\n"
     f"{'':18}judge (its own, even an untouched default), a number, or tuned:SUBSET (an upper bound there)",
     "n_folds": "folds over problems where thresholds are cross-fitted (default 5)",
-    "dtype": "precision of judges with weights (default float32)",
+    "dtype": "precision of judges with weights (auto: bfloat16 where the hardware has it, else float32; default auto)",
     "chunk_size": "solutions judged and stored at a time (default 64)",
     "n_resamples": "bootstrap resamples behind the intervals (default 2000)",
     "seed": "of the bootstrap (default 0)",

@@ -19,7 +19,7 @@ CALIBRATION_OPTIONS = {
     "n_folds": "folds over problems, for the choice and the figures afterwards (default 5)",
     "n_bins": "bins of the expected calibration error (default 15)",
     "n_max": "solutions to use at most (default null: all)",
-    "dtype": "precision of the judge (default float32)",
+    "dtype": "precision of the judge (auto: bfloat16 where the hardware has it, else float32; default auto)",
     "chunk_size": "solutions judged and kept at a time (default 64)",
     "conformal_alpha": "probability with which a conformal promise may fail (default 0.1)",
     "conformal_frac": "share of the problems kept for conformal thresholds; null for none (default 0.5)",

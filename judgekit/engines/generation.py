@@ -18,8 +18,9 @@ from pydantic import Field
 from judgekit.config import BaseConfig
 from judgekit.engines.http_limits import HttpLimits
 from judgekit.errors import ConfigError
+from judgekit.precision import AUTO, ChosenPrecision
 from judgekit.prompts import CHAT_DATE, Prompt
-from judgekit.types import NoVerdictReason, Precision
+from judgekit.types import NoVerdictReason
 
 FinishReason = Literal["stop", "length", "failed"]
 """The model ended by itself, was cut off by `max_tokens`, or the engine gave no completion at all."""
@@ -136,8 +137,8 @@ class TransformersGeneration(BaseConfig):
     """Tells the engines apart."""
     model: str = Field(min_length=1)
     """Checkpoint directory or Hub id: safetensors, no remote code."""
-    dtype: Precision = "float32"
-    """Precision in which the model runs."""
+    dtype: ChosenPrecision = AUTO
+    """Precision in which the model runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
     batch_size: int = Field(default=16, ge=1)
     """Completions sampled at once."""
     threads: int | None = Field(default=None, ge=1)

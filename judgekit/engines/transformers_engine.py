@@ -50,6 +50,8 @@ def _explain(error: Exception, name: str) -> str:
             f"its weights are quantised ({quantised}): {said}. Install the package that this names, use a GPU where "
             "the kernels need one, or take a revision whose weights are plain float32, bfloat16 or float16"
         )
+    if "bfloat16" in said.lower():  # a product of two formats: some architectures mix them
+        return f"it does not run in bfloat16 here ({said}): use dtype=float32 (bf16=false in training)"
     if isinstance(error, ImportError):
         return f"a package is missing: {said}"
     if isinstance(error, torch.OutOfMemoryError | MemoryError):

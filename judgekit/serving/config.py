@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
-from judgekit.types import Precision
+from judgekit.precision import AUTO, ChosenPrecision
 
 
 class ServeConfig(BaseConfig):
@@ -15,8 +15,8 @@ class ServeConfig(BaseConfig):
 
     judge: str = Field(min_length=1)
     """Anything that `load_judge` opens."""
-    dtype: Precision = "float32"
-    """Precision in which the judge runs."""
+    dtype: ChosenPrecision = AUTO
+    """Precision in which the judge runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
 
     host: str = "127.0.0.1"
     """Address to listen on; anything but loopback needs a token."""

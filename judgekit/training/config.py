@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
+from judgekit.precision import AUTO, ChosenBf16
 from judgekit.types import Precision
 
 _COMMANDS = {"language_model": "pretrain", "step_classifier": "train", "likelihood": "fit"}
@@ -68,8 +69,9 @@ class LoopConfig(KindConfig):
     """Solutions a device and forward pass."""
     grad_accumulation: int = Field(default=1, ge=1)
     """Forward passes an optimiser step."""
-    bf16: bool = False
-    """Compute in bfloat16 by autocast; the weights stay float32, since AdamW steps get lost in bfloat16 weights."""
+    bf16: ChosenBf16 = AUTO
+    """Compute in bfloat16 by autocast; the weights stay float32, since AdamW steps get lost in bfloat16 weights.
+    `auto`: where the hardware computes in it."""
     gradient_checkpointing: bool = False
     """Trade compute for memory."""
     log_every: int = Field(default=10, ge=1)
@@ -158,7 +160,7 @@ class LikelihoodConfig(KindConfig):
     n_eval_max: int | None = Field(default=2000, ge=1)
     """Solutions to evaluate on at most; `null` uses all."""
     dtype: Precision = "float32"
-    """Precision of the model."""
+    """Precision of the model, in which its weights are stored in the judge directory, too."""
 
 
 __all__ = ["JudgeTrainingConfig", "LanguageModelConfig", "LikelihoodConfig", "LoopConfig", "TinyConfig"]

@@ -6,6 +6,8 @@ import json
 import logging
 import math
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -174,8 +176,25 @@ def train(trainer: Any, run: Run) -> None:
     """
     checkpoint = last_checkpoint(run.output)
     run.rewind(int(checkpoint.name.removeprefix("checkpoint-")) if checkpoint else -1)
-    with weights_written_to(run.output / CHECKPOINTS):
+    with weights_written_to(run.output / CHECKPOINTS), _tf32():
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+
+
+@contextmanager
+def _tf32() -> Iterator[None]:
+    """Let a GPU multiply float32 as TF32 while it trains: several times faster, and finer than bfloat16 by three bits.
+
+    Afterwards it is as before: scores in float32 are full float32, as golden scores need it.
+    """
+    if not torch.cuda.is_available():
+        yield
+        return
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 __all__ = [

@@ -13,7 +13,7 @@ from judgekit.errors import JudgeError
 from judgekit.judges import load_judge
 from judgekit.judges.by_step import StepLogitJudge
 from judgekit.judges.shared import share_judge
-from judgekit.types import Judgement, Solution
+from judgekit.types import Judgement, Solution, ThresholdRule
 from tests.judgekit.samples import addition
 
 SEEN: list[str] = []
@@ -43,6 +43,7 @@ class broken:  # noqa: N801
     """A judge that fails in the second process alone."""
 
     judge_id = "broken"
+    decision = ThresholdRule()
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         if os.environ["RANK"] == "1":

@@ -257,7 +257,7 @@ def test_evaluation_on_training_problems_is_refused(labelled_data: Path, tiny_ba
 
 
 def test_a_model_that_is_not_there_is_refused(labelled_data: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="cannot open the tokenizer"):
+    with pytest.raises(CheckpointError, match="does not exist, and is no hub id"):
         train_judge(config(tmp_path / "gone", labelled_data), tmp_path / "run")
 
 
