@@ -28,6 +28,8 @@ from judgekit.calibrators.selection import (
     select_calibrator,
 )
 from judgekit.errors import DataError
+from judgekit.metrics import compute_auroc_within_position, step_places
+from judgekit.metrics.ranking import count_pairs_within_position
 from judgekit.types import Verdict
 from tests.judgekit.calibrators.samples import MadeUp, make_up, sigmoid
 
@@ -179,16 +181,16 @@ def test_a_negated_judge_gets_no_calibrator_and_is_called_upside_down(sharpness:
 
 
 def test_the_direction_by_hand() -> None:
-    # Position 0: right 0.9, 0.4, wrong 0.6: one of two pairs. Position 1: right 0.5, wrong 0.5: half of one pair.
-    # Position 2 has no wrong step. 1.5 of 3 pairs.
+    # Place 0: right 0.9, 0.4, wrong 0.6: one of two pairs. Place 1: right 0.5, wrong 0.5: half of one pair.
+    # Place 2 has no wrong step. 1.5 of 3 pairs.
     found = compute_direction(
-        [0.9, 0.4, 0.6, 0.5, 0.5, 0.1], ok_K=[1, 1, 0, 1, 0, 1], position_K=[0, 0, 0, 1, 1, 2], problem_K=list("abcdef")
+        [0.9, 0.4, 0.6, 0.5, 0.5, 0.1], ok_K=[1, 1, 0, 1, 0, 1], place_K=[0, 0, 0, 1, 1, 2], problem_K=list("abcdef")
     )
     assert found is not None and (found.auroc, found.n_pairs) == (0.5, 3)
     # By chance alone the pairs won have variance 2 * 1 * 4 / 12 + 1 * 1 * 3 / 12 = 11 / 12.
     assert found.std_error == pytest.approx(math.sqrt(11 / 12) / 3)
-    assert compute_direction([0.1, 0.9], ok_K=[1, 0], position_K=[0, 1], problem_K=["a", "b"]) is None
-    one_pair = compute_direction([0.1, 0.9], ok_K=[1, 0], position_K=[0, 0], problem_K=["a", "b"])
+    assert compute_direction([0.1, 0.9], ok_K=[1, 0], place_K=[0, 1], problem_K=["a", "b"]) is None
+    one_pair = compute_direction([0.1, 0.9], ok_K=[1, 0], place_K=[0, 0], problem_K=["a", "b"])
     assert one_pair is not None and one_pair.auroc == 0 and not one_pair.is_upside_down, "one pair shows nothing"
 
 
@@ -204,6 +206,36 @@ def test_position_alone_makes_no_judge_upside_down() -> None:
     assert roc_auc_score(split.ok_K, split.steps.probs_K) < 0.3
     direction = direction_of(split)
     assert direction is not None and not direction.is_upside_down
+
+
+def test_the_number_of_steps_makes_no_judge_upside_down() -> None:
+    """A judge that trusts the steps of short solutions more and reads nothing, on solutions that are all wrong.
+
+    Of the steps of one index the right ones are those of longer solutions, so by index alone it is against the labels.
+    """
+    rng = np.random.default_rng(3)
+    n_steps = rng.integers(2, 12, 300)
+    gold = [int(rng.integers(0, n)) for n in n_steps]
+    verdicts = [Verdict.from_step_probs([1 / n] * n) for n in n_steps.tolist()]
+    split = CalibrationSplit.of(verdicts, gold_N=gold, problem_ids_N=[f"p{i}" for i in range(300)])
+    problem_K = split.problem_N[split.solution_K]
+    by_index = compute_direction(
+        split.steps.probs_K, ok_K=split.ok_K, place_K=split.steps.position_K, problem_K=problem_K
+    )
+    assert by_index is not None and by_index.is_upside_down
+    direction = direction_of(split)
+    assert direction is not None and direction.auroc == 0.5 and not direction.is_upside_down
+
+
+def test_the_direction_is_the_auroc_within_position() -> None:
+    split = make_up(lambda logits: np.round(logits), n=300).split
+    places = step_places(split.solution_K, n_steps_N=split.n_steps_N.tolist())
+    direction = direction_of(split)
+    assert direction is not None
+    assert direction.n_pairs == count_pairs_within_position(split.ok_K, place_K=places)
+    assert direction.auroc == pytest.approx(
+        compute_auroc_within_position(split.steps.probs_K, split.ok_K, place_K=places), abs=1e-12
+    )
 
 
 def nearly_perfect() -> CalibrationSplit:
