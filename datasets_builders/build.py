@@ -24,7 +24,7 @@ from datasets_builders.registry import load_source
 from datasets_builders.settings import refuse_other_settings
 from datasets_builders.source import AnySource, GeneratorSource, RowRejected, Source
 from judgekit.config import BaseConfig
-from judgekit.errors import ConfigError, DataError, boundary, shorten
+from judgekit.errors import ConfigError, DataError, boundary, one_line, shorten
 from judgekit.io import MANIFEST, SHARD_DIR, ShardWriter, atomic_path, read_json, write_json
 from judgekit.run import CONFIG, git_state, package_versions
 from judgekit.solution_ids import content_of
@@ -170,6 +170,7 @@ class _Sieve:
         self._seen = seen
         self._rejected = rejected
         self._reasons: dict[str, Counter[str]] = defaultdict(Counter)
+        self._first_rejected: dict[str, str] = {}
         self._accepted: Counter[str] = Counter()
         self._first_errors: Counter[int | None] = Counter()
         self._n_records = 0
@@ -210,6 +211,7 @@ class _Sieve:
 
     def _reject(self, outcome: _Outcome, rejection: RowRejected) -> list[Record]:
         self._reasons[outcome.part][rejection.reason] += 1
+        self._first_rejected.setdefault(outcome.part, f"row {outcome.row}: {one_line(rejection)[:300]}")
         self._write(outcome, rejection)
         return []
 
@@ -226,7 +228,10 @@ class _Sieve:
         for part in parts:
             if not self._accepted[part.name]:
                 reasons = "; ".join(f"{reason}: {count}" for reason, count in self._reasons[part.name].most_common(3))
-                raise DataError(f"{part.name}: no row was accepted ({reasons}); each is listed in {output / REJECTED}")
+                raise DataError(
+                    f"{part.name}: no row was accepted ({reasons}), first {self._first_rejected[part.name]}; each is "
+                    f"listed in {output / REJECTED}"
+                )
         if not self._n_records:
             raise DataError(f"no records for {output}: the options ask for none")
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -33,6 +34,9 @@ TRUE_WORDS = ("true", "yes", "1")
 """Labels that mean right or wrong depending on the question; `label_form` says which. So do `true` and 1."""
 FALSE_WORDS = ("false", "no", "0")
 """Their opposites; so are `false` and 0."""
+_NUMBER = re.compile(r"[+-]?\d{1,9}(\.\d{1,20})?(e[+-]?\d{1,2})?")
+_SIGNS = {ord("\N{MINUS SIGN}"): "-", ord("\N{FULLWIDTH HYPHEN-MINUS}"): "-", ord("\N{FULLWIDTH PLUS SIGN}"): "+"}
+_SCALARS = (int, float, Decimal)
 _RATINGS = {1: StepLabel.OK, 0: StepLabel.NEUTRAL, -1: StepLabel.ERROR}
 
 
@@ -190,8 +194,9 @@ def _find(row: Row, name: str, *, option: str) -> Any:
     """
     value = _look(row, name)
     if value is _NOWHERE or value is None:
-        has = ", ".join(map(str, row))[:200]
-        raise RowRejected(f"no field {name!r} ({option}=NAME gives another)", f"the row has {has}")
+        raise RowRejected(
+            f"no field {name!r} ({option}=NAME gives another)", f"the row has {shorten(list(row), most=200)}"
+        )
     return value
 
 
@@ -204,7 +209,7 @@ def _text_of(row: Row, name: str | None, *defaults: str) -> str | None:
     for field in (name,) if name is not None else defaults:
         value = _look(row, field)
         if value is _NOWHERE and name is not None:
-            raise RowRejected(f"no field {name!r}", f"the row has {', '.join(map(str, row))[:200]}")
+            raise RowRejected(f"no field {name!r}", f"the row has {shorten(list(row), most=200)}")
         if value is _NOWHERE or value is None or (isinstance(value, str) and not value.strip()):
             continue
         if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -223,9 +228,9 @@ def _method(row: Row) -> LabelMethod | None:
 
 def _correctness(row: Row, name: str | None) -> bool | None:
     value = _look(row, name or "final_answer_correct")
-    if value is _NOWHERE or value is None:
+    word = None if value is _NOWHERE else _word(value)
+    if word is None:
         return None
-    word = str(value).strip().lower() if isinstance(value, str | bool | int) else ""
     if word in TRUE_WORDS or WORDS.get(word) is StepLabel.OK:
         return True
     if word in FALSE_WORDS or WORDS.get(word) is StepLabel.ERROR:
@@ -260,8 +265,8 @@ def _labels(row: Row, config: LabelledConfig, *, n_steps: int) -> tuple[StepLabe
     if index_name is not None:
         index = _look(row, index_name)
         if index is _NOWHERE:
-            raise RowRejected(f"no field {index_name!r}", f"the row has {', '.join(map(str, row))[:200]}")
-        first_error = _first_error(index, config, name=index_name)
+            raise RowRejected(f"no field {index_name!r}", f"the row has {shorten(list(row), most=200)}")
+        first_error = _first_error(index, config, name=index_name, n_steps=n_steps)
         by_index = first_error_labels(first_error, n_steps=n_steps, shown=index)
         if not has_labels:
             return by_index
@@ -288,23 +293,20 @@ def _label(value: Any, config: LabelledConfig) -> StepLabel:
         RowRejected: it means nothing.
         ConfigError: it may mean right or wrong, and no option says which.
     """
-    if value is None:
+    word, number = _word(value), _number(value)
+    if word is None:
         return StepLabel.UNLABELLED
-    if isinstance(value, float) and value.is_integer() and config.ok_from is None:
-        value = int(value)  # a column of numbers with gaps is one of floats
-    word = str(value).strip().lower() if isinstance(value, str | bool | int) else None
-    spelled = {key.strip().lower(): label for key, label in config.label_values.items()}
-    if word in spelled:
+    if word in (spelled := {_word(key): label for key, label in config.label_values.items()}):
         return spelled[word]
     if config.ok_from is not None:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if number is None:
             raise RowRejected("label is no number", shorten(value))
-        return StepLabel.OK if value >= config.ok_from else StepLabel.ERROR
-    if isinstance(value, str) and word in WORDS:
+        return StepLabel.OK if number >= config.ok_from else StepLabel.ERROR
+    if word in WORDS:
         return WORDS[word]
     if config.label_form == "ratings":
-        if type(value) is int and value in _RATINGS:
-            return _RATINGS[value]
+        if number in _RATINGS:
+            return _RATINGS[int(number)]
         raise RowRejected("unknown rating", f"{shorten(value)} is none of -1, 0, 1")
     if word in (*TRUE_WORDS, *FALSE_WORDS):
         if config.label_form == "words":
@@ -319,7 +321,7 @@ def _label(value: Any, config: LabelledConfig) -> StepLabel:
             "a label is -1, and nothing says what that means: give label_form=ratings (1 right, 0 neutral, -1 wrong) "
             "or label_values.-1=error"
         )
-    if isinstance(value, float) and config.label_form == "words":
+    if number is not None and number % 1 and config.label_form == "words":
         raise ConfigError(
             f"a label is {shorten(value)}: give the smallest number that is right, for example ok_from=0.5"
         )
@@ -328,32 +330,69 @@ def _label(value: Any, config: LabelledConfig) -> StepLabel:
     )
 
 
-def _first_error(value: Any, config: LabelledConfig, *, name: str) -> int | None:
+def _first_error(value: Any, config: LabelledConfig, *, name: str, n_steps: int) -> int | None:
     """Return the 0-based index of the first error; `None` where there is none.
+
+    Of a list of indices of wrong steps the smallest counts, and an empty one says that there is none.
 
     Raises:
         RowRejected: the value is no index.
-        ConfigError: it is not said where indices begin, or what stands for no error.
+        ConfigError: it is not said where indices begin, or what stands for no error, or both readings fit.
     """
-    if config.index_base is None or config.no_error is None:
-        missing = (
-            [] if config.index_base is not None else ["index_base=0 or index_base=1 (the index of the first step)"]
-        )
-        missing += [] if config.no_error is not None else ["no_error=[-1], [null] or [N/A] (what stands for no error)"]
+    missing = [] if config.index_base is not None else ["index_base=0 or index_base=1 (the index of the first step)"]
+    if config.no_error is None and not isinstance(value, list):
+        missing.append("no_error=[-1], [null] or [N/A] (what stands for no error)")
+    if config.index_base is None or missing:
         raise ConfigError(
             f"the first error is read from {name!r}, which has {shorten(value)}: give {' and '.join(missing)}"
         )
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    word = None if value is None else str(value).strip() if type(value) in (str, int) else ""
-    if word in [None if item is None else str(item).strip() for item in config.no_error]:
+    if isinstance(value, list):
+        indices = [_index(item, config.index_base) for item in value]
+        if None in indices:
+            raise RowRejected("first error is no index", shorten(value))
+        return min((index for index in indices if index is not None), default=None)
+    index = _index(value, config.index_base)
+    if _word(value) in [_word(item) for item in config.no_error or ()]:
+        if index is not None and 0 <= index < n_steps:
+            raise ConfigError(
+                f"the first error is read from {name!r}, which has {shorten(value)}: no_error says that there is none, "
+                f"index_base={config.index_base} that it is step {index} (0-based); change one of them"
+            )
         return None
-    if value is None or word == "":
-        said = ", ".join("null" if item is None else str(item) for item in config.no_error)
+    if index is None:
+        said = ", ".join("null" if item is None else str(item) for item in config.no_error or ())
         raise RowRejected("first error is no index", f"{shorten(value)}, and no error is spelled {said}")
-    if not re.fullmatch(r"[+-]?\d{1,9}", str(word)):
-        raise RowRejected("first error is no index", shorten(value))
-    return int(str(word)) - config.index_base
+    return index
+
+
+def _index(value: Any, index_base: int) -> int | None:
+    """Return a 0-based index, which may lie outside the steps; `None` where the value is no whole number."""
+    number = _number(value)
+    return None if number is None or number % 1 or abs(number) > 10**9 else int(number) - index_base
+
+
+def _word(value: Any) -> str | None:
+    """Return a value as it is compared: lower case, plain characters, whole numbers alike; `None` for null and NaN.
+
+    A column of numbers with gaps is one of floats, and its gaps are NaN.
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    number = _number(value)
+    return _plain_text(value if number is None or number % 1 else int(number))
+
+
+def _number(value: Any) -> float | None:
+    """Return a number, also one that is written as text; `None` for anything else, a truth value among it."""
+    if isinstance(value, str) and _NUMBER.fullmatch(_plain_text(value)):
+        return float(_plain_text(value))
+    is_number = isinstance(value, _SCALARS) and not isinstance(value, bool)
+    return float(value) if is_number and abs(value) < 1e15 else None
+
+
+def _plain_text(value: Any) -> str:
+    text = value if isinstance(value, str) else str(value) if isinstance(value, _SCALARS) else shorten(value)
+    return text.translate(_SIGNS).strip().lower()
 
 
 SOURCE = Source("labelled", LabelledSolution, LabelledConfig, convert)

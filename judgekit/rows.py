@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,18 +20,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from judgekit.errors import DataError
-from judgekit.texts import BYTE_ORDER_MARK, not_utf8, open_text, read_text
+from judgekit.texts import BYTE_ORDER_MARK, not_utf8, open_text, read_text, refuse_pointer
 
 SUFFIXES = (".jsonl", ".json", ".parquet", ".arrow")
 """Suffixes of the files that are read."""
 NumberedRow: TypeAlias = tuple[int, dict[str, Any] | str]
 """(1-based number, row), or (number, complaint) where there is no row to be read."""
 
+_log = logging.getLogger(__name__)
+
 _BATCH_ROWS = 1000
+_OTHER_TABLES = {".csv", ".feather", ".jsonlines", ".ndjson", ".pq", ".tsv", ".xls", ".xlsx"}
+_PACKED = {".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zip", ".zst"}
+_MENTIONED: set[Path] = set()
+"""Folders whose other files have been named: a command reads a folder more than once."""
 _STATE = "state.json"
 _ABOUT_DATA = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", _STATE}
 """What `datasets` writes about data; they hold no rows."""
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _BLANK = re.compile(rf"[\s{BYTE_ORDER_MARK}]*")
 _SHARD_NUMBER = re.compile(r"-\d{5}-of-\d{5}$")
 
@@ -49,14 +55,24 @@ def data_files(folder: Path) -> list[Path]:
     A folder that `datasets` wrote with `save_to_disk` holds just what its `state.json` names, and what a clone from the
     Hub says about its data is no data.
 
+    A file that seems to hold rows and cannot be read is named in a warning, as nobody would miss its rows.
+
     Raises:
-        DataError: there is no such file, or a file that `state.json` names is missing.
+        DataError: there is no such file, a link leads nowhere, or a file that `state.json` names is missing.
     """
-    files = [
-        file
-        for file in sorted(folder.rglob("*"))
-        if file.suffix in SUFFIXES and file.name not in _ABOUT_DATA and not is_hidden(file, folder) and file.is_file()
-    ]
+    seen = [file for file in sorted(folder.rglob("*")) if not is_hidden(file, folder)]
+    files = [file for file in seen if file.suffix in SUFFIXES and file.name not in _ABOUT_DATA and not file.is_dir()]
+    for file in files:
+        if not file.exists():
+            raise DataError(f"{file} is a link that leads nowhere: fetch what it points to, or remove it")
+    others = {*_OTHER_TABLES, *_PACKED, *SUFFIXES}
+    left = [file.name for file in seen if file.suffix not in SUFFIXES and file.suffix.lower() in others]
+    if left and files and folder not in _MENTIONED:
+        _MENTIONED.add(folder)
+        _log.warning(
+            "%s: %d files are none of %s and were left out: %s; unpack, convert or rename them where they are data",
+            folder, len(left), ", ".join(SUFFIXES), ", ".join(left[:3]) + (" ..." if len(left) > 3 else ""),
+        )  # fmt: skip
     for state in sorted(folder.rglob(_STATE)):
         named = None if is_hidden(state, folder) else _saved_files(state)
         if named is not None:  # an interrupted save leaves other Arrow files beside those that count
@@ -113,7 +129,7 @@ def read_fields(file: Path) -> set[str]:
     """
     if file.suffix == ".parquet":
         with _table_trouble(file):
-            return {*pq.read_schema(file).names}
+            return {*_as_row(dict.fromkeys(pq.read_schema(file).names))}
     first = None
     for number, row in read_rows(file):
         if isinstance(row, dict):
@@ -164,7 +180,12 @@ def _parse_object(text: str) -> dict[str, Any] | str:
 
 
 def _as_row(value: Any) -> dict[str, Any] | str:
-    return value if isinstance(value, dict) else f"a JSON object is wanted, not {type(value).__name__}"
+    if not isinstance(value, dict):
+        return f"a JSON object is wanted, not {type(value).__name__}"
+    # Of a table with a byte-order mark that was read as plain UTF-8, the first column keeps the mark in its name.
+    if next(iter(value), "").startswith(BYTE_ORDER_MARK):
+        return {name.removeprefix(BYTE_ORDER_MARK): item for name, item in value.items()}
+    return value
 
 
 def _is_all_lists(row: Any) -> bool:
@@ -228,7 +249,7 @@ def _table_rows(file: Path) -> Iterator[NumberedRow]:
         for batch in _batches(file):
             for row in batch.to_pylist():  # polars is faster, but ends in a panic at dates that Python cannot hold
                 n_rows += 1
-                yield n_rows, row
+                yield n_rows, _as_row(row)
     if not n_rows:
         raise DataError(f"{file} is empty: it holds no rows")
 
@@ -255,8 +276,7 @@ def _table_trouble(file: Path) -> Iterator[None]:
     kind = file.suffix.removeprefix(".")
     try:
         with file.open("rb") as opened:
-            if opened.read(len(_LFS_POINTER)) == _LFS_POINTER:
-                raise DataError(f"{file} is a Git LFS pointer, not the data: run `git lfs pull` in its repository")
+            refuse_pointer(opened.read(64), file)
         yield
     except DataError:
         raise

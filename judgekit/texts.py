@@ -13,17 +13,33 @@ from judgekit.errors import DataError
 
 BYTE_ORDER_MARK = "\ufeff"
 """What a byte-order mark becomes where UTF-8 is read as it stands."""
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+def refuse_pointer(begin: bytes, path: Path) -> None:
+    """Refuse what a clone without Git LFS leaves in place of a large file.
+
+    Args:
+        begin: The first bytes of the file.
+        path: The file, for the message.
+
+    Raises:
+        DataError: it is such a pointer.
+    """
+    if begin.startswith(_LFS_POINTER):
+        raise DataError(f"{path} is a Git LFS pointer, not the data: run `git lfs pull` in its repository")
 
 
 def open_text(path: Path) -> TextIO:
     """Open a text file for reading; a byte-order mark is no part of the text.
 
     Raises:
-        DataError: the file is missing or unreadable, or is UTF-16 or UTF-32.
+        DataError: the file is missing or unreadable, is UTF-16 or UTF-32, or a pointer of Git LFS.
     """
     try:
         with path.open("rb") as file:
-            begin = file.read(4)
+            begin = file.read(64)
+        refuse_pointer(begin, path)
         # A text has no NUL, but one of the first two bytes of UTF-16 without a mark is one where a Latin letter begins.
         if begin.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in begin[:2]:
             raise DataError(
@@ -55,4 +71,4 @@ def not_utf8(path: Path, error: UnicodeDecodeError) -> DataError:
     return DataError(f"{path} is not UTF-8 text: {error}. Is it compressed? Unpack it first")
 
 
-__all__ = ["BYTE_ORDER_MARK", "not_utf8", "open_text", "read_text"]
+__all__ = ["BYTE_ORDER_MARK", "not_utf8", "open_text", "read_text", "refuse_pointer"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,12 @@ def labels_of(row: dict[str, Any], *settings: str) -> list[str]:
         ([3, 1], ("label_values={3: ok, 1: error}",), ["ok", "error"]),
         ([0.9, 0.2], ("ok_from=0.5",), ["ok", "error"]),
         ([1, 0], ("ok_from=0.5",), ["ok", "error"]),
+        (["0.9", "0.2"], ("ok_from=0.5",), ["ok", "error"]),
+        (["1.0", "0.0"], ("label_form=one_is_ok",), ["ok", "error"]),
+        ([Decimal("1"), Decimal("0.0")], ("label_form=one_is_ok",), ["ok", "error"]),
+        (["+1", "\N{MINUS SIGN}1"], ("label_form=ratings",), ["ok", "error"]),
+        (["\N{FULLWIDTH PLUS SIGN}", "\N{MINUS SIGN}"], (), ["ok", "error"]),
+        ([0.0, float("nan")], ("label_form=one_is_ok",), ["error", "unlabelled"]),
     ],
 )
 def test_labels_are_read_in_every_form(labels: list[Any], settings: tuple[str, ...], read: list[str]) -> None:
@@ -65,11 +72,19 @@ def test_labels_are_read_in_every_form(labels: list[Any], settings: tuple[str, .
         ({"first_error": 1}, "index_base=0 or index_base=1"),
         ({"first_error": None}, r"no_error=\[-1\], \[null\] or \[N/A\]"),
         ({"labels": ["ok"], "steps": "one text"}, "segmentation.mode=lines"),
+        ({"first_error": [0]}, "index_base=0 or index_base=1"),
     ],
 )
 def test_what_could_mean_either_is_asked_back_with_the_option_to_give(row: dict[str, Any], option: str) -> None:
     with pytest.raises(ConfigError, match=option):
         labels_of(row)
+
+
+@pytest.mark.parametrize(("value", "base"), [(0, 0), (1, 0), (1, 1), ("2", 1), (2.0, 1)])
+def test_an_index_that_also_stands_for_no_error_is_asked_back(value: Any, base: int) -> None:
+    """Nothing but the user knows whether the solution is right or wrong there."""
+    with pytest.raises(ConfigError, match=f"no_error says that there is none, index_base={base} that it is step"):
+        labels_of({"first_error": value}, f"index_base={base}", f"no_error=[{int(value)}]")
 
 
 @pytest.mark.parametrize(
@@ -84,6 +99,11 @@ def test_what_could_mean_either_is_asked_back_with_the_option_to_give(row: dict[
         (None, ("index_base=0", "no_error=[null]"), ["ok", "ok"]),
         ("N/A", ("index_base=1", "no_error=[null,N/A,-1]"), ["ok", "ok"]),
         (0, ("index_base=1", "no_error=[0]"), ["ok", "ok"]),
+        ("2.0", ("index_base=1", "no_error=[n/a]"), ["ok", "error"]),
+        (float("nan"), ("index_base=1", "no_error=[null]"), ["ok", "ok"]),
+        (99, ("index_base=0", "no_error=[99]"), ["ok", "ok"]),
+        ([2, 1], ("index_base=1",), ["error", "unlabelled"]),
+        ([], ("index_base=1",), ["ok", "ok"]),
     ],
 )
 def test_a_first_error_is_read_by_base_and_word_for_none(
@@ -102,7 +122,10 @@ def test_a_first_error_is_read_by_base_and_word_for_none(
         ({"first_error": None}, ("index_base=0", "no_error=[-1]"), "first error is no index"),
         ({"first_error": True}, ("index_base=0", "no_error=[-1]"), "first error is no index"),
         ({"first_error": "soon"}, ("index_base=0", "no_error=[-1]"), "first error is no index"),
-        ({"first_error": [1]}, ("index_base=0", "no_error=[-1]"), "first error is no index"),
+        ({"first_error": ["a"]}, ("index_base=0", "no_error=[-1]"), "first error is no index"),
+        ({"first_error": [1, None]}, ("index_base=0", "no_error=[-1]"), "first error is no index"),
+        ({"first_error": 1.5}, ("index_base=0", "no_error=[-1]"), "first error is no index"),
+        ({"first_error": "\u00b2"}, ("index_base=0", "no_error=[-1]"), "first error is no index"),
         ({"labels": ["ok", "ok"], "first_error": 1}, ("index_base=0", "no_error=[-1]"), "labels contradict the first"),
         ({"labels": ["ok"]}, (), "fewer labels than steps"),
         ({"labels": ["ok"] * 3}, (), "label beyond the last step"),
@@ -119,6 +142,7 @@ def test_a_first_error_is_read_by_base_and_word_for_none(
         ({"labels": ["ok", "ok"], "steps": 5}, (), "field 'steps' is no list of texts"),
         ({"labels": ["ok", "ok"]}, ("segmentation.mode=lines",), "steps are a list already"),
         ({"labels": ["ok", "ok"], "final_answer_correct": "perhaps"}, (), "neither right nor wrong"),
+        ({"labels": ["ok", "ok"], "final_answer_correct": 0.5}, (), "neither right nor wrong"),
     ],
 )
 def test_a_row_that_does_not_fit_is_rejected_with_its_reason(
@@ -138,7 +162,7 @@ def test_fields_are_found_by_name_at_any_depth() -> None:
         "question": {"text": "2+3-1?", "answer": 4},
         "chain": [{"say": "2+3=6", "mark": "bad"}, {"say": "", "mark": None}],
         "meta": {"uid": 17, "model": "a-7b"},
-        "right": 0,
+        "right": 0.0,
     }
     settings = (
         "source=mine", "fields.problem=question.text", "fields.reference=question.answer", "fields.steps=chain.say",

@@ -21,7 +21,7 @@ from judgekit.judges.card import read_card
 from judgekit.judges.critic_prompt import BUILTIN_PROMPTS, load_prompt
 from judgekit.judges.recognise import read_yaml
 from judgekit.problem_lists import read_problems
-from judgekit.rows import data_files, part_name, read_jsonl, read_rows
+from judgekit.rows import data_files, part_name, read_fields, read_jsonl, read_rows
 from judgekit.types import Problem
 
 ROWS = [{"x": i, "text": f"größer {i}"} for i in range(3)]
@@ -218,3 +218,36 @@ def test_a_compressed_file_is_said(flags: int, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(bytes([0x1F, 0x8B, 8, flags]) + gzip.compress(lines(ROWS))[4:])
     with pytest.raises(DataError, match=r"is not UTF-8 text.*Is it compressed"):
         list(read_rows(tmp_path / "a.jsonl"))
+
+
+def test_a_mark_in_the_name_of_the_first_column_is_no_part_of_it(tmp_path: Path) -> None:
+    marked = [{"\ufeffx": row["x"], "text": row["text"]} for row in ROWS]
+    pl.DataFrame(marked).write_parquet(tmp_path / "a.parquet")
+    (tmp_path / "a.jsonl").write_bytes(lines(marked))
+    for file in (tmp_path / "a.parquet", tmp_path / "a.jsonl"):
+        assert [row for _, row in read_rows(file)] == ROWS
+        assert read_fields(file) == {"x", "text"}
+
+
+def test_files_that_nobody_reads_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("a.jsonl", "B.JSONL", "c.jsonl.gz", "d.csv", "README.md", "LICENSE", ".git/e.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(lines(ROWS))
+    for _ in range(2):
+        assert [file.name for file in data_files(tmp_path)] == ["a.jsonl"]
+    (said,) = caplog.messages
+    assert "3 files are none of .jsonl, .json, .parquet, .arrow and were left out: B.JSONL, c.jsonl.gz, d.csv;" in said
+
+
+def test_a_link_that_leads_nowhere_is_no_missing_row(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(lines(ROWS))
+    (tmp_path / "b.jsonl").symlink_to(tmp_path / "gone.jsonl")
+    with pytest.raises(DataError, match=r"b\.jsonl is a link that leads nowhere"):
+        data_files(tmp_path)
+
+
+def test_a_pointer_of_git_lfs_is_said_of_every_text(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n")
+    for read in (read_json, lambda path: list(read_rows(path))):
+        with pytest.raises(DataError, match="is a Git LFS pointer, not the data: run `git lfs pull`"):
+            read(tmp_path / "a.json")
