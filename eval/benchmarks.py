@@ -193,8 +193,10 @@ def refuse_foreign(name: str, sources: Mapping[str, str]) -> None:
     (nearest,) = difflib.get_close_matches(key, sorted({*BENCHMARKS, *by_source}), n=1, cutoff=0.0)
     if len(by_source) == 1:
         (source,) = by_source
-        known = "" if nearest == source else f" (the nearest that is known to {name!r} is {nearest!r})"
-        raise DataError(f"the rows given as {name} are of the source {source!r}: name that as the benchmark{known}")
+        said = f"the rows given as {name} are of the source {source!r}: name that as the benchmark"
+        if nearest != source and nearest != key and difflib.get_close_matches(key, [nearest], cutoff=NEARLY):
+            said += f" (the nearest that is known to {name!r} is {nearest!r})"
+        raise DataError(said)
     listed = ", ".join(f"{source!r} ({len(ids):,} rows)" for source, ids in sorted(by_source.items()))
     if key in BENCHMARKS or key in by_source:
         foreign = next(ids[0] for source, ids in by_source.items() if source != key)
@@ -361,7 +363,15 @@ def _extent(benchmark: Benchmark, n_here: Mapping[str, int]) -> list[str]:
     parts = [f"{name} {n_here.get(name, 0):,} of {n:,}" for name, n in published.items() if n_here.get(name, 0) != n]
     others = f" ({', '.join(parts)})" if parts else ""
     whole = f"Published {benchmark.title} figures are over {benchmark.n_published:,} solutions"
-    return [f"{whole}, these over {total:,}{others}."]
+    sentences = [f"{whole}, these over {total:,}{others}."]
+    if unknown := [name for name in n_here if name not in published] if published else []:
+        listed = ", ".join(unknown[:N_NAMED]) + (" ..." if unknown[N_NAMED:] else "")
+        sentences.append(
+            f"{sum(n_here[name] for name in unknown):,} of them are of no subset that {benchmark.title} has "
+            f"({listed}): "
+            "figures over them are not figures on this benchmark."
+        )
+    return sentences
 
 
 __all__ = [

@@ -255,6 +255,14 @@ def test_extent_is_said_where_it_differs():
     assert not any("Published" in note for note in comparability(small, whole))
 
 
+def test_subsets_that_a_benchmark_does_not_have_are_named():
+    """Rows of one's own that call themselves a benchmark's must not stand beside quoted figures without a word."""
+    rows = [row(i, "ox", [0.9, 0.1], subset=name) for name in ("gsm8k", "mine", "") for i in range(2)]
+    notes = comparability(find_benchmark("processbench"), rows)
+    assert any(note.startswith("4 of them are of no subset that ProcessBench has (mine, ") for note in notes)
+    assert comparability(find_benchmark("mine"), rows) == []
+
+
 def test_quoted_averages_are_those_of_their_subsets():
     processbench = [figure for figure in PUBLISHED if figure.benchmark == "processbench"]
     assert len(processbench) == 16

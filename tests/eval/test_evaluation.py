@@ -201,6 +201,8 @@ def test_rows_of_every_source_must_be_those_of_the_benchmark_they_are_given_as()
         ("prm-bench", ("gsm8k", "prm800k"), "did you mean 'prmbench'"),
         ("mr_gsm_8k", ("mine", "prm800k"), "did you mean 'mr-gsm8k'"),
         ("procesbench", ("processbench",), "of the source 'processbench': name that as the benchmark$"),
+        ("processbench", ("mine",), "of the source 'mine': name that as the benchmark$"),
+        ("my set", ("mine",), "of the source 'mine': name that as the benchmark$"),
         ("procesbench", ("mine",), "of the source 'mine': name that .* nearest that is known .* is 'processbench'"),
     ):
         with pytest.raises(DataError, match=complaint):
