@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import re
+from itertools import accumulate
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,11 +21,20 @@ _WRAPPED = re.compile(r"\\(?:boxed|fbox|text|textbf|mathrm|mathbf|mathit|mbox)\s
 _INDEX = re.compile(r"<?(?:(?:paragraph|step)[\s_]*)?(-1|[0-9]{1,7})>?\.?", re.IGNORECASE)
 _REFUSAL = re.compile(r"\W*(?:i'?m sorry|i am sorry|sorry,|i can(?:no|')t\b|i am unable|i'?m unable)", re.IGNORECASE)
 _STEP_HEADING = re.compile(
-    r"""(?:^|[.!?:;}*)\]]\s)[\s*#>_-]*   # begins a line, or a sentence behind the box of the step before
-    step\s{0,3}\#?\s?([0-9]{1,7})      # "from step 1 follows" is no heading: a heading ends as below
-    (?:[ \t]?\([^()\n]{0,80}\))?[*_]*[ \t]*(?:[:.)\u2013\u2014-]|$)""",
+    r"""(?:^|[.!?:;}*)\]]\s)[ \t*\#>_|<-]*   # begins a line, or a sentence behind the box of the step before
+    (?:\\(?:textbf|(?:sub)*section\*?)\{)?
+    (?:
+        (?:(?P<paragraph>paragraph)|step|schritt|[ée]tape|paso|passo|шаг|步骤|步驟|ステップ)[ \t_]{0,3}\#?[ \t]?
+            (?P<number>\d{1,7})
+      | 第[ \t]?(?P<ordinal>\d{1,7})[ \t]?步
+      | (?P<summary>overall|(?:in[ ])?(?:summary|conclusion)|final[ ](?:verdict|assessment|judge?ment|conclusion)
+            |(?:final|total)(?=[ \t]?:))\b
+    )
+    (?(summary)|(?:[ \t]?(?:of|/)[ \t]?\d{1,7})?   # "from step 1 follows" is no heading: a heading ends as follows
+        (?:[ \t]?\([^()\n]{0,80}\))?[*_}]*[ \t]*(?:[:.)>|\uff1a。\u2013\u2014-]|$))""",
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
+_LIST_NUMBER = re.compile(r"^[ \t*#>_-]*\d{1,4}[.)](?=[ \t*_])", re.MULTILINE)
 _LONGEST_BOX = 200
 """Characters of a box that can still hold a verdict."""
 
@@ -172,9 +182,10 @@ def parse_boxed_verdicts(text: str, answer: BoxedVerdicts, *, truncated: bool, n
     r"""Read a verdict on every step: the first wrong step, or no error where all n steps are boxed right.
 
     A verdict belongs to the step that the heading before it names (`Step 2:`, from 1); of several on one step the last
-    counts, as a critic may look again. Verdicts on steps that are not there do not count. Where nothing numbers them,
-    verdicts are read in order, and more of them than steps cannot be told apart: no verdict then. A step without a
-    verdict before the first wrong one is no verdict either.
+    counts, as a critic may look again. Verdicts on steps that are not there do not count, and one behind `Overall` is
+    about all steps. Where nothing numbers them, verdicts are read in order, and more of them than steps, or several in
+    one item of a numbered list, cannot be told apart: no verdict then. A step without a verdict before the first wrong
+    one is no verdict either.
 
     Args:
         text: The critic's answer.
@@ -188,21 +199,18 @@ def parse_boxed_verdicts(text: str, answer: BoxedVerdicts, *, truncated: bool, n
         1
     """
     is_ok = {answer.ok.lower(): True, answer.error.lower(): False}
-    ok_S: dict[int, bool] | None  # verdict by 0-based step, None where they cannot be told apart
     words = [(end, _unwrapped(text[begin:end]).lower().rstrip(".")) for begin, end in _verdict_spans(text)]
     verdicts = [(end, is_ok[word]) for end, word in words if word in is_ok]
-    headings = [(match.end(), int(match[1])) for match in _STEP_HEADING.finditer(text)]
-    # The number of the last heading before each verdict, 0 before the first.
-    before = [bisect.bisect_right(headings, (end, 0)) for end, _ in verdicts]
-    named = [headings[index - 1][1] if index else 0 for index in before]
-    if len(set(before)) > 1 or (len(verdicts) == 1 and any(named)):
-        # A critic that counts from 0 would put every verdict one step too late.
-        if any(number == 0 for index, number in zip(before, named, strict=True) if index):
-            ok_S = None
-        else:
-            ok_S = {number - 1: ok for number, (_, ok) in zip(named, verdicts, strict=True) if 1 <= number <= n_steps}
+    headings = list(_STEP_HEADING.finditer(text))
+    before = _places_behind([match.end() for match in headings], verdicts)
+    ok_S: dict[int, bool] | None  # verdict by 0-based step, None where they cannot be told apart
+    if len(set(before)) > 1 or (len(verdicts) == 1 and any(before)):
+        ok_S = _verdicts_by_heading(headings, before, [ok for _, ok in verdicts], n_steps=n_steps)
     else:  # no headings between them, for example a list at the end
-        ok_S = dict(enumerate(ok for _, ok in verdicts)) if len(verdicts) <= n_steps else None
+        # An item of a numbered list with several verdicts would move those behind it to later steps.
+        items = _places_behind([match.end() for match in _LIST_NUMBER.finditer(text)], verdicts)
+        is_clear = len(set(items)) in (1, len(items)) and len(verdicts) <= n_steps
+        ok_S = dict(enumerate(ok for _, ok in verdicts)) if is_clear or not verdicts else None
     if ok_S is not None:
         first_open = next((step for step in range(n_steps) if not ok_S.get(step, False)), None)
         if first_open is None:
@@ -212,6 +220,43 @@ def parse_boxed_verdicts(text: str, answer: BoxedVerdicts, *, truncated: bool, n
     if truncated:
         return NoVerdictReason.TRUNCATED
     return NoVerdictReason.REFUSED if _REFUSAL.match(text) else NoVerdictReason.UNPARSABLE
+
+
+def _places_behind(ends: list[int], verdicts: list[tuple[int, bool]]) -> list[int]:
+    """Return behind how many headings, given by where they end, each verdict stands."""
+    return [bisect.bisect_right(ends, end) for end, _ in verdicts]
+
+
+def _verdicts_by_heading(
+    headings: list[re.Match[str]], before: list[int], oks: list[bool], *, n_steps: int
+) -> dict[int, bool] | None:
+    """Return the verdict on each 0-based step that headings number; `None` where they do not tell which it is.
+
+    Steps are numbered from 1 and paragraphs from 0 or 1: a critic that counts steps from 0 is no critic to guess at. A
+    summary is about all steps, where the step before it has its verdict already, and must not contradict them.
+
+    Args:
+        headings: Headings of steps and summaries.
+        before: Behind how many headings each verdict stands.
+        oks: The verdicts.
+        n_steps: Steps of the solution.
+    """
+    numbers = [None if match["summary"] else int(match["number"] or match["ordinal"]) for match in headings]
+    used = {numbers[index - 1] for index in before if index}
+    first = 0 if 0 in used and all(match["paragraph"] or match["summary"] for match in headings) else 1
+    if 0 in used and first == 1:
+        return None
+    ok_S: dict[int, bool] = {}
+    of_all: bool | None = None
+    # The number of the step that each heading, or the last one before a summary, is about.
+    about = [None, *accumulate(numbers, lambda last, number: last if number is None else number)]
+    for index, ok in zip(before, oks, strict=True):
+        step = about[index]
+        if index and numbers[index - 1] is None and (step is None or step - first in ok_S):
+            of_all = ok
+        elif step is not None and first <= step < first + n_steps:
+            ok_S[step - first] = ok
+    return None if of_all is not None and of_all != all(ok_S.values()) else ok_S
 
 
 __all__ = [

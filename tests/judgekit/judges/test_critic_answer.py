@@ -98,6 +98,32 @@ CHAINS: list[tuple[str, bool, Vote]] = [
     ),
     (r"Step 1: \boxed{correct} Step 2: \boxed{correct} Step 3: \boxed{correct} Step 4: \boxed{incorrect}", False, None),
     (r"I box \boxed{correct} or \boxed{incorrect}. Step 1: \boxed{correct} Step 2: \boxed{incorrect}", False, 1),
+    # headings of other spellings and languages
+    ("Step 1 of 3: \\boxed{correct}, so \\boxed{correct}\nStep 2 of 3: \\boxed{incorrect}", False, 1),
+    ("步骤1\uff1a\\boxed{correct} 再看 \\boxed{correct}\n步骤 2\uff1a\\boxed{incorrect}", False, 1),
+    ("第1步：\\boxed{correct}\\boxed{correct}\n第 2 步: \\boxed{incorrect}", False, 1),
+    ("Step \uff11: \\boxed{correct} \\boxed{correct}\nStep \uff12: \\boxed{incorrect}", False, 1),
+    ("\\textbf{Step 1}: \\boxed{correct} \\boxed{correct}\n\\textbf{Step 2}: \\boxed{incorrect}", False, 1),
+    ("| Step 1 | \\boxed{correct} \\boxed{correct} |\n| Step 2 | \\boxed{incorrect} |", False, 1),
+    ("<paragraph_0> \\boxed{correct} \\boxed{correct}\n<paragraph_1> \\boxed{incorrect}", False, 1),
+    ("Paragraph 1: \\boxed{correct} \\boxed{correct}\nParagraph 2: \\boxed{incorrect}", False, 1),
+    ("Paragraph 0: \\boxed{correct}\nStep 1: \\boxed{incorrect}", False, UNPARSABLE),
+    # a summary is about all steps, unless the last step has no verdict of its own
+    (
+        "Step 1: \\boxed{correct}\nStep 2: \\boxed{correct}\nStep 3: \\boxed{correct}\nOverall \\boxed{correct}",
+        False,
+        None,
+    ),
+    (
+        "Step 1: \\boxed{correct}\nStep 2: \\boxed{correct}\nStep 3: \\boxed{correct}\nOverall \\boxed{incorrect}",
+        False,
+        UNPARSABLE,
+    ),
+    ("Step 1: \\boxed{correct}\nStep 2: \\boxed{incorrect}\n**Final**: \\boxed{incorrect}", False, 1),
+    ("Step 1: \\boxed{correct}\nStep 2: 3 is not 4.\nIn summary, \\boxed{incorrect}", False, 1),
+    # an item of a list with two verdicts
+    ("1. \\boxed{correct}, so \\boxed{correct}\n2. \\boxed{incorrect}", False, UNPARSABLE),
+    ("1. \\boxed{correct}\n2. \\boxed{incorrect}", False, 1),
     # fewer, with a hole: the second verdict is on the third step
     (r"Step 1: \boxed{correct} Step 3: \boxed{incorrect}", False, UNPARSABLE),
     (r"Step 2: \boxed{incorrect}", False, UNPARSABLE),
@@ -124,7 +150,9 @@ def test_any_text_is_read_without_a_crash(text: str) -> None:
     assert all(content in text for content in boxes(text))
 
 
-@pytest.mark.parametrize("text", [r"\boxed{" * 200_000, r"\boxed{" * 100_000 + "}" * 100_000, "{" * 500_000])
+@pytest.mark.parametrize(
+    "text", [r"\boxed{" * 200_000, r"\boxed{" * 100_000 + "}" * 100_000, "{" * 500_000, "\n" * 200_000]
+)
 def test_reading_is_linear(text: str) -> None:
     """A quadratic reader would need hours for these."""
     assert parse_boxed_index(text, truncated=False, n_steps=2, first_index=0) is UNPARSABLE
