@@ -38,6 +38,9 @@ from judgekit.serving.wire import (
     DETAILS,
     JUDGE,
     LIMIT_DETAILS,
+    OLDER_REASONS,
+    VERDICT_DETAILS,
+    WITH_DETAILS,
     DescribeRequest,
     Description,
     JudgeAnswer,
@@ -121,7 +124,18 @@ class JudgeService:
             judgements = [
                 next(judged) if fit else self._too_long(solution) for solution, fit in zip(solutions, fits, strict=True)
             ]
-            return json_response(JudgeAnswer(judge_id=self.description.judge_id, judgements=tuple(judgements)))
+            if request.url.query == WITH_DETAILS:
+                return json_response(JudgeAnswer(judge_id=self.description.judge_id, judgements=tuple(judgements)))
+            # Older clients refuse what they do not know, and would lose the whole answer.
+            judgements = [
+                judgement.model_copy(update={"no_verdict": OLDER_REASONS[judgement.no_verdict]})
+                if judgement.no_verdict in OLDER_REASONS
+                else judgement
+                for judgement in judgements
+            ]
+            answer = JudgeAnswer(judge_id=self.description.judge_id, judgements=tuple(judgements))
+            said = answer.model_dump_json(exclude={"judgements": {"__all__": {"verdict": VERDICT_DETAILS}}})
+            return Response(said, media_type="application/json")
 
     async def _wait_for(
         self, request: Request, solutions: list[Solution], *, timeout_s: float | None

@@ -21,7 +21,7 @@ from judgekit.engines.http_limits import HttpLimits
 from judgekit.errors import JudgeError, describe_validation_error
 from judgekit.judges.traits import JudgeTraits, WrappedJudge
 from judgekit.judging import as_seen
-from judgekit.serving.wire import DESCRIBE, JUDGE, Description, JudgeAnswer, count_chars
+from judgekit.serving.wire import DESCRIBE, JUDGE, WITH_DETAILS, Description, JudgeAnswer, count_chars
 from judgekit.types import Judgement, NoVerdictReason, Solution
 
 TOKEN_ENV = "JUDGEKIT_TOKEN"
@@ -102,7 +102,9 @@ class RemoteJudge(WrappedJudge):
         """
         parts = list(self._split(solutions))
         requests = [
-            Request(JUDGE, {"solutions": rows, "timeout_s": self.config.deadline_s}) for _, rows in parts if rows
+            Request(f"{JUDGE}?{WITH_DETAILS}", {"solutions": rows, "timeout_s": self.config.deadline_s})
+            for _, rows in parts
+            if rows
         ]
         replies = iter(self._client.post(requests, self._read) if requests else ())
         return [

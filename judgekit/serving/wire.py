@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BaseModel, ConfigDict, Field, Strict, create_model
 
 from judgekit.judges.calibrator_card import ConformalCard, Fingerprint
-from judgekit.types import DecisionRule, Judgement, Solution
+from judgekit.types import DecisionRule, Judgement, NoVerdictReason, Solution
 
 DESCRIBE, JUDGE = "describe", "judge"
 """Paths below the service's address."""
+WITH_DETAILS = "details=true"
+"""Query of `POST /judge` from a client that knows step probabilities and every reason for no verdict. A query, because
+older services refuse fields of the body that they do not know, and read no query."""
 
 
 class _Message(BaseModel):
@@ -74,6 +77,11 @@ DETAILS = {"dtype", "fingerprint", "reserved"}
 LIMIT_DETAILS = {"max_request_steps", "max_request_chars"}
 """Fields of `Limits` that came after its first release."""
 
+VERDICT_DETAILS = {"step_probs_S"}
+"""Fields of a verdict that came after its first release."""
+OLDER_REASONS = {NoVerdictReason.NON_FINITE: NoVerdictReason.UNPARSABLE}
+"""What clients that do not know a reason for no verdict are told in its place."""
+
 if TYPE_CHECKING:
     SolutionRow = Solution
 else:
@@ -120,6 +128,6 @@ class Trouble(_Message):
 
 
 __all__ = [
-    "DESCRIBE", "DETAILS", "JUDGE", "LIMIT_DETAILS", "DescribeRequest", "Description", "JudgeAnswer", "JudgeRequest",
-    "Limits", "SolutionRow", "Trouble", "count_chars",
+    "DESCRIBE", "DETAILS", "JUDGE", "LIMIT_DETAILS", "OLDER_REASONS", "VERDICT_DETAILS", "WITH_DETAILS",
+    "DescribeRequest", "Description", "JudgeAnswer", "JudgeRequest", "Limits", "SolutionRow", "Trouble", "count_chars",
 ]  # fmt: skip

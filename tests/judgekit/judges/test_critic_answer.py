@@ -101,7 +101,7 @@ CHAINS: list[tuple[str, bool, Vote]] = [
     # headings of other spellings and languages
     ("Step 1 of 3: \\boxed{correct}, so \\boxed{correct}\nStep 2 of 3: \\boxed{incorrect}", False, 1),
     ("步骤1\uff1a\\boxed{correct} 再看 \\boxed{correct}\n步骤 2\uff1a\\boxed{incorrect}", False, 1),
-    ("第1步：\\boxed{correct}\\boxed{correct}\n第 2 步: \\boxed{incorrect}", False, 1),
+    ("第1步\uff1a\\boxed{correct}\\boxed{correct}\n第 2 步: \\boxed{incorrect}", False, 1),
     ("Step \uff11: \\boxed{correct} \\boxed{correct}\nStep \uff12: \\boxed{incorrect}", False, 1),
     ("\\textbf{Step 1}: \\boxed{correct} \\boxed{correct}\n\\textbf{Step 2}: \\boxed{incorrect}", False, 1),
     ("| Step 1 | \\boxed{correct} \\boxed{correct} |\n| Step 2 | \\boxed{incorrect} |", False, 1),

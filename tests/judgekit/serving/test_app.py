@@ -23,8 +23,9 @@ from judgekit.judges import load_judge
 from judgekit.judges.calibrator_card import Fingerprint
 from judgekit.serving.app import build_app
 from judgekit.serving.config import ServeConfig
+from judgekit.serving.remote import RemoteJudge
 from judgekit.serving.wire import Description, JudgeAnswer, Trouble
-from judgekit.types import NoVerdictReason, Solution
+from judgekit.types import Judgement, NoVerdictReason, Solution
 from tests.judgekit.samples import HOSTILE
 from tests.judgekit.serving.service import HTTP, HashJudge, make, running_service
 
@@ -42,7 +43,7 @@ def url(judge: HashJudge) -> Iterator[str]:
 
 def post(url: str, *solutions: Solution, **fields: Any) -> httpx2.Response:
     body = {"solutions": [solution.model_dump(mode="json") for solution in solutions]} | fields
-    return HTTP.post(f"{url}/judge", json=body)
+    return HTTP.post(f"{url}/judge?{WITH_DETAILS}", json=body)
 
 
 def trouble(response: httpx2.Response, status: int) -> Trouble:
@@ -257,6 +258,30 @@ def test_older_clients_are_told_what_they_know_and_newer_ones_everything(judge: 
         assert full.limits.max_request_steps == 16_384
     assert Description.model_validate(said).fingerprint is None
     assert Description.model_validate(said | {"what later releases say": 1}).judge_id == "hash"
+
+
+class NoNumberJudge(HashJudge):
+    def judge_one(self, solution: Solution) -> Judgement:
+        judged = super().judge_one(solution)
+        if solution.problem != "no number":
+            return judged
+        return judged.model_copy(update={"verdict": None, "no_verdict": NoVerdictReason.NON_FINITE})
+
+
+def test_older_clients_get_answers_that_they_can_read_and_newer_ones_every_digit() -> None:
+    solutions = [make("fine"), make("no number")]
+    with running_service(NoNumberJudge()) as url:
+        body = {"solutions": [solution.model_dump(mode="json") for solution in solutions]}
+        fine, none = HTTP.post(f"{url}/judge", json=body).json()["judgements"]
+        assert set(fine["verdict"]) == {"posterior"}
+        assert (none["verdict"], none["no_verdict"]) == (None, "unparsable")
+        remote = RemoteJudge(url)
+        with_details = remote.judge(solutions)
+    expected = [NoNumberJudge().judge_one(solution) for solution in solutions]
+    assert [j.no_verdict for j in with_details] == [None, NoVerdictReason.NON_FINITE]
+    assert [j.verdict for j in with_details] == [j.verdict for j in expected]
+    assert expected[0].verdict is not None
+    assert expected[0].verdict.step_probs_S is not None
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
@@ -477,7 +502,7 @@ def test_hundreds_of_small_requests_lose_nothing(url: str, judge: HashJudge) -> 
             for k in range(25):
                 solution = make(f"{number}-{k}", n_steps=1 + k % 4)
                 body = {"solutions": [solution.model_dump(mode="json")]}
-                answers[solution.id] = connection.post(f"{url}/judge", json=body).json()["judgements"]
+                answers[solution.id] = connection.post(f"{url}/judge?{WITH_DETAILS}", json=body).json()["judgements"]
 
     threads = [threading.Thread(target=client, args=(number,)) for number in range(16)]
     for thread in threads:
