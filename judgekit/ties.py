@@ -14,8 +14,9 @@ from collections.abc import Sequence
 TIE = 1e-12
 """Numbers whose difference is at most this share of the larger one are tied: thousands of roundings, and far below what
 any judge can mean. Sorted numbers are chained: each is tied with its neighbour or begins a new group."""
-DIGITS = 12
-"""Significant digits that are kept of a probability that was worked out, not given."""
+DIGITS = 13
+"""Significant digits that are kept of a probability that was worked out, not given: so many that it stays tied with the
+probability that was given, and none that rounding of a long product reaches."""
 
 
 def is_tied(a: float, b: float) -> bool:
@@ -26,6 +27,16 @@ def is_tied(a: float, b: float) -> bool:
         (True, False)
     """
     return math.isclose(a, b, rel_tol=TIE, abs_tol=0.0)
+
+
+def is_below(value: float, threshold: float) -> bool:
+    """Return whether a number lies below a threshold by more than rounding, see `TIE`.
+
+    Example:
+        >>> is_below(0.3, 0.1 + 0.2), is_below(0.3, 0.4)
+        (False, True)
+    """
+    return value < threshold and not is_tied(value, threshold)
 
 
 def rounded(value: float) -> float:
@@ -49,4 +60,4 @@ def first_largest(values: Sequence[float]) -> int:
     return next(place for place, value in enumerate(values) if is_tied(value, largest))
 
 
-__all__ = ["DIGITS", "TIE", "first_largest", "is_tied", "rounded"]
+__all__ = ["DIGITS", "TIE", "first_largest", "is_below", "is_tied", "rounded"]

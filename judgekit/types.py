@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, runtime_ch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from judgekit.identity import content_id, current_problem_id, problem_id
-from judgekit.ties import first_largest, rounded
+from judgekit.ties import first_largest, is_below, rounded
 
 SUM_TOLERANCE = 1e-6
 """How far the sum of a posterior may lie from 1, and an outcome from what the step probabilities give, before a verdict
@@ -442,7 +442,7 @@ class Verdict(BaseModel):
     def p_ok_S(self) -> tuple[float, ...]:
         """P(step k is right | earlier steps are right). Shape (n,).
 
-        What the judge gave, where it gave step probabilities. Else worked out of the posterior, with 12 significant
+        What the judge gave, where it gave step probabilities. Else worked out of the posterior, with 13 significant
         digits, as quotients of sums have no more that mean something; there 1.0 where the posterior leaves no mass for
         step k to be reached: a threshold rule has decided before.
         """
@@ -466,7 +466,7 @@ class Verdict(BaseModel):
         if isinstance(rule, ArgmaxRule):
             best = first_largest(self.posterior)
             return None if best == self.n_steps else best
-        return next((k for k, p_ok in enumerate(self.p_ok_S) if p_ok < rule.threshold), None)
+        return next((k for k, p_ok in enumerate(self.p_ok_S) if is_below(p_ok, rule.threshold)), None)
 
     def _tails(self) -> list[float]:
         """P(first error is at k or later, or none) for k = 0..n."""

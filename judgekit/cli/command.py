@@ -124,9 +124,13 @@ def settings_config(
 
 
 def _is_file(item: str) -> bool:
-    """Whether a setting is the configuration file. A path may hold `=`, as folders named after their options do."""
+    """Whether a setting is the configuration file. A path may hold `=`, as folders named after their options do.
+
+    `seed=1` stays an option where something has written a file of that name.
+    """
     key, equals, _ = item.partition("=")
-    return not equals or Path(item).is_file() or "/" in key
+    is_config = Path(item).suffix.lower() in {".yaml", ".yml", ".json"} and Path(item).is_file()
+    return not equals or "/" in key or is_config
 
 
 def canonical(given: Path, *, source: str, output: Path, resume: bool) -> Path:

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from judgekit.errors import DataError
 from judgekit.metrics.checks import Floats, check_lengths, ratio
+from judgekit.ties import is_below
 
 PRMBENCH_DIMENSIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -91,7 +92,7 @@ def call_steps(p_ok_S: Sequence[float], *, predicted: int | None, threshold: flo
         (True, False, False, True)
     """
     lowest = EVEN if threshold is None else threshold
-    return tuple(p_ok >= lowest and k != predicted for k, p_ok in enumerate(p_ok_S))
+    return tuple(not is_below(p_ok, lowest) and k != predicted for k, p_ok in enumerate(p_ok_S))
 
 
 def count_steps(ok_N: Sequence[Sequence[bool]], *, called_ok_N: Sequence[Sequence[bool] | None]) -> NDArray[np.int64]:

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from judgekit.identity import problem_id
+from judgekit.metrics.prmbench import call_steps
+from judgekit.ties import is_tied
 from judgekit.types import (
     ArgmaxRule,
     Judgement,
@@ -246,13 +248,13 @@ def test_a_stored_posterior_without_step_probabilities_is_still_read() -> None:
     stored = Verdict.from_step_probs([0.9] * 8).model_dump(mode="json", exclude={"step_probs_S"})
     verdict = Verdict.model_validate(stored)
     assert verdict.step_probs_S is None
-    assert verdict.p_ok_S == (0.9,) * 8, "worked out, with 12 significant digits"
+    assert verdict.p_ok_S == (0.9,) * 8, "worked out, with 13 significant digits"
 
 
 @given(st.lists(st.sampled_from([0.9, 0.97, 0.45, 0.2, 0.5, 0.75, 1 / 3, 0.85]), min_size=1, max_size=30))
 def test_equal_probabilities_stay_equal_when_worked_out(p_ok_S: list[float]) -> None:
     worked_out = Verdict(posterior=Verdict.from_step_probs(p_ok_S).posterior).p_ok_S
-    assert worked_out == tuple(float(f"{p_ok:.12g}") for p_ok in p_ok_S)
+    assert worked_out == tuple(float(f"{p_ok:.13g}") for p_ok in p_ok_S)
 
 
 @given(st.lists(st.none() | st.integers(0, 3), min_size=1, max_size=12), st.randoms(use_true_random=False))
@@ -298,6 +300,19 @@ def test_a_probability_at_the_threshold_passes_wherever_it_stands(threshold: flo
     ):
         assert verdict.decide(ThresholdRule(threshold=threshold)) is None
         assert verdict.decide(ThresholdRule(threshold=threshold + 1e-6)) == n_before
+
+
+@given(st.floats(0.01, 1), st.integers(1, 30))
+def test_a_verdict_of_an_earlier_release_says_what_the_same_verdict_says_today(p_ok: float, n_steps: int) -> None:
+    """A resumed run holds both: what was equal stays tied, and is decided alike, whatever its digits."""
+    given = Verdict.from_step_probs([p_ok] * n_steps)
+    stored = Verdict(posterior=given.posterior)
+    assert all(map(is_tied, stored.p_ok_S, given.p_ok_S))
+    for threshold in (p_ok, stored.p_ok_S[-1]):
+        for verdict in (given, stored):
+            assert verdict.decide(ThresholdRule(threshold=threshold)) is None
+            called_ok_S = call_steps(verdict.p_ok_S, predicted=None, threshold=threshold)
+            assert all(called_ok_S)
 
 
 def test_the_earliest_of_equally_probable_outcomes_is_decided_on() -> None:

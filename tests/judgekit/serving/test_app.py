@@ -24,7 +24,7 @@ from judgekit.judges.calibrator_card import Fingerprint
 from judgekit.serving.app import build_app
 from judgekit.serving.config import ServeConfig
 from judgekit.serving.remote import RemoteJudge
-from judgekit.serving.wire import Description, JudgeAnswer, Trouble
+from judgekit.serving.wire import WITH_DETAILS, Description, JudgeAnswer, Trouble
 from judgekit.types import Judgement, NoVerdictReason, Solution
 from tests.judgekit.samples import HOSTILE
 from tests.judgekit.serving.service import HTTP, HashJudge, make, running_service
