@@ -73,6 +73,7 @@ _SCRIPTS = "".join(f"{chr(begin)}-{chr(end)}" for begin, end in RANGES_WITHOUT_S
 _HANGUL = "\u1100-\u11ff\u3131-\u318e\ua960-\ua97f\uac00-\ud7ff"
 """Korean has spaces, and its particles follow formulas without one."""
 _PIECE = re.compile(f" ?(?:[{_SCRIPTS}]|[^ {_SCRIPTS}]+)")
+_GREEK = "\u0370-\u03ff\u1f00-\u1fff"
 _OF_EAST_ASIA = re.compile(f"[{_SCRIPTS}{_HANGUL}]")
 
 _SPACES = re.compile(
@@ -81,6 +82,7 @@ _SPACES = re.compile(
 """LaTeX that only moves things, and a line break that somebody escaped twice."""
 _SIZES = re.compile(r"\\(?:left|right|middle|[bB]igg?[lrm]?)(?![A-Za-z])\s*(?P<none>\.)?")
 """LaTeX that only makes brackets larger; behind `\\left` and `\\right` a point is a bracket that is not there."""
+_DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))")
 _ENVIRONMENTS = re.compile(
     r"\\(?:begin|end)\{(?:equation|displaymath|math|align|aligned|gather|gathered|multline|eqnarray|flalign)\*?\}"
 )
@@ -124,8 +126,8 @@ def problem_words(text: str) -> str:
     A word is a run of letters without case, a number with its decimal point, a LaTeX command or any other single
     character; each character of a script that has no spaces (Chinese, Thai, ...) is one. Left out are white space, the
     delimiters of formulas (`$`, `$$`, `\(`, `\[`, `\begin{equation}`, ...), LaTeX that only moves or enlarges, and
-    `. , ; : ? !` where they end a word of two letters or more; a full stop behind anything where white space or
-    nothing follows. A dollar sign without a partner is an amount of money and stays.
+    `. , ; : ? !` where they end a word of two letters or more (`:` and `!` not in a formula); a full stop behind
+    anything where white space or nothing follows. A dollar sign without a partner is an amount of money and stays.
 
     Unicode's form NFKC is applied with care: ligatures and full-width digits become plain ones, but `x²` becomes
     `x ^ 2`, and `½` and `⑤` stay the one character that they are. Digits of all scripts are digits; all kinds of dash
@@ -141,11 +143,15 @@ def problem_words(text: str) -> str:
     """
     plain = _without_delimiters(_plain_characters(text))
     words: list[str] = []
+    n_marks, seen = 0, 0  # delimiters up to the word that was looked at last
     find = _word_pattern(_marks(plain)).finditer
     for match in find(plain):
         word = match.group()
         if word in _STOPS:
-            if not _ends_sentence(word, words[-1] if words else "", plain, match.end()):
+            n_marks, seen = n_marks + plain.count(_MARK, seen, match.start()), match.start()
+            # In a formula a factorial or a ratio may stand behind several letters, as in `$ab!$`.
+            is_operator = word in "!:" and n_marks % 2 == 1
+            if is_operator or not _ends_sentence(word, words[-1] if words else "", plain, match.end()):
                 words.append(word)
         elif word in _MEGA and words and words[-1][-1].isdigit():
             words.append(word)
@@ -177,8 +183,11 @@ def _word_pattern(marks: frozenset[str]) -> re.Pattern[str]:
     """Return what finds words; `re` knows no class of combining marks, so the marks of the text are given."""
     accents = "".join(map(re.escape, sorted(marks)))
     no_script = f"(?![{_SCRIPTS}{_HANGUL}])"
-    letters = rf"(?:{no_script}[^\W\d_]){'[' + accents + ']*' if marks else ''}"
-    return re.compile(rf"{_COMMAND}|{_ESCAPED}|{_NUMBER}|\.\.+|!=|(?:{letters})+|[{_HANGUL}]+|[^\s{_MARK}]", re.DOTALL)
+    accent = "[" + accents + "]*" if marks else ""
+    # Greek letters beside others are symbols, as in Δx, and no part of the word.
+    words = rf"(?:[{_GREEK}]{accent})+|(?:{no_script}(?![{_GREEK}])[^\W\d_]{accent})+"
+    pattern = rf"{_COMMAND}|{_ESCAPED}|{_NUMBER}|\.\.+|!=|{words}|[{_HANGUL}]+|[^\s{_MARK}]"
+    return re.compile(pattern, re.DOTALL)
 
 
 def _ends_sentence(stop: str, before: str, text: str, end: int) -> bool:
@@ -257,10 +266,11 @@ def _without_delimiters(text: str) -> str:
         pieces = text.split("\\\\")  # a line break takes its two characters before anything else
         for i, piece in enumerate(pieces):
             piece = _ENVIRONMENTS.sub(_MARK, piece)
-            piece = _SIZES.sub("", piece)
+            piece = _DEGREES.sub("°", _SIZES.sub("", piece))
             piece = _SPACES.sub(" ", piece)
             pieces[i] = re.sub(r"\\[()\[\]]", _MARK, piece)
         text = "\\\\".join(pieces)
+    text = text.replace("{,}", ",")  # how LaTeX writes the thousands of a number
     if "$" not in text:
         return text
     parts = [match.span() for match in re.finditer(r"(?<!\\)\$\$?", text)]

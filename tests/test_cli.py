@@ -127,6 +127,15 @@ def test_a_path_of_a_configuration_may_hold_an_equals_sign(folder: str, tmp_path
         settings_config(JudgeTrainingConfig, [str(file.with_name("gone.yaml"))])
 
 
+def test_a_file_named_like_an_option_does_not_stand_in_for_it(tmp_path: Path) -> None:
+    with contextlib.chdir(tmp_path):
+        Path("lr=1e-4").write_text("model: base\ndata: [rows]\n")
+        config = settings_config(JudgeTrainingConfig, ["lr=1e-4", "model=other", "data=[rows]"])
+        assert (config.lr, config.model) == (1e-4, "other")
+        Path("lr=1e-4").rename("lr=1e-4.yaml")
+        assert settings_config(JudgeTrainingConfig, ["lr=1e-4.yaml"]).model == "base"
+
+
 def test_settings_may_follow_the_options(
     tmp_path: Path, refused: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:

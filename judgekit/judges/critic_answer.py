@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import bisect
 import re
-from itertools import accumulate
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -249,7 +248,9 @@ def _verdicts_by_heading(
     ok_S: dict[int, bool] = {}
     of_all: bool | None = None
     # The number of the step that each heading, or the last one before a summary, is about.
-    about = [None, *accumulate(numbers, lambda last, number: last if number is None else number)]
+    about: list[int | None] = [None]
+    for number in numbers:
+        about.append(about[-1] if number is None else number)
     for index, ok in zip(before, oks, strict=True):
         step = about[index]
         if index and numbers[index - 1] is None and (step is None or step - first in ok_S):

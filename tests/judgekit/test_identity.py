@@ -54,6 +54,11 @@ SAME = [
     (r"If \[x=5.\]find y", "if $x=5$ find y"),
     (r"the following:$$x$$", "the following x"),
     (r"It is 5.\n\nFind y", "It is 5. Find y"),
+    (r"an angle of $90^\circ$", "an angle of 90°"),
+    (r"$90^{\circ}$", r"90^\circ"),
+    (r"$1{,}000$ apples", "1,000 apples"),
+    ("Δx", r"$\Delta x$"),
+    ("Count: the apples!", "count the apples"),
 ]
 """Spellings of one problem."""
 
@@ -69,6 +74,11 @@ def test_other_spellings_of_one_problem(one: str, other: str) -> None:
         ("x<5", "x>5", "x≤5", "x≥5", "x=5", "x≠5", "x 5", "x<=5"),
         ("2-3", "2+3", "2*3", "2/3", "2 3", "23", "2:3", "2,3", "2.3", "2;3", "2^3", "2_3", "2!3", "2?3"),
         ("x^2", "x2", "x_2", "x'2", "x²2", "x"),
+        ("$ab!$", "$ab$"),
+        (r"$n\log ab!$", r"$n\log ab$"),
+        ("find $AB : CD$", "find $AB CD$"),
+        ("Δx is small", "δx is small"),
+        ("Σx", "σx"),
         ("½", "12", "1 2", "1", "2", "1½"),
         ("⑤", "5", "⑥"),
         ("⒈5", "1.5", "15"),
