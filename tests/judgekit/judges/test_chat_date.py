@@ -14,7 +14,7 @@ from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
 from judgekit.prompts import CHAT_DATE
 from judgekit.types import Solution, Verdict
-from tests.judgekit.judges.miniatures import CHATML, make_miniature
+from tests.judgekit.judges.miniatures import LLAMA3_CHAT, make_miniature
 
 SOLUTION = Solution(problem="2x = 4", steps=("x = 2", "The answer is: 18"))
 
@@ -24,8 +24,8 @@ def judge_with(tmp_path: Path):
     """Return a function that makes a judge whose chat template begins with a text."""
 
     def make(name: str, begin: str) -> Path:
-        folder = make_miniature("qwen2.5-math-prm", tmp_path / name)
-        (folder / "chat_template.jinja").write_text(begin + CHATML)
+        folder = make_miniature("rlhflow", tmp_path / name)
+        (folder / "chat_template.jinja").write_text(begin + LLAMA3_CHAT)
         return folder
 
     return make
@@ -42,7 +42,7 @@ def test_the_day_is_the_cards(judge_with, tmp_path: Path) -> None:
     named = judge_with("named", "Today is 26 Jul 2024. ")
     other = judge_with("other", "Today is 05 Jan 1999. ")
     assert verdict(asking).posterior == verdict(named).posterior != verdict(other).posterior
-    card = {"family": "qwen2.5-math-prm", "model": str(asking), "chat_date": "1999-01-05"}
+    card = {"family": "rlhflow", "model": str(asking), "chat_date": "1999-01-05"}
     (tmp_path / "card.yaml").write_text(yaml.safe_dump(card))
     assert verdict(tmp_path / "card.yaml").posterior == verdict(other).posterior
     [finding] = [item for item in examine(str(asking)).findings if item.check == "day in the text"]

@@ -28,7 +28,7 @@ from tests.judgekit.samples import TEXTS, addition
 
 OWN_HEAD = ["gemma3_text", "gemma3", "qwen3_5", "olmo3", "cohere", "opt", "mamba"]
 """Types without a token-classification class in transformers, or wrapped with a model of images."""
-KNOWN_HEAD = ["llama", "qwen3", "gemma2", "phi3", "mixtral", "gpt_neox", "gpt2"]
+KNOWN_HEAD = ["qwen3", "gemma2", "mixtral", "gpt_neox", "gpt2"]
 """Types with one."""
 
 
