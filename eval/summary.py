@@ -41,11 +41,6 @@ def write_summary(folder: Path, page: Path) -> list[Headline]:
     card = read_card(folder / "judge" / "judge")
     results = _only_results(folder / "eval")
     comparison = read_json(folder / "compare" / "compare.json")
-    if any("finding" not in arm for arm in comparison["arms"].values()):
-        raise DataError(
-            f"{folder / 'compare'} was compared by an earlier release, without intervals: run `sgpo compare` into "
-            "a new folder"
-        )
     headline = _headline(folder, card, results, comparison)
     sections = [
         Section("Headline", table(["measured", "value"], headline)),
@@ -92,18 +87,34 @@ def _headline(
     start = reference["first_frac_all_negative"]
     lines.append(Headline("all-negative groups at the start", "unknown" if start is None else f"{start:.0%}"))
     for name, arm in comparison["arms"].items():
-        lines.append(Headline(f"{name}: final held-out accuracy, 95 % interval over seeds", _final(arm)))
+        lines.append(Headline(f"{name}: final held-out accuracy, 95 % interval over seeds", describe_final(arm)))
         if name != comparison["reference"]:
             goal = f"updates to reach {comparison['reference']}'s final accuracy"
-            lines.append(Headline(f"{name}: final accuracy less {comparison['reference']}'s", arm["finding"]))
+            lines.append(Headline(f"{name}: final accuracy less {comparison['reference']}'s", describe_finding(arm)))
             lines.append(Headline(f"{name}: {goal}", _updates(arm, comparison["n_steps"])))
     return lines
 
 
-def _final(arm: Mapping[str, Any]) -> str:
-    """An arm's final accuracy with its interval; without one where a single seed was run."""
-    lo, hi = arm["final_interval"]["lo"], arm["final_interval"]["hi"]
-    return f"{arm['final_accuracy']:.3f}" if lo is None else f"{arm['final_accuracy']:.3f} [{lo:.3f}, {hi:.3f}]"
+_NO_INTERVAL = "compared by an earlier release, without intervals: sgpo compare into a new folder has them"
+"""What a comparison without `finding` says of the difference between two arms."""
+
+
+def describe_final(arm: Mapping[str, Any]) -> str:
+    """An arm's final accuracy with its interval, or why there is none."""
+    if arm["final_accuracy"] is None:
+        return "unknown: no answer was checked"
+    interval = arm.get("final_interval")
+    if interval is None:
+        return f"{arm['final_accuracy']:.3f} (no interval: {_NO_INTERVAL})"
+    lo, hi = interval["lo"], interval["hi"]
+    if lo is None or hi is None:
+        return f"{arm['final_accuracy']:.3f} (no interval: one seed, or seeds that end alike)"
+    return f"{arm['final_accuracy']:.3f} [{lo:.3f}, {hi:.3f}]"
+
+
+def describe_finding(arm: Mapping[str, Any]) -> str:
+    """Say what is known of the difference between an arm and the reference arm."""
+    return str(arm.get("finding", _NO_INTERVAL))
 
 
 def _n_rows(data: Path) -> int:
@@ -200,17 +211,21 @@ def _comparison_section(comparison: Mapping[str, Any]) -> Section:
     rows = [
         (
             name,
-            _final(arm),
-            " ".join(f"{seed['final_accuracy']:.3f}" for seed in arm["seeds"].values()),
+            describe_final(arm),
+            " ".join(
+                "unknown" if seed["final_accuracy"] is None else f"{seed['final_accuracy']:.3f}"
+                for seed in arm["seeds"].values()
+            ),
             _updates(arm, comparison["n_steps"]),
         )
         for name, arm in comparison["arms"].items()
     ]
     header = ["arm", "final accuracy, 95 % interval over seeds", "by seed", f"updates to {comparison['level']:.3f}"]
     text = f"Level to reach: the final accuracy of {comparison['reference']}, {comparison['level']:.3f}."
-    findings = [f"{name}: {arm['finding']}." for name, arm in comparison["arms"].items() if arm["finding"] is not None]
+    others = {name: arm for name, arm in comparison["arms"].items() if name != comparison["reference"]}
+    findings = [f"{name}: {describe_finding(arm)}." for name, arm in others.items()]
     below = "".join(paragraph(finding) for finding in findings)
     return Section("SGPO against its baselines", figures(plot) + paragraph(text) + table(header, rows) + below)
 
 
-__all__ = ["Headline", "print_headline", "write_summary"]
+__all__ = ["Headline", "describe_final", "describe_finding", "print_headline", "write_summary"]

@@ -256,7 +256,8 @@ def build_report(runs: Sequence[ArmRun], *, reference: str, n_steps: int) -> dic
     same figure of the reference arm, `ratio_of_all` by all the steps of a run. `null` where the level is never reached.
     `final_accuracy` has `lo` and `hi`, Student's 95 % interval over seeds within [0, 1], in `final_interval`;
     `difference` is the mean over seeds of an arm's final accuracy less the reference's with the same seed, with its
-    interval. Without an end: one seed alone. `finding` says in words what follows.
+    interval and of how many seeds. Without an end: one seed alone, or seeds that end alike. `finding` says in words
+    what follows.
     """
     by_arm: dict[str, list[ArmRun]] = {}
     for run in runs:
@@ -269,6 +270,14 @@ def build_report(runs: Sequence[ArmRun], *, reference: str, n_steps: int) -> dic
         raise JudgekitError(f"arm {reference} has no evaluation with a checked answer: nothing to compare with")
     needed = updates_to_reach(means[reference], level)
     final = {arm: {run.seed: final_value(curves[run]) for run in members} for arm, members in by_arm.items()}
+    differences = {
+        arm: [
+            value - other
+            for seed, value in by_seed.items()
+            if value is not None and (other := final[reference].get(seed)) is not None
+        ]
+        for arm, by_seed in final.items()
+    }
     arms: dict[str, dict[str, Any]] = {}
     for arm, members in by_arm.items():
         reached = updates_to_reach(means[arm], level)
@@ -276,13 +285,7 @@ def build_report(runs: Sequence[ArmRun], *, reference: str, n_steps: int) -> dic
         arms[arm] = {
             "final_accuracy": final_value(means[arm]),
             "final_interval": _within_unit(t_interval([value for value in final[arm].values() if value is not None])),
-            "difference": t_interval(
-                [
-                    value - other
-                    for seed, value in final[arm].items()
-                    if value is not None and (other := final[reference].get(seed)) is not None
-                ]
-            )._asdict(),
+            "difference": t_interval(differences[arm])._asdict() | {"n_seeds": len(differences[arm])},
             "updates_to_reach": reached,
             "ratio": reached / needed if reached is not None and needed else None,
             "ratio_of_all": reached / n_steps if reached is not None else None,
@@ -304,9 +307,10 @@ def _within_unit(interval: Interval) -> dict[str, float | None]:
 def describe_difference(arm: Mapping[str, Any], *, reference: str) -> str:
     """Say in a sentence whether an arm of a report ends above or below the reference arm."""
     value, lo, hi = (arm["difference"][end] for end in ("value", "lo", "hi"))
-    n_seeds = len(arm["seeds"])
+    n_seeds = arm["difference"]["n_seeds"]
     if value is None or lo is None or hi is None:
-        return f"{n_seeds} seed: no interval, so nothing is known of the difference to {reference}"
+        which = f"{n_seeds} seeds that all end {value:+.3f} apart" if n_seeds > 1 else f"{n_seeds} seed"
+        return f"{which}: no interval, so nothing is known of the difference to {reference}"
     shown = f"{value:+.3f} [{lo:+.3f}, {hi:+.3f}] to {reference} over {n_seeds} seeds"
     if lo <= 0 <= hi:
         return f"{shown}: the interval holds 0, so they are not told apart"

@@ -239,6 +239,7 @@ def t_interval(values_N: Sequence[float], *, level: float = 0.95) -> Interval:
     """Return the mean of a few independent runs with Student's interval; no ends for one run, all `None` for none.
 
     For seeds of a training run: the spread between them is all there is to go by, and two of them say next to nothing.
+    Runs that end alike show no spread to go by, so they have no ends either, rather than an interval of no width.
     Their values should not be far from normal; of paired runs give the differences.
 
     Args:
@@ -256,7 +257,7 @@ def t_interval(values_N: Sequence[float], *, level: float = 0.95) -> Interval:
     if not n:
         return Interval(None, None, None)
     mean = math.fsum(values_N) / n
-    if n == 1:
+    if max(values_N) - min(values_N) <= TIE * max(map(abs, values_N)):  # one run is alike to itself
         return Interval(mean, None, None)
     std_error = math.sqrt(math.fsum((value - mean) ** 2 for value in values_N) / (n - 1) / n)
     half = float(stdtrit(n - 1, (1 + level) / 2)) * std_error

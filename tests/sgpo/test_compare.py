@@ -89,12 +89,38 @@ def test_two_seeds_do_not_tell_arms_apart(runs: list[ArmRun]) -> None:
     arms = build_report(runs, reference="grpo", n_steps=40)["arms"]
     assert arms["sgpo"]["final_interval"] == pytest.approx({"lo": 0.5 - 0.42354, "hi": 0.5 + 0.42354}, abs=1e-5)
     difference = arms["sgpo"]["difference"]  # .16667 and .26667, paired by seed
-    assert difference == pytest.approx({"value": 0.21667, "lo": -0.41864, "hi": 0.85198}, abs=1e-5)
+    assert difference == pytest.approx({"value": 0.21667, "lo": -0.41864, "hi": 0.85198, "n_seeds": 2}, abs=1e-5)
     assert arms["sgpo"]["finding"].startswith("+0.217 [-0.419, +0.852] to grpo over 2 seeds: the interval holds 0")
-    assert arms["grpo"]["finding"] is None and arms["grpo"]["difference"]["lo"] == 0.0
+    assert arms["grpo"]["finding"] is None and arms["grpo"]["difference"]["lo"] is None
     assert arms["random"]["final_interval"]["lo"] == 0.0, "an accuracy is not below 0"
-    several = arms["sgpo"] | {"difference": {"value": -0.2, "lo": -0.3, "hi": -0.1}, "seeds": dict.fromkeys("abcdef")}
+    several = arms["sgpo"] | {"difference": {"value": -0.2, "lo": -0.3, "hi": -0.1, "n_seeds": 6}}
     assert describe_difference(several, reference="grpo") == "-0.200 [-0.300, -0.100] to grpo over 6 seeds: below it"
+
+
+def test_seeds_that_end_alike_have_no_interval(tmp_path: Path) -> None:
+    """Two equal differences are no certainty: 0.1 twice would be an interval of no width, "above" the reference."""
+    ends = {
+        ("grpo", 0): 0.2,
+        ("grpo", 1): 0.3,
+        ("sgpo", 0): 0.3,
+        ("sgpo", 1): 0.4,
+        ("worse", 0): 0.0,
+        ("worse", 1): 0.0,
+    }
+    runs = [ArmRun(arm, seed, tmp_path / f"{arm}-seed{seed}") for arm, seed in ends]
+    for run in runs:
+        write_run(run.folder, [ends[run.arm, run.seed]] * 3)
+    arms = build_report(runs, reference="grpo", n_steps=40)["arms"]
+    assert arms["sgpo"]["difference"]["lo"] is None
+    assert arms["sgpo"]["finding"].startswith("2 seeds that all end +0.100 apart: no interval")
+    assert arms["worse"]["final_interval"] == {"lo": None, "hi": None}
+
+
+def test_findings_count_the_seeds_that_both_arms_have(tmp_path: Path, runs: list[ArmRun]) -> None:
+    empty = ArmRun("sgpo", 2, tmp_path / "sgpo-seed2")
+    write_run(empty.folder, [])
+    finding = build_report([*runs, empty], reference="grpo", n_steps=40)["arms"]["sgpo"]["finding"]
+    assert "over 2 seeds" in finding
 
 
 def test_one_seed_has_no_interval(runs: list[ArmRun]) -> None:
