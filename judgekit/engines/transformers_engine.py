@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from judgekit.engines.causality import refuse_bidirectional, refuse_by_configura
 from judgekit.engines.output_head import OutputHead
 from judgekit.errors import CheckpointError, DataError, boundary, one_line
 from judgekit.io import read_json
-from judgekit.judges.checkpoint import safe_checkpoint, snapshot_commit, tensor_names
+from judgekit.judges.checkpoint import safe_checkpoint, snapshot_commit, tensor_formats, tensor_names, weight_files
 from judgekit.types import Precision
 
 
@@ -92,6 +93,10 @@ def _quantisation(config: Mapping[str, Any]) -> str | None:
     return str(section.get("quant_method", "in an unknown way") if isinstance(section, dict) else section)[:40]
 
 
+_PROBE = "The answer is 1 + 1 = 2."
+"""A text of which every tokenizer has some part in its vocabulary."""
+
+
 def load_tokenizer(name: str, **options: Any) -> Any:
     """Open a tokenizer without running remote code.
 
@@ -105,8 +110,15 @@ def load_tokenizer(name: str, **options: Any) -> Any:
     directory = str(safe_checkpoint(name, weights=False))
     with opening(directory, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False, **options)
-    if not tokenizer.is_fast:
-        raise CheckpointError(f"{name} has no fast tokenizer (tokenizer.json), which judging needs")
+        if not tokenizer.is_fast:
+            raise CheckpointError(f"{name} has no fast tokenizer (tokenizer.json), which judging needs")
+        # Without its files a tokenizer of a known class opens with no vocabulary, and every text is nothing.
+        known = set(tokenizer(_PROBE, add_special_tokens=False).input_ids) - {tokenizer.unk_token_id}
+    if not known:
+        raise CheckpointError(
+            f"the tokenizer of {name} knows no part of {_PROBE!r}: its vocabulary (tokenizer.json, tokenizer.model, "
+            "vocab.json) is missing or damaged. Fetch it again"
+        )
     return tokenizer
 
 
@@ -158,8 +170,9 @@ def _with_new_head(name: str, *, dtype: Precision, n_labels: int) -> HeadedModel
     if "weight" in stored:
         head: torch.nn.Module = _linear_layers(stored, directory=directory, head=HEAD)[0]
     else:
+        options = {"use_cache": False} if hasattr(body.config, "use_cache") else {}
         with opening(name), torch.inference_mode():
-            width = body(input_ids=torch.tensor([[0]]))[0].shape[-1]
+            width = body(input_ids=torch.tensor([[0]]), **options)[0].shape[-1]
         head = torch.nn.Linear(width, n_labels)
         torch.nn.init.normal_(head.weight, std=getattr(body.config, "initializer_range", 0.02))
         torch.nn.init.zeros_(head.bias)
@@ -194,7 +207,11 @@ def _open_config(name: str, **options: Any) -> Any:
     """Open a configuration without remote code; `options` change fields of it."""
     directory = str(safe_checkpoint(name))
     with opening(directory):
-        return AutoConfig.from_pretrained(directory, trust_remote_code=False, **options)
+        config = AutoConfig.from_pretrained(directory, trust_remote_code=False, **options)
+    stored = _read_config(directory)
+    if isinstance(stored.get("label2id"), dict) and not stored.get("id2label") and "num_labels" not in options:
+        config.label2id = stored["label2id"]  # which transformers forgets where there is no id2label
+    return config
 
 
 def _open_weights(auto_class: Any, name: str, *, dtype: Precision, **config_options: Any) -> tuple[Any, dict[str, Any]]:
@@ -216,14 +233,55 @@ def _open_weights(auto_class: Any, name: str, *, dtype: Precision, **config_opti
             attn_implementation=None,
             output_loading_info=True,
         )
+    _check_formats(model, Path(directory))
     for tensor, *shapes in sorted(info["mismatched_keys"]):
         raise CheckpointError(
             f"cannot open the model {name}: the tensor {tensor} has the shape "
             f"{' in the file and '.join(str(tuple(shape)) for shape in shapes)} by config.json: one of them is of "
             "another model. Fetch both again"
         )
+    # Layers beyond those of the configuration would be dropped without a word, and a smaller model would judge.
+    text = model.config.get_text_config()
+    n_layers, n_next = getattr(text, "num_hidden_layers", None), getattr(text, "num_nextn_predict_layers", None) or 0
+    for tensor in sorted(info["unexpected_keys"]):
+        layer = _LAYER.fullmatch(tensor)
+        if layer and isinstance(n_layers, int) and int(layer[1]) >= max(n_layers, 0) + n_next:
+            raise CheckpointError(
+                f"cannot open the model {name}: the file has the tensor {tensor}, and config.json says "
+                f"num_hidden_layers: {n_layers}. One of them is of another model: fetch both again"
+            )
     model.config._commit_hash = snapshot_commit(Path(directory))  # transformers knows it of hub ids alone
     return model, info
+
+
+_LAYER = re.compile(
+    r"(?:model\.|transformer\.|decoder\.|language_model\.|text_model\.|gpt_neox\.|backbone\.)*"
+    r"(?:layers|h|blocks)\.(\d+)\..+"
+)
+"""A tensor of a text model's layer, with the layer's number."""
+_NUMBERS = frozenset({"F64", "F32", "F16", "BF16"})
+"""Formats in which a weight is the number itself; in all others it is nothing without scales."""
+
+
+def _check_formats(model: Any, directory: Path) -> None:
+    """Refuse quantised weights that were read as if they were plain: transformers skips what it does not know.
+
+    Raises:
+        CheckpointError: there are some; names the format.
+    """
+    if getattr(model, "hf_quantizer", None) is not None:
+        return
+    quantised = _quantisation(_read_config(str(directory)))
+    formats = (item for of_file in tensor_formats(weight_files(directory)).values() for item in of_file.items())
+    packed = next(
+        (f"{name} is {kind}" for name, kind in formats if name.endswith("weight") and kind not in _NUMBERS), None
+    )
+    if quantised or packed:
+        raise CheckpointError(
+            f"cannot open the model {directory}: its weights are quantised ({quantised or packed}) in a way that "
+            f"transformers {transformers.__version__} does not read: take a revision whose weights are plain float32, "
+            "bfloat16 or float16"
+        )
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ _INDEX = ".safetensors.index.json"
 """End of the name of an index: which shard holds which tensor."""
 _WEIGHTS_KEY = "transformers_weights"
 """The configuration's key that names the file with the weights."""
+_OTHER_CONFIGURATIONS_KEY = "configuration_files"
+"""The configuration's key by which transformers reads another file in its place."""
 
 
 def fetch_checkpoint(name: str, *, revision: str | None = None) -> Path:
@@ -32,7 +35,7 @@ def fetch_checkpoint(name: str, *, revision: str | None = None) -> Path:
     Raises:
         CheckpointError: it is neither a directory nor a hub id, or it cannot be fetched.
     """
-    return Path(name) if Path(name).exists() else fetch_from_hub(name, revision=revision)
+    return Path(name) if os.path.exists(name) else fetch_from_hub(name, revision=revision)
 
 
 def fetch_from_hub(name: str, *, revision: str | None = None) -> Path:
@@ -42,7 +45,7 @@ def fetch_from_hub(name: str, *, revision: str | None = None) -> Path:
         CheckpointError: it is no hub id, or it cannot be fetched.
     """
     if not _HUB_ID.fullmatch(name):
-        raise CheckpointError(f"{name} does not exist, and is no hub id (owner/name) either")
+        raise CheckpointError(f"{shorten(name)} does not exist, and is no hub id (owner/name) either")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -66,10 +69,12 @@ def locate_model(directory: Path, model: str, *, revision: str | None = None, hu
         CheckpointError: nothing is there.
     """
     local = (directory / model).resolve()
-    if local.is_dir():
+    if os.path.isdir(local):
         return local
     if model.startswith((".", "/")) or not _HUB_ID.fullmatch(model):
-        raise CheckpointError(f"the card in {directory} names the model {model!r}, and {local} does not exist")
+        raise CheckpointError(
+            f"the card in {directory} names the model {shorten(model)}, and {shorten(str(local))} does not exist"
+        )
     return fetch_from_hub(model, revision=revision) if hub_only else fetch_checkpoint(model, revision=revision)
 
 
@@ -95,6 +100,12 @@ def safe_checkpoint(name: str | Path, *, weights: bool = True) -> Path:
     for index in sorted(directory.glob(f"*{_INDEX}")):
         _check_index(index)
     config = _read_object(directory / "config.json")
+    others = config.get(_OTHER_CONFIGURATIONS_KEY)
+    if others:  # what is checked, and read for labels and quantisation, must be what transformers goes by
+        raise CheckpointError(
+            f"{directory / 'config.json'} names {shorten(others)} to be read in its place "
+            f"({_OTHER_CONFIGURATIONS_KEY}): take this line out of a copy of the checkpoint"
+        )
     named = config.get(_WEIGHTS_KEY)
     if named is not None and not _is_plain(named, (".safetensors", _INDEX)):
         raise CheckpointError(
@@ -193,13 +204,33 @@ def tensor_names(directory: Path) -> dict[Path, list[str]]:
     Raises:
         CheckpointError: a file is damaged.
     """
+    files = sorted(directory.glob("*.safetensors"))
+    return {path: list(formats) for path, formats in tensor_formats(files).items()}
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """Return the safetensors files that transformers reads a checkpoint's weights from; others may lie beside them."""
+    path = directory / (_read_object(directory / "config.json").get(_WEIGHTS_KEY) or "model.safetensors")
+    if not path.is_file():
+        path = directory / f"model{_INDEX}"
+    if path.name.endswith(_INDEX):
+        return sorted({directory / shard for shard in _read_object(path).get("weight_map", {}).values()})
+    return [path]
+
+
+def tensor_formats(files: Iterable[Path]) -> dict[Path, dict[str, str]]:
+    """Return the number format of every tensor (`F32`, `BF16`, `F8_E4M3`, `I8`) by safetensors file and name.
+
+    Raises:
+        CheckpointError: a file is damaged.
+    """
     from safetensors import SafetensorError, safe_open
 
     found = {}
-    for path in sorted(directory.glob("*.safetensors")):
+    for path in files:
         try:
             with safe_open(path, framework="numpy") as file:
-                found[path] = list(file.keys())
+                found[path] = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{path} is no readable safetensors file: {error}. Fetch it again") from error
     return found
@@ -207,5 +238,5 @@ def tensor_names(directory: Path) -> dict[Path, list[str]]:
 
 __all__ = [
     "fetch_checkpoint", "fetch_from_hub", "locate_model", "missing_weights", "safe_checkpoint", "snapshot_commit",
-    "tensor_names",
+    "tensor_formats", "tensor_names", "weight_files",
 ]  # fmt: skip

@@ -67,6 +67,18 @@ def embedded_adapter(folder: Path) -> None:
     (folder / "adapter_model.bin").write_bytes(b"pickle")
 
 
+def another_configuration(**values: object) -> Callable[[Path], None]:
+    """Let transformers read `config.1.0.json`, which has these values, in the place of `config.json`."""
+
+    def make(folder: Path) -> None:
+        shutil.copy(folder / "config.json", folder / "config.1.0.json")
+        edit(folder / "config.1.0.json", **values)
+        edit(folder / "config.json", configuration_files=["config.1.0.json"])
+        (folder / "adapter_model.bin").write_bytes(b"pickle")
+
+    return make
+
+
 HOSTILE = {
     "pickled shard": (a_shard("weights.bin"), "names the shard 'weights.bin'"),
     "shard above": (a_shard("../other.safetensors"), "names the shard '../other"),
@@ -82,6 +94,11 @@ HOSTILE = {
     ),
     "pickle by configuration": (a_key(transformers_weights="adapter_model.bin"), "names 'adapter_model.bin' as its"),
     "weights elsewhere": (a_key(transformers_weights="../x.safetensors"), "as its weights"),
+    "pickle by another configuration": (
+        another_configuration(transformers_weights="adapter_model.bin"),
+        r"names \['config\.1\.0\.json'\] to be read in its place",
+    ),
+    "kernel by another configuration": (another_configuration(_attn_implementation="owner/kernel"), "in its place"),
     "adapter": (embedded_adapter, r"an adapter \(PEFT\) beside its model: merge it"),
     "kernel": (a_key(_attn_implementation="owner/kernel"), "wants _attn_implementation 'owner/kernel'"),
     "kernel, new key": (a_key(attn_implementation="owner/kernel@main:f"), "wants attn_implementation"),

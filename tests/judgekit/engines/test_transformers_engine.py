@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from judgekit.engines import transformers_engine
 from judgekit.engines.generation import TransformersGeneration, build_generator
@@ -222,3 +223,68 @@ def test_token_ids_of_a_card_beyond_the_embedding_are_refused(field: str, judge_
     (folder / "judge.json").write_text(json.dumps(card))
     with pytest.raises(CheckpointError, match="the card names token 270, and the model's embedding has 270 rows"):
         load_judge(folder, dtype="float32")
+
+
+FORMATS = {
+    "a method that transformers skips": ("modelopt", torch.float8_e4m3fn, r"quantised \(modelopt\)"),
+    "eight bits and no word of it": (None, torch.float8_e4m3fn, r"quantised \(model\.layers\.0\.\S+ is F8_E4M3\)"),
+    "integers and no word of it": (None, torch.int8, r"quantised \(model\.layers\.0\.\S+ is I8\)"),
+    "a method and plain weights": ("modelopt", torch.float32, r"quantised \(modelopt\)"),
+}
+
+
+@pytest.mark.parametrize("what", FORMATS)
+def test_quantised_weights_are_never_read_as_if_they_were_plain(
+    what: str, tiny_judge: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    """Without its scales a weight is another number, and the scores are those of another model."""
+    method, number_format, expected = FORMATS[what]
+    config = {} if method is None else {"quantization_config": {"quant_method": method}}
+    for source, load in ((tiny_judge, lambda name: load_judge(name, dtype="float32")), (tiny_base, load_policy)):
+        folder = changed(source, tmp_path / source.name, config=config)
+        tensors = load_file(folder / "model.safetensors")
+        for name in [name for name in tensors if "proj" in name]:
+            scale = tensors[name].abs().max() / 100
+            tensors[name] = (tensors[name] / scale).to(number_format)
+            tensors[name.replace(".weight", ".weight_scale")] = scale
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+        assert re.search(expected, complaint(load, folder))
+
+
+def test_files_beside_the_weights_in_use_do_not_count(tiny_judge: Path, tmp_path: Path) -> None:
+    folder = changed(tiny_judge, tmp_path / "judge")
+    save_file({"x.weight": torch.zeros(2, 2, dtype=torch.int8)}, folder / "consolidated.safetensors")
+    assert load_classifier(str(folder), dtype="float32").num_labels == 2
+
+
+@pytest.mark.parametrize("n_layers", [1, 0, -1])
+def test_layers_that_the_configuration_leaves_out_are_named(
+    n_layers: int, tiny_judge: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    found = open_everywhere(tiny_judge, tiny_base, tmp_path, config={"num_hidden_layers": n_layers})
+    for said in found.values():
+        assert f"has the tensor model.layers.{max(n_layers, 0)}." in said and f"num_hidden_layers: {n_layers}" in said
+
+
+def test_layers_that_predict_further_tokens_may_lie_behind_the_others(tiny_base: Path, tmp_path: Path) -> None:
+    folder = changed(tiny_base, tmp_path / "base", config={"num_nextn_predict_layers": 1})
+    tensors = load_file(folder / "model.safetensors")
+    save_file(tensors | {"model.layers.2.eh_proj.weight": torch.zeros(2, 2)}, folder / "model.safetensors")
+    assert load_policy(str(folder)).model.config.num_hidden_layers == 2
+
+
+@pytest.mark.parametrize("kind", ["LlamaTokenizer", "GPT2Tokenizer", "Qwen2Tokenizer"])
+def test_a_tokenizer_without_its_vocabulary_is_refused(kind: str, tiny_judge: Path, tmp_path: Path) -> None:
+    """Transformers opens it with no words, so that all texts are alike."""
+    settings = json.dumps({"tokenizer_class": kind})
+    folder = changed(tiny_judge, tmp_path / "judge", **{"tokenizer_config.json": settings})
+    (folder / "tokenizer.json").unlink()
+    assert "vocabulary (tokenizer.json, tokenizer.model, vocab.json) is missing" in complaint(load_judge, folder)
+
+
+def test_settings_with_which_a_tokenizer_cannot_work_are_told_when_it_is_opened(
+    tiny_judge: Path, tmp_path: Path
+) -> None:
+    settings = json.loads((tiny_judge / "tokenizer_config.json").read_text()) | {"model_max_length": "long"}
+    folder = changed(tiny_judge, tmp_path / "judge", **{"tokenizer_config.json": json.dumps(settings)})
+    assert complaint(load_judge, folder).startswith(f"cannot open the tokenizer {folder}")

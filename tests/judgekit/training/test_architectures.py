@@ -26,7 +26,7 @@ from judgekit.training.tiny import build_tokenizer
 from tests.judgekit.architectures import VOCABULARY, save_architecture
 from tests.judgekit.samples import TEXTS, addition
 
-OWN_HEAD = ["gemma3_text", "gemma3", "qwen3_5", "olmo3", "cohere", "opt", "mamba"]
+OWN_HEAD = ["recurrent_gemma", "gemma3_text", "gemma3", "qwen3_5", "olmo3", "cohere", "opt", "mamba"]
 """Types without a token-classification class in transformers, or wrapped with a model of images."""
 KNOWN_HEAD = ["qwen3", "gemma2", "mixtral", "gpt_neox", "gpt2"]
 """Types with one."""
