@@ -65,7 +65,7 @@ def read_label_names(config: Mapping[str, Any]) -> dict[int, str]:
         config: A checkpoint's configuration; its fields `id2label` and `label2id` are read.
 
     Raises:
-        CheckpointError: the two fields name the labels differently.
+        CheckpointError: the two fields name the labels differently, or their numbers do not go from 0 up.
     """
     by_id, by_label = config.get("id2label") or {}, config.get("label2id") or {}
     if not isinstance(by_id, Mapping) or not isinstance(by_label, Mapping):
@@ -75,6 +75,12 @@ def read_label_names(config: Mapping[str, Any]) -> dict[int, str]:
         other = {int(index): str(name) for name, index in by_label.items()}
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"id2label or label2id of config.json has no numbers ({error})") from error
+    for found in (names, other):
+        if sorted(found) != list(range(len(found))) and not _is_numbered(found):
+            raise CheckpointError(
+                f"the labels of config.json, {_shown(found)}, are not numbered from 0 up, as the outputs of the head "
+                "are: state in the card which outputs mean that a step is right, for example `ok_labels: [1]`"
+            )
     names, other = ({} if _is_numbered(found) else found for found in (names, other))
     if names and other and {k: is_ok_name(v) for k, v in names.items()} != {k: is_ok_name(v) for k, v in other.items()}:
         raise CheckpointError(
@@ -104,6 +110,13 @@ def settle_ok_labels(card: JudgeCard, config: Mapping[str, Any]) -> tuple[int, .
         if not own:
             raise
         names = {}
+    if len(names) == 1 and not own and not card.head_mean and is_ok_name(names[0]) is False:
+        # One output is read as the logit of a right step, whatever `ok_labels` says.
+        raise CheckpointError(
+            f"{card.judge_id}: the one output of the head is called {_shown(names)} in config.json, and one output is "
+            "read as the logit of a right step: turn the signs of the head round in a copy of the checkpoint, or, "
+            "where only the name is wrong, state `ok_labels: [0]` in the card"
+        )
     if not names or card.head_mean or len(names) == 1:
         return card.ok_labels or DEFAULT_OK_LABELS
     meaning = {index: is_ok_name(name) for index, name in names.items()}

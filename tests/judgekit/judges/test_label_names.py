@@ -131,3 +131,30 @@ def test_a_checkpoint_that_names_its_labels_the_other_way_round_is_read_that_way
 def test_cards_written_before_labels_were_read_count_as_they_are(judge_copy: Callable[..., Path]) -> None:
     folder = renamed(judge_copy(ok_labels=[1]), id2label={"0": "correct", "1": "incorrect"})
     assert load_judge(folder, dtype="float32").card.ok_labels == (1,)  # type: ignore[attr-defined]
+
+
+def test_label2id_alone_decides_too(tmp_path: Path) -> None:
+    """Transformers forgets it where there is no id2label."""
+    plain = make_miniature("pure", tmp_path / "plain")
+    named = make_miniature("pure", tmp_path / "named")
+    renamed(named, id2label=None, label2id={"correct": 0, "incorrect": 1})
+    [one], [other] = (load_judge(folder, dtype="float32").judge([STEPS]) for folder in (plain, named))
+    assert one.verdict is not None and other.verdict is not None
+    assert other.verdict.p_ok_S == pytest.approx([1 - p_ok for p_ok in one.verdict.p_ok_S], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "labels", [{"1": "correct", "2": "incorrect"}, {"0": "incorrect", "5": "correct"}, {"-1": "correct", "0": "wrong"}]
+)
+def test_labels_that_are_not_numbered_from_0_up_are_an_error(labels: dict[str, str]) -> None:
+    with pytest.raises(CheckpointError, match=r"are not numbered from 0 up.*ok_labels"):
+        settle_ok_labels(card(), {"id2label": labels})
+    assert settle_ok_labels(card(ok_labels=(0,)), {"id2label": labels}) == (0,)
+    assert settle_ok_labels(card(), {"id2label": {"1": "LABEL_1", "2": "LABEL_2"}}) == (1,)
+
+
+def test_one_output_that_is_called_an_error_is_not_read_as_the_logit_of_a_right_step() -> None:
+    with pytest.raises(CheckpointError, match=r"the one output of the head is called 0 'incorrect'.*ok_labels"):
+        settle_ok_labels(card(), config("incorrect"))
+    assert settle_ok_labels(card(ok_labels=(0,)), config("incorrect")) == (0,)
+    assert settle_ok_labels(card(), config("correct")) == (1,)
