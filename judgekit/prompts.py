@@ -5,7 +5,11 @@ A conversation whose last message is the assistant's is continued there: that is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+import random
+import string
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, time
 from typing import Annotated, Any, Literal
 
@@ -111,10 +115,13 @@ def apply_chat_template(
     if tokenizer.chat_template is None:
         raise CheckpointError(f"{tokenizer.name_or_path} has no chat template: use a prompt of type raw")
     roles = ", ".join(message["role"] for message in messages)
-    with boundary(  # a template is a program of the checkpoint's author
-        CheckpointError,
-        f"the chat template of {tokenizer.name_or_path} refuses a conversation of {roles}",
-        explain=lambda error: f"{one_line(error)}. Leave out prompt.system, or use a prompt of type raw",
+    with (
+        boundary(  # a template is a program of the checkpoint's author
+            CheckpointError,
+            f"the chat template of {tokenizer.name_or_path} refuses a conversation of {roles}",
+            explain=lambda error: f"{one_line(error)}. Leave out prompt.system, or use a prompt of type raw",
+        ),
+        fixed_chance(),
     ):
         return str(
             tokenizer.apply_chat_template(
@@ -126,10 +133,25 @@ def apply_chat_template(
         )
 
 
-_DIRECTIVES = [*"aAbBcdDeFGHIjmMpRSTuUVwWxXyYzZ", *("-d", "-e", "-H", "-I", "-j", "-m", "-M", "-S", "-y")]
-"""What `strftime` puts in place of `%a`, `%A`, ..., the widespread ones of C and glibc."""
+@contextmanager
+def fixed_chance() -> Iterator[None]:
+    """Let chat templates draw the same every time: Jinja's `random` and `lipsum` ask Python's own generator."""
+    state = random.getstate()
+    random.seed(0)
+    try:
+        yield
+    finally:
+        random.setstate(state)
 
 
+_DIRECTIVES = tuple(
+    flag + letter for flag in ("", "-", "_", "0", "^", "#") for letter in string.ascii_letters if letter != "s"
+)
+"""What may stand behind `%` in C and glibc: a letter, with a flag before it or not. `%s`, seconds since 1970, is left
+as it is: it depends on where the machine stands."""
+
+
+@functools.lru_cache(maxsize=64)
 def with_fixed_clock(chat_template: str, chat_date: date = CHAT_DATE) -> str:
     """Return a chat template to whose `strftime_now` it is the begin of a given day; one that never asks is as it was.
 
@@ -144,11 +166,17 @@ def with_fixed_clock(chat_template: str, chat_date: date = CHAT_DATE) -> str:
         return chat_template
     at = datetime.combine(chat_date, time())
     said = {f"%{directive}": at.strftime(f"%{directive}") for directive in _DIRECTIVES}
-    replaced = "".join(f".replace({directive!r}, {value!r})" for directive, value in said.items())
+    # What this system does not know comes back as it was.
+    pairs = [(asked, value) for asked, value in said.items() if "%" not in value]
     # `%%` is put aside meanwhile, so that the letter behind it is no directive. The line break at the end belongs to
     # the tag before it, so what follows begins a line, as it did.
-    steps = f"format.replace('%%', '\\x00'){replaced}.replace('\\x00', '%')"
-    return f"{{% macro strftime_now(format) %}}{{{{ {steps} }}}}{{% endmacro %}}\n{chat_template}"
+    return (
+        "{% macro strftime_now(format) %}{% set said = namespace(text=format.replace('%%', '\\x00')) %}"
+        f"{{% for asked, value in {pairs!r} %}}"
+        "{% set said.text = said.text.replace(asked, value) %}{% endfor %}"
+        "{{ said.text.replace('\\x00', '%') }}{% endmacro %}\n"
+        f"{chat_template}"
+    )
 
 
 def asks_for_the_day(render: Callable[[date], Sequence[object]]) -> bool:
@@ -171,5 +199,5 @@ def encode_prompt(tokenizer: Any, prompt: Prompt, *, chat_date: date = CHAT_DATE
 
 __all__ = [
     "CHAT_DATE", "PLACEHOLDER", "ChatPrompt", "Message", "Prompt", "PromptConfig", "RawPrompt", "apply_chat_template",
-    "asks_for_the_day", "encode_prompt", "render_text", "with_fixed_clock",
+    "asks_for_the_day", "encode_prompt", "fixed_chance", "render_text", "with_fixed_clock",
 ]  # fmt: skip

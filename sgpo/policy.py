@@ -11,7 +11,7 @@ from transformers import GenerationConfig
 from judgekit.answers import OutcomeCheck
 from judgekit.engines.transformers_engine import check_sizes, load_language_model, load_tokenizer
 from judgekit.errors import CheckpointError
-from judgekit.prompts import ChatPrompt, Prompt, RawPrompt, with_fixed_clock
+from judgekit.prompts import ChatPrompt, Prompt, RawPrompt, fixed_chance, with_fixed_clock
 from judgekit.types import Problem
 
 
@@ -69,16 +69,17 @@ def encode_prompts(tokenizer: Any, prompts: Sequence[Prompt]) -> Any:
     """
     if isinstance(prompts[0], str):
         return tokenizer(list(prompts), padding=True, padding_side="left", return_tensors="pt")
-    return tokenizer.apply_chat_template(
-        list(prompts),
-        chat_template=with_fixed_clock(tokenizer.get_chat_template()),
-        add_generation_prompt=True,
-        tokenize=True,
-        padding=True,
-        return_dict=True,
-        return_tensors="pt",
-        tokenizer_kwargs={"padding_side": "left"},
-    )
+    with fixed_chance():
+        return tokenizer.apply_chat_template(
+            list(prompts),
+            chat_template=with_fixed_clock(tokenizer.get_chat_template()),
+            add_generation_prompt=True,
+            tokenize=True,
+            padding=True,
+            return_dict=True,
+            return_tensors="pt",
+            tokenizer_kwargs={"padding_side": "left"},
+        )
 
 
 @torch.no_grad()

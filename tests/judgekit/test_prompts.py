@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import random
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -121,3 +124,23 @@ def test_whatever_a_template_raises_is_one_line(tiny_base: Path) -> None:
         with pytest.raises(CheckpointError, match="refuses a conversation of user: ") as caught:
             render_text(tokenizer, ChatPrompt().build("1+1?"))
         assert "\n" not in str(caught.value)
+
+
+def test_a_chat_template_that_draws_at_random_writes_the_same_every_time(tokenizer: Any) -> None:
+    tokenizer = copy.deepcopy(tokenizer)
+    letters = "['a','b','c','d','e','f','g','h','i','j','k','l','m']"
+    tokenizer.chat_template = (
+        f"{{{{ {letters}|random }}}}{{{{ {letters}|random }}}}{{{{ [{letters}]|map('ran' ~ 'dom')|first }}}}"
+        "{{ lipsum(n=1, html=False) }}"
+    )
+    before = random.getstate()
+    texts = {render_text(tokenizer, [{"role": "user", "content": "1"}]) for _ in range(5)}
+    assert len(texts) == 1
+    assert random.getstate() == before, "what draws elsewhere is not touched"
+
+
+def test_directives_with_flags_and_of_glibc_are_those_of_the_day() -> None:
+    template = "{{ strftime_now('%k|%-d|%_d|%^b|%P|%D|%%d %%%d %s') }}"
+    day = date(1999, 1, 5)
+    expected = day.strftime("%k|%-d|%_d|%^b|%P|%D|") + "%d %05 %s"
+    assert jinja2.Environment(trim_blocks=True).from_string(with_fixed_clock(template, day)).render() == expected
