@@ -195,6 +195,12 @@ def _read_chunk(path: Path, chunk: Sequence[Solution], *, judge_id: str) -> list
         raise DataError(f"{path} is damaged: {describe_validation_error(error)}. Remove it and resume") from error
     if [judgement.solution_id for judgement in judgements] != [solution.id for solution in chunk]:
         raise DataError(f"{path} holds judgements of other solutions: use another output folder")
+    for solution, judgement in zip(chunk, judgements, strict=True):
+        if judgement.verdict and judgement.verdict.n_steps != len(solution.steps):
+            raise DataError(
+                f"{path} holds a verdict on {judgement.verdict.n_steps} steps for solution {solution.id}, which has "
+                f"{len(solution.steps)}: remove it and resume"
+            )
     others = {judgement.judge_id for judgement in judgements} - {judge_id}
     if others:
         raise ConfigError(

@@ -132,6 +132,18 @@ def test_resuming_with_another_judge_is_refused(data: Path, tmp_path: Path) -> N
         judge_file(even_judge(data), config, tmp_path / "out", resume=True)
 
 
+def test_a_stored_verdict_on_other_steps_is_refused(data: Path, tmp_path: Path) -> None:
+    """As if somebody had put it there, or the file had been judged when its solutions had other steps."""
+    config = JudgingConfig(judge="fake", data=data, chunk_size=2)
+    judge_file(even_judge(data), config, tmp_path / "out")
+    path = tmp_path / "out" / "chunks" / "chunk-00001.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[1]["verdict"]["posterior"] = [0.5, 0.5]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(DataError, match=r"chunk-00001\.jsonl holds a verdict on 1 steps .* which has 2: remove it"):
+        judge_file(even_judge(data), config, tmp_path / "out", resume=True)
+
+
 class Careless(FakeJudge):
     """Loses, swaps or invents, as told."""
 
