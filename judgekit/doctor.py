@@ -6,6 +6,7 @@ text, and golden scores. A check that a judge has no use for says so.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -334,7 +335,7 @@ def write_judge(name: str, output: Path, golden: Sequence[Golden]) -> Path:
 
 def _absolute(directory: Path, place: str) -> str:
     local = (directory / place).resolve()
-    return str(local) if local.exists() else place
+    return str(local) if os.path.exists(local) else place
 
 
 def refuse_failed(examination: Examination, *, but: Sequence[str] = ()) -> None:

@@ -7,6 +7,7 @@ is a new file with the next number; the old one stays.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -188,10 +189,10 @@ def load_prompt(name: str, *, directory: Path, sha256: str | None = None) -> Loa
     Raises:
         CheckpointError: there is no such prompt, the file is no valid prompt, or it has changed; says the way out.
     """
-    path = next((path for path in (directory / name, BUILTIN_PROMPTS / f"{name}.yaml") if path.is_file()), None)
+    path = next((path for path in (directory / name, BUILTIN_PROMPTS / f"{name}.yaml") if os.path.isfile(path)), None)
     if path is None:
         names = ", ".join(sorted(path.stem for path in BUILTIN_PROMPTS.glob("*.yaml")))
-        raise CheckpointError(f"no critic prompt {name!r}: {directory / name} is no file, and there are {names}")
+        raise CheckpointError(f"no critic prompt {shorten(name)}: it is no file in {directory}, and there are {names}")
     try:
         text = read_text(path)
         prompt = CriticPrompt.model_validate(load_yaml(text))

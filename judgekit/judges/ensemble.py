@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
@@ -25,6 +26,8 @@ Floats = NDArray[np.float64]
 
 PROB_FLOOR = 1e-9
 """Least probability of an outcome in a product: no member can rule an outcome out for good."""
+MAX_MEMBERS = 100
+"""Judges that one ensemble may ask, members of members too."""
 _MAX_RAW = 4000
 
 
@@ -212,25 +215,48 @@ def pool_verdicts(verdicts_M: Sequence[Verdict | None], section: EnsembleCard) -
 def locate_member(directory: Path, member: str) -> str:
     """Return the name to open a member by: a path relative to the card where there is one, else the name itself."""
     path = directory / member
-    return str(path) if path.exists() else member
+    return str(path) if os.path.exists(path) else member
 
 
-def refuse_cycle(ensemble: FoundCard, above: frozenset[Path] = frozenset()) -> None:
-    """Refuse an ensemble that is a member of itself, directly or through another one.
+def refuse_cycle(ensemble: FoundCard, above: frozenset[Path] = frozenset(), *, n_before: int = 0) -> int:
+    """Refuse an ensemble that is a member of itself, directly or through another one, or that has too many members.
+
+    A member that is an ensemble counts with its own members, as often as it is named: a dozen small cards that name
+    each other twice stand for thousands of judges.
+
+    Args:
+        ensemble: The ensemble's card.
+        above: Ensembles that it is a member of.
+        n_before: Members that were counted already.
+
+    Returns:
+        Members so far.
 
     Raises:
         CheckpointError: it is; or a member's card is not valid, or names what it may not.
     """
     section = ensemble.card.ensemble
     assert section is not None
-    for path in (ensemble.directory / member for member in section.members):
-        if not path.exists():
+    n = n_before
+    for member in section.members:
+        path = ensemble.directory / member
+        n += 1
+        if n > MAX_MEMBERS:
+            raise CheckpointError(
+                f"the ensemble {ensemble.directory} has more than {MAX_MEMBERS} members, those of its members counted "
+                "as often as they are named: take some out"
+            )
+        is_here = os.path.exists(path)
+        # What somebody else's ensemble names on the Hub may be an ensemble, too; of the user's own, they are as many
+        # as he has written down, and each is looked at when it is opened.
+        if not is_here and (ensemble.trust.is_own or member.startswith(("builtin:", "http://", "https://"))):
             continue
-        if path.resolve() in above:
+        if is_here and path.resolve() in above:
             raise CheckpointError(f"the ensemble {path.resolve()} is a member of itself: take it out of its members")
-        found = find_card(path, named_by=ensemble.trust)
+        found = find_card(locate_member(ensemble.directory, member), named_by=ensemble.trust)
         if found.card.ensemble is not None:
-            refuse_cycle(found, above | {path.resolve()})
+            n = refuse_cycle(found, above | {path.resolve()}, n_before=n)
+    return n
 
 
 __all__ = [

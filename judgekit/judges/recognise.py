@@ -7,6 +7,7 @@ checkpoint of a new family writes the same by hand and names the file to `load_j
 from __future__ import annotations
 
 import functools
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -132,7 +133,7 @@ def _locate(name: str, *, revision: str | None, named_by: Trust | None) -> _Plac
     path = Path(name)
     # What a card of the Hub names is in its repository or on the Hub, whatever else is called so on this disk.
     confined = named_by is not None and named_by.root is not None
-    is_here = named_by.holds(path) if named_by is not None and confined else path.exists()
+    is_here = named_by.holds(path) if named_by is not None and confined else os.path.exists(path)
     if path.suffix in {".yaml", ".yml"} and (is_here or not confined):
         trust = trust_of(path, named_by=named_by).below(named_by)
         return _Place(trust.seen_from(path.parent) / path.name, trust)
@@ -183,7 +184,7 @@ def _trust_all(name: str, named_by: Trust | None, lines: dict[Path, str]) -> Non
     lines[file.absolute()] = f"{file}: {powers or 'names no server'}"
     for member in found.card.ensemble.members if found.card.ensemble else ():
         local = found.directory / member
-        _trust_all(str(local) if local.exists() else member, found.trust, lines)
+        _trust_all(str(local) if os.path.exists(local) else member, found.trust, lines)
 
 
 def make_card(values: Mapping[str, Any], *, where: str, **given: Any) -> JudgeCard:
@@ -246,7 +247,7 @@ def _from_yaml(path: Path, trust: Trust) -> FoundCard:
 
 def _relative(card: Path, model: str) -> str:
     local = card.parent / model
-    return str(local) if local.exists() else model
+    return str(local) if os.path.exists(local) else model
 
 
 def _merged(base: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
@@ -260,7 +261,7 @@ def _merged(base: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any
 
 def _short_name(name: str) -> str:
     """Name in results: a hub id as it is, a directory by its last part."""
-    return Path(name).resolve().name if Path(name).exists() else name
+    return Path(name).resolve().name if os.path.exists(name) else name
 
 
 def recognise_family(directory: Path, name: str) -> Family:
@@ -311,7 +312,7 @@ def _recognise(directory: Path, name: str) -> tuple[Family, str]:
 
 
 def _name_fits(family: Family, name: str) -> bool:
-    shown = name if not Path(name).exists() else _short_name(name)
+    shown = name if not os.path.exists(name) else _short_name(name)
     return any(re.search(pattern, shown, re.IGNORECASE) for pattern in family.recognise.names)
 
 

@@ -92,10 +92,12 @@ class Trust:
         Both the path as it is written and the place that it leads to must: a git clone may hold symlinks to anywhere.
         The Hub's cache is itself made of links, from `snapshots/REVISION/` to `blobs/` of the same repository.
         """
+        if not os.path.exists(path):  # pathlib would raise where a name is too long for the file system
+            return False
         if self.root is None:
-            return path.exists()
+            return True
         written, real_root = Path(os.path.abspath(path)), _real_root(self.root)
-        return written.is_relative_to(self.root) and path.exists() and path.resolve().is_relative_to(real_root)
+        return written.is_relative_to(self.root) and path.resolve().is_relative_to(real_root)
 
     def seen_from(self, folder: Path) -> Path:
         """Return a folder of the repository as a path below its root: links of the user's may lead to it."""

@@ -430,3 +430,17 @@ def test_a_project_below_the_home_directory_is_no_copy(tmp_path: Path, monkeypat
     (tmp_path / "project" / ".git" / "config").write_text('[remote "origin"]\n\turl = https://github.com/me/x\n')
     write(tmp_path / "project", {"family": "critic", "critic": {"prompt": "generic-1"}}, "mine.yaml")
     assert find_card(tmp_path / "project" / "mine.yaml").trust.origin is Origin.OWN
+
+
+def test_ensembles_of_the_hub_that_stand_for_thousands_of_judges_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(12):
+        write(tmp_path / str(number), ensemble(*[f"evil/{number + 1}"] * 4))
+    write(tmp_path / "12", ensemble("builtin:random"))
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **_: str(tmp_path / name.split("/")[1]))
+    with pytest.raises(CheckpointError, match="more than 100 members"):
+        load_judge("evil/2")
+    write(tmp_path, ensemble("evil/2", "builtin:random"), "mine.yaml")
+    with pytest.raises(CheckpointError, match="more than 100 members"):
+        load_judge(tmp_path / "mine.yaml")
