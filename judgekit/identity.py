@@ -113,8 +113,11 @@ _SAME_CHARACTERS = {
 }  # fmt: skip
 """Characters that are another one, or none: typographic dashes and quotes, primes, foreign commas and full stops."""
 _STOPS = frozenset(".,;:?!。")
-_AFTER_STOP = re.compile(r"[\"')\]}*_]*+(?:[\s\x00]|\Z)")
-"""What follows punctuation at the end of a word: white space, or a formula that begins or ends."""
+_AFTER_STOP = re.compile(r"[\"')\]}*_]*+(?:[\s\x00]|\Z|\\\\|\\(?:begin|end|text)(?![A-Za-z]))")
+"""What follows punctuation at the end of a word: white space, LaTeX before which none is needed, or a formula that
+begins or ends."""
+_LOWERED_DIGIT = re.compile(r"(\\[A-Za-z]+\s*[_^]\s*\d)(?=\d)")
+r"""LaTeX lowers and raises one digit alone: `\log_264` is `\log_2 64`."""
 _PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}\s+[A-Za-z]{2,}")
 _MEGA = frozenset(["MW", "MWh", "MHz", "MPa", "MJ", "MV", "MA", "MN", "MPa", "Mg", "Mm", "Ml", "ML", "MeV", "Mbit"])
 """Units whose capital M makes them another unit: `5 MW` are not `5 mW`."""
@@ -267,6 +270,7 @@ def _without_delimiters(text: str) -> str:
         for i, piece in enumerate(pieces):
             piece = _ENVIRONMENTS.sub(_MARK, piece)
             piece = _DEGREES.sub("°", _SIZES.sub("", piece))
+            piece = _LOWERED_DIGIT.sub(r"\1 ", piece)
             piece = _SPACES.sub(" ", piece)
             pieces[i] = re.sub(r"\\[()\[\]]", _MARK, piece)
         text = "\\\\".join(pieces)

@@ -58,6 +58,9 @@ SAME = [
     (r"$90^{\circ}$", r"90^\circ"),
     (r"$1{,}000$ apples", "1,000 apples"),
     ("Δx", r"$\Delta x$"),
+    (r"Evaluate $\log_264$.", r"evaluate \log_2 64"),
+    (r"\begin{array}{c}x>3.\end{array}", r"\begin{array}{c} x > 3. \end{array}"),
+    (r"If xy,\text{ find}", r"If xy, \text{ find}"),
     ("Count: the apples!", "count the apples"),
 ]
 """Spellings of one problem."""
@@ -75,6 +78,8 @@ def test_other_spellings_of_one_problem(one: str, other: str) -> None:
         ("2-3", "2+3", "2*3", "2/3", "2 3", "23", "2:3", "2,3", "2.3", "2;3", "2^3", "2_3", "2!3", "2?3"),
         ("x^2", "x2", "x_2", "x'2", "x²2", "x"),
         ("$ab!$", "$ab$"),
+        (r"0.\overline{3}", r"0 \overline{3}"),
+        ("x_264", "x_2 64"),
         (r"$n\log ab!$", r"$n\log ab$"),
         ("find $AB : CD$", "find $AB CD$"),
         ("Δx is small", "δx is small"),
