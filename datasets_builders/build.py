@@ -24,7 +24,7 @@ from datasets_builders.registry import load_source
 from datasets_builders.settings import refuse_other_settings
 from datasets_builders.source import AnySource, GeneratorSource, RowRejected, Source
 from judgekit.config import BaseConfig
-from judgekit.errors import ConfigError, DataError, boundary, one_line, shorten
+from judgekit.errors import ConfigError, DataError, boundary, shorten
 from judgekit.io import MANIFEST, SHARD_DIR, ShardWriter, atomic_path, read_json, write_json
 from judgekit.run import CONFIG, git_state, package_versions
 from judgekit.solution_ids import content_of
@@ -211,7 +211,9 @@ class _Sieve:
 
     def _reject(self, outcome: _Outcome, rejection: RowRejected) -> list[Record]:
         self._reasons[outcome.part][rejection.reason] += 1
-        self._first_rejected.setdefault(outcome.part, f"row {outcome.row}: {one_line(rejection)[:300]}")
+        self._first_rejected.setdefault(
+            outcome.part, f"row {outcome.row}: {(rejection.detail or rejection.reason)[:300]}"
+        )
         self._write(outcome, rejection)
         return []
 
@@ -229,7 +231,7 @@ class _Sieve:
             if not self._accepted[part.name]:
                 reasons = "; ".join(f"{reason}: {count}" for reason, count in self._reasons[part.name].most_common(3))
                 raise DataError(
-                    f"{part.name}: no row was accepted ({reasons}), first {self._first_rejected[part.name]}; each is "
+                    f"{part.name}: no row was accepted ({reasons}), as {self._first_rejected[part.name]}; each is "
                     f"listed in {output / REJECTED}"
                 )
         if not self._n_records:

@@ -211,8 +211,8 @@ def check_benchmark(name: str, solutions: Sequence[LabelledSolution], *, thresho
     double = [id_ for id_, count in Counter(row.id for row in solutions).items() if count > 1]
     if double:
         raise DataError(
-            f"{len(double)} ids of {name} occur more than once, the first is {double[0]}: remove the duplicates, or an "
-            "input that was given twice"
+            f"{len(double)} ids of {name} occur more than once, the first is {double[0]}: remove the duplicates "
+            "(`judgekit build` leaves them out), or an input that was given twice"
         )
     refuse_foreign(name, {row.id: row.source for row in solutions})
     subsets, subset = {row.subset or row.source for row in solutions}, tuning_subset(threshold)

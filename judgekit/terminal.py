@@ -103,7 +103,8 @@ def _summary(solution: Solution, judgement: Judgement, rule: ThresholdRule | Arg
         )
         lines.append(Text(f"P(no error in any step) {judgement.verdict.p_none:.3f}"))
     if isinstance(solution, LabelledSolution):
-        lines.append(Text(f"Truth: {_place(solution.first_error)} (labelled by: {solution.label_method})."))
+        method = solution.label_method or "unknown"
+        lines.append(Text(f"Truth: {_place(solution.first_error)} (labelled by: {method})."))
     return lines
 
 

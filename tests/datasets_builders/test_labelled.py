@@ -14,7 +14,7 @@ from datasets_builders.labelled import LabelledConfig, convert
 from datasets_builders.registry import load_source
 from datasets_builders.source import RowRejected
 from judgekit.config import load_config
-from judgekit.errors import ConfigError
+from judgekit.errors import ConfigError, DataError
 from judgekit.io import read_records
 from judgekit.types import LabelledSolution
 
@@ -206,6 +206,13 @@ def test_a_data_set_without_a_name_is_asked_for_it(tmp_path: Path) -> None:
         build("labelled", input=tmp_path / "rows.jsonl", output=tmp_path / "built")
     with pytest.raises(ConfigError, match=r"unknown key 'fields.questoin'"):
         load_config(LabelledConfig, overrides=["fields.questoin=x"])
+
+
+def test_what_the_rows_have_is_said_where_none_fits(tmp_path: Path) -> None:
+    """Rows that are wrapped into an object, or have other fields, are recognised from the message alone."""
+    (tmp_path / "rows.json").write_text(json.dumps({"version": 1, "data": [ROW]}))
+    with pytest.raises(DataError, match=r"no field 'problem' .*: 1\), as row 1: the row has \['version', 'data'\];"):
+        build("labelled", input=tmp_path / "rows.json", output=tmp_path / "built")
 
 
 def test_the_example_configuration_reads_the_row_in_its_head(tmp_path: Path) -> None:

@@ -61,6 +61,8 @@ def test_numbers_marks_and_truth_are_shown():
     assert "Judge tiny: first error at step 2 (P(ok) below 0.5, default)." in text
     assert "P(no error in any step) 0.180" in text  # 0.9 * 0.8 * 0.25
     assert "Truth: first error at step 1 (labelled by: human)." in text
+    unsaid = solution.model_copy(update={"label_method": None})
+    assert "(labelled by: unknown)." in shown(unsaid, judged(unsaid, [0.9, 0.8, 0.25]))
 
 
 def test_both_marks_stand_on_a_step_found_exactly():
