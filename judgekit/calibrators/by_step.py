@@ -52,6 +52,8 @@ class StepCalibrator(ABC):
     """Name in cards and tables."""
     inputs: ClassVar[tuple[str, ...]]
     """Arguments of `fit` and `predict_proba`, which are fields of `Steps`; the first is what the judge says."""
+    largest: ClassVar[dict[str, float]] = {}
+    """Largest size of each fitted number; one that has it ran into the end of its range, and the fit is refused."""
 
     @abstractmethod
     def fit(self, *spaces_K: Any, **labels: Any) -> Self:
@@ -103,7 +105,7 @@ class StepCalibrator(ABC):
         """Learn, and learn once more from a judge that says the same of every step: the first must be better.
 
         Raises:
-            DataError: no steps, all of one class, or see `refuse_uninformative`.
+            DataError: no steps, all of one class, a number runs away, or see `refuse_uninformative`.
         """
         y = checked_labels(y_K)
         loss = _mean_log_loss(self.learn(*spaces_K, y_K=y).predict_proba(*spaces_K), y)
@@ -112,6 +114,9 @@ class StepCalibrator(ABC):
         without_K = (same if self.inputs[0] == "probs_K" else probs_to_logits(same), *spaces_K[1:])
         alone = self.nothing().learn(*without_K, y_K=y).predict_proba(*without_K)
         refuse_uninformative(loss, nothing=_mean_log_loss(alone, y))
+        for name, most in self.largest.items():
+            value = getattr(self, f"{name}_")
+            refuse_bound(abs(value), most, what=f"{name} {value:.3g}")
         return self
 
     @classmethod
@@ -180,6 +185,7 @@ class PlattCalibrator(StepCalibrator):
 
     kind = "platt"
     inputs = ("logits_K",)
+    largest: ClassVar[dict[str, float]] = {"slope": MAX_SLOPE, "offset": MAX_OFFSET}
     slope_: float
     """Learned factor, not negative."""
     offset_: float
@@ -222,6 +228,7 @@ class BetaCalibrator(StepCalibrator):
 
     kind = "beta"
     inputs = ("probs_K",)
+    largest: ClassVar[dict[str, float]] = {"a": MAX_SLOPE, "b": MAX_SLOPE, "c": MAX_OFFSET}
     a_: float
     """Learned factor of log p, not negative."""
     b_: float
@@ -263,6 +270,7 @@ class PositionCalibrator(StepCalibrator):
 
     kind = "position"
     inputs = ("logits_K", "position_K")
+    largest: ClassVar[dict[str, float]] = {"slope": MAX_SLOPE, "offset": MAX_OFFSET, "drift": MAX_OFFSET}
     slope_: float
     """Learned factor of the logit, not negative."""
     offset_: float
@@ -309,6 +317,7 @@ class LengthCalibrator(StepCalibrator):
 
     kind = "length"
     inputs = ("logits_K", "n_steps_K")
+    largest: ClassVar[dict[str, float]] = {"slope": MAX_SLOPE, "offset": MAX_OFFSET, "drift": MAX_OFFSET}
     slope_: float
     """Learned factor of the logit, not negative."""
     offset_: float

@@ -142,7 +142,9 @@ def _measure(kind: str, split: CalibrationSplit, folds: Sequence[_Fold]) -> Held
 
     A kind must be better than itself without the judge (for Platt that is the share of right steps, for `position`
     what positions alone tell) by more than one standard error of the difference, the measure of the choice, too: a
-    judge that says nothing is better half of the time by chance.
+    judge that says nothing is better half of the time by chance. And it must be better beyond noise than itself with
+    each solution's verdict given to another one of as many steps, which takes nothing from a judge that merely knows
+    where errors are likely.
     """
     try:
         found = _held_out(kind, split, folds)
@@ -150,17 +152,23 @@ def _measure(kind: str, split: CalibrationSplit, folds: Sequence[_Fold]) -> Held
         return str(error)
     if kind == "identity":
         return found
-    nothing_N = np.empty(len(split.n_steps_N))
-    for rest, held_out, place_N in folds:
-        said = float(rest.steps.probs_K.mean())
-        alone = CALIBRATORS[kind].nothing().learn_split(rest.without_judge(said))
-        nothing_N[place_N] = np.maximum(alone.logprobs_N(held_out.without_judge(said)), math.log(PROB_CLIP))
-    gain_N = found.logprobs_N - nothing_N
-    if float(gain_N.mean()) <= max(clustered_std_error(gain_N, split.problem_N), MIN_GAIN):
-        return (
-            f"its log loss {-found.logprobs_N.mean():.4f} on solutions it was not fitted on is not clearly below "
-            f"{-nothing_N.mean():.4f}, that of a judge that says nothing of errors"
-        )
+    # The first is what a judge that says nothing at all comes to, the second one that knows places and nothing else.
+    others = CalibrationSplit.with_verdicts_of_others
+    for what, spoil, formula, n_errors in (
+        ("a judge that says nothing of errors", None, CALIBRATORS[kind].nothing(), 1.0),
+        ("its verdicts handed to other solutions of as many steps", others, CALIBRATORS[kind](), Z_LEVEL),
+    ):
+        nothing_N = np.empty(len(split.n_steps_N))
+        for rest, held_out, place_N in folds:
+            said = float(rest.steps.probs_K.mean())
+            learned, told = (spoil(part) if spoil else part.without_judge(said) for part in (rest, held_out))
+            nothing_N[place_N] = np.maximum(formula.learn_split(learned).logprobs_N(told), math.log(PROB_CLIP))
+        gain_N = found.logprobs_N - nothing_N
+        if float(gain_N.mean()) <= max(n_errors * clustered_std_error(gain_N, split.problem_N), MIN_GAIN):
+            return (
+                f"its log loss {-found.logprobs_N.mean():.4f} on solutions it was not fitted on is not clearly below "
+                f"{-nothing_N.mean():.4f}, that of {what}"
+            )
     return found
 
 

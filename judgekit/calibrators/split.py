@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from judgekit.errors import DataError
 from judgekit.metrics import Floats, collect_reached_steps
+from judgekit.metrics.checks import merge_ties
 from judgekit.types import Verdict
 
 Ints = NDArray[np.int64]
@@ -118,6 +119,28 @@ class CalibrationSplit:
         posterior_J[self.starts_N + self.n_steps_N] = p_ok**self.n_steps_N
         steps = replace(self.steps, probs_K=np.full(len(self.ok_K), p_ok))
         return replace(self, steps=steps, posterior_J=posterior_J)
+
+    def with_verdicts_of_others(self) -> CalibrationSplit:
+        """Return the same solutions, each with the verdict on one of as many steps, always the same one.
+
+        A judge that reads nothing loses nothing by that, however well it knows how likely the first error is at step k
+        of n.
+        """
+        rng = np.random.default_rng(0)  # by chance: data are often periodic, the right solution next to the wrong one
+        giver_N = np.arange(len(self.n_steps_N))
+        for n_steps in np.unique(self.n_steps_N):
+            group = np.flatnonzero(self.n_steps_N == n_steps)
+            giver_N[group] = rng.permutation(group)
+        starts_N, lengths_N = self.starts_N, self.n_steps_N + 1
+        step_J = np.arange(len(self.posterior_J)) - np.repeat(starts_N, lengths_N)
+        posterior_J = self.posterior_J[np.repeat(starts_N[giver_N], lengths_N) + step_J]
+        # P(step ok) of the reached steps follows from what is left of the posterior at and behind them.
+        left_J = np.cumsum(posterior_J[::-1])[::-1]
+        end_N = np.concatenate([left_J[starts_N[1:]], [0.0]])
+        place_K = starts_N[self.solution_K] + self.steps.position_K
+        left_K = left_J[place_K] - end_N[self.solution_K]
+        probs_K = merge_ties(np.clip(1 - posterior_J[place_K] / np.maximum(left_K, PROB_CLIP), 0, 1))
+        return replace(self, steps=replace(self.steps, probs_K=probs_K), posterior_J=posterior_J)
 
     def take(self, chosen: Ints) -> CalibrationSplit:
         """Return some of the solutions, by index, in their order here."""

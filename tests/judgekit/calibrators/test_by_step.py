@@ -383,3 +383,11 @@ def test_scores_of_a_split_are_those_of_the_calibrated_verdicts(make: type[StepC
     assert [sum(posterior) for posterior in calibrated] == pytest.approx([1.0] * 60)
     expected = [math.log(p[-1 if gold is None else gold]) for p, gold in zip(calibrated, made.gold, strict=True)]
     assert calibrator.logprobs_N(made.split) == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_number_at_the_end_of_its_range_is_no_fit() -> None:
+    """Logits of 9.0 and 9.1 would need an offset far below what is allowed to say 20 % and 80 %."""
+    logits, y = np.array([9.0] * 50 + [9.1] * 50), np.array([1, 0, 0, 0, 0] * 10 + [0, 1, 1, 1, 1] * 10)
+    with pytest.raises(DataError, match="the fit runs away: the offset -50 lies at the end of its range"):
+        PlattCalibrator().fit(logits, y_K=y)
+    assert PlattCalibrator().fit(logits - 9.05, y_K=y).slope_ > 10

@@ -164,6 +164,46 @@ def test_a_random_judge_is_left_as_it_is(seed: int) -> None:
     assert direction is not None and not direction.is_upside_down
 
 
+@pytest.mark.parametrize("n", [60, 200])
+@pytest.mark.parametrize("knows", ["no error", "first step", "all alike", "later is worse", "random outcomes"])
+def test_a_judge_that_knows_places_alone_is_left_as_it_is(knows: str, n: int) -> None:
+    """It tells how likely an error is at step k of n, which is better than nothing, and never reads a step."""
+    rng = np.random.default_rng(n)
+
+    def posterior(n_steps: int) -> list[float]:
+        outcomes = np.arange(n_steps + 1)
+        weights = {
+            "no error": np.where(outcomes == n_steps, 99.0, 1 / n_steps),
+            "first step": np.where(outcomes == 0, 99.0, 1 / n_steps),
+            "all alike": np.ones(n_steps + 1),
+            "later is worse": 1.0 + outcomes,
+            "random outcomes": rng.dirichlet(np.ones(n_steps + 1)),
+        }[knows]
+        return np.asarray(weights / weights.sum()).tolist()
+
+    verdicts, gold = [], []
+    for n_steps in rng.integers(2, 9, n).tolist():
+        verdicts.append(Verdict(posterior=posterior(n_steps)))
+        gold.append(int(rng.integers(0, n_steps)) if rng.random() < 0.5 else None)
+    split = CalibrationSplit.of(verdicts, gold_N=gold, problem_ids_N=[f"p{i}" for i in range(n)])
+    selection = select_calibrator(split, n_folds=5)
+    assert selection.calibrator.kind == "identity"
+    assert [item.kind for item in selection.candidates if item.reason is None] == ["identity"]
+
+
+def test_verdicts_of_others_stay_whole_and_go_to_solutions_of_as_many_steps() -> None:
+    split = make_up(lambda logits: 2 * logits, n=80).split
+    others = split.with_verdicts_of_others()
+    rows = [split.posterior_J[start:][: n + 1] for start, n in zip(split.starts_N, split.n_steps_N, strict=True)]
+    swapped = [others.posterior_J[start:][: n + 1] for start, n in zip(split.starts_N, split.n_steps_N, strict=True)]
+    assert sorted(map(tuple, rows)) == sorted(map(tuple, swapped))
+    assert (others.posterior_J != split.posterior_J).any()
+    assert (others.ok_K == split.ok_K).all() and (others.n_steps_N == split.n_steps_N).all()
+    for probs, solution, position in zip(others.steps.probs_K, split.solution_K, split.steps.position_K, strict=True):
+        verdict = Verdict(posterior=tuple(swapped[solution].tolist()))
+        assert probs == pytest.approx(verdict.p_ok_S[position], abs=1e-9)
+
+
 def negated(made: MadeUp) -> CalibrationSplit:
     verdicts = [Verdict.from_step_probs([1 - p for p in verdict.p_ok_S]) for verdict in made.verdicts]
     return CalibrationSplit.of(verdicts, gold_N=made.gold, problem_ids_N=made.problems)
