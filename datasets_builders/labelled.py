@@ -158,13 +158,19 @@ def convert(row: Row, config: LabelledConfig, part: str) -> list[LabelledSolutio
 def _is_ours(row: Row, config: LabelledConfig) -> bool:
     """Whether a row is a stored `LabelledSolution`, and no option asks for anything else.
 
-    Labels must be our own words: `correct` needs reading, though its meaning is plain.
+    Labels must be our own words: `correct` needs reading, though its meaning is plain. So do ids that are numbers,
+    and a right answer that is called 1 or yes.
     """
     labels, words = row.get("labels"), {str(label) for label in StepLabel}
+    names = ("problem_id", "id", "source_id", "subset", "generator", "licence", "reference")
     return (
         config == LabelledConfig()
         and row.keys() <= LabelledSolution.model_fields.keys()
-        and row.get("source") is not None
+        and isinstance(row.get("source"), str)
+        and isinstance(row.get("problem"), str)
+        and isinstance(row.get("steps"), list)
+        and all(row.get(name) is None or isinstance(row[name], str) for name in names)
+        and isinstance(row.get("final_answer_correct"), bool | None)
         and isinstance(labels, list)
         and all(isinstance(label, str) and label in words for label in labels)
     )

@@ -200,6 +200,17 @@ def test_rows_in_our_own_fields_need_no_option_and_keep_everything(tmp_path: Pat
     assert (second.first_error, third.first_error, second.label_method) == (None, 1, None)
 
 
+def test_our_fields_with_ids_that_are_numbers_are_read(tmp_path: Path) -> None:
+    """The commands refuse such rows and point here, so here they must go in."""
+    row = ROW | {"labels": ["ok", "error"], "source": "mine", "id": 5, "problem_id": 7, "final_answer_correct": 0}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(DataError, match="judgekit build labelled --input"):
+        list(read_records(tmp_path / "rows.jsonl", LabelledSolution))
+    build("labelled", input=tmp_path / "rows.jsonl", output=tmp_path / "built")
+    (built,) = read_records(tmp_path / "built", LabelledSolution)
+    assert (built.source_id, built.problem_id, built.final_answer_correct) == ("5", "7", False)
+
+
 def test_a_data_set_without_a_name_is_asked_for_it(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text(json.dumps(ROW | {"labels": ["ok", "ok"]}) + "\n")
     with pytest.raises(ConfigError, match=r"rows\.jsonl, row 1: nothing names the data set: give source=NAME"):
