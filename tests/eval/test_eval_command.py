@@ -118,7 +118,7 @@ def test_what_is_refused(raw: Path, tmp_path: Path, refused: Callable[..., str])
     assert "did you mean 'processbench'" in refused(*judge, "--benchmark", "procesbench", raw, *output)
     assert "gone.jsonl" in refused(*judge, "--benchmark", "processbench", tmp_path / "gone.jsonl", *output)
     assert "no builtin judge 'best'" in refused(*judge, "--judge", "builtin:best", *benchmark, *output)
-    assert "a/b/c failed: a/b/c does not exist, and is no hub id" in refused("--judge", "a/b/c", *benchmark, *output)
+    assert "a/b/c failed: 'a/b/c' does not exist, and is no hub id" in refused("--judge", "a/b/c", *benchmark, *output)
     assert not (tmp_path / "run" / "judges").exists(), "nothing was judged"
 
 
