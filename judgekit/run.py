@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -82,12 +83,14 @@ class Run:
             raise ConfigError(
                 f"{self.output} already holds a run: add --resume to continue it, or choose another folder"
             )
-        stored = _with_defaults(config, read_json(self.output / CONFIG))
+        stored = _with_defaults(config, _read_object(self.output / CONFIG))
         differing = differing_keys(stored, config.model_dump(mode="json"))
         if differing:
             raise ConfigError(f"cannot resume {self.output}: the configuration differs in {'; '.join(differing)}")
-        self._manifest = read_json(self.output / MANIFEST)
-        before = self._manifest["inputs"]
+        self._manifest = _read_object(self.output / MANIFEST)
+        before = self._manifest.get("inputs")
+        if not isinstance(before, dict):
+            raise DataError(f"{self.output / MANIFEST} does not say what the run was begun with: begin another")
         now = before | hashes if partial else hashes
         old, new = ({k: v for k, v in of.items() if not k.startswith(unused)} for of in (before, now))
         changed = differing_keys(old, new)
@@ -121,13 +124,26 @@ class Run:
         """Drop metrics and samples beyond a training step, before a run continues from a checkpoint of it."""
         for path in (self.output / METRICS, self.output / SAMPLES):
             if path.is_file() and path.stat().st_size:
-                rows = [row for _, row in read_jsonl(path) if isinstance(row, dict) and row.get("step", 0) <= step]
+                rows = [row for _, row in read_jsonl(path) if isinstance(row, dict) and _step_of(row) <= step]
                 write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
 
     def finish(self, results: Mapping[str, Any]) -> None:
         """Mark the run as finished and store its results in the manifest."""
         self._manifest = self._manifest | {"finished": _now(), "results": dict(results)}
         write_json(self.output / MANIFEST, self._manifest)
+
+
+def _step_of(row: Mapping[str, Any]) -> float:
+    """Return the step of a row of metrics; one that states none belongs to the begin, one that is no number nowhere."""
+    step = row.get("step", 0)
+    return step if isinstance(step, int | float) else math.inf
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise DataError(f"{path} holds no JSON object: it is not what a run leaves. Choose another output folder")
+    return values
 
 
 def _with_defaults(config: BaseConfig, stored: dict[str, Any]) -> dict[str, Any]:
@@ -149,7 +165,7 @@ def _has_begun(output: Path) -> bool:
     if not (output / CONFIG).is_file():
         return False
     written = {path.name for path in output.iterdir()} - {CONFIG, MANIFEST}
-    return bool(written) or "finished" in read_json(output / MANIFEST)
+    return bool(written) or "finished" in _read_object(output / MANIFEST)
 
 
 def _refuse_foreign(output: Path) -> None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import math
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from transformers import TrainerCallback, TrainingArguments
+from safetensors.torch import load_file
+from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
 
+from judgekit.engines.transformers_engine import opening
+from judgekit.errors import CheckpointError, boundary, one_line, shorten
 from judgekit.io import weights_written_to
+from judgekit.judges.checkpoint import safe_checkpoint
 from judgekit.run import Run
 from judgekit.training.config import LoopConfig
 
@@ -136,8 +141,9 @@ def warn_of_few_steps(config: LoopConfig, *, n_rows: int) -> None:
 
 def last_checkpoint(output: Path) -> Path | None:
     """Return the newest whole checkpoint below a run folder; damaged ones are passed over and named in the log."""
-    found = (output / CHECKPOINTS).glob("checkpoint-*")
-    for path in sorted(found, key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True):
+    numbered = {path: path.name.removeprefix("checkpoint-") for path in (output / CHECKPOINTS).glob("checkpoint-*")}
+    found = [path for path, number in numbered.items() if number.isdecimal()]
+    for path in sorted(found, key=lambda path: int(numbered[path]), reverse=True):
         damage = _damage(path)
         if damage is None:
             return path
@@ -152,9 +158,15 @@ def _damage(checkpoint: Path) -> str | None:
     header states how long the file is, and a file of torch is a zip archive, whose directory is at its end.
     """
     try:
-        json.loads((checkpoint / "trainer_state.json").read_text())
-    except (OSError, ValueError):
+        state = json.loads((checkpoint / "trainer_state.json").read_text())
+        step, history = state["global_step"], state["log_history"]
+        rows = [(row["step"], row.get("loss", 0.0)) for row in history]
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return "its trainer_state.json cannot be read"
+    if step != int(checkpoint.name.removeprefix("checkpoint-")):
+        return f"its trainer_state.json is of step {shorten(step)}"
+    if not all(isinstance(number, int | float) for row in rows for number in row):
+        return "its trainer_state.json holds losses that are no numbers"
     weights = sorted(checkpoint.glob("*.safetensors"))
     if not weights:
         return "it holds no safetensors"
@@ -168,14 +180,81 @@ def _damage(checkpoint: Path) -> str | None:
     return f"{torn[0]} is cut off" if torn else None
 
 
+def restore_weights(model: Any, checkpoint: Path) -> None:
+    """Put the weights of a checkpoint into the model that is trained, all of them, or refuse.
+
+    The Trainer does so too, but leaves a tensor as it is where the file calls it otherwise. transformers stores some
+    architectures (the experts of Mixtral) under other names than the model in memory has, and the Trainer would go on
+    with the experts of the base.
+
+    Raises:
+        CheckpointError: the checkpoint is of another model, or what it names may not be opened, see `safe_checkpoint`.
+    """
+    directory = safe_checkpoint(checkpoint)
+    with opening(str(checkpoint), "checkpoint"):
+        if isinstance(model, PreTrainedModel):
+            stored, info = type(model).from_pretrained(
+                directory,
+                config=copy.deepcopy(model.config),
+                dtype=model.dtype,
+                use_safetensors=True,
+                ignore_mismatched_sizes=True,
+                trust_remote_code=False,
+                attn_implementation=None,
+                output_loading_info=True,
+            )
+            other = sorted(
+                {*info["missing_keys"], *info["unexpected_keys"], *(key for key, *_ in info["mismatched_keys"])}
+            )
+            tensors = stored.state_dict()
+        else:
+            tensors = load_file(directory / "model.safetensors")
+            # One tensor that a model uses at several places is stored once.
+            state = model.state_dict()
+            there = {state[name].data_ptr() for name in tensors if name in state}
+            other = sorted(
+                {name for name in tensors if name not in state or tensors[name].shape != state[name].shape}
+                | {name for name in state if name not in tensors and state[name].data_ptr() not in there}
+            )
+        if not other:
+            model.load_state_dict(tensors, strict=False)
+    if other:
+        raise CheckpointError(
+            f"{checkpoint} is no checkpoint of the model that is trained (tensor {other[0]}): remove it and resume"
+        )
+
+
+def _told(load: Callable[..., Any], checkpoint: Path) -> Callable[..., Any]:
+    """Let what the Trainer says of a damaged or hostile file of a checkpoint be one line."""
+
+    def loaded(*args: Any, **options: Any) -> Any:
+        with boundary(
+            CheckpointError,
+            f"cannot resume from {checkpoint}",
+            explain=lambda error: f"{one_line(error)[:150]}. Remove it and resume",
+        ):
+            return load(*args, **options)
+
+    return loaded
+
+
 def train(trainer: Any, run: Run) -> None:
     """Train from the newest whole checkpoint of the run, or from the start; metrics are rewound to it.
 
     Raises:
+        CheckpointError: the checkpoint is of another model, or a file of it is not what it must be.
         DataError: the disk is full.
     """
     checkpoint = last_checkpoint(run.output)
     run.rewind(int(checkpoint.name.removeprefix("checkpoint-")) if checkpoint else -1)
+    if checkpoint:
+        restore_weights(trainer.model, checkpoint)
+        for name in (
+            "_load_from_checkpoint", "_load_optimizer_and_scheduler", "_load_scaler", "_load_rng_state",
+            "_load_callback_state",
+        ):  # fmt: skip
+            if hasattr(trainer, name):
+                setattr(trainer, name, _told(getattr(trainer, name), checkpoint))
     with weights_written_to(run.output / CHECKPOINTS), _tf32():
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
@@ -198,6 +277,6 @@ def _tf32() -> Iterator[None]:
 
 
 __all__ = [
-    "CHECKPOINTING", "CHECKPOINTS", "MetricsCallback", "last_checkpoint", "mean_loss", "train", "training_arguments",
-    "warn_of_few_steps",
+    "CHECKPOINTING", "CHECKPOINTS", "MetricsCallback", "last_checkpoint", "mean_loss", "restore_weights", "train",
+    "training_arguments", "warn_of_few_steps",
 ]  # fmt: skip

@@ -107,3 +107,28 @@ def test_built_data_and_hidden_files_are_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="is a file, and a run needs a folder"):
         Run(tmp_path / "file", Options())
+
+
+@pytest.mark.parametrize("name", ["config.json", "manifest.json"])
+@pytest.mark.parametrize("text", ["[]", "3", "null"])
+def test_papers_that_are_no_object_are_one_line(name: str, text: str, tmp_path: Path) -> None:
+    Run(tmp_path, Options()).log({"step": 1})
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=f"{name} holds no JSON object"):
+        Run(tmp_path, Options(), resume=True)
+
+
+def test_a_manifest_without_inputs_is_one_line(tmp_path: Path) -> None:
+    Run(tmp_path, Options()).log({"step": 1})
+    for text in ("{}", '{"inputs": [1]}'):
+        (tmp_path / "manifest.json").write_text(text)
+        with pytest.raises(DataError, match="does not say what the run was begun with"):
+            Run(tmp_path, Options(), resume=True)
+
+
+def test_rows_whose_step_is_no_number_are_dropped(tmp_path: Path) -> None:
+    run = Run(tmp_path, Options())
+    for step in (1, "x", None, 2):
+        run.log({"step": step})
+    run.rewind(1)
+    assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1}\n'

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForTokenClassification, AutoTokenizer, TrainerCallback
 
 import judgekit.training.judge as judge_training
@@ -303,6 +305,88 @@ def test_a_checkpoint_with_a_damaged_file_is_passed_over(
     before = last_checkpoint(tmp_path)
     assert before is not None and before.name == "checkpoint-1"
     assert "checkpoint-2 is not whole" in caplog.text
+
+
+class Evil:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return pytest.fail, ("a pickle was run",)
+
+
+def plant_pickle(name: str) -> Callable[[Path], object]:
+    return lambda checkpoint: torch.save(Evil(), checkpoint / name)
+
+
+def plant_weights(checkpoint: Path) -> None:
+    """Leave pickled weights alone where the Trainer would open them."""
+    (checkpoint / "model.safetensors").rename(checkpoint / "other.safetensors")
+    torch.save(Evil(), checkpoint / "pytorch_model.bin")
+
+
+def plant_index(checkpoint: Path) -> None:
+    tensors = load_file(checkpoint / "model.safetensors")
+    (checkpoint / "model.safetensors").rename(checkpoint / "other.safetensors")
+    index = {"metadata": {}, "weight_map": dict.fromkeys(tensors, "weights.bin")}
+    (checkpoint / "model.safetensors.index.json").write_text(json.dumps(index))
+    torch.save(Evil(), checkpoint / "weights.bin")
+
+
+PLANTED: dict[str, tuple[Callable[[Path], object], str]] = {
+    "pickled weights": (plant_weights, "no file named model.safetensors"),
+    "pickled shards": (plant_index, r"names the shard 'weights\.bin'"),
+    "optimiser": (plant_pickle("optimizer.pt"), r"cannot resume from .*checkpoint-1.*Remove it and resume"),
+    "schedule": (plant_pickle("scheduler.pt"), "cannot resume from"),
+    "random numbers": (plant_pickle("rng_state.pth"), "cannot resume from"),
+    "weights of another model": (
+        lambda checkpoint: save_file(
+            {"x": torch.zeros(1)}, checkpoint / "model.safetensors", metadata={"format": "pt"}
+        ),
+        r"is no checkpoint of the model that is trained \(tensor ",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def begun(labelled_data: Path, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run that was killed behind its first checkpoint."""
+    folder = tmp_path_factory.mktemp("begun") / "run"
+    train_judge(config(tiny_base, labelled_data, max_steps=2, save_every=1), folder)
+    shutil.rmtree(folder / "judge")
+    shutil.rmtree(folder / "checkpoints" / "checkpoint-2")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({k: v for k, v in manifest.items() if k != "finished"}))
+    return folder
+
+
+@pytest.mark.parametrize("what", PLANTED)
+def test_what_somebody_put_into_a_checkpoint_is_not_run_and_not_taken_for_weights(
+    what: str, begun: Path, labelled_data: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    plant, complaint = PLANTED[what]
+    folder = Path(shutil.copytree(begun, tmp_path / "run"))
+    plant(folder / "checkpoints" / "checkpoint-1")
+    with pytest.raises(CheckpointError, match=complaint) as error:
+        train_judge(config(tiny_base, labelled_data, max_steps=2, save_every=1), folder, resume=True)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"global_step": 1000}, {"global_step": "1"}, {"log_history": [{"loss": "x", "step": 1}]}, None]
+)
+def test_a_checkpoint_whose_state_is_not_of_its_step_is_passed_over(
+    fields: dict[str, Any] | None, begun: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A step beyond the last one would end the training at once."""
+    folder = Path(shutil.copytree(begun, tmp_path / "run"))
+    (folder / "checkpoints" / "checkpoint-last").mkdir()
+    path = folder / "checkpoints" / "checkpoint-1" / "trainer_state.json"
+    state = json.loads(path.read_text())
+    path.write_text(json.dumps([] if fields is None else state | fields))
+    assert last_checkpoint(folder) is None
+    assert "checkpoint-1 is not whole" in caplog.text
+    path.write_text(json.dumps(state))
+    assert last_checkpoint(folder) == path.parent
 
 
 @pytest.mark.parametrize("limit_bytes", [20_000, 400_000])
