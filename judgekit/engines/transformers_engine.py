@@ -15,6 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 from transformers.modeling_outputs import TokenClassifierOutput
+from transformers.quantizers.auto import AutoHfQuantizer
 
 from judgekit.engines.causality import refuse_bidirectional, refuse_by_configuration
 from judgekit.engines.output_head import OutputHead
@@ -233,7 +234,7 @@ def _open_weights(auto_class: Any, name: str, *, dtype: Precision, **config_opti
             attn_implementation=None,
             output_loading_info=True,
         )
-    _check_formats(model, Path(directory))
+    _check_formats(Path(directory))
     for tensor, *shapes in sorted(info["mismatched_keys"]):
         raise CheckpointError(
             f"cannot open the model {name}: the tensor {tensor} has the shape "
@@ -263,15 +264,16 @@ _NUMBERS = frozenset({"F64", "F32", "F16", "BF16"})
 """Formats in which a weight is the number itself; in all others it is nothing without scales."""
 
 
-def _check_formats(model: Any, directory: Path) -> None:
+def _check_formats(directory: Path) -> None:
     """Refuse quantised weights that were read as if they were plain: transformers skips what it does not know.
 
     Raises:
         CheckpointError: there are some; names the format.
     """
-    if getattr(model, "hf_quantizer", None) is not None:
-        return
-    quantised = _quantisation(_read_config(str(directory)))
+    config = _read_config(str(directory))
+    quantised = _quantisation(config)
+    if quantised and AutoHfQuantizer.supports_quant_method(config["quantization_config"]):
+        return  # kept as they are, or made plain while they were opened
     formats = (item for of_file in tensor_formats(weight_files(directory)).values() for item in of_file.items())
     packed = next(
         (f"{name} is {kind}" for name, kind in formats if name.endswith("weight") and kind not in _NUMBERS), None

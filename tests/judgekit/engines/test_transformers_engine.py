@@ -22,6 +22,7 @@ from judgekit.engines.transformers_engine import (
 )
 from judgekit.errors import CheckpointError
 from judgekit.judges import load_judge
+from judgekit.types import Solution
 from sgpo.policy import load_policy
 
 
@@ -249,6 +250,16 @@ def test_quantised_weights_are_never_read_as_if_they_were_plain(
             tensors[name.replace(".weight", ".weight_scale")] = scale
         save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
         assert re.search(expected, complaint(load, folder))
+
+
+@pytest.mark.parametrize("method", ["fp8", "mxfp4"])
+def test_quantised_weights_that_transformers_makes_plain_open(method: str, tiny_judge: Path, tmp_path: Path) -> None:
+    """Without a GPU it does so while it opens them, and no quantisation is left in the model."""
+    section = {"quantization_config": {"quant_method": method}}
+    folder = changed(tiny_judge, tmp_path / "judge", config=section)
+    rows = [Solution(problem="1+1?", steps=("1+1=2",))]
+    [one], [other] = (load_judge(name, dtype="float32").judge(rows) for name in (tiny_judge, folder))
+    assert one.verdict is not None and other.verdict == one.verdict
 
 
 def test_files_beside_the_weights_in_use_do_not_count(tiny_judge: Path, tmp_path: Path) -> None:
