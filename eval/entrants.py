@@ -208,6 +208,12 @@ def _distinct_end(name: str, others: Sequence[str]) -> str:
 
 
 def _find(name: str, found: dict[str, Entrant], dtype: Precision, named_by: Trust | None = None) -> None:
+    if named_by is not None and named_by.root is not None and Path(name).exists() and not named_by.holds(Path(name)):
+        # Judges are told apart by name, and this one name is two judges: a folder for the user, the Hub for the card.
+        raise CheckpointError(
+            f"a card of the hub has the member {name}, and there is something else called {name} here: run this in "
+            "another folder"
+        )
     if entrant_key(name) in found:
         return
     if name.startswith(("builtin:", "http://", "https://")):

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 
 from eval.contamination import NOTHING_FITTED, SAYS_NOTHING
@@ -226,3 +227,23 @@ def test_a_lazy_judge_opens_when_it_is_asked() -> None:
     for _ in range(2):
         judge.judge([Solution(problem="1+1?", steps=("1+1=3",))])
     assert opened == [1]
+
+
+def test_a_member_on_the_hub_is_not_taken_for_a_folder_of_the_same_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The figures of one would stand for the other."""
+    for name, member in (
+        ("outer", "evil/inner"),
+        ("inner", "builtin:first-step"),
+        ("here/evil/inner", "builtin:random"),
+    ):
+        (tmp_path / name).mkdir(parents=True)
+        ensemble(tmp_path / name, member, judge_id=name)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **_: str(tmp_path / name.split("/")[1]))
+    monkeypatch.chdir(tmp_path / "here")
+    for names in (["evil/inner", "evil/outer"], ["evil/outer", "evil/inner"], ["evil/outer"]):
+        with pytest.raises(CheckpointError, match="there is something else called evil/inner here"):
+            find_entrants(names, dtype="float32")
+    monkeypatch.chdir(tmp_path)
+    assert [item.judge_id for item in find_entrants(["evil/outer"], dtype="float32")][-2:] == ["inner", "outer"]
