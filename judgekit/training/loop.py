@@ -161,6 +161,7 @@ def _damage(checkpoint: Path) -> str | None:
         state = json.loads((checkpoint / "trainer_state.json").read_text())
         step, history = state["global_step"], state["log_history"]
         rows = [(row["step"], row.get("loss", 0.0)) for row in history]
+        state["stateful_callbacks"]["TrainerControl"]  # which the Trainer writes to
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return "its trainer_state.json cannot be read"
     if step != int(checkpoint.name.removeprefix("checkpoint-")):

@@ -372,7 +372,14 @@ def test_what_somebody_put_into_a_checkpoint_is_not_run_and_not_taken_for_weight
 
 
 @pytest.mark.parametrize(
-    "fields", [{"global_step": 1000}, {"global_step": "1"}, {"log_history": [{"loss": "x", "step": 1}]}, None]
+    "fields",
+    [
+        {"global_step": 1000},
+        {"global_step": "1"},
+        {"log_history": [{"loss": "x", "step": 1}]},
+        {"stateful_callbacks": {}},
+        None,
+    ],
 )
 def test_a_checkpoint_whose_state_is_not_of_its_step_is_passed_over(
     fields: dict[str, Any] | None, begun: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
