@@ -1,10 +1,10 @@
 r"""Is the final answer of a response right? A check to trust: right, wrong, or unchecked, never guessed.
 
 1. `extraction` finds where a response states its answer: a box, a tag, a phrase, the last number.
-2. `grammar` reads that text, and the right answer, into typed values that cover the whole text: numbers, mixed numbers,
-   fractions, percent, currency, units, intervals, sets, tuples, equations, times, bases, words, formulas (`notation`,
-   `formulas` and `units` are what it is made of).
-3. `comparison` compares the values and says what is conventional.
+2. `grammar` reads that text, and the right answer, into typed values (`kinds`) that cover the whole text: numbers,
+   mixed numbers, fractions, percent, currency, units, intervals, sets, tuples, equations, times, dates, bases, words.
+   It is made of `notation` (one spelling), `wording` and `units`, `formulas` and `values`, and `quantities`.
+3. `comparison` compares the values and says what is conventional; `readings` are what a text may say besides.
 4. `pool` asks math-verify about formulas beyond the grammar, in processes with bounded time and memory; its "equal"
    counts only if it has read the whole of both texts.
 

@@ -17,7 +17,8 @@ from pydantic import Field
 from judgekit.answers.comparison import Agreement, compare_texts, spell_same
 from judgekit.answers.extraction import extract_answer
 from judgekit.answers.formulas import HugeError
-from judgekit.answers.grammar import Condition, read_answer
+from judgekit.answers.grammar import read_answer
+from judgekit.answers.kinds import Condition
 from judgekit.answers.notation import normalise
 from judgekit.answers.numbers import find_numbers, parse_number
 from judgekit.answers.pool import AnswerPool, Comparison, Unchecked
@@ -34,6 +35,11 @@ _HUGE = re.compile(
 )
 _LONG_ARGUMENT = re.compile(r"\\sqrt ?\d\d|\\[dt]?frac ?(?:\d{3}|\d?\{[^{}]*\} ?\d\d)")
 """`\\sqrt21`: people mean the root of 21, and TeX the root of 2."""
+_IMPROPER = re.compile(r"(?<![\w.^])\d+\s*\\[dt]?frac\s*\{\d+\}\s*\{\d+\}")
+"""`2\\frac{3}{2}`: no mixed number, and a product to few. Those with a proper fraction are read before."""
+
+_MARKED = re.compile(r"\d\s*(?:'|\\prime)|\d\.\d+\s*(?:\.\.+|\\l?dots)\s*$")
+"""`5'` and `3.14...`: feet, minutes or a derivative; digits that are not written."""
 
 
 class MathVerifyConfig(BaseConfig):
@@ -191,7 +197,7 @@ def compare_without_mathematics(stated: str | None, *, answer: str) -> Compariso
     try:
         found = compare_texts(stated, answer)
         if found is Agreement.ASK:
-            if _LONG_ARGUMENT.search(stated) or _LONG_ARGUMENT.search(answer):
+            if any(form.search(text) for form in (_LONG_ARGUMENT, _IMPROPER, _MARKED) for text in (stated, answer)):
                 return Comparison(None, Unchecked.AMBIGUOUS)
             return Comparison(None, Unchecked.HUGE) if _HUGE.search(stated) or _HUGE.search(answer) else None
     except HugeError:

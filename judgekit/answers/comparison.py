@@ -9,33 +9,29 @@ left out, `x = 3` is said for `n = 3`), and ask (computer algebra may know). Wha
 - Decimals are right for a number that rounds to the same six digits after the point, unless both are written with
   equally many digits: then every digit counts.
 - The order of several answers does not matter, their number does. A list in the order of a tuple is right for it.
+- `2 and 1/2` is right for 2.5, and for the two answers 2 and 1/2; `2-1/2`, `1.234,5` and `5k` may be other numbers, so
+  that an agreement with one of them is unsure.
+- The letter of a choice, with or without its text, is right for the letter; the text alone is right for both together.
+- `2x = 10` is no statement of `x = 5` (unsure); a day without its month or year is unsure.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from fractions import Fraction
 
-from judgekit.answers.formulas import (
-    Formula,
-    HugeError,
-    Point,
-    Token,
-    UncoveredError,
-    Value,
-    are_same,
-    compare_formulas,
-    evaluate,
-)
-from judgekit.answers.grammar import (
-    CHOICE_WITH_TEXT,
+from judgekit.answers.formulas import Formula, HugeError, Token, UncoveredError
+from judgekit.answers.grammar import CHOICE_WITH_TEXT, read_answer, read_list
+from judgekit.answers.kinds import (
     Answer,
     Based,
     Choice,
     Clock,
     Condition,
+    Date,
     Denial,
     Equation,
     Interval,
@@ -47,11 +43,11 @@ from judgekit.answers.grammar import (
     Several,
     Union,
     Words,
-    read_answer,
-    read_list,
 )
-from judgekit.answers.notation import normalise
+from judgekit.answers.notation import TEXT_CLOSE, TEXT_OPEN, normalise
+from judgekit.answers.readings import other_readings
 from judgekit.answers.units import find_unit
+from judgekit.answers.values import Point, Value, are_same, compare_formulas, evaluate
 
 DIGITS = 6
 """Digits after the point to which decimals are compared with what they may be roundings of."""
@@ -104,11 +100,13 @@ def compare_texts(stated: str, answer: str) -> Agreement:
     gold, given = read_answer(answer), read_answer(stated)
     if isinstance(given, Denial):
         return WRONG
-    if isinstance(gold, Choice) and (chosen := CHOICE_WITH_TEXT.fullmatch(stated.strip(" $*"))) is not None:
-        return RIGHT if gold.letter == (chosen[1] or chosen[2]) else WRONG  # (C) 14
+    if (by_letter := _compare_choices(gold, given, stated, answer)) is not None:
+        return by_letter
+    found = ASK if gold is None or given is None else compare_answers(gold, given)
+    if found in {WRONG, ASK} and (other := _compare_other_readings(gold, given, stated, answer)) is not None:
+        return other
     if gold is None or given is None:
         return ASK
-    found = compare_answers(gold, given)
     if found is not RIGHT and "," in answer and "," in stated and not _LEADING_ZERO.search(answer + " " + stated):
         # 100,200 is one number or two; 120,000 is one. What was stated may be meant as the right answer is written, but
         # of a right answer that may be either nobody knows.
@@ -118,6 +116,48 @@ def compare_texts(stated: str, answer: str) -> Agreement:
         if as_list is not None and compare_answers(as_list, given) is RIGHT:
             return UNSURE
     return found
+
+
+def _compare_choices(gold: Answer | None, given: Answer | None, stated: str, answer: str) -> Agreement | None:
+    """Compare by the letter of a choice where one has it with the text of the choice: `(C) 14`; else `None`."""
+    chosen, right = (_choice_with_text(text) for text in (stated, answer))
+    if chosen is None and right is None:
+        return None
+    letters = [
+        read.letter if isinstance(read, Choice) else with_text[0] if with_text is not None else None
+        for read, with_text in ((gold, right), (given, chosen))
+    ]
+    if None not in letters:
+        return RIGHT if letters[0] == letters[1] else WRONG
+    # One of them has the text alone.
+    text, other = (chosen[1], answer) if chosen is not None else (right[1] if right is not None else "", stated)
+    return compare_texts(other, text) if chosen is None else compare_texts(text, other)
+
+
+def _choice_with_text(text: str) -> tuple[str, str] | None:
+    r"""The letter and the text of `(C) 14`, `\textbf{(C)}\ 14`."""
+    if not any("A" <= sign <= "Z" for sign in text) or len(text) > 200:
+        return None
+    match = CHOICE_WITH_TEXT.fullmatch(text.strip(" $*"))
+    if match is None and "\\" in text:
+        bare = normalise(text).replace(TEXT_OPEN, "").replace(TEXT_CLOSE, "").strip(" $*")
+        # There are spaces here around what was in text mode, so that a minus may be one of mathematics.
+        match = CHOICE_WITH_TEXT.fullmatch(bare)
+        match = None if match is not None and match["text"][0] == "-" else match
+    return None if match is None else (match[1] or match[2], match["text"])
+
+
+def _compare_other_readings(gold: Answer | None, given: Answer | None, stated: str, answer: str) -> Agreement | None:
+    """Compare by what the texts say to some; `None` where they do not agree in that sense either."""
+    if gold is not None:
+        for text, is_sure in other_readings(stated):
+            if (read := read_answer(text)) is not None and compare_answers(gold, read) is RIGHT:
+                return RIGHT if is_sure else UNSURE
+    if given is not None:
+        for text, _ in other_readings(answer):
+            if (read := read_answer(text)) is not None and compare_answers(read, given) is RIGHT:
+                return UNSURE
+    return None
 
 
 def compare_answers(gold: Answer, stated: Answer) -> Agreement:
@@ -142,7 +182,7 @@ def compare_answers(gold: Answer, stated: Answer) -> Agreement:
     compare = _COMPARE_MIXED.get((type(stated), type(gold)))
     if compare is not None:
         return compare(stated, gold)
-    return UNSURE if {type(gold), type(stated)} & {Choice, Words, Equation, Ordering} else WRONG
+    return UNSURE if {type(gold), type(stated)} & {Choice, Words, Equation, Ordering, Date} else WRONG
 
 
 def _both(outcomes: Iterable[Agreement]) -> Agreement:
@@ -174,6 +214,8 @@ def compare_scalars(gold: Scalar, stated: Scalar) -> Agreement:
                 factor = other.unit.factor / unit.factor
                 return _compare_with_unit_letter(lettered, _scaled(other, factor), same=RIGHT)
     if gold.unit is None or stated.unit is None:
+        if _is_angle(gold, stated) or _is_angle(stated, gold):
+            return UNSURE
         if gold.n_units != stated.n_units:
             return _compare_compound(gold, stated)
         return _compare_values(gold, stated)
@@ -186,9 +228,21 @@ def compare_scalars(gold: Scalar, stated: Scalar) -> Agreement:
     is_part = gold_names.items() <= stated_names.items() or stated_names.items() <= gold_names.items()
     if same is RIGHT and (gold.unit.is_noun or stated.unit.is_noun or is_part):
         return UNSURE  # apples or fruits, dollars or dollars a day
-    if {*gold_names, *stated_names} <= {"degree", "radian"}:
+    names = {*gold_names, *stated_names}
+    if names == {"degree", "radian"} or ("degree" in names and names <= {"degree", "celsius", "fahrenheit"}):
         return UNSURE
     return WRONG
+
+
+def _is_angle(degrees: Scalar, plain: Scalar) -> bool:
+    r"""Whether a multiple of \pi without a unit is the angle: \pi/4 for 45 degrees."""
+    if degrees.unit is None or degrees.unit.dimensions != (("degree", 1),) or plain.exact is not None:
+        return False
+    in_radians = Formula(("*", degrees.formula.node, ("constant", math.pi / 180)), degrees.formula.letters, False)
+    try:
+        return compare_formulas(in_radians, plain.formula) is True
+    except UncoveredError:
+        return False
 
 
 def _converted(scalar: Scalar) -> Scalar:
@@ -228,6 +282,8 @@ def _compare_values(gold: Scalar, stated: Scalar) -> Agreement:
         if gold.exact == stated.exact:
             return RIGHT
         return RIGHT if _are_roundings(gold.exact, stated.exact, gold, stated) else WRONG
+    if gold.formula.node == stated.formula.node:
+        return RIGHT  # also infinity, which has no value
     if gold.formula.letters != stated.formula.letters and (gold.unit_letter or stated.unit_letter):
         return _compare_with_unit_letter(gold, stated)
     try:
@@ -312,8 +368,11 @@ def _as_equations(gold: Answer, stated: Answer, *, default: Agreement) -> Agreem
     first, second = _equation(gold), _equation(stated)
     if first is None or second is None:
         return default
-    found = _compare_equations(first, second)
-    return RIGHT if found is RIGHT else default
+    if _compare_equations(first, second) is not RIGHT:
+        return default
+    # `2x = 10` leaves it to the reader to find the 5 of `x = 5`.
+    is_left_unsolved = isinstance(gold, Named) and isinstance(stated, Equation) and not first.right.letters
+    return UNSURE if is_left_unsolved and len(first.left.letters) == 1 else RIGHT
 
 
 def _equation(answer: Answer) -> Equation | None:
@@ -378,6 +437,11 @@ def _compare_several(gold: Several, stated: Several) -> Agreement:
     if _has_names(first) != _has_names(second):
         # x = 1, y = 2 and the list 1, 2: the order of the names is not known.
         unnamed = [[item.value if isinstance(item, Named) else item for item in items] for items in (first, second)]
+        is_numbered = len({name.partition("_")[0] for name in names[0] | names[1]}) == 1  # x_1 = 1, x_2 = 2
+        if is_numbered and len(first) == len(second):
+            in_order = _both(compare_answers(a, b) for a, b in zip(*unnamed, strict=True))
+            if in_order is RIGHT:
+                return RIGHT
         return _unless(match_items(*unnamed), right=UNSURE)
     if len(first) != len(second) and (gold.in_braces or stated.in_braces):
         first, second = _distinct(first), _distinct(second)
@@ -469,6 +533,8 @@ def _ordered_several(ordered: Ordered, several: Several) -> Agreement:
 
 def _several_one(several: Several, other: Answer) -> Agreement:
     """A list of one is that one; a list of several is none of them."""
+    if not several.items and isinstance(other, Words):
+        return UNSURE  # no solution, and the empty set
     if len(several.items) == 1 and not several.has_gap:
         return compare_answers(several.items[0], other)
     if several.items and all(compare_answers(item, several.items[0]) is RIGHT for item in several.items):
@@ -500,6 +566,19 @@ def _minutes(clock: Clock) -> int | None:
     if clock.half:
         return (clock.hour % 12 + 12 * (clock.half == "pm")) * 60 + clock.minute
     return clock.hour * 60 + clock.minute if clock.hour > 12 or clock.hour == 0 else None
+
+
+def _compare_dates(gold: Date, stated: Date) -> Agreement:
+    """A year may be left out, or the day where the month is asked; nobody can tell."""
+    if gold == stated:
+        return RIGHT
+    known = all(a == b or a is None or b is None for a, b in zip(gold, stated, strict=True))
+    return UNSURE if known else WRONG
+
+
+def _date_scalar(date: Date, scalar: Scalar) -> Agreement:
+    """`June 20` and 20: which day of June may have been asked."""
+    return UNSURE if scalar.exact is not None and scalar.exact in (date.day, date.year) else WRONG
 
 
 def _compare_ratios(gold: Ratio, stated: Ratio) -> Agreement:
@@ -567,6 +646,8 @@ def _compare_words(gold: Words, stated: Words) -> Agreement:
 
 
 def _words_scalar(words: Words, scalar: Scalar) -> Agreement:
+    if words.words in {("none",), ("nothing",), ("nil",)}:
+        return UNSURE if scalar.exact == 0 else WRONG
     return UNSURE if scalar.formula.letters or len(words.words) > 1 else WRONG
 
 
@@ -587,6 +668,7 @@ _COMPARE: dict[type, Callable[..., Agreement]] = {
     Equation: _compare_equations,
     Ordering: _compare_orderings,
     Clock: _compare_clocks,
+    Date: _compare_dates,
     Ratio: _compare_ratios,
     Based: _compare_based,
     Choice: lambda gold, stated: RIGHT if gold == stated else WRONG,
@@ -598,6 +680,7 @@ _COMPARE_MIXED: dict[tuple[type, type], Callable[..., Agreement]] = {
     (Union, Several): _union_several,
     (Clock, Ratio): _clock_ratio,
     (Clock, Scalar): _clock_scalar,
+    (Date, Scalar): _date_scalar,
     (Ratio, Scalar): _ratio_scalar,
     (Words, Scalar): _words_scalar,
     (Equation, Scalar): _equation_other,

@@ -6,20 +6,30 @@ number. Thinking in tags is no answer. What is found is a text; what it says is 
 
 from __future__ import annotations
 
+import json
 import re
 from collections import deque
 from collections.abc import Iterator
 
 from judgekit.answers.formulas import HugeError
-from judgekit.answers.grammar import Denial, read_answer
+from judgekit.answers.grammar import read_answer
+from judgekit.answers.kinds import Denial
 
 _THINKING = re.compile(r"<(think|thinking|thought|thoughts|reasoning|scratchpad)>(?:.*?</\1>|.*\Z)", re.DOTALL | re.I)
 _END_OF_THINKING = re.compile(r"</(?:think|thinking|thought|thoughts|reasoning|scratchpad)>|\u25c1/think\u25b7", re.I)
 _FINAL_CHANNEL = "<|channel|>final<|message|>"
+_END_OF_TURN = re.compile(r"<\|(?:im_end|endoftext|eot_id|end_of_text|end_of_turn|im_start)\|>|<end_of_turn>|<eos>")
+"""What a policy writes behind the end of its turn, such as another question, is no part of its response."""
 _SPECIAL = re.compile(
     r"<\|[^<>|\n]{1,40}\|>|</?s>|<(?:eos|bos|pad|unk|end_of_turn|start_of_turn)>|\[/?INST\]|<\uff5c[^<>\n]{1,40}\uff5c>"
 )
-_TAG = re.compile(r"<(answer|final_answer|final-answer|finalanswer)>(.*?)</\1>", re.DOTALL | re.I)
+_TAG = re.compile(r"<(answer|final_answer|final-answer|finalanswer|result)>(.*?)</\1>", re.DOTALL | re.I)
+_OPEN_TAG = re.compile(r"<(?:answer|final_answer|final-answer|finalanswer)>([^<>\n]{1,200})\Z", re.I)
+"""A tag at the end that a stop word or the limit of tokens cut off."""
+_JSON = re.compile(
+    r"""["'](?:final_?\s?)?answer["']\s*:\s*("(?:[^"\\\n]|\\.){0,500}"|'[^'\n]{0,500}'|\[[^\[\]]{0,500}\]|-?\d[\d.eE+-]{0,100}|true\b|false\b)""",
+    re.I,
+)
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![a-zA-Z])\s*")
 _BETWEEN_BOXES = re.compile(
     r"""(?:[\s,;$&:]|\\[()\[\],;:! ]|\\(?:quad|qquad|text\s*\{)|\}|\b(?:and|or|also|either|maybe|perhaps|possibly)\b
@@ -29,11 +39,13 @@ _BETWEEN_BOXES = re.compile(
 _PHRASE = re.compile(
     r"""\#\#\#\#[ \t]*
     |(?:\b(?P<verb>\w+)\s+(?:the|your|our|my|this|an?|that|for|out)?\s*)?
-     \b(?:final\s+|correct\s+|right\s+)?answer\b
+     (?:\b(?:final\s+|correct\s+|right\s+)?answer\b
+       |\b(?:correct|right|best)\s+(?:option|choice)\b(?=[\s*:=is]{0,9}(?:therefore|thus)?[\s*:$\\(]*(?:text\w*\{)?\(?[A-J]\b))
+     (?:,\s*(?:then|therefore|thus|hence|finally|so),|\s+(?:here|now|then|(?:that\s+)?(?:we|I|you)\s+\w+))?
      (?:\s+(?:to|for|of|in)\s+(?![^.\n:]{0,80}\banswer\b)[^.\n:=]{1,80}?)?
      [ \t]*\**[ \t]*
      (?:(?:\b(?P<copula>is|are|was|(?:should|would|will|must)\s+be|equals|comes\s+to|becomes)\b
-           (?:\s+(?:therefore|thus|then|hence|simply|just|indeed)\b)?|[:=])[ \t:*]*
+           (?:\s+(?:therefore|thus|then|hence|simply|just|indeed)\b)?|[:=]|[\u2013\u2014](?=[ ]))[ \t:*]*
         |\**[ \t]*(?=\n))
     |(?:\u6700\u7ec8|\u6b63\u786e)?\u7b54\u6848(?:\u662f|\u4e3a|\u5c31\u662f)?[ \t]*[:\uff1a]?[ \t]*
     |^\**\u7b54[:\uff1a][ \t]*
@@ -43,7 +55,7 @@ _PHRASE = re.compile(
      \s*\**\s*(?:\b(?:est|es|ist|lautet|\u00e8|\u00e9)\b|[:\u2013\u2014-])[ \t:*]*""",
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
-_CUE = re.compile("answer|####|antwort|respuesta|risposta|resposta", re.I)
+_CUE = re.compile("answer|option|choice|####|antwort|respuesta|risposta|resposta", re.I)
 _ASKS = frozenset((
     "verify", "check", "confirm", "checking", "verifying", "confirming", "double-check", "find", "finding", "get",
     "getting", "write", "writing", "give", "giving", "determine", "determining", "compute", "computing",
@@ -52,20 +64,28 @@ _ASKS = frozenset((
     "doublecheck", "validate",
 ))  # fmt: skip
 """Verbs in front of "the answer": then what follows the colon is no answer, unless nothing else is."""
-_SENTENCE_END = re.compile(r"\n|(?<!\\)[!?](?=\s|$)|(?<!\\)(?<![ap]\.m)(?<!\bapprox)\.(?=\s|$)|\u3002")
+_NOT_FINAL = frozenset(("wrong", "incorrect", "false", "tempting", "previous", "earlier", "initial", "old", "partial"))
+"""Words in front of an answer that is not the one."""
+_SENTENCE_END = re.compile(
+    r"\n|(?<!\\)[!?](?=\s|$)|(?<!\\)(?<![ap]\.m)(?<!\bapprox)(?<!\bi\.e)(?<!\be\.g)(?<!\bsq)\.(?=\s|$)(?<!\.\.(?=\sor\b))|\u3002|\u3067\u3059|\uc785\ub2c8\ub2e4"
+)
 _CLAUSE = re.compile(
-    r",\s+(?:which|since|because|as|so|meaning|when|not|i\.e\.|after|rather|and not|but)\b"
-    r"|\s+(?:because|since|which|rather than|instead of|\(?not)\s"
+    r",\s+(?:which|since|because|as|so|meaning|when|not|after|rather|and not|but(?![^.\n]*\d))\b"
+    r"|,\s+(?:i\.e|e\.g)\."
+    r"|\s+(?:because|since|which|rather than|instead of|\(?not|and not)\s"
+    r"|\s+as (?:required|desired|claimed|needed|expected|stated|asked)\b|\s+in all\b(?!\s+\w)|\s+or so\b"
     r"|\s+(?:\u2014|--)\s+(?=[A-Za-z]{2})|\s+[\u2013-]\s+(?=[A-Za-z]{3})",
     re.I,
 )
 _ANSWER_LAST = re.compile(
     r"(?:^|[.!?:,]\s+)(?:(?:so|hence|thus|therefore|then),?\s+)?([^.!?\n:,]{1,60}?)\s+is\s+(?:the|my|our)\s+"
-    r"(?:final\s+|correct\s+|right\s+)?answer\b",
+    r"(?:final\s+|correct\s+|right\s+)?answer\b"
+    r"|\b(?:option|choice)\s+(\(?[A-J]\)?)\s+is\s+(?:the\s+)?(?:correct|right)\b",
     re.I | re.M,
 )
-_REMARK = re.compile(r"\s+\([^()]*\)\s*$")
-_ORNAMENT = " \t\n*_`"
+_REMARK = re.compile(r"\s+\((?!\s*(?:or|and|maybe|perhaps|possibly|also)\b)[^()]*\)\s*$", re.I)
+_DENIAL = re.compile(r"\bnot\b|n't\b", re.I)
+_ORNAMENT = " \t\n*_`\u2713\u2714\u2705\u2611\ufe0f\U0001f389"
 _NUMBER = re.compile(
     r"""(?<![\w.,])(?:[-+\u2212\u2013]\ ?(?=[$\u20ac\u00a3]?\d|\.\d))?[$\u20ac\u00a3]?
     (?:\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)
@@ -106,6 +126,8 @@ def extract_answer(response: str) -> str | None:
         >>> extract_answer("**Answer**: 73 (70 + 3). I checked it in 2 ways.")
         '73'
     """
+    if "\r" in response:
+        response = response.replace("\r\n", "\n").replace("\r", "\n")
     response = _without_thinking(response)
     explicit = _last_explicit(response)
     if explicit is not None:
@@ -122,6 +144,10 @@ def _without_thinking(response: str) -> str:
     ends = list(_END_OF_THINKING.finditer(response))
     if ends:
         response = response[ends[-1].end() :]
+    if "<|" in response or "<e" in response:
+        over = _END_OF_TURN.search(response)
+        if over is not None and response[: over.start()].strip():
+            response = response[: over.start()]
     if "think" in response or "thought" in response or "reasoning" in response or "scratch" in response:
         response = _THINKING.sub(" ", response)
     return _SPECIAL.sub(" ", response)
@@ -129,17 +155,36 @@ def _without_thinking(response: str) -> str:
 
 def _last_explicit(text: str) -> str | None:
     """The last box or tag that is complete."""
-    tag = None
+    found: tuple[int, str] | tuple[()] = ()  # where the last tag ends, and what is in it
     if "<" in text:
-        tag = next(iter(deque(_TAG.finditer(text), maxlen=1)), None)
+        for match in (*deque(_TAG.finditer(text), maxlen=1), None if "\\boxed" in text else _OPEN_TAG.search(text)):
+            if match is not None and (match[match.lastindex or 1].strip() or not found):
+                found = (match.end(), match[match.lastindex or 1].strip())
+    if "nswer" in text and (match := next(iter(deque(_JSON.finditer(text), maxlen=1)), None)) is not None:
+        stated = _json_value(match[1])
+        # An object further up may be the form that was asked for: what is said below it counts.
+        if stated and (not found or match.end() > found[0]) and _CUE.search(text, match.end()) is None:
+            found = (match.end(), stated)
     if "\\boxed" in text or "\\fbox" in text or "\\framebox" in text:
         boxes = [(match.start(), *box) for match in _BOX.finditer(text) if (box := _box_content(text, match.end()))]
-        if boxes and (tag is None or boxes[-1][0] > tag.end()):
+        if boxes and (not found or boxes[-1][0] > found[0]):
             return _joined_boxes(text, boxes)
-    if tag is None:
+    if not found:
         return None
-    content = tag[2].strip()
+    content = found[1]
     return _last_explicit(content) or _stated(content) or content.strip(_ORNAMENT)
+
+
+def _json_value(written: str) -> str:
+    """What the field of a JSON object, or of one in Python's spelling, says; nothing for `null` and objects."""
+    if written[0] == "[":
+        return written[1:-1].replace('"', "").replace("'", "").strip()
+    if written[0] not in "\"'":
+        return written
+    try:
+        return str(json.loads(written)).strip() if written[0] == '"' else written[1:-1].strip()
+    except ValueError:
+        return written[1:-1].strip()  # LaTeX with single backslashes
 
 
 def _box_content(text: str, begin: int) -> tuple[str, int] | None:
@@ -176,47 +221,62 @@ def _stated(text: str) -> str | None:
     """What the last phrase states; one that asks for the answer, or states nothing readable, yields to those before."""
     if text.isascii() and _CUE.search(text) is None:
         return None  # most responses of a policy trained on boxes
-    fallback = None
-    for statement, is_asked in _statements(text):
+    fallback = denial = None
+    for statement, is_asked, end in _statements(text):
         try:
             found = read_answer(statement)
         except HugeError:
             return statement
-        if found is not None and not isinstance(found, Denial) and not is_asked and _says_something(statement):
+        if isinstance(found, Denial):
+            # "The answer is not 6. It is 5." What is denied states nothing; what follows it may.
+            if fallback is None and denial is None and (following := _last_number(text[end:])) is not None:
+                return following
+            denial = denial or statement
+            continue
+        if found is not None and not is_asked and _says_something(statement):
             return statement
         if fallback is None and not is_asked:
             fallback = statement
     if fallback is None and (reversed_ := deque(_ANSWER_LAST.finditer(text), maxlen=1)):
-        return reversed_[0][1].strip(_ORNAMENT)  # 64 is the answer
-    return fallback
+        return (reversed_[0][1] or reversed_[0][2]).strip(_ORNAMENT)  # 64 is the answer
+    return fallback or denial
 
 
 def _says_something(statement: str) -> bool:
     return statement.lower() not in {"correct", "right", "wrong", "yes", "below", "above", "as follows", "verified"}
 
 
-def _statements(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield what follows each phrase, the last one first, and whether the phrase only asks for it."""
+def _statements(text: str) -> Iterator[tuple[str, bool, int]]:
+    """Yield what follows each phrase, the last one first, whether the phrase only asks for it, and where it ends."""
     for phrase in reversed(list(_PHRASE.finditer(text))):
         rest = text[phrase.end() :].lstrip(" \t*:_")
         if not rest.strip() or (rest[:1] == "\n" and not rest.strip(_ORNAMENT)):
             continue
         # A heading, or a colon at the end of a line: the answer stands on the next line.
-        rest = rest.lstrip(" \t\n*:#-" if rest[:1] == "\n" and "-" not in rest.lstrip("\n \t*")[:1] else " \t\n*:#")
-        rest = re.sub(r"\A[-\u2022]\s+(?=\S)", "", rest)  # a bullet; a minus has no space behind
-        block = re.match(r"\\\[(.+?)\\\]|\$\$(.+?)\$\$|\\\((.+?)\\\)(?=[\s.,]|$)", rest, re.DOTALL)
+        is_below = rest[:1] == "\n"
+        rest = rest.lstrip(" \t\n*:#-" if is_below and "-" not in rest.lstrip("\n \t*")[:1] else " \t\n*:#")
+        if is_below:
+            rest = re.sub(r"\A[-\u2022]\s+(?=\S)", "", rest)  # a bullet; a minus has no space behind
+        begin = len(text) - len(rest)
+        block = re.match(
+            r"\\\[(.+?)\\\]|\$\$(.+?)\$\$|\\\((.+?)\\\)(?=[\s.,]|$)(?!,?\s+(?:and|or|maybe)\b|,\s*\\\()",
+            rest,
+            re.DOTALL,
+        )
         if block is not None:
-            statement = next(group for group in block.groups() if group is not None).strip()
+            statement, stop = next(group for group in block.groups() if group is not None).strip(), block.end()
         else:
             end = _SENTENCE_END.search(rest)
-            statement = rest[: end.start()] if end else rest
+            stop = end.start() if end else len(rest)
+            statement = rest[:stop]
             statement = _without_comment(statement.strip())
         statement = statement.strip(_ORNAMENT)
         if statement.startswith("$") and statement.endswith("$") and statement.count("$") == 2:
             statement = statement[1:-1].strip()
         verb = (phrase["verb"] or "").lower()
         if statement:
-            yield statement, verb in _ASKS and phrase["copula"] is None
+            is_asked = verb in _NOT_FINAL or (verb in _ASKS and phrase["copula"] is None)
+            yield statement, is_asked, begin + stop
 
 
 def _without_comment(statement: str) -> str:
@@ -224,7 +284,9 @@ def _without_comment(statement: str) -> str:
     clause = _CLAUSE.search(statement, 1)
     if clause is not None and any(sign.isalnum() for sign in statement[: clause.start()]):
         head = statement[: clause.start()]
-        if head.count("$") % 2 == 0 or "$" not in statement[clause.start() :]:
+        if _DENIAL.search(head):
+            pass  # not 5, but 6
+        elif head.count("$") % 2 == 0 or "$" not in statement[clause.start() :]:
             statement = head
     remark = _REMARK.search(statement)
     if (

@@ -10,202 +10,72 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import lru_cache
-from typing import Literal, NamedTuple, TypeAlias
 
-from judgekit.answers.formulas import (
-    Formula,
-    HugeError,
-    Token,
-    UncoveredError,
-    Values,
-    read_formula,
-    tokenize,
+from judgekit.answers.formulas import Formula, Token, UncoveredError, read_formula, tokenize
+from judgekit.answers.kinds import (
+    Answer,
+    Based,
+    Choice,
+    Clock,
+    Condition,
+    Denial,
+    Equation,
+    Interval,
+    Named,
+    Ordered,
+    Ordering,
+    Ratio,
+    Scalar,
+    Several,
+    Union,
+    Words,
 )
 from judgekit.answers.notation import TEXT_CLOSE, TEXT_OPEN, normalise, without_delimiters
-from judgekit.answers.units import (
-    CURRENCY,
+from judgekit.answers.quantities import read_compound, read_scalar, without_end
+from judgekit.answers.units import read_unit, words_of
+from judgekit.answers.wording import (
+    DOUBTS,
     FILLER,
-    LETTER_UNITS,
     MEANINGFUL,
-    SCALES,
-    Unit,
-    find_unit,
+    read_date,
     read_number_word,
-    read_unit,
-    words_of,
+    read_number_words,
+    signs_for_words,
 )
 
 MAX_CHARS = 1_500
 """Longer texts are not read."""
 
-
-class Scalar(NamedTuple):
-    """A number or formula, with what it is a number of."""
-
-    formula: Formula
-    """The number or formula."""
-    exact: Fraction | None = None
-    """Its value where that is a rational number."""
-    decimals: int | None = None
-    """Digits after the point where it is written as one decimal number (`2.50e3` has -1)."""
-    unit: Unit | None = None
-    """Its unit or currency."""
-    is_percent: bool = False
-    """Whether it is written in percent; `exact` then is the number in front of the sign."""
-    unit_letter: str = ""
-    """A last letter that may also be a unit: `6m`."""
-    n_units: int = 1
-    """Units in it: two in `5 feet 6 inches`, which is no number of either."""
-
-
-class Interval(NamedTuple):
-    """All numbers between two ends; `x <= 5` has an infinite one."""
-
-    low: Scalar
-    """Lower end."""
-    high: Scalar
-    """Upper end."""
-    low_closed: bool
-    """Whether the lower end belongs to it."""
-    high_closed: bool
-    """Whether the upper end belongs to it."""
-    name: str = ""
-    """The variable where it is given by an inequality."""
-
-
-class Union(NamedTuple):
-    """Several intervals and finite sets as one set of numbers."""
-
-    parts: tuple[Answer, ...]
-    """Intervals and sets."""
-
-
-class Several(NamedTuple):
-    r"""A set, or several answers, in no order. `2 or 3` and `\\pm 1` are such."""
-
-    items: tuple[Answer, ...]
-    """The answers, as often as they are stated."""
-    in_braces: bool = False
-    """Whether it is written as a set."""
-    has_gap: bool = False
-    """Whether dots stand for some of them."""
-
-
-class Ordered(NamedTuple):
-    """A point, tuple or matrix. `(1, 3)` may also be an open interval."""
-
-    items: tuple[Answer, ...]
-    """Its parts."""
-    kind: Literal["tuple", "matrix"] = "tuple"
-    """How it is written."""
-
-
-class Named(NamedTuple):
-    """`x = 5`, `f(x) = 2x`, `total = 18`."""
-
-    name: str
-    """What is on the left; `""` where that is an expression that was worked out."""
-    value: Answer
-    """What it is."""
-    left: Formula | None = None
-    """The left side as a formula, for comparison with equations."""
-
-
-class Equation(NamedTuple):
-    """An equation whose left side is no name."""
-
-    left: Formula
-    """Left side."""
-    right: Formula
-    """Right side."""
-
-
-class Ordering(NamedTuple):
-    """An inequality between formulas, turned so that it rises: `c < a < b`."""
-
-    sides: tuple[Formula, ...]
-    """From the smallest on."""
-    signs: tuple[str, ...]
-    """`<`, `\\le` or `\\ne` between them."""
-
-
-class Clock(NamedTuple):
-    """A time of day, or `2:41`, which may also be a ratio."""
-
-    hour: int
-    """As it is written."""
-    minute: int
-    """As it is written."""
-    half: str
-    """`am`, `pm` or `""`."""
-
-
-class Ratio(NamedTuple):
-    """`2:3:4`."""
-
-    parts: tuple[Fraction, ...]
-    """Its terms."""
-
-
-class Based(NamedTuple):
-    """A number in a base that is written beside it."""
-
-    digits: str
-    """As it is written, without leading zeros."""
-    base: int
-    """The base."""
-
-
-class Choice(NamedTuple):
-    """The letter of a choice."""
-
-    letter: str
-    """A capital letter."""
-
-
-class Words(NamedTuple):
-    """A name or a phrase."""
-
-    words: tuple[str, ...]
-    """In small letters, without articles."""
-
-
-class Condition(NamedTuple):
-    """A set that is given by a condition other than an inequality; known by its spelling alone."""
-
-    spelling: str
-    """Without white space."""
-
-
-class Denial(NamedTuple):
-    """`not 5`: says what the answer is not."""
-
-
-Answer: TypeAlias = (
-    Scalar | Interval | Union | Several | Ordered | Named | Equation | Ordering | Clock | Ratio | Based | Choice | Words
-    | Condition | Denial
-)  # fmt: skip
-"""What an answer says."""
-
 _MINUS_INFINITY, _INFINITY = (Scalar(Formula((sign, ("infinity",)), frozenset(), False)) for sign in "-+")
 _EXPONENT = re.compile(r"(?<![\w.])(\d+(?:\.\d*)?|\.\d+)[eE]([-+]?\d{1,3})(?![\w]|\.\d)")
-_TIMES_TEN = re.compile(r"(?<=\d) ?[xX*] ?(?=10 ?\^)")
+_TIMES_SIGN = re.compile(r"(?<=\d) ?[xX*] ?(?=10 ?\^)|(?<=\d) [xX] (?=\d)")
 _GROUPED = re.compile(r"(?<![\d.,])(\d{1,3}(?:,\d{3})+)(?![\d,])")
 _ALL_GROUPED = re.compile(r"\D*\d{1,3}(?:,\d{3})+(?!,?\d).*", re.DOTALL)
 _TRAILING = re.compile(r"(?:(?<!\\)[.,;:]|\\\\|\s)+$")
+_CUT_OFF = re.compile(r"\d\.\d+\s*\.{2,}\s*$")
 _SIMPLE = re.compile(r"-?(?:\d{1,40}(?:\.\d{1,40})?|\.\d{1,40})")
 _CLOCK = re.compile(r"(\d{1,2})(?:[:.](\d{2}))? ?([ap])\.? ?m\.?", re.IGNORECASE)
 _COLON = re.compile(r"\d+(?:\.\d+)?(?: ?: ?\d+(?:\.\d+)?)+")
-_BASED = re.compile(r"\(?([0-9A-Za-z]+)\)?_(?:\{(?:\x02)?\s*(\w+)\s*(?:\x03)?\s*\}|(\d))")
-_IN_BASE = re.compile(r"([0-9]+) ?\(?(?:in )?base[ -](\w+)\)?", re.IGNORECASE)
+_BASED = re.compile(r"\(?([0-9A-Za-z]+)\)?_(?:\{(?:base)?\(?(\w+)\)?\}|(\d))", re.IGNORECASE)
+_IN_BASE = re.compile(r"([0-9]+) ?\(?(?:in )?base[ -]*(\w+)\)?", re.IGNORECASE)
+_MARKS = re.compile(f"[{TEXT_OPEN}{TEXT_CLOSE}]")
+_ALL_REALS = re.compile(
+    r"(?i:(?:(?:all|the|any|every|set|of) )*(?:reals?|real numbers?))|(?:[a-zA-Z] ?\\in ?)?\\mathbb ?(?:\{ ?R ?\}|R)"
+)
+_PERCENT_IN_WORDS = re.compile(
+    rf"{TEXT_OPEN}\s*(percent|per cent|percentage points?|pct)\s*{TEXT_CLOSE}", re.IGNORECASE
+)
 _SET_BUILDER = re.compile(r"\\\{\s*(?P<name>[a-zA-Z])\s*(?:\\in\s*\\mathbb\{?R\}?\s*)?[|:]\s*(?P<condition>.+)\\\}")
 _RELATION_SIGNS = {"<": "<", ">": ">", "\\le": "\\le", "\\ge": "\\ge", "\\ne": "\\ne", "=": "=", "\\approx": "="}
 _TURNED = {">": "<", "\\ge": "\\le"}
-_CHOICE = re.compile(r"\(?\x02?\(?([A-Z])\)?\x03?\)?[.:]?")
-CHOICE_WITH_TEXT = re.compile(r"(?:\(([A-Z])\)|([A-Z])[.:)])\s+(?!.*(?:\([A-Z]\)|\b[A-Z][.:)]\s)).+", re.DOTALL)
+_CHOICE = re.compile(r"(?:(?i:option|choice)\s+)?\(?([A-Z])\)?[.:]?")
+CHOICE_WITH_TEXT = re.compile(
+    r"(?:\(([A-Z])\)|([A-Z])[.:)])\s+(?P<text>(?!\s|[+*/^=<>,;\\]|(?:or|and|maybe|not)\b)(?!.*(?:\([A-Z]\)|\b[A-Z][.:)]\s)).+)",
+    re.DOTALL,
+)
 _FUNCTIONS = frozenset("fghEFGHPpTNSuvy")
 _SEPARATORS = frozenset({",", ";", "and", "or", "\\wedge", "\\vee", "&"})
 _COMPARISONS = (
@@ -215,18 +85,9 @@ _COMPARISONS = (
     (re.compile(r"\b(?:less|fewer|smaller|lower) than\b|\b(?:under|below)\b", re.I), "<"),
 )
 _DENIED = re.compile(r"\b(?:not|never|isn't|is ?n't|neither|cannot be|can't be|anything but|other than)\b", re.I)
-_CORRECTED = re.compile(r"\bnot\b[^.;]{1,40}?,?\s+but(?: rather)?\b", re.I)
-_OPERATIONS_IN_WORDS = (
-    (re.compile(r"\b(?:minus|negative)\s+(?=[\d\\$.])", re.I), "-"),
-    (re.compile(r"(?<=[\d})])\s+squared\b(?! *(?:in|f|m|c|y|k))", re.I), "^2"),
-    (re.compile(r"(?<=[\d})])\s+cubed\b(?! *(?:in|f|m|c|y|k))", re.I), "^3"),
-    (re.compile(r"\b(?:the )?square root of\s+(?=[\d(])", re.I), "\\\\surd "),
-    (re.compile(r"(?<=\d)\s*(?:percent|per cent|percentage points?|pct)\b", re.I), "%"),
-    (re.compile(r"\bhalf of\s+(?=\d)", re.I), "\\\\frac{1}{2}\\\\cdot "),
-    (re.compile(r"(?<=\d) times (?=\d)", re.I), "\\\\cdot "),
-    (re.compile(r"(?<=\d) plus (?=\d)", re.I), "+"),
-    (re.compile(r"(?<=\d) and a half\b", re.I), "\\\\frac{1}{2}"),
-    (re.compile(r"(?<=\d) pi\b", re.I), "\\\\pi "),
+_CORRECTED = re.compile(
+    r"\bnot\b[^.;]{1,40}?[,;]?\s+(?:but(?: rather| instead)?|(?:rather|instead|it is|it's)(?: rather| instead)?)\b",
+    re.I,
 )
 
 
@@ -238,7 +99,7 @@ def read_answer(text: str) -> Answer | None:
         HugeError: a power or factorial in it is too large to be worked out.
 
     Example:
-        >>> read_answer("3\\\\frac{2}{7}").exact, read_answer("x - 5").exact
+        >>> read_answer("3\\frac{2}{7}").exact, read_answer("x - 5").exact
         (Fraction(23, 7), None)
     """
     if _SIMPLE.fullmatch(text):
@@ -267,27 +128,34 @@ def _plain_number(text: str) -> Scalar:
 
 def _read(text: str) -> Answer | None:
     text = without_delimiters(normalise(text))
+    if _CUT_OFF.search(text):
+        return None  # 3.14...: the dots are digits, and no punctuation
     text = _TRAILING.sub("", text).strip(' *\n"')
     text = _unwrap(text)
     if not text:
         return None
-    if whole := _CHOICE.fullmatch(text):
+    bare = _MARKS.sub("", text)
+    if whole := _CHOICE.fullmatch(" ".join(bare.split())):
         return Choice(whole[1])
+    if _ALL_REALS.fullmatch(" ".join(bare.split())):
+        return Interval(_MINUS_INFINITY, _INFINITY, False, False)
+    if bare[:1].isalnum() and (date := read_date(bare)) is not None:
+        return date
+    text = _PERCENT_IN_WORDS.sub(r" \1 ", text)
     readers: tuple[Callable[[str], Answer | None], ...] = (_read_based, _read_clock, _read_colon, _read_condition)
     for read in readers:
         found = read(text)
         if found is not None:
             return found
-    text = _TIMES_TEN.sub(r"\\cdot ", _EXPONENT.sub(r"\1\\cdot 10^{\2}", text))
+    text = _TIMES_SIGN.sub(r"\\cdot ", _EXPONENT.sub(r"\1\\cdot 10^{\2}", text))
     words = _read_wording(text)
     if words is not None:
         return words
-    for pattern, replacement in _OPERATIONS_IN_WORDS:
-        text = pattern.sub(replacement, text)
+    text = signs_for_words(text)
     for pattern, sign in _COMPARISONS:
         if pattern.search(text):
             rest = pattern.sub(" ", text)
-            return _half_line(sign, _scalar(tokenize(_ungrouped(rest))))
+            return _half_line(sign, read_scalar(tokenize(_ungrouped(rest))))
     text = _CORRECTED.sub(" ", text)
     if _DENIED.search(text):
         return Denial()
@@ -338,7 +206,8 @@ def _depths_below_zero(text: str) -> bool:
 
 
 def _read_based(text: str) -> Based | None:
-    match = _BASED.fullmatch(text.replace(" ", "")) or _IN_BASE.fullmatch(text)
+    text = _MARKS.sub("", text)
+    match = _BASED.fullmatch(text.replace(" ", "")) or _IN_BASE.fullmatch(" ".join(text.split()))
     if match is None:
         return None
     written = next(group for group in match.groups()[1:] if group)
@@ -390,23 +259,22 @@ def _read_wording(text: str) -> Answer | None:
     if re.search(r"[\d\\$^=<>+*/|_%(){}\[\]]", text):
         return None
     words = [token.text.lower() for token in tokens]
+    if TEXT_OPEN not in text and len(words) == 1 and words[0] != "no" and min(map(len, words[0].split("-"))) < 3:
+        return None  # x, ab, p-q: mathematics
+    lead = next(
+        (i for i, word in enumerate(words) if word not in {"the", "is", "answer", "it"} | FILLER - {"a", "an"}), 0
+    )
+    if (number := _number_in_words(tokens[lead:])) is not None and words[lead - 1 : lead] != ["the"]:
+        return number
     if len(words) > 1 and any(word in {"and", "or"} for word in words):
         parts = re.split(r"(?:,|\band\b|\bor\b)", text.replace(TEXT_OPEN, " ").replace(TEXT_CLOSE, " "))
+        numbers = [_number_in_words(words_of([Token("text", part, 0, 0)])) for part in parts if part.strip()]
+        if len(numbers) > 1 and all(number is not None for number in numbers):  # five or six
+            return Several(tuple(number for number in numbers if number is not None))
         if all(len(part.split()) == 1 for part in parts):  # red or blue
             return Several(tuple(Words((part.strip().lower(),)) for part in parts))
         return Words(tuple(words))
-    if TEXT_OPEN not in text and len(words) == 1 and len(words[0]) < 3:
-        return None  # x, ab: mathematics
     plain = [word for word in words if word not in {"a", "an", "the", "is", "answer", "it"}]
-    if (
-        plain
-        and plain[0] in {"minus", "negative"}
-        and len(plain) > 1
-        and (value := read_number_word(plain[1])) is not None
-    ):
-        return _scalar_of(-value, tokens[words.index(plain[1]) + 1 :])
-    if plain and (value := read_number_word(plain[0])) is not None:
-        return _scalar_of(value, tokens[words.index(plain[0]) + 1 :])
     if _DENIED.search(" ".join(words)) and len(plain) == 2 and plain[0] == "not":
         return Denial()
     if "," in text:
@@ -417,22 +285,27 @@ def _read_wording(text: str) -> Answer | None:
     return Words(tuple(plain)) if plain else None
 
 
-def _scalar_of(value: int, rest: Sequence[Token]) -> Answer | None:
-    words = list(rest)
-    if words and words[0].text.lower() in SCALES:
-        value *= SCALES[words.pop(0).text.lower()]
-    unit = read_unit(words) if words else None
-    if words and unit is None:
+def _number_in_words(tokens: Sequence[Token]) -> Scalar | None:
+    """`two and a half hours`, `five percent`: a number in words with its unit, and nothing else."""
+    words = [token.text.lower() for token in tokens]
+    found = read_number_words(words)
+    if found is None:
         return None
-    number = Fraction(value)
-    return Scalar(
-        Formula(("number", number), frozenset(), False), number, 0, unit if unit and unit.dimensions else None
-    )
+    number, rest = found[0], list(tokens[found[1] :])
+    is_percent = bool(rest) and rest[0].text.lower() in {"percent", "pct"}
+    rest = rest[1:] if is_percent else rest
+    unit = read_unit(rest) if rest else None
+    # `half past five`, `two hours and six`: a number further on makes it another one.
+    if rest and (unit is None or any(read_number_words([token.text.lower()]) for token in rest)):
+        return None
+    formula = Formula(("number", number), frozenset(), False)
+    decimals = 0 if number.denominator == 1 else None
+    return Scalar(formula, number, decimals, unit if unit and unit.dimensions else None, is_percent)
 
 
 def _read_tokens(tokens: Sequence[Token]) -> Answer | None:
     """Read several answers, a union, a relation, a bracket or a scalar, whichever the tokens are."""
-    tokens = _without_end(_without_filler(tokens))
+    tokens = without_end(_without_filler(tokens))
     if not tokens:
         return None
     texts = [token.text for token in tokens]
@@ -464,13 +337,7 @@ def _read_tokens(tokens: Sequence[Token]) -> Answer | None:
         return Several((), in_braces=True)
     if any(text in {"\\pm", "\\mp"} for text in texts):
         return _plus_minus(tokens)
-    return _scalar(tokens)
-
-
-def _without_end(tokens: Sequence[Token]) -> Sequence[Token]:
-    while tokens and tokens[-1].text in {".", ",", ";"}:
-        tokens = tokens[:-1]
-    return tokens
+    return read_scalar(tokens)
 
 
 def _without_filler(tokens: Sequence[Token]) -> Sequence[Token]:
@@ -482,7 +349,7 @@ def _without_filler(tokens: Sequence[Token]) -> Sequence[Token]:
         if token.kind == "text":
             is_filler = all(word.text.lower() in FILLER for word in words_of([token]))
         elif is_word:
-            is_filler = token.text.lower() in FILLER or token.text.lower() == "either"
+            is_filler = token.text.lower() in FILLER or token.text.lower() in {"either", "both"}
         else:
             is_filler = token.text in {"\\approx", ":", "="} or (
                 token.text in {"a", "I"} and at + 1 < len(tokens) and tokens[at + 1].kind == "word"
@@ -497,9 +364,9 @@ def _split(tokens: Sequence[Token], is_mark: Callable[[Token], bool]) -> tuple[l
     """Split at the marks that stand in no bracket."""
     parts, marks, start, depth = list[Sequence[Token]](), list[Token](), 0, 0
     for i, token in enumerate(tokens):
-        if token.kind in {"sign", "escaped"} and token.text in {"(", "[", "{", "\\{"}:
+        if token.kind != "text" and token.text in {"(", "[", "{", "\\{", "\\langle"}:
             depth += 1
-        elif token.kind in {"sign", "escaped"} and token.text in {")", "]", "}", "\\}"}:
+        elif token.kind != "text" and token.text in {")", "]", "}", "\\}", "\\rangle"}:
             depth -= 1
         elif depth == 0 and is_mark(token):
             parts.append(tokens[start:i])
@@ -518,6 +385,9 @@ def _is_separator(token: Token) -> bool:
 
 def _several(parts: Sequence[Sequence[Token]], separators: Sequence[Token]) -> Answer | None:
     """Several answers: `3, 5 and 7`, `x = 1 or x = 2`, `x = 1, y = 2`, `-3 < x and x < 5`."""
+    if not parts[-1] and separators[-1].text.strip().lower() not in {",", ";", "\\\\"}:
+        return None  # a last word such as `or`, or the `y` of a text: nothing is joined
+    parts = [_without_doubt(part) for part in parts]
     parts = [part for part in parts if part]  # `, and` leaves nothing between
     if len(parts) == 1:
         return _read_tokens(parts[0])
@@ -536,12 +406,34 @@ def _several(parts: Sequence[Sequence[Token]], separators: Sequence[Token]) -> A
         flat += item.items if isinstance(item, Several) and not item.in_braces else [item]
     is_union = all(isinstance(item, Interval) for item in flat)
     if is_union and len({item.name for item in flat if isinstance(item, Interval)}) == 1:
-        return (
-            Union(tuple(flat))
-            if all(mark.text.lower() in {"or", "\\vee"} for mark in separators)
-            else Several(tuple(flat))
-        )
+        marks = {mark.text.strip().lower() for mark in separators}
+        if marks <= {"or", "\\vee"}:
+            return Union(tuple(flat))
+        ranges = [item for item in flat if isinstance(item, Interval)]
+        if marks <= {"and", "\\wedge"} and len(ranges) == 2 and (both := _both_ends(*ranges)) is not None:
+            return both
+        return Several(tuple(flat))
     return Several(tuple(flat), has_gap=has_gap)
+
+
+def _without_doubt(tokens: Sequence[Token]) -> Sequence[Token]:
+    """`5, or maybe 6`: one of several answers all the same."""
+    while tokens and tokens[0].kind in {"word", "text"} and tokens[0].text.strip().lower() in DOUBTS:
+        tokens = tokens[1:]
+    return tokens
+
+
+def _both_ends(first: Interval, second: Interval) -> Interval | None:
+    """`x > 1 and x < 3` as one interval; `None` where they are no lower and upper bound."""
+    if first.high != _INFINITY:
+        first, second = second, first
+    if first.high != _INFINITY or second.low != _MINUS_INFINITY or first.low == _MINUS_INFINITY:
+        return None
+    return (
+        None
+        if second.high == _INFINITY
+        else Interval(first.low, second.high, first.low_closed, second.high_closed, first.name)
+    )
 
 
 def _compound(parts: Sequence[Sequence[Token]]) -> Scalar | None:
@@ -550,7 +442,7 @@ def _compound(parts: Sequence[Sequence[Token]]) -> Scalar | None:
         return None
     tokens = [*parts[0], *parts[1]]
     try:
-        return _compound_quantity(tokens)
+        return read_compound(tokens)
     except UncoveredError:
         return None
 
@@ -568,6 +460,8 @@ def _relation(parts: Sequence[Sequence[Token]], signs: Sequence[str]) -> Answer 
         return _equality(parts)
     if "=" in signs:
         return None
+    if len(parts) == 2 and not parts[0] and signs[0] != "\\ne":
+        return _half_line(signs[0], read_scalar(parts[1]))  # \ge 5
     sides = [_side(part) for part in parts]
     turned = {*signs} <= {">", "\\ge", "\\ne"} and {*signs} != {"\\ne"}
     if not turned and {*signs} & {">", "\\ge"}:
@@ -595,7 +489,7 @@ def _side(tokens: Sequence[Token]) -> Scalar:
         UncoveredError: it is no scalar.
     """
     infinity = _infinity(tokens)
-    found = infinity or _scalar(tokens)
+    found = infinity or read_scalar(tokens)
     if found is None:
         raise UncoveredError
     return found
@@ -615,7 +509,7 @@ def _equality(parts: Sequence[Sequence[Token]]) -> Answer | None:
     last = _read_tokens(parts[-1])
     if last is None:
         return None
-    first, label = _without_end(parts[0]), _label(parts[0])
+    first, label = without_end(parts[0]), _label(parts[0])
     if label:
         left: Formula | None = None
         with contextlib.suppress(UncoveredError):
@@ -626,6 +520,9 @@ def _equality(parts: Sequence[Sequence[Token]]) -> Answer | None:
         return Named(label, last, left)
     formula = read_formula(first)
     if not formula.letters:
+        if len(parts) == 2 and isinstance(last, Scalar) and last.formula.node[0] == "letter":
+            value = _read_tokens(parts[0])  # 5 = x
+            return None if value is None else Named(str(last.formula.node[1]), value, last.formula)
         return Named("", last)
     if len(parts) > 2 or not isinstance(last, Scalar) or last.unit is not None:
         return None
@@ -656,7 +553,7 @@ def _label(tokens: Sequence[Token]) -> str:
     if formula.node[0] == "letter":
         return str(formula.node[1])
     is_capitals = all(token.kind in {"letter", "word"} and token.text.isupper() for token in tokens)
-    is_length = formula.node[0] == "abs" and len(texts) < 6
+    is_length = formula.node[0] == "abs" and len(texts) < 6 and texts[1] not in {"x", "y", "n", "t"}  # |AB|, |z|
     brackets = texts[1:2] + texts[3:]  # f(2), E[X]
     is_function = tokens[0].text in _FUNCTIONS and len(texts) == 4 and brackets in (["(", ")"], ["[", "]"])
     return "".join(texts) if is_capitals or is_length or is_function else ""
@@ -669,7 +566,8 @@ def _bracketed(tokens: Sequence[Token]) -> Answer | None:
         return None
     kinds = {
         ("(", ")"): "tuple", ("[", "]"): "interval", ("(", "]"): "interval", ("[", ")"): "interval",
-        ("\\{", "\\}"): "set", ("]", "["): "interval", ("\\langle", "\\rangle"): "tuple",
+        ("\\{", "\\}"): "set", ("]", "["): "interval", ("[", "["): "interval",
+        ("]", "]"): "interval", ("(", "["): "interval", ("\\langle", "\\rangle"): "tuple",
     }  # fmt: skip
     kind = kinds.get((first, last))
     inside = tokens[1:-1]
@@ -695,7 +593,7 @@ def _bracketed(tokens: Sequence[Token]) -> Answer | None:
             return None  # brackets of mathematics: the formula reads them
         return found
     if kind == "interval" and len(parts) == 2 and marks[0].text in {",", ";"}:
-        low, high = (_infinity(part) or _scalar(part) for part in parts)
+        low, high = (_infinity(part) or read_scalar(part) for part in parts)
         if low is None or high is None:
             raise UncoveredError
         return Interval(low, high, first == "[", last == "]")
@@ -705,7 +603,7 @@ def _bracketed(tokens: Sequence[Token]) -> Answer | None:
     if any(ends):
         if len(parts) != 2:
             raise UncoveredError
-        low, high = (end or _scalar(part) for end, part in zip(ends, parts, strict=True))
+        low, high = (end or read_scalar(part) for end, part in zip(ends, parts, strict=True))
         if low is None or high is None:
             raise UncoveredError
         return Interval(low, high, False, False)
@@ -749,7 +647,7 @@ def _matrix(tokens: Sequence[Token]) -> Ordered | None:
     for row in rows:
         if not row and row is rows[-1]:
             continue
-        cells = [_scalar(cell) for cell in _split(row, lambda token: token.text == "&")[0]]
+        cells = [read_scalar(cell) for cell in _split(row, lambda token: token.text == "&")[0]]
         if any(cell is None for cell in cells):
             return None
         found.append(Ordered(tuple(cell for cell in cells if cell is not None)))
@@ -765,176 +663,8 @@ def _plus_minus(tokens: Sequence[Token]) -> Several | None:
         swapped = [
             token._replace(kind="sign", text=sign) if token.text in {"\\pm", "\\mp"} else token for token in tokens
         ]
-        found.append(_scalar(swapped))
+        found.append(read_scalar(swapped))
     return None if None in found else Several(tuple(item for item in found if item is not None))
 
 
-def _scalar(tokens: Sequence[Token]) -> Scalar | None:
-    """A number or formula with what stands around it.
-
-    Raises:
-        UncoveredError: there is something else around it.
-    """
-    tokens = list(_without_end(tokens))
-    currency: Unit | None = None
-    minus = list[Token]()
-    tokens = _without_words_in_front(tokens)
-    if tokens and tokens[0].text in {"-", "+"} and len(tokens) > 1 and tokens[1].text in CURRENCY:
-        minus, tokens = [tokens[0]], tokens[1:]
-    if tokens and tokens[0].text in CURRENCY:
-        currency, tokens = Unit(Fraction(1), ((CURRENCY[tokens[0].text], 1),)), [*minus, *tokens[1:]]
-    tokens = [token for token in tokens if token.text not in {"\\$"} or currency is None]
-    tokens = _without_remark(tokens)
-    if not tokens:
-        raise UncoveredError
-    compound = _compound_quantity(tokens) if currency is None else None
-    if compound is not None:
-        return compound
-    for at in _unit_starts(tokens):
-        head, tail = _scaled(tokens[:at], tokens[at:])
-        percent = bool(head) and head[-1].text == "%"
-        head = head[:-1] if percent else head
-        if not head:
-            continue
-        unit = read_unit(tail) if tail else Unit(Fraction(1), ())
-        if unit is None:
-            continue
-        try:
-            formula = read_formula(head)
-        except UncoveredError:
-            continue
-        if not unit.dimensions:
-            unit = None if currency is None else currency
-        elif currency is not None:
-            unit = currency if unit.is_noun or unit == currency or not tail or _is_per(tail) else None
-            if unit is None:
-                raise UncoveredError
-        letter = _unit_letter(head, tail) if unit is None else ""
-        return Scalar(formula, _exact(formula), _decimals(head), unit, percent, letter)
-    raise UncoveredError
-
-
-def _is_per(tail: Sequence[Token]) -> bool:
-    return any(token.text.lower() in {"/", "per", "a", "each", "an"} for token in words_of(tail)) or all(
-        find_unit(token) is None for token in words_of(tail)
-    )
-
-
-def _exact(formula: Formula) -> Fraction | None:
-    if formula.letters:
-        return None
-    try:
-        return Values(formula).exact
-    except UncoveredError:
-        return None
-
-
-def _unit_starts(tokens: Sequence[Token]) -> Iterator[int]:
-    """Yield where the unit may begin, the longest unit first, then the place behind all.
-
-    A lone letter in mathematics is a variable: only words of text mode, words that name a unit and nouns in a sentence
-    are units.
-    """
-    for at in range(1, len(tokens)):
-        token, before = tokens[at], tokens[at - 1]
-        is_behind_value = before.kind in {"number", "letter", "word", "text"} or before.text in {
-            ")",
-            "}",
-            "%",
-            "|",
-            "\\pi",
-            "!",
-        }
-        is_scale = token.kind == "word" and token.text.lower() in SCALES
-        if not is_behind_value:
-            continue
-        following = tokens[at + 1].kind if at + 1 < len(tokens) else ""
-        is_per = token.text in {"/", "\\$", "$"} and following in {"word", "text"}
-        if token.kind in {"text", "word"} or is_scale or token.text == "\\degree" or is_per:
-            yield at
-        elif (
-            token.kind == "letter"
-            and token.text in {"m", "s", "g", "h", "a", "N", "J", "W", "V", "K", "L"}
-            and at + 1 < len(tokens)
-        ):
-            yield at  # m^{2}, m/s, a day
-    yield len(tokens)
-
-
-def _scaled(head: Sequence[Token], tail: Sequence[Token]) -> tuple[Sequence[Token], Sequence[Token]]:
-    """Multiply by words such as `million` between the number and the unit."""
-    head = list(head)
-    tail = words_of(tail)
-    while tail and tail[0].text.lower() in SCALES:
-        factor = str(SCALES[tail[0].text.lower()])
-        head += [Token("sign", "*", -1, -1), Token("number", factor, -1, -1)]
-        tail = tail[1:]
-    return head, tail
-
-
-def _unit_letter(head: Sequence[Token], tail: Sequence[Token]) -> str:
-    is_letter = len(head) > 1 and not tail and head[-1].kind == "letter" and head[-1].text in LETTER_UNITS
-    return head[-1].text if is_letter else ""
-
-
-def _decimals(head: Sequence[Token]) -> int | None:
-    r"""Digits after the point of one decimal number, also `2.5 \\cdot 10^{3}`."""
-    texts = [token.text for token in head if token.text not in {"-", "+"}]
-    if not texts or not re.fullmatch(r"\d*\.?\d+", texts[0]):
-        return None
-    decimals = len(texts[0].partition(".")[2])
-    if len(texts) == 1:
-        return decimals
-    if texts[1:4] == ["\\cdot", "10", "^"]:
-        negative = any(token.text == "-" for token in head[3:])
-        digits = "".join(text for text in texts[4:] if text.isdecimal())
-        return decimals + (int(digits) if negative else -int(digits)) if digits else None
-    return None
-
-
-def _without_words_in_front(tokens: Sequence[Token]) -> list[Token]:
-    """Take away words in front of a number: `Janet makes 18 dollars`. None of them may change the value."""
-    for at, token in enumerate(tokens):
-        is_plain = token.kind in {"word", "text"} and all(
-            word.text.lower() not in MEANINGFUL and read_number_word(word.text) is None for word in words_of([token])
-        )
-        if token.kind == "number" or token.text in CURRENCY or token.text in {"-", "\\frac", "\\sqrt", "\\surd"}:
-            # A hyphen after words is punctuation or a sign; only a sign has no space behind.
-            return list(tokens[at:])
-        if not (is_plain and len(token.text) > 2) and token.text not in {",", "a", "I"} | FILLER:
-            break
-    return list(tokens)
-
-
-def _without_remark(tokens: Sequence[Token]) -> list[Token]:
-    """Take away words in brackets at the end: `18 (dollars)` keeps its unit, `18 (rounded)` its number."""
-    if len(tokens) > 3 and tokens[-1].text == ")" and tokens[-3].text == "(" and tokens[-2].kind in {"word", "text"}:
-        return [*tokens[:-3], tokens[-2]]
-    return list(tokens)
-
-
-def _compound_quantity(tokens: Sequence[Token]) -> Scalar | None:
-    """`3 hours 20 minutes`, `5 feet 6 inches`: numbers with units of one dimension, from large to small."""
-    words = words_of(tokens)
-    numbers = [i for i, word in enumerate(words) if word.kind == "number"]
-    if len(numbers) < 2 or numbers[0] != 0 or len(words) > 20:
-        return None
-    total, last, dimensions = Fraction(0), None, None
-    for start, end in zip(numbers, [*numbers[1:], len(words)], strict=True):
-        inside = [word for word in words[start + 1 : end] if word.text.lower() not in {"and", ","}]
-        unit = find_unit(inside[0]) if len(inside) == 1 and inside[0].kind != "sign" else None
-        if unit is None or len(unit.dimensions) != 1 or (last is not None and unit.factor >= last):
-            return None
-        if dimensions not in (None, unit.dimensions):
-            return None
-        total += Fraction(words[start].text) * unit.factor
-        last, dimensions = unit.factor, unit.dimensions
-    formula = Formula(("number", total), frozenset(), False)
-    return Scalar(formula, total, None, Unit(Fraction(1), dimensions or ()), n_units=len(numbers))
-
-
-__all__ = [
-    "CHOICE_WITH_TEXT", "MAX_CHARS", "Answer", "Based", "Choice", "Clock", "Condition", "Denial", "Equation",
-    "HugeError", "Interval",
-    "Named", "Ordered", "Ordering", "Ratio", "Scalar", "Several", "Union", "Words", "read_answer", "read_list",
-]  # fmt: skip
+__all__ = ["CHOICE_WITH_TEXT", "MAX_CHARS", "read_answer", "read_list"]

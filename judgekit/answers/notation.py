@@ -32,7 +32,7 @@ _SIGNS = str.maketrans(
         **dict.fromkeys("°˚º", "\\degree "), "′": "'", "″": "''", "’": "'", "‘": "'", "“": '"', "”": '"',
         "⌊": "\\lfloor ", "⌋": "\\rfloor ", "⌈": "\\lceil ", "⌉": "\\rceil ", "∠": "\\angle ",
         "ℝ": "\\mathbb{R}", "ℤ": "\\mathbb{Z}", "ℕ": "\\mathbb{N}", "ℚ": "\\mathbb{Q}", "ℂ": "\\mathbb{C}",
-        "…": "\\ldots ", "⋯": "\\ldots ", "∣": "|", "，": ", ", "、": ", ", "；": "; ", "：": ": ",
+        "¢": " cents ", "…": "\\ldots ", "⋯": "\\ldots ", "∣": "|", "，": ", ", "、": ", ", "；": "; ", "：": ": ",
         "π": "\\pi ", "ϕ": "\\phi ", "φ": "\\phi ", "θ": "\\theta ", "α": "\\alpha ", "β": "\\beta ", "γ": "\\gamma ",
         "δ": "\\delta ", "ε": "\\epsilon ", "λ": "\\lambda ", "ρ": "\\rho ", "σ": "\\sigma ", "τ": "\\tau ",
         "ω": "\\omega ", "Δ": "\\Delta ", "Ω": "\\Omega ", "Σ": "\\Sigma ", "⟨": "\\langle ", "⟩": "\\rangle ",
@@ -59,6 +59,7 @@ _RENAMED = {
     "lvert": "|", "rvert": "|", "vert": "|", "mid": "|", "dbinom": "binom", "tbinom": "binom", "lg": "lg",
     "arctan": "arctan", "simeq": "approx", "land": "wedge", "colon": ":", "varphi": "phi", "varepsilon": "epsilon",
     "sqrt": "sqrt", "tg": "tan", "ctg": "cot", "implies": "Rightarrow", "to": "rightarrow", "euro": "\u20ac",
+    "sfrac": "frac", "nicefrac": "frac", "lor": "vee", "backslash": "setminus", "smallsetminus": "setminus",
     "pounds": "\u00a3", "textdollar": "\\$", "textendash": "-", "textminus": "-", "lparen": "(", "rparen": ")",
 }  # fmt: skip
 _SIGN_NAMES = frozenset({"/", "<", ">", "[", "]", "|", ":", "(", ")", "-", "\u20ac", "\u00a3", "\\$"})
@@ -69,6 +70,25 @@ _TEXT_MODE = re.compile(
 )
 _FONT = re.compile(r"\\(?:mathbf|boldsymbol|bm|mathit|mathcal|mathfrak|mathscr|textstyle)\s*\{([^{}]*)\}")
 _ONLY_WORDS = re.compile(r"[^\W\d_][^\d_{}\\$^=<>+*|]*|")
+_NOT_EQUAL = re.compile(r"\\not\s*=")
+_BRACED_WHOLE = re.compile(r"\A(\s*-?\s*)\{(\d+)\}(?=\s*\\frac(?![a-zA-Z]))")
+_BRACED_PART = re.compile(r"(?<![\w.^_{}])(\d+)\s*\{\s*(\\frac\s*\{\d+\}\s*\{\d+\}|\\frac\s*\d\d)\s*\}")
+_UNIT = (
+    r"\s*(?:\x02[^\x03]*\x03|(?<=\{)(?:km|cm|mm|mi|miles|ft|kg|mol|mg|mL|h|hr|s|min|sec|L))"
+    r"(?:\s*\^\s*(?:\d|\{-?\d\}))?\s*"
+)
+_UNIT_FRACTION = re.compile(rf"(?<=[\d}} ])\s*\\frac\s*\{{({_UNIT})\}}\s*\{{({_UNIT})\}}")
+_POINT = r"(?<![\d.])(?P<whole>\d{0,30})\.(?P<head>\d{0,30})"
+_REPEATING = tuple(
+    re.compile(form)
+    for form in (
+        _POINT + r"\\(?:overline|bar|overbar)\s*\{?(?P<cycle>\d{1,30})\}?",
+        _POINT + r"\\dot\s*\{?(?P<cycle>\d)\}?(?:(?P<middle>\d{0,30})\\dot\s*\{?(?P<last>\d)\}?)?",
+        r"(?<![\d.])(?P<whole>\d{1,30})\.(?P<head>)(?P<cycle>\d)[- ](?:repeating|recurring)\b",
+        r"(?<![\d.])(?P<whole>\d{1,30})\.(?P<head>\d{0,12}?)(?P<cycle>\d{1,12}?)(?P=cycle){2,9}\s*(?:\.\.\.|\\ldots(?![a-zA-Z]))",
+    )
+)
+_CURRENCY_BEFORE = re.compile(r"\b(?:US|USD)\s?(?=\\?\$\s?\d)|\A\$(?=\s?[\d.][^$]*\Z)")
 _POWER_STARS = re.compile(r"(?<=[\w)])\*\*(?=[\w(])")
 _MATHEMATICS = re.compile(r"\\[()\[\]]|(?<!\\)\$")
 
@@ -78,13 +98,18 @@ def normalise(text: str) -> str:
 
     Example:
         >>> normalise("5\u00bd \u2264 \\dfrac{x\u00b2}{3}")
-        '5\\frac{1}{2} \\le  \\frac{x^{2}}{3}'
+        '5\\frac{1}{2} \\le  \\frac {x^{2}}{3}'
     """
     if not text.isascii():
         text = _without_unicode(text)
     if "<" in text or ">" in text or "!" in text:
         for signs, name in _ASCII_SIGNS:
             text = signs.sub(name, text)
+    if "." in text:
+        for form in _REPEATING:
+            text = form.sub(_repeating, text)
+    if "$" in text:
+        text = _CURRENCY_BEFORE.sub(lambda found: "\\$" if "$" in found.group() else "", text)
     if "\\" not in text and "$" not in text and "**" not in text:
         return text.strip()
     text = _POWER_STARS.sub("^", text).replace("**", " ")
@@ -95,6 +120,9 @@ def normalise(text: str) -> str:
         text = _FONT.sub(r"{\1}", text)
         text = _TEXT_MODE.sub(_text_mode, text)
     text = _COMMAND.sub(_renamed, text)
+    text = text.replace("{-}", "-")
+    text = _BRACED_PART.sub(r"\1\2", _BRACED_WHOLE.sub(r"\1\2", _NOT_EQUAL.sub(r"\\ne ", text)))
+    text = _UNIT_FRACTION.sub(r" \1/\2", text)
     text = _DEGREES.sub(r"\\degree ", text).replace("\\%", "%").replace("\\&", "&")
     return text.strip()
 
@@ -118,10 +146,22 @@ def _ascii(sign: str) -> str:
     if unicodedata.category(sign) == "Nd":
         return str(unicodedata.decimal(sign))
     compatible = unicodedata.normalize("NFKC", sign)
+    if re.fullmatch("[a-z]{1,2}[23]", compatible):
+        return f" {compatible[:-1]}^{compatible[-1]} "  # one sign for square metres
     if "\u2044" in compatible:
         above, _, below = compatible.partition("\u2044")
         return f"\\frac{{{above}}}{{{below}}}"
     return compatible
+
+
+def _repeating(match: re.Match[str]) -> str:
+    r"""`0.1\overline{6}` as a fraction, in brackets so that it makes no mixed number with what is in front."""
+    parts = match.groupdict("")
+    cycle = parts["cycle"] + parts.get("middle", "") + parts.get("last", "")
+    below = 10 ** len(parts["head"]) * (10 ** len(cycle) - 1)
+    digits = parts["whole"] + parts["head"]
+    above = int(digits + cycle) - int(digits or "0")
+    return f"(\\frac{{{above}}}{{{below}}})" if len(digits + cycle) < 100 else match.group()
 
 
 def _text_mode(match: re.Match[str]) -> str:

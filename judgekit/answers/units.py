@@ -1,4 +1,4 @@
-"""Units of measurement, currencies, and the words that stand around a number in a stated answer.
+"""Units of measurement and currencies.
 
 A unit is a factor and the powers of base dimensions, so that 90 minutes are 1.5 hours and 12 cm are not 12 m. Nouns
 that are counted (`18 eggs`) are dimensions of their own.
@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from judgekit.answers.formulas import Token
+from judgekit.answers.wording import BOUNDS_BEHIND, FILLER, MEANINGFUL
 
 
 class Unit(NamedTuple):
@@ -44,7 +45,7 @@ UNITS = _table(
     ("ton tonne", "#ton", "1"), ("lb lbs pound", "#pound", "1"), ("oz ounce", "#ounce", "1"),
     ("ms millisecond", "time", "1/1000"), ("s sec second", "time", "1"), ("min mins minute", "time", "60"),
     ("h hr hrs hour", "time", "3600"), ("day", "time", "86400"), ("week", "time", "604800"),
-    ("month", "#month", "1"), ("year yr yrs", "#year", "1"), ("ns nanosecond", "time", "1/1000000000"),
+    ("month", "#year", "1/12"), ("year yr yrs", "#year", "1"), ("ns nanosecond", "time", "1/1000000000"),
     ("decade", "#year", "10"), ("century centuries", "#year", "100"),
     ("ml milliliter millilitre", "volume", "1/1000"), ("l liter litre", "volume", "1"),
     ("cl centiliter", "volume", "1/100"),
@@ -53,8 +54,8 @@ UNITS = _table(
     ("dollar usd buck", "dollar", "1"), ("cent", "dollar", "1/100"), ("euro eur", "euro", "1"),
     ("gbp", "sterling", "1"),
     ("yuan rmb", "yuan", "1"), ("yen jpy", "yen", "1"), ("rupee inr", "rupee", "1"),
-    ("degree deg", "degree", "1"), ("radian rad", "radian", "1"), ("celsius", "#celsius", "1"),
-    ("fahrenheit", "#fahrenheit", "1"),
+    ("degree deg", "degree", "1"), ("radian rad", "radian", "1"), ("celsius", "celsius", "1"),
+    ("fahrenheit", "fahrenheit", "1"),
     ("n newton", "newton", "1"), ("j joule", "joule", "1"), ("kj kilojoule", "joule", "1000"), ("w watt", "watt", "1"),
     ("kw kilowatt", "watt", "1000"), ("v volt", "volt", "1"), ("a amp ampere", "ampere", "1"),
     ("pa pascal", "pascal", "1"),
@@ -88,56 +89,7 @@ CURRENCY = {"$": "dollar", "\\$": "dollar", "\u20ac": "euro", "\u00a3": "sterlin
 """Signs of currencies."""
 LETTER_UNITS = frozenset("msghlLNJWVAKCFGMHS")
 """Letters that may be a unit behind a number, or a variable."""
-
-FILLER = frozenset((
-    "a", "an", "the", "is", "are", "was", "be", "been", "it", "its", "this", "that", "there", "so", "thus", "hence",
-    "therefore", "then", "equals", "equal", "to", "exactly", "about", "approximately", "approx", "around",
-    "roughly", "nearly", "almost", "total", "of", "just", "only", "i", "we", "he", "she", "they", "you", "has",
-    "have", "had", "will", "gets", "get", "makes", "costs", "cost", "value", "answer", "result", "which", "in",
-    "for", "on", "at", "with", "final", "simply", "and", "our", "my", "his", "her", "their", "your",
-))  # fmt: skip
-"""Words in front of a number that say nothing about its value."""
-MEANINGFUL = frozenset((
-    "not", "no", "none", "never", "nor", "neither", "than", "more", "less", "fewer", "greater", "larger", "bigger",
-    "smaller", "lower", "higher", "least", "most", "half", "third", "thirds", "quarter", "quarters", "fourth",
-    "fourths", "fifth", "double", "twice", "triple", "thrice", "times", "squared", "square", "cubed", "cube",
-    "root", "power", "plus", "minus", "negative", "over", "under", "above", "below", "between", "from", "until",
-    "except", "without", "hundred", "thousand", "million", "billion", "trillion", "dozen", "dozens", "score", "mod",
-    "modulo", "remainder", "base", "factorial", "choose", "percent", "percentage", "and", "or", "either", "if",
-    "unless", "log", "sine", "cosine", "tangent", "multiple", "divided", "multiplied", "added", "subtracted", "by",
-    "up", "additional", "extra", "another", "other", "else", "wrong", "incorrect", "isn't", "aren't", "cannot",
-    "can't", "don't", "doesn't", "won't", "wasn't", "false", "untrue", "but", "maybe", "perhaps", "possibly",
-    "versus", "vs", "any", "all", "both", "every", "neither", "sum", "product", "difference", "ratio", "inverse",
-    "reciprocal", "opposite", "exceeds", "exceeding", "beyond", "before", "after", "through", "within", "hundreds",
-    "thousands", "millions", "billions", "point", "impossible", "undefined", "unlike", "excluding", "raised",
-    "exponent", "infinity", "infinite", "pi", "tau", "am", "pm", "o'clock", "noon", "midnight", "ago", "few",
-    "several", "odd", "even", "something", "rather", "instead",
-))  # fmt: skip
-"""Words that change what a number beside them says; with one of them left over, a text is not covered."""
-SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
-"""Words that multiply the number in front of them."""
-NUMBER_WORDS = {
-    word: value
-    for value, word in enumerate((
-        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-        "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
-    ))
-} | {
-    word: 20 + 10 * i
-    for i, word in enumerate(("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"))
-}  # fmt: skip
-"""Numbers in words up to ninety, one word each."""
 _VOWEL = re.compile("[aeiouy]", re.IGNORECASE)
-
-
-def read_number_word(word: str) -> int | None:
-    """Return the number that a word such as `twelve` or `twenty-five` is."""
-    head, _, tail = word.lower().partition("-")
-    value = NUMBER_WORDS.get(head)
-    if not tail or value is None:
-        return value
-    ones = NUMBER_WORDS.get(tail, 0)
-    return value + ones if value >= 20 and 0 < ones < 10 else None
 
 
 def words_of(tokens: Sequence[Token]) -> list[Token]:
@@ -159,7 +111,7 @@ def read_unit(tokens: Sequence[Token]) -> Unit | None:
     """
     words, at = words_of(tokens), 0
     factor, dimensions = Fraction(1), dict[str, int]()
-    sign, is_open = 1, True
+    sign, is_open, is_symbol = 1, True, False
     while at < len(words):
         token = words[at]
         word = token.text.lower()
@@ -176,33 +128,34 @@ def read_unit(tokens: Sequence[Token]) -> Unit | None:
             sign = sign if word in {"\\cdot", "*"} else -1
             at, is_open = at + 1, True
             continue
-        if word in MEANINGFUL or token.kind in {"number", "end"} or word in CURRENCY:
+        if word in MEANINGFUL or word in BOUNDS_BEHIND or token.kind in {"number", "end"} or word in CURRENCY:
             return None
         if token.kind == "command" and word == "\\degree":
             unit: Unit | None = Unit(Fraction(1), (("degree", 1),))
             following = words[at + 1].text if at + 1 < len(words) else ""
             if following in {"C", "F"}:
-                unit, at = Unit(Fraction(1), (("#celsius" if following == "C" else "#fahrenheit", 1),)), at + 1
+                unit, at = Unit(Fraction(1), (("celsius" if following == "C" else "fahrenheit", 1),)), at + 1
         elif token.kind not in {"word", "letter", "text"}:
             return None
         else:
             unit = find_unit(token)
-        if unit is None and token.kind == "letter" and word != "a":
-            return None
+        if unit is None and len(word) == 1 and word != "a":
+            return None  # a variable, also where it stands in text mode
         at += 1
         if unit is None and (word in FILLER or word in {"a", "left", "each", "together"}):
-            is_open = False
+            is_open = is_symbol = False
             continue
         at, exponent = _exponent(words, at)
         if unit is None:
             # A noun that is counted. In mathematics `abc` is a product, so that a noun has to look like one.
             if dimensions and not is_open:
                 continue
-            if token.kind == "word" and (len(word) < 4 or not _VOWEL.search(word)):
+            if token.kind == "word" and not _is_noun(word, words[at:]):
                 return None
             unit = Unit(Fraction(1), (("#" + _singular(word), 1),))
-        elif not is_open and dimensions and unit.dimensions[0][0] not in {"degree"}:
+        elif not is_open and dimensions and unit.dimensions[0][0] != "degree" and not (is_symbol and len(word) < 3):
             continue  # 18 eggs a day: the first unit is what was asked
+        is_symbol = len(word) < 3  # symbols side by side are a product: m s^{-2}
         is_open = False
         for name, times in unit.dimensions:
             dimensions[name] = dimensions.get(name, 0) + sign * times * power * exponent
@@ -210,6 +163,13 @@ def read_unit(tokens: Sequence[Token]) -> Unit | None:
     if "length" in dimensions and "volume" in dimensions:
         return None
     return Unit(factor, tuple(sorted((name, times) for name, times in dimensions.items() if times)))
+
+
+def _is_noun(word: str, following: Sequence[Token]) -> bool:
+    """Whether letters are a word of a sentence: four of them, or three in front of such a word (`5 red apples`)."""
+    if not _VOWEL.search(word) or len(word) < 3:
+        return False
+    return len(word) > 3 or any(token.kind == "word" and _is_noun(token.text.lower(), ()) for token in following)
 
 
 def find_unit(token: Token) -> Unit | None:
@@ -263,7 +223,4 @@ def _singular(word: str) -> str:
     return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word
 
 
-__all__ = [
-    "CURRENCY", "FILLER", "LETTER_UNITS", "MEANINGFUL", "NUMBER_WORDS", "SCALES", "UNITS", "Unit", "find_unit",
-    "read_number_word", "read_unit", "words_of",
-]  # fmt: skip
+__all__ = ["CURRENCY", "LETTER_UNITS", "UNITS", "Unit", "find_unit", "read_unit", "words_of"]

@@ -9,18 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from judgekit.answers.formulas import (
-    Formula,
-    HugeError,
-    Point,
-    UncoveredError,
-    compare_formulas,
-    evaluate,
-    read_formula,
-    tokenize,
-)
+from judgekit.answers.formulas import Formula, HugeError, UncoveredError, read_formula, tokenize
 from judgekit.answers.grammar import read_answer
 from judgekit.answers.notation import normalise
+from judgekit.answers.values import Point, compare_formulas, evaluate
 
 
 def read(text: str) -> Formula:

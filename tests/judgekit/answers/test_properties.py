@@ -106,7 +106,7 @@ def test_a_sample_of_published_answers(real_data: Path) -> None:
 @pytest.mark.slow
 def test_all_published_answers(real_data: Path) -> None:
     answers = sorted({*published(real_data)})
-    assert len(answers) > 1500
+    assert len(answers) > 1400
     with closing(MathVerifyCheck(timeout_s=60.0, budget_s=None, workers=2)) as check:
         assert accepted_changes(answers, check) == []
         assert refused_rewritings(answers, check) == []
