@@ -43,16 +43,16 @@ _PHRASE = re.compile(
        |\b(?:correct|right|best)\s+(?:option|choice)\b(?=[\s*:=is]{0,9}(?:therefore|thus)?[\s*:$\\(]*(?:text\w*\{)?\(?[A-J]\b))
      (?:,\s*(?:then|therefore|thus|hence|finally|so),|\s+(?:here|now|then|(?:that\s+)?(?:we|I|you)\s+\w+))?
      (?:\s+(?:to|for|of|in)\s+(?![^.\n:]{0,80}\banswer\b)[^.\n:=]{1,80}?)?
-     [ \t]*\**[ \t]*
+     [ \t]*\*{0,3}[ \t]*
      (?:(?:\b(?P<copula>is|are|was|(?:should|would|will|must)\s+be|equals|comes\s+to|becomes)\b
            (?:\s+(?:therefore|thus|then|hence|simply|just|indeed)\b)?|[:=]|[\u2013\u2014](?=[ ]))[ \t:*]*
-        |\**[ \t]*(?=\n))
+        |\*{0,3}[ \t]*(?=\n))
     |(?:\u6700\u7ec8|\u6b63\u786e)?\u7b54\u6848(?:\u662f|\u4e3a|\u5c31\u662f)?[ \t]*[:\uff1a]?[ \t]*
-    |^\**\u7b54[:\uff1a][ \t]*
+    |^\*{0,3}\u7b54[:\uff1a][ \t]*
     |(?:\u7b54\u3048|\u89e3\u7b54)(?:\u306f|[:\uff1a])[ \t]*|\uc815\ub2f5(?:\uc740|:)[ \t]*|\ub2f5(?:\uc740|:)[ \t]*
     |\b(?:r\u00e9ponse|respuesta|antwort|risposta|resposta|l\u00f6sung|\u043e\u0442\u0432\u0435\u0442)\b
      (?:\s+(?:finale?|correcta|final))?
-     \s*\**\s*(?:\b(?:est|es|ist|lautet|\u00e8|\u00e9)\b|[:\u2013\u2014-])[ \t:*]*""",
+     \s*\*{0,3}\s*(?:\b(?:est|es|ist|lautet|\u00e8|\u00e9)\b|[:\u2013\u2014-])[ \t:*]*""",
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
 _CUE = re.compile("answer|option|choice|####|antwort|respuesta|risposta|resposta", re.I)
@@ -112,6 +112,8 @@ _COMPOUND_BEFORE = re.compile(
 )
 _SPAN = re.compile(r"\\\((.+?)\\\)|\\\[(.+?)\\\]|\$\$(.+?)\$\$", re.DOTALL)
 _TAIL_CHARS = 2_000
+_LONG_BLANK = re.compile(r"\s{20,}")
+"""Patterns with several optional blanks in a row would try every way to share out a long one."""
 
 
 def extract_answer(response: str) -> str | None:
@@ -128,7 +130,7 @@ def extract_answer(response: str) -> str | None:
     """
     if "\r" in response:
         response = response.replace("\r\n", "\n").replace("\r", "\n")
-    response = _without_thinking(response)
+    response = _LONG_BLANK.sub(_shortened, _without_thinking(response))
     explicit = _last_explicit(response)
     if explicit is not None:
         return explicit
@@ -151,6 +153,10 @@ def _without_thinking(response: str) -> str:
     if "think" in response or "thought" in response or "reasoning" in response or "scratch" in response:
         response = _THINKING.sub(" ", response)
     return _SPECIAL.sub(" ", response)
+
+
+def _shortened(blank: re.Match[str]) -> str:
+    return "\n\n" if blank.group().count("\n") > 1 else "\n" if "\n" in blank.group() else "  "
 
 
 def _last_explicit(text: str) -> str | None:

@@ -1,11 +1,12 @@
 """How people and models spell answers: many texts a kind, each beside an answer that it is or is not."""
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
 
-from judgekit.answers import MathVerifyCheck
+from judgekit.answers import MathVerifyCheck, extract_answer
 
 RIGHT = (
     ("1,234.5", "1234.5"), ("1234.50", "1,234.5"), ("1e3", "1000"), ("1E3", "1000"), ("1.0e-2", "0.01"), ("-0", "0"),
@@ -547,3 +548,19 @@ def test_very_long_responses_state_their_answer(checker: MathVerifyCheck, respon
 def test_hostile_nesting_is_no_other_answer_and_no_error(checker: MathVerifyCheck, response: str) -> None:
     assert checker.check(response, answer="6") in {0.0, None}
     assert checker.check("<think>" * 2000 + response, answer="5") == 0.0, "thinking alone states nothing"
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "correct option" + " " * 20_000 + "B", "The answer" + " " * 20_000 + "x", "The answer" + " \n" * 20_000 + "x",
+        "find" + "\t " * 20_000 + "answer", ". " + " " * 20_000 + "is x answer", "The answer " + "*" * 20_000 + "x",
+        "The answer is 5" + " " * 20_000 + "x", "The answer is " + "5 as " * 20_000, "the answer we " * 5_000,
+        '"answer": "' * 5_000, "The answer is " + "one hundred and " * 5_000,
+        "\\boxed{5}" + ",\\ " * 20_000 + "\\boxed{6}",
+    ],
+)  # fmt: skip
+def test_a_response_cannot_make_the_search_long(response: str) -> None:
+    start = time.process_time()
+    extract_answer(response)
+    assert time.process_time() - start < 2
