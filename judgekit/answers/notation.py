@@ -105,6 +105,8 @@ def normalise(text: str) -> str:
     if "<" in text or ">" in text or "!" in text:
         for signs, name in _ASCII_SIGNS:
             text = signs.sub(name, text)
+    if "{-}" in text:
+        text = text.replace("{-}", "-")
     if "." in text:
         for form in _REPEATING:
             text = form.sub(_repeating, text)
@@ -120,7 +122,6 @@ def normalise(text: str) -> str:
         text = _FONT.sub(r"{\1}", text)
         text = _TEXT_MODE.sub(_text_mode, text)
     text = _COMMAND.sub(_renamed, text)
-    text = text.replace("{-}", "-")
     text = _BRACED_PART.sub(r"\1\2", _BRACED_WHOLE.sub(r"\1\2", _NOT_EQUAL.sub(r"\\ne ", text)))
     text = _UNIT_FRACTION.sub(r" \1/\2", text)
     text = _DEGREES.sub(r"\\degree ", text).replace("\\%", "%").replace("\\&", "&")

@@ -207,6 +207,7 @@ WRONG = (
 )  # fmt: skip
 """Stated answers, and the right ones, which they are not: in a box."""
 NOT_WRONG = (
+    ("{-}5", "-5"), ("{-}5x", "-5x"),
     ("1 234,5", "1234.5"), ("1.234,5", "1234.5"), ("12_000", "12000"), ("12 000", "12000"), ("--5", "5"),
     ("+-5", "-5"), ("0.\\overline{3}", "\\frac{1}{3}"), ("0.\\dot{3}", "\\frac13"), ("0.333...", "\\frac13"),
     ("1.5k", "1500"), ("one hundred and five", "105"), ("a hundred", "100"), ("a dozen", "12"), ("none", "0"),
