@@ -71,6 +71,7 @@ _TEXT_MODE = re.compile(
 _FONT = re.compile(r"\\(?:mathbf|boldsymbol|bm|mathit|mathcal|mathfrak|mathscr|textstyle)\s*\{([^{}]*)\}")
 _ONLY_WORDS = re.compile(r"[^\W\d_][^\d_{}\\$^=<>+*|]*|")
 _NOT_EQUAL = re.compile(r"\\not\s*=")
+_BRACED_MINUS = re.compile(r"(?<![a-zA-Z^_}])\{-\}")  # not what a command takes: \text{-}
 _BRACED_WHOLE = re.compile(r"\A(\s*-?\s*)\{(\d+)\}(?=\s*\\frac(?![a-zA-Z]))")
 _BRACED_PART = re.compile(r"(?<![\w.^_{}])(\d+)\s*\{\s*(\\frac\s*\{\d+\}\s*\{\d+\}|\\frac\s*\d\d)\s*\}")
 _UNIT = (
@@ -106,7 +107,7 @@ def normalise(text: str) -> str:
         for signs, name in _ASCII_SIGNS:
             text = signs.sub(name, text)
     if "{-}" in text:
-        text = text.replace("{-}", "-")
+        text = _BRACED_MINUS.sub("-", text)
     if "." in text:
         for form in _REPEATING:
             text = form.sub(_repeating, text)
