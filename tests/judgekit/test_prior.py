@@ -17,6 +17,7 @@ from judgekit.judges.card import read_card
 from judgekit.judges.position_prior import prior_verdict
 from judgekit.prior import PriorConfig, build_prior, count_hazards
 from judgekit.problem_lists import calibration_problems, train_problems
+from judgekit.ties import rounded
 from judgekit.types import (
     ArgmaxRule,
     Judge,
@@ -106,18 +107,19 @@ def test_argmax_is_taken_where_a_threshold_is_no_better(tmp_path: Path) -> None:
     assert card.decision == ArgmaxRule()
 
 
-def test_a_prior_can_be_calibrated_on_other_problems(tmp_path: Path) -> None:
+def test_a_prior_reads_nothing_so_no_calibrator_is_kept_for_it(tmp_path: Path) -> None:
+    """Data with other error rates want another prior: a calibrator of this one would only count positions anew."""
     data = stored(tmp_path / "data", drawn(200, hazards=[0.02, 0.2], seed=2))
     build_prior(data, tmp_path / "prior", PriorConfig(n_bins=2))
     with pytest.raises(DataError, match="200 of 200 solutions belong to problems the judge prior was trained on"):
         calibrate_judge(tmp_path / "prior", data, CalibrationConfig())
     harder = stored(tmp_path / "harder", drawn(400, hazards=[0.3, 0.7], first_problem=500, seed=1))
     report = calibrate_judge(tmp_path / "prior", harder, CalibrationConfig())
-    assert report.after["first_error_log_loss"] < report.before["first_error_log_loss"] - 0.3
-    assert report.after["ece"] < report.before["ece"]
-    assert set(report.chosen_by_fold) <= {item.kind for item in report.candidates if item.reason is None} - {"identity"}
-    [judgement] = load_judge(tmp_path / "prior").judge([made(0, 4)])
-    assert judgement.verdict is not None and judgement.verdict.p_none < 0.3
+    assert report.after == report.before
+    assert set(report.chosen_by_fold) == {"identity"}
+    assert "the judge is left as it is" in report.warnings[0]
+    [before] = load_judge(tmp_path / "prior").judge([made(0, 4)])
+    assert before.verdict is not None and before.verdict.p_none > 0.5
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,7 +160,7 @@ def test_a_threshold_is_not_put_between_places_that_only_rounding_tells_apart(tm
     hazards = count_hazards(solutions, PriorConfig(n_bins=1))
     verdict = prior_verdict(hazards, by="position", n_steps=4)
     assert len(set(verdict.p_ok_S)) == 1
-    assert verdict.p_ok_S[0] == float(f"{1 - hazards[0]:.12g}")
+    assert verdict.p_ok_S[0] == rounded(1 - hazards[0])
     card = build_prior(stored(tmp_path / "data", solutions), tmp_path / "prior", PriorConfig(n_bins=1))
     for metric in card.metrics.values():
         assert metric == 0.0, "whoever flags the first step of all, or none, has no F1"
