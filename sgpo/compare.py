@@ -161,7 +161,7 @@ def train_runs(runs: Sequence[ArmRun], config: CompareConfig) -> list[str]:
     """Train the unfinished runs, `config.workers` at a time, and return a complaint for each that failed."""
     waiting = [run for run in runs if not run.finished]
     active: dict[ArmRun, subprocess.Popen[bytes]] = {}
-    failures: list[str] = []
+    failures: dict[ArmRun, str] = {}
     with _progress(runs, config.base.max_steps) as tasks, _ended_with_us(active):
         while waiting or active:
             while waiting and len(active) < config.workers:
@@ -171,10 +171,10 @@ def train_runs(runs: Sequence[ArmRun], config: CompareConfig) -> list[str]:
             for run in [run for run, process in active.items() if process.poll() is not None]:
                 status = active.pop(run).returncode
                 if status or not run.finished:
-                    failures.append(f"{run.folder.name} ended with status {status}, see {run.log}: {_last_line(run)}")
+                    failures[run] = f"{run.folder.name} ended with status {status}, see {run.log}: {_last_line(run)}"
             for run, (progress, task) in tasks.items():
                 progress.update(task, completed=run.step)
-    return failures
+    return [failures[run] for run in runs if run in failures]  # in the order of the runs, whichever ended first
 
 
 def _start(run: ArmRun, *, threads: int) -> subprocess.Popen[bytes]:
