@@ -231,7 +231,8 @@ def _split_run_ons(text: str, steps: Sequence[Span], *, max_chars: int) -> list[
     if all(end - start <= max_chars for start, end in steps):
         return list(steps)
     gaps = find_sentence_gaps(text)
-    within = ((start, end, gaps[bisect_left(gaps, (start,)) : bisect_left(gaps, (end,))]) for start, end in steps)
+    # A gap of no length may lie where a step begins, and would leave an empty piece before itself.
+    within = ((start, end, gaps[bisect_left(gaps, (start + 1,)) : bisect_left(gaps, (end,))]) for start, end in steps)
     return [piece for start, end, between in within for piece in _packed(start, end, between, max_chars=max_chars)]
 
 

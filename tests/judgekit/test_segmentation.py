@@ -197,6 +197,11 @@ def test_options_that_do_not_fit_are_refused(options: dict[str, object], complai
         SegmentationConfig.model_validate(options)
 
 
+def test_a_long_sentence_of_a_script_without_spaces_leaves_no_empty_step() -> None:
+    found = segment("\u3002\u8bbex\u3002\u3002\u3002\u3002", config("auto", min_chars=0, max_chars=5))
+    assert [span.text for span in found] == ["\u3002", "\u8bbex\u3002\u3002\u3002\u3002"]
+
+
 @given(TEXTS, CONFIGS)
 def test_steps_and_gaps_give_the_text_back(text: str, config: SegmentationConfig) -> None:
     spans = segment(text, config)
