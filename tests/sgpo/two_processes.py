@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -30,6 +31,7 @@ def main(policy: Path, output: Path) -> None:
     seen = [[solution.problem, *solution.steps] for solution in judge.seen]
     found = {"batches": trainer.batches, "judged": seen, "weights": weights, "log": trainer.state.log_history}
     (output / f"rank{rank}.json").write_text(json.dumps(found))
+    os._exit(0)  # threads of the process group can bring the interpreter down while it ends, and all is written
 
 
 if __name__ == "__main__":
