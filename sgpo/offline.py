@@ -73,7 +73,7 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
         table = _load_or_assign_credit(config, groups, policy.tokenizer, output)
     report = run.results
     if not run.finished:
-        longest = max(map(len, rows))
+        longest = max(map(len, rows), default=0)  # none is left where all are too long, which the plan then refuses
         alone = not can_pack(policy.model, longest=longest)
         if alone:
             logger.warning(

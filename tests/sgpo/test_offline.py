@@ -342,6 +342,12 @@ def test_nothing_to_train_on_is_an_error(policy_path: Path, tmp_path: Path) -> N
         run_offline(_config(policy_path, groups, judge=None), tmp_path / "run")
 
 
+def test_no_response_that_fits_is_the_same_error(policy_path: Path, tmp_path: Path) -> None:
+    rollouts = [make_rollout("g", i, float(i), steps=["x " * 200]) for i in range(2)]
+    with pytest.raises(DataError, match=r"no response that fits max_tokens=110 has an advantage.*nothing to train on"):
+        run_offline(_config(policy_path, write_groups(tmp_path / "groups", rollouts), judge=None), tmp_path / "run")
+
+
 def test_policy_that_is_not_there(groups_path: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="does not exist, and is no hub id"):
         run_offline(_config(tmp_path / "missing", groups_path, judge=None), tmp_path / "run")
