@@ -1,4 +1,4 @@
-"""Where raw rows come from: a file, a folder of them, or a data set on the Hub. `judgekit.rows` reads the files."""
+"""Where raw rows come from: a file, a folder of them, or a data set on the Hub. `judgekit.reading.rows` reads the files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from judgekit.errors import DataError
 from judgekit.io import MANIFEST, file_sha256, shard_paths
-from judgekit.rows import SUFFIXES, NumberedRow, data_files, part_name, read_rows
+from judgekit.reading.rows import SUFFIXES, NumberedRow, data_files, part_name, read_rows
 
 
 class InputPart(NamedTuple):

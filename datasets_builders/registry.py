@@ -11,35 +11,45 @@ from judgekit.errors import ConfigError
 from judgekit.types import LabelledSolution, Problem, Record
 
 IMPORTERS = {
-    "bigbench-mistake": "datasets_builders.bigbench_mistake",
-    "groups": "datasets_builders.groups",
-    "gsm8k": "datasets_builders.gsm8k",
-    "injection": "datasets_builders.injection",
-    "labelled": "datasets_builders.labelled",
-    "math-shepherd": "datasets_builders.math_shepherd",
-    "mr-gsm8k": "datasets_builders.mr_gsm8k",
-    "policy-benchmarks": "datasets_builders.policy_benchmarks",
-    "prm800k": "datasets_builders.prm800k",
-    "prmbench": "datasets_builders.prmbench",
-    "processbench": "datasets_builders.processbench",
-    "stepwise-supervision": "datasets_builders.stepwise_supervision",
+    "bigbench-mistake": "datasets_builders.importers.bigbench_mistake",
+    "groups": "datasets_builders.importers.groups",
+    "gsm8k": "datasets_builders.importers.gsm8k",
+    "injection": "datasets_builders.injection.inject",
+    "labelled": "datasets_builders.importers.labelled",
+    "math-shepherd": "datasets_builders.importers.math_shepherd",
+    "mr-gsm8k": "datasets_builders.importers.mr_gsm8k",
+    "policy-benchmarks": "datasets_builders.importers.policy_benchmarks",
+    "prm800k": "datasets_builders.importers.prm800k",
+    "prmbench": "datasets_builders.importers.prmbench",
+    "processbench": "datasets_builders.importers.processbench",
+    "stepwise-supervision": "datasets_builders.importers.stepwise_supervision",
 }
 """Importers: name -> module, which holds the importer as `SOURCE`."""
 
 GENERATORS: dict[str, tuple[type[Record], str, str, str]] = {
-    "procedural": (LabelledSolution, "datasets_builders.procedural", "ProceduralConfig", "generate"),
-    "procedural-word": (LabelledSolution, "datasets_builders.procedural_word", "WordSolutionsConfig", "generate"),
+    "procedural": (LabelledSolution, "datasets_builders.procedural.chains", "ProceduralConfig", "generate"),
+    "procedural-word": (
+        LabelledSolution,
+        "datasets_builders.procedural.word_problems",
+        "WordSolutionsConfig",
+        "generate",
+    ),
     "procedural-word-problems": (
         Problem,
-        "datasets_builders.procedural_word",
+        "datasets_builders.procedural.word_problems",
         "WordProblemsConfig",
         "generate_problems",
     ),
-    "procedural-problems": (Problem, "datasets_builders.procedural", "ProceduralProblemsConfig", "generate_problems"),
-    "reasoning-gym": (Problem, "datasets_builders.reasoning_gym", "ReasoningGymConfig", "generate_problems"),
+    "procedural-problems": (
+        Problem,
+        "datasets_builders.procedural.chains",
+        "ProceduralProblemsConfig",
+        "generate_problems",
+    ),
+    "reasoning-gym": (Problem, "datasets_builders.procedural.reasoning_gym", "ReasoningGymConfig", "generate_problems"),
     "reasoning-gym-solutions": (
         LabelledSolution,
-        "datasets_builders.reasoning_gym",
+        "datasets_builders.procedural.reasoning_gym",
         "ReasoningGymSolutionsConfig",
         "generate_solutions",
     ),

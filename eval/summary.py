@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from judgekit.calibration.card import describe_after, describe_calibrator
 from judgekit.errors import DataError
 from judgekit.io import MANIFEST, read_json, read_jsonl, write_text
-from judgekit.judges.calibrator_card import describe_after, describe_calibrator
 from judgekit.judges.card import JudgeCard, read_card
 from judgekit.metrics import Bin
-from judgekit.page import Section, Series, figures, line_plot, paragraph, reliability_diagram, render_page, table
+from judgekit.report.page import Section, Series, figures, line_plot, paragraph, reliability_diagram, render_page, table
 from judgekit.run import METRICS
 
 

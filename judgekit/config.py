@@ -21,8 +21,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from yaml import YAMLError
 
 from judgekit.errors import ConfigError, DataError, describe_validation_error, one_line, shorten
-from judgekit.safe_yaml import check_yaml
-from judgekit.texts import read_text
+from judgekit.reading.safe_yaml import check_yaml
+from judgekit.reading.texts import read_text
 
 ConfigT = TypeVar("ConfigT", bound="BaseConfig")
 

@@ -26,10 +26,10 @@ from typing import Any, Self, TypeVar
 import polars as pl
 
 from judgekit.errors import DataError, boundary, shorten
-from judgekit.identity import current_problem_id, exact_problem_id
-from judgekit.rows import SUFFIXES, data_files, is_hidden, read_fields, read_jsonl, read_rows
-from judgekit.solution_ids import SolutionIds
-from judgekit.texts import read_text
+from judgekit.identity.problems import current_problem_id, exact_problem_id
+from judgekit.identity.solutions import SolutionIds
+from judgekit.reading.rows import SUFFIXES, data_files, is_hidden, read_fields, read_jsonl, read_rows
+from judgekit.reading.texts import read_text
 from judgekit.types import LabelledSolution, Problem, Record, Rollout, Solution
 
 RecordT = TypeVar("RecordT", bound=Record)
@@ -366,7 +366,7 @@ WAY_IN = (
 
 
 def read_records(path: Path, record_type: type[RecordT]) -> Iterator[RecordT]:
-    """Yield the records of a data set folder, or of any file that `judgekit.rows` reads, in the record's own fields.
+    """Yield the records of a data set folder, or of any file that `judgekit.reading.rows` reads, in the record's own fields.
 
     Raises:
         DataError: a file is missing, empty or damaged, a column is missing or unknown, a row is not valid, or two
@@ -425,7 +425,7 @@ def parse_record(values: Mapping[str, Any], record_type: type[RecordT], *, where
 
 
 def current_problem_ids(stored: pl.Series, problems: pl.Series) -> pl.Series:
-    """Return a column of problem ids as they are written today, see `judgekit.identity`; null where one is missing."""
+    """Return a column of problem ids as they are written today, see `judgekit.identity.problems`; null where one is missing."""
     pairs = zip(stored, problems, strict=True)
     current = [old if old is None or text is None else current_problem_id(old, text) for old, text in pairs]
     return pl.Series("problem_id", current, dtype=pl.String)

@@ -12,12 +12,12 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from judgekit.calibration.fingerprint import warn_unfamiliar
 from judgekit.config import BaseConfig
+from judgekit.engines.precision import AUTO, ChosenPrecision
 from judgekit.errors import ConfigError, DataError, JudgeError, JudgekitError, boundary, describe_validation_error
-from judgekit.fingerprint import warn_unfamiliar
 from judgekit.io import find_record_type, read_records, write_text
 from judgekit.judges.traits import traits_of
-from judgekit.precision import AUTO, ChosenPrecision
 from judgekit.run import Run
 from judgekit.types import Judge, Judgement, Rollout, Solution
 
@@ -68,7 +68,7 @@ def judge_file(judge: Judge, config: JudgingConfig, output: Path, *, resume: boo
 
 
 def read_solutions(path: Path) -> list[Solution]:
-    """Read solutions, labelled or not, or rollouts, from a data set folder or any file that `judgekit.rows` reads.
+    """Read solutions, labelled or not, or rollouts, from a data set folder or any file that `judgekit.reading.rows` reads.
 
     Raises:
         DataError: see `judgekit.io.read_records`.

@@ -18,12 +18,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _online(args: argparse.Namespace) -> None:
-    from sgpo.online_config import OnlineConfig
+    from sgpo.online.config import OnlineConfig
 
     config = settings_config(OnlineConfig, args.settings)  # refused before torch is loaded
     from accelerate import PartialState
 
-    from sgpo.online import POLICY, run_online
+    from sgpo.online.run import POLICY, run_online
 
     results = run_online(config, args.output, resume=args.resume)
     if PartialState().is_main_process:
@@ -34,10 +34,10 @@ def _online(args: argparse.Namespace) -> None:
 
 
 def _offline(args: argparse.Namespace) -> None:
-    from sgpo.offline_config import OfflineConfig
+    from sgpo.offline.config import OfflineConfig
 
     config = settings_config(OfflineConfig, args.settings)
-    from sgpo.offline import run_offline
+    from sgpo.offline.run import run_offline
 
     run_offline(config, args.output, resume=args.resume)
 

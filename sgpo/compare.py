@@ -27,7 +27,7 @@ from judgekit.errors import JudgekitError
 from judgekit.io import read_json, read_jsonl, write_json
 from judgekit.metrics import Interval, t_interval
 from judgekit.run import MANIFEST, METRICS, Run
-from sgpo.online_config import OnlineConfig
+from sgpo.online.config import OnlineConfig
 
 REPORT, PLOT = "compare.json", "compare.png"
 N_FINAL = 3

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
-from judgekit.precision import AUTO, ChosenBf16, ChosenPrecision
+from judgekit.engines.precision import AUTO, ChosenBf16, ChosenPrecision
 
 
 class WindowConfig(BaseConfig):

@@ -9,9 +9,9 @@ import torch
 from transformers import GenerationConfig
 
 from judgekit.answers import OutcomeCheck
-from judgekit.engines.transformers_engine import check_sizes, load_language_model, load_tokenizer
+from judgekit.engines.scoring.load import check_sizes, load_language_model, load_tokenizer
 from judgekit.errors import CheckpointError
-from judgekit.prompts import ChatPrompt, Prompt, RawPrompt, fixed_chance, with_fixed_clock
+from judgekit.text.prompts import ChatPrompt, Prompt, RawPrompt, fixed_chance, with_fixed_clock
 from judgekit.types import Problem
 
 

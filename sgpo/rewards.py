@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from judgekit.conformal import certified_steps
+from judgekit.calibration.conformal import certified_steps
 from judgekit.ties import TIE, first_largest, rounded
 from judgekit.types import ArgmaxRule, ThresholdRule, Verdict
 

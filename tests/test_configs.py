@@ -8,25 +8,25 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from datasets_builders.consensus import ConsensusConfig
-from datasets_builders.curation_config import CurationConfig
-from datasets_builders.injection import InjectionConfig
-from datasets_builders.judge_labels import JudgeLabelsConfig
-from datasets_builders.labelled import LabelledConfig
+from datasets_builders.curation.config import CurationConfig
+from datasets_builders.importers.labelled import LabelledConfig
+from datasets_builders.injection.inject import InjectionConfig
+from datasets_builders.labelling.consensus import ConsensusConfig
+from datasets_builders.labelling.judge_labels import JudgeLabelsConfig
+from datasets_builders.labelling.monte_carlo import MonteCarloConfig
+from datasets_builders.labelling.rollouts import RolloutsConfig
 from datasets_builders.mix_config import MixConfig
-from datasets_builders.monte_carlo import MonteCarloConfig
-from datasets_builders.procedural import ProceduralConfig, ProceduralProblemsConfig
-from datasets_builders.rollouts import RolloutsConfig
-from eval.evaluation import EvalConfig
-from eval.policy import PolicyConfig
+from datasets_builders.procedural.chains import ProceduralConfig, ProceduralProblemsConfig
+from eval.judges.evaluate import EvalConfig
+from eval.policy.evaluate import PolicyConfig
 from judgekit.config import BaseConfig, load_config
 from judgekit.errors import ConfigError
 from judgekit.judges.recognise import find_card
 from judgekit.serving.config import ServeConfig
 from judgekit.training.config import JudgeTrainingConfig, LanguageModelConfig, LikelihoodConfig
 from sgpo.compare import CompareConfig
-from sgpo.offline_config import OfflineConfig
-from sgpo.online_config import OnlineConfig
+from sgpo.offline.config import OfflineConfig
+from sgpo.online.config import OnlineConfig
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 CARDS = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.glob("critic/*.yaml"))

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from datasets_builders.procedural import ProceduralConfig, generate
+from datasets_builders.procedural.chains import ProceduralConfig, generate
 from judgekit.cli import main
 from judgekit.io import MANIFEST, read_json, read_records
 from judgekit.training.judge_files import read_labelled

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from eval.entrants import LazyJudge, RecordedJudge, entrant_of, find_entrants
+from eval.judges.candidates import LazyJudge, RecordedJudge, entrant_of, find_entrants
 from judgekit.answers import LastNumberCheck
-from judgekit.calibration import CalibrationConfig, calibrate_judge
+from judgekit.calibration.calibrate import CalibrationConfig, calibrate_judge
 from judgekit.cli import main
 from judgekit.io import write_records
 from judgekit.judges import load_judge
@@ -20,12 +20,12 @@ from judgekit.judges.card import EnsembleCard, JudgeCard, write_card
 from judgekit.judges.ensemble import EnsembleJudge
 from judgekit.judges.shared import SharedJudge
 from judgekit.judges.traits import JudgeTraits, reserved_of, traits_of
-from judgekit.prior import PriorConfig, build_prior
+from judgekit.training.prior import PriorConfig, build_prior
 from judgekit.types import Judge, Judgement, LabelledSolution, Rollout, Solution, labels_from_first_error
-from sgpo.credit import StoredJudge
-from sgpo.offline import run_offline
-from sgpo.offline_config import OfflineConfig
-from sgpo.online import OnlineConfig, build_trainer
+from sgpo.offline.config import OfflineConfig
+from sgpo.offline.credit import StoredJudge
+from sgpo.offline.run import run_offline
+from sgpo.online.run import OnlineConfig, build_trainer
 from tests.judgekit.serving.service import running_service
 from tests.sgpo.samples import SEGMENTATION, write_policy, write_problems
 
@@ -156,7 +156,7 @@ def test_entrants_know_before_opening_what_the_opened_judge_says(places: dict[st
 
 
 def warnings_of(caplog: pytest.LogCaptureFixture, judge_id: str = "near-judge") -> list[str]:
-    texts = [record.getMessage() for record in caplog.records if record.name == "judgekit.fingerprint"]
+    texts = [record.getMessage() for record in caplog.records if record.name == "judgekit.calibration.fingerprint"]
     return [text for text in texts if text.startswith(f"judge {judge_id} may be off here")]
 
 

@@ -64,7 +64,7 @@ def add_checking_commands(commands: Any) -> None:
 
 
 def _doctor(args: argparse.Namespace) -> None:
-    from judgekit.doctor import examine, refuse_failed, store_golden, write_judge
+    from judgekit.judges.doctor import examine, refuse_failed, store_golden, write_judge
 
     examination = examine(args.judge)
     for line in (*examination.about, "", *examination.example, ""):
@@ -93,8 +93,8 @@ def _bench(args: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from eval.judge_speed import BenchConfig, bench
-    from eval.speed_report import HEADER, table_rows, write_speed_report
+    from eval.speed.judge_speed import BenchConfig, bench
+    from eval.speed.speed_report import HEADER, table_rows, write_speed_report
     from judgekit.io import write_json
     from judgekit.judging import read_solutions
     from judgekit.run import Run
@@ -114,10 +114,10 @@ def _bench(args: argparse.Namespace) -> None:
 
 
 def _attack(args: argparse.Namespace) -> None:
-    from eval.attack_run import REPORT, AttackConfig, attack_judges
-    from eval.interval_bars import signed
+    from eval.attacks.run import REPORT, AttackConfig, attack_judges
     from judgekit.io import read_records
     from judgekit.judges import load_judge
+    from judgekit.report.interval_bars import signed
     from judgekit.types import LabelledSolution
 
     config = settings_config(AttackConfig, args.settings, fixed={"judge": args.judge})

@@ -116,22 +116,22 @@ def _mix(args: argparse.Namespace) -> None:
 def _curate(args: argparse.Namespace) -> None:
     from rich import print as show
 
-    from datasets_builders.curation_config import CurationConfig
+    from datasets_builders.curation.config import CurationConfig
 
     config = settings_config(CurationConfig, args.settings)
-    from datasets_builders.curation import curate
-    from datasets_builders.curation_report import render_curation
+    from datasets_builders.curation.curate import curate
+    from datasets_builders.curation.report import render_curation
 
     show(render_curation(curate(config, args.output, resume=args.resume, progress=sys.stderr.isatty())))
     print(f"report: {args.output / 'curation.html'}")
     if args.push_to_hub is not None:
-        from datasets_builders.publish import push_to_hub
+        from datasets_builders.curation.publish import push_to_hub
 
         print(push_to_hub(args.output, args.push_to_hub))
 
 
 def _push(args: argparse.Namespace) -> None:
-    from datasets_builders.publish import push_to_hub
+    from datasets_builders.curation.publish import push_to_hub
 
     print(push_to_hub(args.directory, args.repo_id, private=not args.public))
 

@@ -113,7 +113,7 @@ def _judge(args: argparse.Namespace) -> None:
     from judgekit.judges.shared import share_judge
     from judgekit.judges.traits import traits_of
     from judgekit.judging import JudgingConfig, judge_file, read_solutions
-    from judgekit.terminal import render_judgement
+    from judgekit.report.terminal import render_judgement
 
     if args.input is None or args.output is None:
         raise ConfigError("give --input FILE and --output DIR, or --problem TEXT with --step TEXT for each step")
@@ -133,11 +133,11 @@ def _judge(args: argparse.Namespace) -> None:
 def _judge_one(args: argparse.Namespace) -> None:
     from rich import print as show
 
-    from judgekit.fingerprint import warn_unfamiliar
+    from judgekit.calibration.fingerprint import warn_unfamiliar
     from judgekit.judges import load_judge
     from judgekit.judges.traits import traits_of
     from judgekit.judging import JudgingConfig
-    from judgekit.terminal import render_judgement
+    from judgekit.report.terminal import render_judgement
     from judgekit.types import Solution
 
     if args.input is not None or args.output is not None:
@@ -153,10 +153,10 @@ def _judge_one(args: argparse.Namespace) -> None:
 
 
 def _eval(args: argparse.Namespace) -> None:
-    from eval.entrants import find_entrants, lazily
-    from eval.evaluation import LEADERBOARD, REPORT, EvalConfig, evaluate
-    from eval.evaluation_table import print_evaluation
-    from eval.failures import Failure
+    from eval.judges.candidates import find_entrants, lazily
+    from eval.judges.evaluate import LEADERBOARD, REPORT, EvalConfig, evaluate
+    from eval.judges.failures import Failure
+    from eval.report.terminal import print_evaluation
     from judgekit.judges.shared import share_in_turn
 
     config = settings_config(EvalConfig, args.settings, fixed=_judges_and_benchmarks(args))
@@ -221,7 +221,7 @@ def _read_labelled(folders: Sequence[Path]) -> list[LabelledSolution]:
 
 
 def _leaderboard(args: argparse.Namespace) -> None:
-    from eval.leaderboard import merge_leaderboards
+    from eval.report.markdown_leaderboard import merge_leaderboards
 
     results = merge_leaderboards(args.run, args.output)
     n_judges = len({item["judge"]["judge_id"] for item in results})

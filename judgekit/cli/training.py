@@ -10,7 +10,7 @@ from judgekit.cli.command import add_command, add_output, settings_config
 from judgekit.errors import ConfigError
 
 if TYPE_CHECKING:
-    from judgekit.judges.calibrator_card import CandidateCard
+    from judgekit.calibration.card import CandidateCard
 
 
 CALIBRATION_OPTIONS = {
@@ -137,8 +137,8 @@ def _fit(args: argparse.Namespace) -> None:
 
 
 def _calibrate(args: argparse.Namespace) -> None:
-    from judgekit.calibration import CalibrationConfig, calibrate_judge, wrap_builtin
-    from judgekit.judges.calibrator_card import describe_after, describe_calibrator
+    from judgekit.calibration.calibrate import CalibrationConfig, calibrate_judge, wrap_builtin
+    from judgekit.calibration.card import describe_after, describe_calibrator
     from judgekit.judges.card import read_card
 
     config = settings_config(CalibrationConfig, args.settings)
@@ -184,7 +184,7 @@ def _candidate_line(candidate: CandidateCard) -> str:
 
 
 def _ensemble(args: argparse.Namespace) -> None:
-    from judgekit.ensembling import EnsembleConfig, build_ensemble
+    from judgekit.training.ensemble import EnsembleConfig, build_ensemble
 
     config = settings_config(EnsembleConfig, args.settings)
     card = build_ensemble(args.member, args.data, args.output, config)
@@ -198,7 +198,7 @@ def _ensemble(args: argparse.Namespace) -> None:
 
 
 def _prior(args: argparse.Namespace) -> None:
-    from judgekit.prior import PriorConfig, build_prior
+    from judgekit.training.prior import PriorConfig, build_prior
 
     card = build_prior(args.data, args.output, settings_config(PriorConfig, args.settings))
     assert card.position_prior is not None

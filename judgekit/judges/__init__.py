@@ -9,7 +9,7 @@ from typing import get_args
 from judgekit.errors import CheckpointError, ConfigError, shorten
 from judgekit.judges.builtin import BUILTIN, BuiltinJudge
 from judgekit.judges.recognise import FoundCard, find_card
-from judgekit.judges.symbolic import SymbolicJudge
+from judgekit.judges.rules.symbolic import SymbolicJudge
 from judgekit.judges.trust import Trust
 from judgekit.types import Judge, Precision
 
@@ -66,7 +66,7 @@ def load_judge(
     judge = _open(found, dtype=dtype, neutralise=neutralise, open_member=open_member)
     if not calibrated or found.card.calibrator is None:
         return judge
-    from judgekit.calibrators import open_calibrator
+    from judgekit.calibration.calibrators import open_calibrator
     from judgekit.judges.calibrated import CalibratedJudge
 
     stored, conformal = found.card.calibrator, found.card.conformal
@@ -95,19 +95,19 @@ def _open(found: FoundCard, *, dtype: Precision, neutralise: bool, open_member: 
     """Open what a card describes; torch is imported here, so that the door itself is light."""
     kind = found.card.kind
     if kind == "likelihood":
-        from judgekit.judges.likelihood import LikelihoodJudge
+        from judgekit.judges.steps.likelihood import LikelihoodJudge
 
         return LikelihoodJudge.open(found, dtype=dtype, neutralise=neutralise)
     if kind == "label_token":
-        from judgekit.judges.label_token import LabelTokenJudge
+        from judgekit.judges.steps.label_token import LabelTokenJudge
 
         return LabelTokenJudge.open(found, dtype=dtype, neutralise=neutralise)
     if kind == "implicit":
-        from judgekit.judges.implicit import ImplicitJudge
+        from judgekit.judges.steps.implicit import ImplicitJudge
 
         return ImplicitJudge.open(found, dtype=dtype, neutralise=neutralise)
     if kind == "critic":
-        from judgekit.judges.critic import CriticJudge
+        from judgekit.judges.critics.critic import CriticJudge
 
         return CriticJudge.open(found, dtype=dtype, neutralise=neutralise)
     if kind == "ensemble":
@@ -118,7 +118,7 @@ def _open(found: FoundCard, *, dtype: Precision, neutralise: bool, open_member: 
         from judgekit.judges.position_prior import PositionPriorJudge
 
         return PositionPriorJudge(found.card)
-    from judgekit.judges.step_classifier import StepClassifierJudge
+    from judgekit.judges.steps.classifier import StepClassifierJudge
 
     return StepClassifierJudge.open(found, dtype=dtype, neutralise=neutralise)
 

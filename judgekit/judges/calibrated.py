@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from judgekit.calibrators import Calibrator
-from judgekit.judges.calibrator_card import ConformalCard, Fingerprint
+from judgekit.calibration.calibrators import Calibrator
+from judgekit.calibration.card import ConformalCard, Fingerprint
 from judgekit.judges.traits import WrappedJudge, traits_of
 from judgekit.types import Judge, Judgement, Solution
 

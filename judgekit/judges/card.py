@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from judgekit.calibration.card import CalibrationReport, CalibratorCard, ConformalCard, Fingerprint
 from judgekit.errors import CheckpointError, DataError, describe_validation_error
 from judgekit.io import read_json, write_json
-from judgekit.judges.calibrator_card import CalibrationReport, CalibratorCard, ConformalCard, Fingerprint
-from judgekit.judges.critic_card import CriticCard
-from judgekit.judges.layout import InputConvention, JudgeInput
-from judgekit.prompts import CHAT_DATE
+from judgekit.judges.critics.card import CriticCard
+from judgekit.judges.steps.layout import InputConvention, JudgeInput
+from judgekit.text.prompts import CHAT_DATE
 from judgekit.types import DecisionRule, ThresholdRule
 
 CARD = "judge.json"

@@ -15,8 +15,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from judgekit.calibration.card import Fingerprint
 from judgekit.errors import CheckpointError
-from judgekit.judges.calibrator_card import Fingerprint
 from judgekit.judges.card import EnsembleCard, JudgeCard
 from judgekit.judges.recognise import FoundCard, find_card
 from judgekit.judges.traits import reserved_of, traits_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from judgekit.judges.calibrator_card import Fingerprint
+from judgekit.calibration.card import Fingerprint
 from judgekit.judges.card import JudgeCard, PositionPriorCard
 from judgekit.ties import rounded
 from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Solution, ThresholdRule, Verdict

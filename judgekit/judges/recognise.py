@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from judgekit.engines.checkpoint import fetch_checkpoint, fetch_from_hub, tensor_names
 from judgekit.errors import CheckpointError, ConfigError, DataError, describe_validation_error, one_line, shorten
 from judgekit.io import read_json
 from judgekit.judges.card import CARD, JudgeCard, read_card
-from judgekit.judges.checkpoint import fetch_checkpoint, fetch_from_hub, tensor_names
 from judgekit.judges.trust import Trust, check_card, hub_trust, powers_of, record_trust, trust_of
-from judgekit.safe_yaml import load_yaml
-from judgekit.texts import read_text
+from judgekit.reading.safe_yaml import load_yaml
+from judgekit.reading.texts import read_text
 
 _FAMILIES = Path(__file__).parent / "families"
 

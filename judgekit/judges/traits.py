@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from judgekit.judges.calibrator_card import ConformalCard, Fingerprint
+from judgekit.calibration.card import ConformalCard, Fingerprint
 from judgekit.types import ArgmaxRule, Judge, Judgement, Solution, ThresholdRule
 
 

@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
-from judgekit.precision import AUTO, ChosenPrecision
+from judgekit.engines.precision import AUTO, ChosenPrecision
 
 
 class ServeConfig(BaseConfig):

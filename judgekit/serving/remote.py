@@ -1,6 +1,6 @@
 """A judge that asks `judgekit serve` on another machine or in another process, used as if it were local.
 
-What may pass is tried again (see `judgekit.engines.http_client`). Solutions that stay unanswered get a reason instead
+What may pass is tried again (see `judgekit.engines.http.client`). Solutions that stay unanswered get a reason instead
 of a verdict and are counted; a service that is not there, refuses the token or serves another judge than when it was
 opened stops the run.
 """
@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
-from judgekit.engines.http_client import HttpClient, Reply, Request
-from judgekit.engines.http_limits import HttpLimits
+from judgekit.engines.http.client import HttpClient, Reply, Request
+from judgekit.engines.http.limits import HttpLimits
 from judgekit.errors import JudgeError, describe_validation_error
 from judgekit.judges.traits import JudgeTraits, WrappedJudge
 from judgekit.judging import as_seen

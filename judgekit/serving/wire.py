@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, create_model
 
-from judgekit.judges.calibrator_card import ConformalCard, Fingerprint
+from judgekit.calibration.card import ConformalCard, Fingerprint
 from judgekit.types import DecisionRule, Judgement, NoVerdictReason, Solution
 
 DESCRIBE, JUDGE = "describe", "judge"

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
-from judgekit.precision import AUTO, ChosenBf16
+from judgekit.engines.precision import AUTO, ChosenBf16
 from judgekit.types import Precision
 
 _COMMANDS = {"language_model": "pretrain", "step_classifier": "train", "likelihood": "fit"}

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import Trainer, set_seed
 
-from judgekit.engines.transformers_engine import check_sizes, load_language_model, load_tokenizer
+from judgekit.engines.scoring.load import check_sizes, load_language_model, load_tokenizer
 from judgekit.errors import DataError
 from judgekit.io import read_records, weights_written_to
 from judgekit.run import Run

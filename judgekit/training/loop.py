@@ -17,10 +17,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
 
-from judgekit.engines.transformers_engine import opening
+from judgekit.engines.checkpoint import safe_checkpoint
+from judgekit.engines.scoring.load import opening
 from judgekit.errors import CheckpointError, boundary, one_line, shorten
 from judgekit.io import weights_written_to
-from judgekit.judges.checkpoint import safe_checkpoint
 from judgekit.run import Run
 from judgekit.training.config import LoopConfig
 

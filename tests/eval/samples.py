@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.entrants import Entrant, entrant_of
-from eval.evaluation import EvalConfig, Evaluation, evaluate
+from eval.judges.candidates import Entrant, entrant_of
+from eval.judges.evaluate import EvalConfig, Evaluation, evaluate
 from judgekit.types import Judge, LabelledSolution, LabelMethod, Verdict, labels_from_first_error
 
 

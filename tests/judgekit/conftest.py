@@ -29,9 +29,9 @@ def tiny_judge(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """Return a judge directory with large random weights, so that its probabilities differ."""
     import torch
 
-    from judgekit.engines.transformers_engine import load_classifier, load_tokenizer
+    from judgekit.engines.scoring.load import load_classifier, load_tokenizer
     from judgekit.judges.card import JudgeCard, write_card
-    from judgekit.judges.encoding import make_convention
+    from judgekit.judges.steps.encoding import make_convention
 
     folder = tmp_path_factory.mktemp("tiny_judge")
     tokenizer = load_tokenizer(str(tiny_base))

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from judgekit.errors import DataError
-from judgekit.identity import exact_problem_id, problem_id
+from judgekit.identity.problems import exact_problem_id, problem_id
 from judgekit.io import (
     ShardWriter,
     atomic_path,

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from judgekit.identity import problem_id
+from judgekit.identity.problems import problem_id
 from judgekit.metrics.prmbench import call_steps
 from judgekit.ties import is_tied
 from judgekit.types import (

@@ -12,11 +12,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import GRPOConfig
 
 from judgekit.io import write_records
-from judgekit.segmentation import SegmentationConfig
+from judgekit.text.segmentation import SegmentationConfig
 from judgekit.training.config import TinyConfig
 from judgekit.training.tiny import build_tiny
 from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Problem, Solution, Verdict
-from sgpo.trainer import SGPOTrainer
+from sgpo.online.trainer import SGPOTrainer
 
 SEGMENTATION = SegmentationConfig(mode="separators", separators=("\ufffd",))
 """Random bytes decode to many replacement characters, so responses of random weights have several steps."""

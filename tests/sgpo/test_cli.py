@@ -10,8 +10,8 @@ import pytest
 from judgekit.config import load_config
 from sgpo.cli import main
 from sgpo.compare import CompareConfig
-from sgpo.offline_config import OfflineConfig
-from sgpo.online_config import OnlineConfig
+from sgpo.offline.config import OfflineConfig
+from sgpo.online.config import OnlineConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "sgpo"
 CLASSES = {"online": OnlineConfig, "offline": OfflineConfig, "compare": CompareConfig}
@@ -30,7 +30,7 @@ def test_nothing_heavy_is_imported_for_help_or_settings() -> None:
     code = """
 import sys
 from sgpo.cli import _parser
-import sgpo.compare, sgpo.offline_config, sgpo.online_config
+import sgpo.compare, sgpo.offline.config, sgpo.online.config
 _parser()
 assert "torch" not in sys.modules and "sympy" not in sys.modules, "heavy imports"
 """

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from judgekit.calibration.card import ConformalCard, Fingerprint
 from judgekit.errors import ConfigError, JudgeError
-from judgekit.judges.calibrator_card import ConformalCard, Fingerprint
 from judgekit.types import NoVerdictReason, Solution
 from sgpo.config import GuidanceConfig, WindowConfig
-from sgpo.credit import StoredJudge
 from sgpo.guidance import Guided, Response, Scored, UnscoredAlarm, apply_verdicts, guide, judge_rows, select_rows
+from sgpo.offline.credit import StoredJudge
 from sgpo.rewards import compute_advantages, shape_rts
 from tests.fakes import FakeJudge
 

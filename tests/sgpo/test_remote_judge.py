@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from judgekit.errors import JudgeError
+from judgekit.groups import build_groups
 from judgekit.judges import load_judge
 from judgekit.types import Judge
 from sgpo.config import GuidanceConfig
-from sgpo.credit import CreditTable, StoredJudge, assign_credit
-from sgpo.groups import build_groups
+from sgpo.offline.credit import CreditTable, StoredJudge, assign_credit
 from tests.judgekit.serving.service import HashJudge, running_service
-from tests.sgpo.offline_samples import SampleJudge, make_rollout, three_groups
+from tests.sgpo.offline.offline_samples import SampleJudge, make_rollout, three_groups
 
 
 def assign(judge: Judge, folder: Path, config: GuidanceConfig) -> CreditTable:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets_builders.policy_benchmarks import PolicyBenchmarksConfig, convert
+from datasets_builders.importers.policy_benchmarks import PolicyBenchmarksConfig, convert
 from datasets_builders.source import RowRejected
 from judgekit.answers import MathVerifyCheck, compare_plainly
 from judgekit.io import read_jsonl

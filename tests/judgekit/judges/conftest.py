@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from judgekit.judges.by_step import StepLogitJudge
+from judgekit.judges.steps.by_step import StepLogitJudge
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n"

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from judgekit.calibration.card import Fingerprint
 from judgekit.errors import CheckpointError
 from judgekit.judges import load_judge
-from judgekit.judges.calibrator_card import Fingerprint
 from judgekit.judges.card import EnsembleCard, JudgeCard, read_card, write_card
 from judgekit.judges.ensemble import EnsembleJudge, pool_mixture, pool_product
 from judgekit.types import ArgmaxRule, Judge, NoVerdictReason, Solution, ThresholdRule

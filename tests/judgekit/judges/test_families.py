@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 
 from judgekit.errors import CheckpointError
 from judgekit.judges import load_judge
-from judgekit.judges.by_step import StepLogitJudge
 from judgekit.judges.recognise import families, find_card
-from judgekit.neutralise import reserved_tokens
+from judgekit.judges.steps.by_step import StepLogitJudge
+from judgekit.text.neutralise import reserved_tokens
 from judgekit.types import Solution
 from tests.judgekit.judges.miniatures import MINIATURES
 from tests.judgekit.judges.published import PUBLISHED

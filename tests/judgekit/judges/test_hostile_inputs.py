@@ -15,12 +15,12 @@ import pytest
 
 from judgekit.judges import load_judge
 from judgekit.judges.builtin import BUILTIN, BuiltinJudge
-from judgekit.judges.by_step import StepLogitJudge
 from judgekit.judges.card import JudgeCard, write_card
-from judgekit.judges.critic import CriticJudge
-from judgekit.judges.encoding import make_convention
+from judgekit.judges.critics.critic import CriticJudge
 from judgekit.judges.ensemble import EnsembleJudge
-from judgekit.judges.symbolic import SymbolicJudge
+from judgekit.judges.rules.symbolic import SymbolicJudge
+from judgekit.judges.steps.by_step import StepLogitJudge
+from judgekit.judges.steps.encoding import make_convention
 from judgekit.types import Judge, Judgement, NoVerdictReason, Solution
 from tests.judgekit.samples import HOSTILE
 
@@ -78,7 +78,7 @@ def _card(parts: Parts, kind: str, model: Path | None = None, **sections: object
 
 
 def _likelihood(parts: Parts) -> Path:
-    from judgekit.engines.transformers_engine import load_tokenizer
+    from judgekit.engines.scoring.load import load_tokenizer
 
     tokenizer = load_tokenizer(str(parts.base))
     layout = make_convention(tokenizer, separator="\n", problem_separator="\n", max_tokens=MAX_TOKENS)
@@ -202,7 +202,7 @@ def test_hostile_solutions_do_not_disturb_their_neighbours(judge: Judge) -> None
 
 
 def test_long_texts_do_not_add_up_in_memory(tiny_judge: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("judgekit.judges.by_step.CHARS_AT_ONCE", 20_000)
+    monkeypatch.setattr("judgekit.judges.steps.by_step.CHARS_AT_ONCE", 20_000)
     judge = load_judge(tiny_judge)
 
     def peak(n_solutions: int) -> int:

@@ -13,18 +13,18 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from judgekit.cli import main
-from judgekit.doctor import examine
-from judgekit.engines.generation import ChoiceScores, TransformersGeneration, build_generator
+from judgekit.engines.generation.base import ChoiceScores, TransformersGeneration, build_generator
 from judgekit.errors import JudgeError
 from judgekit.io import write_records
 from judgekit.judges import load_judge
-from judgekit.judges.by_step import StepLogitJudge
 from judgekit.judges.card import EnsembleCard, JudgeCard, LikelihoodCard, write_card
-from judgekit.judges.encoding import make_convention
-from judgekit.judges.layout import InputConvention
+from judgekit.judges.doctor import examine
+from judgekit.judges.steps.by_step import StepLogitJudge
+from judgekit.judges.steps.encoding import make_convention
+from judgekit.judges.steps.layout import InputConvention
 from judgekit.types import LabelledSolution, NoVerdictReason, Solution
-from tests.judgekit.judges.scripted_critic import ScriptedCritic, said
-from tests.judgekit.judges.test_critic import critic_judge
+from tests.judgekit.judges.critics.scripted_critic import ScriptedCritic, said
+from tests.judgekit.judges.critics.test_critic import critic_judge
 from tests.judgekit.samples import labelled_solutions
 
 PROBLEM = "Subtract 3 from both sides, 2x = 4, and find the value of x. " * 2
@@ -92,7 +92,7 @@ def test_what_a_neighbour_shares_is_not_spoilt_behind_a_mask(tiny_judge: Path, t
 
 
 def test_a_padding_token_that_is_no_number_reaches_nobody(tiny_judge: Path, tmp_path: Path) -> None:
-    from judgekit.engines.forward import PACKABLE
+    from judgekit.engines.scoring.forward import PACKABLE
 
     folder = shutil.copytree(tiny_judge, tmp_path / "judge")
     plain = load_judge(folder, dtype="float32")
@@ -100,7 +100,7 @@ def test_a_padding_token_that_is_no_number_reaches_nobody(tiny_judge: Path, tmp_
     poison(folder, plain.tokenizer, math.nan, text=plain.tokenizer.pad_token)
     judge = load_judge(folder, dtype="float32")
     with pytest.MonkeyPatch.context() as patch:  # padded batches, as of a model type that no pack is known to fit
-        patch.setattr("judgekit.engines.forward.PACKABLE", PACKABLE - {"llama"})
+        patch.setattr("judgekit.engines.scoring.forward.PACKABLE", PACKABLE - {"llama"})
         rows = [Solution(problem="?", steps=("1+1=2", "2+2=4")[:n]) for n in (1, 2)]
         for found, before in zip(judge.judge(rows), plain.judge(rows), strict=True):
             assert found.verdict is not None and before.verdict is not None

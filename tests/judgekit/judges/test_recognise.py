@@ -11,8 +11,8 @@ import pytest
 
 from judgekit.errors import CheckpointError, ConfigError
 from judgekit.judges import load_judge
-from judgekit.judges.layout import TemplateInput
 from judgekit.judges.recognise import families, find_card
+from judgekit.judges.steps.layout import TemplateInput
 from judgekit.types import Solution
 
 

@@ -16,10 +16,10 @@ import pytest
 import yaml
 
 from judgekit.cli import main
-from judgekit.doctor import store_golden, write_judge
 from judgekit.errors import CheckpointError
 from judgekit.judges import load_judge
 from judgekit.judges.card import CARD
+from judgekit.judges.doctor import store_golden, write_judge
 from judgekit.judges.recognise import find_card, trust_judge
 from judgekit.judges.trust import Origin, trusted_cards
 from judgekit.types import Solution
@@ -318,7 +318,7 @@ def test_a_card_by_hand_may_send_a_hub_critic_to_a_server_of_its_own(
 
 def outside(tmp_path: Path) -> Path:
     """A prompt of the user's, outside of any repository."""
-    prompt = Path(__file__).parents[3] / "judgekit" / "judges" / "critic_prompts" / "generic-1.yaml"
+    prompt = Path(__file__).parents[3] / "judgekit" / "judges" / "critics" / "prompts" / "generic-1.yaml"
     shutil.copy(prompt, tmp_path / "private.yaml")
     return tmp_path / "private.yaml"
 

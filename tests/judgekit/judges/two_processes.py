@@ -11,8 +11,8 @@ from pathlib import Path
 from judgekit import cli
 from judgekit.errors import JudgeError
 from judgekit.judges import load_judge
-from judgekit.judges.by_step import StepLogitJudge
 from judgekit.judges.shared import share_judge
+from judgekit.judges.steps.by_step import StepLogitJudge
 from judgekit.types import Judgement, Solution, ThresholdRule
 from tests.judgekit.samples import addition
 

@@ -22,7 +22,8 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from judgekit import conformal, metrics
+from judgekit import metrics
+from judgekit.calibration import conformal
 from judgekit.errors import DataError
 from judgekit.types import ArgmaxRule, ThresholdRule, Verdict
 from tests.judgekit.metrics import second_way as naive

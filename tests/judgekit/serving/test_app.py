@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from judgekit.calibration.card import Fingerprint
 from judgekit.errors import JudgeError
 from judgekit.judges import load_judge
-from judgekit.judges.calibrator_card import Fingerprint
 from judgekit.serving.app import build_app
 from judgekit.serving.config import ServeConfig
 from judgekit.serving.remote import RemoteJudge

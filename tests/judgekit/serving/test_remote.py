@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from judgekit.calibrators import IdentityCalibrator
+from judgekit.calibration.calibrators import IdentityCalibrator
+from judgekit.calibration.card import ConformalCard, Fingerprint
 from judgekit.errors import ConfigError, JudgeError
 from judgekit.judges import load_judge
 from judgekit.judges.calibrated import CalibratedJudge
-from judgekit.judges.calibrator_card import ConformalCard, Fingerprint
 from judgekit.judging import JudgingConfig, judge_file
 from judgekit.serving.remote import TOKEN_ENV, RemoteConfig, RemoteJudge
 from judgekit.types import Judge, Judgement, LabelledSolution, NoVerdictReason, Solution

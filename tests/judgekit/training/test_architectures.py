@@ -11,14 +11,14 @@ from safetensors.torch import load_file
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 
 import judgekit.training.judge as judge_training
-from judgekit.doctor import examine
-from judgekit.engines.generation import TransformersGeneration, build_generator
-from judgekit.engines.transformers_engine import HeadedModel, load_classifier, load_language_model
+from judgekit.engines.generation.base import TransformersGeneration, build_generator
+from judgekit.engines.scoring.load import HeadedModel, load_classifier, load_language_model
 from judgekit.errors import CheckpointError
-from judgekit.golden import golden_difference
 from judgekit.judges import load_judge
-from judgekit.judges.by_step import StepLogitJudge
 from judgekit.judges.card import read_card
+from judgekit.judges.doctor import examine
+from judgekit.judges.golden import golden_difference
+from judgekit.judges.steps.by_step import StepLogitJudge
 from judgekit.training.config import JudgeTrainingConfig, LikelihoodConfig
 from judgekit.training.judge import train_judge
 from judgekit.training.likelihood import fit_likelihood

@@ -10,12 +10,12 @@ import pytest
 
 from judgekit.cli import main
 from judgekit.errors import ConfigError, DataError
-from judgekit.golden import EXAMPLES, golden_difference
+from judgekit.identity.problem_lists import train_problems
 from judgekit.io import read_records, write_records
 from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
-from judgekit.judges.likelihood import LikelihoodJudge
-from judgekit.problem_lists import train_problems
+from judgekit.judges.golden import EXAMPLES, golden_difference
+from judgekit.judges.steps.likelihood import LikelihoodJudge
 from judgekit.training.config import JudgeTrainingConfig, LikelihoodConfig
 from judgekit.training.judge import train_judge
 from judgekit.training.likelihood import find_odd_direction, fit_likelihood, fit_map, reached_features

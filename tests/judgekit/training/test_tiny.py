@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
 
-from judgekit.judges.encoding import encode_solutions, make_convention
+from judgekit.judges.steps.encoding import encode_solutions, make_convention
 from judgekit.training.config import TinyConfig
 from judgekit.training.tiny import build_tiny, build_tokenizer
 from judgekit.types import Solution

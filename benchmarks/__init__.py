@@ -1,0 +1,1 @@
+"""Measurements of speed that developers run; no command of a user's."""

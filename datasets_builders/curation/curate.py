@@ -1,0 +1,481 @@
+"""Curates sets of labelled solutions: `judgekit curate`.
+
+Every row read is either kept or written to `removed/` with the first reason that applies, in this order: not valid or
+too poor (`quality`), taken from a benchmark (`decontamination`), exact duplicate, near-duplicate (`near_duplicates`),
+left out for balance (`balance`). So the row that a duplicate repeats is itself neither poor nor contaminated; balance
+alone may take it later.
+
+The work has three parts. Rows are read in batches, and files under `.work` keep what is decided by
+(`curation_batches`). From these it is decided what becomes of each row, which takes about a kilobyte a row: ids and
+labels, no texts. Then the rows are read again and written to where they belong. A run that was killed continues with
+the same arguments and `resume`: finished batches are not read again, the rest is done anew. `manifest.json` comes last,
+and a folder without one is unfinished.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from rich.progress import track
+
+from datasets_builders.curation.balance import balance
+from datasets_builders.curation.batches import (
+    Batch,
+    has_batches,
+    join_sketches,
+    make_files,
+    plan_batches,
+    read_benchmark_texts,
+    read_facts,
+    read_matches,
+    read_rows,
+    row_sketches,
+    sketch_words,
+    text_identities,
+)
+from datasets_builders.curation.card import CARD, render_card
+from datasets_builders.curation.config import CurationConfig
+from datasets_builders.curation.decontamination import PARTS, RULES, open_benchmark
+from datasets_builders.curation.near_duplicates import SketchFiles, find_duplicates, group_similar
+from datasets_builders.curation.report import CurationReport, Example, count_curation, write_page
+from datasets_builders.curation.text_hashes import hash_words, normalise
+from datasets_builders.settings import refuse_other_settings
+from datasets_builders.split import choose_side
+from judgekit.errors import DataError
+from judgekit.identity.problems import ProblemGroups, problem_id
+from judgekit.io import (
+    MANIFEST,
+    SHARD_DIR,
+    atomic_path,
+    file_sha256,
+    mention_old_problem_ids,
+    parquet_copies,
+    read_json,
+    shard_paths,
+    write_json,
+    write_text,
+)
+from judgekit.run import CONFIG, git_state, package_versions
+from judgekit.types import LabelledSolution
+
+REMOVED = "removed"
+"""Folder of the rows that were removed: those of the input, with stage, reason, detail and, where there is one, the id
+of the row kept in their place (`kept_id`) or the benchmark and its row."""
+REPORT = "curation.json"
+"""File with the counts."""
+PAGE = "curation.html"
+"""The same as a page."""
+_WORK = ".work"
+_COPIES = "rows"
+_DECISION = {
+    "stage": pl.String(), "reason": pl.String(), "detail": pl.String(), "kept_id": pl.String(),
+    "benchmark": pl.String(), "benchmark_row": pl.String(),
+}  # fmt: skip
+_EXAMPLES_PER_REASON = 3
+
+
+def curate(config: CurationConfig, output: Path, *, resume: bool = False, progress: bool = False) -> CurationReport:
+    """Curate the configured data into the folder `output` and return the counts.
+
+    Args:
+        config: What to read, remove and keep.
+        output: Folder of the data set; with `splits` it holds one data set folder a split.
+        resume: Continue a run that was interrupted; of a finished one, return the counts.
+        progress: Show progress bars.
+
+    Raises:
+        ConfigError: a resumed run has other settings.
+        DataError: data or a benchmark cannot be read, the folder is in use, nothing is left of the data or for a split,
+            or the disk is full.
+    """
+    files = [file for path in config.data for file in shard_paths(path)]
+    settings = {"config": config.model_dump(mode="json", exclude={"workers"}), "inputs": _fingerprints(files, config)}
+    if _begin(output, settings, resume=resume):
+        return CurationReport.model_validate(read_json(output / REPORT))
+    work = output / _WORK
+    # Rows are read by column, in batches of a file: those of JSON are copied first.
+    copies = [
+        parquet_copies(path, LabelledSolution, below=work / _COPIES / str(number))
+        for number, path in enumerate(config.data)
+    ]
+    batches = plan_batches([file for part in copies for file in part])
+    make_files(batches, config, work, progress=progress)
+    facts = read_facts(batches, work)
+    mention_old_problem_ids(config.data[0], int(facts["renamed"].sum()), len(facts))
+    # From here on `problem_id` is what is kept together: the same text under two ids is one problem.
+    facts = facts.with_columns(stored_problem_id="problem_id", problem_id=_joined_problems(facts, batches))
+    removed = _decide(facts, batches, config, work)
+    kept = facts.join(removed.select("row"), on="row", how="anti", maintain_order="left")
+    if kept.is_empty():
+        raise DataError(f"nothing is left of the {len(facts)} rows of {', '.join(map(str, config.data))}")
+    sides = _sides(batches, kept, config, work)
+    side_of_row = kept.join(sides, on="problem_id", how="left").select("row", "side")
+    shown = _examples(removed)
+    wanted = _rows_of(shown)
+    shards, texts = _write_rows(batches, removed, side_of_row, config, output, wanted=wanted, progress=progress)
+    report = count_curation(
+        config,
+        facts,
+        kept.join(side_of_row, on="row", how="left"),
+        removed,
+        read_matches(batches, work),
+        read_benchmark_texts(work)[1],
+        examples=[_with_texts(row, texts) for row in shown.iter_rows(named=True)],
+        leakage_auroc=_leakage(config.data),
+    )
+    _finish(output, settings, config, shards, report)
+    return report
+
+
+def _fingerprints(files: Sequence[Path], config: CurationConfig) -> dict[str, str]:
+    known = {str(file): file_sha256(file) for file in files}
+    for name, path in config.contamination.benchmarks.items():
+        known |= {f"benchmark {name}: {part.name}": part.fingerprint for part in open_benchmark(path)}
+    return known
+
+
+def _begin(output: Path, settings: dict[str, Any], *, resume: bool) -> bool:
+    """Check the folder against the settings, or store them; tell whether it is finished. Half a set is removed.
+
+    A run that failed before anything was made, for instance on a benchmark that cannot be read, is begun anew.
+    """
+    if not (output / CONFIG).is_file():
+        if output.is_dir() and any(output.iterdir()):
+            raise DataError(f"{output} holds something else: choose another folder")
+        write_json(output / CONFIG, settings)
+        return False
+    earlier, is_finished = read_json(output / CONFIG), (output / MANIFEST).is_file()
+    if earlier.keys() != settings.keys():
+        raise DataError(f"{output} holds something else: choose another folder")
+    facts = next((output / _WORK / "facts").glob("part-*.parquet"), None)
+    if not is_finished and facts is not None and "problem_key" not in pl.read_parquet_schema(facts):
+        raise DataError(
+            f"{output} was begun by an earlier release, which told problems apart otherwise: begin a new one"
+        )
+    if is_finished or has_batches(output / _WORK):
+        if not resume:
+            raise DataError(f"{output} is in use: add --resume to continue it, or choose another folder")
+        refuse_other_settings(output, settings)
+    if not is_finished:
+        for name in (SHARD_DIR, REMOVED, *(earlier["config"]["splits"] or ())):
+            shutil.rmtree(output / name, ignore_errors=True)
+        write_json(output / CONFIG, settings)
+    return is_finished
+
+
+def _decide(facts: pl.DataFrame, batches: Sequence[Batch], config: CurationConfig, work: Path) -> pl.DataFrame:
+    """Return the rows to remove, in order: `row`, `kept_row` and the columns of `_DECISION`."""
+    poor = facts.filter(pl.col("reason").is_not_null()).select("row", "reason", "detail", stage=pl.lit("quality"))
+    removed = [pl.DataFrame(schema={"row": pl.Int64(), "kept_row": pl.Int64(), **_DECISION}), poor]
+    removed.append(_clashing_ids(facts.filter(pl.col("reason").is_null()), batches))
+
+    def left() -> pl.DataFrame:
+        gone = pl.concat([part.select("row") for part in removed])
+        return facts.join(gone, on="row", how="anti", maintain_order="left")
+
+    removed.append(_contaminated(left(), batches, config, work))
+    if config.duplicates.exact:
+        removed.append(_exact_duplicates(left(), batches))
+    if config.duplicates.near is not None:
+        spared = pl.col("label_method").is_in(config.duplicates.near_spares).fill_null(False)
+        usable = left().filter(~spared)
+        removed.append(_near_duplicates(usable, len(facts), batches, config.duplicates.near, work))
+    removed.append(balance(left(), config.balance, seed=config.seed).with_columns(stage=pl.lit("balance")))
+    decided = _follow(pl.concat(removed, how="diagonal").sort("row"))
+    kept_id = facts["id"].gather(decided["kept_row"])  # `row` is the place in `facts`
+    return decided.with_columns(kept_id=kept_id)
+
+
+def _follow(decided: pl.DataFrame) -> pl.DataFrame:
+    """Where the row kept in place of an exact duplicate is a near-duplicate of another, name that one instead."""
+    near = decided.filter(pl.col("stage") == "near-duplicates")
+    further = near.select(kept_row="row", further="kept_row")
+    followed = pl.coalesce("further", "kept_row").alias("kept_row")
+    return (
+        decided.join(further, on="kept_row", how="left", maintain_order="left").with_columns(followed).drop("further")
+    )
+
+
+def _contaminated(left: pl.DataFrame, batches: Sequence[Batch], config: CurationConfig, work: Path) -> pl.DataFrame:
+    matches = read_matches(batches, work).join(left.select("row"), on="row", how="semi")
+    strongest = matches.sort("row", "rule", "part", "benchmark").unique("row", keep="first", maintain_order=True)
+    places = pl.Series(read_benchmark_texts(work)[0], dtype=pl.String)
+    part, rule = _named("part", PARTS), _named("rule", RULES)
+    shared = pl.format("{} of {} n-grams of the {}", "n_found", "n_all", part)
+    whole = pl.format("{}, {}", part, rule)
+    return strongest.select(
+        "row",
+        stage=pl.lit("contamination"),
+        reason=pl.format("contaminated {}", part),
+        detail=pl.when(rule == "ngram").then(shared).otherwise(whole),
+        benchmark=_named("benchmark", list(config.contamination.benchmarks)),
+        benchmark_row=places.gather(strongest["benchmark_row"]),
+    )
+
+
+def _named(column: str, names: Sequence[str]) -> pl.Expr:
+    return pl.col(column).replace_strict(dict(enumerate(names)), default=None, return_dtype=pl.String)
+
+
+def _clashing_ids(sound: pl.DataFrame, batches: Sequence[Batch]) -> pl.DataFrame:
+    """Return the rows that have the id of an earlier one and say something else."""
+    doubled = sound.filter(pl.len().over("id") > 1)
+    doubled = doubled.join(_text_ids(batches, doubled), on="row", how="left", maintain_order="left")
+    said = ("text_id", "first_error")
+    firsts = [pl.col(name).first().over("id").alias(f"earlier_{name}") for name in ("row", *said)]
+    is_other = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"earlier_{name}")) for name in said)
+    clashes = doubled.with_columns(firsts).filter(is_other)
+    places = [[_place(batches, row) for row in clashes[name]] for name in ("row", "earlier_row")]
+    details = [f"{here} has the id of {first}" for here, first in zip(*places, strict=True)]
+    removed = clashes.select("row", stage=pl.lit("quality"), reason=pl.lit("id of another solution"))
+    return removed.with_columns(detail=pl.Series(details, dtype=pl.String))
+
+
+def _text_ids(batches: Sequence[Batch], wanted: pl.DataFrame) -> pl.DataFrame:
+    """Return `row` and `text_id` of the rows that are wanted; see `text_identities`."""
+    texts = [rows.select("row", text_identities(rows)) for rows in _texts_of(batches, wanted)]
+    return pl.concat([pl.DataFrame(schema={"row": pl.Int64(), "text_id": pl.String()}), *texts])
+
+
+def _place(batches: Sequence[Batch], row: int) -> str:
+    """Return file and row, from 1, of a row's number among all."""
+    batch = next(batch for batch in reversed(batches) if batch.first_row <= row)
+    return f"row {batch.offset + row - batch.first_row + 1} of {batch.file.name}"
+
+
+def _joined_problems(facts: pl.DataFrame, batches: Sequence[Batch]) -> pl.Series:
+    """Return the problem of each row, where those of the same text or the same id are one."""
+    several = pl.col("problem_id").n_unique().over("problem_key") > 1
+    doubtful = facts.filter(several).unique(["problem_key", "problem_id"], keep="first", maintain_order=True)
+    groups = ProblemGroups()
+    for rows in _texts_of(batches, doubtful):
+        for name, text in zip(rows["problem_id"], rows["problem"], strict=True):
+            if name is not None and text is not None:
+                groups.add(name, problem_id(text))
+    names = [name if name is None else groups.name(name) for name in facts["problem_id"]]
+    return pl.Series("problem_id", names, dtype=pl.String)
+
+
+def _texts_of(batches: Sequence[Batch], wanted: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Read the rows again that are wanted, batch by batch."""
+    for batch in batches:
+        here = wanted.filter(pl.col("row").is_between(batch.first_row, batch.first_row + batch.n_rows - 1))
+        if len(here):
+            yield read_rows(batch).join(here.select("row"), on="row", how="semi", maintain_order="left")
+
+
+def _exact_duplicates(left: pl.DataFrame, batches: Sequence[Batch]) -> pl.DataFrame:
+    """Return the rows whose text stands in an earlier one; tell those apart that contradict its labels."""
+    doubtful = left.filter(pl.len().over("text_key") > 1)  # the same words, but perhaps other signs
+    known = _text_ids(batches, doubtful)
+    earlier = [pl.col(name).first().over("text_id").alias(f"kept_{name}") for name in ("row", "first_error")]
+    same = doubtful.join(known, on="row", how="left", maintain_order="left").with_columns(earlier)
+    agrees = pl.col("first_error").eq_missing(pl.col("kept_first_error"))
+    steps = [pl.col(name).cast(pl.String).fill_null("none") for name in ("first_error", "kept_first_error")]
+    return same.filter(pl.col("row") != pl.col("kept_row")).select(
+        "row",
+        "kept_row",
+        stage=pl.lit("exact duplicates"),
+        reason=pl.when(agrees).then(pl.lit("exact duplicate")).otherwise(pl.lit("exact duplicate, other label")),
+        detail=pl.when(~agrees).then(pl.format("first error {}, of the kept row {}", *steps)),
+    )
+
+
+def _near_duplicates(
+    rows: pl.DataFrame, n_rows: int, batches: Sequence[Batch], threshold: float, work: Path
+) -> pl.DataFrame:
+    usable = np.zeros(n_rows, np.bool_)
+    usable[rows["row"].to_numpy()] = True
+    found = find_duplicates(row_sketches(work), n_parts=len(batches), usable_B=usable, threshold=threshold)
+    return pl.DataFrame({"row": found.removed, "kept_row": found.kept, "jaccard": found.jaccard}).select(
+        "row",
+        "kept_row",
+        stage=pl.lit("near-duplicates"),
+        reason=pl.lit("near-duplicate"),
+        detail=pl.format("Jaccard similarity {}", pl.col("jaccard").round(4)),
+    )
+
+
+def _sides(batches: Sequence[Batch], kept: pl.DataFrame, config: CurationConfig, work: Path) -> pl.DataFrame:
+    """Return `problem_id` and `side` of every problem; without splits there is one side, the folder itself."""
+    if config.splits is None:
+        return kept.select(pl.col("problem_id").unique(maintain_order=True), side=pl.lit(""))
+    problems = kept.select(pl.col("problem_id").unique(maintain_order=True))
+    problems = problems.with_columns(group_id="problem_id")
+    if config.duplicates.near is not None:
+        problems = _similar_problems(batches, kept, config, config.duplicates.near, work)
+    chosen = [choose_side(group, config.splits, seed=config.seed) for group in problems["group_id"]]
+    problems = problems.select("problem_id", side=pl.Series(chosen, dtype=pl.String))
+    empty = config.splits.keys() - set(chosen)
+    if empty:
+        raise DataError(
+            f"split {min(empty)!r} would be empty: {len(problems)} problems are too few for {config.splits}"
+        )
+    return problems
+
+
+def _similar_problems(
+    batches: Sequence[Batch], kept: pl.DataFrame, config: CurationConfig, threshold: float, work: Path
+) -> pl.DataFrame:
+    """Return `problem_id` and `group_id`, the smallest id among the problems that it is similar to."""
+    files, ids = SketchFiles(work / "problem_sketches"), [pl.Series(dtype=pl.String)]
+    # every wording, for a problem may have several under one id
+    first_rows = kept.select("row", "problem_id", "problem_key").unique(
+        ["problem_id", "problem_key"], keep="first", maintain_order=True
+    )
+    for batch in batches:
+        new = read_rows(batch).drop("problem_id").join(first_rows, on="row", how="inner", maintain_order="left")
+        lots = [new[start : start + 1000] for start in range(0, max(len(new), 1), 1000)]
+        words = [hash_words(normalise(lot["problem"])) for lot in lots]
+        files.write(batch.number, join_sketches([sketch_words(lot, config.duplicates) for lot in words]))
+        ids.append(new["problem_id"])
+    groups = group_similar(files, n_parts=len(batches), threshold=threshold)
+    joined = ProblemGroups()
+    names = pl.concat(ids).to_list()
+    for name, group in zip(names, groups.tolist(), strict=True):
+        joined.add(name, f"similar texts {group}")
+    unique = list(dict.fromkeys(names))
+    return pl.DataFrame({"problem_id": unique, "group_id": [joined.name(name) for name in unique]})
+
+
+class _Shards:
+    """Writes frames to the shards of one folder."""
+
+    def __init__(self, folder: Path, *, rows_per_shard: int) -> None:
+        self.folder = folder
+        self.files: list[Path] = []
+        self.n_rows = 0
+        self._rows_per_shard = rows_per_shard
+        self._waiting: list[pl.DataFrame] = []
+
+    def add(self, frame: pl.DataFrame) -> None:
+        self._waiting.append(frame)
+        while sum(map(len, self._waiting)) >= self._rows_per_shard:
+            joined = pl.concat(self._waiting)
+            self._write(joined[: self._rows_per_shard])
+            self._waiting = [joined[self._rows_per_shard :]]
+
+    def close(self) -> None:
+        rest = pl.concat(self._waiting) if self._waiting else pl.DataFrame()
+        if len(rest):
+            self._write(rest)
+
+    def _write(self, frame: pl.DataFrame) -> None:
+        path = self.folder / f"part-{len(self.files):05d}.parquet"
+        with atomic_path(path) as partial:
+            frame.write_parquet(partial)
+        self.files.append(path)
+        self.n_rows += len(frame)
+
+
+def _write_rows(
+    batches: Sequence[Batch],
+    removed: pl.DataFrame,
+    side_of_row: pl.DataFrame,
+    config: CurationConfig,
+    output: Path,
+    *,
+    wanted: pl.Series,
+    progress: bool,
+) -> tuple[dict[str, _Shards], dict[int, dict[str, Any]]]:
+    """Write every row to its place; return the shards by side, and the rows wanted for the report."""
+    folders = {side: output / side / SHARD_DIR for side in config.splits or ("",)} | {REMOVED: output / REMOVED}
+    shards = {side: _Shards(folder, rows_per_shard=config.rows_per_shard) for side, folder in folders.items()}
+    texts: dict[int, dict[str, Any]] = {}
+    for batch in track(batches, "writing", disable=not progress, transient=True):
+        rows = read_rows(batch)
+        texts |= {row["row"]: row for row in rows.filter(pl.col("row").is_in(wanted.implode())).iter_rows(named=True)}
+        gone = rows.join(removed.drop("kept_row"), on="row", how="inner", maintain_order="left")
+        shards[REMOVED].add(gone.drop("row"))
+        left = rows.join(gone.select("row"), on="row", how="anti", maintain_order="left")
+        left = left.join(side_of_row, on="row", how="left", maintain_order="left")
+        for side in folders.keys() - {REMOVED}:
+            shards[side].add(left.filter(pl.col("side") == side).drop("row", "side"))
+    for written in shards.values():
+        written.close()
+    n_written = sum(written.n_rows for written in shards.values())
+    assert n_written == sum(batch.n_rows for batch in batches), "a row vanished"
+    return shards, texts
+
+
+def _examples(removed: pl.DataFrame) -> pl.DataFrame:
+    """Return a few removed rows of each reason, evenly spaced."""
+    place, count = pl.int_range(pl.len()).over("reason"), pl.len().over("reason")
+    step = (count // _EXAMPLES_PER_REASON).clip(1)
+    return removed.filter((place % step == 0) & (place // step < _EXAMPLES_PER_REASON)).sort("reason", "row")
+
+
+def _rows_of(shown: pl.DataFrame) -> pl.Series:
+    return pl.concat([shown["row"], shown["kept_row"].drop_nulls()])
+
+
+def _with_texts(decision: Mapping[str, Any], texts: Mapping[int, Mapping[str, Any]]) -> Example:
+    row, kept = texts[decision["row"]], texts.get(decision["kept_row"])
+    return Example(
+        **{name: decision[name] for name in _DECISION},
+        id=row["id"],
+        problem=row["problem"],
+        steps=row["steps"],
+        kept_problem=kept["problem"] if kept else None,
+        kept_steps=kept["steps"] if kept else None,
+    )
+
+
+def _leakage(data: Sequence[Path]) -> dict[str, float]:
+    """Return the leakage that the builds of the data measured, by folder; see `datasets_builders.leakage`."""
+    folders = [folder for path in data for folder in (path, *sorted(path.glob("parts/*")))]  # a mix has parts
+    manifests = {folder.name: read_json(folder / MANIFEST) for folder in folders if (folder / MANIFEST).is_file()}
+    known = {name: (manifest.get("report") or {}).get("leakage_auroc") for name, manifest in manifests.items()}
+    return {name: auroc for name, auroc in known.items() if auroc is not None}
+
+
+def _finish(
+    output: Path,
+    settings: dict[str, Any],
+    config: CurationConfig,
+    shards: Mapping[str, _Shards],
+    report: CurationReport,
+) -> None:
+    """Write report, card and manifests, the one of the whole last, and clean up."""
+    write_json(output / REPORT, report.model_dump(mode="json"))
+    write_page(report, output / PAGE)
+    write_text(output / CARD, render_card(config, report))
+    info = {"packages": package_versions(), "git": git_state()}
+    kept = {side: written for side, written in shards.items() if side != REMOVED}
+    for side, written in kept.items():
+        if side:
+            write_json(output / side / MANIFEST, _manifest(output / side, [written]) | info)
+    whole = _manifest(output, list(kept.values())) | {"curation": REPORT} | _without_folders(settings) | info
+    shutil.rmtree(output / _WORK)
+    write_json(output / MANIFEST, whole)
+
+
+def _without_folders(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings with the end of each path only: a manifest is published, a machine's folders are not."""
+    config = dict(settings["config"])
+    config["data"] = [_end(path, 1) for path in config["data"]]
+    benchmarks = {name: _end(path, 1) for name, path in config["contamination"]["benchmarks"].items()}
+    config["contamination"] = config["contamination"] | {"benchmarks": benchmarks}
+    return {"config": config, "inputs": {_end(path, 3): sha for path, sha in settings["inputs"].items()}}
+
+
+def _end(path: str, n_parts: int) -> str:
+    return "/".join(Path(path).parts[-n_parts:]) if Path(path).is_absolute() else path
+
+
+def _manifest(folder: Path, written: Sequence[_Shards]) -> dict[str, Any]:
+    files: Iterator[Path] = (file for part in written for file in part.files)
+    return {
+        "record": LabelledSolution.__name__,
+        "schema_version": LabelledSolution.SCHEMA_VERSION,
+        "n_rows": sum(part.n_rows for part in written),
+        "shards": {str(file.relative_to(folder)): file_sha256(file) for file in files},
+    }
+
+
+__all__ = ["PAGE", "REMOVED", "REPORT", "curate"]

@@ -1,0 +1,1 @@
+"""One module a published data set: its rows become solutions."""

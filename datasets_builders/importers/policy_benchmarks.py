@@ -1,0 +1,80 @@
+"""Problems that policies are compared on: AIME, AMC, MATH500, Minerva, OlympiadBench, GaoKao and their like.
+
+Each is published in fields of its own, and most in several versions. What is read is a question and a final answer:
+`problem` or `question`; `answer` (a text or a number), `final_answer` (a list, all of it asked for), or the content of
+the last box of `solution`. Worked solutions are left out.
+
+Source:
+    MATH500 (2305.20050), Minerva's OCWCourses (2206.14858), OlympiadBench (2402.14008), GaoKao2023en (2401.08190), and
+    the AIME and AMC problems of one year, as collected for common harnesses of mathematical evaluation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from datasets_builders.importers.fields import missing, text
+from datasets_builders.source import Row, RowRejected, Source
+from judgekit.answers import extract_answer
+from judgekit.config import BaseConfig
+from judgekit.errors import shorten
+from judgekit.identity.problems import problem_id
+from judgekit.types import Problem
+
+_PYTHON_FUNCTION = re.compile(r"\bnp\.(?=[a-z])")
+_PYTHON_QUOTIENT = re.compile(r"(?<=\d)\.(?=/\d)")
+
+
+class PolicyBenchmarksConfig(BaseConfig):
+    """What the files do not say about themselves."""
+
+    source: str | None = None
+    """Name of the benchmark; `null` takes the file's name without its suffix, or the Hub split."""
+
+
+def convert(row: Row, config: PolicyBenchmarksConfig, part: str) -> list[Problem]:
+    """Convert one row into a problem with the right answer as text."""
+    problem = text(row, "problem" if row.get("problem") is not None else "question")
+    answer = _without_python(_answer(row))
+    return [Problem(problem_id=problem_id(problem), problem=problem, answer=answer, source=config.source or part)]
+
+
+def _answer(row: Row) -> str:
+    for name in ("final_answer", "answer"):
+        if row.get(name) is not None:
+            return ", ".join(_texts(name, row[name]))
+    if row.get("solution") is None:
+        raise missing("answer", row)
+    solution = text(row, "solution")
+    answer = extract_answer(solution) if "\\boxed" in solution else None
+    if not answer:
+        raise RowRejected("no boxed answer in the solution", repr(solution[-80:]))
+    return answer
+
+
+def _texts(name: str, value: Any) -> Sequence[str]:
+    """Return an answer, or all answers of a list, as texts; 27.0 is the whole number 27."""
+    values = value if isinstance(value, list) else [value]
+    if not values:
+        raise RowRejected(f"field {name!r} is empty", shorten(value))
+    return [_text(name, item) for item in values]
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise RowRejected(f"field {name!r} is not a text or a number", shorten(value, most=200))
+    return text({name: str(value).strip()}, name)
+
+
+def _without_python(answer: str) -> str:
+    """Write as LaTeX what some answers of Minerva hold as Python: `np.arcsin(10/13)`, `-1./3`."""
+    return _PYTHON_QUOTIENT.sub("", _PYTHON_FUNCTION.sub(r"\\", answer))
+
+
+SOURCE = Source("policy-benchmarks", Problem, PolicyBenchmarksConfig, convert)
+
+__all__ = ["SOURCE", "PolicyBenchmarksConfig", "convert"]

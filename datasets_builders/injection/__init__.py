@@ -1,0 +1,1 @@
+"""Errors put into worked solutions, with the step known."""

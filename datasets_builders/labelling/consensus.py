@@ -1,0 +1,163 @@
+"""Keeps the solutions on whose first error Monte-Carlo labels and a judge's labels agree.
+
+Rollouts put an error too late where the policy repairs it, and too early where the policy fails by itself; a judge errs
+in other ways. A label that both give is right more often, at the price of the solutions they differ on.
+
+Source:
+    The Lessons of Developing Process Reward Models (2501.07301): its consensus filter keeps the solutions for which
+    Monte-Carlo estimation and an annotating model agree on where the error is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from datasets_builders.build import REJECTED
+from datasets_builders.labelling.agreement import AgreementReport, Labelled, build_agreement_report, classify_agreement
+from datasets_builders.settings import begin
+from judgekit.config import BaseConfig
+from judgekit.errors import DataError
+from judgekit.io import ShardWriter, atomic_path, input_hashes, read_json, read_records, write_json
+from judgekit.run import git_state, package_versions
+from judgekit.types import LabelledSolution, LabelMethod, content_id
+
+AGREEMENT = "agreement.json"
+"""Name of the file with the report."""
+
+
+class ConsensusConfig(BaseConfig):
+    """Options of `judgekit consensus`. Solutions are matched by problem and steps."""
+
+    monte_carlo: Path
+    """Data set labelled by Monte-Carlo rollouts; what is kept of it keeps its labels and counts."""
+    judge: Path
+    """Data set of the same solutions labelled by a judge."""
+    gold: Path | None = None
+    """Data set of the same solutions with true labels, to measure both and the filter against; `null` for none."""
+
+
+def filter_consensus(config: ConsensusConfig, output: Path, *, resume: bool = False) -> AgreementReport:
+    """Write the solutions on which both agree to the data set folder `output`, the others to its `rejected.jsonl`.
+
+    Raises:
+        ConfigError: the folder is in use, or a resumed run has other settings.
+        DataError: an input is missing, damaged or labelled in another way, no solution is in both, or none is kept.
+    """
+    settings = _settings(config)
+    if begin(output, settings, resume=resume):
+        return AgreementReport.model_validate(read_json(output / AGREEMENT))
+    judged = _first_errors(config.judge)
+    gold = {} if config.gold is None else _first_errors(config.gold)
+    with ShardWriter(output, LabelledSolution, resume=True) as writer:
+        with atomic_path(output / REJECTED) as path, path.open("w", encoding="utf-8") as rejected:
+            consensus = _Filter(judged, gold, rejected)
+            for record in _monte_carlo_rows(config.monte_carlo):
+                if consensus.keeps(record):
+                    writer.write(record.model_copy(update={"label_method": LabelMethod.CONSENSUS}))
+            for record in read_records(config.judge, LabelledSolution):
+                consensus.leave_unmatched(record)
+            report = consensus.report()
+        write_json(output / AGREEMENT, report.model_dump(mode="json"))
+        if not writer.n_rows:
+            raise DataError(
+                f"nothing is kept for {output}, the two never agree: counts are in {output / AGREEMENT}, "
+                f"and every solution with the reason in {output / REJECTED}"
+            )
+        writer.info = settings | {"packages": package_versions(), "git": git_state()}
+    return report
+
+
+def _settings(config: ConsensusConfig) -> dict[str, Any]:
+    folders = {"monte_carlo": config.monte_carlo, "judge": config.judge, "gold": config.gold}
+    inputs = {name: input_hashes(path) for name, path in folders.items() if path is not None}
+    return {"config": config.model_dump(mode="json"), "inputs": inputs}
+
+
+def _monte_carlo_rows(path: Path) -> Iterator[LabelledSolution]:
+    for record in read_records(path, LabelledSolution):
+        if record.label_method is not LabelMethod.MONTE_CARLO:
+            raise DataError(
+                f"{path}, solution {record.id}: labelled by {record.label_method}, not by rollouts. "
+                "Give Monte-Carlo labels as monte_carlo and the others as judge"
+            )
+        yield record
+
+
+def _first_errors(path: Path) -> dict[str, int | None]:
+    """Return the first error of every solution of a data set; of equal solutions, that of the first one."""
+    first_errors: dict[str, int | None] = {}
+    for record in read_records(path, LabelledSolution):
+        first_errors.setdefault(_key(record), record.first_error)
+    return first_errors
+
+
+def _key(solution: LabelledSolution) -> str:
+    """Return what tells solutions apart whatever their labels."""
+    return content_id(problem=solution.problem, steps=list(solution.steps))
+
+
+class _Filter:
+    """Tells which solutions both label alike, writes the others down with the reason, and counts.
+
+    Args:
+        judged: First error by the judge, by solution.
+        gold: True first error, by solution.
+        rejected: Where the others go.
+    """
+
+    def __init__(self, judged: dict[str, int | None], gold: dict[str, int | None], rejected: TextIO) -> None:
+        self._judged = judged
+        self._gold = gold
+        self._rejected = rejected
+        self._seen: set[str] = set()
+        self._unmatched: Counter[str] = Counter()
+        self._labels: list[Labelled] = []
+        self._with_truth: list[tuple[Labelled, int | None]] = []
+
+    def keeps(self, record: LabelledSolution) -> bool:
+        """Whether the judge labels a Monte-Carlo row alike."""
+        key = _key(record)
+        if key in self._seen:
+            return self._leave(record, "duplicate")
+        self._seen.add(key)
+        if key not in self._judged:
+            return self._leave(record, "not labelled by the judge")
+        pair = Labelled(record.first_error, self._judged[key])
+        self._labels.append(pair)
+        if key in self._gold:
+            self._with_truth.append((pair, self._gold[key]))
+        agreement = classify_agreement(*pair)
+        if not agreement.kept:
+            self._write(record, agreement.value, detail=f"Monte-Carlo: {pair.monte_carlo}, judge: {pair.judge}")
+        return agreement.kept
+
+    def leave_unmatched(self, record: LabelledSolution) -> None:
+        """Write down a judged row without Monte-Carlo labels."""
+        if _key(record) not in self._seen:
+            self._leave(record, "not labelled by rollouts")
+
+    def report(self) -> AgreementReport:
+        """Return the counts.
+
+        Raises:
+            DataError: the two data sets have no solution in common.
+        """
+        if not self._labels:
+            raise DataError("no solution is labelled both by rollouts and by the judge: give two labellings of one set")
+        return build_agreement_report(self._labels, gold=self._with_truth, unmatched=self._unmatched)
+
+    def _leave(self, record: LabelledSolution, reason: str) -> bool:
+        self._unmatched[reason] += 1
+        self._write(record, reason)
+        return False
+
+    def _write(self, record: LabelledSolution, reason: str, *, detail: str = "") -> None:
+        entry = {"id": record.id, "reason": reason, "detail": detail, "raw": record.model_dump(mode="json")}
+        self._rejected.write(json.dumps(entry, ensure_ascii=False) + "\n")
+
+
+__all__ = ["AGREEMENT", "ConsensusConfig", "filter_consensus"]

@@ -1,0 +1,526 @@
+"""Labels steps by sampling: a step is right as long as the solution can still be brought to the right answer from it.
+
+A policy completes the solution from each prefix several times, and the completions' answers are checked. The counts are
+kept as soft labels; the hard label says error where at most a threshold share succeeds, by default none.
+
+Two ways to spend completions:
+
+- `exhaustive` samples from every prefix and labels every step by its own counts.
+- `binary_search` looks for the first error alone. It takes for granted that a prefix from which the answer cannot be
+  reached has no longer prefix from which it can. Under this assumption a solution with the right final answer has no
+  error and costs nothing, and one with a wrong answer costs at most ceil(log2(steps)) prefixes. Steps before the first
+  error are right, sampled or not; steps after it stay unlabelled. Steps that were not sampled have 0 rollouts.
+
+The last step of a finished solution needs no sampling: its own answer is checked, and counts as one rollout.
+
+Source:
+    Math-Shepherd (2312.08935), hard and soft estimation; OmegaPRM (2406.06592), binary search for the first error.
+    Additions of ours: completions that could not be checked are left out of the counts, and a solution with a step that
+    would stay undecided is rejected.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Generator as Coroutine
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field
+
+from datasets_builders.build_report import BuildReport
+from datasets_builders.labelling.chunks import Label
+from datasets_builders.labelling.run import Engine, run_labelling
+from datasets_builders.labelling.tally import Attempt, Fate, find_fates, read_tally, write_tally
+from datasets_builders.source import RowRejected
+from judgekit.answers import MathVerifyConfig, OutcomeCheck, OutcomeConfig, build_outcome, extract_answer
+from judgekit.config import BaseConfig
+from judgekit.engines.generation.base import Completion, GenerationConfig, Generator, SamplingConfig, build_generator
+from judgekit.identity.problems import HasProblem, exact_problem_id, problem_id
+from judgekit.io import checkpoint_files, field_names, read_records
+from judgekit.text.prompts import ChatPrompt, PromptConfig
+from judgekit.types import (
+    LabelledSolution,
+    LabelMethod,
+    Problem,
+    Record,
+    Rollout,
+    Solution,
+    StepLabel,
+    labels_from_first_error,
+)
+
+PROBLEM_ALONE = -1
+"""Stands for the step before the first: the prefix without any step."""
+
+
+class MonteCarloConfig(BaseConfig):
+    """Options of `judgekit monte-carlo`."""
+
+    data: Path
+    """Rollouts or solutions, a data set folder, a parquet or a JSON-lines file; labels they have are not looked at."""
+    problems: Path | None = None
+    """Problem data set that the right answers come from, by problem id or the problem's text; `null` takes the answer
+    of a rollout, the reference of a solution."""
+    reference: Literal["answer", "solution"] = "answer"
+    """What a solution's reference is: the bare answer, or a text that states it."""
+    n_solutions: int | None = Field(default=None, ge=1)
+    """How many solutions to use, from the first on; `null` uses all."""
+    max_steps: int | None = Field(default=None, ge=1)
+    """Solutions with more steps are rejected, for the cost grows with the steps; `null` takes all."""
+    method: Literal["exhaustive", "binary_search"] = "exhaustive"
+    """Sample from every prefix, or search for the first error."""
+    generation: GenerationConfig
+    """The policy that completes, and the engine that runs it."""
+    prompt: PromptConfig = ChatPrompt()
+    """How a problem becomes a prompt."""
+    step_separator: str = Field(default="\n", min_length=1)
+    """Text between two steps of a solution; a rollout has its own."""
+    n_completions: int = Field(default=8, ge=1)
+    """Completions sampled from a prefix."""
+    sampling: SamplingConfig = SamplingConfig()
+    """How completions are sampled."""
+    outcome: OutcomeConfig = MathVerifyConfig()
+    """How final answers are checked."""
+    threshold: float = Field(default=0.0, ge=0, lt=1)
+    """A step is an error where at most this share of the checked completions succeeds."""
+    check_problem: bool = False
+    """Complete the problem alone first, and reject solutions of problems that the policy does not solve then: from a
+    weak policy's failures every step looks wrong. Costs the completions of one more prefix."""
+    truncated: Literal["unscored", "wrong"] = "unscored"
+    """A completion that was cut off by its length limit is left out of the counts, or counts as wrong."""
+    seed: int = 0
+    """Another seed gives other completions."""
+    chunk_size: int = Field(default=16, ge=1)
+    """Solutions labelled, and stored, at a time."""
+
+
+class Candidate(Record):
+    """A solution to be labelled: its text with the place of each step, and the right answer."""
+
+    id: str = Field(min_length=1)
+    """Id of the solution or rollout."""
+    problem_id: str
+    """Id of the problem."""
+    problem: str
+    """Text of the problem."""
+    text: str
+    """The whole solution."""
+    step_start: tuple[int, ...]
+    """Where each step begins in `text`, in characters."""
+    step_end: tuple[int, ...]
+    """Where each step ends in `text`, in characters, exclusive."""
+    finished: bool
+    """Whether the solution has come to its end; false where it was cut off."""
+    answer: str | None
+    """The right final answer; `None` where unknown."""
+    reference: str | None = None
+    """Kept for the record."""
+    source: str
+    """Kept for the record."""
+    subset: str | None = None
+    """Kept for the record."""
+    source_id: str | None = None
+    """Kept for the record."""
+    generator: str | None = None
+    """Kept for the record."""
+    licence: str | None = None
+    """Kept for the record."""
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The steps' texts."""
+        return tuple(self.text[start:end] for start, end in zip(self.step_start, self.step_end, strict=True))
+
+    def prefix(self, n_steps: int) -> str:
+        """Return the text up to where the step after the first `n_steps` begins; all of it for all steps."""
+        return self.text if n_steps == len(self.step_start) else self.text[: self.step_start[n_steps]]
+
+
+@dataclass
+class Tally:
+    """What is known about one candidate: the fates of completions from each sampled prefix."""
+
+    n_steps: int
+    """Steps of the candidate."""
+    fates: dict[int, Counter[str]] = field(default_factory=dict)
+    """0-based step, or `PROBLEM_ALONE` -> how many completions from the prefix that ends there had which fate."""
+    final: Fate | None = None
+    """What the solution's own final answer is; `None` where it was cut off."""
+    n_tokens: int = 0
+    """Tokens sampled."""
+
+    @property
+    def n_completions(self) -> int:
+        """Completions spent."""
+        return sum(counts.total() for counts in self.fates.values())
+
+    def counts(self, step: int) -> tuple[int, int]:
+        """Return (successes, checked completions) of a step; the final answer is one completion of the last."""
+        if step == self.n_steps - 1 and self.final is not None:
+            return int(self.final is Fate.RIGHT), int(self.final in (Fate.RIGHT, Fate.WRONG))
+        fates = self.fates.get(step, Counter())
+        return fates[Fate.RIGHT], fates[Fate.RIGHT] + fates[Fate.WRONG]
+
+    def label(self, step: int, *, threshold: float) -> StepLabel:
+        """Return the hard label of a step; unlabelled where nothing could be checked."""
+        n_success, n_checked = self.counts(step)
+        if not n_checked:
+            return StepLabel.UNLABELLED
+        # The quotient, not the product: 29 / 100 is 0.29 to the bit, 0.29 * 100 is below 29.
+        return StepLabel.ERROR if n_success / n_checked <= threshold else StepLabel.OK
+
+
+def search_exhaustively(tally: Tally, *, threshold: float) -> Coroutine[list[int], None, tuple[StepLabel, ...]]:
+    """Ask for completions from every step that needs them, then label each step by its own counts.
+
+    Yields:
+        The steps to sample from, 0-based; their fates are in the tally when the search goes on.
+
+    Returns:
+        One label a step.
+
+    Raises:
+        RowRejected: a step before the first error could not be scored.
+    """
+    n_sampled = tally.n_steps if tally.final is None else tally.n_steps - 1
+    if n_sampled:
+        yield list(range(n_sampled))
+    labels = tuple(tally.label(step, threshold=threshold) for step in range(tally.n_steps))
+    n_decided = labels.index(StepLabel.ERROR) if StepLabel.ERROR in labels else tally.n_steps
+    _check_scored(tally, [step for step in range(n_decided) if labels[step] is StepLabel.UNLABELLED])
+    return labels
+
+
+def search_by_bisection(tally: Tally, *, threshold: float) -> Coroutine[list[int], None, tuple[StepLabel, ...]]:
+    """Halve the span of steps in which the first error lies, see the module; otherwise like `search_exhaustively`.
+
+    Raises:
+        RowRejected: a step that the search came to, or the final answer, could not be scored.
+    """
+    last_right, first_wrong = -1, tally.n_steps - 1
+    if tally.final is None:
+        yield [first_wrong]
+    if _reaches_answer(tally, first_wrong, threshold=threshold):
+        return labels_from_first_error(None, n_steps=tally.n_steps)
+    while first_wrong - last_right > 1:
+        middle = (last_right + first_wrong) // 2
+        yield [middle]
+        if _reaches_answer(tally, middle, threshold=threshold):
+            last_right = middle
+        else:
+            first_wrong = middle
+    return labels_from_first_error(first_wrong, n_steps=tally.n_steps)
+
+
+def _reaches_answer(tally: Tally, step: int, *, threshold: float) -> bool:
+    label = tally.label(step, threshold=threshold)
+    _check_scored(tally, [step] if label is StepLabel.UNLABELLED else [])
+    return label is StepLabel.OK
+
+
+def _check_scored(tally: Tally, unscored: Sequence[int]) -> None:
+    if not unscored:
+        return
+    if unscored[0] == tally.n_steps - 1 and tally.final is not None:
+        raise RowRejected("the final answer could not be checked", str(tally.final))
+    fates = ", ".join(f"{count} {fate}" for fate, count in tally.fates[unscored[0]].items())
+    raise RowRejected("no completion of a step could be checked", f"step {unscored[0]}: {fates}")
+
+
+_SEARCHES = {"exhaustive": search_exhaustively, "binary_search": search_by_bisection}
+
+
+def _search(config: MonteCarloConfig, tally: Tally) -> Coroutine[list[int], None, tuple[StepLabel, ...]]:
+    """Search as configured.
+
+    Raises:
+        RowRejected: see the searches; also where the policy does not solve the problem by itself.
+    """
+    if config.check_problem:
+        yield [PROBLEM_ALONE]
+        if tally.label(PROBLEM_ALONE, threshold=config.threshold) is not StepLabel.OK:
+            n_success, n_checked = tally.counts(PROBLEM_ALONE)
+            raise RowRejected("the policy does not solve the problem", f"{n_success} of {n_checked} completions")
+    return (yield from _SEARCHES[config.method](tally, threshold=config.threshold))
+
+
+class MonteCarloLabeller:
+    """Labels candidates; the prefixes of a chunk that are due at one time are completed in one call.
+
+    Args:
+        generator: The policy that completes.
+        check: Compares answers.
+        config: Options.
+        output: Folder of the run, for the tally.
+    """
+
+    def __init__(self, generator: Generator, check: OutcomeCheck, config: MonteCarloConfig, output: Path) -> None:
+        self._generator = generator
+        self._check = check
+        self._config = config
+        self._output = output
+
+    def label(self, items: Sequence[Candidate]) -> list[Label]:
+        """Return one record a candidate, or why there is none."""
+        tallies = [Tally(len(item.step_start)) for item in items]
+        labels: list[Label] = [RowRejected("not labelled")] * len(items)
+        searches = {}
+        for row, item in enumerate(items):
+            if (rejection := self._refuse(item)) is not None:
+                labels[row] = rejection
+            else:
+                searches[row] = _search(self._config, tallies[row])
+        self._check_finished([(items[row], tallies[row]) for row in searches])
+        while searches:
+            due = {}
+            for row, search in list(searches.items()):
+                try:
+                    due[row] = next(search)
+                except StopIteration as end:
+                    labels[row] = [_record(items[row], end.value, tallies[row])]
+                    del searches[row]
+                except RowRejected as rejection:
+                    labels[row] = rejection
+                    del searches[row]
+            if due:
+                self._complete(items, tallies, due)
+        write_tally(self._output, items, [_tally_row(tally) for tally in tallies])
+        return labels
+
+    def _refuse(self, item: Candidate) -> RowRejected | None:
+        if not item.step_start:
+            return RowRejected("no steps", repr(item.text[:200]))
+        if not (item.answer or "").strip():
+            return RowRejected("no answer", f"problem {item.problem_id}: give it in the data or by `problems`")
+        if self._config.max_steps is not None and len(item.step_start) > self._config.max_steps:
+            return RowRejected("too many steps", f"{len(item.step_start)} of at most {self._config.max_steps}")
+        return None
+
+    def _check_finished(self, candidates: Sequence[tuple[Candidate, Tally]]) -> None:
+        """Note what the final answers of the solutions are that have come to their end."""
+        finished = [(item, tally) for item, tally in candidates if item.finished]
+        fates = self._find_fates([(item, Completion(item.text, "stop"), item.text) for item, _ in finished])
+        for (_, tally), fate in zip(finished, fates, strict=True):
+            tally.final = fate
+
+    def _find_fates(self, completed: Sequence[tuple[Candidate, Completion, str]]) -> list[Fate]:
+        attempts = [Attempt(completion, text, item.answer or "") for item, completion, text in completed]
+        return find_fates(attempts, check=self._check, truncated=self._config.truncated)
+
+    def _complete(self, items: Sequence[Candidate], tallies: Sequence[Tally], due: Mapping[int, Sequence[int]]) -> None:
+        """Sample from all prefixes that are due and count the fates."""
+        config = self._config
+        places = [(row, step) for row, steps in due.items() for step in steps]
+        prefixes = [items[row].prefix(step + 1) for row, step in places]
+        prompts = [
+            config.prompt.build(items[row].problem, prefix=prefix)
+            for (row, _), prefix in zip(places, prefixes, strict=True)
+        ]
+        found = self._generator.generate(
+            prompts,
+            n=config.n_completions,
+            max_tokens=config.sampling.max_tokens,
+            temperature=config.sampling.temperature,
+            top_p=config.sampling.top_p,
+            seed=config.seed,
+        )
+        completed = [
+            (items[row], completion, prefix + completion.text)
+            for (row, _), prefix, completions in zip(places, prefixes, found, strict=True)
+            for completion in completions
+        ]
+        fates = iter(self._find_fates(completed))
+        for (row, step), completions in zip(places, found, strict=True):
+            tallies[row].fates[step] = Counter(str(next(fates)) for _ in completions)
+            tallies[row].n_tokens += sum(completion.n_tokens for completion in completions)
+
+
+def _record(item: Candidate, labels: tuple[StepLabel, ...], tally: Tally) -> LabelledSolution:
+    counts = [tally.counts(step) for step in range(tally.n_steps)]
+    return LabelledSolution(
+        problem_id=item.problem_id,
+        problem=item.problem,
+        steps=item.steps,
+        reference=item.reference,
+        labels=labels,
+        final_answer_correct=None if tally.final is None else tally.final is Fate.RIGHT,
+        source=item.source,
+        subset=item.subset,
+        source_id=item.source_id,
+        generator=item.generator,
+        label_method=LabelMethod.MONTE_CARLO,
+        n_success=tuple(n_success for n_success, _ in counts),
+        n_rollouts=tuple(n_checked for _, n_checked in counts),
+        licence=item.licence,
+    )
+
+
+def _tally_row(tally: Tally) -> dict[str, Any]:
+    return {
+        "n_steps": tally.n_steps,
+        "n_completions": tally.n_completions,
+        "n_tokens": tally.n_tokens,
+        "final": tally.final,
+        "steps": {str(step): dict(counts) for step, counts in sorted(tally.fates.items())},
+    }
+
+
+class Spending(NamedTuple):
+    """What a run of Monte-Carlo labels cost, and what became of its completions."""
+
+    solutions: int
+    """Solutions, the rejected ones included."""
+    completions: int
+    """Completions sampled for them."""
+    tokens: int
+    """Tokens of these completions."""
+    right: int
+    """Completions that reached the right answer."""
+    wrong: int
+    """Completions that did not."""
+    truncated: int
+    """Completions left out because they were cut off."""
+    uncheckable: int
+    """Completions left out because their answer could not be told."""
+    failed: int
+    """Completions that the engine did not give."""
+
+    @property
+    def completions_per_solution(self) -> float | None:
+        """Completions spent on a solution on average; `None` where there are none."""
+        return self.completions / self.solutions if self.solutions else None
+
+
+def label_by_monte_carlo(
+    config: MonteCarloConfig, output: Path, *, workers: int = 1, engine: Engine = "local", resume: bool = False
+) -> BuildReport:
+    """Label the steps of solutions by completions and write the data set folder `output`.
+
+    Raises:
+        CheckpointError: the policy cannot be opened.
+        ConfigError: a resumed run has other settings.
+        DataError: the data are missing or damaged, the folder is in use or the disk is full.
+        JudgeError: the engine or server failed; finished chunks are kept.
+    """
+    return run_labelling(
+        list(islice(read_candidates(config), config.n_solutions)),
+        functools.partial(_open, config, output.absolute()),
+        output,
+        name="monte-carlo",
+        config=config,
+        record_type=LabelledSolution,
+        inputs=[
+            config.data,
+            *([config.problems] if config.problems else []),
+            *checkpoint_files(config.generation.model),
+        ],
+        chunk_size=config.chunk_size,
+        workers=workers,
+        engine=engine,
+        resume=resume,
+    )
+
+
+def count_spending(output: Path) -> Spending:
+    """Add up what a run has spent, from its tally.
+
+    Raises:
+        DataError: the tally cannot be read.
+    """
+    totals: Counter[str] = Counter()
+    for row in read_tally(output):
+        totals.update({"solutions": 1, "completions": row["n_completions"], "tokens": row["n_tokens"]})
+        for counts in row["steps"].values():
+            totals.update(counts)
+    return Spending(**{name: totals[name] for name in Spending._fields})
+
+
+def read_candidates(config: MonteCarloConfig) -> Iterator[Candidate]:
+    """Yield what is to be labelled, with its right answer where one is known.
+
+    Raises:
+        DataError: the data are missing or damaged, or are neither rollouts nor solutions.
+    """
+    answers = None
+    if config.problems is not None:
+        answers = _answers_by_id(config.problems)
+    fields = field_names(config.data)
+    if "response" in fields:
+        for rollout in read_records(config.data, Rollout):
+            yield _from_rollout(rollout, answers)
+        return
+    record_type = LabelledSolution if "labels" in fields else Solution
+    for solution in read_records(config.data, record_type):
+        yield _from_solution(solution, answers, config)
+
+
+def _answers_by_id(path: Path) -> dict[str, str]:
+    """Return the answers by all names of a problem; a text to the letter comes before other texts of its words."""
+    answers: dict[str, str] = {}
+    for problem in read_records(path, Problem):
+        answers[exact_problem_id(problem.problem)] = problem.answer
+        for name in (problem.problem_id, problem_id(problem.problem)):
+            answers.setdefault(name, problem.answer)
+    return answers
+
+
+def _find_answer(answers: Mapping[str, str], item: HasProblem | Rollout) -> str | None:
+    names = (exact_problem_id(item.problem), getattr(item, "problem_id", ""), problem_id(item.problem))
+    return next((answers[name] for name in names if name in answers), None)
+
+
+def _from_rollout(rollout: Rollout, answers: Mapping[str, str] | None) -> Candidate:
+    return Candidate(
+        id=rollout.id,
+        problem_id=problem_id(rollout.problem),
+        problem=rollout.problem,
+        text=rollout.response,
+        step_start=rollout.step_start,
+        step_end=rollout.step_end,
+        finished=not rollout.truncated,
+        answer=rollout.answer if answers is None else _find_answer(answers, rollout),
+        reference=rollout.answer,
+        source=rollout.source,
+        source_id=rollout.id,
+        generator=rollout.generator,
+    )
+
+
+def _from_solution(solution: Solution, answers: Mapping[str, str] | None, config: MonteCarloConfig) -> Candidate:
+    ends, position = [], 0
+    for step in solution.steps:
+        ends.append(position + len(step))
+        position = ends[-1] + len(config.step_separator)
+    named = ("source", "subset", "source_id", "generator", "licence")
+    provenance = {name: getattr(solution, name) for name in named} if isinstance(solution, LabelledSolution) else {}
+    return Candidate(
+        id=solution.id,
+        problem_id=solution.problem_id,
+        problem=solution.problem,
+        text=config.step_separator.join(solution.steps),
+        step_start=tuple(end - len(step) for end, step in zip(ends, solution.steps, strict=True)),
+        step_end=tuple(ends),
+        finished=True,
+        answer=_stated(solution.reference, config) if answers is None else _find_answer(answers, solution),
+        reference=solution.reference,
+        **({"source": config.data.stem} | provenance),
+    )
+
+
+def _stated(reference: str | None, config: MonteCarloConfig) -> str | None:
+    return extract_answer(reference) if reference and config.reference == "solution" else reference
+
+
+def _open(config: MonteCarloConfig, output: Path) -> MonteCarloLabeller:
+    return MonteCarloLabeller(build_generator(config.generation), build_outcome(config.outcome), config, output)
+
+
+__all__ = [
+    "Candidate", "MonteCarloConfig", "MonteCarloLabeller", "Spending", "Tally", "count_spending",
+    "label_by_monte_carlo", "read_candidates", "search_by_bisection", "search_exhaustively",
+]  # fmt: skip

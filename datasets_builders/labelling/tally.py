@@ -1,0 +1,105 @@
+"""What became of sampled completions: right, wrong, or neither with the reason. Nothing unknown counts as wrong.
+
+Beside the records of a labelling run, the folder `tally` keeps one JSON line an item, in one file a chunk: what was
+spent on the item, and what a record has no room for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from datasets_builders.source import record_id
+from judgekit.answers import OutcomeCheck
+from judgekit.engines.generation.base import Completion
+from judgekit.io import read_jsonl, write_text
+from judgekit.types import Record, content_id
+
+TALLY = "tally"
+"""Folder below the output of a run."""
+
+
+class Fate(StrEnum):
+    """What became of one completion."""
+
+    RIGHT = "right"
+    """It reaches the right answer."""
+    WRONG = "wrong"
+    """It does not."""
+    TRUNCATED = "truncated"
+    """It was cut off by its length limit, and what it would have come to is not known."""
+    UNCHECKABLE = "uncheckable"
+    """Its answer could not be compared with the right one."""
+    FAILED = "failed"
+    """The engine gave none."""
+
+
+class Attempt(NamedTuple):
+    """One completion to be checked."""
+
+    completion: Completion
+    """What the engine gave."""
+    text: str
+    """The whole solution that it ends."""
+    answer: str
+    """The right answer."""
+
+
+def find_fates(
+    attempts: Sequence[Attempt], *, check: OutcomeCheck, truncated: Literal["unscored", "wrong"]
+) -> list[Fate]:
+    """Check completions, all of them at once.
+
+    Args:
+        attempts: The completions.
+        check: Compares answers.
+        truncated: Whether a completion that was cut off is left out, or counts as wrong. It is not checked either way:
+            the last number of half a solution is no answer.
+
+    Returns:
+        One fate a completion, in order.
+    """
+    ended = [attempt for attempt in attempts if attempt.completion.finish_reason == "stop"]
+    outcomes = iter(check.check_many([(attempt.text, attempt.answer) for attempt in ended]))
+    return [_find_fate(attempt.completion, outcomes, truncated=truncated) for attempt in attempts]
+
+
+def _find_fate(
+    completion: Completion, outcomes: Iterator[float | None], *, truncated: Literal["unscored", "wrong"]
+) -> Fate:
+    """Return the fate of one completion; one that ended takes the next outcome."""
+    if completion.finish_reason == "failed":
+        return Fate.FAILED
+    if completion.finish_reason == "length":
+        return Fate.TRUNCATED if truncated == "unscored" else Fate.WRONG
+    outcome = next(outcomes)
+    if outcome is None:
+        return Fate.UNCHECKABLE
+    return Fate.RIGHT if outcome > 0.5 else Fate.WRONG
+
+
+def write_tally(output: Path, items: Sequence[Record], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Store one row an item; the same items give the same file, so a chunk that is repeated counts once."""
+    ids = [record_id(item) for item in items]
+    lines = [json.dumps({"id": key} | dict(row), ensure_ascii=False) for key, row in zip(ids, rows, strict=True)]
+    write_text(output / TALLY / f"{content_id(ids=ids)}.jsonl", "".join(line + "\n" for line in lines))
+
+
+def read_tally(output: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of all chunks, an item's once.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    seen: set[str] = set()
+    for path in sorted((output / TALLY).glob("*.jsonl")):
+        for _, row in read_jsonl(path):
+            if isinstance(row, dict) and row["id"] not in seen:
+                seen.add(row["id"])
+                yield row
+
+
+__all__ = ["TALLY", "Attempt", "Fate", "find_fates", "read_tally", "write_tally"]

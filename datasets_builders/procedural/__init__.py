@@ -1,0 +1,1 @@
+"""Problems and solutions made by programs."""

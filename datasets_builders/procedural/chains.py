@@ -1,0 +1,278 @@
+"""Procedural source: multi-step arithmetic with exact labels, in several surface forms.
+
+A problem is a start value and a list of instructions; a solution carries out one instruction a step (`14+7=21`). An
+error changes one step, and every later step carries on from the wrong value, so only the first error is an error of
+reasoning unless `errors` asks for more. Steps are labelled by construction, never by comparing final answers. Lines of
+a problem and of its solution have about as many tokens, which lets very small models learn which belongs to which.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+from pydantic import Field, model_validator
+
+from judgekit.config import BaseConfig
+from judgekit.identity.problems import problem_id
+from judgekit.types import LabelledSolution, LabelMethod, Problem, StepLabel
+
+SOURCE = "procedural"
+Symbol = Literal["+", "-", "*"]
+
+
+class Form(StrEnum):
+    """Surface forms of the same arithmetic."""
+
+    LIST = "list"
+    """`Start with 14 and give the result:`, `then add 7.`, `then times 2.`"""
+    STORY = "story"
+    """`Mia has 14 coins; how many in the end?`, `she finds 7.`, `she loses 2.`"""
+    PROGRAM = "program"
+    """`x = 14, what is x?`, `x = x+7`, `x = x*2`"""
+
+
+class ErrorKind(StrEnum):
+    """What goes wrong in a step."""
+
+    SLIP = "slip"
+    """The right expression with a wrong result."""
+    OPERAND = "operand"
+    """Another number than the instruction's."""
+    OPERATION = "operation"
+    """Plus for minus, or the other way round."""
+    CARRY = "carry"
+    """The value of the step before is copied wrongly."""
+    SKIP = "skip"
+    """An instruction is left out; the step carries out the next one."""
+
+
+class ProceduralProblemsConfig(BaseConfig):
+    """Which problems to make."""
+
+    n: int = Field(default=20_000, ge=1)
+    """Number of problems, or of solutions, one a problem."""
+    seed: int = 0
+    """Seed of everything random."""
+    min_steps: int = Field(default=4, ge=1)
+    """Fewest instructions of a problem."""
+    max_steps: int = Field(default=8, ge=1)
+    """Most instructions of a problem."""
+    max_value: int = Field(default=99, ge=10)
+    """Right solutions stay within 0..max_value; after an error values may leave that range."""
+    forms: tuple[Form, ...] = Field(default=tuple(Form), min_length=1)
+    """Surface forms to draw from, evenly."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ProceduralProblemsConfig:
+        if self.max_steps < self.min_steps:
+            raise ValueError(f"max_steps {self.max_steps} lies below min_steps {self.min_steps}")
+        return self
+
+
+class ProceduralConfig(ProceduralProblemsConfig):
+    """Which solutions to make, and how often and how they go wrong."""
+
+    errors: Literal["one", "independent"] = "one"
+    """`one`: a solution has one error or none; `independent`: every step may go wrong on its own."""
+    error_rate: float = Field(default=0.5, ge=0, le=1)
+    """With `one` the share of wrong solutions, with `independent` the chance of an error in each step."""
+    kinds: tuple[ErrorKind, ...] = Field(default=tuple(ErrorKind), min_length=1)
+    """Kinds of error to draw from, evenly among those that can happen at a step."""
+
+
+class Instruction(NamedTuple):
+    """One operation on the running value."""
+
+    symbol: Symbol
+    """Its sign."""
+    operand: int
+    """Its number."""
+
+    def apply(self, value: int) -> int:
+        """Carry it out."""
+        return {"+": value + self.operand, "-": value - self.operand, "*": value * self.operand}[self.symbol]
+
+
+@dataclass(frozen=True)
+class _Task:
+    start: int
+    instructions: tuple[Instruction, ...]
+    form: Form
+    name: str
+    item: str
+
+    @property
+    def answer(self) -> int:
+        value = self.start
+        for instruction in self.instructions:
+            value = instruction.apply(value)
+        return value
+
+
+class _Step(NamedTuple):
+    number: int
+    before: int
+    instruction: Instruction
+    after: int
+
+
+SYMBOLS: tuple[Symbol, ...] = ("+", "+", "+", "-", "-", "-", "*")
+"""Operations to draw from; multiplications are rarer, since they leave the range soon."""
+NAMES = ("Mia", "Ada", "Zoe", "Eva")
+ITEMS = ("coins", "shells", "cards", "pens")
+_INSTRUCTIONS: dict[Form, dict[Symbol, str]] = {
+    Form.LIST: {"+": "then add {}.", "-": "then subtract {}.", "*": "then times {}."},
+    Form.STORY: {"+": "she finds {}.", "-": "she loses {}.", "*": "she multiplies {}."},
+    Form.PROGRAM: {"+": "x = x+{}", "-": "x = x-{}", "*": "x = x*{}"},
+}
+
+
+def generate(config: ProceduralConfig) -> Iterator[LabelledSolution]:
+    """Yield `config.n` labelled solutions, the same for the same configuration."""
+    rng = random.Random(config.seed)
+    for _ in range(config.n):
+        task = _draw_task(rng, config)
+        steps, labels, kinds = _solve(task, rng, config)
+        problem = _problem_text(task)
+        yield LabelledSolution(
+            problem_id=problem_id(problem),
+            problem=problem,
+            steps=tuple(_step_text(step) for step in steps),
+            reference=str(task.answer),
+            labels=tuple(labels),
+            final_answer_correct=steps[-1].after == task.answer,
+            source=SOURCE,
+            subset=task.form,
+            generator=f"{SOURCE}-{kinds[0] if kinds else 'right'}",
+            label_method=LabelMethod.PROCEDURAL,
+            licence="Apache-2.0",
+        )
+
+
+def generate_problems(config: ProceduralProblemsConfig) -> Iterator[Problem]:
+    """Yield `config.n` problems with their answers, the same for the same configuration."""
+    rng = random.Random(config.seed)
+    for _ in range(config.n):
+        task = _draw_task(rng, config)
+        problem = _problem_text(task)
+        yield Problem(problem_id=problem_id(problem), problem=problem, answer=str(task.answer), source=SOURCE)
+
+
+def _draw_task(rng: random.Random, config: ProceduralProblemsConfig) -> _Task:
+    value = start = rng.randint(2, config.max_value // 2)
+    instructions: list[Instruction] = []
+    for _ in range(rng.randint(config.min_steps, config.max_steps)):
+        instruction = _draw_instruction(rng, value, config.max_value)
+        instructions.append(instruction)
+        value = instruction.apply(value)
+    return _Task(start, tuple(instructions), rng.choice(config.forms), rng.choice(NAMES), rng.choice(ITEMS))
+
+
+def _draw_instruction(rng: random.Random, value: int, max_value: int) -> Instruction:
+    while True:
+        symbol = rng.choice(SYMBOLS)
+        operand = rng.randint(2, 3) if symbol == "*" else rng.randint(1, 9)
+        instruction = Instruction(symbol, operand)
+        if 0 <= instruction.apply(value) <= max_value and value:
+            return instruction
+        if not value:
+            return Instruction("+", rng.randint(1, 9))
+
+
+def _solve(
+    task: _Task, rng: random.Random, config: ProceduralConfig
+) -> tuple[list[_Step], list[StepLabel], list[ErrorKind]]:
+    """Carry the instructions out, with the errors that the configuration asks for."""
+    n = len(task.instructions)
+    one = config.errors == "one"
+    wrong_at = rng.randrange(n) if one and rng.random() < config.error_rate else None
+    steps: list[_Step] = []
+    labels: list[StepLabel] = []
+    kinds: list[ErrorKind] = []
+    value, position = task.start, 0
+    while position < n:
+        goes_wrong = position == wrong_at if one else rng.random() < config.error_rate
+        todo = [_right_step(value, number, task) for number in range(position, min(position + 2, n))]
+        kind, step = _draw_error(rng, todo, config.kinds) if goes_wrong else (None, todo[0])
+        if kind is not None:
+            kinds.append(kind)
+        steps.append(step)
+        labels.append(StepLabel.OK if kind is None else StepLabel.ERROR)
+        value, position = step.after, step.number + 1
+    return steps, labels, kinds
+
+
+def _right_step(value: int, number: int, task: _Task) -> _Step:
+    instruction = task.instructions[number]
+    return _Step(number, value, instruction, instruction.apply(value))
+
+
+def _draw_error(rng: random.Random, todo: list[_Step], kinds: tuple[ErrorKind, ...]) -> tuple[ErrorKind, _Step]:
+    """Draw a kind that can happen to the first step to do; a slip always can."""
+    for kind in rng.sample(kinds, len(kinds)):
+        step = _ERRORS[kind](rng, todo)
+        if step is not None:
+            return kind, step
+    return ErrorKind.SLIP, _slip(rng, todo)
+
+
+def _slip(rng: random.Random, todo: list[_Step]) -> _Step:
+    return todo[0]._replace(after=todo[0].after + rng.choice((-10, -2, -1, 1, 2, 10)))
+
+
+def _wrong_operand(rng: random.Random, todo: list[_Step]) -> _Step:
+    symbol, operand = todo[0].instruction
+    others = (2, 3, 4) if symbol == "*" else range(1, 10)
+    return _with_instruction(todo[0], Instruction(symbol, rng.choice([o for o in others if o != operand])))
+
+
+def _wrong_operation(_: random.Random, todo: list[_Step]) -> _Step | None:
+    symbol, operand = todo[0].instruction
+    if symbol == "*":
+        return None
+    return _with_instruction(todo[0], Instruction("-" if symbol == "+" else "+", operand))
+
+
+def _with_instruction(step: _Step, instruction: Instruction) -> _Step:
+    return step._replace(instruction=instruction, after=instruction.apply(step.before))
+
+
+def _wrong_carry(rng: random.Random, todo: list[_Step]) -> _Step:
+    before = todo[0].before + rng.choice((-10, -1, 1, 10))
+    return todo[0]._replace(before=before, after=todo[0].instruction.apply(before))
+
+
+def _skip(_: random.Random, todo: list[_Step]) -> _Step | None:
+    """Leave one out; of two equal instructions in a row the second would be the one that is missing, so not there."""
+    return todo[1] if len(todo) > 1 and todo[1].instruction != todo[0].instruction else None
+
+
+_ERRORS: dict[ErrorKind, Callable[[random.Random, list[_Step]], _Step | None]] = {
+    ErrorKind.SLIP: _slip,
+    ErrorKind.OPERAND: _wrong_operand,
+    ErrorKind.OPERATION: _wrong_operation,
+    ErrorKind.CARRY: _wrong_carry,
+    ErrorKind.SKIP: _skip,
+}
+
+
+def _problem_text(task: _Task) -> str:
+    first = {
+        Form.LIST: f"Start with {task.start} and give the result:",
+        Form.STORY: f"{task.name} has {task.start} {task.item}; how many in the end?",
+        Form.PROGRAM: f"x = {task.start}, what is x?",
+    }[task.form]
+    return "\n".join((first, *(_INSTRUCTIONS[task.form][i.symbol].format(i.operand) for i in task.instructions)))
+
+
+def _step_text(step: _Step) -> str:
+    return f"{step.before}{step.instruction.symbol}{step.instruction.operand}={step.after}"
+
+
+__all__ = [
+    "ErrorKind", "Form", "Instruction", "ProceduralConfig", "ProceduralProblemsConfig", "generate", "generate_problems",
+]  # fmt: skip

@@ -1,0 +1,220 @@
+"""Runs the attack suite on a judge: every attack on every erroneous solution, beside the solution as it was.
+
+Writes `results.json`, `attacks.md` and `report.html`. Judgements are kept chunk by chunk, a folder an attack.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from eval.attacks.attacks import ATTACKS, Attack, Manipulation
+from eval.attacks.effects import AttackedPair, compute_effects, expected_rts, find_worst, hard_rts
+from eval.attacks.report import write_markdown, write_report
+from judgekit.config import BaseConfig
+from judgekit.engines.precision import AUTO, ChosenPrecision
+from judgekit.errors import DataError
+from judgekit.identity.problems import group_problems
+from judgekit.io import write_json
+from judgekit.judges.traits import reserved_of
+from judgekit.judging import judge_in_chunks
+from judgekit.run import Run
+from judgekit.text.neutralise import Reserved
+from judgekit.types import Judge, Judgement, LabelledSolution, Solution
+
+RESULTS = "results.json"
+TABLE = "attacks.md"
+REPORT = "report.html"
+JUDGEMENT_DIR = "judgements"
+UNATTACKED = "unattacked"
+"""Folder of the judgements on the solutions as they were."""
+
+
+class AttackConfig(BaseConfig):
+    """How a judge is attacked."""
+
+    judge: str
+    """The judge as it was named, so that a resumed run has the same."""
+    attacks: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Names of the attacks; `null` = all."""
+    n_max: int | None = Field(default=200, ge=1)
+    """Erroneous solutions to attack at most; of more, evenly spaced ones are taken. `null` = all."""
+    without_neutralisation: bool = False
+    """Whether the judge is also attacked without neutralising what candidates write, for a comparison."""
+    dtype: ChosenPrecision = AUTO
+    """Precision in which the judge runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
+    chunk_size: int = Field(default=64, ge=1)
+    """Solutions handed to the judge, and stored, at a time."""
+    show_reference: bool = False
+    """Whether the judge may see the reference."""
+    n_resamples: int = Field(default=2000, ge=100)
+    """Bootstrap resamples behind the intervals."""
+    seed: int = 0
+    """Seed of the attacks' draws and of the bootstrap."""
+    n_worst: int = Field(default=3, ge=0)
+    """Examples of each attack that are kept."""
+
+    @model_validator(mode="after")
+    def _known_attacks(self) -> Self:
+        for name in self.attacks or ():
+            if name not in ATTACKS:
+                (nearest,) = difflib.get_close_matches(name, ATTACKS, n=1, cutoff=0.0)
+                raise ValueError(f"unknown attack {name!r}; did you mean {nearest!r}? There are {', '.join(ATTACKS)}")
+        return self
+
+    @property
+    def chosen(self) -> list[Attack]:
+        """The attacks to run, in the order of the registry."""
+        return [attack for name, attack in ATTACKS.items() if self.attacks is None or name in self.attacks]
+
+
+def attack_judges(
+    judges: Mapping[str, Judge],
+    solutions: Iterable[LabelledSolution],
+    *,
+    output: Path,
+    config: AttackConfig,
+    inputs: Sequence[Path] = (),
+    resume: bool = False,
+) -> dict[str, Any]:
+    """Attack one judge, or several variants of it side by side, and write results, table and report.
+
+    Args:
+        judges: Variants of the judge by the name that the results give them; the first one names the reserved tokens.
+        solutions: Labelled solutions; those without an error are left out.
+        output: Folder of the run.
+        config: How.
+        inputs: Files the solutions come from; their hashes go into the manifest.
+        resume: Continue a run that was cut off: stored judgements are read, not made again.
+
+    Returns:
+        What `results.json` holds.
+
+    Raises:
+        DataError: no solution has an error, or a resumed run's inputs or chunks do not fit.
+        ConfigError: the folder is in use, or the resumed run has another configuration or judge.
+        JudgeError: the judge failed.
+    """
+    originals = choose_erroneous(solutions, config.n_max)
+    run = Run(output, config, inputs=inputs, resume=resume)
+    first = next(iter(judges.values()))
+    reserved = reserved_strings(first)
+    folder = output / JUDGEMENT_DIR
+    before = {name: _judge(judge, originals, folder / name / UNATTACKED, config) for name, judge in judges.items()}
+    attacks: dict[str, Any] = {}
+    for attack in config.chosen:
+        made = manipulate(attack, originals, seed=config.seed, reserved=reserved)
+        attacked = [_attacked(attack, originals[row], item) for row, item in made.items()]
+        figures, worst = {}, {}
+        for name, judge in judges.items():
+            after = _judge(judge, attacked, folder / name / attack.name, config)
+            pairs = [
+                AttackedPair(originals[row], item, before[name][row], judgement)
+                for (row, item), judgement in zip(made.items(), after, strict=True)
+            ]
+            rule = judge.decision
+            figures[name] = compute_effects(pairs, rule=rule, n_resamples=config.n_resamples, seed=config.seed)
+            worst[name] = find_worst(pairs, rule=rule, n_worst=config.n_worst)
+        n_impossible = len(originals) - len(made)
+        attacks[attack.name] = _facts(attack) | {"n_impossible": n_impossible, "judges": figures, "worst": worst}
+    results = {
+        "judge_id": first.judge_id,
+        "unit": "p_none, rts, hard_rts: 0 to 1, differences attacked less unattacked; flips: 0 to 1, a share",
+        "decision": first.decision.model_dump(),
+        "reserved": list(reserved),
+        "n": len(originals),
+        "n_problems": len(set(group_problems(originals))),
+        "unattacked": {name: _unattacked(judges[name], judgements) for name, judgements in before.items()},
+        "attacks": attacks,
+        "bootstrap": {"clustered_by": "problem_id", "level": 0.95, "n_resamples": config.n_resamples},
+        "seed": config.seed,
+    }
+    write_json(output / RESULTS, results)
+    write_markdown(output / TABLE, results)
+    write_report(output / REPORT, results)
+    if not run.finished:
+        _log(run, results)
+    return results
+
+
+def _facts(attack: Attack) -> dict[str, str]:
+    facts = {"family": str(attack.family), "description": attack.description}
+    return facts | {"claim": attack.claim, "source": attack.source}
+
+
+def choose_erroneous(solutions: Iterable[LabelledSolution], n_max: int | None) -> list[LabelledSolution]:
+    """Return the solutions with an error, evenly spaced ones where there are more than `n_max`.
+
+    Raises:
+        DataError: none has an error.
+    """
+    wrong = [solution for solution in solutions if solution.first_error is not None]
+    if not wrong:
+        raise DataError("no solution with an error to attack: give a labelled data set that holds erroneous solutions")
+    if n_max is None or len(wrong) <= n_max:
+        return wrong
+    return [wrong[i * len(wrong) // n_max] for i in range(n_max)]
+
+
+def manipulate(
+    attack: Attack, originals: Sequence[LabelledSolution], *, seed: int, reserved: Sequence[str]
+) -> dict[int, Manipulation]:
+    """Attack every solution; return the manipulations by the solution's index, without those that are impossible."""
+    made = {row: attack.apply(solution, seed=seed, reserved=reserved) for row, solution in enumerate(originals)}
+    return {row: item for row, item in made.items() if item is not None}
+
+
+def reserved_strings(judge: Judge) -> tuple[str, ...]:
+    """Return what a judge keeps for itself: its tokenizer's reserved tokens, its tags and verdicts; often nothing."""
+    return Reserved(reserved_of(judge)).strings
+
+
+def _attacked(attack: Attack, original: LabelledSolution, item: Manipulation) -> Solution:
+    return Solution(
+        id=f"{original.id}:{attack.name}",
+        problem_id=original.problem_id,
+        problem=original.problem,
+        steps=item.steps,
+        reference=original.reference,
+    )
+
+
+def _judge(judge: Judge, solutions: Sequence[Solution], folder: Path, config: AttackConfig) -> list[Judgement]:
+    return judge_in_chunks(
+        judge, solutions, folder=folder, chunk_size=config.chunk_size, show_reference=config.show_reference
+    )
+
+
+def _unattacked(judge: Judge, judgements: Sequence[Judgement]) -> dict[str, Any]:
+    """Means over the judged solutions before any attack; `null` where none was judged."""
+    verdicts = [judgement.verdict for judgement in judgements if judgement.verdict is not None]
+    no_error = [verdict.decide(judge.decision) is None for verdict in verdicts]
+    return {
+        "n_no_verdict": len(judgements) - len(verdicts),
+        "p_none": _mean([verdict.p_none for verdict in verdicts]),
+        "rts": _mean([expected_rts(verdict) for verdict in verdicts]),
+        "hard_rts": _mean([hard_rts(verdict, judge.decision) for verdict in verdicts]),
+        "no_error": _mean([float(value) for value in no_error]),
+    }
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _log(run: Run, results: Mapping[str, Any]) -> None:
+    """Log `attack/p_none`, `attack/rts` and `attack/flips` for every attack and variant, and close the run."""
+    for attack, values in results["attacks"].items():
+        for name, effects in values["judges"].items():
+            figures = {f"attack/{effect}": effects[effect]["value"] for effect in ("p_none", "rts", "flips")}
+            run.log({"attack": attack, "judge": name} | figures)
+    run.finish({"n": results["n"], "unattacked": results["unattacked"]})
+
+
+__all__ = [
+    "AttackConfig", "REPORT", "RESULTS", "TABLE", "attack_judges", "choose_erroneous", "manipulate", "reserved_strings",
+]  # fmt: skip

@@ -1,0 +1,168 @@
+"""Curves of best-of-N: the expected accuracy of the chosen response for each N, and intervals around it.
+
+Every value of a curve is a mean over all subsets of N responses of a group. Axis suffixes: `_G` response of a group,
+`_P` group, `_R` resample, `_M` method.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from eval.best_of_n.answer_groups import AnswerGroups
+from judgekit.metrics import Floats, best_of_n, cluster_bootstrap, draw_subsets, percentile_interval, vote
+from judgekit.types import Rollout, Verdict
+
+SCORES = {
+    "product": "P(no error), the product of all steps' P(step ok | earlier steps ok)",
+    "min": "the smallest P(step ok | earlier steps ok)",
+    "last": "P(last step ok | earlier steps ok)",
+    "prefix": "expected share of steps before the first error",
+}
+"""What responses are ranked by."""
+VOTE = "weighted_majority"
+"""The vote in which every response weighs as much as its P(no error)."""
+REFERENCES = ("random", "majority", "oracle")
+"""What needs no judge: any response, the most frequent answer, a right response where there is one."""
+
+Verdicts = Sequence[Sequence[Verdict | None]]
+"""Of the responses group by group; `None` where there is no verdict."""
+Curve = dict[int, dict[int, float]]
+"""N -> index of the group -> expected accuracy in [0, 1], for the groups with at least N responses."""
+
+
+class Group(NamedTuple):
+    """The responses to one problem, with what their votes are."""
+
+    rollouts: tuple[Rollout, ...]
+    """The responses in the order of their samples. Shape (G,)."""
+    answers: AnswerGroups
+    """Which of them give the same answer."""
+
+    @property
+    def outcome_G(self) -> list[float]:
+        """Outcomes in [0, 1]."""
+        return [rollout.outcome for rollout in self.rollouts]
+
+
+class Curves:
+    """Computes curves over some groups.
+
+    Args:
+        groups: The groups.
+        sizes: The N of the curves.
+        max_subsets: See `judgekit.metrics.sampling.draw_subsets`.
+        seed: Of random subsets.
+    """
+
+    def __init__(self, groups: Sequence[Group], *, sizes: Sequence[int], max_subsets: int, seed: int) -> None:
+        self.groups = groups
+        self.sizes = sizes
+        self.max_subsets = max_subsets
+        self.seed = seed
+
+    def references(self) -> dict[str, Curve]:
+        """Return the curves of `REFERENCES`."""
+        outcomes = [group.outcome_G for group in self.groups]
+        return {
+            "random": self.ranked([[0.0] * len(outcome_G) for outcome_G in outcomes]),
+            "majority": self.voted([[1.0] * len(outcome_G) for outcome_G in outcomes]),
+            "oracle": self.ranked(outcomes),
+        }
+
+    def judged(self, verdicts: Verdicts) -> dict[str, Curve]:
+        """Return a curve for each of `SCORES`, and for `VOTE`; without a verdict there is no vote."""
+        curves = {
+            score: self.ranked([[score_verdict(verdict, score) for verdict in verdicts_G] for verdicts_G in verdicts])
+            for score in SCORES
+        }
+        weights = [[0.0 if verdict is None else verdict.p_none for verdict in verdicts_G] for verdicts_G in verdicts]
+        return curves | {VOTE: self.voted(weights)}
+
+    def ranked(self, scores_P_G: Sequence[Sequence[float]]) -> Curve:
+        """Return the curve of choosing the response with the highest score."""
+        return self._curve(lambda i, n: best_of_n(scores_P_G[i], self.groups[i].outcome_G, n_drawn=n))
+
+    def voted(self, weights_P_G: Sequence[Sequence[float]]) -> Curve:
+        """Return the curve of choosing the answer with the most weight."""
+
+        def expected(i: int, n: int) -> float:
+            group = self.groups[i]
+            subsets = draw_subsets(len(group.rollouts), n_drawn=n, n_max=self.max_subsets, seed=self.seed)
+            return vote(group.answers.answer_G, weights_P_G[i], group.outcome_G, subsets)
+
+        return self._curve(expected)
+
+    def _curve(self, expected: Callable[[int, int], float]) -> Curve:
+        return {
+            n: {i: expected(i, n) for i, group in enumerate(self.groups) if len(group.rollouts) >= n}
+            for n in self.sizes
+        }
+
+
+def score_verdict(verdict: Verdict | None, score: str) -> float:
+    """Return what a response is ranked by, in [0, 1]; minus infinity without a verdict, so that it ranks last."""
+    if verdict is None:
+        return -math.inf
+    if score == "product":
+        return verdict.p_none
+    if score == "prefix":
+        return verdict.expected_valid_steps / verdict.n_steps
+    return min(verdict.p_ok_S) if score == "min" else verdict.p_ok_S[-1]
+
+
+def estimate_curves(
+    curves: Mapping[str, Curve], *, cluster_P: Sequence[str], n_resamples: int, seed: int
+) -> dict[str, dict[str, Any]]:
+    """Return every curve with intervals, and its paired differences to random choice and to the majority.
+
+    Args:
+        curves: By the name of the method, `REFERENCES` among them, all over the same groups.
+        cluster_P: The problem of each group.
+        n_resamples: Bootstrap resamples of whole problems, the same for all methods.
+        seed: Of the bootstrap.
+
+    Returns:
+        Method -> `accuracy`, `minus_random`, `minus_majority` -> N as text -> interval, in percent.
+    """
+    names = list(curves)
+    figures: dict[str, dict[str, Any]] = {
+        name: {"accuracy": {}, "minus_random": {}, "minus_majority": {}} for name in names
+    }
+    for n, reference in curves["random"].items():
+        values_P_M = np.array([[curves[name][n][i] for name in names] for i in reference])
+        if not len(values_P_M):
+            continue
+        means_M = dict(zip(names, values_P_M.mean(axis=0), strict=True))
+        resampled_R_M = _resample(values_P_M, [cluster_P[i] for i in reference], n_resamples, seed)
+        means_R_M = dict(zip(names, resampled_R_M.T, strict=True))
+        for name in names:
+            figures[name]["accuracy"][str(n)] = _percent(means_M[name], means_R_M[name])
+            for other in ("random", "majority"):
+                figures[name][f"minus_{other}"][str(n)] = _percent(
+                    means_M[name] - means_M[other], means_R_M[name] - means_R_M[other]
+                )
+    return figures
+
+
+def _resample(values_P_M: Floats, cluster_P: Sequence[str], n_resamples: int, seed: int) -> Floats:
+    """Return the mean of each method in each resample. Shape (R, M)."""
+    return cluster_bootstrap(
+        np.column_stack([np.ones(len(values_P_M)), values_P_M]),
+        cluster_N=cluster_P,
+        statistic=lambda sums_R: sums_R[:, 1:] / sums_R[:, :1],
+        n_resamples=n_resamples,
+        seed=seed,
+    )
+
+
+def _percent(value: float, resampled_R: Floats) -> dict[str, float | None]:
+    return percentile_interval(100 * float(value), 100 * resampled_R)._asdict()
+
+
+__all__ = [
+    "Curve", "Curves", "Group", "REFERENCES", "SCORES", "VOTE", "Verdicts", "estimate_curves", "score_verdict",
+]  # fmt: skip

@@ -1,0 +1,281 @@
+"""Best-of-N: what a judge is worth for choosing one of N sampled responses.
+
+Reranks stored groups of responses by a judge and writes `results.json`, `best_of_n.md` and `report.html`. Accuracies
+are in percent there. A curve gives the expected accuracy of the chosen response for N = 1, 2, 4, ... as an exact mean
+over all subsets of size N of each group, so it does not depend on the order of the responses.
+
+Source:
+    Cobbe et al. (2110.14168) rerank by a verifier; Lightman et al. (2305.20050) compare the product and the minimum of
+    the steps' probabilities; the last step's is that of Snell et al. (2408.03314).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+from rich.progress import track
+
+from eval.best_of_n.answer_groups import AnswerGroups, group_answers
+from eval.best_of_n.curves import REFERENCES, SCORES, VOTE, Curves, Group, estimate_curves
+from eval.best_of_n.report import write_markdown, write_report
+from eval.judges.failures import Failure
+from judgekit.answers import MathVerifyCheck
+from judgekit.calibration.fingerprint import warn_unfamiliar
+from judgekit.config import BaseConfig
+from judgekit.engines.precision import AUTO, ChosenPrecision
+from judgekit.errors import CheckpointError, DataError, JudgeError, boundary, one_line
+from judgekit.identity.problems import problem_id
+from judgekit.io import read_json, write_json
+from judgekit.judging import judge_in_chunks
+from judgekit.run import Run
+from judgekit.types import Judge, Judgement, Rollout, content_id
+
+logger = logging.getLogger(__name__)
+
+RESULTS = "results.json"
+TABLE = "best_of_n.md"
+REPORT = "report.html"
+JUDGEMENT_DIR = "judgements"
+ANSWERS = "answers.json"
+"""Which responses give the same answer, so that a resumed run need not compare them again."""
+
+
+class BestOfNConfig(BaseConfig):
+    """How groups are reranked."""
+
+    judges: tuple[str, ...] = Field(min_length=1)
+    """The judges as they were named, so that a resumed run has the same."""
+    n_groups: int | None = Field(default=None, ge=1)
+    """Groups to use at most; of more, evenly spaced ones are taken. `null` = all."""
+    sizes: tuple[int, ...] = Field(default=(1, 2, 4, 8), min_length=1)
+    """The N of the curve, rising; groups with fewer responses are left out at that N, and counted."""
+    dtype: ChosenPrecision = AUTO
+    """Precision in which the judges run; `auto`: bfloat16 where the hardware computes in it, else float32."""
+    chunk_size: int = Field(default=64, ge=1)
+    """Responses handed to a judge, and stored, at a time; also groups whose answers are compared at a time."""
+    show_reference: bool = False
+    """Whether the judges may see the right answer; choosing is no test of them then."""
+    max_subsets: int = Field(default=5000, ge=1)
+    """Subsets of a group up to which votes are counted in all of them; of more, so many random ones are taken."""
+    timeout_s: float = Field(default=30.0, gt=0)
+    """Longest time for comparing two answers symbolically, seconds; what takes longer counts as different."""
+    workers: int = Field(default=1, ge=1)
+    """Processes that compare answers."""
+    n_resamples: int = Field(default=2000, ge=100)
+    """Bootstrap resamples behind the intervals."""
+    seed: int = 0
+    """Seed of the bootstrap and of random subsets."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if self.sizes[0] < 1 or any(later <= earlier for earlier, later in pairwise(self.sizes)):
+            raise ValueError(f"sizes {self.sizes} must rise from 1 or more")
+        return self
+
+
+def evaluate_best_of_n(
+    judges: Mapping[str, Callable[[], Judge]],
+    rollouts: Iterable[Rollout],
+    *,
+    output: Path,
+    config: BestOfNConfig,
+    inputs: Sequence[Path] = (),
+    resume: bool = False,
+) -> dict[str, Any]:
+    """Rerank groups by one judge or several and write results, table and page.
+
+    Args:
+        judges: What opens each judge, by the name that the results give it; one is open at a time.
+        rollouts: Responses with outcomes; those of one group follow each other or not.
+        output: Folder of the run.
+        config: How.
+        inputs: Files the responses come from; their hashes go into the manifest.
+        resume: Continue a run that was cut off: stored judgements are read, not made again.
+
+    Returns:
+        What `results.json` holds. A judge that failed is named in `failures` and takes no other with it; the run is
+        not finished then, and asks it again when it is resumed.
+
+    Raises:
+        DataError: no group has enough responses, or a resumed run's inputs or chunks do not fit.
+        ConfigError: the folder is in use, or the resumed run has another configuration or judge.
+        JudgeError: every judge failed.
+    """
+    groups_G = choose_groups(rollouts, config)
+    run = Run(output, config, inputs=inputs, resume=resume)
+    if run.finished:
+        return dict(read_json(output / RESULTS))
+    asked = [rollout for group in groups_G for rollout in group]
+    judgements: dict[str, list[Judgement]] = {}
+    failures: list[Failure] = []
+    for name, open_judge in judges.items():
+        try:
+            with boundary(CheckpointError, f"cannot open {name}"):
+                judge = open_judge()
+            warn_unfamiliar(judge, asked)  # a response says who wrote it, its bare solution does not
+            judgements[name] = judge_in_chunks(
+                judge,
+                [rollout.solution for rollout in asked],
+                folder=output / JUDGEMENT_DIR / _slug(name),
+                chunk_size=config.chunk_size,
+                show_reference=config.show_reference,
+            )
+        except (CheckpointError, JudgeError) as error:
+            failures.append(Failure(name, None, one_line(error)))
+            logger.error("%s; the others go on", failures[-1].line)
+    if not judgements:
+        raise JudgeError("; ".join(failure.line for failure in failures))
+    answers = _compare_answers(groups_G, output / ANSWERS, config)
+    groups = [Group(group, answer) for group, answer in zip(groups_G, answers, strict=True)]
+    results = compute_results(groups, judgements, config) | {"failures": [failure.line for failure in failures]}
+    write_json(output / RESULTS, results)
+    write_markdown(output / TABLE, results)
+    write_report(output / REPORT, results)
+    if not failures:
+        _log(run, results)
+    return results
+
+
+def _slug(name: str) -> str:
+    """Return the name of a judge's folder."""
+    return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name).strip('-.')[-60:]}-{content_id(name=name)[:6]}"
+
+
+def _compare_answers(groups_G: Sequence[tuple[Rollout, ...]], path: Path, config: BestOfNConfig) -> list[AnswerGroups]:
+    if path.is_file():
+        return [AnswerGroups(tuple(answer_G), n_uncheckable) for answer_G, n_uncheckable in read_json(path)]
+    with closing(MathVerifyCheck(timeout_s=config.timeout_s, workers=config.workers)) as check:
+        blocks = [groups_G[start : start + config.chunk_size] for start in range(0, len(groups_G), config.chunk_size)]
+        found = [
+            answers
+            for block in track(blocks, "comparing answers")
+            for answers in group_answers([[rollout.response for rollout in group] for group in block], check)
+        ]
+    write_json(path, found)
+    return found
+
+
+def choose_groups(rollouts: Iterable[Rollout], config: BestOfNConfig) -> list[tuple[Rollout, ...]]:
+    """Return the responses group by group, evenly spaced groups where there are more than wanted.
+
+    Raises:
+        DataError: a group holds two responses with one number or several problems, or none has enough responses.
+    """
+    found: dict[str, list[Rollout]] = {}
+    for rollout in rollouts:
+        found.setdefault(rollout.group_id, []).append(rollout)
+    for key, group in found.items():
+        if len({rollout.sample for rollout in group}) < len(group) or len({item.problem for item in group}) > 1:
+            raise DataError(f"group {key} holds a sample twice, or several problems: build the groups anew")
+    groups = [tuple(sorted(group, key=lambda rollout: rollout.sample)) for group in found.values()]
+    if not any(len(group) >= min(config.sizes) for group in groups):
+        raise DataError(f"no group has {min(config.sizes)} responses: lower sizes, or give a groups data set")
+    if config.n_groups is None or len(groups) <= config.n_groups:
+        return groups
+    return [groups[i * len(groups) // config.n_groups] for i in range(config.n_groups)]
+
+
+def compute_results(
+    groups: Sequence[Group], judgements: Mapping[str, Sequence[Judgement]], config: BestOfNConfig
+) -> dict[str, Any]:
+    """Compute everything that `results.json` holds, but for names, from judgements that are there already.
+
+    Args:
+        groups: The groups.
+        judgements: Of each judge, in the order of groups and responses.
+        config: How.
+    """
+    curves = Curves(groups, sizes=config.sizes, max_subsets=config.max_subsets, seed=config.seed)
+    found = curves.references()
+    for name, judged in judgements.items():
+        verdicts = iter(judgement.verdict for judgement in judged)
+        by_group = [[next(verdicts) for _ in group.rollouts] for group in groups]
+        found |= {f"{name}/{score}": curve for score, curve in curves.judged(by_group).items()}
+    figures = estimate_curves(
+        found,
+        cluster_P=[problem_id(group.rollouts[0].problem) for group in groups],
+        n_resamples=config.n_resamples,
+        seed=config.seed,
+    )
+    bootstrap = {"clustered_by": "problem", "level": 0.95, "n_resamples": config.n_resamples, "seed": config.seed}
+    return {
+        "schema_version": 1,
+        "unit": "percent; differences in percent points",
+        **_count(groups),
+        "n_groups_by_size": {str(n): len(curve) for n, curve in found["random"].items()},
+        "votes": "all subsets" if _is_exact(groups, config) else f"{config.max_subsets} random subsets of a group",
+        "reference_shown": config.show_reference,
+        "references": {name: figures[name] for name in REFERENCES},
+        "judges": {name: _judge_results(name, judged, figures) for name, judged in judgements.items()},
+        "scores": SCORES | {VOTE: "the majority in which each response weighs its P(no error)"},
+        "bootstrap": bootstrap,
+    }
+
+
+def _count(groups: Sequence[Group]) -> dict[str, Any]:
+    rights = [[outcome > 0.5 for outcome in group.outcome_G] for group in groups]
+    return {
+        "n_groups": len(groups),
+        "n_responses": sum(map(len, rights)),
+        "n_problems": len({problem_id(group.rollouts[0].problem) for group in groups}),
+        "generators": dict(Counter(item.generator or "unknown" for group in groups for item in group.rollouts)),
+        "n_all_wrong": sum(not any(right_G) for right_G in rights),
+        "n_all_right": sum(all(right_G) for right_G in rights),
+        "n_without_answer": sum(answer is None for group in groups for answer in group.answers.answer_G),
+        "n_uncheckable_pairs": sum(group.answers.n_uncheckable for group in groups),
+        "n_mixed_answers": sum(map(_count_mixed, groups)),
+    }
+
+
+def _count_mixed(group: Group) -> int:
+    """Count answers that were right in one response and wrong in another: the check of outcomes was another one."""
+    outcomes: dict[int, set[float]] = {}
+    for answer, outcome in zip(group.answers.answer_G, group.outcome_G, strict=True):
+        if answer is not None:
+            outcomes.setdefault(answer, set()).add(outcome)
+    return sum(len(values) > 1 for values in outcomes.values())
+
+
+def _is_exact(groups: Sequence[Group], config: BestOfNConfig) -> bool:
+    return all(math.comb(len(group.rollouts), n) <= config.max_subsets for group in groups for n in config.sizes)
+
+
+def _judge_results(name: str, judged: Sequence[Judgement], figures: Mapping[str, Any]) -> dict[str, Any]:
+    reasons = Counter(str(judgement.no_verdict) for judgement in judged if judgement.no_verdict is not None)
+    prices = [judgement.cost_usd for judgement in judged if judgement.cost_usd is not None]
+    return {
+        "judge_id": judged[0].judge_id,
+        "n_no_verdict": reasons.total(),
+        "no_verdict": dict(reasons.most_common()),
+        "cost": {
+            "n_tokens": sum(judgement.n_tokens for judgement in judged),
+            "seconds": sum(judgement.seconds for judgement in judged),
+            "cost_usd": sum(prices) if prices else None,
+        },
+        "scores": {score: figures[f"{name}/{score}"] for score in (*SCORES, VOTE)},
+    }
+
+
+def _log(run: Run, results: Mapping[str, Any]) -> None:
+    """Log `best_of_n/METHOD`, the accuracy at the largest N in percent, and close the run."""
+    size = max(results["n_groups_by_size"], key=int)
+    methods = dict(results["references"])
+    for name, judge in results["judges"].items():
+        methods |= {f"{name}/{score}": figures for score, figures in judge["scores"].items()}
+    headline = {
+        f"best_of_n/{name}": figures["accuracy"].get(size, {}).get("value") for name, figures in methods.items()
+    }
+    run.log({"n": int(size)} | headline)
+    run.finish({"n": int(size)} | headline)
+
+
+__all__ = ["REPORT", "RESULTS", "TABLE", "BestOfNConfig", "choose_groups", "compute_results", "evaluate_best_of_n"]

@@ -1,0 +1,1 @@
+"""Judges on benchmarks: thresholds, metrics, intervals, typed results."""

@@ -1,0 +1,380 @@
+"""The judges of an evaluation, as their cards tell before any of them is opened.
+
+What results say about a judge comes from here, so that a resumed run says the same of a judge that it need not open
+again. Members of an ensemble are judges of the run themselves: they judge first, and the ensemble pools what they said.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from eval.judges.contamination import NOTHING_FITTED, SAYS_NOTHING, SYMBOLIC, Exposure, read_exposure
+from judgekit.calibration.card import ConformalCard, Fingerprint
+from judgekit.engines.checkpoint import locate_model, missing_weights, tensor_names
+from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError
+from judgekit.identity.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
+from judgekit.io import checkpoint_files
+from judgekit.judges import load_judge
+from judgekit.judges.card import KINDS_WITHOUT_INPUT, JudgeCard
+from judgekit.judges.critics.prompt import load_prompt
+from judgekit.judges.ensemble import locate_member, refuse_cycle
+from judgekit.judges.recognise import FoundCard, find_card
+from judgekit.judges.traits import JudgeTraits, WrappedJudge, reserved_of, traits_of
+from judgekit.judges.trust import Trust
+from judgekit.types import ArgmaxRule, Judge, Judgement, Precision, Solution, ThresholdRule, content_id
+
+OpenMember = Callable[[str], Judge]
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A judge of a run."""
+
+    name: str
+    """As `load_judge` opens it; for people, see `key`."""
+    judge_id: str
+    """As it calls itself, and signs its judgements."""
+    decision: ThresholdRule | ArgmaxRule
+    """Its own rule."""
+    load: Callable[[OpenMember | None], Judge]
+    """Opens it; an ensemble takes its members from the function given."""
+    deterministic: bool = False
+    """Whether it says that it always gives the same verdict."""
+    dtype: str | None = None
+    """Precision of its weights; `None` where it has none here."""
+    fingerprint: Fingerprint | None = None
+    """The data that its probabilities were fitted on; `None` where nothing was, or it is unsaid."""
+    conformal: ConformalCard | None = None
+    """Its conformal thresholds; `None` for none."""
+    card: JudgeCard | None = None
+    """Its card; `None` of builtin judges and services."""
+    prompt_sha256: str | None = None
+    """Hash of a critic's prompt file."""
+    exposure: Exposure = SAYS_NOTHING
+    """The problems it was made with."""
+    members: tuple[str, ...] = ()
+    """Keys of an ensemble's members."""
+    files: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    """Files of this machine that make it what it is, by what they are."""
+    kind: str | None = None
+    """What it is, where no card says it."""
+    listed: bool = True
+    """Whether results were asked for; else it is here as a member of an ensemble."""
+    label: str | None = None
+    """Name in results where another judge of the run shares its id or its folder; `None` = its id. See `tell_apart`."""
+
+    @property
+    def key(self) -> str:
+        """Tells judges apart: a path is taken as the file or folder it leads to."""
+        return entrant_key(self.name)
+
+    @property
+    def title(self) -> str:
+        """Name in results."""
+        return self.label or self.judge_id
+
+    @property
+    def slug(self) -> str:
+        """Name of its folder; with a hash where the plain name would be another's, too."""
+        plain = re.sub(r"[^\w.-]+", "-", self.title, flags=re.ASCII).strip("-.")[:100] or "judge"
+        return plain if self.label is None else f"{plain[:90]}-{content_id(name=self.title)[:8]}"
+
+    @property
+    def traits(self) -> JudgeTraits:
+        """What it says of itself, as `traits_of` does of an open judge."""
+        return JudgeTraits(
+            self.judge_id,
+            self.decision,
+            deterministic=self.deterministic,
+            dtype=self.dtype,
+            fingerprint=self.fingerprint,
+            conformal=self.conformal,
+        )
+
+    @property
+    def votes(self) -> int | None:
+        """Answers that a critic is asked for; `None` of other judges."""
+        return self.card.critic.votes if self.card and self.card.critic else None
+
+    def about(self) -> dict[str, Any]:
+        """Return the section `judge` of its results."""
+        card = self.card
+        return {
+            "judge_id": self.title,
+            "kind": card.kind if card else self.kind,
+            "family": card.family if card else None,
+            "dtype": self.dtype,
+            "deterministic": self.deterministic,
+            "calibrator": card.calibrator.model_dump(mode="json") if card and card.calibrator else None,
+            "votes": self.votes,
+            "prompt_sha256": self.prompt_sha256,
+        }
+
+
+def entrant_key(name: str) -> str:
+    """Return what tells judges apart: a path is taken as the file or folder it leads to."""
+    return str(Path(name).resolve()) if Path(name).exists() else name
+
+
+def entrant_of(judge: Judge, *, exposure: Exposure = SAYS_NOTHING) -> Entrant:
+    """Return the entrant of a judge that is open already."""
+    traits = traits_of(judge)
+    return Entrant(
+        name=judge.judge_id,
+        judge_id=judge.judge_id,
+        decision=judge.decision,
+        load=lambda _: judge,
+        deterministic=traits.deterministic,
+        dtype=traits.dtype,
+        fingerprint=traits.fingerprint,
+        conformal=traits.conformal,
+        exposure=exposure,
+    )
+
+
+def find_entrants(
+    names: Sequence[str], *, dtype: Precision, on_failure: Callable[[str, Exception], None] | None = None
+) -> list[Entrant]:
+    """Read the cards of judges and of the members of ensembles; nothing but headers is read of weights.
+
+    Args:
+        names: As `load_judge` opens them.
+        dtype: Precision in which those with weights will run.
+        on_failure: Told of each judge that cannot be opened, which is then left out; `None` = that is raised.
+
+    Returns:
+        Members stand before their ensembles, everything else in the order given.
+
+    Raises:
+        ConfigError: a judge is given twice, or there is no such builtin judge.
+        CheckpointError: a judge cannot be opened: no card, no weights, damaged weights, a changed prompt.
+        JudgeError: a judge service does not answer.
+    """
+    twice = [name for name, count in Counter(map(entrant_key, names)).items() if count > 1]
+    if twice:
+        raise ConfigError(f"the judge {twice[0]} is given twice: leave one out")
+    found: dict[str, Entrant] = {}
+    for name in names:
+        with_members = dict(found)  # of an ensemble that cannot be opened, its members are not asked either
+        try:
+            _find(name, with_members, dtype)
+        except (CheckpointError, DataError, JudgeError, OSError) as error:
+            if on_failure is None:
+                raise
+            on_failure(name, error)
+        else:
+            found = with_members
+    wanted = set(map(entrant_key, names))
+    return tell_apart([replace(entrant, listed=key in wanted) for key, entrant in found.items()])
+
+
+def tell_apart(entrants: Sequence[Entrant]) -> list[Entrant]:
+    """Give labels to judges that share an id or a folder, in the order given.
+
+    Judges of one id are labelled with the id and as much of the end of their paths as tells them apart. Folders are
+    compared as file systems do that know no capital letters.
+
+    Example:
+        >>> from judgekit.judges import load_judge
+        >>> one = entrant_of(load_judge("builtin:random"))
+        >>> found = tell_apart([replace(one, name="runs/a/judge"), replace(one, name="runs/b/judge")])
+        >>> [entrant.title for entrant in found]
+        ['builtin:random (a/judge)', 'builtin:random (b/judge)']
+    """
+    by_id = Counter(entrant.judge_id for entrant in entrants)
+    by_slug = Counter(entrant.slug.lower() for entrant in entrants)
+    labelled = []
+    for entrant in entrants:
+        if by_id[entrant.judge_id] > 1:
+            others = [other.key for other in entrants if other.judge_id == entrant.judge_id and other is not entrant]
+            entrant = replace(entrant, label=f"{entrant.judge_id} ({_distinct_end(entrant.key, others)})")
+        elif by_slug[entrant.slug.lower()] > 1:
+            entrant = replace(entrant, label=entrant.judge_id)
+        labelled.append(entrant)
+    return labelled
+
+
+def _distinct_end(name: str, others: Sequence[str]) -> str:
+    """Return as many of the last parts of a path as none of the others ends in."""
+    parts = name.split("/")
+    ends = ["/".join(parts[-n:]) for n in range(1, len(parts) + 1)]
+    return next((end for end in ends if not any(f"/{other}".endswith(f"/{end}") for other in others)), name)
+
+
+def _find(name: str, found: dict[str, Entrant], dtype: Precision, named_by: Trust | None = None) -> None:
+    if named_by is not None and named_by.root is not None and Path(name).exists() and not named_by.holds(Path(name)):
+        # Judges are told apart by name, and this one name is two judges: a folder for the user, the Hub for the card.
+        raise CheckpointError(
+            f"a card of the hub has the member {name}, and there is something else called {name} here: run this in "
+            "another folder"
+        )
+    if entrant_key(name) in found:
+        return
+    if name.startswith(("builtin:", "http://", "https://")):
+        opened = entrant_of(load_judge(name, named_by=named_by), exposure=_exposure_without_card(name))
+        found[entrant_key(name)] = replace(opened, name=name, load=lambda _: load_judge(name, named_by=named_by))
+        return
+    card = find_card(name, named_by=named_by)
+    members = _members(card)
+    for member in members:
+        _find(member, found, dtype, card.trust)
+    among = [found[entrant_key(member)] for member in members]
+    found[entrant_key(name)] = _of_card(name, card, among, dtype, named_by)
+
+
+def _exposure_without_card(name: str) -> Exposure:
+    if name == "builtin:symbolic":
+        return SYMBOLIC
+    return NOTHING_FITTED if name.startswith("builtin:") else SAYS_NOTHING
+
+
+def _members(found: FoundCard) -> list[str]:
+    directory, card, _ = found
+    if card.ensemble is None:
+        return []
+    refuse_cycle(found)
+    return [locate_member(directory, member) for member in card.ensemble.members]
+
+
+def _of_card(
+    name: str, found: FoundCard, members: Sequence[Entrant], dtype: Precision, named_by: Trust | None
+) -> Entrant:
+    directory, card, _ = found
+    critic = card.critic
+    model = _check_model(found)
+    is_local = Path(name).exists()
+    return Entrant(
+        name=name,
+        judge_id=card.judge_id,
+        decision=card.decision,
+        load=lambda open_member: load_judge(name, dtype=dtype, open_member=open_member, named_by=named_by),
+        deterministic=_is_deterministic(card, members),
+        dtype=_dtype(card, members, dtype),
+        fingerprint=_fingerprint(card, members),
+        conformal=card.conformal,
+        card=card,
+        prompt_sha256=load_prompt(critic.prompt, directory=directory, sha256=critic.prompt_sha256)[1]
+        if critic
+        else None,
+        exposure=read_exposure(directory, card, [member.exposure for member in members]),
+        members=tuple(member.key for member in members),
+        files=_files(Path(name), model if is_local and model and model != directory.resolve() else None),
+    )
+
+
+def _check_model(found: FoundCard) -> Path | None:
+    """Find the weights of a judge that has some here, and read their headers.
+
+    Raises:
+        CheckpointError: there are none, or a file is damaged.
+    """
+    directory, card, trust = found
+    has_model = card.critic.engine is None if card.critic else card.kind not in KINDS_WITHOUT_INPUT
+    if not has_model:
+        return None
+    location = locate_model(directory, card.model, revision=card.revision, hub_only=trust.root is not None)
+    complaint = missing_weights(location)
+    if complaint:
+        raise CheckpointError(f"{location} cannot be opened: {complaint}")
+    tensor_names(location)
+    return location
+
+
+def _dtype(card: JudgeCard, members: Sequence[Entrant], dtype: Precision) -> str | None:
+    """Return the precision of the weights, of an ensemble those of its members; `None` where there are none here."""
+    if card.kind not in KINDS_WITHOUT_INPUT:
+        return dtype
+    return ", ".join(dict.fromkeys(member.dtype for member in members if member.dtype is not None)) or None
+
+
+def _fingerprint(card: JudgeCard, members: Sequence[Entrant]) -> Fingerprint | None:
+    """Return what the judge behind a card was fitted on last, as the opened judge will say."""
+    if card.calibrator is not None:
+        return card.calibrator.fingerprint
+    if card.position_prior is not None:
+        return card.position_prior.fingerprint
+    known = [card.ensemble.fingerprint if card.ensemble else None, *(member.fingerprint for member in members)]
+    return next((item for item in known if item is not None), None)
+
+
+def _is_deterministic(card: JudgeCard, members: Sequence[Entrant]) -> bool:
+    if card.critic is not None:
+        return card.critic.deterministic
+    return all(member.deterministic for member in members)
+
+
+def _files(path: Path, model: Path | None) -> dict[str, list[Path]]:
+    """Return the files by which a resumed run knows a local judge again; of a hub id there are none here."""
+    lists = [path / name for name in (TRAIN_PROBLEMS, CALIBRATION_PROBLEMS) if (path / name).is_file()]
+    own = [path] if path.is_file() else [*checkpoint_files(path), *lists]
+    return {"judge": own} | ({"model": checkpoint_files(model)} if model else {})
+
+
+class LazyJudge(WrappedJudge):
+    """An entrant's judge, opened when it is first asked: a judge of which everything is known never is.
+
+    Args:
+        entrant: The judge.
+    """
+
+    def __init__(self, entrant: Entrant) -> None:
+        super().__init__(entrant.traits)
+        self._entrant = entrant
+
+    @property
+    def reserved(self) -> tuple[str, ...]:
+        """What the judge keeps for itself in candidates' texts, which only the opened judge knows."""
+        return reserved_of(self._open())
+
+    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+        """Judge a batch; opens the judge, where it is not open yet."""
+        return self._open().judge(solutions)
+
+    def _open(self) -> Judge:
+        if self.inner is None:
+            self.inner = self._entrant.load(None)
+        return self.inner
+
+
+class RecordedJudge(WrappedJudge):
+    """Answers what an entrant has said already.
+
+    Args:
+        entrant: The judge.
+        judgements: What it said of every solution that will be asked about.
+    """
+
+    def __init__(self, entrant: Entrant, judgements: Sequence[Judgement]) -> None:
+        super().__init__(entrant.traits)
+        self._judgements = {judgement.solution_id: judgement for judgement in judgements}
+
+    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+        """Return the stored judgements."""
+        return [self._judgements[solution.id] for solution in solutions]
+
+
+def open_pooled(entrant: Entrant, recorded: Mapping[str, RecordedJudge]) -> Judge:
+    """Open an ensemble on what its members said.
+
+    Args:
+        entrant: The ensemble.
+        recorded: Its members' judgements, by key.
+    """
+    return entrant.load(lambda name: recorded[entrant_key(name)])
+
+
+def lazily(entrant: Entrant) -> Callable[[], Judge]:
+    """Return a function that gives the entrant's lazy judge."""
+    return functools.partial(LazyJudge, entrant)
+
+
+__all__ = [
+    "Entrant", "LazyJudge", "RecordedJudge", "entrant_key", "entrant_of", "find_entrants", "lazily", "open_pooled",
+    "tell_apart",
+]  # fmt: skip

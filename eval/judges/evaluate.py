@@ -1,0 +1,374 @@
+"""`judgekit eval`: several judges on several benchmarks, one judge after another, resumable.
+
+Layout of the folder of a run:
+
+    config.json, manifest.json, metrics.jsonl
+    judges/<judge>/<benchmark>/judgements/chunk-*.jsonl, predictions.parquet, results.json
+    floors/<floor>/<benchmark>/predictions.parquet, results.json
+    comparisons.json, leaderboard.md, report.html
+
+Nothing in results depends on when or in how many pieces a run was made, but for the seconds that judges took. A judge
+that fails takes no other with it: what the others said is scored and written, and a resumed run asks it again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import polars as pl
+from pydantic import AfterValidator, Field
+
+from eval.judges.benchmarks import READS_NOTHING, find_benchmark, refuse_foreign
+from eval.judges.candidates import Entrant, RecordedJudge, entrant_key, open_pooled
+from eval.judges.comparisons import compare_judges, compare_with_floors
+from eval.judges.failures import Failure
+from eval.judges.floors import FLOORS, decide_floor, floor_entrant
+from eval.judges.intervals import Estimate
+from eval.judges.judged_solution import BenchmarkRun, JudgedSolution
+from eval.judges.results import compute_results
+from eval.judges.thresholds import HELD_OUT, check_threshold, decide_all, tuning_subset
+from eval.report.markdown_leaderboard import write_leaderboard
+from eval.report.page import write_report
+from judgekit.config import BaseConfig
+from judgekit.engines.precision import AUTO, ChosenPrecision
+from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError, one_line
+from judgekit.io import atomic_path, write_json
+from judgekit.judging import judge_in_chunks
+from judgekit.run import Run
+from judgekit.types import Judge, Judgement, LabelledSolution
+
+logger = logging.getLogger(__name__)
+
+RESULTS = "results.json"
+PREDICTIONS = "predictions.parquet"
+REPORT = "report.html"
+COMPARISONS = "comparisons.json"
+LEADERBOARD = "leaderboard.md"
+JUDGES_DIR = "judges"
+FLOORS_DIR = "floors"
+JUDGEMENT_DIR = "judgements"
+PREDICTION_SCHEMA: dict[str, pl.DataType] = {
+    "id": pl.String(),
+    "problem_id": pl.String(),
+    "subset": pl.String(),
+    "labels": pl.List(pl.String()),
+    "gold": pl.Int64(),
+    "predicted": pl.Int64(),
+    "no_verdict": pl.String(),
+    "outcome": pl.String(),
+    "threshold": pl.Float64(),
+    "posterior": pl.List(pl.Float64()),
+    "p_ok": pl.List(pl.Float64()),
+}
+"""Columns of `predictions.parquet`. `gold` and `predicted` are 0-based with null = no error; `no_verdict` is null where
+there is a verdict, so "no error" is `predicted` and `no_verdict` both null. `threshold` is the one that decided the
+solution, null for the most probable outcome."""
+
+
+class EvalConfig(BaseConfig):
+    """Which judges are benchmarked on what, and how."""
+
+    judges: tuple[str, ...] = Field(min_length=1)
+    """Judges as `load_judge` opens them; `--judge` on the command line."""
+    benchmarks: dict[str, tuple[str, ...]] = Field(min_length=1)
+    """Built data sets or raw files of each benchmark, by the name of its source; `--benchmark NAME INPUT ...`."""
+    dtype: ChosenPrecision = AUTO
+    """Precision in which the judges run; `auto`: bfloat16 where the hardware computes in it, else float32."""
+    chunk_size: int = Field(default=64, ge=1)
+    """Solutions handed to a judge, and stored, at a time."""
+    n_resamples: int = Field(default=2000, ge=100)
+    """Bootstrap resamples behind the intervals."""
+    seed: int = 0
+    """Seed of the bootstrap."""
+    n_bins: int = Field(default=10, ge=1)
+    """Bins of the reliability diagrams and of the expected calibration errors."""
+    threshold: Annotated[float | str, AfterValidator(check_threshold)] = HELD_OUT
+    """Threshold on P(step ok). `held-out`: the judge's own where it was chosen on other data, else cross-fitted over
+    the problems of each subset. `judge`: the judge's own, be it an untouched default. A number: that one.
+    `tuned:SUBSET`: the best on that subset, as scalar judges are published; an upper bound there. A judge whose rule is
+    the most probable outcome keeps it."""
+    n_folds: int = Field(default=5, ge=2)
+    """Folds over problems where thresholds are cross-fitted."""
+    alphas: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.05, 0.1, 0.2)
+    """Error probabilities for which conformal index sets and certified prefixes are measured."""
+    n_splits: int = Field(default=100, ge=2)
+    """Random halvings of a subset's problems over which these measurements are repeated."""
+    show_reference: bool = False
+    """Whether judges may see the reference; figures are then not comparable with published ones."""
+    floors: bool = True
+    """Whether judges that read nothing, fitted to each benchmark itself and cross-fitted, stand beside those given."""
+    n_browsed: int = Field(default=3400, ge=0)
+    """Solutions of a benchmark in the report's browser at most; of more, evenly spaced ones are shown."""
+
+
+class Scored(NamedTuple):
+    """One judge on one benchmark."""
+
+    entrant: Entrant
+    benchmark: str
+    run: BenchmarkRun
+    headline: Estimate
+    """The headline figure in [0, 1] with its resamples."""
+
+
+class Evaluation(NamedTuple):
+    """What an evaluation came to."""
+
+    runs: list[BenchmarkRun]
+    """One a judge and benchmark, in the order in which the judges were given."""
+    comparisons: dict[str, Any]
+    """What `comparisons.json` holds."""
+    floors: list[BenchmarkRun] = []  # noqa: RUF012 - never changed
+    """Those of the judges that read nothing."""
+    failures: Sequence[Failure] = ()
+    """Judges that failed, whose results are missing in part or whole."""
+
+
+def evaluate(
+    entrants: Sequence[Entrant],
+    judges: Iterable[Judge],
+    benchmarks: Mapping[str, Sequence[LabelledSolution]],
+    *,
+    output: Path,
+    config: EvalConfig,
+    inputs: Mapping[str, Sequence[Path]] | None = None,
+    resume: bool = False,
+    unopened: Sequence[Failure] = (),
+) -> Evaluation:
+    """Judge every benchmark with every judge and write figures, predictions, comparisons, leaderboard and report.
+
+    Args:
+        entrants: The judges, members before their ensembles; see `find_entrants`.
+        judges: Those that are no ensembles, opened, in the same order. Each is used up before the next is asked for.
+        benchmarks: Labelled solutions by benchmark, in the same order whenever the run is resumed.
+        output: Folder of the run.
+        config: How.
+        inputs: Files that the solutions come from, by benchmark; their hashes go into the manifest.
+        resume: Continue a run that was cut off: stored judgements are read, not made again.
+        unopened: Judges of the configuration that could not be opened, to be named where results stand.
+
+    Raises:
+        DataError: no solutions, two of one id, rows of another benchmark, or inputs or chunks of a resumed run do not
+            fit.
+        ConfigError: the folder is in use, the resumed run has another configuration or other judges, or the subset to
+            tune the threshold on is missing.
+        JudgeError, CheckpointError: every judge failed; what is finished stays. Where some did, they are in `failures`.
+    """
+    for name, solutions in benchmarks.items():
+        check_benchmark(name, solutions, threshold=config.threshold)
+    files = {f"data/{name}": paths for name, paths in (inputs or {}).items()} | _judge_files(entrants)
+    run = Run(
+        output,
+        config,
+        inputs=files,
+        resume=resume,
+        # a judge that failed before it said anything may have been mended since; one that is gone now is not forgotten
+        unused=[f"{JUDGES_DIR}/{item.slug}/" for item in entrants if not _has_judged(output, item)],
+        partial=bool(unopened),
+    )
+    failures = list(unopened)
+    scored = [
+        _score(entrant, name, benchmarks[name], said, folder=folder_of(output, entrant, name), config=config)
+        for entrant, name, said in _judge_all(
+            entrants, iter(judges), benchmarks, output=output, config=config, failures=failures
+        )
+        if entrant.listed
+    ]
+    if not scored:
+        raise JudgeError("; ".join(failure.line for failure in failures))
+    order = [entrant_key(name) for name in config.judges]
+    scored.sort(key=lambda item: order.index(item.entrant.key))
+    floors, no_floors = _score_floors(benchmarks, output=output, config=config) if config.floors else ([], [])
+    comparisons = _compare(scored, floors, benchmarks)
+    runs, floor_runs = [item.run for item in scored], [item.run for item in floors]
+    missing = [failure.line for failure in failures] + no_floors
+    write_json(output / COMPARISONS, comparisons)
+    write_leaderboard(
+        output / LEADERBOARD, [item.results for item in runs + floor_runs], comparisons=comparisons, missing=missing
+    )
+    write_report(
+        output / REPORT, runs + floor_runs, comparisons=comparisons, n_browsed=config.n_browsed, missing=missing
+    )
+    if not run.finished and not failures:
+        _log(run, runs + floor_runs)
+    return Evaluation(runs, comparisons, floor_runs, failures)
+
+
+def check_benchmark(name: str, solutions: Sequence[LabelledSolution], *, threshold: float | str) -> None:
+    """Refuse a benchmark that cannot be scored, before anything is judged.
+
+    Raises:
+        DataError: no solutions, two of one id, or rows of another source.
+        ConfigError: it has not the subset to tune the threshold on.
+    """
+    if not solutions:
+        raise DataError(f"no solutions of {name} to evaluate: the input gave none")
+    double = [id_ for id_, count in Counter(row.id for row in solutions).items() if count > 1]
+    if double:
+        raise DataError(
+            f"{len(double)} ids of {name} occur more than once, the first is {double[0]}: remove the duplicates "
+            "(`judgekit build` leaves them out), or an input that was given twice"
+        )
+    refuse_foreign(name, {row.id: row.source for row in solutions})
+    subsets, subset = {row.subset or row.source for row in solutions}, tuning_subset(threshold)
+    if subset is not None and subset not in subsets:
+        raise ConfigError(
+            f"threshold={threshold}: {name} has no subset {subset}, but {', '.join(sorted(subsets))}. Evaluate "
+            "benchmarks without it in a run of their own"
+        )
+
+
+def _judge_files(entrants: Sequence[Entrant]) -> dict[str, Sequence[Path]]:
+    return {f"{JUDGES_DIR}/{item.slug}/{part}": paths for item in entrants for part, paths in item.files.items()}
+
+
+def _has_judged(output: Path, entrant: Entrant) -> bool:
+    """Whether anything that a judge said is kept."""
+    return any((output / JUDGES_DIR / entrant.slug).glob(f"*/{JUDGEMENT_DIR}/chunk-*"))
+
+
+def _judge_all(
+    entrants: Sequence[Entrant],
+    judges: Iterator[Judge],
+    benchmarks: Mapping[str, Sequence[LabelledSolution]],
+    *,
+    output: Path,
+    config: EvalConfig,
+    failures: list[Failure],
+) -> Iterator[tuple[Entrant, str, list[Judgement]]]:
+    """Yield what every judge says of every benchmark: first judges that are asked, then ensembles of these.
+
+    A judge that fails is added to `failures` and not asked again in this run; what it said before is kept.
+    """
+    said: dict[tuple[str, str], list[Judgement]] = {}
+    by_key = {entrant.key: entrant for entrant in entrants}
+    for entrant in sorted(entrants, key=lambda item: bool(item.members)):
+        judge = None if entrant.members else next(judges)
+        for name, solutions in benchmarks.items():
+            try:
+                lost = [by_key[key].title for key in entrant.members if (key, name) not in said]
+                if lost:
+                    raise JudgeError(f"its member {lost[0]} failed")
+                recorded = {key: RecordedJudge(by_key[key], said[key, name]) for key in entrant.members}
+                said[entrant.key, name] = judge_in_chunks(
+                    judge or open_pooled(entrant, recorded),
+                    solutions,
+                    folder=folder_of(output, entrant, name) / JUDGEMENT_DIR,
+                    chunk_size=config.chunk_size,
+                    show_reference=config.show_reference,
+                )
+            except (CheckpointError, JudgeError) as error:
+                failures.append(Failure(entrant.title, name, one_line(error)))
+                logger.error("%s; the others go on", failures[-1].line)
+                break
+            yield entrant, name, said[entrant.key, name]
+
+
+def folder_of(output: Path, entrant: Entrant, benchmark: str) -> Path:
+    """Return where judgements, predictions and results of a judge on a benchmark are kept."""
+    return output / JUDGES_DIR / entrant.slug / benchmark
+
+
+def _score(
+    entrant: Entrant,
+    name: str,
+    solutions: Sequence[LabelledSolution],
+    judgements: Sequence[Judgement],
+    *,
+    folder: Path,
+    config: EvalConfig,
+) -> Scored:
+    """Decide, score, and write predictions and results of one judge on one benchmark."""
+    benchmark = replace(find_benchmark(name), name=name)
+    decisions = decide_all(
+        benchmark, solutions, judgements, rule=entrant.decision, threshold=config.threshold, n_folds=config.n_folds
+    )
+    scored = compute_results(entrant, benchmark, decisions, config=config)
+    write_predictions(folder / PREDICTIONS, decisions.rows)
+    write_json(folder / RESULTS, scored.results)
+    return Scored(entrant, name, BenchmarkRun(scored.results, decisions.rows), scored.headline)
+
+
+def _score_floors(
+    benchmarks: Mapping[str, Sequence[LabelledSolution]], *, output: Path, config: EvalConfig
+) -> tuple[list[Scored], list[str]]:
+    """Fit and score the judges that read nothing, anew in every run; also say why some could not be fitted."""
+    scored, missing = [], []
+    for name, solutions in benchmarks.items():
+        benchmark = replace(find_benchmark(name), name=name)
+        for floor in FLOORS:
+            entrant = floor_entrant(floor)
+            folder = output / FLOORS_DIR / entrant.slug / name
+            try:
+                decisions = decide_floor(floor, benchmark, solutions, n_folds=config.n_folds)
+            except DataError as error:
+                missing.append(f"{name}: {error}")
+                logger.info(missing[-1])
+                continue
+            found = compute_results(entrant, benchmark, decisions, config=config)
+            found.results["protocol"]["contamination"] |= {"status": "cross-fitted", "note": f"It {READS_NOTHING}."}
+            write_predictions(folder / PREDICTIONS, decisions.rows)
+            write_json(folder / RESULTS, found.results)
+            scored.append(Scored(entrant, name, BenchmarkRun(found.results, decisions.rows), found.headline))
+    return scored, missing
+
+
+def _compare(scored: Sequence[Scored], floors: Sequence[Scored], benchmarks: Iterable[str]) -> dict[str, Any]:
+    """Compare all judges on each benchmark with each other, and each of them with the floors.
+
+    Benchmarks with one judge alone have no pairs of judges; those that no judge finished are left out.
+    """
+    comparisons = {}
+    for name in benchmarks:
+        headlines = {item.entrant.title: item.headline for item in scored if item.benchmark == name}
+        below = {item.entrant.title: item.headline for item in floors if item.benchmark == name}
+        if headlines:
+            figure = find_benchmark(name).headline
+            comparisons[name] = compare_judges(headlines, name=figure)
+            comparisons[name]["floors"] = compare_with_floors(headlines, below, name=figure)
+    return comparisons
+
+
+def write_predictions(path: Path, rows: Sequence[JudgedSolution]) -> None:
+    """Write one row a solution, columns as in `PREDICTION_SCHEMA`."""
+    values = [
+        {
+            "id": row.solution.id,
+            "problem_id": row.solution.problem_id,
+            "subset": row.subset,
+            "labels": [str(label) for label in row.solution.labels],
+            "gold": row.gold,
+            "predicted": row.predicted,
+            "no_verdict": row.judgement.no_verdict,
+            "outcome": row.outcome,
+            "threshold": row.threshold,
+            "posterior": row.judgement.verdict.posterior if row.judgement.verdict else None,
+            "p_ok": row.p_ok_S,
+        }
+        for row in rows
+    ]
+    with atomic_path(path) as partial:
+        pl.DataFrame(values, schema=PREDICTION_SCHEMA).write_parquet(partial)
+
+
+def _log(run: Run, runs: Sequence[BenchmarkRun]) -> None:
+    """Log `eval/<score>` in percent for every judge, benchmark and subset, and close the run with the headlines."""
+    for results, _ in runs:
+        where = {"judge": results["judge"]["judge_id"], "benchmark": results["benchmark"]}
+        for name, part in [*results["subsets"].items(), ("overall", results["overall"])]:
+            scores = {f"eval/{score}": figure["value"] for score, figure in part["scores"].items()}
+            run.log(where | {"subset": name} | scores)
+    run.finish(
+        {f"{item.results['judge']['judge_id']}/{item.results['benchmark']}": item.results["headline"] for item in runs}
+    )
+
+
+__all__ = [
+    "COMPARISONS", "FLOORS_DIR", "JUDGES_DIR", "LEADERBOARD", "PREDICTIONS", "PREDICTION_SCHEMA", "REPORT", "RESULTS",
+    "EvalConfig", "Evaluation", "check_benchmark", "evaluate", "folder_of", "write_predictions",
+]  # fmt: skip

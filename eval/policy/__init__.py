@@ -1,0 +1,1 @@
+"""Language models on problems with checkable answers."""

@@ -1,0 +1,358 @@
+"""Policy evaluation: avg@k and unbiased pass@k on problems with checkable answers.
+
+Writes `results.json` and `policy.md`; every sampled answer is kept in `samples/`, chunk by chunk, so that a killed run
+goes on where it stopped. Rates are in percent, with intervals from a bootstrap over problems, benchmark by benchmark.
+
+An answer that was cut off by the length limit, could not be checked or was not given by the engine is no right answer,
+and perhaps no wrong one either. Both conventions are reported: `counted_wrong` takes it for wrong, `left_out` leaves it
+out, and a problem with fewer than k other answers has no pass@k then. How many there are stands beside them.
+
+Source:
+    pass@k: Chen et al. (2107.03374), equation 1. avg@k is the mean accuracy of k samples, which is pass@1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from rich.progress import track
+
+from eval.policy.table import write_markdown
+from judgekit.answers import MathVerifyConfig, OutcomeCheck, OutcomeConfig, build_outcome
+from judgekit.answers.sample_and_check import Asked, CheckedSample, sample_and_check
+from judgekit.config import BaseConfig
+from judgekit.engines.generation.base import FinishReason, GenerationConfig, Generator, SamplingConfig, build_generator
+from judgekit.errors import DataError, describe_validation_error
+from judgekit.io import checkpoint_files, read_json, write_json, write_text
+from judgekit.metrics import Floats, cluster_bootstrap, pass_at_k, percentile_interval
+from judgekit.run import Run, package_versions
+from judgekit.text.prompts import PLACEHOLDER, ChatPrompt, PromptConfig
+from judgekit.types import Problem
+
+RESULTS = "results.json"
+TABLE = "policy.md"
+SAMPLE_DIR = "samples"
+ENGINE = "engine.json"
+"""What is known of the model once it is open, so that a resumed run need not open it for that."""
+CONVENTIONS = ("counted_wrong", "left_out")
+"""What becomes of answers that were cut off, could not be checked or were not given."""
+
+
+class PolicyConfig(BaseConfig):
+    """How a policy is evaluated."""
+
+    generation: GenerationConfig
+    """The policy and the engine that runs it."""
+    prompt: PromptConfig = ChatPrompt(
+        template=PLACEHOLDER + "\n\nPlease reason step by step, and put your final answer within \\boxed{}."
+    )
+    """How a problem becomes a prompt."""
+    n_samples: int = Field(default=4, ge=1)
+    """Answers a problem."""
+    k: tuple[int, ...] | None = None
+    """The k of pass@k, rising; `null` takes the powers of 2 up to `n_samples`."""
+    n_problems: int | None = Field(default=None, ge=1)
+    """Problems of each benchmark at most; of more, evenly spaced ones are taken. `null` = all."""
+    sampling: SamplingConfig = SamplingConfig(max_tokens=2048)
+    """How answers are sampled."""
+    outcome: OutcomeConfig = MathVerifyConfig()
+    """How final answers are checked."""
+    seed: int = 0
+    """Another seed gives other answers; also that of the bootstrap."""
+    chunk_size: int = Field(default=16, ge=1)
+    """Problems whose answers are sampled, and stored, at a time."""
+    n_resamples: int = Field(default=2000, ge=100)
+    """Bootstrap resamples behind the intervals."""
+
+    @model_validator(mode="after")
+    def _samples_suffice(self) -> Self:
+        if self.n_samples > 1 and self.sampling.temperature is None:
+            raise ValueError(f"{self.n_samples} greedy samples are all the same: set a temperature, or n_samples=1")
+        wrong = [k for k in self.k or () if not 1 <= k <= self.n_samples]
+        if wrong:
+            raise ValueError(f"pass@{wrong[0]} needs 1 <= k <= n_samples = {self.n_samples}")
+        return self
+
+    @property
+    def k_values(self) -> tuple[int, ...]:
+        """The k of pass@k."""
+        return self.k or tuple(2**power for power in range(self.n_samples.bit_length()))
+
+
+class Answer(BaseModel):
+    """One sampled answer, as it is stored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    problem_id: str
+    """The problem it answers."""
+    sample: int
+    """Its index among the answers to the problem."""
+    text: str
+    """The whole text; empty where the engine gave none."""
+    outcome: float | None
+    """1.0 for right, 0.0 for wrong; `None` where it could not be checked or the engine gave none."""
+    finish_reason: FinishReason
+    """How it ended."""
+    n_tokens: int
+    """Tokens sampled."""
+    failure: str | None = None
+    """Why the engine gave none."""
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it ended by itself and could be checked, so that both conventions agree on it."""
+        return self.outcome is not None and self.finish_reason == "stop"
+
+    @property
+    def is_right(self) -> bool:
+        """Whether it is right in both conventions."""
+        return self.is_counted and self.outcome == 1.0
+
+
+def evaluate_policy(
+    problems: Iterable[Problem],
+    *,
+    output: Path,
+    config: PolicyConfig,
+    inputs: Sequence[Path] = (),
+    resume: bool = False,
+) -> dict[str, Any]:
+    """Sample and check answers to all problems and write results and table.
+
+    Args:
+        problems: Problems of one or more benchmarks, told apart by their `source`.
+        output: Folder of the run.
+        config: How.
+        inputs: Files the problems come from; their hashes go into the manifest, with those of a local model.
+        resume: Continue a run that was cut off: stored answers are read, not sampled again.
+
+    Returns:
+        What `results.json` holds.
+
+    Raises:
+        DataError: no problems, one problem twice in a benchmark, or a resumed run's inputs or chunks do not fit.
+        ConfigError: the folder is in use, or the resumed run has another configuration.
+        CheckpointError: the policy cannot be opened.
+        JudgeError: the engine failed.
+    """
+    benchmarks = choose_problems(problems, config.n_problems)
+    run = Run(output, config, inputs=[*inputs, *checkpoint_files(config.generation.model)], resume=resume)
+    if run.finished:
+        return dict(read_json(output / RESULTS))
+    with closing(build_outcome(config.outcome)) as check:
+        policy = _Policy(config, check, output)
+        answers = {name: policy.answer(name, chosen) for name, chosen in benchmarks.items()}
+    results = {
+        "schema_version": 1,
+        "unit": "percent",
+        "policy": policy.described,
+        "settings": config.model_dump(mode="json", exclude={"n_resamples", "chunk_size"}),
+        "by": {"benchmark": {name: compute_scores(found, config) for name, found in answers.items()}},
+        "bootstrap": {"clustered_by": "problem", "level": 0.95, "n_resamples": config.n_resamples, "seed": config.seed},
+        "packages": package_versions(),
+    }
+    write_json(output / RESULTS, results)
+    write_markdown(output / TABLE, results)
+    _log(run, results)
+    return results
+
+
+def choose_problems(problems: Iterable[Problem], n_problems: int | None) -> dict[str, list[Problem]]:
+    """Return the problems of each benchmark, evenly spaced ones where there are more than wanted.
+
+    Raises:
+        DataError: there are none, or a benchmark holds one twice.
+    """
+    found: dict[str, list[Problem]] = {}
+    for problem in problems:
+        found.setdefault(problem.source, []).append(problem)
+    if not found:
+        raise DataError("no problems to answer: give a data set of problems with answers")
+    for name, rows in found.items():
+        (key, count), *_ = Counter(row.problem_id for row in rows).most_common(1)
+        if count > 1:
+            raise DataError(f"benchmark {name} holds the problem {key} {count} times: give each input once")
+        if n_problems is not None and len(rows) > n_problems:
+            found[name] = [rows[i * len(rows) // n_problems] for i in range(n_problems)]
+    return found
+
+
+class _Policy:
+    """Answers problems chunk by chunk; the model is opened when the first chunk is missing."""
+
+    def __init__(self, config: PolicyConfig, check: OutcomeCheck, output: Path) -> None:
+        self._config = config
+        self._check = check
+        self._output = output
+        self._generator: Generator | None = None
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """Engine, model, revision, device and the prompt as the model reads it."""
+        described: dict[str, Any] = read_json(self._output / ENGINE)
+        return described
+
+    def answer(self, benchmark: str, problems: Sequence[Problem]) -> list[list[Answer]]:
+        """Return the answers to each problem, reading those that are stored."""
+        size = self._config.chunk_size
+        chunks = [problems[start : start + size] for start in range(0, len(problems), size)]
+        folder = self._output / SAMPLE_DIR / benchmark
+        return [
+            answers
+            for index, chunk in enumerate(track(chunks, f"answering {benchmark}"))
+            for answers in self._answer_chunk(folder / f"chunk-{index:05d}.jsonl", chunk)
+        ]
+
+    def _answer_chunk(self, path: Path, chunk: Sequence[Problem]) -> list[list[Answer]]:
+        config = self._config
+        if path.is_file():
+            return _read_chunk(path, chunk, n=config.n_samples)
+        found = sample_and_check(
+            [Asked(problem.problem, problem.answer) for problem in chunk],
+            generator=self._open(),
+            check=self._check,
+            prompt=config.prompt,
+            sampling=config.sampling,
+            n=config.n_samples,
+            seed=config.seed,
+        )
+        answers = [list(_answers(problem, samples)) for problem, samples in zip(chunk, found, strict=True)]
+        write_text(path, "".join(answer.model_dump_json() + "\n" for row in answers for answer in row))
+        return answers
+
+    def _open(self) -> Generator:
+        if self._generator is None:
+            self._generator = build_generator(self._config.generation)
+            write_json(self._output / ENGINE, _describe(self._generator, self._config))
+        return self._generator
+
+
+def _describe(generator: Generator, config: PolicyConfig) -> dict[str, Any]:
+    rendered = generator.render(config.prompt.build(PLACEHOLDER))
+    template = getattr(getattr(generator, "tokenizer", None), "chat_template", None)
+    return {
+        "engine": config.generation.type,
+        "model": generator.generator_id,
+        "revision": getattr(generator, "revision", None),
+        "dtype": getattr(config.generation, "dtype", None),
+        "device": getattr(generator, "device", None),
+        "prompt_rendered": rendered,
+        "chat_template_sha256": hashlib.sha256(template.encode()).hexdigest() if isinstance(template, str) else None,
+    }
+
+
+def _answers(problem: Problem, samples: Sequence[CheckedSample]) -> Iterator[Answer]:
+    for index, (completion, outcome) in enumerate(samples):
+        yield Answer(
+            problem_id=problem.problem_id,
+            sample=index,
+            text=completion.text,
+            outcome=outcome,
+            finish_reason=completion.finish_reason,
+            n_tokens=completion.n_tokens,
+            failure=completion.failure,
+        )
+
+
+def _read_chunk(path: Path, chunk: Sequence[Problem], *, n: int) -> list[list[Answer]]:
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+        answers = [Answer.model_validate_json(line) for line in lines if line]
+    except ValidationError as error:
+        raise DataError(f"{path} is damaged: {describe_validation_error(error)}. Remove it and resume") from error
+    if [answer.problem_id for answer in answers] != [problem.problem_id for problem in chunk for _ in range(n)]:
+        raise DataError(f"{path} holds answers to other problems: use another output folder")
+    return [answers[start : start + n] for start in range(0, len(answers), n)]
+
+
+class _Counts(NamedTuple):
+    """Counted and right answers to one problem."""
+
+    n: int
+    n_right: int
+
+
+def compute_scores(answers: Sequence[Sequence[Answer]], config: PolicyConfig) -> dict[str, Any]:
+    """Return counts and, under both conventions, avg@k and pass@k of one benchmark.
+
+    Args:
+        answers: The answers to each problem.
+        config: The k of pass@k, and the bootstrap.
+    """
+    every = [answer for row in answers for answer in row]
+    rights = [sum(answer.is_right for answer in row) for row in answers]
+    counts = {
+        "counted_wrong": [_Counts(len(row), right) for row, right in zip(answers, rights, strict=True)],
+        "left_out": [
+            _Counts(sum(answer.is_counted for answer in row), right) for row, right in zip(answers, rights, strict=True)
+        ],
+    }
+    return {
+        "n_problems": len(answers),
+        "n_samples": len(every),
+        **_count(every),
+        "n_tokens": sum(answer.n_tokens for answer in every),
+        "mean_tokens": sum(answer.n_tokens for answer in every) / len(every),
+        "scores": {convention: _scores(counts[convention], config) for convention in CONVENTIONS},
+    }
+
+
+def _count(answers: Sequence[Answer]) -> dict[str, int]:
+    """Count what became of the answers: right, wrong, cut off, uncheckable and failed ones are all of them."""
+    cut = [answer for answer in answers if answer.finish_reason == "length"]
+    ended = [answer for answer in answers if answer.finish_reason == "stop"]
+    return {
+        "n_right": sum(answer.is_right for answer in answers),
+        "n_wrong": sum(answer.outcome is not None and answer.outcome != 1.0 for answer in ended),
+        "n_truncated": len(cut),
+        "n_uncheckable": sum(answer.outcome is None for answer in ended),
+        "n_failed": sum(answer.finish_reason == "failed" for answer in answers),
+        "n_empty": sum(not answer.text.strip() for answer in ended),
+        "n_truncated_right": sum(answer.outcome == 1.0 for answer in cut),
+    }
+
+
+def _scores(counts: Sequence[_Counts], config: PolicyConfig) -> dict[str, Any]:
+    scores = {f"avg@{config.n_samples}": _estimate(counts, 1, config)}
+    return scores | {f"pass@{k}": _estimate(counts, k, config) for k in config.k_values if k > 1}
+
+
+def _estimate(counts: Sequence[_Counts], k: int, config: PolicyConfig) -> dict[str, Any]:
+    """Return the mean of pass@k over the problems that have k answers, with its interval; `None` where none has."""
+    values = [pass_at_k(item.n, item.n_right, k=k) for item in counts if item.n >= k]
+    if not values:
+        return {"value": None, "lo": None, "hi": None, "n_problems": 0}
+    means_R = cluster_bootstrap(
+        np.column_stack([np.ones(len(values)), values]),
+        cluster_N=range(len(values)),
+        statistic=_mean,
+        n_resamples=config.n_resamples,
+        seed=config.seed,
+    )
+    interval = percentile_interval(100 * sum(values) / len(values), 100 * means_R[:, 0])
+    return interval._asdict() | {"n_problems": len(values)}
+
+
+def _mean(sums_R: Floats) -> Floats:
+    return sums_R[:, 1:] / sums_R[:, :1]
+
+
+def _log(run: Run, results: Mapping[str, Any]) -> None:
+    """Log `policy/avg@k` and `policy/pass@k` of every benchmark, counted wrong, and close the run."""
+    for name, figures in results["by"]["benchmark"].items():
+        scores = figures["scores"]["counted_wrong"]
+        run.log({"benchmark": name} | {f"policy/{score}": interval["value"] for score, interval in scores.items()})
+    run.finish({"benchmarks": list(results["by"]["benchmark"])})
+
+
+__all__ = [
+    "CONVENTIONS", "RESULTS", "TABLE", "Answer", "PolicyConfig", "choose_problems", "compute_scores", "evaluate_policy",
+]  # fmt: skip

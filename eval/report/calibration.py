@@ -1,0 +1,124 @@
+"""Are the probabilities right: reliability, scores of probabilities, and what abstaining buys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from eval.report.benchmark import JudgedBenchmark
+from judgekit.metrics import Bin
+from judgekit.report.interval_cells import interval_text
+from judgekit.report.page import Series, collapsed, figures, line_plot, paragraph, reliability_diagram, table
+
+CALIBRATION = {
+    "auroc": "AUROC",
+    "auroc_within_position": "AUROC within position",
+    "auprc_error": "AUPRC of errors",
+    "ece": "ECE, equal width",
+    "ece_equal_mass": "ECE, equal mass",
+    "ece_debiased": "calibration error, debiased root mean square",
+    "nll": "log loss (nats)",
+}
+"""Columns about ranking and calibration of step probabilities."""
+BRIER = {
+    "brier": "Brier score",
+    "brier_reliability": "reliability (lower is better)",
+    "brier_resolution": "resolution (higher is better)",
+    "brier_uncertainty": "uncertainty",
+    "brier_within": "within bins",
+    "sharpness": "sharpness",
+}
+"""Columns of the Brier score's decomposition."""
+SELECTIVE = {"aurc": "AURC", "aurc_random": "AURC of random confidence", "aurc_perfect": "AURC of perfect confidence"}
+"""Columns about abstaining."""
+AUROC_FLOOR = (
+    "The floor of AUROC is not 0.5: steps count up to the first error, so the last counted step of a wrong solution is "
+    "the wrong one, and a judge that reads nothing gains by where a step stands. Within position, step k of n is "
+    "compared with step k of n of other solutions: there whatever is a function of k and n alone has 0.5. What the "
+    "length of a step's text tells remains; the floors say how much that is."
+)
+"""What must be known wherever an AUROC of steps is shown."""
+N_CURVE_POINTS = 100
+"""Points of a risk-coverage curve that are drawn."""
+
+
+def step_scores_html(benchmark: JudgedBenchmark, subset: str) -> str:
+    """Return the scores of all judges' step probabilities on one subset."""
+    known = {judge: values["steps"] for judge, values in benchmark.of_subset(subset).items() if values["steps"]}
+    if not known:
+        return paragraph("No judge gave a verdict here, so there are no probabilities to score.")
+    ranking = _score_table(known, CALIBRATION, f"Probability of a step being right, against its label. {AUROC_FLOOR}")
+    note = "Brier score = reliability \u2212 resolution + uncertainty + within bins."
+    return ranking + _score_table(known, BRIER, note) + _without("step probabilities", benchmark, known)
+
+
+def _score_table(known: Mapping[str, Mapping[str, Any]], columns: Mapping[str, str], caption: str) -> str:
+    body = [
+        [judge, *(_score(steps, name) for name in columns), f"{steps['n_steps']:,}"] for judge, steps in known.items()
+    ]
+    return table(("judge", *columns.values(), "steps"), body, caption=f"{caption} With 95 % intervals.")
+
+
+def _score(steps: Mapping[str, Any], name: str) -> str:
+    """Return a figure; evaluations of earlier releases lack some."""
+    return interval_text(steps[name], digits=3) if name in steps else "not measured"
+
+
+def _without(what: str, benchmark: JudgedBenchmark, known: Mapping[str, Any]) -> str:
+    missing = [judge for judge in benchmark.judges if judge not in known]
+    return paragraph(f"No {what}: {', '.join(missing)}.") if missing else ""
+
+
+def reliability_html(judge: str, values: Mapping[str, Any]) -> str:
+    """Return both reliability diagrams of one judge on one subset, with their bins."""
+    steps = values["steps"]
+    if not steps:
+        return paragraph(f"{judge} gave no verdict here, so there is nothing to draw.")
+    binnings = {"equal width": ("bins", "ece"), "equal mass": ("bins_equal_mass", "ece_equal_mass")}
+    plots, tables = [], []
+    for name, (bins, ece) in binnings.items():
+        title = f"Bins of {name}: {steps['n_steps']:,} steps, ECE {steps[ece]['value']:.3f}"
+        plots.append(reliability_diagram([Bin(**b) for b in steps[bins]], title=title))
+        tables.append(collapsed(f"Bins of {name} in numbers", _bins_table(steps[bins])))
+    return figures(*plots) + "".join(tables)
+
+
+def _bins_table(bins: Sequence[Mapping[str, Any]]) -> str:
+    header = ("P(step ok)", "steps", "mean probability", "share right")
+    return table(
+        header,
+        [
+            [f"{b['lo']:.3f} to {b['hi']:.3f}", f"{b['count']:,}", _fraction(b["mean_prob"]), _fraction(b["frac_ok"])]
+            for b in bins
+        ],
+    )
+
+
+def _fraction(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3f}"
+
+
+def risk_coverage_html(benchmark: JudgedBenchmark, subset: str) -> str:
+    """Return the risk-coverage curves of all judges in one plot, and the areas under them."""
+    known = {judge: values["selective"] for judge, values in benchmark.of_subset(subset).items() if values["selective"]}
+    if not known:
+        return paragraph("No judge gave a verdict here, so there is nobody to abstain.")
+    plot = line_plot(
+        [_curve(judge, selective) for judge, selective in known.items()],
+        title=f"Risk at each coverage on {subset}, with 95 % bands",
+        x_label="coverage: share decided, most confident first",
+        y_label="risk: share decided wrongly",
+    )
+    body = [[judge, *(interval_text(curve[name], digits=3) for name in SELECTIVE)] for judge, curve in known.items()]
+    areas = table(("judge", *SELECTIVE.values()), body, caption="Area under the curve; lower is better.")
+    return figures(plot) + areas + _without("curve", benchmark, known)
+
+
+def _curve(judge: str, selective: Mapping[str, Any]) -> Series:
+    n = len(selective["coverage"])
+    drawn = sorted({round(i * (n - 1) / (N_CURVE_POINTS - 1)) for i in range(N_CURVE_POINTS)})
+    columns = [[selective[name][i] for i in drawn] for name in ("coverage", "risk", "risk_lo", "risk_hi")]
+    return Series(judge, *columns)
+
+
+__all__ = ["reliability_html", "risk_coverage_html", "step_scores_html"]

@@ -1,0 +1,1 @@
+"""How fast a judge judges, way by way."""

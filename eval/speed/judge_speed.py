@@ -1,0 +1,327 @@
+"""Speed of judging: our engine beside the ways public scripts run the same model, on the same solutions in one run.
+
+All ways read the same two logits at every step, so they must give the same numbers, and how far they differ is
+reported. They are run in turn, round after round, and compared within each round, since only ratios carry over to
+another machine or hour. Targets: what a well-made engine reaches where the processor has instructions for the format.
+Axes: `_N` solutions, `_R` rounds.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import platform
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+from rich.progress import Progress
+
+from judgekit.config import BaseConfig
+from judgekit.errors import DataError
+from judgekit.types import Precision, Solution
+
+BASELINE = "one at a time, all logits"
+"""Name of the way that most public scripts go."""
+ENGINE = "our engine"
+"""Name of ours."""
+PEAK_SIZE = 1024
+"""Rows and columns of the matrices by which the processor's peak is measured."""
+
+
+class BenchConfig(BaseConfig):
+    """What `judgekit bench` measures."""
+
+    model: str = Field(min_length=1)
+    """Checkpoint or judge; opened as a causal language model whatever its head, since only its speed matters."""
+    data: Path
+    """Solutions: a data set folder, a parquet or a JSON-lines file."""
+    n_solutions: int = Field(default=16, ge=1)
+    """Solutions that every way judges in every round."""
+    rounds: int = Field(default=3, ge=1)
+    """How often each way is gone; the median counts."""
+    threads: int | None = Field(default=1, ge=1)
+    """CPU threads; `null` leaves torch's choice."""
+    token_budget: int = Field(default=8192, ge=1)
+    """Most tokens of a forward pass of our engine, as judges have it."""
+    group_size: int = Field(default=8, ge=2)
+    """Responses of a group, and solutions of a padded batch."""
+    long_problem_tokens: int = Field(default=510, ge=1)
+    """Least tokens of the group's long problem, which is several problems in a row."""
+    bfloat16: bool = True
+    """Whether bfloat16 is measured, too: very slow where the processor has no instructions for it."""
+    chat: bool = True
+    """Whether one call a step of a conversation is measured, too; needs a tokenizer with a chat template."""
+    vllm: bool = False
+    """Whether vLLM's pooling runner is measured, too, on the same weights; needs vLLM in this environment."""
+    labels: tuple[str, str] = ("+", "-")
+    """Texts of the tokens whose logits are read."""
+    seed: int = 0
+    """Seed of the choice of solutions."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to judge some solutions."""
+
+    name: str
+    """What it does."""
+    task: str
+    """What is judged; ways with one task and precision must give the same numbers."""
+    dtype: Precision
+    """Precision of the weights."""
+    n_solutions: int
+    """Solutions that it judges."""
+    n_tokens: int
+    """Tokens of these solutions, each in full and without padding, however often a way computes them."""
+    run: Callable[[], list[np.ndarray]]
+    """Judges them all. Shape (n_steps,) each."""
+    against: str | None = None
+    """Key of the way that it is compared with."""
+    target: float | None = None
+    """How many times as fast a well-made engine is; `None` where nothing is expected."""
+
+    @property
+    def key(self) -> str:
+        """Precision and name."""
+        return f"{self.dtype}, {self.name}"
+
+
+def bench(config: BenchConfig, solutions: Sequence[Solution], *, progress: bool = True) -> dict[str, Any]:
+    """Measure all ways and return what `bench.json` holds: `machine`, `model`, `data`, `clock`, `peak_gflops`, `ways`.
+
+    Raises:
+        CheckpointError: the model or its tokenizer cannot be opened.
+        ConfigError: a label gives no token, or the chat template cannot be used.
+        DataError: there are too few solutions.
+    """
+    import torch
+
+    from judgekit.engines.scoring.load import load_language_model, load_tokenizer, to_fastest_device
+
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    location = _checkpoint(config.model)
+    tokenizer, chosen = load_tokenizer(location), _choose(solutions, config)
+    ways: list[Way] = []
+    dtypes: list[Precision] = ["float32", "bfloat16"] if config.bfloat16 else ["float32"]
+    for dtype in dtypes:
+        model = to_fastest_device(load_language_model(location, dtype=dtype))
+        ways += build_ways(model, tokenizer, chosen, dtype=dtype, config=config)
+    rounds = measure(ways, rounds=config.rounds, device=model.device, progress=progress)
+    n_body = sum(p.numel() for p in model.base_model.parameters()) - model.get_input_embeddings().weight.numel()
+    return {
+        "machine": describe_machine(model.device),
+        "model": {"type": model.config.model_type, "n_parameters_of_the_layers": n_body},
+        "data": {"n_solutions": config.n_solutions, "mean_tokens": ways[0].n_tokens / ways[0].n_solutions},
+        "clock": "process CPU time" if model.device.type == "cpu" else "wall time",
+        "peak_gflops": {dtype: rounds.peak_flops[dtype] / 1e9 for dtype in dtypes},
+        "ways": [summarise(way, rounds, n_body=n_body) for way in ways],
+    }
+
+
+def _checkpoint(name: str) -> str:
+    """The checkpoint of a judge directory; anything else as it is."""
+    from judgekit.engines.checkpoint import locate_model
+    from judgekit.judges.card import CARD, read_card
+
+    folder = Path(name)
+    return str(locate_model(folder, read_card(folder).model)) if (folder / CARD).is_file() else name
+
+
+def _choose(solutions: Sequence[Solution], config: BenchConfig) -> list[Solution]:
+    usable = [solution for solution in solutions if solution.steps]
+    n_wanted = max(config.n_solutions, config.group_size)
+    if len(usable) < n_wanted:
+        raise DataError(
+            f"{config.data} has {len(usable)} solutions with steps and {n_wanted} are wanted: lower n_solutions"
+        )
+    return random.Random(config.seed).sample(usable, n_wanted)
+
+
+def build_ways(
+    model: Any, tokenizer: Any, solutions: Sequence[Solution], *, dtype: Precision, config: BenchConfig
+) -> Iterator[Way]:
+    """Yield the ways to judge in one precision; groups and conversations are compared in float32 alone."""
+    from eval.speed.judging_ways import Reader, VllmWay, encode_chat, label_id
+    from judgekit.judges.steps.encoding import encode_solutions, make_convention
+
+    ok, error = (label_id(tokenizer, text) for text in config.labels)
+    reader = Reader(model, (ok, error), tokenizer.pad_token_id or 0, config.token_budget)
+    layout = make_convention(tokenizer, separator="\n", problem_separator="\n", max_tokens=1)
+    in_script, baseline = dtype == "float32", f"float32, {BASELINE}"
+
+    def way(name: str, task: str, encoded_N: Sequence[Any], run: Callable[[Any], Any], **fields: Any) -> Way:
+        n_tokens = sum(len(encoded.input_ids) for encoded in encoded_N)
+        return Way(name, task, dtype, len(encoded_N), n_tokens, partial(run, encoded_N), **fields)
+
+    rows = encode_solutions(tokenizer, solutions[: config.n_solutions], layout)
+    yield way(BASELINE, "solutions", rows, reader.one_at_a_time, against=None if in_script else baseline)
+    few = {"against": f"{dtype}, {BASELINE}", "target": 1.15}
+    yield way("one at a time, step positions", "solutions", rows, reader.one_at_a_time_few_logits, **few)
+    if in_script:
+        padded = partial(reader.padded_batches, batch_size=config.group_size)
+        yield way("padded batches in random order, all logits", "solutions", rows, padded, against=baseline)
+    yield way(ENGINE, "solutions", rows, reader.engine, against=baseline, target=None if in_script else 2.2)
+    if config.vllm:
+        with tempfile.TemporaryDirectory() as folder:
+            longest = max(len(encoded.input_ids) for encoded in rows)
+            pooling = VllmWay(reader, tokenizer, Path(folder), max_tokens=longest)
+        yield way("vLLM's pooling runner", "solutions", rows, pooling.judge, against=f"{dtype}, {ENGINE}")
+    if not in_script:
+        return
+    for name, n_tokens in (("short", 1), ("long", config.long_problem_tokens)):
+        group = encode_solutions(tokenizer, make_group(solutions, tokenizer, config.group_size, n_tokens), layout)
+        apart, shared = (f"group, {name} problem, {how}" for how in ("nothing shared", "problem shared"))
+        yield way(apart, name, group, partial(reader.engine, share=False))
+        saved = {"against": f"{dtype}, {apart}", "target": 0.9 * ideal_ratio(group)}
+        yield way(shared, name, group, reader.engine, **saved)
+    if config.chat:
+        pairs = [encode_chat(tokenizer, item, label=config.labels[0]) for item in solutions[: config.n_solutions]]
+        chats = [encoded for encoded, _ in pairs]
+        calls = way(
+            "conversations, one call a step", "chat", chats, partial(reader.one_call_a_step, n_behind=pairs[0][1])
+        )
+        yield calls
+        yield way(f"conversations, {ENGINE}", "chat", chats, reader.engine, against=calls.key, target=3.5)
+
+
+def make_group(solutions: Sequence[Solution], tokenizer: Any, size: int, n_tokens: int) -> list[Solution]:
+    """Make responses to one problem: other solutions' steps, for their lengths, and as many problems as are needed.
+
+    Args:
+        solutions: At least `size`.
+        tokenizer: Counts tokens.
+        size: Responses.
+        n_tokens: Least tokens of the problem.
+    """
+    problem = solutions[0].problem
+    for other in itertools.cycle(solutions[1:]):
+        if len(tokenizer(problem, add_special_tokens=False, verbose=False).input_ids) >= n_tokens:
+            break
+        problem += "\n\n" + other.problem
+    return [Solution(problem=problem, steps=solution.steps) for solution in solutions[:size]]
+
+
+def ideal_ratio(encoded_N: Sequence[Any]) -> float:
+    """Return the ratio of tokens without and with one shared problem."""
+    n_tokens = sum(len(encoded.input_ids) for encoded in encoded_N)
+    return n_tokens / (n_tokens - (len(encoded_N) - 1) * encoded_N[0].n_problem_tokens)
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """What the rounds gave."""
+
+    seconds_R: dict[str, list[float]]
+    """Time of each way, by its key, in each round."""
+    peak_flops: dict[str, float]
+    """Fastest matrix multiplication seen, by precision, operations a second."""
+    differences: dict[str, float]
+    """Largest difference of a way's numbers from those of the first way with its task, by its key."""
+
+
+def measure(ways: Sequence[Way], *, rounds: int, device: Any, progress: bool = True) -> Rounds:
+    """Go all ways in turn, round after round, each round from another one on; the peak is measured before each."""
+    seconds_R: dict[str, list[float]] = {way.key: [] for way in ways}
+    numbers: dict[str, list[np.ndarray]] = {}
+    peaks: dict[str, float] = dict.fromkeys((way.dtype for way in ways), 0.0)
+    with Progress(disable=not progress) as bars:
+        bar = bars.add_task("measuring", total=rounds * len(ways))
+        for start in range(rounds):
+            for way in [*ways[start % len(ways) :], *ways[: start % len(ways)]]:
+                bars.update(bar, description=way.key)
+                peaks[way.dtype] = max(peaks[way.dtype], measure_peak(way.dtype, device))
+                seconds, numbers[way.key] = timed(way.run, device)
+                seconds_R[way.key].append(seconds)
+                bars.advance(bar)
+    return Rounds(seconds_R, peaks, largest_differences(ways, numbers))
+
+
+def timed(run: Callable[[], Any], device: Any) -> tuple[float, Any]:
+    """Return the time a call takes and what it returns: CPU time of the process, or wall time on a GPU."""
+    if device.type == "cpu":
+        start = time.process_time()
+        result = run()
+        return time.process_time() - start, result
+    import torch
+
+    torch.cuda.synchronize(device)
+    begin = time.perf_counter()
+    result = run()
+    torch.cuda.synchronize(device)
+    return time.perf_counter() - begin, result
+
+
+def measure_peak(dtype: str, device: Any) -> float:
+    """Return the rate of a large matrix multiplication as linear layers do it, operations a second."""
+    import torch
+
+    left, right = (torch.ones(PEAK_SIZE, PEAK_SIZE, dtype=getattr(torch, dtype), device=device) for _ in range(2))
+    return max(2 * PEAK_SIZE**3 / timed(lambda: torch.nn.functional.linear(left, right), device)[0] for _ in range(3))
+
+
+def largest_differences(ways: Sequence[Way], numbers: Mapping[str, Sequence[np.ndarray]]) -> dict[str, float]:
+    """Return the largest difference of each way's numbers from those of the first way with its task."""
+    first: dict[str, str] = {}
+    found = {}
+    for way in ways:
+        pairs = zip(numbers[way.key], numbers[first.setdefault(way.task, way.key)], strict=True)
+        found[way.key] = max(float(np.abs(one - other).max()) for one, other in pairs)
+    return found
+
+
+def summarise(way: Way, rounds: Rounds, *, n_body: int) -> dict[str, Any]:
+    """Return a way's row of `bench.json`.
+
+    `of_peak` counts 2 operations a token and parameter of the layers, embeddings left out, so a way that also computes
+    the logits of the whole vocabulary does more than it is given credit for. `ratio` is the median over the rounds of
+    the other way's time over this one's, with the least and the greatest.
+    """
+    times_R = rounds.seconds_R[way.key]
+    seconds = statistics.median(times_R)
+    row = {
+        "name": way.name,
+        "task": way.task,
+        "dtype": way.dtype,
+        "n_solutions": way.n_solutions,
+        "n_tokens": way.n_tokens,
+        "seconds_per_solution": seconds / way.n_solutions,
+        "tokens_per_s": way.n_tokens / seconds,
+        "of_peak": 2 * n_body * way.n_tokens / seconds / rounds.peak_flops[way.dtype],
+        "largest_difference": rounds.differences[way.key],
+        "against": way.against,
+        "target": way.target,
+    }
+    if way.against is not None:
+        ratios_R = [slow / fast for slow, fast in zip(rounds.seconds_R[way.against], times_R, strict=True)]
+        row["ratio"] = {"median": statistics.median(ratios_R), "least": min(ratios_R), "greatest": max(ratios_R)}
+    return row
+
+
+def describe_machine(device: Any) -> dict[str, Any]:
+    """Return kind of processor, number of cores and threads used, and the release of torch."""
+    import torch
+
+    info = Path("/proc/cpuinfo")
+    names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.is_file() else []
+    name = names[0].partition(":")[2].strip() if names else platform.processor()
+    kind = name if device.type == "cpu" else torch.cuda.get_device_name(device)
+    return {
+        "kind": kind,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+__all__ = ["BASELINE", "BenchConfig", "Rounds", "Way", "bench", "build_ways", "ideal_ratio", "make_group", "measure"]

@@ -1,0 +1,310 @@
+"""Calibration of step probabilities and of the decision threshold, on problems that training has not seen."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import compress
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from judgekit.calibration.by_step import checked_labels
+from judgekit.calibration.calibrators import CalibrationSplit, IdentityCalibrator, make_calibrator_card
+from judgekit.calibration.card import CalibrationReport
+from judgekit.calibration.conformal import fit_conformal, fresh_problems
+from judgekit.calibration.direction import direction_of
+from judgekit.calibration.fingerprint import fingerprint_of
+from judgekit.calibration.selection import KINDS, HeldOut, Selection, cross_fit, select_calibrator
+from judgekit.calibration.split import PROB_CLIP
+from judgekit.config import BaseConfig
+from judgekit.engines.precision import AUTO, ChosenPrecision
+from judgekit.errors import ConfigError, DataError
+from judgekit.identity.problem_lists import (
+    CALIBRATION_PROBLEMS,
+    ProblemList,
+    calibration_problems,
+    refuse_trained_problems,
+    train_problems,
+    write_problems,
+)
+from judgekit.identity.problems import group_problems
+from judgekit.io import read_records
+from judgekit.judges.card import CARD, EnsembleCard, JudgeCard, read_card
+from judgekit.judges.trust import update_card, write_own_card
+from judgekit.judging import judge_in_chunks
+from judgekit.metrics import Calibration, choose_threshold, compute_calibration
+from judgekit.types import LabelledSolution, ThresholdRule, Verdict, content_id
+
+_log = logging.getLogger(__name__)
+
+UPSIDE_DOWN_WAY_OUT = (
+    "No calibrator may turn it round: see which label means right (`ok_labels` or `label_tokens` in judge.json), and "
+    "whether the data's labels are meant as judgekit reads them"
+)
+"""What to do about a judge that trusts wrong steps more than right ones."""
+
+CalibratorChoice = Literal[
+    "auto", "identity", "temperature", "platt", "position", "length", "beta", "posterior", "isotonic"
+]
+
+
+class CalibrationConfig(BaseConfig):
+    """Options of `judgekit calibrate`."""
+
+    calibrator: CalibratorChoice = "auto"
+    """`auto` chooses by cross-validated log loss of the true first error; a name takes this one unless it does harm."""
+    n_folds: int = Field(default=5, ge=2)
+    """Folds over problems, for the choice of a calibrator and for the figures after calibration."""
+    n_bins: int = Field(default=15, ge=1)
+    """Equal-width bins of the expected calibration error."""
+    n_max: int | None = Field(default=None, ge=1)
+    """Solutions to use at most; `null` uses all."""
+    dtype: ChosenPrecision = AUTO
+    """Precision in which the judge runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
+    chunk_size: int = Field(default=64, ge=1)
+    """Solutions handed to the judge, and kept in case of a kill, at a time."""
+    conformal_alpha: float = Field(default=0.1, gt=0, lt=1)
+    """Probability with which a conformal promise may fail: at 0.1 index sets contain the first error 9 times in 10."""
+    conformal_frac: float | None = Field(default=0.5, gt=0, lt=1)
+    """Share of the problems that is kept for the conformal thresholds and takes no part in calibrator and decision;
+    `null` leaves no such section in the card."""
+
+
+def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> CalibrationReport:
+    """Choose and fit a calibrator and a threshold on a labelled data set and store both in `judge.json`.
+
+    The figures after calibration are those of the calibrator that is kept, cross-fitted: each solution is scored under
+    a fit of this kind without the fold of its problem. Beside them stand those of choosing a kind anew in every fold.
+    Where no calibrator clearly helps the judge is left as it is, and the report says why. A judge that decides by
+    argmax keeps this rule and gets no threshold. Called again after a kill, it goes on with the judgements that were
+    made; they are removed at the end. Conformal thresholds come from problems of their own: on data that anything was
+    fitted on they promise nothing.
+
+    Raises:
+        DataError: a problem was trained on, or the split is too small, all right, all wrong, or without verdicts.
+        CheckpointError: the directory is no judge.
+    """
+    from judgekit.judges import load_judge
+
+    card = read_card(directory)
+    given = read_split(data, config.n_max)
+    refuse_trained_problems(train_problems(directory), given, judge=card.judge_id)
+    refuse_one_kind(given, "steps", purpose="calibration")
+    if isinstance(card.decision, ThresholdRule):
+        refuse_one_kind(given, "solutions", purpose="a threshold")
+    judge = load_judge(directory, calibrated=False, dtype=config.dtype)
+    asked = content_id(
+        card=card.model_dump(mode="json"), solutions=fingerprint_of(data, given).sha256, dtype=config.dtype
+    )
+    chunks = directory / f"calibration-{asked}-{config.chunk_size}"
+    judgements_N = judge_in_chunks(judge, given, folder=chunks, chunk_size=config.chunk_size, show_reference=False)
+    problem_N = group_problems(given)
+    kept = calibration_problems(directory) if card.ensemble else ProblemList()  # those behind its weights stay
+    used_before = set(compress(problem_N, kept.seen(given)))
+    fresh = fresh_problems(set(problem_N) - used_before, frac=config.conformal_frac or 0.0)
+    judged = [(item, judgement.verdict) for item, judgement in zip(given, judgements_N, strict=True)]
+    is_fresh_N = [problem in fresh for problem in problem_N]
+    solutions, verdicts_N = _columns([pair for pair, is_fresh in zip(judged, is_fresh_N, strict=True) if not is_fresh])
+    fingerprint = fingerprint_of(data, solutions)
+    split = _pack(verdicts_N, solutions, judge=card.judge_id)
+    kinds = KINDS if config.calibrator == "auto" else (config.calibrator,)
+    direction = direction_of(split)
+    upside_down = direction.describe() if direction is not None and direction.is_upside_down else None
+    try:
+        chosen = select_calibrator(split, kinds=kinds, n_folds=config.n_folds, n_bins=config.n_bins)
+    except DataError as error:
+        raise DataError(f"{error}; {upside_down}. {UPSIDE_DOWN_WAY_OUT}" if upside_down else str(error)) from error
+    calibrator = chosen.calibrator
+    report = _report(split, chosen, kinds=kinds, upside_down=upside_down, config=config)
+    for sentence in report.warnings:
+        _log.warning("%s: %s", card.judge_id, sentence)
+    update: dict[str, Any] = {
+        "calibrator": make_calibrator_card(calibrator, fingerprint),
+        "calibration": report,
+        "conformal": None,
+    }
+    if isinstance(card.decision, ThresholdRule):
+        calibrated_N = [None if verdict is None else calibrator.calibrate(verdict) for verdict in verdicts_N]
+        update["decision"] = fit_threshold(calibrated_N, solutions, data=fingerprint.data)
+    if fresh:
+        items, raw_N = _columns([pair for pair, is_fresh in zip(judged, is_fresh_N, strict=True) if is_fresh])
+        posterior_N_O = [None if verdict is None else calibrator.calibrate(verdict).posterior for verdict in raw_N]
+        update["conformal"] = fit_conformal(
+            posterior_N_O, items, alpha=config.conformal_alpha, fingerprint=fingerprint_of(data, items)
+        )
+    elif config.conformal_frac is not None:
+        _log.warning(
+            "no conformal thresholds: none of %d problems can be kept for them, as all stand behind the judge's "
+            "weights or an earlier calibration, or there are too few; calibrate with other problems",
+            len(set(problem_N)),
+        )
+    write_problems(directory / CALIBRATION_PROBLEMS, kept | ProblemList.of(given))
+    update_card(directory, card.model_copy(update=update))
+    shutil.rmtree(chunks)
+    return report
+
+
+def _columns(
+    pairs: Sequence[tuple[LabelledSolution, Verdict | None]],
+) -> tuple[list[LabelledSolution], list[Verdict | None]]:
+    return [solution for solution, _ in pairs], [verdict for _, verdict in pairs]
+
+
+def _pack(
+    verdicts_N: Sequence[Verdict | None], solutions: Sequence[LabelledSolution], *, judge: str
+) -> CalibrationSplit:
+    """Pack the solutions that have a verdict.
+
+    Raises:
+        DataError: there are none, or their steps or problems cannot calibrate anything.
+    """
+    rows = zip(verdicts_N, solutions, group_problems(solutions), strict=True)
+    used = [(verdict, solution, problem) for verdict, solution, problem in rows if verdict is not None]
+    if not used:
+        raise DataError(f"{judge} has no verdict on any of {len(solutions)} solutions: there is nothing to calibrate")
+    split = CalibrationSplit.of(
+        [verdict for verdict, _, _ in used],
+        gold_N=[solution.first_error for _, solution, _ in used],
+        problem_ids_N=[problem for _, _, problem in used],
+    )
+    checked_labels(split.ok_K)
+    return split
+
+
+def fit_threshold(
+    verdicts_N: Sequence[Verdict | None], solutions: Sequence[LabelledSolution], *, data: str
+) -> ThresholdRule:
+    """Return the rule with the best ProcessBench F1 on a split, which its origin names.
+
+    Raises:
+        DataError: the split has no wrong or no right solutions.
+    """
+    p_ok_N_S = [None if verdict is None else verdict.p_ok_S for verdict in verdicts_N]
+    choice = choose_threshold(p_ok_N_S, gold_N=[solution.first_error for solution in solutions])
+    return ThresholdRule(threshold=choice.threshold, origin=f"best ProcessBench F1 on {data}")
+
+
+def read_split(data: Path, n_max: int | None) -> list[LabelledSolution]:
+    """Read a labelled data set, `n_max` solutions at most; `None` for all."""
+    solutions = []
+    for solution in read_records(data, LabelledSolution):
+        solutions.append(solution)
+        if len(solutions) == n_max:
+            break
+    return solutions
+
+
+def refuse_one_kind(
+    solutions: Sequence[LabelledSolution], what: Literal["steps", "solutions"], *, purpose: str
+) -> None:
+    """Refuse data of which nothing can be learned, before a judge or model has worked for hours on them.
+
+    Args:
+        solutions: The data.
+        what: Whether both kinds are needed among reached steps, or among whole solutions.
+        purpose: What they are for, as the message begins.
+
+    Raises:
+        DataError: all are right, or all are wrong.
+    """
+    n_wrong = sum(solution.first_error is not None for solution in solutions)
+    n_right = len(solutions) - n_wrong
+    if what == "steps":  # those up to the first error; later ones are not judged
+        n_right = sum(len(item.steps) if item.first_error is None else item.first_error for item in solutions)
+    if not n_right or not n_wrong:
+        kind = "right" if n_right else "wrong"
+        raise DataError(
+            f"{purpose} needs right and wrong {what}, and all {n_right + n_wrong} are of one kind, {kind}: add data"
+        )
+
+
+def wrap_builtin(name: str, output: Path) -> Path:
+    """Write a judge directory around a builtin judge, which has none of its own to keep a calibrator in.
+
+    A directory that this function has written for the same judge stays as it is.
+
+    Raises:
+        ConfigError: there is no such builtin judge, or the folder is in use.
+    """
+    from judgekit.judges import load_judge
+
+    load_judge(name)  # refuses names that there are none of
+    section = EnsembleCard(members=(name,), rule="product", weights=(1.0,))
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        known = read_card(output).ensemble if (output / CARD).is_file() else None
+        if known is None or known.members != section.members:
+            raise ConfigError(f"{output} is in use: give another --output")
+        return output
+    write_own_card(output, JudgeCard(kind="ensemble", judge_id=output.resolve().name, ensemble=section))
+    return output
+
+
+def _report(
+    split: CalibrationSplit,
+    chosen: Selection,
+    *,
+    kinds: Sequence[str],
+    upside_down: str | None,
+    config: CalibrationConfig,
+) -> CalibrationReport:
+    """Compare the judge as it is with the calibrator that is kept, and with choosing one anew in every fold."""
+    raw = HeldOut(IdentityCalibrator().logprobs_N(split), split.steps.probs_K)
+    before, figures_before = _measure(split, raw, n_bins=config.n_bins)
+    after, figures_after = _measure(split, chosen.held_out, n_bins=config.n_bins)
+    nested, chosen_by_fold = None, []
+    if len(kinds) > 1:
+        found = HeldOut(np.empty_like(raw.logprobs_N), np.empty_like(raw.p_ok_K))
+        for calibrator, fold in cross_fit(split, kinds=kinds, n_folds=config.n_folds, n_bins=config.n_bins):
+            part = split.take(fold)
+            chosen_by_fold.append(calibrator.kind)
+            found.logprobs_N[fold] = np.maximum(calibrator.logprobs_N(part), np.log(PROB_CLIP))
+            found.p_ok_K[np.isin(split.solution_K, fold)] = calibrator.p_ok_K(part)
+        nested = _measure(split, found, n_bins=config.n_bins)[1]
+    warnings = []
+    if upside_down:
+        warnings.append(f"{upside_down}. {UPSIDE_DOWN_WAY_OUT}")
+    kept = chosen.calibrator.kind
+    refused = {item.kind: item.reason for item in chosen.candidates if item.reason is not None}
+    if kept == "identity" and len(refused) == len(chosen.candidates) - 1 > 0:
+        kind, reason = next(iter(refused.items()))
+        warnings.append(f"the judge is left as it is, every calibrator was left out: {kind}, because {reason}")
+    for name, value in figures_after.items():
+        if value > figures_before[name]:
+            warnings.append(
+                f"under the calibrator kept, {kept}, {name} rises from {figures_before[name]:.4f} to {value:.4f}, "
+                "which is within the noise of this split"
+            )
+    return CalibrationReport(
+        before=figures_before,
+        after=figures_after,
+        after_is="kept",
+        nested=nested,
+        warnings=tuple(warnings),
+        bins_before=tuple(asdict(b) for b in before.bins),
+        bins_after=tuple(asdict(b) for b in after.bins),
+        n_steps=before.n_steps,
+        candidates=chosen.candidates,
+        chosen_by_fold=tuple(chosen_by_fold),
+    )
+
+
+def _measure(split: CalibrationSplit, found: HeldOut, *, n_bins: int) -> tuple[Calibration, dict[str, float]]:
+    calibration = compute_calibration(found.p_ok_K, split.ok_K, n_bins=n_bins)
+    figures = {
+        "ece": calibration.ece,
+        "brier": calibration.brier,
+        "nll": calibration.nll,
+        "first_error_log_loss": -float(found.logprobs_N.mean()),
+    }
+    return calibration, figures
+
+
+__all__ = [
+    "CalibrationConfig", "UPSIDE_DOWN_WAY_OUT", "calibrate_judge", "fingerprint_of", "fit_threshold", "read_split",
+    "refuse_one_kind", "wrap_builtin",
+]  # fmt: skip

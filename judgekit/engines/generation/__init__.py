@@ -1,0 +1,1 @@
+"""One door to text generation: transformers, vLLM, servers that speak the OpenAI dialect."""

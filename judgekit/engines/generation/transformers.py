@@ -1,0 +1,353 @@
+"""Completes prompts with transformers: length-sorted batches, padded on the left, with a key-value cache.
+
+Sampling is our own, by inverting the distribution function at a stored random number: every completion has its own
+stream of them, fixed by seed, prompt and sample index. So a completion does not depend on what else is in its batch,
+but for the rounding of the logits; the same call on the same machine gives the same completions. A completion that is
+held to choices walks down a trie of their tokens: at each step only the tokens that lead on are sampled from.
+
+Axis suffixes: `_P` prompt, `_B` row of a batch (one completion), `_T` token, `_V` vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+import torch
+
+from judgekit.engines.generation.base import (
+    ChoiceScores,
+    Completion,
+    TransformersGeneration,
+    first_token_ids,
+    prompt_seed,
+)
+from judgekit.engines.generation.token_trie import TokenTrie
+from judgekit.engines.scoring.load import (
+    check_sizes,
+    load_language_model,
+    load_tokenizer,
+    opening,
+    to_fastest_device,
+)
+from judgekit.errors import CheckpointError, JudgeError
+from judgekit.text.prompts import CHAT_DATE, Prompt, encode_prompt, render_text
+from judgekit.types import NoVerdictReason
+
+NON_FINITE = Completion(
+    "",
+    "failed",
+    failure="the model's logits are no finite numbers",
+    failure_reason=NoVerdictReason.NON_FINITE,
+)
+"""What stands for a completion whose tokens cannot be sampled."""
+
+
+class TransformersGenerator:
+    """See `judgekit.engines.generation.base.Generator`.
+
+    Raises:
+        CheckpointError: model or tokenizer cannot be opened, or there is no end-of-text token.
+    """
+
+    def __init__(self, config: TransformersGeneration, *, chat_date: date = CHAT_DATE) -> None:
+        self.chat_date = chat_date
+        if config.threads is not None:
+            torch.set_num_threads(config.threads)
+        self.config = config
+        self.tokenizer = load_tokenizer(config.model)
+        self.model = to_fastest_device(load_language_model(config.model, dtype=config.dtype))
+        check_sizes(self.model, self.tokenizer)
+        self.end_ids = _end_ids(self.model, self.tokenizer)
+        if not self.end_ids:
+            raise CheckpointError(f"{config.model} names no end-of-text token, so completions would never end")
+        with opening(config.model), torch.inference_mode():
+            self._prefill([sorted(self.end_ids)])  # what cannot run is told now, not behind the first prompt
+
+    @property
+    def generator_id(self) -> str:
+        """Name of the model."""
+        return self.config.model
+
+    @property
+    def revision(self) -> str | None:
+        """Commit of a model from the Hub; `None` for a directory."""
+        return getattr(self.model.config, "_commit_hash", None)
+
+    @property
+    def device(self) -> str:
+        """Where the model runs."""
+        return str(self.model.device)
+
+    def render(self, prompt: Prompt) -> str:
+        """Return the text that the model reads."""
+        return render_text(self.tokenizer, prompt, chat_date=self.chat_date)
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        n: int = 1,
+        max_tokens: int,
+        temperature: float | None = 1.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        choices_P: Sequence[Sequence[str]] | None = None,
+    ) -> list[list[Completion]]:
+        """See `Generator.generate`. A prompt that fills the model's context fails; a long one gets fewer tokens."""
+        tries_P = self._tries(prompts, choices_P)
+        ids_P = [encode_prompt(self.tokenizer, prompt, chat_date=self.chat_date) for prompt in prompts]
+        seeds_P = [prompt_seed(self.render(prompt), seed=seed) for prompt in prompts]
+        rooms_P = [min(max_tokens, self._context - len(ids)) for ids in ids_P]
+        rows = [(prompt, sample) for prompt in range(len(prompts)) if rooms_P[prompt] > 0 for sample in range(n)]
+        rows.sort(key=lambda row: -len(ids_P[row[0]]))
+        full = Completion("", "failed", failure=self._no_room, failure_reason=NoVerdictReason.TOO_LONG)
+        found = [[full] * n for _ in prompts]
+        for start in range(0, len(rows), self.config.batch_size):
+            batch = rows[start : start + self.config.batch_size]
+            draws_B_T = np.stack([_draws(seeds_P[prompt], sample, max_tokens) for prompt, sample in batch])
+            tokens_B = self._sample_batch(
+                [ids_P[prompt] for prompt, _ in batch],
+                draws_B_T=torch.from_numpy(draws_B_T),
+                limits_B=[rooms_P[prompt] for prompt, _ in batch],
+                tries_B=[tries_P[prompt] for prompt, _ in batch],
+                temperature=temperature,
+                top_p=top_p,
+            )
+            for (prompt, sample), tokens in zip(batch, tokens_B, strict=True):
+                if not tokens:
+                    found[prompt][sample] = NON_FINITE
+                    continue
+                completion = self._completion(ids_P[prompt], tokens)
+                trie = tries_P[prompt]
+                found[prompt][sample] = completion if trie is None else _as_choice(completion, trie.choice(tokens))
+        return found
+
+    def choice_logprobs(self, prompts: Sequence[Prompt], *, choices: Sequence[str]) -> list[ChoiceScores]:
+        """See `Generator.choice_logprobs`. Every distinct prompt is read once; only its last logits are made."""
+        choice_ids = first_token_ids(self.tokenizer, choices)
+        ids_P = [encode_prompt(self.tokenizer, prompt, chat_date=self.chat_date) for prompt in prompts]
+        full = ChoiceScores(None, failure=self._no_room, failure_reason=NoVerdictReason.TOO_LONG)
+        found = [full] * len(prompts)
+        fitting = sorted(
+            (row for row in range(len(prompts)) if len(ids_P[row]) <= self._context), key=lambda row: -len(ids_P[row])
+        )
+        for start in range(0, len(fitting), self.config.batch_size):
+            batch = fitting[start : start + self.config.batch_size]
+            for row, logprobs in zip(
+                batch, self._next_logprobs([ids_P[row] for row in batch], choice_ids), strict=True
+            ):
+                is_number = np.isfinite(logprobs).all()
+                found[row] = ChoiceScores(
+                    tuple(logprobs) if is_number else None,
+                    failure=None if is_number else NON_FINITE.failure,
+                    failure_reason=None if is_number else NON_FINITE.failure_reason,
+                    n_prompt_tokens=len(ids_P[row]),
+                )
+        return found
+
+    @torch.inference_mode()
+    def _next_logprobs(self, ids_B: Sequence[list[int]], choice_ids: Sequence[int]) -> list[list[float]]:
+        """Log-probability of some next tokens, nats. Shape (B, n_choices)."""
+        try:
+            logits = self._prefill(ids_B)[0].float()
+        except torch.OutOfMemoryError as error:
+            raise JudgeError(f"out of memory on {len(ids_B)} prompts at once: lower batch_size") from error
+        logprobs: list[list[float]] = (logits[:, choice_ids] - logits.logsumexp(dim=-1, keepdim=True)).tolist()
+        return logprobs
+
+    def _tries(
+        self, prompts: Sequence[Prompt], choices_P: Sequence[Sequence[str]] | None
+    ) -> Sequence[TokenTrie | None]:
+        if choices_P is None:
+            return [None] * len(prompts)
+        made = {tuple(choices): TokenTrie(self.tokenizer, choices, self.end_ids) for choices in choices_P}
+        return [made[tuple(choices)] for _, choices in zip(prompts, choices_P, strict=True)]
+
+    @property
+    def _no_room(self) -> str:
+        return f"the prompt leaves no room in the model's context of {self._context} tokens"
+
+    @property
+    def _context(self) -> int:
+        return int(getattr(self.model.config, "max_position_embeddings", 2**31))
+
+    def _completion(self, prompt_ids: list[int], tokens: list[int]) -> Completion:
+        """Decode behind the prompt: some tokenizers drop the first white space of a text."""
+        options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
+        before = self.tokenizer.decode(prompt_ids, **options)
+        return Completion(
+            text=self.tokenizer.decode([*prompt_ids, *tokens], **options)[len(before) :],
+            finish_reason="stop" if tokens[-1] in self.end_ids else "length",
+            n_tokens=len(tokens),
+            n_prompt_tokens=len(prompt_ids),
+        )
+
+    def _sample_batch(
+        self,
+        ids_B: Sequence[list[int]],
+        *,
+        draws_B_T: torch.Tensor,
+        limits_B: Sequence[int],
+        tries_B: Sequence[TokenTrie | None],
+        temperature: float | None,
+        top_p: float,
+    ) -> list[list[int]]:
+        """Return the sampled token ids of each row, the end-of-text token included; none where logits are no numbers.
+
+        Raises:
+            JudgeError: out of memory, with the option to lower.
+        """
+        try:
+            return self._decode(ids_B, draws_B_T, limits_B, tries_B, temperature=temperature, top_p=top_p)
+        except torch.OutOfMemoryError as error:
+            raise JudgeError(f"out of memory on {len(ids_B)} completions at once: lower batch_size") from error
+
+    @torch.inference_mode()
+    def _decode(
+        self,
+        ids_B: Sequence[list[int]],
+        draws_B_T: torch.Tensor,
+        limits_B: Sequence[int],
+        tries_B: Sequence[TokenTrie | None],
+        *,
+        temperature: float | None,
+        top_p: float,
+    ) -> list[list[int]]:
+        device = self.model.device
+        logits, cache, mask = self._prefill(ids_B)
+        positions = mask.sum(dim=1)
+        alive = list(range(len(ids_B)))
+        tokens_B: list[list[int]] = [[] for _ in ids_B]
+        for step in range(max(limits_B)):
+            logits = hold_to_choices(logits, [(tries_B[row], tokens_B[row]) for row in alive])
+            is_number_B = logits.amax(dim=-1).isfinite().tolist()  # -infinity rules a token out, which is fair
+            tokens = sample_tokens(logits, draws_B_T[alive, step].to(device), temperature=temperature, top_p=top_p)
+            for row, token, is_number in zip(alive, tokens.tolist(), is_number_B, strict=True):
+                tokens_B[row].append(token) if is_number else tokens_B[row].clear()
+            going = [
+                index
+                for index, row in enumerate(alive)
+                if tokens_B[row] and len(tokens_B[row]) < limits_B[row] and not self._ended(tokens_B[row], tries_B[row])
+            ]
+            if not going:
+                break
+            if len(going) < len(alive):
+                kept = torch.tensor(going, device=device)
+                cache.reorder_cache(kept)  # of all kinds of layers: linear attention has no other way to select
+                mask, positions, tokens = mask[kept], positions[kept], tokens[kept]
+                alive = [alive[index] for index in going]
+            mask = torch.cat([mask, mask.new_ones(len(alive), 1)], dim=1)
+            output = self.model(
+                input_ids=tokens[:, None],
+                attention_mask=mask,
+                position_ids=positions[:, None],
+                past_key_values=cache,
+                use_cache=True,
+            )
+            logits, positions = output.logits[:, -1], positions + 1
+        return tokens_B
+
+    def _ended(self, tokens: list[int], trie: TokenTrie | None) -> bool:
+        return tokens[-1] in self.end_ids or (trie is not None and not trie.allowed(tokens))
+
+    def _prefill(self, ids_B: Sequence[list[int]]) -> tuple[torch.Tensor, Any, torch.Tensor]:
+        """Read every distinct prompt once; return last logits (B, V), cache and attention mask (B, T) for all rows."""
+        distinct = {tuple(ids): index for index, ids in enumerate(dict.fromkeys(map(tuple, ids_B)))}
+        width = max(map(len, distinct))
+        ids = torch.full((len(distinct), width), next(iter(self.end_ids)))
+        mask = torch.zeros_like(ids)
+        for prompt, index in distinct.items():
+            ids[index, width - len(prompt) :] = torch.tensor(prompt)
+            mask[index, width - len(prompt) :] = 1
+        ids, mask = ids.to(self.model.device), mask.to(self.model.device)
+        output = self.model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=(mask.cumsum(dim=1) - 1).clamp_min(0),
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        rows = torch.tensor([distinct[tuple(row)] for row in ids_B], device=self.model.device)
+        cache = getattr(output, "past_key_values", None)
+        if cache is None or not hasattr(cache, "reorder_cache"):
+            raise CheckpointError(
+                f"{self.config.model} (model_type {self.model.config.model_type}) keeps no cache from which rows can "
+                "be taken, as this engine needs it: use the engine vllm, a server (openai), or another architecture"
+            )
+        cache.reorder_cache(rows)
+        return output.logits[rows, -1], cache, mask[rows]
+
+
+def hold_to_choices(logits_B_V: torch.Tensor, walks_B: Sequence[tuple[TokenTrie | None, list[int]]]) -> torch.Tensor:
+    """Return the logits with every token ruled out that leads to no choice.
+
+    Args:
+        logits_B_V: Logits. Shape (B, V).
+        walks_B: Each row's trie, `None` where it is free, and the tokens it has so far.
+
+    Returns:
+        Shape (B, V); minus infinity where a token is ruled out.
+    """
+    if all(trie is None for trie, _ in walks_B):
+        return logits_B_V
+    held = logits_B_V.clone()
+    for row, (trie, tokens) in enumerate(walks_B):
+        if trie is not None:
+            allowed = sorted(trie.allowed(tokens))
+            held[row] = float("-inf")
+            held[row, allowed] = logits_B_V[row, allowed]
+    return held
+
+
+def _as_choice(completion: Completion, choice: str | None) -> Completion:
+    """Spell a complete choice as it was given: some tokenizers put a space in front of a text."""
+    return completion if choice is None else replace(completion, text=choice, finish_reason="stop")
+
+
+def sample_tokens(
+    logits_B_V: torch.Tensor, draws_B: torch.Tensor, *, temperature: float | None, top_p: float
+) -> torch.Tensor:
+    """Return one token id a row: the first whose cumulated probability exceeds the row's draw.
+
+    Args:
+        logits_B_V: Logits. Shape (B, V).
+        draws_B: Uniform numbers in [0, 1). Shape (B,).
+        temperature: Above 0; `None` takes the most probable token.
+        top_p: The most probable tokens are kept until their sum reaches this share.
+
+    Returns:
+        Token ids. Shape (B,).
+
+    Example:
+        >>> sample_tokens(torch.zeros(1, 4), torch.tensor([0.6]), temperature=1.0, top_p=1.0).tolist()
+        [2]
+    """
+    if temperature is None:
+        return logits_B_V.argmax(dim=-1)
+    probs = torch.softmax(logits_B_V.double() / temperature, dim=-1)
+    if top_p < 1:
+        ranked, order = probs.sort(dim=-1, descending=True, stable=True)
+        before = ranked.cumsum(dim=-1) - ranked
+        probs = torch.zeros_like(probs).scatter(-1, order, ranked * (before < top_p))
+    cumulated = probs.cumsum(dim=-1)
+    drawn = torch.searchsorted(cumulated, draws_B[:, None] * cumulated[:, -1:], right=True)
+    return drawn[:, 0].clamp_max(probs.shape[-1] - 1)
+
+
+def _draws(prompt_seed: int, sample: int, n: int) -> np.ndarray:
+    """Uniform numbers of one completion. Shape (n,)."""
+    return np.random.Generator(np.random.Philox(key=np.array([prompt_seed, sample], dtype=np.uint64))).random(n)
+
+
+def _end_ids(model: Any, tokenizer: Any) -> set[int]:
+    """Tokens that end a text, by the model's generation settings or by the tokenizer."""
+    ends = model.generation_config.eos_token_id
+    ends = tokenizer.eos_token_id if ends is None else ends
+    return set() if ends is None else set(ends if isinstance(ends, list) else [ends])
+
+
+__all__ = ["TransformersGenerator", "hold_to_choices", "sample_tokens"]

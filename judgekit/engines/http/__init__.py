@@ -1,0 +1,1 @@
+"""A client of HTTP services that retries, and its limits."""

@@ -1,0 +1,1 @@
+"""What makes two problems, steps or solutions the same."""

@@ -1,0 +1,172 @@
+"""A generative critic: a language model is shown a solution, writes a critique, and its verdict is read from it.
+
+Whole-solution critics name the first wrong step; they are asked several times, and the votes become the posterior.
+Step-wise critics give P(step ok | earlier ok) by the next token behind their critique, averaged over several critiques.
+Nothing that a critic writes is ever run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Self
+
+from judgekit.engines.checkpoint import locate_model
+from judgekit.engines.generation.base import Generator, OpenAIGeneration, TransformersGeneration, build_generator
+from judgekit.errors import ConfigError
+from judgekit.judges.card import JudgeCard
+from judgekit.judges.critics.answer import BoxedIndex, NextToken
+from judgekit.judges.critics.by_step import StepwiseCritic
+from judgekit.judges.critics.by_vote import VotingCritic
+from judgekit.judges.critics.card import CriticCard
+from judgekit.judges.critics.prompt import CHAT_MARKUP, CriticPrompt, load_prompt
+from judgekit.judges.critics.sheet import Sheet
+from judgekit.judges.recognise import FoundCard
+from judgekit.text.neutralise import Reserved
+from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Precision, Solution, ThresholdRule, Verdict
+
+_SEED_STRIDE = 1_000_003
+"""Distance between the seeds of a solution's first judging and its next; more than the votes of one."""
+
+
+class CriticJudge:
+    """Judges by asking a generator.
+
+    Args:
+        card: The judge's card, with a section `critic`.
+        prompt: Its prompt.
+        generator: The engine that writes the answers.
+        neutralise: Break up markup, tags and verdicts in candidates; off only to measure attacks.
+
+    Raises:
+        ConfigError: votes are to be decided by a threshold that nobody fitted, or stopped early without the argmax
+            rule, or forced although the prompt's answers cannot be.
+    """
+
+    def __init__(self, card: JudgeCard, prompt: CriticPrompt, generator: Generator, *, neutralise: bool = True) -> None:
+        assert card.critic is not None
+        self.card = card
+        self.critic: CriticCard = card.critic
+        self.prompt = prompt
+        self.generator = generator
+        self._reserved = Reserved([*CHAT_MARKUP, *prompt.reserved] if neutralise else [])
+        self._n_judged: Counter[str] = Counter()
+        _check(self.critic, prompt, card.decision)
+
+    @classmethod
+    def open(cls, found: FoundCard, *, dtype: Precision = "float32", neutralise: bool = True) -> Self:
+        """Open prompt and engine of a card.
+
+        Args:
+            found: The card, where it lies, and whose word it is.
+            dtype: Precision of the card's model, where no engine is stated.
+            neutralise: See the class.
+
+        Raises:
+            CheckpointError: the prompt or the model cannot be opened, or the prompt has changed.
+            ConfigError: see the class, and `build_generator`.
+        """
+        directory, card, trust = found
+        assert card.critic is not None
+        critic = card.critic
+        prompt, sha256 = load_prompt(critic.prompt, directory=directory, sha256=critic.prompt_sha256)
+        card = card.model_copy(update={"critic": critic.model_copy(update={"prompt_sha256": sha256})})
+        _check(critic, prompt, card.decision)
+        engine, of_hub = critic.engine, trust.root is not None
+        if engine is None:
+            location = locate_model(directory, card.model, hub_only=of_hub)
+            engine = TransformersGeneration(model=str(location), dtype=dtype)
+        elif of_hub and not isinstance(engine, OpenAIGeneration):  # engines take paths from where the command runs
+            location = locate_model(directory, engine.model, hub_only=True)
+            engine = engine.model_copy(update={"model": str(location)})
+        return cls(card, prompt, build_generator(engine, chat_date=card.chat_date), neutralise=neutralise)
+
+    @property
+    def judge_id(self) -> str:
+        """Name in results."""
+        return self.card.judge_id
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether the same solution always gets the same verdict: greedy decoding, one vote."""
+        return self.critic.deterministic
+
+    @property
+    def decision(self) -> ThresholdRule | ArgmaxRule:
+        """Rule stored in the card."""
+        return self.card.decision
+
+    @property
+    def reserved(self) -> tuple[str, ...]:
+        """What its prompt keeps for itself in candidates' texts."""
+        return tuple(self.prompt.reserved)
+
+    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+        """Judge a batch; what cannot be asked, and what was not answered readably, gets a reason."""
+        start = time.perf_counter()
+        sheets = [self._sheet(solution) for solution in solutions]
+        asked = [sheet for sheet in sheets if sheet.reason is None]
+        by_step = isinstance(self.prompt.answer, NextToken)
+        (StepwiseCritic if by_step else VotingCritic)(self.generator, self.critic, self.prompt).ask(asked)
+        seconds = (time.perf_counter() - start) / max(len(solutions), 1)
+        return [self._judgement(sheet, seconds) for sheet in sheets]
+
+    def _sheet(self, solution: Solution) -> Sheet:
+        reason, seed = self._refusal(solution), self.critic.seed
+        if not self.deterministic:
+            seed += self._n_judged[solution.id] * _SEED_STRIDE
+            self._n_judged[solution.id] += 1
+        return Sheet(solution if reason else self._neutral(solution), seed, reason=reason)
+
+    def _refusal(self, solution: Solution) -> NoVerdictReason | None:
+        if solution.is_blank:
+            return NoVerdictReason.EMPTY
+        if self.prompt.n_chars(solution) > self.critic.max_chars:
+            return NoVerdictReason.TOO_LONG
+        no_reference = self.prompt.needs_reference and not solution.reference
+        return NoVerdictReason.NO_REFERENCE if no_reference else None
+
+    def _neutral(self, solution: Solution) -> Solution:
+        neutral = self._reserved.neutralise
+        return solution.model_copy(
+            update={
+                "problem": neutral(solution.problem),
+                "steps": tuple(map(neutral, solution.steps)),
+                "reference": None if solution.reference is None else neutral(solution.reference),
+            }
+        )
+
+    def _judgement(self, sheet: Sheet, seconds: float) -> Judgement:
+        found = sheet.verdict(smoothing=self.critic.smoothing)
+        return Judgement(
+            solution_id=sheet.solution.id,
+            judge_id=self.judge_id,
+            verdict=found if isinstance(found, Verdict) else None,
+            no_verdict=None if isinstance(found, Verdict) else found,
+            raw=sheet.raw,
+            n_tokens=sheet.n_tokens,
+            seconds=seconds,
+            cost_usd=sheet.cost_usd,
+        )
+
+
+def _check(critic: CriticCard, prompt: CriticPrompt, decision: ThresholdRule | ArgmaxRule) -> None:
+    """Refuse settings that contradict each other."""
+    votes_decide = not isinstance(prompt.answer, NextToken)
+    is_argmax = isinstance(decision, ArgmaxRule)
+    if votes_decide and not is_argmax and decision.origin == "default":
+        raise ConfigError(
+            "the votes of this critic name a step, and a threshold that nobody fitted would overlook most of them: "
+            "put 'decision: {kind: argmax}' into the judge's card"
+        )
+    if critic.early_stop and not (votes_decide and is_argmax):
+        raise ConfigError("critic.early_stop needs votes that name a step, and 'decision: {kind: argmax}'")
+    if critic.force_answer and not isinstance(prompt.answer, BoxedIndex):
+        raise ConfigError(
+            f"critic.force_answer needs a prompt with answers of type 'boxed_index': {critic.prompt} has "
+            f"{prompt.answer.type!r}"
+        )
+
+
+__all__ = ["CriticJudge"]

@@ -1,0 +1,355 @@
+"""`judgekit doctor`: opens a judge as everything else does and tells how it reads and whether it scores as it did.
+
+Every check is about what goes wrong without an error: score positions, special tokens, padding, precision, hostile
+text, and golden scores. A check that a judge has no use for says so.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from judgekit.calibration.card import describe_calibrator
+from judgekit.engines.checkpoint import locate_model, snapshot_commit
+from judgekit.errors import CheckpointError, ConfigError
+from judgekit.identity.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
+from judgekit.io import read_json, write_text
+from judgekit.judges import load_judge
+from judgekit.judges.card import CARD, Golden, JudgeCard, read_card, write_card
+from judgekit.judges.golden import EXAMPLES, TOLERANCE, golden_difference, measure_golden
+from judgekit.judges.recognise import find_card, recognised_by
+from judgekit.judges.steps.label_names import read_label_names, settle_ok_labels
+from judgekit.judges.traits import traits_of
+from judgekit.judges.trust import update_card, write_own_card
+from judgekit.text.prompts import asks_for_the_day, render_text
+from judgekit.types import Judge, Judgement, NoVerdictReason, Solution
+
+if TYPE_CHECKING:
+    from judgekit.judges.steps.by_step import StepLogitJudge
+
+BATCH_TOLERANCE = 1e-4
+"""Largest difference of a probability between judging alone and in a batch, in float32."""
+PRECISION_TOLERANCE = 0.1
+"""Largest change of a probability by bfloat16, whose 8 bits of mantissa move logits by some hundredths."""
+AWKWARD = (
+    Solution(problem="?", steps=("",)),
+    Solution(problem="", steps=("x", "", " ", "\n\n", "y")),
+    Solution(problem="Inner breaks", steps=("a\n\nb\n", "\n\n\n\n\nc", "Step 3: d\nStep 4: e")),
+    Solution(problem="Чему равно √4? 二 🧮", steps=("√4 = 2\u2028", "שלום 2", "e\u0301\u200b")),
+    Solution(problem="\x00\x1f", steps=("\x07", "\ufeff\ue000", "\u202e1+1")),
+    Solution(problem="Many", steps=tuple(str(number) for number in range(60))),
+)
+"""Solutions whose steps are easily miscounted."""
+
+
+class Finding(NamedTuple):
+    """What one check found."""
+
+    check: str
+    """Name of the check."""
+    ok: bool | None
+    """Whether all is well; `None` where the check does not apply."""
+    text: str
+    """The measure, in words."""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """All that the doctor found out about a judge."""
+
+    about: tuple[str, ...]
+    """Kind, family and where things lie, a line each."""
+    example: tuple[str, ...]
+    """A decoded example with its score positions, a line each; empty for judges that make no tokens themselves."""
+    findings: tuple[Finding, ...]
+    """The checks."""
+    golden: tuple[Golden, ...]
+    """The built-in examples with today's scores; empty for judges that may answer differently every time."""
+
+    @property
+    def failed(self) -> tuple[Finding, ...]:
+        """Checks that found something wrong."""
+        return tuple(finding for finding in self.findings if finding.ok is False)
+
+
+def examine(name: str) -> Examination:
+    """Open a judge in float32 without its calibrator and check it.
+
+    Raises:
+        CheckpointError: it cannot be opened; see `load_judge`.
+        ConfigError: there is no such builtin judge.
+    """
+    from judgekit.judges.steps.by_step import StepLogitJudge
+
+    judge = load_judge(name, calibrated=False)
+    card = getattr(judge, "card", None)
+    judgements = judge.judge([*AWKWARD, Solution(problem="?", steps=()), *EXAMPLES])
+    findings = [_finite(judgements), _counts(judgements[: len(AWKWARD) + 1]), _batches(judge)]
+    example: tuple[str, ...] = ()
+    if isinstance(judge, StepLogitJudge):
+        example = _example(judge)
+        findings += [_hostile(judge), _precision(judge, name)]
+    else:
+        nothing = "makes no tokens of its own"
+        findings += [Finding("hostile text", None, nothing), Finding("precision", None, nothing)]
+    findings.append(_clock(judge))
+    golden = measure_golden(judge) if _repeats(judge) else ()
+    findings.append(_golden(judge, card))
+    return Examination(_about(name, judge, card), example, tuple(findings), golden)
+
+
+def _repeats(judge: Judge) -> bool:
+    return traits_of(judge).deterministic
+
+
+def _about(name: str, judge: Judge, card: JudgeCard | None) -> tuple[str, ...]:
+    lines = [f"judge: {judge.judge_id}", f"recognised by: {recognised_by(name)}"]
+    lines.append(f"decision: {judge.decision.model_dump_json()}")
+    if card is None:
+        return (*lines, f"kind: {type(judge).__name__}, without a card")
+    place = card.model if card.revision is None else f"{card.model} at {card.revision}"
+    lines += [f"kind: {card.kind}", f"family: {card.family or 'our own'}", f"model: {place}"]
+    if card.assumes:
+        lines.append(f"assumed: {card.assumes}")
+    if card.calibrator is not None:
+        lines.append(f"calibrator: {describe_calibrator(card.calibrator)}, left out below")
+    return tuple(lines)
+
+
+def _example(judge: StepLogitJudge) -> tuple[str, ...]:
+    """Show an example as the judge reads it, and the token at every score position."""
+    from judgekit.judges.steps.encoding import show_encoded
+
+    tokenizer = judge.tokenizer
+    [encoded] = judge.encode(EXAMPLES[:1])
+    lines = [show_encoded(tokenizer, encoded), ""]
+    for step, position in enumerate(encoded.positions_S):
+        token = encoded.input_ids[position]
+        lines.append(f"step {step} is read at position {position}: token {token} {tokenizer.decode([token])!r}")
+    begins = encoded.input_ids[0] == tokenizer.bos_token_id
+    lines.append(f"the text {'begins' if begins else 'does not begin'} with the begin-of-text token")
+    for what in ("bos", "eos", "pad"):
+        token = getattr(tokenizer, f"{what}_token_id")
+        lines.append(f"{what} token: {'none' if token is None else f'{token} {tokenizer.decode([token])!r}'}")
+    return (*lines, *_label_lines(judge))
+
+
+def _label_lines(judge: StepLogitJudge) -> list[str]:
+    from judgekit.judges.steps.label_token import label_token_id
+
+    labels = judge.card.label_tokens
+    if judge.card.kind == "step_classifier" and judge.card.ok_labels is not None:
+        names = {name: getattr(judge.model.config, name, None) for name in ("id2label", "label2id")}
+        try:
+            named = ", ".join(f"{index} {name!r}" for index, name in sorted(read_label_names(names).items()))
+        except CheckpointError:  # where the card counts, the checkpoint may contradict itself
+            named = "contradictory names"
+        called = f"; the checkpoint has {named}" if named else ""
+        return [f"ok labels of the head: {', '.join(map(str, judge.card.ok_labels))}{called}"]
+    if labels is None:
+        return []
+    ids = {what: label_token_id(judge.tokenizer, label) for what, label in (("ok", labels.ok), ("error", labels.error))}
+    return [f"{what} label: token {token} {judge.tokenizer.decode([token])!r}" for what, token in ids.items()]
+
+
+def _finite(judgements: Sequence[Judgement]) -> Finding:
+    """Look for scores that are no finite numbers: damaged or overflowing weights open without a word."""
+    reasons = [judgement.no_verdict for judgement in judgements]
+    n_wrong = reasons.count(NoVerdictReason.NON_FINITE)
+    n_scored = n_wrong + reasons.count(None)
+    if not n_wrong:
+        return Finding("finite scores", True, f"on all {n_scored} solutions that got a verdict")
+    causes = "weights that are damaged, or too large for this precision"
+    return Finding("finite scores", False, f"no finite number on {n_wrong} of {n_scored} solutions. Likely: {causes}")
+
+
+def _counts(judgements: Sequence[Judgement]) -> Finding:
+    """Compare steps with scores; the judgements are of `AWKWARD`, and then of a solution without steps."""
+    wrong = [
+        f"{len(solution.steps)} steps gave {judgement.verdict.n_steps} scores"
+        for solution, judgement in zip(AWKWARD, judgements, strict=False)
+        if judgement.verdict is not None and judgement.verdict.n_steps != len(solution.steps)
+    ]
+    if judgements[-1].verdict is not None:
+        wrong.append("a solution without steps got a verdict")
+    reasons = sorted({str(judgement.no_verdict) for judgement in judgements[:-1] if judgement.no_verdict is not None})
+    unjudged = f"; without a verdict for {', '.join(reasons)}" if reasons else ""
+    return Finding("n steps, n scores", not wrong, "; ".join(wrong) or f"on {len(AWKWARD)} awkward solutions{unjudged}")
+
+
+def _batches(judge: Judge) -> Finding:
+    if not _repeats(judge):
+        return Finding("batch = single", None, "answers differently every time")
+    solutions = [*EXAMPLES, *AWKWARD]
+    together = judge.judge(solutions)
+    alone = [judge.judge([solution])[0] for solution in solutions]
+    largest = _largest_difference(together, alone)
+    return Finding("batch = single", largest <= BATCH_TOLERANCE, f"largest difference {largest:.2g}")
+
+
+def _largest_difference(one: Sequence[Judgement], other: Sequence[Judgement]) -> float:
+    """Return the largest difference of a P(step ok); 1 where only one of two has a verdict."""
+    largest = 0.0
+    for left, right in zip(one, other, strict=True):
+        if (left.verdict is None) != (right.verdict is None):
+            return 1.0
+        if left.verdict is not None and right.verdict is not None:
+            pairs = zip(left.verdict.p_ok_S, right.verdict.p_ok_S, strict=True)
+            largest = max(largest, *(abs(p - q) for p, q in pairs))
+    return largest
+
+
+def _hostile(judge: StepLogitJudge) -> Finding:
+    """Compare the reserved tokens of a solution full of reserved text with those of a harmless one of as many steps."""
+    from judgekit.text.neutralise import reserved_tokens
+
+    own = getattr(judge.card.input, "reserved", ())
+    texts = [*dict.fromkeys([*reserved_tokens(judge.tokenizer), *own])]
+    spoof = Solution(problem="".join(texts), steps=tuple(f"{text} {text}{text}" for text in texts) or ("x",))
+    harmless = Solution(problem="x", steps=("x",) * len(spoof.steps))
+    encoded, plain = judge.encode([spoof, harmless])
+    special = set(judge.tokenizer.all_special_ids) | set(judge.tokenizer.added_tokens_decoder)
+    extra = _count(encoded.input_ids, special) - _count(plain.input_ids, special)
+    ok = extra == 0 and len(encoded.positions_S) == len(spoof.steps)
+    return Finding("hostile text", ok, f"{len(texts)} reserved strings in a candidate put {extra} reserved tokens in")
+
+
+def _clock(judge: Judge) -> Finding:
+    """Tell whether the text that a judge reads changes with the day, which the card fixes."""
+    from judgekit.judges.critics.critic import CriticJudge
+    from judgekit.judges.steps.by_step import StepLogitJudge
+    from judgekit.judges.steps.template import TemplateEncoder
+
+    check = "day in the text"
+    if isinstance(judge, StepLogitJudge) and getattr(judge.card.input, "chat", None) is not None:
+        layout: Any = judge.card.input
+
+        def render(day: date) -> Sequence[object]:
+            return TemplateEncoder(judge.tokenizer, layout, chat_date=day).encode(EXAMPLES[:1])
+    elif isinstance(judge, CriticJudge):
+        question = [{"role": "user", "content": "1+1?"}]
+        generator: Any = judge.generator
+        if generator.render(question) is None:
+            return Finding(check, None, "a server renders the prompts, by its own clock")
+        tokenizer = getattr(generator, "tokenizer", None) or generator._tokenizer
+
+        def render(day: date) -> Sequence[object]:
+            return render_text(tokenizer, question, chat_date=day)
+    else:
+        is_text = isinstance(judge, StepLogitJudge)
+        return Finding(check, True if is_text else None, "reads no chat template")
+    if not asks_for_the_day(render):
+        return Finding(check, True, "the chat template does not ask for it")
+    return Finding(
+        check, True, f"the chat template asks for it, and is told {judge.card.chat_date} on every day (chat_date)"
+    )
+
+
+def _count(ids: Sequence[int], wanted: set[int]) -> int:
+    return sum(token in wanted for token in ids)
+
+
+def _precision(judge: Judge, name: str) -> Finding:
+    """Measure what bfloat16 changes: what rounding the weights cannot explain makes another judge of it."""
+    try:
+        halved = load_judge(name, calibrated=False, dtype="bfloat16")
+    except CheckpointError as error:  # opened in float32 it is a sound judge
+        return Finding("precision", None, f"does not run in bfloat16: {error}")
+    largest = _largest_difference(judge.judge(EXAMPLES), halved.judge(EXAMPLES))
+    measure = f"bfloat16 changes a score by {largest:.2g} at most, {PRECISION_TOLERANCE:.2g} is allowed"
+    if largest <= PRECISION_TOLERANCE:
+        return Finding("precision", True, measure)
+    return Finding("precision", False, f"{measure}. Use it with dtype=float32 only")
+
+
+def _golden(judge: Judge, card: JudgeCard | None) -> Finding:
+    if card is None or not _repeats(judge):
+        return Finding("golden scores", None, "no card to store them in, or answers differ every time")
+    if not card.golden:
+        return Finding("golden scores", None, "none stored: `--store` for a judge directory, `--write DIR` for others")
+    largest = golden_difference(judge, card.golden)
+    measure = f"largest difference {largest:.2g} on {len(card.golden)} solutions, {TOLERANCE:.2g} is allowed"
+    if largest <= TOLERANCE:
+        return Finding("golden scores", True, measure)
+    causes = "another separator or template (input), tokenizer, revision of the weights, or precision"
+    return Finding("golden scores", False, f"{measure}. Likely: {causes}")
+
+
+# Cards with golden scores
+
+
+def store_golden(directory: Path, golden: Sequence[Golden]) -> None:
+    """Put golden scores into a judge directory's `judge.json`.
+
+    Raises:
+        CheckpointError: the directory is no judge.
+    """
+    update_card(directory, read_card(directory).model_copy(update={"golden": tuple(golden)}))
+
+
+def write_judge(name: str, output: Path, golden: Sequence[Golden]) -> Path:
+    """Make a public checkpoint or a card by hand a judge directory: a `judge.json` that names its model.
+
+    Weights stay where they are. A checkpoint named by its hub id is pinned to the revision that was opened.
+
+    Raises:
+        CheckpointError: the judge has no card, or see `find_card`.
+        ConfigError: the output folder has a `judge.json` already.
+    """
+    if name.startswith(("builtin:", "http://", "https://")):
+        raise ConfigError(f"{name} needs no judge.json: it is opened by its name")
+    if (output / CARD).exists():
+        raise ConfigError(f"{output / CARD} exists: choose another folder")
+    found = find_card(name)
+    update: dict[str, Any] = {"golden": tuple(golden)}
+    if not Path(name).exists() and found.card.model == ".":
+        update |= {"model": name, "revision": snapshot_commit(found.directory)}
+    else:
+        update["model"] = _absolute(found.directory, found.card.model)
+    if found.card.kind == "step_classifier":
+        # The labels are settled now, by what the checkpoint calls them today.
+        location = locate_model(
+            found.directory, found.card.model, revision=found.card.revision, hub_only=found.trust.root is not None
+        )
+        update["ok_labels"] = settle_ok_labels(found.card, read_json(location / "config.json"))
+    if found.card.tokenizer is not None:
+        update["tokenizer"] = _absolute(found.directory, found.card.tokenizer)
+    if found.card.implicit is not None:
+        reference = _absolute(found.directory, found.card.implicit.reference)
+        update["implicit"] = found.card.implicit.model_copy(update={"reference": reference})
+    if found.card.ensemble is not None:
+        members = tuple(_absolute(found.directory, member) for member in found.card.ensemble.members)
+        update["ensemble"] = found.card.ensemble.model_copy(update={"members": members})
+    output.mkdir(parents=True, exist_ok=True)
+    for name_of_ids in (TRAIN_PROBLEMS, CALIBRATION_PROBLEMS):
+        if (found.directory / name_of_ids).is_file():
+            write_text(output / name_of_ids, (found.directory / name_of_ids).read_text())
+    # A copy is no more the user's word than what it was made from.
+    (write_own_card if found.trust.is_own else write_card)(output, found.card.model_copy(update=update))
+    return output
+
+
+def _absolute(directory: Path, place: str) -> str:
+    local = (directory / place).resolve()
+    return str(local) if os.path.exists(local) else place
+
+
+def refuse_failed(examination: Examination, *, but: Sequence[str] = ()) -> None:
+    """Turn failed checks, but for some, into an error.
+
+    Raises:
+        CheckpointError: a check failed; says which.
+    """
+    failed = [finding for finding in examination.failed if finding.check not in but]
+    if failed:
+        raise CheckpointError("; ".join(f"{finding.check}: {finding.text}" for finding in failed))
+
+
+__all__ = [
+    "AWKWARD", "BATCH_TOLERANCE", "Examination", "Finding", "PRECISION_TOLERANCE", "examine", "refuse_failed",
+    "store_golden", "write_judge",
+]  # fmt: skip

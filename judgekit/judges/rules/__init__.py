@@ -1,0 +1,1 @@
+"""Judges without a model: rules on stated arithmetic."""

@@ -1,0 +1,1 @@
+"""Judges that read a probability at every step: classifier, label token, likelihood, implicit reward."""

@@ -1,0 +1,1 @@
+"""How raw files are read: rows, texts and YAML from strangers."""

@@ -1,0 +1,152 @@
+"""Shows one judged solution in a terminal, its steps coloured by the judge's probability.
+
+The colour never carries meaning alone: every step has its number. Text that a model wrote is never read as markup, and
+control characters in it are spelled out, so that it cannot move the cursor, recolour or hide anything.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from judgekit.calibration.card import ConformalCard
+from judgekit.calibration.conformal import certified_steps, index_set
+from judgekit.types import ArgmaxRule, Judgement, LabelledSolution, Solution, StepLabel, ThresholdRule
+
+_WRONG, _UNSURE, _RIGHT = (213, 94, 0), (128, 128, 128), (20, 130, 200)
+"""Red, green, blue; each at least 3.9 : 1 against black and white."""
+_KEPT_FORMATS = frozenset("\u200c\u200d")
+"""Joiners: needed by several scripts and harmless."""
+
+
+def render_judgement(
+    solution: Solution,
+    judgement: Judgement,
+    *,
+    rule: ThresholdRule | ArgmaxRule,
+    conformal: ConformalCard | None = None,
+) -> RenderableType:
+    """Build what is printed for one judged solution.
+
+    Args:
+        solution: The solution; true labels are shown where it is a `LabelledSolution`.
+        judgement: What the judge said about it.
+        rule: Turns the verdict into the predicted first error.
+        conformal: The judge's thresholds for index sets and certified prefixes, where it has some.
+
+    Returns:
+        A renderable for `rich.print` or `Console.print`.
+    """
+    return Group(
+        Panel(Text(visible(solution.problem)), title="problem", title_align="left"),
+        _steps_table(solution, judgement, rule),
+        *_summary(solution, judgement, rule),
+        *_promises(solution, judgement, conformal),
+    )
+
+
+def visible(text: str) -> str:
+    r"""Spell out control characters, lone surrogates and invisible formatting; line breaks and tabs stay.
+
+    Example:
+        >>> visible("a\x1b[31mb\u202ec")
+        'a\\x1b[31mb\\u202ec'
+    """
+    return "".join(_spelled(char) for char in text.replace("\r\n", "\n"))
+
+
+def _spelled(char: str) -> str:
+    if char in "\n\t" or char in _KEPT_FORMATS or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
+        return char
+    return char.encode("unicode_escape").decode()
+
+
+def _steps_table(solution: Solution, judgement: Judgement, rule: ThresholdRule | ArgmaxRule) -> Table:
+    verdict = judgement.verdict
+    predicted = verdict.decide(rule) if verdict else None
+    table = Table(box=None, padding=(0, 1), expand=True)
+    for name in ("step", "P(ok)"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("text", ratio=1, overflow="fold")
+    for index, step in enumerate(solution.steps):
+        prob = verdict.p_ok_S[index] if verdict else None
+        number = Text("-" if prob is None else f"{prob:.3f}", style="" if prob is None else f"bold {_colour(prob)}")
+        text = Text(visible(step), style="" if prob is None else _colour(prob))
+        marks = _marks(solution, index, predicted)
+        table.add_row(Text(str(index)), number, Group(Text(marks, style="bold reverse"), text) if marks else text)
+    return table
+
+
+def _marks(solution: Solution, index: int, predicted: int | None) -> str:
+    marks = [" ▶ judge's first error "] if index == predicted else []
+    if isinstance(solution, LabelledSolution) and index == solution.first_error:
+        marks.append(" ◆ true first error ")
+    elif isinstance(solution, LabelledSolution) and solution.labels[index] is StepLabel.NEUTRAL:
+        marks.append(" labelled neutral ")
+    return "".join(marks)
+
+
+def _summary(solution: Solution, judgement: Judgement, rule: ThresholdRule | ArgmaxRule) -> list[Text]:
+    lines = []
+    if judgement.verdict is None:
+        lines.append(Text(f"No verdict by {visible(judgement.judge_id)}: {judgement.no_verdict}.", style="bold"))
+    else:
+        place = _place(judgement.verdict.decide(rule))
+        how = f"P(ok) below {rule.threshold:.4g}" if isinstance(rule, ThresholdRule) else "most probable outcome"
+        lines.append(
+            Text(f"Judge {visible(judgement.judge_id)}: {place} ({how}, {visible(rule.origin)}).", style="bold")
+        )
+        lines.append(Text(f"P(no error in any step) {judgement.verdict.p_none:.3f}"))
+    if isinstance(solution, LabelledSolution):
+        method = solution.label_method or "unknown"
+        lines.append(Text(f"Truth: {_place(solution.first_error)} (labelled by: {method})."))
+    return lines
+
+
+def _promises(solution: Solution, judgement: Judgement, conformal: ConformalCard | None) -> list[Text]:
+    """Say what holds with the card's probability; without a verdict anything may be, and nothing is certified."""
+    if conformal is None:
+        return []
+    outcomes, n_certified = (*range(len(solution.steps)), None), 0
+    if judgement.verdict is not None:
+        outcomes = index_set(judgement.verdict.posterior, max_mass=conformal.max_mass)
+        n_certified = certified_steps(judgement.verdict.posterior, min_survival=conformal.min_survival)
+    level = f"{100 * (1 - conformal.alpha):g} %, calibrated on {conformal.n_problems} problems"
+    prefix = _listed(range(n_certified)) if n_certified else "no step"
+    return [
+        Text(f"Index set ({level}): {_listed(outcomes)}."),
+        Text(f"Certified prefix ({level}): {prefix}."),
+    ]
+
+
+def _listed(outcomes: Sequence[int | None]) -> str:
+    """Name outcomes: runs of steps by their ends, "no error" last."""
+    runs: list[list[int]] = []
+    for step in (outcome for outcome in outcomes if outcome is not None):
+        if runs and step == runs[-1][-1] + 1:
+            runs[-1].append(step)
+        else:
+            runs.append([step])
+    steps = [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
+    named = [f"step{'s' if len(runs) > 1 or len(runs[0]) > 1 else ''} {', '.join(steps)}"] if runs else []
+    return " or ".join([*named, *(["no error"] if None in outcomes else [])])
+
+
+def _place(first_error: int | None) -> str:
+    return "no error" if first_error is None else f"first error at step {first_error}"
+
+
+def _colour(prob: float) -> str:
+    """Blend from the wrong colour over grey to the right one; told apart by colour-blind readers."""
+    end = _WRONG if prob < 0.5 else _RIGHT
+    share = abs(2 * prob - 1)
+    red, green, blue = (round(grey + share * (full - grey)) for grey, full in zip(_UNSURE, end, strict=True))
+    return f"rgb({red},{green},{blue})"
+
+
+__all__ = ["render_judgement", "visible"]

@@ -1,0 +1,285 @@
+"""Fits an ensemble's weights and decision threshold on problems that none of its members was trained on."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.optimize import minimize
+
+from judgekit.calibration.calibrate import UPSIDE_DOWN_WAY_OUT, read_split, refuse_one_kind
+from judgekit.calibration.calibrators import CalibrationSplit, IdentityCalibrator
+from judgekit.calibration.direction import direction_of
+from judgekit.calibration.fingerprint import fingerprint_of
+from judgekit.config import BaseConfig
+from judgekit.engines.precision import AUTO, ChosenPrecision
+from judgekit.errors import ConfigError, DataError
+from judgekit.identity.problem_lists import (
+    CALIBRATION_PROBLEMS,
+    TRAIN_PROBLEMS,
+    ProblemList,
+    calibration_problems,
+    join_lists,
+    refuse_trained_problems,
+    train_problems,
+    write_problems,
+)
+from judgekit.identity.problems import group_problems
+from judgekit.judges.card import EnsembleCard, JudgeCard
+from judgekit.judges.ensemble import floored_logs, pool_verdicts
+from judgekit.judges.trust import write_own_card
+from judgekit.judging import as_seen
+from judgekit.metrics import choose_threshold
+from judgekit.types import Judge, LabelledSolution, ThresholdRule, Verdict
+
+_log = logging.getLogger(__name__)
+
+Floats = NDArray[np.float64]
+Rule = Literal["product", "mixture"]
+
+MAX_EXPONENT = 20.0
+"""Highest weight of a product's member: where one member is never wrong, the log loss falls without end."""
+_MIN_SHARE = 1e-9
+_MIN_WEIGHT = 1e-6
+
+
+class EnsembleConfig(BaseConfig):
+    """Options of `judgekit ensemble`."""
+
+    rule: Rule = "product"
+    """`product`: powers of the posteriors are multiplied; `mixture`: their weighted mean."""
+    judge_id: str | None = None
+    """Name in results; `null` takes the output folder's name."""
+    n_max: int | None = Field(default=None, ge=1)
+    """Solutions to use at most; `null` uses all."""
+    dtype: ChosenPrecision = AUTO
+    """Precision in which the members run; `auto`: bfloat16 where the hardware computes in it, else float32."""
+
+
+class FittedWeights(NamedTuple):
+    """Weights and the log loss of the true first error under them, beside that of each member alone."""
+
+    weights_M: tuple[float, ...]
+    """One weight a member."""
+    log_loss: float
+    """Mean of -log P(true first error) of the ensemble, nats."""
+    member_log_loss_M: tuple[float | None, ...]
+    """The same of each member over the solutions it has a verdict on; `None` where there are none."""
+
+
+def build_ensemble(members: Sequence[str], data: Path, output: Path, config: EnsembleConfig) -> JudgeCard:
+    """Fit an ensemble on a labelled data set and write its judge directory; returns the card.
+
+    Members that are paths are stored relative to the directory.
+
+    Raises:
+        ConfigError: fewer than two members, or the output folder is in use.
+        DataError: a member was trained on one of the problems, or the data are all right, all wrong or without verdict.
+        CheckpointError: a member cannot be opened.
+    """
+    from judgekit.judges import load_judge
+
+    if len(members) < 2:
+        raise ConfigError(f"an ensemble needs at least two members, not {len(members)}: give --member once for each")
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise ConfigError(f"{output} is in use: give another --output")
+    solutions = read_split(data, config.n_max)
+    folders = {name: folder for name in members if (folder := _folder(name)) is not None}
+    trained = {name: train_problems(folder) for name, folder in folders.items()}
+    for name, problems in trained.items():
+        refuse_trained_problems(problems, solutions, judge=name)
+    refuse_one_kind(solutions, "solutions", purpose="an ensemble")
+    verdicts_N_M = _verdicts([load_judge(name, dtype=config.dtype) for name in members], solutions)
+    gold_N = [solution.first_error for solution in solutions]
+    fitted = fit_weights(verdicts_N_M, gold_N=gold_N, rule=config.rule)
+    warnings = _find_trouble(members, verdicts_N_M, solutions, fitted)
+    for sentence in warnings:
+        _log.warning("%s", sentence)
+    used = [item for item, row in zip(solutions, verdicts_N_M, strict=True) if any(row)]
+    fingerprint = fingerprint_of(data, used)
+    section = EnsembleCard(
+        members=tuple(_stored_name(name, output) for name in members),
+        rule=config.rule,
+        weights=fitted.weights_M,
+        fingerprint=fingerprint,
+    )
+    pooled_N = [pool_verdicts(row, section) for row in verdicts_N_M]
+    choice = choose_threshold([None if item is None else item.p_ok_S for item in pooled_N], gold_N=gold_N)
+    card = JudgeCard(
+        kind="ensemble",
+        judge_id=config.judge_id or output.resolve().name,
+        ensemble=section,
+        decision=ThresholdRule(threshold=choice.threshold, origin=f"best ProcessBench F1 on {fingerprint.data}"),
+        training={
+            "config": config.model_dump(mode="json"),
+            "log_loss": fitted.log_loss,
+            "member_log_loss": fitted.member_log_loss_M,
+            "n_without_verdict": len(solutions) - len(used),
+            "warnings": warnings,
+        },
+    )
+    write_problems(output / TRAIN_PROBLEMS, join_lists(trained.values()))
+    before = join_lists(map(calibration_problems, folders.values()))
+    write_problems(output / CALIBRATION_PROBLEMS, ProblemList.of(solutions) | before)
+    write_own_card(output, card)  # the user named the members: one that asks a server is opened without a question
+    return card
+
+
+def _verdicts(judges: Sequence[Judge], solutions: Sequence[LabelledSolution]) -> list[tuple[Verdict | None, ...]]:
+    """Return the verdicts of all members by solution. Shape (N, M)."""
+    seen = [as_seen(solution, show_reference=False) for solution in solutions]
+    verdicts_M = [[judgement.verdict for judgement in judge.judge(seen)] for judge in judges]
+    return list(zip(*verdicts_M, strict=True))
+
+
+def _find_trouble(
+    members: Sequence[str],
+    verdicts_N_M: Sequence[Sequence[Verdict | None]],
+    solutions: Sequence[LabelledSolution],
+    fitted: FittedWeights,
+) -> list[str]:
+    """Say which members are upside down, and whether the whole is worth more than a judge that says nothing.
+
+    Raises:
+        DataError: no member gets any weight.
+    """
+    sentences, splits, problem_N = [], [], group_problems(solutions)
+    for name, column in zip(members, zip(*verdicts_N_M, strict=True), strict=True):
+        rows = zip(column, solutions, problem_N, strict=True)
+        judged = [(verdict, item, problem) for verdict, item, problem in rows if verdict is not None]
+        if not judged:
+            continue
+        splits.append(
+            CalibrationSplit.of(
+                [verdict for verdict, _, _ in judged],
+                gold_N=[item.first_error for _, item, _ in judged],
+                problem_ids_N=[problem for _, _, problem in judged],
+            )
+        )
+        direction = direction_of(splits[-1])
+        if direction is not None and direction.is_upside_down:
+            sentences.append(f"member {name}: {direction.describe()}. {UPSIDE_DOWN_WAY_OUT}")
+    if not any(fitted.weights_M):
+        raise DataError(
+            "; ".join(
+                ["no member gets any weight: on these data they say nothing of errors, or the opposite", *sentences]
+            )
+        )
+    # what a judge comes to that knows the share of right steps and nothing else, on the solutions judged by the most
+    split = max(splits, key=lambda item: len(item.n_steps_N))
+    silent = split.without_judge(float(split.ok_K.mean()))
+    nothing = -float(IdentityCalibrator().logprobs_N(silent).mean())
+    if fitted.log_loss >= nothing:
+        sentences.append(
+            f"the ensemble's log loss {fitted.log_loss:.4f} is not below {nothing:.4f}, that of a judge that says "
+            "nothing of errors: calibrate the members, or leave out those that know nothing"
+        )
+    return sentences
+
+
+def _stored_name(name: str, output: Path) -> str:
+    return os.path.relpath(Path(name).resolve(), output.resolve()) if Path(name).exists() else name
+
+
+def _folder(name: str) -> Path | None:
+    """Return the directory of a member that says what it was fitted on; builtin judges and servers have none."""
+    if name.startswith("builtin:") or "://" in name:
+        return None
+    from judgekit.judges.recognise import find_card
+
+    return find_card(name).directory
+
+
+def fit_weights(
+    verdicts_N_M: Sequence[Sequence[Verdict | None]], *, gold_N: Sequence[int | None], rule: Rule
+) -> FittedWeights:
+    """Find the weights with the lowest mean log loss of the true first error.
+
+    A product's weights lie within [0, `MAX_EXPONENT`], a mixture's are not negative and sum to 1. A member without a
+    verdict is left out for that solution as in judging; a solution without any verdict does not count.
+
+    Args:
+        verdicts_N_M: Verdicts of the members on each solution. Shape (N, M).
+        gold_N: True first errors, 0-based, `None` = no error. Shape (N,).
+        rule: How the members are pooled.
+
+    Raises:
+        DataError: no member has a verdict on any solution.
+    """
+    rows = [(row, gold) for row, gold in zip(verdicts_N_M, gold_N, strict=True) if any(row)]
+    if not rows:
+        raise DataError(f"no member has a verdict on any of {len(gold_N)} solutions: an ensemble cannot be fitted")
+    packed = _Packed.of(rows)
+    n_members = packed.probs_M_K.shape[0]
+    loss = packed.product_loss if rule == "product" else packed.mixture_loss
+    found = minimize(
+        loss,
+        np.full(n_members, 1 / n_members),
+        method="L-BFGS-B" if rule == "product" else "SLSQP",
+        bounds=[(0.0, MAX_EXPONENT if rule == "product" else 1.0)] * n_members,
+        constraints=() if rule == "product" else ({"type": "eq", "fun": lambda weights: weights.sum() - 1},),
+    )
+    weights = np.clip(found.x, 0.0, None)
+    weights = np.where(weights < _MIN_WEIGHT, 0.0, weights)
+    weights = weights if rule == "product" else weights / weights.sum()
+    return FittedWeights(tuple(weights.tolist()), float(loss(weights)), packed.member_log_loss_M())
+
+
+class _Packed(NamedTuple):
+    """Posteriors of all members end to end, so that the loss is a few array operations. K outcomes of all solutions."""
+
+    probs_M_K: Floats
+    """Probability of each outcome; 1 where the member has no verdict."""
+    has_M_N: NDArray[np.bool_]
+    """Whether the member has a verdict on the solution."""
+    starts_N: NDArray[np.int64]
+    """Where each solution's outcomes begin."""
+    true_N: NDArray[np.int64]
+    """Where each solution's true outcome lies."""
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[Sequence[Verdict | None], int | None]]) -> _Packed:
+        lengths_N = [next(len(verdict.posterior) for verdict in row if verdict) for row, _ in rows]
+        starts_N = np.concatenate([[0], np.cumsum(lengths_N)[:-1]]).astype(np.int64)
+        none_N = np.array(lengths_N) - 1
+        gold_N = [
+            none if first_error is None else first_error for none, (_, first_error) in zip(none_N, rows, strict=True)
+        ]
+        columns_M = list(zip(*(row for row, _ in rows), strict=True))
+        probs_M_K = np.array([np.concatenate(list(map(_probs, column, lengths_N))) for column in columns_M])
+        has_M_N = np.array([[verdict is not None for verdict in column] for column in columns_M])
+        return cls(probs_M_K, has_M_N, starts_N, starts_N + np.array(gold_N, dtype=np.int64))
+
+    def product_loss(self, weights_M: Floats) -> float:
+        """Return the mean of -log of the pooled probability of the true outcome, nats."""
+        logs_K = weights_M @ floored_logs(self.probs_M_K)
+        highest_N = np.maximum.reduceat(logs_K, self.starts_N)
+        lengths_N = np.diff([*self.starts_N, len(logs_K)])
+        sums_N = np.add.reduceat(np.exp(logs_K - np.repeat(highest_N, lengths_N)), self.starts_N)
+        return float(np.mean(highest_N + np.log(sums_N) - logs_K[self.true_N]))
+
+    def mixture_loss(self, weights_M: Floats) -> float:
+        """Return the mean of -log of the pooled probability of the true outcome, nats."""
+        shares_M_N = np.maximum(weights_M, _MIN_SHARE)[:, None] * self.has_M_N
+        probs_N = (shares_M_N * self.probs_M_K[:, self.true_N]).sum(axis=0) / shares_M_N.sum(axis=0)
+        return float(-floored_logs(probs_N).mean())
+
+    def member_log_loss_M(self) -> tuple[float | None, ...]:
+        """Return the log loss of each member over the solutions it has a verdict on."""
+        losses_M_N = -floored_logs(self.probs_M_K[:, self.true_N])
+        pairs = zip(losses_M_N, self.has_M_N, strict=True)
+        return tuple(float(losses_N[has_N].mean()) if has_N.any() else None for losses_N, has_N in pairs)
+
+
+def _probs(verdict: Verdict | None, n_outcomes: int) -> Floats:
+    """Return a posterior; ones where there is none, which leave a product as it is."""
+    return np.array(verdict.posterior) if verdict else np.ones(n_outcomes)
+
+
+__all__ = ["MAX_EXPONENT", "EnsembleConfig", "FittedWeights", "build_ensemble", "fit_weights"]

@@ -1,0 +1,133 @@
+"""Makes a position prior: counts where first errors are in labelled solutions and writes a judge directory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+from sklearn.model_selection import GroupKFold
+
+from judgekit.calibration.calibrate import fit_threshold, read_split
+from judgekit.calibration.fingerprint import fingerprint_of
+from judgekit.config import BaseConfig
+from judgekit.errors import ConfigError, DataError
+from judgekit.identity.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS, ProblemList, write_problems
+from judgekit.identity.problems import group_problems
+from judgekit.judges.card import JudgeCard, PositionPriorCard, write_card
+from judgekit.judges.position_prior import place_of_step, prior_verdict
+from judgekit.metrics import compute_localization
+from judgekit.ties import is_tied
+from judgekit.types import ArgmaxRule, LabelledSolution, ThresholdRule, Verdict
+
+
+class PriorConfig(BaseConfig):
+    """Options of `judgekit prior`."""
+
+    by: Literal["position", "relative"] = "position"
+    """`position`: the step's index, the last bin has all later ones; `relative`: equal parts of the solution."""
+    n_bins: int = Field(default=16, ge=1)
+    """Places that are told apart."""
+    smoothing: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """Steps that are added to each place, of which the share that is wrong everywhere is wrong."""
+    judge_id: str | None = None
+    """Name in results; `null` takes the output folder's name."""
+    n_folds: int = Field(default=5, ge=2)
+    """Folds over problems for the choice of the decision rule."""
+    n_max: int | None = Field(default=None, ge=1)
+    """Solutions to use at most; `null` uses all."""
+
+
+Rule = ThresholdRule | ArgmaxRule
+
+
+def build_prior(data: Path, output: Path, config: PriorConfig) -> JudgeCard:
+    """Count hazards on a labelled data set, choose the decision rule and write the judge directory.
+
+    The rule is that of threshold and argmax which has the higher ProcessBench F1 when hazards and threshold come from
+    other problems than those decided on; argmax where both are equal. Both figures are in the card's `metrics`.
+
+    Raises:
+        ConfigError: the output folder is in use.
+        DataError: there are only right or only wrong solutions, or of one problem.
+    """
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise ConfigError(f"{output} is in use: give another --output")
+    solutions = read_split(data, config.n_max)
+    n_wrong = sum(solution.first_error is not None for solution in solutions)
+    n_problems = len(set(group_problems(solutions)))
+    if not 0 < n_wrong < len(solutions) or n_problems < 2:
+        raise DataError(
+            f"a prior needs right and wrong solutions of several problems, and {data} has {n_wrong} wrong ones of "
+            f"{len(solutions)}, of {n_problems} problems: add data"
+        )
+    f1_argmax = _cross_fitted_f1(solutions, lambda _: ArgmaxRule(), config)
+    f1_threshold = _cross_fitted_f1(solutions, lambda rest: _threshold(rest, config, data=data.name), config)
+    hazards, fingerprint = count_hazards(solutions, config), fingerprint_of(data, solutions)
+    threshold_is_better = f1_threshold > f1_argmax and not is_tied(f1_threshold, f1_argmax)
+    card = JudgeCard(
+        kind="position_prior",
+        judge_id=config.judge_id or output.resolve().name,
+        position_prior=PositionPriorCard(by=config.by, hazards=hazards, fingerprint=fingerprint),
+        decision=_threshold(solutions, config, data=data.name) if threshold_is_better else ArgmaxRule(),
+        training={"config": config.model_dump(mode="json")},
+        metrics={"f1_argmax_cross_fitted": f1_argmax, "f1_threshold_cross_fitted": f1_threshold},
+    )
+    for name in (TRAIN_PROBLEMS, CALIBRATION_PROBLEMS):  # rates and threshold are from the same problems
+        write_problems(output / name, ProblemList.of(solutions))
+    write_card(output, card)
+    return card
+
+
+def count_hazards(solutions: Sequence[LabelledSolution], config: PriorConfig) -> tuple[float, ...]:
+    """Return P(step wrong | earlier steps right) by place, with additive smoothing.
+
+    (wrong + smoothing * share) / (reached + smoothing), where the share is that of wrong steps among all reached steps,
+    so that a place that no solution reaches has this share.
+    """
+    reached, wrong = np.zeros(config.n_bins), np.zeros(config.n_bins)
+    for solution in solutions:
+        n_steps = len(solution.steps)
+        last = n_steps - 1 if solution.first_error is None else solution.first_error
+        for step in range(last + 1):
+            place = place_of_step(step, by=config.by, n_steps=n_steps, n_bins=config.n_bins)
+            reached[place] += 1
+            wrong[place] += step == solution.first_error
+    share = wrong.sum() / reached.sum()
+    hazards = (wrong + config.smoothing * share) / (reached + config.smoothing)
+    return tuple(hazards.tolist())
+
+
+def _verdicts(hazards: Sequence[float], solutions: Sequence[LabelledSolution], config: PriorConfig) -> list[Verdict]:
+    return [prior_verdict(hazards, by=config.by, n_steps=len(solution.steps)) for solution in solutions]
+
+
+def _threshold(solutions: Sequence[LabelledSolution], config: PriorConfig, *, data: str) -> Rule:
+    """Return the best threshold rule on solutions; argmax where they are all right or all wrong."""
+    if len({solution.first_error is None for solution in solutions}) < 2:
+        return ArgmaxRule()
+    hazards = count_hazards(solutions, config)
+    return fit_threshold(_verdicts(hazards, solutions, config), solutions, data=data)
+
+
+def _cross_fitted_f1(
+    solutions: Sequence[LabelledSolution], choose: Callable[[Sequence[LabelledSolution]], Rule], config: PriorConfig
+) -> float:
+    """Return ProcessBench F1, hazards and rule of each fold from the rest."""
+    predicted_N: list[int | None] = [None] * len(solutions)
+    problems = group_problems(solutions)
+    n_folds = min(config.n_folds, len(set(problems)))
+    for rest, fold in GroupKFold(n_folds).split(problems, groups=problems):
+        known = [solutions[i] for i in rest]
+        rule, hazards = choose(known), count_hazards(known, config)
+        for i, verdict in zip(fold, _verdicts(hazards, [solutions[i] for i in fold], config), strict=True):
+            predicted_N[i] = verdict.decide(rule)
+    gold_N = [solution.first_error for solution in solutions]
+    f1 = compute_localization(gold_N, predicted_N, judged_N=[True] * len(solutions)).f1
+    assert f1 is not None
+    return f1
+
+
+__all__ = ["PriorConfig", "build_prior", "count_hazards"]

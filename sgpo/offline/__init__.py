@@ -1,0 +1,1 @@
+"""SGPO on stored groups."""

@@ -1,0 +1,96 @@
+"""Configuration of offline training on a stored groups file. Imports no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from judgekit.config import BaseConfig
+from judgekit.text.prompts import ChatPrompt, RawPrompt
+from sgpo.config import PolicyTrainingConfig
+
+
+class StoredPrompt(BaseConfig):
+    """The prompt is the stored text as it is, no token added: right where it was rendered as the policy saw it."""
+
+    type: Literal["stored"] = "stored"
+    """Tells the kinds apart."""
+
+
+class OfflineConfig(PolicyTrainingConfig):
+    """Offline SGPO, or plain GRPO where `judge` is null.
+
+    The unit of time is the epoch: an epoch that begins within `guidance.window` trains on guided advantages, any other
+    on plain outcome advantages. `fraction` counts the share of `epochs`, `steps` the optimiser steps before the epoch.
+    """
+
+    groups: Path
+    """Groups data set: folder, parquet or JSON-lines file of `Rollout` rows."""
+    judge_chunk: int = Field(default=64, ge=1)
+    """Responses judged between two writes to disk; a killed run loses at most that many judgements."""
+
+    prompt: Annotated[ChatPrompt | RawPrompt | StoredPrompt, Field(discriminator="type")] = ChatPrompt()
+    """What the responses follow on."""
+    append_eos: bool = True
+    """End responses that are not known to be truncated with the tokenizer's end token."""
+    max_tokens: int = Field(default=2048, ge=2)
+    """Longest row, prompt and response together, in the policy's tokens; also the fixed length of `dr_grpo`."""
+    on_overlong: Literal["drop", "error"] = "drop"
+    """A longer row. `drop`: it counts in its group's baseline and is not trained on; `error`: the run stops."""
+
+    token_budget: int = Field(default=4096, ge=2)
+    """Tokens of one packed forward pass."""
+    bins_per_step: int = Field(default=4, ge=1)
+    """Packed forward passes of one optimiser step, over all processes and accumulation steps together."""
+    epochs: int = Field(default=3, ge=1)
+    """Passes over the responses that have an advantage."""
+    max_steps: int | None = Field(default=None, ge=1)
+    """Stop after this many optimiser steps; `null` trains all epochs."""
+    lr: float = Field(default=2e-6, gt=0)
+    """Peak learning rate of AdamW."""
+
+    scale_rewards: Literal["group", "batch", "none"] = "group"
+    """Advantages are divided by the standard deviation of the group, of all rewards in the file, or by nothing."""
+    loss: Literal["grpo", "dapo", "dr_grpo"] = "grpo"
+    """How tokens add up, see `sgpo.offline.losses.LossType`. Only responses with an advantage count in the divisor."""
+    ratio: Literal["initial", "behaviour", "none"] = "initial"
+    """Old policy of the clipped ratio. `initial`: the policy before training, computed once; `behaviour`: the recorded
+    log-probabilities, on the recorded token ids; `none`: plain policy gradient."""
+    clip_low: float = Field(default=0.2, ge=0, lt=1)
+    """How far the ratio may fall below 1."""
+    clip_high: float = Field(default=0.2, ge=0)
+    """How far the ratio may rise above 1."""
+
+    save_every: int = Field(default=50, ge=1)
+    """Optimiser steps between two checkpoints; the last two are kept."""
+    seed: int = 0
+    """Order of the bins and state of every generator."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> OfflineConfig:
+        if self.max_tokens > self.token_budget:
+            raise ValueError(
+                f"token_budget {self.token_budget} is below max_tokens {self.max_tokens}: the longest rows fit no bin"
+            )
+        if self.judge is not None and not self._judge_can_be_on():
+            raise ValueError(f"guidance.window opens in none of the {self.epochs} epochs: set judge=null, or move it")
+        return self
+
+    def _judge_can_be_on(self) -> bool:
+        return self.guidance.window.unit == "steps" or any(map(self._is_open, range(self.epochs)))
+
+    def _is_open(self, epoch: int) -> bool:
+        return self.guidance.window.is_open(step=epoch, n_steps=self.epochs, epoch=epoch)
+
+    def is_guided(self, *, epoch: int, steps_before: int) -> bool:
+        """Whether an epoch (0-based) that begins after `steps_before` optimiser steps uses the judge."""
+        if self.judge is None:
+            return False
+        if self.guidance.window.unit == "steps":
+            return self.guidance.window.is_open(step=steps_before, n_steps=1, epoch=epoch)
+        return self._is_open(epoch)
+
+
+__all__ = ["OfflineConfig", "StoredPrompt"]

@@ -1,0 +1,241 @@
+"""Who gets which advantage offline: judging the stored groups once, and writing down the result row by row.
+
+Two files make a killed run cheap: every judgement lies on disk before the next chunk is judged, and the finished table
+of credits is read back instead of being computed again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import Field, ValidationError
+from rich.progress import track
+
+from judgekit.errors import DataError, JudgeError, describe_validation_error
+from judgekit.groups import RolloutGroup, count_groups
+from judgekit.io import MANIFEST, read_json, read_jsonl, read_records, write_records, write_text
+from judgekit.judges.traits import WrappedJudge, traits_of
+from judgekit.types import Judge, Judgement, Record, Rollout, Solution
+from sgpo.config import GuidanceConfig
+from sgpo.guidance import Response, Scored, UnscoredAlarm, apply_verdicts, judge_rows, select_rows, step_lengths
+from sgpo.rewards import compute_advantages
+
+
+class Credit(Record):
+    """What one response is worth, with and without the judge."""
+
+    id: str
+    """Id of the rollout."""
+    group_id: str
+    """Its group."""
+    sample: int = Field(ge=0)
+    """Its index within the group."""
+    outcome: float
+    """Raw outcome reward."""
+    rts: float | None = None
+    """Share of the response before its first error, in [0, 1]; `None` where it was not judged or got no verdict."""
+    reward: float | None = None
+    """Reward after guidance; `None` outside the group's baseline."""
+    guided_advantage: float
+    """Advantage with the judge."""
+    plain_advantage: float
+    """Advantage from outcomes alone."""
+
+
+@dataclass(frozen=True)
+class CreditTable:
+    """The credits of a groups file and what is reported about them."""
+
+    credits_N: tuple[Credit, ...]
+    """One a response, group by group. Shape (N,)."""
+    report: dict[str, Any]
+    """Numbers of `report_credits`, by name."""
+
+
+class StoredJudge(WrappedJudge):
+    """A judge that writes its judgements down and never gives one twice.
+
+    Args:
+        judge: The judge underneath.
+        folder: Holds `part-00000.jsonl`, ..., one file a batch, each written under another name and renamed.
+    """
+
+    def __init__(self, judge: Judge, folder: Path) -> None:
+        super().__init__(traits_of(judge), judge)
+        self._judge = judge
+        self._folder = folder
+        self._parts = sorted(folder.glob("part-*.jsonl"))
+        self.judgements: dict[str, Judgement] = {}
+        """All judgements so far, by solution id."""
+        for part in self._parts:
+            self._add(_read_judgements(part))
+
+    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+        """Judge those that have no judgement yet and return all, in order.
+
+        Raises:
+            JudgeError: the judge underneath answers another number of solutions than it was given.
+        """
+        missing = list({item.id: item for item in solutions if item.id not in self.judgements}.values())
+        if missing:
+            judgements = self._judge.judge(missing)
+            if [judgement.solution_id for judgement in judgements] != [item.id for item in missing]:
+                raise JudgeError(f"judge {self.judge_id} answered other solutions than the {len(missing)} it was given")
+            self._store(judgements)
+        return [self.judgements[item.id] for item in solutions]
+
+    def _store(self, judgements: Sequence[Judgement]) -> None:
+        part = self._folder / f"part-{len(self._parts):05d}.jsonl"
+        write_text(part, "".join(judgement.model_dump_json() + "\n" for judgement in judgements))
+        self._parts.append(part)
+        self._add(judgements)
+
+    def _add(self, judgements: Sequence[Judgement]) -> None:
+        self.judgements |= {judgement.solution_id: judgement for judgement in judgements}
+
+
+def _read_judgements(part: Path) -> list[Judgement]:
+    try:
+        return [Judgement.model_validate(row) for _, row in read_jsonl(part)]
+    except ValidationError as error:
+        raise DataError(
+            f"{part} holds no judgements: {describe_validation_error(error)}. Remove it to judge its responses again"
+        ) from error
+
+
+def load_credits(folder: Path) -> CreditTable | None:
+    """Read what `write_credits` wrote, or return `None` where it has not finished.
+
+    Raises:
+        DataError: the folder is damaged.
+    """
+    if not (folder / MANIFEST).is_file():
+        return None
+    return CreditTable(tuple(read_records(folder, Credit)), read_json(folder / MANIFEST)["report"])
+
+
+def write_credits(folder: Path, table: CreditTable) -> None:
+    """Write credits as a data set folder of `Credit` rows, the report in its manifest."""
+    write_records(folder, table.credits_N, record_type=Credit, info={"report": table.report}, resume=True)
+
+
+def assign_credit(
+    groups: Sequence[RolloutGroup],
+    *,
+    judge: StoredJudge | None,
+    count_tokens: Callable[[str], int],
+    config: GuidanceConfig,
+    scale: Literal["group", "batch", "none"] = "group",
+    chunk: int = 64,
+) -> CreditTable:
+    """Judge the responses in scope and compute every response's advantage with and without the judge.
+
+    Args:
+        groups: The groups of one file.
+        judge: Where judgements come from; `None` for plain GRPO, where both advantages are the same.
+        count_tokens: Number of the policy's tokens in a text.
+        config: Rules of guidance; its window is not read here.
+        scale: See `sgpo.rewards.compute_advantages`; `batch` means all rewards of the file.
+        chunk: Responses judged between two writes.
+
+    Raises:
+        JudgeError: too many responses got no verdict, see `GuidanceConfig.max_unscored_frac`.
+    """
+    rollouts = [rollout for group in groups for rollout in group.rollouts]
+    group_ids_N = torch.tensor([index for index, group in enumerate(groups) for _ in group.rollouts])
+    outcomes_N = torch.tensor([rollout.outcome for rollout in rollouts], dtype=torch.float64)
+    truncated_N = torch.tensor([bool(rollout.truncated) for rollout in rollouts])
+    rows_M, scored_M = torch.zeros(0, dtype=torch.int64), []
+    if judge is not None:
+        rows_M = select_rows(outcomes_N, group_ids_N=group_ids_N, truncated_N=truncated_N, config=config)
+        responses = [_as_response(rollouts[row], config, count_tokens) for row in rows_M.tolist()]
+        scored_M = _judge_in_chunks(judge, responses, config=config, chunk=chunk)
+    guided = apply_verdicts(
+        outcomes_N,
+        group_ids_N=group_ids_N,
+        truncated_N=truncated_N,
+        rows_M=rows_M,
+        scored_M=scored_M,
+        config=config,
+    )
+    guided_N = compute_advantages(
+        guided.rewards_N, group_ids_N=group_ids_N, scale=scale, std_floor_N=guided.std_floor_N
+    )
+    plain_N = compute_advantages(outcomes_N, group_ids_N=group_ids_N, scale=scale)
+    rts = {row: scored.rts for row, scored in zip(rows_M.tolist(), scored_M, strict=True)}
+    rts_N = [rts.get(row) for row in range(len(rollouts))]
+    columns = zip(rollouts, rts_N, guided.rewards_N.tolist(), guided_N.tolist(), plain_N.tolist(), strict=True)
+    credits_N = tuple(_as_credit(*row) for row in columns)
+    return CreditTable(credits_N, report_credits(groups, stats=guided.stats, judge=judge))
+
+
+def _as_credit(rollout: Rollout, rts: float | None, reward: float, guided: float, plain: float) -> Credit:
+    return Credit(
+        id=rollout.id,
+        group_id=rollout.group_id,
+        sample=rollout.sample,
+        outcome=rollout.outcome,
+        rts=rts,
+        reward=None if math.isnan(reward) else reward,
+        guided_advantage=guided,
+        plain_advantage=plain,
+    )
+
+
+def _as_response(rollout: Rollout, config: GuidanceConfig, count_tokens: Callable[[str], int]) -> Response:
+    solution = rollout.solution
+    lengths_S = step_lengths(rollout.steps, unit=config.unit, count_tokens=count_tokens)
+    return Response(solution, lengths_S, truncated=bool(rollout.truncated))
+
+
+def _judge_in_chunks(
+    judge: StoredJudge, responses: Sequence[Response], *, config: GuidanceConfig, chunk: int
+) -> list[Scored]:
+    alarm, scored_M = UnscoredAlarm(config.max_unscored_frac), []
+    starts = range(0, len(responses), chunk)
+    for start in track(starts, description="judging"):
+        scored = judge_rows(judge, responses[start : start + chunk], config=config)
+        alarm.count(scored)
+        scored_M += scored
+    return scored_M
+
+
+def report_credits(
+    groups: Sequence[RolloutGroup], *, stats: Mapping[str, float], judge: StoredJudge | None
+) -> dict[str, float | None]:
+    """Return the numbers that tell what the judge did to a groups file.
+
+    `groups`, `responses`, `all_negative`, `all_positive`, `mixed`: counts on raw outcomes. `zero_advantage_before`,
+    `zero_advantage_after`: groups that teach nothing without and with the judge; `revived`: all-negative groups that
+    teach something with it. `judge_calls`: different responses the judge was asked; `judge_seconds`: their engine time,
+    all processes that ever worked on this run together; `unscored`, `truncated`: responses without verdict, and known
+    to be cut off. `rts_mean`: over scored responses; `rts_spread`: mean over groups of the largest minus the smallest
+    RTS; both `None` where nothing was scored. `steps_mean`: steps of a response; `accuracy`: mean outcome.
+    """
+    counts = count_groups(groups)
+    n_steps = sum(len(rollout.steps) for group in groups for rollout in group.rollouts)
+    judgements = list(judge.judgements.values()) if judge is not None else []
+    return {
+        **counts._asdict(),
+        "zero_advantage_before": round(stats["frac_zero_advantage_before"] * counts.groups),
+        "zero_advantage_after": round(stats["frac_zero_advantage_after"] * counts.groups),
+        "revived": round(stats["frac_revived"] * counts.groups),
+        "judge_calls": len(judgements),
+        "judge_seconds": math.fsum(judgement.seconds for judgement in judgements),
+        "unscored": int(stats["unscored"]),
+        "truncated": int(stats["truncated"]),
+        "rts_mean": stats.get("rts_mean"),
+        "rts_spread": stats.get("rts_spread"),
+        "steps_mean": n_steps / counts.responses,
+        "accuracy": stats["accuracy"],
+    }
+
+
+__all__ = [
+    "Credit", "CreditTable", "StoredJudge", "assign_credit", "load_credits", "report_credits", "write_credits",
+]  # fmt: skip

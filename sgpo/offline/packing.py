@@ -1,0 +1,203 @@
+"""Responses packed end to end into bins, and bins dealt out to optimiser steps.
+
+One bin is one forward pass without padding: position ids restart at every response, and the engine's packed attention
+keeps the responses apart. Axes: `_P` positions of a bin, `_T` its
+trained tokens, which are the tokens of the completions.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+import torch
+
+from sgpo.offline.losses import LossType, response_units, token_weight
+
+
+@dataclass(frozen=True)
+class OfflineRow:
+    """One response as training reads it."""
+
+    key: tuple[str, int]
+    """Group id and index of the response within its group."""
+    prompt_ids: tuple[int, ...]
+    """Tokens before the completion; at least one."""
+    completion_ids: tuple[int, ...]
+    """Tokens that are trained; at least one."""
+    advantage: float = 0.0
+    """Advantage of the response."""
+    old_logprobs_T: tuple[float, ...] | None = None
+    """Log-probabilities of the completion under the old policy, nats; `None` where the loss needs none."""
+
+    def __len__(self) -> int:
+        return len(self.prompt_ids) + len(self.completion_ids)
+
+
+Bin = tuple[OfflineRow, ...]
+"""Responses that share a forward pass; none in a bin that only fills up a step."""
+
+
+@dataclass(frozen=True)
+class PackedBin:
+    """The tensors of a bin: its responses laid end to end."""
+
+    input_ids_P: torch.Tensor
+    """Tokens. Shape (P,), int64."""
+    position_ids_P: torch.Tensor
+    """Position of each token in its own response. Shape (P,), int64."""
+    source_T: torch.Tensor
+    """Position in the bin whose logits predict the trained token. Shape (T,), int64."""
+    target_T: torch.Tensor
+    """The trained token. Shape (T,), int64."""
+    advantages_T: torch.Tensor
+    """Advantage of its response. Shape (T,)."""
+    weights_T: torch.Tensor
+    """Weight in the sum of losses, see `sgpo.offline.losses.token_weight`. Shape (T,)."""
+    old_logprobs_T: torch.Tensor | None
+    """Log-probability under the old policy, nats. Shape (T,)."""
+
+    def inputs(self) -> dict[str, torch.Tensor]:
+        """Return the tensors by name, without the old log-probabilities where there are none."""
+        names = ("input_ids_P", "position_ids_P", "source_T", "target_T", "advantages_T", "weights_T")
+        tensors = {name: getattr(self, name) for name in names}
+        return tensors if self.old_logprobs_T is None else tensors | {"old_logprobs_T": self.old_logprobs_T}
+
+
+def assign_bins(lengths_N: Sequence[int], *, capacity: int, alone: bool = False) -> list[list[int]]:
+    """Deal items out to bins by best fit, longest first. Items keep their order within a bin.
+
+    Args:
+        lengths_N: Length of each item, 1..capacity. Shape (N,).
+        capacity: Highest sum of lengths in a bin.
+        alone: Give every item a bin of its own, in order: for models that cannot keep items of a bin apart.
+
+    Returns:
+        Item indices of each bin.
+
+    Raises:
+        ValueError: an item is longer than a bin.
+
+    Example:
+        >>> assign_bins([2, 5, 3, 4], capacity=7)
+        [[0, 1], [2, 3]]
+    """
+    if lengths_N and max(lengths_N) > capacity:
+        raise ValueError(f"an item of length {max(lengths_N)} does not fit a bin of {capacity}")
+    if alone:
+        return [[item] for item in range(len(lengths_N))]
+    bins: list[list[int]] = []
+    free: list[tuple[int, int]] = []  # (free room, bin), sorted
+    for item in sorted(range(len(lengths_N)), key=lambda i: -lengths_N[i]):
+        at = bisect.bisect_left(free, (lengths_N[item], -1))
+        if at == len(free):
+            bins.append([])
+            free.append((capacity, len(bins) - 1))
+            at = len(free) - 1
+        room, index = free.pop(at)
+        bins[index].append(item)
+        bisect.insort(free, (room - lengths_N[item], index))
+    return [sorted(items) for items in bins]
+
+
+def build_bin(rows: Bin, *, loss_type: LossType, max_tokens: int) -> PackedBin:
+    """Lay rows end to end. Either all of them have old log-probabilities or none has.
+
+    Args:
+        rows: The responses of the bin; none gives an empty bin.
+        loss_type: See `sgpo.offline.losses.LossType`.
+        max_tokens: The fixed length that `dr_grpo` divides by.
+    """
+    if not rows:
+        return empty_bin()
+    starts = accumulate((len(row) for row in rows[:-1]), initial=0)
+    source_T: list[int] = []
+    weights_T: list[float] = []
+    advantages_T: list[float] = []
+    for start, row in zip(starts, rows, strict=True):
+        n_tokens = len(row.completion_ids)
+        first = start + len(row.prompt_ids) - 1
+        source_T += range(first, first + n_tokens)
+        weights_T += [token_weight(n_tokens, loss_type=loss_type, max_tokens=max_tokens)] * n_tokens
+        advantages_T += [row.advantage] * n_tokens
+    old_T = [logprob for row in rows if row.old_logprobs_T is not None for logprob in row.old_logprobs_T]
+    return PackedBin(
+        input_ids_P=torch.tensor([token for row in rows for token in (*row.prompt_ids, *row.completion_ids)]),
+        position_ids_P=torch.cat([torch.arange(len(row)) for row in rows]),
+        source_T=torch.tensor(source_T),
+        target_T=torch.tensor([token for row in rows for token in row.completion_ids]),
+        advantages_T=torch.tensor(advantages_T, dtype=torch.float32),
+        weights_T=torch.tensor(weights_T, dtype=torch.float32),
+        old_logprobs_T=torch.tensor(old_T, dtype=torch.float32) if old_T else None,
+    )
+
+
+def empty_bin() -> PackedBin:
+    """Return a bin that trains nothing."""
+    nothing, no_tokens = torch.zeros(0), torch.zeros(0, dtype=torch.int64)
+    one = torch.zeros(1, dtype=torch.int64)
+    return PackedBin(one, one, no_tokens, no_tokens, nothing, nothing, None)
+
+
+def pack_rows(rows: Sequence[OfflineRow], *, token_budget: int, alone: bool = False) -> list[Bin]:
+    """Deal rows out to bins of at most `token_budget` tokens, prompts included; `alone` as for `assign_bins`."""
+    plan = assign_bins([len(row) for row in rows], capacity=token_budget, alone=alone)
+    return [tuple(rows[i] for i in items) for items in plan]
+
+
+def deal_steps(bins: Sequence[Bin], *, bins_per_step: int, seed: int) -> list[list[Bin]]:
+    """Shuffle one epoch's bins and deal them out to optimiser steps.
+
+    Empty bins fill up the last step, so that no distributed sampler repeats a real one in their place.
+    """
+    order = torch.randperm(len(bins), generator=torch.Generator().manual_seed(seed)).tolist()
+    steps = [[bins[i] for i in order[at : at + bins_per_step]] for at in range(0, len(order), bins_per_step)]
+    return [step + [()] * (bins_per_step - len(step)) for step in steps]
+
+
+def fill_old_logprobs(
+    steps: Sequence[Sequence[Bin]], logprobs: Mapping[tuple[str, int], Sequence[float]]
+) -> list[list[Bin]]:
+    """Return the same steps with the old log-probabilities of each row, by its key."""
+    return [
+        [tuple(replace(row, old_logprobs_T=tuple(logprobs[row.key])) for row in packed) for packed in step]
+        for step in steps
+    ]
+
+
+class PackedSteps(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
+    """Bins in the order of training: read one after the other, `bins_per_step` of them make one optimiser step.
+
+    Processes that take every n-th bin each, with n dividing `bins_per_step`, work on the same steps. Items are the
+    tensors of `PackedBin` and `scale`, one by the units of the whole step.
+
+    Args:
+        steps: The bins of each optimiser step, as many in each.
+        loss_type: See `sgpo.offline.losses.LossType`.
+        max_tokens: The fixed length that `dr_grpo` divides by.
+    """
+
+    def __init__(self, steps: Sequence[Sequence[Bin]], *, loss_type: LossType, max_tokens: int) -> None:
+        self.loss_type = loss_type
+        self.max_tokens = max_tokens
+        self._bins = [packed for step in steps for packed in step]
+        self._step_units = [self._units(step) for step in steps for _ in step]
+
+    def _units(self, step: Sequence[Bin]) -> int:
+        rows = [row for packed in step for row in packed]
+        return sum(response_units(len(row.completion_ids), loss_type=self.loss_type) for row in rows)
+
+    def __len__(self) -> int:
+        return len(self._bins)
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        packed = build_bin(self._bins[index], loss_type=self.loss_type, max_tokens=self.max_tokens)
+        return packed.inputs() | {"scale": torch.tensor(1 / self._step_units[index])}
+
+
+__all__ = [
+    "Bin", "OfflineRow", "PackedBin", "PackedSteps", "assign_bins", "build_bin", "deal_steps", "empty_bin",
+    "fill_old_logprobs", "pack_rows",
+]  # fmt: skip

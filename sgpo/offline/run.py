@@ -1,0 +1,270 @@
+"""Offline SGPO: judge the all-negative groups of a stored file once, then train on the packed responses.
+
+Stages, each of which a killed run finds done on disk: judgements and credits, old log-probabilities, checkpoints. Start
+it with `torchrun` to train on several processes; the result does not depend on how many there are.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, TrainingArguments
+
+from judgekit.calibration.fingerprint import warn_unfamiliar
+from judgekit.errors import ConfigError
+from judgekit.groups import RolloutGroup, load_groups
+from judgekit.io import atomic_path, weights_written_to
+from judgekit.judges import load_judge
+from judgekit.run import Run
+from judgekit.training.loop import CHECKPOINTING, CHECKPOINTS, train
+from sgpo.offline.config import OfflineConfig
+from sgpo.offline.credit import CreditTable, StoredJudge, assign_credit, load_credits, write_credits
+from sgpo.offline.packing import PackedSteps, fill_old_logprobs
+from sgpo.offline.plan import Plan, build_rows, plan_steps, report_plan, token_ids
+from sgpo.offline.trainer import OfflineTrainer, can_pack, compute_row_logprobs, packed_policy
+from sgpo.policy import Policy, load_policy
+
+logger = logging.getLogger(__name__)
+
+POLICY_DIR = "policy"
+"""The trained policy, an ordinary checkpoint directory."""
+PREPARE_TIMEOUT = timedelta(days=7)
+"""How long other processes wait while the first one judges."""
+
+
+def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) -> dict[str, Any]:
+    """Train a policy on stored groups and return what was reported.
+
+    `output` then holds `policy/` (safetensors and tokenizer), `credit/` (each response's RTS, reward and advantages),
+    `judgements/`, `metrics.jsonl` and the manifest with the report. The first row of metrics has the report as
+    `prepare/...`, see `sgpo.offline.credit.report_credits`, `build_rows` and `report_plan` in `sgpo.offline.plan`. Each later
+    row is one optimiser step as `offline/...`, see `Recorder`.
+
+    Args:
+        config: What to train on what.
+        output: Folder of the run.
+        resume: Continue a run that was killed; the result is that of an uninterrupted run.
+
+    Raises:
+        ConfigError: see `judgekit.run.Run`; also when the policy cannot read rows of `max_tokens`.
+        DataError: the groups are not usable, see `load_groups`, or no response has an advantage.
+        CheckpointError: policy or judge cannot be opened.
+        JudgeError: the judge fails, or gives too few verdicts.
+    """
+    state = _start_process(config)
+    groups = load_groups(config.groups)
+    policy = load_policy(config.policy)
+    _check_context(policy, config)
+    rows, dropped = build_rows(groups, tokenizer=policy.tokenizer, config=config)
+    with state.main_process_first():
+        run = Run(output, config, inputs=_inputs(config), resume=resume or not state.is_main_process)
+        table = _load_or_assign_credit(config, groups, policy.tokenizer, output)
+    report = run.results
+    if not run.finished:
+        longest = max(map(len, rows), default=0)  # none is left where all are too long, which the plan then refuses
+        alone = not can_pack(policy.model, longest=longest)
+        if alone:
+            logger.warning(
+                "%s (model type %s) cannot keep responses of one forward pass apart: each bin holds one, so "
+                "bins_per_step counts responses",
+                config.policy,
+                policy.model.config.model_type,
+            )
+        plan = plan_steps(rows, table.credits_N, config=config, alone=alone)
+        report = table.report | dropped | report_plan(plan, table)
+        if state.is_main_process:
+            print_report(report)
+        _train(config, run, policy, plan, report)
+        if state.is_main_process:
+            run.finish(report)
+    state.wait_for_everyone()
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    return report
+
+
+def _start_process(config: OfflineConfig) -> PartialState:
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    cpu = config.device == "cpu" or not torch.cuda.is_available()
+    if not cpu and torch.cuda.device_count() > 1 and "WORLD_SIZE" not in os.environ:
+        raise ConfigError(
+            f"one process sees {torch.cuda.device_count()} GPUs: start it with `torchrun --nproc_per_node=N`, "
+            "or show it one with CUDA_VISIBLE_DEVICES"
+        )
+    options = {"timeout": PREPARE_TIMEOUT, "backend": "gloo" if cpu else "nccl"} if "WORLD_SIZE" in os.environ else {}
+    state = PartialState(cpu=cpu, **options)
+    if config.bins_per_step % state.num_processes:
+        raise ConfigError(
+            f"bins_per_step={config.bins_per_step} cannot be shared evenly by {state.num_processes} processes"
+        )
+    return state
+
+
+def _check_context(policy: Policy, config: OfflineConfig) -> None:
+    context = getattr(policy.model.config, "max_position_embeddings", None)
+    if context is not None and config.max_tokens > context:
+        raise ConfigError(
+            f"max_tokens={config.max_tokens} is more than the {context} tokens of context that {config.policy} has"
+        )
+
+
+def _inputs(config: OfflineConfig) -> list[Path]:
+    card = Path(config.judge or "") / "judge.json"
+    return [config.groups, card] if config.judge and card.is_file() else [config.groups]
+
+
+def _load_or_assign_credit(
+    config: OfflineConfig, groups: Sequence[RolloutGroup], tokenizer: PreTrainedTokenizerBase, output: Path
+) -> CreditTable:
+    folder = output / "credit"
+    if (table := load_credits(folder)) is not None:
+        return table
+    judge = None
+    if config.judge is not None:
+        opened = load_judge(config.judge, dtype=config.judge_dtype)
+        warn_unfamiliar(opened, [rollout for group in groups for rollout in group.rollouts])
+        judge = StoredJudge(opened, output / "judgements")
+    table = assign_credit(
+        groups,
+        judge=judge,
+        count_tokens=lambda text: len(token_ids(tokenizer, text)),
+        config=config.guidance,
+        scale=config.scale_rewards,
+        chunk=config.judge_chunk,
+    )
+    write_credits(folder, table)
+    return table
+
+
+def print_report(report: Mapping[str, Any]) -> None:
+    """Show the report as a table of names and values."""
+    table = Table("", "", title="offline groups", show_header=False)
+    for name, value in report.items():
+        shown = "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+        table.add_row(name.replace("_", " "), shown)
+    Console().print(table)
+
+
+class Recorder(TrainerCallback):
+    """Writes the report and one row an optimiser step to `metrics.jsonl`, on the main process.
+
+    A step's row has `loss`, `grad_norm` (before clipping), `learning_rate`, what `OfflineTrainer` adds, `epoch`
+    (0-based, whole) and `guided` (1 where the step trained on guided advantages, else 0).
+    """
+
+    def __init__(self, run: Run, plan: Plan, report: Mapping[str, Any]) -> None:
+        self.run = run
+        self.plan = plan
+        self.report = report
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Write the report, unless an earlier process did before the checkpoint."""
+        if state.is_world_process_zero and state.global_step == 0:
+            self.run.log({"step": 0} | {f"prepare/{name}": value for name, value in self.report.items()})
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        """Write a step."""
+        if not state.is_world_process_zero or not logs or "grad_norm" not in logs:
+            return
+        index = state.global_step - 1
+        extra = {"epoch": self.plan.epochs[index], "guided": int(self.plan.guided[index])}
+        self.run.log({"step": index + 1} | {f"offline/{name}": value for name, value in (logs | extra).items()})
+
+
+def _train(config: OfflineConfig, run: Run, policy: Policy, plan: Plan, report: Mapping[str, Any]) -> None:
+    state = PartialState()
+    steps = plan.steps
+    if config.ratio == "initial":
+        steps = fill_old_logprobs(steps, _load_or_compute_initial(config, policy.model.to(state.device), plan, run))
+    trainer = OfflineTrainer(
+        model=policy.model,
+        args=_training_arguments(config, run.output, n_steps=len(steps), n_processes=state.num_processes),
+        train_dataset=PackedSteps(steps, loss_type=config.loss, max_tokens=config.max_tokens),
+        clip_low=config.clip_low,
+        clip_high=config.clip_high,
+        callbacks=[Recorder(run, plan, report)],
+    )
+    longest = max(len(row) for step in plan.steps for packed in step for row in packed)
+    with packed_policy(policy.model, longest=longest):
+        train(trainer, run)
+    _save_policy(trainer, policy.tokenizer, run.output / POLICY_DIR)
+
+
+def _load_or_compute_initial(
+    config: OfflineConfig, model: PreTrainedModel, plan: Plan, run: Run
+) -> dict[tuple[str, int], list[float]]:
+    """Log-probabilities of every response of the plan under the policy before training, by row key, nats."""
+    path = run.output / "old_logprobs.parquet"
+    state = PartialState()
+    if not path.is_file():
+        rows = list({row.key: row for step in plan.steps for packed in step for row in packed}.values())
+        mine = rows[state.process_index :: state.num_processes]
+        values = compute_row_logprobs(
+            model,
+            mine,
+            token_budget=config.token_budget,
+            bf16=config.bf16,
+            track=lambda bins: track(bins, description="old log-probs", disable=not state.is_main_process),
+        )
+        found = gather_object([(*row.key, logprobs) for row, logprobs in zip(mine, values, strict=True)])
+        if state.is_main_process:
+            schema = pl.Schema({"group_id": pl.String(), "sample": pl.Int64(), "logprobs": pl.List(pl.Float64())})
+            with atomic_path(path) as partial:
+                pl.DataFrame(found, schema=schema, orient="row").write_parquet(partial)
+        state.wait_for_everyone()
+    return {(group_id, sample): values for group_id, sample, values in pl.read_parquet(path).iter_rows()}
+
+
+def _training_arguments(config: OfflineConfig, output: Path, *, n_steps: int, n_processes: int) -> TrainingArguments:
+    cpu = config.device == "cpu" or not torch.cuda.is_available()
+    checkpointing = {CHECKPOINTING: True} if config.gradient_checkpointing else {}
+    return TrainingArguments(
+        output_dir=str(output / CHECKPOINTS),
+        max_steps=n_steps,
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=config.bins_per_step // n_processes,
+        train_sampling_strategy="sequential",
+        learning_rate=config.lr,
+        lr_scheduler_type="constant_with_warmup" if config.schedule == "constant" else config.schedule,
+        warmup_steps=config.warmup_steps,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        bf16=config.bf16,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="steps",
+        save_steps=config.save_every,
+        save_total_limit=2,
+        seed=config.seed,
+        remove_unused_columns=False,
+        report_to="none",
+        use_cpu=cpu,
+        ddp_backend=("gloo" if cpu else "nccl") if n_processes > 1 else None,
+        ddp_find_unused_parameters=False,
+        **checkpointing,
+    )
+
+
+def _save_policy(trainer: OfflineTrainer, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    with weights_written_to(folder):
+        trainer.save_model(str(folder))
+    if trainer.is_world_process_zero():
+        with weights_written_to(folder):
+            tokenizer.save_pretrained(folder)
+        (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle, and of this run alone
+
+
+__all__ = ["POLICY_DIR", "OfflineConfig", "Recorder", "print_report", "run_offline"]

@@ -1,0 +1,208 @@
+"""Training on packed responses: a thin layer over transformers' Trainer, which keeps sharding and checkpoints.
+
+One item of the data set is one packed bin and a bin is one forward pass, so no sampler of our own is needed. Axes as in
+`sgpo.offline.packing`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch.utils.checkpoint import checkpoint
+from transformers import PreTrainedModel, Trainer
+
+from judgekit.engines.scoring.forward import attention, is_packable
+from judgekit.engines.scoring.heads import HEAD_ROWS, OutputHead
+from judgekit.engines.scoring.packed_attention import PACKED, PackLayout
+from judgekit.engines.scoring.packing import Pack
+from judgekit.errors import ConfigError
+from sgpo.offline.losses import policy_loss
+from sgpo.offline.packing import OfflineRow, assign_bins, build_bin
+
+
+@contextmanager
+def packed_policy(model: PreTrainedModel, *, longest: int) -> Iterator[None]:
+    """Let a policy run on bins for a while: the engine's attention keeps their responses apart.
+
+    Training stays inside as a whole, as gradient checkpointing runs the layers again in the backward pass. A policy
+    whose layers cannot keep responses apart is left as it is; its bins hold one response each, see `can_pack`.
+
+    Args:
+        model: The policy.
+        longest: Tokens of the longest response with its prompt.
+    """
+    OutputHead.of(model)  # compares its logits with the model's own, in the model's own attention
+    with attention(model, PACKED) if can_pack(model, longest=longest) else nullcontext():
+        yield
+
+
+def can_pack(model: PreTrainedModel, *, longest: int) -> bool:
+    """Whether a bin of this policy may hold several responses."""
+    return is_packable(model.config.get_text_config(), longest=longest)
+
+
+def token_logprobs(model: torch.nn.Module, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Return the log-probability of each trained token of one bin, nats. Shape (T,), float32.
+
+    Only the positions that predict a trained token go through the output layer, a block of them at a time, and the
+    backward pass computes a block's logits again: those of a whole bin over the vocabulary would need gigabytes.
+
+    Args:
+        model: The policy, perhaps wrapped for several processes, within `packed_policy`.
+        inputs: Tensors of a `PackedBin`, by name.
+    """
+    policy: Any = getattr(model, "module", model)
+    input_ids_P, position_ids_P = inputs["input_ids_P"], inputs["position_ids_P"]
+    starts = (position_ids_P == 0).nonzero()[:, 0].tolist()
+    options: dict[str, Any] = {}
+    if policy.config._attn_implementation == PACKED:
+        pack = Pack()
+        for row, (start, stop) in enumerate(pairwise([*starts, len(input_ids_P)])):
+            pack.add(row, input_ids_P[start:stop].tolist(), n_shared=0)
+        options["layout"] = PackLayout(pack, input_ids_P.device)
+    else:
+        assert len(starts) == 1, "responses that share a bin need packed_policy"
+    # The wrapper's forward has to run for gradients to be shared between processes, so the hidden states are caught on
+    # their way; of the model's own logits only one row is made.
+    caught: list[torch.Tensor] = []
+    handle = policy.base_model.register_forward_hook(lambda module, args, output: caught.append(output[0]))
+    try:
+        model(
+            input_ids=input_ids_P[None],
+            position_ids=position_ids_P[None],
+            logits_to_keep=1,
+            use_cache=False,
+            **options,
+        )
+    finally:
+        handle.remove()
+    head = OutputHead.of(policy)
+
+    def block_logprobs(hidden_T: torch.Tensor, target_T: torch.Tensor) -> torch.Tensor:
+        logits_TV = head.logits(hidden_T).float()
+        return logits_TV.gather(-1, target_T[:, None])[:, 0] - logits_TV.logsumexp(-1)
+
+    hidden_T, target_T = caught[0][0][inputs["source_T"]], inputs["target_T"]
+    blocks = [slice(start, start + HEAD_ROWS) for start in range(0, max(1, len(target_T)), HEAD_ROWS)]
+    logprobs = [checkpoint(block_logprobs, hidden_T[rows], target_T[rows], use_reentrant=False) for rows in blocks]
+    return torch.cat(logprobs)
+
+
+@torch.no_grad()
+def compute_row_logprobs(
+    model: PreTrainedModel,
+    rows: Sequence[OfflineRow],
+    *,
+    token_budget: int,
+    bf16: bool = False,
+    track: Callable[[list[list[int]]], Iterable[list[int]]] = iter,
+) -> list[list[float]]:
+    """Return each row's completion log-probabilities under the model as it stands, nats, one list a row.
+
+    Args:
+        model: The policy; its training mode is put back afterwards.
+        rows: The responses.
+        token_budget: Tokens of one forward pass.
+        bf16: Run under bfloat16 autocast, as training will.
+        track: Wraps the bins, for a progress bar.
+    """
+    logprobs: list[list[float]] = [[] for _ in rows]
+    was_training = model.training
+    model.eval()
+    lengths_N = [len(row) for row in rows]
+    longest = max(lengths_N, default=0)
+    bins = assign_bins(lengths_N, capacity=token_budget, alone=not can_pack(model, longest=longest))
+    with packed_policy(model, longest=longest):
+        for items in track(bins):
+            packed = build_bin(tuple(rows[i] for i in items), loss_type="dapo", max_tokens=1)
+            inputs = {name: tensor.to(model.device) for name, tensor in packed.inputs().items()}
+            with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=bf16):
+                values_T = token_logprobs(model, inputs).tolist()
+            for i in items:
+                n_tokens = len(rows[i].completion_ids)
+                logprobs[i], values_T = values_T[:n_tokens], values_T[n_tokens:]
+    model.train(was_training)
+    return logprobs
+
+
+class OfflineTrainer(Trainer):
+    """Trainer over `PackedSteps` with the clipped policy-gradient loss.
+
+    The items carry the divisor of their whole optimiser step, so the sum over micro-batches and processes is exact
+    whatever their number. Needs `per_device_train_batch_size=1`, sequential sampling and logging at every step.
+
+    Adds to every step's log `clip_frac` and `ratio_mean` (over the step's trained tokens), `tokens` (how many those
+    are) and `seconds`.
+
+    Args:
+        clip_low: See `sgpo.offline.losses.policy_loss`.
+        clip_high: See `sgpo.offline.losses.policy_loss`.
+        **kwargs: As for Trainer.
+    """
+
+    loss_is_scaled_for_ga = True
+
+    def __init__(self, *, clip_low: float, clip_high: float, **kwargs: Any) -> None:
+        super().__init__(data_collator=_only_item, **kwargs)
+        self.clip_low = clip_low
+        self.clip_high = clip_high
+        self._tally = self._no_tokens()
+        self._step_began = time.perf_counter()
+
+    def _no_tokens(self) -> torch.Tensor:
+        """Sums over the trained tokens of a step: clipped, ratio, tokens."""
+        return torch.zeros(3, device=self.args.device)
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Return this bin's share of its step's loss, times the processes over which gradients are averaged."""
+        token = policy_loss(
+            token_logprobs(model, inputs),
+            old_logprobs_T=inputs.get("old_logprobs_T"),
+            advantages_T=inputs["advantages_T"],
+            clip_low=self.clip_low,
+            clip_high=self.clip_high,
+        )
+        n_tokens = torch.tensor(len(token.ratio_T), device=token.ratio_T.device)
+        self._tally += torch.stack([token.clipped_T.sum(), token.ratio_T.sum(), n_tokens])
+        return (token.loss_T * inputs["weights_T"]).sum() * inputs["scale"] * self.accelerator.num_processes
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the step's sums to what Trainer logs and hand it on.
+
+        Raises:
+            ConfigError: the loss or the gradient is not finite.
+        """
+        if "grad_norm" in logs:
+            self._check_finite(logs)
+            n_clipped, ratio_sum, n_tokens = self.accelerator.reduce(self._tally, reduction="sum").tolist()
+            logs |= {"clip_frac": n_clipped / n_tokens, "ratio_mean": ratio_sum / n_tokens, "tokens": int(n_tokens)}
+            logs["seconds"] = time.perf_counter() - self._step_began
+            self._tally, self._step_began = self._no_tokens(), time.perf_counter()
+        super().log(logs, start_time)
+
+    def _check_finite(self, logs: Mapping[str, float]) -> None:
+        if not math.isfinite(logs["loss"]) or not math.isfinite(logs["grad_norm"]):
+            raise ConfigError(
+                f"step {self.state.global_step}: loss {logs['loss']} and gradient norm {logs['grad_norm']} are not "
+                "finite. Lower lr, or set bf16=false, and start into a new folder"
+            )
+
+
+def _only_item(items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    (item,) = items
+    return item
+
+
+__all__ = ["OfflineTrainer", "can_pack", "compute_row_logprobs", "packed_policy", "token_logprobs"]

@@ -1,0 +1,1 @@
+"""SGPO while sampling, on TRL's GRPO trainer."""

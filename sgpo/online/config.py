@@ -1,0 +1,107 @@
+"""Configuration of online training and of the comparison of its arms. Imports no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from judgekit.answers import LastNumberConfig, OutcomeConfig
+from judgekit.config import BaseConfig
+from judgekit.text.prompts import PromptConfig, RawPrompt
+from judgekit.text.segmentation import PARAGRAPHS, SegmentationConfig
+from sgpo.config import PolicyTrainingConfig
+
+RESERVED_TRL_KEYS = frozenset(
+    {"output_dir", "num_generations", "per_device_train_batch_size", "gradient_accumulation_steps", "max_steps"}
+    | {"steps_per_generation", "generation_batch_size", "shuffle_dataset", "num_train_epochs", "resume_from_checkpoint"}
+)
+"""Options of TRL's GRPOConfig that follow from ours and cannot be given in `trl`."""
+
+
+class EvalConfig(BaseConfig):
+    """Evaluation of the policy on held-out problems, before the first update, every few updates and at the end."""
+
+    problems: Path
+    """Problem data set that training never sees."""
+    every: int = Field(default=10, ge=1)
+    """Optimiser steps between evaluations."""
+    n_problems: int | None = Field(default=128, ge=1)
+    """How many problems to use, from the first on; `null` uses all."""
+    n_samples: int = Field(default=1, ge=1)
+    """Responses sampled a problem; above 1 only with a temperature."""
+    temperature: float | None = Field(default=None, gt=0)
+    """Sampling temperature; `null` decodes greedily."""
+    batch_size: int = Field(default=128, ge=1)
+    """Responses generated at once by one process."""
+
+    @model_validator(mode="after")
+    def _samples_differ(self) -> EvalConfig:
+        if self.n_samples > 1 and self.temperature is None:
+            raise ValueError(f"{self.n_samples} greedy samples are all the same: set a temperature, or n_samples=1")
+        return self
+
+
+class OnlineConfig(PolicyTrainingConfig):
+    """Online SGPO on TRL's GRPOTrainer, or plain GRPO where `judge` is null."""
+
+    problems: Path
+    """Problem data set to sample from."""
+    n_problems: int | None = Field(default=None, ge=1)
+    """How many problems to use, from the first on; `null` uses all."""
+    prompt: PromptConfig = RawPrompt()
+    """How a problem becomes a prompt."""
+    outcome: OutcomeConfig = LastNumberConfig()
+    """How a final answer is checked."""
+    segmentation: SegmentationConfig = PARAGRAPHS
+    """What a step of a response is."""
+    eval: EvalConfig | None = None
+    """Held-out evaluation; `null` does none."""
+
+    group_size: int = Field(default=8, ge=2)
+    """Responses sampled a prompt."""
+    prompts_per_step: int = Field(default=8, ge=1)
+    """Prompts an optimiser step, over all processes."""
+    max_steps: int = Field(default=100, ge=1)
+    """Optimiser steps; each samples anew, so training is on-policy."""
+    micro_batch: int | None = Field(default=None, ge=1)
+    """Responses in one forward and backward pass of one process; `null` takes all of a step at once."""
+    lr: float = Field(default=1e-6, gt=0)
+    """Peak learning rate of AdamW."""
+    beta_kl: float = Field(default=0.0, ge=0)
+    """Weight of the KL term against the initial policy; 0 keeps no reference model."""
+    loss: Literal["grpo", "dapo", "dr_grpo", "bnpo"] = "grpo"
+    """How the tokens of responses add up, as TRL's `loss_type`."""
+    scale_rewards: Literal["group", "batch", "none"] = "group"
+    """Advantages are divided by the standard deviation of the group, of the batch, or by nothing."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Sampling temperature in training."""
+    max_completion_length: int = Field(default=256, ge=1)
+    """Longest response, in tokens."""
+    trl: dict[str, Any] = Field(default_factory=dict)
+    """Further options of TRL's GRPOConfig, passed as they are, for example `use_vllm`."""
+
+    log_every: int = Field(default=1, ge=1)
+    """Optimiser steps between rows of `metrics.jsonl`."""
+    samples_per_log: int = Field(default=2, ge=0)
+    """Responses written to `samples.jsonl` with each of these rows."""
+    save_every: int | None = Field(default=50, ge=1)
+    """Optimiser steps between checkpoints, the last two are kept; `null` keeps none, and a killed run starts over."""
+    seed: int = 0
+    """Order of the problems, sampling and evaluation."""
+
+    @model_validator(mode="after")
+    def _trl_is_free(self) -> OnlineConfig:
+        reserved = sorted(self.trl.keys() & RESERVED_TRL_KEYS)
+        if reserved:
+            raise ValueError(f"trl.{reserved[0]} follows from group_size, prompts_per_step, micro_batch and max_steps")
+        return self
+
+    @property
+    def n_responses(self) -> int:
+        """Responses an optimiser step, over all processes."""
+        return self.group_size * self.prompts_per_step
+
+
+__all__ = ["RESERVED_TRL_KEYS", "EvalConfig", "OnlineConfig"]

@@ -1,0 +1,336 @@
+"""Online training: SGPO, or plain GRPO, while the policy samples. One run folder, resumable after a kill."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from datasets import Dataset
+from transformers import ProgressCallback, TrainerCallback
+from trl import GRPOConfig
+from trl.models import unwrap_model_for_generation
+
+from judgekit.answers import OutcomeCheck, build_outcome
+from judgekit.calibration.fingerprint import Origin, warn_unfamiliar
+from judgekit.errors import ConfigError
+from judgekit.io import read_jsonl, read_records, weights_written_to
+from judgekit.judges import load_judge
+from judgekit.run import METRICS, Run
+from judgekit.training.loop import CHECKPOINTING, CHECKPOINTS, train
+from judgekit.types import Problem
+from sgpo.online.alarms import AlarmCallback
+from sgpo.online.config import EvalConfig, OnlineConfig
+from sgpo.online.trainer import SGPOTrainer, completion_text
+from sgpo.policy import Accuracy, Policy, generate_texts, load_policy, measure_accuracy, render_prompt
+
+POLICY = "policy"
+"""Folder of the trained policy below the run's output."""
+
+
+def run_online(config: OnlineConfig, output: Path, *, resume: bool = False) -> dict[str, Any]:
+    """Train a policy and return the results, which the run's manifest stores too.
+
+    The folder gets `config.json`, `manifest.json`, `metrics.jsonl`, `samples.jsonl`, `checkpoints/` and `policy/`.
+    Under a launcher such as torchrun every process calls this and the first one writes.
+
+    Raises:
+        ConfigError: the folder is in use, another configuration is resumed, or the batch cannot be split as asked.
+        DataError: a problem data set is missing, damaged or empty.
+        CheckpointError: policy or judge cannot be opened.
+        JudgeError: the judge failed, or gave too few verdicts.
+    """
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    state = PartialState(cpu=config.device == "cpu" or not torch.cuda.is_available())
+    inputs = [config.problems, *([config.eval.problems] if config.eval else [])]
+    with state.main_process_first():
+        run = Run(output, config, inputs=inputs, resume=resume or not state.is_main_process)
+    if run.finished:
+        return run.results
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)  # TRL's own
+        _train_policy(config, run)
+    if state.is_main_process:
+        run.finish(summarise_metrics(output / METRICS))
+    state.wait_for_everyone()
+    return summarise_metrics(output / METRICS)
+
+
+def _train_policy(config: OnlineConfig, run: Run) -> None:
+    check = build_outcome(config.outcome)
+    try:
+        trainer = build_trainer(config, run.output, check=check)
+        trainer.remove_callback(ProgressCallback)
+        trainer.add_callback(AccuracyProgress())
+        if config.judge is not None:
+            trainer.add_callback(AlarmCallback(config.guidance))  # before the recorder, which writes what it adds
+        trainer.add_callback(Recorder(trainer, run, n_samples=config.samples_per_log))
+        if config.eval is not None:
+            problems = read_problems(config.eval.problems, n_max=config.eval.n_problems)
+            trainer.add_callback(Evaluator(trainer, run, problems, config=config, check=check))
+        train(trainer, run)
+    finally:
+        check.close()
+    with weights_written_to(run.output / POLICY):
+        trainer.save_model(str(run.output / POLICY))
+    (run.output / POLICY / "training_args.bin").unlink(missing_ok=True)  # a pickle, and config.json says it all
+
+
+def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) -> SGPOTrainer:
+    """Open policy, judge and problems and put them into a trainer."""
+    policy = load_policy(config.policy)
+    problems = read_problems(config.problems, n_max=config.n_problems)
+    judge = None if config.judge is None else load_judge(config.judge, dtype=config.judge_dtype)
+    if judge is not None:
+        warn_unfamiliar(judge, [Origin(problem.source, generator=config.policy) for problem in problems])
+    return SGPOTrainer(
+        model=policy.model,
+        reward_funcs=outcome_reward(check),
+        args=grpo_arguments(config, output),
+        train_dataset=training_rows(problems, config),
+        processing_class=policy.tokenizer,
+        judge=judge,
+        guidance=config.guidance,
+        segmentation=config.segmentation,
+        steps_per_epoch=len(problems) / config.prompts_per_step,
+    )
+
+
+def read_problems(path: Path, *, n_max: int | None) -> list[Problem]:
+    """Read a problem data set, or its first rows."""
+    return list(islice(read_records(path, Problem), n_max))
+
+
+def training_rows(problems: Sequence[Problem], config: OnlineConfig) -> Dataset:
+    """Return the prompts of the whole run in the order of use: one seeded permutation of the problems after another.
+
+    The order is fixed beforehand, so that a resumed run goes on where it was, in whichever pass over the problems.
+    """
+    columns = [
+        {"prompt": render_prompt(problem.problem, config.prompt), **problem.model_dump(exclude={"schema_version"})}
+        for problem in problems
+    ]
+    generator = random.Random(config.seed)
+    order: list[int] = []
+    while len(order) < config.max_steps * config.prompts_per_step:
+        order += generator.sample(range(len(problems)), len(problems))
+    return Dataset.from_list(columns).select(order[: config.max_steps * config.prompts_per_step])
+
+
+def outcome_reward(check: OutcomeCheck) -> Callable[..., list[float | None]]:
+    """Return the outcome check as a reward function of TRL, which calls the column after its name."""
+
+    def outcome(completions: Sequence[Any], answer: Sequence[str], **_: Any) -> list[float | None]:
+        return check.check_many(list(zip(map(completion_text, completions), answer, strict=True)))
+
+    return outcome
+
+
+def grpo_arguments(config: OnlineConfig, output: Path) -> GRPOConfig:
+    """Translate our options into TRL's. TRL's own defaults would checkpoint gradients and compute in bfloat16.
+
+    Raises:
+        ConfigError: the responses of a step do not divide into processes and micro-batches.
+    """
+    n_processes = PartialState().num_processes
+    micro_batch = config.micro_batch or max(config.n_responses // n_processes, 1)
+    n_accumulation, rest = divmod(config.n_responses, micro_batch * n_processes)
+    if rest or not n_accumulation:
+        raise ConfigError(
+            f"{config.n_responses} responses a step (prompts_per_step x group_size) do not divide into {n_processes} "
+            f"processes with micro-batches of {micro_batch}: change one of them"
+        )
+    options: dict[str, Any] = {
+        "output_dir": str(output / CHECKPOINTS),
+        "num_generations": config.group_size,
+        "per_device_train_batch_size": micro_batch,
+        "gradient_accumulation_steps": n_accumulation,
+        "max_steps": config.max_steps,
+        "shuffle_dataset": False,
+        "learning_rate": config.lr,
+        "lr_scheduler_type": "constant_with_warmup" if config.schedule == "constant" else config.schedule,
+        "warmup_steps": config.warmup_steps,
+        "weight_decay": config.weight_decay,
+        "max_grad_norm": config.max_grad_norm,
+        "beta": config.beta_kl,
+        "loss_type": config.loss,
+        "scale_rewards": config.scale_rewards,
+        "temperature": config.temperature,
+        "max_completion_length": config.max_completion_length,
+        "bf16": config.bf16,
+        CHECKPOINTING: config.gradient_checkpointing,
+        "logging_steps": config.log_every,
+        "save_strategy": "no" if config.save_every is None else "steps",
+        "save_steps": config.save_every or config.max_steps,
+        "save_total_limit": 2,
+        "seed": config.seed,
+        "data_seed": config.seed,
+        "use_cpu": config.device == "cpu" or not torch.cuda.is_available(),
+        "dataloader_pin_memory": config.device == "auto" and torch.cuda.is_available(),
+        "report_to": "none",
+        "ddp_find_unused_parameters": False,
+    }
+    if n_processes > 1 and options["use_cpu"]:
+        options["ddp_backend"] = "gloo"
+    try:
+        return GRPOConfig(**(options | config.trl))
+    except TypeError as error:
+        raise ConfigError(f"trl: {error}") from error
+
+
+class AccuracyProgress(ProgressCallback):
+    """A progress bar over the optimiser steps that shows the raw accuracy in place of every log line."""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        """Update the bar."""
+        if self.training_bar is not None and logs and "sgpo/accuracy" in logs:
+            self.training_bar.set_postfix(accuracy=f"{logs['sgpo/accuracy']:.3f}")
+
+
+class Recorder(TrainerCallback):
+    """Writes TRL's logs to `metrics.jsonl` and some responses to `samples.jsonl`.
+
+    Names: `sgpo/...` as `SGPOMixin` gives them, averaged over the steps of a row, and the alarms of `sgpo.online.alarms`; all
+    else of TRL as `train/...`.
+    """
+
+    def __init__(self, trainer: SGPOTrainer, run: Run, *, n_samples: int) -> None:
+        self.trainer = trainer
+        self.run = run
+        self.n_samples = n_samples
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        """Write one row and its samples, on the main process."""
+        if not state.is_world_process_zero or not logs or "sgpo/judge_on" not in logs:
+            return
+        names = {name: name if name.startswith("sgpo/") else f"train/{name}" for name in logs}
+        values = {names[name]: _finite(value) for name, value in logs.items() if isinstance(value, int | float)}
+        self.run.log({"step": state.global_step} | values)
+        self.run.log_samples(islice(self._samples(state.global_step), self.n_samples))
+
+    def _samples(self, step: int) -> Iterable[dict[str, Any]]:
+        sampled = self.trainer.sampled
+        if sampled is None:
+            return
+        columns = zip(
+            sampled.prompts_N, sampled.texts_N, sampled.outcomes_N, sampled.rewards_N, sampled.rts_N, strict=True
+        )
+        for prompt, text, outcome, reward, rts in columns:
+            yield {
+                "step": step,
+                "prompt": prompt,
+                "response": text,
+                "outcome": _finite(outcome),
+                "reward": _finite(reward),
+                "rts": rts,
+            }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+class Evaluator(TrainerCallback):
+    """Measures the policy on held-out problems and logs `eval/accuracy`, `eval/n`, `eval/n_unknown`, `eval/seconds`."""
+
+    def __init__(
+        self,
+        trainer: SGPOTrainer,
+        run: Run,
+        problems: Sequence[Problem],
+        *,
+        config: OnlineConfig,
+        check: OutcomeCheck,
+    ) -> None:
+        assert config.eval is not None
+        self.trainer = trainer
+        self.run = run
+        self.problems = [problem for problem in problems for _ in range(config.eval.n_samples)]
+        self.config = config
+        self.eval: EvalConfig = config.eval
+        self.check = check
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Measure the policy before the first update; a resumed run has that behind it."""
+        if state.global_step == 0:
+            self._evaluate(state)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Measure the policy when its turn has come, and at the end."""
+        if state.global_step % self.eval.every == 0 or state.global_step == state.max_steps:
+            self._evaluate(state)
+
+    def _evaluate(self, state: Any) -> None:
+        start = time.perf_counter()
+        accelerator = self.trainer.accelerator
+        local = self.problems[accelerator.process_index :: accelerator.num_processes]
+        shares = gather_object([self._measure(local) if local else Accuracy(0, 0, 0)])
+        total = Accuracy(*(sum(counts) for counts in zip(*shares, strict=True)))
+        if state.is_world_process_zero:
+            self.run.log(
+                {
+                    "step": state.global_step,
+                    "eval/accuracy": total.value,
+                    "eval/n": total.n_known,
+                    "eval/n_unknown": total.n_unknown,
+                    "eval/seconds": time.perf_counter() - start,
+                }
+            )
+
+    def _measure(self, problems: Sequence[Problem]) -> Accuracy:
+        """Leaves the random generators and the mode of the model as they were."""
+        prompts = [render_prompt(problem.problem, self.config.prompt) for problem in problems]
+        was_training = self.trainer.model.training
+        with (
+            torch.random.fork_rng(),
+            unwrap_model_for_generation(self.trainer.model_wrapped, self.trainer.accelerator) as model,
+        ):
+            torch.manual_seed(self.config.seed + self.trainer.accelerator.process_index)
+            model.eval()
+            texts = generate_texts(
+                Policy(model, self.trainer.processing_class),
+                prompts,
+                max_tokens=self.config.max_completion_length,
+                temperature=self.eval.temperature,
+                batch_size=self.eval.batch_size,
+            )
+            model.train(was_training)
+        return measure_accuracy(texts, problems, check=self.check)
+
+
+def summarise_metrics(path: Path) -> dict[str, Any]:
+    """Return what a whole run came to, from its `metrics.jsonl`.
+
+    `first_frac_all_negative` is of the first row; sums of judge calls, seconds and unscored responses count every
+    optimiser step; `final_accuracy` is the last evaluation, `None` without one.
+    """
+    rows = [row for _, row in read_jsonl(path) if isinstance(row, dict)]
+    logged = [row for row in rows if "sgpo/judge_on" in row]
+    evaluated = [row for row in rows if "eval/accuracy" in row]
+    totals = dict.fromkeys(("judge_calls", "judge_seconds", "unscored"), 0.0)
+    before = 0
+    for row in logged:
+        for name in totals:
+            totals[name] += row[f"sgpo/{name}"] * (row["step"] - before)
+        before = row["step"]
+    return totals | {
+        "steps": before,
+        "first_frac_all_negative": logged[0]["sgpo/frac_all_negative"] if logged else None,
+        "first_accuracy": evaluated[0]["eval/accuracy"] if evaluated else None,
+        "final_accuracy": evaluated[-1]["eval/accuracy"] if evaluated else None,
+    }
+
+
+__all__ = [
+    "POLICY", "AccuracyProgress", "Evaluator", "OnlineConfig", "Recorder", "build_trainer", "grpo_arguments",
+    "outcome_reward", "read_problems", "run_online", "summarise_metrics", "training_rows",
+]  # fmt: skip

@@ -1,0 +1,237 @@
+"""`judgekit eval` from the command line: what it writes, prints and refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from eval.judges.evaluate import EvalConfig
+from judgekit.calibration.calibrate import CalibrationConfig
+from judgekit.cli import main
+from judgekit.cli.judging import EVAL_OPTIONS
+from judgekit.cli.training import CALIBRATION_OPTIONS, PRIOR_OPTIONS
+from judgekit.config import BaseConfig
+from judgekit.errors import JudgeError
+from judgekit.io import read_json
+from judgekit.judges.steps.by_step import StepLogitJudge
+from judgekit.serving.remote import RemoteConfig, RemoteJudge
+from judgekit.training.prior import PriorConfig
+from judgekit.types import Judgement, Solution
+from tests.eval.samples import evaluate_all, sample
+from tests.judgekit.serving.service import HashJudge, running_service
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """Twenty rows as ProcessBench publishes them."""
+    rows = [
+        {
+            "id": f"gsm8k-{i}",
+            "generator": "m",
+            "problem": f"{i}+1?",
+            "steps": [f"{i}+1={i + 1 + i % 2}", f"So {i + 1 + i % 2}."],
+            "final_answer_correct": not i % 2,
+            "label": 0 if i % 2 else -1,
+        }
+        for i in range(20)
+    ]
+    path = tmp_path / "gsm8k.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Return a function that runs `judgekit eval`, demands its refusal in one line and returns that line."""
+
+    def run(*argv: object) -> str:
+        assert main(["eval", *map(str, argv), "n_resamples=100", "n_splits=2"]) == 2
+        complaint = capsys.readouterr().err.strip().splitlines()[-1]
+        assert complaint.startswith("error: ") and "Traceback" not in complaint
+        return complaint
+
+    return run
+
+
+def test_judges_and_benchmarks_of_one_command(raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "run"
+    command = ["eval", "--judge", "builtin:symbolic", "--judge", "builtin:first-step", "n_resamples=100", "n_splits=2"]
+    command += ["--benchmark", "processbench", str(raw), "--output", str(output)]
+    assert main(command) == 0
+    shown = capsys.readouterr().out
+    assert "processbench, 20 solutions: average F1" in shown and "builtin:symbolic" in shown and "cross-fitted" in shown
+    symbolic = read_json(output / "judges/builtin-symbolic/processbench/results.json")
+    assert symbolic["headline"]["value"] == 100.0, "the statements are recomputed"
+    assert symbolic["protocol"]["contamination"]["status"] == "unknown"
+    assert "measured on PRMBench, MR-GSM8K" in symbolic["protocol"]["contamination"]["note"]
+    first_step = read_json(output / "judges/builtin-first-step/processbench/results.json")
+    assert first_step["protocol"]["contamination"]["status"] == "none"
+    assert first_step["overall"]["scores"]["error_accuracy"]["value"] == 100.0
+    (pair,) = read_json(output / "comparisons.json")["processbench"]["pairs"]
+    assert (pair["a"], pair["b"], pair["difference"]) == ("builtin:symbolic", "builtin:first-step", 100.0)
+    config = read_json(output / "config.json")
+    assert config["judges"] == ["builtin:symbolic", "builtin:first-step"]
+    assert (output / "data/processbench/gsm8k/manifest.json").exists() and (output / "report.html").exists()
+    finished = (output / "manifest.json").read_bytes()
+    assert main([*command, "--resume"]) == 0
+    assert (output / "manifest.json").read_bytes() == finished
+
+
+def test_a_configuration_may_name_everything(raw: Path, tmp_path: Path) -> None:
+    config = tmp_path / "eval.yaml"
+    config.write_text(f"judges: ['builtin:random']\nbenchmarks: {{processbench: ['{raw}']}}\nn_resamples: 100\n")
+    assert main(["eval", str(config), "n_splits=2", "--output", str(tmp_path / "run")]) == 0
+    assert (tmp_path / "run/judges/builtin-random/processbench/results.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "config"),
+    [(EVAL_OPTIONS, EvalConfig), (CALIBRATION_OPTIONS, CalibrationConfig), (PRIOR_OPTIONS, PriorConfig)],
+)
+def test_help_names_every_option_with_its_default(options: dict[str, str], config: type[BaseConfig]) -> None:
+    assert options.keys() == config.model_fields.keys()
+    for name, field in config.model_fields.items():
+        if not field.is_required():
+            shown = json.dumps(field.default, separators=(",", ":")).strip('"')
+            assert "default" in options[name] and shown in options[name]
+
+
+def test_what_is_refused(raw: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
+    output = ["--output", tmp_path / "run"]
+    judge, benchmark = ["--judge", "builtin:random"], ["--benchmark", "processbench", raw]
+    assert "field 'judges' is missing" in refused(*benchmark, *output)
+    assert "field 'benchmarks' is missing" in refused(*judge, *output)
+    assert "has no input: write --benchmark processbench INPUT" in refused(
+        *judge, "--benchmark", "processbench", *output
+    )
+    assert "--benchmark processbench is given twice" in refused(*judge, *benchmark, *benchmark, *output)
+    assert "two inputs of processbench are called gsm8k" in refused(*judge, *benchmark, raw, *output)
+    assert "did you mean 'processbench'" in refused(*judge, "--benchmark", "procesbench", raw, *output)
+    assert "gone.jsonl" in refused(*judge, "--benchmark", "processbench", tmp_path / "gone.jsonl", *output)
+    assert "no builtin judge 'best'" in refused(*judge, "--judge", "builtin:best", *benchmark, *output)
+    assert "a/b/c failed: 'a/b/c' does not exist, and is no hub id" in refused("--judge", "a/b/c", *benchmark, *output)
+    assert not (tmp_path / "run" / "judges").exists(), "nothing was judged"
+
+
+def test_one_failing_judge_does_not_take_the_others_with_it(
+    raw: Path, tmp_path: Path, tiny_judge: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = Path(shutil.copytree(tiny_judge, tmp_path / "broken"))
+    card = json.loads((broken / "judge.json").read_text())
+    (broken / "judge.json").write_text(json.dumps(card | {"judge_id": "broken"}))
+    kept = (broken / "model.safetensors").read_bytes()
+    (broken / "model.safetensors").write_bytes(kept[:-100])
+    command = ["eval", "--judge", str(broken), "--judge", str(tiny_judge), "--judge", "builtin:symbolic"]
+    command += ["--benchmark", "processbench", str(raw), "--output", str(tmp_path / "run"), "n_resamples=100"]
+    command += ["n_splits=2", "chunk_size=8"]
+
+    n_asked = 0
+
+    def out_of_memory(self: StepLogitJudge, solutions: Sequence[Solution]) -> list[Judgement]:
+        nonlocal n_asked
+        n_asked += 1
+        if n_asked > 1:
+            raise RuntimeError("CUDA out of memory.\nTried to allocate 2 GiB")
+        return judge_really(self, solutions)
+
+    judge_really = StepLogitJudge.judge
+    with monkeypatch.context() as patched:
+        patched.setattr(StepLogitJudge, "judge", out_of_memory)
+        assert main(command) == 2
+    shown = capsys.readouterr()
+    assert "builtin:symbolic" in shown.out and "report: " in shown.out
+    error = shown.err.strip().splitlines()[-1]
+    assert error.startswith(f"error: 2 of 3 judges failed: {broken} failed: ") and "no readable safetensors" in error
+    assert "tiny failed on processbench: judge tiny failed: CUDA out of memory. Tried to allocate 2 GiB" in error
+    assert "--resume asks again what failed" in error
+    assert "Traceback" not in shown.err
+    run = tmp_path / "run"
+    assert read_json(run / "judges/builtin-symbolic/processbench/results.json")["headline"]["value"] == 100.0
+    assert len(list((run / "judges/tiny/processbench/judgements").glob("chunk-*"))) == 1, "what it said is kept"
+    assert "RuntimeError: CUDA" in (run / "judges/tiny/processbench/judgements/traceback.txt").read_text()
+    for name in ("leaderboard.md", "report.html"):
+        assert "CUDA out of memory" in (run / name).read_text()
+    assert (run / "comparisons.json").exists() and "finished" not in read_json(run / "manifest.json")
+
+    (broken / "model.safetensors").write_bytes(kept)
+    assert main([*command, "--resume"]) == 0
+    results = {path.parts[-3] for path in run.glob("judges/*/*/results.json")}
+    assert results == {"broken", "tiny", "builtin-symbolic"}
+    assert len(read_json(run / "comparisons.json")["processbench"]["pairs"]) == 3
+    assert "Not here" not in (run / "leaderboard.md").read_text() and not list(run.rglob("traceback.txt"))
+    assert "finished" in read_json(run / "manifest.json")
+
+
+def test_a_run_from_before_an_option_existed_can_be_resumed(raw: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    command = ["eval", "--judge", "builtin:symbolic", "--benchmark", "processbench", str(raw), "--output", str(output)]
+    command += ["n_resamples=100", "n_splits=2"]
+    assert main(command) == 0
+    config = read_json(output / "config.json")
+    del config["floors"]
+    (output / "config.json").write_text(json.dumps(config))
+    assert main([*command, "--resume"]) == 0
+    assert main([*command, "--resume", "floors=false"]) == 2
+
+
+class DiesBeforeItsThirdCall:
+    """The judge behind a service that is stopped half way through a run."""
+
+    def __init__(self, remote: RemoteJudge, stop: Callable[[], object]) -> None:
+        self.remote, self.stop, self.n_calls = remote, stop, 0
+        self.judge_id, self.decision = remote.judge_id, remote.decision
+
+    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+        if self.n_calls == 2:
+            self.stop()
+        self.n_calls += 1
+        return self.remote.judge(solutions)
+
+
+def test_a_service_that_dies_half_way_leaves_what_is_finished(tmp_path: Path) -> None:
+    solutions = [sample(i, first_error=None if i % 2 else 1) for i in range(8)]
+    limits = RemoteConfig(backoff_s=0.01, max_retries=1)
+    with contextlib.ExitStack() as service:
+        remote = RemoteJudge(service.enter_context(running_service(HashJudge())), limits)
+        with pytest.raises(JudgeError, match="resume"):
+            evaluate_all([DiesBeforeItsThirdCall(remote, service.close)], solutions, output=tmp_path / "run")
+    kept = sorted(path.name for path in (tmp_path / "run/judges/hash/orchard/judgements").glob("chunk-*"))
+    assert kept == ["chunk-00000.jsonl", "chunk-00001.jsonl"]
+    behind = HashJudge()
+    with running_service(behind) as url:
+        again = RemoteJudge(url, limits)
+        resumed = evaluate_all([again], solutions, output=tmp_path / "run", resume=True)
+    assert sum(map(len, behind.batches)) == 4, "the first two chunks are not asked for again"
+    assert resumed.runs[0].results["overall"]["n_no_verdict"] == 0
+
+
+def test_a_full_disk_is_a_clear_error_and_the_run_can_go_on(raw: Path, tmp_path: Path) -> None:
+    """No file can grow beyond the limit, as on a full disk; then the run goes on without it."""
+    data, output = tmp_path / "data", tmp_path / "run"
+    assert main(["build", "processbench", "--input", str(raw), "--output", str(data)]) == 0
+    command = ["eval", "--judge", "builtin:symbolic", "--benchmark", "processbench", str(data), "--output", str(output)]
+    command += ["n_resamples=100", "n_splits=2"]
+    limited = (
+        "import resource, sys\n"
+        "from judgekit.cli import main\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (3_000, 3_000))\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", limited, *command], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    complaint = done.stderr.strip().splitlines()[-1]
+    assert complaint.startswith("error: cannot write") and "chunk-00000.jsonl" in complaint
+    assert "Free the space" in complaint
+    assert main([*command, "--resume"]) == 0
+    assert (output / "report.html").exists()

@@ -1,0 +1,232 @@
+"""The online trainer on one process: GRPO to the bit without a judge, exact gating and rules with one."""
+
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import Dataset
+from trl import GRPOTrainer
+
+from judgekit.errors import ConfigError, JudgeError
+from judgekit.text.segmentation import segment
+from judgekit.types import Judgement, Solution
+from sgpo.config import GuidanceConfig, WindowConfig
+from sgpo.guidance import Response, guide
+from sgpo.online.trainer import check_trl_contract, completion_text
+from sgpo.policy import load_policy
+from sgpo.rewards import compute_advantages
+from tests.sgpo.samples import GROUP, SEGMENTATION, HashJudge, Watched, hopeless, make_trainer, mixed
+
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+JUDGE_ALL = GuidanceConfig(truncated="judge")
+
+
+def weights(trainer: Any) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in trainer.model.parameters()])
+
+
+def logged(trainer: Any, name: str) -> list[float]:
+    return [row[name] for row in trainer.state.log_history if name in row]
+
+
+def guided_in_one_process(batch: dict[str, Any], config: GuidanceConfig, judge: HashJudge) -> tuple[list, list]:
+    """Rewards and advantages of a batch, worked out without TRL."""
+    responses = []
+    for problem, text, truncated in zip(batch["problems"], batch["texts"], batch["truncated"], strict=True):
+        steps = tuple(span.text for span in segment(text, SEGMENTATION))
+        responses.append(Response(Solution(problem=problem, steps=steps), (1.0,) * len(steps), truncated=truncated))
+    outcomes, ids = torch.tensor(batch["outcomes"]), torch.arange(len(responses)) // GROUP
+    guided = guide(outcomes, group_ids_N=ids, responses=responses, judge=judge, config=config)
+    advantages = compute_advantages(guided.rewards_N, group_ids_N=ids, std_floor_N=guided.std_floor_N)
+    return guided.rewards_N.tolist(), advantages.tolist()
+
+
+def test_without_a_judge_it_is_grpo_to_the_bit(policy: Path, tmp_path: Path) -> None:
+    closed = GuidanceConfig(window=WindowConfig(unit="steps", start=100))
+    start = weights(make_trainer(policy, tmp_path))
+
+    def trained(trainer_type: type, **options: Any) -> Any:
+        trainer = make_trainer(policy, tmp_path, trainer_type, args_max_steps=3, **options)  # seeds everything
+        trainer.train()
+        return trainer
+
+    plain = trained(GRPOTrainer)
+    off = trained(Watched, judge=None)
+    shut = trained(Watched, judge=HashJudge(), guidance=closed)
+    assert not torch.equal(weights(plain), start)
+    assert torch.equal(weights(off), weights(plain))
+    assert torch.equal(weights(shut), weights(plain))
+    assert logged(shut, "sgpo/judge_on") == [0.0] * 3
+    assert logged(off, "reward") == logged(plain, "reward") == pytest.approx(logged(off, "sgpo/accuracy"))
+
+
+def test_all_negative_batch_teaches_sgpo_and_not_grpo(policy: Path, tmp_path: Path) -> None:
+    grpo = make_trainer(policy, tmp_path / "a", GRPOTrainer, reward=hopeless, args_max_steps=1)
+    start = weights(grpo)
+    grpo.train()
+    assert torch.equal(weights(grpo), start)
+    assert logged(grpo, "grad_norm") == [0.0]
+    sgpo = make_trainer(
+        policy,
+        tmp_path / "b",
+        reward=hopeless,
+        args_max_steps=1,
+        judge=HashJudge(),
+        guidance=JUDGE_ALL,
+        segmentation=SEGMENTATION,
+    )
+    sgpo.train()
+    assert not torch.equal(weights(sgpo), start)
+    assert logged(sgpo, "grad_norm")[0] > 0
+    assert logged(sgpo, "sgpo/frac_all_negative") == [1.0]
+    assert logged(sgpo, "sgpo/frac_zero_advantage_before") == [1.0]
+    assert logged(sgpo, "sgpo/frac_revived")[0] > 0
+    assert logged(sgpo, "sgpo/accuracy") == [0.0]
+    assert logged(sgpo, "reward")[0] > 0
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        JUDGE_ALL,
+        GuidanceConfig(std_floor=0.3, truncated="judge"),
+        GuidanceConfig(scope="every_wrong", truncated="judge", std_floor=None),
+        GuidanceConfig(truncated="drop"),
+    ],
+)
+def test_rewards_and_advantages_are_those_of_the_core(policy: Path, tmp_path: Path, config: GuidanceConfig) -> None:
+    judge = HashJudge(unscored_every=5)
+    options = {"judge": judge, "guidance": config, "segmentation": SEGMENTATION}
+    trainer = make_trainer(policy, tmp_path, **options)
+    trainer.train()
+    again = HashJudge(unscored_every=5)
+    for batch in trainer.batches:
+        rewards, advantages = guided_in_one_process(batch, config, again)
+        assert batch["rewards"] == pytest.approx(rewards, nan_ok=True)
+        # TRL shuffles only after the advantages are formed
+        assert batch["advantages"] == pytest.approx(advantages, abs=1e-4)
+        assert [a == 0 for a in batch["advantages"]] == [a == 0 for a in advantages]
+    assert Counter(s.steps for s in judge.seen) == Counter(s.steps for s in again.seen)
+    assert bool(judge.seen) is (config.truncated == "judge")  # random weights seldom end a response
+
+
+def test_unscored_rows_have_no_advantage_and_no_say_in_the_baseline(policy: Path, tmp_path: Path) -> None:
+    trainer = make_trainer(
+        policy,
+        tmp_path,
+        reward=hopeless,
+        judge=HashJudge(unscored_every=2),
+        guidance=GuidanceConfig(truncated="judge", max_unscored_frac=1),
+        segmentation=SEGMENTATION,
+        args_max_steps=1,
+    )
+    trainer.train()
+    (batch,) = trainer.batches
+    rewards = torch.tensor(batch["rewards"]).view(-1, GROUP)
+    advantages = torch.tensor(batch["advantages"]).view(-1, GROUP)
+    assert 0 < rewards.isnan().sum() < rewards.numel()
+    assert (advantages[rewards.isnan()] == 0).all()
+    torch.testing.assert_close(advantages.sum(1), torch.zeros(3), atol=1e-4, rtol=0)
+    assert logged(trainer, "sgpo/unscored") == [rewards.isnan().sum().item()]
+
+
+def test_window_closes(policy: Path, tmp_path: Path) -> None:
+    judge = HashJudge()
+    window = WindowConfig(unit="steps", stop=1)
+    guidance = GuidanceConfig(truncated="judge", window=window)
+    trainer = make_trainer(
+        policy, tmp_path, reward=hopeless, judge=judge, guidance=guidance, segmentation=SEGMENTATION, args_max_steps=3
+    )
+    trainer.train()
+    assert logged(trainer, "sgpo/judge_on") == [1.0, 0.0, 0.0]
+    assert logged(trainer, "sgpo/judge_calls")[1:] == [0.0, 0.0]
+    assert [any(batch["advantages"]) for batch in trainer.batches] == [True, False, False]
+
+
+def test_judge_sees_problem_reference_and_steps(policy: Path, tmp_path: Path) -> None:
+    judge = HashJudge()
+    options = {"judge": judge, "guidance": JUDGE_ALL, "segmentation": SEGMENTATION, "args_max_steps": 1}
+    trainer = make_trainer(policy, tmp_path, reward=hopeless, **options)
+    trainer.train()
+    answers = {f"{i}+{i}?": str(2 * i) for i in range(8)}
+    assert all(solution.reference == answers[solution.problem] for solution in judge.seen)
+    with_steps = [text for text in trainer.batches[0]["texts"] if segment(text, SEGMENTATION)]
+    assert len(judge.seen) == len(with_steps)
+
+
+def test_failing_judge_stops_the_run(policy: Path, tmp_path: Path) -> None:
+    class Broken(HashJudge):
+        def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+            raise JudgeError("the judge's server is gone")
+
+    options = {"judge": Broken(), "guidance": JUDGE_ALL, "segmentation": SEGMENTATION}
+    with pytest.raises(JudgeError, match="server is gone"):
+        make_trainer(policy, tmp_path, reward=hopeless, **options).train()
+
+
+def test_other_reward_functions_are_added_as_trl_does(policy: Path, tmp_path: Path) -> None:
+    def length(completions: Sequence[str], **_: Any) -> list[float]:
+        return [0.1 * len(text) for text in completions]
+
+    options = {"judge": HashJudge(unscored_every=3), "guidance": JUDGE_ALL, "segmentation": SEGMENTATION}
+    trainer = make_trainer(policy, tmp_path, reward=[hopeless, length], **options, args_max_steps=1)
+    trainer.train()
+    (batch,) = trainer.batches
+    totals = torch.tensor(batch["rewards"]) + torch.tensor([0.1 * len(text) for text in batch["texts"]])
+    expected = compute_advantages(totals, group_ids_N=torch.arange(12) // GROUP, std_floor_N=torch.full((12,), 0.05))
+    assert batch["advantages"] == pytest.approx(expected.tolist(), abs=1e-4)
+
+
+def test_rewards_normalised_one_by_one_are_refused(policy: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="sum_then_normalize"):
+        make_trainer(policy, tmp_path, reward=mixed, args_multi_objective_aggregation="normalize_then_sum")
+
+
+def test_a_judge_that_certifies_nothing_is_refused_before_training(policy: Path, tmp_path: Path) -> None:
+    guidance = GuidanceConfig(rts="certified")
+    with pytest.raises(ConfigError, match="needs a judge whose card has a 'conformal' section"):
+        make_trainer(policy, tmp_path, judge=HashJudge(), guidance=guidance)
+
+
+def test_data_without_the_problem_are_refused(policy: Path, tmp_path: Path) -> None:
+    bare = Dataset.from_list([{"prompt": "1?", "answer": "1"}] * 4)
+    with pytest.raises(ConfigError, match="no column 'problem'"):
+        make_trainer(policy, tmp_path, judge=HashJudge(), train_dataset=bare)
+
+
+def test_contract_names_what_is_missing() -> None:
+    check_trl_contract()
+
+    class Old:
+        def _calculate_rewards(self, inputs: Any) -> None: ...
+
+    with pytest.raises(ConfigError, match=r"Old of trl .* has _calculate_rewards\(self, inputs\), where SGPO needs"):
+        check_trl_contract(Old)
+
+    class Older:
+        pass
+
+    with pytest.raises(ConfigError, match="has no _calculate_rewards"):
+        check_trl_contract(Older)
+
+
+def test_completion_text_reads_both_forms() -> None:
+    assert completion_text("a") == "a"
+    assert completion_text([{"role": "assistant", "content": "a"}]) == "a"
+
+
+def test_prompts_of_a_template_that_asks_for_the_day_are_the_same_on_every_day(policy: Path, tmp_path: Path) -> None:
+    plain = make_trainer(policy, tmp_path)
+    assert plain.chat_template is None
+    tokenizer = load_policy(str(policy)).tokenizer
+    tokenizer.chat_template = "{{ strftime_now('%d %b %Y') }}: {{ messages[0].content }}"
+    tokenizer.save_pretrained(policy_copy := shutil.copytree(policy, tmp_path / "asking"))
+    trainer = make_trainer(policy_copy, tmp_path)
+    text = trainer.processing_class.apply_chat_template(
+        [{"role": "user", "content": "1"}], chat_template=trainer.chat_template, tokenize=False
+    )
+    assert text == "26 Jul 2024: 1"
