@@ -3,7 +3,8 @@
 All variants check the same answers in one run, in turn, so that their ratios hold on a shared machine too: a third of
 the answers are right and written as in the file, a third right and written otherwise, a third another problem's. Every
 round begins with nothing remembered: answers that were read before would be compared in no time.
-`python -m benchmarks.answer_speed math500.jsonl`: JSON lines with a field `answer`, of which what follows a `####` counts.
+`python -m benchmarks.answer_speed math500.jsonl`: JSON lines with a field `answer`, of which what follows a `####`
+counts.
 """
 
 from __future__ import annotations

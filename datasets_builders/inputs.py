@@ -1,4 +1,4 @@
-"""Where raw rows come from: a file, a folder of them, or a data set on the Hub. `judgekit.reading.rows` reads the files."""
+"""Where raw rows come from: a file, a folder of them, or a data set on the Hub; see `judgekit.reading.rows`."""
 
 from __future__ import annotations
 

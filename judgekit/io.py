@@ -366,7 +366,7 @@ WAY_IN = (
 
 
 def read_records(path: Path, record_type: type[RecordT]) -> Iterator[RecordT]:
-    """Yield the records of a data set folder, or of any file that `judgekit.reading.rows` reads, in the record's own fields.
+    """Yield the records of a data set folder, or of any file that `reading.rows` reads, in the record's own fields.
 
     Raises:
         DataError: a file is missing, empty or damaged, a column is missing or unknown, a row is not valid, or two
@@ -425,7 +425,10 @@ def parse_record(values: Mapping[str, Any], record_type: type[RecordT], *, where
 
 
 def current_problem_ids(stored: pl.Series, problems: pl.Series) -> pl.Series:
-    """Return a column of problem ids as they are written today, see `judgekit.identity.problems`; null where one is missing."""
+    """Return a column of problem ids as they are written today; null where one is missing.
+
+    See `judgekit.identity.problems`.
+    """
     pairs = zip(stored, problems, strict=True)
     current = [old if old is None or text is None else current_problem_id(old, text) for old, text in pairs]
     return pl.Series("problem_id", current, dtype=pl.String)

@@ -68,7 +68,7 @@ def judge_file(judge: Judge, config: JudgingConfig, output: Path, *, resume: boo
 
 
 def read_solutions(path: Path) -> list[Solution]:
-    """Read solutions, labelled or not, or rollouts, from a data set folder or any file that `judgekit.reading.rows` reads.
+    """Read solutions, labelled or not, or rollouts, from a data set folder or any file that `reading.rows` reads.
 
     Raises:
         DataError: see `judgekit.io.read_records`.

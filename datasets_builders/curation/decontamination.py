@@ -8,8 +8,8 @@ Problems are compared with problems, solutions with solutions. Three rules, stro
 - *ngram*: the share of the row's n-grams that stand somewhere in the benchmark is above zero and at least the limit.
 
 Words are those of `text_hashes`: case, punctuation and blanks do not count, numbers and operators do. Problems that are
-the same by `judgekit.identity.problems`, though LaTeX spells one otherwise, are exact, too. Every entry tells the benchmark and
-the first of its rows that matched.
+the same by `judgekit.identity.problems`, though LaTeX spells one otherwise, are exact, too. Every entry tells the
+benchmark and the first of its rows that matched.
 
 Source:
     n = 13 with any overlap: Brown et al., Language Models are Few-Shot Learners (2005.14165), appendix C.

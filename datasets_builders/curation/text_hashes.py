@@ -8,8 +8,8 @@ is dropped (`80,000` = `80000`); a hyphen or slash inside text (`half-price`, `a
 separates. Texts are put into Unicode form NFKC first, but for powers and fractions (`x²` = `x^2`, `1½` = `1 1/2`), with
 digits of all scripts as plain ones, and calculator annotations (`<<48/2=24>>`) are left out.
 
-This is what *similar* texts are found by. Whether two problems are the *same* is for `judgekit.identity.problems` to say;
-`loose_keys` finds the few that it need be asked about.
+This is what *similar* texts are found by. Whether two problems are the *same* is for `judgekit.identity.problems` to
+say; `loose_keys` finds the few that it need be asked about.
 
 The hashes are our own: the same in every process, on every machine and with every version of the libraries. They are
 polynomial in the bytes modulo 2**64 and mixed at the end, so equal words have equal hashes and others collide with a
@@ -135,7 +135,7 @@ def hash_texts(texts: Sequence[str]) -> Words:
 
 
 def loose_keys(texts: pl.Series) -> UInt64s:
-    """Return one number a text, equal wherever the words are equal that `judgekit.identity.problems.problem_words` finds.
+    """Return one number a text, equal wherever the words are equal that `problem_words` finds.
 
     Its converse does not hold: only small letters and digits count here, so signs do not. Whoever wants to know which
     texts are the same asks `problem_words`, which is slow, about those few that share a key.

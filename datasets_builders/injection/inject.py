@@ -1,9 +1,9 @@
 """Error injection: typed errors put into right worked solutions, among as many right ones with harmless edits.
 
 From each right solution come erroneous ones, each with one error of a known type at a known step, carried on through
-all that depends on it (`datasets_builders.injection.error_types`); as many right ones, edited harmlessly by the same draw as the
-erroneous ones (`datasets_builders.injection.harmless`); and the solution as it was. All of them end with a line that states the
-answer, and calculator annotations are taken out of all of them.
+all that depends on it (`datasets_builders.injection.error_types`); as many right ones, edited harmlessly by the same
+draw as the erroneous ones (`datasets_builders.injection.harmless`); and the solution as it was. All of them end with a
+line that states the answer, and calculator annotations are taken out of all of them.
 
 Rows are those of GSM8K (`question`, `answer`), or labelled solutions whose steps are all right and whose `reference` is
 a number. Steps after the first error are unlabelled.

@@ -43,8 +43,8 @@ class Benchmark:
     overall_protocols: tuple[Protocol, ...] = ()
     """What is reported over all solutions at once; none = unweighted averages of the subsets' figures."""
     clustered_by: Literal["problem_id", "source_id"] = "problem_id"
-    """What makes solutions one cluster of the bootstrap, of folds and of splits: the problem, see `judgekit.identity.problems`,
-    or besides it the id that the source gives to all versions of one problem."""
+    """What makes solutions one cluster of the bootstrap, of folds and of splits: the problem, see
+    `judgekit.identity.problems`, or besides it the id that the source gives to all versions of one problem."""
     n_published: int | None = None
     """Solutions that the published figures are over; `None` = nothing is published."""
     published_subsets: Mapping[str, int] = field(default_factory=dict)

@@ -54,8 +54,8 @@ def fit_position(solutions: Sequence[LabelledSolution]) -> Judges:
     """Count the share of wrong steps at each position of solutions of each length.
 
     (wrong + `STRENGTH` * share at that position in all solutions) / (reached + `STRENGTH`), so that lengths that are
-    seldom seen have the shares of all. These are smoothed in turn, see `judgekit.training.prior.count_hazards`. Positions and
-    numbers of steps from `PRIOR.n_bins` on are one each.
+    seldom seen have the shares of all. These are smoothed in turn, see `judgekit.training.prior.count_hazards`.
+    Positions and numbers of steps from `PRIOR.n_bins` on are one each.
     """
     share_K = np.array(count_hazards(solutions, PRIOR))
     last = len(share_K) - 1
@@ -153,9 +153,9 @@ def _n_reached(solution: LabelledSolution) -> int:
 def decide_floor(floor: str, benchmark: Benchmark, solutions: Sequence[LabelledSolution], *, n_folds: int) -> Decisions:
     """Fit a floor and decide every solution, model and threshold from other problems alone.
 
-    Folds are those of `eval.judges.thresholds`: within a subset, and over the whole benchmark where a subset's folds lack right
-    or wrong solutions, or where the benchmark counts all solutions as one. The threshold is that of the best F1 on the
-    problems that the model was fitted to.
+    Folds are those of `eval.judges.thresholds`: within a subset, and over the whole benchmark where a subset's folds
+    lack right or wrong solutions, or where the benchmark counts all solutions as one. The threshold is that of the
+    best F1 on the problems that the model was fitted to.
 
     Args:
         floor: Name of the floor.

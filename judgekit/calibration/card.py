@@ -212,7 +212,8 @@ class CalibrationReport(_Part):
 class ConformalCard(_Part):
     """Thresholds behind index sets and certified prefixes, learned on problems that nothing else was fitted on.
 
-    They hold for calibrated verdicts; what they promise, and for which draw, is told in `judgekit.calibration.conformal`.
+    They hold for calibrated verdicts; what they promise, and for which draw, is told in
+    `judgekit.calibration.conformal`.
     """
 
     alpha: float = Field(gt=0, lt=1)

@@ -1,8 +1,8 @@
 """Lists of problems in judge directories: which ones a judge was trained or calibrated on.
 
 A list names every problem by the id of its words and by the id that its source gave it, where that is another one (see
-`judgekit.identity.problems`), so that a repeat is found under either. Lists of earlier releases hold one id a line, mostly that
-of the exact text: they find a problem again only where it is written alike to the letter, and say so.
+`judgekit.identity.problems`), so that a repeat is found under either. Lists of earlier releases hold one id a line,
+mostly that of the exact text: they find a problem again only where it is written alike to the letter, and say so.
 """
 
 from __future__ import annotations

@@ -49,8 +49,8 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
 
     `output` then holds `policy/` (safetensors and tokenizer), `credit/` (each response's RTS, reward and advantages),
     `judgements/`, `metrics.jsonl` and the manifest with the report. The first row of metrics has the report as
-    `prepare/...`, see `sgpo.offline.credit.report_credits`, `build_rows` and `report_plan` in `sgpo.offline.plan`. Each later
-    row is one optimiser step as `offline/...`, see `Recorder`.
+    `prepare/...`, see `sgpo.offline.credit.report_credits`, `build_rows` and `report_plan` in `sgpo.offline.plan`.
+    Each later row is one optimiser step as `offline/...`, see `Recorder`.
 
     Args:
         config: What to train on what.

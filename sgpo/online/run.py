@@ -199,8 +199,8 @@ class AccuracyProgress(ProgressCallback):
 class Recorder(TrainerCallback):
     """Writes TRL's logs to `metrics.jsonl` and some responses to `samples.jsonl`.
 
-    Names: `sgpo/...` as `SGPOMixin` gives them, averaged over the steps of a row, and the alarms of `sgpo.online.alarms`; all
-    else of TRL as `train/...`.
+    Names: `sgpo/...` as `SGPOMixin` gives them, averaged over the steps of a row, and the alarms of
+    `sgpo.online.alarms`; all else of TRL as `train/...`.
     """
 
     def __init__(self, trainer: SGPOTrainer, run: Run, *, n_samples: int) -> None:

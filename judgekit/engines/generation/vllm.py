@@ -14,7 +14,7 @@ from judgekit.types import NoVerdictReason
 
 
 class VllmGenerator:
-    """See `judgekit.engines.generation.base.Generator`. Prompts that begin alike share their prefill by the prefix cache.
+    """See `generation.base.Generator`. Prompts that begin alike share their prefill by the prefix cache.
 
     Raises:
         CheckpointError: vLLM cannot open the model.
