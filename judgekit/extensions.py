@@ -1,0 +1,94 @@
+"""Names that stand for code: ours as a table, others' by the entry points of installed packages.
+
+Judge kinds, commands, data sources, benchmarks and algorithms are looked up in a `Registry` each. Nothing is imported
+before it is asked for. A package from outside adds to one in its `pyproject.toml`:
+
+    [project.entry-points."judgekit.sources"]
+    my-data = "my_package.my_data:SOURCE"
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.metadata
+from collections.abc import Mapping
+from typing import Generic, TypeVar, cast
+
+from judgekit.errors import ConfigError, boundary
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """What can be asked for by name, of one group.
+
+    Args:
+        group: Entry-point group that installed packages add to, for example `judgekit.sources`.
+        noun: What one of them is called in a message, for example `data source`.
+        own: Name -> `module:attribute` of what comes with the project. An installed package cannot replace these.
+
+    Example:
+        >>> registry = Registry("judgekit.examples", noun="example", own={"pi": "math:pi"})
+        >>> registry.load("pi")
+        3.141592653589793
+        >>> registry.load("pie")
+        Traceback (most recent call last):
+        judgekit.errors.ConfigError: unknown example 'pie'; did you mean 'pi'? (known: pi)
+    """
+
+    def __init__(self, group: str, *, noun: str, own: Mapping[str, str]) -> None:
+        self.group = group
+        self.noun = noun
+        self._own = dict(own)
+        self._added: dict[str, T] = {}
+
+    def add(self, name: str, value: T) -> None:
+        """Make a name known to this process, as an entry point would; for programs and notebooks.
+
+        Raises:
+            ConfigError: the name is taken.
+        """
+        if name in self:
+            raise ConfigError(f"the {self.noun} {name!r} exists already: choose another name")
+        self._added[name] = value
+
+    def names(self) -> list[str]:
+        """Return all names in order: the project's own, then those of other packages."""
+        return [*self._own, *sorted({*self._added, *self._installed()} - self._own.keys())]
+
+    def targets(self) -> dict[str, str]:
+        """Return name -> `module:attribute` for all that has one; for lists that import nothing."""
+        return {name: point.value for name, point in self._installed().items()} | self._own
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._own or name in self._added or name in self._installed()
+
+    def load(self, name: str) -> T:
+        """Import what a name stands for.
+
+        Raises:
+            ConfigError: there is none of that name (says the nearest), or the package that adds it cannot be imported.
+        """
+        if name in self._own:
+            module, _, attribute = self._own[name].partition(":")
+            return cast(T, getattr(importlib.import_module(module), attribute))
+        if name in self._added:
+            return self._added[name]
+        point = self._installed().get(name)
+        if point is None:
+            near = difflib.get_close_matches(name, self.names(), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"unknown {self.noun} {name!r}{hint} (known: {', '.join(self.names())})")
+        package = point.dist.name if point.dist is not None else "an installed package"
+        with boundary(ConfigError, f"{package} adds the {self.noun} {name!r}, and it cannot be imported"):
+            return cast(T, point.load())
+
+    def _installed(self) -> dict[str, importlib.metadata.EntryPoint]:
+        # Read at every call: it takes a millisecond, and a notebook may have installed something in the meantime.
+        # Two packages with one name: the first in the order of their targets, the same in every process.
+        points = sorted(importlib.metadata.entry_points(group=self.group), key=lambda point: point.value, reverse=True)
+        return {point.name: point for point in points}
+
+
+__all__ = ["Registry"]
