@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from judgekit.errors import DataError
+from judgekit.errors import DataError, boundary
 from judgekit.io import MANIFEST, file_sha256, shard_paths
 from judgekit.reading.rows import SUFFIXES, NumberedRow, data_files, part_name, read_rows
+
+_HUB_ID = re.compile(r"(?P<id>[\w.-]+(/[\w.-]+)?)(:(?P<config>[^:]*))?(:(?P<split>[^:]+))?")
 
 
 class InputPart(NamedTuple):
@@ -45,9 +48,7 @@ def open_input(given: str | Path) -> list[InputPart]:
         return [_file_part(path, name=path.name)]
     if path.suffix in SUFFIXES or path.is_absolute():
         raise DataError(f"{path} does not exist: give a file, a folder or a Hub id such as OWNER/NAME")
-    from datasets_builders.hub import open_hub  # datasets takes a second to import, and files do not need it
-
-    return open_hub(str(given))
+    return _hub_parts(str(given))
 
 
 def _file_part(file: Path, *, name: str) -> InputPart:
@@ -58,6 +59,31 @@ def _file_part(file: Path, *, name: str) -> InputPart:
     except OSError as error:
         raise DataError(f"cannot read {file}: {error.strerror}") from error
     return InputPart(name=name, part=part_name(file), fingerprint=fingerprint, rows=partial(read_rows, file))
+
+
+def _hub_parts(given: str) -> list[InputPart]:
+    """Return one part a split, every split pinned to one commit and streamed."""
+    spec = _HUB_ID.fullmatch(given)
+    if spec is None:
+        raise DataError(
+            f"{given!r} is neither a file or folder here nor a Hub id such as OWNER/NAME:CONFIGURATION:SPLIT"
+        )
+    # These take a second to import, and files do not need them.
+    from datasets import load_dataset
+    from huggingface_hub import HfApi
+
+    with boundary(DataError, f"{given!r} is no file or folder here, and the Hub does not give it"):
+        revision = HfApi().dataset_info(spec["id"]).sha
+        splits = load_dataset(spec["id"], spec["config"] or None, revision=revision, streaming=True)
+    if spec["split"] and spec["split"] not in splits:
+        raise DataError(f"{spec['id']} has no split {spec['split']!r}; it has {', '.join(map(str, splits))}")
+    names = [spec["split"]] if spec["split"] else list(map(str, splits))
+    return [InputPart(f"{spec['id']}/{name}", name, str(revision), partial(_streamed, splits[name])) for name in names]
+
+
+def _streamed(split: Iterable[dict[str, Any]]) -> Iterator[NumberedRow]:
+    with boundary(DataError, "reading from the Hub failed; run again with --resume"):
+        yield from enumerate(split, start=1)
 
 
 __all__ = ["InputPart", "NumberedRow", "SUFFIXES", "open_input"]

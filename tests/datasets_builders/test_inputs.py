@@ -8,10 +8,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import datasets
+import huggingface_hub
 import polars as pl
 import pytest
 
-from datasets_builders import hub
 from datasets_builders.build import build
 from datasets_builders.inputs import open_input
 from judgekit.errors import DataError
@@ -87,14 +87,16 @@ def pretend_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pl.DataFrame(ROWS).write_parquet(tmp_path / "train-0.parquet")
     pl.DataFrame(ROWS[:1]).write_parquet(tmp_path / "test-0.parquet")
 
+    load_really = datasets.load_dataset
+
     def load_dataset(name: str, config: str | None, **options: Any) -> Any:
         if name != "someone/steps":
             raise datasets.exceptions.DatasetNotFoundError(f"Dataset '{name}' doesn't exist on the Hub")
         assert options.pop("revision") == "abc123"
-        return datasets.load_dataset(str(tmp_path), config, **options)
+        return load_really(str(tmp_path), config, **options)
 
-    monkeypatch.setattr(hub, "load_dataset", load_dataset)
-    monkeypatch.setattr(hub.HfApi, "dataset_info", lambda self, name: SimpleNamespace(sha="abc123"))
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", lambda self, name: SimpleNamespace(sha="abc123"))
     return tmp_path
 
 
