@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "datasets_builders": {"datasets_builders", "judgekit"},
     "eval": {"eval", "judgekit"},
     "sgpo": {"sgpo", "judgekit"},
+    "benchmarks": {"benchmarks", "datasets_builders", "eval", "judgekit"},
 }
 COMPOSITION_ROOT = Path("judgekit/cli")
 """The one package that may know every package."""
@@ -62,28 +63,74 @@ WITHOUT_TORCH = [
 ]
 
 
-def imported_packages(path: Path) -> Iterator[str]:
-    """Yield the top package of every import of a file, also of those inside functions."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        if isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{path}: relative imports hide where a name comes from"
-            names = [node.module or ""]
-        yield from (name.partition(".")[0] for name in names)
+def package_files() -> dict[str, Path]:
+    """Return every module of the packages by its name."""
+    files = (path for package in MAY_IMPORT for path in sorted((ROOT / package).rglob("*.py")))
+    return {".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file for file in files}
+
+
+MODULES = package_files()
+
+
+def imported_modules(name: str) -> Iterator[str]:
+    """Yield what a module of ours imports of ours, also inside functions and for types only."""
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in MODULES)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{name}: relative imports hide where a name comes from"
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                if full in MODULES or node.module in MODULES:
+                    yield full if full in MODULES else str(node.module)
+
+
+def room_of(name: str) -> str:
+    """Return the folder of a module; a module that lies loose in its package is a room of its own."""
+    folder = MODULES[name].parent
+    is_loose = folder.parent == ROOT and MODULES[name].name != "__init__.py"
+    return name if is_loose else ".".join(folder.relative_to(ROOT).parts)
+
+
+def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
+    """Return all groups of nodes that reach each other, in order."""
+    reached = {}
+    for start in arrows:
+        todo, seen = [start], set()
+        while todo:
+            new = arrows.get(todo.pop(), set()) - seen
+            seen |= new
+            todo += new
+        reached[start] = seen
+    found = {tuple(sorted({a} | {b for b in reached[a] if a in reached[b]})) for a in arrows if a in reached[a]}
+    return sorted(map(list, found))
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
 def test_import_arrows(package: str) -> None:
-    files = [path.relative_to(ROOT) for path in (ROOT / package).rglob("*.py")]
+    files = {name for name in MODULES if name.partition(".")[0] == package}
     assert files
-    for path in files:
-        wrong = {*imported_packages(ROOT / path)} & (MAY_IMPORT.keys() - MAY_IMPORT[package])
-        assert not wrong or path.is_relative_to(COMPOSITION_ROOT), f"{path} imports {wrong}"
+    for name in files:
+        wrong = {other for other in imported_modules(name) if other.partition(".")[0] not in MAY_IMPORT[package]}
+        assert not wrong or MODULES[name].relative_to(ROOT).is_relative_to(COMPOSITION_ROOT), f"{name} imports {wrong}"
 
 
 def test_every_package_is_checked() -> None:
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
     assert packages == MAY_IMPORT.keys()
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [["b", "c"]]
+    assert circles({name: {*imported_modules(name)} - {name} for name in MODULES}) == []
+
+
+def test_arrows_between_rooms_go_one_way() -> None:
+    arrows: dict[str, set[str]] = {}
+    for name in MODULES:
+        others = {room_of(other) for other in imported_modules(name)}
+        arrows.setdefault(room_of(name), set()).update(others - {room_of(name)})
+    assert circles(arrows) == []
 
 
 @pytest.mark.parametrize("leaf", ["judgekit.types", "judgekit.errors", "judgekit.config", "sgpo.online.config"])
