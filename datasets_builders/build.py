@@ -25,9 +25,9 @@ from datasets_builders.settings import refuse_other_settings
 from datasets_builders.source import AnySource, GeneratorSource, RowRejected, Source
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError, boundary, shorten
-from judgekit.identity.solutions import content_of
 from judgekit.io import MANIFEST, SHARD_DIR, ShardWriter, atomic_path, read_json, write_json
 from judgekit.run import CONFIG, git_state, package_versions
+from judgekit.solution_ids import content_of
 from judgekit.types import LabelledSolution, Problem, Record, content_id
 
 REJECTED = "rejected.jsonl"
@@ -256,7 +256,7 @@ class _Sieve:
 
 
 def _content(record: Any) -> str:
-    """Return what a record says; a problem may be spelled in several ways, see `judgekit.identity.problems`."""
+    """Return what a record says; a problem may be spelled in several ways, see `judgekit.text.identity`."""
     return record.answer if isinstance(record, Problem) else content_of(record)
 
 

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from judgekit.config import BaseConfig
 from judgekit.errors import DataError
-from judgekit.identity.problems import RANGES_WITHOUT_SPACES, group_problems
+from judgekit.text.identity import RANGES_WITHOUT_SPACES, group_problems
 from judgekit.types import LabelledSolution, StepLabel
 
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?|\.\d+")

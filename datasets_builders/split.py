@@ -2,7 +2,7 @@
 
 Every problem goes to one side by a hash of its id and the seed: the same in every process, whatever the order of the
 rows, and, where problems have the ids of their texts, whatever else is in the file. Problems that share an id of their
-source or the words of their text are one (`judgekit.identity.problems`).
+source or the words of their text are one (`judgekit.text.identity`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from judgekit.errors import ConfigError, DataError
-from judgekit.identity.problems import ProblemGroups, problem_id
 from judgekit.io import ShardWriter, file_sha256, find_record_type, read_records, shard_paths
 from judgekit.run import git_state, package_versions
+from judgekit.text.identity import ProblemGroups, problem_id
 from judgekit.types import Rollout
 
 

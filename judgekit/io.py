@@ -26,10 +26,10 @@ from typing import Any, Self, TypeVar
 import polars as pl
 
 from judgekit.errors import DataError, boundary, shorten
-from judgekit.identity.problems import current_problem_id, exact_problem_id
-from judgekit.identity.solutions import SolutionIds
 from judgekit.reading.rows import SUFFIXES, data_files, is_hidden, read_fields, read_jsonl, read_rows
 from judgekit.reading.texts import read_text
+from judgekit.solution_ids import SolutionIds
+from judgekit.text.identity import current_problem_id, exact_problem_id
 from judgekit.types import LabelledSolution, Problem, Record, Rollout, Solution
 
 RecordT = TypeVar("RecordT", bound=Record)
@@ -427,7 +427,7 @@ def parse_record(values: Mapping[str, Any], record_type: type[RecordT], *, where
 def current_problem_ids(stored: pl.Series, problems: pl.Series) -> pl.Series:
     """Return a column of problem ids as they are written today; null where one is missing.
 
-    See `judgekit.identity.problems`.
+    See `judgekit.text.identity`.
     """
     pairs = zip(stored, problems, strict=True)
     current = [old if old is None or text is None else current_problem_id(old, text) for old, text in pairs]

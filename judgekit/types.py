@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, runtime_ch
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from judgekit.identity.problems import content_id, current_problem_id, problem_id
+from judgekit.text.identity import content_id, current_problem_id, problem_id
 from judgekit.ties import first_largest, is_below, rounded
 
 SUM_TOLERANCE = 1e-6
@@ -185,7 +185,7 @@ class Solution(Record):
     id: str = ""
     """Content id; computed where it is left empty."""
     problem_id: str = ""
-    """Id of the problem; where it is left empty, that of the words of its text, see `judgekit.identity.problems`."""
+    """Id of the problem; where it is left empty, that of the words of its text, see `judgekit.text.identity`."""
     problem: str
     """Text of the problem."""
     steps: tuple[str, ...]

@@ -37,7 +37,7 @@ WITHOUT_TORCH = [
     "judgekit.serving.remote",
     "judgekit.metrics",
     "judgekit.report.terminal",
-    "judgekit.calibration.calibrate",
+    "judgekit.training.calibrate",
     "judgekit.calibration.calibrators",
     "judgekit.calibration.fingerprint",
     "judgekit.training.prior",
@@ -86,10 +86,10 @@ def imported_modules(name: str) -> Iterator[str]:
 
 
 def room_of(name: str) -> str:
-    """Return the folder of a module; a module that lies loose in its package is a room of its own."""
+    """Return the room of a module: its folder, or the module itself where its folder has rooms of its own."""
     folder = MODULES[name].parent
-    is_loose = folder.parent == ROOT and MODULES[name].name != "__init__.py"
-    return name if is_loose else ".".join(folder.relative_to(ROOT).parts)
+    has_rooms = any(path.is_dir() and path.name != "__pycache__" for path in folder.iterdir() if any(path.glob("*.py")))
+    return name if has_rooms else ".".join(folder.relative_to(ROOT).parts)
 
 
 def circles(arrows: dict[str, set[str]]) -> list[list[str]]:

@@ -12,7 +12,6 @@ import pytest
 
 from eval.judges.candidates import LazyJudge, RecordedJudge, entrant_of, find_entrants
 from judgekit.answers import LastNumberCheck
-from judgekit.calibration.calibrate import CalibrationConfig, calibrate_judge
 from judgekit.cli import main
 from judgekit.io import write_records
 from judgekit.judges import load_judge
@@ -20,6 +19,7 @@ from judgekit.judges.card import EnsembleCard, JudgeCard, write_card
 from judgekit.judges.ensemble import EnsembleJudge
 from judgekit.judges.shared import SharedJudge
 from judgekit.judges.traits import JudgeTraits, reserved_of, traits_of
+from judgekit.training.calibrate import CalibrationConfig, calibrate_judge
 from judgekit.training.prior import PriorConfig, build_prior
 from judgekit.types import Judge, Judgement, LabelledSolution, Rollout, Solution, labels_from_first_error
 from sgpo.offline.config import OfflineConfig

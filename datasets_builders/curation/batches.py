@@ -25,8 +25,8 @@ from datasets_builders.curation.quality import complaints, with_first_error
 from datasets_builders.curation.text_hashes import UInt64s, Words, loose_keys, mix
 from datasets_builders.injection.equations import ANNOTATION
 from judgekit.errors import DataError
-from judgekit.identity.problems import content_id, problem_words
 from judgekit.io import atomic_path, current_problem_ids, parquet_schema, read_json, write_json
+from judgekit.text.identity import content_id, problem_words
 from judgekit.types import LabelledSolution
 
 _ROWS_PER_BATCH = 20_000
@@ -209,7 +209,7 @@ def _label_keys(first_errors: pl.Series) -> UInt64s:
 
 
 def text_identities(rows: pl.DataFrame) -> pl.Series:
-    """Return an id for each row: equal for the same problem and the same steps, see `judgekit.identity.problems`."""
+    """Return an id for each row: equal for the same problem and the same steps, see `judgekit.text.identity`."""
     texts = zip(rows["problem"], rows["steps"], strict=True)
     ids = [
         content_id(text=[problem_words(ANNOTATION.sub("", text)) for text in (problem, *steps)])

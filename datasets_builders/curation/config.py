@@ -40,7 +40,7 @@ class DuplicatesConfig(BaseConfig):
     """What counts as the same solution. The row that comes first is kept."""
 
     exact: bool = True
-    """Remove rows whose problem and steps are the same by `judgekit.identity.problems` (case, blanks, delimiters of
+    """Remove rows whose problem and steps are the same by `judgekit.text.identity` (case, blanks, delimiters of
     formulas and full stops do not count), whatever their labels."""
     near: float | None = Field(default=0.8, gt=0, le=1)
     """Remove rows whose word shingles have at least this Jaccard similarity with a kept row, the same first error, and

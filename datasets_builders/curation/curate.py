@@ -47,7 +47,6 @@ from datasets_builders.curation.text_hashes import hash_words, normalise
 from datasets_builders.settings import refuse_other_settings
 from datasets_builders.split import choose_side
 from judgekit.errors import DataError
-from judgekit.identity.problems import ProblemGroups, problem_id
 from judgekit.io import (
     MANIFEST,
     SHARD_DIR,
@@ -61,6 +60,7 @@ from judgekit.io import (
     write_text,
 )
 from judgekit.run import CONFIG, git_state, package_versions
+from judgekit.text.identity import ProblemGroups, problem_id
 from judgekit.types import LabelledSolution
 
 REMOVED = "removed"

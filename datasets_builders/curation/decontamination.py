@@ -8,7 +8,7 @@ Problems are compared with problems, solutions with solutions. Three rules, stro
 - *ngram*: the share of the row's n-grams that stand somewhere in the benchmark is above zero and at least the limit.
 
 Words are those of `text_hashes`: case, punctuation and blanks do not count, numbers and operators do. Problems that are
-the same by `judgekit.identity.problems`, though LaTeX spells one otherwise, are exact, too. Every entry tells the
+the same by `judgekit.text.identity`, though LaTeX spells one otherwise, are exact, too. Every entry tells the
 benchmark and the first of its rows that matched.
 
 Source:
@@ -40,8 +40,8 @@ from datasets_builders.curation.text_hashes import (
 )
 from datasets_builders.inputs import InputPart, open_input
 from judgekit.errors import DataError
-from judgekit.identity.problems import problem_id
 from judgekit.io import MANIFEST, shard_paths
+from judgekit.text.identity import problem_id
 
 PARTS = ("problem", "solution")
 """What is compared with its like."""

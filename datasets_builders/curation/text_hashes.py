@@ -8,7 +8,7 @@ is dropped (`80,000` = `80000`); a hyphen or slash inside text (`half-price`, `a
 separates. Texts are put into Unicode form NFKC first, but for powers and fractions (`x²` = `x^2`, `1½` = `1 1/2`), with
 digits of all scripts as plain ones, and calculator annotations (`<<48/2=24>>`) are left out.
 
-This is what *similar* texts are found by. Whether two problems are the *same* is for `judgekit.identity.problems` to
+This is what *similar* texts are found by. Whether two problems are the *same* is for `judgekit.text.identity` to
 say; `loose_keys` finds the few that it need be asked about.
 
 The hashes are our own: the same in every process, on every machine and with every version of the libraries. They are
@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from judgekit.identity.problems import RANGES_WITHOUT_SPACES
+from judgekit.text.identity import RANGES_WITHOUT_SPACES
 
 UInt64s = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]

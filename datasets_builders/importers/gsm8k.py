@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datasets_builders.importers.fields import text
 from datasets_builders.source import NoOptions, Row, RowRejected, Source
-from judgekit.identity.problems import problem_id
+from judgekit.text.identity import problem_id
 from judgekit.types import Problem
 
 ANSWER_MARK = "####"

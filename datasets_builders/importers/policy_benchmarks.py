@@ -20,7 +20,7 @@ from datasets_builders.source import Row, RowRejected, Source
 from judgekit.answers import extract_answer
 from judgekit.config import BaseConfig
 from judgekit.errors import shorten
-from judgekit.identity.problems import problem_id
+from judgekit.text.identity import problem_id
 from judgekit.types import Problem
 
 _PYTHON_FUNCTION = re.compile(r"\bnp\.(?=[a-z])")

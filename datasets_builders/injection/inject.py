@@ -37,7 +37,7 @@ from datasets_builders.injection.harmless import (
 from datasets_builders.injection.worked_solution import WorkedSolution
 from datasets_builders.source import Row, RowRejected, Source
 from judgekit.config import BaseConfig
-from judgekit.identity.problems import problem_id
+from judgekit.text.identity import problem_id
 from judgekit.types import LabelledSolution, LabelMethod, StepLabel, content_id, labels_from_first_error
 
 HARMLESS = "harmless"

@@ -40,8 +40,8 @@ from datasets_builders.source import RowRejected
 from judgekit.answers import MathVerifyConfig, OutcomeCheck, OutcomeConfig, build_outcome, extract_answer
 from judgekit.config import BaseConfig
 from judgekit.engines.generation.base import Completion, GenerationConfig, Generator, SamplingConfig, build_generator
-from judgekit.identity.problems import HasProblem, exact_problem_id, problem_id
 from judgekit.io import checkpoint_files, field_names, read_records
+from judgekit.text.identity import HasProblem, exact_problem_id, problem_id
 from judgekit.text.prompts import ChatPrompt, PromptConfig
 from judgekit.types import (
     LabelledSolution,

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
-from judgekit.identity.problems import problem_id
+from judgekit.text.identity import problem_id
 from judgekit.types import LabelledSolution, LabelMethod, Problem, StepLabel
 
 SOURCE = "procedural"

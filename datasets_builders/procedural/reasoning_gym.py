@@ -20,7 +20,7 @@ from datasets_builders.injection.equations import parse_step
 from datasets_builders.source import RowRejected
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError
-from judgekit.identity.problems import problem_id
+from judgekit.text.identity import problem_id
 from judgekit.types import LabelledSolution, LabelMethod, Problem, StepLabel
 
 SOURCE = "reasoning-gym"

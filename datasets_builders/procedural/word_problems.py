@@ -32,7 +32,7 @@ from datasets_builders.procedural.families.task import (
 )
 from judgekit.config import BaseConfig
 from judgekit.errors import DataError
-from judgekit.identity.problems import problem_id
+from judgekit.text.identity import problem_id
 from judgekit.types import LabelledSolution, LabelMethod, Problem, StepLabel
 
 SOURCE = "procedural-word"

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from eval.attacks.texts import ACCEPTANCE, ASSURANCES, CHAT_MARKUP, MASTER_KEYS, TRUE_STATEMENTS, TURNS, VERDICTS
 from judgekit.answers import extract_answer
 from judgekit.errors import DataError
-from judgekit.identity.problems import split_words
+from judgekit.text.identity import split_words
 from judgekit.types import LabelledSolution, content_id
 
 N_PIECES = 4

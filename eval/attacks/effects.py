@@ -16,8 +16,8 @@ import numpy as np
 
 from eval.attacks.attacks import Manipulation
 from eval.judges.intervals import Estimate
-from judgekit.identity.problems import group_problems
 from judgekit.metrics import Floats, cluster_bootstrap
+from judgekit.text.identity import group_problems
 from judgekit.ties import is_tied, rounded
 from judgekit.types import ArgmaxRule, Judgement, LabelledSolution, ThresholdRule, Verdict
 

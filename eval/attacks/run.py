@@ -18,11 +18,11 @@ from eval.attacks.report import write_markdown, write_report
 from judgekit.config import BaseConfig
 from judgekit.engines.precision import AUTO, ChosenPrecision
 from judgekit.errors import DataError
-from judgekit.identity.problems import group_problems
 from judgekit.io import write_json
 from judgekit.judges.traits import reserved_of
 from judgekit.judging import judge_in_chunks
 from judgekit.run import Run
+from judgekit.text.identity import group_problems
 from judgekit.text.neutralise import Reserved
 from judgekit.types import Judge, Judgement, LabelledSolution, Solution
 

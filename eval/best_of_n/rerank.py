@@ -33,10 +33,10 @@ from judgekit.calibration.fingerprint import warn_unfamiliar
 from judgekit.config import BaseConfig
 from judgekit.engines.precision import AUTO, ChosenPrecision
 from judgekit.errors import CheckpointError, DataError, JudgeError, boundary, one_line
-from judgekit.identity.problems import problem_id
 from judgekit.io import read_json, write_json
 from judgekit.judging import judge_in_chunks
 from judgekit.run import Run
+from judgekit.text.identity import problem_id
 from judgekit.types import Judge, Judgement, Rollout, content_id
 
 logger = logging.getLogger(__name__)

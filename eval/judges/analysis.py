@@ -19,7 +19,6 @@ from eval.judges.breakdown import confusion, hit_tables
 from eval.judges.counting import FIRST_ERROR
 from eval.judges.intervals import Estimate, as_dicts, estimate_means, estimate_sums, estimate_weighted
 from eval.judges.judged_solution import JudgedSolution
-from judgekit.identity.problems import group_problems
 from judgekit.metrics import (
     N_SUMS,
     NO_VERDICT_CONFIDENCE,
@@ -55,6 +54,7 @@ from judgekit.metrics import (
     weighted_ranking,
     weighted_risks,
 )
+from judgekit.text.identity import group_problems
 
 SCORES = FIRST_ERROR.names
 """Names of the general localization scores, see `localization_scores`."""

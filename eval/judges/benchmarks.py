@@ -18,7 +18,7 @@ from eval.judges.counting import FIRST_ERROR, MR_GSM8K, PRMBENCH, STEPS, Protoco
 from eval.judges.intervals import Estimate, average
 from eval.judges.judged_solution import JudgedSolution
 from judgekit.errors import DataError
-from judgekit.identity.problems import ProblemGroups, group_problems, problem_id
+from judgekit.text.identity import ProblemGroups, group_problems, problem_id
 from judgekit.types import LabelledSolution
 
 
@@ -44,7 +44,7 @@ class Benchmark:
     """What is reported over all solutions at once; none = unweighted averages of the subsets' figures."""
     clustered_by: Literal["problem_id", "source_id"] = "problem_id"
     """What makes solutions one cluster of the bootstrap, of folds and of splits: the problem, see
-    `judgekit.identity.problems`, or besides it the id that the source gives to all versions of one problem."""
+    `judgekit.text.identity`, or besides it the id that the source gives to all versions of one problem."""
     n_published: int | None = None
     """Solutions that the published figures are over; `None` = nothing is published."""
     published_subsets: Mapping[str, int] = field(default_factory=dict)

@@ -18,12 +18,12 @@ from eval.judges.contamination import NOTHING_FITTED, SAYS_NOTHING, SYMBOLIC, Ex
 from judgekit.calibration.card import ConformalCard, Fingerprint
 from judgekit.engines.checkpoint import locate_model, missing_weights, tensor_names
 from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError
-from judgekit.identity.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
 from judgekit.io import checkpoint_files
 from judgekit.judges import load_judge
 from judgekit.judges.card import KINDS_WITHOUT_INPUT, JudgeCard
 from judgekit.judges.critics.prompt import load_prompt
 from judgekit.judges.ensemble import locate_member, refuse_cycle
+from judgekit.judges.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
 from judgekit.judges.recognise import FoundCard, find_card
 from judgekit.judges.traits import JudgeTraits, WrappedJudge, reserved_of, traits_of
 from judgekit.judges.trust import Trust

@@ -1,6 +1,6 @@
 """Whether a judge has met the problems of a benchmark before: what it was trained and calibrated on, as it says itself.
 
-Problems are compared by the words of their text and by the ids that sources give, see `judgekit.identity.problems`: a
+Problems are compared by the words of their text and by the ids that sources give, see `judgekit.text.identity`: a
 paraphrase is not found, and what a base model read before it became a judge is known to nobody.
 """
 
@@ -11,7 +11,8 @@ from itertools import compress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from judgekit.identity.problem_lists import (
+from judgekit.judges.card import JudgeCard
+from judgekit.judges.problem_lists import (
     CALIBRATION_PROBLEMS,
     ONLY_EXACT,
     TRAIN_PROBLEMS,
@@ -20,8 +21,7 @@ from judgekit.identity.problem_lists import (
     join_lists,
     train_problems,
 )
-from judgekit.identity.problems import group_problems
-from judgekit.judges.card import JudgeCard
+from judgekit.text.identity import group_problems
 from judgekit.types import LabelledSolution, ThresholdRule
 
 N_EXAMPLES = 5

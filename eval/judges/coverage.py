@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from eval.judges.judged_solution import JudgedSolution
 from judgekit.calibration.conformal import conformal_threshold, exceeds, mass_above, survival
-from judgekit.identity.problems import group_problems
 from judgekit.metrics import Floats, check_lengths, cluster_bootstrap, percentile_interval
+from judgekit.text.identity import group_problems
 
 Mask = NDArray[np.bool_]
 

@@ -26,8 +26,8 @@ from eval.judges.contamination import NOTHING_FITTED
 from eval.judges.judged_solution import JudgedSolution, decide, subset_of
 from eval.judges.thresholds import Decisions
 from judgekit.errors import DataError, JudgeError
-from judgekit.identity.problems import split_words
 from judgekit.metrics import Floats, choose_threshold
+from judgekit.text.identity import split_words
 from judgekit.training.prior import PriorConfig, count_hazards
 from judgekit.types import Judge, Judgement, LabelledSolution, ThresholdRule, Verdict
 

@@ -48,8 +48,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from judgekit.calibration.card import ConformalCard, Fingerprint
 from judgekit.errors import ConfigError
-from judgekit.identity.problems import group_problems
 from judgekit.metrics.checks import check_gold, check_lengths, merge_ties
+from judgekit.text.identity import group_problems
 from judgekit.ties import TIE
 from judgekit.types import LabelledSolution
 

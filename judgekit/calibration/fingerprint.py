@@ -15,8 +15,8 @@ from typing import NamedTuple
 from weakref import WeakSet
 
 from judgekit.calibration.card import Fingerprint
-from judgekit.identity.problems import group_problems
 from judgekit.judges.traits import traits_of
+from judgekit.text.identity import group_problems
 from judgekit.types import Judge, LabelledSolution, Rollout, Solution
 
 logger = logging.getLogger(__name__)

@@ -137,9 +137,9 @@ def _fit(args: argparse.Namespace) -> None:
 
 
 def _calibrate(args: argparse.Namespace) -> None:
-    from judgekit.calibration.calibrate import CalibrationConfig, calibrate_judge, wrap_builtin
     from judgekit.calibration.card import describe_after, describe_calibrator
     from judgekit.judges.card import read_card
+    from judgekit.training.calibrate import CalibrationConfig, calibrate_judge, wrap_builtin
 
     config = settings_config(CalibrationConfig, args.settings)
     is_builtin = args.judge.startswith("builtin:")

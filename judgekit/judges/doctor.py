@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from judgekit.calibration.card import describe_calibrator
 from judgekit.engines.checkpoint import locate_model, snapshot_commit
 from judgekit.errors import CheckpointError, ConfigError
-from judgekit.identity.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
 from judgekit.io import read_json, write_text
 from judgekit.judges import load_judge
 from judgekit.judges.card import CARD, Golden, JudgeCard, read_card, write_card
 from judgekit.judges.golden import EXAMPLES, TOLERANCE, golden_difference, measure_golden
+from judgekit.judges.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
 from judgekit.judges.recognise import find_card, recognised_by
 from judgekit.judges.steps.label_names import read_label_names, settle_ok_labels
 from judgekit.judges.traits import traits_of

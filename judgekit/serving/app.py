@@ -18,7 +18,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from judgekit.errors import DataError, JudgekitError, describe_validation_error
-from judgekit.identity.solutions import SolutionIds
 from judgekit.judges.traits import reserved_of, traits_of
 from judgekit.serving.batching import Batcher, QueueFullError
 from judgekit.serving.config import ServeConfig
@@ -49,6 +48,7 @@ from judgekit.serving.wire import (
     Limits,
     count_chars,
 )
+from judgekit.solution_ids import SolutionIds
 from judgekit.types import Judge, Judgement, NoVerdictReason, Solution
 
 T = TypeVar("T")

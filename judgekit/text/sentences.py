@@ -11,7 +11,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from judgekit.identity.problems import RANGES_WITHOUT_SPACES
+from judgekit.text.identity import RANGES_WITHOUT_SPACES
 
 Span = tuple[int, int]
 """First character and one past the last."""

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.optimize import minimize
 
-from judgekit.calibration.calibrate import UPSIDE_DOWN_WAY_OUT, read_split, refuse_one_kind
 from judgekit.calibration.calibrators import CalibrationSplit, IdentityCalibrator
 from judgekit.calibration.direction import direction_of
 from judgekit.calibration.fingerprint import fingerprint_of
 from judgekit.config import BaseConfig
 from judgekit.engines.precision import AUTO, ChosenPrecision
 from judgekit.errors import ConfigError, DataError
-from judgekit.identity.problem_lists import (
+from judgekit.judges.card import EnsembleCard, JudgeCard
+from judgekit.judges.ensemble import floored_logs, pool_verdicts
+from judgekit.judges.problem_lists import (
     CALIBRATION_PROBLEMS,
     TRAIN_PROBLEMS,
     ProblemList,
@@ -30,12 +31,11 @@ from judgekit.identity.problem_lists import (
     train_problems,
     write_problems,
 )
-from judgekit.identity.problems import group_problems
-from judgekit.judges.card import EnsembleCard, JudgeCard
-from judgekit.judges.ensemble import floored_logs, pool_verdicts
 from judgekit.judges.trust import write_own_card
 from judgekit.judging import as_seen
 from judgekit.metrics import choose_threshold
+from judgekit.text.identity import group_problems
+from judgekit.training.calibrate import UPSIDE_DOWN_WAY_OUT, read_split, refuse_one_kind
 from judgekit.types import Judge, LabelledSolution, ThresholdRule, Verdict
 
 _log = logging.getLogger(__name__)

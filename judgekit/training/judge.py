@@ -16,16 +16,16 @@ from typing import Any, Literal, NamedTuple
 import torch
 from transformers import EarlyStoppingCallback, Trainer, set_seed
 
-from judgekit.calibration.calibrate import refuse_one_kind
 from judgekit.engines.scoring.load import HEAD, HeadedModel, check_sizes, load_classifier, load_tokenizer
 from judgekit.errors import DataError, JudgeError
-from judgekit.identity.problem_lists import ProblemList, names_of
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.golden import measure_golden
+from judgekit.judges.problem_lists import ProblemList, names_of
 from judgekit.judges.steps.classifier import StepClassifierJudge
 from judgekit.judges.steps.encoding import Encoded, encode_solutions, make_convention, show_encoded
 from judgekit.judges.steps.layout import InputConvention
 from judgekit.run import Run, package_versions
+from judgekit.training.calibrate import refuse_one_kind
 from judgekit.training.config import JudgeTrainingConfig
 from judgekit.training.judge_files import evaluate_judge, read_labelled, refuse_overlap, save_judge
 from judgekit.training.language_model import IGNORED, Collator
@@ -47,7 +47,7 @@ class TrainingRows(NamedTuple):
     rows: list[dict[str, Any]]
     """`input_ids` and `labels`, one a solution."""
     problems: set[tuple[str, str]]
-    """Problems among them, under both names; see `judgekit.identity.problem_lists`."""
+    """Problems among them, under both names; see `judgekit.judges.problem_lists`."""
     counts: Counter[str]
     """`solutions`, `overlong_dropped`, `overlong_cut`, `steps_ok`, `steps_error`, `tokens`."""
 

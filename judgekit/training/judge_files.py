@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from judgekit.errors import DataError
-from judgekit.identity.problem_lists import TRAIN_PROBLEMS, ProblemList, write_problems
 from judgekit.io import read_records, weights_written_to
 from judgekit.judges.card import JudgeCard, write_card
+from judgekit.judges.problem_lists import TRAIN_PROBLEMS, ProblemList, write_problems
 from judgekit.judging import as_seen
 from judgekit.metrics import collect_reached_steps, compute_calibration, compute_localization
 from judgekit.types import Judge, LabelledSolution

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from judgekit.calibration.calibrate import refuse_one_kind
 from judgekit.engines.scoring.load import check_sizes, load_scorer, load_tokenizer
 from judgekit.errors import CheckpointError, DataError
-from judgekit.identity.problem_lists import ProblemList
 from judgekit.judges.card import JudgeCard, LikelihoodCard
 from judgekit.judges.golden import measure_golden
+from judgekit.judges.problem_lists import ProblemList
 from judgekit.judges.steps.encoding import make_convention
 from judgekit.judges.steps.likelihood import LikelihoodJudge
 from judgekit.run import Run, package_versions
+from judgekit.training.calibrate import refuse_one_kind
 from judgekit.training.config import LikelihoodConfig
 from judgekit.training.judge import JUDGE
 from judgekit.training.judge_files import evaluate_judge, read_labelled, refuse_overlap, save_judge

@@ -10,16 +10,16 @@ import numpy as np
 from pydantic import Field
 from sklearn.model_selection import GroupKFold
 
-from judgekit.calibration.calibrate import fit_threshold, read_split
 from judgekit.calibration.fingerprint import fingerprint_of
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError
-from judgekit.identity.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS, ProblemList, write_problems
-from judgekit.identity.problems import group_problems
 from judgekit.judges.card import JudgeCard, PositionPriorCard, write_card
 from judgekit.judges.position_prior import place_of_step, prior_verdict
+from judgekit.judges.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS, ProblemList, write_problems
 from judgekit.metrics import compute_localization
+from judgekit.text.identity import group_problems
 from judgekit.ties import is_tied
+from judgekit.training.calibrate import fit_threshold, read_split
 from judgekit.types import ArgmaxRule, LabelledSolution, ThresholdRule, Verdict
 
 

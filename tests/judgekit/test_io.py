@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 
 from judgekit.errors import DataError
-from judgekit.identity.problems import exact_problem_id, problem_id
 from judgekit.io import (
     ShardWriter,
     atomic_path,
@@ -25,6 +24,7 @@ from judgekit.io import (
     write_records,
     write_text,
 )
+from judgekit.text.identity import exact_problem_id, problem_id
 from judgekit.types import LabelledSolution, LabelMethod, Problem, Rollout, StepLabel, labels_from_first_error
 
 

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from judgekit.identity.problems import problem_id
 from judgekit.metrics.prmbench import call_steps
+from judgekit.text.identity import problem_id
 from judgekit.ties import is_tied
 from judgekit.types import (
     ArgmaxRule,

@@ -19,8 +19,8 @@ from datasets_builders.curation.config import (
 from datasets_builders.curation.curate import REMOVED, curate
 from judgekit.config import load_config
 from judgekit.errors import ConfigError, DataError
-from judgekit.identity.problems import exact_problem_id
 from judgekit.io import MANIFEST, parquet_schema, read_records, write_records
+from judgekit.text.identity import exact_problem_id
 from judgekit.types import LabelledSolution, labels_from_first_error
 
 WORDS = [

@@ -15,8 +15,8 @@ from datasets_builders.curation.text_hashes import (
     ngrams,
     whole_hashes,
 )
-from judgekit.identity.problems import problem_words
-from tests.judgekit.identity.test_problems import SAME, rewritings
+from judgekit.text.identity import problem_words
+from tests.judgekit.text.test_identity import SAME, rewritings
 
 TEXTS = st.lists(st.text(alphabet=st.sampled_from("ab 1,.-/+\n\u2019\u00e9\u2212"), max_size=30), max_size=8)
 

@@ -11,8 +11,8 @@ import pytest
 from datasets_builders.build import REJECTED, build
 from datasets_builders.importers.policy_benchmarks import PolicyBenchmarksConfig
 from judgekit.answers import AnswerPool, MathVerifyCheck
-from judgekit.identity.problems import problem_id
 from judgekit.io import read_records
+from judgekit.text.identity import problem_id
 from judgekit.types import Problem
 
 COUNTS = {

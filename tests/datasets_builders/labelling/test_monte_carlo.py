@@ -29,8 +29,8 @@ from datasets_builders.labelling.tally import Fate
 from datasets_builders.source import RowRejected
 from judgekit.engines.generation.base import Completion
 from judgekit.errors import JudgeError
-from judgekit.identity.problems import problem_id
 from judgekit.io import read_records, write_records
+from judgekit.text.identity import problem_id
 from judgekit.types import LabelledSolution, LabelMethod, Problem, Rollout, Solution, StepLabel
 from tests.datasets_builders.labelling.scripted_generator import CUT, FAILED, ScriptedGenerator, stop
 from tests.datasets_builders.labelling.test_rollouts import NumberCheck

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from eval.judges.candidates import entrant_of
 from eval.judges.contamination import NOTHING_FITTED, SAYS_NOTHING, Exposure, check_contamination, read_exposure
-from judgekit.identity.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS, ProblemList, write_problems
-from judgekit.identity.problems import exact_problem_id
 from judgekit.judges.card import EnsembleCard, JudgeCard
+from judgekit.judges.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS, ProblemList, write_problems
 from judgekit.judges.steps.layout import InputConvention
+from judgekit.text.identity import exact_problem_id
 from judgekit.types import ThresholdRule
 from tests.eval.samples import evaluate_all, pointing_at, sample
 from tests.fakes import FakeJudge

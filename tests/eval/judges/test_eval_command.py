@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from eval.judges.evaluate import EvalConfig
-from judgekit.calibration.calibrate import CalibrationConfig
 from judgekit.cli import main
 from judgekit.cli.judging import EVAL_OPTIONS
 from judgekit.cli.training import CALIBRATION_OPTIONS, PRIOR_OPTIONS
@@ -22,6 +21,7 @@ from judgekit.errors import JudgeError
 from judgekit.io import read_json
 from judgekit.judges.steps.by_step import StepLogitJudge
 from judgekit.serving.remote import RemoteConfig, RemoteJudge
+from judgekit.training.calibrate import CalibrationConfig
 from judgekit.training.prior import PriorConfig
 from judgekit.types import Judgement, Solution
 from tests.eval.samples import evaluate_all, sample

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from judgekit.calibration.calibrate import CalibrationConfig, calibrate_judge
 from judgekit.calibration.card import Fingerprint
 from judgekit.calibration.fingerprint import Origin, fingerprint_of, unfamiliar, warn_unfamiliar
 from judgekit.io import write_records
@@ -16,6 +15,7 @@ from judgekit.judges.card import EnsembleCard, JudgeCard, write_card
 from judgekit.judges.shared import SharedJudge
 from judgekit.judges.traits import traits_of
 from judgekit.judging import JudgingConfig, judge_file, judge_in_chunks
+from judgekit.training.calibrate import CalibrationConfig, calibrate_judge
 from judgekit.types import LabelledSolution, Rollout, Solution, labels_from_first_error
 
 

@@ -11,7 +11,6 @@ import huggingface_hub
 import pytest
 from safetensors.torch import load_file, save_file
 
-from judgekit.calibration.calibrate import CalibrationConfig, calibrate_judge
 from judgekit.calibration.calibrators import probs_to_logits
 from judgekit.cli import main
 from judgekit.errors import CheckpointError, ConfigError
@@ -19,6 +18,7 @@ from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
 from judgekit.judges.doctor import examine, store_golden, write_judge
 from judgekit.judges.golden import EXAMPLES, golden_difference
+from judgekit.training.calibrate import CalibrationConfig, calibrate_judge
 from tests.judgekit.judges.miniatures import make_miniature
 
 

@@ -16,10 +16,10 @@ import pytest
 
 from judgekit.config import BaseConfig, load_config
 from judgekit.errors import CheckpointError, DataError, JudgekitError
-from judgekit.identity.problem_lists import read_problems
 from judgekit.io import checkpoint_files, input_hashes, read_json, read_records, shard_paths
 from judgekit.judges.card import read_card
 from judgekit.judges.critics.prompt import BUILTIN_PROMPTS, load_prompt
+from judgekit.judges.problem_lists import read_problems
 from judgekit.judges.recognise import read_yaml
 from judgekit.reading.rows import data_files, part_name, read_fields, read_jsonl, read_rows
 from judgekit.types import Problem

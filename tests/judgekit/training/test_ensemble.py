@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from judgekit.calibration.calibrate import CalibrationConfig, calibrate_judge
 from judgekit.cli import main
 from judgekit.errors import ConfigError, DataError
-from judgekit.identity.problem_lists import TRAIN_PROBLEMS, ProblemList, calibration_problems
 from judgekit.io import read_records, write_records
 from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
+from judgekit.judges.problem_lists import TRAIN_PROBLEMS, ProblemList, calibration_problems
+from judgekit.training.calibrate import CalibrationConfig, calibrate_judge
 from judgekit.training.ensemble import EnsembleConfig, Rule, build_ensemble, fit_weights
 from judgekit.types import LabelledSolution, Verdict, labels_from_first_error
 from tests.judgekit.samples import labelled_solutions

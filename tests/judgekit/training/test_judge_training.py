@@ -21,11 +21,11 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer, Trainer
 
 import judgekit.training.judge as judge_training
 from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError
-from judgekit.identity.problem_lists import train_problems
 from judgekit.io import write_records
 from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
 from judgekit.judges.golden import golden_difference
+from judgekit.judges.problem_lists import train_problems
 from judgekit.judges.steps.encoding import encode_solutions, make_convention
 from judgekit.training.config import JudgeTrainingConfig
 from judgekit.training.judge import TrainingRows, build_rows, check_rows, step_loss, train_judge

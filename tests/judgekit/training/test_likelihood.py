@@ -10,11 +10,11 @@ import pytest
 
 from judgekit.cli import main
 from judgekit.errors import ConfigError, DataError
-from judgekit.identity.problem_lists import train_problems
 from judgekit.io import read_records, write_records
 from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
 from judgekit.judges.golden import EXAMPLES, golden_difference
+from judgekit.judges.problem_lists import train_problems
 from judgekit.judges.steps.likelihood import LikelihoodJudge
 from judgekit.training.config import JudgeTrainingConfig, LikelihoodConfig
 from judgekit.training.judge import train_judge

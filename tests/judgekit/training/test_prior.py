@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from judgekit.calibration.calibrate import CalibrationConfig, calibrate_judge
 from judgekit.cli import main
 from judgekit.errors import ConfigError, DataError
-from judgekit.identity.problem_lists import calibration_problems, train_problems
 from judgekit.io import write_records
 from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
 from judgekit.judges.position_prior import prior_verdict
+from judgekit.judges.problem_lists import calibration_problems, train_problems
 from judgekit.ties import rounded
+from judgekit.training.calibrate import CalibrationConfig, calibrate_judge
 from judgekit.training.prior import PriorConfig, build_prior, count_hazards
 from judgekit.types import (
     ArgmaxRule,

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from judgekit.errors import DataError
-from judgekit.identity.problem_lists import (
+from judgekit.judges.problem_lists import (
     ProblemList,
     join_lists,
     read_problems,
     refuse_trained_problems,
     write_problems,
 )
-from judgekit.identity.problems import exact_problem_id
+from judgekit.text.identity import exact_problem_id
 from judgekit.types import Solution
 
 

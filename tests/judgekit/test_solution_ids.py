@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from judgekit.errors import DataError
-from judgekit.identity.solutions import SolutionIds
 from judgekit.io import read_records
+from judgekit.solution_ids import SolutionIds
 from judgekit.types import LabelledSolution, Solution
 
 ROW = {"id": "a", "problem": "1+1?", "steps": ["2"], "labels": ["ok"], "source": "s", "label_method": None}

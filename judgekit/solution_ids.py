@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from judgekit.errors import DataError
-from judgekit.identity.problems import content_id
+from judgekit.text.identity import content_id
 from judgekit.types import Record, Rollout, Solution
 
 

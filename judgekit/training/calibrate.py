@@ -24,7 +24,9 @@ from judgekit.calibration.split import PROB_CLIP
 from judgekit.config import BaseConfig
 from judgekit.engines.precision import AUTO, ChosenPrecision
 from judgekit.errors import ConfigError, DataError
-from judgekit.identity.problem_lists import (
+from judgekit.io import read_records
+from judgekit.judges.card import CARD, EnsembleCard, JudgeCard, read_card
+from judgekit.judges.problem_lists import (
     CALIBRATION_PROBLEMS,
     ProblemList,
     calibration_problems,
@@ -32,12 +34,10 @@ from judgekit.identity.problem_lists import (
     train_problems,
     write_problems,
 )
-from judgekit.identity.problems import group_problems
-from judgekit.io import read_records
-from judgekit.judges.card import CARD, EnsembleCard, JudgeCard, read_card
 from judgekit.judges.trust import update_card, write_own_card
 from judgekit.judging import judge_in_chunks
 from judgekit.metrics import Calibration, choose_threshold, compute_calibration
+from judgekit.text.identity import group_problems
 from judgekit.types import LabelledSolution, ThresholdRule, Verdict, content_id
 
 _log = logging.getLogger(__name__)

@@ -1,7 +1,7 @@
 """Lists of problems in judge directories: which ones a judge was trained or calibrated on.
 
 A list names every problem by the id of its words and by the id that its source gave it, where that is another one (see
-`judgekit.identity.problems`), so that a repeat is found under either. Lists of earlier releases hold one id a line,
+`judgekit.text.identity`), so that a repeat is found under either. Lists of earlier releases hold one id a line,
 mostly that of the exact text: they find a problem again only where it is written alike to the letter, and say so.
 """
 
@@ -17,9 +17,9 @@ from operator import or_
 from pathlib import Path
 
 from judgekit.errors import DataError
-from judgekit.identity.problems import HasProblem, exact_problem_id, group_problems, problem_id
 from judgekit.io import write_text
 from judgekit.reading.texts import read_text
+from judgekit.text.identity import HasProblem, exact_problem_id, group_problems, problem_id
 
 _log = logging.getLogger(__name__)
 

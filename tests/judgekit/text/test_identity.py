@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from judgekit.identity.problems import (
+from judgekit.text.identity import (
     ProblemGroups,
     current_problem_id,
     exact_problem_id,

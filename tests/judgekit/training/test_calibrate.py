@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 
 import judgekit.judges
-from judgekit.calibration.calibrate import (
-    CalibrationConfig,
-    calibrate_judge,
-)
 from judgekit.calibration.calibrators import CALIBRATORS, open_calibrator
 from judgekit.calibration.card import CalibrationReport, TemperatureCard, describe_after
 from judgekit.calibration.conformal import fresh_problems
 from judgekit.calibration.fingerprint import fingerprint_of
 from judgekit.cli import main
 from judgekit.errors import CheckpointError, DataError
-from judgekit.identity.problem_lists import TRAIN_PROBLEMS, ProblemList, calibration_problems
 from judgekit.io import read_records, write_records
 from judgekit.judges.card import read_card, write_card
+from judgekit.judges.problem_lists import TRAIN_PROBLEMS, ProblemList, calibration_problems
+from judgekit.training.calibrate import (
+    CalibrationConfig,
+    calibrate_judge,
+)
 from judgekit.training.ensemble import EnsembleConfig, build_ensemble
 from judgekit.types import (
     ArgmaxRule,

@@ -1,1 +1,0 @@
-"""What makes two problems, steps or solutions the same."""
