@@ -11,15 +11,12 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from functools import lru_cache
 
 from judgekit.answers.formulas import Formula, Token, UncoveredError, read_formula, tokenize
 from judgekit.answers.kinds import (
     Answer,
-    Based,
     Choice,
-    Clock,
     Condition,
     Denial,
     Equation,
@@ -27,22 +24,27 @@ from judgekit.answers.kinds import (
     Named,
     Ordered,
     Ordering,
-    Ratio,
     Scalar,
     Several,
     Union,
-    Words,
 )
 from judgekit.answers.notation import TEXT_CLOSE, TEXT_OPEN, normalise, without_delimiters
+from judgekit.answers.plain_forms import (
+    DENIED,
+    MARKS,
+    read_based,
+    read_clock,
+    read_colon,
+    read_plain_number,
+    read_wording,
+)
 from judgekit.answers.quantities import read_compound, read_scalar, without_end
-from judgekit.answers.units import read_unit, words_of
+from judgekit.answers.units import words_of
 from judgekit.answers.wording import (
     DOUBTS,
     FILLER,
     MEANINGFUL,
     read_date,
-    read_number_word,
-    read_number_words,
     signs_for_words,
 )
 
@@ -57,11 +59,6 @@ _ALL_GROUPED = re.compile(r"\D*\d{1,3}(?:,\d{3})+(?!,?\d).*", re.DOTALL)
 _TRAILING = re.compile(r"(?:(?<!\\)[.,;:]|\\\\|\s)+$")
 _CUT_OFF = re.compile(r"\d\.\d+\s*\.{2,}\s*$")
 _SIMPLE = re.compile(r"-?(?:\d{1,40}(?:\.\d{1,40})?|\.\d{1,40})")
-_CLOCK = re.compile(r"(\d{1,2})(?:[:.](\d{2}))? ?([ap])\.? ?m\.?", re.IGNORECASE)
-_COLON = re.compile(r"\d+(?:\.\d+)?(?: ?: ?\d+(?:\.\d+)?)+")
-_BASED = re.compile(r"\(?([0-9A-Za-z]+)\)?_(?:\{(?:base)?\(?(\w+)\)?\}|(\d))", re.IGNORECASE)
-_IN_BASE = re.compile(r"([0-9]+) ?\(?(?:in )?base[ -]*(\w+)\)?", re.IGNORECASE)
-_MARKS = re.compile(f"[{TEXT_OPEN}{TEXT_CLOSE}]")
 _ALL_REALS = re.compile(
     r"(?i:(?:(?:all|the|any|every|set|of) )*(?:reals?|real numbers?))|(?:[a-zA-Z] ?\\in ?)?\\mathbb ?(?:\{ ?R ?\}|R)"
 )
@@ -84,7 +81,6 @@ _COMPARISONS = (
     (re.compile(r"\b(?:more|greater|larger|bigger|higher) than\b|\b(?:over|above|exceeds|exceeding)\b", re.I), ">"),
     (re.compile(r"\b(?:less|fewer|smaller|lower) than\b|\b(?:under|below)\b", re.I), "<"),
 )
-_DENIED = re.compile(r"\b(?:not|never|isn't|is ?n't|neither|cannot be|can't be|anything but|other than)\b", re.I)
 _CORRECTED = re.compile(
     r"\bnot\b[^.;]{1,40}?[,;]?\s+(?:but(?: rather| instead)?|(?:rather|instead|it is|it's)(?: rather| instead)?)\b",
     re.I,
@@ -103,7 +99,7 @@ def read_answer(text: str) -> Answer | None:
         (Fraction(23, 7), None)
     """
     if _SIMPLE.fullmatch(text):
-        return _plain_number(text)
+        return read_plain_number(text)
     if len(text) > MAX_CHARS:
         return None
     try:
@@ -121,11 +117,6 @@ def read_list(text: str) -> Answer | None:
     return read_answer(re.sub(r"(?<=\d),(?=\d)", ", ", text))
 
 
-def _plain_number(text: str) -> Scalar:
-    value = Fraction(text)
-    return Scalar(Formula(("number", value), frozenset(), False), value, len(text.partition(".")[2]))
-
-
 def _read(text: str) -> Answer | None:
     text = without_delimiters(normalise(text))
     if _CUT_OFF.search(text):
@@ -134,7 +125,7 @@ def _read(text: str) -> Answer | None:
     text = _unwrap(text)
     if not text:
         return None
-    bare = _MARKS.sub("", text)
+    bare = MARKS.sub("", text)
     if whole := _CHOICE.fullmatch(" ".join(bare.split())):
         return Choice(whole[1])
     if _ALL_REALS.fullmatch(" ".join(bare.split())):
@@ -142,13 +133,13 @@ def _read(text: str) -> Answer | None:
     if bare[:1].isalnum() and (date := read_date(bare)) is not None:
         return date
     text = _PERCENT_IN_WORDS.sub(r" \1 ", text)
-    readers: tuple[Callable[[str], Answer | None], ...] = (_read_based, _read_clock, _read_colon, _read_condition)
+    readers: tuple[Callable[[str], Answer | None], ...] = (read_based, read_clock, read_colon, _read_condition)
     for read in readers:
         found = read(text)
         if found is not None:
             return found
     text = _TIMES_SIGN.sub(r"\\cdot ", _EXPONENT.sub(r"\1\\cdot 10^{\2}", text))
-    words = _read_wording(text)
+    words = read_wording(text)
     if words is not None:
         return words
     text = signs_for_words(text)
@@ -157,7 +148,7 @@ def _read(text: str) -> Answer | None:
             rest = pattern.sub(" ", text)
             return _half_line(sign, read_scalar(tokenize(_ungrouped(rest))))
     text = _CORRECTED.sub(" ", text)
-    if _DENIED.search(text):
+    if DENIED.search(text):
         return Denial()
     if _ALL_GROUPED.fullmatch(text) or ", " in text:
         text = _ungrouped(text)
@@ -205,37 +196,6 @@ def _depths_below_zero(text: str) -> bool:
     return depth != 0
 
 
-def _read_based(text: str) -> Based | None:
-    text = _MARKS.sub("", text)
-    match = _BASED.fullmatch(text.replace(" ", "")) or _IN_BASE.fullmatch(" ".join(text.split()))
-    if match is None:
-        return None
-    written = next(group for group in match.groups()[1:] if group)
-    named = read_number_word(written)
-    base = int(written) if written.isdecimal() else named
-    digits = match[1].upper().lstrip("0") or "0"
-    if base is None or not 2 <= base <= 36 or (not digits[0].isdecimal() and base <= 10):
-        return None
-    # A digit that the base does not have makes it no number, but it is still read: it differs from every other.
-    return Based(digits, base) if digits.isalnum() and any(sign.isdecimal() for sign in digits) else None
-
-
-def _read_clock(text: str) -> Clock | None:
-    match = _CLOCK.fullmatch(text.replace(TEXT_OPEN, "").replace(TEXT_CLOSE, "").replace("  ", " ").strip())
-    if match is None:
-        return None
-    return Clock(int(match[1]), int(match[2] or 0), match[3].lower() + "m")
-
-
-def _read_colon(text: str) -> Clock | Ratio | None:
-    if not _COLON.fullmatch(text):
-        return None
-    parts = [part.strip() for part in text.split(":")]
-    if len(parts) == 2 and len(parts[1]) == 2 and parts[1].isdecimal() and len(parts[0]) < 3 and parts[0].isdecimal():
-        return Clock(int(parts[0]), int(parts[1]), "")
-    return Ratio(tuple(Fraction(part) for part in parts))
-
-
 def _read_condition(text: str) -> Answer | None:
     built = _SET_BUILDER.fullmatch(text)
     if built is None:
@@ -249,58 +209,6 @@ def _read_condition(text: str) -> Answer | None:
     if is_about_it and (isinstance(found, Interval | Union) or is_range):
         return found
     return Condition(re.sub(r"\s", "", text))
-
-
-def _read_wording(text: str) -> Answer | None:
-    """Words without any mathematics, a number in words, or `None`."""
-    tokens = words_of([Token("text", text.replace(TEXT_OPEN, " ").replace(TEXT_CLOSE, " "), 0, len(text))])
-    if not tokens or any(not re.fullmatch(r"[^\W\d_]+(?:['-][^\W\d_]+)*", token.text) for token in tokens):
-        return None
-    if re.search(r"[\d\\$^=<>+*/|_%(){}\[\]]", text):
-        return None
-    words = [token.text.lower() for token in tokens]
-    if TEXT_OPEN not in text and len(words) == 1 and words[0] != "no" and min(map(len, words[0].split("-"))) < 3:
-        return None  # x, ab, p-q: mathematics
-    lead = next(
-        (i for i, word in enumerate(words) if word not in {"the", "is", "answer", "it"} | FILLER - {"a", "an"}), 0
-    )
-    if (number := _number_in_words(tokens[lead:])) is not None and words[lead - 1 : lead] != ["the"]:
-        return number
-    if len(words) > 1 and any(word in {"and", "or"} for word in words):
-        parts = re.split(r"(?:,|\band\b|\bor\b)", text.replace(TEXT_OPEN, " ").replace(TEXT_CLOSE, " "))
-        numbers = [_number_in_words(words_of([Token("text", part, 0, 0)])) for part in parts if part.strip()]
-        if len(numbers) > 1 and all(number is not None for number in numbers):  # five or six
-            return Several(tuple(number for number in numbers if number is not None))
-        if all(len(part.split()) == 1 for part in parts):  # red or blue
-            return Several(tuple(Words((part.strip().lower(),)) for part in parts))
-        return Words(tuple(words))
-    plain = [word for word in words if word not in {"a", "an", "the", "is", "answer", "it"}]
-    if _DENIED.search(" ".join(words)) and len(plain) == 2 and plain[0] == "not":
-        return Denial()
-    if "," in text:
-        parts = text.replace(TEXT_OPEN, " ").replace(TEXT_CLOSE, " ").split(",")
-        if all(len(part.split()) == 1 for part in parts):
-            return Several(tuple(Words((part.strip().lower(),)) for part in parts))
-        return Words(tuple(words))
-    return Words(tuple(plain)) if plain else None
-
-
-def _number_in_words(tokens: Sequence[Token]) -> Scalar | None:
-    """`two and a half hours`, `five percent`: a number in words with its unit, and nothing else."""
-    words = [token.text.lower() for token in tokens]
-    found = read_number_words(words)
-    if found is None:
-        return None
-    number, rest = found[0], list(tokens[found[1] :])
-    is_percent = bool(rest) and rest[0].text.lower() in {"percent", "pct"}
-    rest = rest[1:] if is_percent else rest
-    unit = read_unit(rest) if rest else None
-    # `half past five`, `two hours and six`: a number further on makes it another one.
-    if rest and (unit is None or any(read_number_words([token.text.lower()]) for token in rest)):
-        return None
-    formula = Formula(("number", number), frozenset(), False)
-    decimals = 0 if number.denominator == 1 else None
-    return Scalar(formula, number, decimals, unit if unit and unit.dimensions else None, is_percent)
 
 
 def _read_tokens(tokens: Sequence[Token]) -> Answer | None:
