@@ -14,15 +14,17 @@ import itertools
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from judgekit.config import BaseConfig
 from judgekit.errors import DataError
 from judgekit.text.identity import RANGES_WITHOUT_SPACES, group_problems
 from judgekit.types import LabelledSolution, StepLabel
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?|\.\d+")
 _UNSPACED = "".join(f"{chr(begin)}-{chr(end)}" for begin, end in RANGES_WITHOUT_SPACES)
@@ -138,6 +140,8 @@ def _examples(
     solutions: Sequence[LabelledSolution], config: LeakageConfig
 ) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
     """Return texts, whether each is wrong, its problem and its subset. All of one length."""
+    import numpy as np
+
     rows: list[tuple[str, bool, str, str]] = []
     for solution, problem in zip(solutions, group_problems(solutions), strict=True):
         subset = solution.subset or ""
@@ -155,6 +159,7 @@ def _examples(
 
 def _cross_validate(texts: list[str], is_wrong: np.ndarray, groups: np.ndarray, *, n_folds: int) -> np.ndarray:
     """Return each text's log-odds of being wrong, by a model that saw no text of its problem. Shape (n,)."""
+    import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GroupKFold

@@ -15,8 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, ValidationError
 from yaml import YAMLError
 
@@ -59,6 +57,9 @@ def load_config(
         ConfigError: the file is missing or not YAML, a key is unknown (names the nearest known one), a value
             is refused.
     """
+    from omegaconf import OmegaConf  # longer to import than pydantic, and help needs none
+    from omegaconf.errors import OmegaConfBaseException
+
     where = str(path) if path else "command line"
     try:
         text = read_text(path) if path else "{}"

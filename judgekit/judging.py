@@ -9,15 +9,14 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from judgekit.calibration.fingerprint import warn_unfamiliar
-from judgekit.config import BaseConfig
-from judgekit.engines.precision import AUTO, ChosenPrecision
 from judgekit.errors import ConfigError, DataError, JudgeError, JudgekitError, boundary, describe_validation_error
 from judgekit.io import find_record_type, read_records, write_text
 from judgekit.judges.traits import traits_of
+from judgekit.judging_config import JudgingConfig
 from judgekit.run import Run
 from judgekit.types import Judge, Judgement, Rollout, Solution
 
@@ -25,21 +24,6 @@ JUDGEMENTS = "judgements.jsonl"
 """File of all judgements below the output folder, one JSON object a line, in the order of the solutions."""
 TRACEBACK = "traceback.txt"
 """File beside the chunks: where a judge failed, if it did at last."""
-
-
-class JudgingConfig(BaseConfig):
-    """Options of `judgekit judge` on a file."""
-
-    judge: str
-    """Judge directory, hub id, address of a service or builtin judge."""
-    data: Path
-    """Solutions or labelled solutions: a data set folder, a parquet or a JSON-lines file."""
-    dtype: ChosenPrecision = AUTO
-    """Precision in which the judge runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
-    chunk_size: int = Field(default=256, ge=1)
-    """Solutions handed to the judge, and stored, at a time."""
-    show_reference: bool = False
-    """Whether the judge may see the reference."""
 
 
 def judge_file(judge: Judge, config: JudgingConfig, output: Path, *, resume: bool = False) -> list[Judgement]:
@@ -209,7 +193,4 @@ def _read_chunk(path: Path, chunk: Sequence[Solution], *, judge_id: str) -> list
     return judgements
 
 
-__all__ = [
-    "JUDGEMENTS", "JudgingConfig", "as_seen", "check_answers", "judge_chunk", "judge_file", "judge_in_chunks",
-    "read_solutions",
-]  # fmt: skip
+__all__ = ["JUDGEMENTS", "as_seen", "check_answers", "judge_chunk", "judge_file", "judge_in_chunks", "read_solutions"]

@@ -43,7 +43,8 @@ def _offline(args: argparse.Namespace) -> None:
 
 
 def _compare(args: argparse.Namespace) -> None:
-    from sgpo.compare import CompareConfig, print_table, run_compare
+    from sgpo.compare import print_table, run_compare
+    from sgpo.compare_config import CompareConfig
 
     config = settings_config(CompareConfig, args.settings)
     print_table(run_compare(config, args.output, resume=args.resume))

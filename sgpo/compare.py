@@ -16,18 +16,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
-from omegaconf import OmegaConf
-from pydantic import Field, model_validator
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from judgekit.config import BaseConfig, parse_config
 from judgekit.errors import JudgekitError
 from judgekit.io import read_json, read_jsonl, write_json
 from judgekit.metrics import Interval, t_interval
 from judgekit.run import MANIFEST, METRICS, Run
-from sgpo.online.config import OnlineConfig
+from sgpo.compare_config import CompareConfig
 
 REPORT, PLOT = "compare.json", "compare.png"
 N_FINAL = 3
@@ -37,50 +34,6 @@ TRAINING_CURVES = ("accuracy", "frac_all_negative", "frac_zero_advantage_after")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours, told apart by colour-blind readers too."""
 POLL_S = 0.5
-
-
-class CompareConfig(BaseConfig):
-    """Which arms to train, with which seeds."""
-
-    base: OnlineConfig
-    """What all arms share; needs `eval`. Its `seed` and `threads` give way to those here."""
-    arms: dict[str, dict[str, Any]] = Field(min_length=1)
-    """Name of an arm -> what it changes in `base`, for example `{judge: runs/judge/judge}`."""
-    reference: str
-    """The arm whose final accuracy the others are to reach."""
-    seeds: tuple[int, ...] = Field(default=(0, 1), min_length=1)
-    """Seeds, all different; each arm runs with each. Differences between arms are taken seed by seed, with Student's
-    interval: of two seeds it is so wide that hardly any difference stands out, five or more say something."""
-    workers: int = Field(default=1, ge=1)
-    """Runs at a time."""
-    threads: int = Field(default=1, ge=1)
-    """CPU threads of one run."""
-
-    @model_validator(mode="after")
-    def _arms_are_runs(self) -> CompareConfig:
-        if self.base.eval is None:
-            raise ValueError("base.eval is null: without held-out evaluations there is nothing to compare")
-        if self.reference not in self.arms:
-            raise ValueError(f"reference {self.reference!r} is none of the arms {', '.join(self.arms)}")
-        if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"seeds {list(self.seeds)} name one twice: equal seeds are the same run")
-        for arm in self.arms:
-            if not arm.replace("_", "").isalnum():
-                raise ValueError(f"arm {arm!r} names a folder: use letters, digits and underscores")
-            self.arm_config(arm, seed=self.seeds[0])
-        return self
-
-    def arm_config(self, arm: str, *, seed: int) -> OnlineConfig:
-        """Return the configuration of one run.
-
-        Raises:
-            ConfigError: the arm changes something that does not exist, or to a value that is refused.
-        """
-        base = OmegaConf.create(self.base.model_dump(mode="json"))
-        merged = OmegaConf.merge(base, self.arms[arm], {"seed": seed, "threads": self.threads})
-        values = OmegaConf.to_container(merged)
-        assert isinstance(values, dict)
-        return parse_config(OnlineConfig, values, where=f"arm {arm}")
 
 
 class ArmRun(NamedTuple):
@@ -402,6 +355,6 @@ def _shown(value: float | None, spec: str) -> str:
 
 
 __all__ = [
-    "PLOT", "REPORT", "ArmRun", "CompareConfig", "Curve", "build_report", "describe_difference", "final_value",
-    "mean_curve", "plot_curves", "print_table", "read_curve", "run_compare", "train_runs", "updates_to_reach",
+    "PLOT", "REPORT", "ArmRun", "Curve", "build_report", "describe_difference", "final_value", "mean_curve",
+    "plot_curves", "print_table", "read_curve", "run_compare", "train_runs", "updates_to_reach",
 ]  # fmt: skip

@@ -11,20 +11,17 @@ from pydantic import BaseModel
 from datasets_builders.curation.config import CurationConfig
 from datasets_builders.importers.labelled import LabelledConfig
 from datasets_builders.injection.inject import InjectionConfig
-from datasets_builders.labelling.consensus import ConsensusConfig
-from datasets_builders.labelling.judge_labels import JudgeLabelsConfig
-from datasets_builders.labelling.monte_carlo import MonteCarloConfig
-from datasets_builders.labelling.rollouts import RolloutsConfig
+from datasets_builders.labelling.config import ConsensusConfig, JudgeLabelsConfig, MonteCarloConfig, RolloutsConfig
 from datasets_builders.mix_config import MixConfig
 from datasets_builders.procedural.chains import ProceduralConfig, ProceduralProblemsConfig
-from eval.judges.evaluate import EvalConfig
-from eval.policy.evaluate import PolicyConfig
+from eval.judges.config import EvalConfig
+from eval.policy.config import PolicyConfig
 from judgekit.config import BaseConfig, load_config
 from judgekit.errors import ConfigError
 from judgekit.judges.recognise import find_card
 from judgekit.serving.config import ServeConfig
 from judgekit.training.config import JudgeTrainingConfig, LanguageModelConfig, LikelihoodConfig
-from sgpo.compare import CompareConfig
+from sgpo.compare_config import CompareConfig
 from sgpo.offline.config import OfflineConfig
 from sgpo.online.config import OnlineConfig
 

@@ -138,6 +138,35 @@ def test_leaf_modules_import_nothing_heavy(leaf: str) -> None:
     check(f"import {leaf}", absent=["torch", "transformers", "polars", "numpy"])
 
 
+def test_configurations_import_nothing_heavier_than_pydantic() -> None:
+    """Help and checks of what is given must not wait for the libraries that a command works with."""
+    bases = {
+        (name, node.name): [base.id for base in node.bases if isinstance(base, ast.Name)]
+        for name in MODULES
+        for node in ast.walk(ast.parse(MODULES[name].read_text()))
+        if isinstance(node, ast.ClassDef)
+    }
+    kinds, found = {"BaseConfig"}, set()
+    while new := {key for key, names in bases.items() if kinds & {*names}} - found:
+        found |= new
+        kinds |= {kind for _, kind in new}
+    modules = sorted({name for name, _ in found})
+    assert len(found) > 50 and {"eval.judges.config", "sgpo.online.config"} <= {*modules}
+    heavy = [
+        "torch",
+        "transformers",
+        "polars",
+        "sklearn",
+        "scipy",
+        "numpy",
+        "matplotlib",
+        "pyarrow",
+        "rich",
+        "omegaconf",
+    ]
+    check(f"import {', '.join(modules)}", absent=heavy)
+
+
 def test_configurations_and_data_leave_torch_out() -> None:
     check(f"import {', '.join(WITHOUT_TORCH)}", absent=["torch", "transformers"])
 

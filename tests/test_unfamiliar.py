@@ -19,8 +19,9 @@ from judgekit.judges.card import EnsembleCard, JudgeCard, write_card
 from judgekit.judges.ensemble import EnsembleJudge
 from judgekit.judges.shared import SharedJudge
 from judgekit.judges.traits import JudgeTraits, reserved_of, traits_of
-from judgekit.training.calibrate import CalibrationConfig, calibrate_judge
-from judgekit.training.prior import PriorConfig, build_prior
+from judgekit.training.calibrate import calibrate_judge
+from judgekit.training.config import CalibrationConfig, PriorConfig
+from judgekit.training.prior import build_prior
 from judgekit.types import Judge, Judgement, LabelledSolution, Rollout, Solution, labels_from_first_error
 from sgpo.offline.config import OfflineConfig
 from sgpo.offline.credit import StoredJudge

@@ -18,8 +18,8 @@ from typing import Any, TextIO
 
 from datasets_builders.build import REJECTED
 from datasets_builders.labelling.agreement import AgreementReport, Labelled, build_agreement_report, classify_agreement
+from datasets_builders.labelling.config import ConsensusConfig
 from datasets_builders.settings import begin
-from judgekit.config import BaseConfig
 from judgekit.errors import DataError
 from judgekit.io import ShardWriter, atomic_path, input_hashes, read_json, read_records, write_json
 from judgekit.run import git_state, package_versions
@@ -27,17 +27,6 @@ from judgekit.types import LabelledSolution, LabelMethod, content_id
 
 AGREEMENT = "agreement.json"
 """Name of the file with the report."""
-
-
-class ConsensusConfig(BaseConfig):
-    """Options of `judgekit consensus`. Solutions are matched by problem and steps."""
-
-    monte_carlo: Path
-    """Data set labelled by Monte-Carlo rollouts; what is kept of it keeps its labels and counts."""
-    judge: Path
-    """Data set of the same solutions labelled by a judge."""
-    gold: Path | None = None
-    """Data set of the same solutions with true labels, to measure both and the filter against; `null` for none."""
 
 
 def filter_consensus(config: ConsensusConfig, output: Path, *, resume: bool = False) -> AgreementReport:
@@ -160,4 +149,4 @@ class _Filter:
         self._rejected.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
 
-__all__ = ["AGREEMENT", "ConsensusConfig", "filter_consensus"]
+__all__ = ["AGREEMENT", "filter_consensus"]

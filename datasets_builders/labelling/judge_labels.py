@@ -11,15 +11,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import Field
-
 from datasets_builders.build_report import BuildReport
 from datasets_builders.labelling.chunks import Label
+from datasets_builders.labelling.config import JudgeLabelsConfig
 from datasets_builders.labelling.run import Engine, run_labelling
 from datasets_builders.source import RowRejected
 from judgekit.calibration.fingerprint import warn_unfamiliar
-from judgekit.config import BaseConfig
-from judgekit.engines.precision import AUTO, ChosenPrecision
 from judgekit.errors import ConfigError
 from judgekit.io import checkpoint_files
 from judgekit.judges import load_judge
@@ -33,23 +30,6 @@ from judgekit.types import (
     Solution,
     labels_from_first_error,
 )
-
-
-class JudgeLabelsConfig(BaseConfig):
-    """Options of `judgekit judge-labels`."""
-
-    data: Path
-    """Solutions to label, a data set folder, a parquet or a JSON-lines file; labels they have are not looked at."""
-    judge: str
-    """Judge directory, hub id, address of a service or builtin judge."""
-    dtype: ChosenPrecision = AUTO
-    """Precision in which the judge runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
-    votes: int = Field(default=1, ge=1)
-    """Times the judge is asked about each solution; more than 1 is refused for a judge that always answers alike."""
-    show_reference: bool = False
-    """Whether the judge may see the reference."""
-    chunk_size: int = Field(default=64, ge=1)
-    """Solutions handed to the judge, and stored, at a time."""
 
 
 class JudgeLabeller:
@@ -170,4 +150,4 @@ def _open(config: JudgeLabelsConfig) -> JudgeLabeller:
     return JudgeLabeller(judge, votes=config.votes, show_reference=config.show_reference, source=config.data.stem)
 
 
-__all__ = ["JudgeLabeller", "JudgeLabelsConfig", "count_votes", "label_with_judge", "majority"]
+__all__ = ["JudgeLabeller", "count_votes", "label_with_judge", "majority"]

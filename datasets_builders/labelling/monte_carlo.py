@@ -28,21 +28,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
 from datasets_builders.build_report import BuildReport
 from datasets_builders.labelling.chunks import Label
+from datasets_builders.labelling.config import MonteCarloConfig
 from datasets_builders.labelling.run import Engine, run_labelling
 from datasets_builders.labelling.tally import Attempt, Fate, find_fates, read_tally, write_tally
 from datasets_builders.source import RowRejected
-from judgekit.answers import MathVerifyConfig, OutcomeCheck, OutcomeConfig, build_outcome, extract_answer
-from judgekit.config import BaseConfig
-from judgekit.engines.generation.base import Completion, GenerationConfig, Generator, SamplingConfig, build_generator
+from judgekit.answers import OutcomeCheck, build_outcome, extract_answer
+from judgekit.engines.generation.base import Completion, Generator, build_generator
 from judgekit.io import checkpoint_files, field_names, read_records
 from judgekit.text.identity import HasProblem, exact_problem_id, problem_id
-from judgekit.text.prompts import ChatPrompt, PromptConfig
 from judgekit.types import (
     LabelledSolution,
     LabelMethod,
@@ -56,47 +55,6 @@ from judgekit.types import (
 
 PROBLEM_ALONE = -1
 """Stands for the step before the first: the prefix without any step."""
-
-
-class MonteCarloConfig(BaseConfig):
-    """Options of `judgekit monte-carlo`."""
-
-    data: Path
-    """Rollouts or solutions, a data set folder, a parquet or a JSON-lines file; labels they have are not looked at."""
-    problems: Path | None = None
-    """Problem data set that the right answers come from, by problem id or the problem's text; `null` takes the answer
-    of a rollout, the reference of a solution."""
-    reference: Literal["answer", "solution"] = "answer"
-    """What a solution's reference is: the bare answer, or a text that states it."""
-    n_solutions: int | None = Field(default=None, ge=1)
-    """How many solutions to use, from the first on; `null` uses all."""
-    max_steps: int | None = Field(default=None, ge=1)
-    """Solutions with more steps are rejected, for the cost grows with the steps; `null` takes all."""
-    method: Literal["exhaustive", "binary_search"] = "exhaustive"
-    """Sample from every prefix, or search for the first error."""
-    generation: GenerationConfig
-    """The policy that completes, and the engine that runs it."""
-    prompt: PromptConfig = ChatPrompt()
-    """How a problem becomes a prompt."""
-    step_separator: str = Field(default="\n", min_length=1)
-    """Text between two steps of a solution; a rollout has its own."""
-    n_completions: int = Field(default=8, ge=1)
-    """Completions sampled from a prefix."""
-    sampling: SamplingConfig = SamplingConfig()
-    """How completions are sampled."""
-    outcome: OutcomeConfig = MathVerifyConfig()
-    """How final answers are checked."""
-    threshold: float = Field(default=0.0, ge=0, lt=1)
-    """A step is an error where at most this share of the checked completions succeeds."""
-    check_problem: bool = False
-    """Complete the problem alone first, and reject solutions of problems that the policy does not solve then: from a
-    weak policy's failures every step looks wrong. Costs the completions of one more prefix."""
-    truncated: Literal["unscored", "wrong"] = "unscored"
-    """A completion that was cut off by its length limit is left out of the counts, or counts as wrong."""
-    seed: int = 0
-    """Another seed gives other completions."""
-    chunk_size: int = Field(default=16, ge=1)
-    """Solutions labelled, and stored, at a time."""
 
 
 class Candidate(Record):
@@ -521,6 +479,6 @@ def _open(config: MonteCarloConfig, output: Path) -> MonteCarloLabeller:
 
 
 __all__ = [
-    "Candidate", "MonteCarloConfig", "MonteCarloLabeller", "Spending", "Tally", "count_spending",
-    "label_by_monte_carlo", "read_candidates", "search_by_bisection", "search_exhaustively",
+    "Candidate", "MonteCarloLabeller", "Spending", "Tally", "count_spending", "label_by_monte_carlo",
+    "read_candidates", "search_by_bisection", "search_exhaustively",
 ]  # fmt: skip

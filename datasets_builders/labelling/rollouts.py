@@ -14,52 +14,20 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from datasets_builders.build_report import BuildReport
 from datasets_builders.labelling.chunks import Label
+from datasets_builders.labelling.config import RolloutsConfig
 from datasets_builders.labelling.run import Engine, run_labelling
 from datasets_builders.labelling.tally import read_tally, write_tally
 from datasets_builders.source import RowRejected
-from judgekit.answers import MathVerifyConfig, OutcomeCheck, OutcomeConfig, build_outcome
+from judgekit.answers import OutcomeCheck, build_outcome
 from judgekit.answers.sample_and_check import Asked, CheckedSample, sample_and_check
-from judgekit.config import BaseConfig
-from judgekit.engines.generation.base import Completion, GenerationConfig, Generator, SamplingConfig, build_generator
+from judgekit.engines.generation.base import Completion, Generator, build_generator
 from judgekit.io import checkpoint_files, read_records
-from judgekit.text.prompts import ChatPrompt, PromptConfig
-from judgekit.text.segmentation import SegmentationConfig, segment
+from judgekit.text.segmentation import segment
 from judgekit.types import Record, Rollout, content_id
-
-
-class RolloutsConfig(BaseConfig):
-    """Options of `judgekit rollouts`."""
-
-    problems: Path
-    """Problem data set with answers, a folder, a parquet or a JSON-lines file."""
-    n_problems: int | None = Field(default=None, ge=1)
-    """How many problems to use, from the first on; `null` uses all."""
-    generation: GenerationConfig
-    """The policy and the engine that runs it."""
-    prompt: PromptConfig = ChatPrompt()
-    """How a problem becomes a prompt."""
-    n_samples: int = Field(default=8, ge=1)
-    """Responses a problem; `sgpo` needs at least 2."""
-    sampling: SamplingConfig = SamplingConfig()
-    """How responses are sampled."""
-    outcome: OutcomeConfig = MathVerifyConfig()
-    """How final answers are checked."""
-    segmentation: SegmentationConfig = SegmentationConfig()
-    """How a response is split into steps."""
-    seed: int = 0
-    """Another seed gives other responses."""
-    chunk_size: int = Field(default=16, ge=1)
-    """Problems sampled, and stored, at a time."""
-
-    @model_validator(mode="after")
-    def _samples_differ(self) -> RolloutsConfig:
-        if self.n_samples > 1 and self.sampling.temperature is None:
-            raise ValueError(f"{self.n_samples} greedy samples are all the same: set a temperature, or n_samples=1")
-        return self
 
 
 class Question(Record):
@@ -218,4 +186,4 @@ def _open(config: RolloutsConfig, output: Path) -> RolloutLabeller:
     return RolloutLabeller(build_generator(config.generation), build_outcome(config.outcome), config, output)
 
 
-__all__ = ["Question", "RolloutCounts", "RolloutLabeller", "RolloutsConfig", "count_rollouts", "sample_rollouts"]
+__all__ = ["Question", "RolloutCounts", "RolloutLabeller", "count_rollouts", "sample_rollouts"]

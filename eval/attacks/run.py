@@ -5,18 +5,14 @@ Writes `results.json`, `attacks.md` and `report.html`. Judgements are kept chunk
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from pydantic import Field, model_validator
-
-from eval.attacks.attacks import ATTACKS, Attack, Manipulation
+from eval.attacks.attacks import Attack, Manipulation
+from eval.attacks.config import AttackConfig
 from eval.attacks.effects import AttackedPair, compute_effects, expected_rts, find_worst, hard_rts
 from eval.attacks.report import write_markdown, write_report
-from judgekit.config import BaseConfig
-from judgekit.engines.precision import AUTO, ChosenPrecision
 from judgekit.errors import DataError
 from judgekit.io import write_json
 from judgekit.judges.traits import reserved_of
@@ -32,44 +28,6 @@ REPORT = "report.html"
 JUDGEMENT_DIR = "judgements"
 UNATTACKED = "unattacked"
 """Folder of the judgements on the solutions as they were."""
-
-
-class AttackConfig(BaseConfig):
-    """How a judge is attacked."""
-
-    judge: str
-    """The judge as it was named, so that a resumed run has the same."""
-    attacks: tuple[str, ...] | None = Field(default=None, min_length=1)
-    """Names of the attacks; `null` = all."""
-    n_max: int | None = Field(default=200, ge=1)
-    """Erroneous solutions to attack at most; of more, evenly spaced ones are taken. `null` = all."""
-    without_neutralisation: bool = False
-    """Whether the judge is also attacked without neutralising what candidates write, for a comparison."""
-    dtype: ChosenPrecision = AUTO
-    """Precision in which the judge runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
-    chunk_size: int = Field(default=64, ge=1)
-    """Solutions handed to the judge, and stored, at a time."""
-    show_reference: bool = False
-    """Whether the judge may see the reference."""
-    n_resamples: int = Field(default=2000, ge=100)
-    """Bootstrap resamples behind the intervals."""
-    seed: int = 0
-    """Seed of the attacks' draws and of the bootstrap."""
-    n_worst: int = Field(default=3, ge=0)
-    """Examples of each attack that are kept."""
-
-    @model_validator(mode="after")
-    def _known_attacks(self) -> Self:
-        for name in self.attacks or ():
-            if name not in ATTACKS:
-                (nearest,) = difflib.get_close_matches(name, ATTACKS, n=1, cutoff=0.0)
-                raise ValueError(f"unknown attack {name!r}; did you mean {nearest!r}? There are {', '.join(ATTACKS)}")
-        return self
-
-    @property
-    def chosen(self) -> list[Attack]:
-        """The attacks to run, in the order of the registry."""
-        return [attack for name, attack in ATTACKS.items() if self.attacks is None or name in self.attacks]
 
 
 def attack_judges(
@@ -215,6 +173,4 @@ def _log(run: Run, results: Mapping[str, Any]) -> None:
     run.finish({"n": results["n"], "unattacked": results["unattacked"]})
 
 
-__all__ = [
-    "AttackConfig", "REPORT", "RESULTS", "TABLE", "attack_judges", "choose_erroneous", "manipulate", "reserved_strings",
-]  # fmt: skip
+__all__ = ["REPORT", "RESULTS", "TABLE", "attack_judges", "choose_erroneous", "manipulate", "reserved_strings"]

@@ -18,24 +18,22 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
-from pydantic import AfterValidator, Field
 
 from eval.judges.benchmarks import READS_NOTHING, find_benchmark, refuse_foreign
 from eval.judges.candidates import Entrant, RecordedJudge, entrant_key, open_pooled
 from eval.judges.comparisons import compare_judges, compare_with_floors
+from eval.judges.config import EvalConfig
 from eval.judges.failures import Failure
 from eval.judges.floors import FLOORS, decide_floor, floor_entrant
 from eval.judges.intervals import Estimate
 from eval.judges.judged_solution import BenchmarkRun, JudgedSolution
 from eval.judges.results import compute_results
-from eval.judges.thresholds import HELD_OUT, check_threshold, decide_all, tuning_subset
+from eval.judges.thresholds import decide_all, tuning_subset
 from eval.report.markdown_leaderboard import write_leaderboard
 from eval.report.page import write_report
-from judgekit.config import BaseConfig
-from judgekit.engines.precision import AUTO, ChosenPrecision
 from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError, one_line
 from judgekit.io import atomic_path, write_json
 from judgekit.judging import judge_in_chunks
@@ -68,42 +66,6 @@ PREDICTION_SCHEMA: dict[str, pl.DataType] = {
 """Columns of `predictions.parquet`. `gold` and `predicted` are 0-based with null = no error; `no_verdict` is null where
 there is a verdict, so "no error" is `predicted` and `no_verdict` both null. `threshold` is the one that decided the
 solution, null for the most probable outcome."""
-
-
-class EvalConfig(BaseConfig):
-    """Which judges are benchmarked on what, and how."""
-
-    judges: tuple[str, ...] = Field(min_length=1)
-    """Judges as `load_judge` opens them; `--judge` on the command line."""
-    benchmarks: dict[str, tuple[str, ...]] = Field(min_length=1)
-    """Built data sets or raw files of each benchmark, by the name of its source; `--benchmark NAME INPUT ...`."""
-    dtype: ChosenPrecision = AUTO
-    """Precision in which the judges run; `auto`: bfloat16 where the hardware computes in it, else float32."""
-    chunk_size: int = Field(default=64, ge=1)
-    """Solutions handed to a judge, and stored, at a time."""
-    n_resamples: int = Field(default=2000, ge=100)
-    """Bootstrap resamples behind the intervals."""
-    seed: int = 0
-    """Seed of the bootstrap."""
-    n_bins: int = Field(default=10, ge=1)
-    """Bins of the reliability diagrams and of the expected calibration errors."""
-    threshold: Annotated[float | str, AfterValidator(check_threshold)] = HELD_OUT
-    """Threshold on P(step ok). `held-out`: the judge's own where it was chosen on other data, else cross-fitted over
-    the problems of each subset. `judge`: the judge's own, be it an untouched default. A number: that one.
-    `tuned:SUBSET`: the best on that subset, as scalar judges are published; an upper bound there. A judge whose rule is
-    the most probable outcome keeps it."""
-    n_folds: int = Field(default=5, ge=2)
-    """Folds over problems where thresholds are cross-fitted."""
-    alphas: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.05, 0.1, 0.2)
-    """Error probabilities for which conformal index sets and certified prefixes are measured."""
-    n_splits: int = Field(default=100, ge=2)
-    """Random halvings of a subset's problems over which these measurements are repeated."""
-    show_reference: bool = False
-    """Whether judges may see the reference; figures are then not comparable with published ones."""
-    floors: bool = True
-    """Whether judges that read nothing, fitted to each benchmark itself and cross-fitted, stand beside those given."""
-    n_browsed: int = Field(default=3400, ge=0)
-    """Solutions of a benchmark in the report's browser at most; of more, evenly spaced ones are shown."""
 
 
 class Scored(NamedTuple):
@@ -369,6 +331,6 @@ def _log(run: Run, runs: Sequence[BenchmarkRun]) -> None:
 
 
 __all__ = [
-    "COMPARISONS", "FLOORS_DIR", "JUDGES_DIR", "LEADERBOARD", "PREDICTIONS", "PREDICTION_SCHEMA", "REPORT", "RESULTS",
-    "EvalConfig", "Evaluation", "check_benchmark", "evaluate", "folder_of", "write_predictions",
+    "COMPARISONS", "FLOORS_DIR", "JUDGES_DIR", "LEADERBOARD", "PREDICTIONS", "PREDICTION_SCHEMA", "REPORT",
+    "RESULTS", "Evaluation", "check_benchmark", "evaluate", "folder_of", "write_predictions",
 ]  # fmt: skip

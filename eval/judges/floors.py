@@ -28,7 +28,8 @@ from eval.judges.thresholds import Decisions
 from judgekit.errors import DataError, JudgeError
 from judgekit.metrics import Floats, choose_threshold
 from judgekit.text.identity import split_words
-from judgekit.training.prior import PriorConfig, count_hazards
+from judgekit.training.config import PriorConfig
+from judgekit.training.prior import count_hazards
 from judgekit.types import Judge, Judgement, LabelledSolution, ThresholdRule, Verdict
 
 POSITION = "floor: position"

@@ -27,7 +27,7 @@ from eval.judges.thresholds import Decisions
 from judgekit.types import NoVerdictReason
 
 if TYPE_CHECKING:
-    from eval.judges.evaluate import EvalConfig
+    from eval.judges.config import EvalConfig
 
 COUNTS = ("n", "n_error", "n_correct", "n_no_verdict")
 """Names of the counts of solutions."""

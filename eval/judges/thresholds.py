@@ -10,17 +10,12 @@ import numpy as np
 from sklearn.model_selection import GroupKFold
 
 from eval.judges.benchmarks import Benchmark, by_subset, clusters
+from eval.judges.config import HELD_OUT, TUNED
 from eval.judges.judged_solution import JudgedSolution, decide
 from judgekit.errors import ConfigError, DataError
 from judgekit.metrics import choose_threshold
 from judgekit.types import ArgmaxRule, Judgement, LabelledSolution, ThresholdRule
 
-HELD_OUT = "held-out"
-"""The judge's own threshold where it was chosen on other data; else cross-fitted over problems."""
-JUDGE = "judge"
-"""The judge's own threshold, the default of an untouched card, too."""
-TUNED = "tuned:"
-"""Before the name of a subset: the threshold with the best F1 on it, which is how scalar judges are published."""
 Rule = ThresholdRule | ArgmaxRule
 
 
@@ -50,19 +45,6 @@ class Decisions:
         """The section `decision` of the results."""
         names = ("kind", "threshold", "thresholds", "n_default", "origin")
         return {name: getattr(self, name) for name in names}
-
-
-def check_threshold(value: float | str) -> float | str:
-    """Check the option; returns it.
-
-    Raises:
-        ValueError: it is none of the four ways.
-    """
-    is_number = isinstance(value, float) and 0 < value <= 1
-    is_word = value in (HELD_OUT, JUDGE) or (isinstance(value, str) and value[len(TUNED) :] and value.startswith(TUNED))
-    if not (is_number or is_word):
-        raise ValueError(f"threshold is {HELD_OUT!r}, {JUDGE!r}, '{TUNED}SUBSET' or a number above 0 and at most 1")
-    return value
 
 
 def tuning_subset(threshold: float | str) -> str | None:
@@ -238,6 +220,4 @@ def _notes_on_folds(folds: Mapping[str, _Folds], *, pooled: _Folds, is_pooled: b
             )
 
 
-__all__ = [
-    "HELD_OUT", "JUDGE", "TUNED", "Decisions", "check_threshold", "decide_all", "tuning_subset",
-]  # fmt: skip
+__all__ = ["Decisions", "decide_all", "tuning_subset"]

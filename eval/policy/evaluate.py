@@ -18,22 +18,22 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.progress import track
 
+from eval.policy.config import PolicyConfig
 from eval.policy.table import write_markdown
-from judgekit.answers import MathVerifyConfig, OutcomeCheck, OutcomeConfig, build_outcome
+from judgekit.answers import OutcomeCheck, build_outcome
 from judgekit.answers.sample_and_check import Asked, CheckedSample, sample_and_check
-from judgekit.config import BaseConfig
-from judgekit.engines.generation.base import FinishReason, GenerationConfig, Generator, SamplingConfig, build_generator
+from judgekit.engines.generation.base import FinishReason, Generator, build_generator
 from judgekit.errors import DataError, describe_validation_error
 from judgekit.io import checkpoint_files, read_json, write_json, write_text
 from judgekit.metrics import Floats, cluster_bootstrap, pass_at_k, percentile_interval
 from judgekit.run import Run, package_versions
-from judgekit.text.prompts import PLACEHOLDER, ChatPrompt, PromptConfig
+from judgekit.text.prompts import PLACEHOLDER
 from judgekit.types import Problem
 
 RESULTS = "results.json"
@@ -43,47 +43,6 @@ ENGINE = "engine.json"
 """What is known of the model once it is open, so that a resumed run need not open it for that."""
 CONVENTIONS = ("counted_wrong", "left_out")
 """What becomes of answers that were cut off, could not be checked or were not given."""
-
-
-class PolicyConfig(BaseConfig):
-    """How a policy is evaluated."""
-
-    generation: GenerationConfig
-    """The policy and the engine that runs it."""
-    prompt: PromptConfig = ChatPrompt(
-        template=PLACEHOLDER + "\n\nPlease reason step by step, and put your final answer within \\boxed{}."
-    )
-    """How a problem becomes a prompt."""
-    n_samples: int = Field(default=4, ge=1)
-    """Answers a problem."""
-    k: tuple[int, ...] | None = None
-    """The k of pass@k, rising; `null` takes the powers of 2 up to `n_samples`."""
-    n_problems: int | None = Field(default=None, ge=1)
-    """Problems of each benchmark at most; of more, evenly spaced ones are taken. `null` = all."""
-    sampling: SamplingConfig = SamplingConfig(max_tokens=2048)
-    """How answers are sampled."""
-    outcome: OutcomeConfig = MathVerifyConfig()
-    """How final answers are checked."""
-    seed: int = 0
-    """Another seed gives other answers; also that of the bootstrap."""
-    chunk_size: int = Field(default=16, ge=1)
-    """Problems whose answers are sampled, and stored, at a time."""
-    n_resamples: int = Field(default=2000, ge=100)
-    """Bootstrap resamples behind the intervals."""
-
-    @model_validator(mode="after")
-    def _samples_suffice(self) -> Self:
-        if self.n_samples > 1 and self.sampling.temperature is None:
-            raise ValueError(f"{self.n_samples} greedy samples are all the same: set a temperature, or n_samples=1")
-        wrong = [k for k in self.k or () if not 1 <= k <= self.n_samples]
-        if wrong:
-            raise ValueError(f"pass@{wrong[0]} needs 1 <= k <= n_samples = {self.n_samples}")
-        return self
-
-    @property
-    def k_values(self) -> tuple[int, ...]:
-        """The k of pass@k."""
-        return self.k or tuple(2**power for power in range(self.n_samples.bit_length()))
 
 
 class Answer(BaseModel):
@@ -353,6 +312,4 @@ def _log(run: Run, results: Mapping[str, Any]) -> None:
     run.finish({"benchmarks": list(results["by"]["benchmark"])})
 
 
-__all__ = [
-    "CONVENTIONS", "RESULTS", "TABLE", "Answer", "PolicyConfig", "choose_problems", "compute_scores", "evaluate_policy",
-]  # fmt: skip
+__all__ = ["CONVENTIONS", "RESULTS", "TABLE", "Answer", "choose_problems", "compute_scores", "evaluate_policy"]

@@ -93,7 +93,8 @@ def _bench(args: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from eval.speed.judge_speed import BenchConfig, bench
+    from eval.speed.config import BenchConfig
+    from eval.speed.judge_speed import bench
     from eval.speed.speed_report import HEADER, table_rows, write_speed_report
     from judgekit.io import write_json
     from judgekit.judging import read_solutions
@@ -114,7 +115,8 @@ def _bench(args: argparse.Namespace) -> None:
 
 
 def _attack(args: argparse.Namespace) -> None:
-    from eval.attacks.run import REPORT, AttackConfig, attack_judges
+    from eval.attacks.config import AttackConfig
+    from eval.attacks.run import REPORT, attack_judges
     from judgekit.io import read_records
     from judgekit.judges import load_judge
     from judgekit.report.interval_bars import signed

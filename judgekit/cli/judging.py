@@ -112,7 +112,8 @@ def _judge(args: argparse.Namespace) -> None:
 
     from judgekit.judges.shared import share_judge
     from judgekit.judges.traits import traits_of
-    from judgekit.judging import JudgingConfig, judge_file, read_solutions
+    from judgekit.judging import judge_file, read_solutions
+    from judgekit.judging_config import JudgingConfig
     from judgekit.report.terminal import render_judgement
 
     if args.input is None or args.output is None:
@@ -136,7 +137,7 @@ def _judge_one(args: argparse.Namespace) -> None:
     from judgekit.calibration.fingerprint import warn_unfamiliar
     from judgekit.judges import load_judge
     from judgekit.judges.traits import traits_of
-    from judgekit.judging import JudgingConfig
+    from judgekit.judging_config import JudgingConfig
     from judgekit.report.terminal import render_judgement
     from judgekit.types import Solution
 
@@ -154,7 +155,8 @@ def _judge_one(args: argparse.Namespace) -> None:
 
 def _eval(args: argparse.Namespace) -> None:
     from eval.judges.candidates import find_entrants, lazily
-    from eval.judges.evaluate import LEADERBOARD, REPORT, EvalConfig, evaluate
+    from eval.judges.config import EvalConfig
+    from eval.judges.evaluate import LEADERBOARD, REPORT, evaluate
     from eval.judges.failures import Failure
     from eval.report.terminal import print_evaluation
     from judgekit.judges.shared import share_in_turn

@@ -58,7 +58,8 @@ def _rollouts(args: argparse.Namespace) -> None:
     from rich import print as show
 
     from datasets_builders.build_report import render_report
-    from datasets_builders.labelling.rollouts import RolloutsConfig, count_rollouts, sample_rollouts
+    from datasets_builders.labelling.config import RolloutsConfig
+    from datasets_builders.labelling.rollouts import count_rollouts, sample_rollouts
 
     config = settings_config(RolloutsConfig, args.settings)
     show(render_report(sample_rollouts(config, args.output, **_run_options(args))))
@@ -69,7 +70,8 @@ def _monte_carlo(args: argparse.Namespace) -> None:
     from rich import print as show
 
     from datasets_builders.build_report import render_report
-    from datasets_builders.labelling.monte_carlo import MonteCarloConfig, count_spending, label_by_monte_carlo
+    from datasets_builders.labelling.config import MonteCarloConfig
+    from datasets_builders.labelling.monte_carlo import count_spending, label_by_monte_carlo
 
     config = settings_config(MonteCarloConfig, args.settings)
     show(render_report(label_by_monte_carlo(config, args.output, **_run_options(args))))
@@ -83,7 +85,8 @@ def _judge_labels(args: argparse.Namespace) -> None:
     from rich import print as show
 
     from datasets_builders.build_report import render_report
-    from datasets_builders.labelling.judge_labels import JudgeLabelsConfig, label_with_judge
+    from datasets_builders.labelling.config import JudgeLabelsConfig
+    from datasets_builders.labelling.judge_labels import label_with_judge
 
     config = settings_config(JudgeLabelsConfig, args.settings)
     show(render_report(label_with_judge(config, args.output, **_run_options(args))))
@@ -93,7 +96,8 @@ def _consensus(args: argparse.Namespace) -> None:
     from rich import print as show
 
     from datasets_builders.labelling.agreement import render_agreement
-    from datasets_builders.labelling.consensus import ConsensusConfig, filter_consensus
+    from datasets_builders.labelling.config import ConsensusConfig
+    from datasets_builders.labelling.consensus import filter_consensus
 
     config = settings_config(ConsensusConfig, args.settings)
     show(render_agreement(filter_consensus(config, args.output, resume=args.resume)))

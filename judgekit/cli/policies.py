@@ -42,7 +42,8 @@ def add_policy_commands(commands: Any) -> None:
 
 
 def _policy(args: argparse.Namespace) -> None:
-    from eval.policy.evaluate import TABLE, PolicyConfig, evaluate_policy
+    from eval.policy.config import PolicyConfig
+    from eval.policy.evaluate import TABLE, evaluate_policy
     from judgekit.errors import ConfigError
     from judgekit.io import read_records
     from judgekit.types import Problem
@@ -62,7 +63,8 @@ def _policy(args: argparse.Namespace) -> None:
 
 
 def _best_of_n(args: argparse.Namespace) -> None:
-    from eval.best_of_n.rerank import TABLE, BestOfNConfig, evaluate_best_of_n
+    from eval.best_of_n.config import BestOfNConfig
+    from eval.best_of_n.rerank import TABLE, evaluate_best_of_n
     from judgekit.io import read_records
     from judgekit.judges import load_judge
     from judgekit.types import Rollout

@@ -139,7 +139,8 @@ def _fit(args: argparse.Namespace) -> None:
 def _calibrate(args: argparse.Namespace) -> None:
     from judgekit.calibration.card import describe_after, describe_calibrator
     from judgekit.judges.card import read_card
-    from judgekit.training.calibrate import CalibrationConfig, calibrate_judge, wrap_builtin
+    from judgekit.training.calibrate import calibrate_judge, wrap_builtin
+    from judgekit.training.config import CalibrationConfig
 
     config = settings_config(CalibrationConfig, args.settings)
     is_builtin = args.judge.startswith("builtin:")
@@ -184,7 +185,8 @@ def _candidate_line(candidate: CandidateCard) -> str:
 
 
 def _ensemble(args: argparse.Namespace) -> None:
-    from judgekit.training.ensemble import EnsembleConfig, build_ensemble
+    from judgekit.training.config import EnsembleConfig
+    from judgekit.training.ensemble import build_ensemble
 
     config = settings_config(EnsembleConfig, args.settings)
     card = build_ensemble(args.member, args.data, args.output, config)
@@ -198,7 +200,8 @@ def _ensemble(args: argparse.Namespace) -> None:
 
 
 def _prior(args: argparse.Namespace) -> None:
-    from judgekit.training.prior import PriorConfig, build_prior
+    from judgekit.training.config import PriorConfig
+    from judgekit.training.prior import build_prior
 
     card = build_prior(args.data, args.output, settings_config(PriorConfig, args.settings))
     assert card.position_prior is not None

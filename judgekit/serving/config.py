@@ -1,4 +1,4 @@
-"""Options of `judgekit serve`: where it listens, what it accepts, and how requests are judged together."""
+"""Options of `judgekit serve`, and of who asks it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
+from judgekit.engines.http.limits import HttpLimits
 from judgekit.engines.precision import AUTO, ChosenPrecision
 
 
@@ -65,4 +66,20 @@ class ServeConfig(BaseConfig):
         return self
 
 
-__all__ = ["ServeConfig"]
+class RemoteConfig(HttpLimits):
+    """How a service is asked."""
+
+    max_concurrency: int = Field(default=8, ge=1)
+    """Requests under way at once."""
+    max_retries: int = Field(default=8, ge=0)
+    """Further tries of a request that timed out, was refused for load or came back damaged; with the default waits they
+    outlast a restart of the service."""
+    deadline_s: float = Field(default=600.0, gt=0)
+    """Longest time for one try, seconds, the time in the service's queue included."""
+    max_failures: int = Field(default=8, ge=1)
+    """So many requests in a row without an answer stop the run: the service is taken to be down."""
+    max_solutions: int = Field(default=32, ge=1)
+    """Most solutions of one request; the service's own limit holds, too."""
+
+
+__all__ = ["RemoteConfig", "ServeConfig"]

@@ -14,13 +14,14 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from judgekit.engines.http.client import HttpClient, Reply, Request
 from judgekit.engines.http.limits import HttpLimits
 from judgekit.errors import JudgeError, describe_validation_error
 from judgekit.judges.traits import JudgeTraits, WrappedJudge
 from judgekit.judging import as_seen
+from judgekit.serving.config import RemoteConfig
 from judgekit.serving.wire import DESCRIBE, JUDGE, WITH_DETAILS, Description, JudgeAnswer, count_chars
 from judgekit.types import Judgement, NoVerdictReason, Solution
 
@@ -34,22 +35,6 @@ _ENVELOPE_BYTES = 200
 MessageT = TypeVar("MessageT", bound=BaseModel)
 
 log = logging.getLogger(__name__)
-
-
-class RemoteConfig(HttpLimits):
-    """How a service is asked."""
-
-    max_concurrency: int = Field(default=8, ge=1)
-    """Requests under way at once."""
-    max_retries: int = Field(default=8, ge=0)
-    """Further tries of a request that timed out, was refused for load or came back damaged; with the default waits they
-    outlast a restart of the service."""
-    deadline_s: float = Field(default=600.0, gt=0)
-    """Longest time for one try, seconds, the time in the service's queue included."""
-    max_failures: int = Field(default=8, ge=1)
-    """So many requests in a row without an answer stop the run: the service is taken to be down."""
-    max_solutions: int = Field(default=32, ge=1)
-    """Most solutions of one request; the service's own limit holds, too."""
 
 
 class RemoteJudge(WrappedJudge):
@@ -224,4 +209,4 @@ def _may_pass(kind: str) -> bool:
     return not is_status or kind in ("http_408", "http_409", "http_425", "http_429")
 
 
-__all__ = ["RemoteConfig", "RemoteJudge", "open_remote"]
+__all__ = ["RemoteJudge", "open_remote"]

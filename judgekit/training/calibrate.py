@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
 
 from judgekit.calibration.by_step import checked_labels
 from judgekit.calibration.calibrators import CalibrationSplit, IdentityCalibrator, make_calibrator_card
@@ -21,8 +20,6 @@ from judgekit.calibration.direction import direction_of
 from judgekit.calibration.fingerprint import fingerprint_of
 from judgekit.calibration.selection import KINDS, HeldOut, Selection, cross_fit, select_calibrator
 from judgekit.calibration.split import PROB_CLIP
-from judgekit.config import BaseConfig
-from judgekit.engines.precision import AUTO, ChosenPrecision
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import read_records
 from judgekit.judges.card import CARD, EnsembleCard, JudgeCard, read_card
@@ -38,6 +35,7 @@ from judgekit.judges.trust import update_card, write_own_card
 from judgekit.judging import judge_in_chunks
 from judgekit.metrics import Calibration, choose_threshold, compute_calibration
 from judgekit.text.identity import group_problems
+from judgekit.training.config import CalibrationConfig
 from judgekit.types import LabelledSolution, ThresholdRule, Verdict, content_id
 
 _log = logging.getLogger(__name__)
@@ -47,32 +45,6 @@ UPSIDE_DOWN_WAY_OUT = (
     "whether the data's labels are meant as judgekit reads them"
 )
 """What to do about a judge that trusts wrong steps more than right ones."""
-
-CalibratorChoice = Literal[
-    "auto", "identity", "temperature", "platt", "position", "length", "beta", "posterior", "isotonic"
-]
-
-
-class CalibrationConfig(BaseConfig):
-    """Options of `judgekit calibrate`."""
-
-    calibrator: CalibratorChoice = "auto"
-    """`auto` chooses by cross-validated log loss of the true first error; a name takes this one unless it does harm."""
-    n_folds: int = Field(default=5, ge=2)
-    """Folds over problems, for the choice of a calibrator and for the figures after calibration."""
-    n_bins: int = Field(default=15, ge=1)
-    """Equal-width bins of the expected calibration error."""
-    n_max: int | None = Field(default=None, ge=1)
-    """Solutions to use at most; `null` uses all."""
-    dtype: ChosenPrecision = AUTO
-    """Precision in which the judge runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
-    chunk_size: int = Field(default=64, ge=1)
-    """Solutions handed to the judge, and kept in case of a kill, at a time."""
-    conformal_alpha: float = Field(default=0.1, gt=0, lt=1)
-    """Probability with which a conformal promise may fail: at 0.1 index sets contain the first error 9 times in 10."""
-    conformal_frac: float | None = Field(default=0.5, gt=0, lt=1)
-    """Share of the problems that is kept for the conformal thresholds and takes no part in calibrator and decision;
-    `null` leaves no such section in the card."""
 
 
 def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> CalibrationReport:
@@ -305,6 +277,6 @@ def _measure(split: CalibrationSplit, found: HeldOut, *, n_bins: int) -> tuple[C
 
 
 __all__ = [
-    "CalibrationConfig", "UPSIDE_DOWN_WAY_OUT", "calibrate_judge", "fingerprint_of", "fit_threshold", "read_split",
-    "refuse_one_kind", "wrap_builtin",
+    "UPSIDE_DOWN_WAY_OUT", "calibrate_judge", "fingerprint_of", "fit_threshold", "read_split", "refuse_one_kind",
+    "wrap_builtin",
 ]  # fmt: skip

@@ -6,18 +6,15 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 from scipy.optimize import minimize
 
 from judgekit.calibration.calibrators import CalibrationSplit, IdentityCalibrator
 from judgekit.calibration.direction import direction_of
 from judgekit.calibration.fingerprint import fingerprint_of
-from judgekit.config import BaseConfig
-from judgekit.engines.precision import AUTO, ChosenPrecision
 from judgekit.errors import ConfigError, DataError
 from judgekit.judges.card import EnsembleCard, JudgeCard
 from judgekit.judges.ensemble import floored_logs, pool_verdicts
@@ -36,30 +33,17 @@ from judgekit.judging import as_seen
 from judgekit.metrics import choose_threshold
 from judgekit.text.identity import group_problems
 from judgekit.training.calibrate import UPSIDE_DOWN_WAY_OUT, read_split, refuse_one_kind
+from judgekit.training.config import EnsembleConfig, EnsembleRule
 from judgekit.types import Judge, LabelledSolution, ThresholdRule, Verdict
 
 _log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
-Rule = Literal["product", "mixture"]
 
 MAX_EXPONENT = 20.0
 """Highest weight of a product's member: where one member is never wrong, the log loss falls without end."""
 _MIN_SHARE = 1e-9
 _MIN_WEIGHT = 1e-6
-
-
-class EnsembleConfig(BaseConfig):
-    """Options of `judgekit ensemble`."""
-
-    rule: Rule = "product"
-    """`product`: powers of the posteriors are multiplied; `mixture`: their weighted mean."""
-    judge_id: str | None = None
-    """Name in results; `null` takes the output folder's name."""
-    n_max: int | None = Field(default=None, ge=1)
-    """Solutions to use at most; `null` uses all."""
-    dtype: ChosenPrecision = AUTO
-    """Precision in which the members run; `auto`: bfloat16 where the hardware computes in it, else float32."""
 
 
 class FittedWeights(NamedTuple):
@@ -197,7 +181,7 @@ def _folder(name: str) -> Path | None:
 
 
 def fit_weights(
-    verdicts_N_M: Sequence[Sequence[Verdict | None]], *, gold_N: Sequence[int | None], rule: Rule
+    verdicts_N_M: Sequence[Sequence[Verdict | None]], *, gold_N: Sequence[int | None], rule: EnsembleRule
 ) -> FittedWeights:
     """Find the weights with the lowest mean log loss of the true first error.
 
@@ -282,4 +266,4 @@ def _probs(verdict: Verdict | None, n_outcomes: int) -> Floats:
     return np.array(verdict.posterior) if verdict else np.ones(n_outcomes)
 
 
-__all__ = ["MAX_EXPONENT", "EnsembleConfig", "FittedWeights", "build_ensemble", "fit_weights"]
+__all__ = ["MAX_EXPONENT", "FittedWeights", "build_ensemble", "fit_weights"]

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from pydantic import Field
 from sklearn.model_selection import GroupKFold
 
 from judgekit.calibration.fingerprint import fingerprint_of
-from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError
 from judgekit.judges.card import JudgeCard, PositionPriorCard, write_card
 from judgekit.judges.position_prior import place_of_step, prior_verdict
@@ -20,25 +17,8 @@ from judgekit.metrics import compute_localization
 from judgekit.text.identity import group_problems
 from judgekit.ties import is_tied
 from judgekit.training.calibrate import fit_threshold, read_split
+from judgekit.training.config import PriorConfig
 from judgekit.types import ArgmaxRule, LabelledSolution, ThresholdRule, Verdict
-
-
-class PriorConfig(BaseConfig):
-    """Options of `judgekit prior`."""
-
-    by: Literal["position", "relative"] = "position"
-    """`position`: the step's index, the last bin has all later ones; `relative`: equal parts of the solution."""
-    n_bins: int = Field(default=16, ge=1)
-    """Places that are told apart."""
-    smoothing: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    """Steps that are added to each place, of which the share that is wrong everywhere is wrong."""
-    judge_id: str | None = None
-    """Name in results; `null` takes the output folder's name."""
-    n_folds: int = Field(default=5, ge=2)
-    """Folds over problems for the choice of the decision rule."""
-    n_max: int | None = Field(default=None, ge=1)
-    """Solutions to use at most; `null` uses all."""
-
 
 Rule = ThresholdRule | ArgmaxRule
 
@@ -130,4 +110,4 @@ def _cross_fitted_f1(
     return f1
 
 
-__all__ = ["PriorConfig", "build_prior", "count_hazards"]
+__all__ = ["build_prior", "count_hazards"]

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from eval.judges.candidates import Entrant, entrant_of
-from eval.judges.evaluate import EvalConfig, Evaluation, evaluate
+from eval.judges.config import EvalConfig
+from eval.judges.evaluate import Evaluation, evaluate
 from judgekit.types import Judge, LabelledSolution, LabelMethod, Verdict, labels_from_first_error
 
 

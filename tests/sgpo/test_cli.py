@@ -9,7 +9,7 @@ import pytest
 
 from judgekit.config import load_config
 from sgpo.cli import main
-from sgpo.compare import CompareConfig
+from sgpo.compare_config import CompareConfig
 from sgpo.offline.config import OfflineConfig
 from sgpo.online.config import OnlineConfig
 

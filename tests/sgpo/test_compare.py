@@ -15,7 +15,6 @@ from sgpo.compare import (
     PLOT,
     REPORT,
     ArmRun,
-    CompareConfig,
     Curve,
     build_report,
     describe_difference,
@@ -26,6 +25,7 @@ from sgpo.compare import (
     run_compare,
     updates_to_reach,
 )
+from sgpo.compare_config import CompareConfig
 from tests.sgpo.samples import write_problems
 
 ACCURACIES = {

@@ -21,7 +21,8 @@ from datasets_builders.labelling.agreement import (
     compute_kappa,
     render_agreement,
 )
-from datasets_builders.labelling.consensus import ConsensusConfig, filter_consensus
+from datasets_builders.labelling.config import ConsensusConfig
+from datasets_builders.labelling.consensus import filter_consensus
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import read_json, read_records, write_records
 from judgekit.types import LabelledSolution, LabelMethod, labels_from_first_error

@@ -8,13 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from datasets_builders.labelling.judge_labels import (
-    JudgeLabeller,
-    JudgeLabelsConfig,
-    count_votes,
-    label_with_judge,
-    majority,
-)
+from datasets_builders.labelling.config import JudgeLabelsConfig
+from datasets_builders.labelling.judge_labels import JudgeLabeller, count_votes, label_with_judge, majority
 from datasets_builders.source import RowRejected
 from judgekit.errors import CheckpointError, ConfigError
 from judgekit.io import read_json, read_records, write_records

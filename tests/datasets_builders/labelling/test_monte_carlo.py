@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datasets_builders.labelling.config import MonteCarloConfig
 from datasets_builders.labelling.monte_carlo import (
     Candidate,
-    MonteCarloConfig,
     MonteCarloLabeller,
     Spending,
     Tally,

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from datasets_builders.labelling.config import RolloutsConfig
 from datasets_builders.labelling.rollouts import (
     Question,
     RolloutCounts,
     RolloutLabeller,
-    RolloutsConfig,
     count_rollouts,
     sample_rollouts,
 )

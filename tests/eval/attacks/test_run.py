@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from eval.attacks.attacks import ATTACKS
-from eval.attacks.run import AttackConfig, attack_judges, choose_erroneous, reserved_strings
+from eval.attacks.config import AttackConfig
+from eval.attacks.run import attack_judges, choose_erroneous, reserved_strings
 from judgekit.cli import main
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import write_records

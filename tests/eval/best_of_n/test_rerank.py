@@ -14,8 +14,9 @@ import pytest
 
 from datasets_builders.build import build
 from eval.best_of_n.answer_groups import group_answers
+from eval.best_of_n.config import BestOfNConfig
 from eval.best_of_n.curves import score_verdict
-from eval.best_of_n.rerank import BestOfNConfig, choose_groups, evaluate_best_of_n
+from eval.best_of_n.rerank import choose_groups, evaluate_best_of_n
 from judgekit.answers import MathVerifyCheck
 from judgekit.cli import main
 from judgekit.errors import ConfigError, DataError, JudgeError

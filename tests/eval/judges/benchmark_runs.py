@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from eval.judges.benchmarks import find_benchmark
 from eval.judges.candidates import entrant_of
-from eval.judges.evaluate import EvalConfig
+from eval.judges.config import EvalConfig
 from eval.judges.judged_solution import BenchmarkRun
 from eval.judges.results import compute_results
 from eval.judges.thresholds import decide_all

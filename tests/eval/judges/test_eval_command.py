@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.judges.evaluate import EvalConfig
+from eval.judges.config import EvalConfig
 from judgekit.cli import main
 from judgekit.cli.judging import EVAL_OPTIONS
 from judgekit.cli.training import CALIBRATION_OPTIONS, PRIOR_OPTIONS
@@ -20,9 +20,9 @@ from judgekit.config import BaseConfig
 from judgekit.errors import JudgeError
 from judgekit.io import read_json
 from judgekit.judges.steps.by_step import StepLogitJudge
-from judgekit.serving.remote import RemoteConfig, RemoteJudge
-from judgekit.training.calibrate import CalibrationConfig
-from judgekit.training.prior import PriorConfig
+from judgekit.serving.config import RemoteConfig
+from judgekit.serving.remote import RemoteJudge
+from judgekit.training.config import CalibrationConfig, PriorConfig
 from judgekit.types import Judgement, Solution
 from tests.eval.samples import evaluate_all, sample
 from tests.judgekit.serving.service import HashJudge, running_service

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from eval.judges.benchmarks import find_benchmark
-from eval.judges.evaluate import EvalConfig
+from eval.judges.config import EvalConfig
 from eval.judges.thresholds import Decisions, decide_all
 from eval.report.markdown_leaderboard import threshold_origin
 from judgekit.errors import ConfigError

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import eval.policy.evaluate as policy
-from eval.policy.evaluate import PolicyConfig, choose_problems, evaluate_policy
+from eval.policy.config import PolicyConfig
+from eval.policy.evaluate import choose_problems, evaluate_policy
 from judgekit.cli import main
 from judgekit.config import load_config
 from judgekit.engines.generation.base import Completion

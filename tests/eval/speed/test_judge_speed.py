@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from eval.speed import judge_speed
-from eval.speed.judge_speed import BASELINE, BenchConfig, Rounds, Way, bench, ideal_ratio, make_group, summarise
+from eval.speed.config import BenchConfig
+from eval.speed.judge_speed import BASELINE, Rounds, Way, bench, ideal_ratio, make_group, summarise
 from eval.speed.judging_ways import Reader, encode_chat, label_id, save_label_classifier
 from eval.speed.speed_report import HEADER, table_rows
 from judgekit import cli

@@ -14,8 +14,10 @@ from judgekit.judges import load_judge
 from judgekit.judges.card import EnsembleCard, JudgeCard, write_card
 from judgekit.judges.shared import SharedJudge
 from judgekit.judges.traits import traits_of
-from judgekit.judging import JudgingConfig, judge_file, judge_in_chunks
-from judgekit.training.calibrate import CalibrationConfig, calibrate_judge
+from judgekit.judging import judge_file, judge_in_chunks
+from judgekit.judging_config import JudgingConfig
+from judgekit.training.calibrate import calibrate_judge
+from judgekit.training.config import CalibrationConfig
 from judgekit.types import LabelledSolution, Rollout, Solution, labels_from_first_error
 
 

@@ -18,7 +18,8 @@ from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
 from judgekit.judges.doctor import examine, store_golden, write_judge
 from judgekit.judges.golden import EXAMPLES, golden_difference
-from judgekit.training.calibrate import CalibrationConfig, calibrate_judge
+from judgekit.training.calibrate import calibrate_judge
+from judgekit.training.config import CalibrationConfig
 from tests.judgekit.judges.miniatures import make_miniature
 
 

@@ -20,8 +20,10 @@ from judgekit.calibration.card import ConformalCard, Fingerprint
 from judgekit.errors import ConfigError, JudgeError
 from judgekit.judges import load_judge
 from judgekit.judges.calibrated import CalibratedJudge
-from judgekit.judging import JudgingConfig, judge_file
-from judgekit.serving.remote import TOKEN_ENV, RemoteConfig, RemoteJudge
+from judgekit.judging import judge_file
+from judgekit.judging_config import JudgingConfig
+from judgekit.serving.config import RemoteConfig
+from judgekit.serving.remote import TOKEN_ENV, RemoteJudge
 from judgekit.types import Judge, Judgement, LabelledSolution, NoVerdictReason, Solution
 from tests.http_server import Act, Server, break_off, hang_up, running_server, say, send, status
 from tests.judgekit.samples import HOSTILE, addition

@@ -21,8 +21,8 @@ import pytest
 from judgekit.cli import main
 from judgekit.errors import ConfigError
 from judgekit.judges import load_judge
-from judgekit.serving.config import ServeConfig
-from judgekit.serving.remote import TOKEN_ENV, RemoteConfig, RemoteJudge
+from judgekit.serving.config import RemoteConfig, ServeConfig
+from judgekit.serving.remote import TOKEN_ENV, RemoteJudge
 from judgekit.serving.server import listen, read_token
 from judgekit.types import Judgement
 from tests.judgekit.serving.service import HTTP, HashJudge, make

@@ -21,11 +21,9 @@ from judgekit.errors import CheckpointError, DataError
 from judgekit.io import read_records, write_records
 from judgekit.judges.card import read_card, write_card
 from judgekit.judges.problem_lists import TRAIN_PROBLEMS, ProblemList, calibration_problems
-from judgekit.training.calibrate import (
-    CalibrationConfig,
-    calibrate_judge,
-)
-from judgekit.training.ensemble import EnsembleConfig, build_ensemble
+from judgekit.training.calibrate import calibrate_judge
+from judgekit.training.config import CalibrationConfig, EnsembleConfig
+from judgekit.training.ensemble import build_ensemble
 from judgekit.types import (
     ArgmaxRule,
     Judgement,

@@ -15,12 +15,13 @@ from judgekit.io import read_records, write_records
 from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
 from judgekit.judges.problem_lists import TRAIN_PROBLEMS, ProblemList, calibration_problems
-from judgekit.training.calibrate import CalibrationConfig, calibrate_judge
-from judgekit.training.ensemble import EnsembleConfig, Rule, build_ensemble, fit_weights
+from judgekit.training.calibrate import calibrate_judge
+from judgekit.training.config import CalibrationConfig, EnsembleConfig, EnsembleRule
+from judgekit.training.ensemble import build_ensemble, fit_weights
 from judgekit.types import LabelledSolution, Verdict, labels_from_first_error
 from tests.judgekit.samples import labelled_solutions
 
-RULES: list[Rule] = ["product", "mixture"]
+RULES: list[EnsembleRule] = ["product", "mixture"]
 
 
 def random_verdicts(n: int, *, seed: int = 0) -> tuple[list[tuple[Verdict, ...]], list[int | None]]:
@@ -40,7 +41,7 @@ def random_verdicts(n: int, *, seed: int = 0) -> tuple[list[tuple[Verdict, ...]]
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_the_good_member_gets_the_weight(rule: Rule) -> None:
+def test_the_good_member_gets_the_weight(rule: EnsembleRule) -> None:
     rows, gold = random_verdicts(400)
     fitted = fit_weights(rows, gold_N=gold, rule=rule)
     assert fitted.weights_M[1] > 0.8
@@ -67,7 +68,7 @@ def test_product_weights_by_hand() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_permuting_members_permutes_weights(rule: Rule) -> None:
+def test_permuting_members_permutes_weights(rule: EnsembleRule) -> None:
     rows, gold = random_verdicts(100, seed=1)
     weights = fit_weights(rows, gold_N=gold, rule=rule).weights_M
     turned = fit_weights([row[::-1] for row in rows], gold_N=gold, rule=rule).weights_M
@@ -75,7 +76,7 @@ def test_permuting_members_permutes_weights(rule: Rule) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_member_is_weighed_where_it_speaks(rule: Rule) -> None:
+def test_a_member_is_weighed_where_it_speaks(rule: EnsembleRule) -> None:
     rows, gold = random_verdicts(200, seed=2)
     half = [(row[0], row[1] if i % 2 else None) for i, row in enumerate(rows)]
     fitted = fit_weights([*half, (None, None)], gold_N=[*gold, None], rule=rule)
@@ -94,7 +95,7 @@ def test_nobody_says_anything() -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_the_command_writes_a_judge_that_eval_takes(
-    rule: Rule, tiny_judge: Path, labelled_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    rule: EnsembleRule, tiny_judge: Path, labelled_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "both"
     members = ["--member", str(tiny_judge), "--member", "builtin:symbolic"]

@@ -16,8 +16,9 @@ from judgekit.judges.card import read_card
 from judgekit.judges.position_prior import prior_verdict
 from judgekit.judges.problem_lists import calibration_problems, train_problems
 from judgekit.ties import rounded
-from judgekit.training.calibrate import CalibrationConfig, calibrate_judge
-from judgekit.training.prior import PriorConfig, build_prior, count_hazards
+from judgekit.training.calibrate import calibrate_judge
+from judgekit.training.config import CalibrationConfig, PriorConfig
+from judgekit.training.prior import build_prior, count_hazards
 from judgekit.types import (
     ArgmaxRule,
     Judge,

@@ -1,0 +1,118 @@
+"""Options of the commands that label: `rollouts`, `monte-carlo`, `judge-labels` and `consensus`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from judgekit.answers import MathVerifyConfig, OutcomeConfig
+from judgekit.config import BaseConfig
+from judgekit.engines.generation.base import GenerationConfig, SamplingConfig
+from judgekit.engines.precision import AUTO, ChosenPrecision
+from judgekit.text.prompts import ChatPrompt, PromptConfig
+from judgekit.text.segmentation import SegmentationConfig
+
+
+class RolloutsConfig(BaseConfig):
+    """Options of `judgekit rollouts`."""
+
+    problems: Path
+    """Problem data set with answers, a folder, a parquet or a JSON-lines file."""
+    n_problems: int | None = Field(default=None, ge=1)
+    """How many problems to use, from the first on; `null` uses all."""
+    generation: GenerationConfig
+    """The policy and the engine that runs it."""
+    prompt: PromptConfig = ChatPrompt()
+    """How a problem becomes a prompt."""
+    n_samples: int = Field(default=8, ge=1)
+    """Responses a problem; `sgpo` needs at least 2."""
+    sampling: SamplingConfig = SamplingConfig()
+    """How responses are sampled."""
+    outcome: OutcomeConfig = MathVerifyConfig()
+    """How final answers are checked."""
+    segmentation: SegmentationConfig = SegmentationConfig()
+    """How a response is split into steps."""
+    seed: int = 0
+    """Another seed gives other responses."""
+    chunk_size: int = Field(default=16, ge=1)
+    """Problems sampled, and stored, at a time."""
+
+    @model_validator(mode="after")
+    def _samples_differ(self) -> RolloutsConfig:
+        if self.n_samples > 1 and self.sampling.temperature is None:
+            raise ValueError(f"{self.n_samples} greedy samples are all the same: set a temperature, or n_samples=1")
+        return self
+
+
+class MonteCarloConfig(BaseConfig):
+    """Options of `judgekit monte-carlo`."""
+
+    data: Path
+    """Rollouts or solutions, a data set folder, a parquet or a JSON-lines file; labels they have are not looked at."""
+    problems: Path | None = None
+    """Problem data set that the right answers come from, by problem id or the problem's text; `null` takes the answer
+    of a rollout, the reference of a solution."""
+    reference: Literal["answer", "solution"] = "answer"
+    """What a solution's reference is: the bare answer, or a text that states it."""
+    n_solutions: int | None = Field(default=None, ge=1)
+    """How many solutions to use, from the first on; `null` uses all."""
+    max_steps: int | None = Field(default=None, ge=1)
+    """Solutions with more steps are rejected, for the cost grows with the steps; `null` takes all."""
+    method: Literal["exhaustive", "binary_search"] = "exhaustive"
+    """Sample from every prefix, or search for the first error."""
+    generation: GenerationConfig
+    """The policy that completes, and the engine that runs it."""
+    prompt: PromptConfig = ChatPrompt()
+    """How a problem becomes a prompt."""
+    step_separator: str = Field(default="\n", min_length=1)
+    """Text between two steps of a solution; a rollout has its own."""
+    n_completions: int = Field(default=8, ge=1)
+    """Completions sampled from a prefix."""
+    sampling: SamplingConfig = SamplingConfig()
+    """How completions are sampled."""
+    outcome: OutcomeConfig = MathVerifyConfig()
+    """How final answers are checked."""
+    threshold: float = Field(default=0.0, ge=0, lt=1)
+    """A step is an error where at most this share of the checked completions succeeds."""
+    check_problem: bool = False
+    """Complete the problem alone first, and reject solutions of problems that the policy does not solve then: from a
+    weak policy's failures every step looks wrong. Costs the completions of one more prefix."""
+    truncated: Literal["unscored", "wrong"] = "unscored"
+    """A completion that was cut off by its length limit is left out of the counts, or counts as wrong."""
+    seed: int = 0
+    """Another seed gives other completions."""
+    chunk_size: int = Field(default=16, ge=1)
+    """Solutions labelled, and stored, at a time."""
+
+
+class JudgeLabelsConfig(BaseConfig):
+    """Options of `judgekit judge-labels`."""
+
+    data: Path
+    """Solutions to label, a data set folder, a parquet or a JSON-lines file; labels they have are not looked at."""
+    judge: str
+    """Judge directory, hub id, address of a service or builtin judge."""
+    dtype: ChosenPrecision = AUTO
+    """Precision in which the judge runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
+    votes: int = Field(default=1, ge=1)
+    """Times the judge is asked about each solution; more than 1 is refused for a judge that always answers alike."""
+    show_reference: bool = False
+    """Whether the judge may see the reference."""
+    chunk_size: int = Field(default=64, ge=1)
+    """Solutions handed to the judge, and stored, at a time."""
+
+
+class ConsensusConfig(BaseConfig):
+    """Options of `judgekit consensus`. Solutions are matched by problem and steps."""
+
+    monte_carlo: Path
+    """Data set labelled by Monte-Carlo rollouts; what is kept of it keeps its labels and counts."""
+    judge: Path
+    """Data set of the same solutions labelled by a judge."""
+    gold: Path | None = None
+    """Data set of the same solutions with true labels, to measure both and the filter against; `null` for none."""
+
+
+__all__ = ["ConsensusConfig", "JudgeLabelsConfig", "MonteCarloConfig", "RolloutsConfig"]

@@ -1,0 +1,47 @@
+"""Options of `judgekit best-of-n`."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from judgekit.config import BaseConfig
+from judgekit.engines.precision import AUTO, ChosenPrecision
+
+
+class BestOfNConfig(BaseConfig):
+    """How groups are reranked."""
+
+    judges: tuple[str, ...] = Field(min_length=1)
+    """The judges as they were named, so that a resumed run has the same."""
+    n_groups: int | None = Field(default=None, ge=1)
+    """Groups to use at most; of more, evenly spaced ones are taken. `null` = all."""
+    sizes: tuple[int, ...] = Field(default=(1, 2, 4, 8), min_length=1)
+    """The N of the curve, rising; groups with fewer responses are left out at that N, and counted."""
+    dtype: ChosenPrecision = AUTO
+    """Precision in which the judges run; `auto`: bfloat16 where the hardware computes in it, else float32."""
+    chunk_size: int = Field(default=64, ge=1)
+    """Responses handed to a judge, and stored, at a time; also groups whose answers are compared at a time."""
+    show_reference: bool = False
+    """Whether the judges may see the right answer; choosing is no test of them then."""
+    max_subsets: int = Field(default=5000, ge=1)
+    """Subsets of a group up to which votes are counted in all of them; of more, so many random ones are taken."""
+    timeout_s: float = Field(default=30.0, gt=0)
+    """Longest time for comparing two answers symbolically, seconds; what takes longer counts as different."""
+    workers: int = Field(default=1, ge=1)
+    """Processes that compare answers."""
+    n_resamples: int = Field(default=2000, ge=100)
+    """Bootstrap resamples behind the intervals."""
+    seed: int = 0
+    """Seed of the bootstrap and of random subsets."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if self.sizes[0] < 1 or any(later <= earlier for earlier, later in pairwise(self.sizes)):
+            raise ValueError(f"sizes {self.sizes} must rise from 1 or more")
+        return self
+
+
+__all__ = ["BestOfNConfig"]

@@ -1,0 +1,28 @@
+"""Options of `judgekit judge` on a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from judgekit.config import BaseConfig
+from judgekit.engines.precision import AUTO, ChosenPrecision
+
+
+class JudgingConfig(BaseConfig):
+    """Options of `judgekit judge` on a file."""
+
+    judge: str
+    """Judge directory, hub id, address of a service or builtin judge."""
+    data: Path
+    """Solutions or labelled solutions: a data set folder, a parquet or a JSON-lines file."""
+    dtype: ChosenPrecision = AUTO
+    """Precision in which the judge runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
+    chunk_size: int = Field(default=256, ge=1)
+    """Solutions handed to the judge, and stored, at a time."""
+    show_reference: bool = False
+    """Whether the judge may see the reference."""
+
+
+__all__ = ["JudgingConfig"]
