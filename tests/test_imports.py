@@ -32,7 +32,7 @@ WITHOUT_TORCH = [
     "judgekit.judges.shared",
     "judgekit.engines.scoring.packing",
     "judgekit.judging",
-    "judgekit.engines.generation.openai",
+    "judgekit.engines.generation.door",
     "judgekit.serving.server",
     "judgekit.serving.remote",
     "judgekit.metrics",

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from judgekit.answers import MathVerifyConfig, OutcomeConfig
 from judgekit.config import BaseConfig
-from judgekit.engines.generation.base import GenerationConfig, SamplingConfig
+from judgekit.engines.generation.config import GenerationConfig, SamplingConfig
 from judgekit.engines.precision import AUTO, ChosenPrecision
 from judgekit.text.prompts import ChatPrompt, PromptConfig
 from judgekit.text.segmentation import SegmentationConfig

@@ -39,7 +39,8 @@ from datasets_builders.labelling.run import Engine, run_labelling
 from datasets_builders.labelling.tally import Attempt, Fate, find_fates, read_tally, write_tally
 from datasets_builders.source import RowRejected
 from judgekit.answers import OutcomeCheck, build_outcome, extract_answer
-from judgekit.engines.generation.base import Completion, Generator, build_generator
+from judgekit.engines.generation.base import Completion, Generator
+from judgekit.engines.generation.door import build_generator
 from judgekit.io import checkpoint_files, field_names, read_records
 from judgekit.text.identity import HasProblem, exact_problem_id, problem_id
 from judgekit.types import (
@@ -279,14 +280,7 @@ class MonteCarloLabeller:
             config.prompt.build(items[row].problem, prefix=prefix)
             for (row, _), prefix in zip(places, prefixes, strict=True)
         ]
-        found = self._generator.generate(
-            prompts,
-            n=config.n_completions,
-            max_tokens=config.sampling.max_tokens,
-            temperature=config.sampling.temperature,
-            top_p=config.sampling.top_p,
-            seed=config.seed,
-        )
+        found = self._generator.generate(prompts, config.sampling, n=config.n_completions, seed=config.seed)
         completed = [
             (items[row], completion, prefix + completion.text)
             for (row, _), prefix, completions in zip(places, prefixes, found, strict=True)

@@ -24,7 +24,8 @@ from datasets_builders.labelling.tally import read_tally, write_tally
 from datasets_builders.source import RowRejected
 from judgekit.answers import OutcomeCheck, build_outcome
 from judgekit.answers.sample_and_check import Asked, CheckedSample, sample_and_check
-from judgekit.engines.generation.base import Completion, Generator, build_generator
+from judgekit.engines.generation.base import Completion, Generator
+from judgekit.engines.generation.door import build_generator
 from judgekit.io import checkpoint_files, read_records
 from judgekit.text.segmentation import segment
 from judgekit.types import Record, Rollout, content_id

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from judgekit.answers import MathVerifyConfig, OutcomeConfig
 from judgekit.config import BaseConfig
-from judgekit.engines.generation.base import GenerationConfig, SamplingConfig
+from judgekit.engines.generation.config import GenerationConfig, SamplingConfig
 from judgekit.text.prompts import PLACEHOLDER, ChatPrompt, PromptConfig
 
 

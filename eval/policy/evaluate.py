@@ -28,7 +28,8 @@ from eval.policy.config import PolicyConfig
 from eval.policy.table import write_markdown
 from judgekit.answers import OutcomeCheck, build_outcome
 from judgekit.answers.sample_and_check import Asked, CheckedSample, sample_and_check
-from judgekit.engines.generation.base import FinishReason, Generator, build_generator
+from judgekit.engines.generation.base import FinishReason, Generator
+from judgekit.engines.generation.door import build_generator
 from judgekit.errors import DataError, describe_validation_error
 from judgekit.io import checkpoint_files, read_json, write_json, write_text
 from judgekit.metrics import Floats, cluster_bootstrap, pass_at_k, percentile_interval

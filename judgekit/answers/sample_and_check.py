@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from judgekit.answers import OutcomeCheck
-from judgekit.engines.generation.base import Completion, Generator, SamplingConfig
+from judgekit.engines.generation.base import Completion, Generator
+from judgekit.engines.generation.config import SamplingConfig
 from judgekit.text.prompts import ChatPrompt, RawPrompt
 
 
@@ -59,14 +60,7 @@ def sample_and_check(
     Raises:
         JudgeError: the engine or server failed, or the check does not come up.
     """
-    found = generator.generate(
-        [prompt.build(asked.problem) for asked in problems],
-        n=n,
-        max_tokens=sampling.max_tokens,
-        temperature=sampling.temperature,
-        top_p=sampling.top_p,
-        seed=seed,
-    )
+    found = generator.generate([prompt.build(asked.problem) for asked in problems], sampling, n=n, seed=seed)
     given = [
         (completion.text, asked.answer)
         for asked, completions in zip(problems, found, strict=True)

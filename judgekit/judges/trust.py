@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from judgekit.engines.generation.base import OpenAIGeneration
+from judgekit.engines.generation.config import OpenAIGeneration
 from judgekit.errors import CheckpointError, ConfigError, shorten
 from judgekit.io import file_sha256
 from judgekit.judges.card import CARD, JudgeCard, write_card

@@ -1,4 +1,4 @@
-"""One door to text generation: a configuration, a protocol, and three engines behind them. Imports no torch.
+"""What an engine for text generation is asked and what it answers. Imports no torch.
 
 Engines: `transformers` in this process, `vllm` in this process, and any `openai`-compatible server. They differ in
 speed and in their random numbers, not in what they are asked: prompts in, n completions each out, in the same order.
@@ -9,17 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
-from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
-from pydantic import Field
-
-from judgekit.config import BaseConfig
-from judgekit.engines.http.limits import HttpLimits
-from judgekit.engines.precision import AUTO, ChosenPrecision
+from judgekit.engines.generation.config import SamplingConfig
 from judgekit.errors import ConfigError
-from judgekit.text.prompts import CHAT_DATE, Prompt
+from judgekit.text.prompts import Prompt
 from judgekit.types import NoVerdictReason
 
 FinishReason = Literal["stop", "length", "failed"]
@@ -75,11 +69,9 @@ class Generator(Protocol):
     def generate(
         self,
         prompts: Sequence[Prompt],
+        sampling: SamplingConfig,
         *,
         n: int = 1,
-        max_tokens: int,
-        temperature: float | None = 1.0,
-        top_p: float = 1.0,
         seed: int = 0,
         choices_P: Sequence[Sequence[str]] | None = None,
     ) -> list[list[Completion]]:
@@ -87,10 +79,8 @@ class Generator(Protocol):
 
         Args:
             prompts: Texts or conversations; one that ends with the assistant's message is continued there.
+            sampling: Longest completion, temperature (`None` decodes greedily) and share of the probability.
             n: Completions a prompt.
-            max_tokens: Longest completion, in tokens.
-            temperature: Sampling temperature; `None` decodes greedily.
-            top_p: Share of the probability that is sampled from, in (0, 1].
             seed: With the prompt's text and the sample's index it fixes the random numbers of a completion.
             choices_P: Texts of which a prompt's completion must be one, at least one for each prompt; `None` leaves
                 completions free.
@@ -119,118 +109,6 @@ class Generator(Protocol):
         """
 
 
-class SamplingConfig(BaseConfig):
-    """How completions are sampled."""
-
-    max_tokens: int = Field(default=512, ge=1)
-    """Longest completion, in tokens."""
-    temperature: float | None = Field(default=0.7, gt=0)
-    """Sampling temperature; `null` decodes greedily."""
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    """Share of the probability that is sampled from."""
-
-
-class TransformersGeneration(BaseConfig):
-    """A model run by transformers in this process."""
-
-    type: Literal["transformers"] = "transformers"
-    """Tells the engines apart."""
-    model: str = Field(min_length=1)
-    """Checkpoint directory or Hub id: safetensors, no remote code."""
-    dtype: ChosenPrecision = AUTO
-    """Precision in which the model runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
-    batch_size: int = Field(default=16, ge=1)
-    """Completions sampled at once."""
-    threads: int | None = Field(default=None, ge=1)
-    """CPU threads; `null` leaves torch's choice."""
-
-
-class VllmGeneration(BaseConfig):
-    """A model run by vLLM in this process; needs the extra `judgekit[vllm]`."""
-
-    type: Literal["vllm"] = "vllm"
-    """Tells the engines apart."""
-    model: str = Field(min_length=1)
-    """Checkpoint directory or Hub id: no remote code."""
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Precision in which the model runs; `auto` takes that of the checkpoint."""
-    max_model_len: int | None = Field(default=None, ge=1)
-    """Longest prompt and completion together, in tokens; `null` takes the model's own limit."""
-    gpu_memory_frac: float = Field(default=0.9, gt=0, le=1)
-    """Share of the GPU's memory that vLLM may take."""
-    tensor_parallel: int = Field(default=1, ge=1)
-    """GPUs that share the model."""
-
-
-class OpenAIGeneration(HttpLimits):
-    """A model behind an OpenAI-compatible server.
-
-    With a tokenizer, prompts are rendered here and sent to `/completions`, which partial solutions need. Without one,
-    conversations go to `/chat/completions`, and plain text to `/completions` as it is.
-    """
-
-    type: Literal["openai"] = "openai"
-    """Tells the engines apart."""
-    base_url: str = Field(pattern=r"^https?://\S+$")
-    """Address up to the version, for example `http://localhost:8000/v1`."""
-    model: str = Field(min_length=1)
-    """Name of the model on the server."""
-    tokenizer: str | None = None
-    """Checkpoint directory or Hub id of the model's tokenizer; `null` leaves rendering to the server."""
-    api_key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    """Name of the environment variable that holds the key; `null` sends none."""
-    dialect: Literal["openai", "vllm"] = "openai"
-    """What the server understands beyond the common routes. `vllm`: completions held to given choices, and tokens named
-    by their ids."""
-    check_model: bool = True
-    """Whether an answer that names another model is a failure. `false` for servers that answer to an alias (`gpt-4o`
-    answers as `gpt-4o-2024-08-06`)."""
-    top_logprobs: int = Field(default=20, ge=1)
-    """Most probable tokens to ask for where the probability of a choice is read. vLLM lists 20 unless it is started
-    with `--max-logprobs`; some servers list 5."""
-    tokens_per_minute: float | None = Field(default=None, gt=0)
-    """Tokens a minute, read and sampled, spread evenly; `null` sets no rate. Before an answer counts them, a prompt is
-    taken to have a token every 4 characters and the completion to be as long as it may be."""
-    prompt_usd_per_mtok: float | None = Field(default=None, ge=0)
-    """Price of a million prompt tokens, US dollars; `null` where unknown."""
-    completion_usd_per_mtok: float | None = Field(default=None, ge=0)
-    """Price of a million sampled tokens, US dollars; `null` where unknown."""
-    cost_log: Path | None = None
-    """File to which every call appends a JSON line: requests, tries, failures, trouble by kind, tokens, cost; `null`
-    keeps none."""
-
-
-GenerationConfig = Annotated[TransformersGeneration | VllmGeneration | OpenAIGeneration, Field(discriminator="type")]
-"""Which engine completes prompts."""
-
-
-def build_generator(
-    config: TransformersGeneration | VllmGeneration | OpenAIGeneration, *, chat_date: date = CHAT_DATE
-) -> Generator:
-    """Open the configured engine.
-
-    Args:
-        config: Which engine.
-        chat_date: The day that a chat template is told where it asks for today's; a server that renders prompts by
-            itself goes by its own clock.
-
-    Raises:
-        CheckpointError: model or tokenizer cannot be opened.
-        ConfigError: vLLM is not installed, or the environment variable of the key is not set.
-    """
-    if isinstance(config, VllmGeneration):
-        from judgekit.engines.generation.vllm import VllmGenerator
-
-        return VllmGenerator(config, chat_date=chat_date)
-    if isinstance(config, OpenAIGeneration):
-        from judgekit.engines.generation.openai import HttpGenerator
-
-        return HttpGenerator(config, chat_date=chat_date)
-    from judgekit.engines.generation.transformers import TransformersGenerator
-
-    return TransformersGenerator(config, chat_date=chat_date)
-
-
 def prompt_seed(text: str, *, seed: int) -> int:
     """Return the seed of a prompt: the same in every process, whatever else is asked for. In [0, 2**63).
 
@@ -256,7 +134,4 @@ def first_token_ids(tokenizer: Any, choices: Sequence[str]) -> list[int]:
     return [tokens[0] for tokens in ids]
 
 
-__all__ = [
-    "ChoiceScores", "Completion", "FinishReason", "GenerationConfig", "Generator", "OpenAIGeneration", "SamplingConfig",
-    "TransformersGeneration", "VllmGeneration", "build_generator", "first_token_ids", "prompt_seed",
-]  # fmt: skip
+__all__ = ["ChoiceScores", "Completion", "FinishReason", "Generator", "first_token_ids", "prompt_seed"]

@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import date
 from typing import Any, TypeVar
 
-from judgekit.engines.generation.base import ChoiceScores, Completion, OpenAIGeneration, first_token_ids, prompt_seed
+from judgekit.engines.generation.base import ChoiceScores, Completion, first_token_ids, prompt_seed
+from judgekit.engines.generation.config import OpenAIGeneration, SamplingConfig
 from judgekit.engines.generation.cost_log import Bill, cost_logged, open_cost_log
 from judgekit.engines.generation.openai_answers import (
     CHAT,
@@ -98,11 +99,9 @@ class HttpGenerator:
     def generate(
         self,
         prompts: Sequence[Prompt],
+        sampling: SamplingConfig,
         *,
         n: int = 1,
-        max_tokens: int,
-        temperature: float | None = 1.0,
-        top_p: float = 1.0,
         seed: int = 0,
         choices_P: Sequence[Sequence[str]] | None = None,
     ) -> list[list[Completion]]:
@@ -115,9 +114,9 @@ class HttpGenerator:
         """
         options = {
             "model": self.config.model,
-            "max_tokens": max_tokens,
-            "temperature": 0.0 if temperature is None else temperature,
-            "top_p": top_p,
+            "max_tokens": sampling.max_tokens,
+            "temperature": sampling.temperature or 0.0,  # servers decode greedily at 0
+            "top_p": sampling.top_p,
         }
         constraints_P = self._constraints(choices_P) if choices_P is not None else [{}] * len(prompts)
         requests = []

@@ -18,13 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from judgekit.engines.generation.base import (
-    ChoiceScores,
-    Completion,
-    TransformersGeneration,
-    first_token_ids,
-    prompt_seed,
-)
+from judgekit.engines.generation.base import ChoiceScores, Completion, first_token_ids, prompt_seed
+from judgekit.engines.generation.config import SamplingConfig, TransformersGeneration
 from judgekit.engines.generation.token_trie import TokenTrie
 from judgekit.engines.scoring.load import (
     check_sizes,
@@ -89,11 +84,9 @@ class TransformersGenerator:
     def generate(
         self,
         prompts: Sequence[Prompt],
+        sampling: SamplingConfig,
         *,
         n: int = 1,
-        max_tokens: int,
-        temperature: float | None = 1.0,
-        top_p: float = 1.0,
         seed: int = 0,
         choices_P: Sequence[Sequence[str]] | None = None,
     ) -> list[list[Completion]]:
@@ -101,21 +94,20 @@ class TransformersGenerator:
         tries_P = self._tries(prompts, choices_P)
         ids_P = [encode_prompt(self.tokenizer, prompt, chat_date=self.chat_date) for prompt in prompts]
         seeds_P = [prompt_seed(self.render(prompt), seed=seed) for prompt in prompts]
-        rooms_P = [min(max_tokens, self._context - len(ids)) for ids in ids_P]
+        rooms_P = [min(sampling.max_tokens, self._context - len(ids)) for ids in ids_P]
         rows = [(prompt, sample) for prompt in range(len(prompts)) if rooms_P[prompt] > 0 for sample in range(n)]
         rows.sort(key=lambda row: -len(ids_P[row[0]]))
         full = Completion("", "failed", failure=self._no_room, failure_reason=NoVerdictReason.TOO_LONG)
         found = [[full] * n for _ in prompts]
         for start in range(0, len(rows), self.config.batch_size):
             batch = rows[start : start + self.config.batch_size]
-            draws_B_T = np.stack([_draws(seeds_P[prompt], sample, max_tokens) for prompt, sample in batch])
+            draws_B_T = np.stack([_draws(seeds_P[prompt], sample, sampling.max_tokens) for prompt, sample in batch])
             tokens_B = self._sample_batch(
                 [ids_P[prompt] for prompt, _ in batch],
                 draws_B_T=torch.from_numpy(draws_B_T),
                 limits_B=[rooms_P[prompt] for prompt, _ in batch],
                 tries_B=[tries_P[prompt] for prompt, _ in batch],
-                temperature=temperature,
-                top_p=top_p,
+                sampling=sampling,
             )
             for (prompt, sample), tokens in zip(batch, tokens_B, strict=True):
                 if not tokens:
@@ -193,8 +185,7 @@ class TransformersGenerator:
         draws_B_T: torch.Tensor,
         limits_B: Sequence[int],
         tries_B: Sequence[TokenTrie | None],
-        temperature: float | None,
-        top_p: float,
+        sampling: SamplingConfig,
     ) -> list[list[int]]:
         """Return the sampled token ids of each row, the end-of-text token included; none where logits are no numbers.
 
@@ -202,7 +193,7 @@ class TransformersGenerator:
             JudgeError: out of memory, with the option to lower.
         """
         try:
-            return self._decode(ids_B, draws_B_T, limits_B, tries_B, temperature=temperature, top_p=top_p)
+            return self._decode(ids_B, draws_B_T, limits_B, tries_B, sampling)
         except torch.OutOfMemoryError as error:
             raise JudgeError(f"out of memory on {len(ids_B)} completions at once: lower batch_size") from error
 
@@ -213,9 +204,7 @@ class TransformersGenerator:
         draws_B_T: torch.Tensor,
         limits_B: Sequence[int],
         tries_B: Sequence[TokenTrie | None],
-        *,
-        temperature: float | None,
-        top_p: float,
+        sampling: SamplingConfig,
     ) -> list[list[int]]:
         device = self.model.device
         logits, cache, mask = self._prefill(ids_B)
@@ -225,7 +214,8 @@ class TransformersGenerator:
         for step in range(max(limits_B)):
             logits = hold_to_choices(logits, [(tries_B[row], tokens_B[row]) for row in alive])
             is_number_B = logits.amax(dim=-1).isfinite().tolist()  # -infinity rules a token out, which is fair
-            tokens = sample_tokens(logits, draws_B_T[alive, step].to(device), temperature=temperature, top_p=top_p)
+            draws_B = draws_B_T[alive, step].to(device)
+            tokens = sample_tokens(logits, draws_B, temperature=sampling.temperature, top_p=sampling.top_p)
             for row, token, is_number in zip(alive, tokens.tolist(), is_number_B, strict=True):
                 tokens_B[row].append(token) if is_number else tokens_B[row].clear()
             going = [

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from judgekit.engines.generation.base import ChoiceScores, Completion, VllmGeneration, first_token_ids, prompt_seed
+from judgekit.engines.generation.base import ChoiceScores, Completion, first_token_ids, prompt_seed
+from judgekit.engines.generation.config import SamplingConfig, VllmGeneration
 from judgekit.engines.scoring.vllm import ask, open_llm
 from judgekit.errors import ConfigError
 from judgekit.text.prompts import CHAT_DATE, Prompt, encode_prompt, render_text
@@ -47,11 +48,9 @@ class VllmGenerator:
     def generate(
         self,
         prompts: Sequence[Prompt],
+        sampling: SamplingConfig,
         *,
         n: int = 1,
-        max_tokens: int,
-        temperature: float | None = 1.0,
-        top_p: float = 1.0,
         seed: int = 0,
         choices_P: Sequence[Sequence[str]] | None = None,
     ) -> list[list[Completion]]:
@@ -71,9 +70,9 @@ class VllmGenerator:
         params = [
             ask(
                 SamplingParams,
-                max_tokens=max_tokens,
-                temperature=0.0 if temperature is None else temperature,
-                top_p=top_p,
+                max_tokens=sampling.max_tokens,
+                temperature=sampling.temperature or 0.0,
+                top_p=sampling.top_p,
                 seed=(seeds_P[prompt] + sample) % 2**63,
                 structured_outputs=held_P[prompt],
             )

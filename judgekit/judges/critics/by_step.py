@@ -46,9 +46,7 @@ class StepwiseCritic:
         """Have critiques of some steps written, then read the verdict behind each of them."""
         for seed, group in grouped(wave, lambda item: item[0].seed):
             prompts = [self.prompt.messages(sheet.solution, step=step, earlier=sheet.turns) for sheet, step in group]
-            answers = self.generator.generate(
-                list(prompts), n=self.critic.votes, seed=seed, **self.critic.sampling.model_dump()
-            )
+            answers = self.generator.generate(list(prompts), self.critic.sampling, n=self.critic.votes, seed=seed)
             questions = [
                 self._question(prompt, completion, step)
                 for (_, step), prompt, completions in zip(group, prompts, answers, strict=True)

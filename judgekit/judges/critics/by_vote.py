@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from judgekit.engines.generation.base import Completion, Generator
+from judgekit.engines.generation.config import SamplingConfig
 from judgekit.judges.critics.answer import (
     BoxedIndex,
     BoxedVerdicts,
@@ -19,6 +20,9 @@ from judgekit.judges.critics.sheet import Sheet, grouped
 from judgekit.judges.critics.votes import Vote, count_outcomes, is_decided, n_next_votes
 from judgekit.text.prompts import Message, Prompt
 from judgekit.types import NoVerdictReason
+
+_FORCED = SamplingConfig(max_tokens=16, temperature=None)
+"""A verdict that an answer is led to: the most probable of its choices, each a number and a bracket."""
 
 
 class VotingCritic:
@@ -49,9 +53,7 @@ class VotingCritic:
         prompts = [self.prompt.messages(sheet.solution) for sheet in sheets]
         constrained = isinstance(self.prompt.answer, ChoiceIndex)
         choices_P = [self._indices(sheet) for sheet in sheets] if constrained else None
-        answers = self.generator.generate(
-            list(prompts), n=n, seed=seed, choices_P=choices_P, **self.critic.sampling.model_dump()
-        )
+        answers = self.generator.generate(list(prompts), self.critic.sampling, n=n, seed=seed, choices_P=choices_P)
         if self.critic.force_answer:
             answers = self._forced(sheets, prompts, answers)
         for sheet, completions in zip(sheets, answers, strict=True):
@@ -102,7 +104,7 @@ class VotingCritic:
         ]
         begun: list[Prompt] = [continued(prompts[row], answers[row][sample].text + force) for row, sample in cut]
         choices_P = [self._indices(sheets[row], end="}") for row, _ in cut]
-        chosen = self.generator.generate(begun, max_tokens=16, temperature=None, choices_P=choices_P) if cut else []
+        chosen = self.generator.generate(begun, _FORCED, choices_P=choices_P) if cut else []
         found = [list(completions) for completions in answers]
         for (row, sample), [choice] in zip(cut, chosen, strict=True):
             if choice.finish_reason == "stop":

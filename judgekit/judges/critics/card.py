@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from judgekit.engines.generation.base import GenerationConfig, SamplingConfig
+from judgekit.engines.generation.config import GenerationConfig, SamplingConfig
 
 
 class CriticCard(BaseModel):

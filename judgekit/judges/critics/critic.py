@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from typing import Self
 
 from judgekit.engines.checkpoint import locate_model
-from judgekit.engines.generation.base import Generator, OpenAIGeneration, TransformersGeneration, build_generator
+from judgekit.engines.generation.base import Generator
+from judgekit.engines.generation.config import OpenAIGeneration, TransformersGeneration
+from judgekit.engines.generation.door import build_generator
 from judgekit.errors import ConfigError
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.critics.answer import BoxedIndex, NextToken

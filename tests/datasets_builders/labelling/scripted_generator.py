@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from judgekit.engines.generation.base import Completion
+from judgekit.engines.generation.config import SamplingConfig
 from judgekit.text.prompts import Prompt
 
 
@@ -28,11 +29,9 @@ class ScriptedGenerator:
     def generate(
         self,
         prompts: Sequence[Prompt],
+        sampling: SamplingConfig,
         *,
         n: int = 1,
-        max_tokens: int,
-        temperature: float | None = 1.0,
-        top_p: float = 1.0,
         seed: int = 0,
     ) -> list[list[Completion]]:
         texts = [prompt if isinstance(prompt, str) else prompt[-1]["content"] for prompt in prompts]

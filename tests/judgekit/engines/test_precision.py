@@ -12,7 +12,7 @@ import pytest
 from judgekit.cli import main
 from judgekit.config import parse_config
 from judgekit.engines import precision
-from judgekit.engines.generation.base import TransformersGeneration
+from judgekit.engines.generation.config import TransformersGeneration
 from judgekit.errors import ConfigError
 from judgekit.judging_config import JudgingConfig
 from judgekit.training.config import JudgeTrainingConfig

@@ -15,7 +15,8 @@ import torch
 import transformers
 
 from judgekit.engines.checkpoint import fetch_from_hub, safe_checkpoint
-from judgekit.engines.generation.base import OpenAIGeneration, TransformersGeneration, VllmGeneration, build_generator
+from judgekit.engines.generation.config import OpenAIGeneration, TransformersGeneration, VllmGeneration
+from judgekit.engines.generation.door import build_generator
 from judgekit.engines.scoring.load import (
     load_classifier,
     load_headed_model,

@@ -13,7 +13,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from judgekit.cli import main
-from judgekit.engines.generation.base import ChoiceScores, TransformersGeneration, build_generator
+from judgekit.engines.generation.base import ChoiceScores
+from judgekit.engines.generation.config import SamplingConfig, TransformersGeneration
+from judgekit.engines.generation.door import build_generator
 from judgekit.errors import JudgeError
 from judgekit.io import write_records
 from judgekit.judges import load_judge
@@ -157,7 +159,7 @@ def test_a_generator_says_so_of_a_prompt_and_answers_the_others(
     generator = build_generator(TransformersGeneration(model=str(model), dtype="float32"))
     prompts = ["2x = 4", "x ~ 4", "x = 2"]
     for temperature in (None, 1.0):
-        found = generator.generate(list(prompts), n=2, max_tokens=3, temperature=temperature)
+        found = generator.generate(list(prompts), SamplingConfig(max_tokens=3, temperature=temperature), n=2)
         assert [[item.failure_reason for item in row] for row in found] == [
             [None, None], [NoVerdictReason.NON_FINITE] * 2, [None, None]
         ]  # fmt: skip

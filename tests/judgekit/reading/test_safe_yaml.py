@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judgekit.config import load_config
-from judgekit.engines.generation.base import SamplingConfig
+from judgekit.engines.generation.config import SamplingConfig
 from judgekit.errors import CheckpointError, ConfigError, describe_validation_error, shorten
 from judgekit.judges import load_judge
 from judgekit.judges.critics.prompt import load_prompt

@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 
 import judgekit.training.judge as judge_training
-from judgekit.engines.generation.base import TransformersGeneration, build_generator
+from judgekit.engines.generation.config import SamplingConfig, TransformersGeneration
+from judgekit.engines.generation.door import build_generator
 from judgekit.engines.scoring.load import HeadedModel, load_classifier, load_language_model
 from judgekit.errors import CheckpointError
 from judgekit.judges import load_judge
@@ -30,6 +31,10 @@ OWN_HEAD = ["recurrent_gemma", "gemma3_text", "gemma3", "qwen3_5", "olmo3", "coh
 """Types without a token-classification class in transformers, or wrapped with a model of images."""
 KNOWN_HEAD = ["qwen3", "gemma2", "mixtral", "gpt_neox", "gpt2"]
 """Types with one."""
+
+
+def at_one(max_tokens: int) -> SamplingConfig:
+    return SamplingConfig(max_tokens=max_tokens, temperature=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -149,8 +154,8 @@ def test_wrapped_and_hybrid_models_complete_prompts_the_same_alone_and_together(
     base = save_architecture(model_type, tmp_path / "base", tokenizer)
     engine = build_generator(TransformersGeneration(model=str(base), dtype="float32"))
     prompts = ["1+1=", "Start with 12.\n12+7=19\n", "9"]
-    together = engine.generate(list(prompts), n=2, max_tokens=5)
-    assert together == [engine.generate([prompt], n=2, max_tokens=5)[0] for prompt in prompts]
+    together = engine.generate(list(prompts), at_one(5), n=2)
+    assert together == [engine.generate([prompt], at_one(5), n=2)[0] for prompt in prompts]
 
 
 def test_a_model_without_a_cache_to_take_rows_from_is_one_line(

@@ -12,19 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from judgekit.config import BaseConfig, parse_config
-from judgekit.engines.generation.base import (
-    Completion,
-    GenerationConfig,
-    TransformersGeneration,
-    VllmGeneration,
-    build_generator,
-)
+from judgekit.engines.generation.base import Completion
+from judgekit.engines.generation.config import GenerationConfig, SamplingConfig, TransformersGeneration, VllmGeneration
+from judgekit.engines.generation.door import build_generator
 from judgekit.engines.generation.token_trie import TokenTrie
 from judgekit.engines.generation.transformers import TransformersGenerator, sample_tokens
 from judgekit.errors import CheckpointError, ConfigError, JudgeError
 from judgekit.types import NoVerdictReason
 
 PROMPTS = ["Start with 3.", "1+1=", "Start with 12. 12+5=17 and then", "7"]
+
+
+def greedy(max_tokens: int) -> SamplingConfig:
+    return SamplingConfig(max_tokens=max_tokens, temperature=None)
+
+
+def at_one(max_tokens: int) -> SamplingConfig:
+    return SamplingConfig(max_tokens=max_tokens, temperature=1.0)
 
 
 class Engines(BaseConfig):
@@ -64,7 +68,7 @@ def test_only_the_most_probable_tokens_are_drawn(draw: float, top_p: float, seed
 
 
 def test_greedy_equals_transformers(generator: TransformersGenerator) -> None:
-    found = generator.generate(PROMPTS, max_tokens=12, temperature=None)
+    found = generator.generate(PROMPTS, greedy(12))
     for prompt, (completion,) in zip(PROMPTS, found, strict=True):
         batch = generator.tokenizer(prompt, return_tensors="pt")
         output = generator.model.generate(**batch, max_new_tokens=12, do_sample=False, pad_token_id=0)
@@ -75,15 +79,15 @@ def test_greedy_equals_transformers(generator: TransformersGenerator) -> None:
 
 
 def test_a_completion_depends_on_its_prompt_sample_and_seed_alone(tiny_base: Path) -> None:
-    settings: dict[str, Any] = {"max_tokens": 10, "temperature": 1.0, "seed": 3}
+    sampling = at_one(10)
     small, large = (build_generator(TransformersGeneration(model=str(tiny_base), batch_size=size)) for size in (1, 16))
-    together = large.generate(PROMPTS, n=4, **settings)
-    assert large.generate(PROMPTS, n=4, **settings) == together
+    together = large.generate(PROMPTS, sampling, n=4, seed=3)
+    assert large.generate(PROMPTS, sampling, n=4, seed=3) == together
     for prompt, completions in zip(PROMPTS, together, strict=True):
-        assert small.generate([prompt], n=4, **settings) == [completions]
-        assert large.generate([prompt], n=2, **settings) == [completions[:2]], "more samples keep the first ones"
+        assert small.generate([prompt], sampling, n=4, seed=3) == [completions]
+        assert large.generate([prompt], sampling, n=2, seed=3) == [completions[:2]], "more samples keep the first ones"
     assert len({completion.text for completion in together[0]}) == 4
-    assert large.generate(PROMPTS, n=4, **(settings | {"seed": 4})) != together
+    assert large.generate(PROMPTS, sampling, n=4, seed=4) != together
 
 
 def test_the_end_of_text_stops_a_completion(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,13 +95,13 @@ def test_the_end_of_text_stops_a_completion(tiny_base: Path, monkeypatch: pytest
     sampled: list[list[int]] = []
     decode = generator._completion
     monkeypatch.setattr(generator, "_completion", lambda ids, tokens: sampled.append(tokens) or decode(ids, tokens))
-    usual = generator.generate(["1+1="], n=8, max_tokens=6, seed=1)[0]
+    usual = generator.generate(["1+1="], at_one(6), n=8, seed=1)[0]
     assert {(completion.finish_reason, completion.n_tokens) for completion in usual} == {("length", 6)}
 
     end = sampled[0][2]
     assert end not in sampled[0][:2]
     monkeypatch.setattr(generator, "end_ids", {end})
-    stopped = generator.generate(["1+1="], n=8, max_tokens=6, seed=1)[0]
+    stopped = generator.generate(["1+1="], at_one(6), n=8, seed=1)[0]
     expected = [tokens[: tokens.index(end) + 1] if end in tokens else tokens for tokens in sampled[:8]]
     assert sampled[8:] == expected, "the other rows go on as before"
     assert (stopped[0].finish_reason, stopped[0].n_tokens) == ("stop", 3)
@@ -106,7 +110,7 @@ def test_the_end_of_text_stops_a_completion(tiny_base: Path, monkeypatch: pytest
 def test_the_context_limits_a_completion(generator: TransformersGenerator) -> None:
     context = generator.model.config.max_position_embeddings
     long, full = "7 " * (context // 2 - 2), "7 " * context
-    (short,), (failed,) = generator.generate([long, full], max_tokens=50)
+    (short,), (failed,) = generator.generate([long, full], at_one(50))
     assert short.n_tokens == context - short.n_prompt_tokens < 50
     assert short.finish_reason == "length"
     assert failed == Completion("", "failed", failure=failed.failure, failure_reason=NoVerdictReason.TOO_LONG)
@@ -121,7 +125,7 @@ def test_running_out_of_memory_names_the_option(
 
     monkeypatch.setattr(generator, "_prefill", full)
     with pytest.raises(JudgeError, match="2 completions at once: lower batch_size"):
-        generator.generate(["1"], n=2, max_tokens=3)
+        generator.generate(["1"], at_one(3), n=2)
 
 
 def test_a_model_without_an_end_is_refused(tiny_base: Path, tmp_path: Path) -> None:
@@ -175,15 +179,15 @@ def test_a_trie_leads_to_its_choices_and_nowhere_else(generator: TransformersGen
 
 def test_completions_are_held_to_their_choices(generator: TransformersGenerator) -> None:
     choices_P = [NUMBERS, ["yes", "no"], ["17"], ["1", "12"]]
-    held = generator.generate(PROMPTS, n=6, max_tokens=8, seed=2, choices_P=choices_P)
+    held = generator.generate(PROMPTS, at_one(8), n=6, seed=2, choices_P=choices_P)
     for completions, choices in zip(held, choices_P, strict=True):
         assert {completion.text for completion in completions} <= set(choices)
         assert {completion.finish_reason for completion in completions} == {"stop"}
     assert len({completion.text for completion in held[0]}) > 1
-    assert generator.generate(PROMPTS, n=6, max_tokens=8, seed=2, choices_P=choices_P) == held
+    assert generator.generate(PROMPTS, at_one(8), n=6, seed=2, choices_P=choices_P) == held
     for prompt, choices, completions in zip(PROMPTS, choices_P, held, strict=True):
-        assert generator.generate([prompt], n=6, max_tokens=8, seed=2, choices_P=[choices]) == [completions]
-    (cut,) = generator.generate(PROMPTS[:1], max_tokens=1, choices_P=[["yes"]])
+        assert generator.generate([prompt], at_one(8), n=6, seed=2, choices_P=[choices]) == [completions]
+    (cut,) = generator.generate(PROMPTS[:1], at_one(1), choices_P=[["yes"]])
     assert (cut[0].text, cut[0].finish_reason) == ("y", "length")
 
 
@@ -191,7 +195,7 @@ def test_greedy_choices_follow_the_logits(generator: TransformersGenerator) -> N
     """Walk by hand: at each token the most probable one of those that lead on to a choice."""
     tokenizer = generator.tokenizer
     sequences = {tuple(tokenizer(choice).input_ids): choice for choice in ["97", "35", "38"]}
-    found = generator.generate(PROMPTS, max_tokens=8, temperature=None, choices_P=[["97", "35", "38"]] * len(PROMPTS))
+    found = generator.generate(PROMPTS, greedy(8), choices_P=[["97", "35", "38"]] * len(PROMPTS))
     for prompt, (completion,) in zip(PROMPTS, found, strict=True):
         walk: tuple[int, ...] = ()
         while walk not in sequences:

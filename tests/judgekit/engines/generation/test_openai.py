@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from judgekit.engines.generation.base import ChoiceScores, Completion, OpenAIGeneration, build_generator
+from judgekit.engines.generation.base import ChoiceScores, Completion
+from judgekit.engines.generation.config import OpenAIGeneration, SamplingConfig
+from judgekit.engines.generation.door import build_generator
 from judgekit.engines.generation.openai import HttpGenerator
 from judgekit.errors import ConfigError, JudgeError
 from judgekit.text.prompts import ChatPrompt
@@ -33,6 +35,8 @@ from tests.http_server import (
 )
 from tests.judgekit.engines.http.test_client import Clock
 
+SAMPLING = SamplingConfig(max_tokens=7, temperature=1.0)
+
 
 @pytest.fixture
 def server() -> Iterator[Server]:
@@ -46,7 +50,7 @@ def generation(server: Server, **options: Any) -> OpenAIGeneration:
 
 
 def complete(server: Server, *prompts: Any, n: int = 1, **options: Any) -> list[list[Completion]]:
-    return build_generator(generation(server, **options)).generate(prompts, n=n, max_tokens=7, seed=3)
+    return build_generator(generation(server, **options)).generate(prompts, SAMPLING, n=n, seed=3)
 
 
 def garble(handler: BaseHTTPRequestHandler, _: dict[str, Any]) -> None:
@@ -222,9 +226,9 @@ def test_completions_are_held_to_choices(server: Server) -> None:
 
     server.acts = [pick, pick]
     generator = build_generator(generation(server, dialect="vllm", max_concurrency=1))
-    found = generator.generate(["p", "q"], max_tokens=7, seed=3, choices_P=[["0", "1"], ["yes"]])
+    found = generator.generate(["p", "q"], SAMPLING, seed=3, choices_P=[["0", "1"], ["yes"]])
     assert [completions[0].text for completions in found] == ["1", "yes"]
-    generator.generate(["p"], max_tokens=7, seed=3)
+    generator.generate(["p"], SAMPLING, seed=3)
     bodies = [body for _, body in server.requests]
     assert bodies[0]["structured_outputs"] == {"choice": ["0", "1"]}
     assert "structured_outputs" not in bodies[2] and bodies[0]["seed"] == bodies[2]["seed"]
@@ -233,17 +237,19 @@ def test_completions_are_held_to_choices(server: Server) -> None:
 def test_a_completion_that_is_no_choice_is_a_failure(server: Server) -> None:
     generator = build_generator(generation(server, dialect="vllm", max_concurrency=1))
     server.acts = [answer] * 3 + [choice(text="y", finish_reason="length")]
-    (failed,), (cut,) = generator.generate(["p", "q"], max_tokens=1, choices_P=[["yes", "no"]] * 2)
+    (failed,), (cut,) = generator.generate(
+        ["p", "q"], SamplingConfig(max_tokens=1, temperature=1.0), choices_P=[["yes", "no"]] * 2
+    )
     assert "the text is none of the 2 choices" in str(failed.failure)
     assert (cut.text, cut.finish_reason) == ("y", "length")
 
 
 def test_choices_are_refused_where_they_cannot_be_kept(server: Server) -> None:
     with pytest.raises(ConfigError, match=r"dialect 'openai'. Set generation\.dialect=vllm"):
-        build_generator(generation(server)).generate(["p"], max_tokens=7, choices_P=[["a"]])
+        build_generator(generation(server)).generate(["p"], SAMPLING, choices_P=[["a"]])
     vllm = build_generator(generation(server, dialect="vllm"))
     with pytest.raises(ConfigError, match="given no choices"):
-        vllm.generate(["p"], max_tokens=7, choices_P=[[]])
+        vllm.generate(["p"], SAMPLING, choices_P=[[]])
     with pytest.raises(ConfigError, match="cannot be told apart"):
         vllm.choice_logprobs(["p"], choices=["Yes", "Yes"])
     assert not server.requests
@@ -316,7 +322,7 @@ def test_calls_are_billed_line_by_line(server: Server, tmp_path: Path) -> None:
     prices = {"prompt_usd_per_mtok": 2.0, "completion_usd_per_mtok": 8.0}
     generator = build_generator(generation(server, cost_log=log, max_concurrency=1, **prices))
     server.acts = [status(500), altered(model="other"), altered(usage=None), status(400)]
-    (uncounted,), (refused,), (fine,), _ = generator.generate(["p", "q", "r", "s"], max_tokens=7)
+    (uncounted,), (refused,), (fine,), _ = generator.generate(["p", "q", "r", "s"], SAMPLING)
     assert (uncounted.text, uncounted.cost_usd) == ("after p", None)
     assert (refused.failure, refused.cost_usd) == ("HTTP 400: sorry 400", None)
     assert fine.cost_usd == pytest.approx(26e-6)
@@ -351,5 +357,5 @@ def test_tokens_a_minute_hold_for_completions(server: Server) -> None:
     clock = Clock()
     config = generation(server, tokens_per_minute=60, max_concurrency=1)
     generator = HttpGenerator(config, clock=clock, sleep=clock.sleep)
-    generator.generate(["p" * 40] * 3, max_tokens=20)
+    generator.generate(["p" * 40] * 3, SamplingConfig(max_tokens=20, temperature=1.0))
     assert clock.now == pytest.approx(14.0), "31 tokens are set aside, 5 + 2 are counted: two gaps of 7 s"

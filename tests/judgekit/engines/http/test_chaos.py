@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
-from judgekit.engines.generation.base import Completion, OpenAIGeneration
+from judgekit.engines.generation.base import Completion
+from judgekit.engines.generation.config import OpenAIGeneration, SamplingConfig
 from judgekit.engines.generation.openai import HttpGenerator
 from judgekit.errors import JudgeError
 from tests import http_server as does
 
+SAMPLING = SamplingConfig(max_tokens=7, temperature=1.0)
 N_PROMPTS = 400
 MAX_RETRIES = 2
 
@@ -100,7 +102,7 @@ def test_every_request_ends_in_its_own_answer_or_a_counted_reason(tmp_path: Path
             prompt_usd_per_mtok=1.0,
             completion_usd_per_mtok=2.5,
         )
-        found = [completion for (completion,) in HttpGenerator(config).generate(prompts, max_tokens=7)]
+        found = [completion for (completion,) in HttpGenerator(config).generate(prompts, SAMPLING)]
 
     fates = [fate(prompt) for prompt in prompts]
     assert {act for acts, _ in fates for act in acts} == set(range(len(PLAN))), "everything happens"
@@ -176,7 +178,7 @@ def mortal(request: pytest.FixtureRequest) -> Iterator[Mortal]:
 @pytest.mark.parametrize("mortal", [20], indirect=True)
 def test_a_server_that_comes_back_within_the_tries_is_survived(mortal: Mortal) -> None:
     prompts = [f"prompt {number}" for number in range(60)]
-    found = mortal.generator(max_concurrency=8, max_retries=20).generate(prompts, max_tokens=7)
+    found = mortal.generator(max_concurrency=8, max_retries=20).generate(prompts, SAMPLING)
     assert [completions[0].text for completions in found] == [f"after {prompt}" for prompt in prompts]
     assert mortal.n_sleeps >= 20
     assert len(mortal.processes) == 2
@@ -187,7 +189,7 @@ def test_a_server_that_stays_away_stops_the_run_with_the_way_out(mortal: Mortal,
     log = tmp_path / "log.jsonl"
     generator = mortal.generator(max_concurrency=8, max_retries=3, cost_log=log)
     with pytest.raises(JudgeError, match=r"no server at http.* cannot connect.* Start it, then resume"):
-        generator.generate([f"prompt {number}" for number in range(60)], max_tokens=7)
+        generator.generate([f"prompt {number}" for number in range(60)], SAMPLING)
     line = json.loads(log.read_text())
     assert line["error"].startswith("JudgeError: no server at")
     assert 15 <= line["n_prompt_tokens"] <= 50, "3 to 10 answers came before it died, and they are paid for"

@@ -13,7 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from judgekit.engines.generation.base import TransformersGeneration, build_generator
+from judgekit.engines.generation.config import TransformersGeneration
+from judgekit.engines.generation.door import build_generator
 from judgekit.engines.scoring import load as transformers_engine
 from judgekit.engines.scoring.load import (
     load_classifier,

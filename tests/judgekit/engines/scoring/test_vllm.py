@@ -15,14 +15,9 @@ import numpy as np
 import pytest
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaForTokenClassification
 
-from judgekit.engines.generation.base import (
-    ChoiceScores,
-    Completion,
-    OpenAIGeneration,
-    TransformersGeneration,
-    VllmGeneration,
-    build_generator,
-)
+from judgekit.engines.generation.base import ChoiceScores, Completion
+from judgekit.engines.generation.config import OpenAIGeneration, SamplingConfig, TransformersGeneration, VllmGeneration
+from judgekit.engines.generation.door import build_generator
 from judgekit.engines.generation.openai import HttpGenerator
 from judgekit.engines.scoring.forward import score_positions
 from judgekit.engines.scoring.load import load_classifier, load_headed_model, load_tokenizer
@@ -46,6 +41,14 @@ N_BYTES = 256
 PROMPTS = ["Start with 3.", "1+1=", "Start with 12. 12+5=17 and then", "7"]
 FLOAT32 = 3e-5
 """Five times the largest difference measured between the engines in float32."""
+
+
+def greedy(max_tokens: int) -> SamplingConfig:
+    return SamplingConfig(max_tokens=max_tokens, temperature=None)
+
+
+def at_one(max_tokens: int) -> SamplingConfig:
+    return SamplingConfig(max_tokens=max_tokens, temperature=1.0)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -200,7 +203,7 @@ def whole_characters(completion: Completion) -> Completion:
 
 def test_greedy_completions(generators: tuple[Any, Any]) -> None:
     prompts = [*PROMPTS, [{"role": "user", "content": "1+1?"}], "7 " * CONTEXT]
-    found, expected = (generator.generate(prompts, max_tokens=12, temperature=None) for generator in generators)
+    found, expected = (generator.generate(prompts, greedy(12)) for generator in generators)
     assert [whole_characters(one) for (one,) in found] == [whole_characters(one) for (one,) in expected]
     assert len({one.text for (one,) in found[:-1]}) > 1
     assert found[-1][0].failure_reason == NoVerdictReason.TOO_LONG
@@ -208,8 +211,8 @@ def test_greedy_completions(generators: tuple[Any, Any]) -> None:
 
 def test_sampled_completions_depend_on_the_seed_alone(generators: tuple[Any, Any]) -> None:
     by_vllm, _ = generators
-    first = by_vllm.generate(PROMPTS, n=2, max_tokens=5, seed=1)
-    assert first == by_vllm.generate(PROMPTS, n=2, max_tokens=5, seed=1) != by_vllm.generate(PROMPTS, n=2, max_tokens=5)
+    first = by_vllm.generate(PROMPTS, at_one(5), n=2, seed=1)
+    assert first == by_vllm.generate(PROMPTS, at_one(5), n=2, seed=1) != by_vllm.generate(PROMPTS, at_one(5), n=2)
     assert [len(completions) for completions in first] == [2] * 4
     assert {completion.n_tokens for completions in first for completion in completions} <= {1, 2, 3, 4, 5}
 
@@ -217,27 +220,25 @@ def test_sampled_completions_depend_on_the_seed_alone(generators: tuple[Any, Any
 def test_completions_held_to_choices(generators: tuple[Any, Any]) -> None:
     by_vllm, _ = generators
     tokens = ["+", "-", "7"]  # one token each, so that both engines choose between the same three
-    found, expected = (
-        generator.generate(PROMPTS, max_tokens=4, temperature=None, choices_P=[tokens] * 4) for generator in generators
-    )
+    found, expected = (generator.generate(PROMPTS, greedy(4), choices_P=[tokens] * 4) for generator in generators)
     assert [(one.text, one.finish_reason) for (one,) in found] == [(one.text, "stop") for (one,) in expected]
 
     choices_P = [["1", "12", "123"], ['"quoted"', "back\\slash", "two\nlines"], ["è", "🧮"], ["-1", "0", "1"]]
-    sampled = by_vllm.generate(PROMPTS, n=24, max_tokens=20, temperature=2.0, choices_P=choices_P)
+    sampled = by_vllm.generate(PROMPTS, SamplingConfig(max_tokens=20, temperature=2.0), n=24, choices_P=choices_P)
     for choices, completions in zip(choices_P, sampled, strict=True):
         assert {completion.finish_reason for completion in completions} == {"stop"}
         assert {completion.text for completion in completions} <= set(choices)
         assert len({completion.text for completion in completions}) > 1
-    ((cut,),) = by_vllm.generate(["1"], max_tokens=2, choices_P=[["a long choice indeed"]])
+    ((cut,),) = by_vllm.generate(["1"], at_one(2), choices_P=[["a long choice indeed"]])
     assert (cut.finish_reason, cut.n_tokens) == ("length", 2)
     with pytest.raises(ConfigError, match="at least one"):
-        by_vllm.generate(["1"], max_tokens=2, choices_P=[[]])
+        by_vllm.generate(["1"], at_one(2), choices_P=[[]])
 
 
 def test_what_vllm_refuses_is_said(generators: tuple[Any, Any]) -> None:
     by_vllm, _ = generators
     with pytest.raises(JudgeError, match="temperature must be in"):
-        by_vllm.generate(["1"], max_tokens=2, temperature=3.0)
+        by_vllm.generate(["1"], SamplingConfig(max_tokens=2, temperature=3.0))
 
 
 def largest_difference(found_P: list[ChoiceScores], expected_P: list[ChoiceScores]) -> float:
@@ -257,7 +258,7 @@ def test_log_probabilities_of_choices(generators: tuple[Any, Any], record_proper
     assert [one.n_prompt_tokens for one in found] == [one.n_prompt_tokens for one in expected]
     assert (found[-1].logprobs, found[-1].failure_reason) == (None, NoVerdictReason.TOO_LONG)
 
-    ranks = by_transformers.generate(PROMPTS[:1], max_tokens=1, temperature=None)
+    ranks = by_transformers.generate(PROMPTS[:1], greedy(1))
     assert ranks[0][0].text not in choices, "the most probable token is none of the choices"
     with pytest.raises(ConfigError, match="told apart"):
         by_vllm.choice_logprobs(PROMPTS, choices=["+", "+1"])
@@ -270,15 +271,15 @@ def over_http(server: VllmServer, **options: Any) -> HttpGenerator:
 def test_server_completions(server: VllmServer, language_model: Path, generators: tuple[Any, Any]) -> None:
     _, by_transformers = generators
     chat = [{"role": "user", "content": "1+1?"}]
-    expected = by_transformers.generate([*PROMPTS, chat], max_tokens=12, temperature=None)
+    expected = by_transformers.generate([*PROMPTS, chat], greedy(12))
     rendered_here = over_http(server, tokenizer=str(language_model))
-    found = rendered_here.generate([*PROMPTS, chat, "7 " * CONTEXT], max_tokens=12, temperature=None)
+    found = rendered_here.generate([*PROMPTS, chat, "7 " * CONTEXT], greedy(12))
     assert [whole_characters(one) for (one,) in found[:-1]] == [whole_characters(one) for (one,) in expected]
     assert found[-1][0].failure_reason == NoVerdictReason.TOO_LONG
     rendered_there = over_http(server).generate([chat], max_tokens=12, temperature=None)
     assert whole_characters(rendered_there[0][0]) == whole_characters(expected[-1][0])
 
-    sampled = rendered_here.generate(PROMPTS[:1], n=8, max_tokens=9, choices_P=[["yes", "no", "two\nlines"]])[0]
+    sampled = rendered_here.generate(PROMPTS[:1], at_one(9), n=8, choices_P=[["yes", "no", "two\nlines"]])[0]
     assert {completion.text for completion in sampled} <= {"yes", "no", "two\nlines"}
     assert len({completion.text for completion in sampled}) > 1
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from judgekit.engines.generation.base import ChoiceScores, Completion
+from judgekit.engines.generation.config import SamplingConfig
 from judgekit.text.prompts import Message, Prompt
 
 
@@ -35,8 +36,10 @@ class ScriptedCritic:
     def render(self, prompt: Prompt) -> str | None:
         return None
 
-    def generate(self, prompts: Sequence[Prompt], *, n: int = 1, **options: Any) -> list[list[Completion]]:
-        self.options.append(options)
+    def generate(
+        self, prompts: Sequence[Prompt], sampling: SamplingConfig, *, n: int = 1, **options: Any
+    ) -> list[list[Completion]]:
+        self.options.append(options | sampling.model_dump())
         found = []
         for prompt in prompts:
             assert isinstance(prompt, list)

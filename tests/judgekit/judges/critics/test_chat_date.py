@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from judgekit.engines.generation.base import TransformersGeneration, build_generator
+from judgekit.engines.generation.config import TransformersGeneration
+from judgekit.engines.generation.door import build_generator
 from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
 from judgekit.judges.doctor import examine, write_judge

@@ -144,9 +144,9 @@ def test_hostile_candidates_cannot_act_as_markup() -> None:
 
 def test_an_answer_that_was_cut_off_is_led_to_its_verdict() -> None:
     class Forced(ScriptedCritic):
-        def generate(self, prompts: Any, *, n: int = 1, **options: Any) -> list[list[Completion]]:
+        def generate(self, prompts: Any, sampling: Any, *, n: int = 1, **options: Any) -> list[list[Completion]]:
             if options["choices_P"] is None:
-                return super().generate(prompts, n=n, **options)
+                return super().generate(prompts, sampling, n=n, **options)
             self.choices = options["choices_P"]
             self.begun = [prompt[-1] for prompt in prompts]
             return [[Completion("1}", "stop", n_tokens=2, n_prompt_tokens=120)] for _ in prompts]

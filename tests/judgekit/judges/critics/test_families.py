@@ -76,7 +76,7 @@ def answering(
     """Let the engine's critiques be scripted, and return where the rendered prompts are collected."""
     rendered: list[str] = []
 
-    def generate(prompts: Sequence[Any], *, n: int, **_: Any) -> list[list[Completion]]:
+    def generate(prompts: Sequence[Any], sampling: Any, *, n: int, **_: Any) -> list[list[Completion]]:
         texts = [str(judge.generator.render(prompt)) for prompt in prompts]
         rendered.extend(texts)
         return [list(reply(text))[:n] for text in texts]
