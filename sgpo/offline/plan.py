@@ -9,12 +9,11 @@ from transformers import PreTrainedTokenizerBase
 
 from judgekit.errors import ConfigError, DataError
 from judgekit.groups import RolloutGroup
-from judgekit.text.prompts import ChatPrompt
+from judgekit.text.prompts import ChatPrompt, encode_prompt
 from judgekit.types import Rollout
 from sgpo.offline.config import OfflineConfig, StoredPrompt
 from sgpo.offline.credit import Credit, CreditTable
 from sgpo.offline.packing import Bin, OfflineRow, deal_steps, pack_rows
-from sgpo.policy import encode_prompts, render_prompt
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,7 @@ def _prompt_ids(rollout: Rollout, tokenizer: PreTrainedTokenizerBase, config: Of
         return token_ids(tokenizer, rollout.prompt)
     if isinstance(config.prompt, ChatPrompt) and tokenizer.chat_template is None:
         raise ConfigError(f"the policy {config.policy} has no chat template: set prompt.type to raw or stored")
-    prompt = render_prompt(rollout.problem, config.prompt)
-    return tuple(encode_prompts(tokenizer, [prompt])["input_ids"][0].tolist())
+    return tuple(encode_prompt(tokenizer, config.prompt.build(rollout.problem)))
 
 
 def _build_row(

@@ -20,7 +20,10 @@ from trl import GRPOConfig
 from trl.models import unwrap_model_for_generation
 
 from judgekit.answers import OutcomeCheck, build_outcome
+from judgekit.answers.sample_and_check import Asked, sample_and_check
 from judgekit.calibration.fingerprint import Origin, warn_unfamiliar
+from judgekit.engines.generation.config import SamplingConfig
+from judgekit.engines.generation.transformers import TransformersGenerator
 from judgekit.errors import ConfigError
 from judgekit.io import read_jsonl, read_records, weights_written_to
 from judgekit.judges import load_judge
@@ -30,7 +33,7 @@ from judgekit.types import Problem
 from sgpo.online.alarms import AlarmCallback
 from sgpo.online.config import EvalConfig, OnlineConfig
 from sgpo.online.trainer import SGPOTrainer, completion_text
-from sgpo.policy import Accuracy, Policy, generate_texts, load_policy, measure_accuracy, render_prompt
+from sgpo.policy import load_policy
 
 POLICY = "policy"
 """Folder of the trained policy below the run's output."""
@@ -116,7 +119,7 @@ def training_rows(problems: Sequence[Problem], config: OnlineConfig) -> Dataset:
     The order is fixed beforehand, so that a resumed run goes on where it was, in whichever pass over the problems.
     """
     columns = [
-        {"prompt": render_prompt(problem.problem, config.prompt), **problem.model_dump(exclude={"schema_version"})}
+        {"prompt": config.prompt.build(problem.problem), **problem.model_dump(exclude={"schema_version"})}
         for problem in problems
     ]
     generator = random.Random(config.seed)
@@ -254,7 +257,7 @@ class Evaluator(TrainerCallback):
         assert config.eval is not None
         self.trainer = trainer
         self.run = run
-        self.problems = [problem for problem in problems for _ in range(config.eval.n_samples)]
+        self.problems = problems
         self.config = config
         self.eval: EvalConfig = config.eval
         self.check = check
@@ -273,38 +276,42 @@ class Evaluator(TrainerCallback):
         start = time.perf_counter()
         accelerator = self.trainer.accelerator
         local = self.problems[accelerator.process_index :: accelerator.num_processes]
-        shares = gather_object([self._measure(local) if local else Accuracy(0, 0, 0)])
-        total = Accuracy(*(sum(counts) for counts in zip(*shares, strict=True)))
+        outcomes = [outcome for share in gather_object([self._outcomes(local)]) for outcome in share]
+        known = [outcome for outcome in outcomes if outcome is not None]
         if state.is_world_process_zero:
             self.run.log(
                 {
                     "step": state.global_step,
-                    "eval/accuracy": total.value,
-                    "eval/n": total.n_known,
-                    "eval/n_unknown": total.n_unknown,
+                    "eval/accuracy": sum(outcome > 0.5 for outcome in known) / len(known) if known else None,
+                    "eval/n": len(known),
+                    "eval/n_unknown": len(outcomes) - len(known),
                     "eval/seconds": time.perf_counter() - start,
                 }
             )
 
-    def _measure(self, problems: Sequence[Problem]) -> Accuracy:
-        """Leaves the random generators and the mode of the model as they were."""
-        prompts = [render_prompt(problem.problem, self.config.prompt) for problem in problems]
+    def _outcomes(self, problems: Sequence[Problem]) -> list[float | None]:
+        """Sample responses and check them. Leaves the random generators and the mode of the model as they were."""
         was_training = self.trainer.model.training
-        with (
-            torch.random.fork_rng(),
-            unwrap_model_for_generation(self.trainer.model_wrapped, self.trainer.accelerator) as model,
-        ):
-            torch.manual_seed(self.config.seed + self.trainer.accelerator.process_index)
+        with unwrap_model_for_generation(self.trainer.model_wrapped, self.trainer.accelerator) as model:
             model.eval()
-            texts = generate_texts(
-                Policy(model, self.trainer.processing_class),
-                prompts,
-                max_tokens=self.config.max_completion_length,
-                temperature=self.eval.temperature,
-                batch_size=self.eval.batch_size,
+            found = sample_and_check(
+                [Asked(problem.problem, problem.answer) for problem in problems],
+                generator=TransformersGenerator(
+                    model,
+                    self.trainer.processing_class,
+                    generator_id=self.config.policy,
+                    batch_size=self.eval.batch_size,
+                ),
+                check=self.check,
+                prompt=self.config.prompt,
+                sampling=SamplingConfig(
+                    max_tokens=self.config.max_completion_length, temperature=self.eval.temperature
+                ),
+                n=self.eval.n_samples,
+                seed=self.config.seed,
             )
             model.train(was_training)
-        return measure_accuracy(texts, problems, check=self.check)
+        return [sample.outcome for samples in found for sample in samples]
 
 
 def summarise_metrics(path: Path) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """SGPO on TRL's GRPOTrainer: the judge steps in between the outcome rewards and the advantages.
 
 TRL gathers the rewards of all processes before it forms advantages, so that is where groups are whole even when they
-span processes or micro-batches. Two of TRL's methods are extended, both checked by `check_trl_contract`. With the judge
-off nothing is changed, so training is GRPO to the bit.
+span processes or micro-batches. Three of TRL's methods are extended, all checked by `check_trl_contract`. With the
+judge off nothing is changed, so training is GRPO to the bit.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from accelerate.utils import gather, gather_object
 from trl import GRPOTrainer
 
 from judgekit.errors import ConfigError, JudgeError, JudgekitError, boundary
-from judgekit.text.prompts import with_fixed_clock
+from judgekit.text.prompts import encode_prompt, with_fixed_clock
 from judgekit.text.segmentation import PARAGRAPHS, SegmentationConfig, StepSpan, segment
 from judgekit.types import Judge, Solution
 from sgpo.config import GuidanceConfig
@@ -43,6 +43,7 @@ _CONTRACT = {
     "_calculate_rewards": ["self", "inputs", "prompts", "completions", "completion_ids_list"],
     "_generate_and_score_completions": ["self", "inputs"],
     "_log_metric": ["self", "name", "value"],
+    "_tokenize_prompts": ["self", "prompts"],
 }
 
 
@@ -115,6 +116,10 @@ class SGPOMixin:
     eos_token_ids: list[int]
     multi_objective_aggregation: str
     chat_template: str | None
+    chat_template_kwargs: dict[str, Any]
+    tools: list[Any] | None
+    environment_factories: Any
+    _is_vlm: bool
     _log_metric: Callable[[str, float], None]
 
     def __init__(
@@ -150,6 +155,20 @@ class SGPOMixin:
         """The latest training batch of this process."""
         self._alarm = UnscoredAlarm(self.guidance.max_unscored_frac)
         self._advantage_factor_N: torch.Tensor | None = None
+
+    def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], Any, dict[str, Any]]:
+        """Let the policy read in training what it reads in evaluation: reserved tokens in a problem are plain text.
+
+        Prompts with tools, images, options of the chat template or a begun answer are TRL's to render.
+        """
+        plain = all(
+            isinstance(prompt, str)
+            or (prompt[-1]["role"] != "assistant" and all(isinstance(turn["content"], str) for turn in prompt))
+            for prompt in prompts
+        )
+        if not plain or self.tools or self._is_vlm or self.environment_factories or self.chat_template_kwargs:
+            return super()._tokenize_prompts(prompts)  # type: ignore[misc]
+        return [encode_prompt(self.processing_class, prompt) for prompt in prompts], None, {}
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         self._advantage_factor_N = None

@@ -32,7 +32,7 @@ def build_generator(
         return HttpGenerator(config, chat_date=chat_date)
     from judgekit.engines.generation.transformers import TransformersGenerator
 
-    return TransformersGenerator(config, chat_date=chat_date)
+    return TransformersGenerator.open(config, chat_date=chat_date)
 
 
 __all__ = ["build_generator"]

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -44,28 +44,47 @@ NON_FINITE = Completion(
 class TransformersGenerator:
     """See `judgekit.engines.generation.base.Generator`.
 
+    Args:
+        model: A causal language model, in evaluation mode; one in training may be lent between two steps.
+        tokenizer: Its tokenizer.
+        generator_id: Name of the model.
+        batch_size: Completions sampled at once.
+        chat_date: The day that a chat template is told where it asks for today's.
+
     Raises:
-        CheckpointError: model or tokenizer cannot be opened, or there is no end-of-text token.
+        CheckpointError: there is no end-of-text token.
     """
 
-    def __init__(self, config: TransformersGeneration, *, chat_date: date = CHAT_DATE) -> None:
+    def __init__(
+        self, model: Any, tokenizer: Any, *, generator_id: str, batch_size: int, chat_date: date = CHAT_DATE
+    ) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.generator_id = generator_id
+        self.batch_size = batch_size
         self.chat_date = chat_date
+        ends = model.generation_config.eos_token_id
+        ends = tokenizer.eos_token_id if ends is None else ends
+        self.end_ids: set[int] = set() if ends is None else set(ends if isinstance(ends, list) else [ends])
+        if not self.end_ids:
+            raise CheckpointError(f"{generator_id} names no end-of-text token, so completions would never end")
+
+    @classmethod
+    def open(cls, config: TransformersGeneration, *, chat_date: date = CHAT_DATE) -> Self:
+        """Open the model of a configuration on the fastest device.
+
+        Raises:
+            CheckpointError: model or tokenizer cannot be opened or cannot run, or there is no end-of-text token.
+        """
         if config.threads is not None:
             torch.set_num_threads(config.threads)
-        self.config = config
-        self.tokenizer = load_tokenizer(config.model)
-        self.model = to_fastest_device(load_language_model(config.model, dtype=config.dtype))
-        check_sizes(self.model, self.tokenizer)
-        self.end_ids = _end_ids(self.model, self.tokenizer)
-        if not self.end_ids:
-            raise CheckpointError(f"{config.model} names no end-of-text token, so completions would never end")
-        with opening(config.model), torch.inference_mode():
+        tokenizer = load_tokenizer(config.model)
+        model = to_fastest_device(load_language_model(config.model, dtype=config.dtype))
+        check_sizes(model, tokenizer)
+        self = cls(model, tokenizer, generator_id=config.model, batch_size=config.batch_size, chat_date=chat_date)
+        with opening(config.model), torch.no_grad():
             self._prefill([sorted(self.end_ids)])  # what cannot run is told now, not behind the first prompt
-
-    @property
-    def generator_id(self) -> str:
-        """Name of the model."""
-        return self.config.model
+        return self
 
     @property
     def revision(self) -> str | None:
@@ -99,8 +118,8 @@ class TransformersGenerator:
         rows.sort(key=lambda row: -len(ids_P[row[0]]))
         full = Completion("", "failed", failure=self._no_room, failure_reason=NoVerdictReason.TOO_LONG)
         found = [[full] * n for _ in prompts]
-        for start in range(0, len(rows), self.config.batch_size):
-            batch = rows[start : start + self.config.batch_size]
+        for start in range(0, len(rows), self.batch_size):
+            batch = rows[start : start + self.batch_size]
             draws_B_T = np.stack([_draws(seeds_P[prompt], sample, sampling.max_tokens) for prompt, sample in batch])
             tokens_B = self._sample_batch(
                 [ids_P[prompt] for prompt, _ in batch],
@@ -127,8 +146,8 @@ class TransformersGenerator:
         fitting = sorted(
             (row for row in range(len(prompts)) if len(ids_P[row]) <= self._context), key=lambda row: -len(ids_P[row])
         )
-        for start in range(0, len(fitting), self.config.batch_size):
-            batch = fitting[start : start + self.config.batch_size]
+        for start in range(0, len(fitting), self.batch_size):
+            batch = fitting[start : start + self.batch_size]
             for row, logprobs in zip(
                 batch, self._next_logprobs([ids_P[row] for row in batch], choice_ids), strict=True
             ):
@@ -141,7 +160,7 @@ class TransformersGenerator:
                 )
         return found
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _next_logprobs(self, ids_B: Sequence[list[int]], choice_ids: Sequence[int]) -> list[list[float]]:
         """Log-probability of some next tokens, nats. Shape (B, n_choices)."""
         try:
@@ -197,7 +216,7 @@ class TransformersGenerator:
         except torch.OutOfMemoryError as error:
             raise JudgeError(f"out of memory on {len(ids_B)} completions at once: lower batch_size") from error
 
-    @torch.inference_mode()
+    @torch.no_grad()  # no inference mode: a model in training would keep what it computes of its positions here
     def _decode(
         self,
         ids_B: Sequence[list[int]],
@@ -265,7 +284,7 @@ class TransformersGenerator:
         cache = getattr(output, "past_key_values", None)
         if cache is None or not hasattr(cache, "reorder_cache"):
             raise CheckpointError(
-                f"{self.config.model} (model_type {self.model.config.model_type}) keeps no cache from which rows can "
+                f"{self.generator_id} (model_type {self.model.config.model_type}) keeps no cache from which rows can "
                 "be taken, as this engine needs it: use the engine vllm, a server (openai), or another architecture"
             )
         cache.reorder_cache(rows)
@@ -331,13 +350,6 @@ def sample_tokens(
 def _draws(prompt_seed: int, sample: int, n: int) -> np.ndarray:
     """Uniform numbers of one completion. Shape (n,)."""
     return np.random.Generator(np.random.Philox(key=np.array([prompt_seed, sample], dtype=np.uint64))).random(n)
-
-
-def _end_ids(model: Any, tokenizer: Any) -> set[int]:
-    """Tokens that end a text, by the model's generation settings or by the tokenizer."""
-    ends = model.generation_config.eos_token_id
-    ends = tokenizer.eos_token_id if ends is None else ends
-    return set() if ends is None else set(ends if isinstance(ends, list) else [ends])
 
 
 __all__ = ["TransformersGenerator", "hold_to_choices", "sample_tokens"]

@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,11 +15,13 @@ from safetensors.torch import load_file
 import sgpo.online.run
 from judgekit.answers import LastNumberCheck
 from judgekit.config import load_config
+from judgekit.engines.generation.config import SamplingConfig, TransformersGeneration
+from judgekit.engines.generation.door import build_generator
 from judgekit.errors import CheckpointError, ConfigError, DataError
-from judgekit.text.prompts import ChatPrompt, RawPrompt
 from judgekit.types import Problem
 from sgpo.online.config import EvalConfig
 from sgpo.online.run import (
+    Evaluator,
     OnlineConfig,
     build_trainer,
     grpo_arguments,
@@ -27,7 +30,7 @@ from sgpo.online.run import (
     summarise_metrics,
     training_rows,
 )
-from sgpo.policy import Accuracy, encode_prompts, generate_texts, load_policy, measure_accuracy, render_prompt
+from sgpo.policy import load_policy
 from tests.sgpo.samples import SEGMENTATION, HashJudge, write_problems
 
 MAX_STEPS = 4
@@ -80,8 +83,9 @@ def test_run_folder_holds_metrics_samples_policy_and_results(config: OnlineConfi
     assert samples[0].keys() == {"step", "prompt", "response", "outcome", "reward", "rts"}
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert manifest["results"] == results
-    trained = load_policy(str(tmp_path / "run" / "policy"))
-    assert generate_texts(trained, ["1+1?\n"], max_tokens=4, temperature=None, batch_size=1)
+    policy = TransformersGeneration(model=str(tmp_path / "run" / "policy"))
+    found = build_generator(policy).generate(["1+1?\n"], SamplingConfig(max_tokens=4, temperature=None))
+    assert found[0][0].n_tokens > 0
     assert not list((tmp_path / "run" / "policy").glob("*.bin"))
 
 
@@ -150,7 +154,8 @@ def test_evaluation_leaves_the_run_untouched(config: OnlineConfig, tmp_path: Pat
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_unknown_outcomes_stay_unknown() -> None:
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+def test_unknown_outcomes_stay_unknown(config: OnlineConfig, tmp_path: Path) -> None:
     class Unsure:
         def check(self, response: str, *, answer: str) -> float | None:
             return None if response == "?" else float(response == answer)
@@ -162,11 +167,24 @@ def test_unknown_outcomes_stay_unknown() -> None:
 
     reward = outcome_reward(Unsure())
     assert reward(completions=["1", "?", "2"], answer=["1", "1", "1"]) == [1.0, None, 0.0]
-    problems = [Problem(problem_id="p", problem="x", answer="1", source="test")] * 3
-    accuracy = measure_accuracy(["1", "?", "2"], problems, check=Unsure())
-    assert accuracy == Accuracy(n_right=1, n_known=2, n_unknown=1)
-    assert accuracy.value == 0.5
-    assert Accuracy(0, 0, 3).value is None
+
+    class Scripted(Unsure):
+        def __init__(self, outcomes: list[float | None]) -> None:
+            self.outcomes = outcomes
+
+        def check_many(self, pairs: list[tuple[str, str]]) -> list[float | None]:
+            return self.outcomes[: len(pairs)]
+
+    rows: list[dict[str, Any]] = []
+    trainer = build_trainer(config, tmp_path, check=Unsure())
+    problems = [Problem(problem_id="p", problem="x", answer="1", source="test")] * 2
+    for outcomes in ([1.0, None, 0.0, None], [None] * 4):
+        run: Any = SimpleNamespace(log=rows.append)
+        Evaluator(trainer, run, problems, config=config, check=Scripted(outcomes)).on_train_begin(
+            None, trainer.state, None
+        )
+    keys = ("eval/accuracy", "eval/n", "eval/n_unknown")
+    assert [tuple(row[key] for key in keys) for row in rows] == [(0.5, 2, 2), (None, 0, 4)]
 
 
 def test_totals_count_every_step_behind_a_row(tmp_path: Path) -> None:
@@ -178,35 +196,6 @@ def test_totals_count_every_step_behind_a_row(tmp_path: Path) -> None:
     results = summarise_metrics(path)
     assert (results["judge_calls"], results["judge_seconds"], results["unscored"]) == (50.0, 5.0, 10.0)
     assert (results["first_accuracy"], results["final_accuracy"], results["steps"]) == (0.1, 0.4, 10)
-
-
-def test_prompts_of_both_kinds() -> None:
-    assert render_prompt("1+1?", RawPrompt(template="Q: {problem}\nA:")) == "Q: 1+1?\nA:"
-    assert render_prompt("{x}", RawPrompt()) == "{x}\n"
-    assert render_prompt("1?", ChatPrompt(system="Be brief.", template="Solve: {problem}")) == [
-        {"role": "system", "content": "Be brief."},
-        {"role": "user", "content": "Solve: 1?"},
-    ]
-    with pytest.raises(ValueError, match=r"no \{problem\}"):
-        RawPrompt(template="Solve it.")
-
-
-def test_generation_does_not_depend_on_the_batch(policy: Path) -> None:
-    opened = load_policy(str(policy))
-    prompts = ["1+1?\n", "a much longer prompt?\n", "2?\n"]
-    together = generate_texts(opened, prompts, max_tokens=8, temperature=None, batch_size=3)
-    alone = generate_texts(opened, prompts, max_tokens=8, temperature=None, batch_size=1)
-    assert together == alone
-
-
-def test_chat_prompts_are_padded_on_the_left(policy: Path) -> None:
-    tokenizer = load_policy(str(policy)).tokenizer
-    tokenizer.chat_template = (
-        "{% for m in messages %}{{ m.content }}{% endfor %}{% if add_generation_prompt %}>{% endif %}"
-    )
-    batch = encode_prompts(tokenizer, [[{"role": "user", "content": text}] for text in ("a", "abc")])
-    assert batch["attention_mask"].tolist() == [[0, 0, 1, 1], [1, 1, 1, 1]]
-    assert tokenizer.decode(batch["input_ids"][1]) == "abc>"
 
 
 def test_batches_that_do_not_divide_are_refused(config: OnlineConfig, tmp_path: Path) -> None:

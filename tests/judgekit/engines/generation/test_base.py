@@ -37,7 +37,7 @@ class Engines(BaseConfig):
 
 @pytest.fixture(scope="module")
 def generator(tiny_base: Path) -> TransformersGenerator:
-    return TransformersGenerator(TransformersGeneration(model=str(tiny_base), batch_size=3))
+    return TransformersGenerator.open(TransformersGeneration(model=str(tiny_base), batch_size=3))
 
 
 def test_sampling_by_hand() -> None:
@@ -91,7 +91,7 @@ def test_a_completion_depends_on_its_prompt_sample_and_seed_alone(tiny_base: Pat
 
 
 def test_the_end_of_text_stops_a_completion(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    generator = TransformersGenerator(TransformersGeneration(model=str(tiny_base)))
+    generator = TransformersGenerator.open(TransformersGeneration(model=str(tiny_base)))
     sampled: list[list[int]] = []
     decode = generator._completion
     monkeypatch.setattr(generator, "_completion", lambda ids, tokens: sampled.append(tokens) or decode(ids, tokens))
