@@ -93,7 +93,7 @@ quickstart: setup
 	$(BIN)/judgekit eval --judge $(Q)/judge/judge --benchmark procedural $(Q)/data/test --output $(Q)/eval --resume dtype=float32
 	$(BIN)/judgekit pretrain configs/quickstart/policy.yaml --output $(Q)/policy --resume
 	$(BIN)/sgpo compare configs/quickstart/compare.yaml --output $(Q)/compare --resume
-	$(BIN)/judgekit summary $(Q)
+	$(BIN)/python examples/quickstart/summary.py $(Q)
 
 quickstart-clean:
 	rm -rf $(Q)

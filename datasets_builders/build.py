@@ -8,6 +8,7 @@ the row), `config.json` and, last, `manifest.json`. A build that was killed is r
 from __future__ import annotations
 
 import contextlib
+import difflib
 import json
 import sqlite3
 from collections import Counter, defaultdict
@@ -20,12 +21,22 @@ from rich.progress import track
 from datasets_builders.build_report import BuildReport, histogram
 from datasets_builders.inputs import InputPart, open_input
 from datasets_builders.leakage import LeakageSample, measure_leakage
-from datasets_builders.registry import load_source
+from datasets_builders.registry import is_source, load_source, source_names
 from datasets_builders.settings import refuse_other_settings
 from datasets_builders.source import AnySource, GeneratorSource, RowRejected, Source
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError, boundary, shorten
-from judgekit.io import MANIFEST, SHARD_DIR, ShardWriter, atomic_path, read_json, write_json
+from judgekit.io import (
+    MANIFEST,
+    SHARD_DIR,
+    WAY_IN,
+    ShardWriter,
+    atomic_path,
+    field_names,
+    holds_records,
+    read_json,
+    write_json,
+)  # fmt: skip
 from judgekit.run import CONFIG, git_state, package_versions
 from judgekit.solution_ids import content_of
 from judgekit.types import LabelledSolution, Problem, Record, content_id
@@ -301,4 +312,28 @@ def _plain(value: object) -> object:
     return value.model_dump(mode="json") if isinstance(value, Record) else str(value)
 
 
-__all__ = ["REJECTED", "build"]
+def build_if_raw(given: Path, *, source: str, output: Path, resume: bool) -> Path:
+    """Return a data set, or a file of stored records, as it is.
+
+    A raw file or folder of a source, or its hub id, is built below `output` first.
+
+    Raises:
+        ConfigError: there is no such source, and the rows are no stored records; says how they become some.
+        DataError: the input cannot be read or gives no row.
+    """
+    if given.exists():
+        if holds_records(given):
+            return given
+        if not is_source(source):
+            nearest = difflib.get_close_matches(source, source_names(), n=1)
+            hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+            raise ConfigError(
+                f"{given} has rows with {shorten(sorted(field_names(given)))}, and no source {source!r} reads them"
+                f"{hint}; {WAY_IN}"
+            )
+    folder = output / given.stem
+    build(source, input=str(given), output=folder, resume=resume)
+    return folder
+
+
+__all__ = ["REJECTED", "build", "build_if_raw"]

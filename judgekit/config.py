@@ -29,9 +29,12 @@ _MAX_KEY = 100
 
 
 class BaseConfig(BaseModel):
-    """Base of every configuration: frozen, no unknown keys, defaults checked like given values."""
+    """Base of every configuration: frozen, no unknown keys, defaults checked like given values.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    The sentence under a field is its description, which `--help` shows.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
 
     def digest(self) -> str:
         """Return a short hash of all values, by which a resumed run is recognised."""
@@ -57,10 +60,20 @@ def load_config(
         ConfigError: the file is missing or not YAML, a key is unknown (names the nearest known one), a value
             is refused.
     """
+    values = read_settings(path, overrides=overrides)
+    return parse_config(config_type, values | dict(fixed or {}), where=_where(path))
+
+
+def read_settings(path: Path | None, *, overrides: Sequence[str] = ()) -> dict[Any, Any]:
+    """Read a YAML file and put the overrides on top, see `load_config`; nothing is checked against a class.
+
+    Raises:
+        ConfigError: the file is missing or not YAML, or an override is none.
+    """
     from omegaconf import OmegaConf  # longer to import than pydantic, and help needs none
     from omegaconf.errors import OmegaConfBaseException
 
-    where = str(path) if path else "command line"
+    where = _where(path)
     try:
         text = read_text(path) if path else "{}"
         check_yaml(text)  # OmegaConf writes out what aliases stand for
@@ -76,7 +89,11 @@ def load_config(
     except (YAMLError, OmegaConfBaseException, RecursionError, ValueError) as error:
         raise ConfigError(f"{where} is no valid configuration: {one_line(error)}") from error
     assert isinstance(values, dict)
-    return parse_config(config_type, values | dict(fixed or {}), where=where)
+    return values
+
+
+def _where(path: Path | None) -> str:
+    return str(path) if path else "command line"
 
 
 def parse_config(config_type: type[ConfigT], values: dict[Any, Any], *, where: str) -> ConfigT:
@@ -142,4 +159,4 @@ def _tags(model: type[BaseModel]) -> list[str]:
     return [str(field.default) for name, field in model.model_fields.items() if name in {"kind", "type"}]
 
 
-__all__ = ["BaseConfig", "differing_keys", "load_config", "parse_config"]
+__all__ = ["BaseConfig", "differing_keys", "load_config", "parse_config", "read_settings"]

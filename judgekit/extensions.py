@@ -20,6 +20,12 @@ from judgekit.errors import ConfigError, boundary
 T = TypeVar("T")
 
 
+def resolve(target: str) -> object:
+    """Import what `module:attribute` names."""
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
 class Registry(Generic[T]):
     """What can be asked for by name, of one group.
 
@@ -71,8 +77,7 @@ class Registry(Generic[T]):
             ConfigError: there is none of that name (says the nearest), or the package that adds it cannot be imported.
         """
         if name in self._own:
-            module, _, attribute = self._own[name].partition(":")
-            return cast(T, getattr(importlib.import_module(module), attribute))
+            return cast(T, resolve(self._own[name]))
         if name in self._added:
             return self._added[name]
         point = self._installed().get(name)
@@ -91,4 +96,4 @@ class Registry(Generic[T]):
         return {point.name: point for point in points}
 
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "resolve"]

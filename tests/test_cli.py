@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import logging
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,15 +27,28 @@ from judgekit.types import LabelledSolution
 HELP_OF_EVERY_COMMAND = """
 import contextlib, importlib, io, sys
 module = importlib.import_module(sys.argv[1])
-for command in [[], *([name] for name in sys.argv[2:])]:
-    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
-        module.main([*command, "--help"])
-        raise RuntimeError(f"{command} has no help")
-    assert out.getvalue().startswith("usage: "), command
-    assert "\\nexample:\\n" in out.getvalue() or not command, f"{command} shows no example"
-heavy = {"torch", "transformers", "polars", "datasets", "sklearn", "scipy", "numpy"} & sys.modules.keys()
+def help_of(*argv):
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        try:
+            assert module.main([*argv, "--help"]) == 0
+        except SystemExit as end:
+            assert not end.code
+    return out.getvalue()
+listed = help_of()
+for name in module.COMMANDS.names():
+    assert name in listed
+    text, command = help_of(name), module.COMMANDS.load(name)
+    assert text.startswith("usage: ") and f"example:\\n  {command.example}" in text, name
+    types = command.config_types(command.parse("", sys.argv[2:])) if name == "build" else command.config_types(None)
+    text = help_of(name, *sys.argv[2:]) if name == "build" else text
+    for config in types.values():
+        for key, field in config.model_fields.items():
+            said = " ".join(field.description.split())
+            assert key == "kind" or f"\\n  {key}: " in text and said in " ".join(text.split()), (name, key)
+heavy = {"torch", "transformers", "polars", "datasets", "sklearn", "scipy", "numpy", "matplotlib"} & sys.modules.keys()
 assert not heavy, heavy
 """
+ROOT = Path(__file__).parents[1]
 STEP = {"prompt": "What is 1 + 1?", "completions": ["1 + 1 = 2."], "labels": [True]}
 BENCH = {
     "id": "gsm8k-0",
@@ -45,11 +58,6 @@ BENCH = {
     "final_answer_correct": True,
     "label": -1,
 }
-
-
-def subcommands(module: Any) -> list[str]:
-    (commands,) = (a for a in module._parser()._actions if isinstance(a, argparse._SubParsersAction))
-    return list(commands.choices)
 
 
 @pytest.fixture
@@ -80,22 +88,55 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 # Help and settings
 
 
-@pytest.mark.parametrize(("name", "module"), [("judgekit.cli", cli), ("sgpo.cli", sgpo.cli)])
-def test_every_help_answers_without_heavy_imports(name: str, module: Any) -> None:
-    commands = subcommands(module)
-    assert len(commands) >= 3
-    done = subprocess.run(
-        [sys.executable, "-c", HELP_OF_EVERY_COMMAND, name, *commands], capture_output=True, text=True
-    )
+@pytest.mark.parametrize("name", ["judgekit.cli", "sgpo.cli"])
+def test_every_help_tells_all_options_without_heavy_imports(name: str) -> None:
+    source = ["labelled", "--output", "out"]
+    done = subprocess.run([sys.executable, "-c", HELP_OF_EVERY_COMMAND, name, *source], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
-def test_an_unknown_command_lists_the_known(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as error:
-        main(["jugde"])
-    assert error.value.code == 2
-    complaint = capsys.readouterr().err
-    assert all(repr(name) in complaint or name in complaint for name in subcommands(cli))
+@pytest.mark.parametrize("module", [cli, sgpo.cli])
+def test_every_example_in_the_help_can_be_typed(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an example gives is parsed, and its file is read by the class of its command."""
+    monkeypatch.chdir(ROOT)
+    names = module.COMMANDS.names()
+    assert len(names) >= 3
+    for name in names:
+        command = module.COMMANDS.load(name)
+        words = shlex.split(command.example, comments=True)
+        words = words[next(i for i, word in enumerate(words) if not word.startswith("JUDGEKIT_TOKEN=")) :]
+        assert words[:2] == [module.__name__.split(".")[0], name]
+        args = command.parse(name, words[2:])
+        if command.config is not None:
+            assert command.read_config(args)
+
+
+def test_an_unknown_command_names_the_nearest_and_the_known(refused: Callable[..., str]) -> None:
+    complaint = refused("jugde")
+    assert "unknown command 'jugde'; did you mean 'judge'?" in complaint
+    assert all(name in complaint for name in cli.COMMANDS.names())
+
+
+def test_a_line_without_a_command_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "\n  build " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "kind", "found"),
+    [("train", "likelihood", "LikelihoodConfig"), ("train", None, "JudgeTrainingConfig"), ("fit", None, "Likelihood")],
+)
+def test_a_configuration_says_what_train_makes(command: str, kind: str | None, found: str, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("model: base\ndata: [rows]\n" + (f"kind: {kind}\n" if kind else ""))
+    chosen = cli.COMMANDS.load(command)
+    args = chosen.parse(command, [str(tmp_path / "a.yaml"), "--output", "out"])
+    assert type(chosen.read_config(args)).__name__.startswith(found)
+
+
+def test_a_kind_that_is_not_made_here_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
+    output = ["--output", tmp_path / "out"]
+    assert "kind 'critic' is none of step_classifier, likelihood" in refused("train", "kind=critic", *output)
+    assert "use `judgekit train`" in refused("fit", "kind=step_classifier", "model=m", "data=[d]", *output)
 
 
 def test_settings_are_one_file_and_overrides(refused: Callable[..., str], tmp_path: Path) -> None:
@@ -146,7 +187,7 @@ def test_settings_may_follow_the_options(
             main(["build", "procedural", "--output", str(tmp_path / "other"), stray])
         assert f"unrecognized arguments: {stray}" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        main(["summary", "run", "n=3"])
+        main(["split", "data", "a=1", "--resume", "--sed=3"])
 
 
 def test_the_precision_of_a_judge_is_checked(rows: Callable[..., str], refused: Callable[..., str]) -> None:

@@ -1,42 +1,54 @@
-"""The `judgekit` command: parses first, imports the heavy parts after.
+"""The `judgekit` command: a table of names; what a name stands for is imported when it is asked for.
 
-This is the composition root: the only part of the package that may know data builders and benchmarks. Every command
-is a function that takes the parsed arguments and imports what it runs, so `--help` answers at once.
+Each package owns its commands, so this one imports none of those that build on it. `judgekit.cli.command` tells how a
+package from outside adds one.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
-from judgekit.cli.checking import add_checking_commands
-from judgekit.cli.command import run_command
-from judgekit.cli.data import add_data_commands
-from judgekit.cli.judging import add_judging_commands
-from judgekit.cli.labelling import add_labelling_commands
-from judgekit.cli.policies import add_policy_commands
-from judgekit.cli.serving import add_serving_commands
-from judgekit.cli.training import add_training_commands
+from judgekit.cli.command import Command, run_program
+from judgekit.extensions import Registry
 
 DESCRIPTION = "Build step-labelled data, train, calibrate and benchmark step-wise judges."
+COMMANDS: Registry[Command] = Registry(
+    "judgekit.commands",
+    noun="command",
+    own={
+        "build": "datasets_builders.commands:BUILD",
+        "split": "datasets_builders.commands:SPLIT",
+        "mix": "datasets_builders.commands:MIX",
+        "curate": "datasets_builders.commands:CURATE",
+        "push": "datasets_builders.commands:PUSH",
+        "rollouts": "datasets_builders.labelling.commands:ROLLOUTS",
+        "monte-carlo": "datasets_builders.labelling.commands:MONTE_CARLO",
+        "judge-labels": "datasets_builders.labelling.commands:JUDGE_LABELS",
+        "consensus": "datasets_builders.labelling.commands:CONSENSUS",
+        "train": "judgekit.cli.training:TRAIN",
+        "pretrain": "judgekit.cli.training:PRETRAIN",
+        "fit": "judgekit.cli.training:FIT",
+        "calibrate": "judgekit.cli.training:CALIBRATE",
+        "ensemble": "judgekit.cli.training:ENSEMBLE",
+        "prior": "judgekit.cli.training:PRIOR",
+        "judge": "judgekit.cli.judging:JUDGE_SOLUTIONS",
+        "doctor": "judgekit.cli.judging:DOCTOR",
+        "trust": "judgekit.cli.judging:TRUST",
+        "serve": "judgekit.cli.judging:SERVE",
+        "eval": "eval.commands:EVAL",
+        "leaderboard": "eval.commands:LEADERBOARD",
+        "attack": "eval.commands:ATTACK",
+        "best-of-n": "eval.commands:BEST_OF_N",
+        "policy": "eval.commands:POLICY",
+        "bench": "eval.commands:BENCH",
+    },
+)
+"""Every command by its name."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `judgekit`; returns the exit status."""
-    return run_command(_parser, argv)
+    return run_program("judgekit", DESCRIPTION, COMMANDS, argv)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="judgekit", description=DESCRIPTION)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    add_data_commands(commands)
-    add_labelling_commands(commands)
-    add_training_commands(commands)
-    add_judging_commands(commands)
-    add_checking_commands(commands)
-    add_policy_commands(commands)
-    add_serving_commands(commands)
-    return parser
-
-
-__all__ = ["main"]
+__all__ = ["COMMANDS", "main"]

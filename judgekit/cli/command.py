@@ -1,41 +1,164 @@
-"""What the commands of `judgekit` and `sgpo` share: declaring, parsing, running, and errors in one line."""
+"""What a command is, and how one is run: parsed, its configuration read, what goes wrong told in one line.
+
+Commands are found by name in a table, and by the entry points of installed packages. A package adds one to `judgekit`
+with a `Command` in a module of its own and, in its `pyproject.toml`:
+
+    [project.entry-points."judgekit.commands"]
+    hello = "my_package.commands:HELLO"
+
+Such a module should import what the command works with when the command runs, not before: `judgekit --help` imports it.
+"""
 
 from __future__ import annotations
 
 import argparse
-import difflib
 import logging
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
+from judgekit.cli.options import render_options
 from judgekit.cli.packages import claim_packages
-from judgekit.config import BaseConfig, load_config
-from judgekit.errors import ConfigError, JudgeError, JudgekitError, shorten
+from judgekit.config import BaseConfig, load_config, read_settings
+from judgekit.errors import ConfigError, JudgeError, JudgekitError
+from judgekit.extensions import Registry, resolve
 
-Command = Callable[[argparse.Namespace], None]
 ConfigT = TypeVar("ConfigT", bound=BaseConfig)
 
+
+class Argument:
+    """One argument of a command, as `argparse.ArgumentParser.add_argument` takes it."""
+
+    def __init__(self, *names: str, **options: Any) -> None:
+        self.names = names
+        self.options = options
+
+
 JUDGE_HELP = "judge directory, public checkpoint, hub id, YAML card, http://HOST:PORT or builtin:NAME"
-SETTINGS_HELP = "a YAML file, then key=value for single options (lr=1e-5, data.n_max=null)"
+JUDGE = Argument("--judge", required=True, help=JUDGE_HELP)
+"""Anything that `load_judge` opens."""
+OUTPUT = (
+    Argument("--output", type=Path, required=True, help="folder to write; refused where it is in use"),
+    Argument("--resume", action="store_true", help="continue an interrupted run, or leave a finished one"),
+)
+"""The folder of a run."""
 
 
-def run_command(build_parser: Callable[[], argparse.ArgumentParser], argv: Sequence[str] | None) -> int:
-    """Parse, run, and turn our own errors into one line on stderr; returns the exit status."""
+@dataclass(frozen=True)
+class Command:
+    """A command: what it takes, what its help says and what it runs."""
+
+    summary: str
+    """One sentence for the list of commands and the head of its own help."""
+    example: str
+    """A line that can be typed."""
+    run: Callable[..., None]
+    """Called with the parsed arguments and, where the command has a configuration, with that."""
+    arguments: Sequence[Argument] = ()
+    """What is given by options and places on the line."""
+    config: (
+        type[BaseConfig] | Mapping[str, type[BaseConfig]] | Callable[[argparse.Namespace], type[BaseConfig]] | None
+    ) = None
+    """The configuration that a YAML file and `key=value` make: its class, several classes by the `kind` that is asked
+    for (the first where none is), or a function that finds the class by the arguments. `None` takes neither."""
+    fixed: Callable[[argparse.Namespace], Mapping[str, object]] = lambda _: {}
+    """Values of the configuration that arguments give; they win over the file."""
+
+    def parser(self, prog: str) -> argparse.ArgumentParser:
+        """Return the parser of the line behind the command's name."""
+        parser = argparse.ArgumentParser(
+            prog=prog,
+            description=self.summary,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            add_help=False,
+        )
+        parser.add_argument("-h", "--help", action=_Help, nargs=0, const=self, help="show this help and exit")
+        for argument in self.arguments:
+            parser.add_argument(*argument.names, **argument.options)
+        if self.config is not None:  # behind any other argument that is known by its place
+            parser.add_argument(
+                "settings",
+                nargs="*",
+                metavar="CONFIG.yaml | key=value",
+                help="a YAML file, then key=value for single settings (lr=1e-5, data.n_max=null); all are below",
+            )
+        return parser
+
+    def parse(self, prog: str, argv: Sequence[str]) -> argparse.Namespace:
+        """Parse; settings may stand before and after the options, which argparse alone refuses."""
+        parser = self.parser(prog)
+        args, rest = parser.parse_known_args(argv)
+        if rest and (self.config is None or any(item.startswith("-") for item in rest)):
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        if rest:
+            args.settings = [*args.settings, *rest]
+        return args
+
+    def config_types(self, args: argparse.Namespace) -> dict[str, type[BaseConfig]]:
+        """Return the classes of configuration by `kind`; a single one is called by no name.
+
+        Raises:
+            ConfigError: the arguments do not say which.
+        """
+        if isinstance(self.config, Mapping):
+            return dict(self.config)
+        if self.config is None or isinstance(self.config, type):
+            return {} if self.config is None else {"": self.config}
+        return {"": self.config(args)}
+
+    def read_config(self, args: argparse.Namespace) -> BaseConfig:
+        """Return the configuration that file, settings and arguments make.
+
+        Raises:
+            ConfigError: see `settings_config`.
+        """
+        types = self.config_types(args)
+        kind = next(iter(types))
+        if kind:
+            file, overrides = split_settings(args.settings)
+            asked = read_settings(file, overrides=overrides).get("kind", kind)
+            if asked not in types:
+                raise ConfigError(f"kind {asked!r} is none of {', '.join(types)}: write one of these")
+            kind = asked
+        return settings_config(types[kind], args.settings, fixed=self.fixed(args))
+
+
+class _Help(argparse.Action):
+    """Prints a command's help, all that its configuration may hold included, and ends the program."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, *_: object) -> None:
+        command = cast(Command, self.const)
+        try:
+            parts = [render_options(config, kind=kind) for kind, config in command.config_types(namespace).items()]
+        except ConfigError as error:  # which configuration depends on an argument that is not given
+            parts = [f"settings:\n  {error}\n"]
+        parser.epilog = "\n".join([*parts, f"example:\n  {command.example}"])
+        parser.print_help()
+        parser.exit()
+
+
+def run_program(name: str, description: str, commands: Registry[Command], argv: Sequence[str] | None) -> int:
+    """Run the command that a line names; our own errors become one line on stderr. Returns the exit status."""
+    argv = sys.argv[1:] if argv is None else argv
     try:
-        claim_packages()  # before the parser: the sources that it names are read from one of them
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    args = _parse(build_parser(), argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for name in ("httpx", "httpx2", "huggingface_hub", "datasets", "transformers"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    try:
-        args.command(args)
+        claim_packages()  # before a command is found: it may lie in one of them
+        if not argv or argv[0] in ("-h", "--help"):
+            print(_list_commands(name, description, commands), file=sys.stdout if argv else sys.stderr)
+            return 0 if argv else 2
+        command = commands.load(argv[0])
+        args = command.parse(f"{name} {argv[0]}", argv[1:])
+        logging.basicConfig(level=logging.INFO, format="%(message)s")
+        for library in ("httpx", "httpx2", "huggingface_hub", "datasets", "transformers"):
+            logging.getLogger(library).setLevel(logging.WARNING)
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        if command.config is None:
+            command.run(args)
+        else:
+            command.run(args, command.read_config(args))
     except JudgekitError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -48,64 +171,36 @@ def run_command(build_parser: Callable[[], argparse.ArgumentParser], argv: Seque
     return 0
 
 
-def _parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parse; settings may stand before and after the options, which argparse alone refuses."""
-    args, rest = parser.parse_known_args(argv)
-    if rest and (not hasattr(args, "settings") or any(item.startswith("-") for item in rest)):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if rest:
-        args.settings = [*args.settings, *rest]
-    return args
+def _list_commands(name: str, description: str, commands: Registry[Command]) -> str:
+    lines = [f"usage: {name} COMMAND ...", "", description, "", f"commands ({name} COMMAND --help tells more):"]
+    for command in commands.names():
+        try:
+            summary = commands.load(command).summary
+        except ConfigError as error:  # a broken package must not hide the others
+            summary = f"error: {error}"
+        lines += textwrap.wrap(summary, 100, initial_indent=f"  {command:<16}", subsequent_indent=" " * 18)
+    return "\n".join(lines)
 
 
-def add_command(
-    commands: Any,
-    name: str,
-    command: Command,
-    *,
-    summary: str,
-    example: str,
-    settings: bool = True,
-    options: Mapping[str, str] | None = None,
-) -> argparse.ArgumentParser:
-    """Declare a subcommand; with `settings` it takes a YAML file and overrides.
+def split_settings(settings: Sequence[str]) -> tuple[Path | None, list[str]]:
+    """Tell the configuration file among the settings from the overrides.
 
-    `options` tells in the help what can be set by `key=value`, by key: the configuration itself takes too long to load.
+    A path may hold `=`, as folders named after their options do. `seed=1` stays an override where something has written
+    a file of that name.
+
+    Raises:
+        ConfigError: there are two files.
     """
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=summary,
-        description=summary,
-        epilog=f"{_describe(options)}example:\n  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(command=command)
-    if settings:
-        add_settings(parser)
-    return parser
 
+    def is_file(item: str) -> bool:
+        key, equals, _ = item.partition("=")
+        is_config = Path(item).suffix.lower() in {".yaml", ".yml", ".json"} and Path(item).is_file()
+        return not equals or "/" in key or is_config
 
-def _describe(options: Mapping[str, str] | None) -> str:
-    if not options:
-        return ""
-    lines = [f"  {key:<16}{what}" for key, what in options.items()]
-    return "\n".join(["key=value options:", *lines]) + "\n\n"
-
-
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Declare the positional settings, after any other positional argument."""
-    parser.add_argument("settings", nargs="*", metavar="CONFIG.yaml | key=value", help=SETTINGS_HELP)
-
-
-def add_judge(parser: argparse.ArgumentParser) -> None:
-    """Declare `--judge`: anything that `load_judge` opens."""
-    parser.add_argument("--judge", required=True, help=JUDGE_HELP)
-
-
-def add_output(parser: argparse.ArgumentParser) -> None:
-    """Declare `--output` and `--resume`."""
-    parser.add_argument("--output", type=Path, required=True, help="folder to write; refused where it is in use")
-    parser.add_argument("--resume", action="store_true", help="continue an interrupted run, or leave a finished one")
+    files = [item for item in settings if is_file(item)]
+    if len(files) > 1:
+        raise ConfigError(f"one configuration file is wanted, not {', '.join(files)}; write options as key=value")
+    return Path(files[0]) if files else None, [item for item in settings if item not in files]
 
 
 def settings_config(
@@ -116,49 +211,26 @@ def settings_config(
     Raises:
         ConfigError: two files, or see `load_config`.
     """
-    files = [item for item in settings if _is_file(item)]
-    if len(files) > 1:
-        raise ConfigError(f"one configuration file is wanted, not {', '.join(files)}; write options as key=value")
-    overrides = [item for item in settings if item not in files]
-    return load_config(config_type, Path(files[0]) if files else None, overrides=overrides, fixed=fixed)
+    file, overrides = split_settings(settings)
+    return load_config(config_type, file, overrides=overrides, fixed=fixed)
 
 
-def _is_file(item: str) -> bool:
-    """Whether a setting is the configuration file. A path may hold `=`, as folders named after their options do.
+def build_if_raw(given: Path, *, source: str, output: Path, resume: bool) -> Path:
+    """Return a data set, or a file of stored records, as it is; what is raw is built by its source first.
 
-    `seed=1` stays an option where something has written a file of that name.
-    """
-    key, equals, _ = item.partition("=")
-    is_config = Path(item).suffix.lower() in {".yaml", ".yml", ".json"} and Path(item).is_file()
-    return not equals or "/" in key or is_config
-
-
-def canonical(given: Path, *, source: str, output: Path, resume: bool) -> Path:
-    """Return a data set, or a file of stored records, as it is.
-
-    A raw file or folder of a source, or its hub id, is built below `output` first.
+    Args:
+        given: What a user named: a file, a folder or a hub id.
+        source: Name of the source that reads raw rows.
+        output: Folder below which the data set is built.
+        resume: Whether a build that was interrupted goes on.
 
     Raises:
         ConfigError: there is no such source, and the rows are no stored records; says how they become some.
         DataError: the input cannot be read or gives no row.
     """
-    from datasets_builders.build import build
-    from datasets_builders.registry import is_source, source_names
-    from judgekit.io import WAY_IN, field_names, holds_records
-
-    if given.exists():
-        if holds_records(given):
-            return given
-        if not is_source(source):
-            nearest = difflib.get_close_matches(source, source_names(), n=1)
-            hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
-            raise ConfigError(
-                f"{given} has rows with {shorten(sorted(field_names(given)))}, and no source {source!r} reads them"
-                f"{hint}; {WAY_IN}"
-            )
-    folder = output / given.stem
-    build(source, input=str(given), output=folder, resume=resume)
-    return folder
+    # By name: nothing in judgekit may import the package that builds data.
+    build = cast("Callable[..., Path]", resolve("datasets_builders.build:build_if_raw"))
+    return build(given, source=source, output=output, resume=resume)
 
 
 def raise_failed(lines: Sequence[str], *, n_judges: int) -> None:
@@ -175,14 +247,6 @@ def raise_failed(lines: Sequence[str], *, n_judges: int) -> None:
 
 
 __all__ = [
-    "JUDGE_HELP",
-    "SETTINGS_HELP",
-    "add_command",
-    "add_judge",
-    "add_output",
-    "add_settings",
-    "canonical",
-    "raise_failed",
-    "run_command",
-    "settings_config",
-]
+    "JUDGE", "JUDGE_HELP", "OUTPUT", "Argument", "Command", "build_if_raw", "raise_failed", "run_program",
+    "settings_config", "split_settings",
+]  # fmt: skip

@@ -1,240 +1,153 @@
-"""Commands that use judges: judge, benchmark, rank, sum up."""
+"""Commands that use one judge: judge, look into it, trust it, serve it."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from judgekit.cli.command import (
-    JUDGE_HELP,
-    add_command,
-    add_judge,
-    add_output,
-    canonical,
-    raise_failed,
-    settings_config,
-)
-from judgekit.errors import CheckpointError, ConfigError, one_line
-
-if TYPE_CHECKING:
-    from judgekit.types import LabelledSolution
+from judgekit.cli.command import JUDGE, JUDGE_HELP, Argument, Command
+from judgekit.errors import ConfigError
+from judgekit.judging_config import JudgingConfig
+from judgekit.serving.config import ServeConfig
 
 
-EVAL_OPTIONS = {
-    "judges": "list of judges, instead of --judge",
-    "benchmarks": "lists of inputs by name, instead of --benchmark",
-    "threshold": "held-out (default: the judge's own if chosen on other data, else cross-fitted),\n"
-    f"{'':18}judge (its own, even an untouched default), a number, or tuned:SUBSET (an upper bound there)",
-    "n_folds": "folds over problems where thresholds are cross-fitted (default 5)",
-    "dtype": "precision of judges with weights (auto: bfloat16 where the hardware has it, else float32; default auto)",
-    "chunk_size": "solutions judged and stored at a time (default 64)",
-    "n_resamples": "bootstrap resamples behind the intervals (default 2000)",
-    "seed": "of the bootstrap (default 0)",
-    "n_bins": "bins of reliability diagrams and calibration errors (default 10)",
-    "alphas": "error probabilities of conformal sets (default [0.05,0.1,0.2])",
-    "n_splits": "random halvings over which these are measured (default 100)",
-    "floors": "false leaves out the judges that read nothing, fitted to each benchmark, cross-fitted (default true)",
-    "show_reference": "true lets judges see the reference (default false; not comparable then)",
-    "n_browsed": "solutions of a benchmark in the report at most (default 3400)",
-}
-"""What `judgekit eval` takes as key=value, for its help."""
+def _judge_and_data(args: argparse.Namespace) -> dict[str, object]:
+    """Return what the options name.
+
+    Raises:
+        ConfigError: they name neither a file with a folder for its judgements nor one solution, or both.
+    """
+    if args.problem is None and (args.input is None or args.output is None):
+        raise ConfigError("give --input FILE and --output DIR, or --problem TEXT with --step TEXT for each step")
+    if args.problem is not None and (args.input is not None or args.output is not None):
+        raise ConfigError("--problem judges one solution and prints it: leave out --input and --output")
+    if args.problem is not None and not args.step:
+        raise ConfigError("a solution needs steps: give --step TEXT once for each")
+    return {"judge": args.judge, "data": args.input or Path()}
 
 
-def add_judging_commands(commands: Any) -> None:
-    """Declare them."""
-    parser = add_command(
-        commands,
-        "judge",
-        _judge,
-        summary="Judge a file of solutions, or one given here, and show it with its steps coloured.",
-        example='judgekit judge --judge runs/judge/judge --problem "2+3-1?" --step "2+3=6" --step "6-1=5"',
-    )
-    add_judge(parser)
-    parser.add_argument("--problem", help="text of one problem")
-    parser.add_argument(
-        "--step", action="append", help="one step of its solution; repeat in order; --step=-1 where it begins with -"
-    )
-    parser.add_argument("--input", type=Path, help="data set folder, parquet or JSON-lines file of solutions")
-    parser.add_argument("--output", type=Path, help="folder for judgements.jsonl; with --input")
-    parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
-    parser.add_argument("--show", type=int, default=3, help="solutions of the file to print (default 3)")
-
-    parser = add_command(
-        commands,
-        "eval",
-        _eval,
-        summary="Benchmark judges: figures with intervals, calibration, comparisons, leaderboard.md and report.html.",
-        example="judgekit eval --judge DIR --judge builtin:random --benchmark processbench gsm8k.jsonl --output runs/e",
-        options=EVAL_OPTIONS,
-    )
-    parser.add_argument("--judge", action="append", metavar="JUDGE", help=f"{JUDGE_HELP}; once for each judge")
-    parser.add_argument(
-        "--benchmark",
-        action="append",
-        nargs="+",
-        metavar=("NAME", "INPUT"),
-        help="source, for example processbench, and its built data sets or raw files; once for each benchmark",
-    )
-    add_output(parser)
-
-    parser = add_command(
-        commands,
-        "leaderboard",
-        _leaderboard,
-        summary="Merge evaluations of the same benchmark data into one leaderboard.",
-        example="judgekit leaderboard runs/eval-a runs/eval-b --output leaderboard.md",
-        settings=False,
-    )
-    parser.add_argument("run", nargs="+", type=Path, help="folder that `judgekit eval` has written")
-    parser.add_argument("--output", type=Path, required=True, help="Markdown file to write")
-
-    parser = add_command(
-        commands,
-        "summary",
-        _summary,
-        summary="Write one page about a folder of runs, from data to SGPO, and print its headline.",
-        example="judgekit summary runs/quickstart",
-        settings=False,
-    )
-    parser.add_argument("run", type=Path, help="folder laid out as `make quickstart` does")
-
-
-def _judge(args: argparse.Namespace) -> None:
-    from judgekit.judges import load_judge
-
-    if args.problem is not None:
-        _judge_one(args)
-        return
+def _judge(args: argparse.Namespace, config: JudgingConfig) -> None:
     from rich import print as show
 
+    from judgekit.calibration.fingerprint import warn_unfamiliar
+    from judgekit.judges import load_judge
     from judgekit.judges.shared import share_judge
     from judgekit.judges.traits import traits_of
     from judgekit.judging import judge_file, read_solutions
-    from judgekit.judging_config import JudgingConfig
     from judgekit.report.terminal import render_judgement
+    from judgekit.types import Solution
 
-    if args.input is None or args.output is None:
-        raise ConfigError("give --input FILE and --output DIR, or --problem TEXT with --step TEXT for each step")
-    fixed = {"judge": args.judge, "data": args.input}
-    config = settings_config(JudgingConfig, args.settings, fixed=fixed)
-    with share_judge(lambda: load_judge(args.judge, dtype=config.dtype)) as judge:
-        if judge is None:
+    if args.problem is not None:
+        solution = Solution(problem=args.problem, steps=tuple(args.step))
+        judge = load_judge(args.judge, dtype=config.dtype)
+        warn_unfamiliar(judge, [solution])
+        conformal = traits_of(judge).conformal
+        show(render_judgement(solution, judge.judge([solution])[0], rule=judge.decision, conformal=conformal))
+        return
+    with share_judge(lambda: load_judge(args.judge, dtype=config.dtype)) as shared:
+        if shared is None:
             return
-        judgements = judge_file(judge, config, args.output, resume=args.resume)
-        rule, conformal = judge.decision, traits_of(judge).conformal
+        judgements = judge_file(shared, config, args.output, resume=args.resume)
+        rule, conformal = shared.decision, traits_of(shared).conformal
     for solution, judgement in list(zip(read_solutions(args.input), judgements, strict=True))[: args.show]:
         show(render_judgement(solution, judgement, rule=rule, conformal=conformal))
     n_no_verdict = sum(judgement.verdict is None for judgement in judgements)
     print(f"{len(judgements)} judged, {n_no_verdict} without a verdict: {args.output}")
 
 
-def _judge_one(args: argparse.Namespace) -> None:
-    from rich import print as show
+JUDGE_SOLUTIONS = Command(
+    summary="Judge a file of solutions, or one given here, and show it with its steps coloured.",
+    example='judgekit judge --judge runs/judge/judge --problem "2+3-1?" --step "2+3=6" --step "6-1=5"',
+    run=_judge,
+    arguments=(
+        JUDGE,
+        Argument("--problem", help="text of one problem"),
+        Argument(
+            "--step",
+            action="append",
+            help="one step of its solution; repeat in order; --step=-1 where it begins with -",
+        ),
+        Argument("--input", type=Path, help="data set folder, parquet or JSON-lines file of solutions"),
+        Argument("--output", type=Path, help="folder for judgements.jsonl; with --input"),
+        Argument("--resume", action="store_true", help="continue an interrupted run"),
+        Argument("--show", type=int, default=3, help="solutions of the file to print (default 3)"),
+    ),
+    config=JudgingConfig,
+    fixed=_judge_and_data,
+)
 
-    from judgekit.calibration.fingerprint import warn_unfamiliar
+
+def _doctor(args: argparse.Namespace) -> None:
+    from judgekit.judges.doctor import examine, refuse_failed, store_golden, write_judge
+
+    examination = examine(args.judge)
+    for line in (*examination.about, "", *examination.example, ""):
+        print(line)
+    for finding in examination.findings:
+        verdict = {True: "ok", False: "FAILED", None: "-"}[finding.ok]
+        print(f"{verdict:6} {finding.check}: {finding.text}")
+    if args.write is not None:
+        print(f"judge directory: {write_judge(args.judge, args.write, examination.golden)}")
+    if args.store:
+        store_golden(Path(args.judge), examination.golden)
+        print(f"golden scores of {len(examination.golden)} solutions stored")
+    refuse_failed(examination, but=("golden scores",) if args.store else ())
+
+
+DOCTOR = Command(
+    summary="Tell how a judge reads a solution and whether it scores as it did; exit status 2 where it does not.",
+    example="judgekit doctor Qwen/Qwen2.5-Math-PRM-7B --write judges/qwen",
+    run=_doctor,
+    arguments=(
+        Argument("judge", help=JUDGE_HELP),
+        Argument("--write", type=Path, metavar="DIR", help="make it a judge directory: judge.json, golden scores"),
+        Argument("--store", action="store_true", help="store golden scores in the judge directory's judge.json"),
+    ),
+)
+
+
+def _trust(args: argparse.Namespace) -> None:
+    from judgekit.judges.recognise import trust_judge
+    from judgekit.judges.trust import trusted_cards
+
+    for line in trust_judge(args.judge):
+        print(f"trusted {line}")
+    print(f"as they are now and where they are now, by {trusted_cards()}: take the line out to end it")
+
+
+TRUST = Command(
+    summary="Take a judge's card for your own: it may then name servers, environment variables and files to write.",
+    example="judgekit trust judges/critic  # after reading judges/critic/judge.json",
+    run=_trust,
+    arguments=(Argument("judge", help="judge directory, hub id or YAML card; its members are trusted with it"),),
+)
+
+
+def _serve(args: argparse.Namespace, config: ServeConfig) -> None:
     from judgekit.judges import load_judge
-    from judgekit.judges.traits import traits_of
-    from judgekit.judging_config import JudgingConfig
-    from judgekit.report.terminal import render_judgement
-    from judgekit.types import Solution
 
-    if args.input is not None or args.output is not None:
-        raise ConfigError("--problem judges one solution and prints it: leave out --input and --output")
-    if not args.step:
-        raise ConfigError("a solution needs steps: give --step TEXT once for each")
-    config = settings_config(JudgingConfig, args.settings, fixed={"judge": args.judge, "data": Path()})
-    solution = Solution(problem=args.problem, steps=tuple(args.step))
-    judge = load_judge(args.judge, dtype=config.dtype)
-    warn_unfamiliar(judge, [solution])
-    conformal = traits_of(judge).conformal
-    show(render_judgement(solution, judge.judge([solution])[0], rule=judge.decision, conformal=conformal))
+    try:
+        from judgekit.serving.server import read_token, serve
+    except ImportError as error:
+        raise ConfigError(f"judgekit serve cannot run here ({error}): pip install 'judgekit[serve]'") from error
+
+    read_token(config)  # before the judge is loaded, which may take minutes
+    judge = load_judge(config.judge, dtype=config.dtype)
+    serve(judge, config, announce=lambda url: print(f"serving {judge.judge_id} on {url}", flush=True))
+    print("stopped; everything accepted was answered", flush=True)
 
 
-def _eval(args: argparse.Namespace) -> None:
-    from eval.judges.candidates import find_entrants, lazily
-    from eval.judges.config import EvalConfig
-    from eval.judges.evaluate import LEADERBOARD, REPORT, evaluate
-    from eval.judges.failures import Failure
-    from eval.report.terminal import print_evaluation
-    from judgekit.judges.shared import share_in_turn
+SERVE = Command(
+    summary="Serve a judge over HTTP, for training on other machines; ends in order on SIGTERM and Ctrl-C.",
+    example="JUDGEKIT_TOKEN=... judgekit serve --judge DIR --host 0.0.0.0 token_env=JUDGEKIT_TOKEN max_batch=32",
+    run=_serve,
+    arguments=(
+        Argument("--judge", help=JUDGE_HELP),
+        Argument("--host", help="address to listen on (default 127.0.0.1); others need token_env"),
+        Argument("--port", type=int, help="port (default 8571); 0 takes a free one"),
+    ),
+    config=ServeConfig,
+    fixed=lambda args: {name: vars(args)[name] for name in ("judge", "host", "port") if vars(args)[name] is not None},
+)
 
-    config = settings_config(EvalConfig, args.settings, fixed=_judges_and_benchmarks(args))
-    unopened: list[Failure] = []
-    entrants = find_entrants(
-        config.judges,
-        dtype=config.dtype,
-        on_failure=lambda name, error: unopened.append(Failure(name, None, one_line(error))),
-    )
-    if not entrants:
-        raise CheckpointError("; ".join(failure.line for failure in unopened))
-    for failure in unopened:
-        print(f"{failure.line}; the others go on", file=sys.stderr)
-    with share_in_turn([lazily(entrant) for entrant in entrants if not entrant.members]) as judges:
-        if judges is None:
-            return
-        inputs = {
-            name: _canonical_inputs(given, name, args.output / "data" / name, resume=args.resume)
-            for name, given in config.benchmarks.items()
-        }
-        evaluation = evaluate(
-            entrants,
-            judges,
-            {name: _read_labelled(folders) for name, folders in inputs.items()},
-            output=args.output,
-            config=config,
-            inputs=inputs,
-            resume=args.resume,
-            unopened=unopened,
-        )
-    print_evaluation(evaluation.runs + evaluation.floors)
-    print(f"report: {args.output / REPORT}, leaderboard: {args.output / LEADERBOARD}")
-    raise_failed([failure.line for failure in evaluation.failures], n_judges=len(config.judges))
-
-
-def _judges_and_benchmarks(args: argparse.Namespace) -> dict[str, object]:
-    """Return what the options name; a configuration may name it instead."""
-    given: dict[str, object] = {"judges": args.judge} if args.judge else {}
-    benchmarks: dict[str, list[str]] = {}
-    for name, *inputs in args.benchmark or ():
-        if not inputs:
-            raise ConfigError(f"--benchmark {name} has no input: write --benchmark {name} INPUT [INPUT ...]")
-        if name in benchmarks:
-            raise ConfigError(f"--benchmark {name} is given twice: name all its inputs behind one")
-        benchmarks[name] = inputs
-    return given | ({"benchmarks": benchmarks} if benchmarks else {})
-
-
-def _canonical_inputs(given: Sequence[str], source: str, output: Path, *, resume: bool) -> list[Path]:
-    stems = [Path(item).stem for item in given]
-    double = {stem for stem in stems if stems.count(stem) > 1}
-    if double:
-        raise ConfigError(f"two inputs of {source} are called {double.pop()}: rename one, or give it once")
-    return [canonical(Path(item), source=source, output=output, resume=resume) for item in given]
-
-
-def _read_labelled(folders: Sequence[Path]) -> list[LabelledSolution]:
-    from judgekit.io import read_records
-    from judgekit.types import LabelledSolution
-
-    return [solution for folder in folders for solution in read_records(folder, LabelledSolution)]
-
-
-def _leaderboard(args: argparse.Namespace) -> None:
-    from eval.report.markdown_leaderboard import merge_leaderboards
-
-    results = merge_leaderboards(args.run, args.output)
-    n_judges = len({item["judge"]["judge_id"] for item in results})
-    n_benchmarks = len({item["benchmark"] for item in results})
-    print(f"{n_judges} judges on {n_benchmarks} benchmarks: {args.output}")
-
-
-def _summary(args: argparse.Namespace) -> None:
-    from eval.summary import print_headline, write_summary
-
-    print_headline(write_summary(args.run, args.run / "report.html"))
-
-
-__all__ = ["add_judging_commands"]
+__all__ = ["DOCTOR", "JUDGE_SOLUTIONS", "SERVE", "TRUST"]

@@ -11,8 +11,7 @@ from judgekit.config import BaseConfig
 from judgekit.engines.precision import AUTO, ChosenBf16, ChosenPrecision
 from judgekit.types import Precision
 
-_COMMANDS = {"language_model": "pretrain", "step_classifier": "train", "likelihood": "fit"}
-"""The command that reads a configuration of each kind."""
+_KINDS = ("step_classifier", "likelihood", "language_model")
 
 
 class KindConfig(BaseConfig):
@@ -23,10 +22,10 @@ class KindConfig(BaseConfig):
     def _is_for_this_command(cls, data: Any) -> Any:
         own = cls.model_fields["kind"].default
         given = data.get("kind", own) if isinstance(data, dict) else own
-        if given != own and isinstance(given, str) and given in _COMMANDS:
+        if given != own and given in _KINDS:
             raise ValueError(
-                f"this configuration is of kind {given}, for `judgekit {_COMMANDS[given]}`; "
-                f"`judgekit {_COMMANDS[own]}` makes {own}: use the other command, or write kind: {own}"
+                f"this configuration is of kind {given}, and this command makes kind {own}: use `judgekit train`, "
+                f"which makes what the file says, or write kind: {own}"
             )
         return data
 

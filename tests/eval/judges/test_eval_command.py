@@ -12,17 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from eval.judges.config import EvalConfig
 from judgekit.cli import main
-from judgekit.cli.judging import EVAL_OPTIONS
-from judgekit.cli.training import CALIBRATION_OPTIONS, PRIOR_OPTIONS
-from judgekit.config import BaseConfig
 from judgekit.errors import JudgeError
 from judgekit.io import read_json
 from judgekit.judges.steps.by_step import StepLogitJudge
 from judgekit.serving.config import RemoteConfig
 from judgekit.serving.remote import RemoteJudge
-from judgekit.training.config import CalibrationConfig, PriorConfig
 from judgekit.types import Judgement, Solution
 from tests.eval.samples import evaluate_all, sample
 from tests.judgekit.serving.service import HashJudge, running_service
@@ -91,18 +86,6 @@ def test_a_configuration_may_name_everything(raw: Path, tmp_path: Path) -> None:
     config.write_text(f"judges: ['builtin:random']\nbenchmarks: {{processbench: ['{raw}']}}\nn_resamples: 100\n")
     assert main(["eval", str(config), "n_splits=2", "--output", str(tmp_path / "run")]) == 0
     assert (tmp_path / "run/judges/builtin-random/processbench/results.json").exists()
-
-
-@pytest.mark.parametrize(
-    ("options", "config"),
-    [(EVAL_OPTIONS, EvalConfig), (CALIBRATION_OPTIONS, CalibrationConfig), (PRIOR_OPTIONS, PriorConfig)],
-)
-def test_help_names_every_option_with_its_default(options: dict[str, str], config: type[BaseConfig]) -> None:
-    assert options.keys() == config.model_fields.keys()
-    for name, field in config.model_fields.items():
-        if not field.is_required():
-            shown = json.dumps(field.default, separators=(",", ":")).strip('"')
-            assert "default" in options[name] and shown in options[name]
 
 
 def test_what_is_refused(raw: Path, tmp_path: Path, refused: Callable[..., str]) -> None:

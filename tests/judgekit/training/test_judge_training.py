@@ -442,7 +442,7 @@ def test_a_run_of_few_steps_says_so(fields: dict[str, Any], warned: bool, caplog
 
 
 def test_a_configuration_for_another_training_is_refused() -> None:
-    with pytest.raises(ValidationError, match=r"of kind likelihood, for `judgekit fit`"):
+    with pytest.raises(ValidationError, match=r"of kind likelihood, .* use `judgekit train`"):
         JudgeTrainingConfig.model_validate({"kind": "likelihood", "model": "m", "data": ["d"]})
     with pytest.raises(ValidationError, match="'step_classifier'"):
         JudgeTrainingConfig.model_validate({"kind": "no such kind", "model": "m", "data": ["d"]})

@@ -1,4 +1,6 @@
-"""One page about a folder of runs, from data to SGPO: what `make quickstart` ends with.
+"""One page about the folder of the quick start, from data to SGPO: what `make quickstart` ends with.
+
+    python examples/quickstart/summary.py runs/quickstart
 
 Everything is read from the files that the stages left; nothing is computed anew. The folder is laid out as the
 Makefile's quick start does: `data/*`, `base`, `judge`, `eval` and `compare`.
@@ -6,6 +8,7 @@ Makefile's quick start does: `data/*`, `base`, `judge`, `eval` and `compare`.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from judgekit.calibration.card import describe_after, describe_calibrator
-from judgekit.errors import DataError
+from judgekit.errors import DataError, JudgekitError
 from judgekit.io import MANIFEST, read_json, read_jsonl, write_text
 from judgekit.judges.card import JudgeCard, read_card
 from judgekit.metrics import Bin
@@ -228,4 +231,18 @@ def _comparison_section(comparison: Mapping[str, Any]) -> Section:
     return Section("SGPO against its baselines", figures(plot) + paragraph(text) + table(header, rows) + below)
 
 
-__all__ = ["Headline", "describe_final", "describe_finding", "print_headline", "write_summary"]
+def main(argv: Sequence[str]) -> int:
+    """Write the page and print its headline; returns the exit status."""
+    if len(argv) != 1:
+        print("usage: summary.py FOLDER, laid out as `make quickstart` does", file=sys.stderr)
+        return 2
+    try:
+        print_headline(write_summary(Path(argv[0]), Path(argv[0]) / "report.html"))
+    except JudgekitError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from eval.summary import describe_final, describe_finding
+SUMMARY = runpy.run_path(str(Path(__file__).parents[2] / "examples/quickstart/summary.py"))
 
 OF_AN_EARLIER_RELEASE = {"final_accuracy": 0.43, "updates_to_reach": 30, "ratio_of_all": 0.5}
 
@@ -20,9 +22,14 @@ OF_AN_EARLIER_RELEASE = {"final_accuracy": 0.43, "updates_to_reach": 30, "ratio_
     ],
 )
 def test_a_final_accuracy_has_an_interval_or_says_why_not(arm: dict[str, Any], shown: str) -> None:
-    assert describe_final(OF_AN_EARLIER_RELEASE | arm).startswith(shown)
+    assert SUMMARY["describe_final"](OF_AN_EARLIER_RELEASE | arm).startswith(shown)
 
 
 def test_comparisons_of_an_earlier_release_are_shown_and_claim_nothing() -> None:
-    assert "without intervals" in describe_finding(OF_AN_EARLIER_RELEASE)
-    assert describe_finding(OF_AN_EARLIER_RELEASE | {"finding": "above it"}) == "above it"
+    assert "without intervals" in SUMMARY["describe_finding"](OF_AN_EARLIER_RELEASE)
+    assert SUMMARY["describe_finding"](OF_AN_EARLIER_RELEASE | {"finding": "above it"}) == "above it"
+
+
+def test_a_folder_without_runs_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert SUMMARY["main"]([str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith("error: ")

@@ -1,0 +1,264 @@
+"""Commands that measure: judges on benchmarks and under attack, what they are worth for choosing, policies, speed."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from eval.attacks.config import AttackConfig
+from eval.best_of_n.config import BestOfNConfig
+from eval.judges.config import EvalConfig
+from eval.policy.config import PolicyConfig
+from eval.speed.config import BenchConfig
+from judgekit.cli.command import JUDGE_HELP, OUTPUT, Argument, Command, build_if_raw, raise_failed
+from judgekit.errors import CheckpointError, ConfigError, one_line
+
+
+def _judges_and_benchmarks(args: argparse.Namespace) -> dict[str, object]:
+    """Return what the options name; a configuration may name it instead."""
+    given: dict[str, object] = {"judges": args.judge} if args.judge else {}
+    benchmarks: dict[str, list[str]] = {}
+    for name, *inputs in args.benchmark or ():
+        if not inputs:
+            raise ConfigError(f"--benchmark {name} has no input: write --benchmark {name} INPUT [INPUT ...]")
+        if name in benchmarks:
+            raise ConfigError(f"--benchmark {name} is given twice: name all its inputs behind one")
+        benchmarks[name] = inputs
+    return given | ({"benchmarks": benchmarks} if benchmarks else {})
+
+
+def _build_inputs(given: Sequence[str], source: str, output: Path, *, resume: bool) -> list[Path]:
+    stems = [Path(item).stem for item in given]
+    double = {stem for stem in stems if stems.count(stem) > 1}
+    if double:
+        raise ConfigError(f"two inputs of {source} are called {double.pop()}: rename one, or give it once")
+    return [build_if_raw(Path(item), source=source, output=output, resume=resume) for item in given]
+
+
+def _eval(args: argparse.Namespace, config: EvalConfig) -> None:
+    from eval.judges.candidates import find_entrants, lazily
+    from eval.judges.evaluate import LEADERBOARD, REPORT, evaluate
+    from eval.judges.failures import Failure
+    from eval.report.terminal import print_evaluation
+    from judgekit.io import read_records
+    from judgekit.judges.shared import share_in_turn
+    from judgekit.types import LabelledSolution
+
+    unopened: list[Failure] = []
+    entrants = find_entrants(
+        config.judges,
+        dtype=config.dtype,
+        on_failure=lambda name, error: unopened.append(Failure(name, None, one_line(error))),
+    )
+    if not entrants:
+        raise CheckpointError("; ".join(failure.line for failure in unopened))
+    for failure in unopened:
+        print(f"{failure.line}; the others go on", file=sys.stderr)
+    with share_in_turn([lazily(entrant) for entrant in entrants if not entrant.members]) as judges:
+        if judges is None:
+            return
+        inputs = {
+            name: _build_inputs(given, name, args.output / "data" / name, resume=args.resume)
+            for name, given in config.benchmarks.items()
+        }
+        evaluation = evaluate(
+            entrants,
+            judges,
+            {
+                name: [solution for folder in folders for solution in read_records(folder, LabelledSolution)]
+                for name, folders in inputs.items()
+            },
+            output=args.output,
+            config=config,
+            inputs=inputs,
+            resume=args.resume,
+            unopened=unopened,
+        )
+    print_evaluation(evaluation.runs + evaluation.floors)
+    print(f"report: {args.output / REPORT}, leaderboard: {args.output / LEADERBOARD}")
+    raise_failed([failure.line for failure in evaluation.failures], n_judges=len(config.judges))
+
+
+EVAL = Command(
+    summary="Benchmark judges: figures with intervals, calibration, comparisons, leaderboard.md and report.html.",
+    example="judgekit eval --judge DIR --judge builtin:random --benchmark processbench gsm8k.jsonl --output runs/e",
+    run=_eval,
+    arguments=(
+        Argument("--judge", action="append", metavar="JUDGE", help=f"{JUDGE_HELP}; once for each judge"),
+        Argument(
+            "--benchmark",
+            action="append",
+            nargs="+",
+            metavar=("NAME", "INPUT"),
+            help="source, for example processbench, and its built data sets or raw files; once for each benchmark",
+        ),
+        *OUTPUT,
+    ),
+    config=EvalConfig,
+    fixed=_judges_and_benchmarks,
+)
+
+
+def _leaderboard(args: argparse.Namespace) -> None:
+    from eval.report.markdown_leaderboard import merge_leaderboards
+
+    results = merge_leaderboards(args.run, args.output)
+    n_judges = len({item["judge"]["judge_id"] for item in results})
+    n_benchmarks = len({item["benchmark"] for item in results})
+    print(f"{n_judges} judges on {n_benchmarks} benchmarks: {args.output}")
+
+
+LEADERBOARD = Command(
+    summary="Merge evaluations of the same benchmark data into one leaderboard.",
+    example="judgekit leaderboard runs/eval-a runs/eval-b --output leaderboard.md",
+    run=_leaderboard,
+    arguments=(
+        Argument("run", nargs="+", type=Path, help="folder that `judgekit eval` has written"),
+        Argument("--output", type=Path, required=True, help="Markdown file to write"),
+    ),
+)
+
+
+def _attack(args: argparse.Namespace, config: AttackConfig) -> None:
+    from eval.attacks.run import REPORT, attack_judges
+    from judgekit.io import read_records
+    from judgekit.judges import load_judge
+    from judgekit.report.interval_bars import signed
+    from judgekit.types import LabelledSolution
+
+    judges = {"judge": load_judge(args.judge, dtype=config.dtype)}
+    if config.without_neutralisation:
+        judges["not-neutralised"] = load_judge(args.judge, dtype=config.dtype, neutralise=False)
+    solutions = read_records(args.input, LabelledSolution)
+    results = attack_judges(
+        judges, solutions, output=args.output, config=config, inputs=[args.input], resume=args.resume
+    )
+    for name, attack in results["attacks"].items():
+        for judge, effects in attack["judges"].items():
+            changes = f"P(no error) {signed(effects['p_none']['value'])}, RTS {signed(effects['rts']['value'])}"
+            counts = f"flips {effects['n_flips']} of {effects['n_found_before']}, unscored {effects['n_unscored']}"
+            print(f"{name}, {judge}: {changes}, {counts}")
+    print(f"report: {args.output / REPORT}")
+
+
+ATTACK = Command(
+    summary="Attack a judge: by how much each way to hide an error raises P(no error) and RTS.",
+    example="judgekit attack DIR --input data/processbench --output runs/attacks n_max=100",
+    run=_attack,
+    arguments=(
+        Argument("judge", help=JUDGE_HELP),
+        Argument("--input", type=Path, required=True, help="labelled data set: folder, parquet or JSON lines"),
+        *OUTPUT,
+    ),
+    config=AttackConfig,
+    fixed=lambda args: {"judge": args.judge},
+)
+
+
+def _best_of_n(args: argparse.Namespace, config: BestOfNConfig) -> None:
+    from eval.best_of_n.rerank import TABLE, evaluate_best_of_n
+    from judgekit.io import read_records
+    from judgekit.judges import load_judge
+    from judgekit.types import Rollout
+
+    judges = {name: functools.partial(load_judge, name, dtype=config.dtype) for name in args.judge}
+    rollouts = read_records(args.groups, Rollout)
+    results = evaluate_best_of_n(
+        judges, rollouts, output=args.output, config=config, inputs=[args.groups], resume=args.resume
+    )
+    print((args.output / TABLE).read_text(encoding="utf-8"))
+    raise_failed(results.get("failures", ()), n_judges=len(judges))
+
+
+BEST_OF_N = Command(
+    summary="Rerank stored groups of responses by judges: best of N beside oracle, majority and random choice.",
+    example="judgekit best-of-n --judge DIR --judge builtin:symbolic --groups data/groups --output runs/best-of-n",
+    run=_best_of_n,
+    arguments=(
+        Argument("--judge", action="append", required=True, help=f"{JUDGE_HELP}; may be repeated"),
+        Argument("--groups", type=Path, required=True, help="groups data set: `judgekit build groups`, rollouts"),
+        *OUTPUT,
+    ),
+    config=BestOfNConfig,
+    fixed=lambda args: {"judges": tuple(args.judge)},
+)
+
+
+def _policy(args: argparse.Namespace, config: PolicyConfig) -> None:
+    from eval.policy.evaluate import TABLE, evaluate_policy
+    from judgekit.io import read_records
+    from judgekit.types import Problem
+
+    for source, *given in args.benchmark:
+        if not given:
+            raise ConfigError(f"--benchmark {source} names no input: give files, folders, hub ids or built data sets")
+    data = [
+        build_if_raw(Path(item), source=source, output=args.output / "data" / source, resume=args.resume)
+        for source, *given in args.benchmark
+        for item in given
+    ]
+    problems = [problem for folder in data for problem in read_records(folder, Problem)]
+    evaluate_policy(problems, output=args.output, config=config, inputs=data, resume=args.resume)
+    print((args.output / TABLE).read_text(encoding="utf-8"))
+
+
+POLICY = Command(
+    summary="Evaluate a policy on problems with answers: avg@k and unbiased pass@k, with intervals.",
+    example="judgekit policy configs/eval/policy.yaml --benchmark gsm8k test.jsonl --output runs/policy",
+    run=_policy,
+    arguments=(
+        Argument(
+            "--benchmark",
+            nargs="+",
+            action="append",
+            required=True,
+            metavar=("SOURCE", "INPUT"),
+            help="a source of problems and its files, folders or hub ids, or data sets built from it; may be repeated",
+        ),
+        *OUTPUT,
+    ),
+    config=PolicyConfig,
+)
+
+
+def _bench(args: argparse.Namespace, config: BenchConfig) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from eval.speed.judge_speed import bench
+    from eval.speed.speed_report import HEADER, table_rows, write_speed_report
+    from judgekit.io import write_json
+    from judgekit.judging import read_solutions
+    from judgekit.run import Run
+
+    data = build_if_raw(args.input, source=args.benchmark, output=args.output / "data", resume=args.resume)
+    run = Run(args.output, config, inputs=[data], resume=args.resume)
+    results = bench(config, read_solutions(data))
+    write_json(args.output / "bench.json", results)
+    write_speed_report(args.output, results)
+    run.finish({"ways": len(results["ways"])})
+    table = Table(*HEADER[:6])
+    for row in table_rows(results):
+        table.add_row(*row[:6])
+    Console().print(table)
+    print(f"bench.json, bench.md and bench.png: {args.output}")
+
+
+BENCH = Command(
+    summary="Measure the speed of judging beside the ways public scripts do it, as ratios of one run.",
+    example="judgekit bench --model DIR --input gsm8k.jsonl --output runs/bench n_solutions=16 rounds=3",
+    run=_bench,
+    arguments=(
+        Argument("--model", required=True, help="checkpoint or judge directory, or hub id of a language model"),
+        Argument("--input", type=Path, required=True, help="solutions: a built data set, or a raw file"),
+        Argument("--benchmark", default="processbench", help="source that reads a raw input (default processbench)"),
+        *OUTPUT,
+    ),
+    config=BenchConfig,
+    fixed=lambda args: {"model": args.model, "data": args.input},
+)
+
+__all__ = ["ATTACK", "BENCH", "BEST_OF_N", "EVAL", "LEADERBOARD", "POLICY"]

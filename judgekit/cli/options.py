@@ -1,0 +1,172 @@
+"""Everything that a configuration may hold, read off its class: for help on the terminal, and for pages about it.
+
+`describe_options` walks a class and what is nested in it; the sentence under a field is what is said of it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import shutil
+import textwrap
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import annotated_types
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from judgekit.config import BaseConfig
+
+_WORDS = {bool: "true | false", int: "whole number", float: "number", str: "text", Path: "path", Any: "anything"}
+
+
+class Option(NamedTuple):
+    """One thing that a configuration may hold."""
+
+    key: str
+    """Where it stands, as it is written on the command line: `sampling.temperature`; `parts[].source` in a list."""
+    value: str
+    """What it may be, its range included."""
+    default: str | None
+    """What it is where it is not given, as YAML; `None`: it must be given; empty: see the options below it."""
+    description: str
+    """The sentence under the field."""
+    depth: int
+    """How many choices by `type` it depends on; the nearest option of less depth above it is that choice."""
+
+
+def describe_options(config: type[BaseModel], *, prefix: str = "", depth: int = 0) -> Iterator[Option]:
+    """Yield all options of a configuration in the order of its class; nested ones follow theirs, with its key in front.
+
+    Where one of several models is chosen by a key such as `type`, an option `type=...` opens the options of each.
+
+    Args:
+        config: The class.
+        prefix: What stands in front of every key.
+        depth: That of its own options.
+    """
+    return _walk(config, None, prefix, depth)
+
+
+def _walk(config: type[BaseModel], instance: BaseModel | None, prefix: str, depth: int) -> Iterator[Option]:
+    """Walk a class; defaults are those of the instance, if it is the default of a field that holds it."""
+    for name, field in config.model_fields.items():
+        key = prefix + name
+        default = field.get_default(call_default_factory=True) if instance is None else getattr(instance, name)
+        is_required = field.is_required() and instance is None
+        models = _models(field.annotation)
+        shown = None if is_required else "" if models and isinstance(default, BaseModel) else _yaml(default)
+        description = field.description or ""
+        tag = field.discriminator
+        if not isinstance(tag, str):
+            yield Option(key, _value(field.annotation, field.metadata), shown, description, depth)
+            inside = key + ("[]." if typing.get_origin(field.annotation) in (tuple, list) else ".")
+            for model in models:
+                yield from _walk(model, default if isinstance(default, model) else None, inside, depth)
+            continue
+        if isinstance(default, BaseModel):
+            shown = f"{tag}: {_yaml(getattr(default, tag))}"
+        yield Option(key, f"one of these by its {tag}", shown, description, depth)
+        for model in models:
+            choice = f"{key}.{tag}={_yaml(model.model_fields[tag].get_default())}"
+            yield Option(choice, "", "", inspect.cleandoc(model.__doc__ or "").partition("\n\n")[0], depth)
+            own = default if isinstance(default, model) else None
+            yield from (row for row in _walk(model, own, f"{key}.", depth + 1) if row.key != f"{key}.{tag}")
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Return the configurations that a type holds, in a list of them or beside others."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for arg in typing.get_args(annotation) for model in _models(arg)]
+
+
+def _value(annotation: Any, metadata: Sequence[Any] = ()) -> str:
+    """Say in words what values a type has, within the bounds that its metadata set."""
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return _value(args[0], [*metadata, *args[1:]])
+    if origin in (typing.Union, types.UnionType):  # bounds are about whatever is not null
+        kinds = [_value(arg, metadata) for arg in args if arg is not type(None)]
+        return " | ".join([*kinds, "null"] if type(None) in args else kinds)
+    if origin is Literal:
+        words = " | ".join(_yaml(arg) for arg in args)
+    elif origin in (tuple, list):
+        is_pair = origin is tuple and args[-1] is not Ellipsis
+        words = f"[{', '.join(map(_value, args))}]" if is_pair else f"list of {_value(args[0])}"
+    elif origin is dict:
+        words = f"mapping of {_value(args[0])} to {_value(args[1])}"
+    elif isinstance(annotation, type) and issubclass(annotation, Enum):
+        words = " | ".join(str(member.value) for member in annotation)
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        words = "the keys below"
+    else:
+        words = _WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)))
+    bounds = " and ".join(_bounds(metadata))
+    return f"{words} {bounds}" if bounds else words
+
+
+def _bounds(metadata: Sequence[Any]) -> Iterator[str]:
+    for bound in metadata:
+        match bound:
+            case FieldInfo():
+                yield from _bounds(bound.metadata)
+            case annotated_types.Ge():
+                yield f">= {bound.ge}"
+            case annotated_types.Gt():
+                yield f"> {bound.gt}"
+            case annotated_types.Le():
+                yield f"<= {bound.le}"
+            case annotated_types.Lt():
+                yield f"< {bound.lt}"
+            case annotated_types.MinLen():
+                yield "not empty" if bound.min_length == 1 else f"at least {bound.min_length} long"
+
+
+def _yaml(value: Any) -> str:
+    """Write a default as it would be given."""
+    match value:
+        case BaseModel():
+            return _yaml(value.model_dump(mode="json"))
+        case Mapping():
+            return "{" + ", ".join(f"{key}: {_yaml(item)}" for key, item in value.items()) + "}"
+        case tuple() | list():
+            return f"[{', '.join(map(_yaml, value))}]"
+        case bool() | None:
+            return json.dumps(value)
+        case Enum():
+            return str(value.value)
+        case str():
+            return value if value and value.isprintable() and value == value.strip() else json.dumps(value)
+    return str(value)
+
+
+def render_options(config: type[BaseConfig], *, kind: str = "") -> str:
+    """Return the options as a block of text as wide as the terminal, for help.
+
+    Args:
+        config: The class.
+        kind: What a file says to get this configuration, if there are several; stands in the head.
+    """
+    width = shutil.get_terminal_size().columns - 2
+    lines = [f"settings of kind={kind}:" if kind else "settings:"]
+
+    def add(text: str, first: str, rest: str) -> None:
+        lines.extend(textwrap.wrap(text, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False))
+
+    for option in describe_options(config):
+        if kind and option.key == "kind":  # the head says it
+            continue
+        indent, inner = "  " * (1 + option.depth), "  " * (3 + option.depth)
+        default = "; required" if option.default is None else f"; default {option.default}" if option.default else ""
+        add(option.key + (f": {option.value}{default}" if option.value else ""), indent, inner)
+        add(" ".join(option.description.split()), inner, inner)
+    return "\n".join(lines) + "\n"
+
+
+__all__ = ["Option", "describe_options", "render_options"]

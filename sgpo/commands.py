@@ -1,0 +1,64 @@
+"""Commands that train a policy: online, offline, and arms beside each other."""
+
+from __future__ import annotations
+
+import argparse
+
+from judgekit.cli.command import OUTPUT, Command
+from sgpo.compare_config import CompareConfig
+from sgpo.offline.config import OfflineConfig
+from sgpo.online.config import OnlineConfig
+
+
+def _online(args: argparse.Namespace, config: OnlineConfig) -> None:
+    from accelerate import PartialState
+
+    from sgpo.online.run import POLICY, run_online
+
+    results = run_online(config, args.output, resume=args.resume)
+    if PartialState().is_main_process:
+        for name, value in results.items():
+            print(f"{name}: {value}")
+        print(f"policy: {args.output / POLICY}")
+    PartialState().destroy_process_group()
+
+
+ONLINE = Command(
+    summary="Train while sampling: SGPO with a judge, plain GRPO with judge=null.",
+    example="sgpo online configs/sgpo/online_gsm8k_smollm2.yaml max_steps=5 --output runs/online",
+    run=_online,
+    arguments=OUTPUT,
+    config=OnlineConfig,
+)
+
+
+def _offline(args: argparse.Namespace, config: OfflineConfig) -> None:
+    from sgpo.offline.run import run_offline
+
+    run_offline(config, args.output, resume=args.resume)
+
+
+OFFLINE = Command(
+    summary="Train on a stored groups file: SGPO with a judge, plain GRPO with judge=null.",
+    example="sgpo offline policy=models/policy groups=data/groups judge=models/judge --output runs/offline",
+    run=_offline,
+    arguments=OUTPUT,
+    config=OfflineConfig,
+)
+
+
+def _compare(args: argparse.Namespace, config: CompareConfig) -> None:
+    from sgpo.compare import print_table, run_compare
+
+    print_table(run_compare(config, args.output, resume=args.resume))
+
+
+COMPARE = Command(
+    summary="Train every arm with every seed, then write compare.json and compare.png and print a table.",
+    example="sgpo compare configs/quickstart/compare.yaml seeds=[0,1,2] --output runs/compare",
+    run=_compare,
+    arguments=OUTPUT,
+    config=CompareConfig,
+)
+
+__all__ = ["COMPARE", "OFFLINE", "ONLINE"]
