@@ -14,9 +14,10 @@ class JudgingConfig(BaseConfig):
     """Options of `judgekit judge` on a file."""
 
     judge: str
-    """Judge directory, hub id, address of a service or builtin judge."""
+    """Judge directory, hub id, address of a service or builtin judge; `--judge` on the command line."""
     data: Path
-    """Solutions or labelled solutions: a data set folder, a parquet or a JSON-lines file."""
+    """Solutions or labelled solutions: a data set folder, a parquet or a JSON-lines file; `--input` on the
+    command line."""
     dtype: ChosenPrecision = AUTO
     """Precision in which the judge runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
     chunk_size: int = Field(default=256, ge=1)

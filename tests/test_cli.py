@@ -21,7 +21,7 @@ from judgekit.cli import main
 from judgekit.cli.command import settings_config
 from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError
 from judgekit.io import read_records
-from judgekit.training.config import JudgeTrainingConfig
+from judgekit.training.config import ClassifierConfig
 from judgekit.types import LabelledSolution
 
 HELP_OF_EVERY_COMMAND = """
@@ -124,7 +124,7 @@ def test_a_line_without_a_command_lists_them(capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize(
     ("command", "kind", "found"),
-    [("train", "likelihood", "LikelihoodConfig"), ("train", None, "JudgeTrainingConfig"), ("fit", None, "Likelihood")],
+    [("train", "likelihood", "LikelihoodConfig"), ("train", None, "ClassifierConfig"), ("fit", None, "Likelihood")],
 )
 def test_a_configuration_says_what_train_makes(command: str, kind: str | None, found: str, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("model: base\ndata: [rows]\n" + (f"kind: {kind}\n" if kind else ""))
@@ -160,21 +160,21 @@ def test_a_path_of_a_configuration_may_hold_an_equals_sign(folder: str, tmp_path
     file = tmp_path / folder / "train.yaml"
     file.parent.mkdir(parents=True)
     file.write_text("model: base\ndata: [rows]\n")
-    config = settings_config(JudgeTrainingConfig, [str(file), "lr=1e-4"])
+    config = settings_config(ClassifierConfig, [str(file), "lr=1e-4"])
     assert config.model == "base" and config.lr == 1e-4
     with contextlib.chdir(tmp_path):
-        assert settings_config(JudgeTrainingConfig, [f"{folder}/train.yaml"]).model == "base"
+        assert settings_config(ClassifierConfig, [f"{folder}/train.yaml"]).model == "base"
     with pytest.raises(ConfigError, match=r"cannot read the configuration .*gone\.yaml"):
-        settings_config(JudgeTrainingConfig, [str(file.with_name("gone.yaml"))])
+        settings_config(ClassifierConfig, [str(file.with_name("gone.yaml"))])
 
 
 def test_a_file_named_like_an_option_does_not_stand_in_for_it(tmp_path: Path) -> None:
     with contextlib.chdir(tmp_path):
         Path("lr=1e-4").write_text("model: base\ndata: [rows]\n")
-        config = settings_config(JudgeTrainingConfig, ["lr=1e-4", "model=other", "data=[rows]"])
+        config = settings_config(ClassifierConfig, ["lr=1e-4", "model=other", "data=[rows]"])
         assert (config.lr, config.model) == (1e-4, "other")
         Path("lr=1e-4").rename("lr=1e-4.yaml")
-        assert settings_config(JudgeTrainingConfig, ["lr=1e-4.yaml"]).model == "base"
+        assert settings_config(ClassifierConfig, ["lr=1e-4.yaml"]).model == "base"
 
 
 def test_settings_may_follow_the_options(

@@ -20,7 +20,7 @@ from judgekit.config import BaseConfig, load_config
 from judgekit.errors import ConfigError
 from judgekit.judges.recognise import find_card
 from judgekit.serving.config import ServeConfig
-from judgekit.training.config import JudgeTrainingConfig, LanguageModelConfig, LikelihoodConfig
+from judgekit.training.config import ClassifierConfig, LanguageModelConfig, LikelihoodConfig
 from sgpo.compare_config import CompareConfig
 from sgpo.offline.config import OfflineConfig
 from sgpo.online.config import OnlineConfig
@@ -41,7 +41,7 @@ CLASSES: dict[str, type[BaseConfig]] = {
     "eval/four_benchmarks.yaml": EvalConfig,
     "eval/policy.yaml": PolicyConfig,
     "eval/processbench.yaml": EvalConfig,
-    "judge/*.yaml": JudgeTrainingConfig,
+    "judge/*.yaml": ClassifierConfig,
     "serve/*.yaml": ServeConfig,
     "sgpo/offline_*.yaml": OfflineConfig,
     "sgpo/online_*.yaml": OnlineConfig,
@@ -74,7 +74,7 @@ def test_a_configuration_parses_to_its_class(name: str) -> None:
 def test_a_training_configuration_is_for_one_command(name: str) -> None:
     """What one command would take of another's file and fill up with its own defaults trains something else."""
     own = [config_type for pattern, config_type in CLASSES.items() if Path(name).match(pattern)]
-    for other in {JudgeTrainingConfig, LanguageModelConfig, LikelihoodConfig} - {*own}:
+    for other in {ClassifierConfig, LanguageModelConfig, LikelihoodConfig} - {*own}:
         with pytest.raises(ConfigError):
             load_config(other, CONFIGS / name)
 

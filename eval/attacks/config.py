@@ -16,7 +16,7 @@ class AttackConfig(BaseConfig):
     """How a judge is attacked."""
 
     judge: str
-    """The judge as it was named, so that a resumed run has the same."""
+    """The judge as it is named on the command line, so that a resumed run has the same."""
     attacks: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Names of the attacks; `null` = all."""
     n_max: int | None = Field(default=200, ge=1)

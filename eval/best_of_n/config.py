@@ -15,7 +15,7 @@ class BestOfNConfig(BaseConfig):
     """How groups are reranked."""
 
     judges: tuple[str, ...] = Field(min_length=1)
-    """The judges as they were named, so that a resumed run has the same."""
+    """The judges as `--judge` names them on the command line, so that a resumed run has the same."""
     n_groups: int | None = Field(default=None, ge=1)
     """Groups to use at most; of more, evenly spaced ones are taken. `null` = all."""
     sizes: tuple[int, ...] = Field(default=(1, 2, 4, 8), min_length=1)

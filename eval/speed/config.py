@@ -13,9 +13,10 @@ class BenchConfig(BaseConfig):
     """What `judgekit bench` measures."""
 
     model: str = Field(min_length=1)
-    """Checkpoint or judge; opened as a causal language model whatever its head, since only its speed matters."""
+    """Checkpoint or judge; opened as a causal language model whatever its head, since only its speed matters;
+    `--model` on the command line."""
     data: Path
-    """Solutions: a data set folder, a parquet or a JSON-lines file."""
+    """Solutions: a data set folder, a parquet or a JSON-lines file; `--input` on the command line."""
     n_solutions: int = Field(default=16, ge=1)
     """Solutions that every way judges in every round."""
     rounds: int = Field(default=3, ge=1)

@@ -133,7 +133,9 @@ class _Help(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, *_: object) -> None:
         command = cast(Command, self.const)
         try:
-            parts = [render_options(config, kind=kind) for kind, config in command.config_types(namespace).items()]
+            types = command.config_types(namespace)
+            parts = [f"Without kind=... it is kind={next(iter(types))}.\n"] if len(types) > 1 else []
+            parts += [render_options(config, kind=kind) for kind, config in types.items()]
         except ConfigError as error:  # which configuration depends on an argument that is not given
             parts = [f"settings:\n  {error}\n"]
         parser.epilog = "\n".join([*parts, f"example:\n  {command.example}"])

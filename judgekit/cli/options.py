@@ -151,7 +151,7 @@ def render_options(config: type[BaseConfig], *, kind: str = "") -> str:
 
     Args:
         config: The class.
-        kind: What a file says to get this configuration, if there are several; stands in the head.
+        kind: What a file says to get this configuration, where there are several; stands in the head.
     """
     width = shutil.get_terminal_size().columns - 2
     lines = [f"settings of kind={kind}:" if kind else "settings:"]

@@ -9,8 +9,8 @@ from judgekit.cli.command import OUTPUT, Argument, Command
 from judgekit.errors import ConfigError
 from judgekit.training.config import (
     CalibrationConfig,
+    ClassifierConfig,
     EnsembleConfig,
-    JudgeTrainingConfig,
     LanguageModelConfig,
     LikelihoodConfig,
     PriorConfig,
@@ -20,11 +20,11 @@ _DATA = Argument("--data", type=Path, required=True, help="data set of labelled 
 _JUDGE_DIRECTORY = Argument("--output", type=Path, required=True, help="judge directory to write; refused where in use")
 
 
-def _train(args: argparse.Namespace, config: JudgeTrainingConfig | LikelihoodConfig | LanguageModelConfig) -> None:
+def _train(args: argparse.Namespace, config: ClassifierConfig | LikelihoodConfig | LanguageModelConfig) -> None:
     if isinstance(config, LanguageModelConfig):
-        from judgekit.training.language_model import pretrain
+        from judgekit.training.language_model import train_language_model
 
-        print(f"language model: {pretrain(config, args.output, resume=args.resume)}")
+        print(f"language model: {train_language_model(config, args.output, resume=args.resume)}")
         return
     from judgekit.judges.card import read_card
 
@@ -37,9 +37,9 @@ def _train(args: argparse.Namespace, config: JudgeTrainingConfig | LikelihoodCon
         for sentence in card.training["warnings"]:
             print(f"warning: {sentence}")
     else:
-        from judgekit.training.judge import train_judge
+        from judgekit.training.classifier import train_classifier
 
-        directory = train_judge(config, args.output, resume=args.resume)
+        directory = train_classifier(config, args.output, resume=args.resume)
         card = read_card(directory)
         print(f"judge: {directory}")
     _print_figures(card.metrics)
@@ -51,7 +51,7 @@ TRAIN = Command(
     run=_train,
     arguments=OUTPUT,
     config={
-        "step_classifier": JudgeTrainingConfig,
+        "step_classifier": ClassifierConfig,
         "likelihood": LikelihoodConfig,
         "language_model": LanguageModelConfig,
     },

@@ -15,7 +15,7 @@ class ServeConfig(BaseConfig):
     """Options of one service. The token is never among them, only the name of the variable that holds it."""
 
     judge: str = Field(min_length=1)
-    """Anything that `load_judge` opens."""
+    """Anything that `load_judge` opens; `--judge` on the command line."""
     dtype: ChosenPrecision = AUTO
     """Precision in which the judge runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
 

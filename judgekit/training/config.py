@@ -84,10 +84,10 @@ class LoopConfig(KindConfig):
 
 
 class LanguageModelConfig(LoopConfig):
-    """Options of `judgekit pretrain`."""
+    """Options of `judgekit train kind=language_model`."""
 
     kind: Literal["language_model"] = "language_model"
-    """What is made; a file that says so is refused by the other commands."""
+    """What is made."""
     data: Path
     """Data set of labelled solutions; labels are not read."""
     model: str | None = None
@@ -100,11 +100,11 @@ class LanguageModelConfig(LoopConfig):
     """Text between problem and steps."""
 
 
-class JudgeTrainingConfig(LoopConfig):
-    """Options of `judgekit train`."""
+class ClassifierConfig(LoopConfig):
+    """Options of `judgekit train`, for a step classifier."""
 
     kind: Literal["step_classifier"] = "step_classifier"
-    """What is made; a file that says so is refused by the other commands."""
+    """What is made."""
     model: str
     """Checkpoint to start from: a directory or a hub id of any causal decoder, with or without a head."""
     data: tuple[Path, ...] = Field(min_length=1)
@@ -136,10 +136,10 @@ class JudgeTrainingConfig(LoopConfig):
 
 
 class LikelihoodConfig(KindConfig):
-    """Options of `judgekit fit`."""
+    """Options of `judgekit train kind=likelihood`."""
 
     kind: Literal["likelihood"] = "likelihood"
-    """What is made; a file that says so is refused by the other commands."""
+    """What is made."""
     model: str
     """Causal language model: a directory or a hub id. Its weights are copied into the judge directory."""
     data: tuple[Path, ...] = Field(min_length=1)
@@ -223,6 +223,6 @@ class PriorConfig(BaseConfig):
 
 
 __all__ = [
-    "CalibrationConfig", "CalibratorChoice", "EnsembleConfig", "EnsembleRule", "JudgeTrainingConfig",
+    "CalibrationConfig", "CalibratorChoice", "ClassifierConfig", "EnsembleConfig", "EnsembleRule",
     "LanguageModelConfig", "LikelihoodConfig", "LoopConfig", "PriorConfig", "TinyConfig",
 ]  # fmt: skip

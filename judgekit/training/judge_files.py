@@ -15,6 +15,9 @@ from judgekit.judging import as_seen
 from judgekit.metrics import collect_reached_steps, compute_calibration, compute_localization
 from judgekit.types import Judge, LabelledSolution
 
+JUDGE = "judge"
+"""Folder of the trained judge below the run's output."""
+
 
 def read_labelled(paths: Sequence[Path], n_max: int | None) -> Iterator[LabelledSolution]:
     """Yield the solutions of several data sets one after another, `n_max` at most; `None` for all."""
@@ -69,4 +72,4 @@ def save_judge(directory: Path, card: JudgeCard, model: Any, tokenizer: Any, tra
     write_card(directory, card)
 
 
-__all__ = ["evaluate_judge", "read_labelled", "refuse_overlap", "save_judge"]
+__all__ = ["JUDGE", "evaluate_judge", "read_labelled", "refuse_overlap", "save_judge"]

@@ -30,7 +30,7 @@ def solution_text(solution: LabelledSolution, *, separator: str) -> tuple[str, s
     return solution.problem + separator, separator.join(solution.steps)
 
 
-def pretrain(config: LanguageModelConfig, output: Path, *, resume: bool = False) -> Path:
+def train_language_model(config: LanguageModelConfig, output: Path, *, resume: bool = False) -> Path:
     """Build the tiny model, train it on the solutions and return the checkpoint directory.
 
     Raises:
@@ -115,4 +115,4 @@ class Collator:
         return batch
 
 
-__all__ = ["IGNORED", "MODEL", "Collator", "pretrain", "solution_text"]
+__all__ = ["IGNORED", "MODEL", "Collator", "solution_text", "train_language_model"]

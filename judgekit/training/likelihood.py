@@ -20,8 +20,7 @@ from judgekit.judges.steps.likelihood import LikelihoodJudge
 from judgekit.run import Run, package_versions
 from judgekit.training.calibrate import refuse_one_kind
 from judgekit.training.config import LikelihoodConfig
-from judgekit.training.judge import JUDGE
-from judgekit.training.judge_files import evaluate_judge, read_labelled, refuse_overlap, save_judge
+from judgekit.training.judge_files import JUDGE, evaluate_judge, read_labelled, refuse_overlap, save_judge
 from judgekit.types import LabelledSolution
 
 logger = logging.getLogger(__name__)

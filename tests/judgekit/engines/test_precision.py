@@ -15,7 +15,7 @@ from judgekit.engines import precision
 from judgekit.engines.generation.config import TransformersGeneration
 from judgekit.errors import ConfigError
 from judgekit.judging_config import JudgingConfig
-from judgekit.training.config import JudgeTrainingConfig
+from judgekit.training.config import ClassifierConfig
 
 NATIVE = "judgekit.engines.precision.has_fast_bfloat16"
 
@@ -69,10 +69,10 @@ def test_auto_is_settled_when_a_configuration_is_read(
     assert parse_config(JudgingConfig, values, where="test").dtype == expected
     assert parse_config(JudgingConfig, values | {"dtype": "auto"}, where="test").dtype == expected
     assert TransformersGeneration(model="m").model_dump()["dtype"] == expected
-    assert JudgeTrainingConfig(model="m", data=(Path("d"),)).bf16 is native
+    assert ClassifierConfig(model="m", data=(Path("d"),)).bf16 is native
     for given in ("float32", "bfloat16"):
         assert parse_config(JudgingConfig, values | {"dtype": given}, where="test").dtype == given
-    assert JudgeTrainingConfig(model="m", data=(Path("d"),), bf16=not native).bf16 is not native
+    assert ClassifierConfig(model="m", data=(Path("d"),), bf16=not native).bf16 is not native
     with pytest.raises(ConfigError, match="dtype"):
         parse_config(JudgingConfig, values | {"dtype": "float16"}, where="test")
 
@@ -103,11 +103,11 @@ def test_settling_needs_no_torch_without_a_gpu() -> None:
 def test_training_in_bfloat16_keeps_float32_weights(tiny_base: Path, labelled_data: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
-    from judgekit.training.judge import train_judge
+    from judgekit.training.classifier import train_classifier
 
     values = {"batch_size": 8, "max_steps": 2, "lr": 1e-3, "threads": 1, "save_every": None, "bf16": True}
-    folder = train_judge(
-        JudgeTrainingConfig.model_validate(values | {"model": str(tiny_base), "data": (labelled_data,)}),
+    folder = train_classifier(
+        ClassifierConfig.model_validate(values | {"model": str(tiny_base), "data": (labelled_data,)}),
         tmp_path / "run",
     )
     assert {str(tensor.dtype) for tensor in load_file(folder / "model.safetensors").values()} == {"torch.float32"}

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 
-import judgekit.training.judge as judge_training
+import judgekit.training.classifier as judge_training
 from judgekit.engines.generation.config import SamplingConfig, TransformersGeneration
 from judgekit.engines.generation.door import build_generator
 from judgekit.engines.scoring.load import HeadedModel, load_classifier, load_language_model
@@ -20,8 +20,8 @@ from judgekit.judges.card import read_card
 from judgekit.judges.doctor import examine
 from judgekit.judges.golden import golden_difference
 from judgekit.judges.steps.by_step import StepLogitJudge
-from judgekit.training.config import JudgeTrainingConfig, LikelihoodConfig
-from judgekit.training.judge import train_judge
+from judgekit.training.classifier import train_classifier
+from judgekit.training.config import ClassifierConfig, LikelihoodConfig
 from judgekit.training.likelihood import fit_likelihood
 from judgekit.training.tiny import build_tokenizer
 from tests.judgekit.architectures import VOCABULARY, save_architecture
@@ -42,9 +42,9 @@ def tokenizer() -> PreTrainedTokenizerFast:
     return build_tokenizer(TEXTS, vocab_size=VOCABULARY)
 
 
-def config(model: Path, data: Path, **fields: Any) -> JudgeTrainingConfig:
+def config(model: Path, data: Path, **fields: Any) -> ClassifierConfig:
     values = {"batch_size": 4, "max_steps": 2, "max_tokens": 200, "max_judged_tokens": 200, "threads": 1, "lr": 1e-2}
-    return JudgeTrainingConfig.model_validate(values | {"model": str(model), "data": (data,)} | fields)
+    return ClassifierConfig.model_validate(values | {"model": str(model), "data": (data,)} | fields)
 
 
 @pytest.mark.parametrize("model_type", [*OWN_HEAD, *KNOWN_HEAD])
@@ -52,7 +52,7 @@ def test_any_causal_decoder_is_trained_and_judges(
     model_type: str, tokenizer: PreTrainedTokenizerFast, labelled_data: Path, tmp_path: Path
 ) -> None:
     base = save_architecture(model_type, tmp_path / "base", tokenizer)
-    folder = train_judge(config(base, labelled_data, save_every=None), tmp_path / "run")
+    folder = train_classifier(config(base, labelled_data, save_every=None), tmp_path / "run")
     assert read_card(folder).head == ("score" if model_type in OWN_HEAD else None)
     judge = load_judge(folder, dtype="float32")
     assert isinstance(judge, StepLogitJudge) and len(judge.card.golden) == 3
@@ -69,7 +69,7 @@ def test_training_moves_body_and_head_of_our_own(
 ) -> None:
     base = save_architecture("gemma3", tmp_path / "base", tokenizer)
     settings = config(base, labelled_data, save_every=None, gradient_checkpointing=True, warmup_frac=0.0)
-    folder = train_judge(settings, tmp_path / "run")
+    folder = train_classifier(settings, tmp_path / "run")
     before = load_classifier(str(base), dtype="float32", n_labels=2)
     after = load_classifier(str(folder), dtype="float32", n_labels=2)  # goes on from our own head
     assert isinstance(before, HeadedModel) and isinstance(after, HeadedModel)
@@ -97,7 +97,7 @@ def test_a_killed_training_resumes_to_the_same_weights(
     """With a head of our own, and with experts, which a file names otherwise than the model in memory does."""
     base = save_architecture(model_type, tmp_path / "base", tokenizer)
     settings = config(base, labelled_data, max_steps=4, save_every=1)
-    straight = train_judge(settings, tmp_path / "straight")
+    straight = train_classifier(settings, tmp_path / "straight")
     make = judge_training._make_trainer
     with monkeypatch.context() as patch:
 
@@ -108,8 +108,8 @@ def test_a_killed_training_resumes_to_the_same_weights(
 
         patch.setattr(judge_training, "_make_trainer", make_dying)
         with pytest.raises(KeyboardInterrupt):
-            train_judge(settings, tmp_path / "run")
-    resumed = train_judge(settings, tmp_path / "run", resume=True)
+            train_classifier(settings, tmp_path / "run")
+    resumed = train_classifier(settings, tmp_path / "run", resume=True)
     for path in straight.glob("*.safetensors"):
         one, other = load_file(path), load_file(resumed / path.name)
         assert all(torch.equal(tensor, other[key]) for key, tensor in one.items())
@@ -122,7 +122,7 @@ def test_encoders_are_refused_with_the_reason(
     fields = {"use_bidirectional_attention": True} if model_type == "gemma" else {}
     base = save_architecture(model_type, tmp_path / "base", tokenizer, **fields)
     with pytest.raises(CheckpointError, match=r"cannot judge step by step: .*would change an earlier step's score"):
-        train_judge(config(base, labelled_data), tmp_path / "run")
+        train_classifier(config(base, labelled_data), tmp_path / "run")
 
 
 def test_an_encoder_is_refused_where_it_is_read_for_likelihoods_or_opened_as_a_judge(
@@ -144,7 +144,9 @@ def test_a_decoder_of_the_bert_kind_is_told_by_what_it_does(
     tokenizer: PreTrainedTokenizerFast, labelled_data: Path, tmp_path: Path
 ) -> None:
     base = save_architecture("bert", tmp_path / "base", tokenizer, is_decoder=True)
-    assert load_judge(train_judge(config(base, labelled_data), tmp_path / "run"), dtype="float32").judge_id == "run"
+    assert (
+        load_judge(train_classifier(config(base, labelled_data), tmp_path / "run"), dtype="float32").judge_id == "run"
+    )
 
 
 @pytest.mark.parametrize("model_type", ["qwen3_5", "gemma3"])
@@ -173,5 +175,5 @@ def test_dropout_before_the_head_is_an_option_and_off(
     for name in (str(tiny_base), str(own)):
         assert load_classifier(name, dtype="float32", n_labels=2).dropout.p == 0.0
         assert load_classifier(name, dtype="float32", n_labels=2, dropout=0.25).dropout.p == 0.25
-    assert JudgeTrainingConfig.model_fields["dropout"].default == 0.0
+    assert ClassifierConfig.model_fields["dropout"].default == 0.0
     assert load_language_model(str(own)).training is False

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import read_records
 from judgekit.training.config import LanguageModelConfig
-from judgekit.training.language_model import IGNORED, Collator, pretrain, solution_text
+from judgekit.training.language_model import IGNORED, Collator, solution_text, train_language_model
 from judgekit.types import LabelledSolution
 from tests.judgekit.samples import addition, tiny_config
 
@@ -43,7 +43,7 @@ def test_a_batch_is_padded_on_the_right_without_loss() -> None:
 def test_the_first_loss_is_that_of_completions_alone(labelled_data: Path, tmp_path: Path) -> None:
     """One batch of all right solutions; its loss is recomputed from the initial checkpoint, token by token."""
     output = tmp_path / "run"
-    pretrain(config(labelled_data, only_correct=True, batch_size=20, max_steps=1, save_every=None), output)
+    train_language_model(config(labelled_data, only_correct=True, batch_size=20, max_steps=1, save_every=None), output)
     model = AutoModelForCausalLM.from_pretrained(output / "init").eval()
     tokenizer = AutoTokenizer.from_pretrained(output / "init")
     losses: list[float] = []
@@ -61,17 +61,20 @@ def test_the_first_loss_is_that_of_completions_alone(labelled_data: Path, tmp_pa
 
 
 def test_training_lowers_the_loss_and_writes_a_checkpoint(labelled_data: Path, tmp_path: Path) -> None:
-    folder = pretrain(config(labelled_data, max_steps=20, save_every=None), tmp_path / "run")
+    folder = train_language_model(config(labelled_data, max_steps=20, save_every=None), tmp_path / "run")
     losses = [row["pretrain/loss"] for row in rows(tmp_path / "run") if "pretrain/loss" in row]
     assert len(losses) == 20 and losses[-1] < losses[0] - 1
     assert AutoModelForCausalLM.from_pretrained(folder).config.vocab_size == len(AutoTokenizer.from_pretrained(folder))
-    assert pretrain(config(labelled_data, max_steps=20, save_every=None), tmp_path / "run", resume=True) == folder
+    assert (
+        train_language_model(config(labelled_data, max_steps=20, save_every=None), tmp_path / "run", resume=True)
+        == folder
+    )
     with pytest.raises(ConfigError, match="already holds a run"):
-        pretrain(config(labelled_data, max_steps=20, save_every=None), tmp_path / "run")
+        train_language_model(config(labelled_data, max_steps=20, save_every=None), tmp_path / "run")
 
 
 def test_training_goes_on_from_a_given_checkpoint(labelled_data: Path, tiny_base: Path, tmp_path: Path) -> None:
-    folder = pretrain(
+    folder = train_language_model(
         config(labelled_data, model=str(tiny_base), max_steps=1, lr=1e-9, save_every=None), tmp_path / "r"
     )
     before, after = (AutoModelForCausalLM.from_pretrained(place) for place in (tiny_base, folder))
@@ -82,9 +85,9 @@ def test_training_goes_on_from_a_given_checkpoint(labelled_data: Path, tiny_base
 
 def test_a_solution_beyond_the_length_limit_is_refused(labelled_data: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a solution has \d+ tokens, more than preset\.max_tokens=16: raise it"):
-        pretrain(config(labelled_data, preset=tiny_config(max_tokens=16)), tmp_path / "run")
+        train_language_model(config(labelled_data, preset=tiny_config(max_tokens=16)), tmp_path / "run")
 
 
 def test_missing_data_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
-        pretrain(config(tmp_path / "gone"), tmp_path / "run")
+        train_language_model(config(tmp_path / "gone"), tmp_path / "run")

@@ -16,8 +16,8 @@ from judgekit.judges.card import read_card
 from judgekit.judges.golden import EXAMPLES, golden_difference
 from judgekit.judges.problem_lists import train_problems
 from judgekit.judges.steps.likelihood import LikelihoodJudge
-from judgekit.training.config import JudgeTrainingConfig, LikelihoodConfig
-from judgekit.training.judge import train_judge
+from judgekit.training.classifier import train_classifier
+from judgekit.training.config import ClassifierConfig, LikelihoodConfig
 from judgekit.training.likelihood import find_odd_direction, fit_likelihood, fit_map, reached_features
 from judgekit.types import LabelledSolution
 from tests.judgekit.samples import addition, labelled_solutions
@@ -65,9 +65,9 @@ def test_data_of_one_kind_are_refused_before_the_model_is_opened(
     kind = "wrong" if wrong else "right"
     with pytest.raises(DataError, match=f"a judge needs right and wrong steps, and all .* are of one kind, {kind}"):
         fit_likelihood(config(tmp_path / "no such model", tmp_path / "data"), tmp_path / "run")
-    options = JudgeTrainingConfig.model_validate({"model": str(tmp_path / "none"), "data": [tmp_path / "data"]})
+    options = ClassifierConfig.model_validate({"model": str(tmp_path / "none"), "data": [tmp_path / "data"]})
     with pytest.raises(DataError, match=f"a judge needs right and wrong steps, and all .* are of one kind, {kind}"):
-        train_judge(options, tmp_path / "trained")
+        train_classifier(options, tmp_path / "trained")
 
 
 @pytest.mark.parametrize("command", ["pretrain", "train", "fit"])

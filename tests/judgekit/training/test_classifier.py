@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForTokenClassification, AutoTokenizer, TrainerCallback
 
-import judgekit.training.judge as judge_training
+import judgekit.training.classifier as judge_training
 from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError
 from judgekit.io import write_records
 from judgekit.judges import load_judge
@@ -27,8 +27,8 @@ from judgekit.judges.card import read_card
 from judgekit.judges.golden import golden_difference
 from judgekit.judges.problem_lists import train_problems
 from judgekit.judges.steps.encoding import encode_solutions, make_convention
-from judgekit.training.config import JudgeTrainingConfig
-from judgekit.training.judge import TrainingRows, build_rows, check_rows, step_loss, train_judge
+from judgekit.training.classifier import TrainingRows, build_rows, check_rows, step_loss, train_classifier
+from judgekit.training.config import ClassifierConfig
 from judgekit.training.language_model import IGNORED
 from judgekit.training.loop import last_checkpoint, mean_loss, warn_of_few_steps
 from judgekit.types import LabelledSolution, StepLabel
@@ -39,7 +39,7 @@ DIES_AFTER_A_CHECKPOINT = """
 import os, signal, sys
 from pathlib import Path
 from transformers import TrainerCallback
-import judgekit.training.judge as judge
+import judgekit.training.classifier as judge
 from judgekit.config import load_config
 
 class Dying(TrainerCallback):
@@ -53,7 +53,7 @@ def make_dying(*args, **options):
     trainer.add_callback(Dying())
     return trainer
 judge._make_trainer = make_dying
-judge.train_judge(load_config(judge.JudgeTrainingConfig, Path(sys.argv[1])), Path(sys.argv[2]))
+judge.train_classifier(load_config(judge.ClassifierConfig, Path(sys.argv[1])), Path(sys.argv[2]))
 """
 
 
@@ -69,9 +69,9 @@ def tokenizer(tiny_base: Path) -> Any:
     return AutoTokenizer.from_pretrained(tiny_base)
 
 
-def config(tiny_base: Path, *data: Path, **fields: Any) -> JudgeTrainingConfig:
+def config(tiny_base: Path, *data: Path, **fields: Any) -> ClassifierConfig:
     values = {"model": str(tiny_base), "data": data, "batch_size": 8, "lr": 1e-3, "log_every": 1, "threads": 1}
-    return JudgeTrainingConfig.model_validate(values | fields)
+    return ClassifierConfig.model_validate(values | fields)
 
 
 def rows_of(
@@ -181,7 +181,7 @@ def test_steps_count_alike_across_accumulation(labelled_data: Path, tiny_base: P
     for batch_size, grad_accumulation in ((16, 1), (4, 4)):
         output = tmp_path / f"{batch_size}"
         options = {"batch_size": batch_size, "grad_accumulation": grad_accumulation, "n_max": 16, "save_every": None}
-        train_judge(config(base, labelled_data, epochs=1, **options), output)
+        train_classifier(config(base, labelled_data, epochs=1, **options), output)
         first_rows.append(metrics(output)[0])
     assert [row["step"] for row in first_rows] == [1, 1]
     for name in ("train/loss", "train/grad_norm"):
@@ -195,7 +195,7 @@ def test_two_steps_move_the_parameters_and_make_a_judge(
     labelled_data: Path, eval_data: Path, tiny_base: Path, tmp_path: Path
 ) -> None:
     options = config(tiny_base, labelled_data, eval_data=eval_data, max_steps=2, eval_every=1, warmup_frac=0.0)
-    folder = train_judge(options, tmp_path / "my-judge")
+    folder = train_classifier(options, tmp_path / "my-judge")
     model = AutoModelForTokenClassification.from_pretrained(folder)
     before = AutoModelForTokenClassification.from_pretrained(tiny_base, num_labels=2).base_model.state_dict()
     after = model.base_model.state_dict()
@@ -218,9 +218,9 @@ def test_two_steps_move_the_parameters_and_make_a_judge(
     judge = load_judge(folder)
     (judgement,) = judge.judge([addition(60)])
     assert judgement.verdict is not None and judgement.verdict.n_steps == 3
-    assert train_judge(options, tmp_path / "my-judge", resume=True) == folder
+    assert train_classifier(options, tmp_path / "my-judge", resume=True) == folder
     with pytest.raises(ConfigError, match="already holds a run"):
-        train_judge(options, tmp_path / "my-judge")
+        train_classifier(options, tmp_path / "my-judge")
 
 
 def test_a_judge_learns_what_it_is_shown(tiny_base: Path, tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_a_judge_learns_what_it_is_shown(tiny_base: Path, tmp_path: Path) -> Non
     ]
     write_records(tmp_path / "data", solutions, record_type=LabelledSolution)
     options = {"lr": 1e-2, "max_steps": 25, "batch_size": 16, "save_every": None}
-    folder = train_judge(config(tiny_base, tmp_path / "data", **options), tmp_path / "run")
+    folder = train_classifier(config(tiny_base, tmp_path / "data", **options), tmp_path / "run")
     for judgement in load_judge(folder).judge(solutions[:1]):
         assert judgement.verdict is not None
         ok, also_ok, bad = judgement.verdict.p_ok_S
@@ -245,7 +245,7 @@ def test_early_stopping_keeps_the_best_weights(
 ) -> None:
     """With a learning rate this high the loss on other problems rises at once, and training stops before its end."""
     options = {"eval_data": eval_data, "max_steps": 30, "eval_every": 1, "patience": 2, "lr": 0.3, "warmup_frac": 0.0}
-    train_judge(config(tiny_base, labelled_data, batch_size=16, **options), tmp_path / "run")
+    train_classifier(config(tiny_base, labelled_data, batch_size=16, **options), tmp_path / "run")
     losses = {row["step"]: row["train/eval_loss"] for row in metrics(tmp_path / "run") if "train/eval_loss" in row}
     best = min(losses, key=lambda step: losses[step])
     assert max(losses) < 30 and max(losses) == best + 2
@@ -255,12 +255,12 @@ def test_early_stopping_keeps_the_best_weights(
 
 def test_evaluation_on_training_problems_is_refused(labelled_data: Path, tiny_base: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="40 of 40 evaluation solutions belong to training problems"):
-        train_judge(config(tiny_base, labelled_data, eval_data=labelled_data), tmp_path / "run")
+        train_classifier(config(tiny_base, labelled_data, eval_data=labelled_data), tmp_path / "run")
 
 
 def test_a_model_that_is_not_there_is_refused(labelled_data: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="does not exist, and is no hub id"):
-        train_judge(config(tmp_path / "gone", labelled_data), tmp_path / "run")
+        train_classifier(config(tmp_path / "gone", labelled_data), tmp_path / "run")
 
 
 # Killed and resumed
@@ -268,7 +268,7 @@ def test_a_model_that_is_not_there_is_refused(labelled_data: Path, tmp_path: Pat
 
 def test_a_killed_run_resumes_to_the_same_bits(labelled_data: Path, tiny_base: Path, tmp_path: Path) -> None:
     options = config(tiny_base, labelled_data, max_steps=8, save_every=2)
-    straight = train_judge(options, tmp_path / "straight")
+    straight = train_classifier(options, tmp_path / "straight")
     (tmp_path / "c.yaml").write_text(options.model_dump_json())
     command = [sys.executable, "-c", DIES_AFTER_A_CHECKPOINT, str(tmp_path / "c.yaml"), str(tmp_path / "killed")]
     done = subprocess.run(
@@ -284,7 +284,7 @@ def test_a_killed_run_resumes_to_the_same_bits(labelled_data: Path, tiny_base: P
     torn = shutil.copytree(newest, newest.with_name("checkpoint-7"))  # a disk that lost the end of the weights
     whole = (torn / "model.safetensors").read_bytes()
     (torn / "model.safetensors").write_bytes(whole[: len(whole) // 2])
-    resumed = train_judge(options, tmp_path / "killed", resume=True)
+    resumed = train_classifier(options, tmp_path / "killed", resume=True)
     for name in ("model.safetensors", "train_problem_ids.txt"):
         assert (resumed / name).read_bytes() == (straight / name).read_bytes()
     losses = ("train/loss", "train/train_loss")
@@ -297,7 +297,7 @@ def test_a_killed_run_resumes_to_the_same_bits(labelled_data: Path, tiny_base: P
 def test_a_checkpoint_with_a_damaged_file_is_passed_over(
     name: str, labelled_data: Path, tiny_base: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    train_judge(config(tiny_base, labelled_data, max_steps=2, save_every=1), tmp_path)
+    train_classifier(config(tiny_base, labelled_data, max_steps=2, save_every=1), tmp_path)
     newest = last_checkpoint(tmp_path)
     assert newest is not None and newest.name == "checkpoint-2"
     whole = (newest / name).read_bytes()
@@ -351,7 +351,7 @@ PLANTED: dict[str, tuple[Callable[[Path], object], str]] = {
 def begun(labelled_data: Path, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a run that was killed behind its first checkpoint."""
     folder = tmp_path_factory.mktemp("begun") / "run"
-    train_judge(config(tiny_base, labelled_data, max_steps=2, save_every=1), folder)
+    train_classifier(config(tiny_base, labelled_data, max_steps=2, save_every=1), folder)
     shutil.rmtree(folder / "judge")
     shutil.rmtree(folder / "checkpoints" / "checkpoint-2")
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -367,7 +367,7 @@ def test_what_somebody_put_into_a_checkpoint_is_not_run_and_not_taken_for_weight
     folder = Path(shutil.copytree(begun, tmp_path / "run"))
     plant(folder / "checkpoints" / "checkpoint-1")
     with pytest.raises(CheckpointError, match=complaint) as error:
-        train_judge(config(tiny_base, labelled_data, max_steps=2, save_every=1), folder, resume=True)
+        train_classifier(config(tiny_base, labelled_data, max_steps=2, save_every=1), folder, resume=True)
     assert "\n" not in str(error.value)
 
 
@@ -428,7 +428,7 @@ def test_the_mean_loss_counts_every_step_once() -> None:
 
 
 def test_a_row_comes_before_a_checkpoint_and_at_the_end(labelled_data: Path, tiny_base: Path, tmp_path: Path) -> None:
-    train_judge(config(tiny_base, labelled_data, max_steps=5, save_every=2, log_every=3), tmp_path)
+    train_classifier(config(tiny_base, labelled_data, max_steps=5, save_every=2, log_every=3), tmp_path)
     assert [row["step"] for row in metrics(tmp_path) if "train/loss" in row] == [2, 3, 4, 5]
 
 
@@ -443,9 +443,9 @@ def test_a_run_of_few_steps_says_so(fields: dict[str, Any], warned: bool, caplog
 
 def test_a_configuration_for_another_training_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"of kind likelihood, .* use `judgekit train`"):
-        JudgeTrainingConfig.model_validate({"kind": "likelihood", "model": "m", "data": ["d"]})
+        ClassifierConfig.model_validate({"kind": "likelihood", "model": "m", "data": ["d"]})
     with pytest.raises(ValidationError, match="'step_classifier'"):
-        JudgeTrainingConfig.model_validate({"kind": "no such kind", "model": "m", "data": ["d"]})
+        ClassifierConfig.model_validate({"kind": "no such kind", "model": "m", "data": ["d"]})
 
 
 def test_a_resumed_run_stops_as_early_as_a_straight_one(
@@ -454,7 +454,7 @@ def test_a_resumed_run_stops_as_early_as_a_straight_one(
     """The interruption falls between two evaluations without a lower loss, and the first one still counts."""
     stopping = {"eval_data": eval_data, "max_steps": 30, "eval_every": 1, "patience": 2, "lr": 0.3, "warmup_frac": 0.0}
     options = config(tiny_base, labelled_data, **stopping)
-    straight = train_judge(options, tmp_path / "straight")
+    straight = train_classifier(options, tmp_path / "straight")
     last = metrics(tmp_path / "straight")[-1]["step"]
 
     class Interrupt(TrainerCallback):
@@ -471,16 +471,16 @@ def test_a_resumed_run_stops_as_early_as_a_straight_one(
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(judge_training, "_make_trainer", make_interrupted)
-        train_judge(options, tmp_path / "cut")
-    resumed = train_judge(options, tmp_path / "cut", resume=True)
+        train_classifier(options, tmp_path / "cut")
+    resumed = train_classifier(options, tmp_path / "cut", resume=True)
     assert metrics(tmp_path / "cut")[-1]["step"] == last
     assert (resumed / "model.safetensors").read_bytes() == (straight / "model.safetensors").read_bytes()
 
 
 def test_resuming_with_other_options_is_refused(labelled_data: Path, tiny_base: Path, tmp_path: Path) -> None:
-    train_judge(config(tiny_base, labelled_data, max_steps=1, save_every=None), tmp_path / "run")
+    train_classifier(config(tiny_base, labelled_data, max_steps=1, save_every=None), tmp_path / "run")
     with pytest.raises(ConfigError, match=r"the configuration differs in lr: 0\.001 -> 0\.01"):
-        train_judge(
+        train_classifier(
             config(tiny_base, labelled_data, max_steps=1, save_every=None, lr=1e-2), tmp_path / "run", resume=True
         )
 
@@ -488,5 +488,5 @@ def test_resuming_with_other_options_is_refused(labelled_data: Path, tiny_base: 
 def test_training_that_diverges_saves_no_judge(tiny_base: Path, labelled_data: Path, tmp_path: Path) -> None:
     wild = config(tiny_base, labelled_data, lr=1e38, max_steps=3, warmup_frac=0.0, save_every=None)
     with pytest.raises(JudgeError, match=r"no finite numbers, at lr=1e\+38: nothing is saved"):
-        train_judge(wild, tmp_path / "run")
+        train_classifier(wild, tmp_path / "run")
     assert not (tmp_path / "run" / "judge").exists()

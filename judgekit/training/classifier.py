@@ -26,16 +26,14 @@ from judgekit.judges.steps.encoding import Encoded, encode_solutions, make_conve
 from judgekit.judges.steps.layout import InputConvention
 from judgekit.run import Run, package_versions
 from judgekit.training.calibrate import refuse_one_kind
-from judgekit.training.config import JudgeTrainingConfig
-from judgekit.training.judge_files import evaluate_judge, read_labelled, refuse_overlap, save_judge
+from judgekit.training.config import ClassifierConfig
+from judgekit.training.judge_files import JUDGE, evaluate_judge, read_labelled, refuse_overlap, save_judge
 from judgekit.training.language_model import IGNORED, Collator
 from judgekit.training.loop import MetricsCallback, train, training_arguments, warn_of_few_steps
 from judgekit.types import LabelledSolution, ThresholdRule
 
 logger = logging.getLogger(__name__)
 
-JUDGE = "judge"
-"""Folder of the trained judge below the run's output."""
 ERROR, OK = 0, 1
 """Labels of the head."""
 CHUNK = 1000
@@ -52,7 +50,7 @@ class TrainingRows(NamedTuple):
     """`solutions`, `overlong_dropped`, `overlong_cut`, `steps_ok`, `steps_error`, `tokens`."""
 
 
-def train_judge(config: JudgeTrainingConfig, output: Path, *, resume: bool = False) -> Path:
+def train_classifier(config: ClassifierConfig, output: Path, *, resume: bool = False) -> Path:
     """Train a judge and return its directory, `output/judge`.
 
     Raises:
@@ -123,7 +121,7 @@ def build_rows(
     max_tokens: int,
     overlong: Literal["drop", "keep_leading_steps"],
 ) -> TrainingRows:
-    """Encode labelled solutions for the Trainer, chunk by chunk; see `JudgeTrainingConfig` for the two limits."""
+    """Encode labelled solutions for the Trainer, chunk by chunk; see `ClassifierConfig` for the two limits."""
     data = TrainingRows([], set(), Counter())
     stream = iter(solutions)
     while chunk := list(islice(stream, CHUNK)):
@@ -177,7 +175,7 @@ def check_rows(data: TrainingRows, tokenizer: Any) -> None:
 
 
 def _make_trainer(
-    model: Any, config: JudgeTrainingConfig, run: Run, rows: list[Any], eval_rows: list[Any], *, pad_id: int
+    model: Any, config: ClassifierConfig, run: Run, rows: list[Any], eval_rows: list[Any], *, pad_id: int
 ) -> Trainer:
     callbacks: list[Any] = [MetricsCallback(run, "train")]
     options: dict[str, Any] = {"train_sampling_strategy": "group_by_length"}
@@ -213,7 +211,4 @@ def step_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tens
     return total / (num_items_in_batch if num_items_in_batch is not None else (flat != IGNORED).sum().clamp(min=1))
 
 
-__all__ = [
-    "ERROR", "JUDGE", "OK", "TrainingRows", "build_rows", "check_rows", "step_loss",
-    "train_judge",
-]  # fmt: skip
+__all__ = ["ERROR", "OK", "TrainingRows", "build_rows", "check_rows", "step_loss", "train_classifier"]
