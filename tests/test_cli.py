@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
@@ -95,20 +95,24 @@ def test_every_help_tells_all_options_without_heavy_imports(name: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("module", [cli, sgpo.cli])
-def test_every_example_in_the_help_can_be_typed(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an example gives is parsed, and its file is read by the class of its command."""
+def test_every_command_that_is_written_down_can_be_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The examples of the help, README, Makefile and heads of YAML: parsed, and files read by their command's class."""
     monkeypatch.chdir(ROOT)
-    names = module.COMMANDS.names()
-    assert len(names) >= 3
-    for name in names:
-        command = module.COMMANDS.load(name)
-        words = shlex.split(command.example, comments=True)
-        words = words[next(i for i, word in enumerate(words) if not word.startswith("JUDGEKIT_TOKEN=")) :]
-        assert words[:2] == [module.__name__.split(".")[0], name]
-        args = command.parse(name, words[2:])
-        if command.config is not None:
-            assert command.read_config(args)
+    programs = {"judgekit": cli.COMMANDS, "sgpo": sgpo.cli.COMMANDS}
+    blocks = re.findall(r"^```\w*\n(.*?)^```", Path("README.md").read_text(), re.DOTALL | re.MULTILINE)
+    files = [
+        re.sub(r"^#(?: Run:)? {2,}", "", path.read_text(), flags=re.MULTILINE)
+        for path in sorted(Path("configs").rglob("*.yaml"))
+    ]
+    written = "\n".join([*blocks, *files, Path("Makefile").read_text().replace("\t$(BIN)/", "")])
+    examples = [table.load(name).example for table in programs.values() for name in table.names()]
+    lines = [line.strip() for line in written.replace("\\\n", " ").splitlines()] + examples
+    found = [match for line in lines if (match := re.match(r"(?:[A-Z_]+=\S+ )*(judgekit|sgpo) (\S+) (.*)", line))]
+    assert len(found) > 80 and {match[2] for match in found} == {name for t in programs.values() for name in t.names()}
+    for program, name, rest in (match.groups() for match in found):
+        command = programs[program].load(name)
+        args = command.parse(f"{program} {name}", shlex.split(rest, comments=True))
+        assert command.config is None or command.read_config(args), rest
 
 
 def test_an_unknown_command_names_the_nearest_and_the_known(refused: Callable[..., str]) -> None:
