@@ -10,11 +10,10 @@ import json
 import shutil
 import textwrap
 import types
-import typing
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 import annotated_types
 from pydantic import BaseModel
@@ -23,6 +22,7 @@ from pydantic.fields import FieldInfo
 from judgekit.config import BaseConfig
 
 _WORDS = {bool: "true | false", int: "whole number", float: "number", str: "text", Path: "path", Any: "anything"}
+_NESTED = "the keys below"
 
 
 class Option(NamedTuple):
@@ -40,59 +40,65 @@ class Option(NamedTuple):
     """How many choices by `type` it depends on; the nearest option of less depth above it is that choice."""
 
 
-def describe_options(config: type[BaseModel], *, prefix: str = "", depth: int = 0) -> Iterator[Option]:
+def describe_options(
+    config: type[BaseModel], *, defaults: BaseModel | None = None, prefix: str = "", depth: int = 0
+) -> Iterator[Option]:
     """Yield all options of a configuration in the order of its class; nested ones follow theirs, with its key in front.
 
     Where one of several models is chosen by a key such as `type`, an option `type=...` opens the options of each.
 
     Args:
         config: The class.
+        defaults: An instance that stands where nothing is given; `None` for the defaults of the class.
         prefix: What stands in front of every key.
         depth: That of its own options.
     """
-    return _walk(config, None, prefix, depth)
-
-
-def _walk(config: type[BaseModel], instance: BaseModel | None, prefix: str, depth: int) -> Iterator[Option]:
-    """Walk a class; defaults are those of the instance, if it is the default of a field that holds it."""
     for name, field in config.model_fields.items():
         key = prefix + name
-        default = field.get_default(call_default_factory=True) if instance is None else getattr(instance, name)
-        is_required = field.is_required() and instance is None
+        default = getattr(defaults, name) if defaults else field.get_default(call_default_factory=True)
+        is_required = field.is_required() and not defaults
         models = _models(field.annotation)
-        shown = None if is_required else "" if models and isinstance(default, BaseModel) else _yaml(default)
-        description = field.description or ""
-        tag = field.discriminator
-        if not isinstance(tag, str):
-            yield Option(key, _value(field.annotation, field.metadata), shown, description, depth)
-            inside = key + ("[]." if typing.get_origin(field.annotation) in (tuple, list) else ".")
-            for model in models:
-                yield from _walk(model, default if isinstance(default, model) else None, inside, depth)
-            continue
-        if isinstance(default, BaseModel):
-            shown = f"{tag}: {_yaml(getattr(default, tag))}"
-        yield Option(key, f"one of these by its {tag}", shown, description, depth)
+        # What tells several models apart: a key that each has, with a value of its own.
+        tags = [
+            tag
+            for tag in (models[0].model_fields if len(models) > 1 else ())
+            if all(tag in m.model_fields and get_origin(m.model_fields[tag].annotation) is Literal for m in models)
+        ]
+        shown = "" if models and isinstance(default, BaseModel) else _yaml(default)
+        if tags and isinstance(default, BaseModel):
+            shown = f"{tags[0]}: {_yaml(getattr(default, tags[0]))}"
+        value = _value(field.annotation, field.metadata)
+        yield Option(key, value, None if is_required else shown, field.description or "", depth)
+        inside = key + ("[]." if value.startswith("list of ") else ".")
         for model in models:
-            choice = f"{key}.{tag}={_yaml(model.model_fields[tag].get_default())}"
-            yield Option(choice, "", "", inspect.cleandoc(model.__doc__ or "").partition("\n\n")[0], depth)
-            own = default if isinstance(default, model) else None
-            yield from (row for row in _walk(model, own, f"{key}.", depth + 1) if row.key != f"{key}.{tag}")
+            if tags:
+                choice = f"{inside}{tags[0]}={_yaml(model.model_fields[tags[0]].get_default())}"
+                yield Option(choice, "", "", inspect.cleandoc(model.__doc__ or "").partition("\n\n")[0], depth)
+            nested = describe_options(
+                model,
+                defaults=default if isinstance(default, model) else None,
+                prefix=inside,
+                depth=depth + len(tags[:1]),
+            )
+            yield from (option for option in nested if option.key not in {f"{inside}{tag}" for tag in tags[:1]})
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
     """Return the configurations that a type holds, in a list of them or beside others."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for arg in typing.get_args(annotation) for model in _models(arg)]
+    return [model for arg in get_args(annotation) for model in _models(arg)]
 
 
 def _value(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     """Say in words what values a type has, within the bounds that its metadata set."""
-    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _value(args[0], [*metadata, *args[1:]])
-    if origin in (typing.Union, types.UnionType):  # bounds are about whatever is not null
+    if origin in (Union, types.UnionType):  # bounds are about whatever is not null
         kinds = [_value(arg, metadata) for arg in args if arg is not type(None)]
+        if len(kinds) > 1 and {*kinds} == {_NESTED}:
+            kinds = ["one of these"]
         return " | ".join([*kinds, "null"] if type(None) in args else kinds)
     if origin is Literal:
         words = " | ".join(_yaml(arg) for arg in args)
@@ -104,11 +110,12 @@ def _value(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     elif isinstance(annotation, type) and issubclass(annotation, Enum):
         words = " | ".join(str(member.value) for member in annotation)
     elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        words = "the keys below"
+        words = _NESTED
     else:
         words = _WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)))
-    bounds = " and ".join(_bounds(metadata))
-    return f"{words} {bounds}" if bounds else words
+    bounds = [*_bounds(metadata)]
+    numeric = " and ".join(bound for bound in bounds if bound[0] in "<>")
+    return ", ".join([f"{words} {numeric}" if numeric else words, *(bound for bound in bounds if bound[0] not in "<>")])
 
 
 def _bounds(metadata: Sequence[Any]) -> Iterator[str]:

@@ -47,6 +47,8 @@ class Whole(BaseConfig):
     """What is read."""
     walk: Annotated[Near | Far, Field(discriminator="type")] = Near(steps=5)
     """Where to."""
+    detours: tuple[Annotated[Near | Far, Field(discriminator="type")], ...] | None = None
+    """On the way."""
     parts: tuple[Part, ...] = ()
     """Its parts."""
     single: Part = Part(name="one")
@@ -58,12 +60,17 @@ class Whole(BaseConfig):
 
 def test_every_option_is_described() -> None:
     assert list(describe_options(Whole)) == [
-        Option("files", "list of path not empty", None, "What is read.", 0),
-        Option("walk", "one of these by its type", "type: near", "Where to.", 0),
+        Option("files", "list of path, not empty", None, "What is read.", 0),
+        Option("walk", "one of these", "type: near", "Where to.", 0),
         Option("walk.type=near", "", "", "Stays here.", 0),
         Option("walk.steps", "whole number >= 1", "5", "How many.", 1),
         Option("walk.type=far", "", "", "Goes away.", 0),
         Option("walk.share", "number > 0 and <= 1 | null", None, "How far; `null`: all the way.", 1),
+        Option("detours", "list of one of these | null", "null", "On the way.", 0),
+        Option("detours[].type=near", "", "", "Stays here.", 0),
+        Option("detours[].steps", "whole number >= 1", "3", "How many.", 1),
+        Option("detours[].type=far", "", "", "Goes away.", 0),
+        Option("detours[].share", "number > 0 and <= 1 | null", None, "How far; `null`: all the way.", 1),
         Option("parts", "list of the keys below", "[]", "Its parts.", 0),
         Option("parts[].name", "text", "part", "Its name.", 0),
         Option("single", "the keys below", "", "One of them,\nover two lines.", 0),
@@ -75,7 +82,7 @@ def test_every_option_is_described() -> None:
 def test_help_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "50")
     text = render_options(Whole)
-    assert text.startswith("settings:\n  files: list of path not empty; required\n      What is read.\n")
+    assert text.startswith("settings:\n  files: list of path, not empty; required\n      What is read.\n")
     assert "    walk.steps: whole number >= 1; default 5\n        How many.\n" in text
     assert "      One of them, over two lines.\n" in text
     assert max(map(len, text.splitlines())) <= 48
