@@ -23,9 +23,9 @@ from datasets_builders.curation.decontamination import MATCH_SCHEMA, BenchmarkIn
 from datasets_builders.curation.near_duplicates import Sketch, SketchFiles, sketch
 from datasets_builders.curation.quality import complaints, with_first_error
 from datasets_builders.curation.text_hashes import UInt64s, Words, loose_keys, mix
-from datasets_builders.injection.equations import ANNOTATION
 from judgekit.errors import DataError
 from judgekit.io import atomic_path, current_problem_ids, parquet_schema, read_json, write_json
+from judgekit.text.arithmetic.tokens import ANNOTATION
 from judgekit.text.identity import content_id, problem_words
 from judgekit.types import LabelledSolution
 

@@ -15,7 +15,8 @@ from fractions import Fraction
 from itertools import islice
 from typing import NamedTuple
 
-from datasets_builders.injection.equations import (
+from datasets_builders.injection.worked_solution import CONSTANTS, Change, NotCarried, Place, WorkedSolution
+from judgekit.text.arithmetic.calculations import (
     Equation,
     Step,
     Value,
@@ -24,7 +25,6 @@ from datasets_builders.injection.equations import (
     exact,
     parse_step,
 )
-from datasets_builders.injection.worked_solution import CONSTANTS, Change, NotCarried, Place, WorkedSolution
 
 _TRIES = 4
 _MIN_WORDS = 3

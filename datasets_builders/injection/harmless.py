@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from datasets_builders.injection.equations import OPERATORS, parse_step
 from datasets_builders.injection.error_types import elide
 from datasets_builders.injection.worked_solution import CONSTANTS, WorkedSolution
+from judgekit.text.arithmetic.calculations import OPERATORS, parse_step
 
 
 class HarmlessEdit(StrEnum):

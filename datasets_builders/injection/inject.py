@@ -23,7 +23,6 @@ from pydantic import Field, model_validator
 
 from datasets_builders.importers.fields import checked_steps, optional_text, text
 from datasets_builders.importers.gsm8k import ANSWER_MARK
-from datasets_builders.injection.equations import ANNOTATION, parse_number, parse_step, quantities, render_number
 from datasets_builders.injection.error_types import ErrorType, Wrong, draw_error
 from datasets_builders.injection.harmless import (
     Draft,
@@ -37,6 +36,8 @@ from datasets_builders.injection.harmless import (
 from datasets_builders.injection.worked_solution import WorkedSolution
 from datasets_builders.source import Row, RowRejected, Source
 from judgekit.config import BaseConfig
+from judgekit.text.arithmetic.calculations import parse_number, parse_step, quantities, render_number
+from judgekit.text.arithmetic.tokens import ANNOTATION
 from judgekit.text.identity import problem_id
 from judgekit.types import LabelledSolution, LabelMethod, StepLabel, content_id, labels_from_first_error
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from datasets_builders.injection.equations import Equation, Step, Value, compute_result, parse_step, replace_numbers
+from judgekit.text.arithmetic.calculations import Equation, Step, Value, compute_result, parse_step, replace_numbers
 
 CONSTANTS = frozenset(map(int, (1, 2, 7, 10, 12, 24, 30, 52, 60, 100, 365, 1000)))
 """Values that everybody knows: a step may use one without having it from anywhere."""

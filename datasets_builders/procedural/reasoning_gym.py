@@ -16,10 +16,10 @@ from typing import Any
 
 from pydantic import Field
 
-from datasets_builders.injection.equations import parse_step
 from datasets_builders.source import RowRejected
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError
+from judgekit.text.arithmetic.calculations import parse_step
 from judgekit.text.identity import problem_id
 from judgekit.types import LabelledSolution, LabelMethod, Problem, StepLabel
 

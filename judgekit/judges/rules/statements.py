@@ -8,7 +8,8 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import TypeAlias
 
-from judgekit.text.arithmetic import Equality, Side
+from judgekit.text.arithmetic.chains import Equality
+from judgekit.text.arithmetic.values import Side
 
 
 class Rule(StrEnum):
@@ -119,7 +120,7 @@ def _agree(left: Side, right: Side, *, is_approximate: bool) -> bool:
     return a * b != 0 and _is_conversion(max(a / b, b / a), left.units | right.units)
 
 
-def _is_conversion(factor: Fraction, units: frozenset[str]) -> bool:
+def _is_conversion(factor: Fraction, units: set[str]) -> bool:
     """Tell whether a factor lies between units of which one is named."""
     words = CONVERSIONS.get(int(factor), "").split() if factor.denominator == 1 else []
     return any(unit in words or unit.rstrip("s") in words for unit in units)

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from judgekit.judges.rules.statements import CONVERSIONS, Finding, Rule, is_computed, show_number
-from judgekit.text.arithmetic import Equality
+from judgekit.text.arithmetic.chains import Equality
 
 _COMMON = frozenset(
     Fraction(n) for n in (3, 4, 5, 7, 8, 10, 12, 16, 20, 24, 25, 30, 31, 36, 50, 52, 60, 100, 365, 1000)

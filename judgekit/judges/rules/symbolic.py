@@ -21,7 +21,8 @@ from judgekit.judges.rules.statements import (
     statement,
 )
 from judgekit.judges.rules.stories import Story, left_over, story_faults
-from judgekit.text.arithmetic import Equality, find_equalities, find_numbers
+from judgekit.text.arithmetic.chains import Equality, find_equalities
+from judgekit.text.arithmetic.tokens import find_numbers
 from judgekit.ties import rounded
 from judgekit.types import Judgement, NoVerdictReason, Solution, ThresholdRule, Verdict
 

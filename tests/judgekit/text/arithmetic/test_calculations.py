@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets_builders.injection.equations import (
+from judgekit.text.arithmetic.calculations import (
     Value,
     compute_result,
     parse_number,

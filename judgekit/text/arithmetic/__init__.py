@@ -1,0 +1,1 @@
+"""One reader of arithmetic in text: tokens and number words, expressions, what equalities claim, where digits stand."""

@@ -1,0 +1,314 @@
+"""Find the calculations that a step states, and where each of their digits stands, so that numbers can be replaced.
+
+A step such as `In all, 4 houses * 3 gnomes = $12.` holds the calculation 4 * 3 = 12. This is a narrower grammar than
+that of claims: the four operations on numbers in digits, on the text as it stands. What goes beyond it is told
+(`is_clean`, `has_algebra`), since a number may only be changed where all that depends on it is understood. Nothing is
+evaluated as code: expressions are tokens, worked out by operator precedence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property, lru_cache
+from typing import NamedTuple, TypeAlias
+
+from judgekit.text.arithmetic.tokens import QUANTITY_WORDS, SIGNS, digit_tokens
+
+Value: TypeAlias = int | Fraction
+"""An exact value: an integer wherever it is whole, since that is much faster than a fraction."""
+
+OPERATORS = SIGNS | {"x": "*", "X": "*", "of": "*"}
+"""Spellings of the four operations."""
+_PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2}
+_MAX_UNIT_WORDS = 6
+_MAX_DIGITS = 15
+_MAX_NUMBER_CHARS = 40
+
+
+class Number(NamedTuple):
+    """A number as it stands in a text."""
+
+    start: int
+    """Offset of its first character."""
+    end: int
+    """Offset behind its last character."""
+    value: Value
+    """What it says; of `40%` it is 40."""
+
+
+class Operator(NamedTuple):
+    """An operator as it stands in a text."""
+
+    start: int
+    """Offset of its first character."""
+    end: int
+    """Offset behind its last character."""
+    symbol: str
+    """`+`, `-`, `*` or `/`, whatever its spelling; `=` for the sign of equality."""
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One stated calculation: an expression, the sign of equality and a number."""
+
+    start: int
+    """Offset of the expression, its currency sign included."""
+    expression: tuple[int | str, ...]
+    """In order: an operand as its place among the step's numbers, else an operation, a bracket or `%`."""
+    operators: tuple[Operator, ...]
+    """The operations in order, and last the sign of equality."""
+    result: int
+    """Place of the result among the step's numbers."""
+    result_start: int
+    """Offset of the result, its currency sign included."""
+    result_is_percent: bool
+    """Whether a percent sign follows the result."""
+
+    @property
+    def operands(self) -> tuple[int, ...]:
+        """Places of the operands among the step's numbers."""
+        return tuple(item for item in self.expression if isinstance(item, int))
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step's text and the arithmetic in it."""
+
+    text: str
+    """The text as it stands."""
+    numbers: tuple[Number, ...]
+    """All numbers in digits, in order."""
+    equations: tuple[Equation, ...]
+    """All equations found, in order."""
+    is_clean: bool
+    """Whether every operation and every sign of equality belongs to an equation that was found."""
+    has_algebra: bool
+    """Whether a letter stands for a number."""
+    word_values: frozenset[Value]
+    """Values of the numbers that are written as words."""
+
+    @cached_property
+    def values(self) -> tuple[Value, ...]:
+        """The numbers' values in order."""
+        return tuple(number.value for number in self.numbers)
+
+    def holds(self, equation: Equation) -> bool:
+        """Tell whether an equation of this step is true."""
+        return compute_result(equation, self.values) == self.numbers[equation.result].value
+
+
+def exact(value: Value) -> Value:
+    """Return an integer for a fraction that is whole."""
+    return value.numerator if value.denominator == 1 else value
+
+
+def compute_result(equation: Equation, values: Sequence[Value]) -> Value | None:
+    """Return what the result must be for the given values of the step's numbers; `None` for a division by zero."""
+    value = compute_value(equation.expression, values)
+    return exact(value * 100) if value is not None and equation.result_is_percent else value
+
+
+def compute_value(expression: Sequence[int | str], values: Sequence[Value]) -> Value | None:
+    """Work out an expression by precedence, from left to right; `None` for a division by zero."""
+    stack: list[Value] = []
+    pending: list[str] = []
+    try:
+        for item in (*expression, ")"):  # the last one closes the whole
+            if isinstance(item, int):
+                stack.append(values[item])
+            elif item == "%":
+                stack.append(Fraction(stack.pop(), 100))
+            elif item == "(":
+                pending.append(item)
+            else:
+                while pending and pending[-1] != "(" and _PRECEDENCE[pending[-1]] >= _PRECEDENCE.get(item, 0):
+                    symbol, right, left = pending.pop(), stack.pop(), stack.pop()
+                    if symbol == "+":
+                        stack.append(left + right)
+                    elif symbol == "-":
+                        stack.append(left - right)
+                    else:
+                        stack.append(left * right if symbol == "*" else Fraction(left) / right)
+                if item != ")":
+                    pending.append(item)
+                elif pending:
+                    pending.pop()
+    except ZeroDivisionError:
+        return None
+    return exact(stack[0])
+
+
+@lru_cache(maxsize=4096)
+def parse_step(text: str) -> Step:
+    """Find the numbers and equations of a step; equations are found whether they hold or not.
+
+    Example:
+        >>> step = parse_step("She sold 48/2 = 24 clips.")
+        >>> [int(value) for value in step.values], step.holds(step.equations[0])
+        ([48, 2, 24], True)
+    """
+    return _StepReader(text).step()
+
+
+class _StepReader:
+    """The tokens of one text, and what is found among them."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens = digit_tokens(text)
+        self.places = {i: n for n, i in enumerate(i for i, token in enumerate(self.tokens) if token.kind == "number")}
+        """Place among the numbers, by token."""
+
+    def step(self) -> Step:
+        tokens, equations, is_clean, i = self.tokens, list[Equation](), True, 0
+        last_equals = max((i for i, token in enumerate(tokens) if token.text == "="), default=-1)
+        while i < len(tokens):
+            may_begin = i < last_equals and (i in self.places or tokens[i].text in ("$", "("))
+            if may_begin and (found := self._equation_from(i)) is not None:
+                equations.append(found[0])
+                i = found[1]
+                continue
+            before = tokens[i - 1] if i else tokens[-1]
+            is_operand = before.kind in ("number", "glued") or before.text in ("%", ")")
+            is_clean &= tokens[i].text != "=" and not (is_operand and self._is_operator(i))
+            i += 1
+        words = {token.text.lower() for token in tokens if token.kind == "word"}
+        return Step(
+            text=self.text,
+            numbers=tuple(Number(tokens[i].start, tokens[i].end, _value(tokens[i].text)) for i in self.places),
+            equations=tuple(equations),
+            is_clean=is_clean,
+            has_algebra=any(map(self._is_letter, range(len(tokens)))),
+            word_values=frozenset(exact(QUANTITY_WORDS[word]) for word in words & QUANTITY_WORDS.keys()),
+        )
+
+    def _equation_from(self, first: int) -> tuple[Equation, int] | None:
+        """Read an equation that begins at this token; returns it and the token behind it."""
+        tokens, expression, operators = self.tokens, list[int | str](), list[Operator]()
+        depth, i = 0, first
+        while not operators or operators[-1].symbol != "=":
+            while tokens[i].text in ("$", "("):
+                if tokens[i].text == "(":
+                    expression.append("(")
+                    depth += 1
+                i += 1
+            if i not in self.places:
+                return None
+            expression.append(self.places[i])
+            i += 1
+            if tokens[i].text == "%":
+                expression.append("%")
+                i += 1
+            for _ in range(2):  # brackets close before a unit or behind it
+                while depth and tokens[i].text == ")":
+                    expression.append(")")
+                    depth, i = depth - 1, i + 1
+                i = self._behind_unit(i)
+            text, is_equals = tokens[i].text, tokens[i].text == "="
+            if not is_equals and not self._is_operator(i):
+                return None
+            operators.append(Operator(tokens[i].start, tokens[i].end, "=" if is_equals else OPERATORS[text]))
+            expression += [] if is_equals else [OPERATORS[text]]
+            i += 1
+        result_start = tokens[i].start
+        i += tokens[i].text == "$"
+        if depth or len(operators) < 2 or i not in self.places:
+            return None
+        result, is_percent = self.places[i], tokens[i + 1].text == "%"
+        i += 1 + is_percent
+        behind = self._behind_unit(i)
+        if tokens[behind].text == "=" or self._is_operator(behind):
+            return None  # the number is the beginning of another expression, not a result
+        start = tokens[first].start
+        return Equation(start, tuple(expression), tuple(operators), result, result_start, is_percent), i
+
+    def _behind_unit(self, i: int) -> int:
+        """Pass the words of a unit if an operation, a sign of equality or a bracket follows; else stay."""
+        here = i
+        for n_words in range(_MAX_UNIT_WORDS + 1):
+            if self.tokens[i].text in ("=", ")") or self._is_operator(i):
+                return i
+            is_per = self.tokens[i].text in ("/", "-") and self.tokens[i + 1].kind == "word"
+            if n_words == _MAX_UNIT_WORDS or not (is_per or self.tokens[i].kind == "word"):
+                break
+            i += 2 if is_per else 1
+        return here
+
+    def _is_operator(self, i: int) -> bool:
+        """Tell whether this token is an operation with an operand to its right."""
+        text, before = self.tokens[i].text, self.tokens[i - 1] if i else self.tokens[-1]
+        if text not in OPERATORS or (text == "of" and before.kind != "number" and before.text not in ("%", ")")):
+            return False
+        i += 1
+        while self.tokens[i].text in ("$", "("):
+            i += 1
+        return i in self.places
+
+    def _is_letter(self, i: int) -> bool:
+        """Tell whether a token is or ends in a letter that stands for a number: `S = 20`, `2S`."""
+        kind, text, _, _ = self.tokens[i]
+        if kind == "glued":
+            return not text[-2].isalpha()
+        if kind != "word" or len(text) > 1 or text in "aAIs" or self._is_operator(i):
+            return False
+        around = (self.tokens[i - 1].text if i else "", self.tokens[i + 1].text)
+        return any(mark == "=" or OPERATORS.get(mark, mark) in ("+", "*", "/") for mark in around)
+
+
+def _value(text: str) -> Value:
+    """Read a number; of absurdly long ones only the beginning, which makes their equations false."""
+    digits = ("0" + text.replace(",", ""))[: _MAX_DIGITS + 1].rstrip(".")
+    return exact(Fraction(digits)) if "." in digits else int(digits)
+
+
+def parse_number(text: str) -> Value | None:
+    """Return the one number that a text consists of, with or without currency sign; `None` where it is none."""
+    if len(text) > _MAX_NUMBER_CHARS:
+        return None
+    found = parse_step(text.strip())
+    rest = text.strip().strip("$.% ")
+    is_number = len(found.numbers) == 1 and found.numbers[0].end - found.numbers[0].start == len(rest)
+    return found.values[0] if is_number else None
+
+
+def quantities(text: str) -> frozenset[Value]:
+    """Return the values that a text states, in digits or words."""
+    step = parse_step(text)
+    return step.word_values | set(step.values)
+
+
+def render_number(value: Value, *, like: str = "") -> str:
+    """Write a value whose decimals are finite, in the manner of another number.
+
+    Args:
+        value: At least 0; its denominator divides a power of ten.
+        like: The number that stood there: its thousands separators and its closing zeros are taken over.
+
+    Example:
+        >>> render_number(Fraction(4321, 2), like="1,000.00")
+        '2,160.50'
+    """
+    n_decimals = len(like.partition(".")[2]) if like.endswith("0") and "." in like else 0
+    while (value * 10**n_decimals).denominator != 1:
+        n_decimals += 1
+    whole, decimals = divmod(int(value * 10**n_decimals), 10**n_decimals)
+    head = f"{whole:,}" if "," in like else str(whole)
+    return f"{head}.{decimals:0{n_decimals}d}" if n_decimals else head
+
+
+def replace_numbers(step: Step, values: Mapping[int, Value]) -> str:
+    """Return the step's text with some of its numbers replaced, by their place."""
+    text = step.text
+    for place in sorted(values, reverse=True):
+        start, end, old = step.numbers[place]
+        if values[place] != old:
+            text = text[:start] + render_number(values[place], like=text[start:end]) + text[end:]
+    return text
+
+
+__all__ = [
+    "Equation", "Number", "OPERATORS", "Operator", "Step", "Value", "compute_result", "compute_value", "exact",
+    "parse_number", "parse_step", "quantities", "render_number", "replace_numbers",
+]  # fmt: skip
