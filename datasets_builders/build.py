@@ -1,20 +1,18 @@
 """Build a data set folder from a source: read, convert, reject with a reason, write, count.
 
-The folder gets the shards, `rejected.jsonl` (one line for each row that gave no record: file, row, reason, detail and
-the row), `config.json` and, last, `manifest.json`. A build that was killed is run again with the same arguments and
-`resume`: rows are converted anew, compared with the finished shards and not written twice.
+The folder gets the shards, `rejected.jsonl` (one line for each row that gave no record, see `judgekit.rejections`),
+`config.json` and, last, `manifest.json`. A build that was killed is run again with the same arguments and `resume`:
+rows are converted anew, compared with the finished shards and not written twice.
 """
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-import json
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TextIO
+from typing import Any, NamedTuple, Self
 
 from rich.progress import track
 
@@ -22,27 +20,14 @@ from datasets_builders.build_report import BuildReport, histogram
 from datasets_builders.inputs import InputPart, open_input
 from datasets_builders.leakage import LeakageSample, measure_leakage
 from datasets_builders.registry import is_source, load_source, source_names
-from datasets_builders.settings import refuse_other_settings
 from datasets_builders.source import AnySource, GeneratorSource, RowRejected, Source
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError, boundary, shorten
-from judgekit.io import (
-    MANIFEST,
-    SHARD_DIR,
-    WAY_IN,
-    ShardWriter,
-    atomic_path,
-    field_names,
-    holds_records,
-    read_json,
-    write_json,
-)  # fmt: skip
-from judgekit.run import CONFIG, git_state, package_versions
+from judgekit.io import MANIFEST, WAY_IN, ShardWriter, field_names, holds_records, read_json
+from judgekit.rejections import REJECTED, Rejections
+from judgekit.run import Run, git_state, package_versions
 from judgekit.solution_ids import content_of
 from judgekit.types import LabelledSolution, Problem, Record, content_id
-
-REJECTED = "rejected.jsonl"
-"""Name of the file with the rejected rows."""
 
 
 def build(
@@ -69,9 +54,10 @@ def build(
         probe_leakage: Whether to measure shortcut leakage; `None` leaves it to the source.
 
     Raises:
-        ConfigError: the source is unknown, input and source do not fit, or a resumed build has other settings.
-        DataError: the input cannot be read or is empty, no row of one of its files was accepted, the folder is in use,
-            or the disk is full.
+        ConfigError: the source is unknown, input and source do not fit, the folder is in use, or a resumed build has
+            other options.
+        DataError: the input cannot be read, is empty or has changed, no row of one of its files was accepted, or the
+            disk is full.
     """
     source = load_source(source) if isinstance(source, str) else source
     options = source.config_type() if options is None else options
@@ -79,13 +65,14 @@ def build(
     parts = _open_parts(source, input)
     settings = {
         "source": source.name,
-        "options": options.model_dump(mode="json"),
+        "options": options,
         "inputs": {part.name: part.fingerprint for part in parts},
     }
-    if _begin(output, settings, resume=resume):
+    run = Run(output, settings, resume=resume, data_set=True)
+    if run.finished:
         return BuildReport.model_validate(read_json(output / MANIFEST)["report"])
-    with ShardWriter(output, source.record_type, rows_per_shard=rows_per_shard, resume=resume) as writer:
-        with _SeenKeys() as seen, _rejected_file(output) as rejected:
+    with ShardWriter(output, source.record_type, rows_per_shard=rows_per_shard, resume=True) as writer:
+        with _SeenKeys() as seen, Rejections(output, source.name) as rejected:
             sieve = _Sieve(source.key, seen, rejected)
             outcomes = _outcomes(source, options, parts)
             for outcome in track(outcomes, source.name, disable=not progress, transient=True):
@@ -97,7 +84,7 @@ def build(
         report = sieve.report(source, output)
         if sample is not None and sample.can_be_probed:
             report = report.model_copy(update={"leakage_auroc": measure_leakage(sample.solutions).auroc})
-        writer.info = settings | {
+        writer.info = run.config | {
             "packages": package_versions(),
             "git": git_state(),
             "report": report.model_dump(mode="json"),
@@ -123,22 +110,6 @@ def _open_parts(source: AnySource, given: str | Path | None) -> list[InputPart]:
     if given is None:
         raise ConfigError(f"{source.name} needs an input: a file, a folder or a Hub id")
     return open_input(given)
-
-
-def _begin(output: Path, settings: dict[str, Any], *, resume: bool) -> bool:
-    """Check a folder that holds shards against the settings, or store the settings; tell whether it is finished."""
-    has_shards, has_manifest = any((output / SHARD_DIR).glob("part-*.parquet")), (output / MANIFEST).is_file()
-    if has_manifest and not has_shards:
-        raise DataError(f"{output} holds something else, or a data set without its shards: choose another folder")
-    for partial in output.glob(".*.partial"):
-        partial.unlink(missing_ok=True)
-    if not has_shards:
-        write_json(output / CONFIG, settings)
-        return False
-    if not resume:
-        raise DataError(f"{output} already holds shards: add --resume, or remove the folder")
-    refuse_other_settings(output, settings)
-    return has_manifest
 
 
 def _outcomes(source: AnySource, options: BaseConfig, parts: Sequence[InputPart]) -> Iterator[_Outcome]:
@@ -176,7 +147,7 @@ def _convert(
 class _Sieve:
     """Lets new records through, writes down the rest, and counts both."""
 
-    def __init__(self, key: Callable[[Any], str], seen: _SeenKeys, rejected: TextIO) -> None:
+    def __init__(self, key: Callable[[Any], str], seen: _SeenKeys, rejected: Rejections) -> None:
         self._key = key
         self._seen = seen
         self._rejected = rejected
@@ -229,12 +200,7 @@ class _Sieve:
         return []
 
     def _write(self, outcome: _Outcome, rejection: RowRejected) -> None:
-        entry = {"file": outcome.part, "row": outcome.row, "reason": rejection.reason, "detail": rejection.detail}
-        try:
-            line = json.dumps(entry | {"raw": outcome.raw}, ensure_ascii=False, default=_plain)
-        except (TypeError, ValueError, RecursionError):  # nested too deeply to be written, or no JSON at all
-            line = json.dumps(entry | {"raw": shorten(outcome.raw, most=1000)}, ensure_ascii=False)
-        self._rejected.write(line + "\n")
+        self._rejected.add(rejection.reason, rejection.detail, file=outcome.part, row=outcome.row, raw=outcome.raw)
 
     def check_every_part(self, parts: Sequence[InputPart], output: Path) -> None:
         """Refuse an input of which one part gave nothing: it is not what the source takes it for."""
@@ -297,21 +263,6 @@ class _SeenKeys:
             raise DataError(f"cannot keep the ids seen so far: {error}. Free space for temporary files") from error
 
 
-@contextlib.contextmanager
-def _rejected_file(output: Path) -> Iterator[TextIO]:
-    """Open `rejected.jsonl`; it appears when every row has been read. Lone surrogates become JSON escapes."""
-    with (
-        atomic_path(output / REJECTED) as partial,
-        partial.open("w", encoding="utf-8", errors="backslashreplace") as file,
-    ):
-        yield file
-
-
-def _plain(value: object) -> object:
-    """Give what JSON has no spelling for, such as a date in a parquet file, as text."""
-    return value.model_dump(mode="json") if isinstance(value, Record) else str(value)
-
-
 def build_if_raw(given: Path, *, source: str, output: Path, resume: bool) -> Path:
     """Return a data set, or a file of stored records, as it is.
 
@@ -336,4 +287,4 @@ def build_if_raw(given: Path, *, source: str, output: Path, resume: bool) -> Pat
     return folder
 
 
-__all__ = ["REJECTED", "build", "build_if_raw"]
+__all__ = ["build", "build_if_raw"]

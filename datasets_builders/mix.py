@@ -9,7 +9,6 @@ written as one shard, so memory holds one bucket or one shard at a time, however
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import multiprocessing
 import resource
@@ -17,11 +16,11 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,16 +29,16 @@ from pydantic import BaseModel, ConfigDict
 from rich.progress import track
 from rich.table import Column, Table
 
-from datasets_builders.build import REJECTED, build
+from datasets_builders.build import build
 from datasets_builders.mix_config import MixConfig, MixPart
 from datasets_builders.registry import load_source
-from datasets_builders.settings import refuse_other_settings
 from datasets_builders.source import GeneratorSource
 from judgekit.config import BaseConfig, parse_config
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import (
     MANIFEST,
     SHARD_DIR,
+    ShardFiles,
     atomic_path,
     current_problem_ids,
     file_sha256,
@@ -47,8 +46,10 @@ from judgekit.io import (
     read_json,
     shard_paths,
     write_json,
+    write_manifest,
 )
-from judgekit.run import CONFIG, git_state, package_versions
+from judgekit.rejections import Rejections
+from judgekit.run import Run, git_state, package_versions
 from judgekit.types import LabelledSolution, StepLabel
 
 _log = logging.getLogger(__name__)
@@ -146,30 +147,26 @@ def build_mix(config: MixConfig, output: Path, *, resume: bool = False, progress
         progress: Show progress bars.
 
     Raises:
-        ConfigError: a source is unknown, has other options or gives no labelled solutions, or a resumed build has
-            other settings.
-        DataError: an input cannot be read, the folder is in use, a process died, or the disk is full.
+        ConfigError: a source is unknown, has other options or gives no labelled solutions, the folder is in use, or a
+            resumed build has other options.
+        DataError: an input cannot be read or has changed, a process died, or the disk is full.
     """
     started = time.perf_counter()
     jobs = [_job(part, config.data_root, output) for part in config.parts]
     settings = config.model_dump(mode="json", exclude={"workers", "data_root"})
-    if _begin(output, settings, resume=resume):
+    if Run(output, settings, resume=resume, data_set=True).finished:
         return MixReport.model_validate(read_json(output / MANIFEST)["mix"])
     built = _build_parts(jobs, workers=config.workers, progress=progress)
     shards, parts = _put_together(jobs, built, output, seed=config.seed, progress=progress)
     report = MixReport(parts=parts, seconds=time.perf_counter() - started, peak_memory_mb=_peak_memory_mb())
-    manifest = {
-        "record": LabelledSolution.__name__,
-        "schema_version": LabelledSolution.SCHEMA_VERSION,
-        "n_rows": report.n_rows,
-        "shards": {str(path.relative_to(output)): file_sha256(path) for path in shards},
+    info = {
         "source": "mix",
         "parts": {job.part.label: file_sha256(job.folder / MANIFEST) for job in jobs},
         "packages": package_versions(),
         "git": git_state(),
         "mix": report.model_dump(mode="json"),
     }
-    write_json(output / MANIFEST, manifest)
+    write_manifest(output, LabelledSolution, [shards], info)
     return report
 
 
@@ -192,19 +189,6 @@ def _job(part: MixPart, data_root: Path | None, output: Path) -> _Job:
     if isinstance(given, Path) and not given.exists():
         raise DataError(f"part {part.label!r}: {given} does not exist; data_root is {data_root or 'not set'}")
     return _Job(part, source.name, options, given, output / PARTS / part.label)
-
-
-def _begin(output: Path, settings: dict[str, Any], *, resume: bool) -> bool:
-    """Check a folder in use against the settings, or store the settings; tell whether it is finished."""
-    if not (output / PARTS).is_dir() and ((output / MANIFEST).exists() or (output / SHARD_DIR).exists()):
-        raise DataError(f"{output} holds something else: choose another folder")
-    if not any((output / PARTS).glob(f"*/{SHARD_DIR}/part-*.parquet")):
-        write_json(output / CONFIG, settings)
-        return False
-    if not resume:
-        raise DataError(f"{output} already holds a mixed set: add --resume, or remove the folder")
-    refuse_other_settings(output, settings)
-    return (output / MANIFEST).is_file()
 
 
 def _build_parts(jobs: Sequence[_Job], *, workers: int, progress: bool) -> list[_Built]:
@@ -270,25 +254,29 @@ class _Tally:
 
 def _put_together(
     jobs: Sequence[_Job], built: Sequence[_Built], output: Path, *, seed: int, progress: bool
-) -> tuple[list[Path], tuple[PartReport, ...]]:
+) -> tuple[ShardFiles, tuple[PartReport, ...]]:
     """Write the shards and count; what a run that was interrupted here has written is written anew."""
     buckets, n_buckets = output / _BUCKETS, -(-sum(part.n_records for part in built) // _ROWS_PER_BUCKET)
     for folder in (buckets, output / SHARD_DIR):
         shutil.rmtree(folder, ignore_errors=True)
     for number, job in enumerate(track(jobs, "scatter", disable=not progress, transient=True)):
         _scatter(job, number, buckets, n_buckets=n_buckets, seed=seed)
-    shards: list[Path] = []
+    shards = ShardFiles(output / SHARD_DIR)
     n_clashes = 0
     tallies = [_Tally() for _ in jobs]
-    with atomic_path(output / REJECTED) as partial, partial.open("w", encoding="utf-8") as rejected:
+    with Rejections(output, "mix") as rejected:
         for folder in track(sorted(buckets.glob("[!.]*")), "shuffle", disable=not progress, transient=True):
             rows, doubled = _gather(folder)
-            shards.append(_write_shard(rows, output, len(shards)))
+            shards.write(rows.select(list(parquet_schema(LabelledSolution))))
             _count(rows, tallies)
             for row in doubled.iter_rows(named=True):
                 tallies[row[_PART]].n_duplicates += 1
-                labels = [jobs[row[number]].part.label for number in (_PART, f"_first_{_PART}")]
-                rejected.write(_describe_duplicate(row, part=labels[0], first_part=labels[1]))
+                part, first_part = (jobs[row[number]].part.label for number in (_PART, f"_first_{_PART}"))
+                rejected.add(
+                    "id of another solution" if row["_is_other"] else "duplicate",
+                    f"row {row[f'_first_{_ROW}']} of {first_part} has this id",
+                    file=part, row=row[_ROW], id=row["id"], raw={"id": row["id"], "problem_id": row["problem_id"]},
+                )  # fmt: skip
                 n_clashes += row["_is_other"]
             shutil.rmtree(folder)
     buckets.rmdir()
@@ -296,7 +284,7 @@ def _put_together(
         _log.warning(
             "%d rows were left out because another solution has their id, see %s: give the solutions of the parts "
             "their own ids, or leave `id` out",
-            n_clashes, output / REJECTED,
+            n_clashes, rejected.path,
         )  # fmt: skip
     return shards, tuple(tally.report(job, part) for tally, job, part in zip(tallies, jobs, built, strict=True))
 
@@ -354,25 +342,11 @@ def _gather(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     return frame.filter(is_first), doubled
 
 
-def _write_shard(rows: pl.DataFrame, output: Path, number: int) -> Path:
-    path = output / SHARD_DIR / f"part-{number:05d}.parquet"
-    with atomic_path(path) as partial:
-        rows.select(list(parquet_schema(LabelledSolution))).write_parquet(partial)
-    return path
-
-
 def _count(rows: pl.DataFrame, tallies: Sequence[_Tally]) -> None:
     has_error = pl.col("labels").list.contains(str(StepLabel.ERROR))
     groups = rows.group_by(_PART, "label_method", "licence").agg(pl.len().alias("n"), has_error.sum().alias("n_errors"))
     for number, method, licence, n_rows, n_errors in groups.sort(pl.all()).iter_rows():
         tallies[number].add(method=method, licence=licence, n_rows=n_rows, n_errors=n_errors)
-
-
-def _describe_duplicate(row: Mapping[str, Any], *, part: str, first_part: str) -> str:
-    reason = "id of another solution" if row["_is_other"] else "duplicate"
-    detail = f"row {row[f'_first_{_ROW}']} of {first_part} has this id"
-    entry = {"file": part, "row": row[_ROW], "reason": reason, "detail": detail}
-    return json.dumps(entry | {"raw": {"id": row["id"], "problem_id": row["problem_id"]}}) + "\n"
 
 
 def _peak_memory_mb() -> float:

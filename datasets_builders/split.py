@@ -15,8 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from judgekit.errors import ConfigError, DataError
-from judgekit.io import ShardWriter, file_sha256, find_record_type, read_records, shard_paths
-from judgekit.run import git_state, package_versions
+from judgekit.io import (
+    MANIFEST,
+    ShardWriter,
+    file_sha256,
+    find_record_type,
+    read_json,
+    read_records,
+    shard_paths,
+    write_json,
+)
+from judgekit.run import CONFIG, Run, git_state, package_versions
 from judgekit.text.identity import ProblemGroups, problem_id
 from judgekit.types import Rollout
 
@@ -51,22 +60,30 @@ def split(
         rows_per_shard: Records in every shard but the last.
 
     Raises:
-        ConfigError: the fractions do not sum to 1 or one of them is not above 0.
-        DataError: the input is unfinished or of an unknown type, an output is in use or would be empty.
+        ConfigError: the fractions do not sum to 1 or one of them is not above 0, an output is in use, or a resumed
+            split has other options.
+        DataError: the input is unfinished, of an unknown type or has changed, or an output would be empty.
     """
     if not all(fraction > 0 for fraction in outputs.values()) or not math.isclose(math.fsum(outputs.values()), 1):
         raise ConfigError(f"fractions must be above 0 and sum to 1, not {list(outputs.values())}")
     sides = {str(path): fraction for path, fraction in outputs.items()}
     shards, record_type = shard_paths(input), find_record_type(input)
-    info = {
+    settings = {
         "split": {"of": input.name, "seed": seed, "fractions": {path.name: value for path, value in outputs.items()}},
         "inputs": {shard.name: file_sha256(shard) for shard in shards},
-        "packages": package_versions(),
-        "git": git_state(),
     }
+    for path in outputs:
+        # Earlier releases stored them in the manifest alone; of a half-made split each row is compared.
+        if resume and not (path / CONFIG).is_file() and any(path.glob("data/part-*.parquet")):
+            manifest = read_json(path / MANIFEST) if (path / MANIFEST).is_file() else settings
+            write_json(path / CONFIG, {name: manifest[name] for name in settings if name in manifest})
+    runs = [Run(path, settings, resume=resume, data_set=True) for path in outputs]
+    if all(run.finished for run in runs):
+        return {path: read_json(path / MANIFEST)["n_rows"] for path in outputs}
+    info = settings | {"packages": package_versions(), "git": git_state()}
     with contextlib.ExitStack() as stack:
         writers = {
-            str(path): stack.enter_context(ShardWriter(path, record_type, rows_per_shard=rows_per_shard, resume=resume))
+            str(path): stack.enter_context(ShardWriter(path, record_type, rows_per_shard=rows_per_shard, resume=True))
             for path in outputs
         }
         groups = ProblemGroups()
@@ -75,9 +92,9 @@ def split(
             groups.add(_problem_id(record), problem_id(record.problem))
         for record in read_records(input, record_type):
             writers[choose_side(groups.name(_problem_id(record)), sides, seed=seed)].write(record)
-        for path, writer in writers.items():
+        for name, writer in writers.items():
             if not writer.n_rows:
-                raise DataError(f"{path} would be empty: {input} has too few problems for these fractions")
+                raise DataError(f"{name} would be empty: {input} has too few problems for these fractions")
             writer.info = info
     return {path: writers[str(path)].n_rows for path in outputs}
 

@@ -25,7 +25,7 @@ from typing import Any, Self, TypeVar
 
 import polars as pl
 
-from judgekit.errors import DataError, boundary, shorten
+from judgekit.errors import ConfigError, DataError, boundary, shorten
 from judgekit.reading.rows import SUFFIXES, data_files, is_hidden, read_fields, read_jsonl, read_rows
 from judgekit.reading.texts import read_text
 from judgekit.solution_ids import SolutionIds
@@ -102,6 +102,23 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def append_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Append rows to a file of JSON lines: all of them, or none.
+
+    Raises:
+        DataError: the disk is full or the folder cannot be written.
+    """
+    text = "".join(json.dumps(dict(row), allow_nan=False) + "\n" for row in rows)
+    size = path.stat().st_size if path.is_file() else 0
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        with contextlib.suppress(OSError):  # half a row would stand before what a resumed run appends
+            os.truncate(path, size)
+        raise DataError(f"cannot write {path}: {error}. Free the space, then resume") from error
+
+
 def read_json(path: Path) -> Any:
     """Read a JSON file.
 
@@ -165,6 +182,62 @@ def _column_type(annotation: Any) -> pl.DataType:
     return _SCALARS[annotation]
 
 
+class ShardFiles:
+    """Writes frames to shards of one folder, each under another name first.
+
+    Args:
+        folder: Where the files go.
+        rows_per_shard: Rows in every shard but the last.
+        files: Shards that are there already, in order.
+    """
+
+    def __init__(self, folder: Path, *, rows_per_shard: int = 50_000, files: Sequence[Path] = ()) -> None:
+        self.folder = folder
+        self.files = [*files]
+        self.n_rows = sum(pl.scan_parquet(file).select(pl.len()).collect().item() for file in files)
+        self._rows_per_shard = rows_per_shard
+        self._waiting: list[pl.DataFrame] = []
+        for partial in folder.glob(".part-*.partial"):  # half files that a killed run left behind
+            partial.unlink(missing_ok=True)
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Add rows; they are written as soon as they fill a shard."""
+        self._waiting.append(frame)
+        while sum(map(len, self._waiting)) >= self._rows_per_shard:
+            joined = pl.concat(self._waiting)
+            self._waiting = [joined[self._rows_per_shard :]]
+            self.write(joined[: self._rows_per_shard])
+
+    def flush(self) -> None:
+        """Write the rows that wait as one shard."""
+        rest = pl.concat(self._waiting) if self._waiting else pl.DataFrame()
+        self._waiting = []
+        if len(rest):
+            self.write(rest)
+
+    def write(self, frame: pl.DataFrame) -> None:
+        """Write one shard of all these rows."""
+        path = self.folder / f"part-{len(self.files):05d}.parquet"
+        with atomic_path(path) as partial:
+            frame.write_parquet(partial)
+        self.files.append(path)
+        self.n_rows += len(frame)
+
+
+def write_manifest(
+    output: Path, record_type: type[Record], shards: Sequence[ShardFiles], info: Mapping[str, Any]
+) -> None:
+    """Finish a data set folder: name its record, its rows and its shards with their hashes, and add `info`."""
+    files = [file for part in shards for file in part.files]
+    manifest = {
+        "record": record_type.__name__,
+        "schema_version": record_type.SCHEMA_VERSION,
+        "n_rows": sum(part.n_rows for part in shards),
+        "shards": {str(file.relative_to(output)): file_sha256(file) for file in files},
+    }
+    write_json(output / MANIFEST, manifest | dict(info))
+
+
 class ShardWriter:
     """Writes records to a data set folder, shard by shard.
 
@@ -190,21 +263,16 @@ class ShardWriter:
         self._schema = parquet_schema(record_type)
         self._keys: tuple[str, ...] = tuple(name for name in ("id", "problem_id") if name in record_type.model_fields)
         self._buffer: list[Record] = []
-        self._shards = sorted((output / SHARD_DIR).glob("part-*.parquet"))
-        if self._shards and not resume:
-            raise DataError(f"{output} already holds shards: add --resume, or remove the folder")
-        self._n_done = sum(pl.scan_parquet(shard).select(pl.len()).collect().item() for shard in self._shards)
-        self._done_rows = self._finished_rows(tuple(self._shards))
-        self._remove_partials()
-
-    def _remove_partials(self) -> None:
-        """Remove the half files that a killed run left behind."""
-        for partial in (self.output / SHARD_DIR).glob(".part-*.partial"):
-            partial.unlink(missing_ok=True)
-
-    def _finished_rows(self, shards: Sequence[Path]) -> Iterator[tuple[str, ...]]:
-        for shard in shards:
-            yield from pl.read_parquet(shard, columns=list(self._keys)).select(self._keys).iter_rows()
+        done = sorted((output / SHARD_DIR).glob("part-*.parquet"))
+        if done and not resume:
+            raise ConfigError(f"{output} already holds a run: add --resume to continue it, or choose another folder")
+        self._shards = ShardFiles(output / SHARD_DIR, rows_per_shard=rows_per_shard, files=done)
+        self._n_done = self._shards.n_rows
+        self._done_rows = (
+            row
+            for shard in done
+            for row in pl.read_parquet(shard, columns=list(self._keys)).select(self._keys).iter_rows()
+        )
 
     def write(self, record: Record) -> None:
         """Add one record.
@@ -230,12 +298,9 @@ class ShardWriter:
         self.n_rows += 1
 
     def _flush(self) -> None:
-        path = self.output / SHARD_DIR / f"part-{len(self._shards):05d}.parquet"
         rows = [record.model_dump(mode="json") for record in self._buffer]
-        with atomic_path(path) as partial:
-            pl.DataFrame(rows, schema=self._schema).write_parquet(partial)
-        self._shards.append(path)
         self._buffer = []
+        self._shards.write(pl.DataFrame(rows, schema=self._schema))
 
     def __enter__(self) -> Self:
         return self
@@ -250,14 +315,7 @@ class ShardWriter:
                 f"cannot resume {self.output}: it holds {self._n_done} rows and the input now gives {self.n_rows}. "
                 "The input or the options changed; build into a new folder"
             )
-        shards = {str(path.relative_to(self.output)): file_sha256(path) for path in self._shards}
-        manifest = {
-            "record": self.record_type.__name__,
-            "schema_version": self.record_type.SCHEMA_VERSION,
-            "n_rows": self.n_rows,
-            "shards": shards,
-        }
-        write_json(self.output / MANIFEST, manifest | self.info)
+        write_manifest(self.output, self.record_type, [self._shards], self.info)
 
 
 def shard_paths(path: Path) -> list[Path]:
@@ -446,7 +504,8 @@ def write_records(
     """Write records to a data set folder and return how many there are. `info` goes into the manifest.
 
     Raises:
-        DataError: see `ShardWriter`; also when there is no record at all.
+        ConfigError: the folder holds shards and `resume` is off.
+        DataError: see `ShardWriter.write`; also when there is no record at all.
     """
     with ShardWriter(output, record_type, resume=resume) as writer:
         for record in records:
@@ -460,9 +519,9 @@ def write_records(
 
 
 __all__: Sequence[str] = [
-    "MANIFEST", "SHARD_DIR", "WAY_IN", "ShardWriter", "atomic_path", "checkpoint_files", "current_problem_ids",
-    "field_names", "file_sha256", "find_record_type", "holds_records", "input_hashes", "mention_old_problem_ids",
-    "parquet_copies", "parquet_schema",
-    "parse_record", "read_json", "read_jsonl", "read_records", "shard_paths", "weights_written_to", "write_json",
-    "write_records", "write_text",
+    "MANIFEST", "SHARD_DIR", "ShardFiles", "ShardWriter", "WAY_IN", "append_jsonl", "atomic_path", "checkpoint_files",
+    "current_problem_ids", "field_names", "file_sha256", "find_record_type", "holds_records", "input_hashes",
+    "mention_old_problem_ids", "parquet_copies", "parquet_schema", "parse_record", "read_json", "read_jsonl",
+    "read_records", "shard_paths", "weights_written_to", "write_json", "write_manifest", "write_records",
+    "write_text",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ import json
 import math
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from judgekit.config import BaseConfig, differing_keys
 from judgekit.errors import ConfigError, DataError
-from judgekit.io import input_hashes, read_json, read_jsonl, write_json, write_text
+from judgekit.io import append_jsonl, input_hashes, read_json, read_jsonl, write_json, write_text
+from judgekit.rejections import REJECTED
 
 CONFIG = "config.json"
 MANIFEST = "manifest.json"
@@ -23,87 +24,111 @@ METRICS = "metrics.jsonl"
 SAMPLES = "samples.jsonl"
 BUILT_DATA = "data"
 """Folder in which commands build data sets of raw inputs, before the run begins that reads them."""
+_MADE_OF = ("inputs", "items")
+"""What the settings of a data set say of its inputs, beside its configuration."""
+_FOREIGN = "{} holds files of something else, for example {}: choose another --output"
 _PACKAGES = ("judgekit", "torch", "transformers", "trl", "datasets", "accelerate", "polars", "scikit-learn",
              "math-verify", "vllm")  # fmt: skip
 
 
 class Run:
-    """An output folder with `config.json`, `manifest.json` and `metrics.jsonl`.
+    """An output folder: begun, resumed and finished by the same rules whatever stage fills it.
 
-    A folder that holds nothing but the two papers that open a run, because it failed at once, is begun anew.
+    A run keeps its configuration in `config.json` and, from the begin, its inputs in `manifest.json`. A data set keeps
+    both in `config.json`, for its manifest comes last: a folder without one is unfinished. A folder that holds nothing
+    but what opens a run, and rows that were all rejected, failed at once and is begun anew.
 
     Args:
         output: The folder; made if it is missing.
-        config: The resolved configuration, stored with its nulls.
+        config: The resolved configuration, stored with its nulls. A data set's is a mapping of everything its content
+            depends on; what stands under `inputs` and `items` says of what it is made.
         inputs: Files or folders the run reads; their hashes go into the manifest, by name. Inputs that may share their
-            names are given as a mapping, whose keys then stand before the names.
+            names are given as a mapping, whose keys then stand before the names. A data set names its own.
         resume: Continue a folder that a run with the same configuration and inputs has begun; a fresh folder is fine.
+        data_set: Whether the folder is that of a data set.
+        begun: Whether anything was made in the folder, where the files in it do not tell; `None` where they do.
         unused: Beginnings of the names of inputs that nothing in the folder was made of yet: these may have changed.
         partial: Inputs that were there when the run began may be missing now; they stay in the manifest.
 
     Raises:
-        ConfigError: the folder holds files of something else, or a run and `resume` is off, or the configuration
-            differs (names the keys). An option
-            that the folder's configuration is too old to know had its default.
-        DataError: resuming, and an input's content has changed.
+        ConfigError: the folder is a file or holds files of something else, or a run and `resume` is off, or the
+            configuration differs (names the keys). An option that the folder's configuration is too old to know had
+            its default.
+        DataError: the folder cannot be made, or, resuming, an input's content has changed.
     """
 
     def __init__(
         self,
         output: Path,
-        config: BaseConfig,
+        config: BaseConfig | Mapping[str, Any],
         *,
         inputs: Sequence[Path] | Mapping[str, Sequence[Path]] = (),
         resume: bool = False,
+        data_set: bool = False,
+        begun: bool | None = None,
         unused: Sequence[str] = (),
         partial: bool = False,
     ) -> None:
         self.output = output
-        self.resumed = _has_begun(output)
-        if not self.resumed:
-            _refuse_foreign(output)
+        self._data_set = data_set
+        self._manifest: dict[str, Any] = {}
+        refuse_foreign(output, own=(CONFIG,) if data_set else (CONFIG, MANIFEST, BUILT_DATA))
+        self.resumed = (output / CONFIG).is_file() and (_has_begun(output) if begun is None else begun)
+        self.config = now = _plain(config)
         hashes = _hashes(inputs)
+        if data_set:
+            hashes = _made_of(now)
+        stored = _with_defaults(config, _read_object(output / CONFIG)) if (output / CONFIG).is_file() else {}
+        if data_set and stored and stored.keys() != now.keys():  # that of an evaluation, say, or of another stage
+            raise ConfigError(_FOREIGN.format(output, CONFIG))
         if self.resumed:
-            self._check_same(config, hashes, resume=resume, unused=tuple(unused), partial=partial)
+            if not resume:
+                raise ConfigError(
+                    f"{output} already holds a run: add --resume to continue it, or choose another folder"
+                )
+            if not data_set or (output / MANIFEST).is_file():
+                self._manifest = _read_object(output / MANIFEST)
+            self._check_same(stored, now, hashes, unused=tuple(unused), partial=partial)
             return
-        output.mkdir(parents=True, exist_ok=True)
-        self._manifest: dict[str, Any] = {
-            "inputs": hashes,
-            "packages": package_versions(),
-            "git": git_state(),
-            "started": _now(),
-        }
-        write_json(output / MANIFEST, self._manifest)
-        write_json(output / CONFIG, config.model_dump(mode="json"))
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"cannot make the folder {output}: {error.strerror}. Choose another output") from error
+        if not data_set:
+            self._manifest = {"inputs": hashes, "packages": package_versions(), "git": git_state(), "started": _now()}
+            write_json(output / MANIFEST, self._manifest)
+        write_json(output / CONFIG, now)
 
     def _check_same(
-        self, config: BaseConfig, hashes: dict[str, str], *, resume: bool, unused: tuple[str, ...], partial: bool
+        self,
+        stored: dict[str, Any],
+        now: dict[str, Any],
+        hashes: dict[str, Any],
+        *,
+        unused: tuple[str, ...],
+        partial: bool,
     ) -> None:
-        if not resume:
-            raise ConfigError(
-                f"{self.output} already holds a run: add --resume to continue it, or choose another folder"
-            )
-        stored = _with_defaults(config, _read_object(self.output / CONFIG))
-        differing = differing_keys(stored, config.model_dump(mode="json"))
+        before = _made_of(stored) if self._data_set else self._manifest.get("inputs")
+        if self._data_set:
+            stored, now = ({k: v for k, v in of.items() if k not in _MADE_OF} for of in (stored, now))
+        differing = differing_keys(stored, now)
         if differing:
             raise ConfigError(f"cannot resume {self.output}: the configuration differs in {'; '.join(differing)}")
-        self._manifest = _read_object(self.output / MANIFEST)
-        before = self._manifest.get("inputs")
         if not isinstance(before, dict):
             raise DataError(f"{self.output / MANIFEST} does not say what the run was begun with: begin another")
-        now = before | hashes if partial else hashes
-        old, new = ({k: v for k, v in of.items() if not k.startswith(unused)} for of in (before, now))
+        current = before | hashes if partial else hashes
+        old, new = ({k: v for k, v in of.items() if not k.startswith(unused)} for of in (before, current))
         changed = differing_keys(old, new)
         if changed:
             raise DataError(f"cannot resume {self.output}: inputs changed: {'; '.join(changed)}")
-        if now != before:
-            self._manifest["inputs"] = now
+        if current != before:
+            self._manifest["inputs"] = current
             write_json(self.output / MANIFEST, self._manifest)
 
     @property
     def finished(self) -> bool:
-        """Whether `finish` was called for this folder, now or by an earlier process."""
-        return "finished" in self._manifest
+        """Whether `finish` was called for this folder, or its data set written, now or by an earlier process."""
+        return bool(self._manifest) if self._data_set else "finished" in self._manifest
 
     @property
     def results(self) -> dict[str, Any]:
@@ -111,14 +136,20 @@ class Run:
         return dict(self._manifest.get("results", {}))
 
     def log(self, metrics: Mapping[str, Any]) -> None:
-        """Append one row to `metrics.jsonl`. Names are `stage/metric`; values are JSON numbers, strings or null."""
-        with (self.output / METRICS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(dict(metrics), allow_nan=False) + "\n")
+        """Append one row to `metrics.jsonl`. Names are `stage/metric`; values are JSON numbers, strings or null.
+
+        Raises:
+            DataError: the disk is full or the folder cannot be written.
+        """
+        append_jsonl(self.output / METRICS, [metrics])
 
     def log_samples(self, samples: Iterable[Mapping[str, Any]]) -> None:
-        """Append rows to `samples.jsonl`: raw texts with what was made of them, and the training step."""
-        with (self.output / SAMPLES).open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(dict(row), allow_nan=False) + "\n" for row in samples)
+        """Append rows to `samples.jsonl`: raw texts with what was made of them, and the training step.
+
+        Raises:
+            DataError: the disk is full or the folder cannot be written.
+        """
+        append_jsonl(self.output / SAMPLES, samples)
 
     def rewind(self, step: int) -> None:
         """Drop metrics and samples beyond a training step, before a run continues from a checkpoint of it."""
@@ -146,8 +177,11 @@ def _read_object(path: Path) -> dict[str, Any]:
     return values
 
 
-def _with_defaults(config: BaseConfig, stored: dict[str, Any]) -> dict[str, Any]:
+def _with_defaults(config: BaseConfig | Mapping[str, Any], stored: dict[str, Any]) -> dict[str, Any]:
     """Add the options that a stored configuration is too old to know; as it is where it says what is none today."""
+    if not isinstance(config, BaseConfig):
+        known = {name: part for name, part in config.items() if isinstance(part, BaseConfig) and name in stored}
+        return stored | {name: _with_defaults(part, stored[name]) for name, part in known.items()}
     try:
         return type(config).model_validate(stored).model_dump(mode="json")
     except ValidationError:
@@ -160,30 +194,46 @@ def _hashes(inputs: Sequence[Path] | Mapping[str, Sequence[Path]]) -> dict[str, 
     return {name: sha for path in inputs for name, sha in input_hashes(path).items()}
 
 
+def _plain(config: BaseConfig | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(config, BaseConfig):
+        return config.model_dump(mode="json")
+    return {name: _plain(value) if isinstance(value, BaseConfig) else value for name, value in config.items()}
+
+
+def _made_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the settings of a data set say of its inputs."""
+    return settings.get("inputs", {}) | {name: settings[name] for name in _MADE_OF[1:] if name in settings}
+
+
 def _has_begun(output: Path) -> bool:
-    """Whether a run has left anything in the folder beyond the papers that open it."""
-    if not (output / CONFIG).is_file():
-        return False
-    written = {path.name for path in output.iterdir()} - {CONFIG, MANIFEST}
-    return bool(written) or "finished" in _read_object(output / MANIFEST)
+    """Whether a run has left anything below the folder beyond what opens it and the rows it rejected."""
+    if (output / MANIFEST).is_file():
+        manifest = _read_object(output / MANIFEST)
+        if "finished" in manifest or "shards" in manifest:
+            return True
+    files = (path for path in output.rglob("*") if path.is_file())
+    return any(path.name not in {CONFIG, MANIFEST, REJECTED} and path.name[0] != "." for path in files)
 
 
-def _refuse_foreign(output: Path) -> None:
+def refuse_foreign(output: Path, *, own: Collection[str] = ()) -> None:
     """Refuse a folder in which somebody keeps something else: a run would mix its files with it, or write over them.
 
     Hidden entries count for nothing: systems and atomic writing leave them.
 
+    Args:
+        output: The folder.
+        own: Names that a run which was killed may have left. One that has its configuration is known by that.
+
     Raises:
-        ConfigError: it holds such files, or is no folder.
+        ConfigError: it holds other files, or is no folder.
     """
     if output.exists() and not output.is_dir():
         raise ConfigError(f"{output} is a file, and a run needs a folder: choose another --output")
-    if not output.is_dir() or (output / CONFIG).is_file():
+    if not output.is_dir() or (CONFIG in own and (output / CONFIG).is_file()):
         return
-    own = {MANIFEST, BUILT_DATA}
     foreign = sorted(path.name for path in output.iterdir() if path.name not in own and path.name[0] != ".")
     if foreign:
-        raise ConfigError(f"{output} holds files of something else, for example {foreign[0]}: choose another --output")
+        raise ConfigError(_FOREIGN.format(output, foreign[0]))
 
 
 def package_versions() -> dict[str, str]:
@@ -212,4 +262,4 @@ def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-__all__ = ["CONFIG", "MANIFEST", "METRICS", "SAMPLES", "Run", "git_state", "package_versions"]
+__all__ = ["CONFIG", "MANIFEST", "METRICS", "SAMPLES", "Run", "git_state", "package_versions", "refuse_foreign"]

@@ -44,22 +44,22 @@ from datasets_builders.curation.decontamination import PARTS, RULES, open_benchm
 from datasets_builders.curation.near_duplicates import SketchFiles, find_duplicates, group_similar
 from datasets_builders.curation.report import CurationReport, Example, count_curation, write_page
 from datasets_builders.curation.text_hashes import hash_words, normalise
-from datasets_builders.settings import refuse_other_settings
 from datasets_builders.split import choose_side
 from judgekit.errors import DataError
 from judgekit.io import (
     MANIFEST,
     SHARD_DIR,
-    atomic_path,
+    ShardFiles,
     file_sha256,
     mention_old_problem_ids,
     parquet_copies,
     read_json,
     shard_paths,
     write_json,
+    write_manifest,
     write_text,
 )
-from judgekit.run import CONFIG, git_state, package_versions
+from judgekit.run import Run, git_state, package_versions
 from judgekit.text.identity import ProblemGroups, problem_id
 from judgekit.types import LabelledSolution
 
@@ -89,15 +89,25 @@ def curate(config: CurationConfig, output: Path, *, resume: bool = False, progre
         progress: Show progress bars.
 
     Raises:
-        ConfigError: a resumed run has other settings.
-        DataError: data or a benchmark cannot be read, the folder is in use, nothing is left of the data or for a split,
+        ConfigError: the folder is in use, or a resumed run has other options.
+        DataError: data or a benchmark cannot be read or has changed, nothing is left of the data or for a split,
             or the disk is full.
     """
     files = [file for path in config.data for file in shard_paths(path)]
     settings = {"config": config.model_dump(mode="json", exclude={"workers"}), "inputs": _fingerprints(files, config)}
-    if _begin(output, settings, resume=resume):
-        return CurationReport.model_validate(read_json(output / REPORT))
     work = output / _WORK
+    # A run that failed before a batch was made, for instance on a benchmark that cannot be read, is begun anew.
+    begun = has_batches(work) or any((output / name).is_file() for name in (MANIFEST, REPORT))
+    run = Run(output, settings, resume=resume, data_set=True, begun=begun)
+    if run.finished:
+        return CurationReport.model_validate(read_json(output / REPORT))
+    facts_file = next((work / "facts").glob("part-*.parquet"), None)
+    if run.resumed and facts_file is not None and "problem_key" not in pl.read_parquet_schema(facts_file):
+        raise DataError(
+            f"{output} was begun by an earlier release, which told problems apart otherwise: begin a new one"
+        )
+    for name in (SHARD_DIR, REMOVED, *(config.splits or ())) if run.resumed else (_WORK,):
+        shutil.rmtree(output / name, ignore_errors=True)  # half a set, or rows copied for other options
     # Rows are read by column, in batches of a file: those of JSON are copied first.
     copies = [
         parquet_copies(path, LabelledSolution, below=work / _COPIES / str(number))
@@ -137,35 +147,6 @@ def _fingerprints(files: Sequence[Path], config: CurationConfig) -> dict[str, st
     for name, path in config.contamination.benchmarks.items():
         known |= {f"benchmark {name}: {part.name}": part.fingerprint for part in open_benchmark(path)}
     return known
-
-
-def _begin(output: Path, settings: dict[str, Any], *, resume: bool) -> bool:
-    """Check the folder against the settings, or store them; tell whether it is finished. Half a set is removed.
-
-    A run that failed before anything was made, for instance on a benchmark that cannot be read, is begun anew.
-    """
-    if not (output / CONFIG).is_file():
-        if output.is_dir() and any(output.iterdir()):
-            raise DataError(f"{output} holds something else: choose another folder")
-        write_json(output / CONFIG, settings)
-        return False
-    earlier, is_finished = read_json(output / CONFIG), (output / MANIFEST).is_file()
-    if earlier.keys() != settings.keys():
-        raise DataError(f"{output} holds something else: choose another folder")
-    facts = next((output / _WORK / "facts").glob("part-*.parquet"), None)
-    if not is_finished and facts is not None and "problem_key" not in pl.read_parquet_schema(facts):
-        raise DataError(
-            f"{output} was begun by an earlier release, which told problems apart otherwise: begin a new one"
-        )
-    if is_finished or has_batches(output / _WORK):
-        if not resume:
-            raise DataError(f"{output} is in use: add --resume to continue it, or choose another folder")
-        refuse_other_settings(output, settings)
-    if not is_finished:
-        for name in (SHARD_DIR, REMOVED, *(earlier["config"]["splits"] or ())):
-            shutil.rmtree(output / name, ignore_errors=True)
-        write_json(output / CONFIG, settings)
-    return is_finished
 
 
 def _decide(facts: pl.DataFrame, batches: Sequence[Batch], config: CurationConfig, work: Path) -> pl.DataFrame:
@@ -343,36 +324,6 @@ def _similar_problems(
     return pl.DataFrame({"problem_id": unique, "group_id": [joined.name(name) for name in unique]})
 
 
-class _Shards:
-    """Writes frames to the shards of one folder."""
-
-    def __init__(self, folder: Path, *, rows_per_shard: int) -> None:
-        self.folder = folder
-        self.files: list[Path] = []
-        self.n_rows = 0
-        self._rows_per_shard = rows_per_shard
-        self._waiting: list[pl.DataFrame] = []
-
-    def add(self, frame: pl.DataFrame) -> None:
-        self._waiting.append(frame)
-        while sum(map(len, self._waiting)) >= self._rows_per_shard:
-            joined = pl.concat(self._waiting)
-            self._write(joined[: self._rows_per_shard])
-            self._waiting = [joined[self._rows_per_shard :]]
-
-    def close(self) -> None:
-        rest = pl.concat(self._waiting) if self._waiting else pl.DataFrame()
-        if len(rest):
-            self._write(rest)
-
-    def _write(self, frame: pl.DataFrame) -> None:
-        path = self.folder / f"part-{len(self.files):05d}.parquet"
-        with atomic_path(path) as partial:
-            frame.write_parquet(partial)
-        self.files.append(path)
-        self.n_rows += len(frame)
-
-
 def _write_rows(
     batches: Sequence[Batch],
     removed: pl.DataFrame,
@@ -382,10 +333,10 @@ def _write_rows(
     *,
     wanted: pl.Series,
     progress: bool,
-) -> tuple[dict[str, _Shards], dict[int, dict[str, Any]]]:
+) -> tuple[dict[str, ShardFiles], dict[int, dict[str, Any]]]:
     """Write every row to its place; return the shards by side, and the rows wanted for the report."""
     folders = {side: output / side / SHARD_DIR for side in config.splits or ("",)} | {REMOVED: output / REMOVED}
-    shards = {side: _Shards(folder, rows_per_shard=config.rows_per_shard) for side, folder in folders.items()}
+    shards = {side: ShardFiles(folder, rows_per_shard=config.rows_per_shard) for side, folder in folders.items()}
     texts: dict[int, dict[str, Any]] = {}
     for batch in track(batches, "writing", disable=not progress, transient=True):
         rows = read_rows(batch)
@@ -397,7 +348,7 @@ def _write_rows(
         for side in folders.keys() - {REMOVED}:
             shards[side].add(left.filter(pl.col("side") == side).drop("row", "side"))
     for written in shards.values():
-        written.close()
+        written.flush()
     n_written = sum(written.n_rows for written in shards.values())
     assert n_written == sum(batch.n_rows for batch in batches), "a row vanished"
     return shards, texts
@@ -438,7 +389,7 @@ def _finish(
     output: Path,
     settings: dict[str, Any],
     config: CurationConfig,
-    shards: Mapping[str, _Shards],
+    shards: Mapping[str, ShardFiles],
     report: CurationReport,
 ) -> None:
     """Write report, card and manifests, the one of the whole last, and clean up."""
@@ -449,10 +400,10 @@ def _finish(
     kept = {side: written for side, written in shards.items() if side != REMOVED}
     for side, written in kept.items():
         if side:
-            write_json(output / side / MANIFEST, _manifest(output / side, [written]) | info)
-    whole = _manifest(output, list(kept.values())) | {"curation": REPORT} | _without_folders(settings) | info
+            write_manifest(output / side, LabelledSolution, [written], info)
     shutil.rmtree(output / _WORK)
-    write_json(output / MANIFEST, whole)
+    whole = {"curation": REPORT} | _without_folders(settings) | info
+    write_manifest(output, LabelledSolution, list(kept.values()), whole)
 
 
 def _without_folders(settings: dict[str, Any]) -> dict[str, Any]:
@@ -466,16 +417,6 @@ def _without_folders(settings: dict[str, Any]) -> dict[str, Any]:
 
 def _end(path: str, n_parts: int) -> str:
     return "/".join(Path(path).parts[-n_parts:]) if Path(path).is_absolute() else path
-
-
-def _manifest(folder: Path, written: Sequence[_Shards]) -> dict[str, Any]:
-    files: Iterator[Path] = (file for part in written for file in part.files)
-    return {
-        "record": LabelledSolution.__name__,
-        "schema_version": LabelledSolution.SCHEMA_VERSION,
-        "n_rows": sum(part.n_rows for part in written),
-        "shards": {str(file.relative_to(folder)): file_sha256(file) for file in files},
-    }
 
 
 __all__ = ["PAGE", "REMOVED", "REPORT", "curate"]

@@ -10,19 +10,17 @@ Source:
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from datasets_builders.build import REJECTED
 from datasets_builders.labelling.agreement import AgreementReport, Labelled, build_agreement_report, classify_agreement
 from datasets_builders.labelling.config import ConsensusConfig
-from datasets_builders.settings import begin
 from judgekit.errors import DataError
-from judgekit.io import ShardWriter, atomic_path, input_hashes, read_json, read_records, write_json
-from judgekit.run import git_state, package_versions
+from judgekit.io import ShardWriter, input_hashes, read_json, read_records, write_json
+from judgekit.rejections import Rejections
+from judgekit.run import Run, git_state, package_versions
 from judgekit.types import LabelledSolution, LabelMethod, content_id
 
 AGREEMENT = "agreement.json"
@@ -33,16 +31,17 @@ def filter_consensus(config: ConsensusConfig, output: Path, *, resume: bool = Fa
     """Write the solutions on which both agree to the data set folder `output`, the others to its `rejected.jsonl`.
 
     Raises:
-        ConfigError: the folder is in use, or a resumed run has other settings.
-        DataError: an input is missing, damaged or labelled in another way, no solution is in both, or none is kept.
+        ConfigError: the folder is in use, or a resumed run has other options.
+        DataError: an input is missing, damaged, changed or labelled in another way, no solution is in both, or none is
+            kept.
     """
-    settings = _settings(config)
-    if begin(output, settings, resume=resume):
+    run = Run(output, _settings(config), resume=resume, data_set=True)
+    if run.finished:
         return AgreementReport.model_validate(read_json(output / AGREEMENT))
     judged = _first_errors(config.judge)
     gold = {} if config.gold is None else _first_errors(config.gold)
     with ShardWriter(output, LabelledSolution, resume=True) as writer:
-        with atomic_path(output / REJECTED) as path, path.open("w", encoding="utf-8") as rejected:
+        with Rejections(output, "consensus") as rejected:
             consensus = _Filter(judged, gold, rejected)
             for record in _monte_carlo_rows(config.monte_carlo):
                 if consensus.keeps(record):
@@ -54,16 +53,16 @@ def filter_consensus(config: ConsensusConfig, output: Path, *, resume: bool = Fa
         if not writer.n_rows:
             raise DataError(
                 f"nothing is kept for {output}, the two never agree: counts are in {output / AGREEMENT}, "
-                f"and every solution with the reason in {output / REJECTED}"
+                f"and every solution with the reason in {rejected.path}"
             )
-        writer.info = settings | {"packages": package_versions(), "git": git_state()}
+        writer.info = run.config | {"packages": package_versions(), "git": git_state()}
     return report
 
 
 def _settings(config: ConsensusConfig) -> dict[str, Any]:
     folders = {"monte_carlo": config.monte_carlo, "judge": config.judge, "gold": config.gold}
     inputs = {name: input_hashes(path) for name, path in folders.items() if path is not None}
-    return {"config": config.model_dump(mode="json"), "inputs": inputs}
+    return {"config": config, "inputs": inputs}
 
 
 def _monte_carlo_rows(path: Path) -> Iterator[LabelledSolution]:
@@ -98,7 +97,7 @@ class _Filter:
         rejected: Where the others go.
     """
 
-    def __init__(self, judged: dict[str, int | None], gold: dict[str, int | None], rejected: TextIO) -> None:
+    def __init__(self, judged: dict[str, int | None], gold: dict[str, int | None], rejected: Rejections) -> None:
         self._judged = judged
         self._gold = gold
         self._rejected = rejected
@@ -121,7 +120,8 @@ class _Filter:
             self._with_truth.append((pair, self._gold[key]))
         agreement = classify_agreement(*pair)
         if not agreement.kept:
-            self._write(record, agreement.value, detail=f"Monte-Carlo: {pair.monte_carlo}, judge: {pair.judge}")
+            detail = f"Monte-Carlo: {pair.monte_carlo}, judge: {pair.judge}"
+            self._rejected.add(agreement.value, detail, id=record.id, raw=record)
         return agreement.kept
 
     def leave_unmatched(self, record: LabelledSolution) -> None:
@@ -141,12 +141,8 @@ class _Filter:
 
     def _leave(self, record: LabelledSolution, reason: str) -> bool:
         self._unmatched[reason] += 1
-        self._write(record, reason)
+        self._rejected.add(reason, id=record.id, raw=record)
         return False
-
-    def _write(self, record: LabelledSolution, reason: str, *, detail: str = "") -> None:
-        entry = {"id": record.id, "reason": reason, "detail": detail, "raw": record.model_dump(mode="json")}
-        self._rejected.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
 
 __all__ = ["AGREEMENT", "filter_consensus"]

@@ -8,26 +8,24 @@ cluster all take the next chunk that nobody holds, and every finished chunk is o
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from datasets_builders.build import REJECTED
 from datasets_builders.build_report import BuildReport, histogram
 from datasets_builders.labelling.chunks import CHUNK_DIR, Chunk, Label, claim
 from datasets_builders.labelling.workers import MakeLabeller, label_here, label_in_processes
-from datasets_builders.settings import begin
 from datasets_builders.source import RowRejected, record_id
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError, JudgekitError
-from judgekit.io import MANIFEST, ShardWriter, atomic_path, input_hashes, read_json, write_json
-from judgekit.run import CONFIG, git_state, package_versions
+from judgekit.io import MANIFEST, ShardWriter, input_hashes, read_json, write_json
+from judgekit.rejections import Rejections
+from judgekit.run import CONFIG, Run, git_state, package_versions
 from judgekit.types import LabelledSolution, Record
 
 Engine = Literal["local", "ray"]
@@ -67,8 +65,8 @@ def run_labelling(
         resume: Continue an interrupted run, or join one that is going on; of a finished one, return the counts.
 
     Raises:
-        ConfigError: no workers are wanted, or a resumed run has other settings or inputs; names them.
-        DataError: the folder is in use, the disk is full, or no item gave a record.
+        ConfigError: no workers are wanted, the folder is in use, or a resumed run has other options; names them.
+        DataError: a resumed run has other inputs, the disk is full, or no item gave a record.
         JudgekitError: whatever the labeller raises. Finished chunks are kept, and `resume` continues with the rest;
             if there are none, the folder is free again.
     """
@@ -83,12 +81,13 @@ def run_labelling(
     ]
     settings = {
         "name": name,
-        "config": config.model_dump(mode="json"),
+        "config": config,
         "chunk_size": chunk_size,
         "items": {"n": len(items), "sha256": _fingerprint(items)},
         "inputs": {file: sha for path in inputs for file, sha in input_hashes(path).items()},
     }
-    if not begin(output, settings, resume=resume):
+    run = Run(output, settings, resume=resume, data_set=True)
+    if not run.finished:
         try:
             _label_all(chunks, make_labeller, name=name, workers=workers, engine=engine)
         except JudgekitError:
@@ -97,7 +96,7 @@ def run_labelling(
     if (output / CHUNK_DIR).is_dir():
         with claim(output, _RUN, wait=True):
             if not (output / MANIFEST).is_file():
-                _assemble(chunks, output, record_type=record_type, settings=settings)
+                _assemble(chunks, output, record_type=record_type, settings=run.config)
             shutil.rmtree(output / CHUNK_DIR, ignore_errors=True)  # another invocation may do the same
     return BuildReport.model_validate(read_json(output / MANIFEST)["report"])
 
@@ -146,30 +145,26 @@ def _finish(
 def _assemble(chunks: Sequence[Chunk], output: Path, *, record_type: type[Record], settings: dict[str, Any]) -> None:
     """Write shards, rejected rows and, last, the manifest."""
     write_json(output / CONFIG, settings)
-    for partial in output.glob(".*.partial"):
-        partial.unlink(missing_ok=True)
-    reasons: Counter[str] = Counter()
     first_errors: Counter[int | None] = Counter()
     with ShardWriter(output, record_type, resume=True) as writer:
-        with atomic_path(output / REJECTED) as path, path.open("w", encoding="utf-8") as rejected:
+        with Rejections(output, settings["name"]) as rejected:
             for row, (item, label) in enumerate(_labels(chunks, record_type), start=1):
                 if isinstance(label, RowRejected):
-                    reasons[label.reason] += 1
-                    _write_rejected(rejected, row, item, label)
+                    rejected.add(label.reason, label.detail, row=row, id=record_id(item), raw=item)
                     continue
                 for record in label:
                     writer.write(record)
                 first_errors.update(record.first_error for record in label if isinstance(record, LabelledSolution))
         if not writer.n_rows:
-            raise DataError(f"no records for {output}: every item was rejected; each is listed in {output / REJECTED}")
+            raise DataError(f"no records for {output}: every item was rejected; each is listed in {rejected.path}")
         n_items = settings["items"]["n"]
         report = BuildReport(
             source=settings["name"],
             output=output.name,
             record=record_type.__name__,
             rows_read=n_items,
-            rows_accepted=n_items - reasons.total(),
-            rejected=dict(reasons.most_common()),
+            rows_accepted=n_items - rejected.reasons.total(),
+            rejected=dict(rejected.reasons.most_common()),
             n_records=writer.n_rows,
             duplicates=0,
             first_errors=histogram(first_errors),
@@ -187,11 +182,6 @@ def _labels(chunks: Sequence[Chunk], record_type: type[Record]) -> Iterator[tupl
             row += 1
             first = seen.setdefault(record_id(item), row)
             yield item, label if first == row else RowRejected("duplicate", f"duplicate of row {first}")
-
-
-def _write_rejected(file: TextIO, row: int, item: Record, rejection: RowRejected) -> None:
-    entry = {"row": row, "id": record_id(item), "reason": rejection.reason, "detail": rejection.detail}
-    file.write(json.dumps(entry | {"raw": item.model_dump(mode="json")}, ensure_ascii=False) + "\n")
 
 
 __all__ = ["Engine", "run_labelling"]

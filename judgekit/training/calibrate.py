@@ -20,7 +20,7 @@ from judgekit.calibration.direction import direction_of
 from judgekit.calibration.fingerprint import fingerprint_of
 from judgekit.calibration.selection import KINDS, HeldOut, Selection, cross_fit, select_calibrator
 from judgekit.calibration.split import PROB_CLIP
-from judgekit.errors import ConfigError, DataError
+from judgekit.errors import DataError
 from judgekit.io import read_records
 from judgekit.judges.card import CARD, EnsembleCard, JudgeCard, read_card
 from judgekit.judges.problem_lists import (
@@ -34,6 +34,7 @@ from judgekit.judges.problem_lists import (
 from judgekit.judges.trust import update_card, write_own_card
 from judgekit.judging import judge_in_chunks
 from judgekit.metrics import Calibration, choose_threshold, compute_calibration
+from judgekit.run import refuse_foreign
 from judgekit.text.identity import group_problems
 from judgekit.training.config import CalibrationConfig
 from judgekit.types import LabelledSolution, ThresholdRule, Verdict, content_id
@@ -207,11 +208,9 @@ def wrap_builtin(name: str, output: Path) -> Path:
 
     load_judge(name)  # refuses names that there are none of
     section = EnsembleCard(members=(name,), rule="product", weights=(1.0,))
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        known = read_card(output).ensemble if (output / CARD).is_file() else None
-        if known is None or known.members != section.members:
-            raise ConfigError(f"{output} is in use: give another --output")
+    if (output / CARD).is_file() and (known := read_card(output).ensemble) and known.members == section.members:
         return output
+    refuse_foreign(output)
     write_own_card(output, JudgeCard(kind="ensemble", judge_id=output.resolve().name, ensemble=section))
     return output
 

@@ -31,6 +31,7 @@ from judgekit.judges.problem_lists import (
 from judgekit.judges.trust import write_own_card
 from judgekit.judging import as_seen
 from judgekit.metrics import choose_threshold
+from judgekit.run import refuse_foreign
 from judgekit.text.identity import group_problems
 from judgekit.training.calibrate import UPSIDE_DOWN_WAY_OUT, read_split, refuse_one_kind
 from judgekit.training.config import EnsembleConfig, EnsembleRule
@@ -71,8 +72,8 @@ def build_ensemble(members: Sequence[str], data: Path, output: Path, config: Ens
 
     if len(members) < 2:
         raise ConfigError(f"an ensemble needs at least two members, not {len(members)}: give --member once for each")
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise ConfigError(f"{output} is in use: give another --output")
+    # The card comes last: the lists alone are what a run that was killed has left.
+    refuse_foreign(output, own=(TRAIN_PROBLEMS, CALIBRATION_PROBLEMS))
     solutions = read_split(data, config.n_max)
     folders = {name: folder for name in members if (folder := _folder(name)) is not None}
     trained = {name: train_problems(folder) for name, folder in folders.items()}

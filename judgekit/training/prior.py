@@ -9,11 +9,12 @@ import numpy as np
 from sklearn.model_selection import GroupKFold
 
 from judgekit.calibration.fingerprint import fingerprint_of
-from judgekit.errors import ConfigError, DataError
+from judgekit.errors import DataError
 from judgekit.judges.card import JudgeCard, PositionPriorCard, write_card
 from judgekit.judges.position_prior import place_of_step, prior_verdict
 from judgekit.judges.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS, ProblemList, write_problems
 from judgekit.metrics import compute_localization
+from judgekit.run import refuse_foreign
 from judgekit.text.identity import group_problems
 from judgekit.ties import is_tied
 from judgekit.training.calibrate import fit_threshold, read_split
@@ -33,8 +34,8 @@ def build_prior(data: Path, output: Path, config: PriorConfig) -> JudgeCard:
         ConfigError: the output folder is in use.
         DataError: there are only right or only wrong solutions, or of one problem.
     """
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise ConfigError(f"{output} is in use: give another --output")
+    # The card comes last: the lists alone are what a run that was killed has left.
+    refuse_foreign(output, own=(TRAIN_PROBLEMS, CALIBRATION_PROBLEMS))
     solutions = read_split(data, config.n_max)
     n_wrong = sum(solution.first_error is not None for solution in solutions)
     n_problems = len(set(group_problems(solutions)))

@@ -18,11 +18,12 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from datasets_builders.build import REJECTED, build
+from datasets_builders.build import build
 from datasets_builders.build_report import BuildReport, render_report
 from datasets_builders.source import GeneratorSource
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import read_json, read_records
+from judgekit.rejections import REJECTED
 from judgekit.types import LabelledSolution
 from tests.datasets_builders.fake_source import COUNTING, CountingConfig, count
 
@@ -153,7 +154,7 @@ def test_a_folder_in_use_is_refused_and_a_finished_one_is_not_built_again(tmp_pa
     options = CountingConfig(n=5)
     report = build(COUNTING, output=tmp_path, options=options)
     before = (tmp_path / "manifest.json").stat().st_mtime_ns
-    with pytest.raises(DataError, match="already holds shards: add --resume"):
+    with pytest.raises(ConfigError, match="already holds a run: add --resume"):
         build(COUNTING, output=tmp_path, options=options)
     assert build(COUNTING, output=tmp_path, options=options, resume=True) == report
     assert (tmp_path / "manifest.json").stat().st_mtime_ns == before
@@ -161,7 +162,7 @@ def test_a_folder_in_use_is_refused_and_a_finished_one_is_not_built_again(tmp_pa
 
 def test_the_folder_of_another_run_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{}")
-    with pytest.raises(DataError, match="holds something else"):
+    with pytest.raises(ConfigError, match="holds files of something else, for example manifest"):
         build(COUNTING, output=tmp_path, resume=True)
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
 
@@ -170,7 +171,7 @@ def test_a_resumed_build_must_have_the_same_settings(tmp_path: Path) -> None:
     write_rows(tmp_path / "in.jsonl", 20)
     build("stepwise-supervision", input=tmp_path / "in.jsonl", output=tmp_path / "built")
     write_rows(tmp_path / "in.jsonl", 30)
-    with pytest.raises(ConfigError, match=r"other settings: inputs\.in\.jsonl"):
+    with pytest.raises(DataError, match=r"inputs changed: in\.jsonl"):
         build("stepwise-supervision", input=tmp_path / "in.jsonl", output=tmp_path / "built", resume=True)
 
 

@@ -118,7 +118,7 @@ def test_a_killed_build_goes_on_without_building_finished_parts_again(
     seed: int, config: MixConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build_mix(config, tmp_path / "straight")
-    calls = ["_build_part"] * 3 + ["_scatter"] * 3 + ["_write_shard"] * 9
+    calls = ["_build_part"] * 3 + ["_scatter"] * 3 + ["_gather"] * 9
     stop_before = random.Random(seed).sample(range(1, len(calls)), 3)
     for stop in sorted(stop_before):
         with monkeypatch.context() as patched:
@@ -178,12 +178,12 @@ def test_what_makes_no_mix_is_refused(parts: list[dict[str, Any]]) -> None:
 
 def test_folders_in_use_are_left_alone(config: MixConfig, tmp_path: Path) -> None:
     build_mix(config, tmp_path / "mix")
-    with pytest.raises(DataError, match="already holds a mixed set"):
+    with pytest.raises(ConfigError, match="already holds a run: add --resume"):
         build_mix(config, tmp_path / "mix")
     with pytest.raises(ConfigError, match="seed: 0 -> 5"):
         build_mix(config.model_copy(update={"seed": 5}), tmp_path / "mix", resume=True)
     (tmp_path / "other" / "data").mkdir(parents=True)
-    with pytest.raises(DataError, match="holds something else"):
+    with pytest.raises(ConfigError, match="holds files of something else, for example data"):
         build_mix(config, tmp_path / "other", resume=True)
 
 

@@ -91,7 +91,7 @@ def test_fractions_must_be_positive_and_sum_to_one(fractions: tuple[float, ...],
 
 def test_an_unfinished_folder_is_refused_and_a_used_one_too(built: Path, tmp_path: Path) -> None:
     split(built, {tmp_path / "a": 0.5, tmp_path / "b": 0.5})
-    with pytest.raises(DataError, match="already holds shards"):
+    with pytest.raises(ConfigError, match="already holds a run: add --resume"):
         split(built, {tmp_path / "a": 0.5, tmp_path / "b": 0.5})
     assert split(built, {tmp_path / "a": 0.5, tmp_path / "b": 0.5}, resume=True)
     (built / "manifest.json").unlink()

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from judgekit.errors import DataError
+from judgekit.errors import ConfigError, DataError
 from judgekit.io import (
     ShardWriter,
     atomic_path,
@@ -202,7 +202,7 @@ def test_an_unfinished_folder_cannot_be_read_and_can_be_finished(tmp_path: Path)
     interrupted(tmp_path, 5)
     with pytest.raises(DataError, match="its build did not finish"):
         list(read_records(tmp_path, Problem))
-    with pytest.raises(DataError, match="already holds shards: add --resume"):
+    with pytest.raises(ConfigError, match="already holds a run: add --resume"):
         ShardWriter(tmp_path, Problem)
     with ShardWriter(tmp_path, Problem, rows_per_shard=2, resume=True) as writer:
         for record in problems(7):

@@ -217,19 +217,19 @@ def test_a_run_that_was_cut_off_continues(tmp_path, monkeypatch, stage):
             make = curation_batches._make_files
             patch.setattr(curation_batches, "_make_files", lambda b, *a: stop() if b.number == 1 else make(b, *a))
         elif stage == "manifest":
-            patch.setattr(curation.shutil, "rmtree", stop)
+            patch.setattr(curation, "write_manifest", lambda folder, *a: stop() if folder == output else None)
         else:
             patch.setattr(curation, stage, stop)
         with pytest.raises(KeyboardInterrupt):
             curate(config, output)
     assert not (output / MANIFEST).exists()
-    with pytest.raises(DataError, match="add --resume"):
+    with pytest.raises(ConfigError, match="add --resume"):
         curate(config, output)
     made = []
     make = curation_batches._make_files
     monkeypatch.setattr(curation_batches, "_make_files", lambda b, *a: (made.append(b.number), make(b, *a)))
     assert curate(config, output, resume=True) == expected
-    assert made == ([1, 2] if stage == "second batch" else [])
+    assert made == {"second batch": [1, 2], "manifest": [0, 1, 2]}.get(stage, [])
     assert not (output / ".work").exists()
     for side in ("train", "test"):
         assert ids(output / side) == ids(tmp_path / "straight" / side)
@@ -239,7 +239,7 @@ def test_resuming_a_finished_run_returns_its_counts(tmp_path):
     report = run(tmp_path, [solution(1), solution(2)])
     config = CurationConfig(data=(tmp_path / "curated-data",), workers=2)
     assert curate(config, tmp_path / "curated", resume=True) == report
-    with pytest.raises(ConfigError, match=r"other settings: config.seed: 0 -> 1"):
+    with pytest.raises(ConfigError, match=r"differs in config.seed: 0 -> 1"):
         curate(config.model_copy(update={"seed": 1}), tmp_path / "curated", resume=True)
 
 
@@ -247,7 +247,7 @@ def test_changed_data_are_no_resumption(tmp_path):
     run(tmp_path, [solution(1)])
     shutil.rmtree(tmp_path / "curated-data")
     data = write(tmp_path, [solution(2)], "curated-data")
-    with pytest.raises(ConfigError, match="inputs"):
+    with pytest.raises(DataError, match="inputs changed"):
         curate(CurationConfig(data=(data,), workers=1), tmp_path / "curated", resume=True)
 
 
@@ -266,9 +266,9 @@ def test_bad_inputs_are_named(tmp_path):
     (tmp_path / "full" / "notes").touch()
     (tmp_path / "build").mkdir()
     (tmp_path / "build" / "config.json").write_text('{"source": "prmbench"}')
-    with pytest.raises(DataError, match="holds something else"):
+    with pytest.raises(ConfigError, match="holds files of something else"):
         curate(CurationConfig(data=(tmp_path / "data",)), tmp_path / "build")
-    with pytest.raises(DataError, match="holds something else"):
+    with pytest.raises(ConfigError, match="holds files of something else"):
         curate(CurationConfig(data=(tmp_path / "data",)), tmp_path / "full")
 
 

@@ -17,11 +17,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from datasets_builders.build import REJECTED, _convert, build
+from datasets_builders.build import _convert, build
 from datasets_builders.inputs import InputPart
 from datasets_builders.registry import IMPORTERS, load_source
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import parquet_schema, parse_record
+from judgekit.rejections import REJECTED
 from judgekit.types import LabelledSolution, Problem, Record, Rollout, Solution
 
 FIXTURES = {

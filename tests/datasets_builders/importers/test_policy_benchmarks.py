@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from datasets_builders.build import REJECTED, build
+from datasets_builders.build import build
 from datasets_builders.importers.policy_benchmarks import PolicyBenchmarksConfig
 from judgekit.answers import AnswerPool, MathVerifyCheck
 from judgekit.io import read_records
+from judgekit.rejections import REJECTED
 from judgekit.text.identity import problem_id
 from judgekit.types import Problem
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from datasets_builders.build import REJECTED, build
+from datasets_builders.build import build
 from judgekit.errors import DataError
 from judgekit.io import read_records
+from judgekit.rejections import REJECTED
 from judgekit.types import LabelledSolution, Problem, Rollout
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from datasets_builders.build import REJECTED, build
+from datasets_builders.build import build
 from datasets_builders.registry import IMPORTERS, load_source
 from datasets_builders.source import RowRejected
 from judgekit.io import read_records
+from judgekit.rejections import REJECTED
 from judgekit.types import LabelledSolution, LabelMethod
 
 MALFORMED = "malformed JSON"

@@ -21,7 +21,7 @@ from datasets_builders.source import RowRejected
 from judgekit.answers import LastNumberCheck
 from judgekit.config import load_config
 from judgekit.engines.generation.base import Completion
-from judgekit.errors import ConfigError
+from judgekit.errors import ConfigError, DataError
 from judgekit.groups import load_groups
 from judgekit.io import read_records
 from judgekit.types import Rollout
@@ -136,7 +136,7 @@ def test_a_real_policy_makes_groups_that_sgpo_reads(tmp_path: Path) -> None:
         sample_rollouts(config.model_copy(update={"seed": 2}), tmp_path / "straight", resume=True)
     assert sample_rollouts(config, tmp_path / "straight", resume=True) == report
     build_tiny(policy, TEXTS, tiny_config().model_copy(update={"seed": 9}))  # another policy in the same place
-    with pytest.raises(ConfigError, match=r"model\.safetensors"):
+    with pytest.raises(DataError, match=r"model\.safetensors"):
         sample_rollouts(config, tmp_path / "straight", resume=True)
 
 

@@ -67,7 +67,7 @@ def test_a_folder_in_use_is_not_written_to_without_resume(straight: Path, tmp_pa
     with pytest.raises(ConfigError, match="add --resume"):
         run(straight, counted_solutions(30))
     (tmp_path / "other/data").mkdir(parents=True)
-    with pytest.raises(DataError, match="holds something else"):
+    with pytest.raises(ConfigError, match="holds files of something else, for example data"):
         run(tmp_path / "other", counted_solutions(3), resume=True)
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["data"]
 
@@ -79,10 +79,10 @@ def test_other_settings_items_and_inputs_are_named(tmp_path: Path) -> None:
         run(tmp_path / "out", items, inputs=[data], labeller={"fail_at": 5})
     with pytest.raises(ConfigError, match=r"config\.shift: 0 -> 1"):
         run(tmp_path / "out", items, inputs=[data], config=CountingLabelsConfig(shift=1), resume=True)
-    with pytest.raises(ConfigError, match=r"items\.n: 6 -> 5"):
+    with pytest.raises(DataError, match=r"inputs changed: items\.n: 6 -> 5"):
         run(tmp_path / "out", items[:5], inputs=[data], resume=True)
     data.write_text("{} \n")
-    with pytest.raises(ConfigError, match=r"inputs\.data\.jsonl"):
+    with pytest.raises(DataError, match=r"inputs changed: data\.jsonl"):
         run(tmp_path / "out", items, inputs=[data], resume=True)
 
 
@@ -117,9 +117,10 @@ def test_a_run_without_items_workers_or_records_says_so(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("kept")
-    for output in (tmp_path / "file", tmp_path / "file/below"):
-        with pytest.raises(DataError, match=rf"cannot make the folder {output}: .*Choose another output"):
-            run(output, counted_solutions(3))
+    with pytest.raises(ConfigError, match="file is a file, and a run needs a folder"):
+        run(tmp_path / "file", counted_solutions(3))
+    with pytest.raises(DataError, match=r"cannot make the folder .*below: .*Choose another output"):
+        run(tmp_path / "file/below", counted_solutions(3))
     assert (tmp_path / "file").read_text() == "kept"
 
 

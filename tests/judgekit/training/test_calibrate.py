@@ -411,7 +411,7 @@ def test_a_builtin_judge_is_calibrated_in_a_directory_of_its_own(
     assert [item.verdict and item.verdict.decide(judge.decision) for item in judgements] == [1, None]
     assert read_card(tmp_path / "judge").calibrator is not None
     for judge_name, complaint in (
-        ("builtin:random", "is in use"),
+        ("builtin:random", "holds files of something else"),
         ("builtin:best", "no builtin judge 'best'"),
         (str(tmp_path / "judge"), "--output is for builtin judges"),
     ):

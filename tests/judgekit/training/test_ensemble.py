@@ -165,7 +165,7 @@ def test_slips_are_refused(labelled_data: Path, tmp_path: Path) -> None:
         build_ensemble(["builtin:symbolic"], labelled_data, tmp_path / "e", EnsembleConfig())
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "file").write_text("")
-    with pytest.raises(ConfigError, match="in use"):
+    with pytest.raises(ConfigError, match="holds files of something else"):
         build_ensemble(["builtin:symbolic", "builtin:random"], labelled_data, tmp_path / "used", EnsembleConfig())
 
 

@@ -130,7 +130,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     judge = ["judge", "--judge", str(tmp_path / "prior")]
     assert main([*judge, "--problem", "What is 1 + 1?", "--step", "1 + 1 = 2"]) == 0
     assert main(["prior", "--data", str(data), "--output", str(tmp_path / "prior")]) == 2
-    assert "is in use: give another --output" in capsys.readouterr().err
+    assert "holds files of something else, for example judge.json" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_data_that_make_no_prior_are_refused(solutions: list[LabelledSolution], 
 
 def test_slips_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="is in use"):
+    with pytest.raises(ConfigError, match="is a file, and a run needs a folder"):
         build_prior(tmp_path / "data", tmp_path / "file", PriorConfig())
 
 
