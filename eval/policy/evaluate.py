@@ -197,13 +197,13 @@ class _Policy:
 
 def _describe(generator: Generator, config: PolicyConfig) -> dict[str, Any]:
     rendered = generator.render(config.prompt.build(PLACEHOLDER))
-    template = getattr(getattr(generator, "tokenizer", None), "chat_template", None)
+    template = None if generator.tokenizer is None else generator.tokenizer.chat_template
     return {
         "engine": config.generation.type,
         "model": generator.generator_id,
-        "revision": getattr(generator, "revision", None),
+        "revision": generator.revision,
         "dtype": getattr(config.generation, "dtype", None),
-        "device": getattr(generator, "device", None),
+        "device": generator.device,
         "prompt_rendered": rendered,
         "chat_template_sha256": hashlib.sha256(template.encode()).hexdigest() if isinstance(template, str) else None,
     }

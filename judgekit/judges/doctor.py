@@ -235,7 +235,7 @@ def _clock(judge: Judge) -> Finding:
         generator: Any = judge.generator
         if generator.render(question) is None:
             return Finding(check, None, "a server renders the prompts, by its own clock")
-        tokenizer = getattr(generator, "tokenizer", None) or generator._tokenizer
+        tokenizer = generator.tokenizer
 
         def render(day: date) -> Sequence[object]:
             return render_text(tokenizer, question, chat_date=day)

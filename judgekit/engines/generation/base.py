@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal, Protocol
 
 from judgekit.engines.generation.config import SamplingConfig
 from judgekit.errors import ConfigError
-from judgekit.text.prompts import Prompt
+from judgekit.text.prompts import Prompt, encode_prompt, render_text
 from judgekit.types import NoVerdictReason
 
 FinishReason = Literal["stop", "length", "failed"]
@@ -63,6 +64,18 @@ class Generator(Protocol):
     def generator_id(self) -> str:
         """Name of the model, as records state it."""
 
+    @property
+    def tokenizer(self) -> Any:
+        """Tokenizer that renders the prompts; `None` where a server does."""
+
+    @property
+    def revision(self) -> str | None:
+        """Commit of a model from the Hub; `None` for a directory and where the engine does not tell."""
+
+    @property
+    def device(self) -> str | None:
+        """Where the model runs; `None` where the engine does not tell."""
+
     def render(self, prompt: Prompt) -> str | None:
         """Return the text that the model reads for a prompt, `None` where a server renders it."""
 
@@ -109,6 +122,39 @@ class Generator(Protocol):
         """
 
 
+class LocalGenerator:
+    """What the engines in this process share: they render and encode prompts by themselves.
+
+    Args:
+        tokenizer: The model's tokenizer.
+        generator_id: Name of the model.
+        n_context: Longest prompt and completion together, in tokens.
+        chat_date: The day that a chat template is told where it asks for today's.
+    """
+
+    revision: str | None = None
+    device: str | None = None
+
+    def __init__(self, tokenizer: Any, *, generator_id: str, n_context: int, chat_date: date) -> None:
+        self.tokenizer = tokenizer
+        self.generator_id = generator_id
+        self.n_context = n_context
+        self.chat_date = chat_date
+        no_room = f"the prompt leaves no room in the model's context of {n_context} tokens"
+        self.no_room = Completion("", "failed", failure=no_room, failure_reason=NoVerdictReason.TOO_LONG)
+        """What stands for a completion of a prompt that fills the context."""
+        self.no_room_scores = ChoiceScores(None, failure=no_room, failure_reason=NoVerdictReason.TOO_LONG)
+        """What stands for the scores behind a prompt that fills the context."""
+
+    def render(self, prompt: Prompt) -> str:
+        """Return the text that the model reads."""
+        return render_text(self.tokenizer, prompt, chat_date=self.chat_date)
+
+    def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """Return the tokens that the model reads, prompt by prompt."""
+        return [encode_prompt(self.tokenizer, prompt, chat_date=self.chat_date) for prompt in prompts]
+
+
 def prompt_seed(text: str, *, seed: int) -> int:
     """Return the seed of a prompt: the same in every process, whatever else is asked for. In [0, 2**63).
 
@@ -134,4 +180,6 @@ def first_token_ids(tokenizer: Any, choices: Sequence[str]) -> list[int]:
     return [tokens[0] for tokens in ids]
 
 
-__all__ = ["ChoiceScores", "Completion", "FinishReason", "Generator", "first_token_ids", "prompt_seed"]
+__all__ = [
+    "ChoiceScores", "Completion", "FinishReason", "Generator", "LocalGenerator", "first_token_ids", "prompt_seed",
+]  # fmt: skip

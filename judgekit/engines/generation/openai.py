@@ -63,6 +63,10 @@ class HttpGenerator:
     ) -> None:
         self.config = config
         self.chat_date = chat_date
+        self.generator_id = config.model
+        self.tokenizer: Any = None
+        self.revision: str | None = None
+        self.device: str | None = None
         self._client = HttpClient(
             config.base_url,
             config,
@@ -76,24 +80,18 @@ class HttpGenerator:
         log.info("what is asked goes to %s, model %s%s", config.base_url, config.model, key)
         if config.cost_log is not None:
             open_cost_log(config.cost_log)
-        self._tokenizer: Any = None
         self._begin = ""
         if config.tokenizer is not None:
             from judgekit.engines.scoring.load import load_tokenizer  # needs torch, which a server does not
 
-            self._tokenizer = load_tokenizer(config.tokenizer)
-            if self._tokenizer("").input_ids == [self._tokenizer.bos_token_id]:
-                self._begin = self._tokenizer.bos_token  # a server that tokenizes with it adds one, too
-
-    @property
-    def generator_id(self) -> str:
-        """Name of the model on the server."""
-        return self.config.model
+            self.tokenizer = load_tokenizer(config.tokenizer)
+            if self.tokenizer("").input_ids == [self.tokenizer.bos_token_id]:
+                self._begin = self.tokenizer.bos_token  # a server that tokenizes with it adds one, too
 
     def render(self, prompt: Prompt) -> str | None:
         """Return the text that the model reads, `None` where the server renders it."""
-        if self._tokenizer is not None:
-            return render_text(self._tokenizer, prompt, chat_date=self.chat_date)
+        if self.tokenizer is not None:
+            return render_text(self.tokenizer, prompt, chat_date=self.chat_date)
         return prompt if isinstance(prompt, str) else None
 
     def generate(
@@ -187,8 +185,8 @@ class HttpGenerator:
 
     def _labels(self, choices: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
         """Return the choices' first tokens as the server will spell them, and what makes it list them."""
-        if self._tokenizer is not None and self.config.dialect == "vllm":
-            ids = first_token_ids(self._tokenizer, choices)
+        if self.tokenizer is not None and self.config.dialect == "vllm":
+            ids = first_token_ids(self.tokenizer, choices)
             options = {"logprob_token_ids": ids, "return_tokens_as_token_ids": True}
             return [f"token_id:{token}" for token in ids], options
         if not all(choices) or len(set(choices)) < len(choices):

@@ -18,7 +18,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from judgekit.engines.generation.base import ChoiceScores, Completion, first_token_ids, prompt_seed
+from judgekit.engines.generation.base import ChoiceScores, Completion, LocalGenerator, first_token_ids, prompt_seed
 from judgekit.engines.generation.config import SamplingConfig, TransformersGeneration
 from judgekit.engines.generation.token_trie import TokenTrie
 from judgekit.engines.scoring.load import (
@@ -29,7 +29,7 @@ from judgekit.engines.scoring.load import (
     to_fastest_device,
 )
 from judgekit.errors import CheckpointError, JudgeError
-from judgekit.text.prompts import CHAT_DATE, Prompt, encode_prompt, render_text
+from judgekit.text.prompts import CHAT_DATE, Prompt
 from judgekit.types import NoVerdictReason
 
 NON_FINITE = Completion(
@@ -41,7 +41,7 @@ NON_FINITE = Completion(
 """What stands for a completion whose tokens cannot be sampled."""
 
 
-class TransformersGenerator:
+class TransformersGenerator(LocalGenerator):
     """See `judgekit.engines.generation.base.Generator`.
 
     Args:
@@ -58,11 +58,12 @@ class TransformersGenerator:
     def __init__(
         self, model: Any, tokenizer: Any, *, generator_id: str, batch_size: int, chat_date: date = CHAT_DATE
     ) -> None:
+        n_context = int(getattr(model.config, "max_position_embeddings", 2**31))
+        super().__init__(tokenizer, generator_id=generator_id, n_context=n_context, chat_date=chat_date)
         self.model = model
-        self.tokenizer = tokenizer
-        self.generator_id = generator_id
         self.batch_size = batch_size
-        self.chat_date = chat_date
+        self.revision = getattr(model.config, "_commit_hash", None)
+        self.device = str(model.device)
         ends = model.generation_config.eos_token_id
         ends = tokenizer.eos_token_id if ends is None else ends
         self.end_ids: set[int] = set() if ends is None else set(ends if isinstance(ends, list) else [ends])
@@ -86,20 +87,6 @@ class TransformersGenerator:
             self._prefill([sorted(self.end_ids)])  # what cannot run is told now, not behind the first prompt
         return self
 
-    @property
-    def revision(self) -> str | None:
-        """Commit of a model from the Hub; `None` for a directory."""
-        return getattr(self.model.config, "_commit_hash", None)
-
-    @property
-    def device(self) -> str:
-        """Where the model runs."""
-        return str(self.model.device)
-
-    def render(self, prompt: Prompt) -> str:
-        """Return the text that the model reads."""
-        return render_text(self.tokenizer, prompt, chat_date=self.chat_date)
-
     def generate(
         self,
         prompts: Sequence[Prompt],
@@ -111,13 +98,12 @@ class TransformersGenerator:
     ) -> list[list[Completion]]:
         """See `Generator.generate`. A prompt that fills the model's context fails; a long one gets fewer tokens."""
         tries_P = self._tries(prompts, choices_P)
-        ids_P = [encode_prompt(self.tokenizer, prompt, chat_date=self.chat_date) for prompt in prompts]
+        ids_P = self.encode(prompts)
         seeds_P = [prompt_seed(self.render(prompt), seed=seed) for prompt in prompts]
-        rooms_P = [min(sampling.max_tokens, self._context - len(ids)) for ids in ids_P]
+        rooms_P = [min(sampling.max_tokens, self.n_context - len(ids)) for ids in ids_P]
         rows = [(prompt, sample) for prompt in range(len(prompts)) if rooms_P[prompt] > 0 for sample in range(n)]
         rows.sort(key=lambda row: -len(ids_P[row[0]]))
-        full = Completion("", "failed", failure=self._no_room, failure_reason=NoVerdictReason.TOO_LONG)
-        found = [[full] * n for _ in prompts]
+        found = [[self.no_room] * n for _ in prompts]
         for start in range(0, len(rows), self.batch_size):
             batch = rows[start : start + self.batch_size]
             draws_B_T = np.stack([_draws(seeds_P[prompt], sample, sampling.max_tokens) for prompt, sample in batch])
@@ -140,11 +126,10 @@ class TransformersGenerator:
     def choice_logprobs(self, prompts: Sequence[Prompt], *, choices: Sequence[str]) -> list[ChoiceScores]:
         """See `Generator.choice_logprobs`. Every distinct prompt is read once; only its last logits are made."""
         choice_ids = first_token_ids(self.tokenizer, choices)
-        ids_P = [encode_prompt(self.tokenizer, prompt, chat_date=self.chat_date) for prompt in prompts]
-        full = ChoiceScores(None, failure=self._no_room, failure_reason=NoVerdictReason.TOO_LONG)
-        found = [full] * len(prompts)
+        ids_P = self.encode(prompts)
+        found = [self.no_room_scores] * len(prompts)
         fitting = sorted(
-            (row for row in range(len(prompts)) if len(ids_P[row]) <= self._context), key=lambda row: -len(ids_P[row])
+            (row for row in range(len(prompts)) if len(ids_P[row]) <= self.n_context), key=lambda row: -len(ids_P[row])
         )
         for start in range(0, len(fitting), self.batch_size):
             batch = fitting[start : start + self.batch_size]
@@ -177,14 +162,6 @@ class TransformersGenerator:
             return [None] * len(prompts)
         made = {tuple(choices): TokenTrie(self.tokenizer, choices, self.end_ids) for choices in choices_P}
         return [made[tuple(choices)] for _, choices in zip(prompts, choices_P, strict=True)]
-
-    @property
-    def _no_room(self) -> str:
-        return f"the prompt leaves no room in the model's context of {self._context} tokens"
-
-    @property
-    def _context(self) -> int:
-        return int(getattr(self.model.config, "max_position_embeddings", 2**31))
 
     def _completion(self, prompt_ids: list[int], tokens: list[int]) -> Completion:
         """Decode behind the prompt: some tokenizers drop the first white space of a text."""

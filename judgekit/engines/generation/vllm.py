@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from judgekit.engines.generation.base import ChoiceScores, Completion, first_token_ids, prompt_seed
+from judgekit.engines.generation.base import ChoiceScores, Completion, LocalGenerator, first_token_ids, prompt_seed
 from judgekit.engines.generation.config import SamplingConfig, VllmGeneration
 from judgekit.engines.scoring.vllm import ask, open_llm
 from judgekit.errors import ConfigError
-from judgekit.text.prompts import CHAT_DATE, Prompt, encode_prompt, render_text
+from judgekit.text.prompts import CHAT_DATE, Prompt
 from judgekit.types import NoVerdictReason
 
 
-class VllmGenerator:
+class VllmGenerator(LocalGenerator):
     """See `generation.base.Generator`. Prompts that begin alike share their prefill by the prefix cache.
 
     Raises:
@@ -23,8 +23,6 @@ class VllmGenerator:
     """
 
     def __init__(self, config: VllmGeneration, *, chat_date: date = CHAT_DATE) -> None:
-        self.chat_date = chat_date
-        self.config = config
         options = {} if config.max_model_len is None else {"max_model_len": config.max_model_len}
         self.llm = open_llm(
             config.model,
@@ -34,16 +32,9 @@ class VllmGenerator:
             enable_prefix_caching=True,
             **options,
         )
-        self.tokenizer = self.llm.get_tokenizer()
-
-    @property
-    def generator_id(self) -> str:
-        """Name of the model."""
-        return self.config.model
-
-    def render(self, prompt: Prompt) -> str:
-        """Return the text that the model reads."""
-        return render_text(self.tokenizer, prompt, chat_date=self.chat_date)
+        n_context = int(self.llm.llm_engine.model_config.max_model_len)
+        tokenizer = self.llm.get_tokenizer()
+        super().__init__(tokenizer, generator_id=config.model, n_context=n_context, chat_date=chat_date)
 
     def generate(
         self,
@@ -61,11 +52,10 @@ class VllmGenerator:
         """
         from vllm import SamplingParams
 
-        ids_P = [encode_prompt(self.tokenizer, prompt, chat_date=self.chat_date) for prompt in prompts]
+        ids_P = self.encode(prompts)
         seeds_P = [prompt_seed(self.render(prompt), seed=seed) for prompt in prompts]
         held_P = _held_to(prompts, choices_P)
-        full = Completion("", "failed", failure=self._no_room, failure_reason=NoVerdictReason.TOO_LONG)
-        found = [[full] * n for _ in prompts]
+        found = [[self.no_room] * n for _ in prompts]
         rows = [(prompt, sample) for prompt in self._fitting(ids_P) for sample in range(n)]
         params = [
             ask(
@@ -93,9 +83,9 @@ class VllmGenerator:
         from vllm import SamplingParams
 
         choice_ids = first_token_ids(self.tokenizer, choices)
-        ids_P = [encode_prompt(self.tokenizer, prompt, chat_date=self.chat_date) for prompt in prompts]
+        ids_P = self.encode(prompts)
         rows = self._fitting(ids_P)
-        found = [ChoiceScores(None, failure=self._no_room, failure_reason=NoVerdictReason.TOO_LONG)] * len(prompts)
+        found = [self.no_room_scores] * len(prompts)
         params = SamplingParams(max_tokens=1, temperature=0.0, logprob_token_ids=choice_ids)
         for row, output in zip(rows, self._run([ids_P[row] for row in rows], params), strict=True):
             logprobs = output.logprobs[0]
@@ -104,16 +94,8 @@ class VllmGenerator:
             )
         return found
 
-    @property
-    def _context(self) -> int:
-        return int(self.llm.llm_engine.model_config.max_model_len)
-
-    @property
-    def _no_room(self) -> str:
-        return f"the prompt leaves no room in the model's context of {self._context} tokens"
-
     def _fitting(self, ids_P: Sequence[list[int]]) -> list[int]:
-        return [prompt for prompt, ids in enumerate(ids_P) if len(ids) < self._context]
+        return [prompt for prompt, ids in enumerate(ids_P) if len(ids) < self.n_context]
 
     def _run(self, ids_B: Sequence[list[int]], params: Any) -> list[Any]:
         """Return vLLM's `CompletionOutput` of every request."""

@@ -17,6 +17,7 @@ class ScriptedGenerator:
     """
 
     generator_id = "scripted"
+    tokenizer = revision = device = None
 
     def __init__(self, reply: Callable[[str], Sequence[Completion]]) -> None:
         self.reply = reply

@@ -19,6 +19,7 @@ class ScriptedCritic:
     """
 
     generator_id = "scripted"
+    tokenizer = revision = device = None
 
     def __init__(
         self,
