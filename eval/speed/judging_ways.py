@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from transformers import AutoConfig, AutoModelForTokenClassification
 
+from judgekit.engines.scoring.encoded import Encoded
 from judgekit.engines.scoring.forward import token_choice_logits
 from judgekit.engines.scoring.vllm import VllmClassifier
 from judgekit.errors import CheckpointError, ConfigError
-from judgekit.judges.steps.encoding import Encoded
 from judgekit.text.prompts import Message, apply_chat_template
 from judgekit.types import Precision, Solution
 

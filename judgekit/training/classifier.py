@@ -16,13 +16,14 @@ from typing import Any, Literal, NamedTuple
 import torch
 from transformers import EarlyStoppingCallback, Trainer, set_seed
 
+from judgekit.engines.scoring.encoded import Encoded
 from judgekit.engines.scoring.load import HEAD, HeadedModel, check_sizes, load_classifier, load_tokenizer
 from judgekit.errors import DataError, JudgeError
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.golden import measure_golden
 from judgekit.judges.problem_lists import ProblemList, names_of
 from judgekit.judges.steps.classifier import StepClassifierJudge
-from judgekit.judges.steps.encoding import Encoded, encode_solutions, make_convention, show_encoded
+from judgekit.judges.steps.encoding import encode_solutions, make_convention, show_encoded
 from judgekit.judges.steps.layout import InputConvention
 from judgekit.run import Run, package_versions
 from judgekit.training.calibrate import refuse_one_kind

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from judgekit.engines.scoring.encoded import Encoded
 from judgekit.engines.scoring.heads import HEAD_ROWS, OutputHead
 from judgekit.engines.scoring.packed_attention import PACKABLE, PACKED, PackLayout
 from judgekit.engines.scoring.packing import Pack, PaddedBatch, plan_packs, plan_padded
 from judgekit.errors import CheckpointError, JudgeError
-from judgekit.judges.steps.encoding import Encoded
 
 Read = Callable[[torch.Tensor, np.ndarray, Encoded], np.ndarray]
 """From all hidden states of a batch, shape (P, n_hidden), and where the tokens of one solution lie, to its values."""

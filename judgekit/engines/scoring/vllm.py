@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from judgekit.engines.checkpoint import safe_checkpoint
+from judgekit.engines.scoring.encoded import Encoded
 from judgekit.errors import CheckpointError, ConfigError, JudgeError, boundary
-from judgekit.judges.steps.encoding import Encoded
 from judgekit.types import Precision
 
 _Answer = TypeVar("_Answer")

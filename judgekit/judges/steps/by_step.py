@@ -13,11 +13,12 @@ from typing import Any, Self
 import numpy as np
 
 from judgekit.engines.checkpoint import locate_model
+from judgekit.engines.scoring.encoded import Encoded
 from judgekit.engines.scoring.load import check_sizes, load_tokenizer
 from judgekit.errors import CheckpointError
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.recognise import FoundCard
-from judgekit.judges.steps.encoding import Encoded, encode_solutions
+from judgekit.judges.steps.encoding import encode_solutions
 from judgekit.judges.steps.layout import InputConvention, TemplateInput
 from judgekit.judges.steps.template import TemplateEncoder
 from judgekit.text.neutralise import reserved_tokens

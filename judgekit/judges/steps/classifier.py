@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from judgekit.engines.scoring.encoded import Encoded
 from judgekit.engines.scoring.forward import score_positions
 from judgekit.engines.scoring.load import load_classifier, load_headed_model
 from judgekit.engines.scoring.vllm import VllmClassifier
 from judgekit.errors import CheckpointError
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.steps.by_step import StepLogitJudge
-from judgekit.judges.steps.encoding import Encoded
 from judgekit.judges.steps.label_names import settle_ok_labels
 from judgekit.types import Precision
 

@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from judgekit.engines.scoring.encoded import Encoded
 from judgekit.errors import ConfigError
 from judgekit.judges.steps.layout import InputConvention
 from judgekit.types import Solution
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """Token ids of one solution and where its steps are read."""
-
-    input_ids: list[int]
-    """Shape (n_tokens,)."""
-    positions_S: list[int]
-    """Index into `input_ids` of each step's score position, rising. Shape (n_steps,)."""
-    n_problem_tokens: int = 0
-    """Tokens before the first step; 0 where there is no problem."""
 
 
 def make_convention(tokenizer: Any, *, separator: str, problem_separator: str, max_tokens: int) -> InputConvention:
@@ -87,4 +75,4 @@ def show_encoded(tokenizer: Any, encoded: Encoded) -> str:
     return "".join(pieces) + tokenizer.decode(encoded.input_ids[start:])
 
 
-__all__ = ["Encoded", "encode_solutions", "make_convention", "show_encoded"]
+__all__ = ["encode_solutions", "make_convention", "show_encoded"]

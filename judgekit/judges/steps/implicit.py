@@ -10,13 +10,13 @@ from typing import Any, Self
 import numpy as np
 
 from judgekit.engines.checkpoint import locate_model
+from judgekit.engines.scoring.encoded import Encoded
 from judgekit.engines.scoring.forward import token_logprobs
 from judgekit.engines.scoring.load import check_sizes, load_scorer
 from judgekit.errors import CheckpointError
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.recognise import FoundCard
 from judgekit.judges.steps.by_step import StepLogitJudge
-from judgekit.judges.steps.encoding import Encoded
 from judgekit.types import Precision
 
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from judgekit.engines.scoring.encoded import Encoded
 from judgekit.engines.scoring.forward import token_logprobs
 from judgekit.engines.scoring.load import load_scorer
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.steps.by_step import StepLogitJudge
-from judgekit.judges.steps.encoding import Encoded
 from judgekit.judges.steps.layout import InputConvention
 from judgekit.types import Precision
 

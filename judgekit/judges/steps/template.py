@@ -12,8 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from judgekit.engines.scoring.encoded import Encoded
 from judgekit.errors import CheckpointError
-from judgekit.judges.steps.encoding import Encoded
 from judgekit.judges.steps.layout import ChatTurns, TemplateInput
 from judgekit.text.neutralise import Reserved, reserved_tokens
 from judgekit.text.prompts import CHAT_DATE, Message, apply_chat_template

@@ -14,11 +14,11 @@ from eval.speed.judge_speed import BASELINE, Rounds, Way, bench, ideal_ratio, ma
 from eval.speed.judging_ways import Reader, encode_chat, label_id, save_label_classifier
 from eval.speed.speed_report import HEADER, table_rows
 from judgekit import cli
+from judgekit.engines.scoring.encoded import Encoded
 from judgekit.engines.scoring.forward import score_positions
 from judgekit.engines.scoring.load import load_classifier, load_language_model, load_tokenizer
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import write_records
-from judgekit.judges.steps.encoding import Encoded
 from judgekit.training.tiny import build_tiny
 from judgekit.types import LabelledSolution
 from tests.judgekit.samples import TEXTS, labelled_solutions, tiny_config

@@ -12,12 +12,12 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForTokenClassification
 
 from judgekit.engines.scoring import forward, packed_attention
+from judgekit.engines.scoring.encoded import Encoded
 from judgekit.engines.scoring.forward import score_positions, token_choice_logits, token_logprobs
 from judgekit.engines.scoring.load import load_classifier
 from judgekit.engines.scoring.packed_attention import PACKABLE
 from judgekit.engines.scoring.packing import PaddedBatch, plan_packs
 from judgekit.errors import CheckpointError, JudgeError
-from judgekit.judges.steps.encoding import Encoded
 
 SIZES = {
     "vocab_size": 80, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,

@@ -19,13 +19,14 @@ from judgekit.engines.generation.base import ChoiceScores, Completion
 from judgekit.engines.generation.config import OpenAIGeneration, SamplingConfig, TransformersGeneration, VllmGeneration
 from judgekit.engines.generation.door import build_generator
 from judgekit.engines.generation.openai import HttpGenerator
+from judgekit.engines.scoring.encoded import Encoded
 from judgekit.engines.scoring.forward import score_positions
 from judgekit.engines.scoring.load import load_classifier, load_headed_model, load_tokenizer
 from judgekit.engines.scoring.vllm import VllmClassifier
 from judgekit.errors import CheckpointError, ConfigError, JudgeError
 from judgekit.judges import load_judge
 from judgekit.judges.card import JudgeCard, write_card
-from judgekit.judges.steps.encoding import Encoded, encode_solutions, make_convention
+from judgekit.judges.steps.encoding import encode_solutions, make_convention
 from judgekit.types import NoVerdictReason, Solution
 from tests.judgekit.engines.scoring.vllm_checkpoints import CONTEXT, save_model, save_process_reward_model
 from tests.judgekit.engines.scoring.vllm_server import MODEL, VllmServer

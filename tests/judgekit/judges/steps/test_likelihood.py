@@ -9,12 +9,13 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from judgekit.engines.scoring.encoded import Encoded
 from judgekit.engines.scoring.forward import token_logprobs
 from judgekit.engines.scoring.load import load_language_model, load_tokenizer
 from judgekit.errors import CheckpointError
 from judgekit.judges import load_judge
 from judgekit.judges.card import JudgeCard, LikelihoodCard, write_card
-from judgekit.judges.steps.encoding import Encoded, make_convention
+from judgekit.judges.steps.encoding import make_convention
 from judgekit.judges.steps.likelihood import LikelihoodJudge, step_surprisal
 from judgekit.types import NoVerdictReason, Solution
 from tests.judgekit.samples import HOSTILE
