@@ -124,7 +124,10 @@ class HttpGenerator:
             body = options | asked | constraint
             requests += [self._costed(path, body | {"seed": (base + sample) % 2**31}) for sample in range(n)]
         replies = self._ask("generate", requests, _read_completion)
-        found = [reply.value or _failed_completion(reply) for reply in replies]
+        found = [
+            reply.value or Completion("", "failed", failure=reply.failure, failure_reason=_failure_reason(reply))
+            for reply in replies
+        ]
         return [found[start : start + n] for start in range(0, len(found), n)]
 
     def choice_logprobs(self, prompts: Sequence[Prompt], *, choices: Sequence[str]) -> list[ChoiceScores]:
@@ -153,7 +156,10 @@ class HttpGenerator:
             return ChoiceScores(logprobs, n_prompt_tokens=usage.n_prompt_tokens, cost_usd=cost_usd)
 
         replies = self._ask("choice_logprobs", requests, read)
-        return [reply.value or _failed_scores(reply) for reply in replies]
+        return [
+            reply.value or ChoiceScores(None, failure=reply.failure, failure_reason=_failure_reason(reply))
+            for reply in replies
+        ]
 
     def _request(self, prompt: Prompt) -> tuple[str, dict[str, Any]]:
         """Return route and prompt."""
@@ -221,14 +227,6 @@ def _count_tokens(value: Completion | ChoiceScores) -> int:
     """Return the tokens that an answer cost, 0 where the server does not tell."""
     n_sampled = value.n_tokens if isinstance(value, Completion) else 1
     return value.n_prompt_tokens + n_sampled if value.n_prompt_tokens else 0
-
-
-def _failed_completion(reply: Reply[Any]) -> Completion:
-    return Completion("", "failed", failure=reply.failure, failure_reason=_failure_reason(reply))
-
-
-def _failed_scores(reply: Reply[Any]) -> ChoiceScores:
-    return ChoiceScores(None, failure=reply.failure, failure_reason=_failure_reason(reply))
 
 
 def _failure_reason(reply: Reply[Any]) -> NoVerdictReason:

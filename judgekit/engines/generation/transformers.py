@@ -97,7 +97,10 @@ class TransformersGenerator(LocalGenerator):
         choices_P: Sequence[Sequence[str]] | None = None,
     ) -> list[list[Completion]]:
         """See `Generator.generate`. A prompt that fills the model's context fails; a long one gets fewer tokens."""
-        tries_P = self._tries(prompts, choices_P)
+        tries_P: list[TokenTrie | None] = [None] * len(prompts)
+        if choices_P is not None:
+            made = {tuple(choices): TokenTrie(self.tokenizer, choices, self.end_ids) for choices in choices_P}
+            tries_P = [made[tuple(choices)] for _, choices in zip(prompts, choices_P, strict=True)]
         ids_P = self.encode(prompts)
         seeds_P = [prompt_seed(self.render(prompt), seed=seed) for prompt in prompts]
         rooms_P = [min(sampling.max_tokens, self.n_context - len(ids)) for ids in ids_P]
@@ -107,20 +110,26 @@ class TransformersGenerator(LocalGenerator):
         for start in range(0, len(rows), self.batch_size):
             batch = rows[start : start + self.batch_size]
             draws_B_T = np.stack([_draws(seeds_P[prompt], sample, sampling.max_tokens) for prompt, sample in batch])
-            tokens_B = self._sample_batch(
-                [ids_P[prompt] for prompt, _ in batch],
-                draws_B_T=torch.from_numpy(draws_B_T),
-                limits_B=[rooms_P[prompt] for prompt, _ in batch],
-                tries_B=[tries_P[prompt] for prompt, _ in batch],
-                sampling=sampling,
-            )
+            try:
+                tokens_B = self._decode(
+                    [ids_P[prompt] for prompt, _ in batch],
+                    draws_B_T=torch.from_numpy(draws_B_T),
+                    limits_B=[rooms_P[prompt] for prompt, _ in batch],
+                    tries_B=[tries_P[prompt] for prompt, _ in batch],
+                    sampling=sampling,
+                )
+            except torch.OutOfMemoryError as error:
+                raise JudgeError(f"out of memory on {len(batch)} completions at once: lower batch_size") from error
             for (prompt, sample), tokens in zip(batch, tokens_B, strict=True):
                 if not tokens:
                     found[prompt][sample] = NON_FINITE
                     continue
                 completion = self._completion(ids_P[prompt], tokens)
                 trie = tries_P[prompt]
-                found[prompt][sample] = completion if trie is None else _as_choice(completion, trie.choice(tokens))
+                choice = None if trie is None else trie.choice(tokens)
+                if choice is not None:  # as it was given: some tokenizers put a space in front of a text
+                    completion = replace(completion, text=choice, finish_reason="stop")
+                found[prompt][sample] = completion
         return found
 
     def choice_logprobs(self, prompts: Sequence[Prompt], *, choices: Sequence[str]) -> list[ChoiceScores]:
@@ -155,14 +164,6 @@ class TransformersGenerator(LocalGenerator):
         logprobs: list[list[float]] = (logits[:, choice_ids] - logits.logsumexp(dim=-1, keepdim=True)).tolist()
         return logprobs
 
-    def _tries(
-        self, prompts: Sequence[Prompt], choices_P: Sequence[Sequence[str]] | None
-    ) -> Sequence[TokenTrie | None]:
-        if choices_P is None:
-            return [None] * len(prompts)
-        made = {tuple(choices): TokenTrie(self.tokenizer, choices, self.end_ids) for choices in choices_P}
-        return [made[tuple(choices)] for _, choices in zip(prompts, choices_P, strict=True)]
-
     def _completion(self, prompt_ids: list[int], tokens: list[int]) -> Completion:
         """Decode behind the prompt: some tokenizers drop the first white space of a text."""
         options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
@@ -174,7 +175,8 @@ class TransformersGenerator(LocalGenerator):
             n_prompt_tokens=len(prompt_ids),
         )
 
-    def _sample_batch(
+    @torch.no_grad()  # no inference mode: a model in training would keep what it computes of its positions here
+    def _decode(
         self,
         ids_B: Sequence[list[int]],
         *,
@@ -183,25 +185,7 @@ class TransformersGenerator(LocalGenerator):
         tries_B: Sequence[TokenTrie | None],
         sampling: SamplingConfig,
     ) -> list[list[int]]:
-        """Return the sampled token ids of each row, the end-of-text token included; none where logits are no numbers.
-
-        Raises:
-            JudgeError: out of memory, with the option to lower.
-        """
-        try:
-            return self._decode(ids_B, draws_B_T, limits_B, tries_B, sampling)
-        except torch.OutOfMemoryError as error:
-            raise JudgeError(f"out of memory on {len(ids_B)} completions at once: lower batch_size") from error
-
-    @torch.no_grad()  # no inference mode: a model in training would keep what it computes of its positions here
-    def _decode(
-        self,
-        ids_B: Sequence[list[int]],
-        draws_B_T: torch.Tensor,
-        limits_B: Sequence[int],
-        tries_B: Sequence[TokenTrie | None],
-        sampling: SamplingConfig,
-    ) -> list[list[int]]:
+        """Return the sampled tokens of each row, that of the end included; none where logits are no numbers."""
         device = self.model.device
         logits, cache, mask = self._prefill(ids_B)
         positions = mask.sum(dim=1)
@@ -287,11 +271,6 @@ def hold_to_choices(logits_B_V: torch.Tensor, walks_B: Sequence[tuple[TokenTrie 
             held[row] = float("-inf")
             held[row, allowed] = logits_B_V[row, allowed]
     return held
-
-
-def _as_choice(completion: Completion, choice: str | None) -> Completion:
-    """Spell a complete choice as it was given: some tokenizers put a space in front of a text."""
-    return completion if choice is None else replace(completion, text=choice, finish_reason="stop")
 
 
 def sample_tokens(
