@@ -7,7 +7,7 @@ import json
 import math
 import subprocess
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,8 @@ class Run:
             if not data_set or (output / MANIFEST).is_file():
                 self._manifest = _read_object(output / MANIFEST)
             self._check_same(stored, now, hashes, unused=tuple(unused), partial=partial)
+            if not self.finished:  # rows of no step come at the end, and come again
+                self._keep_rows(lambda row: "step" in row)
             return
         try:
             output.mkdir(parents=True, exist_ok=True)
@@ -138,9 +140,15 @@ class Run:
     def log(self, metrics: Mapping[str, Any]) -> None:
         """Append one row to `metrics.jsonl`. Names are `stage/metric`; values are JSON numbers, strings or null.
 
+        A resumed run that says the same of the step of the last row once more, as at its end, is not written down.
+
         Raises:
             DataError: the disk is full or the folder cannot be written.
         """
+        if self.resumed and "step" in metrics and (self.output / METRICS).is_file():
+            last = (self.output / METRICS).read_text(encoding="utf-8").splitlines()[-1:]
+            if last and (row := json.loads(last[0])).keys() == metrics.keys() and row["step"] == metrics["step"]:
+                return
         append_jsonl(self.output / METRICS, [metrics])
 
     def log_samples(self, samples: Iterable[Mapping[str, Any]]) -> None:
@@ -153,10 +161,16 @@ class Run:
 
     def rewind(self, step: int) -> None:
         """Drop metrics and samples beyond a training step, before a run continues from a checkpoint of it."""
+        self._keep_rows(lambda row: _step_of(row) <= step)
+
+    def _keep_rows(self, wanted: Callable[[Mapping[str, Any]], bool]) -> None:
+        """Drop the rows of metrics and samples that are not wanted, and half a row of a run that was killed."""
         for path in (self.output / METRICS, self.output / SAMPLES):
             if path.is_file() and path.stat().st_size:
-                rows = [row for _, row in read_jsonl(path) if isinstance(row, dict) and _step_of(row) <= step]
-                write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
+                rows = [row for _, row in read_jsonl(path)]
+                kept = [row for row in rows if isinstance(row, dict) and wanted(row)]
+                if len(kept) < len(rows):
+                    write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
 
     def finish(self, results: Mapping[str, Any]) -> None:
         """Mark the run as finished and store its results in the manifest."""

@@ -77,7 +77,11 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     chunks = directory / f"calibration-{asked}-{config.chunk_size}"
     judgements_N = judge_in_chunks(judge, given, folder=chunks, chunk_size=config.chunk_size, show_reference=False)
     problem_N = group_problems(given)
-    kept = calibration_problems(directory) if card.ensemble else ProblemList()  # those behind its weights stay
+    kept = ProblemList()
+    if card.ensemble:  # Those behind its weights stay: as they were before a run that was killed added to them.
+        if not (chunks / CALIBRATION_PROBLEMS).is_file():
+            write_problems(chunks / CALIBRATION_PROBLEMS, calibration_problems(directory))
+        kept = calibration_problems(chunks)
     used_before = set(compress(problem_N, kept.seen(given)))
     fresh = fresh_problems(set(problem_N) - used_before, frac=config.conformal_frac or 0.0)
     judged = [(item, judgement.verdict) for item, judgement in zip(given, judgements_N, strict=True)]
@@ -118,7 +122,8 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
         )
     write_problems(directory / CALIBRATION_PROBLEMS, kept | ProblemList.of(given))
     update_card(directory, card.model_copy(update=update))
-    shutil.rmtree(chunks)
+    for work in directory.glob("calibration-*-*"):  # also that of a run that was killed behind the card
+        shutil.rmtree(work)
     return report
 
 
