@@ -121,7 +121,7 @@ def apply_chat_template(
             f"the chat template of {tokenizer.name_or_path} refuses a conversation of {roles}",
             explain=lambda error: f"{one_line(error)}. Leave out prompt.system, or use a prompt of type raw",
         ),
-        fixed_chance(),
+        _fixed_chance(),
     ):
         return str(
             tokenizer.apply_chat_template(
@@ -134,7 +134,7 @@ def apply_chat_template(
 
 
 @contextmanager
-def fixed_chance() -> Iterator[None]:
+def _fixed_chance() -> Iterator[None]:
     """Let chat templates draw the same every time: Jinja's `random` and `lipsum` ask Python's own generator."""
     state = random.getstate()
     random.seed(0)
@@ -199,5 +199,5 @@ def encode_prompt(tokenizer: Any, prompt: Prompt, *, chat_date: date = CHAT_DATE
 
 __all__ = [
     "CHAT_DATE", "PLACEHOLDER", "ChatPrompt", "Message", "Prompt", "PromptConfig", "RawPrompt", "apply_chat_template",
-    "asks_for_the_day", "encode_prompt", "fixed_chance", "render_text", "with_fixed_clock",
+    "asks_for_the_day", "encode_prompt", "render_text", "with_fixed_clock",
 ]  # fmt: skip

@@ -138,11 +138,9 @@ class SideReader:
             before, second = self.tokens[self.at - 1], self.tokens[self.at - 2]
             # `of` multiplies a share: 40% of 60, (1/2) of 8, half of 8, 3/4 of 8, but not 3 of 8
             is_share = before.text in ("%", ")") or before.text.lower() in OPERAND_WORDS
-            if (
-                word == "of"
-                and self._side.operands
-                and not (second.text == "/" if before.kind == "number" else is_share)
-            ):
+            if before.kind == "number":
+                is_share = second.text == "/"
+            if word == "of" and self._side.operands and not is_share:
                 return None
         self.at = i
         self._side.operations += 1
@@ -167,8 +165,7 @@ class SideReader:
         if token.kind == "letter":
             return is_close and is_simple and self.tokens[self.at + 1].text != "'"
         if token.text in ("\\frac", "\\sqrt", "\\pi"):
-            # a mixed number or a product
-            self._side.is_doubtful |= token.text == "\\frac" and before.kind == "number"
+            self._side.is_doubtful |= token.text == "\\frac" and before.kind == "number"  # a mixed number or a product
             return is_simple or before.text == ")"
         return False
 
