@@ -106,6 +106,12 @@ STAGES: dict[str, Stage] = {
         (*RL, "groups=in/groups.jsonl", "prompt.type=raw", "epochs=1", "max_tokens=110", "token_budget=110"),
         "in/groups.jsonl", ("seed=1",), True, "sgpo",
     ),
+    "compare": Stage(
+        (*(f"base.{item}" for item in (*RL, *ONLINE) if not item.startswith("judge=")),
+         "arms={grpo: {judge: null}, sgpo: {judge: 'builtin:random'}}", "reference=grpo", "seeds=[0]",
+         "base.eval.problems=in/problems.jsonl", "base.eval.every=1", "base.eval.temperature=1.0"),
+        "in/problems.jsonl", ("reference=sgpo",), True, "sgpo",
+    ),
 }  # fmt: skip
 """By command. `calibrate`, `ensemble` and `prior` make a judge's directory in seconds and have nothing to resume."""
 NO_FOLDER = {
@@ -115,7 +121,6 @@ NO_FOLDER = {
     "serve": "writes nothing",
     "leaderboard": "writes files anew from what others wrote",
     "bench": "measures time, which no second run gives again",
-    "compare": "runs `online` once an arm, in processes of their own; tests/sgpo/test_compare.py kills these",
 }
 """Commands that have no stage here, and why."""
 

@@ -29,6 +29,8 @@ TIMES = re.compile(r"started|finished|seconds|second$|_per_s$|_time|_runtime|mem
 """Names of what no two runs share."""
 OPAQUE = {".pt", ".pth", ".bin", ".html", ".png"}
 """Kinds of files that hold times or memory layouts among the rest: their presence is compared alone."""
+SLOW = {"compare"}
+"""Trains in two processes that import torch first, 20 s a run."""
 NOT_RESUMED = {"calibrate", "ensemble", "prior"}
 
 
@@ -115,7 +117,7 @@ def refused(name: str, *more: str, capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().err.strip().splitlines()[-1]
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in STAGES])
 def test_a_stage_that_was_stopped_ends_as_if_it_had_not_been(
     name: str, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
