@@ -167,14 +167,6 @@ def test_the_folder_of_another_run_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
 
 
-def test_a_resumed_build_must_have_the_same_settings(tmp_path: Path) -> None:
-    write_rows(tmp_path / "in.jsonl", 20)
-    build("stepwise-supervision", input=tmp_path / "in.jsonl", output=tmp_path / "built")
-    write_rows(tmp_path / "in.jsonl", 30)
-    with pytest.raises(DataError, match=r"inputs changed: in\.jsonl"):
-        build("stepwise-supervision", input=tmp_path / "in.jsonl", output=tmp_path / "built", resume=True)
-
-
 def test_kill_and_resume_loses_and_doubles_nothing(tmp_path: Path) -> None:
     """SIGKILL at random moments after a shard appeared, again and again, then one run to the end."""
     write_rows(tmp_path / "in.jsonl", 3000)

@@ -5,10 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +23,6 @@ from judgekit.types import (
     ThresholdRule,
     labels_from_first_error,
 )
-from tests.eval import slow_run
 from tests.eval.samples import evaluate_all, pointing_at, sample
 from tests.fakes import FakeJudge
 
@@ -404,31 +399,6 @@ def test_judge_text_with_unusual_line_ends_survives_storage(tmp_path):
     evaluate_all([judge], [solution], output=tmp_path / "run")
     evaluate_all([judge], [solution], output=tmp_path / "run", resume=True)
     assert judge.judged == [solution.id]
-
-
-def begin_slowly(*arguments: object) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.eval.slow_run", *map(str, arguments)]
-    root = Path(__file__).parents[3]
-    return subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def test_run_killed_in_its_second_judge_resumes_to_the_same_bytes(tmp_path):
-    slow_run.run(tmp_path / "straight", tmp_path / "straight.log")
-    process = begin_slowly(tmp_path / "run", tmp_path / "first.log", 0.03)
-    chunks = tmp_path / "run/judges/of-5/orchard/judgements"
-    deadline = time.monotonic() + 120
-    while len(list(chunks.glob("chunk-*"))) < 3 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait(timeout=60) == -signal.SIGKILL
-    n_kept = len(list(chunks.glob("chunk-*")))
-    assert 3 <= n_kept < slow_run.N_SOLUTIONS // slow_run.CHUNK_SIZE
-    assert not (tmp_path / "run/comparisons.json").exists()
-    slow_run.run(tmp_path / "run", tmp_path / "second.log", resume=True)
-    assert products(tmp_path / "run") == products(tmp_path / "straight")
-    everything = (tmp_path / "straight.log").read_text().splitlines()
-    n_done = slow_run.N_SOLUTIONS + slow_run.CHUNK_SIZE * n_kept
-    assert (tmp_path / "second.log").read_text().splitlines() == everything[n_done:]
 
 
 @pytest.mark.skipif("JUDGEKIT_REAL_DATA" not in os.environ, reason="needs JUDGEKIT_REAL_DATA, the folder of real data")

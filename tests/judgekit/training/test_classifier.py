@@ -477,14 +477,6 @@ def test_a_resumed_run_stops_as_early_as_a_straight_one(
     assert (resumed / "model.safetensors").read_bytes() == (straight / "model.safetensors").read_bytes()
 
 
-def test_resuming_with_other_options_is_refused(labelled_data: Path, tiny_base: Path, tmp_path: Path) -> None:
-    train_classifier(config(tiny_base, labelled_data, max_steps=1, save_every=None), tmp_path / "run")
-    with pytest.raises(ConfigError, match=r"the configuration differs in lr: 0\.001 -> 0\.01"):
-        train_classifier(
-            config(tiny_base, labelled_data, max_steps=1, save_every=None, lr=1e-2), tmp_path / "run", resume=True
-        )
-
-
 def test_training_that_diverges_saves_no_judge(tiny_base: Path, labelled_data: Path, tmp_path: Path) -> None:
     wild = config(tiny_base, labelled_data, lr=1e38, max_steps=3, warmup_frac=0.0, save_every=None)
     with pytest.raises(JudgeError, match=r"no finite numbers, at lr=1e\+38: nothing is saved"):

@@ -152,24 +152,6 @@ def test_resumed_run_equals_straight_run(
     assert len(judge.judged) == 8  # four a folder: the resumed run judged none
 
 
-def test_killed_after_the_last_step(
-    policy_path: Path, groups_path: Path, judge: SampleJudge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = _config(policy_path, groups_path, epochs=1)
-    run_offline(config, tmp_path / "straight")
-    with monkeypatch.context() as patch:
-        patch.setattr(sgpo.offline.run, "_save_policy", _interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            run_offline(config, tmp_path / "killed")
-    run_offline(config, tmp_path / "killed", resume=True)
-    assert _metrics(tmp_path / "killed") == _metrics(tmp_path / "straight")
-    _assert_same_weights(tmp_path / "killed", tmp_path / "straight", atol=0.0)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 def test_two_processes_equal_one(policy_path: Path, groups_path: Path, tmp_path: Path) -> None:
     config = _config(policy_path, groups_path, judge="builtin:random", epochs=1)
     report = run_offline(config, tmp_path / "one")
