@@ -160,14 +160,13 @@ ATTACK = Command(
 
 def _best_of_n(args: argparse.Namespace, config: BestOfNConfig) -> None:
     from eval.best_of_n.rerank import TABLE, evaluate_best_of_n
-    from judgekit.io import read_records
+    from judgekit.groups import load_groups
     from judgekit.judges import load_judge
-    from judgekit.types import Rollout
 
     judges = {name: functools.partial(load_judge, name, dtype=config.dtype) for name in args.judge}
-    rollouts = read_records(args.groups, Rollout)
+    groups = load_groups(args.groups, min_size=1)  # the smallest N is 1: small groups are left out where N is larger
     results = evaluate_best_of_n(
-        judges, rollouts, output=args.output, config=config, inputs=[args.groups], resume=args.resume
+        judges, groups, output=args.output, config=config, inputs=[args.groups], resume=args.resume
     )
     print((args.output / TABLE).read_text(encoding="utf-8"))
     raise_failed(results.get("failures", ()), n_judges=len(judges))

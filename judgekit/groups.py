@@ -12,22 +12,46 @@ from judgekit.io import read_records
 from judgekit.types import Rollout
 
 CORRECT_ABOVE = 0.5
-"""Outcome rewards above this count as a right answer, as in `sgpo.rewards.is_correct`."""
+"""Outcome rewards above this count as a right answer; see `is_right` for one, `sgpo.rewards.is_correct` for tensors."""
+
+
+def is_right(outcome: float) -> bool:
+    """Whether an outcome reward in [0, 1] counts as a right answer. NaN, an unknown outcome, does not.
+
+    Example:
+        >>> is_right(1.0), is_right(0.5), is_right(float("nan"))
+        (True, False, False)
+    """
+    return outcome > CORRECT_ABOVE
 
 
 @dataclass(frozen=True)
 class RolloutGroup:
-    """The responses that were sampled from one prompt, in the order of their `sample` index."""
+    """The responses that were sampled from one prompt, in the order of their `sample` index. Axis `_G`: responses."""
 
     group_id: str
     """Id shared by the responses."""
     rollouts: tuple[Rollout, ...]
-    """The responses; at least two, of one problem and one prompt, no two with one `sample`."""
+    """The responses; at least one, of one problem and one prompt, no two with one `sample`. Shape (G,)."""
+
+    def __len__(self) -> int:
+        """Return G, the number of responses."""
+        return len(self.rollouts)
+
+    @property
+    def problem(self) -> str:
+        """Text of the problem that all responses answer."""
+        return self.rollouts[0].problem
+
+    @property
+    def outcome_G(self) -> list[float]:
+        """Outcome rewards in [0, 1]. Shape (G,)."""
+        return [rollout.outcome for rollout in self.rollouts]
 
     @property
     def n_correct(self) -> int:
         """Responses whose answer is right."""
-        return sum(rollout.outcome > CORRECT_ABOVE for rollout in self.rollouts)
+        return sum(map(is_right, self.outcome_G))
 
     @property
     def all_negative(self) -> bool:
@@ -37,7 +61,7 @@ class RolloutGroup:
     @property
     def all_positive(self) -> bool:
         """Whether every response is right."""
-        return self.n_correct == len(self.rollouts)
+        return self.n_correct == len(self)
 
 
 class GroupCounts(NamedTuple):
@@ -55,20 +79,21 @@ class GroupCounts(NamedTuple):
     """The remaining groups."""
 
 
-def load_groups(path: Path) -> list[RolloutGroup]:
-    """Read a groups data set and check that every group can give credit. Groups keep the order of their first row.
+def load_groups(path: Path, *, min_size: int = 2) -> list[RolloutGroup]:
+    """Read a groups data set and check that its groups are whole. Groups keep the order of their first row.
 
     Args:
         path: Folder, parquet file or JSON-lines file of `Rollout` rows; a group's rows need not be neighbours.
+        min_size: Responses that a group has at least. Credit needs 2, as one response has nothing to be compared with.
 
     Raises:
-        DataError: a row is not valid (an unknown outcome is not), a group has one response, two rows are one sample of
-            one group, or the rows of a group differ in problem or prompt; names the group.
+        DataError: a row is not valid (an unknown outcome is not), a group has too few responses, two rows are one
+            sample of one group, or the rows of a group differ in problem or prompt; names the group.
     """
-    return build_groups(read_records(path, Rollout), where=str(path))
+    return build_groups(read_records(path, Rollout), where=str(path), min_size=min_size)
 
 
-def build_groups(rollouts: Iterable[Rollout], *, where: str) -> list[RolloutGroup]:
+def build_groups(rollouts: Iterable[Rollout], *, where: str, min_size: int = 2) -> list[RolloutGroup]:
     """Gather rollouts into groups, see `load_groups`. `where` names the data in complaints."""
     by_group: dict[str, dict[int, Rollout]] = {}
     for rollout in rollouts:
@@ -80,30 +105,27 @@ def build_groups(rollouts: Iterable[Rollout], *, where: str) -> list[RolloutGrou
             )
         members[rollout.sample] = rollout
     groups = [RolloutGroup(key, tuple(rows[i] for i in sorted(rows))) for key, rows in by_group.items()]
-    _check_sizes(groups, where)
-    for group in groups:
-        _check_prompts(group, where)
-    return groups
-
-
-def _check_sizes(groups: list[RolloutGroup], where: str) -> None:
-    single = [group.group_id for group in groups if len(group.rollouts) == 1]
-    if single:
+    small = [group for group in groups if len(group) < min_size]
+    if small:
+        found = "one response" if len(small[0]) == 1 else f"{len(small[0])} responses"
         raise DataError(
-            f"{where}: group {single[0]!r} has one response ({len(single)} of {len(groups)} groups do), so there is "
-            "nothing to compare it with. Sample at least two responses a prompt and give them one group_id"
+            f"{where}: group {small[0].group_id!r} has {found} ({len(small)} of {len(groups)} groups have fewer than "
+            f"{min_size}), too few to compare. Sample at least {min_size} responses a prompt and give them one group_id"
         )
-
-
-def _check_prompts(group: RolloutGroup, where: str) -> None:
-    for field in ("problem", "prompt"):
-        values = {getattr(rollout, field) for rollout in group.rollouts}
-        if len(values) > 1:
-            first, second = sorted(values)[:2]
-            raise DataError(
-                f"{where}: group {group.group_id!r} has responses to {len(values)} values of {field!r}, for example "
-                f"{first[:80]!r} and {second[:80]!r}. A group is sampled from one prompt: give each its own group_id"
-            )
+    for group in groups:
+        # Ids that repeat over prompts are the usual mistake of data sets merged by hand; their "groups" mean nothing.
+        for name, values in (
+            ("problem", {rollout.problem for rollout in group.rollouts}),
+            ("prompt", {rollout.prompt for rollout in group.rollouts}),
+        ):
+            if len(values) > 1:
+                first, second = sorted(values)[:2]
+                raise DataError(
+                    f"{where}: group {group.group_id!r} has responses to {len(values)} values of {name!r}, for example "
+                    f"{first[:80]!r} and {second[:80]!r}. A group is sampled from one prompt: give each its own "
+                    "group_id"
+                )
+    return groups
 
 
 def count_groups(groups: Iterable[RolloutGroup]) -> GroupCounts:
@@ -112,11 +134,13 @@ def count_groups(groups: Iterable[RolloutGroup]) -> GroupCounts:
     negative, positive = sum(group.all_negative for group in groups), sum(group.all_positive for group in groups)
     return GroupCounts(
         groups=len(groups),
-        responses=sum(len(group.rollouts) for group in groups),
+        responses=sum(map(len, groups)),
         all_negative=negative,
         all_positive=positive,
         mixed=len(groups) - negative - positive,
     )
 
 
-__all__ = ["CORRECT_ABOVE", "GroupCounts", "RolloutGroup", "build_groups", "count_groups", "load_groups"]
+__all__ = [
+    "CORRECT_ABOVE", "GroupCounts", "RolloutGroup", "build_groups", "count_groups", "is_right", "load_groups",
+]  # fmt: skip

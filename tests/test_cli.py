@@ -399,4 +399,4 @@ def test_stored_groups_of_one_response_are_refused(
     }
     settings = [f"groups={rows(rollout)}", "policy=gone", "judge=builtin:random"]
     assert sgpo.cli.main(["offline", *settings, "--output", str(tmp_path / "out")]) == 2
-    assert "group 'g1' has one response (1 of 1 groups do)" in capsys.readouterr().err
+    assert "group 'g1' has one response (1 of 1 groups have fewer than 2)" in capsys.readouterr().err

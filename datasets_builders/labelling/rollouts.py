@@ -26,6 +26,7 @@ from judgekit.answers import OutcomeCheck, build_outcome
 from judgekit.answers.sample_and_check import Asked, CheckedSample, sample_and_check
 from judgekit.engines.generation.base import Completion, Generator
 from judgekit.engines.generation.door import build_generator
+from judgekit.groups import is_right
 from judgekit.io import checkpoint_files, read_records
 from judgekit.text.segmentation import segment
 from judgekit.types import Record, Rollout, content_id
@@ -107,7 +108,7 @@ class RolloutLabeller:
         for sample, (response, outcome) in enumerate(samples):
             if outcome is not None:
                 rollouts.append(self._rollout(item, sample, response, outcome=outcome))
-                counts["right" if outcome > 0.5 else "wrong"] += 1
+                counts["right" if is_right(outcome) else "wrong"] += 1
                 counts["empty"] += not response.text.strip()
                 counts["truncated"] += response.finish_reason == "length"
                 continue

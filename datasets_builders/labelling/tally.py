@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 from datasets_builders.source import record_id
 from judgekit.answers import OutcomeCheck
 from judgekit.engines.generation.base import Completion
+from judgekit.groups import is_right
 from judgekit.io import read_jsonl, write_text
 from judgekit.types import Record, content_id
 
@@ -78,7 +79,7 @@ def _find_fate(
     outcome = next(outcomes)
     if outcome is None:
         return Fate.UNCHECKABLE
-    return Fate.RIGHT if outcome > 0.5 else Fate.WRONG
+    return Fate.RIGHT if is_right(outcome) else Fate.WRONG
 
 
 def write_tally(output: Path, items: Sequence[Record], rows: Sequence[Mapping[str, Any]]) -> None:

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from eval.best_of_n.answer_groups import AnswerGroups
+from judgekit.groups import RolloutGroup
 from judgekit.metrics import Floats, best_of_n, cluster_bootstrap, draw_subsets, percentile_interval, vote
-from judgekit.types import Rollout, Verdict
+from judgekit.types import Verdict
 
 SCORES = {
     "product": "P(no error), the product of all steps' P(step ok | earlier steps ok)",
@@ -34,18 +35,13 @@ Curve = dict[int, dict[int, float]]
 """N -> index of the group -> expected accuracy in [0, 1], for the groups with at least N responses."""
 
 
-class Group(NamedTuple):
+class Answered(NamedTuple):
     """The responses to one problem, with what their votes are."""
 
-    rollouts: tuple[Rollout, ...]
-    """The responses in the order of their samples. Shape (G,)."""
+    group: RolloutGroup
+    """The responses."""
     answers: AnswerGroups
     """Which of them give the same answer."""
-
-    @property
-    def outcome_G(self) -> list[float]:
-        """Outcomes in [0, 1]."""
-        return [rollout.outcome for rollout in self.rollouts]
 
 
 class Curves:
@@ -58,7 +54,7 @@ class Curves:
         seed: Of random subsets.
     """
 
-    def __init__(self, groups: Sequence[Group], *, sizes: Sequence[int], max_subsets: int, seed: int) -> None:
+    def __init__(self, groups: Sequence[Answered], *, sizes: Sequence[int], max_subsets: int, seed: int) -> None:
         self.groups = groups
         self.sizes = sizes
         self.max_subsets = max_subsets
@@ -66,7 +62,7 @@ class Curves:
 
     def references(self) -> dict[str, Curve]:
         """Return the curves of `REFERENCES`."""
-        outcomes = [group.outcome_G for group in self.groups]
+        outcomes = [answered.group.outcome_G for answered in self.groups]
         return {
             "random": self.ranked([[0.0] * len(outcome_G) for outcome_G in outcomes]),
             "majority": self.voted([[1.0] * len(outcome_G) for outcome_G in outcomes]),
@@ -84,21 +80,21 @@ class Curves:
 
     def ranked(self, scores_P_G: Sequence[Sequence[float]]) -> Curve:
         """Return the curve of choosing the response with the highest score."""
-        return self._curve(lambda i, n: best_of_n(scores_P_G[i], self.groups[i].outcome_G, n_drawn=n))
+        return self._curve(lambda i, n: best_of_n(scores_P_G[i], self.groups[i].group.outcome_G, n_drawn=n))
 
     def voted(self, weights_P_G: Sequence[Sequence[float]]) -> Curve:
         """Return the curve of choosing the answer with the most weight."""
 
         def expected(i: int, n: int) -> float:
-            group = self.groups[i]
-            subsets = draw_subsets(len(group.rollouts), n_drawn=n, n_max=self.max_subsets, seed=self.seed)
-            return vote(group.answers.answer_G, weights_P_G[i], group.outcome_G, subsets)
+            group, answers = self.groups[i]
+            subsets = draw_subsets(len(group), n_drawn=n, n_max=self.max_subsets, seed=self.seed)
+            return vote(answers.answer_G, weights_P_G[i], group.outcome_G, subsets)
 
         return self._curve(expected)
 
     def _curve(self, expected: Callable[[int, int], float]) -> Curve:
         return {
-            n: {i: expected(i, n) for i, group in enumerate(self.groups) if len(group.rollouts) >= n}
+            n: {i: expected(i, n) for i, answered in enumerate(self.groups) if len(answered.group) >= n}
             for n in self.sizes
         }
 
@@ -164,5 +160,5 @@ def _percent(value: float, resampled_R: Floats) -> dict[str, float | None]:
 
 
 __all__ = [
-    "Curve", "Curves", "Group", "REFERENCES", "SCORES", "VOTE", "Verdicts", "estimate_curves", "score_verdict",
+    "Answered", "Curve", "Curves", "REFERENCES", "SCORES", "VOTE", "Verdicts", "estimate_curves", "score_verdict",
 ]  # fmt: skip

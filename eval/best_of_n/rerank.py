@@ -15,7 +15,7 @@ import logging
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -24,17 +24,18 @@ from rich.progress import track
 
 from eval.best_of_n.answer_groups import AnswerGroups, group_answers
 from eval.best_of_n.config import BestOfNConfig
-from eval.best_of_n.curves import REFERENCES, SCORES, VOTE, Curves, Group, estimate_curves
+from eval.best_of_n.curves import REFERENCES, SCORES, VOTE, Answered, Curves, estimate_curves
 from eval.best_of_n.report import write_markdown, write_report
 from eval.judges.failures import Failure
 from judgekit.answers import MathVerifyCheck
 from judgekit.calibration.fingerprint import warn_unfamiliar
 from judgekit.errors import CheckpointError, DataError, JudgeError, boundary, one_line
+from judgekit.groups import RolloutGroup, count_groups
 from judgekit.io import read_json, write_json
 from judgekit.judging import judge_in_chunks
 from judgekit.run import Run
 from judgekit.text.identity import problem_id
-from judgekit.types import Judge, Judgement, Rollout, content_id
+from judgekit.types import Judge, Judgement, content_id
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ ANSWERS = "answers.json"
 
 def evaluate_best_of_n(
     judges: Mapping[str, Callable[[], Judge]],
-    rollouts: Iterable[Rollout],
+    groups: Sequence[RolloutGroup],
     *,
     output: Path,
     config: BestOfNConfig,
@@ -59,7 +60,7 @@ def evaluate_best_of_n(
 
     Args:
         judges: What opens each judge, by the name that the results give it; one is open at a time.
-        rollouts: Responses with outcomes; those of one group follow each other or not.
+        groups: Responses with outcomes, see `judgekit.groups.load_groups`; groups of one may be among them.
         output: Folder of the run.
         config: How.
         inputs: Files the responses come from; their hashes go into the manifest.
@@ -74,11 +75,11 @@ def evaluate_best_of_n(
         ConfigError: the folder is in use, or the resumed run has another configuration or judge.
         JudgeError: every judge failed.
     """
-    groups_G = choose_groups(rollouts, config)
+    chosen = choose_groups(groups, config)
     run = Run(output, config, inputs=inputs, resume=resume)
     if run.finished:
         return dict(read_json(output / RESULTS))
-    asked = [rollout for group in groups_G for rollout in group]
+    asked = [rollout for group in chosen for rollout in group.rollouts]
     judgements: dict[str, list[Judgement]] = {}
     failures: list[Failure] = []
     for name, open_judge in judges.items():
@@ -98,9 +99,9 @@ def evaluate_best_of_n(
             logger.error("%s; the others go on", failures[-1].line)
     if not judgements:
         raise JudgeError("; ".join(failure.line for failure in failures))
-    answers = _compare_answers(groups_G, output / ANSWERS, config)
-    groups = [Group(group, answer) for group, answer in zip(groups_G, answers, strict=True)]
-    results = compute_results(groups, judgements, config) | {"failures": [failure.line for failure in failures]}
+    answers = _compare_answers(chosen, output / ANSWERS, config)
+    answered = [Answered(*pair) for pair in zip(chosen, answers, strict=True)]
+    results = compute_results(answered, judgements, config) | {"failures": [failure.line for failure in failures]}
     write_json(output / RESULTS, results)
     write_markdown(output / TABLE, results)
     write_report(output / REPORT, results)
@@ -114,33 +115,26 @@ def _slug(name: str) -> str:
     return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name).strip('-.')[-60:]}-{content_id(name=name)[:6]}"
 
 
-def _compare_answers(groups_G: Sequence[tuple[Rollout, ...]], path: Path, config: BestOfNConfig) -> list[AnswerGroups]:
+def _compare_answers(groups: Sequence[RolloutGroup], path: Path, config: BestOfNConfig) -> list[AnswerGroups]:
     if path.is_file():
         return [AnswerGroups(tuple(answer_G), n_uncheckable) for answer_G, n_uncheckable in read_json(path)]
     with closing(MathVerifyCheck(timeout_s=config.timeout_s, workers=config.workers)) as check:
-        blocks = [groups_G[start : start + config.chunk_size] for start in range(0, len(groups_G), config.chunk_size)]
+        blocks = [groups[start : start + config.chunk_size] for start in range(0, len(groups), config.chunk_size)]
         found = [
             answers
             for block in track(blocks, "comparing answers")
-            for answers in group_answers([[rollout.response for rollout in group] for group in block], check)
+            for answers in group_answers([[rollout.response for rollout in group.rollouts] for group in block], check)
         ]
     write_json(path, found)
     return found
 
 
-def choose_groups(rollouts: Iterable[Rollout], config: BestOfNConfig) -> list[tuple[Rollout, ...]]:
-    """Return the responses group by group, evenly spaced groups where there are more than wanted.
+def choose_groups(groups: Sequence[RolloutGroup], config: BestOfNConfig) -> Sequence[RolloutGroup]:
+    """Return the groups, or evenly spaced ones where there are more than wanted.
 
     Raises:
-        DataError: a group holds two responses with one number or several problems, or none has enough responses.
+        DataError: none has enough responses.
     """
-    found: dict[str, list[Rollout]] = {}
-    for rollout in rollouts:
-        found.setdefault(rollout.group_id, []).append(rollout)
-    for key, group in found.items():
-        if len({rollout.sample for rollout in group}) < len(group) or len({item.problem for item in group}) > 1:
-            raise DataError(f"group {key} holds a sample twice, or several problems: build the groups anew")
-    groups = [tuple(sorted(group, key=lambda rollout: rollout.sample)) for group in found.values()]
     if not any(len(group) >= min(config.sizes) for group in groups):
         raise DataError(f"no group has {min(config.sizes)} responses: lower sizes, or give a groups data set")
     if config.n_groups is None or len(groups) <= config.n_groups:
@@ -149,7 +143,7 @@ def choose_groups(rollouts: Iterable[Rollout], config: BestOfNConfig) -> list[tu
 
 
 def compute_results(
-    groups: Sequence[Group], judgements: Mapping[str, Sequence[Judgement]], config: BestOfNConfig
+    groups: Sequence[Answered], judgements: Mapping[str, Sequence[Judgement]], config: BestOfNConfig
 ) -> dict[str, Any]:
     """Compute everything that `results.json` holds, but for names, from judgements that are there already.
 
@@ -162,11 +156,11 @@ def compute_results(
     found = curves.references()
     for name, judged in judgements.items():
         verdicts = iter(judgement.verdict for judgement in judged)
-        by_group = [[next(verdicts) for _ in group.rollouts] for group in groups]
+        by_group = [[next(verdicts) for _ in answered.group.rollouts] for answered in groups]
         found |= {f"{name}/{score}": curve for score, curve in curves.judged(by_group).items()}
     figures = estimate_curves(
         found,
-        cluster_P=[problem_id(group.rollouts[0].problem) for group in groups],
+        cluster_P=[problem_id(answered.group.problem) for answered in groups],
         n_resamples=config.n_resamples,
         seed=config.seed,
     )
@@ -185,32 +179,32 @@ def compute_results(
     }
 
 
-def _count(groups: Sequence[Group]) -> dict[str, Any]:
-    rights = [[outcome > 0.5 for outcome in group.outcome_G] for group in groups]
+def _count(groups: Sequence[Answered]) -> dict[str, Any]:
+    counts = count_groups(group for group, _ in groups)
     return {
-        "n_groups": len(groups),
-        "n_responses": sum(map(len, rights)),
-        "n_problems": len({problem_id(group.rollouts[0].problem) for group in groups}),
-        "generators": dict(Counter(item.generator or "unknown" for group in groups for item in group.rollouts)),
-        "n_all_wrong": sum(not any(right_G) for right_G in rights),
-        "n_all_right": sum(all(right_G) for right_G in rights),
-        "n_without_answer": sum(answer is None for group in groups for answer in group.answers.answer_G),
-        "n_uncheckable_pairs": sum(group.answers.n_uncheckable for group in groups),
+        "n_groups": counts.groups,
+        "n_responses": counts.responses,
+        "n_problems": len({problem_id(group.problem) for group, _ in groups}),
+        "generators": dict(Counter(item.generator or "unknown" for group, _ in groups for item in group.rollouts)),
+        "n_all_wrong": counts.all_negative,
+        "n_all_right": counts.all_positive,
+        "n_without_answer": sum(answer is None for _, answers in groups for answer in answers.answer_G),
+        "n_uncheckable_pairs": sum(answers.n_uncheckable for _, answers in groups),
         "n_mixed_answers": sum(map(_count_mixed, groups)),
     }
 
 
-def _count_mixed(group: Group) -> int:
+def _count_mixed(answered: Answered) -> int:
     """Count answers that were right in one response and wrong in another: the check of outcomes was another one."""
     outcomes: dict[int, set[float]] = {}
-    for answer, outcome in zip(group.answers.answer_G, group.outcome_G, strict=True):
+    for answer, outcome in zip(answered.answers.answer_G, answered.group.outcome_G, strict=True):
         if answer is not None:
             outcomes.setdefault(answer, set()).add(outcome)
     return sum(len(values) > 1 for values in outcomes.values())
 
 
-def _is_exact(groups: Sequence[Group], config: BestOfNConfig) -> bool:
-    return all(math.comb(len(group.rollouts), n) <= config.max_subsets for group in groups for n in config.sizes)
+def _is_exact(groups: Sequence[Answered], config: BestOfNConfig) -> bool:
+    return all(math.comb(len(group), n) <= config.max_subsets for group, _ in groups for n in config.sizes)
 
 
 def _judge_results(name: str, judged: Sequence[Judgement], figures: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from judgekit.answers.sample_and_check import Asked, CheckedSample, sample_and_c
 from judgekit.engines.generation.base import FinishReason, Generator
 from judgekit.engines.generation.door import build_generator
 from judgekit.errors import DataError, describe_validation_error
+from judgekit.groups import is_right
 from judgekit.io import checkpoint_files, read_json, write_json, write_text
 from judgekit.metrics import Floats, cluster_bootstrap, pass_at_k, percentile_interval
 from judgekit.run import Run, package_versions
@@ -74,7 +75,7 @@ class Answer(BaseModel):
     @property
     def is_right(self) -> bool:
         """Whether it is right in both conventions."""
-        return self.is_counted and self.outcome == 1.0
+        return self.outcome is not None and self.is_counted and is_right(self.outcome)
 
 
 def evaluate_policy(
@@ -271,12 +272,12 @@ def _count(answers: Sequence[Answer]) -> dict[str, int]:
     ended = [answer for answer in answers if answer.finish_reason == "stop"]
     return {
         "n_right": sum(answer.is_right for answer in answers),
-        "n_wrong": sum(answer.outcome is not None and answer.outcome != 1.0 for answer in ended),
+        "n_wrong": sum(answer.outcome is not None and not is_right(answer.outcome) for answer in ended),
         "n_truncated": len(cut),
         "n_uncheckable": sum(answer.outcome is None for answer in ended),
         "n_failed": sum(answer.finish_reason == "failed" for answer in answers),
         "n_empty": sum(not answer.text.strip() for answer in ended),
-        "n_truncated_right": sum(answer.outcome == 1.0 for answer in cut),
+        "n_truncated_right": sum(answer.outcome is not None and is_right(answer.outcome) for answer in cut),
     }
 
 

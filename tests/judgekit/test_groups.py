@@ -25,8 +25,9 @@ def test_counts_and_order(tmp_path: Path) -> None:
 
 def test_group_of_one_response_is_named() -> None:
     rollouts = [*three_groups(), make_rollout("alone", 0, 0.0)]
-    with pytest.raises(DataError, match=r"here: group 'alone' has one response \(1 of 4 groups do\)"):
+    with pytest.raises(DataError, match=r"here: group 'alone' has one response \(1 of 4 groups have fewer than 2\)"):
         build_groups(rollouts, where="here")
+    assert len(build_groups(rollouts, where="here", min_size=1)) == 4
 
 
 def test_same_sample_twice_is_named() -> None:

@@ -20,7 +20,8 @@ from eval.best_of_n.rerank import choose_groups, evaluate_best_of_n
 from judgekit.answers import MathVerifyCheck
 from judgekit.cli import main
 from judgekit.errors import ConfigError, DataError, JudgeError
-from judgekit.io import read_records, write_records
+from judgekit.groups import build_groups, load_groups
+from judgekit.io import write_records
 from judgekit.judges import load_judge
 from judgekit.judges.card import EnsembleCard, JudgeCard, write_card
 from judgekit.types import Judgement, NoVerdictReason, Rollout, Solution, Verdict
@@ -67,8 +68,8 @@ def evaluate(output: Path, judge: Any, *, rollouts: Sequence[Rollout] | None = N
     resume = options.pop("resume", False)
     values = {"judges": ["fake"], "sizes": (1, 2, 4), "n_resamples": 100, "chunk_size": 3} | options
     config = BestOfNConfig.model_validate(values)
-    rows = groups() if rollouts is None else rollouts
-    return evaluate_best_of_n({"fake": lambda: judge}, rows, output=output, config=config, resume=resume)
+    found = build_groups(groups() if rollouts is None else rollouts, where="rows", min_size=1)
+    return evaluate_best_of_n({"fake": lambda: judge}, found, output=output, config=config, resume=resume)
 
 
 def values(figures: dict[str, Any], name: str = "accuracy") -> list[float]:
@@ -155,12 +156,11 @@ def test_groups_are_chosen_evenly_and_checked() -> None:
         for group in range(10)
         for item in (rollout(group, 0, "1", right=True), rollout(group, 1, "2", right=False))
     ]
-    chosen = choose_groups(rows, BestOfNConfig(judges=("x",), n_groups=3))
-    assert [group[0].group_id for group in chosen] == ["g0", "g3", "g6"]
-    with pytest.raises(DataError, match="holds a sample twice"):
-        choose_groups([rows[0], rows[0].model_copy(update={"response": "1"})], BestOfNConfig(judges=("x",)))
+    gathered = build_groups(rows, where="rows")
+    chosen = choose_groups(gathered, BestOfNConfig(judges=("x",), n_groups=3))
+    assert [group.group_id for group in chosen] == ["g0", "g3", "g6"]
     with pytest.raises(DataError, match="no group has 4 responses"):
-        choose_groups(rows, BestOfNConfig(judges=("x",), sizes=(4, 8)))
+        choose_groups(gathered, BestOfNConfig(judges=("x",), sizes=(4, 8)))
     with pytest.raises(ValueError, match="must rise"):
         BestOfNConfig(judges=("x",), sizes=(2, 1))
 
@@ -234,11 +234,11 @@ def test_the_real_groups(tmp_path: Path) -> None:
     if not folder:
         pytest.skip("needs the real data sets: set JUDGEKIT_REAL_DATA to their folder")
     build("groups", input=Path(folder) / "groups", output=tmp_path / "groups")
-    rows = list(read_records(tmp_path / "groups", Rollout))
+    rows = load_groups(tmp_path / "groups")
     judges = {name: lambda name=name: load_judge(name) for name in ("builtin:random", "builtin:no-error")}
     config = BestOfNConfig(judges=tuple(judges), n_resamples=100, n_groups=50)
     results = evaluate_best_of_n(judges, rows, output=tmp_path / "out", config=config)
-    right = [sum(item.outcome for item in group) for group in choose_groups(rows, BestOfNConfig(judges=("x",)))]
+    right = [sum(group.outcome_G) for group in choose_groups(rows, BestOfNConfig(judges=("x",)))]
     assert (len(right), right.count(0.0), right.count(8.0)) == (200, 83, 36)
     references, random = results["references"], results["judges"]["builtin:random"]["scores"]
     first = {values(figures)[0] for figures in (*references.values(), *random.values())}
