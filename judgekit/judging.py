@@ -12,13 +12,13 @@ from pathlib import Path
 from pydantic import ValidationError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from judgekit.calibration.fingerprint import warn_unfamiliar
 from judgekit.errors import ConfigError, DataError, JudgeError, JudgekitError, boundary, describe_validation_error
 from judgekit.io import find_record_type, read_records, write_text
-from judgekit.judges.traits import traits_of
+from judgekit.judges.base import Judge
+from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.judging_config import JudgingConfig
 from judgekit.run import Run
-from judgekit.types import Judge, Judgement, Rollout, Solution
+from judgekit.types import Judgement, Rollout, Solution
 
 JUDGEMENTS = "judgements.jsonl"
 """File of all judgements below the output folder, one JSON object a line, in the order of the solutions."""
@@ -47,7 +47,7 @@ def judge_file(judge: Judge, config: JudgingConfig, output: Path, *, resume: boo
     )
     write_text(output / JUDGEMENTS, "".join(judgement.model_dump_json() + "\n" for judgement in judgements))
     counts = {"n": len(judgements), "n_no_verdict": sum(item.verdict is None for item in judgements)}
-    run.finish(counts | {"dtype": traits_of(judge).dtype})
+    run.finish(counts | {"dtype": judge.info.dtype})
     return judgements
 
 
@@ -103,12 +103,12 @@ def judge_in_chunks(
     warn_unfamiliar(judge, solutions)
     judgements: list[Judgement] = []
     with _progress() as progress:
-        task = progress.add_task(f"judging with {judge.judge_id}", total=len(solutions))
+        task = progress.add_task(f"judging with {judge.info.judge_id}", total=len(solutions))
         for start in range(0, len(solutions), chunk_size):
             chunk = solutions[start : start + chunk_size]
             path = folder / f"chunk-{start // chunk_size:05d}.jsonl"
             if path.is_file():
-                done = _read_chunk(path, chunk, judge_id=judge.judge_id)
+                done = _read_chunk(path, chunk, judge_id=judge.info.judge_id)
             else:
                 try:
                     done = judge_chunk(judge, [as_seen(solution, show_reference) for solution in chunk])
@@ -145,7 +145,7 @@ def judge_chunk(judge: Judge, chunk: Sequence[Solution]) -> list[Judgement]:
     Raises:
         JudgeError: the judge failed, or did not answer one judgement a solution, in order, or judged other steps.
     """
-    with boundary(JudgeError, f"judge {judge.judge_id} failed"):
+    with boundary(JudgeError, f"judge {judge.info.judge_id} failed"):
         judgements = judge.judge(chunk)
     check_answers(judge, chunk, judgements)
     return judgements
@@ -160,13 +160,13 @@ def check_answers(judge: Judge, chunk: Sequence[Solution], judgements: Sequence[
     answered = [judgement.solution_id for judgement in judgements]
     if answered != [solution.id for solution in chunk]:
         raise JudgeError(
-            f"judge {judge.judge_id} was given {len(chunk)} solutions and answered {len(answered)} judgements "
+            f"judge {judge.info.judge_id} was given {len(chunk)} solutions and answered {len(answered)} judgements "
             "that are not theirs in the same order"
         )
     for solution, judgement in zip(chunk, judgements, strict=True):
         if judgement.verdict and judgement.verdict.n_steps != len(solution.steps):
             raise JudgeError(
-                f"judge {judge.judge_id} gave a verdict on {judgement.verdict.n_steps} steps "
+                f"judge {judge.info.judge_id} gave a verdict on {judgement.verdict.n_steps} steps "
                 f"for solution {solution.id}, which has {len(solution.steps)}"
             )
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -517,22 +517,6 @@ class Judgement(BaseModel):
         return self
 
 
-@runtime_checkable
-class Judge(Protocol):
-    """Anything that reads solutions and returns one judgement for each."""
-
-    @property
-    def judge_id(self) -> str:
-        """Name that tells this judge from others in results."""
-
-    @property
-    def decision(self) -> ThresholdRule | ArgmaxRule:
-        """The rule that turns this judge's posterior into one index."""
-
-    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
-        """Judge a batch. The answer has the same length and order."""
-
-
 class Rollout(Record):
     """One sampled response to a prompt, as a groups file stores it: one row a response."""
 
@@ -601,7 +585,7 @@ class Rollout(Record):
 
 
 __all__ = [
-    "ArgmaxRule", "DecisionRule", "Judge", "Judgement", "LabelMethod", "LabelledSolution", "NoVerdictReason",
+    "ArgmaxRule", "DecisionRule", "Judgement", "LabelMethod", "LabelledSolution", "NoVerdictReason",
     "Precision", "Problem", "Record", "Rollout", "Solution", "StepLabel", "ThresholdRule", "Verdict", "content_id",
     "labels_from_first_error", "without_surrogates",
 ]  # fmt: skip

@@ -14,8 +14,8 @@ from typing import Literal
 import torch
 
 from judgekit.errors import ConfigError, JudgeError
-from judgekit.judges.traits import traits_of
-from judgekit.types import Judge, Solution
+from judgekit.judges.base import Judge
+from judgekit.types import Solution
 from sgpo.config import GuidanceConfig
 from sgpo.rewards import (
     GroupMasks,
@@ -116,14 +116,14 @@ def judge_rows(judge: Judge, responses: Sequence[Response], *, config: GuidanceC
     judgements = judge.judge([responses[i].solution for i in asked]) if asked else []
     seconds = (time.perf_counter() - start) / max(len(asked), 1)
     if len(judgements) != len(asked):
-        raise JudgeError(f"judge {judge.judge_id} answered {len(judgements)} of {len(asked)} solutions")
+        raise JudgeError(f"judge {judge.info.judge_id} answered {len(judgements)} of {len(asked)} solutions")
     scored = [Scored(rts=0.0, judged=False)] * len(responses)
     for i, judgement in zip(asked, judgements, strict=True):
         rts = None
         if judgement.verdict is not None:
             rts = compute_rts(
                 judgement.verdict,
-                decision=judge.decision,
+                decision=judge.info.decision,
                 lengths_S=responses[i].lengths_S,
                 mode=config.rts,
                 no_error=config.no_error,
@@ -140,15 +140,15 @@ def certified_survival(judge: Judge) -> float:
         ConfigError: the judge's card has no conformal section, or one that certifies no step at all, with which every
             RTS would be 0.
     """
-    card = traits_of(judge).conformal
+    card = judge.info.conformal
     if card is None:
         raise ConfigError(
-            f"rts=certified needs a judge whose card has a 'conformal' section, and {judge.judge_id} has none: write "
-            "one with `judgekit calibrate`, or use rts=expected"
+            f"rts=certified needs a judge whose card has a 'conformal' section, and {judge.info.judge_id} has none: "
+            "write one with `judgekit calibrate`, or use rts=expected"
         )
     if card.min_survival_if_wrong >= 1:
         raise ConfigError(
-            f"rts=certified: {judge.judge_id} certifies no step at alpha {card.alpha:g}, learned from "
+            f"rts=certified: {judge.info.judge_id} certifies no step at alpha {card.alpha:g}, learned from "
             f"{card.n_problems_if_wrong} problems with an erroneous solution, so every RTS would be 0: calibrate with "
             "more problems or a larger conformal_alpha, or use rts=expected"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from judgekit.calibration.card import ConformalCard
+from judgekit.judges.base import JudgeInfo
 from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Solution, ThresholdRule, Verdict
 
 
@@ -28,11 +29,9 @@ class FakeJudge:
         decision: ThresholdRule | ArgmaxRule | None = None,
         conformal: ConformalCard | None = None,
     ) -> None:
-        self.conformal = conformal
         self.posteriors = dict(posteriors)
         self.no_verdict = dict(no_verdict or {})
-        self.judge_id = judge_id
-        self.decision = decision or ThresholdRule()
+        self.info = JudgeInfo(judge_id, decision or ThresholdRule(), conformal=conformal)
         self.judged: list[str] = []
         """Ids of the solutions judged so far, in order."""
         self.seen: list[Solution] = []
@@ -48,7 +47,7 @@ class FakeJudge:
         verdict = None if reason else Verdict(posterior=tuple(self.posteriors[solution.id]))
         return Judgement(
             solution_id=solution.id,
-            judge_id=self.judge_id,
+            judge_id=self.info.judge_id,
             verdict=verdict,
             no_verdict=reason,
             n_tokens=10 * len(solution.steps),
@@ -64,8 +63,7 @@ class PhraseJudge:
         n_calls: Calls after which it fails as a killed process does; `None` for never.
     """
 
-    judge_id = "phrase"
-    decision = ArgmaxRule()
+    info = JudgeInfo("phrase", ArgmaxRule())
 
     def __init__(self, phrase: str, *, n_calls: int | None = None) -> None:
         self.phrase = phrase
@@ -84,8 +82,8 @@ class PhraseJudge:
         n_steps = len(solution.steps)
         if not n_steps:
             reason = NoVerdictReason.EMPTY
-            return Judgement(solution_id=solution.id, judge_id=self.judge_id, no_verdict=reason)
+            return Judgement(solution_id=solution.id, judge_id=self.info.judge_id, no_verdict=reason)
         p_none = 0.9 if any(self.phrase in step for step in solution.steps) else 0.2
         # all the rest on the first step, so that the most probable outcome does not depend on the number of steps
         verdict = Verdict(posterior=(1 - p_none, *[0.0] * (n_steps - 1), p_none))
-        return Judgement(solution_id=solution.id, judge_id=self.judge_id, verdict=verdict)
+        return Judgement(solution_id=solution.id, judge_id=self.info.judge_id, verdict=verdict)

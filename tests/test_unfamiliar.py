@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,14 +14,14 @@ from judgekit.answers import LastNumberCheck
 from judgekit.cli import main
 from judgekit.io import write_records
 from judgekit.judges import load_judge
+from judgekit.judges.base import Judge, WrappedJudge
 from judgekit.judges.card import EnsembleCard, JudgeCard, write_card
 from judgekit.judges.ensemble import EnsembleJudge
 from judgekit.judges.shared import SharedJudge
-from judgekit.judges.traits import JudgeTraits, reserved_of, traits_of
 from judgekit.training.calibrate import calibrate_judge
 from judgekit.training.config import CalibrationConfig, PriorConfig
 from judgekit.training.prior import build_prior
-from judgekit.types import Judge, Judgement, LabelledSolution, Rollout, Solution, labels_from_first_error
+from judgekit.types import Judgement, LabelledSolution, Rollout, Solution, labels_from_first_error
 from sgpo.offline.config import OfflineConfig
 from sgpo.offline.credit import StoredJudge
 from sgpo.offline.run import run_offline
@@ -93,19 +92,18 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 def calibrated(places: dict[str, Path]) -> Judge:
     judge = load_judge(places["judge"])
-    said = traits_of(judge)
-    assert said.deterministic and said.fingerprint is not None and said.conformal is not None
+    assert judge.info.deterministic and judge.info.fingerprint is not None and judge.info.conformal is not None
     return judge
 
 
-class Handmade:
-    """A judge around another one by somebody who knows nothing of what judges may declare."""
+class Marked(WrappedJudge):
+    """A judge whose `info` differs from that of the one inside."""
 
     def __init__(self, inner: Judge) -> None:
-        self.inner = inner
-        self.judge_id, self.decision = inner.judge_id, inner.decision
+        super().__init__(inner, replace(inner.info, reserved=("<|mark|>",), dtype="bfloat16"))
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+        assert self.inner is not None
         return self.inner.judge(solutions)
 
 
@@ -114,50 +112,38 @@ WRAPPERS: dict[str, Callable[[Judge, Path], Judge]] = {
     "stored": lambda judge, folder: StoredJudge(judge, folder),
     "lazy": lambda judge, _: LazyJudge(entrant_of(judge)),
     "recorded": lambda judge, _: RecordedJudge(entrant_of(judge), []),
-    "handmade": lambda judge, _: Handmade(judge),
     "several": lambda judge, folder: StoredJudge(SharedJudge(LazyJudge(entrant_of(judge)), 1), folder),
 }
 
 
 @pytest.mark.parametrize("name", WRAPPERS)
 def test_every_wrapper_declares_what_the_judge_inside_declares(name: str, calibrated: Judge, tmp_path: Path) -> None:
-    assert traits_of(WRAPPERS[name](calibrated, tmp_path)) == traits_of(calibrated)
-
-
-@pytest.mark.parametrize("name", [name for name in WRAPPERS if name != "recorded"])
-def test_every_wrapper_keeps_what_the_judge_reserves(name: str, calibrated: Judge, tmp_path: Path) -> None:
-    marked: Any = Handmade(calibrated)
-    marked.reserved, marked.dtype = ("<|mark|>",), "bfloat16"
-    wrapped = WRAPPERS[name](marked, tmp_path)
-    assert reserved_of(wrapped) == ("<|mark|>",)
-    assert traits_of(wrapped) == replace(traits_of(calibrated), dtype="bfloat16")
+    for judge in (calibrated, Marked(calibrated)):
+        assert WRAPPERS[name](judge, tmp_path).info == judge.info
 
 
 def test_a_judge_behind_a_service_declares_what_it_declares_here(calibrated: Judge) -> None:
-    marked: Any = Handmade(calibrated)
-    marked.reserved, marked.dtype = ("<|mark|>",), "bfloat16"
+    marked = Marked(calibrated)
     with running_service(marked) as url:
-        remote = load_judge(url)
-        assert traits_of(remote) == traits_of(marked)
-        assert reserved_of(remote) == ("<|mark|>",)
+        assert load_judge(url).info == replace(marked.info, kind=None)
 
 
 def test_an_ensemble_without_fitted_weights_has_the_data_of_its_members(calibrated: Judge) -> None:
     section = EnsembleCard(members=("a", "b"), rule="mixture", weights=(0.5, 0.5))
     card = JudgeCard(kind="ensemble", judge_id="both", ensemble=section)
     judge = EnsembleJudge(card, [load_judge("builtin:symbolic"), calibrated])
-    assert traits_of(judge).fingerprint == traits_of(calibrated).fingerprint
-    assert traits_of(judge).deterministic
+    assert judge.info.fingerprint == calibrated.info.fingerprint
+    assert judge.info.deterministic
 
 
 def test_entrants_know_before_opening_what_the_opened_judge_says(places: dict[str, Path]) -> None:
     for entrant in find_entrants([str(places["judge"]), str(places["prior"])], dtype="float32"):
-        assert entrant.traits == traits_of(load_judge(entrant.name))
-    assert JudgeTraits("a", entrant.decision).deterministic is False
+        opened = load_judge(entrant.name).info
+        assert entrant.info == replace(opened, reserved=entrant.info.reserved)
 
 
 def warnings_of(caplog: pytest.LogCaptureFixture, judge_id: str = "near-judge") -> list[str]:
-    texts = [record.getMessage() for record in caplog.records if record.name == "judgekit.calibration.fingerprint"]
+    texts = [record.getMessage() for record in caplog.records if record.name == "judgekit.judges.unfamiliar"]
     return [text for text in texts if text.startswith(f"judge {judge_id} may be off here")]
 
 

@@ -16,14 +16,13 @@ from datasets_builders.labelling.chunks import Label
 from datasets_builders.labelling.config import JudgeLabelsConfig
 from datasets_builders.labelling.run import Engine, run_labelling
 from datasets_builders.source import RowRejected
-from judgekit.calibration.fingerprint import warn_unfamiliar
 from judgekit.errors import ConfigError
 from judgekit.io import checkpoint_files
 from judgekit.judges import load_judge
-from judgekit.judges.traits import traits_of
+from judgekit.judges.base import Judge
+from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.judging import as_seen, judge_chunk, read_solutions
 from judgekit.types import (
-    Judge,
     Judgement,
     LabelledSolution,
     LabelMethod,
@@ -46,8 +45,10 @@ class JudgeLabeller:
     """
 
     def __init__(self, judge: Judge, *, votes: int, show_reference: bool, source: str) -> None:
-        if votes > 1 and traits_of(judge).deterministic:
-            raise ConfigError(f"judge {judge.judge_id} always answers alike, so {votes} votes are one: set votes=1")
+        if votes > 1 and judge.info.deterministic:
+            raise ConfigError(
+                f"judge {judge.info.judge_id} always answers alike, so {votes} votes are one: set votes=1"
+            )
         self._judge = judge
         self._votes = votes
         self._show_reference = show_reference
@@ -63,7 +64,7 @@ class JudgeLabeller:
         ]
 
     def _label(self, item: Solution, judgements: Sequence[Judgement]) -> Label:
-        rule = self._judge.decision
+        rule = self._judge.info.decision
         votes = [judgement.verdict.decide(rule) for judgement in judgements if judgement.verdict is not None]
         if not votes:
             return RowRejected(f"no verdict: {judgements[0].no_verdict}", f"of {len(judgements)} votes")

@@ -15,12 +15,12 @@ from eval.attacks.effects import AttackedPair, compute_effects, expected_rts, fi
 from eval.attacks.report import write_markdown, write_report
 from judgekit.errors import DataError
 from judgekit.io import write_json
-from judgekit.judges.traits import reserved_of
+from judgekit.judges.base import Judge
 from judgekit.judging import judge_in_chunks
 from judgekit.run import Run
 from judgekit.text.identity import group_problems
 from judgekit.text.neutralise import Reserved
-from judgekit.types import Judge, Judgement, LabelledSolution, Solution
+from judgekit.types import Judgement, LabelledSolution, Solution
 
 RESULTS = "results.json"
 TABLE = "attacks.md"
@@ -74,15 +74,15 @@ def attack_judges(
                 AttackedPair(originals[row], item, before[name][row], judgement)
                 for (row, item), judgement in zip(made.items(), after, strict=True)
             ]
-            rule = judge.decision
+            rule = judge.info.decision
             figures[name] = compute_effects(pairs, rule=rule, n_resamples=config.n_resamples, seed=config.seed)
             worst[name] = find_worst(pairs, rule=rule, n_worst=config.n_worst)
         n_impossible = len(originals) - len(made)
         attacks[attack.name] = _facts(attack) | {"n_impossible": n_impossible, "judges": figures, "worst": worst}
     results = {
-        "judge_id": first.judge_id,
+        "judge_id": first.info.judge_id,
         "unit": "p_none, rts, hard_rts: 0 to 1, differences attacked less unattacked; flips: 0 to 1, a share",
-        "decision": first.decision.model_dump(),
+        "decision": first.info.decision.model_dump(),
         "reserved": list(reserved),
         "n": len(originals),
         "n_problems": len(set(group_problems(originals))),
@@ -128,7 +128,7 @@ def manipulate(
 
 def reserved_strings(judge: Judge) -> tuple[str, ...]:
     """Return what a judge keeps for itself: its tokenizer's reserved tokens, its tags and verdicts; often nothing."""
-    return Reserved(reserved_of(judge)).strings
+    return Reserved(judge.info.reserved or ()).strings
 
 
 def _attacked(attack: Attack, original: LabelledSolution, item: Manipulation) -> Solution:
@@ -150,12 +150,12 @@ def _judge(judge: Judge, solutions: Sequence[Solution], folder: Path, config: At
 def _unattacked(judge: Judge, judgements: Sequence[Judgement]) -> dict[str, Any]:
     """Means over the judged solutions before any attack; `null` where none was judged."""
     verdicts = [judgement.verdict for judgement in judgements if judgement.verdict is not None]
-    no_error = [verdict.decide(judge.decision) is None for verdict in verdicts]
+    no_error = [verdict.decide(judge.info.decision) is None for verdict in verdicts]
     return {
         "n_no_verdict": len(judgements) - len(verdicts),
         "p_none": _mean([verdict.p_none for verdict in verdicts]),
         "rts": _mean([expected_rts(verdict) for verdict in verdicts]),
-        "hard_rts": _mean([hard_rts(verdict, judge.decision) for verdict in verdicts]),
+        "hard_rts": _mean([hard_rts(verdict, judge.info.decision) for verdict in verdicts]),
         "no_error": _mean([float(value) for value in no_error]),
     }
 

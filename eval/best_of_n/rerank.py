@@ -28,14 +28,15 @@ from eval.best_of_n.curves import REFERENCES, SCORES, VOTE, Answered, Curves, es
 from eval.best_of_n.report import write_markdown, write_report
 from eval.judges.failures import Failure
 from judgekit.answers import MathVerifyCheck
-from judgekit.calibration.fingerprint import warn_unfamiliar
 from judgekit.errors import CheckpointError, DataError, JudgeError, boundary, one_line
 from judgekit.groups import RolloutGroup, count_groups
 from judgekit.io import read_json, write_json
+from judgekit.judges.base import Judge
+from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.judging import judge_in_chunks
 from judgekit.run import Run
 from judgekit.text.identity import problem_id
-from judgekit.types import Judge, Judgement, content_id
+from judgekit.types import Judgement, content_id
 
 logger = logging.getLogger(__name__)
 

@@ -15,19 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from eval.judges.contamination import NOTHING_FITTED, SAYS_NOTHING, SYMBOLIC, Exposure, read_exposure
-from judgekit.calibration.card import ConformalCard, Fingerprint
+from judgekit.calibration.card import Fingerprint
 from judgekit.engines.checkpoint import locate_model, missing_weights, tensor_names
 from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError
 from judgekit.io import checkpoint_files
 from judgekit.judges import load_judge
+from judgekit.judges.base import Judge, JudgeInfo, WrappedJudge
 from judgekit.judges.card import KINDS_WITHOUT_INPUT, JudgeCard
 from judgekit.judges.critics.prompt import load_prompt
 from judgekit.judges.ensemble import locate_member, refuse_cycle
 from judgekit.judges.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
 from judgekit.judges.recognise import FoundCard, find_card
-from judgekit.judges.traits import JudgeTraits, WrappedJudge, reserved_of, traits_of
 from judgekit.judges.trust import Trust
-from judgekit.types import ArgmaxRule, Judge, Judgement, Precision, Solution, ThresholdRule, content_id
+from judgekit.types import Judgement, Precision, Solution, content_id
 
 OpenMember = Callable[[str], Judge]
 
@@ -38,20 +38,10 @@ class Entrant:
 
     name: str
     """As `load_judge` opens it; for people, see `key`."""
-    judge_id: str
-    """As it calls itself, and signs its judgements."""
-    decision: ThresholdRule | ArgmaxRule
-    """Its own rule."""
+    info: JudgeInfo
+    """What it says of itself, as the opened judge will say it."""
     load: Callable[[OpenMember | None], Judge]
     """Opens it; an ensemble takes its members from the function given."""
-    deterministic: bool = False
-    """Whether it says that it always gives the same verdict."""
-    dtype: str | None = None
-    """Precision of its weights; `None` where it has none here."""
-    fingerprint: Fingerprint | None = None
-    """The data that its probabilities were fitted on; `None` where nothing was, or it is unsaid."""
-    conformal: ConformalCard | None = None
-    """Its conformal thresholds; `None` for none."""
     card: JudgeCard | None = None
     """Its card; `None` of builtin judges and services."""
     prompt_sha256: str | None = None
@@ -62,8 +52,6 @@ class Entrant:
     """Keys of an ensemble's members."""
     files: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     """Files of this machine that make it what it is, by what they are."""
-    kind: str | None = None
-    """What it is, where no card says it."""
     listed: bool = True
     """Whether results were asked for; else it is here as a member of an ensemble."""
     label: str | None = None
@@ -77,25 +65,13 @@ class Entrant:
     @property
     def title(self) -> str:
         """Name in results."""
-        return self.label or self.judge_id
+        return self.label or self.info.judge_id
 
     @property
     def slug(self) -> str:
         """Name of its folder; with a hash where the plain name would be another's, too."""
         plain = re.sub(r"[^\w.-]+", "-", self.title, flags=re.ASCII).strip("-.")[:100] or "judge"
         return plain if self.label is None else f"{plain[:90]}-{content_id(name=self.title)[:8]}"
-
-    @property
-    def traits(self) -> JudgeTraits:
-        """What it says of itself, as `traits_of` does of an open judge."""
-        return JudgeTraits(
-            self.judge_id,
-            self.decision,
-            deterministic=self.deterministic,
-            dtype=self.dtype,
-            fingerprint=self.fingerprint,
-            conformal=self.conformal,
-        )
 
     @property
     def votes(self) -> int | None:
@@ -107,10 +83,10 @@ class Entrant:
         card = self.card
         return {
             "judge_id": self.title,
-            "kind": card.kind if card else self.kind,
+            "kind": self.info.kind,
             "family": card.family if card else None,
-            "dtype": self.dtype,
-            "deterministic": self.deterministic,
+            "dtype": self.info.dtype,
+            "deterministic": self.info.deterministic,
             "calibrator": card.calibrator.model_dump(mode="json") if card and card.calibrator else None,
             "votes": self.votes,
             "prompt_sha256": self.prompt_sha256,
@@ -124,18 +100,7 @@ def entrant_key(name: str) -> str:
 
 def entrant_of(judge: Judge, *, exposure: Exposure = SAYS_NOTHING) -> Entrant:
     """Return the entrant of a judge that is open already."""
-    traits = traits_of(judge)
-    return Entrant(
-        name=judge.judge_id,
-        judge_id=judge.judge_id,
-        decision=judge.decision,
-        load=lambda _: judge,
-        deterministic=traits.deterministic,
-        dtype=traits.dtype,
-        fingerprint=traits.fingerprint,
-        conformal=traits.conformal,
-        exposure=exposure,
-    )
+    return Entrant(name=judge.info.judge_id, info=judge.info, load=lambda _: judge, exposure=exposure)
 
 
 def find_entrants(
@@ -187,15 +152,17 @@ def tell_apart(entrants: Sequence[Entrant]) -> list[Entrant]:
         >>> [entrant.title for entrant in found]
         ['builtin:random (a/judge)', 'builtin:random (b/judge)']
     """
-    by_id = Counter(entrant.judge_id for entrant in entrants)
+    by_id = Counter(entrant.info.judge_id for entrant in entrants)
     by_slug = Counter(entrant.slug.lower() for entrant in entrants)
     labelled = []
     for entrant in entrants:
-        if by_id[entrant.judge_id] > 1:
-            others = [other.key for other in entrants if other.judge_id == entrant.judge_id and other is not entrant]
-            entrant = replace(entrant, label=f"{entrant.judge_id} ({_distinct_end(entrant.key, others)})")
+        if by_id[entrant.info.judge_id] > 1:
+            others = [
+                other.key for other in entrants if other.info.judge_id == entrant.info.judge_id and other is not entrant
+            ]
+            entrant = replace(entrant, label=f"{entrant.info.judge_id} ({_distinct_end(entrant.key, others)})")
         elif by_slug[entrant.slug.lower()] > 1:
-            entrant = replace(entrant, label=entrant.judge_id)
+            entrant = replace(entrant, label=entrant.info.judge_id)
         labelled.append(entrant)
     return labelled
 
@@ -251,13 +218,17 @@ def _of_card(
     is_local = Path(name).exists()
     return Entrant(
         name=name,
-        judge_id=card.judge_id,
-        decision=card.decision,
+        info=JudgeInfo(
+            card.judge_id,
+            card.decision,
+            kind=card.kind,
+            deterministic=_is_deterministic(card, members),
+            dtype=_dtype(card, members, dtype),
+            fingerprint=_fingerprint(card, members),
+            conformal=card.conformal,
+            reserved=None,
+        ),
         load=lambda open_member: load_judge(name, dtype=dtype, open_member=open_member, named_by=named_by),
-        deterministic=_is_deterministic(card, members),
-        dtype=_dtype(card, members, dtype),
-        fingerprint=_fingerprint(card, members),
-        conformal=card.conformal,
         card=card,
         prompt_sha256=load_prompt(critic.prompt, directory=directory, sha256=critic.prompt_sha256)[1]
         if critic
@@ -290,7 +261,7 @@ def _dtype(card: JudgeCard, members: Sequence[Entrant], dtype: Precision) -> str
     """Return the precision of the weights, of an ensemble those of its members; `None` where there are none here."""
     if card.kind not in KINDS_WITHOUT_INPUT:
         return dtype
-    return ", ".join(dict.fromkeys(member.dtype for member in members if member.dtype is not None)) or None
+    return ", ".join(dict.fromkeys(member.info.dtype for member in members if member.info.dtype is not None)) or None
 
 
 def _fingerprint(card: JudgeCard, members: Sequence[Entrant]) -> Fingerprint | None:
@@ -299,14 +270,14 @@ def _fingerprint(card: JudgeCard, members: Sequence[Entrant]) -> Fingerprint | N
         return card.calibrator.fingerprint
     if card.position_prior is not None:
         return card.position_prior.fingerprint
-    known = [card.ensemble.fingerprint if card.ensemble else None, *(member.fingerprint for member in members)]
+    known = [card.ensemble.fingerprint if card.ensemble else None, *(member.info.fingerprint for member in members)]
     return next((item for item in known if item is not None), None)
 
 
 def _is_deterministic(card: JudgeCard, members: Sequence[Entrant]) -> bool:
     if card.critic is not None:
         return card.critic.deterministic
-    return all(member.deterministic for member in members)
+    return all(member.info.deterministic for member in members)
 
 
 def _files(path: Path, model: Path | None) -> dict[str, list[Path]]:
@@ -324,22 +295,15 @@ class LazyJudge(WrappedJudge):
     """
 
     def __init__(self, entrant: Entrant) -> None:
-        super().__init__(entrant.traits)
+        super().__init__(None, entrant.info)
         self._entrant = entrant
-
-    @property
-    def reserved(self) -> tuple[str, ...]:
-        """What the judge keeps for itself in candidates' texts, which only the opened judge knows."""
-        return reserved_of(self._open())
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch; opens the judge, where it is not open yet."""
-        return self._open().judge(solutions)
-
-    def _open(self) -> Judge:
         if self.inner is None:
             self.inner = self._entrant.load(None)
-        return self.inner
+            self.info = self.inner.info
+        return self.inner.judge(solutions)
 
 
 class RecordedJudge(WrappedJudge):
@@ -351,7 +315,7 @@ class RecordedJudge(WrappedJudge):
     """
 
     def __init__(self, entrant: Entrant, judgements: Sequence[Judgement]) -> None:
-        super().__init__(entrant.traits)
+        super().__init__(None, entrant.info)
         self._judgements = {judgement.solution_id: judgement for judgement in judgements}
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:

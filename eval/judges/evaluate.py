@@ -36,9 +36,10 @@ from eval.report.markdown_leaderboard import write_leaderboard
 from eval.report.page import write_report
 from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError, one_line
 from judgekit.io import atomic_path, write_json
+from judgekit.judges.base import Judge
 from judgekit.judging import judge_in_chunks
 from judgekit.run import Run
-from judgekit.types import Judge, Judgement, LabelledSolution
+from judgekit.types import Judgement, LabelledSolution
 
 logger = logging.getLogger(__name__)
 
@@ -248,7 +249,7 @@ def _score(
     """Decide, score, and write predictions and results of one judge on one benchmark."""
     benchmark = replace(find_benchmark(name), name=name)
     decisions = decide_all(
-        benchmark, solutions, judgements, rule=entrant.decision, threshold=config.threshold, n_folds=config.n_folds
+        benchmark, solutions, judgements, rule=entrant.info.decision, threshold=config.threshold, n_folds=config.n_folds
     )
     scored = compute_results(entrant, benchmark, decisions, config=config)
     write_predictions(folder / PREDICTIONS, decisions.rows)

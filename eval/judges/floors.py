@@ -26,11 +26,12 @@ from eval.judges.contamination import NOTHING_FITTED
 from eval.judges.judged_solution import JudgedSolution, decide, subset_of
 from eval.judges.thresholds import Decisions
 from judgekit.errors import DataError, JudgeError
+from judgekit.judges.base import Judge, JudgeInfo
 from judgekit.metrics import Floats, choose_threshold
 from judgekit.text.identity import split_words
 from judgekit.training.config import PriorConfig
 from judgekit.training.prior import count_hazards
-from judgekit.types import Judge, Judgement, LabelledSolution, ThresholdRule, Verdict
+from judgekit.types import Judgement, LabelledSolution, ThresholdRule, Verdict
 
 POSITION = "floor: position"
 LENGTH = "floor: position and length"
@@ -111,11 +112,8 @@ def floor_entrant(name: str) -> Entrant:
 
     return Entrant(
         name=name,
-        judge_id=name,
-        kind="floor",
-        decision=ThresholdRule(),
+        info=JudgeInfo(name, ThresholdRule(), kind="floor", deterministic=True),
         load=refuse,
-        deterministic=True,
         exposure=NOTHING_FITTED,
     )
 

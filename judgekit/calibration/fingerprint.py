@@ -8,24 +8,18 @@ policy by them should know.
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
-from weakref import WeakSet
 
 from judgekit.calibration.card import Fingerprint
-from judgekit.judges.traits import traits_of
 from judgekit.text.identity import group_problems
-from judgekit.types import Judge, LabelledSolution, Rollout, Solution
-
-logger = logging.getLogger(__name__)
+from judgekit.types import LabelledSolution, Rollout, Solution
 
 UNKNOWN = "unknown"
 """Generator of solutions that do not say who wrote them, in fingerprints."""
 N_NAMED = 5
 """Unfamiliar names that a sentence lists at most."""
-_WARNED: WeakSet[Judge] = WeakSet()
 
 
 def fingerprint_of(data: Path, solutions: Sequence[LabelledSolution]) -> Fingerprint:
@@ -122,19 +116,4 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:N_NAMED]) + more
 
 
-def warn_unfamiliar(judge: Judge, solutions: Sequence[Solution | Rollout | Origin]) -> None:
-    """Log a warning, at most once for each judge, where solutions differ from its calibration data."""
-    fingerprint = traits_of(judge).fingerprint
-    if fingerprint is None or judge in _WARNED:
-        return
-    sentences = unfamiliar(fingerprint, solutions)
-    if sentences:
-        _WARNED.add(judge)
-        logger.warning(
-            "judge %s may be off here: %s `judgekit calibrate` fits it to such data",
-            judge.judge_id,
-            " ".join(sentences),
-        )
-
-
-__all__ = ["UNKNOWN", "Origin", "fingerprint_of", "unfamiliar", "warn_unfamiliar"]
+__all__ = ["UNKNOWN", "Origin", "fingerprint_of", "unfamiliar"]

@@ -29,10 +29,9 @@ def _judge_and_data(args: argparse.Namespace) -> dict[str, object]:
 def _judge(args: argparse.Namespace, config: JudgingConfig) -> None:
     from rich import print as show
 
-    from judgekit.calibration.fingerprint import warn_unfamiliar
     from judgekit.judges import load_judge
     from judgekit.judges.shared import share_judge
-    from judgekit.judges.traits import traits_of
+    from judgekit.judges.unfamiliar import warn_unfamiliar
     from judgekit.judging import judge_file, read_solutions
     from judgekit.report.terminal import render_judgement
     from judgekit.types import Solution
@@ -41,14 +40,14 @@ def _judge(args: argparse.Namespace, config: JudgingConfig) -> None:
         solution = Solution(problem=args.problem, steps=tuple(args.step))
         judge = load_judge(args.judge, dtype=config.dtype)
         warn_unfamiliar(judge, [solution])
-        conformal = traits_of(judge).conformal
-        show(render_judgement(solution, judge.judge([solution])[0], rule=judge.decision, conformal=conformal))
+        conformal = judge.info.conformal
+        show(render_judgement(solution, judge.judge([solution])[0], rule=judge.info.decision, conformal=conformal))
         return
     with share_judge(lambda: load_judge(args.judge, dtype=config.dtype)) as shared:
         if shared is None:
             return
         judgements = judge_file(shared, config, args.output, resume=args.resume)
-        rule, conformal = shared.decision, traits_of(shared).conformal
+        rule, conformal = shared.info.decision, shared.info.conformal
     for solution, judgement in list(zip(read_solutions(args.input), judgements, strict=True))[: args.show]:
         show(render_judgement(solution, judgement, rule=rule, conformal=conformal))
     n_no_verdict = sum(judgement.verdict is None for judgement in judgements)
@@ -133,7 +132,7 @@ def _serve(args: argparse.Namespace, config: ServeConfig) -> None:
 
     read_token(config)  # before the judge is loaded, which may take minutes
     judge = load_judge(config.judge, dtype=config.dtype)
-    serve(judge, config, announce=lambda url: print(f"serving {judge.judge_id} on {url}", flush=True))
+    serve(judge, config, announce=lambda url: print(f"serving {judge.info.judge_id} on {url}", flush=True))
     print("stopped; everything accepted was answered", flush=True)
 
 

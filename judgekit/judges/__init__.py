@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import get_args
 
 from judgekit.errors import CheckpointError, ConfigError, shorten
+from judgekit.judges.base import Judge
 from judgekit.judges.builtin import BUILTIN, BuiltinJudge
 from judgekit.judges.recognise import FoundCard, find_card
 from judgekit.judges.rules.symbolic import SymbolicJudge
 from judgekit.judges.trust import Trust
-from judgekit.types import Judge, Precision
+from judgekit.types import Precision
 
 
 def load_judge(
@@ -48,7 +49,7 @@ def load_judge(
     Example:
         >>> from judgekit.types import Solution
         >>> judge = load_judge("builtin:first-step")
-        >>> judge.judge([Solution(problem="1+1?", steps=("1+1=3",))])[0].verdict.decide(judge.decision)
+        >>> judge.judge([Solution(problem="1+1?", steps=("1+1=3",))])[0].verdict.decide(judge.info.decision)
         0
     """
     text = str(name)

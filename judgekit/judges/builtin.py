@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
+from judgekit.judges.base import JudgeInfo
 from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Solution, Verdict, content_id
 
 CONFIDENCE = 0.99
@@ -19,22 +20,9 @@ class BuiltinJudge:
         answer: From a solution to its first error, 0-based, or `None`.
     """
 
-    deterministic = True
-    """The same solution always gets the same verdict."""
-
     def __init__(self, name: str, answer: Callable[[Solution], int | None]) -> None:
-        self.name = name
+        self.info = JudgeInfo(f"builtin:{name}", ArgmaxRule(), deterministic=True)
         self._answer = answer
-
-    @property
-    def judge_id(self) -> str:
-        """`builtin:` and the name."""
-        return f"builtin:{self.name}"
-
-    @property
-    def decision(self) -> ArgmaxRule:
-        """The answer itself."""
-        return ArgmaxRule()
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch; solutions without steps get no verdict."""
@@ -42,11 +30,13 @@ class BuiltinJudge:
 
     def _judgement(self, solution: Solution) -> Judgement:
         if not solution.steps:
-            return Judgement(solution_id=solution.id, judge_id=self.judge_id, no_verdict=NoVerdictReason.EMPTY)
+            return Judgement(solution_id=solution.id, judge_id=self.info.judge_id, no_verdict=NoVerdictReason.EMPTY)
         answer, n_steps = self._answer(solution), len(solution.steps)
         posterior = [(1 - CONFIDENCE) / n_steps] * (n_steps + 1)
         posterior[n_steps if answer is None else answer] = CONFIDENCE
-        return Judgement(solution_id=solution.id, judge_id=self.judge_id, verdict=Verdict(posterior=tuple(posterior)))
+        return Judgement(
+            solution_id=solution.id, judge_id=self.info.judge_id, verdict=Verdict(posterior=tuple(posterior))
+        )
 
 
 def _random_answer(solution: Solution) -> int | None:

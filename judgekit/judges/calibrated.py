@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from judgekit.calibration.calibrators import Calibrator
 from judgekit.calibration.card import ConformalCard, Fingerprint
-from judgekit.judges.traits import WrappedJudge, traits_of
-from judgekit.types import Judge, Judgement, Solution
+from judgekit.judges.base import Judge, WrappedJudge
+from judgekit.types import Judgement, Solution
 
 
 class CalibratedJudge(WrappedJudge):
@@ -29,7 +29,7 @@ class CalibratedJudge(WrappedJudge):
         fingerprint: Fingerprint,
         conformal: ConformalCard | None = None,
     ) -> None:
-        super().__init__(replace(traits_of(judge), fingerprint=fingerprint, conformal=conformal), judge)
+        super().__init__(judge, replace(judge.info, fingerprint=fingerprint, conformal=conformal))
         self._judge = judge
         self.calibrator = calibrator
 

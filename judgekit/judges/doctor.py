@@ -18,15 +18,16 @@ from judgekit.engines.checkpoint import locate_model, snapshot_commit
 from judgekit.errors import CheckpointError, ConfigError
 from judgekit.io import read_json, write_text
 from judgekit.judges import load_judge
+from judgekit.judges.base import Judge
 from judgekit.judges.card import CARD, Golden, JudgeCard, read_card, write_card
 from judgekit.judges.golden import EXAMPLES, TOLERANCE, golden_difference, measure_golden
 from judgekit.judges.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
 from judgekit.judges.recognise import find_card, recognised_by
 from judgekit.judges.steps.label_names import read_label_names, settle_ok_labels
-from judgekit.judges.traits import traits_of
+from judgekit.judges.steps.layout import TemplateInput
 from judgekit.judges.trust import update_card, write_own_card
 from judgekit.text.prompts import asks_for_the_day, render_text
-from judgekit.types import Judge, Judgement, NoVerdictReason, Solution
+from judgekit.types import Judgement, NoVerdictReason, Solution
 
 if TYPE_CHECKING:
     from judgekit.judges.steps.by_step import StepLogitJudge
@@ -86,7 +87,7 @@ def examine(name: str) -> Examination:
     from judgekit.judges.steps.by_step import StepLogitJudge
 
     judge = load_judge(name, calibrated=False)
-    card = getattr(judge, "card", None)
+    card = None if name.startswith(("builtin:", "http://", "https://")) else find_card(name).card
     judgements = judge.judge([*AWKWARD, Solution(problem="?", steps=()), *EXAMPLES])
     findings = [_finite(judgements), _counts(judgements[: len(AWKWARD) + 1]), _batches(judge)]
     example: tuple[str, ...] = ()
@@ -103,12 +104,12 @@ def examine(name: str) -> Examination:
 
 
 def _repeats(judge: Judge) -> bool:
-    return traits_of(judge).deterministic
+    return judge.info.deterministic
 
 
 def _about(name: str, judge: Judge, card: JudgeCard | None) -> tuple[str, ...]:
-    lines = [f"judge: {judge.judge_id}", f"recognised by: {recognised_by(name)}"]
-    lines.append(f"decision: {judge.decision.model_dump_json()}")
+    lines = [f"judge: {judge.info.judge_id}", f"recognised by: {recognised_by(name)}"]
+    lines.append(f"decision: {judge.info.decision.model_dump_json()}")
     if card is None:
         return (*lines, f"kind: {type(judge).__name__}, without a card")
     place = card.model if card.revision is None else f"{card.model} at {card.revision}"
@@ -207,7 +208,8 @@ def _hostile(judge: StepLogitJudge) -> Finding:
     """Compare the reserved tokens of a solution full of reserved text with those of a harmless one of as many steps."""
     from judgekit.text.neutralise import reserved_tokens
 
-    own = getattr(judge.card.input, "reserved", ())
+    layout = judge.card.input
+    own = layout.reserved if isinstance(layout, TemplateInput) else ()
     texts = [*dict.fromkeys([*reserved_tokens(judge.tokenizer), *own])]
     spoof = Solution(problem="".join(texts), steps=tuple(f"{text} {text}{text}" for text in texts) or ("x",))
     harmless = Solution(problem="x", steps=("x",) * len(spoof.steps))
@@ -225,8 +227,8 @@ def _clock(judge: Judge) -> Finding:
     from judgekit.judges.steps.template import TemplateEncoder
 
     check = "day in the text"
-    if isinstance(judge, StepLogitJudge) and getattr(judge.card.input, "chat", None) is not None:
-        layout: Any = judge.card.input
+    layout = judge.card.input if isinstance(judge, StepLogitJudge) else None
+    if isinstance(judge, StepLogitJudge) and isinstance(layout, TemplateInput) and layout.chat is not None:
 
         def render(day: date) -> Sequence[object]:
             return TemplateEncoder(judge.tokenizer, layout, chat_date=day).encode(EXAMPLES[:1])

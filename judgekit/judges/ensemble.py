@@ -15,12 +15,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from judgekit.calibration.card import Fingerprint
 from judgekit.errors import CheckpointError
+from judgekit.judges.base import Judge, JudgeInfo
 from judgekit.judges.card import EnsembleCard, JudgeCard
 from judgekit.judges.recognise import FoundCard, find_card
-from judgekit.judges.traits import reserved_of, traits_of
-from judgekit.types import ArgmaxRule, Judge, Judgement, NoVerdictReason, Precision, Solution, ThresholdRule, Verdict
+from judgekit.types import Judgement, NoVerdictReason, Precision, Solution, Verdict
 
 Floats = NDArray[np.float64]
 
@@ -101,6 +100,18 @@ class EnsembleJudge:
         self.card = card
         self.section: EnsembleCard = card.ensemble
         self.members = tuple(members)
+        said_M = [member.info for member in self.members]
+        # What was fitted last counts: the weights, else the first member that says what it was fitted on.
+        fitted_on = [self.section.fingerprint, *(said.fingerprint for said in said_M)]
+        self.info = JudgeInfo(
+            card.judge_id,
+            card.decision,
+            kind=card.kind,
+            deterministic=all(said.deterministic for said in said_M),
+            dtype=", ".join(dict.fromkeys(said.dtype for said in said_M if said.dtype is not None)) or None,
+            fingerprint=next((item for item in fitted_on if item is not None), None),
+            reserved=tuple(dict.fromkeys(text for said in said_M for text in said.reserved or ())),
+        )
 
     @classmethod
     def open(
@@ -132,38 +143,6 @@ class EnsembleJudge:
         )
         return cls(card, [open_one(locate_member(found.directory, member)) for member in card.ensemble.members])
 
-    @property
-    def judge_id(self) -> str:
-        """Name in results."""
-        return self.card.judge_id
-
-    @property
-    def decision(self) -> ThresholdRule | ArgmaxRule:
-        """Rule stored in the card."""
-        return self.card.decision
-
-    @property
-    def fingerprint(self) -> Fingerprint | None:
-        """What the weights were fitted on; where they were set by hand, that of the first member with one."""
-        known = [self.section.fingerprint, *(traits_of(member).fingerprint for member in self.members)]
-        return next((item for item in known if item is not None), None)
-
-    @property
-    def deterministic(self) -> bool:
-        """Whether all members say that they always give the same verdict."""
-        return all(traits_of(member).deterministic for member in self.members)
-
-    @property
-    def dtype(self) -> str | None:
-        """Precision of the members' weights, where they have some: all of them, where they differ."""
-        found = dict.fromkeys(dtype for member in self.members if (dtype := traits_of(member).dtype) is not None)
-        return ", ".join(found) or None
-
-    @property
-    def reserved(self) -> tuple[str, ...]:
-        """What the members keep for themselves in candidates' texts."""
-        return tuple(dict.fromkeys(text for member in self.members for text in reserved_of(member)))
-
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch with every member in turn and pool their verdicts; `raw` says what each member found."""
         judgements_N_M = zip(*(member.judge(solutions) for member in self.members), strict=True)
@@ -174,7 +153,7 @@ class EnsembleJudge:
         costs = [item.cost_usd for item in judgements_M if item.cost_usd is not None]
         return Judgement(
             solution_id=solution.id,
-            judge_id=self.judge_id,
+            judge_id=self.info.judge_id,
             verdict=verdict,
             no_verdict=None if verdict else self._reason(judgements_M),
             raw="\n".join(map(self._line, self.members, judgements_M, self.section.weights)),
@@ -192,10 +171,10 @@ class EnsembleJudge:
         if verdict is None:
             said = f"no verdict, {judgement.no_verdict}"
         else:
-            first_error = verdict.decide(member.decision)
+            first_error = verdict.decide(member.info.decision)
             said = "no error" if first_error is None else f"first error at step {first_error}"
             said += f", P(no error) {verdict.p_none:.3f}"
-        head = f"{member.judge_id}, weight {weight:.3g}: {said}"
+        head = f"{member.info.judge_id}, weight {weight:.3g}: {said}"
         return head if judgement.raw is None else f"{head}\n{judgement.raw[:_MAX_RAW]}"
 
 

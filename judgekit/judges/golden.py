@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from judgekit.judges.base import Judge
 from judgekit.judges.card import Golden
-from judgekit.types import Judge, Solution
+from judgekit.types import Solution
 
 EXAMPLES = (
     Solution(

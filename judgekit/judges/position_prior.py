@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from judgekit.calibration.card import Fingerprint
+from judgekit.judges.base import JudgeInfo
 from judgekit.judges.card import JudgeCard, PositionPriorCard
 from judgekit.ties import rounded
-from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Solution, ThresholdRule, Verdict
+from judgekit.types import Judgement, NoVerdictReason, Solution, Verdict
 
 
 class PositionPriorJudge:
@@ -17,28 +17,17 @@ class PositionPriorJudge:
         card: The judge's description.
     """
 
-    deterministic = True
-    """The same solution always gets the same verdict."""
-
     def __init__(self, card: JudgeCard) -> None:
         assert card.position_prior is not None
         self.card = card
         self.section: PositionPriorCard = card.position_prior
-
-    @property
-    def judge_id(self) -> str:
-        """Name in results."""
-        return self.card.judge_id
-
-    @property
-    def decision(self) -> ThresholdRule | ArgmaxRule:
-        """Rule stored in the card."""
-        return self.card.decision
-
-    @property
-    def fingerprint(self) -> Fingerprint:
-        """What the shares were counted on."""
-        return self.section.fingerprint
+        self.info = JudgeInfo(
+            card.judge_id,
+            card.decision,
+            kind=card.kind,
+            deterministic=True,
+            fingerprint=self.section.fingerprint,
+        )
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch; solutions without steps, or of blank ones alone, get no verdict."""
@@ -46,9 +35,9 @@ class PositionPriorJudge:
 
     def _judgement(self, solution: Solution) -> Judgement:
         if solution.is_blank:
-            return Judgement(solution_id=solution.id, judge_id=self.judge_id, no_verdict=NoVerdictReason.EMPTY)
+            return Judgement(solution_id=solution.id, judge_id=self.info.judge_id, no_verdict=NoVerdictReason.EMPTY)
         verdict = prior_verdict(self.section.hazards, by=self.section.by, n_steps=len(solution.steps))
-        return Judgement(solution_id=solution.id, judge_id=self.judge_id, verdict=verdict)
+        return Judgement(solution_id=solution.id, judge_id=self.info.judge_id, verdict=verdict)
 
 
 def prior_verdict(hazards: Sequence[float], *, by: str, n_steps: int) -> Verdict:

@@ -17,8 +17,8 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from judgekit.errors import JudgeError, JudgekitError, boundary
-from judgekit.judges.traits import WrappedJudge, traits_of
-from judgekit.types import Judge, Judgement, Solution
+from judgekit.judges.base import Judge, WrappedJudge
+from judgekit.types import Judgement, Solution
 
 WAIT = timedelta(days=1)
 """How long a process waits for the others, which may judge long solutions or write a report meanwhile."""
@@ -37,7 +37,7 @@ def share_judge(load: Callable[[], Judge]) -> Iterator[Judge | None]:
     Example:
         >>> from judgekit.judges import load_judge
         >>> with share_judge(lambda: load_judge("builtin:random")) as judge:
-        ...     judge.judge_id
+        ...     judge.info.judge_id
         'builtin:random'
     """
     n_processes = int(os.environ.get("WORLD_SIZE", "1"))
@@ -73,7 +73,7 @@ def share_in_turn(loads: Sequence[Callable[[], Judge]]) -> Iterator[Iterator[Jud
         >>> from judgekit.judges import load_judge
         >>> names = ["builtin:random", "builtin:no-error"]
         >>> with share_in_turn([lambda name=name: load_judge(name) for name in names]) as judges:
-        ...     [judge.judge_id for judge in judges]
+        ...     [judge.info.judge_id for judge in judges]
         ['builtin:random', 'builtin:no-error']
     """
     left = list(loads)
@@ -126,7 +126,7 @@ class SharedJudge(WrappedJudge):
     """
 
     def __init__(self, judge: Judge, n_processes: int) -> None:
-        super().__init__(traits_of(judge), judge)
+        super().__init__(judge, judge.info)
         self._judge = judge
         self.n_processes = n_processes
 
@@ -161,7 +161,7 @@ def _answer(judge: Judge, share: list[Solution]) -> list[Any] | None:
 
     answer: list[Judgement] | JudgekitError
     try:
-        with boundary(JudgeError, f"judge {judge.judge_id} failed"):  # without an answer all others would wait
+        with boundary(JudgeError, f"judge {judge.info.judge_id} failed"):  # without an answer all others would wait
             answer = judge.judge(share) if share else []
     except JudgekitError as error:
         answer = error

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from judgekit.errors import DataError, JudgekitError, describe_validation_error
-from judgekit.judges.traits import reserved_of, traits_of
+from judgekit.judges.base import Judge
 from judgekit.serving.batching import Batcher, QueueFullError
 from judgekit.serving.config import ServeConfig
 from judgekit.serving.gates import CountedRequests, TokenDemanded, UnambiguousLength
@@ -49,7 +49,7 @@ from judgekit.serving.wire import (
     count_chars,
 )
 from judgekit.solution_ids import SolutionIds
-from judgekit.types import Judge, Judgement, NoVerdictReason, Solution
+from judgekit.types import Judgement, NoVerdictReason, Solution
 
 T = TypeVar("T")
 
@@ -64,12 +64,12 @@ class JudgeService:
 
     def __init__(self, judge: Judge, config: ServeConfig) -> None:
         self.config = config
-        traits = traits_of(judge)
+        info = judge.info
         self.description = Description(
-            judge_id=judge.judge_id,
-            decision=judge.decision,
-            deterministic=traits.deterministic,
-            conformal=traits.conformal,
+            judge_id=info.judge_id,
+            decision=info.decision,
+            deterministic=info.deterministic,
+            conformal=info.conformal,
             version=version("judgekit"),
             limits=Limits(
                 max_solutions=config.max_solutions,
@@ -77,11 +77,11 @@ class JudgeService:
                 max_request_steps=config.max_request_steps,
                 max_request_chars=config.max_request_chars,
             ),
-            dtype=traits.dtype,
-            fingerprint=traits.fingerprint,
-            reserved=reserved_of(judge),
+            dtype=info.dtype,
+            fingerprint=info.fingerprint,
+            reserved=info.reserved or (),
         )
-        self.metrics = Metrics(judge_id=judge.judge_id, version=self.description.version)
+        self.metrics = Metrics(judge_id=info.judge_id, version=self.description.version)
         self.batcher = Batcher(judge, config, self.metrics)
 
     async def health(self, _: Request) -> Response:

@@ -18,11 +18,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from judgekit.judges.base import Judge
 from judgekit.judging import check_answers
 from judgekit.serving.config import ServeConfig
 from judgekit.serving.metrics import Metrics
 from judgekit.serving.wire import count_chars
-from judgekit.types import Judge, Judgement, Solution
+from judgekit.types import Judgement, Solution
 
 LONGEST_RETRY_S = 60
 """Longest wait that a full queue asks for, seconds."""

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from judgekit.engines.http.client import HttpClient, Reply, Request
 from judgekit.engines.http.limits import HttpLimits
 from judgekit.errors import JudgeError, describe_validation_error
-from judgekit.judges.traits import JudgeTraits, WrappedJudge
+from judgekit.judges.base import JudgeInfo, WrappedJudge
 from judgekit.judging import as_seen
 from judgekit.serving.config import RemoteConfig
 from judgekit.serving.wire import DESCRIBE, JUDGE, WITH_DETAILS, Description, JudgeAnswer, count_chars
@@ -56,27 +56,23 @@ class RemoteJudge(WrappedJudge):
         log.info("problems, solutions and references go to %s%s", self.url, token)
         opened = self._describe()
         super().__init__(
-            JudgeTraits(
+            None,
+            JudgeInfo(
                 opened.judge_id,
                 opened.decision,
                 deterministic=opened.deterministic,
                 dtype=opened.dtype,
                 fingerprint=opened.fingerprint,
                 conformal=opened.conformal,
-            )
+                reserved=opened.reserved,
+            ),
         )
-        self._reserved = opened.reserved
         self._client = self._build_client(self.config)
         self._limits = opened.limits
         self._max_solutions = min(self.config.max_solutions, opened.limits.max_solutions)
         self._max_bytes = opened.limits.max_body_bytes - _ENVELOPE_BYTES
         self.n_unanswered = 0
         """Solutions without a verdict so far because the service did not answer."""
-
-    @property
-    def reserved(self) -> tuple[str, ...]:
-        """What the judge behind the service keeps for itself in candidates' texts."""
-        return self._reserved
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch, several requests at once. The reference travels where a solution has one, labels never.
@@ -150,13 +146,13 @@ class RemoteJudge(WrappedJudge):
         return [self._without_verdict(solution, NoVerdictReason.TOO_LONG) for solution in part]
 
     def _without_verdict(self, solution: Solution, reason: NoVerdictReason) -> Judgement:
-        return Judgement(solution_id=solution.id, judge_id=self.judge_id, no_verdict=reason)
+        return Judgement(solution_id=solution.id, judge_id=self.info.judge_id, no_verdict=reason)
 
     def _check_judge(self, answer: JudgeAnswer) -> None:
-        others = {answer.judge_id, *(judgement.judge_id for judgement in answer.judgements)} - {self.judge_id}
+        others = {answer.judge_id, *(judgement.judge_id for judgement in answer.judgements)} - {self.info.judge_id}
         if others:
             raise JudgeError(
-                f"{self.url} served the judge {self.judge_id!r} when it was opened and now answers as "
+                f"{self.url} served the judge {self.info.judge_id!r} when it was opened and now answers as "
                 f"{others.pop()!r}: serve the former again, or begin a new run with the latter"
             )
 

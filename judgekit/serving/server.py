@@ -17,11 +17,11 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from judgekit.errors import ConfigError
+from judgekit.judges.base import Judge
 from judgekit.serving.app import build_app
 from judgekit.serving.config import ServeConfig
 from judgekit.serving.refusals import RefusedError, answer_refusal
 from judgekit.serving.wire import Trouble
-from judgekit.types import Judge
 
 
 def serve(judge: Judge, config: ServeConfig, *, announce: Callable[[str], None]) -> None:

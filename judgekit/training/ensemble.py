@@ -16,6 +16,7 @@ from judgekit.calibration.calibrators import CalibrationSplit, IdentityCalibrato
 from judgekit.calibration.direction import direction_of
 from judgekit.calibration.fingerprint import fingerprint_of
 from judgekit.errors import ConfigError, DataError
+from judgekit.judges.base import Judge
 from judgekit.judges.card import EnsembleCard, JudgeCard
 from judgekit.judges.ensemble import floored_logs, pool_verdicts
 from judgekit.judges.problem_lists import (
@@ -35,7 +36,7 @@ from judgekit.run import refuse_foreign
 from judgekit.text.identity import group_problems
 from judgekit.training.calibrate import UPSIDE_DOWN_WAY_OUT, read_split, refuse_one_kind
 from judgekit.training.config import EnsembleConfig, EnsembleRule
-from judgekit.types import Judge, LabelledSolution, ThresholdRule, Verdict
+from judgekit.types import LabelledSolution, ThresholdRule, Verdict
 
 _log = logging.getLogger(__name__)
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from judgekit.errors import DataError
 from judgekit.io import read_records, weights_written_to
+from judgekit.judges.base import Judge
 from judgekit.judges.card import JudgeCard, write_card
 from judgekit.judges.problem_lists import TRAIN_PROBLEMS, ProblemList, write_problems
 from judgekit.judging import as_seen
 from judgekit.metrics import collect_reached_steps, compute_calibration, compute_localization
-from judgekit.types import Judge, LabelledSolution
+from judgekit.types import LabelledSolution
 
 JUDGE = "judge"
 """Folder of the trained judge below the run's output."""
@@ -45,7 +46,7 @@ def evaluate_judge(judge: Judge, solutions: Sequence[LabelledSolution]) -> dict[
     seen = [as_seen(solution, show_reference=False) for solution in solutions]
     verdicts = [judgement.verdict for judgement in judge.judge(seen)]
     gold_N = [solution.first_error for solution in solutions]
-    predicted_N = [None if verdict is None else verdict.decide(judge.decision) for verdict in verdicts]
+    predicted_N = [None if verdict is None else verdict.decide(judge.info.decision) for verdict in verdicts]
     figures = compute_localization(gold_N, predicted_N, judged_N=[verdict is not None for verdict in verdicts])
     if not any(verdicts):
         return {"n": figures.n, "n_no_verdict": figures.n_no_verdict}

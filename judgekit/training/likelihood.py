@@ -106,8 +106,8 @@ def reached_features(judge: LikelihoodJudge, solutions: Sequence[LabelledSolutio
         ok_K += [step != first_error for step in range(len(reached))]
     if n_left_out == len(kept):
         raise CheckpointError(
-            f"the model of {judge.judge_id} gives none of {len(kept)} solutions a finite probability: its weights are "
-            "damaged, or too large for this precision"
+            f"the model of {judge.info.judge_id} gives none of {len(kept)} solutions a finite probability: its weights "
+            "are damaged, or too large for this precision"
         )
     if n_left_out:
         logger.warning("%d of %d solutions left out: the model gives no finite probability", n_left_out, len(kept))

@@ -19,8 +19,8 @@ from rich.progress import track
 from judgekit.errors import DataError, JudgeError, describe_validation_error
 from judgekit.groups import RolloutGroup, count_groups
 from judgekit.io import MANIFEST, read_json, read_jsonl, read_records, write_records, write_text
-from judgekit.judges.traits import WrappedJudge, traits_of
-from judgekit.types import Judge, Judgement, Record, Rollout, Solution
+from judgekit.judges.base import Judge, WrappedJudge
+from judgekit.types import Judgement, Record, Rollout, Solution
 from sgpo.config import GuidanceConfig
 from sgpo.guidance import Response, Scored, UnscoredAlarm, apply_verdicts, judge_rows, select_rows, step_lengths
 from sgpo.rewards import compute_advantages
@@ -66,7 +66,7 @@ class StoredJudge(WrappedJudge):
     """
 
     def __init__(self, judge: Judge, folder: Path) -> None:
-        super().__init__(traits_of(judge), judge)
+        super().__init__(judge, judge.info)
         self._judge = judge
         self._folder = folder
         self._parts = sorted(folder.glob("part-*.jsonl"))
@@ -85,7 +85,9 @@ class StoredJudge(WrappedJudge):
         if missing:
             judgements = self._judge.judge(missing)
             if [judgement.solution_id for judgement in judgements] != [item.id for item in missing]:
-                raise JudgeError(f"judge {self.judge_id} answered other solutions than the {len(missing)} it was given")
+                raise JudgeError(
+                    f"judge {self.info.judge_id} answered other solutions than the {len(missing)} it was given"
+                )
             self._store(judgements)
         return [self.judgements[item.id] for item in solutions]
 

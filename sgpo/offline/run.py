@@ -22,11 +22,11 @@ from rich.progress import track
 from rich.table import Table
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, TrainingArguments
 
-from judgekit.calibration.fingerprint import warn_unfamiliar
 from judgekit.errors import ConfigError
 from judgekit.groups import RolloutGroup, load_groups
 from judgekit.io import atomic_path, weights_written_to
 from judgekit.judges import load_judge
+from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.run import Run
 from judgekit.training.loop import CHECKPOINTING, CHECKPOINTS, train
 from sgpo.offline.config import OfflineConfig

@@ -21,12 +21,13 @@ from trl.models import unwrap_model_for_generation
 
 from judgekit.answers import OutcomeCheck, build_outcome
 from judgekit.answers.sample_and_check import Asked, sample_and_check
-from judgekit.calibration.fingerprint import Origin, warn_unfamiliar
+from judgekit.calibration.fingerprint import Origin
 from judgekit.engines.generation.config import SamplingConfig
 from judgekit.engines.generation.transformers import TransformersGenerator
 from judgekit.errors import ConfigError
 from judgekit.io import read_jsonl, read_records, weights_written_to
 from judgekit.judges import load_judge
+from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.run import METRICS, Run
 from judgekit.training.loop import CHECKPOINTING, CHECKPOINTS, train
 from judgekit.types import Problem

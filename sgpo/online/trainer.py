@@ -19,9 +19,10 @@ from accelerate.utils import gather, gather_object
 from trl import GRPOTrainer
 
 from judgekit.errors import ConfigError, JudgeError, JudgekitError, boundary
+from judgekit.judges.base import Judge
 from judgekit.text.prompts import encode_prompt, with_fixed_clock
 from judgekit.text.segmentation import PARAGRAPHS, SegmentationConfig, StepSpan, segment
-from judgekit.types import Judge, Solution
+from judgekit.types import Solution
 from sgpo.config import GuidanceConfig
 from sgpo.guidance import (
     Guided,
@@ -258,7 +259,7 @@ class SGPOMixin:
         answers: list[tuple[int, Scored]] = []
         failure: JudgekitError | None = None
         try:
-            with boundary(JudgeError, f"judge {self.judge.judge_id} failed"):
+            with boundary(JudgeError, f"judge {self.judge.info.judge_id} failed"):
                 scored = judge_rows(self.judge, [response for _, response in mine], config=self.guidance)
             answers = [(row, score) for (row, _), score in zip(mine, scored, strict=True)]
         except JudgekitError as error:

@@ -9,7 +9,8 @@ from typing import Any
 from eval.judges.candidates import Entrant, entrant_of
 from eval.judges.config import EvalConfig
 from eval.judges.evaluate import Evaluation, evaluate
-from judgekit.types import Judge, LabelledSolution, LabelMethod, Verdict, labels_from_first_error
+from judgekit.judges.base import Judge
+from judgekit.types import LabelledSolution, LabelMethod, Verdict, labels_from_first_error
 
 
 def sample(

@@ -30,7 +30,7 @@ from judgekit.judging import judge_file
 class Dying:
     def __init__(self):
         self.inner, self.calls = load_judge("builtin:random"), 0
-        self.judge_id, self.decision = self.inner.judge_id, self.inner.decision
+        self.info = self.inner.info
     def judge(self, solutions):
         self.calls += 1
         if self.calls == 3:
@@ -212,7 +212,7 @@ def test_equal_steps_stay_equal_through_a_resumed_run(earlier_release: bool, tmp
     symbolic = load_judge("builtin:symbolic")
 
     class Interrupted:
-        judge_id, decision, n_calls = symbolic.judge_id, symbolic.decision, 0
+        info, n_calls = symbolic.info, 0
 
         def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
             self.n_calls += 1

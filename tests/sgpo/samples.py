@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import GRPOConfig
 
 from judgekit.io import write_records
+from judgekit.judges.base import JudgeInfo
 from judgekit.text.segmentation import SegmentationConfig
 from judgekit.training.config import TinyConfig
 from judgekit.training.tiny import build_tiny
@@ -56,8 +57,7 @@ def mixed(completions: Sequence[str], answer: Sequence[str], **_: Any) -> list[f
 class HashJudge:
     """Puts the first error where the text's hash says; gives no verdict for one text in `unscored_every`."""
 
-    judge_id = "hash"
-    decision = ArgmaxRule()
+    info = JudgeInfo("hash", ArgmaxRule())
 
     def __init__(self, *, unscored_every: int | None = None) -> None:
         self.unscored_every = unscored_every

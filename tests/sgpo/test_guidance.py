@@ -168,7 +168,7 @@ def test_certified_prefixes_use_the_threshold_for_erroneous_solutions() -> None:
     scored = judge_rows(judge, [response(f"r{i}", n_steps=4) for i in range(2)], config=GuidanceConfig(rts="certified"))
     assert [item.rts for item in scored] == [0.5, 0.0]
     stored = StoredJudge(judge, Path())
-    assert stored.conformal == judge.conformal
+    assert stored.info.conformal == judge.info.conformal
 
 
 def test_certified_prefixes_of_a_judge_without_them_are_refused() -> None:

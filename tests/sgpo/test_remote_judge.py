@@ -9,7 +9,7 @@ import pytest
 from judgekit.errors import JudgeError
 from judgekit.groups import build_groups
 from judgekit.judges import load_judge
-from judgekit.types import Judge
+from judgekit.judges.base import Judge
 from sgpo.config import GuidanceConfig
 from sgpo.offline.credit import CreditTable, StoredJudge, assign_credit
 from tests.judgekit.serving.service import HashJudge, running_service

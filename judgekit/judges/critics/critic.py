@@ -17,6 +17,7 @@ from judgekit.engines.generation.base import Generator
 from judgekit.engines.generation.config import OpenAIGeneration, TransformersGeneration
 from judgekit.engines.generation.door import build_generator
 from judgekit.errors import ConfigError
+from judgekit.judges.base import JudgeInfo
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.critics.answer import BoxedIndex, NextToken
 from judgekit.judges.critics.by_step import StepwiseCritic
@@ -55,6 +56,13 @@ class CriticJudge:
         self._reserved = Reserved([*CHAT_MARKUP, *prompt.reserved] if neutralise else [])
         self._n_judged: Counter[str] = Counter()
         _check(self.critic, prompt, card.decision)
+        self.info = JudgeInfo(
+            card.judge_id,
+            card.decision,
+            kind=card.kind,
+            deterministic=self.critic.deterministic,
+            reserved=tuple(dict.fromkeys(prompt.reserved)),
+        )
 
     @classmethod
     def open(cls, found: FoundCard, *, dtype: Precision = "float32", neutralise: bool = True) -> Self:
@@ -84,26 +92,6 @@ class CriticJudge:
             engine = engine.model_copy(update={"model": str(location)})
         return cls(card, prompt, build_generator(engine, chat_date=card.chat_date), neutralise=neutralise)
 
-    @property
-    def judge_id(self) -> str:
-        """Name in results."""
-        return self.card.judge_id
-
-    @property
-    def deterministic(self) -> bool:
-        """Whether the same solution always gets the same verdict: greedy decoding, one vote."""
-        return self.critic.deterministic
-
-    @property
-    def decision(self) -> ThresholdRule | ArgmaxRule:
-        """Rule stored in the card."""
-        return self.card.decision
-
-    @property
-    def reserved(self) -> tuple[str, ...]:
-        """What its prompt keeps for itself in candidates' texts."""
-        return tuple(self.prompt.reserved)
-
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch; what cannot be asked, and what was not answered readably, gets a reason."""
         start = time.perf_counter()
@@ -116,7 +104,7 @@ class CriticJudge:
 
     def _sheet(self, solution: Solution) -> Sheet:
         reason, seed = self._refusal(solution), self.critic.seed
-        if not self.deterministic:
+        if not self.info.deterministic:
             seed += self._n_judged[solution.id] * _SEED_STRIDE
             self._n_judged[solution.id] += 1
         return Sheet(solution if reason else self._neutral(solution), seed, reason=reason)
@@ -143,7 +131,7 @@ class CriticJudge:
         found = sheet.verdict(smoothing=self.critic.smoothing)
         return Judgement(
             solution_id=sheet.solution.id,
-            judge_id=self.judge_id,
+            judge_id=self.info.judge_id,
             verdict=found if isinstance(found, Verdict) else None,
             no_verdict=None if isinstance(found, Verdict) else found,
             raw=sheet.raw,

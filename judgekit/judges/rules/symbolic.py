@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
+from judgekit.judges.base import JudgeInfo
 from judgekit.judges.rules.statements import (
     Rule,
     compared_sides,
@@ -117,12 +118,8 @@ def _faults(
 class SymbolicJudge:
     """Recomputes stated arithmetic and simple algebra; see `Rule` for what it looks for."""
 
-    deterministic = True
-    """The same solution always gets the same verdict."""
-    judge_id = "builtin:symbolic"
-    """Name in results."""
-    decision = ThresholdRule(threshold=0.5)
-    """The first step in which a rule fires that is more often right than wrong."""
+    info = JudgeInfo("builtin:symbolic", ThresholdRule(threshold=0.5), deterministic=True)
+    """Decides for the first step in which a rule fires that is more often right than wrong."""
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch; `raw` says what was checked and what is wrong.
@@ -133,12 +130,12 @@ class SymbolicJudge:
 
     def _judgement(self, solution: Solution) -> Judgement:
         if not solution.steps:
-            return Judgement(solution_id=solution.id, judge_id=self.judge_id, no_verdict=NoVerdictReason.EMPTY)
+            return Judgement(solution_id=solution.id, judge_id=self.info.judge_id, no_verdict=NoVerdictReason.EMPTY)
         findings = check_solution(solution.problem, solution.steps)
         has_checked = any(findings.checked_S) or bool(findings.faults)
         return Judgement(
             solution_id=solution.id,
-            judge_id=self.judge_id,
+            judge_id=self.info.judge_id,
             verdict=_verdict(findings) if has_checked else None,
             no_verdict=None if has_checked else NoVerdictReason.NOTHING_TO_CHECK,
             raw=findings.report if has_checked else "no statement whose two sides could be compared",

@@ -16,13 +16,14 @@ from judgekit.engines.checkpoint import locate_model
 from judgekit.engines.scoring.encoded import Encoded
 from judgekit.engines.scoring.load import check_sizes, load_tokenizer
 from judgekit.errors import CheckpointError
+from judgekit.judges.base import JudgeInfo
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.recognise import FoundCard
 from judgekit.judges.steps.encoding import encode_solutions
 from judgekit.judges.steps.layout import InputConvention, TemplateInput
 from judgekit.judges.steps.template import TemplateEncoder
 from judgekit.text.neutralise import reserved_tokens
-from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Precision, Solution, ThresholdRule, Verdict
+from judgekit.types import Judgement, NoVerdictReason, Precision, Solution, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -43,9 +44,6 @@ class StepLogitJudge(ABC):
         progress: Show a progress bar on batches of at least 100 solutions.
         neutralise: Keep candidates from acting as markup; off only to measure what that prevents.
     """
-
-    deterministic = True
-    """The same solutions always get the same verdicts."""
 
     def __init__(
         self,
@@ -97,27 +95,19 @@ class StepLogitJudge(ABC):
     def load_model(location: Path, card: JudgeCard, *, dtype: Precision) -> Any:
         """Open the model in a checkpoint directory."""
 
-    @property
-    def judge_id(self) -> str:
-        """Name in results."""
-        return self.card.judge_id
-
-    @property
-    def decision(self) -> ThresholdRule | ArgmaxRule:
-        """Rule stored in the card."""
-        return self.card.decision
-
-    @property
-    def dtype(self) -> str:
-        """Precision in which the model runs."""
-        return str(self.model.dtype).removeprefix("torch.")
-
-    @property
-    def reserved(self) -> tuple[str, ...]:
-        """What it keeps for itself in candidates' texts: the tokenizer's reserved tokens, and its template's own."""
+    @functools.cached_property
+    def info(self) -> JudgeInfo:
+        """What it says of itself; `reserved` holds the tokenizer's reserved tokens and its template's own."""
         layout = self.card.input
         own = (*layout.reserved, layout.mark.strip()) if isinstance(layout, TemplateInput) else ()
-        return tuple(dict.fromkeys((*reserved_tokens(self.tokenizer), *own)))
+        return JudgeInfo(
+            self.card.judge_id,
+            self.card.decision,
+            kind=self.card.kind,
+            deterministic=True,
+            dtype=str(self.model.dtype).removeprefix("torch."),
+            reserved=tuple(dict.fromkeys((*reserved_tokens(self.tokenizer), *own))),
+        )
 
     @abstractmethod
     def step_logits(self, encoded_N: Sequence[Encoded]) -> list[np.ndarray]:
@@ -151,7 +141,7 @@ class StepLogitJudge(ABC):
         return [
             Judgement(
                 solution_id=solution.id,
-                judge_id=self.judge_id,
+                judge_id=self.card.judge_id,
                 verdict=verdicts.get(row),
                 no_verdict=reasons[row],
                 n_tokens=n_tokens[row],

@@ -36,7 +36,9 @@ class LabelTokenJudge(StepLogitJudge):
         assert labels is not None
         ok, error = label_token_id(self.tokenizer, labels.ok), label_token_id(self.tokenizer, labels.error)
         if ok == error:
-            raise CheckpointError(f"both labels of {self.judge_id}, {labels.ok!r} and {labels.error!r}, are token {ok}")
+            raise CheckpointError(
+                f"both labels of {self.card.judge_id}, {labels.ok!r} and {labels.error!r}, are token {ok}"
+            )
         return ok, error
 
 

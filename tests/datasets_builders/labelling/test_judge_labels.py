@@ -37,9 +37,9 @@ class VotingJudge(FakeJudge):
 
     def _vote(self, solution: Solution, vote: int | NoVerdictReason | None) -> Judgement:
         if isinstance(vote, NoVerdictReason):
-            return Judgement(solution_id=solution.id, judge_id=self.judge_id, no_verdict=vote)
+            return Judgement(solution_id=solution.id, judge_id=self.info.judge_id, no_verdict=vote)
         verdict = Verdict.from_votes([vote], n_steps=len(solution.steps), smoothing=0.01)
-        return Judgement(solution_id=solution.id, judge_id=self.judge_id, verdict=verdict)
+        return Judgement(solution_id=solution.id, judge_id=self.info.judge_id, verdict=verdict)
 
 
 def label(judge: FakeJudge, item: Solution, *, votes: int) -> LabelledSolution | RowRejected:

@@ -11,7 +11,8 @@ from eval.judges.config import EvalConfig
 from eval.judges.judged_solution import BenchmarkRun
 from eval.judges.results import compute_results
 from eval.judges.thresholds import decide_all
-from judgekit.types import Judge, LabelledSolution
+from judgekit.judges.base import Judge
+from judgekit.types import LabelledSolution
 
 N_RESAMPLES = 100
 
@@ -19,7 +20,7 @@ N_RESAMPLES = 100
 def run_of(judge: Judge, solutions: Sequence[LabelledSolution], *, benchmark: str) -> BenchmarkRun:
     """Judge solutions and compute their results, by the judge's own rule."""
     config = EvalConfig(
-        judges=(judge.judge_id,),
+        judges=(judge.info.judge_id,),
         benchmarks={benchmark: ("rows.jsonl",)},
         threshold="judge",
         n_resamples=N_RESAMPLES,
@@ -30,7 +31,7 @@ def run_of(judge: Judge, solutions: Sequence[LabelledSolution], *, benchmark: st
         protocol,
         solutions,
         judge.judge(solutions),
-        rule=judge.decision,
+        rule=judge.info.decision,
         threshold=config.threshold,
         n_folds=config.n_folds,
     )

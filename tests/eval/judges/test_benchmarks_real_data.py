@@ -56,7 +56,7 @@ def judged(solutions):
             return tuple(_unsteady(row) for row in rows)
         opened = load_judge(f"builtin:{judge}")
         judgements = opened.judge([as_seen(row, show_reference=False) for row in rows])
-        return tuple(decide(row, said, opened.decision) for row, said in zip(rows, judgements, strict=True))
+        return tuple(decide(row, said, opened.info.decision) for row, said in zip(rows, judgements, strict=True))
 
     return load
 

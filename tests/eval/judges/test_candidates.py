@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub
@@ -20,7 +21,6 @@ from judgekit.judges import load_judge
 from judgekit.judges.builtin import BuiltinJudge
 from judgekit.judges.card import EnsembleCard, JudgeCard, read_card, write_card
 from judgekit.judges.steps.by_step import StepLogitJudge
-from judgekit.judges.traits import traits_of
 from judgekit.judging import as_seen
 from judgekit.types import Judgement, LabelledSolution, Solution
 
@@ -55,7 +55,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     for judge_type in (BuiltinJudge, StepLogitJudge):
 
         def counted(self, solutions: Sequence[Solution], judge=judge_type.judge) -> list[Judgement]:
-            counts[self.judge_id] += len(solutions)
+            counts[self.info.judge_id] += len(solutions)
             return judge(self, solutions)
 
         monkeypatch.setattr(judge_type, "judge", counted)
@@ -65,7 +65,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 def test_what_is_known_before_a_judge_is_opened(tiny_judge: Path, tmp_path: Path) -> None:
     both = ensemble(tmp_path / "both", str(tiny_judge), "builtin:random")
     found = find_entrants([str(both), "builtin:random"], dtype="float32")
-    assert [entrant.judge_id for entrant in found] == ["tiny", "builtin:random", "both"]
+    assert [entrant.info.judge_id for entrant in found] == ["tiny", "builtin:random", "both"]
     assert [entrant.listed for entrant in found] == [False, True, True]
     assert found[2].members == (entrant_key(str(tiny_judge)), "builtin:random")
     tiny, random, _ = found
@@ -73,9 +73,9 @@ def test_what_is_known_before_a_judge_is_opened(tiny_judge: Path, tmp_path: Path
     for entrant in found:
         opened = load_judge(entrant.name)
         about = entrant.about()
-        assert about["judge_id"] == opened.judge_id and entrant.decision == opened.decision
-        assert entrant.traits == traits_of(opened)
-        assert (about["deterministic"], about["dtype"]) == (entrant.deterministic, entrant.dtype)
+        assert about["judge_id"] == opened.info.judge_id
+        assert entrant.info == replace(opened.info, reserved=entrant.info.reserved)
+        assert (about["deterministic"], about["dtype"]) == (entrant.info.deterministic, entrant.info.dtype)
 
 
 def test_members_judge_once_and_the_ensemble_pools_what_they_said(
@@ -157,7 +157,7 @@ def test_judges_of_one_id_have_names_and_folders_of_their_own(
 )
 def test_names_tell_judges_apart(judges: list[tuple[str, str]], titles: list[str]) -> None:
     inner = BuiltinJudge("first-step", lambda _: 0)
-    given = [Entrant(name=n, judge_id=i, decision=inner.decision, load=lambda _: inner) for n, i in judges]
+    given = [Entrant(name=n, info=replace(inner.info, judge_id=i), load=lambda _: inner) for n, i in judges]
     found = tell_apart(given)
     assert [entrant.title for entrant in found] == titles
     assert len({entrant.slug.lower() for entrant in found}) == len(judges)
@@ -210,7 +210,7 @@ def test_judges_that_cannot_be_opened_are_refused(tiny_judge: Path, tmp_path: Pa
 )
 def test_folders_have_plain_names(judge_id: str, slug: str) -> None:
     judge = BuiltinJudge("x", lambda _: None)
-    entrant = Entrant(name="x", judge_id=judge_id, decision=judge.decision, load=lambda _: judge)
+    entrant = Entrant(name="x", info=replace(judge.info, judge_id=judge_id), load=lambda _: judge)
     assert entrant.slug == slug
     assert entrant.exposure is SAYS_NOTHING
 
@@ -223,8 +223,8 @@ def test_a_lazy_judge_opens_when_it_is_asked() -> None:
         return BuiltinJudge("first-step", lambda _: 0)
 
     inner = BuiltinJudge("first-step", lambda _: 0)
-    judge = LazyJudge(Entrant(name="f", judge_id=inner.judge_id, decision=inner.decision, load=load))
-    assert (judge.judge_id, judge.decision, opened) == ("builtin:first-step", inner.decision, [])
+    judge = LazyJudge(Entrant(name="f", info=inner.info, load=load))
+    assert (judge.info, opened) == (inner.info, [])
     for _ in range(2):
         judge.judge([Solution(problem="1+1?", steps=("1+1=3",))])
     assert opened == [1]
@@ -247,4 +247,4 @@ def test_a_member_on_the_hub_is_not_taken_for_a_folder_of_the_same_name(
         with pytest.raises(CheckpointError, match="there is something else called evil/inner here"):
             find_entrants(names, dtype="float32")
     monkeypatch.chdir(tmp_path)
-    assert [item.judge_id for item in find_entrants(["evil/outer"], dtype="float32")][-2:] == ["inner", "outer"]
+    assert [item.info.judge_id for item in find_entrants(["evil/outer"], dtype="float32")][-2:] == ["inner", "outer"]

@@ -242,7 +242,8 @@ def test_the_symbolic_judge_on_processbench_gsm8k(tmp_path: Path) -> None:
     judge = load_judge("builtin:symbolic")
     judgements = judge.judge([as_seen(solution, show_reference=False) for solution in solutions])
     rows = [
-        decide(solution, judgement, judge.decision) for solution, judgement in zip(solutions, judgements, strict=True)
+        decide(solution, judgement, judge.info.decision)
+        for solution, judgement in zip(solutions, judgements, strict=True)
     ]
     result = measured(rows, alphas=(0.1,), n_splits=100, n_resamples=1000)
     subset = result["subsets"]["gsm8k"]

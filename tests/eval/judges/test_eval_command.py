@@ -169,7 +169,7 @@ class DiesBeforeItsThirdCall:
 
     def __init__(self, remote: RemoteJudge, stop: Callable[[], object]) -> None:
         self.remote, self.stop, self.n_calls = remote, stop, 0
-        self.judge_id, self.decision = remote.judge_id, remote.decision
+        self.info = remote.info
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         if self.n_calls == 2:

@@ -15,6 +15,7 @@ import pytest
 from eval.judges.evaluate import check_benchmark
 from judgekit.errors import ConfigError, DataError, JudgeError
 from judgekit.io import read_json
+from judgekit.judges.base import JudgeInfo
 from judgekit.types import (
     Judgement,
     LabelledSolution,
@@ -257,11 +258,10 @@ def test_judge_sees_neither_labels_nor_reference(tmp_path):
 class Forgetful:
     """Gives what another judge says, but nothing for every tenth solution that it is asked about."""
 
-    decision = ThresholdRule()
+    info = JudgeInfo("forgetful", ThresholdRule())
 
     def __init__(self, inner: FakeJudge) -> None:
         self.inner = inner
-        self.judge_id = "forgetful"
         self.n_asked = 0
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
@@ -272,7 +272,7 @@ class Forgetful:
         if self.n_asked % 10:
             return None
         reason = NoVerdictReason.UNPARSABLE
-        return judgement.model_copy(update={"verdict": None, "no_verdict": reason, "judge_id": self.judge_id})
+        return judgement.model_copy(update={"verdict": None, "no_verdict": reason, "judge_id": self.info.judge_id})
 
 
 def test_a_tenth_without_verdict_changes_the_count_and_not_the_others(tmp_path):

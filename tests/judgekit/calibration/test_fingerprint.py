@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from judgekit.calibration.card import Fingerprint
-from judgekit.calibration.fingerprint import Origin, fingerprint_of, unfamiliar, warn_unfamiliar
+from judgekit.calibration.fingerprint import Origin, fingerprint_of, unfamiliar
 from judgekit.io import write_records
 from judgekit.judges import load_judge
 from judgekit.judges.card import EnsembleCard, JudgeCard, write_card
 from judgekit.judges.shared import SharedJudge
-from judgekit.judges.traits import traits_of
+from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.judging import judge_file, judge_in_chunks
 from judgekit.judging_config import JudgingConfig
 from judgekit.training.calibrate import calibrate_judge
@@ -105,9 +105,9 @@ def test_an_older_fingerprint_holds_nothing_against_what_it_does_not_say() -> No
 
 def test_the_fingerprint_is_found_through_what_lies_around_a_judge(calibrated: Path) -> None:
     judge = load_judge(calibrated)
-    assert traits_of(judge).fingerprint == traits_of(SharedJudge(judge, 1)).fingerprint == FINGERPRINT
-    assert traits_of(load_judge(calibrated, calibrated=False)).fingerprint is None
-    assert traits_of(load_judge("builtin:random")).fingerprint is None
+    assert judge.info.fingerprint == SharedJudge(judge, 1).info.fingerprint == FINGERPRINT
+    assert load_judge(calibrated, calibrated=False).info.fingerprint is None
+    assert load_judge("builtin:random").info.fingerprint is None
 
 
 def test_the_warning_comes_once_for_each_judge_and_only_on_unfamiliar_data(
@@ -117,7 +117,7 @@ def test_the_warning_comes_once_for_each_judge_and_only_on_unfamiliar_data(
 
     def run(name: str, solutions: list[LabelledSolution]) -> list[str]:
         caplog.clear()
-        with caplog.at_level(logging.WARNING, logger="judgekit.calibration.fingerprint"):
+        with caplog.at_level(logging.WARNING, logger="judgekit.judges.unfamiliar"):
             judge_in_chunks(judge, solutions, folder=tmp_path / name, chunk_size=4, show_reference=False)
         return [record.getMessage() for record in caplog.records]
 

@@ -13,9 +13,10 @@ import pytest
 from judgekit.calibration.card import Fingerprint
 from judgekit.errors import CheckpointError
 from judgekit.judges import load_judge
+from judgekit.judges.base import Judge
 from judgekit.judges.card import EnsembleCard, JudgeCard, read_card, write_card
 from judgekit.judges.ensemble import EnsembleJudge, pool_mixture, pool_product
-from judgekit.types import ArgmaxRule, Judge, NoVerdictReason, Solution, ThresholdRule
+from judgekit.types import ArgmaxRule, NoVerdictReason, Solution, ThresholdRule
 from tests.fakes import FakeJudge
 
 THREE = ((0.6, 0.3, 0.1), (0.2, 0.2, 0.6))
@@ -136,7 +137,7 @@ def test_a_directory_opens_with_paths_relative_to_it(tiny_judge: Path, tmp_path:
     assert judgement.verdict is not None
     products = [a * math.sqrt(b) for a, b in zip(tiny.posterior, symbolic.posterior, strict=True)]
     assert judgement.verdict.posterior == pytest.approx([product / sum(products) for product in products], rel=1e-4)
-    assert judge.judge_id == "both"
+    assert judge.info.judge_id == "both"
     assert "2+2 = 5, but 2+2 is 4" in (judgement.raw or "")
 
 
@@ -182,8 +183,8 @@ def test_a_card_by_hand_opens(tmp_path: Path) -> None:
         "decision: {kind: argmax}\n"
     )
     judge = load_judge(path)
-    assert (judge.judge_id, judge.decision) == ("mine", ArgmaxRule())
-    assert judge.judge([Solution(problem="?", steps=("a", "b"))])[0].verdict.decide(judge.decision) == 0
+    assert (judge.info.judge_id, judge.info.decision) == ("mine", ArgmaxRule())
+    assert judge.judge([Solution(problem="?", steps=("a", "b"))])[0].verdict.decide(judge.info.decision) == 0
 
 
 def test_a_card_survives_writing(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from judgekit.errors import CheckpointError
 from judgekit.judges import load_judge
 from judgekit.judges.recognise import families, find_card
 from judgekit.judges.steps.by_step import StepLogitJudge
+from judgekit.judges.steps.layout import TemplateInput
 from judgekit.text.neutralise import reserved_tokens
 from judgekit.types import Solution
 from tests.judgekit.judges.miniatures import MINIATURES
@@ -90,7 +91,8 @@ def test_a_batch_judges_as_one_by_one_and_in_any_order(name: str, miniature_judg
 def hostile(judge: StepLogitJudge) -> list[str]:
     """Return what the family must never take from a candidate."""
     assert judge.card.input is not None
-    own = getattr(judge.card.input, "reserved", ())
+    layout = judge.card.input
+    own = layout.reserved if isinstance(layout, TemplateInput) else ()
     return [*dict.fromkeys([*reserved_tokens(judge.tokenizer), *own])]
 
 
@@ -255,7 +257,7 @@ def test_hub_ids_lead_to_families_and_reference_models(
     snapshots = {"PRIME-RL/EurusPRM-Stage2": "EurusPRM-Stage2", "Qwen/Qwen2.5-Math-7B-Instruct": "reference"}
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **_: str(root / snapshots[name]))
     judge = load_judge("PRIME-RL/EurusPRM-Stage2")
-    assert judge.judge_id == "PRIME-RL/EurusPRM-Stage2"
+    assert judge.info.judge_id == "PRIME-RL/EurusPRM-Stage2"
     assert probs(judge, SOLUTIONS) == probs(miniature_judge("eurusprm"), SOLUTIONS)  # type: ignore[arg-type]
 
 

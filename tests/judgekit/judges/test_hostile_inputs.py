@@ -14,6 +14,7 @@ from typing import NamedTuple, get_args
 import pytest
 
 from judgekit.judges import load_judge
+from judgekit.judges.base import Judge
 from judgekit.judges.builtin import BUILTIN, BuiltinJudge
 from judgekit.judges.card import JudgeCard, write_card
 from judgekit.judges.critics.critic import CriticJudge
@@ -21,7 +22,7 @@ from judgekit.judges.ensemble import EnsembleJudge
 from judgekit.judges.rules.symbolic import SymbolicJudge
 from judgekit.judges.steps.by_step import StepLogitJudge
 from judgekit.judges.steps.encoding import make_convention
-from judgekit.types import Judge, Judgement, NoVerdictReason, Solution
+from judgekit.types import Judgement, NoVerdictReason, Solution
 from tests.judgekit.samples import HOSTILE
 
 MAX_TOKENS = 128
@@ -226,5 +227,5 @@ def test_a_late_error_is_found_behind_steps_whose_probabilities_underflow() -> N
     judge = load_judge("builtin:symbolic")
     judgement = judged(judge, (*("",) * (MANY - 1), "1+1=3"))
     assert judgement.verdict is not None
-    assert judgement.verdict.decide(judge.decision) == MANY - 1
+    assert judgement.verdict.decide(judge.info.decision) == MANY - 1
     assert judgement.verdict.expected_valid_steps == pytest.approx(9.0)  # 0.9 + 0.9^2 + ...

@@ -13,9 +13,10 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from judgekit.errors import CheckpointError, ConfigError
 from judgekit.judges import load_judge
+from judgekit.judges.base import Judge
 from judgekit.judges.calibrated import CalibratedJudge
 from judgekit.judges.card import read_card, write_card
-from judgekit.types import ArgmaxRule, Judge, NoVerdictReason, Solution
+from judgekit.types import ArgmaxRule, NoVerdictReason, Solution
 
 FINGERPRINT = {"data": "d", "sha256": "0", "n_solutions": 1, "n_problems": 1, "sources": [], "generators": []}
 
@@ -129,7 +130,7 @@ def test_a_hub_id_is_fetched_without_code_or_pickles(tiny_judge: Path, monkeypat
         return str(tiny_judge)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
-    assert load_judge("owner/judge").judge_id == "tiny"
+    assert load_judge("owner/judge").info.judge_id == "tiny"
     assert {"*.json", "*.safetensors"} <= set(asked["owner/judge"])
     assert not any(pattern in ("*", "*.py", "*.bin") for pattern in asked["owner/judge"])
 
@@ -146,7 +147,7 @@ def test_a_stored_temperature_is_applied(judge_copy: Callable[..., Path], soluti
     folder = judge_copy(calibrator={"kind": "temperature", "temperature": 2.0, "fingerprint": FINGERPRINT})
     raw, calibrated = load_judge(folder, calibrated=False), load_judge(folder)
     assert isinstance(calibrated, CalibratedJudge)
-    assert (calibrated.judge_id, calibrated.decision) == (raw.judge_id, raw.decision)
+    assert (calibrated.info.judge_id, calibrated.info.decision) == (raw.info.judge_id, raw.info.decision)
     empty = Solution(problem="?", steps=())
     for before, after in zip(raw.judge([*solutions, empty]), calibrated.judge([*solutions, empty]), strict=True):
         assert (after.solution_id, after.no_verdict) == (before.solution_id, before.no_verdict)
@@ -165,7 +166,7 @@ def test_builtin_answers() -> None:
         assert isinstance(judge, Judge)
         (judgement,) = judge.judge([solution])
         assert judgement.verdict is not None
-        assert judgement.verdict.decide(judge.decision) == judgement.verdict.decide(ArgmaxRule()) == answer
+        assert judgement.verdict.decide(judge.info.decision) == judgement.verdict.decide(ArgmaxRule()) == answer
         assert judgement.judge_id == f"builtin:{name}"
         (empty,) = judge.judge([Solution(problem="?", steps=())])
         assert empty.no_verdict is NoVerdictReason.EMPTY
@@ -174,8 +175,10 @@ def test_builtin_answers() -> None:
 def test_the_random_judge_is_even_and_repeats_itself() -> None:
     judge = load_judge("builtin:random")
     made = [Solution(problem=f"{i}?", steps=("a", "b", "c")) for i in range(2000)]
-    answers = [j.verdict.decide(judge.decision) for j in judge.judge(made) if j.verdict]
-    assert answers == [j.verdict.decide(judge.decision) for j in load_judge("builtin:random").judge(made) if j.verdict]
+    answers = [j.verdict.decide(judge.info.decision) for j in judge.judge(made) if j.verdict]
+    assert answers == [
+        j.verdict.decide(judge.info.decision) for j in load_judge("builtin:random").judge(made) if j.verdict
+    ]
     # 500 of each expected; five standard deviations are 5 * sqrt(2000 * 0.25 * 0.75) = 97
     assert all(403 < answers.count(answer) < 597 for answer in (0, 1, 2, None))
 

@@ -19,12 +19,13 @@ from judgekit.engines.generation.door import build_generator
 from judgekit.errors import JudgeError
 from judgekit.io import write_records
 from judgekit.judges import load_judge
+from judgekit.judges.base import JudgeInfo
 from judgekit.judges.card import EnsembleCard, JudgeCard, LikelihoodCard, write_card
 from judgekit.judges.doctor import examine
 from judgekit.judges.steps.by_step import StepLogitJudge
 from judgekit.judges.steps.encoding import make_convention
 from judgekit.judges.steps.layout import InputConvention
-from judgekit.types import LabelledSolution, NoVerdictReason, Solution
+from judgekit.types import LabelledSolution, NoVerdictReason, Solution, ThresholdRule
 from tests.judgekit.judges.critics.scripted_critic import ScriptedCritic, said
 from tests.judgekit.judges.critics.test_critic import critic_judge
 from tests.judgekit.samples import labelled_solutions
@@ -207,7 +208,7 @@ def test_an_exception_of_another_library_is_an_error_of_the_judge(tiny_judge: Pa
     from judgekit.judges import shared
 
     class Odd:
-        judge_id = "odd"
+        info = JudgeInfo("odd", ThresholdRule())
 
         def judge(self, solutions: list[Solution]) -> None:
             raise RuntimeError("CUDA error:\n device-side assert triggered")

@@ -69,7 +69,7 @@ def test_a_card_by_hand_stands_on_what_its_model_is(
     shutil.copytree(tiny_judge, tmp_path / "judge")
     (tmp_path / "strict.yaml").write_text("model: judge\ndecision: {kind: threshold, threshold: 0.9}\n")
     strict = load_judge(tmp_path / "strict.yaml")
-    assert strict.decision.model_dump() == {"kind": "threshold", "threshold": 0.9, "origin": "default"}
+    assert strict.info.decision.model_dump() == {"kind": "threshold", "threshold": 0.9, "origin": "default"}
     expected = [judgement.verdict for judgement in load_judge(tiny_judge).judge(solutions)]
     assert [judgement.verdict for judgement in strict.judge(solutions)] == expected
 

@@ -262,7 +262,7 @@ def test_a_repository_of_the_hub_can_be_trusted_too(
     in_the_member_of_a_member(tmp_path / "repo", listener.url)
     name = way(tmp_path / "repo", monkeypatch)
     assert len(trust_judge(name)) == 4
-    assert load_judge(name).judge_id == "e"
+    assert load_judge(name).info.judge_id == "e"
     assert find_card(name).trust.origin is Origin.OWN
 
 
@@ -282,17 +282,17 @@ def test_trust_ends_where_the_card_changes_or_is_copied(listener: Listener, tmp_
 def test_cards_by_hand_and_ensembles_of_them_work_as_before(listener: Listener, tmp_path: Path) -> None:
     card = {"family": "critic", "critic": critic(listener.url)["critic"]}
     write(tmp_path, card, "critic.yaml")
-    assert load_judge(tmp_path / "critic.yaml").judge_id == "critic"
+    assert load_judge(tmp_path / "critic.yaml").info.judge_id == "critic"
     write(tmp_path, ensemble("critic.yaml", "builtin:random") | {"judge_id": "mine"}, "both.yaml")
-    assert load_judge(tmp_path / "both.yaml").judge_id == "mine"
+    assert load_judge(tmp_path / "both.yaml").info.judge_id == "mine"
 
 
 def test_what_our_commands_write_is_the_users_own(listener: Listener, tmp_path: Path) -> None:
     write(tmp_path, {"family": "critic", "critic": critic(listener.url)["critic"]}, "critic.yaml")
     written = write_judge(str(tmp_path / "critic.yaml"), tmp_path / "written", ())
-    assert load_judge(written).judge_id == "critic"
+    assert load_judge(written).info.judge_id == "critic"
     store_golden(written, ())
-    assert load_judge(written).judge_id == "critic", "a card that our commands rewrite stays trusted"
+    assert load_judge(written).info.judge_id == "critic", "a card that our commands rewrite stays trusted"
 
 
 def test_writing_a_card_anew_gives_no_trust(listener: Listener, tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ def test_a_card_by_hand_may_send_a_hub_critic_to_a_server_of_its_own(
     name = on_the_hub(tmp_path / "repo", monkeypatch)
     write(tmp_path, {"model": name, "critic": {"engine": critic(listener.url)["critic"]["engine"]}}, "mine.yaml")
     assert find_card(tmp_path / "mine.yaml").trust.origin is Origin.HUB, "what it opens is the Hub's still"
-    assert load_judge(tmp_path / "mine.yaml").judge_id == "c"
+    assert load_judge(tmp_path / "mine.yaml").info.judge_id == "c"
 
 
 # Files

@@ -11,6 +11,7 @@ from pathlib import Path
 from judgekit import cli
 from judgekit.errors import JudgeError
 from judgekit.judges import load_judge
+from judgekit.judges.base import JudgeInfo
 from judgekit.judges.shared import share_judge
 from judgekit.judges.steps.by_step import StepLogitJudge
 from judgekit.types import Judgement, Solution, ThresholdRule
@@ -42,8 +43,7 @@ def main(judge: str, data: str, output: Path) -> None:
 class broken:  # noqa: N801
     """A judge that fails in the second process alone."""
 
-    judge_id = "broken"
-    decision = ThresholdRule()
+    info = JudgeInfo("broken", ThresholdRule())
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         if os.environ["RANK"] == "1":

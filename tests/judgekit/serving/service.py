@@ -10,9 +10,10 @@ from typing import Any
 
 import httpx2
 
+from judgekit.judges.base import Judge, JudgeInfo
 from judgekit.serving.config import ServeConfig
 from judgekit.serving.server import address_of, build_server, listen
-from judgekit.types import Judge, Judgement, Solution, ThresholdRule, Verdict, content_id
+from judgekit.types import Judgement, Solution, ThresholdRule, Verdict, content_id
 
 
 @contextlib.contextmanager
@@ -42,8 +43,7 @@ class HashJudge:
     It raises `fault` where a problem says "fault".
     """
 
-    judge_id = "hash"
-    decision = ThresholdRule(threshold=0.4)
+    info = JudgeInfo("hash", ThresholdRule(threshold=0.4))
 
     def __init__(self, *, fault: Exception | None = None) -> None:
         self.fault = fault

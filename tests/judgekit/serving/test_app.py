@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -83,7 +84,7 @@ def test_it_says_what_it_is(url: str, judge: HashJudge) -> None:
         "last_failure": None,
     }
     said = Description.model_validate_json(HTTP.post(f"{url}/describe", json={}).content)
-    assert (said.judge_id, said.decision, said.deterministic) == ("hash", judge.decision, False)
+    assert (said.judge_id, said.decision, said.deterministic) == ("hash", judge.info.decision, False)
     assert (said.limits.max_solutions, said.limits.max_body_bytes) == (256, 2**24)
 
 
@@ -246,9 +247,8 @@ def test_a_request_asks_for_bounded_work(judge: HashJudge) -> None:
 
 def test_older_clients_are_told_what_they_know_and_newer_ones_everything(judge: HashJudge) -> None:
     fingerprint = Fingerprint(data="d", sha256="0", n_solutions=1, n_problems=1, sources=("s",), generators=("g",))
-    wrapped: Any = judge
-    wrapped.fingerprint, wrapped.dtype, wrapped.reserved = fingerprint, "bfloat16", ("<|x|>",)
-    with running_service(wrapped) as url:
+    judge.info = replace(judge.info, fingerprint=fingerprint, dtype="bfloat16", reserved=("<|x|>",))
+    with running_service(judge) as url:
         for body in ({}, [], "text", {"details": 5}, {"details": "true"}, {"other": 1}):
             said = HTTP.post(f"{url}/describe", json=body).json()
             assert set(said) == {"judge_id", "decision", "deterministic", "conformal", "version", "limits"}

@@ -19,12 +19,13 @@ from judgekit.calibration.calibrators import IdentityCalibrator
 from judgekit.calibration.card import ConformalCard, Fingerprint
 from judgekit.errors import ConfigError, JudgeError
 from judgekit.judges import load_judge
+from judgekit.judges.base import Judge
 from judgekit.judges.calibrated import CalibratedJudge
 from judgekit.judging import judge_file
 from judgekit.judging_config import JudgingConfig
 from judgekit.serving.config import RemoteConfig
 from judgekit.serving.remote import TOKEN_ENV, RemoteJudge
-from judgekit.types import Judge, Judgement, LabelledSolution, NoVerdictReason, Solution
+from judgekit.types import Judgement, LabelledSolution, NoVerdictReason, Solution
 from tests.http_server import Act, Server, break_off, hang_up, running_server, say, send, status
 from tests.judgekit.samples import HOSTILE, addition
 from tests.judgekit.serving.service import HTTP, HashJudge, make, running_service
@@ -48,8 +49,8 @@ def test_a_remote_judge_is_the_local_one(tiny_judge: Path, solutions: list[Solut
     with running_service(local) as url:
         remote = load_judge(url)
         assert isinstance(remote, Judge)
-        assert (remote.judge_id, remote.decision) == (local.judge_id, local.decision)
-        assert getattr(remote, "deterministic", None) is True
+        assert (remote.info.judge_id, remote.info.decision) == (local.info.judge_id, local.info.decision)
+        assert remote.info.deterministic
         batch = [*solutions, *awkward]
         here, there = local.judge(batch), remote.judge(batch)
     assert {judgement.no_verdict for judgement in here} == {None, NoVerdictReason.EMPTY, NoVerdictReason.TOO_LONG}
@@ -71,9 +72,9 @@ def test_conformal_thresholds_travel(solutions: list[Solution]) -> None:
     )
     local = CalibratedJudge(HashJudge(), IdentityCalibrator(), fingerprint=fingerprint, conformal=card)
     with running_service(local) as url:
-        assert getattr(load_judge(url), "conformal", None) == card
+        assert load_judge(url).info.conformal == card
     with running_service(HashJudge()) as url:
-        assert getattr(load_judge(url), "conformal", "missing") is None
+        assert load_judge(url).info.conformal is None
 
 
 @pytest.mark.parametrize("name", ["random", "first-step", "no-error", "symbolic"])

@@ -242,7 +242,7 @@ def test_a_judge_of_random_weights_is_left_as_it_is_and_says_so(
     folder = judge_copy()
     report = calibrate_judge(folder, labelled_data, CalibrationConfig())
     card, judge = read_card(folder), judgekit.judges.load_judge(folder)
-    assert card.calibrator is not None and card.calibrator.kind == "identity" and judge.decision == card.decision
+    assert card.calibrator is not None and card.calibrator.kind == "identity" and judge.info.decision == card.decision
     assert report.after == report.before
     assert any("the judge is left as it is" in sentence for sentence in report.warnings)
     assert report.warnings[0] in caplog.text
@@ -408,7 +408,7 @@ def test_a_builtin_judge_is_calibrated_in_a_directory_of_its_own(
         assert "figures before -> after" in out and "choosing anew in every fold" in out
     judge = judgekit.judges.load_judge(tmp_path / "judge")
     judgements = judge.judge(sums(2, wrong_every=2))
-    assert [item.verdict and item.verdict.decide(judge.decision) for item in judgements] == [1, None]
+    assert [item.verdict and item.verdict.decide(judge.info.decision) for item in judgements] == [1, None]
     assert read_card(tmp_path / "judge").calibrator is not None
     for judge_name, complaint in (
         ("builtin:random", "holds files of something else"),

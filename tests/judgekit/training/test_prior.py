@@ -12,6 +12,7 @@ from judgekit.cli import main
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import write_records
 from judgekit.judges import load_judge
+from judgekit.judges.base import Judge
 from judgekit.judges.card import read_card
 from judgekit.judges.position_prior import prior_verdict
 from judgekit.judges.problem_lists import calibration_problems, train_problems
@@ -21,7 +22,6 @@ from judgekit.training.config import CalibrationConfig, PriorConfig
 from judgekit.training.prior import build_prior, count_hazards
 from judgekit.types import (
     ArgmaxRule,
-    Judge,
     LabelledSolution,
     NoVerdictReason,
     Solution,

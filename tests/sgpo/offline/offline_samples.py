@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from judgekit.io import write_records
+from judgekit.judges.base import JudgeInfo
 from judgekit.training.config import TinyConfig
 from judgekit.training.tiny import build_tiny
 from judgekit.types import Judgement, Rollout, Solution, ThresholdRule, Verdict
@@ -53,8 +54,7 @@ def write_policy(path: Path) -> Path:
 class SampleJudge:
     """Sees the first error of `... try K` at step K: RTS 0, 1/4, 2/4, 3/4. Fails after `n_max` solutions."""
 
-    judge_id = "sample"
-    decision = ThresholdRule()
+    info = JudgeInfo("sample", ThresholdRule())
 
     def __init__(self, n_max: int | None = None) -> None:
         self.n_max = n_max
@@ -70,4 +70,4 @@ class SampleJudge:
         posterior = [0.0] * (len(solution.steps) + 1)
         posterior[int(solution.steps[0].rpartition(" ")[2])] = 1.0
         verdict = Verdict(posterior=tuple(posterior))
-        return Judgement(solution_id=solution.id, judge_id=self.judge_id, verdict=verdict, seconds=0.5)
+        return Judgement(solution_id=solution.id, judge_id=self.info.judge_id, verdict=verdict, seconds=0.5)

@@ -107,7 +107,7 @@ def test_a_damaged_judgement_file_is_named(tmp_path: Path) -> None:
 class _Mute(SampleJudge):
     def _judge_one(self, solution: Solution) -> Judgement:
         reason = NoVerdictReason.UNPARSABLE
-        return Judgement(solution_id=solution.id, judge_id=self.judge_id, no_verdict=reason)
+        return Judgement(solution_id=solution.id, judge_id=self.info.judge_id, no_verdict=reason)
 
 
 def test_no_verdict_is_no_zero(tmp_path: Path) -> None:

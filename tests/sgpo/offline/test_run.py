@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +115,10 @@ def test_a_policy_that_the_judge_was_not_calibrated_on_is_named(
     policy_path: Path, groups_path: Path, judge: SampleJudge, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     known = {"data": "split", "sha256": "0", "n_solutions": 9, "n_problems": 3, "sources": ["elsewhere"]}
-    judge.fingerprint = Fingerprint.model_validate(known | {"generators": ["another policy"]})  # type: ignore[attr-defined]
+    fingerprint = Fingerprint.model_validate(known | {"generators": ["another policy"]})
+    judge.info = replace(judge.info, fingerprint=fingerprint)
     run_offline(_config(policy_path, groups_path, epochs=1), tmp_path)
-    [warning] = [record.getMessage() for record in caplog.records if record.name == "judgekit.calibration.fingerprint"]
+    [warning] = [record.getMessage() for record in caplog.records if record.name == "judgekit.judges.unfamiliar"]
     assert "12 of 12 solutions come from sources that the calibration data split lack" in warning
     assert "12 of 12 solutions are by generators that the calibration data split lack" in warning
 

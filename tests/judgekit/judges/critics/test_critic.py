@@ -94,7 +94,7 @@ def test_votes_stop_once_they_are_decided() -> None:
     found = stopped.judge(solutions)
     for judgement, whole in zip(found, full, strict=True):
         assert judgement.verdict is not None and whole.verdict is not None
-        assert judgement.verdict.decide(stopped.decision) == whole.verdict.decide(stopped.decision)
+        assert judgement.verdict.decide(stopped.info.decision) == whole.verdict.decide(stopped.info.decision)
     asked = [sum(n for text, n in stopped_critic.asked if f"\n{name}\n" in text) for name in scripts]
     # five of eight agree; four for step 0 win the tie that one more vote could make; four "none" would lose a tie
     assert asked == [5, 7, 6]
@@ -208,10 +208,10 @@ def test_a_solution_judged_again_gets_fresh_votes_and_a_greedy_one_the_same() ->
     judge.judge([THREE, THREE])
     judge.judge([THREE])
     assert len({options["seed"] for options in critic.options}) == 3
-    assert not judge.deterministic
+    assert not judge.info.deterministic
     greedy = critic_judge(critic, sampling={"temperature": None})
-    assert greedy.deterministic
-    assert not critic_judge(critic).deterministic
+    assert greedy.info.deterministic
+    assert not critic_judge(critic).info.deterministic
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_votes_are_not_decided_by_a_threshold_that_nobody_fitted() -> None:
     with pytest.raises(ConfigError, match=r"put 'decision: \{kind: argmax\}'"):
         CriticJudge(JudgeCard.model_validate(default), prompt, critic)
     fitted = card | {"decision": {"kind": "threshold", "threshold": 0.8, "origin": "gsm8k"}}
-    assert CriticJudge(JudgeCard.model_validate(fitted), prompt, critic).decision.kind == "threshold"
+    assert CriticJudge(JudgeCard.model_validate(fitted), prompt, critic).info.decision.kind == "threshold"
 
 
 def test_several_greedy_votes_are_refused() -> None:

@@ -87,7 +87,7 @@ def answering(
 
 def test_r_prm(open_family: Open, checkpoint: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     judge = open_family("R-PRM-7B-DPO", votes=3)
-    assert (judge.card.family, judge.decision.kind) == ("r-prm", "threshold")
+    assert (judge.card.family, judge.info.decision.kind) == ("r-prm", "threshold")
     question = "Is the step correct (Yes/No)?"
     critiques = [f"Analysis. Verification: {question} Yes", f"{question} No. {question} Yes", "it breaks off"]
     rendered = answering(judge, monkeypatch, lambda _: said(*critiques))
@@ -173,7 +173,7 @@ def test_genprm(open_family: Open, checkpoint: tuple[Any, Any], monkeypatch: pyt
 
 def test_thinkprm(open_family: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     judge = open_family("ThinkPRM-1.5B", votes=3)
-    assert (judge.card.family, judge.decision.kind) == ("thinkprm", "argmax")
+    assert (judge.card.family, judge.info.decision.kind) == ("thinkprm", "argmax")
     chains = [
         r" Step 1: \boxed{correct} Step 2: 5-1 is 4 \boxed{incorrect}",
         r" \boxed{correct} \boxed{correct} \boxed{correct}</think> Step 1 is \boxed{incorrect}",
@@ -195,7 +195,7 @@ def test_thinkprm(open_family: Open, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_fapo_genrm(open_family: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     judge = open_family("FAPO-GenRM-4B")
-    assert (judge.card.family, judge.decision.kind) == ("fapo-genrm", "argmax")
+    assert (judge.card.family, judge.info.decision.kind) == ("fapo-genrm", "argmax")
     rendered = answering(judge, monkeypatch, lambda _: box(1))
     [judgement] = judge.judge([SOLUTION])
     paragraphs = "\n\n".join(
@@ -211,7 +211,7 @@ def test_fapo_genrm(open_family: Open, monkeypatch: pytest.MonkeyPatch) -> None:
         "index) in \\boxed{}.<|im_end|>\n<|im_start|>assistant\n"
     ]
     assert judgement.verdict is not None
-    assert judgement.verdict.decide(judge.decision) == 1
+    assert judgement.verdict.decide(judge.info.decision) == 1
     blind = SOLUTION.model_copy(update={"reference": None})
     assert judge.judge([blind])[0].no_verdict is NoVerdictReason.NO_REFERENCE
 
@@ -223,7 +223,7 @@ def test_a_direct_critic_from_yaml_to_verdict(tiny_chat: Path, tmp_path: Path, c
     critic = {"prompt": "direct-1", "sampling": sampling, "smoothing": 0.01}
     card.write_text(yaml.safe_dump({"family": "critic", "model": str(tiny_chat), "critic": critic}))
     judge = load_judge(card)
-    assert isinstance(judge, CriticJudge) and judge.deterministic
+    assert isinstance(judge, CriticJudge) and judge.info.deterministic
     two = SOLUTION.model_copy(update={"steps": SOLUTION.steps[:2]})
     found = judge.judge([SOLUTION, two])
     tokenizer, model = checkpoint
@@ -236,7 +236,7 @@ def test_a_direct_critic_from_yaml_to_verdict(tiny_chat: Path, tmp_path: Path, c
             first = {token: text for token, text in first.items() if text != "2"}
         text = first[max(first, key=logits.tolist().__getitem__)]
         assert judgement.verdict is not None
-        assert judgement.verdict.decide(judge.decision) == (None if text == "-1" else int(text))
+        assert judgement.verdict.decide(judge.info.decision) == (None if text == "-1" else int(text))
     assert [judgement.verdict for judgement in judge.judge([SOLUTION, two])] == [item.verdict for item in found]
 
 

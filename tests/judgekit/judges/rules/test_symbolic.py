@@ -193,12 +193,12 @@ def test_steps_without_a_statement_are_left_at_the_base_rate():
     solution = Solution(problem="$x$?", steps=("It may be.", "1 + 1 = 2", "It is."))
     verdict = SymbolicJudge().judge([solution])[0].verdict
     assert verdict.p_ok_S == pytest.approx([1 - BASE_RATE] * 3)
-    assert verdict.decide(SymbolicJudge.decision) is None
+    assert verdict.decide(SymbolicJudge.info.decision) is None
 
 
 def test_a_long_right_solution_has_no_error():
     solution = Solution(problem="$x$?", steps=("1 + 1 = 2",) * 50)
-    assert SymbolicJudge().judge([solution])[0].verdict.decide(SymbolicJudge.decision) is None
+    assert SymbolicJudge().judge([solution])[0].verdict.decide(SymbolicJudge.info.decision) is None
 
 
 def test_raw_says_what_was_checked_and_what_is_wrong():
@@ -227,7 +227,7 @@ def test_posterior_points_at_the_fault():
     judge = load_judge("builtin:symbolic")
     solution = Solution(problem="2, 3?", steps=("First, 2 + 2 = 4.", "So 2 + 3 = 6.", "Done."))
     verdict = judge.judge([solution])[0].verdict
-    assert verdict.decide(judge.decision) == 1
+    assert verdict.decide(judge.info.decision) == 1
     assert verdict.p_ok_S == pytest.approx((1 - BASE_RATE, 1 - P_WRONG[Rule.ARITHMETIC], 1 - BASE_RATE))
 
 
@@ -293,7 +293,7 @@ def real_rows(*path):
 def first_error(problem, steps):
     """Return the decision, or the reason for having none."""
     judgement = SymbolicJudge().judge([Solution(problem=problem, steps=tuple(steps))])[0]
-    return judgement.verdict.decide(SymbolicJudge.decision) if judgement.verdict else judgement.no_verdict
+    return judgement.verdict.decide(SymbolicJudge.info.decision) if judgement.verdict else judgement.no_verdict
 
 
 def test_finds_nearly_all_errors_of_multistep_arithmetic():

@@ -13,9 +13,10 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from judgekit.errors import CheckpointError
 from judgekit.judges import load_judge
+from judgekit.judges.base import Judge
 from judgekit.judges.steps.by_step import probs_from_logits
 from judgekit.judges.steps.classifier import StepClassifierJudge, label_logits
-from judgekit.types import Judge, NoVerdictReason, Solution
+from judgekit.types import NoVerdictReason, Solution
 from tests.judgekit.samples import HOSTILE
 
 
@@ -97,7 +98,7 @@ def test_nothing_in_nothing_out(tiny_judge: Path) -> None:
     judge = open_judge(tiny_judge)
     assert judge.judge([]) == []
     assert isinstance(judge, Judge)
-    assert judge.judge_id == "tiny"
+    assert judge.info.judge_id == "tiny"
     assert judge.judge([Solution(problem="?", steps=())])[0].no_verdict is NoVerdictReason.EMPTY
 
 

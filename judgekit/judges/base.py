@@ -1,0 +1,71 @@
+"""What every judge is: what it says of itself, and `judge`; and the one base of judges that stand around another one.
+
+Whatever anybody wants to know of a judge beside its verdicts is a field of `JudgeInfo`. A judge around another one (a
+calibrator, a store, a service, other processes) passes on the whole of it, or changes it by name with
+`dataclasses.replace`: nothing is lost on the way.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from judgekit.calibration.card import ConformalCard, Fingerprint
+from judgekit.types import ArgmaxRule, Judgement, Solution, ThresholdRule
+
+
+@dataclass(frozen=True)
+class JudgeInfo:
+    """What a judge says of itself."""
+
+    judge_id: str
+    """Name that tells it from others in results."""
+    decision: ThresholdRule | ArgmaxRule
+    """The rule that turns its posterior into one index."""
+    kind: str | None = None
+    """Kind of its card; `None` of judges that have no card, or none here."""
+    deterministic: bool = False
+    """Whether the same solution always gets the same verdict."""
+    dtype: str | None = None
+    """Precision of its weights; `None` where it has none here."""
+    fingerprint: Fingerprint | None = None
+    """The data that its probabilities were fitted on; `None` where nothing was fitted, or it is unsaid."""
+    conformal: ConformalCard | None = None
+    """Conformal thresholds for its verdicts; `None` where it has none."""
+    reserved: tuple[str, ...] | None = ()
+    """What it keeps for itself in candidates' texts: reserved tokens, tags, verdicts. `None` where only the opened
+    judge knows."""
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """Anything that reads solutions and returns one judgement for each."""
+
+    @property
+    def info(self) -> JudgeInfo:
+        """What it says of itself."""
+
+    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+        """Judge a batch. The answer has the same length and order."""
+
+
+class WrappedJudge(ABC):
+    """A judge that speaks for another one.
+
+    Args:
+        inner: The judge that it asks; `None` where that one is elsewhere or not open yet.
+        info: What it says of itself: the `info` of that judge, but for what it changes.
+    """
+
+    def __init__(self, inner: Judge | None, info: JudgeInfo) -> None:
+        self.inner = inner
+        self.info = info
+
+    @abstractmethod
+    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+        """Judge a batch. The answer has the same length and order."""
+
+
+__all__ = ["Judge", "JudgeInfo", "WrappedJudge"]
