@@ -73,15 +73,15 @@ def build(
         return BuildReport.model_validate(read_json(output / MANIFEST)["report"])
     with ShardWriter(output, source.record_type, rows_per_shard=rows_per_shard, resume=True) as writer:
         with _SeenKeys() as seen, Rejections(output, source.name) as rejected:
-            sieve = _Sieve(source.key, seen, rejected)
+            row_filter = _RowFilter(source.key, seen, rejected)
             outcomes = _outcomes(source, options, parts)
             for outcome in track(outcomes, source.name, disable=not progress, transient=True):
-                for record in sieve.sift(outcome):
+                for record in row_filter.accept(outcome):
                     writer.write(record)
                     if sample is not None and isinstance(record, LabelledSolution):
                         sample.add(record)
-        sieve.check_every_part(parts, output)
-        report = sieve.report(source, output)
+        row_filter.check_every_part(parts, output)
+        report = row_filter.report(source, output)
         if sample is not None and sample.can_be_probed:
             report = report.model_copy(update={"leakage_auroc": measure_leakage(sample.solutions).auroc})
         writer.info = run.config | {
@@ -144,7 +144,7 @@ def _convert(
     return _Outcome(part.name, number, raw, records)
 
 
-class _Sieve:
+class _RowFilter:
     """Lets new records through, writes down the rest, and counts both."""
 
     def __init__(self, key: Callable[[Any], str], seen: _SeenKeys, rejected: Rejections) -> None:
@@ -159,7 +159,7 @@ class _Sieve:
         self._duplicates = 0
         self._n_blank = 0
 
-    def sift(self, outcome: _Outcome) -> list[Record]:
+    def accept(self, outcome: _Outcome) -> list[Record]:
         """Return the records of a row that were not there before."""
         if outcome.rejection is not None:
             return self._reject(outcome, outcome.rejection)

@@ -222,7 +222,7 @@ def _build_part(job: _Job, *, progress: bool = False) -> _Built:
     return _Built(report.n_records, report.rows_rejected, read_json(timing)["seconds"])
 
 
-class _Tally:
+class _PartCounts:
     """Counts what of one part is in the mixed set."""
 
     def __init__(self) -> None:
@@ -263,14 +263,14 @@ def _put_together(
         _scatter(job, number, buckets, n_buckets=n_buckets, seed=seed)
     shards = ShardFiles(output / SHARD_DIR)
     n_clashes = 0
-    tallies = [_Tally() for _ in jobs]
+    counts = [_PartCounts() for _ in jobs]
     with Rejections(output, "mix") as rejected:
         for folder in track(sorted(buckets.glob("[!.]*")), "shuffle", disable=not progress, transient=True):
             rows, doubled = _gather(folder)
             shards.write(rows.select(list(parquet_schema(LabelledSolution))))
-            _count(rows, tallies)
+            _count(rows, counts)
             for row in doubled.iter_rows(named=True):
-                tallies[row[_PART]].n_duplicates += 1
+                counts[row[_PART]].n_duplicates += 1
                 part, first_part = (jobs[row[number]].part.label for number in (_PART, f"_first_{_PART}"))
                 rejected.add(
                     "id of another solution" if row["_is_other"] else "duplicate",
@@ -286,7 +286,7 @@ def _put_together(
             "their own ids, or leave `id` out",
             n_clashes, rejected.path,
         )  # fmt: skip
-    return shards, tuple(tally.report(job, part) for tally, job, part in zip(tallies, jobs, built, strict=True))
+    return shards, tuple(count.report(job, part) for count, job, part in zip(counts, jobs, built, strict=True))
 
 
 def _scatter(job: _Job, number: int, buckets: Path, *, n_buckets: int, seed: int) -> None:
@@ -342,11 +342,11 @@ def _gather(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     return frame.filter(is_first), doubled
 
 
-def _count(rows: pl.DataFrame, tallies: Sequence[_Tally]) -> None:
+def _count(rows: pl.DataFrame, counts: Sequence[_PartCounts]) -> None:
     has_error = pl.col("labels").list.contains(str(StepLabel.ERROR))
     groups = rows.group_by(_PART, "label_method", "licence").agg(pl.len().alias("n"), has_error.sum().alias("n_errors"))
     for number, method, licence, n_rows, n_errors in groups.sort(pl.all()).iter_rows():
-        tallies[number].add(method=method, licence=licence, n_rows=n_rows, n_errors=n_errors)
+        counts[number].add(method=method, licence=licence, n_rows=n_rows, n_errors=n_errors)
 
 
 def _peak_memory_mb() -> float:

@@ -1,4 +1,4 @@
-"""The folder of one run: resolved configuration, manifest and metrics, and the rules of resuming it."""
+"""The folder of a stage, run or data set: how it is begun, resumed, refused and finished, and what it logs."""
 
 from __future__ import annotations
 
@@ -72,12 +72,11 @@ class Run:
         self.output = output
         self._data_set = data_set
         self._manifest: dict[str, Any] = {}
+        self._has_logged = False
         refuse_foreign(output, own=(CONFIG,) if data_set else (CONFIG, MANIFEST, BUILT_DATA))
         self.resumed = (output / CONFIG).is_file() and (_has_begun(output) if begun is None else begun)
         self.config = now = _plain(config)
-        hashes = _hashes(inputs)
-        if data_set:
-            hashes = _made_of(now)
+        hashes = _made_of(now) if data_set else _hashes(inputs)
         stored = _with_defaults(config, _read_object(output / CONFIG)) if (output / CONFIG).is_file() else {}
         if data_set and stored and stored.keys() != now.keys():  # that of an evaluation, say, or of another stage
             raise ConfigError(_FOREIGN.format(output, CONFIG))
@@ -89,8 +88,6 @@ class Run:
             if not data_set or (output / MANIFEST).is_file():
                 self._manifest = _read_object(output / MANIFEST)
             self._check_same(stored, now, hashes, unused=tuple(unused), partial=partial)
-            if not self.finished:  # rows of no step come at the end, and come again
-                self._keep_rows(lambda row: "step" in row)
             return
         try:
             output.mkdir(parents=True, exist_ok=True)
@@ -140,12 +137,16 @@ class Run:
     def log(self, metrics: Mapping[str, Any]) -> None:
         """Append one row to `metrics.jsonl`. Names are `stage/metric`; values are JSON numbers, strings or null.
 
-        A resumed run that says the same of the step of the last row once more, as at its end, is not written down.
+        Rows without a `step` come at the end of a run: where one that was killed has written some, they are written
+        anew. What stands at the end of training is not written down again either.
 
         Raises:
             DataError: the disk is full or the folder cannot be written.
         """
-        if self.resumed and "step" in metrics and (self.output / METRICS).is_file():
+        is_first, self._has_logged = not self._has_logged, True
+        if is_first and self.resumed and (self.output / METRICS).is_file():
+            if "step" not in metrics:
+                self._keep_rows(lambda row: "step" in row)
             last = (self.output / METRICS).read_text(encoding="utf-8").splitlines()[-1:]
             if last and (row := json.loads(last[0])).keys() == metrics.keys() and row["step"] == metrics["step"]:
                 return

@@ -27,7 +27,7 @@ N_KILLS = 3
 FOREIGN = "holds files of something else"
 TIMES = re.compile(r"started|finished|seconds|second$|_per_s$|_time|_runtime|memory|git$|commit|total_flos|created")
 """Names of what no two runs share."""
-OPAQUE = {".pt", ".pth", ".bin", ".html", ".png"}
+OPAQUE = {".pt", ".pth", ".bin", ".html", ".png", ".log"}
 """Kinds of files that hold times or memory layouts among the rest: their presence is compared alone."""
 SLOW = {"compare"}
 """Trains in two processes that import torch first, 20 s a run."""
@@ -93,7 +93,7 @@ def contents() -> dict[str, Any]:
     for path in sorted(Path("out").rglob("*")):
         if path.is_dir() or path.name.endswith(".partial"):
             continue
-        elif path.suffix in OPAQUE:
+        elif path.suffix in OPAQUE or path.name == "README.md":
             found[str(path)] = None
         elif path.suffix == ".json":
             found[str(path)] = without_times(json.loads(path.read_text()))
