@@ -70,6 +70,8 @@ class Run:
         partial: bool = False,
     ) -> None:
         self.output = output
+        self.listeners: list[Callable[[Mapping[str, Any]], None]] = []
+        """Told each row of metrics once it is on disk."""
         self._data_set = data_set
         self._manifest: dict[str, Any] = {}
         self._has_logged = False
@@ -151,6 +153,8 @@ class Run:
             if last and (row := json.loads(last[0])).keys() == metrics.keys() and row["step"] == metrics["step"]:
                 return
         append_jsonl(self.output / METRICS, [metrics])
+        for listener in self.listeners:
+            listener(metrics)
 
     def log_samples(self, samples: Iterable[Mapping[str, Any]]) -> None:
         """Append rows to `samples.jsonl`: raw texts with what was made of them, and the training step.

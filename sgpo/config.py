@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
-from judgekit.engines.precision import AUTO, ChosenBf16, ChosenPrecision
+from judgekit.engines.precision import AUTO, ChosenPrecision
+from judgekit.training.optim import OptimConfig
 
 
 class WindowConfig(BaseConfig):
@@ -85,7 +86,7 @@ class GuidanceConfig(BaseConfig):
     """When the judge is asked."""
 
 
-class PolicyTrainingConfig(BaseConfig):
+class PolicyTrainingConfig(OptimConfig):
     """What online and offline training of a policy share."""
 
     policy: str = Field(min_length=1)
@@ -96,24 +97,6 @@ class PolicyTrainingConfig(BaseConfig):
     """Precision in which the judge runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
     guidance: GuidanceConfig = GuidanceConfig()
     """How judgements become rewards, and when the judge is asked."""
-
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """Learning rate after the warm-up."""
-    warmup_steps: int = Field(default=0, ge=0)
-    """Optimiser steps over which the learning rate rises from 0."""
-    weight_decay: float = Field(default=0.0, ge=0)
-    """Decoupled weight decay."""
-    max_grad_norm: float = Field(default=1.0, gt=0)
-    """Gradients are clipped to this norm."""
-
-    bf16: ChosenBf16 = AUTO
-    """Compute in bfloat16 by autocast; the weights stay float32. `auto`: where the hardware computes in it."""
-    gradient_checkpointing: bool = False
-    """Recompute activations in the backward pass: less memory, about a third more time."""
-    device: Literal["auto", "cpu"] = "auto"
-    """`auto` takes a GPU where there is one."""
-    threads: int | None = Field(default=None, ge=1)
-    """CPU threads of one process; `null` leaves torch's choice."""
 
 
 __all__ = ["GuidanceConfig", "PolicyTrainingConfig", "WindowConfig"]

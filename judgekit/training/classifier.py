@@ -30,7 +30,7 @@ from judgekit.training.calibrate import refuse_one_kind
 from judgekit.training.config import ClassifierConfig
 from judgekit.training.judge_files import JUDGE, evaluate_judge, read_labelled, refuse_overlap, save_judge
 from judgekit.training.language_model import IGNORED, Collator
-from judgekit.training.loop import MetricsCallback, train, training_arguments, warn_of_few_steps
+from judgekit.training.loop import MetricsCallback, loop_arguments, train, warn_of_few_steps
 from judgekit.types import LabelledSolution, ThresholdRule
 
 logger = logging.getLogger(__name__)
@@ -85,11 +85,11 @@ def train_classifier(config: ClassifierConfig, output: Path, *, resume: bool = F
     check_sizes(model, tokenizer)
     model.config.id2label, model.config.label2id = {ERROR: "error", OK: "ok"}, {"error": ERROR, "ok": OK}
     trainer = _make_trainer(model, config, run, data.rows, eval_rows, pad_id=tokenizer.pad_token_id or 0)
-    train(trainer, run)
+    train(trainer, run, report_to=config.report_to)
     if not all(parameter.isfinite().all() for parameter in model.parameters()):
         raise JudgeError(
             f"training ended in weights that are no finite numbers, at lr={config.lr:g}: nothing is saved. Start anew "
-            "with a lower lr, or a longer warm-up (warmup_frac)"
+            "with a lower lr, or a longer warmup"
         )
     card = JudgeCard(
         kind="step_classifier",
@@ -179,7 +179,7 @@ def _make_trainer(
     model: Any, config: ClassifierConfig, run: Run, rows: list[Any], eval_rows: list[Any], *, pad_id: int
 ) -> Trainer:
     callbacks: list[Any] = [MetricsCallback(run, "train")]
-    options: dict[str, Any] = {"train_sampling_strategy": "group_by_length"}
+    options: dict[str, Any] = {}
     if eval_rows:
         options |= {"eval_strategy": "steps", "eval_steps": config.eval_every}
     if eval_rows and config.patience is not None:
@@ -188,7 +188,7 @@ def _make_trainer(
         options["restore_callback_states_from_checkpoint"] = True  # a resumed run keeps counting its patience
     return Trainer(
         model=model,
-        args=training_arguments(config, run, **options),
+        args=loop_arguments(config, run.output, **options),
         train_dataset=rows,
         eval_dataset=eval_rows or None,
         data_collator=Collator(pad_id=pad_id),

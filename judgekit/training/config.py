@@ -8,7 +8,8 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
-from judgekit.engines.precision import AUTO, ChosenBf16, ChosenPrecision
+from judgekit.engines.precision import AUTO, ChosenPrecision
+from judgekit.training.optim import OptimConfig
 from judgekit.types import Precision
 
 _KINDS = ("step_classifier", "likelihood", "language_model")
@@ -47,40 +48,39 @@ class TinyConfig(BaseConfig):
     """Seed of the weights."""
 
 
-class LoopConfig(KindConfig):
-    """Options of the training loop, passed to transformers' Trainer."""
+class LoopConfig(OptimConfig, KindConfig):
+    """Options of the training loop of a model of steps or of text."""
 
     lr: float = Field(default=2e-5, gt=0)
     """Peak learning rate of AdamW."""
-    schedule: Literal["linear", "cosine", "constant_with_warmup"] = "cosine"
+    schedule: Literal["constant", "linear", "cosine"] = "cosine"
     """Shape of the learning rate after the warm-up."""
-    warmup_frac: float = Field(default=0.05, ge=0, lt=1)
-    """Share of the optimiser steps over which the learning rate rises."""
+    warmup: float = Field(default=0.05, ge=0)
+    """Optimiser steps over which the learning rate rises from 0; below 1 a share of all steps."""
     weight_decay: float = Field(default=0.01, ge=0)
     """Decoupled weight decay."""
-    max_grad_norm: float = Field(default=1.0, gt=0)
-    """Gradients are clipped to this norm."""
+    log_every: int = Field(default=10, ge=1)
+    """Optimiser steps between rows of `metrics.jsonl`; one is written before every checkpoint and at the end, too."""
+    save_every: int | None = Field(default=200, ge=1)
+    """Optimiser steps between checkpoints, the last two are kept; `null` keeps none, and a killed run starts over."""
     epochs: float = Field(default=1.0, gt=0)
     """Passes over the training data; `max_steps` cuts them short."""
-    max_steps: int | None = Field(default=None, ge=1)
-    """Optimiser steps at most; `null` leaves it to `epochs`."""
     batch_size: int = Field(default=16, ge=1)
-    """Solutions a device and forward pass."""
-    grad_accumulation: int = Field(default=1, ge=1)
-    """Forward passes an optimiser step."""
-    bf16: ChosenBf16 = AUTO
-    """Compute in bfloat16 by autocast; the weights stay float32, since AdamW steps get lost in bfloat16 weights.
-    `auto`: where the hardware computes in it."""
-    gradient_checkpointing: bool = False
-    """Trade compute for memory."""
-    log_every: int = Field(default=10, ge=1)
-    """Optimiser steps between rows of `metrics.jsonl`."""
-    save_every: int | None = Field(default=200, ge=1)
-    """Optimiser steps between checkpoints; `null` keeps none, and a killed run starts over."""
-    seed: int = 0
-    """Seed of head, order and dropout."""
-    threads: int | None = Field(default=None, ge=1)
-    """Threads of torch on CPU; `null` leaves torch's own choice."""
+    """Solutions an optimiser step; where one process has several GPUs, as many for each."""
+    micro_batch: int | None = Field(default=None, ge=1)
+    """Solutions in one forward and backward pass of one device; `null` takes all of a step at once."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgrade_batch(cls, data: Any) -> Any:
+        """Take `grad_accumulation` of earlier releases, whose `batch_size` was that of one pass."""
+        if not isinstance(data, dict) or "grad_accumulation" not in data:
+            return data
+        data = dict(data)
+        passes, batch_size = data.pop("grad_accumulation"), data.get("batch_size", 16)
+        if "micro_batch" in data or type(passes) is not int or type(batch_size) is not int:
+            raise ValueError("grad_accumulation is gone: give batch_size, of an optimiser step, and micro_batch")
+        return data if passes == 1 else data | {"batch_size": passes * batch_size, "micro_batch": batch_size}
 
 
 class LanguageModelConfig(LoopConfig):

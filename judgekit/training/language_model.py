@@ -15,7 +15,7 @@ from judgekit.errors import DataError
 from judgekit.io import read_records, weights_written_to
 from judgekit.run import Run
 from judgekit.training.config import LanguageModelConfig
-from judgekit.training.loop import MetricsCallback, train, training_arguments, warn_of_few_steps
+from judgekit.training.loop import MetricsCallback, loop_arguments, train, warn_of_few_steps
 from judgekit.training.tiny import build_tiny
 from judgekit.types import LabelledSolution
 
@@ -52,12 +52,12 @@ def train_language_model(config: LanguageModelConfig, output: Path, *, resume: b
     check_sizes(model, tokenizer)
     trainer = Trainer(
         model=model,
-        args=training_arguments(config, run, train_sampling_strategy="group_by_length"),
+        args=loop_arguments(config, output),
         train_dataset=rows,
         data_collator=Collator(pad_id=tokenizer.pad_token_id),
         callbacks=[MetricsCallback(run, "pretrain")],
     )
-    train(trainer, run)
+    train(trainer, run, report_to=config.report_to)
     with weights_written_to(output / MODEL):
         model.save_pretrained(output / MODEL)
         tokenizer.save_pretrained(output / MODEL)

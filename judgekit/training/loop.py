@@ -7,10 +7,10 @@ import json
 import logging
 import math
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,10 +19,12 @@ from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
 
 from judgekit.engines.checkpoint import safe_checkpoint
 from judgekit.engines.scoring.load import opening
-from judgekit.errors import CheckpointError, boundary, one_line, shorten
+from judgekit.errors import CheckpointError, ConfigError, boundary, one_line, shorten
 from judgekit.io import weights_written_to
 from judgekit.run import Run
 from judgekit.training.config import LoopConfig
+from judgekit.training.optim import OptimConfig, Tracker
+from judgekit.training.tracking import tracking
 
 logger = logging.getLogger(__name__)
 
@@ -38,16 +40,24 @@ FEW_STEPS = 10
 
 
 class MetricsCallback(TrainerCallback):
-    """Writes the Trainer's logs to the run's `metrics.jsonl`, names under `prefix/`.
+    """Writes the Trainer's logs to the run's `metrics.jsonl`, names under `prefix/`; what is not finite is null.
 
     `loss` is the mean over the optimiser steps since the row before it, `train_loss` in the last row the mean over all.
     A row comes before every checkpoint and at the end, too: what the Trainer has summed up since the last row is lost
     in a kill.
+
+    Args:
+        run: Where the rows go.
+        prefix: The stage.
+        bare: Beginnings of names that stand as they are, without the prefix.
+        needs: A name without which a log is no row, such as the Trainer's summary at the end; `None` takes all.
     """
 
-    def __init__(self, run: Run, prefix: str) -> None:
+    def __init__(self, run: Run, prefix: str, *, bare: tuple[str, ...] = ("epoch",), needs: str | None = None) -> None:
         self.run = run
         self.prefix = prefix
+        self.bare = bare
+        self.needs = needs
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Ask for a row where a checkpoint is written and where training ends."""
@@ -56,15 +66,14 @@ class MetricsCallback(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         """Write one row, on the main process."""
-        if not state.is_world_process_zero or not logs:
+        if not state.is_world_process_zero or not logs or (self.needs is not None and self.needs not in logs):
             return
         if "train_loss" in logs:
             # The Trainer divides what it summed since the last resume by all steps: too small after a kill.
             logs = logs | {"train_loss": mean_loss(state.log_history)}
-        values = {
-            f"{self.prefix}/{name}": value for name, value in logs.items() if _is_finite(value) and name != "epoch"
-        }
-        self.run.log({"step": state.global_step, "epoch": state.epoch} | values)
+        names = {name: name if name.startswith(self.bare) else f"{self.prefix}/{name}" for name in logs}
+        values = {names[name]: finite(value) for name, value in logs.items() if isinstance(value, int | float)}
+        self.run.log({"step": state.global_step} | values)
 
 
 def mean_loss(log_history: list[dict[str, Any]]) -> float | None:
@@ -85,41 +94,92 @@ def mean_loss(log_history: list[dict[str, Any]]) -> float | None:
     return total / last if last else None
 
 
-def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+def finite(value: float) -> float | None:
+    """Return a number as it is, and null for one that JSON does not have."""
+    return value if math.isfinite(value) else None
 
 
-def training_arguments(config: LoopConfig, run: Run, **overrides: Any) -> TrainingArguments:
-    """Translate our options into transformers' arguments; `overrides` win."""
+ArgumentsT = TypeVar("ArgumentsT", bound=TrainingArguments)
+
+
+def training_arguments(
+    made: type[ArgumentsT],
+    config: OptimConfig,
+    output: Path,
+    *,
+    n_per_step: int,
+    micro_batch: int | None,
+    batch: str,
+    n_processes: int = 1,
+    **others: Any,
+) -> ArgumentsT:
+    """Translate our options into those of transformers, or of TRL, whose defaults differ: none is left to them.
+
+    Args:
+        made: `TrainingArguments` or a class that extends it.
+        config: Our options.
+        output: Folder of the run.
+        n_per_step: Rows of one optimiser step, over all processes.
+        micro_batch: Rows of one forward pass of one process; `None` takes all of a step at once.
+        batch: What the rows of a step are and which options say so, for the error.
+        n_processes: How many processes share a step.
+        others: Options of `made` that are no part of `OptimConfig`; they win.
+
+    Raises:
+        ConfigError: the rows of a step do not divide into processes and passes.
+    """
+    micro_batch = micro_batch or max(n_per_step // n_processes, 1)
+    n_passes, rest = divmod(n_per_step, micro_batch * n_processes)
+    if rest or not n_passes:
+        raise ConfigError(
+            f"{n_per_step} {batch} do not divide into {n_processes} processes with micro-batches of {micro_batch}: "
+            "change one of them"
+        )
     if config.threads is not None:
         torch.set_num_threads(config.threads)
+    cpu = config.device == "cpu" or not torch.cuda.is_available()
     options: dict[str, Any] = {
-        "output_dir": str(run.output / CHECKPOINTS),
+        "output_dir": str(output / CHECKPOINTS),
         "learning_rate": config.lr,
-        "lr_scheduler_type": config.schedule,
-        "warmup_steps": config.warmup_frac,
+        "lr_scheduler_type": "constant_with_warmup" if config.schedule == "constant" else config.schedule,
+        "warmup_steps": config.warmup,
         "weight_decay": config.weight_decay,
         "max_grad_norm": config.max_grad_norm,
-        "num_train_epochs": config.epochs,
         "max_steps": config.max_steps or -1,
-        "per_device_train_batch_size": config.batch_size,
-        "per_device_eval_batch_size": config.batch_size,
-        "gradient_accumulation_steps": config.grad_accumulation,
+        "per_device_train_batch_size": micro_batch,
+        "gradient_accumulation_steps": n_passes,
         "bf16": config.bf16,
+        CHECKPOINTING: config.gradient_checkpointing,
         "logging_steps": config.log_every,
         "save_strategy": "no" if config.save_every is None else "steps",
         "save_steps": config.save_every or 500,
         "save_total_limit": 2,
         "seed": config.seed,
         "data_seed": config.seed,
-        "use_cpu": not torch.cuda.is_available(),
-        "dataloader_pin_memory": torch.cuda.is_available(),
-        "report_to": "none",
+        "use_cpu": cpu,
+        "dataloader_pin_memory": not cpu,
+        "ddp_backend": ("gloo" if cpu else "nccl") if n_processes > 1 else None,
+        "ddp_find_unused_parameters": False,
+        "report_to": "none",  # see `judgekit.training.tracking`
         "remove_unused_columns": False,
     }
-    if config.gradient_checkpointing:
-        options[CHECKPOINTING] = True
-    return TrainingArguments(**(options | overrides))
+    return made(**(options | others))
+
+
+def loop_arguments(config: LoopConfig, output: Path, **others: Any) -> TrainingArguments:
+    """Translate the options of a training on solutions, see `training_arguments`."""
+    return training_arguments(
+        TrainingArguments,
+        config,
+        output,
+        n_per_step=config.batch_size,
+        micro_batch=config.micro_batch,
+        batch="solutions a step (batch_size)",
+        num_train_epochs=config.epochs,
+        per_device_eval_batch_size=config.micro_batch or config.batch_size,
+        train_sampling_strategy="group_by_length",
+        **others,
+    )
 
 
 def warn_of_few_steps(config: LoopConfig, *, n_rows: int) -> None:
@@ -129,7 +189,7 @@ def warn_of_few_steps(config: LoopConfig, *, n_rows: int) -> None:
         config: Options of the run.
         n_rows: Solutions to train on.
     """
-    n_steps = math.ceil(config.epochs * math.ceil(n_rows / (config.batch_size * config.grad_accumulation)))
+    n_steps = math.ceil(config.epochs * math.ceil(n_rows / config.batch_size))
     if config.max_steps is None and n_steps < FEW_STEPS:
         logger.warning(
             "%d solutions are %d optimiser steps, in which hardly anything is learned: give more data or epochs, a "
@@ -239,15 +299,21 @@ def _told(load: Callable[..., Any], checkpoint: Path) -> Callable[..., Any]:
     return loaded
 
 
-def train(trainer: Any, run: Run) -> None:
+def train(trainer: Any, run: Run, *, report_to: Sequence[Tracker] = ()) -> None:
     """Train from the newest whole checkpoint of the run, or from the start; metrics are rewound to it.
+
+    Args:
+        trainer: A Trainer of transformers or TRL.
+        run: The run.
+        report_to: Trackers that show its metrics.
 
     Raises:
         CheckpointError: the checkpoint is of another model, or a file of it is not what it must be.
         DataError: the disk is full.
     """
     checkpoint = last_checkpoint(run.output)
-    run.rewind(int(checkpoint.name.removeprefix("checkpoint-")) if checkpoint else -1)
+    step = int(checkpoint.name.removeprefix("checkpoint-")) if checkpoint else 0
+    run.rewind(step if checkpoint else -1)
     if checkpoint:
         restore_weights(trainer.model, checkpoint)
         for name in (
@@ -256,8 +322,18 @@ def train(trainer: Any, run: Run) -> None:
         ):  # fmt: skip
             if hasattr(trainer, name):
                 setattr(trainer, name, _told(getattr(trainer, name), checkpoint))
-    with weights_written_to(run.output / CHECKPOINTS), _tf32():
+    trackers = report_to if trainer.is_world_process_zero() else ()
+    with tracking(run, trackers, step=step), weights_written_to(run.output / CHECKPOINTS), _tf32():
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+
+
+def save_policy(trainer: Any, tokenizer: Any, folder: Path) -> None:
+    """Write what was trained as a checkpoint of safetensors with its tokenizer; every process calls this."""
+    with weights_written_to(folder):
+        trainer.save_model(str(folder))
+        if trainer.is_world_process_zero():
+            tokenizer.save_pretrained(folder)
+            (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle, and config.json says it all
 
 
 @contextmanager
@@ -278,6 +354,6 @@ def _tf32() -> Iterator[None]:
 
 
 __all__ = [
-    "CHECKPOINTING", "CHECKPOINTS", "MetricsCallback", "last_checkpoint", "mean_loss", "restore_weights", "train",
-    "training_arguments", "warn_of_few_steps",
+    "CHECKPOINTS", "MetricsCallback", "finite", "last_checkpoint", "loop_arguments", "mean_loss",
+    "restore_weights", "save_policy", "train", "training_arguments", "warn_of_few_steps",
 ]  # fmt: skip

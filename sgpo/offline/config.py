@@ -46,8 +46,6 @@ class OfflineConfig(PolicyTrainingConfig):
     """Packed forward passes of one optimiser step, over all processes and accumulation steps together."""
     epochs: int = Field(default=3, ge=1)
     """Passes over the responses that have an advantage."""
-    max_steps: int | None = Field(default=None, ge=1)
-    """Stop after this many optimiser steps; `null` trains all epochs."""
     lr: float = Field(default=2e-6, gt=0)
     """Peak learning rate of AdamW."""
 
@@ -62,11 +60,6 @@ class OfflineConfig(PolicyTrainingConfig):
     """How far the ratio may fall below 1."""
     clip_high: float = Field(default=0.2, ge=0)
     """How far the ratio may rise above 1."""
-
-    save_every: int = Field(default=50, ge=1)
-    """Optimiser steps between two checkpoints; the last two are kept."""
-    seed: int = 0
-    """Order of the bins and state of every generator."""
 
     @model_validator(mode="after")
     def _consistent(self) -> OfflineConfig:

@@ -20,15 +20,15 @@ from accelerate.utils import gather_object
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, TrainingArguments
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
 from judgekit.errors import ConfigError
 from judgekit.groups import RolloutGroup, load_groups
-from judgekit.io import atomic_path, weights_written_to
+from judgekit.io import atomic_path
 from judgekit.judges import load_judge
 from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.run import Run
-from judgekit.training.loop import CHECKPOINTING, CHECKPOINTS, train
+from judgekit.training.loop import MetricsCallback, save_policy, train, training_arguments
 from sgpo.offline.config import OfflineConfig
 from sgpo.offline.credit import CreditTable, StoredJudge, assign_credit, load_credits, write_credits
 from sgpo.offline.packing import PackedSteps, fill_old_logprobs
@@ -50,7 +50,7 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
     `output` then holds `policy/` (safetensors and tokenizer), `credit/` (each response's RTS, reward and advantages),
     `judgements/`, `metrics.jsonl` and the manifest with the report. The first row of metrics has the report as
     `prepare/...`, see `sgpo.offline.credit.report_credits`, `build_rows` and `report_plan` in `sgpo.offline.plan`.
-    Each later row is one optimiser step as `offline/...`, see `Recorder`.
+    Each later row is of `log_every` optimiser steps as `offline/...`, see `Recorder`.
 
     Args:
         config: What to train on what.
@@ -158,15 +158,15 @@ def print_report(report: Mapping[str, Any]) -> None:
     Console().print(table)
 
 
-class Recorder(TrainerCallback):
-    """Writes the report and one row an optimiser step to `metrics.jsonl`, on the main process.
+class Recorder(MetricsCallback):
+    """Writes the report and then the Trainer's rows to `metrics.jsonl`, on the main process.
 
-    A step's row has `loss`, `grad_norm` (before clipping), `learning_rate`, what `OfflineTrainer` adds, `epoch`
-    (0-based, whole) and `guided` (1 where the step trained on guided advantages, else 0).
+    A row has `loss`, `grad_norm` (before clipping), `learning_rate`, what `OfflineTrainer` adds, `epoch` (0-based,
+    whole) and `guided` (1 where the row's last step trained on guided advantages, else 0).
     """
 
     def __init__(self, run: Run, plan: Plan, report: Mapping[str, Any]) -> None:
-        self.run = run
+        super().__init__(run, "offline", bare=(), needs="grad_norm")
         self.plan = plan
         self.report = report
 
@@ -176,12 +176,10 @@ class Recorder(TrainerCallback):
             self.run.log({"step": 0} | {f"prepare/{name}": value for name, value in self.report.items()})
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
-        """Write a step."""
-        if not state.is_world_process_zero or not logs or "grad_norm" not in logs:
-            return
+        """Write a row with what the plan says of its last step."""
         index = state.global_step - 1
         extra = {"epoch": self.plan.epochs[index], "guided": int(self.plan.guided[index])}
-        self.run.log({"step": index + 1} | {f"offline/{name}": value for name, value in (logs | extra).items()})
+        super().on_log(args, state, control, logs=(logs or {}) | extra)
 
 
 def _train(config: OfflineConfig, run: Run, policy: Policy, plan: Plan, report: Mapping[str, Any]) -> None:
@@ -191,7 +189,18 @@ def _train(config: OfflineConfig, run: Run, policy: Policy, plan: Plan, report: 
         steps = fill_old_logprobs(steps, _load_or_compute_initial(config, policy.model.to(state.device), plan, run))
     trainer = OfflineTrainer(
         model=policy.model,
-        args=_training_arguments(config, run.output, n_steps=len(steps), n_processes=state.num_processes),
+        args=training_arguments(
+            TrainingArguments,
+            config,
+            run.output,
+            n_per_step=config.bins_per_step,
+            micro_batch=1,
+            batch="packed passes a step (bins_per_step)",
+            n_processes=state.num_processes,
+            max_steps=len(steps),
+            train_sampling_strategy="sequential",
+            logging_nan_inf_filter=False,  # `OfflineTrainer` stops there
+        ),
         train_dataset=PackedSteps(steps, loss_type=config.loss, max_tokens=config.max_tokens),
         clip_low=config.clip_low,
         clip_high=config.clip_high,
@@ -199,8 +208,8 @@ def _train(config: OfflineConfig, run: Run, policy: Policy, plan: Plan, report: 
     )
     longest = max(len(row) for step in plan.steps for packed in step for row in packed)
     with packed_policy(policy.model, longest=longest):
-        train(trainer, run)
-    _save_policy(trainer, policy.tokenizer, run.output / POLICY_DIR)
+        train(trainer, run, report_to=config.report_to)
+    save_policy(trainer, policy.tokenizer, run.output / POLICY_DIR)
 
 
 def _load_or_compute_initial(
@@ -226,45 +235,6 @@ def _load_or_compute_initial(
                 pl.DataFrame(found, schema=schema, orient="row").write_parquet(partial)
         state.wait_for_everyone()
     return {(group_id, sample): values for group_id, sample, values in pl.read_parquet(path).iter_rows()}
-
-
-def _training_arguments(config: OfflineConfig, output: Path, *, n_steps: int, n_processes: int) -> TrainingArguments:
-    cpu = config.device == "cpu" or not torch.cuda.is_available()
-    checkpointing = {CHECKPOINTING: True} if config.gradient_checkpointing else {}
-    return TrainingArguments(
-        output_dir=str(output / CHECKPOINTS),
-        max_steps=n_steps,
-        per_device_train_batch_size=1,
-        gradient_accumulation_steps=config.bins_per_step // n_processes,
-        train_sampling_strategy="sequential",
-        learning_rate=config.lr,
-        lr_scheduler_type="constant_with_warmup" if config.schedule == "constant" else config.schedule,
-        warmup_steps=config.warmup_steps,
-        weight_decay=config.weight_decay,
-        max_grad_norm=config.max_grad_norm,
-        bf16=config.bf16,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        save_strategy="steps",
-        save_steps=config.save_every,
-        save_total_limit=2,
-        seed=config.seed,
-        remove_unused_columns=False,
-        report_to="none",
-        use_cpu=cpu,
-        ddp_backend=("gloo" if cpu else "nccl") if n_processes > 1 else None,
-        ddp_find_unused_parameters=False,
-        **checkpointing,
-    )
-
-
-def _save_policy(trainer: OfflineTrainer, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    with weights_written_to(folder):
-        trainer.save_model(str(folder))
-    if trainer.is_world_process_zero():
-        with weights_written_to(folder):
-            tokenizer.save_pretrained(folder)
-        (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle, and of this run alone
 
 
 __all__ = ["POLICY_DIR", "OfflineConfig", "Recorder", "print_report", "run_offline"]

@@ -135,10 +135,10 @@ class OfflineTrainer(Trainer):
     """Trainer over `PackedSteps` with the clipped policy-gradient loss.
 
     The items carry the divisor of their whole optimiser step, so the sum over micro-batches and processes is exact
-    whatever their number. Needs `per_device_train_batch_size=1`, sequential sampling and logging at every step.
+    whatever their number. Needs `per_device_train_batch_size=1`, and sequential sampling.
 
-    Adds to every step's log `clip_frac` and `ratio_mean` (over the step's trained tokens), `tokens` (how many those
-    are) and `seconds`.
+    Adds to every row `clip_frac` and `ratio_mean` (over the trained tokens since the row before), `tokens` (how many
+    those are) and `seconds`.
 
     Args:
         clip_low: See `sgpo.offline.losses.policy_loss`.

@@ -82,14 +82,8 @@ class OnlineConfig(PolicyTrainingConfig):
     trl: dict[str, Any] = Field(default_factory=dict)
     """Further options of TRL's GRPOConfig, passed as they are, for example `use_vllm`."""
 
-    log_every: int = Field(default=1, ge=1)
-    """Optimiser steps between rows of `metrics.jsonl`."""
     samples_per_log: int = Field(default=2, ge=0)
-    """Responses written to `samples.jsonl` with each of these rows."""
-    save_every: int | None = Field(default=50, ge=1)
-    """Optimiser steps between checkpoints, the last two are kept; `null` keeps none, and a killed run starts over."""
-    seed: int = 0
-    """Order of the problems, sampling and evaluation."""
+    """Responses written to `samples.jsonl` with each row of `metrics.jsonl`."""
 
     @model_validator(mode="after")
     def _trl_is_free(self) -> OnlineConfig:

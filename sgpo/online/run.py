@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 import warnings
@@ -25,11 +24,11 @@ from judgekit.calibration.fingerprint import Origin
 from judgekit.engines.generation.config import SamplingConfig
 from judgekit.engines.generation.transformers import TransformersGenerator
 from judgekit.errors import ConfigError
-from judgekit.io import read_jsonl, read_records, weights_written_to
+from judgekit.io import read_jsonl, read_records
 from judgekit.judges import load_judge
 from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.run import METRICS, Run
-from judgekit.training.loop import CHECKPOINTING, CHECKPOINTS, train
+from judgekit.training.loop import MetricsCallback, finite, save_policy, train, training_arguments
 from judgekit.types import Problem
 from sgpo.online.alarms import AlarmCallback
 from sgpo.online.config import EvalConfig, OnlineConfig
@@ -81,12 +80,10 @@ def _train_policy(config: OnlineConfig, run: Run) -> None:
         if config.eval is not None:
             problems = read_problems(config.eval.problems, n_max=config.eval.n_problems)
             trainer.add_callback(Evaluator(trainer, run, problems, config=config, check=check))
-        train(trainer, run)
+        train(trainer, run, report_to=config.report_to)
     finally:
         check.close()
-    with weights_written_to(run.output / POLICY):
-        trainer.save_model(str(run.output / POLICY))
-    (run.output / POLICY / "training_args.bin").unlink(missing_ok=True)  # a pickle, and config.json says it all
+    save_policy(trainer, trainer.processing_class, run.output / POLICY)
 
 
 def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) -> SGPOTrainer:
@@ -140,53 +137,31 @@ def outcome_reward(check: OutcomeCheck) -> Callable[..., list[float | None]]:
 
 
 def grpo_arguments(config: OnlineConfig, output: Path) -> GRPOConfig:
-    """Translate our options into TRL's. TRL's own defaults would checkpoint gradients and compute in bfloat16.
+    """Translate our options into TRL's; those under `trl` win.
 
     Raises:
         ConfigError: the responses of a step do not divide into processes and micro-batches.
     """
-    n_processes = PartialState().num_processes
-    micro_batch = config.micro_batch or max(config.n_responses // n_processes, 1)
-    n_accumulation, rest = divmod(config.n_responses, micro_batch * n_processes)
-    if rest or not n_accumulation:
-        raise ConfigError(
-            f"{config.n_responses} responses a step (prompts_per_step x group_size) do not divide into {n_processes} "
-            f"processes with micro-batches of {micro_batch}: change one of them"
-        )
-    options: dict[str, Any] = {
-        "output_dir": str(output / CHECKPOINTS),
+    own = {
         "num_generations": config.group_size,
-        "per_device_train_batch_size": micro_batch,
-        "gradient_accumulation_steps": n_accumulation,
-        "max_steps": config.max_steps,
         "shuffle_dataset": False,
-        "learning_rate": config.lr,
-        "lr_scheduler_type": "constant_with_warmup" if config.schedule == "constant" else config.schedule,
-        "warmup_steps": config.warmup_steps,
-        "weight_decay": config.weight_decay,
-        "max_grad_norm": config.max_grad_norm,
         "beta": config.beta_kl,
         "loss_type": config.loss,
         "scale_rewards": config.scale_rewards,
         "temperature": config.temperature,
         "max_completion_length": config.max_completion_length,
-        "bf16": config.bf16,
-        CHECKPOINTING: config.gradient_checkpointing,
-        "logging_steps": config.log_every,
-        "save_strategy": "no" if config.save_every is None else "steps",
-        "save_steps": config.save_every or config.max_steps,
-        "save_total_limit": 2,
-        "seed": config.seed,
-        "data_seed": config.seed,
-        "use_cpu": config.device == "cpu" or not torch.cuda.is_available(),
-        "dataloader_pin_memory": config.device == "auto" and torch.cuda.is_available(),
-        "report_to": "none",
-        "ddp_find_unused_parameters": False,
     }
-    if n_processes > 1 and options["use_cpu"]:
-        options["ddp_backend"] = "gloo"
     try:
-        return GRPOConfig(**(options | config.trl))
+        return training_arguments(
+            GRPOConfig,
+            config,
+            output,
+            n_per_step=config.n_responses,
+            micro_batch=config.micro_batch,
+            batch="responses a step (prompts_per_step x group_size)",
+            n_processes=PartialState().num_processes,
+            **(own | config.trl),
+        )
     except TypeError as error:
         raise ConfigError(f"trl: {error}") from error
 
@@ -200,7 +175,7 @@ class AccuracyProgress(ProgressCallback):
             self.training_bar.set_postfix(accuracy=f"{logs['sgpo/accuracy']:.3f}")
 
 
-class Recorder(TrainerCallback):
+class Recorder(MetricsCallback):
     """Writes TRL's logs to `metrics.jsonl` and some responses to `samples.jsonl`.
 
     Names: `sgpo/...` as `SGPOMixin` gives them, averaged over the steps of a row, and the alarms of
@@ -208,18 +183,15 @@ class Recorder(TrainerCallback):
     """
 
     def __init__(self, trainer: SGPOTrainer, run: Run, *, n_samples: int) -> None:
+        super().__init__(run, "train", bare=("sgpo/",), needs="sgpo/judge_on")
         self.trainer = trainer
-        self.run = run
         self.n_samples = n_samples
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         """Write one row and its samples, on the main process."""
-        if not state.is_world_process_zero or not logs or "sgpo/judge_on" not in logs:
-            return
-        names = {name: name if name.startswith("sgpo/") else f"train/{name}" for name in logs}
-        values = {names[name]: _finite(value) for name, value in logs.items() if isinstance(value, int | float)}
-        self.run.log({"step": state.global_step} | values)
-        self.run.log_samples(islice(self._samples(state.global_step), self.n_samples))
+        super().on_log(args, state, control, logs=logs)
+        if state.is_world_process_zero and logs and self.needs in logs:
+            self.run.log_samples(islice(self._samples(state.global_step), self.n_samples))
 
     def _samples(self, step: int) -> Iterable[dict[str, Any]]:
         sampled = self.trainer.sampled
@@ -233,14 +205,10 @@ class Recorder(TrainerCallback):
                 "step": step,
                 "prompt": prompt,
                 "response": text,
-                "outcome": _finite(outcome),
-                "reward": _finite(reward),
+                "outcome": finite(outcome),
+                "reward": finite(reward),
                 "rts": rts,
             }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 class Evaluator(TrainerCallback):

@@ -68,7 +68,7 @@ def test_training_moves_body_and_head_of_our_own(
     tokenizer: PreTrainedTokenizerFast, labelled_data: Path, tmp_path: Path
 ) -> None:
     base = save_architecture("gemma3", tmp_path / "base", tokenizer)
-    settings = config(base, labelled_data, save_every=None, gradient_checkpointing=True, warmup_frac=0.0)
+    settings = config(base, labelled_data, save_every=None, gradient_checkpointing=True, warmup=0.0)
     folder = train_classifier(settings, tmp_path / "run")
     before = load_classifier(str(base), dtype="float32", n_labels=2)
     after = load_classifier(str(folder), dtype="float32", n_labels=2)  # goes on from our own head

@@ -178,9 +178,9 @@ def test_steps_count_alike_across_accumulation(labelled_data: Path, tiny_base: P
     model_config = json.loads((base / "config.json").read_text()) | {"classifier_dropout": 0.0}
     (base / "config.json").write_text(json.dumps(model_config))
     first_rows = []
-    for batch_size, grad_accumulation in ((16, 1), (4, 4)):
-        output = tmp_path / f"{batch_size}"
-        options = {"batch_size": batch_size, "grad_accumulation": grad_accumulation, "n_max": 16, "save_every": None}
+    for micro_batch in (None, 4):
+        output = tmp_path / f"{micro_batch}"
+        options = {"batch_size": 16, "micro_batch": micro_batch, "n_max": 16, "save_every": None}
         train_classifier(config(base, labelled_data, epochs=1, **options), output)
         first_rows.append(metrics(output)[0])
     assert [row["step"] for row in first_rows] == [1, 1]
@@ -194,7 +194,7 @@ def test_steps_count_alike_across_accumulation(labelled_data: Path, tiny_base: P
 def test_two_steps_move_the_parameters_and_make_a_judge(
     labelled_data: Path, eval_data: Path, tiny_base: Path, tmp_path: Path
 ) -> None:
-    options = config(tiny_base, labelled_data, eval_data=eval_data, max_steps=2, eval_every=1, warmup_frac=0.0)
+    options = config(tiny_base, labelled_data, eval_data=eval_data, max_steps=2, eval_every=1, warmup=0.0)
     folder = train_classifier(options, tmp_path / "my-judge")
     model = AutoModelForTokenClassification.from_pretrained(folder)
     before = AutoModelForTokenClassification.from_pretrained(tiny_base, num_labels=2).base_model.state_dict()
@@ -244,7 +244,7 @@ def test_early_stopping_keeps_the_best_weights(
     labelled_data: Path, eval_data: Path, tiny_base: Path, tmp_path: Path
 ) -> None:
     """With a learning rate this high the loss on other problems rises at once, and training stops before its end."""
-    options = {"eval_data": eval_data, "max_steps": 30, "eval_every": 1, "patience": 2, "lr": 0.3, "warmup_frac": 0.0}
+    options = {"eval_data": eval_data, "max_steps": 30, "eval_every": 1, "patience": 2, "lr": 0.3, "warmup": 0.0}
     train_classifier(config(tiny_base, labelled_data, batch_size=16, **options), tmp_path / "run")
     losses = {row["step"]: row["train/eval_loss"] for row in metrics(tmp_path / "run") if "train/eval_loss" in row}
     best = min(losses, key=lambda step: losses[step])
@@ -452,7 +452,7 @@ def test_a_resumed_run_stops_as_early_as_a_straight_one(
     labelled_data: Path, eval_data: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The interruption falls between two evaluations without a lower loss, and the first one still counts."""
-    stopping = {"eval_data": eval_data, "max_steps": 30, "eval_every": 1, "patience": 2, "lr": 0.3, "warmup_frac": 0.0}
+    stopping = {"eval_data": eval_data, "max_steps": 30, "eval_every": 1, "patience": 2, "lr": 0.3, "warmup": 0.0}
     options = config(tiny_base, labelled_data, **stopping)
     straight = train_classifier(options, tmp_path / "straight")
     last = metrics(tmp_path / "straight")[-1]["step"]
@@ -478,7 +478,7 @@ def test_a_resumed_run_stops_as_early_as_a_straight_one(
 
 
 def test_training_that_diverges_saves_no_judge(tiny_base: Path, labelled_data: Path, tmp_path: Path) -> None:
-    wild = config(tiny_base, labelled_data, lr=1e38, max_steps=3, warmup_frac=0.0, save_every=None)
+    wild = config(tiny_base, labelled_data, lr=1e38, max_steps=3, warmup=0.0, save_every=None)
     with pytest.raises(JudgeError, match=r"no finite numbers, at lr=1e\+38: nothing is saved"):
         train_classifier(wild, tmp_path / "run")
     assert not (tmp_path / "run" / "judge").exists()

@@ -1,0 +1,75 @@
+"""Shows the rows of `metrics.jsonl` in TensorBoard, Trackio or Weights & Biases while a run goes on.
+
+The trackers hear what `Run.log` writes, so names are those on disk and rows of evaluations are among them. The
+integrations of transformers would rename them and see the Trainer's own rows alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from judgekit.run import Run
+from judgekit.training.optim import Tracker
+
+PROJECT = "judgekit"
+"""Project under which runs are shown; WANDB_PROJECT and TRACKIO_PROJECT name another."""
+
+
+@contextmanager
+def tracking(run: Run, report_to: Sequence[Tracker], *, step: int) -> Iterator[None]:
+    """Let trackers hear each row that the run logs. Only numbers are shown.
+
+    Args:
+        run: The run; TensorBoard's files and those of Weights & Biases lie in folders of their own below it.
+        report_to: Where to show the rows.
+        step: Optimiser step at which the run begins or goes on. Rows beyond it, of a process that was killed, give way
+            in TensorBoard; the other two go on with the same run and keep what they were told.
+    """
+    with ExitStack() as stack:
+        for tracker in report_to:
+            send = stack.enter_context(_open(tracker, run, step))
+
+            def tell(row: Mapping[str, Any], send: Callable[[dict[str, float], int], None] = send) -> None:
+                numbers = {name: float(value) for name, value in row.items() if isinstance(value, int | float)}
+                send(numbers, int(numbers.pop("step", 0)))
+
+            run.listeners.append(tell)
+            stack.callback(run.listeners.remove, tell)
+        yield
+
+
+@contextmanager
+def _open(tracker: Tracker, run: Run, step: int) -> Iterator[Callable[[dict[str, float], int], None]]:
+    if tracker == "tensorboard":
+        from torch.utils.tensorboard import SummaryWriter
+
+        with SummaryWriter(str(run.output / tracker), purge_step=step + 1 if step else None) as writer:
+
+            def send(numbers: dict[str, float], step: int) -> None:
+                for name, value in numbers.items():
+                    writer.add_scalar(name, value, step)
+                writer.flush()  # a killed run keeps its rows
+
+            yield send
+        return
+    here = run.output.resolve()
+    options: dict[str, Any] = {"name": here.name, "config": run.config, "resume": "allow"}
+    if tracker == "wandb":
+        import wandb as package  # optional, and heavy
+
+        # A resumed run is the same run there, as it is the same folder here.
+        options |= {"dir": str(here), "id": hashlib.sha256(str(here).encode()).hexdigest()[:16]}
+    else:
+        import trackio as package  # optional, and heavy
+    package.init(project=os.environ.get(f"{tracker.upper()}_PROJECT", PROJECT), **options)
+    try:
+        yield lambda numbers, step: package.log(numbers, step=step)
+    finally:
+        package.finish()
+
+
+__all__ = ["PROJECT", "tracking"]
