@@ -18,7 +18,7 @@ import re
 import shutil
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -499,7 +499,6 @@ def write_records(
     record_type: type[RecordT],
     info: Mapping[str, Any] | None = None,
     resume: bool = False,
-    on_row: Callable[[RecordT], None] | None = None,
 ) -> int:
     """Write records to a data set folder and return how many there are. `info` goes into the manifest.
 
@@ -510,8 +509,6 @@ def write_records(
     with ShardWriter(output, record_type, resume=resume) as writer:
         for record in records:
             writer.write(record)
-            if on_row is not None:
-                on_row(record)
         if not writer.n_rows:
             raise DataError(f"no rows for {output}: the input gave none, or every row was rejected")
         writer.info = dict(info or {})
