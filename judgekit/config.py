@@ -11,7 +11,8 @@ import hashlib
 import io
 import json
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +40,14 @@ class BaseConfig(BaseModel):
     def digest(self) -> str:
         """Return a short hash of all values, by which a resumed run is recognised."""
         return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Marks a field that holds one of several configurations whose classes a registry knows, told apart by `type`."""
+
+    models: Callable[[], Sequence[type[BaseConfig]]]
+    """Imports and returns the classes, for help."""
 
 
 def load_config(
@@ -80,16 +89,32 @@ def read_settings(path: Path | None, *, overrides: Sequence[str] = ()) -> dict[A
         base = OmegaConf.load(io.StringIO(text))
         if not OmegaConf.is_dict(base):
             raise ConfigError(f"{where} must hold keys and values, not a list")
-        merged = OmegaConf.merge(base, OmegaConf.from_dotlist(list(_checked(overrides))))
-        values = OmegaConf.to_container(merged, resolve=True)
+        changes = OmegaConf.from_dotlist(list(_checked(overrides)))
+        values = OmegaConf.to_container(base, resolve=True), OmegaConf.to_container(changes, resolve=True)
+        merged = merge_settings(*values)
     except DataError as error:
         raise ConfigError(str(error).replace("cannot read ", "cannot read the configuration ", 1)) from error
     except ConfigError:
         raise
     except (YAMLError, OmegaConfBaseException, RecursionError, ValueError) as error:
         raise ConfigError(f"{where} is no valid configuration: {one_line(error)}") from error
-    assert isinstance(values, dict)
-    return values
+    return merged
+
+
+def merge_settings(base: Any, changes: Any) -> Any:
+    """Return settings with changes on top, key by key.
+
+    What names another `type` takes the place of what was there, whose other keys belong to the old type.
+
+    Example:
+        >>> merge_settings({"a": {"type": "x", "b": 1}, "c": 2}, {"a": {"type": "y"}, "d": 3})
+        {'a': {'type': 'y'}, 'c': 2, 'd': 3}
+    """
+    if not isinstance(base, dict) or not isinstance(changes, dict):
+        return changes
+    if "type" in base and changes.get("type", base["type"]) != base["type"]:
+        return changes
+    return base | {key: merge_settings(base[key], value) if key in base else value for key, value in changes.items()}
 
 
 def _where(path: Path | None) -> str:
@@ -159,4 +184,4 @@ def _tags(model: type[BaseModel]) -> list[str]:
     return [str(field.default) for name, field in model.model_fields.items() if name in {"kind", "type"}]
 
 
-__all__ = ["BaseConfig", "differing_keys", "load_config", "parse_config", "read_settings"]
+__all__ = ["BaseConfig", "OneOf", "differing_keys", "load_config", "merge_settings", "parse_config", "read_settings"]

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from judgekit.config import BaseConfig, parse_config
+from judgekit.config import BaseConfig, merge_settings, parse_config
+from sgpo.config import upgrade_guidance
 from sgpo.online.config import OnlineConfig
 
 
@@ -16,7 +17,8 @@ class CompareConfig(BaseConfig):
     base: OnlineConfig
     """What all arms share; needs `eval`. Its `seed` and `threads` give way to those here."""
     arms: dict[str, dict[str, Any]] = Field(min_length=1)
-    """Name of an arm -> what it changes in `base`, for example `{judge: runs/judge/judge}`."""
+    """Name of an arm -> what it changes in `base`, for example `{algorithm: {type: random_rts}}`. An algorithm of
+    another type takes the place of the base's; one of the same type, or without `type`, changes options of it."""
     reference: str
     """The arm whose final accuracy the others are to reach."""
     seeds: tuple[int, ...] = Field(default=(0, 1), min_length=1)
@@ -26,6 +28,28 @@ class CompareConfig(BaseConfig):
     """Runs at a time."""
     threads: int = Field(default=1, ge=1)
     """CPU threads of one run."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_guidance(cls, data: Any) -> Any:
+        """Give the arms that have a judge what `guidance` of the base said in earlier releases."""
+        base, arms = (data.get("base"), data.get("arms")) if isinstance(data, dict) else (None, None)
+        if not isinstance(base, dict) or not isinstance(arms, dict):
+            return data
+        shared = dict(base.get("guidance") or {})
+        upgraded = {}
+        for name, arm in arms.items():
+            upgraded[name] = arm
+            own = arm.get("guidance") if isinstance(arm, dict) else None
+            if isinstance(arm, dict) and "algorithm" not in arm and (shared or own):
+                algorithm, guards = upgrade_guidance(shared | dict(own or {}))
+                upgraded[name] = {key: value for key, value in arm.items() if key != "guidance"}
+                if guards:
+                    upgraded[name]["guards"] = guards | dict(arm.get("guards") or {})
+                judged = (arm.get("judge") if "judge" in arm else base.get("judge")) is not None
+                if judged and len(algorithm) > 1:
+                    upgraded[name]["algorithm"] = algorithm
+        return data | {"base": {key: value for key, value in base.items() if key != "guidance"}, "arms": upgraded}
 
     @model_validator(mode="after")
     def _arms_are_runs(self) -> CompareConfig:
@@ -47,12 +71,8 @@ class CompareConfig(BaseConfig):
         Raises:
             ConfigError: the arm changes something that does not exist, or to a value that is refused.
         """
-        from omegaconf import OmegaConf  # as long to import as pydantic, and help needs none
-
-        base = OmegaConf.create(self.base.model_dump(mode="json"))
-        merged = OmegaConf.merge(base, self.arms[arm], {"seed": seed, "threads": self.threads})
-        values = OmegaConf.to_container(merged)
-        assert isinstance(values, dict)
+        base = self.base.model_dump(mode="json")
+        values = merge_settings(base, self.arms[arm] | {"seed": seed, "threads": self.threads})
         return parse_config(OnlineConfig, values, where=f"arm {arm}")
 
 

@@ -1,20 +1,17 @@
-"""RTS, the SGPO reward and group-relative advantages, as pure functions.
+"""The SGPO reward and group-relative advantages, as pure functions.
 
-Axes: `_N` responses, `_S` steps of one response. A group is the set of rows with one id; groups need not be contiguous
+Axis: `_N` responses. A group is the set of rows with one id; groups need not be contiguous
 or of one size. NaN means "not known" in outcomes and "outside the baseline" in rewards; it never means zero.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
 
-from judgekit.calibration.conformal import certified_steps
-from judgekit.ties import TIE, first_largest, rounded
-from judgekit.types import ArgmaxRule, ThresholdRule, Verdict
+from judgekit.groups import CORRECT_ABOVE
+from judgekit.ties import TIE
 
 STD_EPS = 1e-4
 """Added to the standard deviation before dividing, as in TRL's GRPO."""
@@ -30,8 +27,8 @@ class GroupMasks(NamedTuple):
 
 
 def is_correct(outcomes_N: torch.Tensor) -> torch.Tensor:
-    """Whether each outcome reward in [0, 1] counts as a right answer (above 0.5). NaN does not. Shape (N,), bool."""
-    return outcomes_N > 0.5
+    """Whether each outcome reward in [0, 1] counts as a right answer, as in `judgekit.groups`; NaN does not. (N,)."""
+    return outcomes_N > CORRECT_ABOVE
 
 
 def classify_groups(outcomes_N: torch.Tensor, *, group_ids_N: torch.Tensor) -> GroupMasks:
@@ -53,54 +50,11 @@ def classify_groups(outcomes_N: torch.Tensor, *, group_ids_N: torch.Tensor) -> G
     return GroupMasks(negative[index_N], positive[index_N])
 
 
-def compute_rts(
-    verdict: Verdict,
-    *,
-    decision: ThresholdRule | ArgmaxRule,
-    lengths_S: Sequence[float],
-    mode: Literal["hard", "expected", "certified"] = "hard",
-    no_error: Literal["locate", "full", "unscored"] = "locate",
-    min_survival: float = 1.0,
-) -> float | None:
-    """Return the valid prefix as a share of the whole response, or `None` where the verdict gives none.
-
-    An error at the fourth of five equal steps gives 3/5; an error at the first step gives 0.
-
-    Args:
-        verdict: First-error posterior over n steps.
-        decision: The judge's rule; read only by `hard`.
-        lengths_S: Length of each step in the unit wanted, >= 0, not all 0. Shape (n,).
-        mode: `hard` uses the decided first error, `expected` the mean prefix under the posterior, `certified` the steps
-            whose survival exceeds a threshold; a response certified to its end has no error in sight.
-        no_error: What "no error" in a response known to be wrong stands for, see `GuidanceConfig.no_error`.
-        min_survival: Threshold of `certified`, in [0, 1]; 1 certifies nothing.
-
-    Source:
-        SGPO (2505.11595), RTS = length of the valid prefix / length of the whole.
-    """
-    if len(lengths_S) != verdict.n_steps:
-        raise ValueError(f"{len(lengths_S)} lengths for a verdict over {verdict.n_steps} steps")
-    total = math.fsum(lengths_S)
-    prefix_frac_S = [math.fsum(lengths_S[:k]) / total for k in range(len(lengths_S))]
-    error_mass = math.fsum(verdict.posterior[:-1])
-    if mode == "expected":
-        expected = math.fsum(prob * frac for prob, frac in zip(verdict.posterior[:-1], prefix_frac_S, strict=True))
-        # Rounded, as equal responses get the same sums in another order and a group of them must be constant.
-        if no_error == "full":
-            return rounded(expected + verdict.p_none)
-        return rounded(expected / error_mass) if error_mass > 0 else None
-    if mode == "certified":
-        n_certified = certified_steps(verdict.posterior, min_survival=min_survival)
-        first_error = n_certified if n_certified < verdict.n_steps else None
-    else:
-        first_error = verdict.decide(decision)
-    if first_error is not None:
-        return prefix_frac_S[first_error]
-    if no_error == "full":
-        return 1.0
-    if no_error == "unscored" or error_mass == 0:
-        return None
-    return prefix_frac_S[first_largest(verdict.posterior[:-1])]
+def group_rows(group_ids_N: torch.Tensor) -> list[torch.Tensor]:
+    """Return the rows of each group, rising, groups in the order of their ids. Sorting once keeps this n log n."""
+    order = torch.argsort(group_ids_N, stable=True)
+    _, sizes = torch.unique(group_ids_N, return_counts=True)
+    return list(order.split(sizes.tolist()))
 
 
 def shape_rts(rts_N: torch.Tensor, *, beta: float = 10.0, gamma: float = 0.5) -> torch.Tensor:
@@ -134,17 +88,19 @@ def guided_rewards(
         group_ids_N: Integer group of each row. Shape (N,).
         beta: See `shape_rts`.
         gamma: See `shape_rts`.
-        min_spread: In RTS, see `GuidanceConfig.min_spread`.
+        min_spread: In RTS, see `SGPO.min_spread`.
 
     Returns:
         Rewards. Shape (N,).
     """
     rewards_N = torch.where(guided_N, shape_rts(rts_N, beta=beta, gamma=gamma).to(outcomes_N.dtype), outcomes_N)
-    for group in torch.unique(group_ids_N[guided_N]):
-        rows_N = (group_ids_N == group) & ~torch.isnan(outcomes_N)
-        rts = torch.where(guided_N[rows_N], rts_N[rows_N], 0.0)
-        if not is_correct(outcomes_N[rows_N]).any() and rts.max() - rts.min() <= min_spread + _slack(rts):
-            rewards_N[rows_N] = outcomes_N[rows_N]
+    for rows in group_rows(group_ids_N):
+        if not guided_N[rows].any():
+            continue
+        rows = rows[~torch.isnan(outcomes_N[rows])]
+        rts = torch.where(guided_N[rows], rts_N[rows], 0.0)
+        if not is_correct(outcomes_N[rows]).any() and rts.max() - rts.min() <= min_spread + _slack(rts):
+            rewards_N[rows] = outcomes_N[rows]
     return rewards_N
 
 
@@ -206,19 +162,18 @@ def _slack(values: torch.Tensor) -> float:
 def _group_moments(rewards_N: torch.Tensor, group_ids_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and standard deviation of each row's group; groups that are constant but for rounding are exact."""
     mean_N, std_N = torch.zeros_like(rewards_N), torch.zeros_like(rewards_N)
-    for group in torch.unique(group_ids_N):
-        rows_N = group_ids_N == group
-        values = rewards_N[rows_N]
+    for rows in group_rows(group_ids_N):
+        values = rewards_N[rows]
         known = values[~torch.isnan(values)]
         if not len(known):
             continue
         constant = len(known) < 2 or bool(known.max() - known.min() <= _slack(known) * known.abs().max())
-        mean_N[rows_N] = known[0] if constant else known.mean()
-        std_N[rows_N] = 0.0 if constant else known.std()
+        mean_N[rows] = known[0] if constant else known.mean()
+        std_N[rows] = 0.0 if constant else known.std()
     return mean_N, std_N
 
 
 __all__ = [
-    "STD_EPS", "GroupMasks", "classify_groups", "compute_advantages", "compute_rts", "group_std", "guided_rewards",
+    "STD_EPS", "GroupMasks", "classify_groups", "compute_advantages", "group_rows", "group_std", "guided_rewards",
     "is_correct", "shape_rts", "std_floor_factor",
 ]  # fmt: skip

@@ -19,7 +19,7 @@ import annotated_types
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from judgekit.config import BaseConfig
+from judgekit.config import BaseConfig, OneOf
 
 _WORDS = {bool: "true | false", int: "whole number", float: "number", str: "text", Path: "path", Any: "anything"}
 _NESTED = "the keys below"
@@ -57,7 +57,8 @@ def describe_options(
         key = prefix + name
         default = getattr(defaults, name) if defaults else field.get_default(call_default_factory=True)
         is_required = field.is_required() and not defaults
-        models = _models(field.annotation)
+        named = next((mark for mark in field.metadata if isinstance(mark, OneOf)), None)
+        models = _models(field.annotation) if named is None else [*named.models()]
         # What tells several models apart: a key that each has, with a value of its own.
         tags = [
             tag

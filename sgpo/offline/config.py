@@ -20,10 +20,11 @@ class StoredPrompt(BaseConfig):
 
 
 class OfflineConfig(PolicyTrainingConfig):
-    """Offline SGPO, or plain GRPO where `judge` is null.
+    """Offline training by any algorithm: SGPO where a judge is given, or plain GRPO, unless told otherwise.
 
-    The unit of time is the epoch: an epoch that begins within `guidance.window` trains on guided advantages, any other
-    on plain outcome advantages. `fraction` counts the share of `epochs`, `steps` the optimiser steps before the epoch.
+    The unit of time is the epoch: an epoch that begins within `algorithm.window` trains on the algorithm's advantages,
+    any other on plain outcome advantages. `fraction` counts the share of `epochs`, `steps` the optimiser steps before
+    the epoch.
     """
 
     groups: Path
@@ -67,22 +68,23 @@ class OfflineConfig(PolicyTrainingConfig):
             raise ValueError(
                 f"token_budget {self.token_budget} is below max_tokens {self.max_tokens}: the longest rows fit no bin"
             )
-        if self.judge is not None and not self._judge_can_be_on():
-            raise ValueError(f"guidance.window opens in none of the {self.epochs} epochs: set judge=null, or move it")
+        algorithm = self.resolved_algorithm
+        opens = algorithm.window.unit == "steps" or any(map(self._is_open, range(self.epochs)))
+        if algorithm.type != "grpo" and not opens:
+            raise ValueError(
+                f"algorithm.window opens in none of the {self.epochs} epochs: set algorithm.type=grpo, or move it"
+            )
         return self
 
-    def _judge_can_be_on(self) -> bool:
-        return self.guidance.window.unit == "steps" or any(map(self._is_open, range(self.epochs)))
-
     def _is_open(self, epoch: int) -> bool:
-        return self.guidance.window.is_open(step=epoch, n_steps=self.epochs, epoch=epoch)
+        return self.resolved_algorithm.window.is_open(step=epoch, n_steps=self.epochs, epoch=epoch)
 
     def is_guided(self, *, epoch: int, steps_before: int) -> bool:
-        """Whether an epoch (0-based) that begins after `steps_before` optimiser steps uses the judge."""
-        if self.judge is None:
+        """Whether an epoch (0-based) that begins after `steps_before` optimiser steps trains by the algorithm."""
+        if self.resolved_algorithm.type == "grpo":
             return False
-        if self.guidance.window.unit == "steps":
-            return self.guidance.window.is_open(step=steps_before, n_steps=1, epoch=epoch)
+        if self.resolved_algorithm.window.unit == "steps":
+            return self.resolved_algorithm.window.is_open(step=steps_before, n_steps=1, epoch=epoch)
         return self._is_open(epoch)
 
 

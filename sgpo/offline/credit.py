@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from pydantic import Field, ValidationError
@@ -20,9 +20,10 @@ from judgekit.errors import DataError, JudgeError, describe_validation_error
 from judgekit.groups import RolloutGroup, count_groups
 from judgekit.io import MANIFEST, read_json, read_jsonl, read_records, write_records, write_text
 from judgekit.judges.base import Judge, WrappedJudge
-from judgekit.types import Judgement, Record, Rollout, Solution
-from sgpo.config import GuidanceConfig
-from sgpo.guidance import Response, Scored, UnscoredAlarm, apply_verdicts, judge_rows, select_rows, step_lengths
+from judgekit.types import Judgement, Record, Solution
+from sgpo.algorithms.base import Algorithm, GroupBatch, Response, Scale, Scored
+from sgpo.config import GuardsConfig
+from sgpo.credit import UnscoredAlarm, give_credit, mean_advantage, shape_groups, step_lengths
 from sgpo.rewards import compute_advantages
 
 
@@ -42,7 +43,9 @@ class Credit(Record):
     reward: float | None = None
     """Reward after guidance; `None` outside the group's baseline."""
     guided_advantage: float
-    """Advantage with the judge."""
+    """Advantage by the algorithm; its mean over tokens where it gives one a token."""
+    token_advantages_T: tuple[float, ...] | None = None
+    """Advantage of each trained token, where the algorithm gives one a token."""
     plain_advantage: float
     """Advantage from outcomes alone."""
 
@@ -130,81 +133,75 @@ def assign_credit(
     groups: Sequence[RolloutGroup],
     *,
     judge: StoredJudge | None,
+    algorithm: Algorithm,
+    guards: GuardsConfig,
     count_tokens: Callable[[str], int],
-    config: GuidanceConfig,
-    scale: Literal["group", "batch", "none"] = "group",
+    n_tokens: Mapping[tuple[str, int], int],
+    scale: Scale = "group",
     chunk: int = 64,
 ) -> CreditTable:
-    """Judge the responses in scope and compute every response's advantage with and without the judge.
+    """Score the responses that the algorithm asks for and compute every advantage by it and by outcomes alone.
 
     Args:
         groups: The groups of one file.
-        judge: Where judgements come from; `None` for plain GRPO, where both advantages are the same.
+        judge: Where judgements come from; `None` for algorithms that need none.
+        algorithm: What is trained by; its window is not read here.
+        guards: When a judge without verdicts stops the run.
         count_tokens: Number of the policy's tokens in a text.
-        config: Rules of guidance; its window is not read here.
+        n_tokens: Trained tokens of each response, by group id and sample; absent where it is not trained.
         scale: See `sgpo.rewards.compute_advantages`; `batch` means all rewards of the file.
         chunk: Responses judged between two writes.
 
     Raises:
-        JudgeError: too many responses got no verdict, see `GuidanceConfig.max_unscored_frac`.
+        JudgeError: too many responses got no verdict, see `GuardsConfig.max_unscored_frac`.
     """
     rollouts = [rollout for group in groups for rollout in group.rollouts]
-    group_ids_N = torch.tensor([index for index, group in enumerate(groups) for _ in group.rollouts])
-    outcomes_N = torch.tensor([rollout.outcome for rollout in rollouts], dtype=torch.float64)
-    truncated_N = torch.tensor([bool(rollout.truncated) for rollout in rollouts])
-    rows_M, scored_M = torch.zeros(0, dtype=torch.int64), []
-    if judge is not None:
-        rows_M = select_rows(outcomes_N, group_ids_N=group_ids_N, truncated_N=truncated_N, config=config)
-        responses = [_as_response(rollouts[row], config, count_tokens) for row in rows_M.tolist()]
-        scored_M = _judge_in_chunks(judge, responses, config=config, chunk=chunk)
-    guided = apply_verdicts(
-        outcomes_N,
-        group_ids_N=group_ids_N,
-        truncated_N=truncated_N,
-        rows_M=rows_M,
-        scored_M=scored_M,
-        config=config,
-    )
-    guided_N = compute_advantages(
-        guided.rewards_N, group_ids_N=group_ids_N, scale=scale, std_floor_N=guided.std_floor_N
-    )
-    plain_N = compute_advantages(outcomes_N, group_ids_N=group_ids_N, scale=scale)
-    rts = {row: scored.rts for row, scored in zip(rows_M.tolist(), scored_M, strict=True)}
-    rts_N = [rts.get(row) for row in range(len(rollouts))]
-    columns = zip(rollouts, rts_N, guided.rewards_N.tolist(), guided_N.tolist(), plain_N.tolist(), strict=True)
-    credits_N = tuple(_as_credit(*row) for row in columns)
-    return CreditTable(credits_N, report_credits(groups, stats=guided.stats, judge=judge))
-
-
-def _as_credit(rollout: Rollout, rts: float | None, reward: float, guided: float, plain: float) -> Credit:
-    return Credit(
-        id=rollout.id,
-        group_id=rollout.group_id,
-        sample=rollout.sample,
-        outcome=rollout.outcome,
-        rts=rts,
-        reward=None if math.isnan(reward) else reward,
-        guided_advantage=guided,
-        plain_advantage=plain,
+    batch = GroupBatch(
+        outcomes_N=torch.tensor([rollout.outcome for rollout in rollouts], dtype=torch.float64),
+        group_ids_N=torch.tensor([index for index, group in enumerate(groups) for _ in group.rollouts]),
+        truncated_N=torch.tensor([bool(rollout.truncated) for rollout in rollouts]),
+        n_tokens_N=torch.tensor([n_tokens.get((rollout.group_id, rollout.sample), 0) for rollout in rollouts]),
     )
 
+    def score_rows(rows_M: torch.Tensor) -> list[Scored]:
+        alarm, scored_M = UnscoredAlarm(guards.max_unscored_frac), list[Scored]()
+        chosen = [rollouts[row] for row in rows_M.tolist()]
+        for start in track(range(0, len(chosen), chunk), description="judging", disable=not chosen):
+            responses = [
+                Response(
+                    rollout.solution,
+                    step_lengths(rollout.steps, unit=algorithm.unit, count_tokens=count_tokens),
+                    truncated=bool(rollout.truncated),
+                )
+                for rollout in chosen[start : start + chunk]
+            ]
+            scored = algorithm.score(responses, judge=judge)
+            alarm.count(scored)
+            scored_M += scored
+        return scored_M
 
-def _as_response(rollout: Rollout, config: GuidanceConfig, count_tokens: Callable[[str], int]) -> Response:
-    solution = rollout.solution
-    lengths_S = step_lengths(rollout.steps, unit=config.unit, count_tokens=count_tokens)
-    return Response(solution, lengths_S, truncated=bool(rollout.truncated))
-
-
-def _judge_in_chunks(
-    judge: StoredJudge, responses: Sequence[Response], *, config: GuidanceConfig, chunk: int
-) -> list[Scored]:
-    alarm, scored_M = UnscoredAlarm(config.max_unscored_frac), []
-    starts = range(0, len(responses), chunk)
-    for start in track(starts, description="judging"):
-        scored = judge_rows(judge, responses[start : start + chunk], config=config)
-        alarm.count(scored)
-        scored_M += scored
-    return scored_M
+    credit = shape_groups(batch, algorithm, score_rows)
+    rewards_N, std_floor_N = credit.shaped
+    guided = give_credit(rewards_N, batch=batch, algorithm=algorithm, std_floor_N=std_floor_N, scale=scale)
+    plain_N = compute_advantages(batch.outcomes_N, group_ids_N=batch.group_ids_N, scale=scale)
+    by_token_N = [None] * len(rollouts) if isinstance(guided, torch.Tensor) else [tuple(t.tolist()) for t in guided]
+    guided_N = guided.tolist() if isinstance(guided, torch.Tensor) else [mean_advantage(t) for t in guided]
+    columns = zip(rollouts, credit.rts_N, rewards_N.tolist(), guided_N, by_token_N, plain_N.tolist(), strict=True)
+    credits_N = tuple(
+        Credit(
+            id=rollout.id,
+            group_id=rollout.group_id,
+            sample=rollout.sample,
+            outcome=rollout.outcome,
+            rts=rts,
+            reward=None if math.isnan(reward) else reward,
+            guided_advantage=advantage,
+            token_advantages_T=advantages_T,
+            plain_advantage=plain,
+        )
+        for rollout, rts, reward, advantage, advantages_T, plain in columns
+    )
+    return CreditTable(credits_N, report_credits(groups, stats=credit.stats, judge=judge))
 
 
 def report_credits(

@@ -27,8 +27,8 @@ class OfflineRow:
     """Tokens before the completion; at least one."""
     completion_ids: tuple[int, ...]
     """Tokens that are trained; at least one."""
-    advantage: float = 0.0
-    """Advantage of the response."""
+    advantage: float | tuple[float, ...] = 0.0
+    """Advantage of the response, or of each token of the completion."""
     old_logprobs_T: tuple[float, ...] | None = None
     """Log-probabilities of the completion under the old policy, nats; `None` where the loss needs none."""
 
@@ -53,7 +53,7 @@ class PackedBin:
     target_T: torch.Tensor
     """The trained token. Shape (T,), int64."""
     advantages_T: torch.Tensor
-    """Advantage of its response. Shape (T,)."""
+    """Advantage of each trained token. Shape (T,)."""
     weights_T: torch.Tensor
     """Weight in the sum of losses, see `sgpo.offline.losses.token_weight`. Shape (T,)."""
     old_logprobs_T: torch.Tensor | None
@@ -121,7 +121,7 @@ def build_bin(rows: Bin, *, loss_type: LossType, max_tokens: int) -> PackedBin:
         first = start + len(row.prompt_ids) - 1
         source_T += range(first, first + n_tokens)
         weights_T += [token_weight(n_tokens, loss_type=loss_type, max_tokens=max_tokens)] * n_tokens
-        advantages_T += [row.advantage] * n_tokens
+        advantages_T += row.advantage if isinstance(row.advantage, tuple) else [row.advantage] * n_tokens
     old_T = [logprob for row in rows if row.old_logprobs_T is not None for logprob in row.old_logprobs_T]
     return PackedBin(
         input_ids_P=torch.tensor([token for row in rows for token in (*row.prompt_ids, *row.completion_ids)]),

@@ -135,11 +135,16 @@ def plan_steps(
 def _pack_alive(
     rows: Sequence[OfflineRow], credits_N: Sequence[Credit], *, guided: bool, config: OfflineConfig, alone: bool
 ) -> list[Bin]:
-    advantages = {
-        (credit.group_id, credit.sample): credit.guided_advantage if guided else credit.plain_advantage
-        for credit in credits_N
-    }
-    alive = [replace(row, advantage=advantages[row.key]) for row in rows if advantages[row.key] != 0]
+    advantages: dict[tuple[str, int], float | tuple[float, ...]] = {}
+    for credit in credits_N:
+        by_token = credit.token_advantages_T if guided else None
+        whole = credit.guided_advantage if guided else credit.plain_advantage
+        advantages[credit.group_id, credit.sample] = whole if by_token is None else by_token
+    alive = [
+        replace(row, advantage=advantage)
+        for row in rows
+        if (any(advantage) if isinstance(advantage := advantages[row.key], tuple) else advantage)
+    ]
     return pack_rows(alive, token_budget=config.token_budget, alone=alone)
 
 
@@ -151,7 +156,10 @@ def report_plan(plan: Plan, table: CreditTable) -> dict[str, float]:
     for every time they are read; `steps`: optimiser steps; `guided_steps`: those with guided advantages.
     """
     first = plan.guided[0]
-    dead = sum((c.guided_advantage if first else c.plain_advantage) == 0 for c in table.credits_N)
+    dead = sum(
+        not (any(c.token_advantages_T or (c.guided_advantage,)) if first else c.plain_advantage)
+        for c in table.credits_N
+    )
     rows = [row for step in plan.steps for packed in step for row in packed]
     return {
         "zero_advantage_rows": dead,

@@ -31,7 +31,7 @@ from judgekit.run import Run
 from judgekit.training.loop import MetricsCallback, save_policy, train, training_arguments
 from sgpo.offline.config import OfflineConfig
 from sgpo.offline.credit import CreditTable, StoredJudge, assign_credit, load_credits, write_credits
-from sgpo.offline.packing import PackedSteps, fill_old_logprobs
+from sgpo.offline.packing import OfflineRow, PackedSteps, fill_old_logprobs
 from sgpo.offline.plan import Plan, build_rows, plan_steps, report_plan, token_ids
 from sgpo.offline.trainer import OfflineTrainer, can_pack, compute_row_logprobs, packed_policy
 from sgpo.policy import Policy, load_policy
@@ -70,7 +70,7 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
     rows, dropped = build_rows(groups, tokenizer=policy.tokenizer, config=config)
     with state.main_process_first():
         run = Run(output, config, inputs=_inputs(config), resume=resume or not state.is_main_process)
-        table = _load_or_assign_credit(config, groups, policy.tokenizer, output)
+        table = _load_or_assign_credit(config, groups, rows, policy.tokenizer, output)
     report = run.results
     if not run.finished:
         longest = max(map(len, rows), default=0)  # none is left where all are too long, which the plan then refuses
@@ -127,7 +127,11 @@ def _inputs(config: OfflineConfig) -> list[Path]:
 
 
 def _load_or_assign_credit(
-    config: OfflineConfig, groups: Sequence[RolloutGroup], tokenizer: PreTrainedTokenizerBase, output: Path
+    config: OfflineConfig,
+    groups: Sequence[RolloutGroup],
+    rows: Sequence[OfflineRow],
+    tokenizer: PreTrainedTokenizerBase,
+    output: Path,
 ) -> CreditTable:
     folder = output / "credit"
     if (table := load_credits(folder)) is not None:
@@ -140,8 +144,10 @@ def _load_or_assign_credit(
     table = assign_credit(
         groups,
         judge=judge,
+        algorithm=config.resolved_algorithm,
+        guards=config.guards,
         count_tokens=lambda text: len(token_ids(tokenizer, text)),
-        config=config.guidance,
+        n_tokens={row.key: len(row.completion_ids) for row in rows},
         scale=config.scale_rewards,
         chunk=config.judge_chunk,
     )

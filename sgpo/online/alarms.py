@@ -13,7 +13,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from sgpo.config import GuidanceConfig
+from sgpo.config import GuardsConfig
 
 logger = logging.getLogger(__name__)
 
@@ -46,12 +46,12 @@ def rts_rises_alone(rts_R: Sequence[float], accuracy_R: Sequence[float], *, n_ro
     return rose[0] > rise and rose[1] < ACCURACY_STILL
 
 
-def check_alarms(history_R: Sequence[Mapping[str, Any]], *, config: GuidanceConfig) -> dict[str, float]:
+def check_alarms(history_R: Sequence[Mapping[str, Any]], *, config: GuardsConfig) -> dict[str, float]:
     """Return 1.0 for an alarm that rings and 0.0 for one that does not; those that are off are absent.
 
     Args:
         history_R: Logged rows; rows without the values an alarm reads are passed over.
-        config: Thresholds, see `GuidanceConfig`.
+        config: Thresholds, see `GuardsConfig`.
     """
     rings = {}
     if config.max_step_factor is not None:
@@ -75,7 +75,7 @@ class AlarmCallback(TrainerCallback):
     It reads the trainer's own history, which checkpoints keep, so a resumed run goes on as if never interrupted.
     """
 
-    def __init__(self, config: GuidanceConfig) -> None:
+    def __init__(self, config: GuardsConfig) -> None:
         self.config = config
         self._ringing: set[str] = set()
 

@@ -44,7 +44,7 @@ class EvalConfig(BaseConfig):
 
 
 class OnlineConfig(PolicyTrainingConfig):
-    """Online SGPO on TRL's GRPOTrainer, or plain GRPO where `judge` is null."""
+    """Online training on TRL's GRPOTrainer: SGPO where a judge is given, or plain GRPO, unless told otherwise."""
 
     problems: Path
     """Problem data set to sample from."""

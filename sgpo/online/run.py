@@ -75,7 +75,7 @@ def _train_policy(config: OnlineConfig, run: Run) -> None:
         trainer.remove_callback(ProgressCallback)
         trainer.add_callback(AccuracyProgress())
         if config.judge is not None:
-            trainer.add_callback(AlarmCallback(config.guidance))  # before the recorder, which writes what it adds
+            trainer.add_callback(AlarmCallback(config.guards))  # before the recorder, which writes what it adds
         trainer.add_callback(Recorder(trainer, run, n_samples=config.samples_per_log))
         if config.eval is not None:
             problems = read_problems(config.eval.problems, n_max=config.eval.n_problems)
@@ -100,7 +100,8 @@ def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) ->
         train_dataset=training_rows(problems, config),
         processing_class=policy.tokenizer,
         judge=judge,
-        guidance=config.guidance,
+        algorithm=config.resolved_algorithm,
+        guards=config.guards,
         segmentation=config.segmentation,
         steps_per_epoch=len(problems) / config.prompts_per_step,
     )

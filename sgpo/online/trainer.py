@@ -1,13 +1,14 @@
-"""SGPO on TRL's GRPOTrainer: the judge steps in between the outcome rewards and the advantages.
+"""Any algorithm on TRL's GRPOTrainer: it steps in between the outcome rewards and the advantages.
 
 TRL gathers the rewards of all processes before it forms advantages, so that is where groups are whole even when they
-span processes or micro-batches. Three of TRL's methods are extended, all checked by `check_trl_contract`. With the
-judge off nothing is changed, so training is GRPO to the bit.
+span processes or micro-batches. Three of TRL's methods are extended, all checked by `check_trl_contract`. With
+plain GRPO, or outside the algorithm's window, nothing is changed, so training is GRPO to the bit.
 """
 
 from __future__ import annotations
 
 import inspect
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -23,22 +24,15 @@ from judgekit.judges.base import Judge
 from judgekit.text.prompts import encode_prompt, with_fixed_clock
 from judgekit.text.segmentation import PARAGRAPHS, SegmentationConfig, StepSpan, segment
 from judgekit.types import Solution
-from sgpo.config import GuidanceConfig
-from sgpo.guidance import (
-    Guided,
-    Response,
-    Scored,
-    UnscoredAlarm,
-    apply_verdicts,
-    certified_survival,
-    judge_rows,
-    select_rows,
-    step_lengths,
-)
+from sgpo.algorithms.base import Algorithm, GroupBatch, Response, Scored, Shaped
+from sgpo.algorithms.grpo import GRPO
+from sgpo.algorithms.sgpo import SGPO, certified_survival
+from sgpo.config import GuardsConfig
+from sgpo.credit import UnscoredAlarm, give_credit, mean_advantage, shape_groups, step_lengths
 from sgpo.rewards import group_std, std_floor_factor
 
-UNGUIDED = GuidanceConfig()
-"""With no row selected it leaves every outcome as it is."""
+PLAIN = GRPO()
+"""What trains outside an algorithm's window."""
 _row = itemgetter(0)
 _CONTRACT = {
     "_calculate_rewards": ["self", "inputs", "prompts", "completions", "completion_ids_list"],
@@ -87,15 +81,17 @@ class Sampled:
 
 
 class SGPOMixin:
-    """Adds guidance to a `GRPOTrainer`; put it before the trainer in the list of bases.
+    """Trains a `GRPOTrainer` by any algorithm; put it before the trainer in the list of bases.
 
     The first reward function is the outcome: 1 for right, 0 for wrong, `None` for unknown; further ones are added as
     TRL does. Rows of the data set need a column `problem`; `answer` is shown to judges that read a reference.
 
     Args:
         args: Positional arguments of the trainer.
-        judge: The judge; `None` trains plain GRPO and still logs the group statistics.
-        guidance: How judgements become rewards, and when the judge is asked. It is never asked in evaluation.
+        judge: The judge; `None` for algorithms that ask none.
+        algorithm: How outcomes and judgements become advantages, and when; never in evaluation. `None` is SGPO where
+            there is a judge and plain GRPO where there is none, which still logs the group statistics.
+        guards: What stops the run because its judge does no good.
         segmentation: What a step of a response is.
         steps_per_epoch: Optimiser steps in one pass over the problems, for a window in epochs; `None` reads the
             trainer's own count.
@@ -122,12 +118,14 @@ class SGPOMixin:
     environment_factories: Any
     _is_vlm: bool
     _log_metric: Callable[[str, float], None]
+    _logs: dict[str, deque[Any]]
 
     def __init__(
         self,
         *args: Any,
         judge: Judge | None = None,
-        guidance: GuidanceConfig | None = None,
+        algorithm: Algorithm | None = None,
+        guards: GuardsConfig | None = None,
         segmentation: SegmentationConfig = PARAGRAPHS,
         steps_per_epoch: float | None = None,
         **kwargs: Any,
@@ -147,15 +145,18 @@ class SGPOMixin:
         if judge is not None and columns is not None and "problem" not in columns:
             raise ConfigError(f"the training data have no column 'problem' to show to the judge, only {columns}")
         self.judge = judge
-        self.guidance = guidance or GuidanceConfig()
-        if judge is not None and self.guidance.rts == "certified":
+        self.algorithm: Algorithm = algorithm or (PLAIN if judge is None else SGPO())
+        if "judge" in self.algorithm.needs and judge is None:
+            raise ConfigError(f"the algorithm {self.algorithm.type} needs a judge: give one, or take GRPO()")
+        if judge is not None and isinstance(self.algorithm, SGPO) and self.algorithm.rts.type == "certified":
             certified_survival(judge)  # a judge that certifies nothing is refused before anything is sampled
         self.segmentation = segmentation
         self.steps_per_epoch = steps_per_epoch
         self.sampled: Sampled | None = None
         """The latest training batch of this process."""
-        self._alarm = UnscoredAlarm(self.guidance.max_unscored_frac)
+        self._alarm = UnscoredAlarm((guards or GuardsConfig()).max_unscored_frac)
         self._advantage_factor_N: torch.Tensor | None = None
+        self._advantages: torch.Tensor | list[torch.Tensor] | None = None
 
     def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], Any, dict[str, Any]]:
         """Let the policy read in training what it reads in evaluation: reserved tokens in a problem are plain text.
@@ -172,10 +173,29 @@ class SGPOMixin:
         return [encode_prompt(self.processing_class, prompt) for prompt in prompts], None, {}
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        self._advantage_factor_N = None
+        self._advantage_factor_N = self._advantages = None
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)  # type: ignore[misc]
+        local, log = self._local_rows(len(inputs)), self._logs["advantages"]
         if self._advantage_factor_N is not None:
-            output["advantages"] = output["advantages"] * self._advantage_factor_N[self._local_rows(len(inputs))]
+            factor_N = self._advantage_factor_N
+            output["advantages"] = output["advantages"] * factor_N[local]
+            used_N = [
+                given * factor for given, factor in zip(list(log)[-len(factor_N) :], factor_N.tolist(), strict=True)
+            ]
+        elif isinstance(self._advantages, torch.Tensor):
+            output["advantages"] = self._advantages[local].to(output["advantages"])
+            used_N = self._advantages.tolist()
+        elif self._advantages is not None:
+            advantages_N_T = output["advantages"].new_zeros(output["completion_ids"].shape)
+            for row, advantages_T in enumerate(self._advantages[local]):
+                advantages_N_T[row, : len(advantages_T)] = advantages_T
+            output["advantages"] = advantages_N_T
+            used_N = [mean_advantage(advantages_T) for advantages_T in self._advantages]
+        else:
+            return output
+        for _ in used_N:  # the log of completions shows what training uses, in place of what TRL made of the rewards
+            log.pop()
+        log.extend(used_N)
         return output
 
     def _calculate_rewards(
@@ -194,33 +214,38 @@ class SGPOMixin:
         texts_N = [completion_text(completion) for completion in completions]
         spans_N = [segment(text, self.segmentation) for text in texts_N]
         outcomes_N, device = rewards_NF[:, 0], rewards_NF.device
-        group_ids_N = torch.arange(len(outcomes_N), device=device) // self.num_generations
-        truncated_N = gather(torch.tensor([self._is_truncated(ids) for ids in completion_ids_list], device=device))
-        n_steps_N = gather(torch.tensor([len(spans) for spans in spans_N], device=device))
-        rows_M, scored_M, config = torch.tensor([], dtype=torch.long), list[Scored](), UNGUIDED
-        judge_on = self._judge_is_on()
-        if judge_on:
-            config = self.guidance
-            rows_M = select_rows(outcomes_N, group_ids_N=group_ids_N, truncated_N=truncated_N, config=config)
-            scored_M = self._judge_pooled(self._local_requests(rows_M, inputs, spans_N))
-            self._alarm.count(scored_M)
-        guided = apply_verdicts(
+        batch = GroupBatch(
             outcomes_N,
-            group_ids_N=group_ids_N,
-            truncated_N=truncated_N,
-            rows_M=rows_M,
-            scored_M=scored_M,
-            config=config,
+            group_ids_N=torch.arange(len(outcomes_N), device=device) // self.num_generations,
+            truncated_N=gather(torch.tensor([self._is_truncated(ids) for ids in completion_ids_list], device=device)),
+            n_tokens_N=gather(torch.tensor([len(ids) for ids in completion_ids_list], device=device)),
         )
-        self._log_guidance(guided.stats, n_steps_N=n_steps_N, judge_on=judge_on)
-        self._keep_sample(prompts, texts_N, outcomes_N, guided.rewards_N, rows_M, scored_M)
-        return self._put_back(rewards_NF, guided, group_ids_N=group_ids_N) if judge_on else rewards_NF
+        n_steps_N = gather(torch.tensor([len(spans) for spans in spans_N], device=device))
+        is_on = self._is_on()
 
-    def _judge_is_on(self) -> bool:
+        def score_rows(rows_M: torch.Tensor) -> list[Scored]:
+            scored_M = self._score_pooled(self._local_requests(rows_M, inputs, spans_N)) if is_on else []
+            self._alarm.count(scored_M)
+            return scored_M
+
+        credit = shape_groups(batch, self.algorithm if is_on else PLAIN, score_rows)
+        self._log_guidance(credit.stats, n_steps_N=n_steps_N, judge_on=is_on)
+        local = self._local_rows(len(texts_N))
+        self.sampled = Sampled(
+            prompts_N=prompts,
+            texts_N=texts_N,
+            outcomes_N=outcomes_N[local].tolist(),
+            rewards_N=credit.shaped.rewards_N[local].tolist(),
+            rts_N=credit.rts_N[local],
+        )
+        return self._put_back(rewards_NF, credit.shaped, batch) if is_on else rewards_NF
+
+    def _is_on(self) -> bool:
+        """Whether the algorithm is in force; plain GRPO never is, as TRL does it."""
         step = self.state.global_step
         epoch = step / self.steps_per_epoch if self.steps_per_epoch else self.state.epoch or 0.0
-        window = self.guidance.window
-        return self.judge is not None and window.is_open(step=step, n_steps=self.state.max_steps, epoch=epoch)
+        is_open = self.algorithm.window.is_open(step=step, n_steps=self.state.max_steps, epoch=epoch)
+        return is_open and not isinstance(self.algorithm, GRPO)
 
     def _is_truncated(self, completion_ids: Sequence[int]) -> bool:
         """As TRL tells it: the last token is no end and no padding."""
@@ -243,24 +268,23 @@ class SGPOMixin:
         solution = Solution(
             problem_id=row.get("problem_id", ""), problem=row["problem"], steps=steps, reference=row.get("answer")
         )
-        return Response(solution, lengths_S=step_lengths(steps, unit=self.guidance.unit, count_tokens=self._n_tokens))
+        return Response(solution, lengths_S=step_lengths(steps, unit=self.algorithm.unit, count_tokens=self._n_tokens))
 
     def _n_tokens(self, text: str) -> int:
         return len(self.processing_class(text=text, add_special_tokens=False)["input_ids"])
 
-    def _judge_pooled(self, local: list[tuple[int, Response]]) -> list[Scored]:
-        """Judge the requests of all processes, dealt out evenly; every process returns all scores, by row.
+    def _score_pooled(self, local: list[tuple[int, Response]]) -> list[Scored]:
+        """Score the requests of all processes, dealt out evenly; every process returns all scores, by row.
 
         All-negative groups lie side by side and would pile up on one process.
         """
-        assert self.judge is not None
         pool = sorted(gather_object(local), key=_row)
         mine = pool[self.accelerator.process_index :: self.accelerator.num_processes]
         answers: list[tuple[int, Scored]] = []
         failure: JudgekitError | None = None
         try:
-            with boundary(JudgeError, f"judge {self.judge.info.judge_id} failed"):
-                scored = judge_rows(self.judge, [response for _, response in mine], config=self.guidance)
+            with boundary(JudgeError, f"scoring by {self.algorithm.type} failed"):
+                scored = self.algorithm.score([response for _, response in mine], judge=self.judge)
             answers = [(row, score) for (row, _), score in zip(mine, scored, strict=True)]
         except JudgekitError as error:
             failure = error  # raised below on every process, so that none is left waiting
@@ -270,49 +294,45 @@ class SGPOMixin:
                 raise failed
         return [score for _, score in sorted((answer for _, share in shares for answer in share), key=_row)]
 
-    def _put_back(self, rewards_NF: torch.Tensor, guided: Guided, *, group_ids_N: torch.Tensor) -> torch.Tensor:
-        """Put guided rewards in place of the outcomes and prepare the factor of the advantages."""
-        dropped_N = torch.isnan(guided.rewards_N) & ~torch.isnan(rewards_NF[:, 0])
+    def _put_back(self, rewards_NF: torch.Tensor, shaped: Shaped, batch: GroupBatch) -> torch.Tensor:
+        """Put shaped rewards in place of the outcomes and prepare the advantages.
+
+        TRL makes GRPO's advantages of them; a floor of the standard deviation is a factor on these. An algorithm whose
+        credit is its own puts it in their place.
+        """
+        dropped_N = torch.isnan(shaped.rewards_N) & ~torch.isnan(rewards_NF[:, 0])
         rewards_NF = rewards_NF.clone()
-        rewards_NF[:, 0] = guided.rewards_N
+        rewards_NF[:, 0] = shaped.rewards_N
         rewards_NF[dropped_N] = torch.nan
         unscorable_N = torch.isnan(rewards_NF).all(dim=1)
         total_N = (rewards_NF * self.reward_weights.to(rewards_NF.device)).nansum(dim=1)
-        std_N = group_std(torch.where(unscorable_N, torch.nan, total_N), group_ids_N=group_ids_N)
+        total_N = torch.where(unscorable_N, torch.nan, total_N)
+        if not self.algorithm.is_group_relative:
+            self._advantages = give_credit(
+                total_N,
+                batch=batch,
+                algorithm=self.algorithm,
+                std_floor_N=shaped.std_floor_N,
+                scale=self.scale_rewards,
+            )
+            return rewards_NF
+        std_N = group_std(total_N, group_ids_N=batch.group_ids_N)
         factor_N = torch.ones_like(std_N)
         if self.scale_rewards == "group":
-            factor_N = std_floor_factor(std_N, floor_N=guided.std_floor_N)
-        self._advantage_factor_N = torch.where(std_N == 0, 0.0, factor_N)
+            factor_N = std_floor_factor(std_N, floor_N=shaped.std_floor_N)
+        keep_N = self.algorithm.keep(batch, total_N)
+        self._advantage_factor_N = torch.where(keep_N & (std_N != 0), factor_N, 0.0)
         return rewards_NF
 
     def _log_guidance(self, stats: Mapping[str, float], *, n_steps_N: torch.Tensor, judge_on: bool) -> None:
-        """Log `sgpo/<name>` for every statistic of `guidance_stats`, `steps_per_response` and `judge_on`."""
+        """Log `sgpo/<name>` for every statistic of `credit_stats`, `steps_per_response` and `judge_on`."""
         own = {"steps_per_response": n_steps_N.float().mean().item(), "judge_on": float(judge_on)}
         for name, value in {**stats, **own}.items():
             self._log_metric(f"sgpo/{name}", value)
 
-    def _keep_sample(
-        self,
-        prompts: Sequence[Any],
-        texts_N: Sequence[str],
-        outcomes_N: torch.Tensor,
-        rewards_N: torch.Tensor,
-        rows_M: torch.Tensor,
-        scored_M: Sequence[Scored],
-    ) -> None:
-        local = self._local_rows(len(texts_N))
-        rts = dict(zip(rows_M.tolist(), (scored.rts for scored in scored_M), strict=True))
-        self.sampled = Sampled(
-            prompts_N=prompts,
-            texts_N=texts_N,
-            outcomes_N=outcomes_N[local].tolist(),
-            rewards_N=rewards_N[local].tolist(),
-            rts_N=[rts.get(row) for row in range(local.start, local.stop)],
-        )
-
 
 class SGPOTrainer(SGPOMixin, GRPOTrainer):
-    """TRL's `GRPOTrainer` with guidance; see `SGPOMixin` for the arguments that it adds."""
+    """TRL's `GRPOTrainer` with any algorithm; see `SGPOMixin` for the arguments that it adds."""
 
 
 __all__ = ["SGPOMixin", "SGPOTrainer", "Sampled", "check_trl_contract", "completion_text"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import GRPOConfig
@@ -17,6 +18,8 @@ from judgekit.text.segmentation import SegmentationConfig
 from judgekit.training.config import TinyConfig
 from judgekit.training.tiny import build_tiny
 from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Problem, Solution, Verdict
+from sgpo.algorithms.base import Algorithm, GroupBatch, Response
+from sgpo.credit import shape_groups
 from sgpo.online.trainer import SGPOTrainer
 
 SEGMENTATION = SegmentationConfig(mode="separators", separators=("\ufffd",))
@@ -73,6 +76,33 @@ class HashJudge:
             return Judgement(solution_id=solution.id, judge_id="hash", no_verdict=NoVerdictReason.UNPARSABLE)
         posterior = tuple(float(k == number % n_steps) for k in range(n_steps + 1))
         return Judgement(solution_id=solution.id, judge_id="hash", verdict=Verdict(posterior=posterior))
+
+
+class Guided(NamedTuple):
+    rewards_N: torch.Tensor
+    std_floor_N: torch.Tensor
+    stats: Mapping[str, float]
+
+
+def guide(
+    outcomes_N: torch.Tensor,
+    *,
+    group_ids_N: torch.Tensor,
+    responses: Sequence[Response],
+    judge: Any,
+    algorithm: Algorithm,
+) -> Guided:
+    """What an algorithm makes of groups in one process, without a trainer."""
+    batch = GroupBatch(
+        outcomes_N,
+        group_ids_N=group_ids_N,
+        truncated_N=torch.tensor([response.truncated for response in responses]),
+        n_tokens_N=torch.ones(len(responses), dtype=torch.int64),
+    )
+    credit = shape_groups(
+        batch, algorithm, lambda rows_M: algorithm.score([responses[row] for row in rows_M.tolist()], judge=judge)
+    )
+    return Guided(*credit.shaped, credit.stats)
 
 
 class Watched(SGPOTrainer):

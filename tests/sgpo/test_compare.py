@@ -144,9 +144,8 @@ def test_arms_change_the_base_and_nothing_else(tmp_path: Path) -> None:
     config = CompareConfig.model_validate(settings(tmp_path, arms=arms, threads=3))
     plain, soft = (config.arm_config(arm, seed=7) for arm in ("grpo", "soft"))
     assert (plain.judge, plain.seed, plain.threads) == (None, 7, 3)
-    assert (soft.judge, soft.guidance.rts) == ("j", "expected")
-    assert soft.guidance.beta == plain.guidance.beta
-    assert soft.model_copy(update={"judge": None, "guidance": plain.guidance}) == plain
+    assert (soft.judge, soft.resolved_algorithm.rts.type) == ("j", "expected")
+    assert soft.model_copy(update={"judge": None, "algorithm": None}) == plain
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,14 @@ import pytest
 from judgekit.errors import DataError, JudgeError
 from judgekit.groups import build_groups
 from judgekit.types import Judgement, NoVerdictReason, Solution
-from sgpo.config import GuidanceConfig
+from sgpo.algorithms.grpo import GRPO
+from sgpo.algorithms.sgpo import SGPO
+from sgpo.config import GuardsConfig
 from sgpo.offline.credit import StoredJudge, assign_credit, load_credits, write_credits
 from tests.sgpo.offline.offline_samples import SampleJudge, make_rollout, three_groups
 
 GROUPS = build_groups(three_groups(), where="samples")
-CONFIG = GuidanceConfig()
+COMMON = {"algorithm": SGPO(), "guards": GuardsConfig(), "n_tokens": {}, "count_tokens": len}
 
 # RTS 0, 1/4, 1/2, 3/4 -> rewards sigmoid(-5), sigmoid(-2.5), sigmoid(0), sigmoid(2.5): mean 0.3766732, standard
 # deviation 0.4251693 (n - 1), so for example (0.0066929 - 0.3766732) / (0.4251693 + 0.0001)
@@ -25,7 +27,7 @@ MIXED = [0.75 / 0.5001, -0.25 / 0.5001, -0.25 / 0.5001, -0.25 / 0.5001]
 
 def test_advantages_by_hand(tmp_path: Path) -> None:
     judge = SampleJudge()
-    table = assign_credit(GROUPS, judge=StoredJudge(judge, tmp_path), count_tokens=len, config=CONFIG, chunk=3)
+    table = assign_credit(GROUPS, judge=StoredJudge(judge, tmp_path), **COMMON, chunk=3)
     assert [c.rts for c in table.credits_N] == [0.0, 0.25, 0.5, 0.75] + [None] * 8
     assert [c.reward for c in table.credits_N[:4]] == pytest.approx([0.0066929, 0.0758582, 0.5, 0.9241418], abs=1e-6)
     assert [c.guided_advantage for c in table.credits_N[:8]] == pytest.approx(NEGATIVE + MIXED, abs=2e-6)
@@ -36,7 +38,7 @@ def test_advantages_by_hand(tmp_path: Path) -> None:
 
 def test_report_by_hand(tmp_path: Path) -> None:
     judge = StoredJudge(SampleJudge(), tmp_path)
-    report = assign_credit(GROUPS, judge=judge, count_tokens=len, config=CONFIG).report
+    report = assign_credit(GROUPS, judge=judge, **COMMON).report
     assert report == {
         "groups": 3,
         "responses": 12,
@@ -58,7 +60,7 @@ def test_report_by_hand(tmp_path: Path) -> None:
 
 
 def test_without_a_judge_it_is_grpo() -> None:
-    table = assign_credit(GROUPS, judge=None, count_tokens=len, config=CONFIG)
+    table = assign_credit(GROUPS, judge=None, **(COMMON | {"algorithm": GRPO()}))
     assert [c.guided_advantage for c in table.credits_N] == [c.plain_advantage for c in table.credits_N]
     assert table.report["judge_calls"] == 0
     assert table.report["rts_mean"] is None
@@ -68,12 +70,11 @@ def test_without_a_judge_it_is_grpo() -> None:
 @pytest.mark.parametrize(("unit", "rts"), [("step", 1 / 2), ("char", 2 / 12), ("token", 4 / 24)])
 def test_units_of_length(unit: str, rts: float, tmp_path: Path) -> None:
     rollouts = [make_rollout("g", k, 0.0, steps=[f" {k}"[-2:], "0123456789"]) for k in range(2)]
-    config = GuidanceConfig(unit=unit)  # type: ignore[arg-type]
+    options = {"algorithm": SGPO(unit=unit), "count_tokens": lambda text: 2 * len(text)}  # type: ignore[arg-type]
     table = assign_credit(
         build_groups(rollouts, where="here"),
         judge=StoredJudge(SampleJudge(), tmp_path),
-        count_tokens=lambda text: 2 * len(text),
-        config=config,
+        **(COMMON | options),
     )
     assert [c.rts for c in table.credits_N] == [0.0, pytest.approx(rts)]
 
@@ -81,19 +82,19 @@ def test_units_of_length(unit: str, rts: float, tmp_path: Path) -> None:
 def test_a_killed_judge_judges_nothing_twice(tmp_path: Path) -> None:
     first = SampleJudge(n_max=3)
     with pytest.raises(KeyboardInterrupt):
-        assign_credit(GROUPS, judge=StoredJudge(first, tmp_path), count_tokens=len, config=CONFIG, chunk=1)
+        assign_credit(GROUPS, judge=StoredJudge(first, tmp_path), **COMMON, chunk=1)
     second = SampleJudge()
-    resumed = assign_credit(GROUPS, judge=StoredJudge(second, tmp_path), count_tokens=len, config=CONFIG, chunk=1)
+    resumed = assign_credit(GROUPS, judge=StoredJudge(second, tmp_path), **COMMON, chunk=1)
     assert (len(first.judged), len(second.judged)) == (3, 1)
     assert not set(first.judged) & set(second.judged)
     straight = StoredJudge(SampleJudge(), tmp_path / "straight")
-    assert resumed == assign_credit(GROUPS, judge=straight, count_tokens=len, config=CONFIG)
+    assert resumed == assign_credit(GROUPS, judge=straight, **COMMON)
 
 
 def test_the_table_reads_back(tmp_path: Path) -> None:
     assert load_credits(tmp_path / "credit") is None
     judge = StoredJudge(SampleJudge(), tmp_path / "judgements")
-    table = assign_credit(GROUPS, judge=judge, count_tokens=len, config=CONFIG)
+    table = assign_credit(GROUPS, judge=judge, **COMMON)
     write_credits(tmp_path / "credit", table)
     assert load_credits(tmp_path / "credit") == table
 
@@ -111,7 +112,7 @@ class _Mute(SampleJudge):
 
 
 def test_no_verdict_is_no_zero(tmp_path: Path) -> None:
-    table = assign_credit(GROUPS, judge=StoredJudge(_Mute(), tmp_path), count_tokens=len, config=CONFIG)
+    table = assign_credit(GROUPS, judge=StoredJudge(_Mute(), tmp_path), **COMMON)
     assert [(c.rts, c.reward, c.guided_advantage) for c in table.credits_N[:4]] == [(None, None, 0.0)] * 4
     assert (table.report["unscored"], table.report["revived"]) == (4, 0)
 
@@ -120,5 +121,5 @@ def test_a_mute_judge_stops_the_run(tmp_path: Path) -> None:
     groups = build_groups([make_rollout("g", k, 0.0) for k in range(40)], where="here")
     judge = _Mute()
     with pytest.raises(JudgeError, match="no verdict for 32 of 32 responses"):
-        assign_credit(groups, judge=StoredJudge(judge, tmp_path), count_tokens=len, config=CONFIG, chunk=8)
+        assign_credit(groups, judge=StoredJudge(judge, tmp_path), **COMMON, chunk=8)
     assert len(judge.judged) == 32

@@ -180,7 +180,14 @@ def _prepare(policy: Policy, config: OfflineConfig, folder: Path) -> tuple[list[
     groups = load_groups(config.groups)
     judge = None if config.judge is None else StoredJudge(SampleJudge(), folder)
     rows, dropped = build_rows(groups, tokenizer=policy.tokenizer, config=config)
-    table = assign_credit(groups, judge=judge, count_tokens=len, config=config.guidance)
+    table = assign_credit(
+        groups,
+        judge=judge,
+        algorithm=config.resolved_algorithm,
+        guards=config.guards,
+        n_tokens={},
+        count_tokens=len,
+    )
     return rows, dropped, plan_steps(rows, table.credits_N, config=config)
 
 
@@ -206,7 +213,7 @@ def test_the_judge_counts_in_the_epochs_of_its_window(
     groups_path: Path,
     tmp_path: Path,
 ) -> None:
-    config = _config(policy_path, groups_path, epochs=4, guidance={"window": window}, bins_per_step=1)
+    config = _config(policy_path, groups_path, epochs=4, algorithm={"type": "sgpo", "window": window}, bins_per_step=1)
     _, _, plan = _prepare(policy, config, tmp_path)
     for epoch in range(4):
         expected = {"negative", "mixed"} if epoch in guided_epochs else {"mixed"}
@@ -355,7 +362,7 @@ def test_rows_longer_than_the_context(policy_path: Path, groups_path: Path, tmp_
     ("changes", "complaint"),
     [
         ({"max_tokens": 200}, "token_budget 110 is below max_tokens 200"),
-        ({"guidance": {"window": {"unit": "epochs", "start": 2}}}, "opens in none of the 2 epochs"),
+        ({"algorithm": {"type": "sgpo", "window": {"unit": "epochs", "start": 2}}}, "opens in none of the 2 epochs"),
         ({"lr": 0}, "greater than 0"),
         ({"group_scale": "batch"}, "unknown key 'group_scale'"),
     ],

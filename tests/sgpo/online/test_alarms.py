@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from sgpo.config import GuidanceConfig
+from sgpo.config import GuardsConfig
 from sgpo.online.alarms import AlarmCallback, check_alarms, rts_rises_alone, steps_inflate
 
-CONFIG = GuidanceConfig(alarm_rows=2, max_step_factor=1.5, max_rts_rise=0.1)
+CONFIG = GuardsConfig(alarm_rows=2, max_step_factor=1.5, max_rts_rise=0.1)
 
 
 def history(*, steps: list[float], rts: list[float | None], accuracy: list[float]) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from judgekit.engines.generation.config import SamplingConfig, TransformersGener
 from judgekit.engines.generation.door import build_generator
 from judgekit.errors import CheckpointError, ConfigError, DataError
 from judgekit.types import Problem
+from sgpo.algorithms.sgpo import SGPO
 from sgpo.online.config import EvalConfig
 from sgpo.online.run import (
     Evaluator,
@@ -48,7 +49,7 @@ def config(policy: Path, problems: Path) -> OnlineConfig:
         policy=str(policy),
         problems=problems,
         judge="builtin:random",
-        guidance={"truncated": "judge"},
+        algorithm={"type": "sgpo", "truncated": "judge"},
         segmentation=SEGMENTATION,
         eval=EvalConfig(problems=problems, every=2, temperature=1.0, n_samples=2),
         group_size=4,
@@ -126,12 +127,12 @@ def test_killed_run_goes_on_to_the_same_policy(
 
 def test_window_in_epochs_counts_passes_over_the_problems(config: OnlineConfig, tmp_path: Path) -> None:
     window = {"unit": "epochs", "stop": 1}
-    config = config.model_copy(update={"guidance": config.guidance.model_validate({"window": window})})
+    config = config.model_copy(update={"algorithm": SGPO(window=window)})
     trainer = build_trainer(config, tmp_path, check=LastNumberCheck())
     trainer.state.max_steps = MAX_STEPS
     on = []
     for trainer.state.global_step in range(MAX_STEPS):
-        on.append(trainer._judge_is_on())
+        on.append(trainer._is_on())
     assert on == [True, True, True, False]  # 5 problems, 2 a step: a pass is 2.5 steps
 
 
@@ -251,7 +252,13 @@ def test_real_model_with_chat_template_and_math_verify(tmp_path: Path) -> None:
     problems = write_problems(tmp_path / "problems", n=2)
     file = Path(__file__).parents[3] / "configs" / "sgpo" / "online_gsm8k_smollm2.yaml"
     changes = ["max_steps=1", "prompts_per_step=1", "group_size=2", "micro_batch=2", "max_completion_length=24"]
-    changes += [f"policy={smollm2}", f"problems={problems}", "save_every=null", "guidance.truncated=judge", "threads=1"]
+    changes += [
+        f"policy={smollm2}",
+        f"problems={problems}",
+        "save_every=null",
+        "algorithm={type: sgpo, truncated: judge}",
+        "threads=1",
+    ]
     results = run_online(load_config(OnlineConfig, file, overrides=changes), tmp_path / "run")
     assert results["steps"] == 1
     (first, *_) = rows_of(tmp_path / "run" / "samples.jsonl")

@@ -15,15 +15,16 @@ from judgekit.errors import ConfigError, JudgeError
 from judgekit.text.prompts import ChatPrompt, RawPrompt, encode_prompt
 from judgekit.text.segmentation import segment
 from judgekit.types import Judgement, Solution
-from sgpo.config import GuidanceConfig, WindowConfig
-from sgpo.guidance import Response, guide
+from sgpo.algorithms.base import Response, WindowConfig
+from sgpo.algorithms.sgpo import SGPO
+from sgpo.config import GuardsConfig
 from sgpo.online.trainer import check_trl_contract, completion_text
 from sgpo.policy import load_policy
 from sgpo.rewards import compute_advantages
-from tests.sgpo.samples import GROUP, SEGMENTATION, HashJudge, Watched, hopeless, make_trainer, mixed
+from tests.sgpo.samples import GROUP, SEGMENTATION, HashJudge, Watched, guide, hopeless, make_trainer, mixed
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
-JUDGE_ALL = GuidanceConfig(truncated="judge")
+JUDGE_ALL = SGPO(truncated="judge")
 
 
 def weights(trainer: Any) -> torch.Tensor:
@@ -34,20 +35,20 @@ def logged(trainer: Any, name: str) -> list[float]:
     return [row[name] for row in trainer.state.log_history if name in row]
 
 
-def guided_in_one_process(batch: dict[str, Any], config: GuidanceConfig, judge: HashJudge) -> tuple[list, list]:
+def guided_in_one_process(batch: dict[str, Any], algorithm: SGPO, judge: HashJudge) -> tuple[list, list]:
     """Rewards and advantages of a batch, worked out without TRL."""
     responses = []
     for problem, text, truncated in zip(batch["problems"], batch["texts"], batch["truncated"], strict=True):
         steps = tuple(span.text for span in segment(text, SEGMENTATION))
         responses.append(Response(Solution(problem=problem, steps=steps), (1.0,) * len(steps), truncated=truncated))
     outcomes, ids = torch.tensor(batch["outcomes"]), torch.arange(len(responses)) // GROUP
-    guided = guide(outcomes, group_ids_N=ids, responses=responses, judge=judge, config=config)
+    guided = guide(outcomes, group_ids_N=ids, responses=responses, judge=judge, algorithm=algorithm)
     advantages = compute_advantages(guided.rewards_N, group_ids_N=ids, std_floor_N=guided.std_floor_N)
     return guided.rewards_N.tolist(), advantages.tolist()
 
 
 def test_without_a_judge_it_is_grpo_to_the_bit(policy: Path, tmp_path: Path) -> None:
-    closed = GuidanceConfig(window=WindowConfig(unit="steps", start=100))
+    closed = SGPO(window=WindowConfig(unit="steps", start=100))
     start = weights(make_trainer(policy, tmp_path))
 
     def trained(trainer_type: type, **options: Any) -> Any:
@@ -57,7 +58,7 @@ def test_without_a_judge_it_is_grpo_to_the_bit(policy: Path, tmp_path: Path) -> 
 
     plain = trained(GRPOTrainer)
     off = trained(Watched, judge=None)
-    shut = trained(Watched, judge=HashJudge(), guidance=closed)
+    shut = trained(Watched, judge=HashJudge(), algorithm=closed)
     assert not torch.equal(weights(plain), start)
     assert torch.equal(weights(off), weights(plain))
     assert torch.equal(weights(shut), weights(plain))
@@ -77,7 +78,7 @@ def test_all_negative_batch_teaches_sgpo_and_not_grpo(policy: Path, tmp_path: Pa
         reward=hopeless,
         args_max_steps=1,
         judge=HashJudge(),
-        guidance=JUDGE_ALL,
+        algorithm=JUDGE_ALL,
         segmentation=SEGMENTATION,
     )
     sgpo.train()
@@ -91,28 +92,28 @@ def test_all_negative_batch_teaches_sgpo_and_not_grpo(policy: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "config",
+    "algorithm",
     [
         JUDGE_ALL,
-        GuidanceConfig(std_floor=0.3, truncated="judge"),
-        GuidanceConfig(scope="every_wrong", truncated="judge", std_floor=None),
-        GuidanceConfig(truncated="drop"),
+        SGPO(std_floor=0.3, truncated="judge"),
+        SGPO(scope="every_wrong", truncated="judge", std_floor=None),
+        SGPO(truncated="drop"),
     ],
 )
-def test_rewards_and_advantages_are_those_of_the_core(policy: Path, tmp_path: Path, config: GuidanceConfig) -> None:
+def test_rewards_and_advantages_are_those_of_the_core(policy: Path, tmp_path: Path, algorithm: SGPO) -> None:
     judge = HashJudge(unscored_every=5)
-    options = {"judge": judge, "guidance": config, "segmentation": SEGMENTATION}
+    options = {"judge": judge, "algorithm": algorithm, "segmentation": SEGMENTATION}
     trainer = make_trainer(policy, tmp_path, **options)
     trainer.train()
     again = HashJudge(unscored_every=5)
     for batch in trainer.batches:
-        rewards, advantages = guided_in_one_process(batch, config, again)
+        rewards, advantages = guided_in_one_process(batch, algorithm, again)
         assert batch["rewards"] == pytest.approx(rewards, nan_ok=True)
         # TRL shuffles only after the advantages are formed
         assert batch["advantages"] == pytest.approx(advantages, abs=1e-4)
         assert [a == 0 for a in batch["advantages"]] == [a == 0 for a in advantages]
     assert Counter(s.steps for s in judge.seen) == Counter(s.steps for s in again.seen)
-    assert bool(judge.seen) is (config.truncated == "judge")  # random weights seldom end a response
+    assert bool(judge.seen) is (algorithm.truncated == "judge")  # random weights seldom end a response
 
 
 def test_unscored_rows_have_no_advantage_and_no_say_in_the_baseline(policy: Path, tmp_path: Path) -> None:
@@ -121,7 +122,8 @@ def test_unscored_rows_have_no_advantage_and_no_say_in_the_baseline(policy: Path
         tmp_path,
         reward=hopeless,
         judge=HashJudge(unscored_every=2),
-        guidance=GuidanceConfig(truncated="judge", max_unscored_frac=1),
+        algorithm=SGPO(truncated="judge"),
+        guards=GuardsConfig(max_unscored_frac=1),
         segmentation=SEGMENTATION,
         args_max_steps=1,
     )
@@ -138,9 +140,9 @@ def test_unscored_rows_have_no_advantage_and_no_say_in_the_baseline(policy: Path
 def test_window_closes(policy: Path, tmp_path: Path) -> None:
     judge = HashJudge()
     window = WindowConfig(unit="steps", stop=1)
-    guidance = GuidanceConfig(truncated="judge", window=window)
+    algorithm = SGPO(truncated="judge", window=window)
     trainer = make_trainer(
-        policy, tmp_path, reward=hopeless, judge=judge, guidance=guidance, segmentation=SEGMENTATION, args_max_steps=3
+        policy, tmp_path, reward=hopeless, judge=judge, algorithm=algorithm, segmentation=SEGMENTATION, args_max_steps=3
     )
     trainer.train()
     assert logged(trainer, "sgpo/judge_on") == [1.0, 0.0, 0.0]
@@ -150,7 +152,7 @@ def test_window_closes(policy: Path, tmp_path: Path) -> None:
 
 def test_judge_sees_problem_reference_and_steps(policy: Path, tmp_path: Path) -> None:
     judge = HashJudge()
-    options = {"judge": judge, "guidance": JUDGE_ALL, "segmentation": SEGMENTATION, "args_max_steps": 1}
+    options = {"judge": judge, "algorithm": JUDGE_ALL, "segmentation": SEGMENTATION, "args_max_steps": 1}
     trainer = make_trainer(policy, tmp_path, reward=hopeless, **options)
     trainer.train()
     answers = {f"{i}+{i}?": str(2 * i) for i in range(8)}
@@ -164,7 +166,7 @@ def test_failing_judge_stops_the_run(policy: Path, tmp_path: Path) -> None:
         def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
             raise JudgeError("the judge's server is gone")
 
-    options = {"judge": Broken(), "guidance": JUDGE_ALL, "segmentation": SEGMENTATION}
+    options = {"judge": Broken(), "algorithm": JUDGE_ALL, "segmentation": SEGMENTATION}
     with pytest.raises(JudgeError, match="server is gone"):
         make_trainer(policy, tmp_path, reward=hopeless, **options).train()
 
@@ -173,7 +175,7 @@ def test_other_reward_functions_are_added_as_trl_does(policy: Path, tmp_path: Pa
     def length(completions: Sequence[str], **_: Any) -> list[float]:
         return [0.1 * len(text) for text in completions]
 
-    options = {"judge": HashJudge(unscored_every=3), "guidance": JUDGE_ALL, "segmentation": SEGMENTATION}
+    options = {"judge": HashJudge(unscored_every=3), "algorithm": JUDGE_ALL, "segmentation": SEGMENTATION}
     trainer = make_trainer(policy, tmp_path, reward=[hopeless, length], **options, args_max_steps=1)
     trainer.train()
     (batch,) = trainer.batches
@@ -188,9 +190,9 @@ def test_rewards_normalised_one_by_one_are_refused(policy: Path, tmp_path: Path)
 
 
 def test_a_judge_that_certifies_nothing_is_refused_before_training(policy: Path, tmp_path: Path) -> None:
-    guidance = GuidanceConfig(rts="certified")
+    algorithm = SGPO(rts="certified")
     with pytest.raises(ConfigError, match="needs a judge whose card has a 'conformal' section"):
-        make_trainer(policy, tmp_path, judge=HashJudge(), guidance=guidance)
+        make_trainer(policy, tmp_path, judge=HashJudge(), algorithm=algorithm)
 
 
 def test_data_without_the_problem_are_refused(policy: Path, tmp_path: Path) -> None:

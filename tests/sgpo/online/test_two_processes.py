@@ -14,10 +14,10 @@ import torch
 import tests.sgpo.online.two_processes as script
 from judgekit.text.segmentation import segment
 from judgekit.types import Solution
-from sgpo.config import GuidanceConfig
-from sgpo.guidance import Response, guide
+from sgpo.algorithms.base import Response
+from sgpo.algorithms.sgpo import SGPO
 from sgpo.rewards import classify_groups, compute_advantages
-from tests.sgpo.samples import GROUP, SEGMENTATION, HashJudge
+from tests.sgpo.samples import GROUP, SEGMENTATION, HashJudge, guide
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -80,13 +80,13 @@ def test_exactly_the_all_negative_groups_are_judged_half_by_each_rank(ranks: lis
 
 
 def test_ranks_agree_and_equal_one_process(ranks: list[dict[str, Any]]) -> None:
-    judge, config = HashJudge(unscored_every=script.UNSCORED_EVERY), GuidanceConfig(truncated="judge")
+    judge, algorithm = HashJudge(unscored_every=script.UNSCORED_EVERY), SGPO(truncated="judge")
     ids = torch.arange(12) // GROUP
     for step in range(2):
         rewards = [rank["batches"][step]["rewards"] for rank in ranks]
         assert rewards[0] == pytest.approx(rewards[1], abs=0, nan_ok=True)
         outcomes = torch.tensor(joined(ranks, step, "outcomes"))
-        guided = guide(outcomes, group_ids_N=ids, responses=responses_of(ranks, step), judge=judge, config=config)
+        guided = guide(outcomes, group_ids_N=ids, responses=responses_of(ranks, step), judge=judge, algorithm=algorithm)
         assert rewards[0] == pytest.approx(guided.rewards_N.tolist(), nan_ok=True)
         advantages = compute_advantages(guided.rewards_N, group_ids_N=ids, std_floor_N=guided.std_floor_N)
         assert joined(ranks, step, "advantages") == pytest.approx(advantages.tolist(), abs=1e-4)

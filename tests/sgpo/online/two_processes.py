@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from sgpo.config import GuidanceConfig
+from sgpo.algorithms.sgpo import SGPO
 from tests.sgpo.samples import SEGMENTATION, HashJudge, make_trainer
 
 UNSCORED_EVERY = 5
@@ -19,7 +19,7 @@ def main(policy: Path, output: Path) -> None:
         policy,
         output / "run",
         judge=judge,
-        guidance=GuidanceConfig(truncated="judge"),
+        algorithm=SGPO(truncated="judge"),
         segmentation=SEGMENTATION,
         args_per_device_train_batch_size=2,
         args_gradient_accumulation_steps=3,

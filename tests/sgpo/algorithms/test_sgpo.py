@@ -8,14 +8,17 @@ import torch
 from judgekit.calibration.card import ConformalCard, Fingerprint
 from judgekit.errors import ConfigError, JudgeError
 from judgekit.types import NoVerdictReason, Solution
-from sgpo.config import GuidanceConfig, WindowConfig
-from sgpo.guidance import Guided, Response, Scored, UnscoredAlarm, apply_verdicts, guide, judge_rows, select_rows
+from sgpo.algorithms.base import GroupBatch, Response, Scored, WindowConfig
+from sgpo.algorithms.grpo import GRPO
+from sgpo.algorithms.sgpo import SGPO
+from sgpo.credit import UnscoredAlarm
 from sgpo.offline.credit import StoredJudge
 from sgpo.rewards import compute_advantages, shape_rts
 from tests.fakes import FakeJudge
+from tests.sgpo.samples import Guided, guide
 
 NAN = float("nan")
-PLAIN = GuidanceConfig(std_floor=None)
+PLAIN = SGPO(std_floor=None)
 
 
 def response(name: str, *, n_steps: int = 5, truncated: bool = False) -> Response:
@@ -27,7 +30,7 @@ def error_at(index: int, *, n_steps: int = 5) -> list[float]:
     return [float(k == index) for k in range(n_steps + 1)]
 
 
-def guided(outcomes: list[float], errors: list[int | None], *, config: GuidanceConfig = PLAIN, size: int = 4) -> Guided:
+def guided(outcomes: list[float], errors: list[int | None], *, algorithm: SGPO = PLAIN, size: int = 4) -> Guided:
     """Groups of `size`; `None` in errors is a response that the judge could not parse."""
     responses = [response(f"r{i}") for i in range(len(outcomes))]
     judge = FakeJudge(
@@ -36,18 +39,20 @@ def guided(outcomes: list[float], errors: list[int | None], *, config: GuidanceC
     )
     ids = torch.arange(len(outcomes)) // size
     return guide(
-        torch.tensor(outcomes, dtype=torch.float32), group_ids_N=ids, responses=responses, judge=judge, config=config
+        torch.tensor(outcomes, dtype=torch.float32),
+        group_ids_N=ids,
+        responses=responses,
+        judge=judge,
+        algorithm=algorithm,
     )
 
 
 def test_only_all_negative_groups_are_judged() -> None:
     outcomes = torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0, NAN])
     ids, truncated = torch.tensor([0, 0, 1, 1, 2, 2]), torch.zeros(6, dtype=torch.bool)
-    rows = select_rows(outcomes, group_ids_N=ids, truncated_N=truncated, config=PLAIN)
-    assert rows.tolist() == [0, 1, 4]
-    every = GuidanceConfig(scope="every_wrong")
-    rows = select_rows(outcomes, group_ids_N=ids, truncated_N=truncated, config=every)
-    assert rows.tolist() == [0, 1, 3, 4]
+    batch = GroupBatch(outcomes, ids, truncated, torch.ones(6))
+    assert PLAIN.rows_to_score(batch).tolist() == [0, 1, 4]
+    assert SGPO(scope="every_wrong").rows_to_score(batch).tolist() == [0, 1, 3, 4]
 
 
 def test_rewards_of_a_revived_group_and_an_untouched_one() -> None:
@@ -65,14 +70,14 @@ def test_rewards_of_a_revived_group_and_an_untouched_one() -> None:
 
 
 def test_every_wrong_colours_mixed_groups_and_keeps_wrong_below_right() -> None:
-    result = guided([1, 0, 0, 0], [4, 4, 0, 0], config=GuidanceConfig(scope="every_wrong", std_floor=None))
+    result = guided([1, 0, 0, 0], [4, 4, 0, 0], algorithm=SGPO(scope="every_wrong", std_floor=None))
     assert result.rewards_N.tolist() == pytest.approx([1.0, 0.9526, 0.0067, 0.0067], abs=1e-4)
     assert result.stats["judge_calls"] == 3
 
 
 def test_uninformative_judge_is_the_baseline_to_the_bit() -> None:
     outcomes = [0.0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0]
-    result = guided(outcomes, [3] * 12, config=GuidanceConfig())
+    result = guided(outcomes, [3] * 12, algorithm=SGPO())
     ids = torch.arange(12) // 4
     baseline = compute_advantages(torch.tensor(outcomes), group_ids_N=ids)
     same = compute_advantages(result.rewards_N, group_ids_N=ids, std_floor_N=result.std_floor_N)
@@ -90,18 +95,18 @@ def test_unscored_rows_are_dropped_not_zero() -> None:
 
 
 def test_unscored_rows_can_keep_their_outcome() -> None:
-    config = GuidanceConfig(on_unscored="outcome", std_floor=None)
-    assert guided([0, 0, 0, 0], [0, 2, 4, None], config=config).rewards_N[3] == 0
+    algorithm = SGPO(on_unscored="outcome", std_floor=None)
+    assert guided([0, 0, 0, 0], [0, 2, 4, None], algorithm=algorithm).rewards_N[3] == 0
 
 
 @pytest.mark.parametrize(
     ("rule", "judged", "last"), [("outcome", [0, 1, 2], 0.0), ("judge", [0, 1, 2, 3], 0.9526), ("drop", [0, 1, 2], NAN)]
 )
 def test_truncated_responses_follow_the_rule(rule: str, judged: list[int], last: float) -> None:
-    config = GuidanceConfig(truncated=rule, std_floor=None)  # type: ignore[arg-type]
+    algorithm = SGPO(truncated=rule, std_floor=None)  # type: ignore[arg-type]
     judge = FakeJudge({f"r{i}": error_at(i + 1) for i in range(4)})
     responses = [response(f"r{i}", truncated=i == 3) for i in range(4)]
-    result = guide(torch.zeros(4), group_ids_N=torch.zeros(4), responses=responses, judge=judge, config=config)
+    result = guide(torch.zeros(4), group_ids_N=torch.zeros(4), responses=responses, judge=judge, algorithm=algorithm)
     assert judge.judged == [f"r{i}" for i in judged]
     assert result.rewards_N[3].item() == pytest.approx(last, abs=1e-4, nan_ok=True)
     assert result.stats["truncated"] == 1
@@ -109,25 +114,25 @@ def test_truncated_responses_follow_the_rule(rule: str, judged: list[int], last:
 
 @pytest.mark.parametrize(("scope", "dropped"), [("all_negative", False), ("every_wrong", True)])
 def test_truncated_drop_reaches_as_far_as_the_scope(scope: str, dropped: bool) -> None:
-    config = GuidanceConfig(truncated="drop", scope=scope)  # type: ignore[arg-type]
+    algorithm = SGPO(truncated="drop", scope=scope)  # type: ignore[arg-type]
     judge = FakeJudge({"r1": error_at(1)})
     responses = [response("r0"), response("r1"), response("r2", truncated=True)]
     outcomes = torch.tensor([1.0, 0.0, 0.0])
-    result = guide(outcomes, group_ids_N=torch.zeros(3), responses=responses, judge=judge, config=config)
+    result = guide(outcomes, group_ids_N=torch.zeros(3), responses=responses, judge=judge, algorithm=algorithm)
     assert bool(result.rewards_N[2].isnan()) is dropped
 
 
 def test_responses_without_steps_earn_rts_zero_unasked() -> None:
     judge = FakeJudge({"r1": error_at(2)})
     responses = [response("r0", n_steps=0), response("r1")]
-    result = guide(torch.zeros(2), group_ids_N=torch.zeros(2), responses=responses, judge=judge, config=PLAIN)
+    result = guide(torch.zeros(2), group_ids_N=torch.zeros(2), responses=responses, judge=judge, algorithm=PLAIN)
     assert result.rewards_N.tolist() == pytest.approx(shape_rts(torch.tensor([0.0, 0.4])).tolist())
     assert judge.judged == ["r1"]
     assert result.stats["judge_calls"] == 1
 
 
 def test_floor_holds_in_all_negative_groups_only() -> None:
-    result = guided([0, 0, 0, 0, 1, 0, 0, 0], [0, 0, 0, 1, 0, 0, 0, 0], config=GuidanceConfig(std_floor=0.2))
+    result = guided([0, 0, 0, 0, 1, 0, 0, 0], [0, 0, 0, 1, 0, 0, 0, 0], algorithm=SGPO(std_floor=0.2))
     assert result.std_floor_N.tolist() == pytest.approx([0.2] * 4 + [0.0] * 4)
 
 
@@ -150,7 +155,7 @@ def test_judge_answering_too_little_is_an_error() -> None:
             group_ids_N=torch.zeros(2),
             responses=[response("r0"), response("r1")],
             judge=judge,
-            config=PLAIN,
+            algorithm=PLAIN,
         )
 
 
@@ -165,31 +170,26 @@ def test_certified_prefixes_use_the_threshold_for_erroneous_solutions() -> None:
     """Survival 0.9, 0.6, 0.5, 0.4: two steps lie above 0.55, all four above the threshold for any solution, 0.3."""
     posterior = (0.1, 0.3, 0.1, 0.1, 0.4)
     judge = FakeJudge({"r0": posterior, "r1": (1.0, 0.0, 0.0, 0.0, 0.0)}, conformal=conformal())
-    scored = judge_rows(judge, [response(f"r{i}", n_steps=4) for i in range(2)], config=GuidanceConfig(rts="certified"))
+    scored = SGPO(rts="certified").score([response(f"r{i}", n_steps=4) for i in range(2)], judge=judge)
     assert [item.rts for item in scored] == [0.5, 0.0]
     stored = StoredJudge(judge, Path())
     assert stored.info.conformal == judge.info.conformal
 
 
 def test_certified_prefixes_of_a_judge_without_them_are_refused() -> None:
-    config = GuidanceConfig(rts="certified")
-    with pytest.raises(ConfigError, match=r"fake has none: write one with `judgekit calibrate`, or use rts=expected"):
-        judge_rows(FakeJudge({}), [], config=config)
+    algorithm = SGPO(rts="certified")
+    with pytest.raises(ConfigError, match=r"fake has none: write one with `judgekit calibrate`, or use rts.type"):
+        algorithm.score([], judge=FakeJudge({}))
     empty = conformal(min_survival_if_wrong=1.0, n_problems_if_wrong=3)
     with pytest.raises(ConfigError, match=r"certifies no step at alpha 0\.1, learned from 3 problems .* larger conf"):
-        judge_rows(FakeJudge({}, conformal=empty), [], config=config)
-    assert judge_rows(FakeJudge({}), [], config=GuidanceConfig()) == []
+        algorithm.score([], judge=FakeJudge({}, conformal=empty))
+    assert SGPO().score([], judge=FakeJudge({})) == []
 
 
-def test_rows_without_a_selection_change_nothing() -> None:
-    outcomes = torch.tensor([1.0, 0.0])
-    result = apply_verdicts(
-        outcomes,
-        group_ids_N=torch.zeros(2),
-        truncated_N=torch.zeros(2, dtype=torch.bool),
-        rows_M=torch.tensor([], dtype=torch.long),
-        scored_M=[],
-        config=PLAIN,
+def test_grpo_changes_nothing() -> None:
+    responses = [response("r0"), response("r1")]
+    result = guide(
+        torch.tensor([1.0, 0.0]), group_ids_N=torch.zeros(2), responses=responses, judge=None, algorithm=GRPO()
     )
     assert result.rewards_N.tolist() == [1.0, 0.0]
     assert "rts_mean" not in result.stats

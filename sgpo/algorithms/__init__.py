@@ -1,0 +1,1 @@
+"""Algorithms: one small module each, from groups of responses to rewards and advantages."""

@@ -1,0 +1,167 @@
+"""What an algorithm is: whole groups of responses in, rewards and advantages out, by pure functions on tensors.
+
+An algorithm is a configuration: `algorithm: {type: sgpo, beta: 10}`. It has four parts, each with a default that is
+GRPO's: which responses are to be scored and how, `transform` (rewards before credit), `keep` (which groups train at
+all) and `credit` (one number a response, or one a token). Online and offline training call the same ones; what they
+need beyond outcomes is declared in `needs`, and refused at the start by a trainer that cannot give it. To add one,
+write a module beside this one and a line in `registry`, or an entry point `sgpo.algorithms` in a package of your own.
+
+Axes: `_N` responses, `_M` those of them that are scored, `_S` steps of a response, `_T` its tokens. NaN means "not
+known" in outcomes and "outside the baseline" in rewards, never zero. Imports no torch: tensors bring their operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+
+from pydantic import Field, model_validator
+
+from judgekit.config import BaseConfig
+
+if TYPE_CHECKING:
+    import torch
+
+    from judgekit.judges.base import Judge
+    from judgekit.types import Solution
+
+Need = Literal["judge", "n_tokens"]
+"""What an algorithm may need beside outcomes: a judge, or the number of trained tokens of each response."""
+Scale = Literal["group", "batch", "none"]
+"""What advantages are divided by: the standard deviation of the group, of all rewards at hand, or nothing."""
+Unit = Literal["step", "char", "token"]
+"""Unit in which steps are measured."""
+
+
+class WindowConfig(BaseConfig):
+    """When an algorithm is in force; outside the window training is plain GRPO.
+
+    Source:
+        SGPO (2505.11595) guides the first 3 of 12 epochs: `unit: fraction, stop: 0.25`.
+    """
+
+    unit: Literal["fraction", "steps", "epochs"] = "fraction"
+    """What `start` and `stop` count: share of the run's optimiser steps, optimiser steps, or epochs."""
+    start: float = Field(default=0.0, ge=0)
+    """It is on from here, inclusive."""
+    stop: float | None = Field(default=None, gt=0)
+    """It is off from here; `null` keeps it on to the end."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> WindowConfig:
+        if self.stop is not None and self.stop <= self.start:
+            raise ValueError(f"the window stops at {self.stop}, not after its start {self.start}")
+        return self
+
+    def is_open(self, *, step: int, n_steps: int, epoch: float) -> bool:
+        """Whether it is on at this optimiser step (0-based) of `n_steps`, in this epoch."""
+        now = {"fraction": step / max(n_steps, 1), "steps": float(step), "epochs": epoch}[self.unit]
+        return now >= self.start and (self.stop is None or now < self.stop)
+
+
+@dataclass(frozen=True)
+class Response:
+    """One sampled response as it is scored."""
+
+    solution: Solution
+    """Problem and steps, as the judge will see them."""
+    lengths_S: tuple[float, ...]
+    """Length of each step in the algorithm's unit. Shape (n_steps,)."""
+    truncated: bool = False
+    """Whether the response was cut off by its length limit."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What became of one response that was to be scored: its RTS, or `None` where there is no verdict."""
+
+    rts: float | None
+    """Valid prefix share in [0, 1]."""
+    seconds: float = 0.0
+    """Judge's time on this response."""
+    judged: bool = True
+    """Whether a judge was asked; a response without steps has RTS 0 by rule."""
+    first_error: int | None = None
+    """Decided first wrong step, 0-based; `None` where no step is, or there is no verdict."""
+
+
+@dataclass(frozen=True)
+class GroupBatch:
+    """Whole groups of responses; they need not be contiguous or of one size."""
+
+    outcomes_N: torch.Tensor
+    """Raw outcome rewards in [0, 1], NaN where unknown. Shape (N,)."""
+    group_ids_N: torch.Tensor
+    """Integer group of each response. Shape (N,)."""
+    truncated_N: torch.Tensor
+    """Responses cut off by their length limit. Shape (N,), bool."""
+    n_tokens_N: torch.Tensor
+    """Trained tokens of each response, what ends it included; 0 where it is not trained. Shape (N,), int64."""
+
+
+class Shaped(NamedTuple):
+    """Rewards as credit is given on them. Each of shape (N,)."""
+
+    rewards_N: torch.Tensor
+    """Reward of each response, NaN outside the baseline."""
+    std_floor_N: torch.Tensor
+    """Lowest standard deviation to divide by; 0 where the group's own stands."""
+
+
+class Algorithm(BaseConfig):
+    """Base of all algorithms; as it stands it is GRPO."""
+
+    type: str
+    """Name of the algorithm."""
+    window: WindowConfig = WindowConfig()
+    """When it is in force; outside the window training is plain GRPO."""
+
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    """What it needs beside outcomes."""
+    is_group_relative: ClassVar[bool] = True
+    """Whether its credit is GRPO's (r - mean) / std, which TRL has; `False` where `credit` is its own."""
+    unit: Unit = "step"
+    """Unit in which the steps of a response are measured."""
+
+    def rows_to_score(self, batch: GroupBatch) -> torch.Tensor:
+        """Return the indices of the responses to score, rising; none here. Shape (M,), int64."""
+        return batch.truncated_N.new_zeros(0).long()
+
+    def score(self, responses: Sequence[Response], *, judge: Judge | None) -> list[Scored]:
+        """Score the responses of `rows_to_score`, or any share of them, in order; here there are none."""
+        return []
+
+    def transform(self, batch: GroupBatch, rows_M: torch.Tensor, scored_M: Sequence[Scored]) -> Shaped:
+        """Return the rewards that credit is given on; here the outcomes as they are.
+
+        Args:
+            batch: The groups.
+            rows_M: From `rows_to_score`. Shape (M,).
+            scored_M: One score a row, in that order.
+        """
+        return Shaped(batch.outcomes_N, batch.outcomes_N.new_zeros(len(batch.outcomes_N)))
+
+    def keep(self, batch: GroupBatch, rewards_N: torch.Tensor) -> torch.Tensor:
+        """Return the responses that train at all, the same for all of a group; here everyone. Shape (N,), bool."""
+        return rewards_N.new_ones(len(rewards_N)).bool()
+
+    def credit(
+        self, rewards_N: torch.Tensor, *, batch: GroupBatch, std_floor_N: torch.Tensor, scale: Scale
+    ) -> torch.Tensor | list[torch.Tensor]:
+        """Return one advantage a response, shape (N,), or a tensor of one a token for each, shapes (T,).
+
+        Args:
+            rewards_N: From `transform`, with whatever other reward functions add. Shape (N,).
+            batch: The groups.
+            std_floor_N: From `transform`. Shape (N,).
+            scale: What the trainer's configuration divides by.
+        """
+        from sgpo.rewards import compute_advantages  # needs torch
+
+        return compute_advantages(rewards_N, group_ids_N=batch.group_ids_N, scale=scale, std_floor_N=std_floor_N)
+
+
+__all__ = [
+    "Algorithm", "GroupBatch", "Need", "Response", "Scale", "Scored", "Shaped", "Unit", "WindowConfig",
+]  # fmt: skip

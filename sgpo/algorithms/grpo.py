@@ -1,0 +1,21 @@
+"""GRPO: outcomes as they are, relative to their group.
+
+Source:
+    GRPO (2402.03300), outcome supervision.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sgpo.algorithms.base import Algorithm
+
+
+class GRPO(Algorithm):
+    """Plain GRPO; no judge is asked."""
+
+    type: Literal["grpo"] = "grpo"
+    """Name of the algorithm."""
+
+
+__all__ = ["GRPO"]

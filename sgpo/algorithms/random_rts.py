@@ -1,0 +1,32 @@
+"""A control for SGPO: the same rewards from scores that are drawn at random, so that any gain is not the judge's."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from sgpo.algorithms.base import Need, Response, Scored
+from sgpo.algorithms.sgpo import SGPO
+
+if TYPE_CHECKING:
+    from judgekit.judges.base import Judge
+
+
+class RandomRTS(SGPO):
+    """SGPO with an RTS drawn evenly from [0, 1] in place of a judge's."""
+
+    type: Literal["random_rts"] = "random_rts"  # type: ignore[assignment]  # the name of this one
+    """Name of the algorithm."""
+    seed: int = 0
+    """Another seed draws other scores; a response keeps its own, whenever and wherever it is scored."""
+
+    needs: ClassVar[frozenset[Need]] = frozenset()
+
+    def score(self, responses: Sequence[Response], *, judge: Judge | None) -> list[Scored]:
+        """Draw a score for each response."""
+        draws = [random.Random(f"{self.seed}:{response.solution.id}").random() for response in responses]
+        return [Scored(rts, judged=False) for rts in draws]
+
+
+__all__ = ["RandomRTS"]

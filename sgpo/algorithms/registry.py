@@ -1,0 +1,48 @@
+"""All algorithms by name, and the field of a configuration that holds one of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, SerializeAsAny
+
+from judgekit.config import BaseConfig, OneOf, parse_config
+from judgekit.errors import ConfigError, shorten
+from judgekit.extensions import Registry
+from sgpo.algorithms.base import Algorithm
+
+ALGORITHMS: Registry[type[Algorithm]] = Registry(
+    "sgpo.algorithms",
+    noun="algorithm",
+    own={
+        "grpo": "sgpo.algorithms.grpo:GRPO",
+        "sgpo": "sgpo.algorithms.sgpo:SGPO",
+        "random_rts": "sgpo.algorithms.random_rts:RandomRTS",
+    },
+)
+"""Algorithms by `type`; packages add theirs by entry points `sgpo.algorithms`."""
+
+
+def parse_algorithm(value: Any) -> Any:
+    """Return the algorithm that `{type: NAME, ...}` describes.
+
+    Raises:
+        ConfigError: there is no algorithm of that name, or it has no such option; says the nearest.
+    """
+    if isinstance(value, Algorithm) or not isinstance(value, dict):
+        return value
+    if not isinstance(value.get("type"), str):
+        raise ConfigError(
+            f"an algorithm is given as {{type: NAME, ...}}, not {shorten(value)}: {', '.join(ALGORITHMS.names())}"
+        )
+    return parse_config(ALGORITHMS.load(value["type"]), value, where="algorithm")
+
+
+def _choices() -> list[type[BaseConfig]]:
+    return [ALGORITHMS.load(name) for name in ALGORITHMS.names()]
+
+
+AlgorithmConfig = Annotated[SerializeAsAny[Algorithm], BeforeValidator(parse_algorithm), OneOf(_choices)]
+"""One of the algorithms, by `type`."""
+
+__all__ = ["ALGORITHMS", "AlgorithmConfig", "parse_algorithm"]

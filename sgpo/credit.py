@@ -1,0 +1,164 @@
+"""From groups and a judge to credit: the one way that online and offline training and every algorithm share.
+
+`shape_groups` asks the algorithm which responses it wants scored and has them scored by whoever holds a judge (one
+process, a store, or all processes of a run, a share each); `give_credit` turns rewards into advantages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+
+from judgekit.errors import JudgeError
+from sgpo.algorithms.base import Algorithm, GroupBatch, Scored, Shaped, Unit
+from sgpo.rewards import classify_groups, group_rows, group_std, is_correct
+
+MIN_JUDGED_FOR_ALARM = 32
+"""Judged responses before the share without verdict may stop a run."""
+
+
+class GroupCredit(NamedTuple):
+    """What became of a batch of groups."""
+
+    shaped: Shaped
+    """Rewards, and the floors of their standard deviations."""
+    rts_N: list[float | None]
+    """RTS of each response; `None` where it was not scored or got no verdict. Shape (N,)."""
+    stats: Mapping[str, float]
+    """Metrics, see `credit_stats`."""
+
+
+def step_lengths(steps: Sequence[str], *, unit: Unit, count_tokens: Callable[[str], int]) -> tuple[float, ...]:
+    """Return the length of each step in a unit. Shape (n_steps,).
+
+    Args:
+        steps: Steps of one response.
+        unit: What is counted.
+        count_tokens: Number of the policy's tokens in a text; called only by `unit="token"`.
+
+    Example:
+        >>> step_lengths(["ab", "c"], unit="char", count_tokens=len)
+        (2.0, 1.0)
+    """
+    if unit == "step":
+        return (1.0,) * len(steps)
+    measure = len if unit == "char" else count_tokens
+    return tuple(float(measure(step)) for step in steps)
+
+
+def shape_groups(
+    batch: GroupBatch, algorithm: Algorithm, score_rows: Callable[[torch.Tensor], Sequence[Scored]]
+) -> GroupCredit:
+    """Have the responses scored that the algorithm wants scored, and let it shape the rewards.
+
+    Args:
+        batch: Whole groups.
+        algorithm: What is done with them; `GRPO()` outside the algorithm's window.
+        score_rows: Scores the responses with these indices, in order; called once, also for none, so that every
+            process of a run takes part.
+    """
+    rows_M = algorithm.rows_to_score(batch)
+    scored_M = score_rows(rows_M)
+    shaped = algorithm.transform(batch, rows_M, scored_M)
+    rts = dict(zip(rows_M.tolist(), (scored.rts for scored in scored_M), strict=True))
+    rts_N = [rts.get(row) for row in range(len(batch.outcomes_N))]
+    return GroupCredit(shaped, rts_N, credit_stats(batch, shaped.rewards_N, rts_N=rts_N, scored_M=scored_M))
+
+
+def give_credit(
+    rewards_N: torch.Tensor, *, batch: GroupBatch, algorithm: Algorithm, std_floor_N: torch.Tensor, scale: str
+) -> torch.Tensor | list[torch.Tensor]:
+    """Return the advantages of responses, shape (N,), or of their tokens; 0 for those that the algorithm leaves out."""
+    advantages = algorithm.credit(rewards_N, batch=batch, std_floor_N=std_floor_N, scale=scale)  # type: ignore[arg-type]
+    keep_N = algorithm.keep(batch, rewards_N)
+    if isinstance(advantages, torch.Tensor):
+        return torch.where(keep_N, advantages, torch.zeros_like(advantages))
+    return [given_T if kept else given_T * 0 for given_T, kept in zip(advantages, keep_N.tolist(), strict=True)]
+
+
+def mean_advantage(advantages_T: torch.Tensor) -> float:
+    """Return the mean over the tokens of a response, 0 for one without tokens; what a log shows of a response."""
+    return advantages_T.mean().item() if len(advantages_T) else 0.0
+
+
+def credit_stats(
+    batch: GroupBatch, rewards_N: torch.Tensor, *, rts_N: Sequence[float | None], scored_M: Sequence[Scored]
+) -> dict[str, float]:
+    """Return the metrics of one batch.
+
+    `frac_all_negative`, `frac_all_positive`, `frac_zero_advantage_before`, `frac_zero_advantage_after` and
+    `frac_revived` are shares of groups; `accuracy` is the mean raw outcome; `judge_calls`, `judge_seconds`, `unscored`
+    and `truncated` are sums; `rts_mean` is over scored responses and `rts_spread` is the mean over groups of the
+    largest minus the smallest RTS, both absent where nothing was scored.
+
+    Args:
+        batch: The groups.
+        rewards_N: Rewards as the algorithm shaped them. Shape (N,).
+        rts_N: RTS, `None` where not scored. Shape (N,).
+        scored_M: What became of the responses to score.
+    """
+    outcomes_N, group_ids_N = batch.outcomes_N, batch.group_ids_N
+    groups = classify_groups(outcomes_N, group_ids_N=group_ids_N)
+    rows_of_group = group_rows(group_ids_N)
+    first_rows = torch.stack([rows[0] for rows in rows_of_group])
+    dead_before = (group_std(outcomes_N, group_ids_N=group_ids_N) == 0)[first_rows]
+    dead_after = ~(group_std(rewards_N, group_ids_N=group_ids_N) > 0)[first_rows]
+    known = outcomes_N[~torch.isnan(outcomes_N)]
+    judged = [scored for scored in scored_M if scored.judged]
+    stats = {
+        "frac_all_negative": groups.all_negative_N[first_rows].float().mean().item(),
+        "frac_all_positive": groups.all_positive_N[first_rows].float().mean().item(),
+        "frac_zero_advantage_before": dead_before.float().mean().item(),
+        "frac_zero_advantage_after": dead_after.float().mean().item(),
+        "frac_revived": (groups.all_negative_N[first_rows] & ~dead_after).float().mean().item(),
+        "judge_calls": float(len(judged)),
+        "judge_seconds": sum(scored.seconds for scored in judged),
+        "unscored": float(sum(scored.rts is None for scored in judged)),
+        "truncated": batch.truncated_N.float().sum().item(),
+    }
+    if len(known):
+        stats["accuracy"] = is_correct(known).float().mean().item()
+    values_N = torch.tensor([torch.nan if rts is None else rts for rts in rts_N], dtype=outcomes_N.dtype)
+    scored_N = ~torch.isnan(values_N)
+    if scored_N.any():
+        by_group = [values_N[rows.cpu()] for rows in rows_of_group]
+        known_rts = [values[~torch.isnan(values)] for values in by_group]
+        spreads = [(values.max() - values.min()).item() for values in known_rts if len(values)]
+        stats |= {"rts_mean": values_N[scored_N].mean().item(), "rts_spread": sum(spreads) / len(spreads)}
+    return stats
+
+
+class UnscoredAlarm:
+    """Stops a run whose judge gives too few verdicts.
+
+    Args:
+        max_frac: Highest share of judged responses without a verdict that passes.
+    """
+
+    def __init__(self, max_frac: float) -> None:
+        self.max_frac = max_frac
+        self.n_judged = 0
+        self.n_unscored = 0
+
+    def count(self, scored: Sequence[Scored]) -> None:
+        """Add one batch.
+
+        Raises:
+            JudgeError: the share so far lies above the bound, over at least 32 judged responses.
+        """
+        self.n_judged += sum(item.judged for item in scored)
+        self.n_unscored += sum(item.judged and item.rts is None for item in scored)
+        if self.n_judged >= MIN_JUDGED_FOR_ALARM and self.n_unscored / self.n_judged > self.max_frac:
+            raise JudgeError(
+                f"the judge gave no verdict for {self.n_unscored} of {self.n_judged} responses, more than "
+                f"guards.max_unscored_frac={self.max_frac}: look at its reasons with `judgekit judge`, or raise the "
+                "bound"
+            )
+
+
+__all__ = [
+    "MIN_JUDGED_FOR_ALARM", "GroupCredit", "UnscoredAlarm", "credit_stats", "give_credit", "mean_advantage",
+    "shape_groups", "step_lengths",
+]  # fmt: skip
