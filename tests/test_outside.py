@@ -38,7 +38,6 @@ class FirstHalf(Algorithm):
     weight: float = 1.0
     """Factor of every advantage."""
     needs: ClassVar = frozenset({"n_tokens"})
-    is_group_relative: ClassVar = False
 
     def credit(self, rewards_N, *, batch, std_floor_N, scale):
         advantages_N = super().credit(rewards_N, batch=batch, std_floor_N=std_floor_N, scale=scale)

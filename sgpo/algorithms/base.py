@@ -119,8 +119,6 @@ class Algorithm(BaseConfig):
 
     needs: ClassVar[frozenset[Need]] = frozenset()
     """What it needs beside outcomes."""
-    is_group_relative: ClassVar[bool] = True
-    """Whether its credit is GRPO's (r - mean) / std, which TRL has; `False` where `credit` is its own."""
     unit: Unit = "step"
     """Unit in which the steps of a response are measured."""
 
@@ -150,6 +148,8 @@ class Algorithm(BaseConfig):
         self, rewards_N: torch.Tensor, *, batch: GroupBatch, std_floor_N: torch.Tensor, scale: Scale
     ) -> torch.Tensor | list[torch.Tensor]:
         """Return one advantage a response, shape (N,), or a tensor of one a token for each, shapes (T,).
+
+        Where it is left as it is, TRL's own computation stands in for it online, which gives the same.
 
         Args:
             rewards_N: From `transform`, with whatever other reward functions add. Shape (N,).

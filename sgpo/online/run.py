@@ -24,6 +24,7 @@ from judgekit.calibration.fingerprint import Origin
 from judgekit.engines.generation.config import SamplingConfig
 from judgekit.engines.generation.transformers import TransformersGenerator
 from judgekit.errors import ConfigError
+from judgekit.groups import is_right
 from judgekit.io import read_jsonl, read_records
 from judgekit.judges import load_judge
 from judgekit.judges.unfamiliar import warn_unfamiliar
@@ -252,7 +253,7 @@ class Evaluator(TrainerCallback):
             self.run.log(
                 {
                     "step": state.global_step,
-                    "eval/accuracy": sum(outcome > 0.5 for outcome in known) / len(known) if known else None,
+                    "eval/accuracy": sum(map(is_right, known)) / len(known) if known else None,
                     "eval/n": len(known),
                     "eval/n_unknown": len(outcomes) - len(known),
                     "eval/seconds": time.perf_counter() - start,

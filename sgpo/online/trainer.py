@@ -142,10 +142,11 @@ class SGPOMixin:
                 "so a wrong answer may earn as much as a right one: use sum_then_normalize"
             )
         columns = self.train_dataset.column_names
-        if judge is not None and columns is not None and "problem" not in columns:
-            raise ConfigError(f"the training data have no column 'problem' to show to the judge, only {columns}")
         self.judge = judge
         self.algorithm: Algorithm = algorithm or (PLAIN if judge is None else SGPO())
+        scores = type(self.algorithm).score is not Algorithm.score
+        if scores and columns is not None and "problem" not in columns:
+            raise ConfigError(f"the training data have no column 'problem' to show to the judge, only {columns}")
         if "judge" in self.algorithm.needs and judge is None:
             raise ConfigError(f"the algorithm {self.algorithm.type} needs a judge: give one, or take GRPO()")
         if judge is not None and isinstance(self.algorithm, SGPO) and self.algorithm.rts.type == "certified":
@@ -245,7 +246,7 @@ class SGPOMixin:
         step = self.state.global_step
         epoch = step / self.steps_per_epoch if self.steps_per_epoch else self.state.epoch or 0.0
         is_open = self.algorithm.window.is_open(step=step, n_steps=self.state.max_steps, epoch=epoch)
-        return is_open and not isinstance(self.algorithm, GRPO)
+        return is_open and type(self.algorithm) is not GRPO  # what derives from it has something of its own
 
     def _is_truncated(self, completion_ids: Sequence[int]) -> bool:
         """As TRL tells it: the last token is no end and no padding."""
@@ -307,7 +308,7 @@ class SGPOMixin:
         unscorable_N = torch.isnan(rewards_NF).all(dim=1)
         total_N = (rewards_NF * self.reward_weights.to(rewards_NF.device)).nansum(dim=1)
         total_N = torch.where(unscorable_N, torch.nan, total_N)
-        if not self.algorithm.is_group_relative:
+        if type(self.algorithm).credit is not Algorithm.credit:
             self._advantages = give_credit(
                 total_N,
                 batch=batch,
