@@ -3,86 +3,64 @@
 from __future__ import annotations
 
 import difflib
-import importlib
-from typing import Any
 
-from datasets_builders.source import AnySource, GeneratorSource
+from datasets_builders.source import AnySource
 from judgekit.errors import ConfigError
-from judgekit.types import LabelledSolution, Problem, Record
+from judgekit.extensions import Registry
 
 IMPORTERS = {
-    "bigbench-mistake": "datasets_builders.importers.bigbench_mistake",
-    "groups": "datasets_builders.importers.groups",
-    "gsm8k": "datasets_builders.importers.gsm8k",
-    "injection": "datasets_builders.injection.inject",
-    "labelled": "datasets_builders.importers.labelled",
-    "math-shepherd": "datasets_builders.importers.math_shepherd",
-    "mr-gsm8k": "datasets_builders.importers.mr_gsm8k",
-    "policy-benchmarks": "datasets_builders.importers.policy_benchmarks",
-    "prm800k": "datasets_builders.importers.prm800k",
-    "prmbench": "datasets_builders.importers.prmbench",
-    "processbench": "datasets_builders.importers.processbench",
-    "stepwise-supervision": "datasets_builders.importers.stepwise_supervision",
+    "bigbench-mistake": "datasets_builders.importers.bigbench_mistake:SOURCE",
+    "groups": "datasets_builders.importers.groups:SOURCE",
+    "gsm8k": "datasets_builders.importers.gsm8k:SOURCE",
+    "injection": "datasets_builders.injection.inject:SOURCE",
+    "labelled": "datasets_builders.importers.labelled:SOURCE",
+    "math-shepherd": "datasets_builders.importers.math_shepherd:SOURCE",
+    "mr-gsm8k": "datasets_builders.importers.mr_gsm8k:SOURCE",
+    "policy-benchmarks": "datasets_builders.importers.policy_benchmarks:SOURCE",
+    "prm800k": "datasets_builders.importers.prm800k:SOURCE",
+    "prmbench": "datasets_builders.importers.prmbench:SOURCE",
+    "processbench": "datasets_builders.importers.processbench:SOURCE",
+    "stepwise-supervision": "datasets_builders.importers.stepwise_supervision:SOURCE",
 }
-"""Importers: name -> module, which holds the importer as `SOURCE`."""
+"""Importers that come with the project: name -> where the source stands."""
 
-GENERATORS: dict[str, tuple[type[Record], str, str, str]] = {
-    "procedural": (LabelledSolution, "datasets_builders.procedural.chains", "ProceduralConfig", "generate"),
-    "procedural-word": (
-        LabelledSolution,
-        "datasets_builders.procedural.word_problems",
-        "WordSolutionsConfig",
-        "generate",
-    ),
-    "procedural-word-problems": (
-        Problem,
-        "datasets_builders.procedural.word_problems",
-        "WordProblemsConfig",
-        "generate_problems",
-    ),
-    "procedural-problems": (
-        Problem,
-        "datasets_builders.procedural.chains",
-        "ProceduralProblemsConfig",
-        "generate_problems",
-    ),
-    "reasoning-gym": (Problem, "datasets_builders.procedural.reasoning_gym", "ReasoningGymConfig", "generate_problems"),
-    "reasoning-gym-solutions": (
-        LabelledSolution,
-        "datasets_builders.procedural.reasoning_gym",
-        "ReasoningGymSolutionsConfig",
-        "generate_solutions",
-    ),
+GENERATORS = {
+    "procedural": "datasets_builders.procedural.chains:SOLUTIONS",
+    "procedural-problems": "datasets_builders.procedural.chains:PROBLEMS",
+    "procedural-word": "datasets_builders.procedural.word_problems:SOLUTIONS",
+    "procedural-word-problems": "datasets_builders.procedural.word_problems:PROBLEMS",
+    "reasoning-gym": "datasets_builders.procedural.reasoning_gym:PROBLEMS",
+    "reasoning-gym-solutions": "datasets_builders.procedural.reasoning_gym:SOLUTIONS",
 }
-"""Generators: name -> type of record, module, its class of options, its function."""
+"""Generators that come with the project: name -> where the source stands."""
+
+SOURCES: Registry[AnySource] = Registry("judgekit.sources", noun="source", own=IMPORTERS | GENERATORS)
+"""All sources by name; packages add theirs by entry points `judgekit.sources`, in small letters with hyphens."""
 
 
 def source_names() -> list[str]:
     """Return the names of all sources."""
-    return sorted([*IMPORTERS, *GENERATORS])
+    return sorted(SOURCES.names())
 
 
 def is_source(name: str) -> bool:
     """Tell whether there is a source of that name; underscores and hyphens count alike."""
-    return name.replace("_", "-").lower() in source_names()
+    return name.replace("_", "-").lower() in SOURCES
 
 
 def load_source(name: str) -> AnySource:
     """Return the source of that name; underscores and hyphens count alike.
 
     Raises:
-        ConfigError: there is none; names the nearest.
+        ConfigError: there is none; names the nearest. Or the package that adds it cannot be imported.
     """
     key = name.replace("_", "-").lower()
-    if key in IMPORTERS:
-        return importlib.import_module(IMPORTERS[key]).SOURCE
-    if key in GENERATORS:
-        record_type, module_name, config_name, function_name = GENERATORS[key]
-        module: Any = importlib.import_module(module_name)
-        return GeneratorSource(key, record_type, getattr(module, config_name), getattr(module, function_name))
+    if key in SOURCES:
+        return SOURCES.load(key)
+    # a name is more often mistyped beyond likeness than made up: always name the nearest, and the way for own rows
     nearest = difflib.get_close_matches(key, source_names(), n=1, cutoff=0.0)[0]
     known = f"{', '.join(source_names())}; rows of your own are read by 'labelled'"
     raise ConfigError(f"unknown source {name!r}; did you mean {nearest!r}? (known: {known})")
 
 
-__all__ = ["GENERATORS", "IMPORTERS", "is_source", "load_source", "source_names"]
+__all__ = ["GENERATORS", "IMPORTERS", "SOURCES", "is_source", "load_source", "source_names"]

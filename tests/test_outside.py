@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from judgekit.cli import main
+from judgekit.io import read_json, read_records
+from judgekit.types import LabelledSolution
 from sgpo.offline.run import run_offline
 from sgpo.online.run import run_online
 from tests.sgpo.offline import offline_samples
@@ -63,3 +66,72 @@ def test_an_algorithm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run_online(OnlineConfig.model_validate(common | online), tmp_path / "online")
     rows = [json.loads(line) for line in (tmp_path / "online" / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [1, 2]
+
+
+SOURCE = '''
+"""Rows of one wrong line each: {"task": ..., "lines": [...], "bad": index or null}."""
+from datasets_builders.source import NoOptions, RowRejected, Source
+from judgekit.types import LabelledSolution, LabelMethod, labels_from_first_error
+
+
+def convert(row, options, stem):
+    if not row["lines"]:
+        raise RowRejected("no lines")
+    return [
+        LabelledSolution(
+            problem=row["task"],
+            steps=tuple(row["lines"]),
+            labels=labels_from_first_error(row["bad"], n_steps=len(row["lines"])),
+            source="orchard-lines",
+            subset=stem,
+            label_method=LabelMethod.HUMAN,
+        )
+    ]
+
+
+SOURCE = Source("orchard-lines", LabelledSolution, NoOptions, convert)
+'''
+
+BENCHMARK = '''
+"""How those rows are scored: the share of all solutions that are decided rightly."""
+from eval.judges.benchmarks import Benchmark
+from eval.judges.counting import FIRST_ERROR
+
+BENCHMARK = Benchmark(
+    name="orchard-lines",
+    title="Orchard Lines",
+    headline="accuracy of location",
+    headline_score="accuracy",
+    overall_protocols=(FIRST_ERROR,),
+    caveats=("Every task is about plums.",),
+)
+'''
+
+
+def lines_file(folder: Path) -> Path:
+    """Write twelve rows, every third of them right, and one that has no lines."""
+    rows = [
+        {"task": f"{i} + 1 plums?", "lines": [f"{i} + 1 = {i + 1 + (i % 3 > 0)}", "Done."], "bad": 0 if i % 3 else None}
+        for i in range(12)
+    ]
+    path = folder / "shop.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"task": "?", "lines": [], "bad": None}]))
+    return path
+
+
+def test_a_source_and_its_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = "orchard-lines = orchard_source:SOURCE"
+    install(tmp_path, monkeypatch, group="judgekit.sources", entry=entry, module="orchard_source", code=SOURCE)
+    path, built = lines_file(tmp_path), tmp_path / "built"
+    assert main(["build", "orchard_lines", "--input", str(path), "--output", str(built)]) == 0
+    assert len(list(read_records(built, LabelledSolution))) == 12
+    assert "no lines" in (built / "rejected.jsonl").read_text()
+
+    entry = "orchard-lines = orchard_scores:BENCHMARK"
+    install(tmp_path, monkeypatch, group="judgekit.benchmarks", entry=entry, module="orchard_scores", code=BENCHMARK)
+    command = ["eval", "--judge", "builtin:symbolic", "--benchmark", "orchard-lines", str(path)]
+    assert main([*command, "--output", str(tmp_path / "run"), "n_resamples=100", "n_splits=2"]) == 0
+    results = read_json(tmp_path / "run/judges/builtin-symbolic/orchard-lines/results.json")
+    assert results["headline"]["name"] == "accuracy of location" and results["headline"]["value"] == 100.0
+    assert "## Orchard Lines" in (tmp_path / "run" / "leaderboard.md").read_text()
+    assert "Every task is about plums." in results["comparability"]

@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
+from datasets_builders.source import GeneratorSource
 from judgekit.config import BaseConfig
 from judgekit.text.identity import problem_id
 from judgekit.types import LabelledSolution, LabelMethod, Problem, StepLabel
@@ -273,6 +274,12 @@ def _step_text(step: _Step) -> str:
     return f"{step.before}{step.instruction.symbol}{step.instruction.operand}={step.after}"
 
 
+SOLUTIONS = GeneratorSource("procedural", LabelledSolution, ProceduralConfig, generate)
+"""Labelled chains of arithmetic."""
+PROBLEMS = GeneratorSource("procedural-problems", Problem, ProceduralProblemsConfig, generate_problems)
+"""The problems of such chains alone."""
+
 __all__ = [
-    "ErrorKind", "Form", "Instruction", "ProceduralConfig", "ProceduralProblemsConfig", "generate", "generate_problems",
+    "ErrorKind", "Form", "Instruction", "PROBLEMS", "ProceduralConfig", "ProceduralProblemsConfig", "SOLUTIONS",
+    "generate", "generate_problems",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import Field
 
-from datasets_builders.source import RowRejected
+from datasets_builders.source import GeneratorSource, RowRejected
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError
 from judgekit.text.arithmetic.calculations import parse_step
@@ -126,6 +126,14 @@ def _solution(entry: Mapping[str, Any]) -> LabelledSolution | RowRejected:
     )
 
 
+PROBLEMS = GeneratorSource("reasoning-gym", Problem, ReasoningGymConfig, generate_problems)
+"""Problems of its tasks."""
+SOLUTIONS = GeneratorSource(
+    "reasoning-gym-solutions", LabelledSolution, ReasoningGymSolutionsConfig, generate_solutions
+)
+"""Labelled solutions of the tasks that are solved by steps."""
+
 __all__ = [
-    "ReasoningGymConfig", "ReasoningGymSolutionsConfig", "SOLVED", "generate_problems", "generate_solutions",
+    "PROBLEMS", "ReasoningGymConfig", "ReasoningGymSolutionsConfig", "SOLUTIONS", "SOLVED", "generate_problems",
+    "generate_solutions",
 ]  # fmt: skip

@@ -30,6 +30,7 @@ from datasets_builders.procedural.families.task import (
     format_number,
     work_out,
 )
+from datasets_builders.source import GeneratorSource
 from judgekit.config import BaseConfig
 from judgekit.errors import DataError
 from judgekit.text.identity import problem_id
@@ -222,7 +223,13 @@ def _around(sign: str, notation: Notation) -> str:
     return f"{notation.space}{sign}{notation.space}"
 
 
+SOLUTIONS = GeneratorSource("procedural-word", LabelledSolution, WordSolutionsConfig, generate)
+"""Labelled solutions of word problems."""
+PROBLEMS = GeneratorSource("procedural-word-problems", Problem, WordProblemsConfig, generate_problems)
+"""Word problems alone."""
+
 __all__ = [
-    "Family", "Level", "Notation", "WordErrorKind", "WordProblemsConfig", "WordSolutionsConfig", "check_solution",
-    "generate", "generate_problems", "stories", "write_problem", "write_steps",
+    "Family", "Level", "Notation", "PROBLEMS", "SOLUTIONS", "WordErrorKind", "WordProblemsConfig",
+    "WordSolutionsConfig", "check_solution", "generate", "generate_problems", "stories", "write_problem",
+    "write_steps",
 ]  # fmt: skip

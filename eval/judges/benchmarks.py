@@ -11,13 +11,13 @@ import difflib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Literal
 
 from eval.judges.counting import FIRST_ERROR, MR_GSM8K, PRMBENCH, STEPS, Protocol, estimate
 from eval.judges.intervals import Estimate, average
 from eval.judges.judged_solution import JudgedSolution
 from judgekit.errors import DataError
+from judgekit.extensions import Registry
 from judgekit.text.identity import ProblemGroups, group_problems, problem_id
 from judgekit.types import LabelledSolution
 
@@ -155,10 +155,17 @@ MR_GSM8K_BENCHMARK = Benchmark(
 )
 """MCC and accuracy of the first error, and the part of MR-Score that they make up."""
 
-BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
-    {b.name: b for b in (PROCESSBENCH, PRM_BENCH, BIGBENCH_MISTAKE, MR_GSM8K_BENCHMARK)}
+BENCHMARKS: Registry[Benchmark] = Registry(
+    "judgekit.benchmarks",
+    noun="benchmark",
+    own={
+        "processbench": f"{__name__}:PROCESSBENCH",
+        "prmbench": f"{__name__}:PRM_BENCH",
+        "bigbench-mistake": f"{__name__}:BIGBENCH_MISTAKE",
+        "mr-gsm8k": f"{__name__}:MR_GSM8K_BENCHMARK",
+    },
 )
-"""The benchmarks with a protocol of their own, by name."""
+"""The benchmarks with a protocol of their own, by the name of their source; packages add theirs by entry points."""
 
 
 def find_benchmark(name: str) -> Benchmark:
@@ -167,9 +174,9 @@ def find_benchmark(name: str) -> Benchmark:
     Underscores and hyphens count alike, as for sources.
     """
     key = _spelled(name)
-    return BENCHMARKS.get(key) or Benchmark(
-        name=key, title=key, headline="pooled F1", overall_protocols=(FIRST_ERROR,), pooled=True
-    )
+    if key in BENCHMARKS:
+        return BENCHMARKS.load(key)
+    return Benchmark(name=key, title=key, headline="pooled F1", overall_protocols=(FIRST_ERROR,), pooled=True)
 
 
 def refuse_foreign(name: str, sources: Mapping[str, str]) -> None:
@@ -190,7 +197,7 @@ def refuse_foreign(name: str, sources: Mapping[str, str]) -> None:
         by_source.setdefault(_spelled(source), []).append(id_)
     if by_source.keys() == {key}:
         return
-    (nearest,) = difflib.get_close_matches(key, sorted({*BENCHMARKS, *by_source}), n=1, cutoff=0.0)
+    (nearest,) = difflib.get_close_matches(key, sorted({*BENCHMARKS.names(), *by_source}), n=1, cutoff=0.0)
     if len(by_source) == 1:
         (source,) = by_source
         said = f"the rows given as {name} are of the source {source!r}: name that as the benchmark"
