@@ -15,8 +15,8 @@ from judgekit.cli import main
 from judgekit.io import write_records
 from judgekit.judges import load_judge
 from judgekit.judges.base import Judge, WrappedJudge
-from judgekit.judges.card import EnsembleCard, JudgeCard, write_card
-from judgekit.judges.ensemble import EnsembleJudge
+from judgekit.judges.card import JudgeCard, write_card
+from judgekit.judges.ensemble import EnsembleJudge, EnsembleSpec
 from judgekit.judges.shared import SharedJudge
 from judgekit.training.calibrate import calibrate_judge
 from judgekit.training.config import CalibrationConfig, PriorConfig
@@ -78,9 +78,9 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         ("g", groups, Rollout),
     ):
         write_records(folder / name, rows, record_type=record)
-    section = EnsembleCard(members=("builtin:symbolic",), rule="product", weights=(1.0,))
+    section = EnsembleSpec(members=("builtin:symbolic",), rule="product", weights=(1.0,))
     (folder / "judge").mkdir()
-    write_card(folder / "judge", JudgeCard(kind="ensemble", judge_id="near-judge", ensemble=section))
+    write_card(folder / "judge", JudgeCard(judge_id="near-judge", spec=section))
     calibrate_judge(folder / "judge", folder / "near", CalibrationConfig())
     build_prior(folder / "near", folder / "prior", PriorConfig())
     write_problems(folder / "problems", n=4)
@@ -129,8 +129,8 @@ def test_a_judge_behind_a_service_declares_what_it_declares_here(calibrated: Jud
 
 
 def test_an_ensemble_without_fitted_weights_has_the_data_of_its_members(calibrated: Judge) -> None:
-    section = EnsembleCard(members=("a", "b"), rule="mixture", weights=(0.5, 0.5))
-    card = JudgeCard(kind="ensemble", judge_id="both", ensemble=section)
+    section = EnsembleSpec(members=("a", "b"), rule="mixture", weights=(0.5, 0.5))
+    card = JudgeCard(judge_id="both", spec=section)
     judge = EnsembleJudge(card, [load_judge("builtin:symbolic"), calibrated])
     assert judge.info.fingerprint == calibrated.info.fingerprint
     assert judge.info.deterministic

@@ -15,17 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from eval.judges.contamination import NOTHING_FITTED, SAYS_NOTHING, SYMBOLIC, Exposure, read_exposure
-from judgekit.calibration.card import Fingerprint
 from judgekit.engines.checkpoint import locate_model, missing_weights, tensor_names
 from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError
 from judgekit.io import checkpoint_files
 from judgekit.judges import load_judge
 from judgekit.judges.base import Judge, JudgeInfo, WrappedJudge
-from judgekit.judges.card import KINDS_WITHOUT_INPUT, JudgeCard
-from judgekit.judges.critics.prompt import load_prompt
-from judgekit.judges.ensemble import locate_member, refuse_cycle
+from judgekit.judges.card import JudgeCard
 from judgekit.judges.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
-from judgekit.judges.recognise import FoundCard, find_card
+from judgekit.judges.recognise import FoundCard, find_card, locate_member, refuse_cycle
 from judgekit.judges.trust import Trust
 from judgekit.types import Judgement, Precision, Solution, content_id
 
@@ -76,7 +73,7 @@ class Entrant:
     @property
     def votes(self) -> int | None:
         """Answers that a critic is asked for; `None` of other judges."""
-        return self.card.critic.votes if self.card and self.card.critic else None
+        return self.card.spec.n_votes() if self.card else None
 
     def about(self) -> dict[str, Any]:
         """Return the section `judge` of its results."""
@@ -188,7 +185,8 @@ def _find(name: str, found: dict[str, Entrant], dtype: Precision, named_by: Trus
         found[entrant_key(name)] = replace(opened, name=name, load=lambda _: load_judge(name, named_by=named_by))
         return
     card = find_card(name, named_by=named_by)
-    members = _members(card)
+    refuse_cycle(card)
+    members = [locate_member(card.directory, member) for member in card.card.spec.member_names()]
     for member in members:
         _find(member, found, dtype, card.trust)
     among = [found[entrant_key(member)] for member in members]
@@ -201,38 +199,23 @@ def _exposure_without_card(name: str) -> Exposure:
     return NOTHING_FITTED if name.startswith("builtin:") else SAYS_NOTHING
 
 
-def _members(found: FoundCard) -> list[str]:
-    directory, card, _ = found
-    if card.ensemble is None:
-        return []
-    refuse_cycle(found)
-    return [locate_member(directory, member) for member in card.ensemble.members]
-
-
 def _of_card(
     name: str, found: FoundCard, members: Sequence[Entrant], dtype: Precision, named_by: Trust | None
 ) -> Entrant:
     directory, card, _ = found
-    critic = card.critic
     model = _check_model(found)
     is_local = Path(name).exists()
+    declared = card.declare(dtype=dtype, members=[member.info for member in members])
     return Entrant(
         name=name,
-        info=JudgeInfo(
-            card.judge_id,
-            card.decision,
-            kind=card.kind,
-            deterministic=_is_deterministic(card, members),
-            dtype=_dtype(card, members, dtype),
-            fingerprint=_fingerprint(card, members),
+        info=replace(
+            declared,
+            fingerprint=declared.fingerprint if card.calibrator is None else card.calibrator.fingerprint,
             conformal=card.conformal,
-            reserved=None,
         ),
         load=lambda open_member: load_judge(name, dtype=dtype, open_member=open_member, named_by=named_by),
         card=card,
-        prompt_sha256=load_prompt(critic.prompt, directory=directory, sha256=critic.prompt_sha256)[1]
-        if critic
-        else None,
+        prompt_sha256=card.spec.prompt_sha256_of(directory),
         exposure=read_exposure(directory, card, [member.exposure for member in members]),
         members=tuple(member.key for member in members),
         files=_files(Path(name), model if is_local and model and model != directory.resolve() else None),
@@ -246,38 +229,15 @@ def _check_model(found: FoundCard) -> Path | None:
         CheckpointError: there are none, or a file is damaged.
     """
     directory, card, trust = found
-    has_model = card.critic.engine is None if card.critic else card.kind not in KINDS_WITHOUT_INPUT
-    if not has_model:
+    weights = card.spec.checkpoint()
+    if weights is None:
         return None
-    location = locate_model(directory, card.model, revision=card.revision, hub_only=trust.root is not None)
+    location = locate_model(directory, weights[0], revision=weights[1], hub_only=trust.root is not None)
     complaint = missing_weights(location)
     if complaint:
         raise CheckpointError(f"{location} cannot be opened: {complaint}")
     tensor_names(location)
     return location
-
-
-def _dtype(card: JudgeCard, members: Sequence[Entrant], dtype: Precision) -> str | None:
-    """Return the precision of the weights, of an ensemble those of its members; `None` where there are none here."""
-    if card.kind not in KINDS_WITHOUT_INPUT:
-        return dtype
-    return ", ".join(dict.fromkeys(member.info.dtype for member in members if member.info.dtype is not None)) or None
-
-
-def _fingerprint(card: JudgeCard, members: Sequence[Entrant]) -> Fingerprint | None:
-    """Return what the judge behind a card was fitted on last, as the opened judge will say."""
-    if card.calibrator is not None:
-        return card.calibrator.fingerprint
-    if card.position_prior is not None:
-        return card.position_prior.fingerprint
-    known = [card.ensemble.fingerprint if card.ensemble else None, *(member.info.fingerprint for member in members)]
-    return next((item for item in known if item is not None), None)
-
-
-def _is_deterministic(card: JudgeCard, members: Sequence[Entrant]) -> bool:
-    if card.critic is not None:
-        return card.critic.deterministic
-    return all(member.info.deterministic for member in members)
 
 
 def _files(path: Path, model: Path | None) -> dict[str, list[Path]]:

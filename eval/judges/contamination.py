@@ -55,7 +55,7 @@ def read_exposure(directory: Path, card: JudgeCard, members: Sequence[Exposure] 
     """Collect what a judge directory says, and what the members of an ensemble say."""
     problems = train_problems(directory) | calibration_problems(directory)
     unsaid = [text for member in members for text in member.unsaid]
-    if card.ensemble is None and not (directory / TRAIN_PROBLEMS).is_file():
+    if not card.spec.member_names() and not (directory / TRAIN_PROBLEMS).is_file():
         unsaid.append(f"{card.judge_id} does not list the problems it was trained on ({TRAIN_PROBLEMS})")
     if _is_fitted(card) and not (directory / CALIBRATION_PROBLEMS).is_file():
         unsaid.append(f"{card.judge_id} does not list the problems it was calibrated on ({CALIBRATION_PROBLEMS})")
@@ -67,7 +67,8 @@ def read_exposure(directory: Path, card: JudgeCard, members: Sequence[Exposure] 
 def _is_fitted(card: JudgeCard) -> bool:
     """Whether something in the card was chosen on data that are not its training data."""
     threshold_chosen = isinstance(card.decision, ThresholdRule) and card.decision.origin != "default"
-    weights_fitted = card.ensemble is not None and card.ensemble.fingerprint is not None
+    own = card.declare(dtype="float32")  # without its members: what it was fitted on itself
+    weights_fitted = bool(card.spec.member_names()) and own.fingerprint is not None
     return threshold_chosen or weights_fitted or card.calibrator is not None
 
 

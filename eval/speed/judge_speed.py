@@ -25,7 +25,7 @@ import numpy as np
 from rich.progress import Progress
 
 from eval.speed.config import BenchConfig
-from judgekit.errors import DataError
+from judgekit.errors import ConfigError, DataError
 from judgekit.types import Precision, Solution
 
 BASELINE = "one at a time, all logits"
@@ -102,7 +102,12 @@ def _checkpoint(name: str) -> str:
     from judgekit.judges.card import CARD, read_card
 
     folder = Path(name)
-    return str(locate_model(folder, read_card(folder).model)) if (folder / CARD).is_file() else name
+    if not (folder / CARD).is_file():
+        return name
+    weights = read_card(folder).spec.checkpoint()
+    if weights is None:
+        raise ConfigError(f"{name} has no weights here: give a judge that runs a model in this process")
+    return str(locate_model(folder, weights[0]))
 
 
 def _choose(solutions: Sequence[Solution], config: BenchConfig) -> list[Solution]:

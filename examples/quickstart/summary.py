@@ -20,6 +20,7 @@ from judgekit.calibration.card import describe_after, describe_calibrator
 from judgekit.errors import DataError, JudgekitError
 from judgekit.io import MANIFEST, read_json, read_jsonl, write_text
 from judgekit.judges.card import JudgeCard, read_card
+from judgekit.judges.steps.specs import LikelihoodSpec
 from judgekit.metrics import Bin
 from judgekit.report.page import Section, Series, figures, line_plot, paragraph, reliability_diagram, render_page, table
 from judgekit.run import METRICS
@@ -151,7 +152,8 @@ def _training_section(folder: Path) -> Section:
         line = _series(rows, "pretrain/loss", name)
         plots.append(line_plot([line], title=title, x_label="optimiser step", y_label="loss per token (nats)"))
     card = read_card(folder / "judge" / "judge")
-    fitted = f"The judge was fitted on {card.training['counts']['solutions']} labelled solutions: {card.likelihood}."
+    how = card.spec_as(LikelihoodSpec).fitted
+    fitted = f"The judge was fitted on {card.training['counts']['solutions']} labelled solutions: {how}."
     return Section("Training", figures(*plots) + paragraph(fitted))
 
 

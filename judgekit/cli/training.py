@@ -29,11 +29,12 @@ def _train(args: argparse.Namespace, config: ClassifierConfig | LikelihoodConfig
     from judgekit.judges.card import read_card
 
     if isinstance(config, LikelihoodConfig):
+        from judgekit.judges.steps.specs import LikelihoodSpec
         from judgekit.training.likelihood import fit_likelihood
 
         directory = fit_likelihood(config, args.output, resume=args.resume)
         card = read_card(directory)
-        print(f"judge: {directory}\nfitted: {card.likelihood}")
+        print(f"judge: {directory}\nfitted: {card.spec_as(LikelihoodSpec).fitted}")
         for sentence in card.training["warnings"]:
             print(f"warning: {sentence}")
     else:
@@ -130,12 +131,12 @@ CALIBRATE = Command(
 
 
 def _ensemble(args: argparse.Namespace, config: EnsembleConfig) -> None:
+    from judgekit.judges.ensemble import EnsembleSpec
     from judgekit.training.ensemble import build_ensemble
 
     card = build_ensemble(args.member, args.data, args.output, config)
-    assert card.ensemble is not None
     losses = card.training["member_log_loss"]
-    for member, weight, loss in zip(args.member, card.ensemble.weights, losses, strict=True):
+    for member, weight, loss in zip(args.member, card.spec_as(EnsembleSpec).weights, losses, strict=True):
         print(f"{member}: weight {weight:.3f}, log loss alone {'none' if loss is None else format(loss, '.4f')}")
     for sentence in card.training["warnings"]:
         print(f"warning: {sentence}")
@@ -157,12 +158,13 @@ ENSEMBLE = Command(
 
 
 def _prior(args: argparse.Namespace, config: PriorConfig) -> None:
+    from judgekit.judges.position_prior import PositionPriorSpec
     from judgekit.training.prior import build_prior
 
     card = build_prior(args.data, args.output, config)
-    assert card.position_prior is not None
-    shares = " ".join(f"{hazard:.3f}" for hazard in card.position_prior.hazards)
-    print(f"prior: {args.output}, wrong by {card.position_prior.by}: {shares}; decision {card.decision}")
+    spec = card.spec_as(PositionPriorSpec)
+    shares = " ".join(f"{hazard:.3f}" for hazard in spec.hazards)
+    print(f"prior: {args.output}, wrong by {spec.by}: {shares}; decision {card.decision}")
     _print_figures(card.metrics)
 
 

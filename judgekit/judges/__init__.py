@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
@@ -9,7 +10,8 @@ from typing import get_args
 from judgekit.errors import CheckpointError, ConfigError, shorten
 from judgekit.judges.base import Judge
 from judgekit.judges.builtin import BUILTIN, BuiltinJudge
-from judgekit.judges.recognise import FoundCard, find_card
+from judgekit.judges.card import Opening
+from judgekit.judges.recognise import find_card, locate_member, refuse_cycle
 from judgekit.judges.rules.symbolic import SymbolicJudge
 from judgekit.judges.trust import Trust
 from judgekit.types import Precision
@@ -64,7 +66,23 @@ def load_judge(
     if dtype not in get_args(Precision):
         raise ConfigError(f"unknown precision {dtype!r}: use {' or '.join(get_args(Precision))}")
     found = find_card(name, named_by=named_by)
-    judge = _open(found, dtype=dtype, neutralise=neutralise, open_member=open_member)
+    refuse_cycle(found)
+    open_one = open_member or functools.partial(
+        load_judge,
+        dtype=dtype,
+        neutralise=neutralise,
+        named_by=found.trust,  # each with its own calibrator
+    )
+    judge = found.card.spec.open(
+        Opening(
+            found.card,
+            found.directory,
+            hub_only=found.trust.root is not None,
+            dtype=dtype,
+            neutralise=neutralise,
+            open_member=lambda member: open_one(locate_member(found.directory, member)),
+        )
+    )
     if not calibrated or found.card.calibrator is None:
         return judge
     from judgekit.calibration.calibrators import open_calibrator
@@ -90,38 +108,6 @@ def _connect(url: str, *, as_served: bool) -> Judge:
     from judgekit.serving.remote import open_remote
 
     return open_remote(url)
-
-
-def _open(found: FoundCard, *, dtype: Precision, neutralise: bool, open_member: Callable[[str], Judge] | None) -> Judge:
-    """Open what a card describes; torch is imported here, so that the door itself is light."""
-    kind = found.card.kind
-    if kind == "likelihood":
-        from judgekit.judges.steps.likelihood import LikelihoodJudge
-
-        return LikelihoodJudge.open(found, dtype=dtype, neutralise=neutralise)
-    if kind == "label_token":
-        from judgekit.judges.steps.label_token import LabelTokenJudge
-
-        return LabelTokenJudge.open(found, dtype=dtype, neutralise=neutralise)
-    if kind == "implicit":
-        from judgekit.judges.steps.implicit import ImplicitJudge
-
-        return ImplicitJudge.open(found, dtype=dtype, neutralise=neutralise)
-    if kind == "critic":
-        from judgekit.judges.critics.critic import CriticJudge
-
-        return CriticJudge.open(found, dtype=dtype, neutralise=neutralise)
-    if kind == "ensemble":
-        from judgekit.judges.ensemble import EnsembleJudge
-
-        return EnsembleJudge.open(found, dtype=dtype, neutralise=neutralise, open_member=open_member)
-    if kind == "position_prior":
-        from judgekit.judges.position_prior import PositionPriorJudge
-
-        return PositionPriorJudge(found.card)
-    from judgekit.judges.steps.classifier import StepClassifierJudge
-
-    return StepClassifierJudge.open(found, dtype=dtype, neutralise=neutralise)
 
 
 __all__ = ["load_judge"]

@@ -1,111 +1,128 @@
-"""The card of a judge: everything `judge.json` says about it, and the only thing `load_judge` needs to open it."""
+"""The card of a judge: everything `judge.json` says about it, and the only thing `load_judge` needs to open it.
+
+A card has a head that is the same for all, and a `spec` for what its `kind` needs. Each spec lives beside its judge and
+opens it; `KINDS` knows where. A kind from another package is a class below `JudgeSpec` and an entry point of the group
+`judgekit.judges`.
+"""
 
 from __future__ import annotations
 
-from datetime import date
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SerializeAsAny, ValidationError, model_validator
 
-from judgekit.calibration.card import CalibrationReport, CalibratorCard, ConformalCard, Fingerprint
-from judgekit.errors import CheckpointError, DataError, describe_validation_error
+from judgekit.calibration.card import CalibrationReport, CalibratorCard, ConformalCard
+from judgekit.errors import CheckpointError, ConfigError, DataError, describe_validation_error, shorten
+from judgekit.extensions import Registry, resolve
 from judgekit.io import read_json, write_json
-from judgekit.judges.critics.card import CriticCard
-from judgekit.judges.steps.layout import InputConvention, JudgeInput
-from judgekit.text.prompts import CHAT_DATE
-from judgekit.types import DecisionRule, ThresholdRule
+from judgekit.judges.base import Judge, JudgeInfo
+from judgekit.types import DecisionRule, Precision, ThresholdRule
 
 CARD = "judge.json"
-DEFAULT_OK_LABELS = (1,)
-"""Labels that mean "no error" where neither the card nor the checkpoint says which."""
 
 
-class _Part(BaseModel):
+class JudgeSpec(BaseModel, ABC):
+    """What a kind of judge needs to be opened, and what it can tell before that."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: str
+    """Name of the kind; each class fixes it."""
 
-def _as_tuple(value: Any) -> Any:
-    return (value,) if isinstance(value, int) else value
+    opened_by: ClassVar[str]
+    """`module:Class` of the judge, whose class method `open` takes an `Opening`; imported when a judge is opened, so
+    that a card is read without torch."""
 
+    def open(self, opening: Opening) -> Judge:
+        """Open the judge, without its calibrator.
 
-class LikelihoodCard(_Part):
-    """How a likelihood judge maps the surprisal of a step's tokens, -log p in nats, to P(step ok).
+        Raises:
+            CheckpointError: what it needs is missing, damaged or does not fit.
+        """
+        judge_type: Any = resolve(self.opened_by)
+        judge: Judge = judge_type.open(opening)
+        return judge
 
-    logit P = bias + max_weight * largest surprisal + mean_weight * mean surprisal.
-    """
+    @abstractmethod
+    def with_places(self, place: Callable[[str, str], str]) -> Self:
+        """Return the spec with every path or Hub id replaced by `place(what, name)`.
 
-    bias: float
-    """Logit of a step without any surprise."""
-    max_weight: float
-    """Weight of the most surprising token."""
-    mean_weight: float
-    """Weight of the mean over the step's tokens."""
+        `what` is `model`, `tokenizer`, `reference`, `prompt`, `engine` or `member`; anything else must be a path. What
+        is left out here is not checked: a card of somebody else could lead anywhere by it.
+        """
 
+    def places(self) -> list[tuple[str, str]]:
+        """Return every path or Hub id that it names, and what each is for."""
+        found: list[tuple[str, str]] = []
 
-class LabelTokens(_Part):
-    """Which next tokens of a language model say that a step is right or wrong; P(step ok) is the softmax over both."""
+        def note(what: str, name: str) -> str:
+            found.append((what, name))
+            return name
 
-    ok: int | str
-    """Token id, or a text whose last token counts, for a right step."""
-    error: int | str
-    """The same for a wrong step."""
+        self.with_places(note)
+        return found
 
+    def powers(self) -> Iterator[str]:
+        """Say what it names that only the user's own card may: servers, environment variables, files to write."""
+        return iter(())
 
-class ImplicitCard(_Part):
-    """A process reward that two language models imply.
+    def declare(self, info: JudgeInfo, *, dtype: Precision, members: Sequence[JudgeInfo]) -> JudgeInfo:
+        """Return what the opened judge will say of itself, as far as it can be known before.
 
-    logit P(step ok) = coefficient * sum of log p(token) - log p_reference(token) over the solution up to the step's
-    end. Monotone in the published reward, and no calibrated probability.
+        Args:
+            info: What the card's head says.
+            dtype: Precision for judges with weights.
+            members: What its members say, where it has some.
+        """
+        return info
 
-    Source:
-        Implicit process reward (2412.01981), eq. 3: the reward is the scaled log-ratio.
-    """
+    def member_names(self) -> tuple[str, ...]:
+        """Return the judges that it asks, as the card names them; none for most kinds."""
+        return ()
 
-    reference: str
-    """The reference model: a path relative to the card, an absolute path, or a hub id."""
-    coefficient: float = Field(gt=0)
-    """Scale of the log-ratio, per nat."""
-    n_lead_tokens: int = Field(default=0, ge=0)
-    """Tokens right before the first step that count as well, as in some published scripts."""
+    def checkpoint(self) -> tuple[str, str | None] | None:
+        """Return place and revision of weights that run in this process; `None` where there are none."""
+        return None
 
-
-class EnsembleCard(_Part):
-    """How several judges become one: whose posteriors are pooled, and with what weights."""
-
-    members: tuple[str, ...] = Field(min_length=1)
-    """Judges as `load_judge` opens them: a path relative to the card, a hub id, `builtin:NAME`, an address."""
-    rule: Literal["product", "mixture"]
-    """`product`: p is proportional to the product of p_i ** weight_i; `mixture`: p is the sum of weight_i * p_i."""
-    weights: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...]
-    """One weight a member, not negative and not all 0; those of a mixture sum to 1."""
-    fingerprint: Fingerprint | None = None
-    """What the weights were fitted on; `null` where they were set by hand."""
-
-    @model_validator(mode="after")
-    def _fits_the_rule(self) -> Self:
-        if len(self.weights) != len(self.members):
-            raise ValueError(f"{len(self.weights)} weights for {len(self.members)} members")
-        if not any(self.weights):
-            raise ValueError("all weights are 0, so that no member counts")
-        if self.rule == "mixture" and abs(sum(self.weights) - 1) > 1e-6:
-            raise ValueError(f"the weights of a mixture sum to {sum(self.weights)}, not 1")
+    def pinned(self, model: str, revision: str | None) -> Self:
+        """Return it with its model named by a Hub id and a revision; as it is, where it has no model."""
         return self
 
+    def n_votes(self) -> int | None:
+        """Return how many answers are asked for; `None` where nothing is sampled."""
+        return None
 
-class PositionPriorCard(_Part):
-    """Where first errors usually are."""
-
-    by: Literal["position", "relative"]
-    """`position`: a place is the step's index, the last one all later steps; `relative`: equal parts of a solution."""
-    hazards: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(min_length=1)
-    """P(step wrong | earlier steps right) by place."""
-    fingerprint: Fingerprint
-    """What it was counted on."""
+    def prompt_sha256_of(self, directory: Path) -> str | None:
+        """Return the hash of its prompt file, `None` where it has none. Relative paths begin at `directory`."""
+        return None
 
 
-class Golden(_Part):
+KINDS: Registry[type[JudgeSpec]] = Registry(
+    "judgekit.judges",
+    noun="judge kind",
+    own={
+        "step_classifier": "judgekit.judges.steps.specs:StepClassifierSpec",
+        "likelihood": "judgekit.judges.steps.specs:LikelihoodSpec",
+        "label_token": "judgekit.judges.steps.specs:LabelTokenSpec",
+        "implicit": "judgekit.judges.steps.specs:ImplicitSpec",
+        "critic": "judgekit.judges.critics.card:CriticSpec",
+        "ensemble": "judgekit.judges.ensemble:EnsembleSpec",
+        "position_prior": "judgekit.judges.position_prior:PositionPriorSpec",
+    },
+)
+"""Kinds of judges: the class of each one's `spec`. An installed package adds to the entry points `judgekit.judges`."""
+
+SpecT = TypeVar("SpecT", bound=JudgeSpec)
+
+
+class Golden(BaseModel):
     """A solution with the scores that the judge gave it when it was made, for `judgekit doctor` to compare."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     problem: str
     """Text of the problem."""
@@ -121,60 +138,25 @@ class Golden(_Part):
         return self
 
 
-class JudgeCard(_Part):
-    """Contents of `judge.json`, or of a card in YAML. What a kind needs beside `model` is one section."""
+class JudgeCard(BaseModel):
+    """Content of `judge.json`, or of a card in YAML. Read with `parse_card`, which also knows how older ones look."""
 
-    schema_version: Literal[1] = 1
-    """Version of this file."""
-    kind: Literal["step_classifier", "likelihood", "label_token", "implicit", "critic", "ensemble", "position_prior"]
-    """Which judge class opens it."""
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[2] = 2
+    """Version of this file; those of version 1 had the fields of `spec` beside the others, see `upgrade`."""
     judge_id: str = Field(min_length=1)
     """Name in results."""
+    spec: SerializeAsAny[InstanceOf[JudgeSpec]]
+    """What its kind needs."""
     family: str | None = None
     """Family whose convention this is; `null` for judges of our own."""
-    model: str = "."
-    """Where the weights lie: a path relative to this file, an absolute path, or a hub id."""
-    revision: str | None = None
-    """Hub revision of the model, where it is a hub id; `null` for the latest."""
-    tokenizer: str | None = None
-    """Where the tokenizer lies, in the ways of `model`; `null` for beside the weights."""
     assumes: str | None = None
     """What no checkpoint of the family states and this card takes for granted; logged when the judge is opened."""
     base_model: str | None = None
     """What the weights were trained from; `null` where unknown."""
     base_revision: str | None = None
     """Hub revision of the base model; `null` for a local directory."""
-    input: JudgeInput | None = None
-    """Input convention and score position; `null` for kinds that have no tokens of their own."""
-    engine: Literal["transformers", "vllm"] = "transformers"
-    """What runs the model; `vllm` is for step classifiers whose architecture vLLM knows."""
-    head: str | None = None
-    """Step classifiers: name of the head's tensors where the checkpoint is no token-classification model, for example
-    `v_head.summary`; several layers have ReLU between them. `null` opens a token-classification model."""
-    head_mean: bool = False
-    """Step classifiers: the mean of all outputs of the head is the judge's logit, instead of labels."""
-    ok_labels: Annotated[Annotated[tuple[int, ...], Field(min_length=1)] | None, BeforeValidator(_as_tuple)] = Field(
-        default=None, validation_alias=AliasChoices("ok_labels", "ok_index")
-    )
-    """Step classifiers: labels of the head that mean "no error"; P(step ok) is their share of the softmax. `null` goes
-    by the names that `id2label` of the checkpoint gives its labels, such as correct and incorrect, and is label 1 where
-    it names none. A head with one output is a logit, read by a sigmoid."""
-    ok_labels_by: Literal["card", "family"] = Field(default="card", exclude=True)
-    """Whose word `ok_labels` is; what a family says must not contradict the names in the checkpoint."""
-    likelihood: LikelihoodCard | None = None
-    """Section of a likelihood judge."""
-    label_tokens: LabelTokens | None = None
-    """Section of a label-token judge."""
-    implicit: ImplicitCard | None = None
-    """Section of an implicit judge."""
-    critic: CriticCard | None = None
-    """Section of a generative critic."""
-    ensemble: EnsembleCard | None = None
-    """Section of an ensemble."""
-    position_prior: PositionPriorCard | None = None
-    """Section of a position prior."""
-    chat_date: date = CHAT_DATE
-    """The day that a chat template is told where it asks for today's, so that a judge scores the same on every day."""
     decision: DecisionRule = ThresholdRule()
     """How the posterior becomes one index."""
     calibrator: CalibratorCard | None = None
@@ -190,35 +172,117 @@ class JudgeCard(_Part):
     metrics: dict[str, float | int | None] = Field(default_factory=dict)
     """Figures on the training run's evaluation split."""
 
+    @property
+    def kind(self) -> str:
+        """Which kind of judge it is."""
+        return self.spec.kind
+
+    def spec_as(self, spec_type: type[SpecT]) -> SpecT:
+        """Return the spec as that of one kind.
+
+        Raises:
+            CheckpointError: the card is of another kind.
+        """
+        if not isinstance(self.spec, spec_type):
+            raise CheckpointError(f"{self.judge_id} is a judge of kind {self.kind!r}, not a {spec_type.__name__}")
+        return self.spec
+
+    def declare(self, *, dtype: Precision, members: Sequence[JudgeInfo] = ()) -> JudgeInfo:
+        """Return what the judge will say of itself once it is open, before its calibrator; see `JudgeSpec.declare`."""
+        info = JudgeInfo(self.judge_id, self.decision, kind=self.kind)
+        return self.spec.declare(info, dtype=dtype, members=members)
+
     @model_validator(mode="after")
-    def _has_its_section(self) -> Self:
-        for kind, section in SECTION_OF_KIND.items():
-            if (self.kind == kind) != (getattr(self, section) is not None):
-                raise ValueError(f"a judge of kind {self.kind!r} and the section {section!r} do not fit each other")
-        if (self.input is None) != (self.kind in KINDS_WITHOUT_INPUT):
-            raise ValueError(f"a judge of kind {self.kind!r} and the section 'input' do not fit each other")
+    def _conformal_is_calibrated(self) -> Self:
         if self.conformal is not None and self.calibrator is None:
             raise ValueError("the section 'conformal' is about calibrated verdicts, and there is no 'calibrator'")
-        if self.kind == "likelihood" and not isinstance(self.input, InputConvention):
-            raise ValueError("a likelihood judge is fitted on the ids layout, and 'input' has another one")
-        if self.engine == "vllm" and self.kind != "step_classifier":
-            raise ValueError(f"the engine 'vllm' runs step classifiers, and this is a judge of kind {self.kind!r}")
-        if self.engine == "vllm" and (self.head_mean or self.head not in (None, "score")):
-            raise ValueError("the engine 'vllm' reads the head 'score' alone, and this card names another reading")
         return self
 
 
-SECTION_OF_KIND = {
-    "likelihood": "likelihood",
-    "label_token": "label_tokens",
-    "implicit": "implicit",
-    "critic": "critic",
-    "ensemble": "ensemble",
-    "position_prior": "position_prior",
-}
-"""The section that a kind must have, and no other kind may."""
-KINDS_WITHOUT_INPUT = frozenset({"critic", "ensemble", "position_prior"})
-"""Kinds that never make token ids themselves."""
+@dataclass(frozen=True)
+class Opening:
+    """What a judge is opened with."""
+
+    card: JudgeCard
+    """Its card."""
+    directory: Path
+    """Where relative paths of the card begin."""
+    hub_only: bool
+    """Whether what the card names lies in its repository or on the Hub, and nowhere else on this disk."""
+    dtype: Precision
+    """Precision of weights."""
+    neutralise: bool
+    """Whether candidates are kept from acting as markup; off only to measure what that prevents."""
+    open_member: Callable[[str], Judge]
+    """Opens a member by the name that the card gives, with no more trust than the card has."""
+
+
+_SECTIONS = ("implicit", "critic", "ensemble", "position_prior")
+"""Kinds whose fields stood in a section named after them."""
+_CARRIED = ("model", "revision", "tokenizer", "chat_date", "head", "head_mean", "ok_labels", "ok_labels_by")
+"""Fields that version 1 wrote for every kind, though only some ever read them."""
+_ALIASES: Mapping[str, str] = {"ok_index": "ok_labels", "likelihood": "fitted"}
+
+
+def upgrade(values: Mapping[str, Any], *, kind: str | None = None) -> dict[str, Any]:
+    """Return the values of a card as version 2 has them: the fields of its kind in `spec`.
+
+    Version 1, and who writes a card by hand, puts all fields side by side, some of them in a section named after the
+    kind. What version 1 wrote for every kind and only some read is left out of the others.
+
+    Args:
+        values: All or some fields of a card, of either version.
+        kind: The kind where the values do not say it, as those that stand on a family or a checkpoint do not.
+
+    Example:
+        >>> upgrade({"schema_version": 1, "kind": "ensemble", "judge_id": "e", "ensemble": {"rule": "product"}})
+        {'judge_id': 'e', 'spec': {'kind': 'ensemble', 'rule': 'product'}}
+    """
+    if "spec" in values or values.get("schema_version") == 2:
+        return dict(values)
+    kind = values.get("kind", kind)
+    known = KINDS.load(kind).model_fields if isinstance(kind, str) and kind in KINDS else {}
+    head: dict[str, Any] = {}
+    spec: dict[str, Any] = {}
+    for name, value in values.items():
+        name = _ALIASES.get(name, name)
+        if name in JudgeCard.model_fields:
+            if name != "schema_version" or value != 1:
+                head[name] = value
+        elif name == kind and name in _SECTIONS and isinstance(value, Mapping):
+            spec |= value
+        elif name == "engine" and value == "transformers" and kind != "step_classifier":
+            continue
+        elif name == "kind" or name in known:
+            spec[name] = value
+        elif value is not None and name not in _CARRIED:
+            spec[name] = value  # what no kind knows, or another one does: refused by name when the spec is checked
+    return head | {"spec": spec}
+
+
+def parse_card(values: object, *, where: str) -> JudgeCard:
+    """Check the values of a card of either version.
+
+    Args:
+        values: What JSON or YAML holds.
+        where: How the user knows the card.
+
+    Raises:
+        CheckpointError: a field is missing, unknown or refused; names it. Or there is no such kind.
+    """
+    if not isinstance(values, Mapping):
+        raise CheckpointError(f"{where} must hold keys and values, and holds {shorten(values)}")
+    fields = upgrade(values)
+    spec = fields.get("spec")
+    kind = spec.get("kind") if isinstance(spec, Mapping) else None
+    if not isinstance(spec, Mapping) or not isinstance(kind, str):
+        raise CheckpointError(f"{where}: field 'kind' is missing or no text (known: {', '.join(KINDS.names())})")
+    try:
+        return JudgeCard.model_validate(fields | {"spec": KINDS.load(kind).model_validate(spec)})
+    except ConfigError as error:
+        raise CheckpointError(f"{where}: {error}") from error
+    except ValidationError as error:
+        raise CheckpointError(f"{where}: {describe_validation_error(error)}") from error
 
 
 def read_card(directory: Path) -> JudgeCard:
@@ -233,11 +297,10 @@ def read_card(directory: Path) -> JudgeCard:
     if not path.is_file():
         raise CheckpointError(f"{directory} has no {CARD}, so it is no judge directory: `judgekit train` writes one")
     try:
-        return JudgeCard.model_validate(read_json(path))
+        values = read_json(path)
     except DataError as error:
         raise CheckpointError(str(error)) from error
-    except ValidationError as error:
-        raise CheckpointError(f"{path}: {describe_validation_error(error)}") from error
+    return parse_card(values, where=str(path))
 
 
 def write_card(directory: Path, card: JudgeCard) -> None:
@@ -246,6 +309,6 @@ def write_card(directory: Path, card: JudgeCard) -> None:
 
 
 __all__ = [
-    "CARD", "DEFAULT_OK_LABELS", "EnsembleCard", "Fingerprint", "Golden", "ImplicitCard", "JudgeCard", "LabelTokens",
-    "LikelihoodCard", "PositionPriorCard", "read_card", "write_card",
+    "CARD", "Golden", "JudgeCard", "JudgeSpec", "KINDS", "Opening", "parse_card", "read_card", "upgrade",
+    "write_card",
 ]  # fmt: skip

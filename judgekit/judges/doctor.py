@@ -25,6 +25,7 @@ from judgekit.judges.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
 from judgekit.judges.recognise import find_card, recognised_by
 from judgekit.judges.steps.label_names import read_label_names, settle_ok_labels
 from judgekit.judges.steps.layout import TemplateInput
+from judgekit.judges.steps.specs import DEFAULT_OK_LABELS, LabelTokenSpec, StepClassifierSpec
 from judgekit.judges.trust import update_card, write_own_card
 from judgekit.text.prompts import asks_for_the_day, render_text
 from judgekit.types import Judgement, NoVerdictReason, Solution
@@ -112,8 +113,11 @@ def _about(name: str, judge: Judge, card: JudgeCard | None) -> tuple[str, ...]:
     lines.append(f"decision: {judge.info.decision.model_dump_json()}")
     if card is None:
         return (*lines, f"kind: {type(judge).__name__}, without a card")
-    place = card.model if card.revision is None else f"{card.model} at {card.revision}"
-    lines += [f"kind: {card.kind}", f"family: {card.family or 'our own'}", f"model: {place}"]
+    lines += [f"kind: {card.kind}", f"family: {card.family or 'our own'}"]
+    lines += [f"{what}: {place}" for what, place in card.spec.places()]
+    model, revision = card.spec.checkpoint() or (None, None)
+    if revision is not None:
+        lines.append(f"revision of {model}: {revision}")
     if card.assumes:
         lines.append(f"assumed: {card.assumes}")
     if card.calibrator is not None:
@@ -142,18 +146,19 @@ def _example(judge: StepLogitJudge) -> tuple[str, ...]:
 def _label_lines(judge: StepLogitJudge) -> list[str]:
     from judgekit.judges.steps.label_token import label_token_id
 
-    labels = judge.card.label_tokens
-    if judge.card.kind == "step_classifier" and judge.card.ok_labels is not None:
+    spec = judge.spec
+    if isinstance(spec, StepClassifierSpec):
         names = {name: getattr(judge.model.config, name, None) for name in ("id2label", "label2id")}
         try:
             named = ", ".join(f"{index} {name!r}" for index, name in sorted(read_label_names(names).items()))
         except CheckpointError:  # where the card counts, the checkpoint may contradict itself
             named = "contradictory names"
         called = f"; the checkpoint has {named}" if named else ""
-        return [f"ok labels of the head: {', '.join(map(str, judge.card.ok_labels))}{called}"]
-    if labels is None:
+        return [f"ok labels of the head: {', '.join(map(str, spec.ok_labels or DEFAULT_OK_LABELS))}{called}"]
+    if not isinstance(spec, LabelTokenSpec):
         return []
-    ids = {what: label_token_id(judge.tokenizer, label) for what, label in (("ok", labels.ok), ("error", labels.error))}
+    labels = (("ok", spec.label_tokens.ok), ("error", spec.label_tokens.error))
+    ids = {what: label_token_id(judge.tokenizer, label) for what, label in labels}
     return [f"{what} label: token {token} {judge.tokenizer.decode([token])!r}" for what, token in ids.items()]
 
 
@@ -208,7 +213,7 @@ def _hostile(judge: StepLogitJudge) -> Finding:
     """Compare the reserved tokens of a solution full of reserved text with those of a harmless one of as many steps."""
     from judgekit.text.neutralise import reserved_tokens
 
-    layout = judge.card.input
+    layout = judge.spec.input
     own = layout.reserved if isinstance(layout, TemplateInput) else ()
     texts = [*dict.fromkeys([*reserved_tokens(judge.tokenizer), *own])]
     spoof = Solution(problem="".join(texts), steps=tuple(f"{text} {text}{text}" for text in texts) or ("x",))
@@ -227,12 +232,14 @@ def _clock(judge: Judge) -> Finding:
     from judgekit.judges.steps.template import TemplateEncoder
 
     check = "day in the text"
-    layout = judge.card.input if isinstance(judge, StepLogitJudge) else None
+    layout = judge.spec.input if isinstance(judge, StepLogitJudge) else None
+    day_told = judge.spec.chat_date if isinstance(judge, StepLogitJudge) else None
     if isinstance(judge, StepLogitJudge) and isinstance(layout, TemplateInput) and layout.chat is not None:
 
         def render(day: date) -> Sequence[object]:
             return TemplateEncoder(judge.tokenizer, layout, chat_date=day).encode(EXAMPLES[:1])
     elif isinstance(judge, CriticJudge):
+        day_told = judge.critic.chat_date
         question = [{"role": "user", "content": "1+1?"}]
         generator: Any = judge.generator
         if generator.render(question) is None:
@@ -246,9 +253,7 @@ def _clock(judge: Judge) -> Finding:
         return Finding(check, True if is_text else None, "reads no chat template")
     if not asks_for_the_day(render):
         return Finding(check, True, "the chat template does not ask for it")
-    return Finding(
-        check, True, f"the chat template asks for it, and is told {judge.card.chat_date} on every day (chat_date)"
-    )
+    return Finding(check, True, f"the chat template asks for it, and is told {day_told} on every day (chat_date)")
 
 
 def _count(ids: Sequence[int], wanted: set[int]) -> int:
@@ -307,25 +312,25 @@ def write_judge(name: str, output: Path, golden: Sequence[Golden]) -> Path:
     if (output / CARD).exists():
         raise ConfigError(f"{output / CARD} exists: choose another folder")
     found = find_card(name)
-    update: dict[str, Any] = {"golden": tuple(golden)}
-    if not Path(name).exists() and found.card.model == ".":
-        update |= {"model": name, "revision": snapshot_commit(found.directory)}
-    else:
-        update["model"] = _absolute(found.directory, found.card.model)
-    if found.card.kind == "step_classifier":
+    spec = found.card.spec
+    if isinstance(spec, StepClassifierSpec):
         # The labels are settled now, by what the checkpoint calls them today.
         location = locate_model(
-            found.directory, found.card.model, revision=found.card.revision, hub_only=found.trust.root is not None
+            found.directory, spec.model, revision=spec.revision, hub_only=found.trust.root is not None
         )
-        update["ok_labels"] = settle_ok_labels(found.card, read_json(location / "config.json"))
-    if found.card.tokenizer is not None:
-        update["tokenizer"] = _absolute(found.directory, found.card.tokenizer)
-    if found.card.implicit is not None:
-        reference = _absolute(found.directory, found.card.implicit.reference)
-        update["implicit"] = found.card.implicit.model_copy(update={"reference": reference})
-    if found.card.ensemble is not None:
-        members = tuple(_absolute(found.directory, member) for member in found.card.ensemble.members)
-        update["ensemble"] = found.card.ensemble.model_copy(update={"members": members})
+        settled = settle_ok_labels(found.card, read_json(location / "config.json"))
+        spec = spec.model_copy(update={"ok_labels": settled, "ok_labels_by": "card"})
+    at_hub = not Path(name).exists() and ("model", ".") in spec.places()
+
+    def beside(what: str, place: str) -> str:
+        # What lies beside the card is named by its absolute path; an engine's paths begin where commands run.
+        local = (found.directory / place).resolve()
+        return str(local) if what != "engine" and os.path.exists(local) else place
+
+    spec = spec.with_places(beside)
+    if at_hub:
+        spec = spec.pinned(name, snapshot_commit(found.directory))
+    update = {"golden": tuple(golden), "spec": spec}
     output.mkdir(parents=True, exist_ok=True)
     for name_of_ids in (TRAIN_PROBLEMS, CALIBRATION_PROBLEMS):
         if (found.directory / name_of_ids).is_file():
@@ -333,11 +338,6 @@ def write_judge(name: str, output: Path, golden: Sequence[Golden]) -> Path:
     # A copy is no more the user's word than what it was made from.
     (write_own_card if found.trust.is_own else write_card)(output, found.card.model_copy(update=update))
     return output
-
-
-def _absolute(directory: Path, place: str) -> str:
-    local = (directory / place).resolve()
-    return str(local) if os.path.exists(local) else place
 
 
 def refuse_failed(examination: Examination, *, but: Sequence[str] = ()) -> None:

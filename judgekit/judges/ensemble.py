@@ -6,27 +6,24 @@
 
 from __future__ import annotations
 
-import functools
-import os
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Self
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import Field, model_validator
 
-from judgekit.errors import CheckpointError
+from judgekit.calibration.card import Fingerprint
+from judgekit.errors import shorten
 from judgekit.judges.base import Judge, JudgeInfo
-from judgekit.judges.card import EnsembleCard, JudgeCard
-from judgekit.judges.recognise import FoundCard, find_card
+from judgekit.judges.card import JudgeCard, JudgeSpec, Opening
 from judgekit.types import Judgement, NoVerdictReason, Precision, Solution, Verdict
 
 Floats = NDArray[np.float64]
 
 PROB_FLOOR = 1e-9
 """Least probability of an outcome in a product: no member can rule an outcome out for good."""
-MAX_MEMBERS = 100
-"""Judges that one ensemble may ask, members of members too."""
 _MAX_RAW = 4000
 
 
@@ -83,6 +80,61 @@ POOLS = {"product": pool_product, "mixture": pool_mixture}
 """Pools by the name of their rule."""
 
 
+class EnsembleSpec(JudgeSpec):
+    """How several judges become one: whose posteriors are pooled, and with what weights."""
+
+    kind: Literal["ensemble"] = "ensemble"
+    members: tuple[str, ...] = Field(min_length=1)
+    """Judges as `load_judge` opens them: a path relative to the card, a hub id, `builtin:NAME`, an address."""
+    rule: Literal["product", "mixture"]
+    """`product`: p is proportional to the product of p_i ** weight_i; `mixture`: p is the sum of weight_i * p_i."""
+    weights: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...]
+    """One weight a member, not negative and not all 0; those of a mixture sum to 1."""
+    fingerprint: Fingerprint | None = None
+    """What the weights were fitted on; `null` where they were set by hand."""
+
+    def open(self, opening: Opening) -> Judge:
+        """Open all members, each with its own calibrator and none with more trust than the ensemble has."""
+        return EnsembleJudge(opening.card, [opening.open_member(member) for member in self.members])
+
+    def with_places(self, place: Callable[[str, str], str]) -> Self:
+        """Return the spec with the members elsewhere."""
+        return self.model_copy(update={"members": tuple(place("member", member) for member in self.members)})
+
+    def powers(self) -> Iterator[str]:
+        """Say which servers are members."""
+        for member in self.members:
+            if member.lower().startswith(("http://", "https://")):
+                yield f"the server {shorten(member)}"
+
+    def member_names(self) -> tuple[str, ...]:
+        """Return the members."""
+        return self.members
+
+    def declare(self, info: JudgeInfo, *, dtype: Precision, members: Sequence[JudgeInfo]) -> JudgeInfo:
+        """Where members differ, each precision is named. What was fitted last counts: the weights, else a member."""
+        fitted_on = [self.fingerprint, *(said.fingerprint for said in members)]
+        reserved_M = [said.reserved for said in members]
+        known = dict.fromkeys(text for reserved in reserved_M for text in reserved or ())
+        return replace(
+            info,
+            deterministic=all(said.deterministic for said in members),
+            dtype=", ".join(dict.fromkeys(said.dtype for said in members if said.dtype is not None)) or None,
+            fingerprint=next((item for item in fitted_on if item is not None), None),
+            reserved=None if None in reserved_M else tuple(known),
+        )
+
+    @model_validator(mode="after")
+    def _fits_the_rule(self) -> Self:
+        if len(self.weights) != len(self.members):
+            raise ValueError(f"{len(self.weights)} weights for {len(self.members)} members")
+        if not any(self.weights):
+            raise ValueError("all weights are 0, so that no member counts")
+        if self.rule == "mixture" and abs(sum(self.weights) - 1) > 1e-6:
+            raise ValueError(f"the weights of a mixture sum to {sum(self.weights)}, not 1")
+        return self
+
+
 class EnsembleJudge:
     """Pools the verdicts of other judges.
 
@@ -96,52 +148,10 @@ class EnsembleJudge:
     """
 
     def __init__(self, card: JudgeCard, members: Sequence[Judge]) -> None:
-        assert card.ensemble is not None
         self.card = card
-        self.section: EnsembleCard = card.ensemble
+        self.spec = card.spec_as(EnsembleSpec)
         self.members = tuple(members)
-        said_M = [member.info for member in self.members]
-        # What was fitted last counts: the weights, else the first member that says what it was fitted on.
-        fitted_on = [self.section.fingerprint, *(said.fingerprint for said in said_M)]
-        self.info = JudgeInfo(
-            card.judge_id,
-            card.decision,
-            kind=card.kind,
-            deterministic=all(said.deterministic for said in said_M),
-            dtype=", ".join(dict.fromkeys(said.dtype for said in said_M if said.dtype is not None)) or None,
-            fingerprint=next((item for item in fitted_on if item is not None), None),
-            reserved=tuple(dict.fromkeys(text for said in said_M for text in said.reserved or ())),
-        )
-
-    @classmethod
-    def open(
-        cls,
-        found: FoundCard,
-        *,
-        dtype: Precision = "float32",
-        neutralise: bool = True,
-        open_member: Callable[[str], Judge] | None = None,
-    ) -> Self:
-        """Open all members, each with its own calibrator and none with more trust than the ensemble has.
-
-        Args:
-            found: The card, where it lies, and whose word it is.
-            dtype: Precision of members with weights.
-            neutralise: Keep candidates from acting as markup.
-            open_member: Opens a member by the name that `locate_member` gives; `None` for `load_judge`.
-
-        Raises:
-            CheckpointError: a member cannot be opened, or the ensemble is a member of itself.
-        """
-        from judgekit.judges import load_judge
-
-        card = found.card
-        assert card.ensemble is not None
-        refuse_cycle(found)
-        open_one = open_member or functools.partial(
-            load_judge, dtype=dtype, neutralise=neutralise, named_by=found.trust
-        )
-        return cls(card, [open_one(locate_member(found.directory, member)) for member in card.ensemble.members])
+        self.info = card.declare(dtype="float32", members=[member.info for member in self.members])
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch with every member in turn and pool their verdicts; `raw` says what each member found."""
@@ -149,21 +159,21 @@ class EnsembleJudge:
         return [self._pooled(solution, row) for solution, row in zip(solutions, judgements_N_M, strict=True)]
 
     def _pooled(self, solution: Solution, judgements_M: Sequence[Judgement]) -> Judgement:
-        verdict = pool_verdicts([item.verdict for item in judgements_M], self.section)
+        verdict = pool_verdicts([item.verdict for item in judgements_M], self.spec)
         costs = [item.cost_usd for item in judgements_M if item.cost_usd is not None]
         return Judgement(
             solution_id=solution.id,
             judge_id=self.info.judge_id,
             verdict=verdict,
             no_verdict=None if verdict else self._reason(judgements_M),
-            raw="\n".join(map(self._line, self.members, judgements_M, self.section.weights)),
+            raw="\n".join(map(self._line, self.members, judgements_M, self.spec.weights)),
             n_tokens=sum(item.n_tokens for item in judgements_M),
             seconds=sum(item.seconds for item in judgements_M),
             cost_usd=sum(costs) if costs else None,
         )
 
     def _reason(self, judgements_M: Sequence[Judgement]) -> NoVerdictReason:
-        by_weight = sorted(zip(self.section.weights, judgements_M, strict=True), key=lambda pair: -pair[0])
+        by_weight = sorted(zip(self.spec.weights, judgements_M, strict=True), key=lambda pair: -pair[0])
         return next(item.no_verdict for _, item in by_weight if item.no_verdict is not None)
 
     def _line(self, member: Judge, judgement: Judgement, weight: float) -> str:
@@ -178,67 +188,20 @@ class EnsembleJudge:
         return head if judgement.raw is None else f"{head}\n{judgement.raw[:_MAX_RAW]}"
 
 
-def pool_verdicts(verdicts_M: Sequence[Verdict | None], section: EnsembleCard) -> Verdict | None:
+def pool_verdicts(verdicts_M: Sequence[Verdict | None], spec: EnsembleSpec) -> Verdict | None:
     """Pool the members' verdicts on one solution; `None` where no member of a weight above 0 has one."""
     given = [
         (verdict.posterior, weight)
-        for verdict, weight in zip(verdicts_M, section.weights, strict=True)
+        for verdict, weight in zip(verdicts_M, spec.weights, strict=True)
         if verdict is not None and weight > 0
     ]
     if not given:
         return None
     posteriors, weights = zip(*given, strict=True)
-    return Verdict(posterior=tuple(POOLS[section.rule](posteriors, weights_M=weights).tolist()))
-
-
-def locate_member(directory: Path, member: str) -> str:
-    """Return the name to open a member by: a path relative to the card where there is one, else the name itself."""
-    path = directory / member
-    return str(path) if os.path.exists(path) else member
-
-
-def refuse_cycle(ensemble: FoundCard, above: frozenset[Path] = frozenset(), *, n_before: int = 0) -> int:
-    """Refuse an ensemble that is a member of itself, directly or through another one, or that has too many members.
-
-    A member that is an ensemble counts with its own members, as often as it is named: a dozen small cards that name
-    each other twice stand for thousands of judges.
-
-    Args:
-        ensemble: The ensemble's card.
-        above: Ensembles that it is a member of.
-        n_before: Members that were counted already.
-
-    Returns:
-        Members so far.
-
-    Raises:
-        CheckpointError: it is; or a member's card is not valid, or names what it may not.
-    """
-    section = ensemble.card.ensemble
-    assert section is not None
-    n = n_before
-    for member in section.members:
-        path = ensemble.directory / member
-        n += 1
-        if n > MAX_MEMBERS:
-            raise CheckpointError(
-                f"the ensemble {ensemble.directory} has more than {MAX_MEMBERS} members, those of its members counted "
-                "as often as they are named: take some out"
-            )
-        is_here = os.path.exists(path)
-        # What somebody else's ensemble names on the Hub may be an ensemble, too; of the user's own, they are as many
-        # as he has written down, and each is looked at when it is opened.
-        if not is_here and (ensemble.trust.is_own or member.startswith(("builtin:", "http://", "https://"))):
-            continue
-        if is_here and path.resolve() in above:
-            raise CheckpointError(f"the ensemble {path.resolve()} is a member of itself: take it out of its members")
-        found = find_card(locate_member(ensemble.directory, member), named_by=ensemble.trust)
-        if found.card.ensemble is not None:
-            n = refuse_cycle(found, above | {path.resolve()}, n_before=n)
-    return n
+    return Verdict(posterior=tuple(POOLS[spec.rule](posteriors, weights_M=weights).tolist()))
 
 
 __all__ = [
-    "POOLS", "PROB_FLOOR", "EnsembleJudge", "floored_logs", "locate_member", "pool_mixture", "pool_product",
-    "pool_verdicts", "refuse_cycle",
+    "POOLS", "PROB_FLOOR", "EnsembleJudge", "EnsembleSpec", "floored_logs", "pool_mixture", "pool_product",
+    "pool_verdicts",
 ]  # fmt: skip

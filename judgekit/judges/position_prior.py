@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Annotated, Literal, Self
 
-from judgekit.judges.base import JudgeInfo
-from judgekit.judges.card import JudgeCard, PositionPriorCard
+from pydantic import Field
+
+from judgekit.calibration.card import Fingerprint
+from judgekit.judges.base import Judge, JudgeInfo
+from judgekit.judges.card import JudgeCard, JudgeSpec, Opening
 from judgekit.ties import rounded
-from judgekit.types import Judgement, NoVerdictReason, Solution, Verdict
+from judgekit.types import Judgement, NoVerdictReason, Precision, Solution, Verdict
+
+
+class PositionPriorSpec(JudgeSpec):
+    """Where first errors usually are."""
+
+    kind: Literal["position_prior"] = "position_prior"
+    by: Literal["position", "relative"]
+    """`position`: a place is the step's index, the last one all later steps; `relative`: equal parts of a solution."""
+    hazards: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(min_length=1)
+    """P(step wrong | earlier steps right) by place."""
+    fingerprint: Fingerprint
+    """What it was counted on."""
+
+    def open(self, opening: Opening) -> Judge:
+        """Open the judge, which reads nothing but the card."""
+        return PositionPriorJudge(opening.card)
+
+    def with_places(self, place: Callable[[str, str], str]) -> Self:
+        """Return it as it is: it names no place."""
+        return self
+
+    def declare(self, info: JudgeInfo, *, dtype: Precision, members: Sequence[JudgeInfo]) -> JudgeInfo:
+        """The same solution always gets the same verdict, by what was counted."""
+        return replace(info, deterministic=True, fingerprint=self.fingerprint)
 
 
 class PositionPriorJudge:
@@ -18,16 +47,9 @@ class PositionPriorJudge:
     """
 
     def __init__(self, card: JudgeCard) -> None:
-        assert card.position_prior is not None
         self.card = card
-        self.section: PositionPriorCard = card.position_prior
-        self.info = JudgeInfo(
-            card.judge_id,
-            card.decision,
-            kind=card.kind,
-            deterministic=True,
-            fingerprint=self.section.fingerprint,
-        )
+        self.spec = card.spec_as(PositionPriorSpec)
+        self.info = card.declare(dtype="float32")
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch; solutions without steps, or of blank ones alone, get no verdict."""
@@ -36,7 +58,7 @@ class PositionPriorJudge:
     def _judgement(self, solution: Solution) -> Judgement:
         if solution.is_blank:
             return Judgement(solution_id=solution.id, judge_id=self.info.judge_id, no_verdict=NoVerdictReason.EMPTY)
-        verdict = prior_verdict(self.section.hazards, by=self.section.by, n_steps=len(solution.steps))
+        verdict = prior_verdict(self.spec.hazards, by=self.spec.by, n_steps=len(solution.steps))
         return Judgement(solution_id=solution.id, judge_id=self.info.judge_id, verdict=verdict)
 
 
@@ -72,4 +94,4 @@ def place_of_step(step: int, *, by: str, n_steps: int, n_bins: int) -> int:
     return min(step, n_bins - 1) if by == "position" else step * n_bins // n_steps
 
 
-__all__ = ["PositionPriorJudge", "place_of_step", "prior_verdict"]
+__all__ = ["PositionPriorJudge", "PositionPriorSpec", "place_of_step", "prior_verdict"]

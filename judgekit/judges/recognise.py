@@ -13,17 +13,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from judgekit.engines.checkpoint import fetch_checkpoint, fetch_from_hub, tensor_names
-from judgekit.errors import CheckpointError, ConfigError, DataError, describe_validation_error, one_line, shorten
+from judgekit.errors import CheckpointError, ConfigError, DataError, one_line, shorten
 from judgekit.io import read_json
-from judgekit.judges.card import CARD, JudgeCard, read_card
+from judgekit.judges.card import CARD, JudgeCard, parse_card, read_card, upgrade
 from judgekit.judges.trust import Trust, check_card, hub_trust, powers_of, record_trust, trust_of
 from judgekit.reading.safe_yaml import load_yaml
 from judgekit.reading.texts import read_text
 
 _FAMILIES = Path(__file__).parent / "families"
+MAX_MEMBERS = 100
+"""Judges that one ensemble may ask, members of members too."""
 
 
 class Structure(BaseModel):
@@ -117,6 +119,51 @@ def find_card(name: str | Path, *, revision: str | None = None, named_by: Trust 
     return FoundCard(directory, card, trust)
 
 
+def locate_member(directory: Path, member: str) -> str:
+    """Return the name to open a member by: a path relative to the card where there is one, else the name itself."""
+    path = directory / member
+    return str(path) if os.path.exists(path) else member
+
+
+def refuse_cycle(ensemble: FoundCard, above: frozenset[Path] = frozenset(), *, n_before: int = 0) -> int:
+    """Refuse an ensemble that is a member of itself, directly or through another one, or that has too many members.
+
+    A member that is an ensemble counts with its own members, as often as it is named: a dozen small cards that name
+    each other twice stand for thousands of judges.
+
+    Args:
+        ensemble: The ensemble's card.
+        above: Ensembles that it is a member of.
+        n_before: Members that were counted already.
+
+    Returns:
+        Members so far.
+
+    Raises:
+        CheckpointError: it is; or a member's card is not valid, or names what it may not.
+    """
+    n = n_before
+    for member in ensemble.card.spec.member_names():
+        path = ensemble.directory / member
+        n += 1
+        if n > MAX_MEMBERS:
+            raise CheckpointError(
+                f"the ensemble {ensemble.directory} has more than {MAX_MEMBERS} members, those of its members counted "
+                "as often as they are named: take some out"
+            )
+        is_here = os.path.exists(path)
+        # What somebody else's ensemble names on the Hub may be an ensemble, too; of the user's own, they are as many
+        # as he has written down, and each is looked at when it is opened.
+        if not is_here and (ensemble.trust.is_own or member.startswith(("builtin:", "http://", "https://"))):
+            continue
+        if is_here and path.resolve() in above:
+            raise CheckpointError(f"the ensemble {path.resolve()} is a member of itself: take it out of its members")
+        found = find_card(locate_member(ensemble.directory, member), named_by=ensemble.trust)
+        if found.card.spec.member_names():
+            n = refuse_cycle(found, above | {path.resolve()}, n_before=n)
+    return n
+
+
 class _Place(NamedTuple):
     """A card's file or directory on this disk, and whose word it is."""
 
@@ -177,14 +224,13 @@ def _trust_all(name: str, named_by: Trust | None, lines: dict[Path, str]) -> Non
     lines[file.absolute()] = ""
     record_trust(file)
     values = read_yaml(file) if file.name != CARD else {}
-    if "family" not in values and "kind" not in values and isinstance(values.get("model"), str):
+    if not {"family", "kind", "spec"} & values.keys() and isinstance(values.get("model"), str):
         _trust_all(_relative(file, values["model"]), trust_of(file, named_by=named_by), lines)
     found = find_card(name, named_by=named_by)
     powers = ", ".join(powers_of(found.card))
     lines[file.absolute()] = f"{file}: {powers or 'names no server'}"
-    for member in found.card.ensemble.members if found.card.ensemble else ():
-        local = found.directory / member
-        _trust_all(str(local) if os.path.exists(local) else member, found.trust, lines)
+    for member in found.card.spec.member_names():
+        _trust_all(locate_member(found.directory, member), found.trust, lines)
 
 
 def make_card(values: Mapping[str, Any], *, where: str, **given: Any) -> JudgeCard:
@@ -193,10 +239,7 @@ def make_card(values: Mapping[str, Any], *, where: str, **given: Any) -> JudgeCa
     Raises:
         CheckpointError: a field is missing, unknown or refused; names it.
     """
-    try:
-        return JudgeCard.model_validate(given | dict(values))
-    except ValidationError as error:
-        raise CheckpointError(f"{where}: {describe_validation_error(error)}") from error
+    return parse_card(given | dict(values), where=where)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -222,24 +265,22 @@ def _from_yaml(path: Path, trust: Trust) -> FoundCard:
     for name in ("family", "model", "revision"):
         if not isinstance(values.get(name), str | None):
             raise CheckpointError(f"{path}: {name} must be a text, not {shorten(values[name])}")
-    if "ok_index" in values:
-        values["ok_labels"] = values.pop("ok_index")
     family, model = values.get("family"), values.get("model")
     if family is not None and family not in families():
         raise ConfigError(f"{path} names the family {shorten(family)}: there are {', '.join(families())}")
     base_trust = trust
-    if family is None and "kind" not in values and model is not None:
+    if family is None and not {"kind", "spec"} & values.keys() and model is not None:
         if Path(model).suffix in {".yaml", ".yml"}:
             raise CheckpointError(f"{path} names the card {shorten(model)} as its model: name the checkpoint itself")
         found = find_card(_relative(path, model), revision=values.get("revision"), named_by=trust)
         base, directory, base_trust = found.card.model_dump(mode="json"), found.directory, found.trust
-        base["ok_labels_by"] = found.card.ok_labels_by
         values.pop("model")
     else:
-        base, directory = dict(families()[family].card) if family else {}, path.parent
-    if "ok_labels" in values:
-        base["ok_labels_by"] = "card"
-    card = make_card(_merged(base, values), where=str(path), judge_id=path.stem)
+        base, directory = upgrade(families()[family].card) if family else {"spec": {}}, path.parent
+    values = upgrade(values, kind=base["spec"].get("kind"))
+    if "ok_labels" in values["spec"]:
+        values["spec"]["ok_labels_by"] = "card"
+    card = parse_card({"judge_id": path.stem} | _merged(base, values), where=str(path))
     # The base was checked when it was found: what is left to check is what this file adds, by whose word this file is.
     check_card(card, directory=directory, trust=trust, where=str(path))
     return FoundCard(directory, card, trust.narrower(base_trust))

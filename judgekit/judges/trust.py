@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from judgekit.engines.generation.config import OpenAIGeneration
 from judgekit.errors import CheckpointError, ConfigError, shorten
 from judgekit.io import file_sha256
 from judgekit.judges.card import CARD, JudgeCard, write_card
@@ -27,6 +26,7 @@ _HUB_HOST = re.compile(r"(?:huggingface\.co|\bhf\.co)", re.IGNORECASE)
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _NAMES = {
     "model": _HUB_ID,
+    "engine": _HUB_ID,
     "tokenizer": _HUB_ID,
     "reference": _HUB_ID,
     "member": _HUB_ID,
@@ -34,7 +34,6 @@ _NAMES = {
 }
 """What else than a path a card may give: a hub id, or the name of a prompt that comes with judgekit."""
 _BUILTIN = "builtin:"
-_ADDRESS = ("http://", "https://")
 
 log = logging.getLogger(__name__)
 
@@ -159,9 +158,9 @@ def check_card(card: JudgeCard, *, directory: Path, trust: Trust, where: str) ->
         )
     if trust.root is None:
         return
-    for what, name in _places(card):
+    for what, name in card.spec.places():
         local = directory / name
-        by_name = (what == "member" and name.startswith(_BUILTIN)) or _NAMES[what].fullmatch(name)
+        by_name = (what == "member" and name.startswith(_BUILTIN)) or (what in _NAMES and _NAMES[what].fullmatch(name))
         if not (trust.holds(local) or (by_name and not os.path.lexists(local))):
             raise CheckpointError(
                 f"the card of {where} names the {what} {shorten(name)}, which lies outside of its repository on the "
@@ -171,31 +170,7 @@ def check_card(card: JudgeCard, *, directory: Path, trust: Trust, where: str) ->
 
 def powers_of(card: JudgeCard) -> Iterator[str]:
     """Say what a card names that only the user's own may: servers, environment variables, files to write."""
-    engine = card.critic.engine if card.critic else None
-    if isinstance(engine, OpenAIGeneration):
-        yield f"the server {shorten(engine.base_url)}"
-        if engine.api_key_env is not None:
-            yield f"the environment variable {shorten(engine.api_key_env)}"
-        if engine.cost_log is not None:
-            yield f"the file {shorten(str(engine.cost_log))} to write"
-    for member in card.ensemble.members if card.ensemble else ():
-        if member.lower().startswith(_ADDRESS):
-            yield f"the server {shorten(member)}"
-
-
-def _places(card: JudgeCard) -> Iterator[tuple[str, str]]:
-    """Return every path or name that a card gives, and what it is for."""
-    yield "model", card.model
-    if card.tokenizer is not None:
-        yield "tokenizer", card.tokenizer
-    if card.implicit is not None:
-        yield "reference", card.implicit.reference
-    if card.critic is not None:
-        yield "prompt", card.critic.prompt
-        if card.critic.engine is not None and not isinstance(card.critic.engine, OpenAIGeneration):
-            yield "model", card.critic.engine.model
-    for member in card.ensemble.members if card.ensemble else ():
-        yield "member", member
+    return card.spec.powers()
 
 
 # What the user has said he trusts
@@ -230,7 +205,7 @@ def write_own_card(directory: Path, card: JudgeCard) -> None:
     may. Where the record cannot be written, a warning says so.
     """
     write_card(directory, card)
-    members = card.ensemble.members if card.ensemble else ()
+    members = card.spec.member_names()
     if any(powers_of(card)) or any(member.endswith((".yaml", ".yml")) for member in members):
         try:
             record_trust(directory / CARD)

@@ -22,7 +22,8 @@ from judgekit.calibration.selection import KINDS, HeldOut, Selection, cross_fit,
 from judgekit.calibration.split import PROB_CLIP
 from judgekit.errors import DataError
 from judgekit.io import read_records
-from judgekit.judges.card import CARD, EnsembleCard, JudgeCard, read_card
+from judgekit.judges.card import CARD, JudgeCard, read_card
+from judgekit.judges.ensemble import EnsembleSpec
 from judgekit.judges.problem_lists import (
     CALIBRATION_PROBLEMS,
     ProblemList,
@@ -78,7 +79,9 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     judgements_N = judge_in_chunks(judge, given, folder=chunks, chunk_size=config.chunk_size, show_reference=False)
     problem_N = group_problems(given)
     kept = ProblemList()
-    if card.ensemble:  # Those behind its weights stay: as they were before a run that was killed added to them.
+    if (
+        card.spec.member_names()
+    ):  # Those behind its weights stay: as they were before a run that was killed added to them.
         if not (chunks / CALIBRATION_PROBLEMS).is_file():
             write_problems(chunks / CALIBRATION_PROBLEMS, calibration_problems(directory))
         kept = calibration_problems(chunks)
@@ -212,11 +215,11 @@ def wrap_builtin(name: str, output: Path) -> Path:
     from judgekit.judges import load_judge
 
     load_judge(name)  # refuses names that there are none of
-    section = EnsembleCard(members=(name,), rule="product", weights=(1.0,))
-    if (output / CARD).is_file() and (known := read_card(output).ensemble) and known.members == section.members:
+    spec = EnsembleSpec(members=(name,), rule="product", weights=(1.0,))
+    if (output / CARD).is_file() and read_card(output).spec.member_names() == spec.members:
         return output
     refuse_foreign(output)
-    write_own_card(output, JudgeCard(kind="ensemble", judge_id=output.resolve().name, ensemble=section))
+    write_own_card(output, JudgeCard(judge_id=output.resolve().name, spec=spec))
     return output
 
 

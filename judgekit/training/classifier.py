@@ -25,6 +25,7 @@ from judgekit.judges.problem_lists import ProblemList, names_of
 from judgekit.judges.steps.classifier import StepClassifierJudge
 from judgekit.judges.steps.encoding import encode_solutions, make_convention, show_encoded
 from judgekit.judges.steps.layout import InputConvention
+from judgekit.judges.steps.specs import StepClassifierSpec
 from judgekit.run import Run, package_versions
 from judgekit.training.calibrate import refuse_one_kind
 from judgekit.training.config import ClassifierConfig
@@ -92,13 +93,12 @@ def train_classifier(config: ClassifierConfig, output: Path, *, resume: bool = F
             "with a lower lr, or a longer warmup"
         )
     card = JudgeCard(
-        kind="step_classifier",
         judge_id=config.judge_id or output.resolve().name,
         base_model=config.model,
         base_revision=getattr(model.config, "_commit_hash", None),
-        head=HEAD if isinstance(model, HeadedModel) else None,
-        input=convention,
-        ok_labels=(OK,),
+        spec=StepClassifierSpec(
+            head=HEAD if isinstance(model, HeadedModel) else None, input=convention, ok_labels=(OK,)
+        ),
         decision=ThresholdRule(threshold=0.5),
         training={
             "config": config.model_dump(mode="json"),

@@ -17,8 +17,8 @@ from judgekit.calibration.direction import direction_of
 from judgekit.calibration.fingerprint import fingerprint_of
 from judgekit.errors import ConfigError, DataError
 from judgekit.judges.base import Judge
-from judgekit.judges.card import EnsembleCard, JudgeCard
-from judgekit.judges.ensemble import floored_logs, pool_verdicts
+from judgekit.judges.card import JudgeCard
+from judgekit.judges.ensemble import EnsembleSpec, floored_logs, pool_verdicts
 from judgekit.judges.problem_lists import (
     CALIBRATION_PROBLEMS,
     TRAIN_PROBLEMS,
@@ -89,18 +89,17 @@ def build_ensemble(members: Sequence[str], data: Path, output: Path, config: Ens
         _log.warning("%s", sentence)
     used = [item for item, row in zip(solutions, verdicts_N_M, strict=True) if any(row)]
     fingerprint = fingerprint_of(data, used)
-    section = EnsembleCard(
+    spec = EnsembleSpec(
         members=tuple(_stored_name(name, output) for name in members),
         rule=config.rule,
         weights=fitted.weights_M,
         fingerprint=fingerprint,
     )
-    pooled_N = [pool_verdicts(row, section) for row in verdicts_N_M]
+    pooled_N = [pool_verdicts(row, spec) for row in verdicts_N_M]
     choice = choose_threshold([None if item is None else item.p_ok_S for item in pooled_N], gold_N=gold_N)
     card = JudgeCard(
-        kind="ensemble",
         judge_id=config.judge_id or output.resolve().name,
-        ensemble=section,
+        spec=spec,
         decision=ThresholdRule(threshold=choice.threshold, origin=f"best ProcessBench F1 on {fingerprint.data}"),
         training={
             "config": config.model_dump(mode="json"),

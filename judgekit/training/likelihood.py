@@ -12,11 +12,12 @@ from sklearn.linear_model import LogisticRegression
 
 from judgekit.engines.scoring.load import check_sizes, load_scorer, load_tokenizer
 from judgekit.errors import CheckpointError, DataError
-from judgekit.judges.card import JudgeCard, LikelihoodCard
+from judgekit.judges.card import JudgeCard
 from judgekit.judges.golden import measure_golden
 from judgekit.judges.problem_lists import ProblemList
 from judgekit.judges.steps.encoding import make_convention
 from judgekit.judges.steps.likelihood import LikelihoodJudge
+from judgekit.judges.steps.specs import LikelihoodCard, LikelihoodSpec
 from judgekit.run import Run, package_versions
 from judgekit.training.calibrate import refuse_one_kind
 from judgekit.training.config import LikelihoodConfig
@@ -46,18 +47,20 @@ def fit_likelihood(config: LikelihoodConfig, output: Path, *, resume: bool = Fal
     eval_solutions = list(read_labelled([config.eval_data], config.n_eval_max)) if config.eval_data else []
     trained = ProblemList.of(solutions)
     refuse_overlap(trained, eval_solutions)
-    card = JudgeCard(
-        kind="likelihood",
-        judge_id=config.judge_id or output.resolve().name,
-        base_model=config.model,
-        base_revision=getattr(model.config, "_commit_hash", None),
+    spec = LikelihoodSpec(
         input=make_convention(
             tokenizer,
             separator=config.separator,
             problem_separator=config.problem_separator,
             max_tokens=config.max_tokens,
         ),
-        likelihood=LikelihoodCard(bias=0.0, max_weight=0.0, mean_weight=0.0),
+        fitted=LikelihoodCard(bias=0.0, max_weight=0.0, mean_weight=0.0),
+    )
+    card = JudgeCard(
+        judge_id=config.judge_id or output.resolve().name,
+        base_model=config.model,
+        base_revision=getattr(model.config, "_commit_hash", None),
+        spec=spec,
     )
     features_K, ok_K = reached_features(LikelihoodJudge(card, model, tokenizer), solutions)
     counts = {"solutions": len(solutions), "steps_ok": int(ok_K.sum()), "steps_error": int((~ok_K).sum())}
@@ -71,7 +74,7 @@ def fit_likelihood(config: LikelihoodConfig, output: Path, *, resume: bool = Fal
     if warning:
         logger.warning("%s: %s", card.judge_id, warning)
     training["warnings"] = [warning] if warning else []
-    card = card.model_copy(update={"likelihood": section, "training": training})
+    card = card.model_copy(update={"spec": spec.model_copy(update={"fitted": section}), "training": training})
     judge = LikelihoodJudge(card, model, tokenizer)
     metrics = evaluate_judge(judge, eval_solutions)
     # golden scores are float32's; `judgekit doctor --store` adds them later to a judge fitted in another precision

@@ -10,8 +10,8 @@ from sklearn.model_selection import GroupKFold
 
 from judgekit.calibration.fingerprint import fingerprint_of
 from judgekit.errors import DataError
-from judgekit.judges.card import JudgeCard, PositionPriorCard, write_card
-from judgekit.judges.position_prior import place_of_step, prior_verdict
+from judgekit.judges.card import JudgeCard, write_card
+from judgekit.judges.position_prior import PositionPriorSpec, place_of_step, prior_verdict
 from judgekit.judges.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS, ProblemList, write_problems
 from judgekit.metrics import compute_localization
 from judgekit.run import refuse_foreign
@@ -49,9 +49,8 @@ def build_prior(data: Path, output: Path, config: PriorConfig) -> JudgeCard:
     hazards, fingerprint = count_hazards(solutions, config), fingerprint_of(data, solutions)
     threshold_is_better = f1_threshold > f1_argmax and not is_tied(f1_threshold, f1_argmax)
     card = JudgeCard(
-        kind="position_prior",
         judge_id=config.judge_id or output.resolve().name,
-        position_prior=PositionPriorCard(by=config.by, hazards=hazards, fingerprint=fingerprint),
+        spec=PositionPriorSpec(by=config.by, hazards=hazards, fingerprint=fingerprint),
         decision=_threshold(solutions, config, data=data.name) if threshold_is_better else ArgmaxRule(),
         training={"config": config.model_dump(mode="json")},
         metrics={"f1_argmax_cross_fitted": f1_argmax, "f1_threshold_cross_fitted": f1_threshold},

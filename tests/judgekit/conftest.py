@@ -32,6 +32,7 @@ def tiny_judge(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     from judgekit.engines.scoring.load import load_classifier, load_tokenizer
     from judgekit.judges.card import JudgeCard, write_card
     from judgekit.judges.steps.encoding import make_convention
+    from judgekit.judges.steps.specs import StepClassifierSpec
 
     folder = tmp_path_factory.mktemp("tiny_judge")
     tokenizer = load_tokenizer(str(tiny_base))
@@ -43,7 +44,7 @@ def tiny_judge(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     convention = make_convention(tokenizer, separator="\n", problem_separator="\n", max_tokens=128)
-    write_card(folder, JudgeCard(kind="step_classifier", judge_id="tiny", base_model=str(tiny_base), input=convention))
+    write_card(folder, JudgeCard(judge_id="tiny", base_model=str(tiny_base), spec=StepClassifierSpec(input=convention)))
     return folder
 
 
@@ -52,11 +53,12 @@ def judge_copy(tiny_judge: Path, tmp_path: Path) -> Callable[..., Path]:
     """Return a function that copies the tiny judge and changes fields of its `judge.json`."""
     import shutil
 
+    from tests.judgekit.cards import changed
+
     def copy(**fields: Any) -> Path:
         folder = tmp_path / "judge"
         shutil.copytree(tiny_judge, folder)
-        card = json.loads((folder / "judge.json").read_text()) | fields
-        (folder / "judge.json").write_text(json.dumps(card))
+        (folder / "judge.json").write_text(json.dumps(changed(folder, **fields)))
         return folder
 
     return copy

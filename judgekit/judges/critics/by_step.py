@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from judgekit.engines.generation.base import ChoiceScores, Completion, Generator
 from judgekit.judges.critics.answer import NextToken
-from judgekit.judges.critics.card import CriticCard
+from judgekit.judges.critics.card import CriticSpec
 from judgekit.judges.critics.prompt import CriticPrompt, continued
 from judgekit.judges.critics.sheet import Sheet, grouped
 from judgekit.text.prompts import Message
@@ -26,7 +26,7 @@ class StepwiseCritic:
         prompt: What it is shown; its answers are read at the next token.
     """
 
-    def __init__(self, generator: Generator, critic: CriticCard, prompt: CriticPrompt) -> None:
+    def __init__(self, generator: Generator, critic: CriticSpec, prompt: CriticPrompt) -> None:
         assert isinstance(prompt.answer, NextToken)
         self.generator = generator
         self.critic = critic

@@ -14,7 +14,7 @@ from judgekit.judges.critics.answer import (
     parse_boxed_verdicts,
     parse_index,
 )
-from judgekit.judges.critics.card import CriticCard
+from judgekit.judges.critics.card import CriticSpec
 from judgekit.judges.critics.prompt import CriticPrompt, continued
 from judgekit.judges.critics.sheet import Sheet, grouped
 from judgekit.judges.critics.votes import Vote, count_outcomes, is_decided, n_next_votes
@@ -34,7 +34,7 @@ class VotingCritic:
         prompt: What it is shown.
     """
 
-    def __init__(self, generator: Generator, critic: CriticCard, prompt: CriticPrompt) -> None:
+    def __init__(self, generator: Generator, critic: CriticSpec, prompt: CriticPrompt) -> None:
         self.generator = generator
         self.critic = critic
         self.prompt = prompt

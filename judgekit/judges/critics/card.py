@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from judgekit.engines.generation.config import GenerationConfig, SamplingConfig
+from judgekit.engines.generation.config import GenerationConfig, OpenAIGeneration, SamplingConfig
+from judgekit.errors import shorten
+from judgekit.judges.base import JudgeInfo
+from judgekit.judges.card import JudgeSpec
+from judgekit.judges.critics.prompt import load_prompt
+from judgekit.text.prompts import CHAT_DATE
+from judgekit.types import Precision
 
 
-class CriticCard(BaseModel):
+class CriticSpec(JudgeSpec):
     """How a generative critic is asked and how its answers become a posterior."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+    opened_by = "judgekit.judges.critics.critic:CriticJudge"
+    kind: Literal["critic"] = "critic"
+    model: str = "."
+    """The language model, where no engine is stated: a path relative to this file, an absolute path, or a hub id."""
+    revision: str | None = None
+    """Hub revision of the model, where it is a hub id; `null` for the latest."""
+    chat_date: date = CHAT_DATE
+    """The day that a chat template is told where it asks for today's, so that a judge reads the same on every day."""
     prompt: str = Field(min_length=1)
     """Name of a prompt that comes with judgekit (`generic-1`), or a prompt file: a path relative to the card, or an
     absolute one."""
@@ -43,6 +59,43 @@ class CriticCard(BaseModel):
         """Whether the same solution always gets the same verdict: greedy decoding, one vote."""
         return self.sampling.temperature is None and self.votes == 1
 
+    def with_places(self, place: Callable[[str, str], str]) -> Self:
+        """Return the spec with prompt and models elsewhere; a server is no place on this disk, see `powers`."""
+        engine = self.engine
+        if engine is not None and not isinstance(engine, OpenAIGeneration):
+            engine = engine.model_copy(update={"model": place("engine", engine.model)})
+        moved = {"model": place("model", self.model), "prompt": place("prompt", self.prompt), "engine": engine}
+        return self.model_copy(update=moved)
+
+    def powers(self) -> Iterator[str]:
+        """Say which server, environment variable and file to write the engine names."""
+        if isinstance(self.engine, OpenAIGeneration):
+            yield f"the server {shorten(self.engine.base_url)}"
+            if self.engine.api_key_env is not None:
+                yield f"the environment variable {shorten(self.engine.api_key_env)}"
+            if self.engine.cost_log is not None:
+                yield f"the file {shorten(str(self.engine.cost_log))} to write"
+
+    def declare(self, info: JudgeInfo, *, dtype: Precision, members: Sequence[JudgeInfo]) -> JudgeInfo:
+        """Only a greedy critic of one vote repeats itself; the prompt knows what is reserved."""
+        return replace(info, deterministic=self.deterministic, reserved=None)
+
+    def checkpoint(self) -> tuple[str, str | None] | None:
+        """Return place and revision of the model, where no engine is stated."""
+        return (self.model, self.revision) if self.engine is None else None
+
+    def pinned(self, model: str, revision: str | None) -> Self:
+        """Return it with a model on the Hub."""
+        return self.model_copy(update={"model": model, "revision": revision})
+
+    def n_votes(self) -> int:
+        """Return the votes."""
+        return self.votes
+
+    def prompt_sha256_of(self, directory: Path) -> str:
+        """Return the hash of the prompt file."""
+        return load_prompt(self.prompt, directory=directory, sha256=self.prompt_sha256)[1]
+
     @model_validator(mode="after")
     def _votes_can_differ(self) -> Self:
         if self.votes > 1 and self.sampling.temperature is None:
@@ -52,4 +105,4 @@ class CriticCard(BaseModel):
         return self
 
 
-__all__ = ["CriticCard"]
+__all__ = ["CriticSpec"]

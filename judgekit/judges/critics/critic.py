@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Self
 
 from judgekit.engines.checkpoint import locate_model
@@ -17,17 +18,15 @@ from judgekit.engines.generation.base import Generator
 from judgekit.engines.generation.config import OpenAIGeneration, TransformersGeneration
 from judgekit.engines.generation.door import build_generator
 from judgekit.errors import ConfigError
-from judgekit.judges.base import JudgeInfo
-from judgekit.judges.card import JudgeCard
+from judgekit.judges.card import JudgeCard, Opening
 from judgekit.judges.critics.answer import BoxedIndex, NextToken
 from judgekit.judges.critics.by_step import StepwiseCritic
 from judgekit.judges.critics.by_vote import VotingCritic
-from judgekit.judges.critics.card import CriticCard
+from judgekit.judges.critics.card import CriticSpec
 from judgekit.judges.critics.prompt import CHAT_MARKUP, CriticPrompt, load_prompt
 from judgekit.judges.critics.sheet import Sheet
-from judgekit.judges.recognise import FoundCard
 from judgekit.text.neutralise import Reserved
-from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Precision, Solution, ThresholdRule, Verdict
+from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Solution, ThresholdRule, Verdict
 
 _SEED_STRIDE = 1_000_003
 """Distance between the seeds of a solution's first judging and its next; more than the votes of one."""
@@ -37,7 +36,7 @@ class CriticJudge:
     """Judges by asking a generator.
 
     Args:
-        card: The judge's card, with a section `critic`.
+        card: The judge's card, of kind `critic`.
         prompt: Its prompt.
         generator: The engine that writes the answers.
         neutralise: Break up markup, tags and verdicts in candidates; off only to measure attacks.
@@ -48,49 +47,38 @@ class CriticJudge:
     """
 
     def __init__(self, card: JudgeCard, prompt: CriticPrompt, generator: Generator, *, neutralise: bool = True) -> None:
-        assert card.critic is not None
         self.card = card
-        self.critic: CriticCard = card.critic
+        self.critic = card.spec_as(CriticSpec)
         self.prompt = prompt
         self.generator = generator
         self._reserved = Reserved([*CHAT_MARKUP, *prompt.reserved] if neutralise else [])
         self._n_judged: Counter[str] = Counter()
         _check(self.critic, prompt, card.decision)
-        self.info = JudgeInfo(
-            card.judge_id,
-            card.decision,
-            kind=card.kind,
-            deterministic=self.critic.deterministic,
-            reserved=tuple(dict.fromkeys(prompt.reserved)),
-        )
+        declared = card.declare(dtype="float32")  # a critic says nothing of its engine's precision
+        self.info = replace(declared, reserved=tuple(dict.fromkeys(prompt.reserved)))
 
     @classmethod
-    def open(cls, found: FoundCard, *, dtype: Precision = "float32", neutralise: bool = True) -> Self:
+    def open(cls, opening: Opening) -> Self:
         """Open prompt and engine of a card.
-
-        Args:
-            found: The card, where it lies, and whose word it is.
-            dtype: Precision of the card's model, where no engine is stated.
-            neutralise: See the class.
 
         Raises:
             CheckpointError: the prompt or the model cannot be opened, or the prompt has changed.
             ConfigError: see the class, and `build_generator`.
         """
-        directory, card, trust = found
-        assert card.critic is not None
-        critic = card.critic
+        directory, card = opening.directory, opening.card
+        critic = card.spec_as(CriticSpec)
         prompt, sha256 = load_prompt(critic.prompt, directory=directory, sha256=critic.prompt_sha256)
-        card = card.model_copy(update={"critic": critic.model_copy(update={"prompt_sha256": sha256})})
+        card = card.model_copy(update={"spec": critic.model_copy(update={"prompt_sha256": sha256})})
         _check(critic, prompt, card.decision)
-        engine, of_hub = critic.engine, trust.root is not None
+        engine = critic.engine
         if engine is None:
-            location = locate_model(directory, card.model, hub_only=of_hub)
-            engine = TransformersGeneration(model=str(location), dtype=dtype)
-        elif of_hub and not isinstance(engine, OpenAIGeneration):  # engines take paths from where the command runs
+            location = locate_model(directory, critic.model, revision=critic.revision, hub_only=opening.hub_only)
+            engine = TransformersGeneration(model=str(location), dtype=opening.dtype)
+        elif opening.hub_only and not isinstance(engine, OpenAIGeneration):
+            # Engines take paths from where the command runs: what the Hub names is looked for there alone.
             location = locate_model(directory, engine.model, hub_only=True)
             engine = engine.model_copy(update={"model": str(location)})
-        return cls(card, prompt, build_generator(engine, chat_date=card.chat_date), neutralise=neutralise)
+        return cls(card, prompt, build_generator(engine, chat_date=critic.chat_date), neutralise=opening.neutralise)
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch; what cannot be asked, and what was not answered readably, gets a reason."""
@@ -141,7 +129,7 @@ class CriticJudge:
         )
 
 
-def _check(critic: CriticCard, prompt: CriticPrompt, decision: ThresholdRule | ArgmaxRule) -> None:
+def _check(critic: CriticSpec, prompt: CriticPrompt, decision: ThresholdRule | ArgmaxRule) -> None:
     """Refuse settings that contradict each other."""
     votes_decide = not isinstance(prompt.answer, NextToken)
     is_argmax = isinstance(decision, ArgmaxRule)

@@ -7,6 +7,7 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,10 +18,10 @@ from judgekit.engines.scoring.encoded import Encoded
 from judgekit.engines.scoring.load import check_sizes, load_tokenizer
 from judgekit.errors import CheckpointError
 from judgekit.judges.base import JudgeInfo
-from judgekit.judges.card import JudgeCard
-from judgekit.judges.recognise import FoundCard
+from judgekit.judges.card import JudgeCard, Opening
 from judgekit.judges.steps.encoding import encode_solutions
-from judgekit.judges.steps.layout import InputConvention, TemplateInput
+from judgekit.judges.steps.layout import InputConvention, JudgeInput, TemplateInput
+from judgekit.judges.steps.specs import StepSpec
 from judgekit.judges.steps.template import TemplateEncoder
 from judgekit.text.neutralise import reserved_tokens
 from judgekit.types import Judgement, NoVerdictReason, Precision, Solution, Verdict
@@ -45,6 +46,9 @@ class StepLogitJudge(ABC):
         neutralise: Keep candidates from acting as markup; off only to measure what that prevents.
     """
 
+    spec: StepSpec
+    """What the card says of its kind."""
+
     def __init__(
         self,
         card: JudgeCard,
@@ -56,6 +60,7 @@ class StepLogitJudge(ABC):
         neutralise: bool = True,
     ) -> None:
         self.card = card
+        self.spec = card.spec_as(StepSpec)
         self.model = model
         self.tokenizer = tokenizer
         self.token_budget = token_budget
@@ -64,31 +69,31 @@ class StepLogitJudge(ABC):
         self._template = self._open_template()
 
     def _open_template(self) -> TemplateEncoder | None:
-        layout = self.card.input
-        if layout is None or isinstance(layout, InputConvention):
+        layout = self.spec.input
+        if isinstance(layout, InputConvention):
             return None
-        template = TemplateEncoder(self.tokenizer, layout, neutralise=self.neutralise, chat_date=self.card.chat_date)
+        template = TemplateEncoder(self.tokenizer, layout, neutralise=self.neutralise, chat_date=self.spec.chat_date)
         template.check_mark()
         return template
 
     @classmethod
-    def open(cls, found: FoundCard, *, dtype: Precision = "float32", neutralise: bool = True) -> Self:
+    def open(cls, opening: Opening) -> Self:
         """Load weights and tokenizer of a judge.
 
         Raises:
             CheckpointError: the model or its tokenizer is missing, cannot be opened, or does not fit the card.
         """
-        directory, card, trust = found
-        of_hub = trust.root is not None
-        location = locate_model(directory, card.model, revision=card.revision, hub_only=of_hub)
-        beside = card.tokenizer is None
-        tokenizer_at = location if beside else locate_model(directory, card.tokenizer or ".", hub_only=of_hub)
+        directory, card, of_hub = opening.directory, opening.card, opening.hub_only
+        spec = card.spec_as(StepSpec)
+        location = locate_model(directory, spec.model, revision=spec.revision, hub_only=of_hub)
+        beside = spec.tokenizer is None
+        tokenizer_at = location if beside else locate_model(directory, spec.tokenizer or ".", hub_only=of_hub)
         tokenizer = load_tokenizer(str(tokenizer_at))
         if card.assumes:
             logger.warning("%s: %s", card.judge_id, card.assumes)
-        model = cls.load_model(location, card, dtype=dtype)
-        check_sizes(model, tokenizer, ids=_ids_of(card))
-        return cls(card, model, tokenizer, neutralise=neutralise)
+        model = cls.load_model(location, card, dtype=opening.dtype)
+        check_sizes(model, tokenizer, ids=_ids_of(spec.input))
+        return cls(card, model, tokenizer, neutralise=opening.neutralise)
 
     @staticmethod
     @abstractmethod
@@ -98,13 +103,10 @@ class StepLogitJudge(ABC):
     @functools.cached_property
     def info(self) -> JudgeInfo:
         """What it says of itself; `reserved` holds the tokenizer's reserved tokens and its template's own."""
-        layout = self.card.input
+        layout = self.spec.input
         own = (*layout.reserved, layout.mark.strip()) if isinstance(layout, TemplateInput) else ()
-        return JudgeInfo(
-            self.card.judge_id,
-            self.card.decision,
-            kind=self.card.kind,
-            deterministic=True,
+        return replace(
+            self.card.declare(dtype="float32"),
             dtype=str(self.model.dtype).removeprefix("torch."),
             reserved=tuple(dict.fromkeys((*reserved_tokens(self.tokenizer), *own))),
         )
@@ -160,16 +162,15 @@ class StepLogitJudge(ABC):
         """Return token ids and score positions, one position a step, by the card's input convention."""
         if self._template is not None:
             return self._template.encode(solutions)
-        assert isinstance(self.card.input, InputConvention)
-        return encode_solutions(self.tokenizer, solutions, self.card.input, neutralise=self.neutralise)
+        assert isinstance(self.spec.input, InputConvention)
+        return encode_solutions(self.tokenizer, solutions, self.spec.input, neutralise=self.neutralise)
 
     @functools.cached_property
     def max_tokens(self) -> int:
         """Longest input, in tokens: the card's, else the model's context."""
-        assert self.card.input is not None
-        longest = self.card.input.max_tokens or getattr(self.model.config, "max_position_embeddings", None)
+        longest = self.spec.input.max_tokens or getattr(self.model.config, "max_position_embeddings", None)
         if longest is None:
-            raise CheckpointError(f"{self.card.model} does not state its context: set input.max_tokens in the card")
+            raise CheckpointError(f"{self.spec.model} does not state its context: set input.max_tokens in the card")
         return int(longest)
 
     def engine_options(self, n_solutions: int) -> dict[str, Any]:
@@ -181,12 +182,12 @@ class StepLogitJudge(ABC):
         }
 
 
-def _ids_of(card: JudgeCard) -> list[int]:
-    """Return the token ids that a card puts into every text."""
-    if not isinstance(card.input, InputConvention):
+def _ids_of(layout: JudgeInput) -> list[int]:
+    """Return the token ids that a layout puts into every text."""
+    if not isinstance(layout, InputConvention):
         return []
-    begin = [] if card.input.bos_id is None else [card.input.bos_id]
-    return [*begin, *card.input.problem_separator_ids, *card.input.separator_ids]
+    begin = [] if layout.bos_id is None else [layout.bos_id]
+    return [*begin, *layout.problem_separator_ids, *layout.separator_ids]
 
 
 def _batches_of_text(solutions: Sequence[Solution], rows: Sequence[int]) -> Iterator[list[int]]:

@@ -16,26 +16,31 @@ from judgekit.errors import CheckpointError
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.steps.by_step import StepLogitJudge
 from judgekit.judges.steps.label_names import settle_ok_labels
+from judgekit.judges.steps.specs import DEFAULT_OK_LABELS, StepClassifierSpec
 from judgekit.types import Precision
 
 
 class StepClassifierJudge(StepLogitJudge):
     """Reads the head's outputs at the score position of every step."""
 
+    spec: StepClassifierSpec
+
     def __init__(self, card: JudgeCard, model: Any, tokenizer: Any, **options: Any) -> None:
         names = {name: getattr(model.config, name, None) for name in ("id2label", "label2id")}
-        card = card.model_copy(update={"ok_labels": settle_ok_labels(card, names)})
+        spec = card.spec_as(StepClassifierSpec)
+        spec = spec.model_copy(update={"ok_labels": settle_ok_labels(card, names)})
+        card = card.model_copy(update={"spec": spec})
         super().__init__(card, model, tokenizer, **options)
 
     @staticmethod
     def load_model(location: Path, card: JudgeCard, *, dtype: Precision) -> Any:
         """Open the classifier; see `VllmClassifier`, `load_classifier` and `load_headed_model`."""
-        if card.engine == "vllm":
-            assert card.input is not None
-            return VllmClassifier(str(location), dtype=dtype, max_tokens=card.input.max_tokens)
-        if card.head is None:
+        spec = card.spec_as(StepClassifierSpec)
+        if spec.engine == "vllm":
+            return VllmClassifier(str(location), dtype=dtype, max_tokens=spec.input.max_tokens)
+        if spec.head is None:
             return load_classifier(str(location), dtype=dtype)
-        return load_headed_model(location, head=card.head, mean=card.head_mean, dtype=dtype)
+        return load_headed_model(location, head=spec.head, mean=spec.head_mean, dtype=dtype)
 
     def step_logits(self, encoded_N: Sequence[Encoded]) -> list[np.ndarray]:
         """Return log P(ok labels) - log P(other labels), or the one output of a head that has no labels."""
@@ -44,8 +49,8 @@ class StepClassifierJudge(StepLogitJudge):
             logits_N = self.model.score_positions(encoded_N, progress=options["progress"])
         else:
             logits_N = score_positions(self.model, encoded_N, **options)
-        assert self.card.ok_labels is not None
-        return [label_logits(logits_S, self.card.ok_labels) for logits_S in logits_N]
+        ok_labels = self.spec.ok_labels or DEFAULT_OK_LABELS  # settled when it was opened
+        return [label_logits(logits_S, ok_labels) for logits_S in logits_N]
 
 
 def label_logits(logits_S: np.ndarray, ok_labels: Sequence[int]) -> np.ndarray:

@@ -14,34 +14,33 @@ from judgekit.engines.scoring.encoded import Encoded
 from judgekit.engines.scoring.forward import token_logprobs
 from judgekit.engines.scoring.load import check_sizes, load_scorer
 from judgekit.errors import CheckpointError
-from judgekit.judges.card import JudgeCard
-from judgekit.judges.recognise import FoundCard
+from judgekit.judges.card import JudgeCard, Opening
 from judgekit.judges.steps.by_step import StepLogitJudge
+from judgekit.judges.steps.specs import ImplicitSpec
 from judgekit.types import Precision
 
 
 class ImplicitJudge(StepLogitJudge):
     """Reads the cumulated log-ratio of two language models at the end of every step."""
 
+    spec: ImplicitSpec
     reference_model: Any
 
     @classmethod
-    def open(cls, found: FoundCard, *, dtype: Precision = "float32", neutralise: bool = True) -> Self:
+    def open(cls, opening: Opening) -> Self:
         """Load both language models; see `StepLogitJudge.open`.
 
         Raises:
             CheckpointError: see `StepLogitJudge.open`; or the two vocabularies differ in size.
         """
-        directory, card, trust = found
-        assert card.implicit is not None
-        judge = super().open(found, dtype=dtype, neutralise=neutralise)
-        reference = locate_model(directory, card.implicit.reference, hub_only=trust.root is not None)
-        judge.reference_model = cls.load_model(reference, card, dtype=dtype)
+        judge = super().open(opening)
+        reference = locate_model(opening.directory, judge.spec.reference, hub_only=opening.hub_only)
+        judge.reference_model = cls.load_model(reference, opening.card, dtype=opening.dtype)
         check_sizes(judge.reference_model, judge.tokenizer)
         sizes = [model.get_output_embeddings().weight.shape[0] for model in (judge.model, judge.reference_model)]
         if sizes[0] != sizes[1]:
             raise CheckpointError(
-                f"{card.model} has {sizes[0]} tokens and its reference {card.implicit.reference} {sizes[1]}: "
+                f"{judge.spec.model} has {sizes[0]} tokens and its reference {judge.spec.reference} {sizes[1]}: "
                 "an implicit judge needs the reference that it was trained from"
             )
         return judge
@@ -53,13 +52,12 @@ class ImplicitJudge(StepLogitJudge):
 
     def step_logits(self, encoded_N: Sequence[Encoded]) -> list[np.ndarray]:
         """Return the scaled log-ratio up to each step's end. Shape (n_steps,) each."""
-        assert self.card.implicit is not None
         options = self.engine_options(len(encoded_N))
-        encoded_N = [counted_from(encoded, self.card.implicit.n_lead_tokens) for encoded in encoded_N]
+        encoded_N = [counted_from(encoded, self.spec.n_lead_tokens) for encoded in encoded_N]
         own_N = token_logprobs(self.model, encoded_N, **options)
         reference_N = token_logprobs(self.reference_model, encoded_N, **options)
         return [
-            self.card.implicit.coefficient * cumulated_at_steps(encoded, own - reference)
+            self.spec.coefficient * cumulated_at_steps(encoded, own - reference)
             for encoded, own, reference in zip(encoded_N, own_N, reference_N, strict=True)
         ]
 

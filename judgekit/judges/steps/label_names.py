@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from judgekit.errors import CheckpointError
-from judgekit.judges.card import DEFAULT_OK_LABELS, JudgeCard
+from judgekit.judges.card import JudgeCard
+from judgekit.judges.steps.specs import DEFAULT_OK_LABELS, StepClassifierSpec
 
 logger = logging.getLogger(__name__)
 
@@ -103,38 +104,39 @@ def settle_ok_labels(card: JudgeCard, config: Mapping[str, Any]) -> tuple[int, .
     Raises:
         CheckpointError: names contradict each other or the card of a family, or say neither right nor wrong.
     """
-    own = card.ok_labels is not None and card.ok_labels_by == "card"
+    spec = card.spec_as(StepClassifierSpec)
+    own = spec.ok_labels is not None and spec.ok_labels_by == "card"
     try:
         names = read_label_names(config)
     except CheckpointError:
         if not own:
             raise
         names = {}
-    if len(names) == 1 and not own and not card.head_mean and is_ok_name(names[0]) is False:
+    if len(names) == 1 and not own and not spec.head_mean and is_ok_name(names[0]) is False:
         # One output is read as the logit of a right step, whatever `ok_labels` says.
         raise CheckpointError(
             f"{card.judge_id}: the one output of the head is called {_shown(names)} in config.json, and one output is "
             "read as the logit of a right step: turn the signs of the head round in a copy of the checkpoint, or, "
             "where only the name is wrong, state `ok_labels: [0]` in the card"
         )
-    if not names or card.head_mean or len(names) == 1:
-        return card.ok_labels or DEFAULT_OK_LABELS
+    if not names or spec.head_mean or len(names) == 1:
+        return spec.ok_labels or DEFAULT_OK_LABELS
     meaning = {index: is_ok_name(name) for index, name in names.items()}
     named = tuple(sorted(index for index, is_ok in meaning.items() if is_ok))
     is_clear = None not in meaning.values() and 0 < len(named) < len(meaning)
-    if card.ok_labels is not None and (not is_clear or set(named) == set(card.ok_labels)):
-        return card.ok_labels
+    if spec.ok_labels is not None and (not is_clear or set(named) == set(spec.ok_labels)):
+        return spec.ok_labels
     if not is_clear:
         raise CheckpointError(
             f"{card.judge_id}: the labels of config.json, {_shown(names)}, do not say which means that a step is "
             "right: state it in the card, for example `ok_labels: [1]`"
         )
-    if card.ok_labels is None:
+    if spec.ok_labels is None:
         return named
-    said = f"ok_labels {list(card.ok_labels)}, and config.json calls its labels {_shown(names)}"
+    said = f"ok_labels {list(spec.ok_labels)}, and config.json calls its labels {_shown(names)}"
     if own:
         logger.warning("%s: the card says %s: the card counts", card.judge_id, said)
-        return card.ok_labels
+        return spec.ok_labels
     raise CheckpointError(
         f"{card.judge_id}: the family {card.family} says {said}. State ok_labels in a card of your own, which counts: "
         f"{{family: {card.family}, model: ..., ok_labels: {list(named)}}}"

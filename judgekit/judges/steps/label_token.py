@@ -14,11 +14,14 @@ from judgekit.engines.scoring.load import load_scorer
 from judgekit.errors import CheckpointError
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.steps.by_step import StepLogitJudge
+from judgekit.judges.steps.specs import LabelTokenSpec
 from judgekit.types import Precision
 
 
 class LabelTokenJudge(StepLogitJudge):
     """Compares the logits of two next tokens at the score position of every step, all steps in one forward pass."""
+
+    spec: LabelTokenSpec
 
     @staticmethod
     def load_model(location: Path, card: JudgeCard, *, dtype: Precision) -> Any:
@@ -32,8 +35,7 @@ class LabelTokenJudge(StepLogitJudge):
         return [logits_S[:, 0] - logits_S[:, 1] for logits_S in logits_N]
 
     def _label_ids(self) -> tuple[int, int]:
-        labels = self.card.label_tokens
-        assert labels is not None
+        labels = self.spec.label_tokens
         ok, error = label_token_id(self.tokenizer, labels.ok), label_token_id(self.tokenizer, labels.error)
         if ok == error:
             raise CheckpointError(

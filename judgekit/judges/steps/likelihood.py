@@ -18,12 +18,14 @@ from judgekit.engines.scoring.forward import token_logprobs
 from judgekit.engines.scoring.load import load_scorer
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.steps.by_step import StepLogitJudge
-from judgekit.judges.steps.layout import InputConvention
+from judgekit.judges.steps.specs import LikelihoodSpec
 from judgekit.types import Precision
 
 
 class LikelihoodJudge(StepLogitJudge):
     """Maps a causal language model's surprise at a step's tokens to P(step ok)."""
+
+    spec: LikelihoodSpec
 
     @staticmethod
     def load_model(location: Path, card: JudgeCard, *, dtype: Precision) -> Any:
@@ -36,14 +38,12 @@ class LikelihoodJudge(StepLogitJudge):
         Shape (n_steps, 2) each.
         """
         logprobs = token_logprobs(self.model, encoded_N, **self.engine_options(len(encoded_N)))
-        assert isinstance(self.card.input, InputConvention)
-        n_separator = len(self.card.input.separator_ids)
+        n_separator = len(self.spec.input.separator_ids)
         return [step_surprisal(encoded, -row, n_separator) for encoded, row in zip(encoded_N, logprobs, strict=True)]
 
     def step_logits(self, encoded_N: Sequence[Encoded]) -> list[np.ndarray]:
         """Return the fitted map's logits. Shape (n_steps,) each."""
-        fitted = self.card.likelihood
-        assert fitted is not None
+        fitted = self.spec.fitted
         weights = np.array([fitted.max_weight, fitted.mean_weight])
         return [fitted.bias + features_S @ weights for features_S in self.features(encoded_N)]
 

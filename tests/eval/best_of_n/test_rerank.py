@@ -23,7 +23,8 @@ from judgekit.errors import ConfigError, DataError, JudgeError
 from judgekit.groups import build_groups, load_groups
 from judgekit.io import write_records
 from judgekit.judges import load_judge
-from judgekit.judges.card import EnsembleCard, JudgeCard, write_card
+from judgekit.judges.card import JudgeCard, write_card
+from judgekit.judges.ensemble import EnsembleSpec
 from judgekit.types import Judgement, NoVerdictReason, Rollout, Solution, Verdict
 from tests.fakes import FakeJudge, PhraseJudge
 
@@ -194,8 +195,8 @@ def test_a_failing_judge_does_not_take_the_others_with_it(tmp_path: Path, capsys
     assert shown.err.strip().splitlines()[-1].startswith(f"error: 1 of 2 judges failed: {tmp_path / 'gone'} failed: ")
     for name in ("best_of_n.md", "report.html", "results.json"):
         assert "does not exist" in (tmp_path / "out" / name).read_text()
-    section = EnsembleCard(members=("builtin:no-error",), rule="mixture", weights=(1.0,))
-    write_card(tmp_path / "gone", JudgeCard(kind="ensemble", judge_id="back", ensemble=section))
+    section = EnsembleSpec(members=("builtin:no-error",), rule="mixture", weights=(1.0,))
+    write_card(tmp_path / "gone", JudgeCard(judge_id="back", spec=section))
     assert main([*arguments, "--resume"]) == 0
     results = json.loads((tmp_path / "out/results.json").read_text())
     assert len(results["judges"]) == 2 and results["failures"] == []

@@ -19,15 +19,16 @@ from judgekit.errors import CheckpointError, ConfigError, DataError
 from judgekit.io import read_records
 from judgekit.judges import load_judge
 from judgekit.judges.builtin import BuiltinJudge
-from judgekit.judges.card import EnsembleCard, JudgeCard, read_card, write_card
+from judgekit.judges.card import JudgeCard, read_card, write_card
+from judgekit.judges.ensemble import EnsembleSpec
 from judgekit.judges.steps.by_step import StepLogitJudge
 from judgekit.judging import as_seen
 from judgekit.types import Judgement, LabelledSolution, Solution
 
 
 def ensemble(folder: Path, *members: str, judge_id: str = "both") -> Path:
-    section = EnsembleCard(members=members, rule="mixture", weights=(1 / len(members),) * len(members))
-    write_card(folder, JudgeCard(kind="ensemble", judge_id=judge_id, ensemble=section))
+    section = EnsembleSpec(members=members, rule="mixture", weights=(1 / len(members),) * len(members))
+    write_card(folder, JudgeCard(judge_id=judge_id, spec=section))
     return folder
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from eval.judges.candidates import entrant_of
 from eval.judges.contamination import NOTHING_FITTED, SAYS_NOTHING, Exposure, check_contamination, read_exposure
-from judgekit.judges.card import EnsembleCard, JudgeCard
+from judgekit.judges.card import JudgeCard
+from judgekit.judges.ensemble import EnsembleSpec
 from judgekit.judges.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS, ProblemList, write_problems
 from judgekit.judges.steps.layout import InputConvention
+from judgekit.judges.steps.specs import StepClassifierSpec
 from judgekit.text.identity import exact_problem_id
 from judgekit.types import ThresholdRule
 from tests.eval.samples import evaluate_all, pointing_at, sample
@@ -17,9 +19,8 @@ from tests.fakes import FakeJudge
 SOLUTIONS = [sample(i, first_error=None if i % 2 else 1) for i in range(8)]
 ELSEWHERE = sample(99, first_error=None)
 CARD = JudgeCard(
-    kind="step_classifier",
     judge_id="j",
-    input=InputConvention(separator_ids=(1,), problem_separator_ids=(), max_tokens=8),
+    spec=StepClassifierSpec(input=InputConvention(separator_ids=(1,), problem_separator_ids=(), max_tokens=8)),
 )
 
 
@@ -75,8 +76,8 @@ def test_a_list_of_an_earlier_release_finds_exact_repeats_and_is_no_clean_bill(t
 
 
 def test_an_ensemble_has_seen_what_its_members_have(tmp_path: Path) -> None:
-    section = EnsembleCard(members=("a", "b"), rule="mixture", weights=(0.5, 0.5))
-    card = JudgeCard(kind="ensemble", judge_id="e", ensemble=section)
+    section = EnsembleSpec(members=("a", "b"), rule="mixture", weights=(0.5, 0.5))
+    card = JudgeCard(judge_id="e", spec=section)
     members = [Exposure(ProblemList.of(SOLUTIONS[:1]), ()), Exposure(ProblemList(), ("b says nothing",))]
     exposure = read_exposure(tmp_path, card, members)
     assert exposure == Exposure(ProblemList.of(SOLUTIONS[:1]), ("b says nothing",))

@@ -11,7 +11,8 @@ from judgekit.calibration.card import Fingerprint
 from judgekit.calibration.fingerprint import Origin, fingerprint_of, unfamiliar
 from judgekit.io import write_records
 from judgekit.judges import load_judge
-from judgekit.judges.card import EnsembleCard, JudgeCard, write_card
+from judgekit.judges.card import JudgeCard, write_card
+from judgekit.judges.ensemble import EnsembleSpec
 from judgekit.judges.shared import SharedJudge
 from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.judging import judge_file, judge_in_chunks
@@ -51,9 +52,9 @@ FINGERPRINT = fingerprint_of(Path("runs/split"), CALIBRATED_ON)
 def calibrated(tmp_path: Path) -> Path:
     """Return a directory of the symbolic judge, calibrated."""
     write_records(tmp_path / "split", CALIBRATED_ON, record_type=LabelledSolution)
-    section = EnsembleCard(members=("builtin:symbolic",), rule="product", weights=(1.0,))
+    section = EnsembleSpec(members=("builtin:symbolic",), rule="product", weights=(1.0,))
     (tmp_path / "judge").mkdir()
-    write_card(tmp_path / "judge", JudgeCard(kind="ensemble", judge_id="symbolic", ensemble=section))
+    write_card(tmp_path / "judge", JudgeCard(judge_id="symbolic", spec=section))
     calibrate_judge(tmp_path / "judge", tmp_path / "split", CalibrationConfig(conformal_frac=None))
     return tmp_path / "judge"
 

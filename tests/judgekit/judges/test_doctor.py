@@ -18,8 +18,10 @@ from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
 from judgekit.judges.doctor import examine, store_golden, write_judge
 from judgekit.judges.golden import EXAMPLES, golden_difference
+from judgekit.judges.steps.specs import StepClassifierSpec
 from judgekit.training.calibrate import calibrate_judge
 from judgekit.training.config import CalibrationConfig
+from tests.judgekit.cards import changed
 from tests.judgekit.judges.miniatures import make_miniature
 
 
@@ -98,10 +100,10 @@ def test_another_separator_shows_in_the_golden_scores(
 ) -> None:
     assert main(["doctor", str(pure), "--write", str(tmp_path / "judge")]) == 0
     card = json.loads((tmp_path / "judge" / "judge.json").read_text())
-    assert card["model"] == str(pure) and len(card["golden"]) == len(EXAMPLES)
+    assert card["spec"]["model"] == str(pure) and len(card["golden"]) == len(EXAMPLES)
     assert main(["doctor", str(tmp_path / "judge")]) == 0
     assert "golden scores: largest difference 0" in capsys.readouterr().out
-    card["input"]["mark"] = "\n\n"
+    card["spec"]["input"]["mark"] = "\n\n"
     (tmp_path / "judge" / "judge.json").write_text(json.dumps(card))
     assert main(["doctor", str(tmp_path / "judge")]) == 2
     assert "golden scores" in (error := capsys.readouterr().err) and "another separator" in error
@@ -110,9 +112,9 @@ def test_another_separator_shows_in_the_golden_scores(
 def test_a_judge_that_no_longer_answers_differs_wholly(tiny_judge: Path, tmp_path: Path) -> None:
     golden = examine(str(tiny_judge)).golden
     card = read_card(tiny_judge)
-    assert card.input is not None
     shutil.copytree(tiny_judge, tmp_path / "judge")
-    short = card.model_dump(mode="json") | {"input": card.input.model_dump(mode="json") | {"max_tokens": 5}}
+    layout = card.spec_as(StepClassifierSpec).input.model_dump(mode="json") | {"max_tokens": 5}
+    short = changed(tmp_path / "judge", input=layout)
     (tmp_path / "judge" / "judge.json").write_text(json.dumps(short))
     assert golden_difference(load_judge(tiny_judge), golden) == 0
     assert golden_difference(load_judge(tmp_path / "judge"), golden) == 1
@@ -155,7 +157,11 @@ def test_a_hub_id_is_pinned_to_its_revision(pure: Path, tmp_path: Path, monkeypa
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
     judge = write_judge("jinachris/PURE-PRM-7B", tmp_path / "judge", ())
     card = read_card(judge)
-    assert (card.model, card.revision, card.judge_id) == ("jinachris/PURE-PRM-7B", "c0ffee", "jinachris/PURE-PRM-7B")
+    assert (*(card.spec.checkpoint() or ()), card.judge_id) == (
+        "jinachris/PURE-PRM-7B",
+        "c0ffee",
+        "jinachris/PURE-PRM-7B",
+    )
     load_judge(judge)
     assert asked == [("jinachris/PURE-PRM-7B", None), ("jinachris/PURE-PRM-7B", "c0ffee")]
 

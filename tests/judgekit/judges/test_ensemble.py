@@ -14,8 +14,8 @@ from judgekit.calibration.card import Fingerprint
 from judgekit.errors import CheckpointError
 from judgekit.judges import load_judge
 from judgekit.judges.base import Judge
-from judgekit.judges.card import EnsembleCard, JudgeCard, read_card, write_card
-from judgekit.judges.ensemble import EnsembleJudge, pool_mixture, pool_product
+from judgekit.judges.card import JudgeCard, read_card, write_card
+from judgekit.judges.ensemble import EnsembleJudge, EnsembleSpec, pool_mixture, pool_product
 from judgekit.types import ArgmaxRule, NoVerdictReason, Solution, ThresholdRule
 from tests.fakes import FakeJudge
 
@@ -28,14 +28,14 @@ def solution(n_steps: int, number: int = 0) -> Solution:
 
 
 def ensemble(members: Sequence[Judge], weights: Sequence[float], rule: str = "product") -> EnsembleJudge:
-    section = EnsembleCard(members=tuple(f"m{i}" for i in range(len(members))), rule=rule, weights=tuple(weights))
-    return EnsembleJudge(JudgeCard(kind="ensemble", judge_id="pool", ensemble=section), members)
+    section = EnsembleSpec(members=tuple(f"m{i}" for i in range(len(members))), rule=rule, weights=tuple(weights))
+    return EnsembleJudge(JudgeCard(judge_id="pool", spec=section), members)
 
 
 def write_ensemble(folder: Path, *members: str, weights: Sequence[float] | None = None, rule: str = "mixture") -> Path:
     shares = tuple(weights or [1 / len(members)] * len(members))
-    section = EnsembleCard(members=members, rule=rule, weights=shares)
-    write_card(folder, JudgeCard(kind="ensemble", judge_id=folder.name, ensemble=section))
+    section = EnsembleSpec(members=members, rule=rule, weights=shares)
+    write_card(folder, JudgeCard(judge_id=folder.name, spec=section))
     return folder
 
 
@@ -189,9 +189,9 @@ def test_a_card_by_hand_opens(tmp_path: Path) -> None:
 
 def test_a_card_survives_writing(tmp_path: Path) -> None:
     fingerprint = Fingerprint(data="d", sha256="0", n_solutions=2, n_problems=1, sources=("s",), generators=("g",))
-    section = EnsembleCard(members=("a", "b"), rule="product", weights=(0.1, 1.7), fingerprint=fingerprint)
+    section = EnsembleSpec(members=("a", "b"), rule="product", weights=(0.1, 1.7), fingerprint=fingerprint)
     decision = ThresholdRule(threshold=0.3, origin="best ProcessBench F1 on d")
-    card = JudgeCard(kind="ensemble", judge_id="e", ensemble=section, decision=decision)
+    card = JudgeCard(judge_id="e", spec=section, decision=decision)
     write_card(tmp_path, card)
     assert read_card(tmp_path) == card
 

@@ -90,8 +90,7 @@ def test_a_batch_judges_as_one_by_one_and_in_any_order(name: str, miniature_judg
 
 def hostile(judge: StepLogitJudge) -> list[str]:
     """Return what the family must never take from a candidate."""
-    assert judge.card.input is not None
-    layout = judge.card.input
+    layout = judge.spec.input
     own = layout.reserved if isinstance(layout, TemplateInput) else ()
     return [*dict.fromkeys([*reserved_tokens(judge.tokenizer), *own])]
 
@@ -131,7 +130,7 @@ def test_without_neutralising_reserved_text_gets_through(name: str, miniature_ju
 )
 def test_a_spoofed_tag_is_no_tag(name: str, spoof: str, miniature_judge: Opened) -> None:
     judge = miniature_judge(name)
-    tag = judge.card.input.mark_id  # type: ignore[union-attr]
+    tag = judge.spec.input.mark_id  # type: ignore[union-attr]
     [encoded] = judge.encode([Solution(problem=f"q {spoof}", steps=(spoof, f"{spoof}{spoof}", "end"))])
     assert [encoded.input_ids[position] for position in encoded.positions_S] == [tag] * 3
     assert encoded.input_ids.count(tag) == 3

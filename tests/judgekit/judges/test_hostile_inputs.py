@@ -9,16 +9,17 @@ import tracemalloc
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import pytest
 
 from judgekit.judges import load_judge
 from judgekit.judges.base import Judge
 from judgekit.judges.builtin import BUILTIN, BuiltinJudge
-from judgekit.judges.card import JudgeCard, write_card
+from judgekit.judges.card import KINDS, write_card
 from judgekit.judges.critics.critic import CriticJudge
 from judgekit.judges.ensemble import EnsembleJudge
+from judgekit.judges.recognise import make_card
 from judgekit.judges.rules.symbolic import SymbolicJudge
 from judgekit.judges.steps.by_step import StepLogitJudge
 from judgekit.judges.steps.encoding import make_convention
@@ -74,7 +75,7 @@ class Parts(NamedTuple):
 def _card(parts: Parts, kind: str, model: Path | None = None, **sections: object) -> Path:
     """Write the card of a judge of some kind."""
     values = {"kind": kind, "judge_id": kind, "model": str(model or parts.base)} | sections
-    write_card(parts.folder, JudgeCard.model_validate(values))
+    write_card(parts.folder, make_card(values, where="here"))
     return parts.folder
 
 
@@ -148,8 +149,7 @@ def judged(judge: Judge, steps: tuple[str, ...], *, problem: str = "How many plu
 
 
 def test_every_kind_of_judge_is_tested() -> None:
-    kinds = get_args(JudgeCard.model_fields["kind"].annotation)
-    assert set(kinds) <= JUDGES.keys(), "a new kind of judge needs an entry in JUDGES"
+    assert set(KINDS.names()) <= JUDGES.keys(), "a new kind of judge needs an entry in JUDGES"
 
 
 @pytest.mark.parametrize("name", WITHIN_CONTEXT)

@@ -16,7 +16,9 @@ from judgekit.judges import load_judge
 from judgekit.judges.base import Judge
 from judgekit.judges.calibrated import CalibratedJudge
 from judgekit.judges.card import read_card, write_card
+from judgekit.judges.recognise import make_card
 from judgekit.types import ArgmaxRule, NoVerdictReason, Solution
+from tests.judgekit.cards import changed
 
 FINGERPRINT = {"data": "d", "sha256": "0", "n_solutions": 1, "n_problems": 1, "sources": [], "generators": []}
 
@@ -45,7 +47,7 @@ def test_a_file_is_no_judge(tmp_path: Path) -> None:
     ("text", "complaint"),
     [
         ("{", r"judge\.json is not valid JSON"),
-        ("[]", r"judge\.json: .*valid dictionary"),
+        ("[]", r"judge\.json must hold keys and values"),
         ("{}", r"judge\.json: field 'kind' is missing"),
     ],
 )
@@ -58,8 +60,8 @@ def test_a_card_that_is_not_one_is_refused(text: str, complaint: str, tmp_path: 
 @pytest.mark.parametrize(
     ("fields", "complaint"),
     [
-        ({"kind": "oracle"}, "'step_classifier', .*'kind', value 'oracle'"),
-        ({"schema_version": 2}, "'schema_version', value 2"),
+        ({"kind": "oracle"}, "unknown judge kind 'oracle'.*step_classifier"),
+        ({"schema_version": 3}, "'schema_version', value 3"),
         ({"colour": "red"}, "'colour'"),
         ({"decision": {"kind": "threshold", "threshold": 2}}, "decision.threshold.threshold"),
         (
@@ -67,7 +69,7 @@ def test_a_card_that_is_not_one_is_refused(text: str, complaint: str, tmp_path: 
             r"temperature\.temperature",
         ),
         ({"engine": "cuda"}, "'engine', value 'cuda'"),
-        ({"kind": "likelihood", "likelihood": LIKELIHOOD, "engine": "vllm"}, "runs step classifiers, .* 'likelihood'"),
+        ({"kind": "likelihood", "fitted": LIKELIHOOD, "engine": "vllm"}, "not permitted .*'engine'"),
         ({"model": "../gone"}, r"names the model '\.\./gone', and .* does not exist"),
         ({"model": "/gone/model"}, r"names the model '/gone/model'"),
     ],
@@ -100,7 +102,7 @@ def test_an_untrained_head_is_refused(judge_copy: Callable[..., Path], tiny_base
 
 
 def test_weights_may_lie_elsewhere(tiny_judge: Path, tmp_path: Path, solutions: list[Solution]) -> None:
-    write_card(tmp_path, read_card(tiny_judge).model_copy(update={"model": str(tiny_judge)}))
+    write_card(tmp_path, make_card(changed(tiny_judge, model=str(tiny_judge)), where="here"))
     here, there = load_judge(tmp_path).judge(solutions), load_judge(tiny_judge).judge(solutions)
     assert [judgement.verdict for judgement in here] == [judgement.verdict for judgement in there]
 
@@ -190,4 +192,4 @@ def test_an_unknown_builtin_lists_the_known() -> None:
 
 def test_cards_are_json_without_surprises(tiny_judge: Path) -> None:
     card = json.loads((tiny_judge / "judge.json").read_text())
-    assert (card["kind"], card["ok_labels"], card["calibrator"]) == ("step_classifier", None, None)
+    assert (card["spec"]["kind"], card["spec"]["ok_labels"], card["calibrator"]) == ("step_classifier", None, None)

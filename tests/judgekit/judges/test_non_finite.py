@@ -20,11 +20,13 @@ from judgekit.errors import JudgeError
 from judgekit.io import write_records
 from judgekit.judges import load_judge
 from judgekit.judges.base import JudgeInfo
-from judgekit.judges.card import EnsembleCard, JudgeCard, LikelihoodCard, write_card
+from judgekit.judges.card import JudgeCard, write_card
 from judgekit.judges.doctor import examine
+from judgekit.judges.ensemble import EnsembleSpec
 from judgekit.judges.steps.by_step import StepLogitJudge
 from judgekit.judges.steps.encoding import make_convention
 from judgekit.judges.steps.layout import InputConvention
+from judgekit.judges.steps.specs import LikelihoodCard, LikelihoodSpec
 from judgekit.types import LabelledSolution, NoVerdictReason, Solution, ThresholdRule
 from tests.judgekit.judges.critics.scripted_critic import ScriptedCritic, said
 from tests.judgekit.judges.critics.test_critic import critic_judge
@@ -51,7 +53,7 @@ def poisoned(source: Path, target: Path, value: float) -> Path:
     assert isinstance(judge, StepLogitJudge)
     copied = shutil.copytree(source if source.is_dir() else source.parent, target / source.name)
     name = copied if source.is_dir() else copied / source.name
-    model = copied / judge.card.model if not source.is_dir() else copied
+    model = copied / judge.spec.model if not source.is_dir() else copied
     tokenizer, [token] = judge.tokenizer, judge.tokenizer(" ~", add_special_tokens=False).input_ids[-1:]
     poison(model, lambda *_, **__: {"input_ids": [token]}, value)
     assert tokenizer.decode([token]).strip() == "~"
@@ -117,11 +119,12 @@ def likelihood(miniature: Callable[[str], Path], tmp_path: Path) -> Path:
     judge = load_judge(model, dtype="float32")
     assert isinstance(judge, StepLogitJudge)
     card = JudgeCard(
-        kind="likelihood",
         judge_id="likely",
-        model=str(model),
-        input=make_convention(judge.tokenizer, separator="\n", problem_separator="\n", max_tokens=500),
-        likelihood=LikelihoodCard(bias=3.0, max_weight=-0.2, mean_weight=0.0),
+        spec=LikelihoodSpec(
+            model=str(model),
+            input=make_convention(judge.tokenizer, separator="\n", problem_separator="\n", max_tokens=500),
+            fitted=LikelihoodCard(bias=3.0, max_weight=-0.2, mean_weight=0.0),
+        ),
     )
     (tmp_path / "likelihood").mkdir()
     write_card(tmp_path / "likelihood", card)
@@ -136,8 +139,8 @@ def test_likelihood_and_an_ensemble_that_leaves_the_member_out(
     assert reasons == [None, non_finite, None, non_finite, None]
     (tmp_path / "ensemble").mkdir()
     members = (str(likelihood), "builtin:first-step")
-    section = EnsembleCard(members=members, rule="mixture", weights=(0.75, 0.25))
-    write_card(tmp_path / "ensemble", JudgeCard(kind="ensemble", judge_id="both", ensemble=section))
+    section = EnsembleSpec(members=members, rule="mixture", weights=(0.75, 0.25))
+    write_card(tmp_path / "ensemble", JudgeCard(judge_id="both", spec=section))
     ensemble = load_judge(tmp_path / "ensemble", dtype="float32")
     first = load_judge("builtin:first-step").judge(BAD)
     for found, alone in zip(ensemble.judge(BAD), first, strict=True):
@@ -226,5 +229,5 @@ def test_an_exception_of_another_library_is_an_error_of_the_judge(tiny_judge: Pa
 
 def test_conventions_are_what_the_poison_relies_on(tiny_judge: Path) -> None:
     judge = load_judge(tiny_judge, dtype="float32")
-    assert isinstance(judge, StepLogitJudge) and isinstance(judge.card.input, InputConvention)
+    assert isinstance(judge, StepLogitJudge) and isinstance(judge.spec.input, InputConvention)
     assert len(judge.tokenizer("~", add_special_tokens=False).input_ids) == 1

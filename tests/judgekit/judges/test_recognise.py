@@ -13,6 +13,7 @@ from judgekit.errors import CheckpointError, ConfigError
 from judgekit.judges import load_judge
 from judgekit.judges.recognise import families, find_card
 from judgekit.judges.steps.layout import TemplateInput
+from judgekit.judges.steps.specs import LabelTokenSpec, StepClassifierSpec
 from judgekit.types import Solution
 
 
@@ -30,7 +31,7 @@ def test_a_name_tells_the_family(tmp_path: Path) -> None:
 
 def test_a_structure_tells_the_family(tmp_path: Path) -> None:
     card = find_card(checkpoint(tmp_path / "copy", architectures=["Qwen2ForProcessRewardModel"])).card
-    assert (card.family, card.judge_id, card.head) == ("qwen2.5-math-prm", "copy", "score")
+    assert (card.family, card.judge_id, card.spec_as(StepClassifierSpec).head) == ("qwen2.5-math-prm", "copy", "score")
 
 
 def test_only_the_last_part_of_a_path_is_its_name(tmp_path: Path) -> None:
@@ -47,7 +48,8 @@ def test_an_unknown_checkpoint_lists_what_was_tried(tmp_path: Path) -> None:
     template = said[said.index("{kind: label_token") :]
     (tmp_path / "new.yaml").write_text(template)
     card = find_card(tmp_path / "new.yaml").card
-    assert isinstance(card.input, TemplateInput) and card.input.begin == "{problem}\n"
+    layout = card.spec_as(LabelTokenSpec).input
+    assert isinstance(layout, TemplateInput) and layout.begin == "{problem}\n"
 
 
 def test_a_card_by_hand_stands_on_its_family(tmp_path: Path) -> None:
@@ -55,10 +57,13 @@ def test_a_card_by_hand_stands_on_its_family(tmp_path: Path) -> None:
         "family: math-shepherd\nmodel: owner/x\ninput: {max_tokens: 7, mark_id: null}\n"
     )
     directory, card, trust = find_card(tmp_path / "mine.yaml")
-    assert trust.is_own and (directory, card.judge_id, card.model) == (tmp_path, "mine", "owner/x")
+    assert trust.is_own and (directory, card.judge_id, card.spec_as(LabelTokenSpec).model) == (
+        tmp_path,
+        "mine",
+        "owner/x",
+    )
     shipped = families()["math-shepherd"].card["input"]
-    assert card.input is not None
-    assert card.input.model_dump(mode="json", exclude_defaults=True) == {
+    assert card.spec_as(LabelTokenSpec).input.model_dump(mode="json", exclude_defaults=True) == {
         key: value for key, value in shipped.items() if key != "mark_id"
     } | {"max_tokens": 7}
 
@@ -81,7 +86,7 @@ def test_a_card_by_hand_stands_on_what_its_model_is(
         ("- 1", "must hold keys and values"),
         ("a: [", "is no YAML"),
         ("!!python/object:os.system {}", "is no YAML"),
-        ("kind: label_token\nmodel: x/y\ninput: {layout: template}", r"the section 'label_tokens' do not fit"),
+        ("kind: label_token\nmodel: x/y\ninput: {layout: template}", "field 'label_tokens' is missing"),
         ("family: math-shepherd\nmodel: x/y\ncolour: red", "colour"),
         ("family: math-shepherd\nmodel: x/y\ninput: {begin: none}", r"has no \{problem\}"),
     ],
@@ -111,7 +116,7 @@ def test_a_revision_reaches_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
     (tmp_path / "pinned.yaml").write_text("model: owner/name\nrevision: refs/pr/5\n")
-    assert find_card(tmp_path / "pinned.yaml").card.revision == "refs/pr/5"
+    assert find_card(tmp_path / "pinned.yaml").card.spec_as(StepClassifierSpec).revision == "refs/pr/5"
     assert asked == [("owner/name", "refs/pr/5")]
 
 

@@ -23,6 +23,7 @@ from judgekit.judges.doctor import store_golden, write_judge
 from judgekit.judges.recognise import find_card, trust_judge
 from judgekit.judges.trust import Origin, trusted_cards
 from judgekit.types import Solution
+from tests.judgekit.cards import changed
 
 SOLUTION = Solution(problem="What is 1+1?", steps=("1+1=2",))
 SECRET = "the-value-of-a-secret"
@@ -348,6 +349,7 @@ def test_a_hub_card_opens_no_model_outside_of_its_repository(
     field: str, way: Any, tiny_judge: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = json.loads((tiny_judge / CARD).read_text()) | {"golden": []}
+    implicit = {"kind": "implicit", "coefficient": 1.0, "input": base["spec"]["input"]}
     for number, place in enumerate((str(tiny_judge), os.path.relpath(tiny_judge, tmp_path / "repo"), "link")):
         root = tmp_path / str(number) / "repo"
         write(root, base)
@@ -355,9 +357,9 @@ def test_a_hub_card_opens_no_model_outside_of_its_repository(
         target = place if place != os.path.relpath(tiny_judge, tmp_path / "repo") else os.path.relpath(tiny_judge, root)
         engine = {"type": "transformers", "model": target}
         cards = {
-            "model": base | {"model": target},
-            "tokenizer": base | {"tokenizer": target},
-            "reference": base | {"kind": "implicit", "implicit": {"reference": target, "coefficient": 1.0}},
+            "model": base | {"spec": base["spec"] | {"model": target}},
+            "tokenizer": base | {"spec": base["spec"] | {"tokenizer": target}},
+            "reference": base | {"spec": implicit | {"reference": target}},
             "engine": critic("http://x") | {"critic": {"prompt": "generic-1", "engine": engine}},
             "member": ensemble(target, "builtin:random"),
         }
@@ -416,8 +418,7 @@ def test_a_card_of_somebody_else_writes_no_file(listener: Listener, tmp_path: Pa
 
 def test_an_old_judge_with_paths_to_elsewhere_opens(tiny_judge: Path, tmp_path: Path) -> None:
     """As `judgekit doctor --write` and `judgekit ensemble` leave them."""
-    values = json.loads((tiny_judge / CARD).read_text()) | {"model": str(tiny_judge)}
-    write(tmp_path / "written", values)
+    write(tmp_path / "written", changed(tiny_judge, model=str(tiny_judge)))
     write(tmp_path / "both", ensemble("../written", "builtin:random"))
     assert load_judge(tmp_path / "both").judge([SOLUTION])[0].verdict is not None
 

@@ -20,6 +20,7 @@ from judgekit.judges.card import read_card
 from judgekit.judges.doctor import examine
 from judgekit.judges.golden import golden_difference
 from judgekit.judges.steps.by_step import StepLogitJudge
+from judgekit.judges.steps.specs import StepClassifierSpec
 from judgekit.training.classifier import train_classifier
 from judgekit.training.config import ClassifierConfig, LikelihoodConfig
 from judgekit.training.likelihood import fit_likelihood
@@ -53,7 +54,7 @@ def test_any_causal_decoder_is_trained_and_judges(
 ) -> None:
     base = save_architecture(model_type, tmp_path / "base", tokenizer)
     folder = train_classifier(config(base, labelled_data, save_every=None), tmp_path / "run")
-    assert read_card(folder).head == ("score" if model_type in OWN_HEAD else None)
+    assert read_card(folder).spec_as(StepClassifierSpec).head == ("score" if model_type in OWN_HEAD else None)
     judge = load_judge(folder, dtype="float32")
     assert isinstance(judge, StepLogitJudge) and len(judge.card.golden) == 3
     assert golden_difference(judge, judge.card.golden) < 1e-5
@@ -144,9 +145,8 @@ def test_a_decoder_of_the_bert_kind_is_told_by_what_it_does(
     tokenizer: PreTrainedTokenizerFast, labelled_data: Path, tmp_path: Path
 ) -> None:
     base = save_architecture("bert", tmp_path / "base", tokenizer, is_decoder=True)
-    assert (
-        load_judge(train_classifier(config(base, labelled_data), tmp_path / "run"), dtype="float32").judge_id == "run"
-    )
+    trained = train_classifier(config(base, labelled_data), tmp_path / "run")
+    assert load_judge(trained, dtype="float32").info.judge_id == "run"
 
 
 @pytest.mark.parametrize("model_type", ["qwen3_5", "gemma3"])

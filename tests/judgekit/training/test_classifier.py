@@ -27,6 +27,7 @@ from judgekit.judges.card import read_card
 from judgekit.judges.golden import golden_difference
 from judgekit.judges.problem_lists import train_problems
 from judgekit.judges.steps.encoding import encode_solutions, make_convention
+from judgekit.judges.steps.specs import StepClassifierSpec
 from judgekit.training.classifier import TrainingRows, build_rows, check_rows, step_loss, train_classifier
 from judgekit.training.config import ClassifierConfig
 from judgekit.training.language_model import IGNORED
@@ -206,7 +207,11 @@ def test_two_steps_move_the_parameters_and_make_a_judge(
     assert [row["step"] for row in rows if "train/loss" in row] == [1, 2]
     assert [row["step"] for row in rows if "train/eval_loss" in row] == [1, 2]
     card = read_card(folder)
-    assert (card.judge_id, card.base_model, card.ok_labels) == ("my-judge", str(tiny_base), (1,))
+    assert (card.judge_id, card.base_model, card.spec_as(StepClassifierSpec).ok_labels) == (
+        "my-judge",
+        str(tiny_base),
+        (1,),
+    )
     assert card.training["counts"] == {
         # Solutions i=0..19, right and wrong at step i % 3: 3 ok steps each, and i % 3 ok steps and one error each.
         "solutions": 40,

@@ -14,6 +14,7 @@ from judgekit.errors import ConfigError, DataError
 from judgekit.io import read_records, write_records
 from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
+from judgekit.judges.ensemble import EnsembleSpec
 from judgekit.judges.problem_lists import TRAIN_PROBLEMS, ProblemList, calibration_problems
 from judgekit.training.calibrate import calibrate_judge
 from judgekit.training.config import CalibrationConfig, EnsembleConfig, EnsembleRule
@@ -102,11 +103,11 @@ def test_the_command_writes_a_judge_that_eval_takes(
     assert main(["ensemble", *members, "--data", str(labelled_data), f"rule={rule}", "--output", str(output)]) == 0
     assert "builtin:symbolic: weight" in capsys.readouterr().out
     card = read_card(output)
-    assert card.ensemble is not None
-    assert (output / card.ensemble.members[0]).resolve() == tiny_judge.resolve()
-    assert card.ensemble.members[1] == "builtin:symbolic"
-    assert card.ensemble.fingerprint is not None
-    assert card.ensemble.fingerprint.n_solutions == 40
+    spec = card.spec_as(EnsembleSpec)
+    assert (output / spec.members[0]).resolve() == tiny_judge.resolve()
+    assert spec.members[1] == "builtin:symbolic"
+    assert spec.fingerprint is not None
+    assert spec.fingerprint.n_solutions == 40
     assert card.decision.origin == "best ProcessBench F1 on additions"
     run = tmp_path / "eval"
     write_records(tmp_path / "test", labelled_solutions(range(50, 60)), record_type=LabelledSolution)

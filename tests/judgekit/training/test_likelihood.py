@@ -16,6 +16,7 @@ from judgekit.judges.card import read_card
 from judgekit.judges.golden import EXAMPLES, golden_difference
 from judgekit.judges.problem_lists import train_problems
 from judgekit.judges.steps.likelihood import LikelihoodJudge
+from judgekit.judges.steps.specs import LikelihoodSpec
 from judgekit.training.classifier import train_classifier
 from judgekit.training.config import ClassifierConfig, LikelihoodConfig
 from judgekit.training.likelihood import find_odd_direction, fit_likelihood, fit_map, reached_features
@@ -93,7 +94,7 @@ def test_the_whole_run(labelled_data: Path, tiny_base: Path, tmp_path: Path) -> 
     assert len(train_problems(folder)) == 20
     features_K, ok_K = reached_features(judge, list(read_records(labelled_data, LabelledSolution)))
     assert features_K.shape == (99, 2) and ok_K.sum() == 79
-    assert card.likelihood == fit_map(features_K, ok_K=ok_K)
+    assert card.spec_as(LikelihoodSpec).fitted == fit_map(features_K, ok_K=ok_K)
     assert len(card.golden) == len(EXAMPLES) and golden_difference(judge, card.golden) <= 1e-5
     (judgement,) = judge.judge([addition(60)])
     assert judgement.verdict is not None and judgement.verdict.n_steps == 3

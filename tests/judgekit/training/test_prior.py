@@ -14,7 +14,7 @@ from judgekit.io import write_records
 from judgekit.judges import load_judge
 from judgekit.judges.base import Judge
 from judgekit.judges.card import read_card
-from judgekit.judges.position_prior import prior_verdict
+from judgekit.judges.position_prior import PositionPriorSpec, prior_verdict
 from judgekit.judges.problem_lists import calibration_problems, train_problems
 from judgekit.ties import rounded
 from judgekit.training.calibrate import calibrate_judge
@@ -75,8 +75,8 @@ def test_a_prior_is_an_ordinary_judge(tmp_path: Path) -> None:
     assert card == read_card(tmp_path / "prior")
     judge = load_judge(tmp_path / "prior")
     assert isinstance(judge, Judge)
-    assert card.position_prior is not None
-    h = card.position_prior.hazards
+    spec = card.spec_as(PositionPriorSpec)
+    h = spec.hazards
     assert h == pytest.approx([0.1, 0.3, 0.2], abs=0.06)
     long, none = judge.judge([Solution(problem="?", steps=("a", "b", "c", "d")), Solution(problem="?", steps=())])
     assert long.verdict is not None
@@ -86,7 +86,7 @@ def test_a_prior_is_an_ordinary_judge(tmp_path: Path) -> None:
     assert none.no_verdict is NoVerdictReason.EMPTY
     assert {name for _, name in train_problems(tmp_path / "prior").pairs} == {f"p{i}" for i in range(300)}
     assert calibration_problems(tmp_path / "prior") == train_problems(tmp_path / "prior"), "of its threshold"
-    fingerprint = card.position_prior.fingerprint
+    fingerprint = spec.fingerprint
     assert (fingerprint.n_problems, fingerprint.min_steps, fingerprint.max_steps) == (300, 2, 5)
 
 
@@ -169,6 +169,6 @@ def test_a_threshold_is_not_put_between_places_that_only_rounding_tells_apart(tm
     card = build_prior(
         stored(tmp_path / "more", drawn(600, hazards=[0.5, 0.1, 0.1, 0.1, 0.1])), tmp_path / "prior2", PriorConfig()
     )
-    assert card.position_prior is not None
+    spec = card.spec_as(PositionPriorSpec)
     assert isinstance(card.decision, ThresholdRule)
-    assert min(abs(1 - hazard - card.decision.threshold) for hazard in card.position_prior.hazards) > 1e-6
+    assert min(abs(1 - hazard - card.decision.threshold) for hazard in spec.hazards) > 1e-6

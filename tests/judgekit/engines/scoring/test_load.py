@@ -221,7 +221,7 @@ def test_a_tokenizer_with_more_tokens_than_the_embedding_is_refused(
 def test_token_ids_of_a_card_beyond_the_embedding_are_refused(field: str, judge_copy: Callable[..., Path]) -> None:
     folder = judge_copy()
     card = json.loads((folder / "judge.json").read_text())
-    card["input"][field] = [270]
+    card["spec"]["input"][field] = [270]
     (folder / "judge.json").write_text(json.dumps(card))
     with pytest.raises(CheckpointError, match="the card names token 270, and the model's embedding has 270 rows"):
         load_judge(folder, dtype="float32")

@@ -27,6 +27,7 @@ from judgekit.errors import CheckpointError, ConfigError, JudgeError
 from judgekit.judges import load_judge
 from judgekit.judges.card import JudgeCard, write_card
 from judgekit.judges.steps.encoding import encode_solutions, make_convention
+from judgekit.judges.steps.specs import StepClassifierSpec
 from judgekit.types import NoVerdictReason, Solution
 from tests.judgekit.engines.scoring.vllm_checkpoints import CONTEXT, save_model, save_process_reward_model
 from tests.judgekit.engines.scoring.vllm_server import MODEL, VllmServer
@@ -70,7 +71,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     convention = make_convention(
         load_tokenizer(str(folder)), separator="\n", problem_separator="\n", max_tokens=CONTEXT
     )
-    write_card(folder, JudgeCard(kind="step_classifier", judge_id="small", base_model="none", input=convention))
+    write_card(folder, JudgeCard(judge_id="small", base_model="none", spec=StepClassifierSpec(input=convention)))
     return folder
 
 
@@ -154,8 +155,8 @@ def test_verdicts_of_a_judge_whose_card_names_the_engine(judges: tuple[Any, Any]
 def test_separators_inside_a_candidate_are_not_read(judges: tuple[Any, Any]) -> None:
     by_vllm, _ = judges
     solution = Solution(problem="Add\n\n1.", steps=("two\nlines\n\nand more\n", "1+1=2"))
-    (encoded,) = encode_solutions(by_vllm.tokenizer, [solution], by_vllm.card.input)
-    separator = by_vllm.card.input.separator_ids[-1]
+    (encoded,) = encode_solutions(by_vllm.tokenizer, [solution], by_vllm.spec.input)
+    separator = by_vllm.spec.input.separator_ids[-1]
     assert encoded.input_ids.count(separator) > len(solution.steps), "the case that reading by tag would get wrong"
     (logits_S,) = by_vllm.model.score_positions([encoded])
     assert logits_S.shape == (2, 2)

@@ -13,6 +13,7 @@ from judgekit.engines.generation.door import build_generator
 from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
 from judgekit.judges.doctor import examine, write_judge
+from judgekit.judges.steps.specs import StepClassifierSpec
 from judgekit.text.prompts import CHAT_DATE
 from judgekit.types import Solution, Verdict
 from tests.judgekit.judges.miniatures import LLAMA3_CHAT, make_miniature
@@ -51,14 +52,14 @@ def test_the_day_is_the_cards(judge_with, tmp_path: Path) -> None:
     [finding] = [item for item in examine(str(named)).findings if item.check == "day in the text"]
     assert finding.text == "the chat template does not ask for it"
     written = write_judge(str(asking), tmp_path / "written", ())
-    assert json.loads((written / "judge.json").read_text())["chat_date"] == "2024-07-26"
+    assert json.loads((written / "judge.json").read_text())["spec"]["chat_date"] == "2024-07-26"
 
 
 def test_cards_without_the_field_have_the_default(tiny_judge: Path, tmp_path: Path) -> None:
     values = json.loads((tiny_judge / "judge.json").read_text())
-    values.pop("chat_date")
+    values["spec"].pop("chat_date")
     (tmp_path / "judge.json").write_text(json.dumps(values))
-    assert read_card(tmp_path).chat_date == CHAT_DATE
+    assert read_card(tmp_path).spec_as(StepClassifierSpec).chat_date == CHAT_DATE
 
 
 def test_a_generation_engine_is_told_the_day_too(tiny_chat: Path, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from judgekit.engines.generation.base import ChoiceScores, Completion
 from judgekit.errors import ConfigError
-from judgekit.judges.card import JudgeCard
+from judgekit.judges.card import JudgeCard, parse_card
+from judgekit.judges.critics.card import CriticSpec
 from judgekit.judges.critics.critic import CriticJudge
 from judgekit.judges.critics.prompt import load_prompt
 from judgekit.judges.recognise import families, make_card
@@ -32,8 +33,7 @@ def critic_card(family: str = "critic", **critic: Any) -> JudgeCard:
 
 def critic_judge(generator: ScriptedCritic, family: str = "critic", **critic: Any) -> CriticJudge:
     card = critic_card(family, **critic)
-    assert card.critic is not None
-    return CriticJudge(card, load_prompt(card.critic.prompt, directory=Path()).prompt, generator)
+    return CriticJudge(card, load_prompt(card.spec_as(CriticSpec).prompt, directory=Path()).prompt, generator)
 
 
 def always(*completions: Completion) -> Callable[[str], Sequence[Completion]]:
@@ -232,9 +232,9 @@ def test_votes_are_not_decided_by_a_threshold_that_nobody_fitted() -> None:
     card = critic_card().model_dump(mode="json")
     default = card | {"decision": {"kind": "threshold"}}
     with pytest.raises(ConfigError, match=r"put 'decision: \{kind: argmax\}'"):
-        CriticJudge(JudgeCard.model_validate(default), prompt, critic)
+        CriticJudge(parse_card(default, where="here"), prompt, critic)
     fitted = card | {"decision": {"kind": "threshold", "threshold": 0.8, "origin": "gsm8k"}}
-    assert CriticJudge(JudgeCard.model_validate(fitted), prompt, critic).info.decision.kind == "threshold"
+    assert CriticJudge(parse_card(fitted, where="here"), prompt, critic).info.decision.kind == "threshold"
 
 
 def test_several_greedy_votes_are_refused() -> None:

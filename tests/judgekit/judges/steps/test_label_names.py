@@ -18,6 +18,7 @@ from judgekit.judges.card import JudgeCard
 from judgekit.judges.recognise import families, make_card
 from judgekit.judges.steps.label_names import is_ok_name, read_label_names, settle_ok_labels
 from judgekit.judges.steps.layout import TemplateInput
+from judgekit.judges.steps.specs import StepClassifierSpec
 from judgekit.types import Solution
 from tests.judgekit.judges.miniatures import make_miniature
 
@@ -45,7 +46,7 @@ def test_names_that_say_neither(name: str) -> None:
 
 def card(**fields: Any) -> JudgeCard:
     layout = TemplateInput(layout="template", begin="{problem}\n", mark="\n")
-    return JudgeCard(kind="step_classifier", judge_id="judge", input=layout, **fields)
+    return JudgeCard(judge_id="judge", spec=StepClassifierSpec(input=layout, **fields))
 
 
 def config(*names: str, **fields: Any) -> dict[str, Any]:
@@ -121,7 +122,7 @@ def test_a_checkpoint_that_names_its_labels_the_other_way_round_is_read_that_way
     assert other.verdict.p_ok_S == pytest.approx([1 - p_ok for p_ok in one.verdict.p_ok_S], abs=1e-6)
     assert main(["doctor", str(named), "--write", str(tmp_path / "written")]) == 0
     assert "ok labels of the head: 0; the checkpoint has 0 'correct', 1 'incorrect'" in capsys.readouterr().out
-    assert json.loads((tmp_path / "written" / "judge.json").read_text())["ok_labels"] == [0]
+    assert json.loads((tmp_path / "written" / "judge.json").read_text())["spec"]["ok_labels"] == [0]
     hand = {"family": "token-classification", "model": str(named), "ok_labels": 1}
     (tmp_path / "card.yaml").write_text(yaml.safe_dump(hand))
     [by_hand] = load_judge(tmp_path / "card.yaml", dtype="float32").judge([STEPS])
@@ -130,7 +131,7 @@ def test_a_checkpoint_that_names_its_labels_the_other_way_round_is_read_that_way
 
 def test_cards_written_before_labels_were_read_count_as_they_are(judge_copy: Callable[..., Path]) -> None:
     folder = renamed(judge_copy(ok_labels=[1]), id2label={"0": "correct", "1": "incorrect"})
-    assert load_judge(folder, dtype="float32").card.ok_labels == (1,)  # type: ignore[attr-defined]
+    assert load_judge(folder, dtype="float32").spec.ok_labels == (1,)  # type: ignore[attr-defined]
 
 
 def test_label2id_alone_decides_too(tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from judgekit.engines.scoring.forward import token_logprobs
 from judgekit.engines.scoring.load import load_language_model, load_tokenizer
 from judgekit.errors import CheckpointError
 from judgekit.judges import load_judge
-from judgekit.judges.card import JudgeCard, LikelihoodCard, write_card
+from judgekit.judges.card import JudgeCard, write_card
 from judgekit.judges.steps.encoding import make_convention
 from judgekit.judges.steps.likelihood import LikelihoodJudge, step_surprisal
+from judgekit.judges.steps.specs import LikelihoodCard, LikelihoodSpec
 from judgekit.types import NoVerdictReason, Solution
 from tests.judgekit.samples import HOSTILE
 
@@ -27,7 +28,9 @@ MAP = LikelihoodCard(bias=3.0, max_weight=-0.2, mean_weight=-0.3)
 def folder(tiny_base: Path, tmp_path: Path) -> Path:
     convention = make_convention(load_tokenizer(str(tiny_base)), separator="\n", problem_separator="\n", max_tokens=200)
     card = JudgeCard(
-        kind="likelihood", judge_id="tiny", model=str(tiny_base), base_model="b", input=convention, likelihood=MAP
+        judge_id="tiny",
+        base_model="b",
+        spec=LikelihoodSpec(model=str(tiny_base), input=convention, fitted=MAP),
     )
     write_card(tmp_path, card)
     return tmp_path
@@ -90,7 +93,7 @@ def test_hostile_text_and_reasons(folder: Path) -> None:
 def test_a_card_needs_its_map(folder: Path) -> None:
     text = (folder / "judge.json").read_text()
     (folder / "judge.json").write_text(text.replace('"kind": "likelihood"', '"kind": "step_classifier"'))
-    with pytest.raises(CheckpointError, match="kind 'step_classifier' and the section 'likelihood' do not fit"):
+    with pytest.raises(CheckpointError, match=r"not permitted .*'fitted'"):
         load_judge(folder)
 
 
