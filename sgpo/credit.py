@@ -70,11 +70,26 @@ def shape_groups(
 def give_credit(
     rewards_N: torch.Tensor, *, batch: GroupBatch, algorithm: Algorithm, std_floor_N: torch.Tensor, scale: str
 ) -> torch.Tensor | list[torch.Tensor]:
-    """Return the advantages of responses, shape (N,), or of their tokens; 0 for those that the algorithm leaves out."""
+    """Return the advantages of responses, shape (N,), or of their tokens; 0 for those that the algorithm leaves out.
+
+    Raises:
+        ValueError: the algorithm gave another number of advantages than there are responses, or tokens in one.
+    """
     advantages = algorithm.credit(rewards_N, batch=batch, std_floor_N=std_floor_N, scale=scale)  # type: ignore[arg-type]
     keep_N = algorithm.keep(batch, rewards_N)
     if isinstance(advantages, torch.Tensor):
+        if advantages.shape != rewards_N.shape:
+            raise ValueError(
+                f"{algorithm.type}.credit gave advantages of shape {tuple(advantages.shape)} for {len(rewards_N)} "
+                "responses: return shape (N,), or a list of one tensor a response"
+            )
         return torch.where(keep_N, advantages, torch.zeros_like(advantages))
+    for row, (given_T, n_tokens) in enumerate(zip(advantages, batch.n_tokens_N.tolist(), strict=True)):
+        if len(given_T) != n_tokens:
+            raise ValueError(
+                f"{algorithm.type}.credit gave {len(given_T)} advantages for the {n_tokens} tokens of response {row}: "
+                "give one a token, as batch.n_tokens_N counts them"
+            )
     return [given_T if kept else given_T * 0 for given_T, kept in zip(advantages, keep_N.tolist(), strict=True)]
 
 

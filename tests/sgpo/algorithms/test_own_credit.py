@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from judgekit.errors import ConfigError
+from sgpo.algorithms.base import GroupBatch
 from sgpo.algorithms.grpo import GRPO
 from sgpo.algorithms.random_rts import RandomRTS
+from sgpo.credit import give_credit
 from tests.sgpo.samples import GROUP, make_trainer, mixed
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
@@ -47,3 +49,17 @@ def test_what_is_scored_needs_a_problem(policy: Path, tmp_path: Path) -> None:
     rows = Dataset.from_list([{"prompt": f"{i}+{i}?", "answer": str(2 * i)} for i in range(8)])
     with pytest.raises(ConfigError, match="no column 'problem'"):
         make_trainer(policy, tmp_path, reward=mixed, algorithm=RandomRTS(), train_dataset=rows)
+
+
+def test_another_number_of_advantages_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    rewards_N, zeros_N = torch.tensor([1.0, 0.0, 0.0, 0.0]), torch.zeros(4)
+    batch = GroupBatch(rewards_N, zeros_N, zeros_N.bool(), n_tokens_N=torch.tensor([2, 3, 1, 2]))
+
+    def given(advantages: object) -> object:
+        monkeypatch.setattr(LateTokens, "credit", lambda *_, **__: advantages)
+        return give_credit(rewards_N, batch=batch, algorithm=LateTokens(), std_floor_N=zeros_N, scale="none")
+
+    with pytest.raises(ValueError, match=r"late_tokens.credit gave 1 advantages for the 2 tokens of response 3"):
+        given([torch.ones(2), torch.ones(3), torch.ones(1), torch.ones(1)])
+    with pytest.raises(ValueError, match=r"shape \(4, 1\) for 4 responses"):
+        given(torch.ones(4, 1))
