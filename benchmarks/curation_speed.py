@@ -282,22 +282,19 @@ class MemoryWatch:
 
     def _watch(self) -> None:
         while not self._done.wait(0.2):
-            self.peak_mb = max(self.peak_mb, _resident_mb())
-
-
-def _resident_mb() -> float:
-    """Return the memory of this process and its children that is in use by them alone or shared fairly, in MB."""
-    own = os.getpid()
-    total = 0
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            if own in (int(folder.name), parent):
-                pss = re.search(r"^Pss:\s+(\d+)", (folder / "smaps_rollup").read_text(), re.MULTILINE)
-                total += int(pss[1]) if pss else 0
-        except OSError:  # it ended in the meantime
-            continue
-    return total / 1024
+            # The memory of this process and its children that is in use by them alone or shared fairly, in MB.
+            own = os.getpid()
+            total = 0
+            for folder in Path("/proc").glob("[0-9]*"):
+                try:
+                    parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                    if own in (int(folder.name), parent):
+                        pss = re.search(r"^Pss:\s+(\d+)", (folder / "smaps_rollup").read_text(), re.MULTILINE)
+                        total += int(pss[1]) if pss else 0
+                except OSError:  # it ended in the meantime
+                    continue
+            resident_mb = total / 1024
+            self.peak_mb = max(self.peak_mb, resident_mb)
 
 
 def measure_curate(data: Path, benchmark: Path, output: Path, *, workers: int | None) -> dict[str, Any]:

@@ -167,7 +167,8 @@ class _RowFilter:
         keys = [self._key(record) for record in outcome.records]
         contents: dict[str, list[str]] = defaultdict(list)
         for key, record in zip(keys, outcome.records, strict=True):
-            contents[key].append(_content(record))
+            # What a record says; a problem may be spelled in several ways, see `judgekit.text.identity`.
+            contents[key].append(record.answer if isinstance(record, Problem) else content_of(record))
         earlier = []
         for key in keys:
             first, is_same = self._seen.earlier_place(key, place, content_id(contents=contents[key]))
@@ -230,11 +231,6 @@ class _RowFilter:
             first_errors=histogram(self._first_errors),
             n_blank_steps=self._n_blank,
         )
-
-
-def _content(record: Any) -> str:
-    """Return what a record says; a problem may be spelled in several ways, see `judgekit.text.identity`."""
-    return record.answer if isinstance(record, Problem) else content_of(record)
 
 
 class _SeenKeys:

@@ -158,7 +158,10 @@ def build_mix(config: MixConfig, output: Path, *, resume: bool = False, progress
         return MixReport.model_validate(read_json(output / MANIFEST)["mix"])
     built = _build_parts(jobs, workers=config.workers, progress=progress)
     shards, parts = _put_together(jobs, built, output, seed=config.seed, progress=progress)
-    report = MixReport(parts=parts, seconds=time.perf_counter() - started, peak_memory_mb=_peak_memory_mb())
+    # The largest resident memory so far of this process or of one it waited for.
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    peak_memory_mb = peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
+    report = MixReport(parts=parts, seconds=time.perf_counter() - started, peak_memory_mb=peak_memory_mb)
     info = {
         "source": "mix",
         "parts": {job.part.label: file_sha256(job.folder / MANIFEST) for job in jobs},
@@ -347,12 +350,6 @@ def _count(rows: pl.DataFrame, counts: Sequence[_PartCounts]) -> None:
     groups = rows.group_by(_PART, "label_method", "licence").agg(pl.len().alias("n"), has_error.sum().alias("n_errors"))
     for number, method, licence, n_rows, n_errors in groups.sort(pl.all()).iter_rows():
         counts[number].add(method=method, licence=licence, n_rows=n_rows, n_errors=n_errors)
-
-
-def _peak_memory_mb() -> float:
-    """Return the largest resident memory so far of this process or of one it waited for."""
-    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
 def render_mix_report(report: MixReport) -> Table:

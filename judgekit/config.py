@@ -158,20 +158,16 @@ def _explain(error: ValidationError, config_type: type[BaseConfig]) -> str:
     if unknown is None:
         return describe_validation_error(error)
     *parents, key = [str(part) for part in unknown["loc"]]
-    known = _known_keys(config_type, parents)
-    nearest = difflib.get_close_matches(key[:_MAX_KEY], known, n=1, cutoff=0.0)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    return f"unknown key {shorten('.'.join([*parents, key]))}{hint} (known here: {', '.join(sorted(known))})"
-
-
-def _known_keys(config_type: type[BaseModel], parents: Sequence[str]) -> list[str]:
-    """Walk down to the model that refused the key; a union's tag (its `kind` or `type`) picks the branch."""
+    # Walk down to the model that refused the key; a union's tag (its `kind` or `type`) picks the branch.
     models: list[type[BaseModel]] = [config_type]
     for part in parents:
         fields = [model.model_fields[part].annotation for model in models if part in model.model_fields]
         tagged = [model for model in models if part in _tags(model)]
         models = [model for field in fields for model in _models_in(field)] or tagged or models
-    return sorted({name for model in models for name in model.model_fields})
+    known = sorted({name for model in models for name in model.model_fields})
+    nearest = difflib.get_close_matches(key[:_MAX_KEY], known, n=1, cutoff=0.0)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    return f"unknown key {shorten('.'.join([*parents, key]))}{hint} (known here: {', '.join(sorted(known))})"
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from judgekit.errors import JudgekitError
 from judgekit.io import read_json, read_jsonl, write_json
-from judgekit.metrics import Interval, t_interval
+from judgekit.metrics import t_interval
 from judgekit.run import MANIFEST, METRICS, Run
 from sgpo.compare_config import CompareConfig
 
@@ -235,9 +235,13 @@ def build_report(runs: Sequence[ArmRun], *, reference: str, n_steps: int) -> dic
     for arm, members in by_arm.items():
         reached = updates_to_reach(means[arm], level)
         seeds = {str(run.seed): _seed_report(run, rows[run], curves[run], level=level) for run in members}
+        # The ends of an interval of an accuracy, which lies in [0, 1].
+        interval = t_interval([value for value in final[arm].values() if value is not None])
+        lo, hi = (None if end is None else min(max(end, 0.0), 1.0) for end in interval[1:])
+        within_unit = {"lo": lo, "hi": hi}
         arms[arm] = {
             "final_accuracy": final_value(means[arm]),
-            "final_interval": _within_unit(t_interval([value for value in final[arm].values() if value is not None])),
+            "final_interval": within_unit,
             "difference": t_interval(differences[arm])._asdict() | {"n_seeds": len(differences[arm])},
             "updates_to_reach": reached,
             "ratio": reached / needed if reached is not None and needed else None,
@@ -249,12 +253,6 @@ def build_report(runs: Sequence[ArmRun], *, reference: str, n_steps: int) -> dic
     for arm, values in arms.items():
         values["finding"] = None if arm == reference else describe_difference(values, reference=reference)
     return {"reference": reference, "level": level, "n_steps": n_steps, "arms": arms}
-
-
-def _within_unit(interval: Interval) -> dict[str, float | None]:
-    """The ends of an interval of an accuracy, which lies in [0, 1]."""
-    lo, hi = (None if end is None else min(max(end, 0.0), 1.0) for end in interval[1:])
-    return {"lo": lo, "hi": hi}
 
 
 def describe_difference(arm: Mapping[str, Any], *, reference: str) -> str:
@@ -327,9 +325,13 @@ def print_table(report: Mapping[str, Any]) -> None:
         table.add_column(name, justify="left" if name == "arm" else "right")
     for arm, values in report["arms"].items():
         seeds = values["seeds"].values()
+        # An arm's final accuracy with its interval over seeds, as text.
+        lo, hi = values["final_interval"]["lo"], values["final_interval"]["hi"]
+        shown = _shown(values["final_accuracy"], ".3f")
+        shown_final = shown if lo is None or hi is None else f"{shown} [{lo:.3f}, {hi:.3f}]"
         table.add_row(
             arm,
-            _shown_final(values),
+            shown_final,
             " ".join(_shown(seed["final_accuracy"], ".3f") for seed in seeds),
             _shown(values["updates_to_reach"], "d"),
             _shown(values["ratio"], ".0%"),
@@ -341,13 +343,6 @@ def print_table(report: Mapping[str, Any]) -> None:
     for arm, values in report["arms"].items():
         if values["finding"] is not None:
             print(f"{arm}: {values['finding']}")
-
-
-def _shown_final(arm: Mapping[str, Any]) -> str:
-    """Return an arm's final accuracy with its interval over seeds, as text."""
-    lo, hi = arm["final_interval"]["lo"], arm["final_interval"]["hi"]
-    shown = _shown(arm["final_accuracy"], ".3f")
-    return shown if lo is None or hi is None else f"{shown} [{lo:.3f}, {hi:.3f}]"
 
 
 def _shown(value: float | None, spec: str) -> str:

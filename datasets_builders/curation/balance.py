@@ -31,7 +31,12 @@ def balance(rows: pl.DataFrame, config: BalanceConfig, *, seed: int) -> pl.DataF
         removed.append(over.select("row", reason=pl.lit(f"cap on {key}"), detail=detail.fill_null(f"no {key}")))
         rows = rows.join(over.select("row"), on="row", how="anti", maintain_order="left")
     if config.error_frac is not None:
-        over = _over_share(rows, config.error_frac)
+        # The rows of the commoner kind that must go for errors to have their share, or as close as rows allow.
+        is_error = pl.col("first_error").is_not_null()
+        errors, fine = rows.filter(is_error), rows.filter(~is_error)
+        n_errors = min(len(errors), round(len(fine) * config.error_frac / (1 - config.error_frac)))
+        n_fine = min(len(fine), round(len(errors) * (1 - config.error_frac) / config.error_frac))
+        over = pl.concat([errors.sort("rank", "row")[n_errors:], fine.sort("rank", "row")[n_fine:]])
         share = pl.lit(f"share of errors brought to {config.error_frac:g}")
         removed.append(over.select("row", reason=pl.lit("balance of labels"), detail=share))
     empty = pl.DataFrame(schema={"row": rows.schema["row"], "reason": pl.String(), "detail": pl.String()})
@@ -43,15 +48,6 @@ def draw_ranks(ids: pl.Series, *, seed: int) -> pl.Series:
     prefix = f"{seed}:".encode()
     digests = (hashlib.blake2b(prefix + text.encode(), digest_size=8).digest() for text in ids)
     return pl.Series("rank", [int.from_bytes(digest) for digest in digests], dtype=pl.UInt64)
-
-
-def _over_share(rows: pl.DataFrame, error_frac: float) -> pl.DataFrame:
-    """Return the rows of the commoner kind that must go for errors to have their share, or as close as rows allow."""
-    is_error = pl.col("first_error").is_not_null()
-    errors, fine = rows.filter(is_error), rows.filter(~is_error)
-    n_errors = min(len(errors), round(len(fine) * error_frac / (1 - error_frac)))
-    n_fine = min(len(fine), round(len(errors) * (1 - error_frac) / error_frac))
-    return pl.concat([errors.sort("rank", "row")[n_errors:], fine.sort("rank", "row")[n_fine:]])
 
 
 __all__ = ["balance", "draw_ranks"]

@@ -142,7 +142,14 @@ def _make_files(batch: Batch, config: CurationConfig, index: BenchmarkIndex, wor
             found = index.find(words, problems)
             matches.append(found.with_columns(pl.col("row") + batch.first_row + start))
         if config.duplicates.near is not None:
-            sketches.append(sketch_words(words.joined(2), config.duplicates, key_B=_label_keys(some["first_error"])))
+            # One number a place of the first error: solutions that differ in it are no duplicates.
+            sketches.append(
+                sketch_words(
+                    words.joined(2),
+                    config.duplicates,
+                    key_B=mix((some["first_error"].fill_null(-1) + 2).to_numpy().astype(np.uint64)),
+                )
+            )
     if sketches:
         row_sketches(work).write(batch.number, join_sketches(sketches))
     _write(pl.concat(matches), _path(work, "matches", batch))
@@ -159,6 +166,12 @@ def _facts(rows: pl.DataFrame, stored_problem_ids: pl.Series) -> pl.DataFrame:
     problem_keys = loose_keys(rows["problem"].fill_null(""))
     text_keys = mix(problem_keys * np.uint64(3) + loose_keys(_joined_steps(rows, "\n")))
     names = ("row", "id", "problem_id", "first_error", "source", "generator", "label_method", "licence")
+    # The file of PRM800K that a row of it, or of PRMBench, was made from; null for other sources. PRMBench says so in
+    # its `idx`: `prm_test_p1_17` comes from row 17 of phase 1, test.
+    parts = pl.col("source_id").str.extract_groups(r"^prm_(?<split>train|test)_p(?<phase>[12])_")
+    of_idx = pl.format("phase{}_{}", parts.struct["phase"], parts.struct["split"])
+    known = pl.when(pl.col("source") == "prmbench").then(of_idx.fill_null("unknown"))
+    prm800k_file = known.when(pl.col("source") == "prm800k").then(pl.col("subset").fill_null("unknown"))
     return rows.select(
         *names,
         "reason",
@@ -167,19 +180,8 @@ def _facts(rows: pl.DataFrame, stored_problem_ids: pl.Series) -> pl.DataFrame:
         problem_key=pl.Series(problem_keys),
         text_key=pl.Series(text_keys),
         n_steps=pl.col("steps").list.len().cast(pl.Int64),
-        prm800k_file=_prm800k_file(),
+        prm800k_file=prm800k_file,
     )
-
-
-def _prm800k_file() -> pl.Expr:
-    """Return the file of PRM800K that a row of it, or of PRMBench, was made from; null for other sources.
-
-    PRMBench says so in its `idx`: `prm_test_p1_17` comes from row 17 of phase 1, test.
-    """
-    parts = pl.col("source_id").str.extract_groups(r"^prm_(?<split>train|test)_p(?<phase>[12])_")
-    of_idx = pl.format("phase{}_{}", parts.struct["phase"], parts.struct["split"])
-    known = pl.when(pl.col("source") == "prmbench").then(of_idx.fill_null("unknown"))
-    return known.when(pl.col("source") == "prm800k").then(pl.col("subset").fill_null("unknown"))
 
 
 def _joined_steps(rows: pl.DataFrame, separator: str) -> pl.Series:
@@ -201,11 +203,6 @@ def join_sketches(parts: Sequence[Sketch]) -> Sketch:
     """Put the sketches of several lots of texts one after the other."""
     keys, shingles, sizes = zip(*parts, strict=True)
     return Sketch(np.concatenate(keys, axis=1), np.concatenate(shingles), np.concatenate(sizes))
-
-
-def _label_keys(first_errors: pl.Series) -> UInt64s:
-    """Return one number a place of the first error: solutions that differ in it are no duplicates."""
-    return mix((first_errors.fill_null(-1) + 2).to_numpy().astype(np.uint64))
 
 
 def text_identities(rows: pl.DataFrame) -> pl.Series:

@@ -126,7 +126,7 @@ def curate(config: CurationConfig, output: Path, *, resume: bool = False, progre
     sides = _sides(batches, kept, config, work)
     side_of_row = kept.join(sides, on="problem_id", how="left").select("row", "side")
     shown = _examples(removed)
-    wanted = _rows_of(shown)
+    wanted = pl.concat([shown["row"], shown["kept_row"].drop_nulls()])
     shards, texts = _write_rows(batches, removed, side_of_row, config, output, wanted=wanted, progress=progress)
     report = count_curation(
         config,
@@ -359,10 +359,6 @@ def _examples(removed: pl.DataFrame) -> pl.DataFrame:
     place, count = pl.int_range(pl.len()).over("reason"), pl.len().over("reason")
     step = (count // _EXAMPLES_PER_REASON).clip(1)
     return removed.filter((place % step == 0) & (place // step < _EXAMPLES_PER_REASON)).sort("reason", "row")
-
-
-def _rows_of(shown: pl.DataFrame) -> pl.Series:
-    return pl.concat([shown["row"], shown["kept_row"].drop_nulls()])
 
 
 def _with_texts(decision: Mapping[str, Any], texts: Mapping[int, Mapping[str, Any]]) -> Example:

@@ -244,9 +244,6 @@ class BenchmarkIndex:
             hashes, row = _windows(words, size)
             given, entry = index.short.look_up(hashes)
             yield _matches(row[given], kind, 1, index.short, entry)
-        yield self._find_ngrams(words, kind)
-
-    def _find_ngrams(self, words: Words, kind: int) -> pl.DataFrame:
         config, table = self.config, self._parts[kind].ngrams
         hashes, row = _windows(words, config.n_words)
         given, entry = table.look_up(hashes)
@@ -258,7 +255,7 @@ class BenchmarkIndex:
         n_all = words.n_words_B[found["row"].to_numpy()] - config.n_words + 1
         found = found.with_columns(n_all=pl.Series(n_all, dtype=pl.Int64))
         share = (config.problem_share, config.solution_share)[kind]
-        return found.filter(pl.col("n_found") / pl.col("n_all") >= share).select(list(MATCH_SCHEMA))
+        yield found.filter(pl.col("n_found") / pl.col("n_all") >= share).select(list(MATCH_SCHEMA))
 
 
 def _identities(problems: Iterable[str]) -> UInt64s:

@@ -29,18 +29,6 @@ def complaints(frame: pl.DataFrame, config: QualityConfig) -> pl.DataFrame:
         frame: Rows of `LabelledSolution` with the column `first_error`.
         config: The filters.
     """
-    found = [*_invalid(), *_filters(config)]
-    nothing = pl.lit(None, pl.String)
-    reason = pl.coalesce(*(pl.when(wrong).then(pl.lit(name)) for name, wrong, _ in found))
-    detail = pl.coalesce(*(pl.when(wrong).then(text) for _, wrong, text in found), nothing)
-    return frame.select(reason=reason, detail=detail)
-
-
-Complaint = tuple[str, pl.Expr, pl.Expr]
-"""Reason, which rows it applies to, and the value that shows it."""
-
-
-def _invalid() -> list[Complaint]:
     required = pl.any_horizontal(
         *(pl.col(name).is_null() for name in ("id", "problem_id", "problem", "steps", "labels", "source"))
     )
@@ -49,13 +37,22 @@ def _invalid() -> list[Complaint]:
     end = pl.col("first_error").fill_null(n_labels.cast(pl.Int64))
     undecided = (_first_index("unlabelled") < end).fill_null(False)
     null_step = pl.col("steps").list.eval(pl.element().is_null()).list.any()
-    return [
+    invalid = [
         ("invalid", required, pl.lit("a required field is null")),
         ("invalid", (n_steps == 0) | (n_steps != n_labels), _numbers("{} steps and {} labels", n_steps, n_labels)),
         ("invalid", null_step, pl.lit("a step is null")),
         ("invalid", ~known.fill_null(False), pl.lit("a label is not known")),
         ("invalid", undecided, pl.lit("a step is unlabelled although no error comes before it")),
     ]
+    found = [*invalid, *_filters(config)]
+    nothing = pl.lit(None, pl.String)
+    reason = pl.coalesce(*(pl.when(wrong).then(pl.lit(name)) for name, wrong, _ in found))
+    detail = pl.coalesce(*(pl.when(wrong).then(text) for _, wrong, text in found), nothing)
+    return frame.select(reason=reason, detail=detail)
+
+
+Complaint = tuple[str, pl.Expr, pl.Expr]
+"""Reason, which rows it applies to, and the value that shows it."""
 
 
 def _filters(config: QualityConfig) -> list[Complaint]:

@@ -291,34 +291,11 @@ def render_curation(report: CurationReport) -> Group:
 
 def write_page(report: CurationReport, path: Path) -> None:
     """Write the report as one HTML file."""
-    sections = [
-        Section("Funnel", _funnel_html(report)),
-        Section("What is in it", _contents_html(report)),
-        Section("Overlap with benchmarks", _contamination_html(report)),
-        Section("Removed rows", _examples_html(report)),
-    ]
-    share = report.rows_kept / report.rows_read
-    lead = paragraph(f"{report.rows_kept:,} of {report.rows_read:,} rows kept ({share:.1%}).")
-    write_text(path, render_page(f"Curation of {report.name}", sections, lead=lead))
-
-
-def _funnel_rows(report: CurationReport) -> list[tuple[str, str, str]]:
-    rows = [("read", "", f"{report.rows_read:,}")]
-    for stage in report.funnel:
-        rows.append((stage.name, f"{sum(stage.reasons.values()):,}", f"{stage.left:,}"))
-        rows += [(f"\u2003{reason}", f"{count:,}", "") for reason, count in stage.reasons.items()]
-    return rows
-
-
-def _funnel_html(report: CurationReport) -> str:
     names = ["read", *(stage.name for stage in report.funnel)]
     left = [report.rows_read, *(stage.left for stage in report.funnel)]
     bars = bar_plot(names, {"rows left": left}, title="Rows left after each stage", x_label="", y_label="rows")
     note = "Every row removed is in the folder removed, with the first reason that applies to it."
-    return table(("stage", "removed", "left"), _funnel_rows(report), caption=note) + figures(bars)
-
-
-def _contents_html(report: CurationReport) -> str:
+    funnel_html = table(("stage", "removed", "left"), _funnel_rows(report), caption=note) + figures(bars)
     plots = [
         _histogram(report.first_errors, title="First error", x_label="0-based step"),
         _histogram(report.n_steps, title="Length", x_label="steps"),
@@ -337,7 +314,23 @@ def _contents_html(report: CurationReport) -> str:
     if leakage:
         note = "How well a bag of words tells erroneous from right solutions, as the builds measured it; 0.5 is chance"
         html += table(("data", "AUROC"), leakage, caption=note)
-    return html
+    sections = [
+        Section("Funnel", funnel_html),
+        Section("What is in it", html),
+        Section("Overlap with benchmarks", _contamination_html(report)),
+        Section("Removed rows", _examples_html(report)),
+    ]
+    share = report.rows_kept / report.rows_read
+    lead = paragraph(f"{report.rows_kept:,} of {report.rows_read:,} rows kept ({share:.1%}).")
+    write_text(path, render_page(f"Curation of {report.name}", sections, lead=lead))
+
+
+def _funnel_rows(report: CurationReport) -> list[tuple[str, str, str]]:
+    rows = [("read", "", f"{report.rows_read:,}")]
+    for stage in report.funnel:
+        rows.append((stage.name, f"{sum(stage.reasons.values()):,}", f"{stage.left:,}"))
+        rows += [(f"\u2003{reason}", f"{count:,}", "") for reason, count in stage.reasons.items()]
+    return rows
 
 
 def _histogram(counts: Mapping[str, Share], *, title: str, x_label: str) -> str:

@@ -154,7 +154,22 @@ def hash_words(texts: pl.Series) -> Words:
     """Return the words of normalised texts (see `normalise`)."""
     bytes_C, starts_B1 = _bytes_of(texts)
     kind_C, folded_C = _KINDS[bytes_C], _FOLDED[bytes_C]
-    _mark_characters(bytes_C, kind_C)
+    # Tell characters of several bytes that are a word by themselves, or none, from the letters of words.
+    first = np.flatnonzero(bytes_C >= 0xC2)
+    lead = bytes_C[first]
+    width = 2 + (lead >= 0xE0).astype(np.int64) + (lead >= 0xF0)
+    code = lead.astype(np.int64) & np.choose(width - 2, (0x1F, 0x0F, 0x07))
+    for offset in range(1, 4):
+        has_it = width > offset
+        code[has_it] = code[has_it] << 6 | (bytes_C[first[has_it] + offset] & 0x3F)
+    starts, kinds = _character_kinds()
+    kind = kinds[np.searchsorted(starts, code, "right") - 1]
+    first, width, kind = (values[kind != _LETTER] for values in (first, width, kind))
+    is_word = kind != _SEPARATOR
+    for offset in range(4):
+        here = width > offset
+        inside = np.where(width[here] - 1 == offset, _LAST, _INSIDE)
+        kind_C[first[here] + offset] = np.where(is_word[here], inside if offset else kind[here], _SEPARATOR)
     keep_C = _resolve_numbers(bytes_C, kind_C)
     if not keep_C.all():
         starts_B1 = np.concatenate(([0], np.cumsum(keep_C)))[starts_B1]
@@ -240,25 +255,6 @@ def _kind_table() -> npt.NDArray[np.uint8]:
 
 _KINDS = _kind_table()
 _FOLDED = np.array([ord(chr(i).lower()) if i < 128 else i for i in range(256)], np.uint8)
-
-
-def _mark_characters(bytes_C: npt.NDArray[np.uint8], kind_C: npt.NDArray[np.uint8]) -> None:
-    """Tell characters of several bytes that are a word by themselves, or none, from the letters of words."""
-    first = np.flatnonzero(bytes_C >= 0xC2)
-    lead = bytes_C[first]
-    width = 2 + (lead >= 0xE0).astype(np.int64) + (lead >= 0xF0)
-    code = lead.astype(np.int64) & np.choose(width - 2, (0x1F, 0x0F, 0x07))
-    for offset in range(1, 4):
-        has_it = width > offset
-        code[has_it] = code[has_it] << 6 | (bytes_C[first[has_it] + offset] & 0x3F)
-    starts, kinds = _character_kinds()
-    kind = kinds[np.searchsorted(starts, code, "right") - 1]
-    first, width, kind = (values[kind != _LETTER] for values in (first, width, kind))
-    is_word = kind != _SEPARATOR
-    for offset in range(4):
-        here = width > offset
-        inside = np.where(width[here] - 1 == offset, _LAST, _INSIDE)
-        kind_C[first[here] + offset] = np.where(is_word[here], inside if offset else kind[here], _SEPARATOR)
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,6 @@ Source:
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import Any
 
 from datasets_builders.importers.fields import checked_steps, items, missing, optional_text, text
 from datasets_builders.source import Row, RowRejected, Source
@@ -45,7 +44,10 @@ def convert(row: Row, config: GroupsConfig, part: str) -> list[Rollout]:
     group_id, source = _group_id(row), config.source or part
     rollouts = []
     for sample, (response, outcome) in enumerate(zip(responses, outcomes, strict=True)):
-        steps_S = _response_steps(response)
+        # One response's steps; a response without any is kept, for a policy may answer nothing.
+        if not isinstance(response, list):
+            raise RowRejected("field 'steps' is not a list of lists", shorten(response, most=200))
+        steps_S = checked_steps("steps", response) if response else ()
         whole = SEPARATOR.join(steps_S)
         starts, ends = _spans(steps_S)
         if config.segmentation is not None:
@@ -74,13 +76,6 @@ def _group_id(row: Row) -> str:
     if (group_id := optional_text(row, "id")) is None:
         raise missing("id", row)
     return group_id
-
-
-def _response_steps(response: Any) -> tuple[str, ...]:
-    """Return one response's steps; a response without any is kept, for a policy may answer nothing."""
-    if not isinstance(response, list):
-        raise RowRejected("field 'steps' is not a list of lists", shorten(response, most=200))
-    return checked_steps("steps", response) if response else ()
 
 
 def _spans(steps_S: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:

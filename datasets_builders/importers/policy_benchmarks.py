@@ -37,7 +37,8 @@ class PolicyBenchmarksConfig(BaseConfig):
 def convert(row: Row, config: PolicyBenchmarksConfig, part: str) -> list[Problem]:
     """Convert one row into a problem with the right answer as text."""
     problem = text(row, "problem" if row.get("problem") is not None else "question")
-    answer = _without_python(_answer(row))
+    # Write as LaTeX what some answers of Minerva hold as Python: `np.arcsin(10/13)`, `-1./3`.
+    answer = _PYTHON_QUOTIENT.sub("", _PYTHON_FUNCTION.sub(r"\\", _answer(row)))
     return [Problem(problem_id=problem_id(problem), problem=problem, answer=answer, source=config.source or part)]
 
 
@@ -68,11 +69,6 @@ def _text(name: str, value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise RowRejected(f"field {name!r} is not a text or a number", shorten(value, most=200))
     return text({name: str(value).strip()}, name)
-
-
-def _without_python(answer: str) -> str:
-    """Write as LaTeX what some answers of Minerva hold as Python: `np.arcsin(10/13)`, `-1./3`."""
-    return _PYTHON_QUOTIENT.sub("", _PYTHON_FUNCTION.sub(r"\\", answer))
 
 
 SOURCE = Source("policy-benchmarks", Problem, PolicyBenchmarksConfig, convert)

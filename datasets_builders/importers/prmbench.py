@@ -22,7 +22,15 @@ ALL_RIGHT = "multi_solutions"
 def convert(row: Row, config: NoOptions, part: str) -> list[LabelledSolution]:
     """Convert one row."""
     classification = text(row, "classification")
-    wrong = _error_indices(row, n_steps=len(items(row, "modified_process")), classification=classification)
+    # The 0-based indices of the wrong steps.
+    n_steps = len(items(row, "modified_process"))
+    error_steps = items(row, "error_steps")
+    outside = [step for step in error_steps if type(step) is not int or not 1 <= step <= n_steps]
+    if outside:
+        raise RowRejected("error_steps outside 1..n", f"{shorten(error_steps)} for {n_steps} steps")
+    if bool(error_steps) == (classification == ALL_RIGHT):
+        raise RowRejected("error_steps contradict the classification", f"{shorten(error_steps)} in {classification!r}")
+    wrong = {step - 1 for step in error_steps}
     steps_S = steps(row, "modified_process", first_error=min(wrong, default=None))
     solution = LabelledSolution(
         problem=text(row, "modified_question"),
@@ -36,17 +44,6 @@ def convert(row: Row, config: NoOptions, part: str) -> list[LabelledSolution]:
         licence="Apache-2.0",
     )
     return [solution]
-
-
-def _error_indices(row: Row, *, n_steps: int, classification: str) -> set[int]:
-    """Return the 0-based indices of the wrong steps."""
-    error_steps = items(row, "error_steps")
-    outside = [step for step in error_steps if type(step) is not int or not 1 <= step <= n_steps]
-    if outside:
-        raise RowRejected("error_steps outside 1..n", f"{shorten(error_steps)} for {n_steps} steps")
-    if bool(error_steps) == (classification == ALL_RIGHT):
-        raise RowRejected("error_steps contradict the classification", f"{shorten(error_steps)} in {classification!r}")
-    return {step - 1 for step in error_steps}
 
 
 SOURCE = Source("prmbench", LabelledSolution, NoOptions, convert)

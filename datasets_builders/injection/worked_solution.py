@@ -183,7 +183,9 @@ class _Flow:
 
     def _check(self, i: int, new: Mapping[int, Value], *, loose: set[int]) -> None:
         """Refuse a step in which something depends on the change in a way that is not understood."""
-        step, old = self.solution.steps[i], self._old_values()
+        results = {result.value for result in self.solution.results if result.place in self.changed}
+        old_values = results | set(self.change.quantities)
+        step, old = self.solution.steps[i], old_values
         if step.word_values & old:
             raise NotCarried
         if not new:
@@ -192,10 +194,6 @@ class _Flow:
         underived = any(step.values[place] not in earlier | self.solution.given for place in loose)
         if not step.is_clean or (underived and new.keys() & loose):
             raise NotCarried
-
-    def _old_values(self) -> set[Value]:
-        results = {result.value for result in self.solution.results if result.place in self.changed}
-        return results | set(self.change.quantities)
 
 
 __all__ = ["CONSTANTS", "Carried", "Change", "NotCarried", "Place", "Result", "WorkedSolution"]

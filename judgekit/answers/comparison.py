@@ -147,13 +147,35 @@ def compare_answers(gold: Answer, stated: Answer) -> Agreement:
     if isinstance(stated, Denial) or isinstance(gold, Denial):
         return UNSURE if isinstance(gold, Denial) else WRONG
     if isinstance(gold, Named) or isinstance(stated, Named):
-        return _compare_named(gold, stated)
+        if isinstance(gold, Named) and isinstance(stated, Named):
+            same = compare_answers(gold.value, stated.value)
+            if gold.name == stated.name or _is_loose(gold.name) or _is_loose(stated.name):
+                return same
+            return _unless(same, right=UNSURE) if same is not WRONG else _as_equations(gold, stated, default=WRONG)
+        named, other = (gold, stated) if isinstance(gold, Named) else (stated, gold)
+        assert isinstance(named, Named)
+        if isinstance(other, Equation):
+            return _as_equations(gold, stated, default=ASK)
+        if isinstance(other, Several) and not isinstance(named.value, Several) and not other.in_braces:
+            return (
+                compare_answers(Several((gold,)), stated)
+                if named is gold
+                else compare_answers(gold, Several((stated,)))
+            )
+        return compare_answers(named.value, other) if named is gold else compare_answers(other, named.value)
     if isinstance(gold, Scalar) and isinstance(stated, Scalar):
         return compare_scalars(gold, stated)
     if isinstance(gold, Equation) and isinstance(stated, Scalar):
         return WRONG if not stated.formula.letters else UNSURE
     if {type(gold), type(stated)} == {Based, Scalar}:
-        return _compare_base_left_out(gold, stated)
+        # A base may be left out; a base that the right answer does not have is another matter.
+        based, scalar = (gold, stated) if isinstance(gold, Based) else (stated, gold)
+        assert isinstance(based, Based) and isinstance(scalar, Scalar)
+        if scalar.exact is None or scalar.exact.denominator != 1:
+            return WRONG
+        if str(scalar.exact) == based.digits:
+            return RIGHT if based is gold else UNSURE
+        return UNSURE if scalar.exact == _value_in_base(based) else WRONG
     if type(gold) is type(stated):
         return _COMPARE[type(gold)](gold, stated)
     compare = _COMPARE_MIXED.get((type(gold), type(stated)))
@@ -177,21 +199,6 @@ def _unless(outcome: Agreement, *, right: Agreement) -> Agreement:
 
 
 # Equations and names
-
-
-def _compare_named(gold: Answer, stated: Answer) -> Agreement:
-    if isinstance(gold, Named) and isinstance(stated, Named):
-        same = compare_answers(gold.value, stated.value)
-        if gold.name == stated.name or _is_loose(gold.name) or _is_loose(stated.name):
-            return same
-        return _unless(same, right=UNSURE) if same is not WRONG else _as_equations(gold, stated, default=WRONG)
-    named, other = (gold, stated) if isinstance(gold, Named) else (stated, gold)
-    assert isinstance(named, Named)
-    if isinstance(other, Equation):
-        return _as_equations(gold, stated, default=ASK)
-    if isinstance(other, Several) and not isinstance(named.value, Several) and not other.in_braces:
-        return compare_answers(Several((gold,)), stated) if named is gold else compare_answers(gold, Several((stated,)))
-    return compare_answers(named.value, other) if named is gold else compare_answers(other, named.value)
 
 
 def _is_loose(name: str) -> bool:
@@ -446,17 +453,6 @@ def _compare_based(gold: Based, stated: Based) -> Agreement:
         return WRONG
     value = _value_in_base(gold)
     return UNSURE if value is not None and value == _value_in_base(stated) else WRONG
-
-
-def _compare_base_left_out(gold: Answer, stated: Answer) -> Agreement:
-    """A base may be left out; a base that the right answer does not have is another matter."""
-    based, scalar = (gold, stated) if isinstance(gold, Based) else (stated, gold)
-    assert isinstance(based, Based) and isinstance(scalar, Scalar)
-    if scalar.exact is None or scalar.exact.denominator != 1:
-        return WRONG
-    if str(scalar.exact) == based.digits:
-        return RIGHT if based is gold else UNSURE
-    return UNSURE if scalar.exact == _value_in_base(based) else WRONG
 
 
 def _compare_words(gold: Words, stated: Words) -> Agreement:

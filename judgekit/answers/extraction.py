@@ -174,7 +174,18 @@ def _last_explicit(text: str) -> str | None:
     if "\\boxed" in text or "\\fbox" in text or "\\framebox" in text:
         boxes = [(match.start(), *box) for match in _BOX.finditer(text) if (box := _box_content(text, match.end()))]
         if boxes and (not found or boxes[-1][0] > found[0]):
-            return _joined_boxes(text, boxes)
+            # The last box, with those before it that are joined to it by a comma, `and` or `or`.
+            last = len(boxes) - 1
+            contents = [boxes[last][1]]
+            for i in range(last - 1, -1, -1):
+                _, content, behind = boxes[i]
+                between = text[behind : boxes[i + 1][0]]
+                # The same box again, or one in another paragraph, is a repetition and no further answer.
+                if behind > boxes[i + 1][0] or "\n\n" in between or not _BETWEEN_BOXES.fullmatch(between):
+                    break
+                if content not in contents:
+                    contents.append(content)
+            return ", ".join(reversed(contents))
     if not found:
         return None
     content = found[1]
@@ -206,21 +217,6 @@ def _box_content(text: str, begin: int) -> tuple[str, int] | None:
         if depth == 0:
             return text[begin + 1 : begin + match.start()].strip(), begin + match.end()
     return None
-
-
-def _joined_boxes(text: str, boxes: list[tuple[int, str, int]]) -> str:
-    """The last box, with those before it that are joined to it by a comma, `and` or `or`."""
-    last = len(boxes) - 1
-    contents = [boxes[last][1]]
-    for i in range(last - 1, -1, -1):
-        _, content, behind = boxes[i]
-        between = text[behind : boxes[i + 1][0]]
-        # The same box again, or one in another paragraph, is a repetition and no further answer.
-        if behind > boxes[i + 1][0] or "\n\n" in between or not _BETWEEN_BOXES.fullmatch(between):
-            break
-        if content not in contents:
-            contents.append(content)
-    return ", ".join(reversed(contents))
 
 
 def _stated(text: str) -> str | None:

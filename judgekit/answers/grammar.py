@@ -244,7 +244,16 @@ def _read_tokens(tokens: Sequence[Token]) -> Answer | None:
     if texts[0] in {"\\emptyset"} and len(tokens) == 1:
         return Several((), in_braces=True)
     if any(text in {"\\pm", "\\mp"} for text in texts):
-        return _plus_minus(tokens)
+        # The two answers of `1 \pm \sqrt{2}`.
+        if sum(token.text in {"\\pm", "\\mp"} for token in tokens) > 1:
+            return None
+        found = []
+        for sign in "+-":
+            swapped = [
+                token._replace(kind="sign", text=sign) if token.text in {"\\pm", "\\mp"} else token for token in tokens
+            ]
+            found.append(read_scalar(swapped))
+        return None if None in found else Several(tuple(item for item in found if item is not None))
     return read_scalar(tokens)
 
 
@@ -424,7 +433,8 @@ def _equality(parts: Sequence[Sequence[Token]]) -> Answer | None:
             left = read_formula(first)
         # What stands between (`x = 2 + 3 = 5`) was worked out on the way, but must be mathematics.
         for part in parts[1:-1]:
-            _formula_or_wording(part)
+            if _read_tokens(part) is None:
+                raise UncoveredError
         return Named(label, last, left)
     formula = read_formula(first)
     if not formula.letters:
@@ -435,11 +445,6 @@ def _equality(parts: Sequence[Sequence[Token]]) -> Answer | None:
     if len(parts) > 2 or not isinstance(last, Scalar) or last.unit is not None:
         return None
     return Equation(formula, last.formula)
-
-
-def _formula_or_wording(tokens: Sequence[Token]) -> None:
-    if _read_tokens(tokens) is None:
-        raise UncoveredError
 
 
 def _label(tokens: Sequence[Token]) -> str:
@@ -560,19 +565,6 @@ def _matrix(tokens: Sequence[Token]) -> Ordered | None:
             return None
         found.append(Ordered(tuple(cell for cell in cells if cell is not None)))
     return Ordered(tuple(found), "matrix") if found else None
-
-
-def _plus_minus(tokens: Sequence[Token]) -> Several | None:
-    r"""The two answers of `1 \pm \sqrt{2}`."""
-    if sum(token.text in {"\\pm", "\\mp"} for token in tokens) > 1:
-        return None
-    found = []
-    for sign in "+-":
-        swapped = [
-            token._replace(kind="sign", text=sign) if token.text in {"\\pm", "\\mp"} else token for token in tokens
-        ]
-        found.append(read_scalar(swapped))
-    return None if None in found else Several(tuple(item for item in found if item is not None))
 
 
 __all__ = ["CHOICE_WITH_TEXT", "MAX_CHARS", "read_answer", "read_list"]

@@ -51,7 +51,23 @@ def compare_scalars(gold: Scalar, stated: Scalar) -> Agreement:
         if _is_angle(gold, stated) or _is_angle(stated, gold):
             return UNSURE
         if gold.n_units != stated.n_units:
-            return _compare_compound(gold, stated)
+            # `3 hours 20 minutes` and a number without unit: 200 may be minutes, and 3 is neither.
+            compound, number = (gold, stated) if gold.n_units > 1 else (stated, gold)
+            if compound.exact is None or number.exact is None or not number.exact:
+                return WRONG
+            ratio = compound.exact / number.exact
+            inches, hours = Fraction("0.0254"), Fraction(3600)
+            usual = {
+                Fraction(1),
+                Fraction(60),
+                hours,
+                Fraction(86400),
+                inches,
+                12 * inches,
+                Fraction(1, 100),
+                Fraction(1, 1000),
+            }
+            return UNSURE if ratio in usual else WRONG
         return _compare_values(gold, stated)
     if gold.unit == stated.unit:
         return _compare_values(gold, stated)
@@ -89,26 +105,6 @@ def _scaled(scalar: Scalar, factor: Fraction) -> Scalar:
     )
     exact = None if scalar.exact is None else scalar.exact * factor
     return scalar._replace(formula=formula, exact=exact, decimals=None if factor != 1 else scalar.decimals)
-
-
-def _compare_compound(gold: Scalar, stated: Scalar) -> Agreement:
-    """`3 hours 20 minutes` and a number without unit: 200 may be minutes, and 3 is neither."""
-    compound, number = (gold, stated) if gold.n_units > 1 else (stated, gold)
-    if compound.exact is None or number.exact is None or not number.exact:
-        return WRONG
-    ratio = compound.exact / number.exact
-    inches, hours = Fraction("0.0254"), Fraction(3600)
-    usual = {
-        Fraction(1),
-        Fraction(60),
-        hours,
-        Fraction(86400),
-        inches,
-        12 * inches,
-        Fraction(1, 100),
-        Fraction(1, 1000),
-    }
-    return UNSURE if ratio in usual else WRONG
 
 
 def _compare_values(gold: Scalar, stated: Scalar) -> Agreement:

@@ -98,7 +98,10 @@ def _evaluate(node: Node, point: Point) -> Value:
             return _checked(Fraction(math.comb(int(upper.real), int(lower.real))))
         if _is_natural(upper) and _is_natural(lower):
             raise HugeError
-        return _ratio_of_gammas(upper, lower)
+        n, k = _complex(upper), _complex(lower)
+        if n.imag or k.imag or n.real <= -1 or k.real <= -1 or n.real - k.real <= -1 or n.real > 100:
+            raise UncoveredError
+        return complex(math.gamma(n.real + 1) / math.gamma(k.real + 1) / math.gamma(n.real - k.real + 1))
     if kind == "abs":
         value = _evaluate(node[1], point)
         return abs(value) if isinstance(value, Fraction) else complex(abs(value))
@@ -177,13 +180,6 @@ def _factorial(value: Value) -> Value:
     if value.real > MAX_FACTORIAL:
         raise HugeError
     return Fraction(math.factorial(int(value.real)))
-
-
-def _ratio_of_gammas(upper: Value, lower: Value) -> Value:
-    n, k = _complex(upper), _complex(lower)
-    if n.imag or k.imag or n.real <= -1 or k.real <= -1 or n.real - k.real <= -1 or n.real > 100:
-        raise UncoveredError
-    return complex(math.gamma(n.real + 1) / math.gamma(k.real + 1) / math.gamma(n.real - k.real + 1))
 
 
 def _rounded(value: Value, *, up: bool) -> Value:

@@ -42,10 +42,37 @@ def render_judgement(
     Returns:
         A renderable for `rich.print` or `Console.print`.
     """
+    verdict = judgement.verdict
+    predicted = verdict.decide(rule) if verdict else None
+    table = Table(box=None, padding=(0, 1), expand=True)
+    for name in ("step", "P(ok)"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("text", ratio=1, overflow="fold")
+    for index, step in enumerate(solution.steps):
+        prob = verdict.p_ok_S[index] if verdict else None
+        number = Text("-" if prob is None else f"{prob:.3f}", style="" if prob is None else f"bold {_colour(prob)}")
+        text = Text(visible(step), style="" if prob is None else _colour(prob))
+        marks = _marks(solution, index, predicted)
+        table.add_row(Text(str(index)), number, Group(Text(marks, style="bold reverse"), text) if marks else text)
+    steps_table = table
+    lines = []
+    if judgement.verdict is None:
+        lines.append(Text(f"No verdict by {visible(judgement.judge_id)}: {judgement.no_verdict}.", style="bold"))
+    else:
+        place = _place(judgement.verdict.decide(rule))
+        how = f"P(ok) below {rule.threshold:.4g}" if isinstance(rule, ThresholdRule) else "most probable outcome"
+        lines.append(
+            Text(f"Judge {visible(judgement.judge_id)}: {place} ({how}, {visible(rule.origin)}).", style="bold")
+        )
+        lines.append(Text(f"P(no error in any step) {judgement.verdict.p_none:.3f}"))
+    if isinstance(solution, LabelledSolution):
+        method = solution.label_method or "unknown"
+        lines.append(Text(f"Truth: {_place(solution.first_error)} (labelled by: {method})."))
+    summary = lines
     return Group(
         Panel(Text(visible(solution.problem)), title="problem", title_align="left"),
-        _steps_table(solution, judgement, rule),
-        *_summary(solution, judgement, rule),
+        steps_table,
+        *summary,
         *_promises(solution, judgement, conformal),
     )
 
@@ -66,22 +93,6 @@ def _spelled(char: str) -> str:
     return char.encode("unicode_escape").decode()
 
 
-def _steps_table(solution: Solution, judgement: Judgement, rule: ThresholdRule | ArgmaxRule) -> Table:
-    verdict = judgement.verdict
-    predicted = verdict.decide(rule) if verdict else None
-    table = Table(box=None, padding=(0, 1), expand=True)
-    for name in ("step", "P(ok)"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("text", ratio=1, overflow="fold")
-    for index, step in enumerate(solution.steps):
-        prob = verdict.p_ok_S[index] if verdict else None
-        number = Text("-" if prob is None else f"{prob:.3f}", style="" if prob is None else f"bold {_colour(prob)}")
-        text = Text(visible(step), style="" if prob is None else _colour(prob))
-        marks = _marks(solution, index, predicted)
-        table.add_row(Text(str(index)), number, Group(Text(marks, style="bold reverse"), text) if marks else text)
-    return table
-
-
 def _marks(solution: Solution, index: int, predicted: int | None) -> str:
     marks = [" ▶ judge's first error "] if index == predicted else []
     if isinstance(solution, LabelledSolution) and index == solution.first_error:
@@ -89,23 +100,6 @@ def _marks(solution: Solution, index: int, predicted: int | None) -> str:
     elif isinstance(solution, LabelledSolution) and solution.labels[index] is StepLabel.NEUTRAL:
         marks.append(" labelled neutral ")
     return "".join(marks)
-
-
-def _summary(solution: Solution, judgement: Judgement, rule: ThresholdRule | ArgmaxRule) -> list[Text]:
-    lines = []
-    if judgement.verdict is None:
-        lines.append(Text(f"No verdict by {visible(judgement.judge_id)}: {judgement.no_verdict}.", style="bold"))
-    else:
-        place = _place(judgement.verdict.decide(rule))
-        how = f"P(ok) below {rule.threshold:.4g}" if isinstance(rule, ThresholdRule) else "most probable outcome"
-        lines.append(
-            Text(f"Judge {visible(judgement.judge_id)}: {place} ({how}, {visible(rule.origin)}).", style="bold")
-        )
-        lines.append(Text(f"P(no error in any step) {judgement.verdict.p_none:.3f}"))
-    if isinstance(solution, LabelledSolution):
-        method = solution.label_method or "unknown"
-        lines.append(Text(f"Truth: {_place(solution.first_error)} (labelled by: {method})."))
-    return lines
 
 
 def _promises(solution: Solution, judgement: Judgement, conformal: ConformalCard | None) -> list[Text]:

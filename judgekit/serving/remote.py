@@ -136,7 +136,12 @@ class RemoteJudge(WrappedJudge):
     def _judgements(self, part: Sequence[Solution], reply: Reply[tuple[Judgement, ...]]) -> Sequence[Judgement]:
         if reply.value is not None:
             return reply.value
-        if not _may_pass(reply.kind or ""):
+        # Whether a failure is the service's or the network's, which a later run may not meet; else it is the
+        # request's.
+        kind = reply.kind or ""
+        is_status = kind.startswith(("http_3", "http_4"))
+        may_pass = not is_status or kind in ("http_408", "http_409", "http_425", "http_429")
+        if not may_pass:
             raise JudgeError(f"{self.url} refuses this client's requests: {reply.failure}")
         log.warning("%s left %d solutions unanswered: %s", self.url, len(part), reply.failure)
         self.n_unanswered += len(part)
@@ -197,12 +202,6 @@ def _validate(message_type: type[MessageT], answer: Any) -> MessageT:
 def _as_row(solution: Solution) -> dict[str, Any]:
     """Return what travels of a solution: no labels."""
     return as_seen(solution, show_reference=True).model_dump(mode="json")
-
-
-def _may_pass(kind: str) -> bool:
-    """Whether a failure is the service's or the network's, which a later run may not meet; else it is the request's."""
-    is_status = kind.startswith(("http_3", "http_4"))
-    return not is_status or kind in ("http_408", "http_409", "http_425", "http_429")
 
 
 __all__ = ["RemoteJudge", "open_remote"]

@@ -130,7 +130,7 @@ def read_token(config: ServeConfig) -> str | None:
             loopback.
     """
     if config.token_env is None:
-        if not _is_loopback(_resolve(config)[1][0]):
+        if not ipaddress.ip_address(_resolve(config)[1][0].partition("%")[0]).is_loopback:
             raise ConfigError(
                 f"host={config.host!r} can be reached from other machines, and no token is demanded: put one into an "
                 "environment variable and name it, token_env=JUDGEKIT_TOKEN, or listen on 127.0.0.1"
@@ -172,10 +172,6 @@ def _resolve(config: ServeConfig) -> tuple[socket.AddressFamily, tuple[str, int]
     except (OSError, UnicodeError) as error:
         raise ConfigError(f"host={config.host!r} is no address of this machine: {error}") from error
     return family, (str(address[0]), int(address[1]))
-
-
-def _is_loopback(host: str) -> bool:
-    return ipaddress.ip_address(host.partition("%")[0]).is_loopback
 
 
 __all__ = ["address_of", "build_server", "listen", "read_token", "serve"]

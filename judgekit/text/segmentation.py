@@ -191,7 +191,15 @@ def _segment_part(text: str, config: SegmentationConfig) -> list[Span]:
     if config.max_chars is not None:
         steps = _split_run_ons(text, steps, max_chars=config.max_chars)
     if config.join_headers:
-        steps = _join_headers(text, steps)
+        joined: list[Span] = []
+        after_header = False
+        for start, end in steps:
+            if after_header:
+                joined[-1] = (joined[-1][0], end)
+            else:
+                joined.append((start, end))
+            after_header = _HEADER.fullmatch(text, start, end) is not None
+        steps = joined
     return _join_fragments(steps, min_chars=config.min_chars) if config.min_chars else steps
 
 
@@ -245,18 +253,6 @@ def _packed(start: int, end: int, gaps: Sequence[Span], *, max_chars: int) -> It
             start = last[1]
         last = gap
     yield start, end
-
-
-def _join_headers(text: str, steps: Sequence[Span]) -> list[Span]:
-    joined: list[Span] = []
-    after_header = False
-    for start, end in steps:
-        if after_header:
-            joined[-1] = (joined[-1][0], end)
-        else:
-            joined.append((start, end))
-        after_header = _HEADER.fullmatch(text, start, end) is not None
-    return joined
 
 
 def _join_fragments(steps: Sequence[Span], *, min_chars: int) -> list[Span]:

@@ -110,7 +110,10 @@ def find_blocks(text: str) -> list[Span]:
                 blocks.append((dollar, end))
                 dollar = None
             else:
-                dollar = start if _opens(text, start) else None
+                # Whether a formula may begin here: not with white space, unless white space stands on both sides.
+                after, before = text[start + 1 : start + 2], text[max(0, start - 1) : start]
+                opens = not after.isspace() or not before.isalnum()
+                dollar = start if opens else None
         elif start in ends:
             position = ends[start]
             blocks.append((start, position))
@@ -140,12 +143,6 @@ def _block_ends(tokens: Sequence[_Token], *, length: int) -> dict[int, int]:
             ends[start] = following.get(_DISPLAYS[kind], paragraph)
         following[kind] = end
     return ends
-
-
-def _opens(text: str, dollar: int) -> bool:
-    """Whether a formula may begin here: not with white space, unless white space stands on both sides."""
-    after, before = text[dollar + 1 : dollar + 2], text[max(0, dollar - 1) : dollar]
-    return not after.isspace() or not before.isalnum()
 
 
 def _closes(text: str, opened: int, dollar: int) -> bool:

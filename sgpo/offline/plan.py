@@ -47,21 +47,17 @@ def build_rows(
         for rollout in group.rollouts:
             row = _build_row(rollout, prompt_ids, tokenizer, config)
             if len(row) > config.max_tokens:
-                _refuse_overlong(row, config)
+                if config.on_overlong == "error":
+                    raise DataError(
+                        f"{config.groups}: group {row.key[0]!r}, sample {row.key[1]} has {len(row)} tokens with its "
+                        f"prompt, more than max_tokens={config.max_tokens}. Raise max_tokens, or set on_overlong=drop"
+                    )
                 dropped["overlong"] += 1
             elif not row.completion_ids:
                 dropped["empty"] += 1
             else:
                 rows.append(row)
     return rows, dropped
-
-
-def _refuse_overlong(row: OfflineRow, config: OfflineConfig) -> None:
-    if config.on_overlong == "error":
-        raise DataError(
-            f"{config.groups}: group {row.key[0]!r}, sample {row.key[1]} has {len(row)} tokens with its prompt, more "
-            f"than max_tokens={config.max_tokens}. Raise max_tokens, or set on_overlong=drop"
-        )
 
 
 def token_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:

@@ -66,10 +66,16 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
     state = _start_process(config)
     groups = load_groups(config.groups)
     policy = load_policy(config.policy)
-    _check_context(policy, config)
+    context = getattr(policy.model.config, "max_position_embeddings", None)
+    if context is not None and config.max_tokens > context:
+        raise ConfigError(
+            f"max_tokens={config.max_tokens} is more than the {context} tokens of context that {config.policy} has"
+        )
     rows, dropped = build_rows(groups, tokenizer=policy.tokenizer, config=config)
     with state.main_process_first():
-        run = Run(output, config, inputs=_inputs(config), resume=resume or not state.is_main_process)
+        card = Path(config.judge or "") / "judge.json"
+        inputs = [config.groups, card] if config.judge and card.is_file() else [config.groups]
+        run = Run(output, config, inputs=inputs, resume=resume or not state.is_main_process)
         table = _load_or_assign_credit(config, groups, rows, policy.tokenizer, output)
     report = run.results
     if not run.finished:
@@ -111,19 +117,6 @@ def _start_process(config: OfflineConfig) -> PartialState:
             f"bins_per_step={config.bins_per_step} cannot be shared evenly by {state.num_processes} processes"
         )
     return state
-
-
-def _check_context(policy: Policy, config: OfflineConfig) -> None:
-    context = getattr(policy.model.config, "max_position_embeddings", None)
-    if context is not None and config.max_tokens > context:
-        raise ConfigError(
-            f"max_tokens={config.max_tokens} is more than the {context} tokens of context that {config.policy} has"
-        )
-
-
-def _inputs(config: OfflineConfig) -> list[Path]:
-    card = Path(config.judge or "") / "judge.json"
-    return [config.groups, card] if config.judge and card.is_file() else [config.groups]
 
 
 def _load_or_assign_credit(

@@ -185,19 +185,16 @@ class OfflineTrainer(Trainer):
             ConfigError: the loss or the gradient is not finite.
         """
         if "grad_norm" in logs:
-            self._check_finite(logs)
+            if not math.isfinite(logs["loss"]) or not math.isfinite(logs["grad_norm"]):
+                raise ConfigError(
+                    f"step {self.state.global_step}: loss {logs['loss']} and gradient norm {logs['grad_norm']} are not "
+                    "finite. Lower lr, or set bf16=false, and start into a new folder"
+                )
             n_clipped, ratio_sum, n_tokens = self.accelerator.reduce(self._tally, reduction="sum").tolist()
             logs |= {"clip_frac": n_clipped / n_tokens, "ratio_mean": ratio_sum / n_tokens, "tokens": int(n_tokens)}
             logs["seconds"] = time.perf_counter() - self._step_began
             self._tally, self._step_began = self._no_tokens(), time.perf_counter()
         super().log(logs, start_time)
-
-    def _check_finite(self, logs: Mapping[str, float]) -> None:
-        if not math.isfinite(logs["loss"]) or not math.isfinite(logs["grad_norm"]):
-            raise ConfigError(
-                f"step {self.state.global_step}: loss {logs['loss']} and gradient norm {logs['grad_norm']} are not "
-                "finite. Lower lr, or set bf16=false, and start into a new folder"
-            )
 
 
 def _only_item(items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:

@@ -62,29 +62,25 @@ def run_online(config: OnlineConfig, output: Path, *, resume: bool = False) -> d
         return run.results
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)  # TRL's own
-        _train_policy(config, run)
+        check = build_outcome(config.outcome)
+        try:
+            trainer = build_trainer(config, run.output, check=check)
+            trainer.remove_callback(ProgressCallback)
+            trainer.add_callback(AccuracyProgress())
+            if config.judge is not None:
+                trainer.add_callback(AlarmCallback(config.guards))  # before the recorder, which writes what it adds
+            trainer.add_callback(Recorder(trainer, run, n_samples=config.samples_per_log))
+            if config.eval is not None:
+                problems = read_problems(config.eval.problems, n_max=config.eval.n_problems)
+                trainer.add_callback(Evaluator(trainer, run, problems, config=config, check=check))
+            train(trainer, run, report_to=config.report_to)
+        finally:
+            check.close()
+        save_policy(trainer, trainer.processing_class, run.output / POLICY)
     if state.is_main_process:
         run.finish(summarise_metrics(output / METRICS))
     state.wait_for_everyone()
     return summarise_metrics(output / METRICS)
-
-
-def _train_policy(config: OnlineConfig, run: Run) -> None:
-    check = build_outcome(config.outcome)
-    try:
-        trainer = build_trainer(config, run.output, check=check)
-        trainer.remove_callback(ProgressCallback)
-        trainer.add_callback(AccuracyProgress())
-        if config.judge is not None:
-            trainer.add_callback(AlarmCallback(config.guards))  # before the recorder, which writes what it adds
-        trainer.add_callback(Recorder(trainer, run, n_samples=config.samples_per_log))
-        if config.eval is not None:
-            problems = read_problems(config.eval.problems, n_max=config.eval.n_problems)
-            trainer.add_callback(Evaluator(trainer, run, problems, config=config, check=check))
-        train(trainer, run, report_to=config.report_to)
-    finally:
-        check.close()
-    save_policy(trainer, trainer.processing_class, run.output / POLICY)
 
 
 def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) -> SGPOTrainer:

@@ -90,7 +90,14 @@ def cost_logged(path: Path | None, *, call: str, server: str, model: str, bill: 
     finally:
         if path is not None:
             told = {"call": call, "server": server, "model": model} | _describe(bill, tally) | {"error": error}
-            _append(path, {"time": datetime.now(UTC).isoformat(timespec="seconds")} | told)
+            line = {"time": datetime.now(UTC).isoformat(timespec="seconds")} | told
+            try:
+                with path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(line) + "\n")
+            except OSError as trouble:
+                raise DataError(
+                    f"cannot write cost_log {path}: {trouble.strerror}. Free the space, then resume"
+                ) from trouble
 
 
 def _describe(bill: Bill, tally: Tally) -> dict[str, Any]:
@@ -104,14 +111,6 @@ def _describe(bill: Bill, tally: Tally) -> dict[str, Any]:
         "n_uncounted": bill.n_uncounted,
         "cost_usd": bill.cost_usd,
     }
-
-
-def _append(path: Path, line: dict[str, Any]) -> None:
-    try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-    except OSError as trouble:
-        raise DataError(f"cannot write cost_log {path}: {trouble.strerror}. Free the space, then resume") from trouble
 
 
 __all__ = ["Bill", "cost_logged", "open_cost_log"]
