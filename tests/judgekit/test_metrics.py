@@ -308,9 +308,9 @@ def test_threshold_search_is_fast():
     rng = np.random.default_rng(0)
     p_ok_N_S = [rng.random(20).tolist() for _ in range(5000)]
     gold = [None if i % 2 else int(rng.integers(20)) for i in range(5000)]
-    start = time.perf_counter()
+    start = time.process_time()  # of this process alone, whatever else the machine does
     choose_threshold(p_ok_N_S, gold_N=gold)
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 5, "one pass over the sorted steps takes 0.03 s, one pass a step takes minutes"
 
 
 def test_importing_metrics_leaves_torch_out():
