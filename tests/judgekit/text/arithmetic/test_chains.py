@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import sys
 from fractions import Fraction
 
 import pytest
@@ -26,15 +26,22 @@ def test_a_group_that_never_ends_is_no_crash(text: str) -> None:
     assert find_equalities(text) == [] or all(len(found.sides) > 1 for found in find_equalities(text))
 
 
-def test_time_grows_linearly_up_to_the_limit() -> None:
-    def seconds(n: int) -> float:
-        text = ("(1 + " * 30 + "x ")[:150] * (n // 150)
-        started = time.process_time()
-        find_equalities(text)
-        return time.process_time() - started
+def test_work_grows_linearly_up_to_the_limit() -> None:
+    def n_calls(n: int) -> int:
+        text, calls = ("(1 + " * 30 + "x ")[:150] * (n // 150), 0
 
-    seconds(1500)
-    assert seconds(MAX_CHARS - 500) < 40 * max(seconds(MAX_CHARS // 10), 0.005)
+        def count(frame: object, event: str, argument: object) -> None:
+            nonlocal calls
+            calls += event == "call"
+
+        sys.setprofile(count)
+        try:
+            find_equalities(text)
+        finally:
+            sys.setprofile(None)
+        return calls
+
+    assert 1000 < n_calls(MAX_CHARS - 500) < 12 * n_calls(MAX_CHARS // 10)
 
 
 @pytest.mark.parametrize(
