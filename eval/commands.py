@@ -39,9 +39,8 @@ def _build_inputs(given: Sequence[str], source: str, output: Path, *, resume: bo
 
 
 def _eval(args: argparse.Namespace, config: EvalConfig) -> None:
-    from eval.judges.candidates import find_entrants, lazily
-    from eval.judges.evaluate import LEADERBOARD, REPORT, evaluate
-    from eval.judges.failures import Failure
+    from eval.evaluate import LEADERBOARD, REPORT, evaluate
+    from eval.judges.candidates import Failure, find_entrants, lazily
     from eval.report.terminal import print_evaluation
     from judgekit.io import read_records
     from judgekit.judges.shared import share_in_turn

@@ -50,7 +50,7 @@ WITHOUT_TORCH = [
     "eval.speed.judge_speed",
     "eval.speed.speed_report",
     "eval.attacks.run",
-    "eval.judges.evaluate",
+    "eval.evaluate",
     "eval.report.markdown_leaderboard",
     "sgpo.cli",
     "sgpo.config",

@@ -26,7 +26,7 @@ from eval.best_of_n.answer_groups import AnswerGroups, group_answers
 from eval.best_of_n.config import BestOfNConfig
 from eval.best_of_n.curves import REFERENCES, SCORES, VOTE, Answered, Curves, estimate_curves
 from eval.best_of_n.report import write_markdown, write_report
-from eval.judges.failures import Failure
+from eval.judges.candidates import Failure
 from judgekit.answers import MathVerifyCheck
 from judgekit.errors import CheckpointError, DataError, JudgeError, boundary, one_line
 from judgekit.groups import RolloutGroup, count_groups

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from eval.judges.contamination import NOTHING_FITTED, SAYS_NOTHING, SYMBOLIC, Exposure, read_exposure
 from judgekit.engines.checkpoint import locate_model, missing_weights, tensor_names
@@ -298,7 +298,29 @@ def lazily(entrant: Entrant) -> Callable[[], Judge]:
     return functools.partial(LazyJudge, entrant)
 
 
+class Failure(NamedTuple):
+    """A judge that failed, while it was opened or while it judged."""
+
+    judge: str
+    """The judge, as the run names it."""
+    benchmark: str | None
+    """What it was judging; `None` where it could not be opened, or where there is but one thing to judge."""
+    reason: str
+    """Why, in one line."""
+
+    @property
+    def line(self) -> str:
+        """All of it in one line.
+
+        Example:
+            >>> Failure("prm", "processbench", "server gone").line
+            'prm failed on processbench: server gone'
+        """
+        return f"{self.judge} failed{f' on {self.benchmark}' if self.benchmark else ''}: {self.reason}"
+
+
 __all__ = [
-    "Entrant", "LazyJudge", "RecordedJudge", "entrant_key", "entrant_of", "find_entrants", "lazily", "open_pooled",
+    "Entrant", "Failure", "LazyJudge", "RecordedJudge", "entrant_key", "entrant_of", "find_entrants", "lazily",
+    "open_pooled",
     "tell_apart",
 ]  # fmt: skip

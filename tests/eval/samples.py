@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from eval.evaluate import Evaluation, evaluate
 from eval.judges.candidates import Entrant, entrant_of
 from eval.judges.config import EvalConfig
-from eval.judges.evaluate import Evaluation, evaluate
 from judgekit.judges.base import Judge
 from judgekit.types import LabelledSolution, LabelMethod, Verdict, labels_from_first_error
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
+from eval.evaluate import Evaluation, evaluate
 from eval.judges.candidates import Entrant, LazyJudge, entrant_key, find_entrants, lazily, tell_apart
 from eval.judges.config import EvalConfig
 from eval.judges.contamination import NOTHING_FITTED, SAYS_NOTHING
-from eval.judges.evaluate import Evaluation, evaluate
 from judgekit.errors import CheckpointError, ConfigError, DataError
 from judgekit.io import read_records
 from judgekit.judges import load_judge

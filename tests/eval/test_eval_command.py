@@ -20,7 +20,7 @@ from judgekit.types import Judgement, Solution
 from tests.eval.samples import evaluate_all, sample
 from tests.judgekit.serving.service import HashJudge, running_service
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from eval.judges.evaluate import check_benchmark
+from eval.evaluate import check_benchmark
 from judgekit.errors import ConfigError, DataError, JudgeError
 from judgekit.io import read_json
 from judgekit.judges.base import JudgeInfo

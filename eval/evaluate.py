@@ -23,10 +23,9 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from eval.judges.benchmarks import READS_NOTHING, find_benchmark, refuse_foreign
-from eval.judges.candidates import Entrant, RecordedJudge, entrant_key, open_pooled
+from eval.judges.candidates import Entrant, Failure, RecordedJudge, entrant_key, open_pooled
 from eval.judges.comparisons import compare_judges, compare_with_floors
 from eval.judges.config import EvalConfig
-from eval.judges.failures import Failure
 from eval.judges.floors import FLOORS, decide_floor, floor_entrant
 from eval.judges.intervals import Estimate
 from eval.judges.judged_solution import BenchmarkRun, JudgedSolution
