@@ -100,7 +100,8 @@ class Marked(WrappedJudge):
     """A judge whose `info` differs from that of the one inside."""
 
     def __init__(self, inner: Judge) -> None:
-        super().__init__(inner, replace(inner.info, reserved=("<|mark|>",), dtype="bfloat16"))
+        marked = replace(inner.info, reserved=("<|mark|>",), dtype="bfloat16")
+        super().__init__(inner, replace(marked, usd_per_mtok=(0.5, 2.0), training={"n_steps": 5}))
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         assert self.inner is not None
@@ -125,7 +126,7 @@ def test_every_wrapper_declares_what_the_judge_inside_declares(name: str, calibr
 def test_a_judge_behind_a_service_declares_what_it_declares_here(calibrated: Judge) -> None:
     marked = Marked(calibrated)
     with running_service(marked) as url:
-        assert load_judge(url).info == replace(marked.info, kind=None)
+        assert load_judge(url).info == marked.info
 
 
 def test_an_ensemble_without_fitted_weights_has_the_data_of_its_members(calibrated: Judge) -> None:

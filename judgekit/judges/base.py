@@ -8,9 +8,9 @@ calibrator, a store, a service, other processes) passes on the whole of it, or c
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
 
 from judgekit.calibration.card import ConformalCard, Fingerprint
 from judgekit.types import ArgmaxRule, Judgement, Solution, ThresholdRule
@@ -37,6 +37,10 @@ class JudgeInfo:
     reserved: tuple[str, ...] | None = ()
     """What it keeps for itself in candidates' texts: reserved tokens, tags, verdicts. `None` where only the opened
     judge knows."""
+    usd_per_mtok: tuple[float, float] | None = None
+    """What a million tokens of prompt and of answer cost, in US dollars; `None` where it is unsaid or runs here."""
+    training: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """What it was trained on and how, as its card says; empty where nothing was trained, or it is unsaid."""
 
 
 @runtime_checkable

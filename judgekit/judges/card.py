@@ -189,7 +189,7 @@ class JudgeCard(BaseModel):
 
     def declare(self, *, dtype: Precision, members: Sequence[JudgeInfo] = ()) -> JudgeInfo:
         """Return what the judge will say of itself once it is open, before its calibrator; see `JudgeSpec.declare`."""
-        info = JudgeInfo(self.judge_id, self.decision, kind=self.kind)
+        info = JudgeInfo(self.judge_id, self.decision, kind=self.kind, training=self.training)
         return self.spec.declare(info, dtype=dtype, members=members)
 
     @model_validator(mode="after")

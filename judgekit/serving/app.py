@@ -36,6 +36,7 @@ from judgekit.serving.refusals import (
 from judgekit.serving.wire import (
     DESCRIBE,
     DETAILS,
+    INFO_FIELDS,
     JUDGE,
     LIMIT_DETAILS,
     OLDER_REASONS,
@@ -66,10 +67,7 @@ class JudgeService:
         self.config = config
         info = judge.info
         self.description = Description(
-            judge_id=info.judge_id,
-            decision=info.decision,
-            deterministic=info.deterministic,
-            conformal=info.conformal,
+            **{name: vars(info)[name] for name in INFO_FIELDS - {"reserved"}},
             version=version("judgekit"),
             limits=Limits(
                 max_solutions=config.max_solutions,
@@ -77,8 +75,6 @@ class JudgeService:
                 max_request_steps=config.max_request_steps,
                 max_request_chars=config.max_request_chars,
             ),
-            dtype=info.dtype,
-            fingerprint=info.fingerprint,
             reserved=info.reserved or (),
         )
         self.metrics = Metrics(judge_id=info.judge_id, version=self.description.version)

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from judgekit.engines.http.client import HttpClient, Reply, Request
 from judgekit.engines.http.limits import HttpLimits
 from judgekit.errors import JudgeError, describe_validation_error
-from judgekit.judges.base import JudgeInfo, WrappedJudge
+from judgekit.judges.base import WrappedJudge
 from judgekit.judging import as_seen
 from judgekit.serving.config import RemoteConfig
 from judgekit.serving.wire import DESCRIBE, JUDGE, WITH_DETAILS, Description, JudgeAnswer, count_chars
@@ -55,18 +55,7 @@ class RemoteJudge(WrappedJudge):
         token = f", with the value of {TOKEN_ENV} as the token" if os.environ.get(TOKEN_ENV) else ""
         log.info("problems, solutions and references go to %s%s", self.url, token)
         opened = self._describe()
-        super().__init__(
-            None,
-            JudgeInfo(
-                opened.judge_id,
-                opened.decision,
-                deterministic=opened.deterministic,
-                dtype=opened.dtype,
-                fingerprint=opened.fingerprint,
-                conformal=opened.conformal,
-                reserved=opened.reserved,
-            ),
-        )
+        super().__init__(None, opened.info)
         self._client = self._build_client(self.config)
         self._limits = opened.limits
         self._max_solutions = min(self.config.max_solutions, opened.limits.max_solutions)

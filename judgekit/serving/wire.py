@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, create_model
 
 from judgekit.calibration.card import ConformalCard, Fingerprint
+from judgekit.judges.base import JudgeInfo
 from judgekit.types import DecisionRule, Judgement, NoVerdictReason, Solution
 
 DESCRIBE, JUDGE = "describe", "judge"
@@ -70,9 +72,22 @@ class Description(_Said):
     """The data that its probabilities were fitted on; `null` where nothing was, or where the service does not say."""
     reserved: tuple[str, ...] = ()
     """What it keeps for itself in candidates' texts."""
+    kind: str | None = None
+    """What it is, as in cards; `null` where it has no card, or where the service does not say."""
+    usd_per_mtok: tuple[float, float] | None = None
+    """What a million tokens of prompt and of answer cost, in US dollars; `null` where it is unsaid."""
+    training: dict[str, Any] = Field(default_factory=dict)
+    """What it was trained on and how; empty where it is unsaid."""
+
+    @property
+    def info(self) -> JudgeInfo:
+        """What the judge behind the service says of itself."""
+        return JudgeInfo(**{name: value for name, value in self if name in INFO_FIELDS})
 
 
-DETAILS = {"dtype", "fingerprint", "reserved"}
+INFO_FIELDS = frozenset(field.name for field in fields(JudgeInfo))
+"""Fields of `Description` that the judge says of itself; the others are the service's."""
+DETAILS = INFO_FIELDS - {"judge_id", "decision", "deterministic", "conformal"}
 """Fields of `Description` that came after its first release."""
 LIMIT_DETAILS = {"max_request_steps", "max_request_chars"}
 """Fields of `Limits` that came after its first release."""
@@ -128,6 +143,6 @@ class Trouble(_Message):
 
 
 __all__ = [
-    "DESCRIBE", "DETAILS", "JUDGE", "LIMIT_DETAILS", "OLDER_REASONS", "VERDICT_DETAILS", "WITH_DETAILS",
+    "DESCRIBE", "DETAILS", "INFO_FIELDS", "JUDGE", "LIMIT_DETAILS", "OLDER_REASONS", "VERDICT_DETAILS", "WITH_DETAILS",
     "DescribeRequest", "Description", "JudgeAnswer", "JudgeRequest", "Limits", "SolutionRow", "Trouble", "count_chars",
 ]  # fmt: skip

@@ -78,7 +78,11 @@ class CriticSpec(JudgeSpec):
 
     def declare(self, info: JudgeInfo, *, dtype: Precision, members: Sequence[JudgeInfo]) -> JudgeInfo:
         """Only a greedy critic of one vote repeats itself; the prompt knows what is reserved."""
-        return replace(info, deterministic=self.deterministic, reserved=None)
+        price = None
+        if isinstance(self.engine, OpenAIGeneration):
+            prompt, completion = self.engine.prompt_usd_per_mtok, self.engine.completion_usd_per_mtok
+            price = None if prompt is None or completion is None else (prompt, completion)
+        return replace(info, deterministic=self.deterministic, reserved=None, usd_per_mtok=price)
 
     def checkpoint(self) -> tuple[str, str | None] | None:
         """Return place and revision of the model, where no engine is stated."""
