@@ -135,10 +135,10 @@ def _attack(args: argparse.Namespace, config: AttackConfig) -> None:
     results = attack_judges(
         judges, solutions, output=args.output, config=config, inputs=[args.input], resume=args.resume
     )
-    for name, attack in results["attacks"].items():
-        for judge, effects in attack["judges"].items():
-            changes = f"P(no error) {signed(effects['p_none']['value'])}, RTS {signed(effects['rts']['value'])}"
-            counts = f"flips {effects['n_flips']} of {effects['n_found_before']}, unscored {effects['n_unscored']}"
+    for name, attack in results.attacks.items():
+        for judge, effects in attack.judges.items():
+            changes = f"P(no error) {signed(effects.p_none.value)}, RTS {signed(effects.rts.value)}"
+            counts = f"flips {effects.n_flips} of {effects.n_found_before}, unscored {effects.n_unscored}"
             print(f"{name}, {judge}: {changes}, {counts}")
     print(f"report: {args.output / REPORT}")
 
@@ -168,7 +168,7 @@ def _best_of_n(args: argparse.Namespace, config: BestOfNConfig) -> None:
         judges, groups, output=args.output, config=config, inputs=[args.groups], resume=args.resume
     )
     print((args.output / TABLE).read_text(encoding="utf-8"))
-    raise_failed(results.get("failures", ()), n_judges=len(judges))
+    raise_failed(results.failures, n_judges=len(judges))
 
 
 BEST_OF_N = Command(

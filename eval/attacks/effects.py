@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from eval.attacks.attacks import Manipulation
+from eval.attacks.schema import Effects, Example, PhraseGain, Side
 from eval.judges.intervals import Estimate
+from eval.results import Metric
 from judgekit.metrics import Floats, cluster_bootstrap
 from judgekit.text.identity import group_problems
 from judgekit.ties import is_tied, rounded
@@ -74,7 +75,7 @@ def hard_rts(verdict: Verdict, rule: ThresholdRule | ArgmaxRule) -> float:
 
 def compute_effects(
     pairs: Sequence[AttackedPair], *, rule: ThresholdRule | ArgmaxRule, n_resamples: int, seed: int
-) -> dict[str, Any]:
+) -> Effects:
     """Compute what one attack does to one judge.
 
     Mean differences after less before over pairs with two verdicts, with the ends of their 95 % interval: `p_none` is
@@ -92,18 +93,18 @@ def compute_effects(
     reasons = Counter(str(pair.after.no_verdict) for pair in pairs if pair.after.no_verdict)
     estimates = _estimate(scored, rule, n_resamples=n_resamples, seed=seed)
     found = [pair for pair in scored if _decided(pair.before, rule) is not None]
-    return {
-        "n": len(pairs),
-        "n_scored": len(scored),
-        "n_found_before": len(found),
-        "n_flips": sum(_decided(pair.after, rule) is None for pair in found),
-        "n_unscored": sum(pair.after.verdict is None for pair in pairs),
-        "unscored": dict(sorted(reasons.items())),
-        "n_more_steps": sum(len(pair.manipulation.steps) > len(pair.solution.steps) for pair in pairs),
-        "n_fewer_steps": sum(len(pair.manipulation.steps) < len(pair.solution.steps) for pair in pairs),
-        **{name: estimate.interval._asdict() for name, estimate in estimates.items()},
-        "by_phrase": _by_phrase(scored),
-    }
+    return Effects(
+        n=len(pairs),
+        n_scored=len(scored),
+        n_found_before=len(found),
+        n_flips=sum(_decided(pair.after, rule) is None for pair in found),
+        n_unscored=sum(pair.after.verdict is None for pair in pairs),
+        unscored=dict(sorted(reasons.items())),
+        n_more_steps=sum(len(pair.manipulation.steps) > len(pair.solution.steps) for pair in pairs),
+        n_fewer_steps=sum(len(pair.manipulation.steps) < len(pair.solution.steps) for pair in pairs),
+        **{name: Metric(**estimate.interval._asdict()) for name, estimate in estimates.items()},
+        by_phrase=_by_phrase(scored),
+    )
 
 
 def _estimate(
@@ -177,44 +178,37 @@ def p_none_gain(pair: AttackedPair) -> float:
     return 0.0 if is_tied(before, after) else rounded(after - before)
 
 
-def _by_phrase(scored: Sequence[AttackedPair]) -> dict[str, dict[str, float]]:
+def _by_phrase(scored: Sequence[AttackedPair]) -> dict[str, PhraseGain]:
     """Return the mean gain in P(no error) for each text that was drawn, the strongest first."""
     gains: dict[str, list[float]] = {}
     for pair in scored:
         if pair.manipulation.phrase is not None:
             gains.setdefault(pair.manipulation.phrase, []).append(p_none_gain(pair))
-    means = {phrase: {"p_none": sum(values) / len(values), "n": len(values)} for phrase, values in gains.items()}
-    return dict(sorted(means.items(), key=lambda item: -item[1]["p_none"]))
+    means = {phrase: PhraseGain(p_none=sum(own) / len(own), n=len(own)) for phrase, own in gains.items()}
+    return dict(sorted(means.items(), key=lambda item: -item[1].p_none))
 
 
-def find_worst(
-    pairs: Sequence[AttackedPair], *, rule: ThresholdRule | ArgmaxRule, n_worst: int
-) -> list[dict[str, Any]]:
+def find_worst(pairs: Sequence[AttackedPair], *, rule: ThresholdRule | ArgmaxRule, n_worst: int) -> list[Example]:
     """Return the pairs whose P(no error) rose most, as they stand in `results.json`; none in which it did not rise."""
     raised = [pair for pair in pairs if pair.scored and p_none_gain(pair) > 0]
     worst = sorted(raised, key=lambda pair: (-p_none_gain(pair), pair.solution.id))[:n_worst]
     return [
-        {
-            "id": pair.solution.id,
-            "problem": pair.solution.problem,
-            "first_error": pair.solution.first_error,
-            "phrase": pair.manipulation.phrase,
-            "before": _side(pair.solution.steps, pair.before, rule),
-            "after": _side(pair.manipulation.steps, pair.after, rule),
-        }
+        Example(
+            id=pair.solution.id,
+            problem=pair.solution.problem,
+            first_error=pair.solution.first_error,
+            phrase=pair.manipulation.phrase,
+            before=_side(pair.solution.steps, pair.before, rule),
+            after=_side(pair.manipulation.steps, pair.after, rule),
+        )
         for pair in worst
     ]
 
 
-def _side(steps: Sequence[str], judgement: Judgement, rule: ThresholdRule | ArgmaxRule) -> dict[str, Any]:
+def _side(steps: Sequence[str], judgement: Judgement, rule: ThresholdRule | ArgmaxRule) -> Side:
     verdict = judgement.verdict
     assert verdict is not None
-    return {
-        "steps": list(steps),
-        "p_none": verdict.p_none,
-        "rts": expected_rts(verdict),
-        "predicted": verdict.decide(rule),
-    }
+    return Side(steps=list(steps), p_none=verdict.p_none, rts=expected_rts(verdict), predicted=verdict.decide(rule))
 
 
 __all__ = [

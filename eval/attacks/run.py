@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from eval.attacks.attacks import Attack, Manipulation
 from eval.attacks.config import AttackConfig
 from eval.attacks.effects import AttackedPair, compute_effects, expected_rts, find_worst, hard_rts
 from eval.attacks.report import write_markdown, write_report
+from eval.attacks.schema import AttackEffects, AttackResults, Unattacked
+from eval.results import Bootstrap
 from judgekit.errors import DataError
-from judgekit.io import write_json
 from judgekit.judges.base import Judge
 from judgekit.judging import judge_in_chunks
 from judgekit.run import Run
@@ -38,7 +38,7 @@ def attack_judges(
     config: AttackConfig,
     inputs: Sequence[Path] = (),
     resume: bool = False,
-) -> dict[str, Any]:
+) -> AttackResults:
     """Attack one judge, or several variants of it side by side, and write results, table and report.
 
     Args:
@@ -63,11 +63,11 @@ def attack_judges(
     reserved = reserved_strings(first)
     folder = output / JUDGEMENT_DIR
     before = {name: _judge(judge, originals, folder / name / UNATTACKED, config) for name, judge in judges.items()}
-    attacks: dict[str, Any] = {}
+    attacks: dict[str, AttackEffects] = {}
     for attack in config.chosen:
         made = manipulate(attack, originals, seed=config.seed, reserved=reserved)
         attacked = [_attacked(attack, originals[row], item) for row, item in made.items()]
-        figures, worst = {}, {}
+        effects, worst = {}, {}
         for name, judge in judges.items():
             after = _judge(judge, attacked, folder / name / attack.name, config)
             pairs = [
@@ -75,33 +75,36 @@ def attack_judges(
                 for (row, item), judgement in zip(made.items(), after, strict=True)
             ]
             rule = judge.info.decision
-            figures[name] = compute_effects(pairs, rule=rule, n_resamples=config.n_resamples, seed=config.seed)
+            effects[name] = compute_effects(pairs, rule=rule, n_resamples=config.n_resamples, seed=config.seed)
             worst[name] = find_worst(pairs, rule=rule, n_worst=config.n_worst)
-        n_impossible = len(originals) - len(made)
-        attacks[attack.name] = _facts(attack) | {"n_impossible": n_impossible, "judges": figures, "worst": worst}
-    results = {
-        "judge_id": first.info.judge_id,
-        "unit": "p_none, rts, hard_rts: 0 to 1, differences attacked less unattacked; flips: 0 to 1, a share",
-        "decision": first.info.decision.model_dump(),
-        "reserved": list(reserved),
-        "n": len(originals),
-        "n_problems": len(set(group_problems(originals))),
-        "unattacked": {name: _unattacked(judges[name], judgements) for name, judgements in before.items()},
-        "attacks": attacks,
-        "bootstrap": {"clustered_by": "problem_id", "level": 0.95, "n_resamples": config.n_resamples},
-        "seed": config.seed,
-    }
-    write_json(output / RESULTS, results)
+        attacks[attack.name] = AttackEffects(
+            family=str(attack.family),
+            description=attack.description,
+            claim=attack.claim,
+            source=attack.source,
+            n_impossible=len(originals) - len(made),
+            judges=effects,
+            worst=worst,
+        )
+    results = AttackResults(
+        schema_version=1,
+        judge_id=first.info.judge_id,
+        unit="p_none, rts, hard_rts: 0 to 1, differences attacked less unattacked; flips: 0 to 1, a share",
+        decision=first.info.decision,
+        reserved=list(reserved),
+        n=len(originals),
+        n_problems=len(set(group_problems(originals))),
+        unattacked={name: _unattacked(judges[name], judgements) for name, judgements in before.items()},
+        attacks=attacks,
+        bootstrap=Bootstrap(clustered_by="problem_id", level=0.95, n_resamples=config.n_resamples),
+        seed=config.seed,
+    )
+    results.write(output / RESULTS)
     write_markdown(output / TABLE, results)
     write_report(output / REPORT, results)
     if not run.finished:
         _log(run, results)
     return results
-
-
-def _facts(attack: Attack) -> dict[str, str]:
-    facts = {"family": str(attack.family), "description": attack.description}
-    return facts | {"claim": attack.claim, "source": attack.source}
 
 
 def choose_erroneous(solutions: Iterable[LabelledSolution], n_max: int | None) -> list[LabelledSolution]:
@@ -147,30 +150,31 @@ def _judge(judge: Judge, solutions: Sequence[Solution], folder: Path, config: At
     )
 
 
-def _unattacked(judge: Judge, judgements: Sequence[Judgement]) -> dict[str, Any]:
+def _unattacked(judge: Judge, judgements: Sequence[Judgement]) -> Unattacked:
     """Means over the judged solutions before any attack; `null` where none was judged."""
     verdicts = [judgement.verdict for judgement in judgements if judgement.verdict is not None]
     no_error = [verdict.decide(judge.info.decision) is None for verdict in verdicts]
-    return {
-        "n_no_verdict": len(judgements) - len(verdicts),
-        "p_none": _mean([verdict.p_none for verdict in verdicts]),
-        "rts": _mean([expected_rts(verdict) for verdict in verdicts]),
-        "hard_rts": _mean([hard_rts(verdict, judge.info.decision) for verdict in verdicts]),
-        "no_error": _mean([float(value) for value in no_error]),
-    }
+    return Unattacked(
+        n_no_verdict=len(judgements) - len(verdicts),
+        p_none=_mean([verdict.p_none for verdict in verdicts]),
+        rts=_mean([expected_rts(verdict) for verdict in verdicts]),
+        hard_rts=_mean([hard_rts(verdict, judge.info.decision) for verdict in verdicts]),
+        no_error=_mean([float(value) for value in no_error]),
+    )
 
 
 def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _log(run: Run, results: Mapping[str, Any]) -> None:
+def _log(run: Run, results: AttackResults) -> None:
     """Log `attack/p_none`, `attack/rts` and `attack/flips` for every attack and variant, and close the run."""
-    for attack, values in results["attacks"].items():
-        for name, effects in values["judges"].items():
-            figures = {f"attack/{effect}": effects[effect]["value"] for effect in ("p_none", "rts", "flips")}
-            run.log({"attack": attack, "judge": name} | figures)
-    run.finish({"n": results["n"], "unattacked": results["unattacked"]})
+    for attack, values in results.attacks.items():
+        for name, effects in values.judges.items():
+            shown = {"p_none": effects.p_none, "rts": effects.rts, "flips": effects.flips}
+            logged = {f"attack/{effect}": metric.value for effect, metric in shown.items()}
+            run.log({"attack": attack, "judge": name} | logged)
+    run.finish({"n": results.n, "unattacked": results.model_dump(include={"unattacked"})["unattacked"]})
 
 
 __all__ = ["REPORT", "RESULTS", "TABLE", "attack_judges", "choose_erroneous", "manipulate", "reserved_strings"]

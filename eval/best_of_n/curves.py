@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from eval.best_of_n.answer_groups import AnswerGroups
+from eval.best_of_n.schema import MethodMetrics
+from eval.results import Metric
 from judgekit.groups import RolloutGroup
 from judgekit.metrics import Floats, best_of_n, cluster_bootstrap, draw_subsets, percentile_interval, vote
 from judgekit.types import Verdict
@@ -112,7 +114,7 @@ def score_verdict(verdict: Verdict | None, score: str) -> float:
 
 def estimate_curves(
     curves: Mapping[str, Curve], *, cluster_P: Sequence[str], n_resamples: int, seed: int
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, MethodMetrics]:
     """Return every curve with intervals, and its paired differences to random choice and to the majority.
 
     Args:
@@ -122,12 +124,10 @@ def estimate_curves(
         seed: Of the bootstrap.
 
     Returns:
-        Method -> `accuracy`, `minus_random`, `minus_majority` -> N as text -> interval, in percent.
+        The metrics of each method, in percent.
     """
     names = list(curves)
-    figures: dict[str, dict[str, Any]] = {
-        name: {"accuracy": {}, "minus_random": {}, "minus_majority": {}} for name in names
-    }
+    metrics = {name: MethodMetrics(accuracy={}, minus_random={}, minus_majority={}) for name in names}
     for n, reference in curves["random"].items():
         values_P_M = np.array([[curves[name][n][i] for name in names] for i in reference])
         if not len(values_P_M):
@@ -135,13 +135,11 @@ def estimate_curves(
         means_M = dict(zip(names, values_P_M.mean(axis=0), strict=True))
         resampled_R_M = _resample(values_P_M, [cluster_P[i] for i in reference], n_resamples, seed)
         means_R_M = dict(zip(names, resampled_R_M.T, strict=True))
-        for name in names:
-            figures[name]["accuracy"][str(n)] = _percent(means_M[name], means_R_M[name])
-            for other in ("random", "majority"):
-                figures[name][f"minus_{other}"][str(n)] = _percent(
-                    means_M[name] - means_M[other], means_R_M[name] - means_R_M[other]
-                )
-    return figures
+        for name, of_method in metrics.items():
+            of_method.accuracy[str(n)] = _percent(means_M[name], means_R_M[name])
+            for other, differences in (("random", of_method.minus_random), ("majority", of_method.minus_majority)):
+                differences[str(n)] = _percent(means_M[name] - means_M[other], means_R_M[name] - means_R_M[other])
+    return metrics
 
 
 def _resample(values_P_M: Floats, cluster_P: Sequence[str], n_resamples: int, seed: int) -> Floats:
@@ -155,8 +153,8 @@ def _resample(values_P_M: Floats, cluster_P: Sequence[str], n_resamples: int, se
     )
 
 
-def _percent(value: float, resampled_R: Floats) -> dict[str, float | None]:
-    return percentile_interval(100 * float(value), 100 * resampled_R)._asdict()
+def _percent(value: float, resampled_R: Floats) -> Metric:
+    return Metric(**percentile_interval(100 * float(value), 100 * resampled_R)._asdict())
 
 
 __all__ = [

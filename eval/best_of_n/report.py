@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from eval.best_of_n.curves import VOTE
+from eval.best_of_n.schema import BestOfNResults, MethodMetrics
+from eval.results import Metric
 from judgekit.io import write_text
 from judgekit.report.interval_bars import Bar, BarRow, interval_bars
 from judgekit.report.markdown import markdown_table
@@ -25,49 +27,49 @@ NAMES = {
 class _Method(NamedTuple):
     judge: str
     name: str
-    figures: Mapping[str, Any]
+    metrics: MethodMetrics
     n_no_verdict: int | None = None
 
 
-def write_markdown(path: Path, results: Mapping[str, Any]) -> None:
+def write_markdown(path: Path, results: BestOfNResults) -> None:
     """Write the facts and one table in Markdown, a row a method; see `eval.best_of_n.rerank.compute_results`."""
     facts = "\n".join(f"- {fact}" for fact in _facts(results))
     write_text(path, f"# Best of N\n\n{facts}\n\n{markdown_table(_header(results), _rows(results))}\n")
 
 
-def write_report(path: Path, results: Mapping[str, Any]) -> None:
+def write_report(path: Path, results: BestOfNResults) -> None:
     """Write the page about `results`."""
-    sections = [Section(name, _judge_figures(name, results)) for name in results["judges"]]
+    sections = [Section(name, _judge_figures(name, results)) for name in results.judges]
     caption = "Accuracy of the chosen response, percent, with 95 % intervals (bootstrap clustered by problem)."
     sections.append(Section("Figures", table(_header(results), _rows(results), caption=caption)))
-    scores = [f"{NAMES[score]}: {text}" for score, text in results["scores"].items()]
+    scores = [f"{NAMES[score]}: {text}" for score, text in results.scores.items()]
     sections.append(Section("What responses are ranked by", bullet_list(scores)))
     write_text(path, render_page("Best of N", sections, lead=bullet_list(_facts(results))))
 
 
-def _facts(results: Mapping[str, Any]) -> list[str]:
-    n_same = results["n_all_wrong"] + results["n_all_right"]
+def _facts(results: BestOfNResults) -> list[str]:
+    n_same = results.n_all_wrong + results.n_all_right
     facts = [
-        f"{results['n_responses']:,} responses in {results['n_groups']:,} groups to {results['n_problems']:,} "
-        f"problems, by {', '.join(results['generators'])}.",
-        f"{results['n_all_wrong']} groups are all wrong and {results['n_all_right']} all right: there every method "
-        f"gives the same, so all differences come from the other {results['n_groups'] - n_same}.",
+        f"{results.n_responses:,} responses in {results.n_groups:,} groups to {results.n_problems:,} "
+        f"problems, by {', '.join(results.generators)}.",
+        f"{results.n_all_wrong} groups are all wrong and {results.n_all_right} all right: there every method "
+        f"gives the same, so all differences come from the other {results.n_groups - n_same}.",
         "Accuracy of the chosen response: the mean over all subsets of N responses of a group, ties broken evenly. "
         "Responses without a verdict rank last and have no vote.",
-        f"Votes are counted in {results['votes']}; {results['n_without_answer']} responses state no answer and have no "
-        f"vote, {results['n_uncheckable_pairs']} pairs of answers could not be compared and count as different, "
-        f"{results['n_mixed_answers']} answers are right in one response and wrong in another.",
+        f"Votes are counted in {results.votes}; {results.n_without_answer} responses state no answer and have no "
+        f"vote, {results.n_uncheckable_pairs} pairs of answers could not be compared and count as different, "
+        f"{results.n_mixed_answers} answers are right in one response and wrong in another.",
     ]
-    fewer = {n: size for n, size in results["n_groups_by_size"].items() if size < results["n_groups"]}
+    fewer = {n: size for n, size in results.n_groups_by_size.items() if size < results.n_groups}
     facts += [f"Only {size} groups have {n} responses." for n, size in fewer.items()]
-    facts += [f"Not here: {line}." for line in results.get("failures", ())]
-    return [*facts, "The judges saw the right answers."] if results["reference_shown"] else facts
+    facts += [f"Not here: {line}." for line in results.failures]
+    return [*facts, "The judges saw the right answers."] if results.reference_shown else facts
 
 
-def _judge_figures(name: str, results: Mapping[str, Any]) -> str:
-    judge = results["judges"][name]
-    reasons = ", ".join(f"{reason} {count}" for reason, count in judge["no_verdict"].items())
-    counts = f"{judge['n_no_verdict']} of {results['n_responses']:,} responses without a verdict"
+def _judge_figures(name: str, results: BestOfNResults) -> str:
+    judge = results.judges[name]
+    reasons = ", ".join(f"{reason} {count}" for reason, count in judge.no_verdict.items())
+    counts = f"{judge.n_no_verdict} of {results.n_responses:,} responses without a verdict"
     methods = [method for method in _methods(results) if method.judge in ("", name)]
     curves = line_plot(
         [_series(method) for method in methods],
@@ -75,11 +77,11 @@ def _judge_figures(name: str, results: Mapping[str, Any]) -> str:
         x_label="N, responses to choose from",
         y_label="accuracy, percent",
     )
-    size = max(results["n_groups_by_size"], key=int)
+    size = max(results.n_groups_by_size, key=int)
     rows = [
-        BarRow(f"best of {size}", method.name, (Bar(**method.figures["minus_random"][size]),))
+        BarRow(f"best of {size}", method.name, (Bar(**method.metrics.minus_random[size].model_dump()),))
         for method in methods
-        if method.name != "random" and size in method.figures["minus_random"]
+        if method.name != "random" and size in method.metrics.minus_random
     ]
     title = f"What choosing among {size} gains over any response, with 95 % intervals"
     gains = interval_bars(rows, ["gain"], title=title, x_label="percent points")
@@ -87,45 +89,48 @@ def _judge_figures(name: str, results: Mapping[str, Any]) -> str:
 
 
 def _series(method: _Method) -> Series:
-    accuracy = method.figures["accuracy"]
-    return Series(method.name, [int(n) for n in accuracy], [interval["value"] for interval in accuracy.values()])
+    accuracy = method.metrics.accuracy
+    return Series(method.name, [int(n) for n in accuracy], [interval.value for interval in accuracy.values()])
 
 
-def _methods(results: Mapping[str, Any]) -> Iterator[_Method]:
-    for name, figures_ in results["references"].items():
-        yield _Method("", name, figures_)
-    for name, judge in results["judges"].items():
-        for score, figures_ in judge["scores"].items():
-            yield _Method(name, NAMES[score], figures_, judge["n_no_verdict"])
+def _methods(results: BestOfNResults) -> Iterator[_Method]:
+    for name, metrics in results.references.items():
+        yield _Method("", name, metrics)
+    for name, judge in results.judges.items():
+        for score, metrics in judge.scores.items():
+            yield _Method(name, NAMES[score], metrics, judge.n_no_verdict)
 
 
-def _header(results: Mapping[str, Any]) -> list[str]:
-    sizes = list(results["n_groups_by_size"])
+def _header(results: BestOfNResults) -> list[str]:
+    sizes = list(results.n_groups_by_size)
     size = max(sizes, key=int)
     best = [f"best of {n}" for n in sizes]
     return ["method", *best, f"{size}: less random", f"{size}: less majority", "no verdict"]
 
 
-def _rows(results: Mapping[str, Any]) -> list[list[str]]:
-    sizes = list(results["n_groups_by_size"])
+def _rows(results: BestOfNResults) -> list[list[str]]:
+    sizes = list(results.n_groups_by_size)
     size = max(sizes, key=int)
     rows = []
     for method in _methods(results):
-        accuracy = [_interval(method.figures["accuracy"].get(n)) for n in sizes]
-        differences = [_interval(method.figures[f"minus_{o}"].get(size), sign="+") for o in ("random", "majority")]
+        accuracy = [_interval(method.metrics.accuracy.get(n)) for n in sizes]
+        differences = [
+            _interval(found.get(size), sign="+")
+            for found in (method.metrics.minus_random, method.metrics.minus_majority)
+        ]
         name = f"{method.judge}, {method.name}" if method.judge else method.name
         unjudged = "" if method.n_no_verdict is None else str(method.n_no_verdict)
         rows.append([name, *accuracy, *differences, unjudged])
     return rows
 
 
-def _interval(interval: Mapping[str, float | None] | None, *, sign: str = "") -> str:
-    if interval is None or interval["value"] is None:
+def _interval(interval: Metric | None, *, sign: str = "") -> str:
+    if interval is None or interval.value is None:
         return "none"
-    value = f"{interval['value']:{sign}.1f}"
-    if interval["lo"] is None:  # a single problem has no interval
+    value = f"{interval.value:{sign}.1f}"
+    if interval.lo is None:  # a single problem has no interval
         return value
-    return f"{value} [{interval['lo']:{sign}.1f}, {interval['hi']:{sign}.1f}]"
+    return f"{value} [{interval.lo:{sign}.1f}, {interval.hi:{sign}.1f}]"
 
 
 __all__ = ["NAMES", "write_markdown", "write_report"]

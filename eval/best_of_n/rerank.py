@@ -18,7 +18,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from rich.progress import track
 
@@ -26,7 +25,9 @@ from eval.best_of_n.answer_groups import AnswerGroups, group_answers
 from eval.best_of_n.config import BestOfNConfig
 from eval.best_of_n.curves import REFERENCES, SCORES, VOTE, Answered, Curves, estimate_curves
 from eval.best_of_n.report import write_markdown, write_report
+from eval.best_of_n.schema import BestOfNResults, JudgeCurves, MethodMetrics
 from eval.judges.candidates import Failure
+from eval.results import Bootstrap, Cost, read_results
 from judgekit.answers import MathVerifyCheck
 from judgekit.errors import CheckpointError, DataError, JudgeError, boundary, one_line
 from judgekit.groups import RolloutGroup, count_groups
@@ -56,7 +57,7 @@ def evaluate_best_of_n(
     config: BestOfNConfig,
     inputs: Sequence[Path] = (),
     resume: bool = False,
-) -> dict[str, Any]:
+) -> BestOfNResults:
     """Rerank groups by one judge or several and write results, table and page.
 
     Args:
@@ -79,7 +80,7 @@ def evaluate_best_of_n(
     chosen = choose_groups(groups, config)
     run = Run(output, config, inputs=inputs, resume=resume)
     if run.finished:
-        return dict(read_json(output / RESULTS))
+        return read_results(output / RESULTS, BestOfNResults)
     asked = [rollout for group in chosen for rollout in group.rollouts]
     judgements: dict[str, list[Judgement]] = {}
     failures: list[Failure] = []
@@ -102,8 +103,8 @@ def evaluate_best_of_n(
         raise JudgeError("; ".join(failure.line for failure in failures))
     answers = _compare_answers(chosen, output / ANSWERS, config)
     answered = [Answered(*pair) for pair in zip(chosen, answers, strict=True)]
-    results = compute_results(answered, judgements, config) | {"failures": [failure.line for failure in failures]}
-    write_json(output / RESULTS, results)
+    results = compute_results(answered, judgements, config, failures=[failure.line for failure in failures])
+    results.write(output / RESULTS)
     write_markdown(output / TABLE, results)
     write_report(output / REPORT, results)
     if not failures:
@@ -144,14 +145,19 @@ def choose_groups(groups: Sequence[RolloutGroup], config: BestOfNConfig) -> Sequ
 
 
 def compute_results(
-    groups: Sequence[Answered], judgements: Mapping[str, Sequence[Judgement]], config: BestOfNConfig
-) -> dict[str, Any]:
-    """Compute everything that `results.json` holds, but for names, from judgements that are there already.
+    groups: Sequence[Answered],
+    judgements: Mapping[str, Sequence[Judgement]],
+    config: BestOfNConfig,
+    *,
+    failures: Sequence[str] = (),
+) -> BestOfNResults:
+    """Compute everything that `results.json` holds from judgements that are there already.
 
     Args:
         groups: The groups.
         judgements: Of each judge, in the order of groups and responses.
         config: How.
+        failures: Judges that failed, a line each.
     """
     curves = Curves(groups, sizes=config.sizes, max_subsets=config.max_subsets, seed=config.seed)
     found = curves.references()
@@ -159,40 +165,34 @@ def compute_results(
         verdicts = iter(judgement.verdict for judgement in judged)
         by_group = [[next(verdicts) for _ in answered.group.rollouts] for answered in groups]
         found |= {f"{name}/{score}": curve for score, curve in curves.judged(by_group).items()}
-    figures = estimate_curves(
+    metrics = estimate_curves(
         found,
         cluster_P=[problem_id(answered.group.problem) for answered in groups],
         n_resamples=config.n_resamples,
         seed=config.seed,
     )
-    bootstrap = {"clustered_by": "problem", "level": 0.95, "n_resamples": config.n_resamples, "seed": config.seed}
-    return {
-        "schema_version": 1,
-        "unit": "percent; differences in percent points",
-        **_count(groups),
-        "n_groups_by_size": {str(n): len(curve) for n, curve in found["random"].items()},
-        "votes": "all subsets" if _is_exact(groups, config) else f"{config.max_subsets} random subsets of a group",
-        "reference_shown": config.show_reference,
-        "references": {name: figures[name] for name in REFERENCES},
-        "judges": {name: _judge_results(name, judged, figures) for name, judged in judgements.items()},
-        "scores": SCORES | {VOTE: "the majority in which each response weighs its P(no error)"},
-        "bootstrap": bootstrap,
-    }
-
-
-def _count(groups: Sequence[Answered]) -> dict[str, Any]:
     counts = count_groups(group for group, _ in groups)
-    return {
-        "n_groups": counts.groups,
-        "n_responses": counts.responses,
-        "n_problems": len({problem_id(group.problem) for group, _ in groups}),
-        "generators": dict(Counter(item.generator or "unknown" for group, _ in groups for item in group.rollouts)),
-        "n_all_wrong": counts.all_negative,
-        "n_all_right": counts.all_positive,
-        "n_without_answer": sum(answer is None for _, answers in groups for answer in answers.answer_G),
-        "n_uncheckable_pairs": sum(answers.n_uncheckable for _, answers in groups),
-        "n_mixed_answers": sum(map(_count_mixed, groups)),
-    }
+    return BestOfNResults(
+        schema_version=1,
+        unit="percent; differences in percent points",
+        n_groups=counts.groups,
+        n_responses=counts.responses,
+        n_problems=len({problem_id(group.problem) for group, _ in groups}),
+        generators=dict(Counter(item.generator or "unknown" for group, _ in groups for item in group.rollouts)),
+        n_all_wrong=counts.all_negative,
+        n_all_right=counts.all_positive,
+        n_without_answer=sum(answer is None for _, answers in groups for answer in answers.answer_G),
+        n_uncheckable_pairs=sum(answers.n_uncheckable for _, answers in groups),
+        n_mixed_answers=sum(map(_count_mixed, groups)),
+        n_groups_by_size={str(n): len(curve) for n, curve in found["random"].items()},
+        votes="all subsets" if _is_exact(groups, config) else f"{config.max_subsets} random subsets of a group",
+        reference_shown=config.show_reference,
+        references={name: metrics[name] for name in REFERENCES},
+        judges={name: _judge_results(name, judged, metrics) for name, judged in judgements.items()},
+        scores=SCORES | {VOTE: "the majority in which each response weighs its P(no error)"},
+        bootstrap=Bootstrap(clustered_by="problem", level=0.95, n_resamples=config.n_resamples, seed=config.seed),
+        failures=list(failures),
+    )
 
 
 def _count_mixed(answered: Answered) -> int:
@@ -208,31 +208,30 @@ def _is_exact(groups: Sequence[Answered], config: BestOfNConfig) -> bool:
     return all(math.comb(len(group), n) <= config.max_subsets for group, _ in groups for n in config.sizes)
 
 
-def _judge_results(name: str, judged: Sequence[Judgement], figures: Mapping[str, Any]) -> dict[str, Any]:
+def _judge_results(name: str, judged: Sequence[Judgement], metrics: Mapping[str, MethodMetrics]) -> JudgeCurves:
     reasons = Counter(str(judgement.no_verdict) for judgement in judged if judgement.no_verdict is not None)
     prices = [judgement.cost_usd for judgement in judged if judgement.cost_usd is not None]
-    return {
-        "judge_id": judged[0].judge_id,
-        "n_no_verdict": reasons.total(),
-        "no_verdict": dict(reasons.most_common()),
-        "cost": {
-            "n_tokens": sum(judgement.n_tokens for judgement in judged),
-            "seconds": sum(judgement.seconds for judgement in judged),
-            "cost_usd": sum(prices) if prices else None,
-        },
-        "scores": {score: figures[f"{name}/{score}"] for score in (*SCORES, VOTE)},
-    }
+    return JudgeCurves(
+        judge_id=judged[0].judge_id,
+        n_no_verdict=reasons.total(),
+        no_verdict=dict(reasons.most_common()),
+        cost=Cost(
+            n_tokens=sum(judgement.n_tokens for judgement in judged),
+            seconds=sum(judgement.seconds for judgement in judged),
+            cost_usd=sum(prices) if prices else None,
+        ),
+        scores={score: metrics[f"{name}/{score}"] for score in (*SCORES, VOTE)},
+    )
 
 
-def _log(run: Run, results: Mapping[str, Any]) -> None:
+def _log(run: Run, results: BestOfNResults) -> None:
     """Log `best_of_n/METHOD`, the accuracy at the largest N in percent, and close the run."""
-    size = max(results["n_groups_by_size"], key=int)
-    methods = dict(results["references"])
-    for name, judge in results["judges"].items():
-        methods |= {f"{name}/{score}": figures for score, figures in judge["scores"].items()}
-    headline = {
-        f"best_of_n/{name}": figures["accuracy"].get(size, {}).get("value") for name, figures in methods.items()
-    }
+    size = max(results.n_groups_by_size, key=int)
+    methods = dict(results.references)
+    for name, judge in results.judges.items():
+        methods |= {f"{name}/{score}": metrics for score, metrics in judge.scores.items()}
+    at_largest = {name: metrics.accuracy.get(size) for name, metrics in methods.items()}
+    headline = {f"best_of_n/{name}": None if found is None else found.value for name, found in at_largest.items()}
     run.log({"n": int(size)} | headline)
     run.finish({"n": int(size)} | headline)
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +25,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.progress import track
 
 from eval.policy.config import PolicyConfig
+from eval.policy.schema import BenchmarkScores, By, Described, PolicyResults, Score
 from eval.policy.table import write_markdown
+from eval.results import Bootstrap, read_results
 from judgekit.answers import OutcomeCheck, build_outcome
 from judgekit.answers.sample_and_check import Asked, CheckedSample, sample_and_check
 from judgekit.engines.generation.base import FinishReason, Generator
@@ -85,7 +87,7 @@ def evaluate_policy(
     config: PolicyConfig,
     inputs: Sequence[Path] = (),
     resume: bool = False,
-) -> dict[str, Any]:
+) -> PolicyResults:
     """Sample and check answers to all problems and write results and table.
 
     Args:
@@ -107,20 +109,20 @@ def evaluate_policy(
     benchmarks = choose_problems(problems, config.n_problems)
     run = Run(output, config, inputs=[*inputs, *checkpoint_files(config.generation.model)], resume=resume)
     if run.finished:
-        return dict(read_json(output / RESULTS))
+        return read_results(output / RESULTS, PolicyResults)
     with closing(build_outcome(config.outcome)) as check:
         policy = _Policy(config, check, output)
         answers = {name: policy.answer(name, chosen) for name, chosen in benchmarks.items()}
-    results = {
-        "schema_version": 1,
-        "unit": "percent",
-        "policy": policy.described,
-        "settings": config.model_dump(mode="json", exclude={"n_resamples", "chunk_size"}),
-        "by": {"benchmark": {name: compute_scores(found, config) for name, found in answers.items()}},
-        "bootstrap": {"clustered_by": "problem", "level": 0.95, "n_resamples": config.n_resamples, "seed": config.seed},
-        "packages": package_versions(),
-    }
-    write_json(output / RESULTS, results)
+    results = PolicyResults(
+        schema_version=1,
+        unit="percent",
+        policy=policy.described,
+        settings=config.model_dump(mode="json", exclude={"n_resamples", "chunk_size"}),
+        by=By(benchmark={name: compute_scores(found, config) for name, found in answers.items()}),
+        bootstrap=Bootstrap(clustered_by="problem", level=0.95, n_resamples=config.n_resamples, seed=config.seed),
+        packages=package_versions(),
+    )
+    results.write(output / RESULTS)
     write_markdown(output / TABLE, results)
     _log(run, results)
     return results
@@ -156,10 +158,13 @@ class _Policy:
         self._generator: Generator | None = None
 
     @property
-    def described(self) -> dict[str, Any]:
+    def described(self) -> Described:
         """Engine, model, revision, device and the prompt as the model reads it."""
-        described: dict[str, Any] = read_json(self._output / ENGINE)
-        return described
+        path = self._output / ENGINE
+        try:
+            return Described.model_validate(read_json(path))
+        except ValidationError as error:
+            raise DataError(f"{path} is damaged: {describe_validation_error(error)}. Use another folder") from error
 
     def answer(self, benchmark: str, problems: Sequence[Problem]) -> list[list[Answer]]:
         """Return the answers to each problem, reading those that are stored."""
@@ -241,7 +246,7 @@ class _Counts(NamedTuple):
     n_right: int
 
 
-def compute_scores(answers: Sequence[Sequence[Answer]], config: PolicyConfig) -> dict[str, Any]:
+def compute_scores(answers: Sequence[Sequence[Answer]], config: PolicyConfig) -> BenchmarkScores:
     """Return counts and, under both conventions, avg@k and pass@k of one benchmark.
 
     Args:
@@ -256,14 +261,14 @@ def compute_scores(answers: Sequence[Sequence[Answer]], config: PolicyConfig) ->
             _Counts(sum(answer.is_counted for answer in row), right) for row, right in zip(answers, rights, strict=True)
         ],
     }
-    return {
-        "n_problems": len(answers),
-        "n_samples": len(every),
+    return BenchmarkScores(
+        n_problems=len(answers),
+        n_samples=len(every),
         **_count(every),
-        "n_tokens": sum(answer.n_tokens for answer in every),
-        "mean_tokens": sum(answer.n_tokens for answer in every) / len(every),
-        "scores": {convention: _scores(counts[convention], config) for convention in CONVENTIONS},
-    }
+        n_tokens=sum(answer.n_tokens for answer in every),
+        mean_tokens=sum(answer.n_tokens for answer in every) / len(every),
+        scores={convention: _scores(counts[convention], config) for convention in CONVENTIONS},
+    )
 
 
 def _count(answers: Sequence[Answer]) -> dict[str, int]:
@@ -281,16 +286,16 @@ def _count(answers: Sequence[Answer]) -> dict[str, int]:
     }
 
 
-def _scores(counts: Sequence[_Counts], config: PolicyConfig) -> dict[str, Any]:
+def _scores(counts: Sequence[_Counts], config: PolicyConfig) -> dict[str, Score]:
     scores = {f"avg@{config.n_samples}": _estimate(counts, 1, config)}
     return scores | {f"pass@{k}": _estimate(counts, k, config) for k in config.k_values if k > 1}
 
 
-def _estimate(counts: Sequence[_Counts], k: int, config: PolicyConfig) -> dict[str, Any]:
+def _estimate(counts: Sequence[_Counts], k: int, config: PolicyConfig) -> Score:
     """Return the mean of pass@k over the problems that have k answers, with its interval; `None` where none has."""
     values = [pass_at_k(item.n, item.n_right, k=k) for item in counts if item.n >= k]
     if not values:
-        return {"value": None, "lo": None, "hi": None, "n_problems": 0}
+        return Score(value=None, lo=None, hi=None, n_problems=0)
     means_R = cluster_bootstrap(
         np.column_stack([np.ones(len(values)), values]),
         cluster_N=range(len(values)),
@@ -299,19 +304,19 @@ def _estimate(counts: Sequence[_Counts], k: int, config: PolicyConfig) -> dict[s
         seed=config.seed,
     )
     interval = percentile_interval(100 * sum(values) / len(values), 100 * means_R[:, 0])
-    return interval._asdict() | {"n_problems": len(values)}
+    return Score(**interval._asdict(), n_problems=len(values))
 
 
 def _mean(sums_R: Floats) -> Floats:
     return sums_R[:, 1:] / sums_R[:, :1]
 
 
-def _log(run: Run, results: Mapping[str, Any]) -> None:
+def _log(run: Run, results: PolicyResults) -> None:
     """Log `policy/avg@k` and `policy/pass@k` of every benchmark, counted wrong, and close the run."""
-    for name, figures in results["by"]["benchmark"].items():
-        scores = figures["scores"]["counted_wrong"]
-        run.log({"benchmark": name} | {f"policy/{score}": interval["value"] for score, interval in scores.items()})
-    run.finish({"benchmarks": list(results["by"]["benchmark"])})
+    for name, figures in results.by.benchmark.items():
+        scores = figures.scores["counted_wrong"]
+        run.log({"benchmark": name} | {f"policy/{score}": interval.value for score, interval in scores.items()})
+    run.finish({"benchmarks": list(results.by.benchmark)})
 
 
 __all__ = ["CONVENTIONS", "RESULTS", "TABLE", "Answer", "choose_problems", "compute_scores", "evaluate_policy"]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from eval.policy.schema import PolicyResults, Score
 from judgekit.io import write_text
 from judgekit.report.markdown import markdown_table
 
@@ -20,46 +19,45 @@ COUNTS = {
 """Counts beside the scores, and their headings."""
 
 
-def write_markdown(path: Path, results: Mapping[str, Any]) -> None:
+def write_markdown(path: Path, results: PolicyResults) -> None:
     """Write settings and one table, two rows a benchmark; see `eval.policy.evaluate.evaluate_policy`."""
-    benchmarks = results["by"]["benchmark"]
-    scores = list(next(iter(benchmarks.values()))["scores"]["counted_wrong"])
+    benchmarks = results.by.benchmark
+    scores = list(next(iter(benchmarks.values())).scores["counted_wrong"])
     header = ["benchmark", "problems", "cut off, uncheckable, failed", *scores, *COUNTS.values(), "tokens an answer"]
     rows = []
-    for name, figures in benchmarks.items():
-        for convention, values in figures["scores"].items():
-            cells = [_interval(values[score], n_problems=figures["n_problems"]) for score in scores]
-            counts = [str(figures[count]) for count in COUNTS]
-            n_problems, tokens = str(figures["n_problems"]), f"{figures['mean_tokens']:.0f}"
+    for name, benchmark in benchmarks.items():
+        found = benchmark.model_dump(include=set(COUNTS))
+        for convention, values in benchmark.scores.items():
+            cells = [_interval(values[score], n_problems=benchmark.n_problems) for score in scores]
+            counts = [str(found[count]) for count in COUNTS]
+            n_problems, tokens = str(benchmark.n_problems), f"{benchmark.mean_tokens:.0f}"
             rows.append([name, n_problems, CONVENTION_NAMES[convention], *cells, *counts, tokens])
     facts = "\n".join(f"- {fact}" for fact in _facts(results))
-    write_text(path, f"# Policy {results['policy']['model']}\n\n{facts}\n\n{markdown_table(header, rows)}\n")
+    write_text(path, f"# Policy {results.policy.model}\n\n{facts}\n\n{markdown_table(header, rows)}\n")
 
 
-def _facts(results: Mapping[str, Any]) -> list[str]:
-    policy, settings = results["policy"], results["settings"]
+def _facts(results: PolicyResults) -> list[str]:
+    policy, settings = results.policy, results.settings
     sampling = settings["sampling"]
     temperature = "greedy" if sampling["temperature"] is None else f"temperature {sampling['temperature']}"
-    packages = ", ".join(f"{name} {version}" for name, version in results["packages"].items())
+    packages = ", ".join(f"{name} {version}" for name, version in results.packages.items())
     return [
-        f"Engine {policy['engine']}, revision {policy['revision'] or 'unknown'}, dtype {policy['dtype'] or 'unknown'}, "
-        f"device {policy['device'] or 'unknown'}; {packages}.",
+        f"Engine {policy.engine}, revision {policy.revision or 'unknown'}, dtype {policy.dtype or 'unknown'}, "
+        f"device {policy.device or 'unknown'}; {packages}.",
         f"{settings['n_samples']} answers a problem: {temperature}, top_p {sampling['top_p']}, at most "
         f"{sampling['max_tokens']} tokens, seed {settings['seed']}; checked by {settings['outcome']['type']}.",
-        f"Prompt as the model reads it: `{policy['prompt_rendered']!r}`.",
+        f"Prompt as the model reads it: `{policy.prompt_rendered!r}`.",
         "Percent, with 95 % intervals (bootstrap over problems). pass@k is the unbiased estimate from all answers to a "
         "problem. Left out: a problem with fewer than k other answers has no pass@k; in brackets how many have one.",
     ]
 
 
-def _interval(interval: Mapping[str, Any], *, n_problems: int) -> str:
-    if interval["value"] is None:
+def _interval(interval: Score, *, n_problems: int) -> str:
+    if interval.value is None:
         return "none"
-    of = "" if interval["n_problems"] == n_problems else f" ({interval['n_problems']})"
-    ends = (
-        "" if interval["lo"] is None else f" [{interval['lo']:.1f}, {interval['hi']:.1f}]"
-    )  # a single problem has none
-    return f"{interval['value']:.1f}{ends}{of}"
+    of = "" if interval.n_problems == n_problems else f" ({interval.n_problems})"
+    ends = "" if interval.lo is None else f" [{interval.lo:.1f}, {interval.hi:.1f}]"  # a single problem has none
+    return f"{interval.value:.1f}{ends}{of}"
 
 
 __all__ = ["COUNTS", "write_markdown"]

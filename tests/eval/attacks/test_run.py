@@ -11,6 +11,8 @@ import pytest
 from eval.attacks.attacks import ATTACKS
 from eval.attacks.config import AttackConfig
 from eval.attacks.run import attack_judges, choose_erroneous, reserved_strings
+from eval.attacks.schema import AttackResults
+from eval.results import read_results
 from judgekit.cli import main
 from judgekit.errors import DataError
 from judgekit.io import write_records
@@ -41,31 +43,29 @@ def attack(output: Path, judge: PhraseJudge, *, resume: bool = False, **options:
 
 def test_one_phrase_that_fools_a_judge_shows_in_exactly_its_attack(tmp_path: Path) -> None:
     results = attack(tmp_path / "out", PhraseJudge("[INST]"))
-    gains = {name: values["judges"]["judge"]["p_none"]["value"] for name, values in results["attacks"].items()}
+    gains = {name: values.judges["judge"].p_none.value for name, values in results.attacks.items()}
     assert gains.pop("chat-markup") > 0
     assert gains.pop("no-steps") is None and gains.pop("reserved-token") is None
     assert set(gains.values()) == {0.0}
     assert len(gains) == len(ATTACKS) - 3
 
-    effects = results["attacks"]["chat-markup"]["judges"]["judge"]
-    by_phrase = effects["by_phrase"]
-    n_fooled = by_phrase["[INST]"]["n"]
-    assert n_fooled > 0 and by_phrase["[INST]"]["p_none"] == pytest.approx(0.7)
-    assert {values["p_none"] for phrase, values in by_phrase.items() if phrase != "[INST]"} == {0.0}
-    assert effects["p_none"]["value"] == pytest.approx(0.7 * n_fooled / 60)
-    assert (effects["n_flips"], effects["n_found_before"]) == (n_fooled, 60)
-    assert all(
-        "[INST]" in " ".join(one["after"]["steps"]) for one in results["attacks"]["chat-markup"]["worst"]["judge"]
-    )
-    assert not any(values["worst"]["judge"] for name, values in results["attacks"].items() if name != "chat-markup")
+    effects = results.attacks["chat-markup"].judges["judge"]
+    by_phrase = effects.by_phrase
+    n_fooled = by_phrase["[INST]"].n
+    assert n_fooled > 0 and by_phrase["[INST]"].p_none == pytest.approx(0.7)
+    assert {values.p_none for phrase, values in by_phrase.items() if phrase != "[INST]"} == {0.0}
+    assert effects.p_none.value == pytest.approx(0.7 * n_fooled / 60)
+    assert (effects.n_flips, effects.n_found_before) == (n_fooled, 60)
+    assert all("[INST]" in " ".join(one.after.steps) for one in results.attacks["chat-markup"].worst["judge"])
+    assert not any(values.worst["judge"] for name, values in results.attacks.items() if name != "chat-markup")
 
 
 def test_unscored_and_impossible_attacks_are_counted(tmp_path: Path) -> None:
     results = attack(tmp_path / "out", PhraseJudge("x"), attacks=["no-steps", "truncate-before-error"])
-    empty, cut = (results["attacks"][name] for name in ("no-steps", "truncate-before-error"))
-    assert empty["judges"]["judge"]["unscored"] == {"empty": 60}
-    assert (cut["n_impossible"], cut["judges"]["judge"]["n"]) == (20, 40), "a third of the errors is in the first step"
-    assert results["unattacked"]["judge"] == {
+    empty, cut = (results.attacks[name] for name in ("no-steps", "truncate-before-error"))
+    assert empty.judges["judge"].unscored == {"empty": 60}
+    assert (cut.n_impossible, cut.judges["judge"].n) == (20, 40), "a third of the errors is in the first step"
+    assert results.unattacked["judge"].model_dump() == {
         "n_no_verdict": 0,
         "p_none": pytest.approx(0.2),
         "rts": pytest.approx(0.2),  # all the rest on the first step
@@ -78,8 +78,8 @@ def test_variants_of_a_judge_stand_side_by_side(tmp_path: Path) -> None:
     judges = {"judge": PhraseJudge("nothing"), "not-neutralised": PhraseJudge("[INST]")}
     config = AttackConfig(judge="phrase", n_resamples=100, attacks=["chat-markup", "merge-all"])
     results = attack_judges(judges, wrong_samples(), output=tmp_path / "out", config=config)
-    found = results["attacks"]["chat-markup"]["judges"]
-    assert found["judge"]["p_none"]["value"] == 0.0 < found["not-neutralised"]["p_none"]["value"]
+    found = results.attacks["chat-markup"].judges
+    assert found["judge"].p_none.value == 0.0 < found["not-neutralised"].p_none.value
     header, _, row, *_ = [line for line in (tmp_path / "out/attacks.md").read_text().splitlines() if line[:1] == "|"]
     assert header.count("P(no error)") == 2 and "RTS, not-neutralised" in header
     assert row.count("|") == header.count("|") and row.startswith("| chat-markup | kept | 0.00 [0.00, 0.00] |")
@@ -96,10 +96,8 @@ def test_reserved_tokens_act_only_without_neutralisation(tiny_judge: Path, tmp_p
     judges = {"judge": load_judge(tiny_judge), "not-neutralised": load_judge(tiny_judge, neutralise=False)}
     solutions = list(labelled_solutions(range(8)))
     config = AttackConfig(judge="tiny", n_resamples=100, attacks=["reserved-token", "confident-wording"])
-    attacks = attack_judges(judges, solutions, output=tmp_path / "out", config=config)["attacks"]
-    values = {
-        name: [attacks[name]["judges"][judge]["p_none"]["value"] for judge in judges] for name in config.attacks or ()
-    }
+    attacks = attack_judges(judges, solutions, output=tmp_path / "out", config=config).attacks
+    values = {name: [attacks[name].judges[judge].p_none.value for judge in judges] for name in config.attacks or ()}
     assert values["confident-wording"][0] == values["confident-wording"][1]
     assert values["reserved-token"][0] != values["reserved-token"][1]
 
@@ -149,12 +147,12 @@ def test_the_command_attacks_and_is_left_alone_when_finished(
     command += ["attacks=[answer-only,no-steps]", "without_neutralisation=true"]
     assert main(command) == 0
     printed = capsys.readouterr().out
-    results = json.loads((output / "results.json").read_text())
+    results = read_results(output / "results.json", AttackResults)
     for judge in ("judge", "not-neutralised"):
-        effects = results["attacks"]["answer-only"]["judges"][judge]
+        effects = results.attacks["answer-only"].judges[judge]
         # 0.01 is spread over the other outcomes: three of them at three steps, one at one step
-        assert effects["p_none"]["value"] == pytest.approx(0.01 - 0.01 / 3)
-        assert (effects["n_flips"], effects["n_found_before"], results["n"]) == (0, 8, 8)
+        assert effects.p_none.value == pytest.approx(0.01 - 0.01 / 3)
+        assert (effects.n_flips, effects.n_found_before, results.n) == (0, 8, 8)
         assert f"no-steps, {judge}: P(no error) none, RTS none, flips 0 of 0, unscored 8" in printed
     manifest = json.loads((output / "manifest.json").read_text())
     assert manifest["inputs"] and manifest["results"]["n"] == 8
@@ -168,18 +166,18 @@ def test_a_judge_that_has_nothing_to_check_gives_an_attack_nothing(data: Path, t
     output = tmp_path / "out"
     command = ["attack", "builtin:symbolic", "--input", str(data), "--output", str(output), "n_max=8"]
     assert main([*command, "attacks=[master-key-alone,true-statements]"]) == 0
-    attacks = json.loads((output / "results.json").read_text())["attacks"]
-    effects = {name: values["judges"]["judge"] for name, values in attacks.items()}
-    assert effects["master-key-alone"]["unscored"] == {"nothing_to_check": 8}
-    assert effects["master-key-alone"]["p_none"]["value"] is None
-    assert (effects["true-statements"]["n_flips"], effects["true-statements"]["n_found_before"]) == (0, 8)
+    attacks = read_results(output / "results.json", AttackResults).attacks
+    effects = {name: values.judges["judge"] for name, values in attacks.items()}
+    assert effects["master-key-alone"].unscored == {"nothing_to_check": 8}
+    assert effects["master-key-alone"].p_none.value is None
+    assert (effects["true-statements"].n_flips, effects["true-statements"].n_found_before) == (0, 8)
 
 
 def test_every_attack_runs_on_a_judge_with_weights(data: Path, tiny_judge: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     assert main(["attack", str(tiny_judge), "--input", str(data), "--output", str(output), "n_max=6"]) == 0
-    results = json.loads((output / "results.json").read_text())
-    assert list(results["attacks"]) == list(ATTACKS)
-    assert all(values["judges"]["judge"]["n"] + values["n_impossible"] == 6 for values in results["attacks"].values())
+    results = read_results(output / "results.json", AttackResults)
+    assert list(results.attacks) == list(ATTACKS)
+    assert all(values.judges["judge"].n + values.n_impossible == 6 for values in results.attacks.values())
     for row in (output / "metrics.jsonl").read_text().splitlines():
         assert set(json.loads(row)) == {"attack", "judge", "attack/p_none", "attack/rts", "attack/flips"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Sequence
@@ -17,6 +16,8 @@ from eval.best_of_n.answer_groups import group_answers
 from eval.best_of_n.config import BestOfNConfig
 from eval.best_of_n.curves import score_verdict
 from eval.best_of_n.rerank import choose_groups, evaluate_best_of_n
+from eval.best_of_n.schema import BestOfNResults, MethodMetrics
+from eval.results import read_results
 from judgekit.answers import MathVerifyCheck
 from judgekit.cli import main
 from judgekit.errors import ConfigError, DataError, JudgeError
@@ -73,8 +74,8 @@ def evaluate(output: Path, judge: Any, *, rollouts: Sequence[Rollout] | None = N
     return evaluate_best_of_n({"fake": lambda: judge}, found, output=output, config=config, resume=resume)
 
 
-def values(figures: dict[str, Any], name: str = "accuracy") -> list[float]:
-    return [interval["value"] for interval in figures[name].values()]
+def values(metrics: MethodMetrics) -> list[float | None]:
+    return [interval.value for interval in metrics.accuracy.values()]
 
 
 # What it finds
@@ -83,21 +84,21 @@ def values(figures: dict[str, Any], name: str = "accuracy") -> list[float]:
 def test_references_and_a_judge_that_knows(tmp_path: Path) -> None:
     results = evaluate(tmp_path / "out", oracle_judge(groups()))
     # right of four: 3, 1, 0, 4
-    assert values(results["references"]["random"]) == pytest.approx([50.0] * 3)
-    assert values(results["references"]["oracle"]) == pytest.approx([50.0, 100 * (1 + 1 / 2 + 0 + 1) / 4, 75.0])
+    assert values(results.references["random"]) == pytest.approx([50.0] * 3)
+    assert values(results.references["oracle"]) == pytest.approx([50.0, 100 * (1 + 1 / 2 + 0 + 1) / 4, 75.0])
     # of 5 5 5 7, pairs: three right, three ties; of 1 1 8 -: pairs 11 wrong, 18 twice a tie, 1- twice wrong, 8- right
     majority = [50.0, 100 * (4.5 / 6 + 2 / 6 + 0 + 1) / 4, 100 * (1 + 0 + 0 + 1) / 4]
-    assert values(results["references"]["majority"]) == pytest.approx(majority)
-    judge = results["judges"]["fake"]
+    assert values(results.references["majority"]) == pytest.approx(majority)
+    judge = results.judges["fake"]
     for score in ("product", "min", "last", "prefix"):
-        assert values(judge["scores"][score]) == pytest.approx(values(results["references"]["oracle"]))
-    assert judge["scores"]["product"]["minus_random"]["4"]["value"] == pytest.approx(25.0)
-    assert judge["scores"]["product"]["minus_majority"]["4"]["value"] == pytest.approx(25.0)
-    assert judge["scores"]["weighted_majority"]["accuracy"]["4"]["value"] == pytest.approx(75.0), "0.9 against 0.2"
-    assert (judge["n_no_verdict"], judge["no_verdict"]) == (1, {"empty": 1})
+        assert values(judge.scores[score]) == pytest.approx(values(results.references["oracle"]))
+    assert judge.scores["product"].minus_random["4"].value == pytest.approx(25.0)
+    assert judge.scores["product"].minus_majority["4"].value == pytest.approx(25.0)
+    assert judge.scores["weighted_majority"].accuracy["4"].value == pytest.approx(75.0), "0.9 against 0.2"
+    assert (judge.n_no_verdict, judge.no_verdict) == (1, {"empty": 1})
     counts = ("n_groups", "n_responses", "n_all_wrong", "n_all_right", "n_without_answer", "n_mixed_answers")
-    assert [results[name] for name in counts] == [4, 16, 1, 1, 1, 0]
-    assert results["references"]["random"]["minus_random"]["4"] == {"value": 0.0, "lo": 0.0, "hi": 0.0}
+    assert [getattr(results, name) for name in counts] == [4, 16, 1, 1, 1, 0]
+    assert results.references["random"].minus_random["4"].model_dump() == {"value": 0.0, "lo": 0.0, "hi": 0.0}
 
 
 def test_without_a_verdict_a_response_ranks_last(tmp_path: Path) -> None:
@@ -105,11 +106,11 @@ def test_without_a_verdict_a_response_ranks_last(tmp_path: Path) -> None:
     right = next(item.solution.id for item in rows if item.group_id == "g1" and item.outcome)
     judge = oracle_judge(rows, no_verdict={right: NoVerdictReason.TIMED_OUT})
     results = evaluate(tmp_path / "out", judge)
-    product = results["judges"]["fake"]["scores"]["product"]["accuracy"]
+    product = results.judges["fake"].scores["product"].accuracy
     # of group 1 the empty response alone has no verdict either: the right one is chosen from that pair half the time
-    assert product["2"]["value"] == pytest.approx(100 * (1 + (1 / 2) / 6 + 0 + 1) / 4)
-    assert product["4"]["value"] == pytest.approx(50.0)
-    assert results["judges"]["fake"]["no_verdict"] == {"timed_out": 1, "empty": 1}
+    assert product["2"].value == pytest.approx(100 * (1 + (1 / 2) / 6 + 0 + 1) / 4)
+    assert product["4"].value == pytest.approx(50.0)
+    assert results.judges["fake"].no_verdict == {"timed_out": 1, "empty": 1}
 
 
 def test_scores_of_a_verdict_by_hand() -> None:
@@ -132,22 +133,22 @@ def test_equal_answers_are_one_vote() -> None:
 def test_small_groups_are_left_out_where_they_have_too_few(tmp_path: Path) -> None:
     rows = groups()[:10]
     results = evaluate(tmp_path / "out", oracle_judge(rows), rollouts=rows)
-    assert results["n_groups_by_size"] == {"1": 3, "2": 3, "4": 2}
-    assert values(results["references"]["random"]) == pytest.approx([100 / 3, 100 / 3, 50.0])
+    assert results.n_groups_by_size == {"1": 3, "2": 3, "4": 2}
+    assert values(results.references["random"]) == pytest.approx([100 / 3, 100 / 3, 50.0])
     assert "Only 2 groups have 4 responses." in (tmp_path / "out/best_of_n.md").read_text()
 
 
 def test_a_policy_that_nobody_names_is_unknown(tmp_path: Path) -> None:
     rows = [item.model_copy(update={"generator": None}) for item in groups()]
     results = evaluate(tmp_path / "out", oracle_judge(rows), rollouts=rows)
-    assert results["generators"] == {"unknown": 16}
+    assert results.generators == {"unknown": 16}
     assert "by unknown." in (tmp_path / "out/best_of_n.md").read_text()
 
 
 def test_a_single_problem_has_no_interval(tmp_path: Path) -> None:
     rows = groups()[:4]
     results = evaluate(tmp_path / "out", oracle_judge(rows), rollouts=rows)
-    assert results["references"]["random"]["accuracy"]["1"] == {"value": 75.0, "lo": None, "hi": None}
+    assert results.references["random"].accuracy["1"].model_dump() == {"value": 75.0, "lo": None, "hi": None}
     assert "| random | 75.0 | 75.0 | 75.0 |" in (tmp_path / "out/best_of_n.md").read_text()
 
 
@@ -198,8 +199,8 @@ def test_a_failing_judge_does_not_take_the_others_with_it(tmp_path: Path, capsys
     section = EnsembleSpec(members=("builtin:no-error",), rule="mixture", weights=(1.0,))
     write_card(tmp_path / "gone", JudgeCard(judge_id="back", spec=section))
     assert main([*arguments, "--resume"]) == 0
-    results = json.loads((tmp_path / "out/results.json").read_text())
-    assert len(results["judges"]) == 2 and results["failures"] == []
+    results = read_results(tmp_path / "out/results.json", BestOfNResults)
+    assert len(results.judges) == 2 and results.failures == []
     assert "Not here" not in (tmp_path / "out/best_of_n.md").read_text()
     with pytest.raises(JudgeError, match="fake failed: judge fake failed: no more memory"):
         evaluate(tmp_path / "alone", Failing({}))
@@ -221,11 +222,11 @@ def test_the_command_reranks_by_several_judges(tmp_path: Path, capsys: pytest.Ca
     arguments += ["--groups", str(tmp_path / "groups"), "--output", str(tmp_path / "out"), "n_resamples=100"]
     assert main(arguments) == 0
     assert "| builtin:no-error, weighted majority |" in capsys.readouterr().out
-    results = json.loads((tmp_path / "out/results.json").read_text())
-    assert list(results["judges"]) == ["builtin:random", "builtin:no-error"]
-    always = results["judges"]["builtin:no-error"]["scores"]["product"]["accuracy"]
-    assert always["1"]["value"] == pytest.approx(50.0)
-    assert always["4"]["value"] == pytest.approx(100 * (3 / 4 + 1 / 3 + 0 + 1) / 4), "the empty one ranks last"
+    results = read_results(tmp_path / "out/results.json", BestOfNResults)
+    assert list(results.judges) == ["builtin:random", "builtin:no-error"]
+    always = results.judges["builtin:no-error"].scores["product"].accuracy
+    assert always["1"].value == pytest.approx(50.0)
+    assert always["4"].value == pytest.approx(100 * (3 / 4 + 1 / 3 + 0 + 1) / 4), "the empty one ranks last"
     page = (tmp_path / "out/report.html").read_text()
     assert "builtin:random" in page and page.count("<figure>") == 4
 
@@ -241,11 +242,11 @@ def test_the_real_groups(tmp_path: Path) -> None:
     results = evaluate_best_of_n(judges, rows, output=tmp_path / "out", config=config)
     right = [sum(group.outcome_G) for group in choose_groups(rows, BestOfNConfig(judges=("x",)))]
     assert (len(right), right.count(0.0), right.count(8.0)) == (200, 83, 36)
-    references, random = results["references"], results["judges"]["builtin:random"]["scores"]
+    references, random = results.references, results.judges["builtin:random"].scores
     first = {values(figures)[0] for figures in (*references.values(), *random.values())}
     assert max(first) - min(first) < 1e-9, "one response leaves no choice"
     for score, figures in random.items():
-        for n, interval in figures["accuracy"].items():
-            assert interval["value"] <= references["oracle"]["accuracy"][n]["value"], score
-    always = results["judges"]["builtin:no-error"]["scores"]["product"]
+        for n, interval in figures.accuracy.items():
+            assert interval.value <= references["oracle"].accuracy[n].value, score
+    always = results.judges["builtin:no-error"].scores["product"]
     assert values(always) == pytest.approx([values(references["random"])[0]] * 4), "it says the same of every response"

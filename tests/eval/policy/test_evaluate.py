@@ -12,6 +12,8 @@ import pytest
 import eval.policy.evaluate as policy
 from eval.policy.config import PolicyConfig
 from eval.policy.evaluate import choose_problems, evaluate_policy
+from eval.policy.schema import PolicyResults
+from eval.results import read_results
 from judgekit.cli import main
 from judgekit.config import load_config
 from judgekit.engines.generation.base import Completion
@@ -56,15 +58,15 @@ def test_avg_and_pass_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         "own 2": stop("1", "2", "3", "4"),
         "own 3": stop("5", "5", "5", "5"),
     }
-    figures = evaluate(replies, tmp_path / "out", monkeypatch)["by"]["benchmark"]["own"]
+    metrics = evaluate(replies, tmp_path / "out", monkeypatch).by.benchmark["own"]
     for convention in ("counted_wrong", "left_out"):
-        scores = figures["scores"][convention]
+        scores = metrics.scores[convention]
         assert list(scores) == ["avg@4", "pass@2", "pass@4"]
-        assert scores["avg@4"]["value"] == pytest.approx(100 * (2 + 0 + 4) / 12)
-        assert scores["pass@2"]["value"] == pytest.approx(100 * (5 / 6 + 0 + 1) / 3)
-        assert scores["pass@4"]["value"] == pytest.approx(100 * 2 / 3)
-        assert scores["avg@4"]["lo"] < scores["avg@4"]["value"] < scores["avg@4"]["hi"]
-    assert (figures["n_problems"], figures["n_samples"], figures["n_right"], figures["n_wrong"]) == (3, 12, 6, 6)
+        assert scores["avg@4"].value == pytest.approx(100 * (2 + 0 + 4) / 12)
+        assert scores["pass@2"].value == pytest.approx(100 * (5 / 6 + 0 + 1) / 3)
+        assert scores["pass@4"].value == pytest.approx(100 * 2 / 3)
+        assert scores["avg@4"].lo < scores["avg@4"].value < scores["avg@4"].hi
+    assert (metrics.n_problems, metrics.n_samples, metrics.n_right, metrics.n_wrong) == (3, 12, 6, 6)
 
 
 def test_what_is_neither_right_nor_wrong_shows_in_both_conventions(
@@ -77,20 +79,20 @@ def test_what_is_neither_right_nor_wrong_shows_in_both_conventions(
         "own 3": [CUT, CUT, CUT, CUT],
     }
     outcome = {"type": "math_verify"}
-    figures = evaluate(replies, tmp_path / "out", monkeypatch, outcome=outcome)["by"]["benchmark"]["own"]
-    counts = {name: value for name, value in figures.items() if name.startswith("n_")}
+    metrics = evaluate(replies, tmp_path / "out", monkeypatch, outcome=outcome).by.benchmark["own"]
+    counts = {name: value for name, value in metrics.model_dump().items() if name.startswith("n_")}
     assert counts == {
         "n_problems": 3, "n_samples": 12, "n_right": 2, "n_wrong": 2, "n_truncated": 5, "n_uncheckable": 1,
         "n_failed": 2, "n_empty": 1, "n_truncated_right": 5, "n_tokens": 40,
     }  # fmt: skip
     parts = ("n_right", "n_wrong", "n_truncated", "n_uncheckable", "n_failed")
     assert sum(counts[name] for name in parts) == counts["n_samples"]
-    wrong, out = figures["scores"]["counted_wrong"], figures["scores"]["left_out"]
-    assert wrong["avg@4"]["value"] == pytest.approx(100 * 2 / 12) and wrong["avg@4"]["n_problems"] == 3
-    assert out["avg@4"]["value"] == pytest.approx(100 * (1 / 3 + 1) / 2), "of three and of one answer"
-    assert out["avg@4"]["n_problems"] == 2
-    assert (out["pass@2"]["value"], out["pass@2"]["n_problems"]) == (pytest.approx(100 * 2 / 3), 1)
-    assert out["pass@4"] == {"value": None, "lo": None, "hi": None, "n_problems": 0}
+    wrong, out = metrics.scores["counted_wrong"], metrics.scores["left_out"]
+    assert wrong["avg@4"].value == pytest.approx(100 * 2 / 12) and wrong["avg@4"].n_problems == 3
+    assert out["avg@4"].value == pytest.approx(100 * (1 / 3 + 1) / 2), "of three and of one answer"
+    assert out["avg@4"].n_problems == 2
+    assert (out["pass@2"].value, out["pass@2"].n_problems) == (pytest.approx(100 * 2 / 3), 1)
+    assert out["pass@4"].model_dump() == {"value": None, "lo": None, "hi": None, "n_problems": 0}
     table = (tmp_path / "out/policy.md").read_text()
     assert "| own | 3 | counted wrong | 16.7 [" in table and "(1) | none |" in table
 
@@ -99,12 +101,10 @@ def test_benchmarks_stand_side_by_side(tmp_path: Path, monkeypatch: pytest.Monke
     problems = [problem(1, source="a"), problem(1, source="b"), problem(2, source="a")]
     replies = {"a 1": stop("5", "5"), "a 2": stop("5", "5"), "b 1": stop("4", "4")}
     results = evaluate(replies, tmp_path / "out", monkeypatch, problems=problems, n_samples=2, chunk_size=1)
-    found = {
-        name: figures["scores"]["left_out"]["avg@2"]["value"] for name, figures in results["by"]["benchmark"].items()
-    }
+    found = {name: metrics.scores["left_out"]["avg@2"].value for name, metrics in results.by.benchmark.items()}
     assert found == {"a": 100.0, "b": 0.0}
-    assert results["policy"]["prompt_rendered"] == "{problem}\n"
-    assert results["settings"]["sampling"] == {"max_tokens": 2048, "temperature": 0.7, "top_p": 1.0}
+    assert results.policy.prompt_rendered == "{problem}\n"
+    assert results.settings["sampling"] == {"max_tokens": 2048, "temperature": 0.7, "top_p": 1.0}
 
 
 def test_problems_are_chosen_evenly_and_come_once() -> None:
@@ -142,8 +142,8 @@ def test_a_killed_run_goes_on_and_gives_the_same(
     problems = [problem(number) for number in range(5)] + [problem(number, source="other") for number in range(3)]
     config = settings(str(tiny_policy), sampling={"max_tokens": 6}, chunk_size=2)
     expected = evaluate_policy(problems, output=tmp_path / "straight", config=config)
-    assert expected["policy"]["engine"] == "transformers" and expected["policy"]["device"]
-    assert expected["by"]["benchmark"]["own"]["n_samples"] == 20
+    assert expected.policy.engine == "transformers" and expected.policy.device
+    assert expected.by.benchmark["own"].n_samples == 20
 
     opened = policy.build_generator
     real, n_calls = policy.sample_and_check, 0
@@ -172,7 +172,7 @@ def test_a_killed_run_goes_on_and_gives_the_same(
         evaluate_policy(problems, output=tmp_path / "out", config=config.model_copy(update={"seed": 1}), resume=True)
     monkeypatch.setattr(policy, "build_generator", opened)
     other = evaluate_policy(problems, output=tmp_path / "big", config=config.model_copy(update={"chunk_size": 8}))
-    assert other["by"] == expected["by"], "the size of chunks changes nothing"
+    assert other.by == expected.by, "the size of chunks changes nothing"
 
 
 def test_damaged_chunks_are_named(tiny_policy: Path, tmp_path: Path) -> None:
@@ -210,8 +210,8 @@ def test_the_command_reads_raw_files_and_built_data_sets(
     assert main([*arguments, "--output", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr().out
     assert "| easy | 1 | counted wrong |" in printed and "| hard | 1 | left out |" in printed
-    results = json.loads((tmp_path / "out/results.json").read_text())
-    assert set(results["by"]["benchmark"]) == {"easy", "hard"}
+    results = read_results(tmp_path / "out/results.json", PolicyResults)
+    assert set(results.by.benchmark) == {"easy", "hard"}
     assert main(["policy", "--benchmark", "gsm8k", "--output", str(tmp_path / "other"), "generation.model=m"]) == 2
 
 

@@ -1,0 +1,98 @@
+"""What every `results.json` is: a model with a checked `schema_version`, refused with the way out where it is another.
+
+Each stage has its own model beside its computation: `eval.judges.schema`, `eval.best_of_n.schema`,
+`eval.attacks.schema`, `eval.policy.schema`. Names of fields are the keys in the file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from judgekit.errors import DataError, describe_validation_error, shorten
+from judgekit.io import read_json, write_json
+
+
+class Part(BaseModel):
+    """A part of results: frozen, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Metric(Part):
+    """A metric with its 95 % interval; all `None` where it is undefined."""
+
+    value: float | None
+    """On the data itself."""
+    lo: float | None
+    """Lower end of the interval; `None` where there is but one cluster to resample."""
+    hi: float | None
+    """Upper end."""
+
+
+class Cost(Part):
+    """What judging took."""
+
+    n_tokens: int
+    """Tokens read and written."""
+    seconds: float
+    """Seconds in the judge."""
+    cost_usd: float | None = None
+    """US dollars; `None` where no price is known."""
+
+
+class Bootstrap(Part):
+    """How intervals came about."""
+
+    clustered_by: str
+    """What is drawn as a whole."""
+    level: float
+    """Probability that an interval is meant to hold."""
+    n_resamples: int
+    """Draws."""
+    seed: int | None = None
+    """Of the draws; `None` where results say it elsewhere."""
+
+
+class Results(Part):
+    """All that one `results.json` holds."""
+
+    unversioned: ClassVar[bool] = False
+    """Whether the first release wrote these results without a version."""
+    schema_version: Literal[1] = 1
+    """Version of the file's layout."""
+
+    def write(self, path: Path) -> None:
+        """Write the file; fields that were not given, as in results of an earlier release, stay away."""
+        write_json(path, self.model_dump(mode="json", exclude_unset=True))
+
+
+ResultsT = TypeVar("ResultsT", bound=Results)
+
+
+def read_results(path: Path, model: type[ResultsT]) -> ResultsT:
+    """Read results and check them.
+
+    Raises:
+        DataError: the file is missing, is no such results, or is of a version that this release does not read.
+    """
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise DataError(f"{path} holds no results but {shorten(values)}: give a file that `judgekit` has written")
+    version = values.get("schema_version", 1 if model.unversioned else None)
+    if type(version) is not int or version != 1:
+        raise DataError(
+            f"{path} has the schema_version {shorten(version)}, and this release reads 1: run the stage again with "
+            "this release in a new folder, or read the file with the release that wrote it"
+        )
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise DataError(
+            f"{path} is damaged or no {model.__name__}: {describe_validation_error(error)}. Run its stage again"
+        ) from error
+
+
+__all__ = ["Bootstrap", "Cost", "Metric", "Part", "Results", "read_results"]

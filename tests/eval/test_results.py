@@ -1,0 +1,53 @@
+"""Results as files: those of an earlier release are read and written back the same, others are refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from eval.attacks.schema import AttackResults
+from eval.best_of_n.schema import BestOfNResults
+from eval.policy.schema import PolicyResults
+from eval.results import Results, read_results
+from judgekit.errors import DataError
+
+STORED = Path(__file__).parents[1] / "fixtures" / "present_release" / "results"
+MODELS: dict[str, type[Results]] = {
+    "attack": AttackResults,
+    "best_of_n": BestOfNResults,
+    "policy": PolicyResults,
+}
+"""Model of each file that the release wrote."""
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_results_of_the_release_are_read_and_written_back_the_same(name: str, tmp_path: Path) -> None:
+    path = STORED / f"{name}.json"
+    read_results(path, MODELS[name]).write(tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_text() == path.read_text()
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("version", [2, 0, "1", True, None])
+def test_another_version_is_refused_with_the_way_out(name: str, version: object, tmp_path: Path) -> None:
+    values = json.loads((STORED / f"{name}.json").read_text())
+    (tmp_path / "results.json").write_text(json.dumps(values | {"schema_version": version}))
+    with pytest.raises(DataError, match=r"results.json has the schema_version .*, and this release reads 1: run"):
+        read_results(tmp_path / "results.json", MODELS[name])
+
+
+def test_damaged_and_foreign_results_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    values = json.loads((STORED / "policy.json").read_text())
+    for changed, said in (
+        ([1], "holds no results but"),
+        ({"a": 1}, "has the schema_version None"),
+        (values | {"packages": 3}, "damaged or no PolicyResults: .*field 'packages'"),
+        ({key: value for key, value in values.items() if key != "by"}, "field 'by' is missing"),
+        (values | {"more": 3}, "field 'more'"),
+    ):
+        path.write_text(json.dumps(changed))
+        with pytest.raises(DataError, match=said):
+            read_results(path, PolicyResults)
