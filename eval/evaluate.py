@@ -30,6 +30,7 @@ from eval.judges.floors import FLOORS, decide_floor, floor_entrant
 from eval.judges.intervals import Estimate
 from eval.judges.judged_solution import BenchmarkRun, JudgedSolution
 from eval.judges.results import compute_results
+from eval.judges.schema import EvalResults
 from eval.judges.thresholds import decide_all, tuning_subset
 from eval.report.markdown_leaderboard import write_leaderboard
 from eval.report.page import write_report
@@ -252,7 +253,7 @@ def _score(
     )
     scored = compute_results(entrant, benchmark, decisions, config=config)
     write_predictions(folder / PREDICTIONS, decisions.rows)
-    write_json(folder / RESULTS, scored.results)
+    EvalResults.model_validate(scored.results).write(folder / RESULTS)
     return Scored(entrant, name, BenchmarkRun(scored.results, decisions.rows), scored.headline)
 
 
@@ -275,7 +276,7 @@ def _score_floors(
             found = compute_results(entrant, benchmark, decisions, config=config)
             found.results["protocol"]["contamination"] |= {"status": "cross-fitted", "note": f"It {READS_NOTHING}."}
             write_predictions(folder / PREDICTIONS, decisions.rows)
-            write_json(folder / RESULTS, found.results)
+            EvalResults.model_validate(found.results).write(folder / RESULTS)
             scored.append(Scored(entrant, name, BenchmarkRun(found.results, decisions.rows), found.headline))
     return scored, missing
 

