@@ -1,6 +1,6 @@
 """Runs a judge over a file of solutions chunk by chunk, so that a killed run continues where it stopped.
 
-Every chunk of judgements is one file of JSON lines, written atomically; a chunk that is there is never judged again.
+What is in the store of a run is never judged again.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from judgekit.errors import ConfigError, DataError, JudgeError, JudgekitError, boundary, describe_validation_error
+from judgekit.errors import DataError, JudgekitError
 from judgekit.io import find_record_type, read_records, write_text
 from judgekit.judges.base import Judge
+from judgekit.judges.stored import StoredJudge
 from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.judging_config import JudgingConfig
 from judgekit.run import Run
@@ -85,8 +85,8 @@ def judge_in_chunks(
 
     Args:
         judge: The judge.
-        solutions: What to judge, in an order that is the same whenever the run is resumed.
-        folder: Where chunks are kept, `chunk-00000.jsonl` and so on.
+        solutions: What to judge.
+        folder: The store of judgements, see `judgekit.judges.stored`.
         chunk_size: Solutions a chunk and a call of the judge.
         show_reference: Whether the judge may see the reference; figures are then not comparable with published ones.
 
@@ -94,38 +94,28 @@ def judge_in_chunks(
         One judgement a solution, in the same order.
 
     Raises:
-        ConfigError: a stored chunk is by another judge.
-        DataError: a stored chunk is damaged or is about other solutions.
+        ConfigError: a stored judgement is by another judge.
+        DataError: the store is damaged, or a stored judgement is about other steps.
         JudgeError: the judge failed, or did not answer one judgement a solution, in order. What other code raised is
             kept in the folder, as `TRACEBACK`.
     """
     (folder / TRACEBACK).unlink(missing_ok=True)
     warn_unfamiliar(judge, solutions)
+    stored = StoredJudge(judge, folder)
     judgements: list[Judgement] = []
-    with _progress() as progress:
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns) as progress:
         task = progress.add_task(f"judging with {judge.info.judge_id}", total=len(solutions))
         for start in range(0, len(solutions), chunk_size):
-            chunk = solutions[start : start + chunk_size]
-            path = folder / f"chunk-{start // chunk_size:05d}.jsonl"
-            if path.is_file():
-                done = _read_chunk(path, chunk, judge_id=judge.info.judge_id)
-            else:
-                try:
-                    done = judge_chunk(judge, [as_seen(solution, show_reference) for solution in chunk])
-                except JudgekitError as error:
-                    if error.__cause__ is not None:  # one line is for the user, the rest for who mends the judge
-                        write_text(folder / TRACEBACK, traceback.format_exc())
-                    raise
-                write_text(path, "".join(judgement.model_dump_json() + "\n" for judgement in done))
-            judgements += done
+            chunk = [as_seen(solution, show_reference) for solution in solutions[start : start + chunk_size]]
+            try:
+                judgements += stored.judge(chunk)
+            except JudgekitError as error:
+                if error.__cause__ is not None:  # one line is for the user, the rest for who mends the judge
+                    write_text(folder / TRACEBACK, traceback.format_exc())
+                raise
             progress.advance(task, len(chunk))
     return judgements
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    )
 
 
 def as_seen(solution: Solution, show_reference: bool) -> Solution:
@@ -139,58 +129,4 @@ def as_seen(solution: Solution, show_reference: bool) -> Solution:
     )
 
 
-def judge_chunk(judge: Judge, chunk: Sequence[Solution]) -> list[Judgement]:
-    """Judge some solutions and check that every answer belongs to its solution.
-
-    Raises:
-        JudgeError: the judge failed, or did not answer one judgement a solution, in order, or judged other steps.
-    """
-    with boundary(JudgeError, f"judge {judge.info.judge_id} failed"):
-        judgements = judge.judge(chunk)
-    check_answers(judge, chunk, judgements)
-    return judgements
-
-
-def check_answers(judge: Judge, chunk: Sequence[Solution], judgements: Sequence[Judgement]) -> None:
-    """Check that every judgement belongs to its solution.
-
-    Raises:
-        JudgeError: they are not one a solution, in order, or are about other steps.
-    """
-    answered = [judgement.solution_id for judgement in judgements]
-    if answered != [solution.id for solution in chunk]:
-        raise JudgeError(
-            f"judge {judge.info.judge_id} was given {len(chunk)} solutions and answered {len(answered)} judgements "
-            "that are not theirs in the same order"
-        )
-    for solution, judgement in zip(chunk, judgements, strict=True):
-        if judgement.verdict and judgement.verdict.n_steps != len(solution.steps):
-            raise JudgeError(
-                f"judge {judge.info.judge_id} gave a verdict on {judgement.verdict.n_steps} steps "
-                f"for solution {solution.id}, which has {len(solution.steps)}"
-            )
-
-
-def _read_chunk(path: Path, chunk: Sequence[Solution], *, judge_id: str) -> list[Judgement]:
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")  # str.splitlines also splits inside JSON strings
-        judgements = [Judgement.model_validate_json(line) for line in lines if line]
-    except ValidationError as error:
-        raise DataError(f"{path} is damaged: {describe_validation_error(error)}. Remove it and resume") from error
-    if [judgement.solution_id for judgement in judgements] != [solution.id for solution in chunk]:
-        raise DataError(f"{path} holds judgements of other solutions: use another output folder")
-    for solution, judgement in zip(chunk, judgements, strict=True):
-        if judgement.verdict and judgement.verdict.n_steps != len(solution.steps):
-            raise DataError(
-                f"{path} holds a verdict on {judgement.verdict.n_steps} steps for solution {solution.id}, which has "
-                f"{len(solution.steps)}: remove it and resume"
-            )
-    others = {judgement.judge_id for judgement in judgements} - {judge_id}
-    if others:
-        raise ConfigError(
-            f"{path} was judged by {others.pop()!r}, not {judge_id!r}: use the same judge or another output folder"
-        )
-    return judgements
-
-
-__all__ = ["JUDGEMENTS", "as_seen", "check_answers", "judge_chunk", "judge_file", "judge_in_chunks", "read_solutions"]
+__all__ = ["JUDGEMENTS", "as_seen", "judge_file", "judge_in_chunks", "read_solutions"]

@@ -18,12 +18,12 @@ from judgekit.judges.base import Judge, WrappedJudge
 from judgekit.judges.card import JudgeCard, write_card
 from judgekit.judges.ensemble import EnsembleJudge, EnsembleSpec
 from judgekit.judges.shared import SharedJudge
+from judgekit.judges.stored import StoredJudge
 from judgekit.training.calibrate import calibrate_judge
 from judgekit.training.config import CalibrationConfig, PriorConfig
 from judgekit.training.prior import build_prior
 from judgekit.types import Judgement, LabelledSolution, Rollout, Solution, labels_from_first_error
 from sgpo.offline.config import OfflineConfig
-from sgpo.offline.credit import StoredJudge
 from sgpo.offline.run import run_offline
 from sgpo.online.run import OnlineConfig, build_trainer
 from tests.judgekit.serving.service import running_service

@@ -20,8 +20,9 @@ from judgekit.errors import ConfigError
 from judgekit.io import checkpoint_files
 from judgekit.judges import load_judge
 from judgekit.judges.base import Judge
+from judgekit.judges.stored import judge_batch
 from judgekit.judges.unfamiliar import warn_unfamiliar
-from judgekit.judging import as_seen, judge_chunk, read_solutions
+from judgekit.judging import as_seen, read_solutions
 from judgekit.types import (
     Judgement,
     LabelledSolution,
@@ -58,7 +59,7 @@ class JudgeLabeller:
         """Return one record a solution, or why there is none: no verdict, or no majority."""
         warn_unfamiliar(self._judge, items)
         seen = [as_seen(item, self._show_reference) for item in items]
-        rounds = [judge_chunk(self._judge, seen) for _ in range(self._votes)]
+        rounds = [judge_batch(self._judge, seen) for _ in range(self._votes)]
         return [
             self._label(item, judgements) for item, judgements in zip(items, zip(*rounds, strict=True), strict=True)
         ]

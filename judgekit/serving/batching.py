@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from judgekit.judges.base import Judge
-from judgekit.judging import check_answers
+from judgekit.judges.stored import check_answers
 from judgekit.serving.config import ServeConfig
 from judgekit.serving.metrics import Metrics
 from judgekit.serving.wire import count_chars

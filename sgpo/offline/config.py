@@ -29,6 +29,9 @@ class OfflineConfig(PolicyTrainingConfig):
 
     groups: Path
     """Groups data set: folder, parquet or JSON-lines file of `Rollout` rows."""
+    judgements: Path | None = None
+    """Folder in which runs share judgements: what a judge said of a response is not asked again by a run with another
+    algorithm, or other options of it. `null` keeps them in the run's own folder."""
     judge_chunk: int = Field(default=64, ge=1)
     """Responses judged between two writes to disk; a killed run loses at most that many judgements."""
 

@@ -1,7 +1,7 @@
 """Who gets which advantage offline: judging the stored groups once, and writing down the result row by row.
 
-Two files make a killed run cheap: every judgement lies on disk before the next chunk is judged, and the finished table
-of credits is read back instead of being computed again.
+A killed run is cheap: every judgement lies on disk before the next chunk is judged, and the finished table of credits
+is read back instead of being computed again.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import Field, ValidationError
+from pydantic import Field
 from rich.progress import track
 
-from judgekit.errors import DataError, JudgeError, describe_validation_error
 from judgekit.groups import RolloutGroup, count_groups
-from judgekit.io import MANIFEST, read_json, read_jsonl, read_records, write_records, write_text
-from judgekit.judges.base import Judge, WrappedJudge
-from judgekit.types import Judgement, Record, Solution
+from judgekit.io import MANIFEST, read_json, read_records, write_records
+from judgekit.judges.stored import StoredJudge
+from judgekit.types import Judgement, Record
 from sgpo.algorithms.base import Algorithm, GroupBatch, Response, Scale, Scored
 from sgpo.config import GuardsConfig
 from sgpo.credit import UnscoredAlarm, give_credit, mean_advantage, shape_groups, step_lengths
@@ -58,59 +58,6 @@ class CreditTable:
     """One a response, group by group. Shape (N,)."""
     report: dict[str, Any]
     """Numbers of `report_credits`, by name."""
-
-
-class StoredJudge(WrappedJudge):
-    """A judge that writes its judgements down and never gives one twice.
-
-    Args:
-        judge: The judge underneath.
-        folder: Holds `part-00000.jsonl`, ..., one file a batch, each written under another name and renamed.
-    """
-
-    def __init__(self, judge: Judge, folder: Path) -> None:
-        super().__init__(judge, judge.info)
-        self._judge = judge
-        self._folder = folder
-        self._parts = sorted(folder.glob("part-*.jsonl"))
-        self.judgements: dict[str, Judgement] = {}
-        """All judgements so far, by solution id."""
-        for part in self._parts:
-            self._add(_read_judgements(part))
-
-    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
-        """Judge those that have no judgement yet and return all, in order.
-
-        Raises:
-            JudgeError: the judge underneath answers another number of solutions than it was given.
-        """
-        missing = list({item.id: item for item in solutions if item.id not in self.judgements}.values())
-        if missing:
-            judgements = self._judge.judge(missing)
-            if [judgement.solution_id for judgement in judgements] != [item.id for item in missing]:
-                raise JudgeError(
-                    f"judge {self.info.judge_id} answered other solutions than the {len(missing)} it was given"
-                )
-            self._store(judgements)
-        return [self.judgements[item.id] for item in solutions]
-
-    def _store(self, judgements: Sequence[Judgement]) -> None:
-        part = self._folder / f"part-{len(self._parts):05d}.jsonl"
-        write_text(part, "".join(judgement.model_dump_json() + "\n" for judgement in judgements))
-        self._parts.append(part)
-        self._add(judgements)
-
-    def _add(self, judgements: Sequence[Judgement]) -> None:
-        self.judgements |= {judgement.solution_id: judgement for judgement in judgements}
-
-
-def _read_judgements(part: Path) -> list[Judgement]:
-    try:
-        return [Judgement.model_validate(row) for _, row in read_jsonl(part)]
-    except ValidationError as error:
-        raise DataError(
-            f"{part} holds no judgements: {describe_validation_error(error)}. Remove it to judge its responses again"
-        ) from error
 
 
 def load_credits(folder: Path) -> CreditTable | None:
@@ -201,11 +148,14 @@ def assign_credit(
         )
         for rollout, rts, reward, advantage, advantages_T, plain in columns
     )
-    return CreditTable(credits_N, report_credits(groups, stats=credit.stats, judge=judge))
+    # Of a folder that runs share, those that this one used.
+    used = {rollout.solution.id for rollout in compress(rollouts, credit.is_scored_N)}
+    judgements = [found for key, found in judge.judgements.items() if key in used] if judge is not None else []
+    return CreditTable(credits_N, report_credits(groups, stats=credit.stats, judgements=judgements))
 
 
 def report_credits(
-    groups: Sequence[RolloutGroup], *, stats: Mapping[str, float], judge: StoredJudge | None
+    groups: Sequence[RolloutGroup], *, stats: Mapping[str, float], judgements: Sequence[Judgement]
 ) -> dict[str, float | None]:
     """Return the numbers that tell what the judge did to a groups file.
 
@@ -218,7 +168,6 @@ def report_credits(
     """
     counts = count_groups(groups)
     n_steps = sum(len(rollout.steps) for group in groups for rollout in group.rollouts)
-    judgements = list(judge.judgements.values()) if judge is not None else []
     return {
         **counts._asdict(),
         "zero_advantage_before": round(stats["frac_zero_advantage_before"] * counts.groups),
@@ -236,5 +185,5 @@ def report_credits(
 
 
 __all__ = [
-    "Credit", "CreditTable", "StoredJudge", "assign_credit", "load_credits", "report_credits", "write_credits",
+    "Credit", "CreditTable", "assign_credit", "load_credits", "report_credits", "write_credits",
 ]  # fmt: skip

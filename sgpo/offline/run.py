@@ -26,11 +26,12 @@ from judgekit.errors import ConfigError
 from judgekit.groups import RolloutGroup, load_groups
 from judgekit.io import atomic_path
 from judgekit.judges import load_judge
+from judgekit.judges.stored import StoredJudge, shared_folder
 from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.run import Run
 from judgekit.training.loop import MetricsCallback, save_policy, train, training_arguments
 from sgpo.offline.config import OfflineConfig
-from sgpo.offline.credit import CreditTable, StoredJudge, assign_credit, load_credits, write_credits
+from sgpo.offline.credit import CreditTable, assign_credit, load_credits, write_credits
 from sgpo.offline.packing import OfflineRow, PackedSteps, fill_old_logprobs
 from sgpo.offline.plan import Plan, build_rows, plan_steps, report_plan, token_ids
 from sgpo.offline.trainer import OfflineTrainer, can_pack, compute_row_logprobs, packed_policy
@@ -126,14 +127,17 @@ def _load_or_assign_credit(
     tokenizer: PreTrainedTokenizerBase,
     output: Path,
 ) -> CreditTable:
-    folder = output / "credit"
-    if (table := load_credits(folder)) is not None:
+    credit_folder = output / "credit"
+    if (table := load_credits(credit_folder)) is not None:
         return table
     judge = None
     if config.judge is not None:
         opened = load_judge(config.judge, dtype=config.judge_dtype)
         warn_unfamiliar(opened, [rollout for group in groups for rollout in group.rollouts])
-        judge = StoredJudge(opened, output / "judgements")
+        folder = output / "judgements"
+        if config.judgements is not None:
+            folder = shared_folder(config.judgements, name=config.judge, info=opened.info)
+        judge = StoredJudge(opened, folder)
     table = assign_credit(
         groups,
         judge=judge,
@@ -144,7 +148,7 @@ def _load_or_assign_credit(
         scale=config.scale_rewards,
         chunk=config.judge_chunk,
     )
-    write_credits(folder, table)
+    write_credits(credit_folder, table)
     return table
 
 

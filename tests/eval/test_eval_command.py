@@ -185,8 +185,7 @@ def test_a_service_that_dies_half_way_leaves_what_is_finished(tmp_path: Path) ->
         remote = RemoteJudge(service.enter_context(running_service(HashJudge())), limits)
         with pytest.raises(JudgeError, match="resume"):
             evaluate_all([DiesBeforeItsThirdCall(remote, service.close)], solutions, output=tmp_path / "run")
-    kept = sorted(path.name for path in (tmp_path / "run/judges/hash/orchard/judgements").glob("chunk-*"))
-    assert kept == ["chunk-00000.jsonl", "chunk-00001.jsonl"]
+    assert len([*(tmp_path / "run/judges/hash/orchard/judgements").glob("part-*")]) == 2
     behind = HashJudge()
     with running_service(behind) as url:
         again = RemoteJudge(url, limits)

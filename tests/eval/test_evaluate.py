@@ -378,9 +378,7 @@ def test_resuming_with_other_judges_or_solutions_is_refused(tmp_path):
     other = FakeJudge(judge.posteriors, judge_id="another")
     with pytest.raises(ConfigError, match="configuration differs in judges"):
         evaluate_all([other], solutions, output=tmp_path / "run", resume=True)
-    with pytest.raises(DataError, match="judgements of other solutions"):
-        evaluate_all([judge], solutions[1:], output=tmp_path / "run", resume=True)
-    chunk = tmp_path / "run" / OF_SCRIPTED / "judgements/chunk-00001.jsonl"
+    chunk = sorted((tmp_path / "run" / OF_SCRIPTED / "judgements").glob("part-*"))[1]
     chunk.write_text(chunk.read_text()[:-30])
     with pytest.raises(DataError, match="is damaged"):
         evaluate_all([judge], solutions, output=tmp_path / "run", resume=True)

@@ -129,8 +129,8 @@ def test_resuming_with_another_judge_is_refused(data: Path, tmp_path: Path) -> N
         judge_file(even_judge(data), config, tmp_path / "out")
     with pytest.raises(ConfigError, match=r"was judged by 'fake', not 'other'"):
         judge_file(even_judge(data, judge_id="other"), config, tmp_path / "out", resume=True)
-    (tmp_path / "out" / "chunks" / "chunk-00001.jsonl").write_text('{"solution_id"')
-    with pytest.raises(DataError, match=r"chunk-00001\.jsonl is damaged: .*Remove it and resume"):
+    sorted((tmp_path / "out" / "chunks").iterdir())[1].write_text('{"solution_id"')
+    with pytest.raises(DataError, match=r"part-\w+\.jsonl, row 1 is damaged: .*Remove the file and resume"):
         judge_file(even_judge(data), config, tmp_path / "out", resume=True)
 
 
@@ -138,11 +138,11 @@ def test_a_stored_verdict_on_other_steps_is_refused(data: Path, tmp_path: Path) 
     """As if somebody had put it there, or the file had been judged when its solutions had other steps."""
     config = JudgingConfig(judge="fake", data=data, chunk_size=2)
     judge_file(even_judge(data), config, tmp_path / "out")
-    path = tmp_path / "out" / "chunks" / "chunk-00001.jsonl"
+    path = sorted((tmp_path / "out" / "chunks").iterdir())[1]
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    lines[1]["verdict"]["posterior"] = [0.5, 0.5]
+    lines[0]["verdict"]["posterior"] = [0.5, 0.5]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    with pytest.raises(DataError, match=r"chunk-00001\.jsonl holds a verdict on 1 steps .* which has 2: remove it"):
+    with pytest.raises(DataError, match=r"part-\w+\.jsonl holds a verdict on 1 steps .* which has 2: remove it"):
         judge_file(even_judge(data), config, tmp_path / "out", resume=True)
 
 

@@ -10,9 +10,10 @@ from judgekit.errors import JudgeError
 from judgekit.groups import build_groups
 from judgekit.judges import load_judge
 from judgekit.judges.base import Judge
+from judgekit.judges.stored import StoredJudge
 from sgpo.algorithms.sgpo import SGPO
 from sgpo.config import GuardsConfig
-from sgpo.offline.credit import CreditTable, StoredJudge, assign_credit
+from sgpo.offline.credit import CreditTable, assign_credit
 from tests.judgekit.serving.service import HashJudge, running_service
 from tests.sgpo.offline.offline_samples import SampleJudge, make_rollout, three_groups
 

@@ -105,7 +105,7 @@ def test_a_resumed_run_opens_only_what_is_missing(
     names = [str(both), str(tiny_judge)]
     first = run(names, labelled_data, tmp_path / "run")
     asked.clear()
-    (tmp_path / "run/judges/tiny/additions/judgements/chunk-00001.jsonl").unlink()
+    sorted((tmp_path / "run/judges/tiny/additions/judgements").glob("part-*"))[1].unlink()
     run(names, labelled_data, tmp_path / "run", resume=True)
     assert asked == {"tiny": 8}, "one chunk of eight"
 

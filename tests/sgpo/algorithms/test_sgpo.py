@@ -7,12 +7,12 @@ import torch
 
 from judgekit.calibration.card import ConformalCard, Fingerprint
 from judgekit.errors import ConfigError, JudgeError
+from judgekit.judges.stored import StoredJudge
 from judgekit.types import NoVerdictReason, Solution
 from sgpo.algorithms.base import GroupBatch, Response, Scored, WindowConfig
 from sgpo.algorithms.grpo import GRPO
 from sgpo.algorithms.sgpo import SGPO
 from sgpo.credit import UnscoredAlarm
-from sgpo.offline.credit import StoredJudge
 from sgpo.rewards import compute_advantages, shape_rts
 from tests.fakes import FakeJudge
 from tests.sgpo.samples import Guided, guide

@@ -8,11 +8,12 @@ import pytest
 
 from judgekit.errors import DataError, JudgeError
 from judgekit.groups import build_groups
+from judgekit.judges.stored import StoredJudge
 from judgekit.types import Judgement, NoVerdictReason, Solution
 from sgpo.algorithms.grpo import GRPO
 from sgpo.algorithms.sgpo import SGPO
 from sgpo.config import GuardsConfig
-from sgpo.offline.credit import StoredJudge, assign_credit, load_credits, write_credits
+from sgpo.offline.credit import assign_credit, load_credits, write_credits
 from tests.sgpo.offline.offline_samples import SampleJudge, make_rollout, three_groups
 
 GROUPS = build_groups(three_groups(), where="samples")
@@ -101,7 +102,7 @@ def test_the_table_reads_back(tmp_path: Path) -> None:
 
 def test_a_damaged_judgement_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "part-00000.jsonl").write_text('{"solution_id": "x"}\n')
-    with pytest.raises(DataError, match=r"part-00000.jsonl holds no judgements: field 'judge_id' is missing"):
+    with pytest.raises(DataError, match=r"part-00000.jsonl, row 1 is damaged: field 'judge_id' is missing"):
         StoredJudge(SampleJudge(), tmp_path)
 
 

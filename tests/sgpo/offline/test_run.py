@@ -21,10 +21,11 @@ from judgekit.config import parse_config
 from judgekit.errors import CheckpointError, ConfigError, DataError
 from judgekit.groups import load_groups
 from judgekit.io import read_json
+from judgekit.judges.stored import StoredJudge
 from judgekit.run import Run
 from judgekit.types import Rollout
 from sgpo.offline.config import OfflineConfig, StoredPrompt
-from sgpo.offline.credit import StoredJudge, assign_credit
+from sgpo.offline.credit import assign_credit
 from sgpo.offline.packing import OfflineRow
 from sgpo.offline.plan import Plan, build_rows, plan_steps
 from sgpo.offline.run import run_offline
@@ -371,3 +372,24 @@ def test_rows_longer_than_the_context(policy_path: Path, groups_path: Path, tmp_
 def test_configurations_that_cannot_be(changes: dict[str, Any], complaint: str, policy_path: Path) -> None:
     with pytest.raises(ConfigError, match=complaint):
         _config(policy_path, Path("groups"), **changes)
+
+
+def test_runs_that_share_judgements_ask_a_judge_once(
+    policy_path: Path, groups_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    class Counting(SampleJudge):
+        def judge(self, solutions: Any) -> Any:
+            asked.extend(solution.id for solution in solutions)
+            return super().judge(solutions)
+
+    monkeypatch.setattr("sgpo.offline.run.load_judge", lambda *args, **options: Counting())
+    reports = []
+    for number, options in enumerate(({}, {"beta": 3.0, "scope": "all_negative"}, {"rts": "expected"})):
+        algorithm = {"type": "sgpo", **options}
+        config = _config(policy_path, groups_path, judgements=str(tmp_path / "shared"), algorithm=algorithm, epochs=1)
+        reports.append(run_offline(config, tmp_path / str(number)))
+    assert len(asked) == len({*asked}) == 4, "other options of the algorithm do not ask again"
+    assert [report["judge_calls"] for report in reports] == [4, 4, 4]
+    assert not (tmp_path / "0" / "judgements").exists()
