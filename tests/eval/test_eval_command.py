@@ -137,7 +137,7 @@ def test_one_failing_judge_does_not_take_the_others_with_it(
     assert "Traceback" not in shown.err
     run = tmp_path / "run"
     assert read_json(run / "judges/builtin-symbolic/processbench/results.json")["headline"]["value"] == 100.0
-    assert len(list((run / "judges/tiny/processbench/judgements").glob("chunk-*"))) == 1, "what it said is kept"
+    assert len(list((run / "judges/tiny/processbench/judgements").glob("part-*"))) == 1, "what it said is kept"
     assert "RuntimeError: CUDA" in (run / "judges/tiny/processbench/judgements/traceback.txt").read_text()
     for name in ("leaderboard.md", "report.html"):
         assert "CUDA out of memory" in (run / name).read_text()

@@ -122,7 +122,7 @@ def test_a_resumed_run_opens_only_what_is_missing(
 def test_a_judge_that_has_changed_is_not_resumed(tiny_judge: Path, labelled_data: Path, tmp_path: Path) -> None:
     judge = Path(shutil.copytree(tiny_judge, tmp_path / "judge"))
     run([str(judge)], labelled_data, tmp_path / "run")
-    write_card(judge, read_card(judge).model_copy(update={"base_model": "another"}))
+    write_card(judge, read_card(judge).model_copy(update={"training": {"n": 1}}))
     with pytest.raises(DataError, match=r"inputs changed: judges/tiny/judge/judge\.json"):
         run([str(judge)], labelled_data, tmp_path / "run", resume=True)
 
