@@ -3,7 +3,7 @@
 Layout of the folder of a run:
 
     config.json, manifest.json, metrics.jsonl
-    judges/<judge>/<benchmark>/judgements/chunk-*.jsonl, predictions.parquet, results.json
+    judges/<judge>/<benchmark>/judgements/part-*.jsonl, predictions.parquet, results.json
     floors/<floor>/<benchmark>/predictions.parquet, results.json
     comparisons.json, leaderboard.md, report.html
 
@@ -39,6 +39,7 @@ from judgekit.io import atomic_path, write_json
 from judgekit.judges.base import Judge
 from judgekit.judging import judge_in_chunks
 from judgekit.run import Run
+from judgekit.store import store_files
 from judgekit.types import Judgement, LabelledSolution
 
 logger = logging.getLogger(__name__)
@@ -192,7 +193,8 @@ def _judge_files(entrants: Sequence[Entrant]) -> dict[str, Sequence[Path]]:
 
 def _has_judged(output: Path, entrant: Entrant) -> bool:
     """Whether anything that a judge said is kept."""
-    return any((output / JUDGES_DIR / entrant.slug).glob(f"*/{JUDGEMENT_DIR}/chunk-*"))
+    folders = (output / JUDGES_DIR / entrant.slug).glob(f"*/{JUDGEMENT_DIR}")
+    return any(map(store_files, folders))
 
 
 def _judge_all(

@@ -20,9 +20,6 @@ from judgekit.text.identity import content_id
 
 ItemT = TypeVar("ItemT", bound=BaseModel)
 
-PATTERNS = ("part-*.jsonl", "chunk-*.jsonl")
-"""Files of a store; those of earlier releases are numbered by their place."""
-
 
 class Store(Generic[ItemT]):
     """Items of one type in a folder, read when it is opened.
@@ -42,11 +39,8 @@ class Store(Generic[ItemT]):
         self._key = key
         self.items: dict[str, ItemT] = {}
         """All items so far, by key."""
-        for path in self._files():
+        for path in store_files(folder):
             self._keep(self._read(path))
-
-    def _files(self) -> list[Path]:
-        return sorted(path for pattern in PATTERNS for path in self.folder.glob(pattern))
 
     def _read(self, path: Path) -> Iterator[ItemT]:
         # str.splitlines would also split inside JSON strings.
@@ -68,7 +62,7 @@ class Store(Generic[ItemT]):
 
     def file_of(self, key: str) -> Path:
         """Return the file that holds an item, for a message; looks through them."""
-        holds = (path for path in self._files() if any(self._key(item) == key for item in self._read(path)))
+        holds = (path for path in store_files(self.folder) if any(self._key(item) == key for item in self._read(path)))
         return next(holds, self.folder)
 
     def add(self, items: Sequence[ItemT]) -> None:
@@ -85,4 +79,9 @@ class Store(Generic[ItemT]):
         self.items.update((self._key(item), item) for item in items)
 
 
-__all__ = ["PATTERNS", "Store"]
+def store_files(folder: Path) -> list[Path]:
+    """Return the files of a store, also of those that earlier releases wrote, in order; none where nothing is stored."""
+    return sorted(path for pattern in ("part-*.jsonl", "chunk-*.jsonl") for path in folder.glob(pattern))
+
+
+__all__ = ["Store", "store_files"]
