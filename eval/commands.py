@@ -105,8 +105,8 @@ def _leaderboard(args: argparse.Namespace) -> None:
     from eval.report.markdown_leaderboard import merge_leaderboards
 
     results = merge_leaderboards(args.run, args.output)
-    n_judges = len({item["judge"]["judge_id"] for item in results})
-    n_benchmarks = len({item["benchmark"] for item in results})
+    n_judges = len({item.judge.judge_id for item in results})
+    n_benchmarks = len({item.benchmark for item in results})
     print(f"{n_judges} judges on {n_benchmarks} benchmarks: {args.output}")
 
 

@@ -30,7 +30,6 @@ from eval.judges.floors import FLOORS, decide_floor, floor_entrant
 from eval.judges.intervals import Estimate
 from eval.judges.judged_solution import BenchmarkRun, JudgedSolution
 from eval.judges.results import compute_results
-from eval.judges.schema import EvalResults
 from eval.judges.thresholds import decide_all, tuning_subset
 from eval.report.markdown_leaderboard import write_leaderboard
 from eval.report.page import write_report
@@ -255,7 +254,7 @@ def _score(
     )
     scored = compute_results(entrant, benchmark, decisions, config=config)
     write_predictions(folder / PREDICTIONS, decisions.rows)
-    EvalResults.model_validate(scored.results).write(folder / RESULTS)
+    scored.results.write(folder / RESULTS)
     return Scored(entrant, name, BenchmarkRun(scored.results, decisions.rows), scored.headline)
 
 
@@ -276,10 +275,15 @@ def _score_floors(
                 logger.info(missing[-1])
                 continue
             found = compute_results(entrant, benchmark, decisions, config=config)
-            found.results["protocol"]["contamination"] |= {"status": "cross-fitted", "note": f"It {READS_NOTHING}."}
+            protocol = found.results.protocol
+            said = {"status": "cross-fitted", "note": f"It {READS_NOTHING}."}
+            contamination = protocol.contamination.model_copy(update=said)
+            results = found.results.model_copy(
+                update={"protocol": protocol.model_copy(update={"contamination": contamination})}
+            )
             write_predictions(folder / PREDICTIONS, decisions.rows)
-            EvalResults.model_validate(found.results).write(folder / RESULTS)
-            scored.append(Scored(entrant, name, BenchmarkRun(found.results, decisions.rows), found.headline))
+            results.write(folder / RESULTS)
+            scored.append(Scored(entrant, name, BenchmarkRun(results, decisions.rows), found.headline))
     return scored, missing
 
 
@@ -324,12 +328,13 @@ def write_predictions(path: Path, rows: Sequence[JudgedSolution]) -> None:
 def _log(run: Run, runs: Sequence[BenchmarkRun]) -> None:
     """Log `eval/<score>` in percent for every judge, benchmark and subset, and close the run with the headlines."""
     for results, _ in runs:
-        where = {"judge": results["judge"]["judge_id"], "benchmark": results["benchmark"]}
-        for name, part in [*results["subsets"].items(), ("overall", results["overall"])]:
-            scores = {f"eval/{score}": figure["value"] for score, figure in part["scores"].items()}
+        where = {"judge": results.judge.judge_id, "benchmark": results.benchmark}
+        parts = {name: part.scores for name, part in results.subsets.items()} | {"overall": results.overall.scores}
+        for name, of_part in parts.items():
+            scores = {f"eval/{score}": metric.value for score, metric in of_part.items()}
             run.log(where | {"subset": name} | scores)
     run.finish(
-        {f"{item.results['judge']['judge_id']}/{item.results['benchmark']}": item.results["headline"] for item in runs}
+        {f"{item.results.judge.judge_id}/{item.results.benchmark}": item.results.headline.model_dump() for item in runs}
     )
 
 

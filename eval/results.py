@@ -7,7 +7,7 @@ Each stage has its own model beside its computation: `eval.judges.schema`, `eval
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -64,9 +64,13 @@ class Results(Part):
     schema_version: Literal[1] = 1
     """Version of the file's layout."""
 
+    def as_stored(self) -> dict[str, Any]:
+        """Return what the file holds; fields that were not given, as in results of an earlier release, stay away."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
     def write(self, path: Path) -> None:
-        """Write the file; fields that were not given, as in results of an earlier release, stay away."""
-        write_json(path, self.model_dump(mode="json", exclude_unset=True))
+        """Write the file."""
+        write_json(path, self.as_stored())
 
 
 ResultsT = TypeVar("ResultsT", bound=Results)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from eval.judges.schema import EvalResults
 from judgekit.metrics import Outcome, classify_outcome
 from judgekit.types import ArgmaxRule, Judgement, LabelledSolution, ThresholdRule
 
@@ -65,7 +66,7 @@ def decide(solution: LabelledSolution, judgement: Judgement, rule: ThresholdRule
 class BenchmarkRun(NamedTuple):
     """One judge on one benchmark: its figures and the solutions behind them."""
 
-    results: Mapping[str, Any]
+    results: EvalResults
     """What its `results.json` holds."""
     rows: Sequence[JudgedSolution]
     """All solutions, in the benchmark's order."""

@@ -23,6 +23,7 @@ from eval.judges.contamination import check_contamination
 from eval.judges.coverage import measure_coverage
 from eval.judges.intervals import Estimate, as_dicts
 from eval.judges.judged_solution import JudgedSolution
+from eval.judges.schema import EvalResults
 from eval.judges.thresholds import Decisions
 from judgekit.types import NoVerdictReason
 
@@ -36,7 +37,7 @@ COUNTS = ("n", "n_error", "n_correct", "n_no_verdict")
 class ScoredResults(NamedTuple):
     """Results with the resamples of their headline figure."""
 
-    results: dict[str, Any]
+    results: EvalResults
     """What `results.json` holds."""
     headline: Estimate
     """The headline figure in [0, 1] with its resamples."""
@@ -59,7 +60,7 @@ def compute_results(
     coverage = measure_coverage(
         rows, alphas=config.alphas, n_splits=config.n_splits, cluster_N=clusters(benchmark, rows), **options
     )
-    results = {
+    results: dict[str, Any] = {
         "schema_version": 1,
         "benchmark": benchmark.name,
         "data": fingerprint_rows(rows),
@@ -96,7 +97,7 @@ def compute_results(
     }
     if contamination["status"] == "overlap":
         _add_clean_scores(results, benchmark, clean, **options)
-    return ScoredResults(results, headline(benchmark, overall))
+    return ScoredResults(EvalResults.model_validate(results), headline(benchmark, overall))
 
 
 def _subset_results(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from eval.results import Bootstrap, Cost, Metric, Part, Results
 
@@ -156,11 +156,16 @@ class BestThreshold(Part):
 
 
 class CleanScores(Part):
-    """Scores over the solutions whose problems the judge has not seen."""
+    """Scores over the solutions whose problems the judge has not seen, beside their number in the file."""
 
-    n: int
+    model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Metric]
-    model_config = Part.model_config | {"extra": "allow"}
+    n: int
+
+    @property
+    def scores(self) -> Scores:
+        """The scores by name; none where all problems were seen."""
+        return self.__pydantic_extra__
 
 
 class SubsetResults(Part):

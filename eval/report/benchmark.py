@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from eval.judges.judged_solution import BenchmarkRun
+from eval.judges.schema import SubsetResults
 from judgekit.errors import DataError
 
 
@@ -32,11 +32,11 @@ class JudgedBenchmark:
     @property
     def subsets(self) -> list[str]:
         """Names of the benchmark's parts."""
-        return list(self.first.results["subsets"])
+        return list(self.first.results.subsets)
 
-    def of_subset(self, subset: str) -> dict[str, Mapping[str, Any]]:
+    def of_subset(self, subset: str) -> dict[str, SubsetResults]:
         """The figures of every judge on one subset, by the judge's id."""
-        return {judge: run.results["subsets"][subset] for judge, run in self.runs.items()}
+        return {judge: run.results.subsets[subset] for judge, run in self.runs.items()}
 
 
 def group_runs(runs: Sequence[BenchmarkRun]) -> list[JudgedBenchmark]:
@@ -49,7 +49,7 @@ def group_runs(runs: Sequence[BenchmarkRun]) -> list[JudgedBenchmark]:
         raise DataError("a report needs at least one run of a judge on a benchmark, and there is none")
     by_name: dict[str, dict[str, BenchmarkRun]] = {}
     for run in runs:
-        name, judge = run.results["benchmark"], run.results["judge"]["judge_id"]
+        name, judge = run.results.benchmark, run.results.judge.judge_id
         of_benchmark = by_name.setdefault(name, {})
         if judge in of_benchmark:
             raise DataError(f"two runs of judge {judge} on {name}: give each judge an id of its own, or leave one out")
@@ -61,7 +61,7 @@ def group_runs(runs: Sequence[BenchmarkRun]) -> list[JudgedBenchmark]:
 def _check_same_solutions(name: str, runs: Sequence[BenchmarkRun]) -> None:
     first, last = ([row.solution.id for row in run.rows] for run in (runs[0], runs[-1]))
     if first != last:
-        judges = " and ".join(run.results["judge"]["judge_id"] for run in (runs[0], runs[-1]))
+        judges = " and ".join(run.results.judge.judge_id for run in (runs[0], runs[-1]))
         raise DataError(f"{judges} judged different solutions of {name}: run both on the same inputs")
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 
+from eval.judges.schema import Selective, StepBin, StepMetrics, SubsetResults
 from eval.report.benchmark import JudgedBenchmark
+from eval.results import Metric
 from judgekit.metrics import Bin
 from judgekit.report.interval_cells import interval_text
 from judgekit.report.page import Series, collapsed, figures, line_plot, paragraph, reliability_diagram, table
@@ -44,7 +45,7 @@ N_CURVE_POINTS = 100
 
 def step_scores_html(benchmark: JudgedBenchmark, subset: str) -> str:
     """Return the scores of all judges' step probabilities on one subset."""
-    known = {judge: values["steps"] for judge, values in benchmark.of_subset(subset).items() if values["steps"]}
+    known = {judge: values.steps for judge, values in benchmark.of_subset(subset).items() if values.steps}
     if not known:
         return paragraph("No judge gave a verdict here, so there are no probabilities to score.")
     ranking = _score_table(known, CALIBRATION, f"Probability of a step being right, against its label. {AUROC_FLOOR}")
@@ -52,45 +53,41 @@ def step_scores_html(benchmark: JudgedBenchmark, subset: str) -> str:
     return ranking + _score_table(known, BRIER, note) + _without("step probabilities", benchmark, known)
 
 
-def _score_table(known: Mapping[str, Mapping[str, Any]], columns: Mapping[str, str], caption: str) -> str:
-    body = [
-        [judge, *(_score(steps, name) for name in columns), f"{steps['n_steps']:,}"] for judge, steps in known.items()
-    ]
+def _score_table(known: Mapping[str, StepMetrics], columns: Mapping[str, str], caption: str) -> str:
+    body = [[judge, *(_score(steps, name) for name in columns), f"{steps.n_steps:,}"] for judge, steps in known.items()]
     return table(("judge", *columns.values(), "steps"), body, caption=f"{caption} With 95 % intervals.")
 
 
-def _score(steps: Mapping[str, Any], name: str) -> str:
+def _score(steps: StepMetrics, name: str) -> str:
     """Return a figure; evaluations of earlier releases lack some."""
-    return interval_text(steps[name], digits=3) if name in steps else "not measured"
+    metric: Metric | None = getattr(steps, name)
+    return "not measured" if metric is None else interval_text(metric, digits=3)
 
 
-def _without(what: str, benchmark: JudgedBenchmark, known: Mapping[str, Any]) -> str:
+def _without(what: str, benchmark: JudgedBenchmark, known: Collection[str]) -> str:
     missing = [judge for judge in benchmark.judges if judge not in known]
     return paragraph(f"No {what}: {', '.join(missing)}.") if missing else ""
 
 
-def reliability_html(judge: str, values: Mapping[str, Any]) -> str:
+def reliability_html(judge: str, values: SubsetResults) -> str:
     """Return both reliability diagrams of one judge on one subset, with their bins."""
-    steps = values["steps"]
+    steps = values.steps
     if not steps:
         return paragraph(f"{judge} gave no verdict here, so there is nothing to draw.")
-    binnings = {"equal width": ("bins", "ece"), "equal mass": ("bins_equal_mass", "ece_equal_mass")}
+    binnings = {"equal width": (steps.bins, steps.ece), "equal mass": (steps.bins_equal_mass, steps.ece_equal_mass)}
     plots, tables = [], []
     for name, (bins, ece) in binnings.items():
-        title = f"Bins of {name}: {steps['n_steps']:,} steps, ECE {steps[ece]['value']:.3f}"
-        plots.append(reliability_diagram([Bin(**b) for b in steps[bins]], title=title))
-        tables.append(collapsed(f"Bins of {name} in numbers", _bins_table(steps[bins])))
+        title = f"Bins of {name}: {steps.n_steps:,} steps, ECE {ece.value:.3f}"
+        plots.append(reliability_diagram([Bin(**b.model_dump()) for b in bins], title=title))
+        tables.append(collapsed(f"Bins of {name} in numbers", _bins_table(bins)))
     return figures(*plots) + "".join(tables)
 
 
-def _bins_table(bins: Sequence[Mapping[str, Any]]) -> str:
+def _bins_table(bins: Sequence[StepBin]) -> str:
     header = ("P(step ok)", "steps", "mean probability", "share right")
     return table(
         header,
-        [
-            [f"{b['lo']:.3f} to {b['hi']:.3f}", f"{b['count']:,}", _fraction(b["mean_prob"]), _fraction(b["frac_ok"])]
-            for b in bins
-        ],
+        [[f"{b.lo:.3f} to {b.hi:.3f}", f"{b.count:,}", _fraction(b.mean_prob), _fraction(b.frac_ok)] for b in bins],
     )
 
 
@@ -100,7 +97,7 @@ def _fraction(value: float | None) -> str:
 
 def risk_coverage_html(benchmark: JudgedBenchmark, subset: str) -> str:
     """Return the risk-coverage curves of all judges in one plot, and the areas under them."""
-    known = {judge: values["selective"] for judge, values in benchmark.of_subset(subset).items() if values["selective"]}
+    known = {judge: values.selective for judge, values in benchmark.of_subset(subset).items() if values.selective}
     if not known:
         return paragraph("No judge gave a verdict here, so there is nobody to abstain.")
     plot = line_plot(
@@ -109,16 +106,19 @@ def risk_coverage_html(benchmark: JudgedBenchmark, subset: str) -> str:
         x_label="coverage: share decided, most confident first",
         y_label="risk: share decided wrongly",
     )
-    body = [[judge, *(interval_text(curve[name], digits=3) for name in SELECTIVE)] for judge, curve in known.items()]
+    body = [
+        [judge, *(interval_text(getattr(curve, name), digits=3) for name in SELECTIVE)]
+        for judge, curve in known.items()
+    ]
     areas = table(("judge", *SELECTIVE.values()), body, caption="Area under the curve; lower is better.")
     return figures(plot) + areas + _without("curve", benchmark, known)
 
 
-def _curve(judge: str, selective: Mapping[str, Any]) -> Series:
-    n = len(selective["coverage"])
+def _curve(judge: str, selective: Selective) -> Series:
+    n = len(selective.coverage)
     drawn = sorted({round(i * (n - 1) / (N_CURVE_POINTS - 1)) for i in range(N_CURVE_POINTS)})
-    columns = [[selective[name][i] for i in drawn] for name in ("coverage", "risk", "risk_lo", "risk_hi")]
-    return Series(judge, *columns)
+    risk, lo, hi = ([column[i] for i in drawn] for column in (selective.risk, selective.risk_lo, selective.risk_hi))
+    return Series(judge, [selective.coverage[i] for i in drawn], risk, lo, hi)
 
 
 __all__ = ["reliability_html", "risk_coverage_html", "step_scores_html"]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Literal
 
+from eval.judges.schema import Promise, Shift
 from eval.report.benchmark import JudgedBenchmark
+from judgekit.metrics import Interval
 from judgekit.report.interval_cells import interval_cell, interval_text, percent_text
 from judgekit.report.page import collapsed, paragraph, table
 
-PREFIXES = {
+PREFIXES: dict[Literal["prefix", "prefix_if_wrong"], str] = {
     "prefix": "Certified prefixes",
     "prefix_if_wrong": "Certified prefixes, calibrated and measured on erroneous solutions alone",
 }
@@ -18,27 +20,26 @@ PREFIXES = {
 
 def coverage_html(benchmark: JudgedBenchmark, judge: str, subset: str) -> str:
     """Return what one judge's conformal sets and prefixes came to on one subset, held out and under shift."""
-    measured = benchmark.runs[judge].results["conformal"]
+    measured = benchmark.runs[judge].results.conformal
     if measured is None:
         return paragraph(f"{judge} gave no verdict at all, so there is nothing to calibrate.")
-    part = measured["subsets"][subset]
-    if part["held_out"] is None:
+    part = measured.subsets[subset]
+    if part.held_out is None or part.mean_outcomes is None:
         return paragraph("Too few problems with a verdict to calibrate on one half and test on the other.")
-    shift = [row for row in measured["shift"] if row["subset"] == subset]
-    return _held_out(part) + (_shift(shift) if shift else "")
+    shift = [row for row in measured.shift if row.subset == subset]
+    return _held_out(part.held_out, part.mean_outcomes) + (_shift(shift) if shift else "")
 
 
-def _held_out(part: Mapping[str, Any]) -> str:
-    figures = part["held_out"]
+def _held_out(promises: Sequence[Promise], mean_outcomes: float | None) -> str:
     counts = (
-        f"Calibrated on {figures[0]['n_problems_calibration']:,} problems of the subset, tested on "
-        f"{figures[0]['n_problems']:,} others ({figures[0]['n']:,} solutions, {figures[0]['n_no_verdict']:,} without a "
+        f"Calibrated on {promises[0].n_problems_calibration:,} problems of the subset, tested on "
+        f"{promises[0].n_problems:,} others ({promises[0].n:,} solutions, {promises[0].n_no_verdict:,} without a "
         "verdict left out). A diamond marks what is promised."
     )
     sets = table(
         ("promised", "coverage, %", "over splits, %", "mean size", "full sets, %"),
-        [_set_row(row) for row in figures],
-        caption=f"Sets that hold the first error. Of {part['mean_outcomes']:.1f} outcomes on average. {counts}",
+        [_set_row(row) for row in promises],
+        caption=f"Sets that hold the first error. Of {mean_outcomes:.1f} outcomes on average. {counts}",
     )
     prefixes = [
         table(
@@ -49,7 +50,7 @@ def _held_out(part: Mapping[str, Any]) -> str:
                 "steps certified, %",
                 "nothing certified, %",
             ),
-            [_prefix_row(row, name) for row in figures],
+            [_prefix_row(row, name) for row in promises],
             caption=f"{title}.",
         )
         for name, title in PREFIXES.items()
@@ -57,41 +58,39 @@ def _held_out(part: Mapping[str, Any]) -> str:
     return sets + prefixes[0] + collapsed(PREFIXES["prefix_if_wrong"], prefixes[1])
 
 
-def _set_row(figures: Mapping[str, Any]) -> list[object]:
-    of_set, target = figures["index_set"], 100 * (1 - figures["alpha"])
+def _set_row(promise: Promise) -> list[object]:
+    of_set, target = promise.index_set, 100 * (1 - promise.alpha)
     return [
         f"{target:g} %",
-        interval_cell(of_set["coverage"], scale=100, target=target),
-        _over_splits(figures, "index_set", "coverage"),
-        interval_text(of_set["mean_size"], digits=2),
-        percent_text(of_set["full_share"]),
+        interval_cell(of_set.coverage, scale=100, target=target),
+        _over_splits(promise, "index_set", "coverage"),
+        interval_text(of_set.mean_size, digits=2),
+        percent_text(of_set.full_share),
     ]
 
 
-def _prefix_row(figures: Mapping[str, Any], name: str) -> list[object]:
-    prefix, target = figures[name], 100 * figures["alpha"]
+def _prefix_row(promise: Promise, name: Literal["prefix", "prefix_if_wrong"]) -> list[object]:
+    prefix, target = promise.prefix if name == "prefix" else promise.prefix_if_wrong, 100 * promise.alpha
     return [
         f"{target:g} %",
-        interval_cell(prefix["risk"], scale=100, target=target),
-        _over_splits(figures, name, "risk"),
-        percent_text(prefix["mean_share"]),
-        percent_text(prefix["empty_share"]),
+        interval_cell(prefix.risk, scale=100, target=target),
+        _over_splits(promise, name, "risk"),
+        percent_text(prefix.mean_share),
+        percent_text(prefix.empty_share),
     ]
 
 
-def _over_splits(figures: Mapping[str, Any], part: str, name: str) -> str:
-    if figures["splits"] is None:
+def _over_splits(promise: Promise, part: str, name: str) -> str:
+    if promise.splits is None:
         return "none"
-    spread = figures["splits"][part][name]
-    return percent_text({"value": spread["mean"], "lo": spread["lo"], "hi": spread["hi"]})
+    spread = promise.splits[part][name]
+    return percent_text(Interval(spread.mean, spread.lo, spread.hi))
 
 
-def _shift(rows: Sequence[Mapping[str, Any]]) -> str:
+def _shift(rows: Sequence[Shift]) -> str:
     """Return the figures for other calibration data than the test's, one row a pair and promise."""
     body = [
-        [f"{row['calibrated_on']} \u2192 {row['tested_on']}", *_shift_row(figures)]
-        for row in rows
-        for figures in row["figures"]
+        [f"{row.calibrated_on} \u2192 {row.tested_on}", *_shift_row(promise)] for row in rows for promise in row.figures
     ]
     header = (
         "calibrated on \u2192 tested on",
@@ -105,14 +104,14 @@ def _shift(rows: Sequence[Mapping[str, Any]]) -> str:
     return collapsed("Under shift: calibrated on something else", table(header, body, caption=note))
 
 
-def _shift_row(figures: Mapping[str, Any]) -> list[object]:
-    target = 100 * (1 - figures["alpha"])
+def _shift_row(promise: Promise) -> list[object]:
+    target = 100 * (1 - promise.alpha)
     return [
         f"{target:g} %",
-        interval_cell(figures["index_set"]["coverage"], scale=100, target=target),
-        interval_text(figures["index_set"]["mean_size"], digits=2),
-        percent_text(figures["prefix"]["risk"]),
-        f"{figures['n_problems_calibration']:,} \u2192 {figures['n_problems']:,}",
+        interval_cell(promise.index_set.coverage, scale=100, target=target),
+        interval_text(promise.index_set.mean_size, digits=2),
+        percent_text(promise.prefix.risk),
+        f"{promise.n_problems_calibration:,} \u2192 {promise.n_problems:,}",
     ]
 
 

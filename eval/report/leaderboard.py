@@ -7,7 +7,10 @@ from typing import Any
 
 from eval.judges.benchmarks import READS_NOTHING, find_benchmark
 from eval.judges.published import QuotedFigure, quoted
+from eval.judges.schema import Decision, EvalResults, SubsetResults
 from eval.report.benchmark import JudgedBenchmark
+from eval.results import Bootstrap
+from judgekit.metrics import Interval
 from judgekit.report.interval_cells import interval_cell, interval_text
 from judgekit.report.page import Html, bullet_list, collapsed, escape, paragraph, table
 
@@ -31,23 +34,23 @@ def score_name(name: str) -> str:
 def leaderboard_html(benchmark: JudgedBenchmark) -> str:
     """Return the table of all judges, best first, with published figures among them."""
     first = benchmark.first.results
-    scores = list(first["overall"]["scores"])
+    scores = list(first.overall.scores)
     published = quoted(benchmark.name, benchmark.subsets)
-    own = [(run.results["headline"]["value"], _own_row(run.results, scores)) for run in benchmark.runs.values()]
+    own = [(run.results.headline.value, _own_row(run.results, scores)) for run in benchmark.runs.values()]
     others = [(row.headline, _quoted_row(row, n_scores=len(scores))) for row in published]
     header = (
         "judge",
-        first["headline"]["name"],
+        first.headline.name,
         "no verdict",
         _words("threshold from / source"),
         "seen before",
         *map(score_name, scores),
     )
     caption = (
-        f"Percent with 95 % intervals; bars from 0 to 100. {_bootstrap(first['bootstrap'])} A solution without a "
+        f"Percent with 95 % intervals; bars from 0 to 100. {_bootstrap(first.bootstrap)} A solution without a "
         "verdict counts as wrong, except in columns that say judged only."
     )
-    notes = bullet_list([f"none: {text}" for text in first.get("undefined", ())])
+    notes = bullet_list([f"none: {text}" for text in first.undefined])
     shown = table(header, _best_first([*own, *others]), caption=caption) + notes + _quoted_note(published)
     return shown + (_floors_note() if any(is_floor(run.results) for run in benchmark.runs.values()) else "")
 
@@ -56,8 +59,8 @@ def _best_first(rows: Sequence[tuple[float | None, list[object]]]) -> list[list[
     return [row for _, row in sorted(rows, key=lambda pair: -1.0 if pair[0] is None else pair[0], reverse=True)]
 
 
-def _bootstrap(bootstrap: Mapping[str, Any]) -> str:
-    return f"Bootstrap clustered by {bootstrap['clustered_by']}, {bootstrap['n_resamples']:,} resamples."
+def _bootstrap(bootstrap: Bootstrap) -> str:
+    return f"Bootstrap clustered by {bootstrap.clustered_by}, {bootstrap.n_resamples:,} resamples."
 
 
 def _quoted_note(published: Sequence[QuotedFigure]) -> str:
@@ -76,28 +79,28 @@ def _floors_note() -> str:
     )
 
 
-def is_floor(results: Mapping[str, Any]) -> bool:
+def is_floor(results: EvalResults) -> bool:
     """Whether results are those of a judge that reads nothing, see `eval.judges.floors`."""
-    return bool(results["judge"]["kind"] == "floor")
+    return bool(results.judge.kind == "floor")
 
 
-def _own_row(results: Mapping[str, Any], scores: Sequence[str]) -> list[object]:
-    overall = results["overall"]
+def _own_row(results: EvalResults, scores: Sequence[str]) -> list[object]:
+    overall = results.overall
     return [
         _tagged(
-            results["judge"]["judge_id"],
-            "reads nothing" if is_floor(results) else "upper bound" if overall["threshold_tuned_here"] else "",
+            results.judge.judge_id,
+            "reads nothing" if is_floor(results) else "upper bound" if overall.threshold_tuned_here else "",
         ),
-        interval_cell(results["headline"]),
-        f"{overall['n_no_verdict']:,} of {overall['n']:,}",
-        _words(_origin(results["decision"])),
-        results["protocol"]["contamination"]["status"],
-        *(interval_text(overall["scores"][score], digits=1) for score in scores),
+        interval_cell(results.headline),
+        f"{overall.n_no_verdict:,} of {overall.n:,}",
+        _words(_origin(results.decision)),
+        results.protocol.contamination.status,
+        *(interval_text(overall.scores[score], digits=1) for score in scores),
     ]
 
 
-def _origin(decision: Mapping[str, Any]) -> str:
-    return "most probable outcome" if decision["kind"] == "argmax" else decision["origin"]
+def _origin(decision: Decision) -> str:
+    return "most probable outcome" if decision.kind == "argmax" else decision.origin
 
 
 def _quoted_row(row: QuotedFigure, *, n_scores: int) -> list[object]:
@@ -106,7 +109,7 @@ def _quoted_row(row: QuotedFigure, *, n_scores: int) -> list[object]:
 
 
 def _quoted_cell(value: float) -> Html:
-    return interval_cell({"value": value, "lo": None, "hi": None}, quoted=True)
+    return interval_cell(Interval(value, None, None), quoted=True)
 
 
 def _tagged(name: str, tag: str) -> Html:
@@ -120,7 +123,7 @@ def _words(text: str) -> Html:
 def subset_scores_html(benchmark: JudgedBenchmark, subset: str) -> str:
     """Return all judges' scores and counts on one subset, best first, with published figures of it among them."""
     by_judge = benchmark.of_subset(subset)
-    scores = list(next(iter(by_judge.values()))["scores"])
+    scores = list(next(iter(by_judge.values())).scores)
     main = find_benchmark(benchmark.name).headline_score
     main = main if main in scores else "f1"
     others = [score for score in scores if score != main]
@@ -133,7 +136,7 @@ def subset_scores_html(benchmark: JudgedBenchmark, subset: str) -> str:
         "no verdict",
         _words("why"),
     )
-    rows = [(v["scores"][main]["value"], _subset_row(judge, v, main, others)) for judge, v in by_judge.items()]
+    rows = [(v.scores[main].value, _subset_row(judge, v, main, others)) for judge, v in by_judge.items()]
     blank = [""] * (len(header) - 2)
     rows += [
         (row.subsets[subset], [_tagged(row.judge, "quoted"), _quoted_cell(row.subsets[subset]), *blank])
@@ -144,19 +147,19 @@ def subset_scores_html(benchmark: JudgedBenchmark, subset: str) -> str:
     return scores_table + _best_thresholds(by_judge)
 
 
-def _subset_row(judge: str, values: Mapping[str, Any], main: str, others: Sequence[str]) -> list[object]:
+def _subset_row(judge: str, values: SubsetResults, main: str, others: Sequence[str]) -> list[object]:
     return [
-        _tagged(judge, "upper bound" if values["threshold_tuned_here"] else ""),
-        interval_cell(values["scores"][main]),
-        *(interval_text(values["scores"][score], digits=1) for score in others),
-        *(f"{values[count]:,}" for count in ("n", "n_error", "n_correct", "n_no_verdict")),
-        _words(", ".join(f"{reason} {count}" for reason, count in values["no_verdict"].items()) or "none"),
+        _tagged(judge, "upper bound" if values.threshold_tuned_here else ""),
+        interval_cell(values.scores[main]),
+        *(interval_text(values.scores[score], digits=1) for score in others),
+        *(f"{n:,}" for n in (values.n, values.n_error, values.n_correct, values.n_no_verdict)),
+        _words(", ".join(f"{reason} {count}" for reason, count in values.no_verdict.items()) or "none"),
     ]
 
 
-def _best_thresholds(by_judge: Mapping[str, Mapping[str, Any]]) -> str:
-    known = {judge: values["best_threshold"] for judge, values in by_judge.items() if values["best_threshold"]}
-    body = [[judge, f"{best['threshold']:.4g}", f"{best['f1']:.1f}"] for judge, best in known.items()]
+def _best_thresholds(by_judge: Mapping[str, SubsetResults]) -> str:
+    known = {judge: values.best_threshold for judge, values in by_judge.items() if values.best_threshold}
+    body = [[judge, f"{best.threshold:.4g}", f"{best.f1:.1f}"] for judge, best in known.items()]
     if not body:
         return ""
     note = "F1 with the threshold chosen on these very solutions: what no honest threshold can beat, never a result."
@@ -184,41 +187,41 @@ def _all_notes(notes: Mapping[str, Sequence[str]]) -> str:
     return "".join(parts)
 
 
-def _protocol_row(results: Mapping[str, Any]) -> list[object]:
-    judge, decision, protocol, cost = (results[part] for part in ("judge", "decision", "protocol", "cost"))
+def _protocol_row(results: EvalResults) -> list[object]:
+    judge, decision, protocol, cost = results.judge, results.decision, results.protocol, results.cost
     return [
-        judge["judge_id"],
-        judge["family"] or judge["kind"] or "no card",
-        judge["dtype"] or "none",
-        decision["kind"],
+        judge.judge_id,
+        judge.family or judge.kind or "no card",
+        judge.dtype or "none",
+        decision.kind,
         _threshold(decision),
-        "yes" if protocol["reference_shown"] else "no",
-        protocol["votes"] or "none",
-        f"{protocol['n_truncated']:,}",
-        (judge["calibrator"] or {}).get("kind", "none"),
-        (protocol["prompt_sha256"] or "none")[:12],
-        f"{cost['n_tokens']:,}",
-        f"{cost['seconds']:,.1f}",
-        "unknown" if cost["cost_usd"] is None else f"{cost['cost_usd']:.2f}",
+        "yes" if protocol.reference_shown else "no",
+        protocol.votes or "none",
+        f"{protocol.n_truncated:,}",
+        (judge.calibrator or {}).get("kind", "none"),
+        (protocol.prompt_sha256 or "none")[:12],
+        f"{cost.n_tokens:,}",
+        f"{cost.seconds:,.1f}",
+        "unknown" if cost.cost_usd is None else f"{cost.cost_usd:.2f}",
     ]
 
 
-def _threshold(decision: Mapping[str, Any]) -> str:
-    if decision["thresholds"]:
-        lo, hi = min(decision["thresholds"]), max(decision["thresholds"])
-        return f"{lo:.3g} to {hi:.3g}, {len(decision['thresholds'])} folds"
-    return "none" if decision["threshold"] is None else f"{decision['threshold']:.4g}"
+def _threshold(decision: Decision) -> str:
+    if decision.thresholds:
+        lo, hi = min(decision.thresholds), max(decision.thresholds)
+        return f"{lo:.3g} to {hi:.3g}, {len(decision.thresholds)} folds"
+    return "none" if decision.threshold is None else f"{decision.threshold:.4g}"
 
 
-def _notes(results: Mapping[str, Any]) -> list[str]:
-    contamination, clean = results["protocol"]["contamination"], results["overall"].get("scores_clean")
-    notes = [*results["comparability"]]
-    if contamination["status"] != "overlap":
-        return [*notes, f"Seen before: {contamination['note']}"] if contamination["note"] else notes
-    name = find_benchmark(results["benchmark"]).headline_score
-    if clean and name in clean:
-        figure = interval_text(clean[name], digits=1)
-        notes.append(f"Without the problems seen before, on {clean['n']:,} solutions: {score_name(name)} {figure}.")
+def _notes(results: EvalResults) -> list[str]:
+    contamination, clean = results.protocol.contamination, results.overall.scores_clean
+    notes = [*results.comparability]
+    if contamination.status != "overlap":
+        return [*notes, f"Seen before: {contamination.note}"] if contamination.note else notes
+    name = find_benchmark(results.benchmark).headline_score
+    if clean is not None and (metric := clean.scores.get(name)) is not None:
+        figure = interval_text(metric, digits=1)
+        notes.append(f"Without the problems seen before, on {clean.n:,} solutions: {score_name(name)} {figure}.")
     return notes
 
 
@@ -247,7 +250,7 @@ def difference_cells(pair: Mapping[str, Any], *, better: bool) -> list[str]:
 
     With `better`, the last cell tells whether the first is shown to be the better one.
     """
-    interval = {"value": pair["difference"], "lo": pair["lo"], "hi": pair["hi"]}
+    interval = Interval(pair["difference"], pair["lo"], pair["hi"])
     if pair["p_holm"] is None:
         shown = "unknown"
     elif pair["p_holm"] >= 0.05:

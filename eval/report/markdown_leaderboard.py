@@ -9,19 +9,19 @@ from typing import Any
 
 from eval.judges.benchmarks import READS_NOTHING, find_benchmark
 from eval.judges.published import QuotedFigure, quoted
-from eval.judges.schema import EvalResults
+from eval.judges.schema import Decision, EvalResults
 from eval.report.leaderboard import difference_cells, is_floor, score_name
-from eval.results import read_results
+from eval.results import Metric, read_results
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import write_text
+from judgekit.report.interval_cells import HasInterval
 from judgekit.report.markdown import markdown_table
 
-Results = Mapping[str, Any]
 QUOTED = "*quoted*"
 """Mark of a row that nobody here measured."""
 
 
-def merge_leaderboards(runs: Sequence[Path], output: Path) -> list[Results]:
+def merge_leaderboards(runs: Sequence[Path], output: Path) -> list[EvalResults]:
     """Write one leaderboard of several evaluation folders and return the results behind it.
 
     Raises:
@@ -29,17 +29,14 @@ def merge_leaderboards(runs: Sequence[Path], output: Path) -> list[Results]:
             different solutions.
         ConfigError: a judge stands in two of them on one benchmark.
     """
-    results = [_read(path) for run in runs for path in _results_files(run, "judges")]
-    floors: dict[tuple[str, str, str], Results] = {}  # those of several runs on the same solutions are the same
-    for item in [_read(path) for run in runs for path in sorted(run.glob("floors/*/*/results.json"))]:
-        floors.setdefault((item["benchmark"], item["judge"]["judge_id"], item["data"]["sha256"]), item)
+    results = [read_results(path, EvalResults) for run in runs for path in _results_files(run, "judges")]
+    floors: dict[tuple[str, str, str], EvalResults] = {}  # those of several runs on the same solutions are the same
+    for item in [
+        read_results(path, EvalResults) for run in runs for path in sorted(run.glob("floors/*/*/results.json"))
+    ]:
+        floors.setdefault((item.benchmark, item.judge.judge_id, item.data.sha256), item)
     write_leaderboard(output, [*results, *floors.values()])
     return results
-
-
-def _read(path: Path) -> Results:
-    # what an earlier release did not measure stays absent, and the tables say so
-    return read_results(path, EvalResults).model_dump(mode="json", exclude_unset=True)
 
 
 def _results_files(run: Path, part: str) -> list[Path]:
@@ -51,7 +48,7 @@ def _results_files(run: Path, part: str) -> list[Path]:
 
 def write_leaderboard(
     path: Path,
-    results: Sequence[Results],
+    results: Sequence[EvalResults],
     *,
     comparisons: Mapping[str, Any] = MappingProxyType({}),
     missing: Sequence[str] = (),
@@ -68,9 +65,9 @@ def write_leaderboard(
         DataError: results of one benchmark are about different solutions.
         ConfigError: one judge stands twice on one benchmark.
     """
-    by_benchmark: dict[str, list[Results]] = {}
+    by_benchmark: dict[str, list[EvalResults]] = {}
     for item in results:
-        by_benchmark.setdefault(item["benchmark"], []).append(item)
+        by_benchmark.setdefault(item.benchmark, []).append(item)
     for name, group in by_benchmark.items():
         _check_same_data(name, group)
     sections = [_section(name, group, comparisons.get(name)) for name, group in by_benchmark.items()]
@@ -113,53 +110,50 @@ MOST_COLUMNS = 8
 """Subsets that stand side by side in a table; more of them stand below each other."""
 
 
-def _check_same_data(name: str, results: Sequence[Results]) -> None:
-    seen: dict[str, Results] = {}
-    headlines = {item["headline"]["name"] for item in results}
+def _check_same_data(name: str, results: Sequence[EvalResults]) -> None:
+    seen: dict[str, EvalResults] = {}
+    headlines = {item.headline.name for item in results}
     if len(headlines) > 1:
         raise DataError(
             f"results on {name} have the headlines {' and '.join(sorted(headlines))}: run the older evaluation again "
             "with --resume, which scores anew and judges nothing twice"
         )
     for item in results:
-        judge_id = item["judge"]["judge_id"]
+        judge_id = item.judge.judge_id
         if judge_id in seen:
             raise ConfigError(f"two results of {judge_id} on {name}: leave one of the runs out")
         seen[judge_id] = item
         first = next(iter(seen.values()))
-        if item["data"] != first["data"]:
+        if item.data != first.data:
             raise DataError(
-                f"{judge_id} was run on {item['data']['n_solutions']} solutions of {name} and "
-                f"{first['judge']['judge_id']} on {first['data']['n_solutions']}, and they are not the same: run both "
+                f"{judge_id} was run on {item.data.n_solutions} solutions of {name} and "
+                f"{first.judge.judge_id} on {first.data.n_solutions}, and they are not the same: run both "
                 "on the same inputs, or make two leaderboards"
             )
 
 
-def _section(name: str, results: Sequence[Results], comparison: Mapping[str, Any] | None) -> str:
-    title, published = f"## {find_benchmark(name).title}", quoted(name, results[0]["subsets"])
-    undefined = "\n".join(f"- none: {text}" for text in results[0].get("undefined", ()))
+def _section(name: str, results: Sequence[EvalResults], comparison: Mapping[str, Any] | None) -> str:
+    title, published = f"## {find_benchmark(name).title}", quoted(name, results[0].subsets)
+    undefined = "\n".join(f"- none: {text}" for text in results[0].undefined)
     parts = [title, _extent(results[0]), _main_table(results, published), undefined, *_against_floors(comparison)]
     return "\n\n".join([*filter(None, parts), *_subset_table(results, published), *_caveats(results)])
 
 
-def _extent(results: Results) -> str:
-    overall = results["overall"]
-    subsets = ", ".join(f"{name} {values['n']:,}" for name, values in results["subsets"].items())
-    if len(results["subsets"]) > MOST_COLUMNS:
-        subsets = f"{len(results['subsets'])} subsets, see below"
-    return (
-        f"{overall['n']:,} solutions, {overall['n_error']:,} with an error: {subsets}. Headline: "
-        f"{results['headline']['name']}."
-    )
+def _extent(results: EvalResults) -> str:
+    overall = results.overall
+    subsets = ", ".join(f"{name} {values.n:,}" for name, values in results.subsets.items())
+    if len(results.subsets) > MOST_COLUMNS:
+        subsets = f"{len(results.subsets)} subsets, see below"
+    return f"{overall.n:,} solutions, {overall.n_error:,} with an error: {subsets}. Headline: {results.headline.name}."
 
 
-def _main_table(results: Sequence[Results], published: Sequence[QuotedFigure]) -> str:
-    headline, scores = results[0]["headline"]["name"], main_scores(results[0])
+def _main_table(results: Sequence[EvalResults], published: Sequence[QuotedFigure]) -> str:
+    headline, scores = results[0].headline.name, main_scores(results[0])
     header = (
         "judge", headline, "judged only", *map(score_name, scores), "AUROC", "AUROC within position", "ECE",
         "no verdict", "threshold", "seen before", "tokens", "seconds",
     )  # fmt: skip
-    rows = [(item["headline"]["value"], _own_row(item, scores)) for item in results]
+    rows = [(item.headline.value, _own_row(item, scores)) for item in results]
     rows += [(item.headline, _quoted_row(item, n_columns=len(header))) for item in published]
     return markdown_table(header, _best_first(rows))
 
@@ -168,69 +162,70 @@ def _best_first(rows: Sequence[tuple[float | None, list[str]]]) -> list[list[str
     return [row for _, row in sorted(rows, key=lambda pair: -1.0 if pair[0] is None else pair[0], reverse=True)]
 
 
-def main_scores(results: Results) -> list[str]:
+def main_scores(results: EvalResults) -> list[str]:
     """Return which overall scores stand beside the headline: neither itself nor those over judged solutions alone."""
-    headline = find_benchmark(results["benchmark"]).headline_score
-    return [name for name in results["overall"]["scores"] if name != headline and not name.endswith("_scored")]
+    headline = find_benchmark(results.benchmark).headline_score
+    return [name for name in results.overall.scores if name != headline and not name.endswith("_scored")]
 
 
-def _own_row(results: Results, scores: Sequence[str]) -> list[str]:
-    overall, cost = results["overall"], results["cost"]
-    tuned = ", upper bound" if overall["threshold_tuned_here"] else ""
-    reference = ", shown the reference" if results["protocol"]["reference_shown"] else ""
+def _own_row(results: EvalResults, scores: Sequence[str]) -> list[str]:
+    overall, cost = results.overall, results.cost
+    tuned = ", upper bound" if overall.threshold_tuned_here else ""
+    reference = ", shown the reference" if results.protocol.reference_shown else ""
     return [
         f"{_name(results)}{_floor_note(results)}{reference}",
-        f"**{cell(results['headline'])}**",
-        cell(overall["scores"][f"{find_benchmark(results['benchmark']).headline_score}_scored"]),
-        *(cell(overall["scores"][name]) for name in scores),
+        f"**{cell(results.headline)}**",
+        cell(overall.scores[f"{find_benchmark(results.benchmark).headline_score}_scored"]),
+        *(cell(overall.scores[name]) for name in scores),
         step_figure(results, "auroc"),
         step_figure(results, "auroc_within_position"),
         step_figure(results, "ece"),
-        f"{overall['n_no_verdict']:,}",
-        f"{threshold_origin(results['decision'])}{tuned}",
+        f"{overall.n_no_verdict:,}",
+        f"{threshold_origin(results.decision)}{tuned}",
         _seen_before(results),
-        f"{cost['n_tokens']:,}",
-        f"{cost['seconds']:,.1f}",
+        f"{cost.n_tokens:,}",
+        f"{cost.seconds:,.1f}",
     ]
 
 
-def threshold_origin(decision: Mapping[str, Any]) -> str:
+def threshold_origin(decision: Decision) -> str:
     """Return in few words what decides and where it comes from."""
-    if decision["kind"] == "argmax":
+    if decision.kind == "argmax":
         return "most probable outcome"
-    if decision["thresholds"] is None:
-        return str(decision["origin"])
-    n_default = decision.get("n_default", 0)
+    if decision.thresholds is None:
+        return str(decision.origin)
+    n_default = decision.n_default
     return f"cross-fitted, but the default in {n_default} folds" if n_default else "cross-fitted"
 
 
-def _seen_before(results: Results) -> str:
-    found = results["protocol"]["contamination"]
-    seen = f" ({found['n_solutions']:,} of {results['overall']['n']:,} solutions)" if found["n_solutions"] else ""
-    return f"{found['status']}{seen}"
+def _seen_before(results: EvalResults) -> str:
+    found = results.protocol.contamination
+    seen = f" ({found.n_solutions:,} of {results.overall.n:,} solutions)" if found.n_solutions else ""
+    return f"{found.status}{seen}"
 
 
-def _name(results: Results) -> str:
+def _name(results: EvalResults) -> str:
     """Return a judge's name as tables show it; floors are marked."""
-    name = str(results["judge"]["judge_id"])
+    name = str(results.judge.judge_id)
     return f"*floor* {name.removeprefix('floor: ')}" if is_floor(results) else name
 
 
-def _floor_note(results: Results) -> str:
+def _floor_note(results: EvalResults) -> str:
     return f" ({READS_NOTHING})" if is_floor(results) else ""
 
 
-def step_figure(results: Results, name: str) -> str:
+def step_figure(results: EvalResults, name: str) -> str:
     """Return a figure of the steps in percent: the mean over the subsets that have it, or over all solutions at once.
 
     The latter where the headline is pooled, too. Evaluations of earlier releases lack some figures.
     """
-    pooled = find_benchmark(results["benchmark"]).pooled and "pooled" in results
-    parts = [results["pooled"]] if pooled else results["subsets"].values()
-    measured = [values["steps"] for values in parts if values["steps"]]
-    if any(name not in steps for steps in measured):
+    of_subsets = [values.steps for values in results.subsets.values()]
+    pooled = results.pooled if find_benchmark(results.benchmark).pooled else None
+    measured = [steps for steps in (of_subsets if pooled is None else [pooled.steps]) if steps is not None]
+    metrics: list[Metric | None] = [getattr(steps, name) for steps in measured]
+    if None in metrics:
         return "not measured"
-    known = [steps[name]["value"] for steps in measured if steps[name]["value"] is not None]
+    known = [metric.value for metric in metrics if metric is not None and metric.value is not None]
     return f"{100 * sum(known) / len(known):.1f}" if known else "none"
 
 
@@ -239,15 +234,15 @@ def _quoted_row(figure: QuotedFigure, *, n_columns: int) -> list[str]:
     return [f"{QUOTED} {figure.judge} ({figure.source}{note})", f"{figure.headline:.1f}", *[""] * (n_columns - 2)]
 
 
-def _subset_table(results: Sequence[Results], published: Sequence[QuotedFigure]) -> Iterator[str]:
+def _subset_table(results: Sequence[EvalResults], published: Sequence[QuotedFigure]) -> Iterator[str]:
     """Yield the headline's figure by subset and over all solutions, where there are several and one of them has it."""
-    subsets = list(results[0]["subsets"])
-    score = find_benchmark(results[0]["benchmark"]).headline_score
-    if len(subsets) < 2 or score not in results[0]["subsets"][subsets[0]]["scores"]:
+    subsets = list(results[0].subsets)
+    score = find_benchmark(results[0].benchmark).headline_score
+    if len(subsets) < 2 or score not in results[0].subsets[subsets[0]].scores:
         return
-    if all(item["subsets"][s]["scores"][score]["value"] is None for item in results for s in subsets):
+    if all(item.subsets[s].scores[score].value is None for item in results for s in subsets):
         return
-    rows = [(item["headline"]["value"], [_name(item), *_subset_cells(item, subsets, score)]) for item in results]
+    rows = [(item.headline.value, [_name(item), *_subset_cells(item, subsets, score)]) for item in results]
     rows += [
         (item.headline, [f"{QUOTED} {item.judge}", *(_quoted_cell(item.subsets.get(s)) for s in subsets), ""])
         for item in published
@@ -257,22 +252,22 @@ def _subset_table(results: Sequence[Results], published: Sequence[QuotedFigure])
     if len(subsets) <= MOST_COLUMNS:
         yield "By subset:\n\n" + markdown_table(columns[0], columns[1:])
         return
-    sizes = [results[0]["subsets"][s] for s in subsets] + [results[0]["overall"]]
+    sizes = [results[0].subsets[s] for s in subsets] + [results[0].overall]
     extent = [
-        ("erroneous", *(f"{v['n_error']:,}" for v in sizes)),
-        ("correct", *(f"{v['n_correct']:,}" for v in sizes)),
+        ("erroneous", *(f"{v.n_error:,}" for v in sizes)),
+        ("correct", *(f"{v.n_correct:,}" for v in sizes)),
     ]
     header, *body = zip(columns[0], *extent, *columns[1:], strict=True)
     yield "By subset:\n\n" + markdown_table(("subset", *header[1:]), [list(line) for line in body])
 
 
-def _subset_cells(results: Results, subsets: Sequence[str], score: str) -> list[str]:
+def _subset_cells(results: EvalResults, subsets: Sequence[str], score: str) -> list[str]:
     """Return the figure of each subset, and of all solutions at once where results have it: older ones do not."""
-    pooled: Mapping[str, Any] = {}
-    if "pooled" in results:
-        is_pooled = find_benchmark(results["benchmark"]).overall_protocols
-        pooled = results["overall"]["scores"] if is_pooled else results["pooled"]["scores"]
-    of_subsets = [cell(results["subsets"][s]["scores"][score]) for s in subsets]
+    pooled: Mapping[str, Metric] = {}
+    if results.pooled is not None:
+        is_pooled = find_benchmark(results.benchmark).overall_protocols
+        pooled = results.overall.scores if is_pooled else results.pooled.scores
+    of_subsets = [cell(results.subsets[s].scores[score]) for s in subsets]
     return [*of_subsets, cell(pooled[score]) if score in pooled else ""]
 
 
@@ -290,19 +285,19 @@ def _quoted_cell(figure: float | None) -> str:
     return "" if figure is None else f"{figure:.1f}"
 
 
-def cell(interval: Mapping[str, float | None]) -> str:
+def cell(interval: HasInterval) -> str:
     """Return an interval in percent with one decimal; `none` where undefined."""
-    if interval["value"] is None:
+    if interval.value is None:
         return "none"
-    if interval["lo"] is None:
-        return f"{interval['value']:.1f}"
-    return f"{interval['value']:.1f} [{interval['lo']:.1f}, {interval['hi']:.1f}]"
+    if interval.lo is None:
+        return f"{interval.value:.1f}"
+    return f"{interval.value:.1f} [{interval.lo:.1f}, {interval.hi:.1f}]"
 
 
-def _caveats(results: Sequence[Results]) -> Iterator[str]:
+def _caveats(results: Sequence[EvalResults]) -> Iterator[str]:
     """Yield what must be known: what holds for all judges once, the rest by judge."""
-    notes = {item["judge"]["judge_id"]: item["comparability"] for item in results}
-    shared = [note for note in results[0]["comparability"] if all(note in of_judge for of_judge in notes.values())]
+    notes = {item.judge.judge_id: item.comparability for item in results}
+    shared = [note for note in results[0].comparability if all(note in of_judge for of_judge in notes.values())]
     lines = [f"- {note}" for note in shared]
     lines += [f"- {judge}: {note}" for judge, own in notes.items() for note in own if note not in shared]
     if lines:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -12,6 +12,7 @@ from rich.text import Text
 from eval.judges.judged_solution import BenchmarkRun
 from eval.report.leaderboard import score_name
 from eval.report.markdown_leaderboard import cell, main_scores, threshold_origin
+from judgekit.report.interval_cells import HasInterval
 
 WIDTH_ELSEWHERE = 120
 """Columns of the table where it goes to no terminal, which would know its width."""
@@ -22,15 +23,15 @@ def print_evaluation(runs: Sequence[BenchmarkRun]) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDTH_ELSEWHERE)
-    for name in dict.fromkeys(run.results["benchmark"] for run in runs):
-        here = [run for run in runs if run.results["benchmark"] == name]
+    for name in dict.fromkeys(run.results.benchmark for run in runs):
+        here = [run for run in runs if run.results.benchmark == name]
         console.print(_table(name, here))
-        for text in here[0].results["undefined"]:
+        for text in here[0].results.undefined:
             console.print(Text(f"none: {text}"))
 
 
 def _table(name: str, runs: Sequence[BenchmarkRun]) -> Table:
-    headline = runs[0].results["headline"]["name"]
+    headline = runs[0].results.headline.name
     title = f"{name}, {len(runs[0].rows):,} solutions: {headline}"
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     scores = main_scores(runs[0].results)[:2]
@@ -41,21 +42,21 @@ def _table(name: str, runs: Sequence[BenchmarkRun]) -> Table:
     table.add_column("threshold")
     table.add_column("seen before")
     for results, _ in runs:
-        overall = results["overall"]
+        overall = results.overall
         cells = [
-            results["judge"]["judge_id"],
-            cell(results["headline"]),
-            " / ".join(_value(overall["scores"][score]) for score in scores),
-            f"{overall['n_no_verdict']:,}",
-            threshold_origin(results["decision"]),
-            results["protocol"]["contamination"]["status"],
+            results.judge.judge_id,
+            cell(results.headline),
+            " / ".join(_value(overall.scores[score]) for score in scores),
+            f"{overall.n_no_verdict:,}",
+            threshold_origin(results.decision),
+            results.protocol.contamination.status,
         ]
         table.add_row(*map(Text, cells))
     return table
 
 
-def _value(interval: Mapping[str, float | None]) -> str:
-    return "none" if interval["value"] is None else f"{interval['value']:.1f}"
+def _value(interval: HasInterval) -> str:
+    return "none" if interval.value is None else f"{interval.value:.1f}"
 
 
 __all__ = ["print_evaluation"]

@@ -1,24 +1,39 @@
 """Figures with intervals as table cells: the number in words, and a small bar for the eye.
 
-An interval is a mapping `{"value", "lo", "hi"}` as in results; `None` where a figure does not exist. Every bar stands
+An interval has `value`, `lo` and `hi` as in results; `None` where a metric does not exist. Every bar stands
 beside its number, so that length and colour never tell anything alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Protocol
 
 from judgekit.report.page import Html, escape
 
-Interval = Mapping[str, float | None]
-"""A figure and the ends of its interval: `value`, `lo`, `hi`."""
+
+class HasInterval(Protocol):
+    """A metric and the ends of its interval, of results or of `judgekit.metrics`."""
+
+    @property
+    def value(self) -> float | None:
+        """On the data itself; `None` where undefined."""
+
+    @property
+    def lo(self) -> float | None:
+        """Lower end."""
+
+    @property
+    def hi(self) -> float | None:
+        """Upper end."""
+
+
 WIDTH, HEIGHT = 150.0, 16.0
 """Size of a bar in pixels."""
 
 
-def interval_text(interval: Interval, *, digits: int, scale: float = 1.0) -> str:
+def interval_text(interval: HasInterval, *, digits: int, scale: float = 1.0) -> str:
     """Return `value [lo, hi]`, each times `scale`; `none` where there is no value, no brackets where no interval."""
-    value, lo, hi = (interval[end] for end in ("value", "lo", "hi"))
+    value, lo, hi = interval.value, interval.lo, interval.hi
     if value is None:
         return "none"
     text = _number(scale * value, digits)
@@ -32,12 +47,14 @@ def _number(value: float, digits: int) -> str:
     return text.replace("-", "\u2212") if float(text) else text.removeprefix("-")
 
 
-def percent_text(share: Interval) -> str:
+def percent_text(share: HasInterval) -> str:
     """Return a share in [0, 1] and its interval in percent."""
     return interval_text(share, digits=1, scale=100)
 
 
-def interval_cell(interval: Interval, *, scale: float = 1.0, quoted: bool = False, target: float | None = None) -> Html:
+def interval_cell(
+    interval: HasInterval, *, scale: float = 1.0, quoted: bool = False, target: float | None = None
+) -> Html:
     """Return a bar from 0 to 100 with its interval, beside the number.
 
     Args:
@@ -52,9 +69,9 @@ def interval_cell(interval: Interval, *, scale: float = 1.0, quoted: bool = Fals
     )
 
 
-def _bar(interval: Interval, scale: float, *, quoted: bool, target: float | None) -> str:
+def _bar(interval: HasInterval, scale: float, *, quoted: bool, target: float | None) -> str:
     marks = [f'<path class="grid" d="{"".join(f"M{_px(tick):g} 0V{HEIGHT:g}" for tick in (0, 25, 50, 75, 100))}"/>']
-    value, lo, hi = (interval[end] for end in ("value", "lo", "hi"))
+    value, lo, hi = interval.value, interval.lo, interval.hi
     if value is not None:
         look = "bar-quoted" if quoted else "bar-own"
         width = max(_px(scale * value) - _px(0), 0.5)
@@ -72,4 +89,4 @@ def _px(percent: float) -> float:
     return 2 + percent / 100 * (WIDTH - 4)
 
 
-__all__ = ["Interval", "interval_cell", "interval_text", "percent_text"]
+__all__ = ["HasInterval", "interval_cell", "interval_text", "percent_text"]

@@ -191,4 +191,4 @@ def test_a_service_that_dies_half_way_leaves_what_is_finished(tmp_path: Path) ->
         again = RemoteJudge(url, limits)
         resumed = evaluate_all([again], solutions, output=tmp_path / "run", resume=True)
     assert sum(map(len, behind.batches)) == 4, "the first two chunks are not asked for again"
-    assert resumed.runs[0].results["overall"]["n_no_verdict"] == 0
+    assert resumed.runs[0].results.overall.n_no_verdict == 0

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from eval.evaluate import check_benchmark
+from eval.judges.schema import Headline
 from judgekit.errors import ConfigError, DataError, JudgeError
 from judgekit.io import read_json
 from judgekit.judges.base import JudgeInfo
@@ -32,7 +33,7 @@ OF_SCRIPTED = "judges/scripted/orchard"
 
 def results_of(judge: Any, solutions: Sequence[LabelledSolution], output: Path, **options: Any) -> Any:
     """Evaluate one judge and return what its `results.json` holds."""
-    return evaluate_all([judge], solutions, output=output, **options).runs[0].results
+    return evaluate_all([judge], solutions, output=output, **options).runs[0].results.as_stored()
 
 
 def shop():
@@ -164,7 +165,7 @@ def test_many_subsets_of_a_mixture_stand_below_each_other(tmp_path):
     mixed = [row.model_copy(update={"source": ("orchard", "meadow")[i % 2]}) for i, row in enumerate(solutions)]
     judge = FakeJudge({s.id: pointing_at(s.first_error if i % 4 else 0) for i, s in enumerate(mixed)})
     evaluation = evaluate_all([judge], mixed, output=tmp_path / "run", benchmark="mixture", threshold="held-out")
-    results = evaluation.runs[0].results
+    results = evaluation.runs[0].results.as_stored()
     # wrong on every other of the right solutions of even subsets: 19 of 65; all 11 errors found
     assert results["headline"]["value"] == pytest.approx(200 * (46 / 65) / (1 + 46 / 65))
     assert results["pooled"]["steps"]["auroc"]["value"] is not None
@@ -422,10 +423,10 @@ def test_real_processbench_rows_with_a_perfect_and_a_silent_judge(tmp_path):
     silent = FakeJudge({s.id: pointing_at(None, n_steps=len(s.steps)) for s in solutions}, judge_id="silent")
     options = {"chunk_size": 500, "n_browsed": 0}
     runs = evaluate_all([perfect, silent], solutions, output=tmp_path / "run", **options).runs
-    counts = {name: (v["n"], v["n_error"], v["n_problems"]) for name, v in runs[0].results["subsets"].items()}
+    counts = {name: (v.n, v.n_error, v.n_problems) for name, v in runs[0].results.subsets.items()}
     assert counts == {"gsm8k": (400, 207, 375), "olympiadbench": (1000, 661, 561)}
-    assert runs[0].results["headline"] == {"name": "average F1", "value": 100.0, "lo": 100.0, "hi": 100.0}
-    assert runs[1].results["headline"]["value"] == 0.0
-    assert runs[1].results["overall"]["scores"]["correct_accuracy"]["value"] == 100.0
+    assert runs[0].results.headline == Headline(name="average F1", value=100.0, lo=100.0, hi=100.0)
+    assert runs[1].results.headline.value == 0.0
+    assert runs[1].results.overall.scores["correct_accuracy"].value == 100.0
     text = (tmp_path / "run/leaderboard.md").read_text()
     assert "*quoted* Qwen2.5-Math-PRM-72B" in text and "Published ProcessBench figures are over 3,400" in text

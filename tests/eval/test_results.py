@@ -62,7 +62,8 @@ def test_evaluations_of_the_release_are_merged_and_those_of_another_version_are_
     path.parent.mkdir(parents=True)
     shutil.copy(STORED / "eval.json", path)
     (results,) = merge_leaderboards([tmp_path / "run"], tmp_path / "all.md")
-    assert results == json.loads(path.read_text()) and "builtin:symbolic" in (tmp_path / "all.md").read_text()
-    path.write_text(json.dumps(dict(results) | {"schema_version": 2}))
+    values = json.loads(path.read_text())
+    assert results == EvalResults.model_validate(values) and "builtin:symbolic" in (tmp_path / "all.md").read_text()
+    path.write_text(json.dumps(values | {"schema_version": 2}))
     with pytest.raises(DataError, match="has the schema_version 2, and this release reads 1"):
         merge_leaderboards([tmp_path / "run"], tmp_path / "all.md")

@@ -87,7 +87,7 @@ def test_members_judge_once_and_the_ensemble_pools_what_they_said(
     names = [str(outer), str(both), "builtin:first-step"]
     runs = run(names, labelled_data, tmp_path / "run").runs
     assert asked == {"tiny": 40, "builtin:first-step": 40, "builtin:random": 40}
-    assert [item.results["judge"]["judge_id"] for item in runs] == ["outer", "both", "builtin:first-step"]
+    assert [item.results.judge.judge_id for item in runs] == ["outer", "both", "builtin:first-step"]
     assert not (tmp_path / "run/judges/tiny/additions/results.json").exists(), "a member was not asked for"
     seen = [as_seen(row.solution, show_reference=False) for row in runs[0].rows]
     for name, item in zip(names, runs, strict=True):
@@ -115,8 +115,8 @@ def test_a_resumed_run_opens_only_what_is_missing(
     monkeypatch.setattr(StepLogitJudge, "open", refuse)
     again = run(names, labelled_data, tmp_path / "run", resume=True)
     for before, after in zip(first.runs, again.runs, strict=True):
-        assert before.results["subsets"].keys() == after.results["subsets"].keys()
-        assert before.results["headline"] == after.results["headline"]
+        assert before.results.subsets.keys() == after.results.subsets.keys()
+        assert before.results.headline == after.results.headline
 
 
 def test_a_judge_that_has_changed_is_not_resumed(tiny_judge: Path, labelled_data: Path, tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_judges_of_one_id_have_names_and_folders_of_their_own(
     names = [*map(str, copies), "builtin:random"]
     both = ensemble(tmp_path / "both", *map(str, copies))
     evaluation = run([*names, str(both)], labelled_data, tmp_path / "run")
-    titles = [item.results["judge"]["judge_id"] for item in evaluation.runs]
+    titles = [item.results.judge.judge_id for item in evaluation.runs]
     assert titles == ["tiny (a/judge)", "tiny (b/judge)", "builtin:random", "both"]
     assert {pair["a"] for pair in evaluation.comparisons["additions"]["pairs"]} == set(titles[:3])
     folders = {path.name for path in (tmp_path / "run/judges").iterdir()}

@@ -65,10 +65,10 @@ def test_judges_are_compared_on_the_same_draws(tmp_path) -> None:
     judges = [judge("better", wrong=wrong), judge("worse", wrong=wrong | {1}), judge("same", wrong=wrong)]
     evaluation = evaluate_all(judges, solutions, output=tmp_path / "run", n_resamples=500)
     pairs = {(pair["a"], pair["b"]): pair for pair in evaluation.comparisons["orchard"]["pairs"]}
-    headline = evaluation.runs[0].results["headline"]
+    headline = evaluation.runs[0].results.headline
     close = pairs["better", "worse"]
     assert 0 <= close["lo"] <= close["difference"] <= close["hi"]
-    assert width(close["lo"], close["hi"]) < width(headline["lo"], headline["hi"]) / 2
+    assert width(close["lo"], close["hi"]) < width(headline.lo, headline.hi) / 2
     same = pairs["better", "same"]
     assert (same["difference"], same["lo"], same["hi"], same["p_value"]) == (0.0, 0.0, 0.0, 1.0)
 
@@ -77,4 +77,4 @@ def test_the_order_of_judges_is_that_of_the_configuration(tmp_path) -> None:
     solutions: list[LabelledSolution] = [sample(i, first_error=None if i % 2 else 1) for i in range(4)]
     judges = [FakeJudge({s.id: pointing_at(1) for s in solutions}, judge_id=name) for name in ("z", "a")]
     evaluation = evaluate_all(judges, solutions, output=tmp_path / "run")
-    assert [run.results["judge"]["judge_id"] for run in evaluation.runs] == ["z", "a"]
+    assert [run.results.judge.judge_id for run in evaluation.runs] == ["z", "a"]

@@ -89,7 +89,9 @@ def test_figures_without_what_was_seen_stand_beside_the_others(tmp_path: Path) -
     # right on the four solutions it has seen, and on one error (index 4) of the others
     judge = FakeJudge({s.id: pointing_at(s.first_error if i < 5 else 2) for i, s in enumerate(SOLUTIONS)})
     seen = Exposure(ProblemList.of(SOLUTIONS[:4]), ())
-    results = evaluate_all([entrant_of(judge, exposure=seen)], SOLUTIONS, output=tmp_path / "run").runs[0].results
+    results = (
+        evaluate_all([entrant_of(judge, exposure=seen)], SOLUTIONS, output=tmp_path / "run").runs[0].results.as_stored()
+    )
     scores, clean = results["subsets"]["shop"]["scores"], results["subsets"]["shop"]["scores_clean"]
     assert (scores["error_accuracy"]["value"], scores["correct_accuracy"]["value"]) == (75.0, 50.0)
     assert (clean["error_accuracy"]["value"], clean["correct_accuracy"]["value"]) == (50.0, 0.0)
@@ -102,6 +104,6 @@ def test_figures_without_what_was_seen_stand_beside_the_others(tmp_path: Path) -
 
 def test_figures_without_overlap_stand_alone(tmp_path: Path) -> None:
     judge = FakeJudge({s.id: pointing_at(1) for s in SOLUTIONS})
-    results = evaluate_all([judge], SOLUTIONS, output=tmp_path / "run").runs[0].results
+    results = evaluate_all([judge], SOLUTIONS, output=tmp_path / "run").runs[0].results.as_stored()
     assert "scores_clean" not in results["overall"]
     assert results["protocol"]["contamination"]["status"] == "unknown"

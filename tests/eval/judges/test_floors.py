@@ -193,9 +193,9 @@ def test_floors_stand_beside_the_judges_and_are_compared_with_them(tmp_path: Pat
         FakeJudge({id_: pointing_at(0, n_steps=4) for id_ in places}, judge_id="first"),
     ]
     evaluation = evaluate_all(judges, solutions, output=tmp_path / "run", n_resamples=500)
-    assert [run.results["judge"]["judge_id"] for run in evaluation.runs] == ["knows", "first"]
-    assert [run.results["judge"]["judge_id"] for run in evaluation.floors] == [POSITION, LENGTH]
-    length = evaluation.floors[1].results
+    assert [run.results.judge.judge_id for run in evaluation.runs] == ["knows", "first"]
+    assert [run.results.judge.judge_id for run in evaluation.floors] == [POSITION, LENGTH]
+    length = evaluation.floors[1].results.as_stored()
     stored = tmp_path / "run/floors/floor-position-and-length/processbench/results.json"
     assert length == read_json(stored) and (stored.parent / "predictions.parquet").exists()
     assert length["judge"]["kind"] == "floor" and length["protocol"]["contamination"]["status"] == "cross-fitted"

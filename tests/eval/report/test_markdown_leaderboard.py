@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from eval.judges.schema import Decision
 from eval.report.markdown_leaderboard import cell, merge_leaderboards, threshold_origin
 from judgekit.cli import main
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import read_json, write_json
+from judgekit.metrics import Interval
 from judgekit.report.markdown import markdown_table
 from judgekit.types import LabelledSolution, ThresholdRule
 from tests.eval.samples import evaluate_all, pointing_at, sample
@@ -139,9 +141,12 @@ def test_runs_that_cannot_stand_together_are_refused(tmp_path: Path) -> None:
 
 
 def test_cells() -> None:
-    assert cell({"value": 12.34, "lo": 10.0, "hi": 15.06}) == "12.3 [10.0, 15.1]"
-    assert cell({"value": 12.34, "lo": None, "hi": None}) == "12.3"
-    assert cell({"value": None, "lo": None, "hi": None}) == "none"
-    assert threshold_origin({"kind": "argmax", "thresholds": None, "origin": "default"}) == "most probable outcome"
-    assert threshold_origin({"kind": "threshold", "thresholds": [0.1], "origin": "x"}) == "cross-fitted"
+    assert cell(Interval(12.34, 10.0, 15.06)) == "12.3 [10.0, 15.1]"
+    assert cell(Interval(12.34, None, None)) == "12.3"
+    assert cell(Interval(None, None, None)) == "none"
+    assert (
+        threshold_origin(Decision(kind="argmax", threshold=None, thresholds=None, origin="default"))
+        == "most probable outcome"
+    )
+    assert threshold_origin(Decision(kind="threshold", threshold=None, thresholds=[0.1], origin="x")) == "cross-fitted"
     assert markdown_table(["a|b"], [["c\nd"]]) == "| a\\|b |\n| --- |\n| c d |"

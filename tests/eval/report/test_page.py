@@ -1,16 +1,17 @@
-import copy
 import json
 import re
 
 import pytest
 
 from benchmarks.report_speed import measure_opening
+from eval.judges.schema import EvalResults
 from eval.report.benchmark import group_runs
 from eval.report.browser import solutions_data
 from eval.report.calibration import step_scores_html
 from eval.report.page import write_report
 from judgekit.errors import ConfigError, DataError
 from judgekit.judges import load_judge
+from judgekit.metrics import Interval
 from judgekit.report.interval_cells import interval_cell, interval_text
 from judgekit.types import NoVerdictReason
 from tests.eval.judges.benchmark_runs import run_of
@@ -117,8 +118,8 @@ def test_leaderboard_ranks_judges_among_published_figures_that_are_marked(report
 def test_leaderboard_states_both_conventions_and_comparisons(report):
     _, runs = all_runs()
     text = report[1].read_text(encoding="utf-8")
-    scores = runs[0].results["overall"]["scores"]
-    assert 0 < scores["f1"]["value"] < scores["f1_scored"]["value"]
+    scores = runs[0].results.overall.scores
+    assert 0 < scores["f1"].value < scores["f1_scored"].value
     for name in ("f1", "f1_scored"):
         assert interval_text(scores[name], digits=1) in text
     assert "10 of 60" in text
@@ -128,13 +129,13 @@ def test_leaderboard_states_both_conventions_and_comparisons(report):
 
 
 def test_intervals_in_words_and_as_bars():
-    assert interval_text({"value": 0.5, "lo": 0.25, "hi": 0.75}, digits=1, scale=100) == "50.0 [25.0, 75.0]"
-    assert interval_text({"value": None, "lo": None, "hi": None}, digits=1) == "none"
-    assert interval_text({"value": -0.04, "lo": None, "hi": None}, digits=1) == "0.0"
-    bar = interval_cell({"value": 0.5, "lo": 0.0, "hi": 1.0}, scale=100, target=100).html
+    assert interval_text(Interval(0.5, 0.25, 0.75), digits=1, scale=100) == "50.0 [25.0, 75.0]"
+    assert interval_text(Interval(None, None, None), digits=1) == "none"
+    assert interval_text(Interval(-0.04, None, None), digits=1) == "0.0"
+    bar = interval_cell(Interval(0.5, 0.0, 1.0), scale=100, target=100).html
     # the bar runs over 2..148 of 150 pixels
     assert 'x="2" y="3" width="73.0"' in bar and "M2.0 8H148.0" in bar and "M148.0 3l4 5" in bar
-    assert "bar-quoted" in interval_cell({"value": 1.0, "lo": None, "hi": None}, quoted=True).html
+    assert "bar-quoted" in interval_cell(Interval(1.0, None, None), quoted=True).html
 
 
 def test_texts_are_packed_once_and_probabilities_to_three_digits():
@@ -178,17 +179,17 @@ def test_a_judge_without_any_verdict_is_shown_without_probabilities(tmp_path):
 
 def test_auroc_stands_beside_its_floor_and_older_results_without_it_still_open():
     run = run_of(load_judge("builtin:random"), [sample(i, first_error=i % 3) for i in range(9)], benchmark="orchard")
-    older = copy.deepcopy(dict(run.results))
+    older = run.results.model_dump(mode="json")
     for values in older["subsets"].values():
         del values["steps"]["auroc_within_position"], values["steps"]["n_pairs_within_position"]
-    for results, shown in ((run.results, None), (older, "not measured")):
+    for results, shown in ((run.results, None), (EvalResults.model_validate(older), "not measured")):
         (benchmark,) = group_runs([run._replace(results=results)])
         (subset,) = benchmark.subsets
         html = step_scores_html(benchmark, subset)
         assert "AUROC within position" in html
         assert "The floor of AUROC is not 0.5" in html
-        figure = run.results["subsets"][subset]["steps"]["auroc_within_position"]
-        assert (shown or f"{figure['value']:.3f}") in html
+        figure = run.results.subsets[subset].steps.auroc_within_position
+        assert (shown or f"{figure.value:.3f}") in html
         assert ("not measured" in html) == (shown is not None)
 
 
@@ -529,7 +530,9 @@ def test_guarantees_stand_beside_what_was_promised(tmp_path):
         shift | {"figures": [coverage_figures(0.2) | {"splits": None}]},
         shift | {"subset": "mill", "figures": []},
     ]
-    results = {**run.results, "conformal": {"subsets": {"shop": part}, "shift": shifts}}
+    settings = {"alphas": [0.1], "n_splits": 2, "n_resamples": 100, "seed": 0, "level": 0.95, "weighting": "problem"}
+    conformal = settings | {"subsets": {"shop": part}, "shift": shifts}
+    results = EvalResults.model_validate(run.results.model_dump(mode="json") | {"conformal": conformal})
     write_report(tmp_path / "report.html", [run._replace(results=results)], comparisons={}, n_browsed=9)
     (((html,),)) = embedded((tmp_path / "report.html").read_text(encoding="utf-8"), "panels-0")["coverage"]
     rows = [re.sub(r"<[^>]+>", "|", row) for row in re.findall(r"<tr>.*?</tr>", html)]
