@@ -13,6 +13,7 @@ from eval.attacks.config import AttackConfig
 from eval.attacks.effects import AttackedPair, compute_effects, expected_rts, find_worst, hard_rts
 from eval.attacks.report import write_markdown, write_report
 from eval.attacks.schema import AttackEffects, AttackResults, Unattacked
+from eval.choice import evenly_spaced
 from eval.results import Bootstrap
 from judgekit.errors import DataError
 from judgekit.judges.base import Judge
@@ -116,9 +117,7 @@ def choose_erroneous(solutions: Iterable[LabelledSolution], n_max: int | None) -
     wrong = [solution for solution in solutions if solution.first_error is not None]
     if not wrong:
         raise DataError("no solution with an error to attack: give a labelled data set that holds erroneous solutions")
-    if n_max is None or len(wrong) <= n_max:
-        return wrong
-    return [wrong[i * len(wrong) // n_max] for i in range(n_max)]
+    return list(evenly_spaced(wrong, n_max))
 
 
 def manipulate(

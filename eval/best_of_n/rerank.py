@@ -26,6 +26,7 @@ from eval.best_of_n.config import BestOfNConfig
 from eval.best_of_n.curves import REFERENCES, SCORES, VOTE, Answered, Curves, estimate_curves
 from eval.best_of_n.report import write_markdown, write_report
 from eval.best_of_n.schema import BestOfNResults, JudgeCurves, MethodMetrics
+from eval.choice import evenly_spaced
 from eval.judges.candidates import Failure
 from eval.results import Bootstrap, Cost, read_results
 from judgekit.answers import MathVerifyCheck
@@ -139,9 +140,7 @@ def choose_groups(groups: Sequence[RolloutGroup], config: BestOfNConfig) -> Sequ
     """
     if not any(len(group) >= min(config.sizes) for group in groups):
         raise DataError(f"no group has {min(config.sizes)} responses: lower sizes, or give a groups data set")
-    if config.n_groups is None or len(groups) <= config.n_groups:
-        return groups
-    return [groups[i * len(groups) // config.n_groups] for i in range(config.n_groups)]
+    return evenly_spaced(groups, config.n_groups)
 
 
 def compute_results(

@@ -24,6 +24,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.progress import track
 
+from eval.choice import evenly_spaced
 from eval.policy.config import PolicyConfig
 from eval.policy.schema import BenchmarkScores, By, Described, PolicyResults, Score
 from eval.policy.table import write_markdown
@@ -143,9 +144,7 @@ def choose_problems(problems: Iterable[Problem], n_problems: int | None) -> dict
         (key, count), *_ = Counter(row.problem_id for row in rows).most_common(1)
         if count > 1:
             raise DataError(f"benchmark {name} holds the problem {key} {count} times: give each input once")
-        if n_problems is not None and len(rows) > n_problems:
-            found[name] = [rows[i * len(rows) // n_problems] for i in range(n_problems)]
-    return found
+    return {name: list(evenly_spaced(rows, n_problems)) for name, rows in found.items()}
 
 
 class _Policy:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from eval.choice import evenly_spaced
 from eval.judges.judged_solution import JudgedSolution
 from eval.report.benchmark import JudgedBenchmark
 from judgekit.metrics import Outcome
@@ -100,7 +101,7 @@ def solutions_data(benchmark: JudgedBenchmark, *, n_browsed: int) -> dict[str, A
         n_browsed: Solutions with texts at most; of more, evenly spaced ones.
     """
     rows = benchmark.first.rows
-    shown = _evenly_spaced(len(rows), n_browsed)
+    shown = list(evenly_spaced(range(len(rows)), n_browsed))
     subset_index = {name: index for index, name in enumerate(benchmark.subsets)}
     texts = [rows[i].solution for i in shown]
     problems = {text: index for index, text in enumerate(dict.fromkeys(solution.problem for solution in texts))}
@@ -128,10 +129,6 @@ def _judge_data(rows: Iterable[JudgedSolution]) -> dict[str, list[Any]]:
         data["p_ok"].append(None if row.p_ok_S is None else [round(p * 10**DIGITS) for p in row.p_ok_S])
         data["no_verdict"].append(row.judgement.no_verdict)
     return data
-
-
-def _evenly_spaced(n: int, n_most: int) -> list[int]:
-    return list(range(n)) if n <= n_most else [i * n // n_most for i in range(n_most)]
 
 
 __all__ = ["DIGITS", "browser_html", "outcome_names", "solutions_data"]
