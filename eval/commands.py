@@ -40,23 +40,23 @@ def _build_inputs(given: Sequence[str], source: str, output: Path, *, resume: bo
 
 def _eval(args: argparse.Namespace, config: EvalConfig) -> None:
     from eval.evaluate import LEADERBOARD, REPORT, evaluate
-    from eval.judges.candidates import Failure, find_entrants, lazily
+    from eval.judges.candidates import Failure, find_candidates, lazily
     from eval.report.terminal import print_evaluation
     from judgekit.io import read_records
     from judgekit.judges.shared import share_in_turn
     from judgekit.types import LabelledSolution
 
     unopened: list[Failure] = []
-    entrants = find_entrants(
+    candidates = find_candidates(
         config.judges,
         dtype=config.dtype,
         on_failure=lambda name, error: unopened.append(Failure(name, None, one_line(error))),
     )
-    if not entrants:
+    if not candidates:
         raise CheckpointError("; ".join(failure.line for failure in unopened))
     for failure in unopened:
         print(f"{failure.line}; the others go on", file=sys.stderr)
-    with share_in_turn([lazily(entrant) for entrant in entrants if not entrant.members]) as judges:
+    with share_in_turn([lazily(candidate) for candidate in candidates if not candidate.members]) as judges:
         if judges is None:
             return
         inputs = {
@@ -64,7 +64,7 @@ def _eval(args: argparse.Namespace, config: EvalConfig) -> None:
             for name, given in config.benchmarks.items()
         }
         evaluation = evaluate(
-            entrants,
+            candidates,
             judges,
             {
                 name: [solution for folder in folders for solution in read_records(folder, LabelledSolution)]

@@ -23,10 +23,10 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from eval.judges.benchmarks import READS_NOTHING, find_benchmark, refuse_foreign
-from eval.judges.candidates import Entrant, Failure, RecordedJudge, entrant_key, open_pooled
+from eval.judges.candidates import Candidate, Failure, RecordedJudge, candidate_key, open_pooled
 from eval.judges.comparisons import compare_judges, compare_with_floors
 from eval.judges.config import EvalConfig
-from eval.judges.floors import FLOORS, decide_floor, floor_entrant
+from eval.judges.floors import FLOORS, decide_floor, floor_candidate
 from eval.judges.intervals import Estimate
 from eval.judges.judged_solution import BenchmarkRun, JudgedSolution
 from eval.judges.results import compute_results
@@ -72,7 +72,7 @@ solution, null for the most probable outcome."""
 class Scored(NamedTuple):
     """One judge on one benchmark."""
 
-    entrant: Entrant
+    candidate: Candidate
     benchmark: str
     run: BenchmarkRun
     headline: Estimate
@@ -93,7 +93,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    entrants: Sequence[Entrant],
+    candidates: Sequence[Candidate],
     judges: Iterable[Judge],
     benchmarks: Mapping[str, Sequence[LabelledSolution]],
     *,
@@ -106,7 +106,7 @@ def evaluate(
     """Judge every benchmark with every judge and write figures, predictions, comparisons, leaderboard and report.
 
     Args:
-        entrants: The judges, members before their ensembles; see `find_entrants`.
+        candidates: The judges, members before their ensembles; see `find_candidates`.
         judges: Those that are no ensembles, opened, in the same order. Each is used up before the next is asked for.
         benchmarks: Labelled solutions by benchmark, in the same order whenever the run is resumed.
         output: Folder of the run.
@@ -124,28 +124,28 @@ def evaluate(
     """
     for name, solutions in benchmarks.items():
         check_benchmark(name, solutions, threshold=config.threshold)
-    files = {f"data/{name}": paths for name, paths in (inputs or {}).items()} | _judge_files(entrants)
+    files = {f"data/{name}": paths for name, paths in (inputs or {}).items()} | _judge_files(candidates)
     run = Run(
         output,
         config,
         inputs=files,
         resume=resume,
         # a judge that failed before it said anything may have been mended since; one that is gone now is not forgotten
-        unused=[f"{JUDGES_DIR}/{item.slug}/" for item in entrants if not _has_judged(output, item)],
+        unused=[f"{JUDGES_DIR}/{item.slug}/" for item in candidates if not _has_judged(output, item)],
         partial=bool(unopened),
     )
     failures = list(unopened)
     scored = [
-        _score(entrant, name, benchmarks[name], said, folder=folder_of(output, entrant, name), config=config)
-        for entrant, name, said in _judge_all(
-            entrants, iter(judges), benchmarks, output=output, config=config, failures=failures
+        _score(candidate, name, benchmarks[name], said, folder=folder_of(output, candidate, name), config=config)
+        for candidate, name, said in _judge_all(
+            candidates, iter(judges), benchmarks, output=output, config=config, failures=failures
         )
-        if entrant.listed
+        if candidate.listed
     ]
     if not scored:
         raise JudgeError("; ".join(failure.line for failure in failures))
-    order = [entrant_key(name) for name in config.judges]
-    scored.sort(key=lambda item: order.index(item.entrant.key))
+    order = [candidate_key(name) for name in config.judges]
+    scored.sort(key=lambda item: order.index(item.candidate.key))
     floors, no_floors = _score_floors(benchmarks, output=output, config=config) if config.floors else ([], [])
     comparisons = _compare(scored, floors, benchmarks)
     runs, floor_runs = [item.run for item in scored], [item.run for item in floors]
@@ -186,60 +186,60 @@ def check_benchmark(name: str, solutions: Sequence[LabelledSolution], *, thresho
         )
 
 
-def _judge_files(entrants: Sequence[Entrant]) -> dict[str, Sequence[Path]]:
-    return {f"{JUDGES_DIR}/{item.slug}/{part}": paths for item in entrants for part, paths in item.files.items()}
+def _judge_files(candidates: Sequence[Candidate]) -> dict[str, Sequence[Path]]:
+    return {f"{JUDGES_DIR}/{item.slug}/{part}": paths for item in candidates for part, paths in item.files.items()}
 
 
-def _has_judged(output: Path, entrant: Entrant) -> bool:
+def _has_judged(output: Path, candidate: Candidate) -> bool:
     """Whether anything that a judge said is kept."""
-    folders = (output / JUDGES_DIR / entrant.slug).glob(f"*/{JUDGEMENT_DIR}")
+    folders = (output / JUDGES_DIR / candidate.slug).glob(f"*/{JUDGEMENT_DIR}")
     return any(map(store_files, folders))
 
 
 def _judge_all(
-    entrants: Sequence[Entrant],
+    candidates: Sequence[Candidate],
     judges: Iterator[Judge],
     benchmarks: Mapping[str, Sequence[LabelledSolution]],
     *,
     output: Path,
     config: EvalConfig,
     failures: list[Failure],
-) -> Iterator[tuple[Entrant, str, list[Judgement]]]:
+) -> Iterator[tuple[Candidate, str, list[Judgement]]]:
     """Yield what every judge says of every benchmark: first judges that are asked, then ensembles of these.
 
     A judge that fails is added to `failures` and not asked again in this run; what it said before is kept.
     """
     said: dict[tuple[str, str], list[Judgement]] = {}
-    by_key = {entrant.key: entrant for entrant in entrants}
-    for entrant in sorted(entrants, key=lambda item: bool(item.members)):
-        judge = None if entrant.members else next(judges)
+    by_key = {candidate.key: candidate for candidate in candidates}
+    for candidate in sorted(candidates, key=lambda item: bool(item.members)):
+        judge = None if candidate.members else next(judges)
         for name, solutions in benchmarks.items():
             try:
-                lost = [by_key[key].title for key in entrant.members if (key, name) not in said]
+                lost = [by_key[key].title for key in candidate.members if (key, name) not in said]
                 if lost:
                     raise JudgeError(f"its member {lost[0]} failed")
-                recorded = {key: RecordedJudge(by_key[key], said[key, name]) for key in entrant.members}
-                said[entrant.key, name] = judge_in_chunks(
-                    judge or open_pooled(entrant, recorded),
+                recorded = {key: RecordedJudge(by_key[key], said[key, name]) for key in candidate.members}
+                said[candidate.key, name] = judge_in_chunks(
+                    judge or open_pooled(candidate, recorded),
                     solutions,
-                    folder=folder_of(output, entrant, name) / JUDGEMENT_DIR,
+                    folder=folder_of(output, candidate, name) / JUDGEMENT_DIR,
                     chunk_size=config.chunk_size,
                     show_reference=config.show_reference,
                 )
             except (CheckpointError, JudgeError) as error:
-                failures.append(Failure(entrant.title, name, one_line(error)))
+                failures.append(Failure(candidate.title, name, one_line(error)))
                 logger.error("%s; the others go on", failures[-1].line)
                 break
-            yield entrant, name, said[entrant.key, name]
+            yield candidate, name, said[candidate.key, name]
 
 
-def folder_of(output: Path, entrant: Entrant, benchmark: str) -> Path:
+def folder_of(output: Path, candidate: Candidate, benchmark: str) -> Path:
     """Return where judgements, predictions and results of a judge on a benchmark are kept."""
-    return output / JUDGES_DIR / entrant.slug / benchmark
+    return output / JUDGES_DIR / candidate.slug / benchmark
 
 
 def _score(
-    entrant: Entrant,
+    candidate: Candidate,
     name: str,
     solutions: Sequence[LabelledSolution],
     judgements: Sequence[Judgement],
@@ -250,12 +250,17 @@ def _score(
     """Decide, score, and write predictions and results of one judge on one benchmark."""
     benchmark = replace(find_benchmark(name), name=name)
     decisions = decide_all(
-        benchmark, solutions, judgements, rule=entrant.info.decision, threshold=config.threshold, n_folds=config.n_folds
+        benchmark,
+        solutions,
+        judgements,
+        rule=candidate.info.decision,
+        threshold=config.threshold,
+        n_folds=config.n_folds,
     )
-    scored = compute_results(entrant, benchmark, decisions, config=config)
+    scored = compute_results(candidate, benchmark, decisions, config=config)
     write_predictions(folder / PREDICTIONS, decisions.rows)
     scored.results.write(folder / RESULTS)
-    return Scored(entrant, name, BenchmarkRun(scored.results, decisions.rows), scored.headline)
+    return Scored(candidate, name, BenchmarkRun(scored.results, decisions.rows), scored.headline)
 
 
 def _score_floors(
@@ -266,15 +271,15 @@ def _score_floors(
     for name, solutions in benchmarks.items():
         benchmark = replace(find_benchmark(name), name=name)
         for floor in FLOORS:
-            entrant = floor_entrant(floor)
-            folder = output / FLOORS_DIR / entrant.slug / name
+            candidate = floor_candidate(floor)
+            folder = output / FLOORS_DIR / candidate.slug / name
             try:
                 decisions = decide_floor(floor, benchmark, solutions, n_folds=config.n_folds)
             except DataError as error:
                 missing.append(f"{name}: {error}")
                 logger.info(missing[-1])
                 continue
-            found = compute_results(entrant, benchmark, decisions, config=config)
+            found = compute_results(candidate, benchmark, decisions, config=config)
             protocol = found.results.protocol
             said = {"status": "cross-fitted", "note": f"It {READS_NOTHING}."}
             contamination = protocol.contamination.model_copy(update=said)
@@ -283,7 +288,7 @@ def _score_floors(
             )
             write_predictions(folder / PREDICTIONS, decisions.rows)
             results.write(folder / RESULTS)
-            scored.append(Scored(entrant, name, BenchmarkRun(results, decisions.rows), found.headline))
+            scored.append(Scored(candidate, name, BenchmarkRun(results, decisions.rows), found.headline))
     return scored, missing
 
 
@@ -294,8 +299,8 @@ def _compare(scored: Sequence[Scored], floors: Sequence[Scored], benchmarks: Ite
     """
     comparisons = {}
     for name in benchmarks:
-        headlines = {item.entrant.title: item.headline for item in scored if item.benchmark == name}
-        below = {item.entrant.title: item.headline for item in floors if item.benchmark == name}
+        headlines = {item.candidate.title: item.headline for item in scored if item.benchmark == name}
+        below = {item.candidate.title: item.headline for item in floors if item.benchmark == name}
         if headlines:
             figure = find_benchmark(name).headline
             comparisons[name] = compare_judges(headlines, name=figure)

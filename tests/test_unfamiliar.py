@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.judges.candidates import LazyJudge, RecordedJudge, entrant_of, find_entrants
+from eval.judges.candidates import LazyJudge, RecordedJudge, candidate_of, find_candidates
 from judgekit.answers import LastNumberCheck
 from judgekit.cli import main
 from judgekit.io import write_records
@@ -111,9 +111,9 @@ class Marked(WrappedJudge):
 WRAPPERS: dict[str, Callable[[Judge, Path], Judge]] = {
     "shared": lambda judge, _: SharedJudge(judge, 1),
     "stored": lambda judge, folder: StoredJudge(judge, folder),
-    "lazy": lambda judge, _: LazyJudge(entrant_of(judge)),
-    "recorded": lambda judge, _: RecordedJudge(entrant_of(judge), []),
-    "several": lambda judge, folder: StoredJudge(SharedJudge(LazyJudge(entrant_of(judge)), 1), folder),
+    "lazy": lambda judge, _: LazyJudge(candidate_of(judge)),
+    "recorded": lambda judge, _: RecordedJudge(candidate_of(judge), []),
+    "several": lambda judge, folder: StoredJudge(SharedJudge(LazyJudge(candidate_of(judge)), 1), folder),
 }
 
 
@@ -137,10 +137,10 @@ def test_an_ensemble_without_fitted_weights_has_the_data_of_its_members(calibrat
     assert judge.info.deterministic
 
 
-def test_entrants_know_before_opening_what_the_opened_judge_says(places: dict[str, Path]) -> None:
-    for entrant in find_entrants([str(places["judge"]), str(places["prior"])], dtype="float32"):
-        opened = load_judge(entrant.name).info
-        assert entrant.info == replace(opened, reserved=entrant.info.reserved)
+def test_candidates_know_before_opening_what_the_opened_judge_says(places: dict[str, Path]) -> None:
+    for candidate in find_candidates([str(places["judge"]), str(places["prior"])], dtype="float32"):
+        opened = load_judge(candidate.name).info
+        assert candidate.info == replace(opened, reserved=candidate.info.reserved)
 
 
 def warnings_of(caplog: pytest.LogCaptureFixture, judge_id: str = "near-judge") -> list[str]:

@@ -30,7 +30,7 @@ OpenMember = Callable[[str], Judge]
 
 
 @dataclass(frozen=True)
-class Entrant:
+class Candidate:
     """A judge of a run."""
 
     name: str
@@ -57,7 +57,7 @@ class Entrant:
     @property
     def key(self) -> str:
         """Tells judges apart: a path is taken as the file or folder it leads to."""
-        return entrant_key(self.name)
+        return candidate_key(self.name)
 
     @property
     def title(self) -> str:
@@ -90,19 +90,19 @@ class Entrant:
         }
 
 
-def entrant_key(name: str) -> str:
+def candidate_key(name: str) -> str:
     """Return what tells judges apart: a path is taken as the file or folder it leads to."""
     return str(Path(name).resolve()) if Path(name).exists() else name
 
 
-def entrant_of(judge: Judge, *, exposure: Exposure = SAYS_NOTHING) -> Entrant:
-    """Return the entrant of a judge that is open already."""
-    return Entrant(name=judge.info.judge_id, info=judge.info, load=lambda _: judge, exposure=exposure)
+def candidate_of(judge: Judge, *, exposure: Exposure = SAYS_NOTHING) -> Candidate:
+    """Return the candidate of a judge that is open already."""
+    return Candidate(name=judge.info.judge_id, info=judge.info, load=lambda _: judge, exposure=exposure)
 
 
-def find_entrants(
+def find_candidates(
     names: Sequence[str], *, dtype: Precision, on_failure: Callable[[str, Exception], None] | None = None
-) -> list[Entrant]:
+) -> list[Candidate]:
     """Read the cards of judges and of the members of ensembles; nothing but headers is read of weights.
 
     Args:
@@ -118,10 +118,10 @@ def find_entrants(
         CheckpointError: a judge cannot be opened: no card, no weights, damaged weights, a changed prompt.
         JudgeError: a judge service does not answer.
     """
-    twice = [name for name, count in Counter(map(entrant_key, names)).items() if count > 1]
+    twice = [name for name, count in Counter(map(candidate_key, names)).items() if count > 1]
     if twice:
         raise ConfigError(f"the judge {twice[0]} is given twice: leave one out")
-    found: dict[str, Entrant] = {}
+    found: dict[str, Candidate] = {}
     for name in names:
         with_members = dict(found)  # of an ensemble that cannot be opened, its members are not asked either
         try:
@@ -132,11 +132,11 @@ def find_entrants(
             on_failure(name, error)
         else:
             found = with_members
-    wanted = set(map(entrant_key, names))
-    return tell_apart([replace(entrant, listed=key in wanted) for key, entrant in found.items()])
+    wanted = set(map(candidate_key, names))
+    return tell_apart([replace(candidate, listed=key in wanted) for key, candidate in found.items()])
 
 
-def tell_apart(entrants: Sequence[Entrant]) -> list[Entrant]:
+def tell_apart(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Give labels to judges that share an id or a folder, in the order given.
 
     Judges of one id are labelled with the id and as much of the end of their paths as tells them apart. Folders are
@@ -144,23 +144,25 @@ def tell_apart(entrants: Sequence[Entrant]) -> list[Entrant]:
 
     Example:
         >>> from judgekit.judges import load_judge
-        >>> one = entrant_of(load_judge("builtin:random"))
+        >>> one = candidate_of(load_judge("builtin:random"))
         >>> found = tell_apart([replace(one, name="runs/a/judge"), replace(one, name="runs/b/judge")])
-        >>> [entrant.title for entrant in found]
+        >>> [candidate.title for candidate in found]
         ['builtin:random (a/judge)', 'builtin:random (b/judge)']
     """
-    by_id = Counter(entrant.info.judge_id for entrant in entrants)
-    by_slug = Counter(entrant.slug.lower() for entrant in entrants)
+    by_id = Counter(candidate.info.judge_id for candidate in candidates)
+    by_slug = Counter(candidate.slug.lower() for candidate in candidates)
     labelled = []
-    for entrant in entrants:
-        if by_id[entrant.info.judge_id] > 1:
+    for candidate in candidates:
+        if by_id[candidate.info.judge_id] > 1:
             others = [
-                other.key for other in entrants if other.info.judge_id == entrant.info.judge_id and other is not entrant
+                other.key
+                for other in candidates
+                if other.info.judge_id == candidate.info.judge_id and other is not candidate
             ]
-            entrant = replace(entrant, label=f"{entrant.info.judge_id} ({_distinct_end(entrant.key, others)})")
-        elif by_slug[entrant.slug.lower()] > 1:
-            entrant = replace(entrant, label=entrant.info.judge_id)
-        labelled.append(entrant)
+            candidate = replace(candidate, label=f"{candidate.info.judge_id} ({_distinct_end(candidate.key, others)})")
+        elif by_slug[candidate.slug.lower()] > 1:
+            candidate = replace(candidate, label=candidate.info.judge_id)
+        labelled.append(candidate)
     return labelled
 
 
@@ -171,26 +173,26 @@ def _distinct_end(name: str, others: Sequence[str]) -> str:
     return next((end for end in ends if not any(f"/{other}".endswith(f"/{end}") for other in others)), name)
 
 
-def _find(name: str, found: dict[str, Entrant], dtype: Precision, named_by: Trust | None = None) -> None:
+def _find(name: str, found: dict[str, Candidate], dtype: Precision, named_by: Trust | None = None) -> None:
     if named_by is not None and named_by.root is not None and Path(name).exists() and not named_by.holds(Path(name)):
         # Judges are told apart by name, and this one name is two judges: a folder for the user, the Hub for the card.
         raise CheckpointError(
             f"a card of the hub has the member {name}, and there is something else called {name} here: run this in "
             "another folder"
         )
-    if entrant_key(name) in found:
+    if candidate_key(name) in found:
         return
     if name.startswith(("builtin:", "http://", "https://")):
-        opened = entrant_of(load_judge(name, named_by=named_by), exposure=_exposure_without_card(name))
-        found[entrant_key(name)] = replace(opened, name=name, load=lambda _: load_judge(name, named_by=named_by))
+        opened = candidate_of(load_judge(name, named_by=named_by), exposure=_exposure_without_card(name))
+        found[candidate_key(name)] = replace(opened, name=name, load=lambda _: load_judge(name, named_by=named_by))
         return
     card = find_card(name, named_by=named_by)
     refuse_cycle(card)
     members = [locate_member(card.directory, member) for member in card.card.spec.member_names()]
     for member in members:
         _find(member, found, dtype, card.trust)
-    among = [found[entrant_key(member)] for member in members]
-    found[entrant_key(name)] = _of_card(name, card, among, dtype, named_by)
+    among = [found[candidate_key(member)] for member in members]
+    found[candidate_key(name)] = _of_card(name, card, among, dtype, named_by)
 
 
 def _exposure_without_card(name: str) -> Exposure:
@@ -200,13 +202,13 @@ def _exposure_without_card(name: str) -> Exposure:
 
 
 def _of_card(
-    name: str, found: FoundCard, members: Sequence[Entrant], dtype: Precision, named_by: Trust | None
-) -> Entrant:
+    name: str, found: FoundCard, members: Sequence[Candidate], dtype: Precision, named_by: Trust | None
+) -> Candidate:
     directory, card, _ = found
     model = _check_model(found)
     is_local = Path(name).exists()
     declared = card.declare(dtype=dtype, members=[member.info for member in members])
-    return Entrant(
+    return Candidate(
         name=name,
         info=replace(
             declared,
@@ -248,34 +250,34 @@ def _files(path: Path, model: Path | None) -> dict[str, list[Path]]:
 
 
 class LazyJudge(WrappedJudge):
-    """An entrant's judge, opened when it is first asked: a judge of which everything is known never is.
+    """A candidate's judge, opened when it is first asked: a judge of which everything is known never is.
 
     Args:
-        entrant: The judge.
+        candidate: The judge.
     """
 
-    def __init__(self, entrant: Entrant) -> None:
-        super().__init__(None, entrant.info)
-        self._entrant = entrant
+    def __init__(self, candidate: Candidate) -> None:
+        super().__init__(None, candidate.info)
+        self._candidate = candidate
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch; opens the judge, where it is not open yet."""
         if self.inner is None:
-            self.inner = self._entrant.load(None)
+            self.inner = self._candidate.load(None)
             self.info = self.inner.info
         return self.inner.judge(solutions)
 
 
 class RecordedJudge(WrappedJudge):
-    """Answers what an entrant has said already.
+    """Answers what a candidate has said already.
 
     Args:
-        entrant: The judge.
+        candidate: The judge.
         judgements: What it said of every solution that will be asked about.
     """
 
-    def __init__(self, entrant: Entrant, judgements: Sequence[Judgement]) -> None:
-        super().__init__(None, entrant.info)
+    def __init__(self, candidate: Candidate, judgements: Sequence[Judgement]) -> None:
+        super().__init__(None, candidate.info)
         self._judgements = {judgement.solution_id: judgement for judgement in judgements}
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
@@ -283,19 +285,19 @@ class RecordedJudge(WrappedJudge):
         return [self._judgements[solution.id] for solution in solutions]
 
 
-def open_pooled(entrant: Entrant, recorded: Mapping[str, RecordedJudge]) -> Judge:
+def open_pooled(candidate: Candidate, recorded: Mapping[str, RecordedJudge]) -> Judge:
     """Open an ensemble on what its members said.
 
     Args:
-        entrant: The ensemble.
+        candidate: The ensemble.
         recorded: Its members' judgements, by key.
     """
-    return entrant.load(lambda name: recorded[entrant_key(name)])
+    return candidate.load(lambda name: recorded[candidate_key(name)])
 
 
-def lazily(entrant: Entrant) -> Callable[[], Judge]:
-    """Return a function that gives the entrant's lazy judge."""
-    return functools.partial(LazyJudge, entrant)
+def lazily(candidate: Candidate) -> Callable[[], Judge]:
+    """Return a function that gives the candidate's lazy judge."""
+    return functools.partial(LazyJudge, candidate)
 
 
 class Failure(NamedTuple):
@@ -320,7 +322,7 @@ class Failure(NamedTuple):
 
 
 __all__ = [
-    "Entrant", "Failure", "LazyJudge", "RecordedJudge", "entrant_key", "entrant_of", "find_entrants", "lazily",
+    "Candidate", "Failure", "LazyJudge", "RecordedJudge", "candidate_key", "candidate_of", "find_candidates", "lazily",
     "open_pooled",
     "tell_apart",
 ]  # fmt: skip

@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from eval.judges.benchmarks import READS_NOTHING, Benchmark, cluster_solutions
-from eval.judges.candidates import Entrant
+from eval.judges.candidates import Candidate
 from eval.judges.contamination import NOTHING_FITTED
 from eval.judges.judged_solution import JudgedSolution, decide, subset_of
 from eval.judges.thresholds import Decisions
@@ -104,13 +104,13 @@ FLOORS: Mapping[str, Floor] = MappingProxyType(
 """The floors, by the name they have in results."""
 
 
-def floor_entrant(name: str) -> Entrant:
+def floor_candidate(name: str) -> Candidate:
     """Return a floor as a judge of a run."""
 
     def refuse(_: object) -> Judge:
         raise JudgeError(f"{name} is fitted to the benchmark that is reported: it has no file to be opened from")
 
-    return Entrant(
+    return Candidate(
         name=name,
         info=JudgeInfo(name, ThresholdRule(), kind="floor", deterministic=True),
         load=refuse,
@@ -244,6 +244,6 @@ def _has_both(solutions: Sequence[LabelledSolution]) -> bool:
 
 
 __all__ = [
-    "FLOORS", "LENGTH", "POSITION", "Floor", "decide_floor", "fit_length", "fit_position", "floor_entrant",
+    "FLOORS", "LENGTH", "POSITION", "Floor", "decide_floor", "fit_length", "fit_position", "floor_candidate",
     "step_features",
 ]  # fmt: skip

@@ -18,7 +18,7 @@ from eval.judges.benchmarks import (
     score_subset,
     why_undefined,
 )
-from eval.judges.candidates import Entrant
+from eval.judges.candidates import Candidate
 from eval.judges.contamination import check_contamination
 from eval.judges.coverage import measure_coverage
 from eval.judges.intervals import Estimate, as_dicts
@@ -44,13 +44,13 @@ class ScoredResults(NamedTuple):
 
 
 def compute_results(
-    entrant: Entrant, benchmark: Benchmark, decisions: Decisions, *, config: EvalConfig
+    candidate: Candidate, benchmark: Benchmark, decisions: Decisions, *, config: EvalConfig
 ) -> ScoredResults:
     """Compute everything that `results.json` holds; scores are in percent."""
     rows = decisions.rows
     options = {"n_resamples": config.n_resamples, "seed": config.seed}
-    contamination = check_contamination(entrant.exposure, [row.solution for row in rows])
-    seen_N = entrant.exposure.problems.seen([row.solution for row in rows])
+    contamination = check_contamination(candidate.exposure, [row.solution for row in rows])
+    seen_N = candidate.exposure.problems.seen([row.solution for row in rows])
     clean = [row for row, seen in zip(rows, seen_N, strict=True) if not seen]
     subsets = {
         name: _subset_results(benchmark, group, decisions, index=index, config=config)
@@ -64,19 +64,19 @@ def compute_results(
         "schema_version": 1,
         "benchmark": benchmark.name,
         "data": fingerprint_rows(rows),
-        "judge": entrant.about(),
+        "judge": candidate.about(),
         "decision": decisions.section,
         "protocol": {
             "reference_shown": config.show_reference,
             "threshold_tuned_here": decisions.tuned_on is not None,
-            "votes": entrant.votes,
-            "prompt_sha256": entrant.prompt_sha256,
+            "votes": candidate.votes,
+            "prompt_sha256": candidate.prompt_sha256,
             "n_truncated": sum(row.judgement.no_verdict is NoVerdictReason.TRUNCATED for row in rows),
             "contamination": contamination,
         },
         "comparability": [
             *decisions.notes,
-            *protocol_notes(entrant, benchmark, contamination, rows, show_reference=config.show_reference),
+            *protocol_notes(candidate, benchmark, contamination, rows, show_reference=config.show_reference),
             *comparability(benchmark, rows),
         ],
         "headline": {"name": benchmark.headline} | headline(benchmark, overall).as_dict(scale=100),
@@ -146,7 +146,7 @@ def compute_cost(rows: Sequence[JudgedSolution]) -> dict[str, float | None]:
 
 
 def protocol_notes(
-    entrant: Entrant,
+    candidate: Candidate,
     benchmark: Benchmark,
     contamination: Mapping[str, Any],
     rows: Sequence[JudgedSolution],
@@ -159,7 +159,7 @@ def protocol_notes(
         notes.append("The judge could see the reference: not comparable with published figures.")
     if contamination["status"] == "overlap":
         notes.append(f"{contamination['note']} scores_clean leaves them out.")
-    calibrator = entrant.card.calibrator if entrant.card else None
+    calibrator = candidate.card.calibrator if candidate.card else None
     if calibrator is not None and benchmark.name in calibrator.fingerprint.sources:
         fingerprint = calibrator.fingerprint
         notes.append(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.evaluate import Evaluation, evaluate
-from eval.judges.candidates import Entrant, entrant_of
+from eval.judges.candidates import Candidate, candidate_of
 from eval.judges.config import EvalConfig
 from judgekit.judges.base import Judge
 from judgekit.types import LabelledSolution, LabelMethod, Verdict, labels_from_first_error
@@ -35,7 +35,7 @@ def pointing_at(place: int | None, *, n_steps: int = 3) -> tuple[float, ...]:
 
 
 def evaluate_all(
-    judges: Sequence[Judge | Entrant],
+    judges: Sequence[Judge | Candidate],
     solutions: Sequence[LabelledSolution],
     *,
     output: Path,
@@ -44,13 +44,13 @@ def evaluate_all(
     **options: Any,
 ) -> Evaluation:
     """Evaluate open judges on one benchmark, whose name is by default the solutions' source, by their own rules."""
-    entrants = [judge if isinstance(judge, Entrant) else entrant_of(judge) for judge in judges]
+    candidates = [judge if isinstance(judge, Candidate) else candidate_of(judge) for judge in judges]
     source = benchmark or (solutions[0].source if solutions else "orchard")
     small = {"threshold": "judge", "chunk_size": 2, "n_resamples": 100, "n_splits": 2, "alphas": (0.2,)}
     config = EvalConfig(
-        judges=[entrant.name for entrant in entrants if entrant.listed],
+        judges=[candidate.name for candidate in candidates if candidate.listed],
         benchmarks={source: ["rows.jsonl"]},
         **small | options,
     )
-    opened = (entrant.load(None) for entrant in entrants if not entrant.members)
-    return evaluate(entrants, opened, {source: solutions}, output=output, config=config, resume=resume)
+    opened = (candidate.load(None) for candidate in candidates if not candidate.members)
+    return evaluate(candidates, opened, {source: solutions}, output=output, config=config, resume=resume)

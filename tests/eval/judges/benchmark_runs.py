@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from eval.judges.benchmarks import find_benchmark
-from eval.judges.candidates import entrant_of
+from eval.judges.candidates import candidate_of
 from eval.judges.config import EvalConfig
 from eval.judges.judged_solution import BenchmarkRun
 from eval.judges.results import compute_results
@@ -35,4 +35,6 @@ def run_of(judge: Judge, solutions: Sequence[LabelledSolution], *, benchmark: st
         threshold=config.threshold,
         n_folds=config.n_folds,
     )
-    return BenchmarkRun(compute_results(entrant_of(judge), protocol, decisions, config=config).results, decisions.rows)
+    return BenchmarkRun(
+        compute_results(candidate_of(judge), protocol, decisions, config=config).results, decisions.rows
+    )

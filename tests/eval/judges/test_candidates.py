@@ -12,7 +12,7 @@ import huggingface_hub
 import pytest
 
 from eval.evaluate import Evaluation, evaluate
-from eval.judges.candidates import Entrant, LazyJudge, entrant_key, find_entrants, lazily, tell_apart
+from eval.judges.candidates import Candidate, LazyJudge, candidate_key, find_candidates, lazily, tell_apart
 from eval.judges.config import EvalConfig
 from eval.judges.contamination import NOTHING_FITTED, SAYS_NOTHING
 from judgekit.errors import CheckpointError, ConfigError, DataError
@@ -37,10 +37,10 @@ def run(names: Sequence[str], data: Path, output: Path, *, resume: bool = False)
     config = EvalConfig(
         judges=names, benchmarks={"additions": [str(data)]}, chunk_size=8, n_resamples=100, n_splits=2, alphas=(0.2,)
     )
-    entrants = find_entrants(names, dtype="float32")
+    candidates = find_candidates(names, dtype="float32")
     return evaluate(
-        entrants,
-        (lazily(entrant)() for entrant in entrants if not entrant.members),
+        candidates,
+        (lazily(candidate)() for candidate in candidates if not candidate.members),
         {"additions": list(read_records(data, LabelledSolution))},
         output=output,
         config=config,
@@ -65,18 +65,18 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 def test_what_is_known_before_a_judge_is_opened(tiny_judge: Path, tmp_path: Path) -> None:
     both = ensemble(tmp_path / "both", str(tiny_judge), "builtin:random")
-    found = find_entrants([str(both), "builtin:random"], dtype="float32")
-    assert [entrant.info.judge_id for entrant in found] == ["tiny", "builtin:random", "both"]
-    assert [entrant.listed for entrant in found] == [False, True, True]
-    assert found[2].members == (entrant_key(str(tiny_judge)), "builtin:random")
+    found = find_candidates([str(both), "builtin:random"], dtype="float32")
+    assert [candidate.info.judge_id for candidate in found] == ["tiny", "builtin:random", "both"]
+    assert [candidate.listed for candidate in found] == [False, True, True]
+    assert found[2].members == (candidate_key(str(tiny_judge)), "builtin:random")
     tiny, random, _ = found
     assert (tiny.exposure.unsaid != (), random.exposure) == (True, NOTHING_FITTED)
-    for entrant in found:
-        opened = load_judge(entrant.name)
-        about = entrant.about()
+    for candidate in found:
+        opened = load_judge(candidate.name)
+        about = candidate.about()
         assert about["judge_id"] == opened.info.judge_id
-        assert entrant.info == replace(opened.info, reserved=entrant.info.reserved)
-        assert (about["deterministic"], about["dtype"]) == (entrant.info.deterministic, entrant.info.dtype)
+        assert candidate.info == replace(opened.info, reserved=candidate.info.reserved)
+        assert (about["deterministic"], about["dtype"]) == (candidate.info.deterministic, candidate.info.dtype)
 
 
 def test_members_judge_once_and_the_ensemble_pools_what_they_said(
@@ -138,7 +138,7 @@ def test_judges_of_one_id_have_names_and_folders_of_their_own(
     assert titles == ["tiny (a/judge)", "tiny (b/judge)", "builtin:random", "both"]
     assert {pair["a"] for pair in evaluation.comparisons["additions"]["pairs"]} == set(titles[:3])
     folders = {path.name for path in (tmp_path / "run/judges").iterdir()}
-    assert folders == {entrant.slug for entrant in find_entrants([*names, str(both)], dtype="float32")}
+    assert folders == {candidate.slug for candidate in find_candidates([*names, str(both)], dtype="float32")}
     assert len({folder.lower() for folder in folders}) == 4 and "builtin-random" in folders
     text = (tmp_path / "run/leaderboard.md").read_text()
     assert "| tiny (a/judge) |" in text and "| tiny (b/judge) |" in text
@@ -158,11 +158,11 @@ def test_judges_of_one_id_have_names_and_folders_of_their_own(
 )
 def test_names_tell_judges_apart(judges: list[tuple[str, str]], titles: list[str]) -> None:
     inner = BuiltinJudge("first-step", lambda _: 0)
-    given = [Entrant(name=n, info=replace(inner.info, judge_id=i), load=lambda _: inner) for n, i in judges]
+    given = [Candidate(name=n, info=replace(inner.info, judge_id=i), load=lambda _: inner) for n, i in judges]
     found = tell_apart(given)
-    assert [entrant.title for entrant in found] == titles
-    assert len({entrant.slug.lower() for entrant in found}) == len(judges)
-    assert all(len(entrant.slug) <= 100 for entrant in found)
+    assert [candidate.title for candidate in found] == titles
+    assert len({candidate.slug.lower() for candidate in found}) == len(judges)
+    assert all(len(candidate.slug) <= 100 for candidate in found)
 
 
 def test_a_judge_that_cannot_be_opened_is_left_out_with_its_members(tiny_judge: Path, tmp_path: Path) -> None:
@@ -170,34 +170,34 @@ def test_a_judge_that_cannot_be_opened_is_left_out_with_its_members(tiny_judge: 
     both = ensemble(tmp_path / "both", "builtin:no-error", str(copy))
     (copy / "model.safetensors").unlink()
     failed: dict[str, str] = {}
-    found = find_entrants(
+    found = find_candidates(
         ["builtin:random", str(copy), str(both), "a/b/c"],
         dtype="float32",
         on_failure=lambda name, error: failed.update({name: str(error)}),
     )
-    assert [entrant.name for entrant in found] == ["builtin:random"]
+    assert [candidate.name for candidate in found] == ["builtin:random"]
     assert list(failed) == [str(copy), str(both), "a/b/c"]
     assert "holds no safetensors file" in failed[str(both)] and "does not exist" in failed["a/b/c"]
     with pytest.raises(ConfigError, match="no builtin judge 'best'"):
-        find_entrants(["builtin:random", "builtin:best"], dtype="float32", on_failure=lambda *_: None)
+        find_candidates(["builtin:random", "builtin:best"], dtype="float32", on_failure=lambda *_: None)
 
 
 def test_judges_that_cannot_be_opened_are_refused(tiny_judge: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(tiny_judge, tmp_path / "copy"))
     with pytest.raises(ConfigError, match="given twice"):
-        find_entrants([str(copy), f"{copy}/../copy"], dtype="float32")
+        find_candidates([str(copy), f"{copy}/../copy"], dtype="float32")
     weights = copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match="no readable safetensors file"):
-        find_entrants(["builtin:random", str(copy)], dtype="float32")
+        find_candidates(["builtin:random", str(copy)], dtype="float32")
     weights.unlink()
     with pytest.raises(CheckpointError, match="holds no safetensors file"):
-        find_entrants(["builtin:random", str(ensemble(tmp_path / "e", str(copy)))], dtype="float32")
+        find_candidates(["builtin:random", str(ensemble(tmp_path / "e", str(copy)))], dtype="float32")
     with pytest.raises(ConfigError, match="no builtin judge 'best'"):
-        find_entrants(["builtin:random", "builtin:best"], dtype="float32")
+        find_candidates(["builtin:random", "builtin:best"], dtype="float32")
     own = ensemble(tmp_path / "own", "../own")
     with pytest.raises(CheckpointError, match="member of itself"):
-        find_entrants([str(own)], dtype="float32")
+        find_candidates([str(own)], dtype="float32")
 
 
 @pytest.mark.parametrize(
@@ -211,9 +211,9 @@ def test_judges_that_cannot_be_opened_are_refused(tiny_judge: Path, tmp_path: Pa
 )
 def test_folders_have_plain_names(judge_id: str, slug: str) -> None:
     judge = BuiltinJudge("x", lambda _: None)
-    entrant = Entrant(name="x", info=replace(judge.info, judge_id=judge_id), load=lambda _: judge)
-    assert entrant.slug == slug
-    assert entrant.exposure is SAYS_NOTHING
+    candidate = Candidate(name="x", info=replace(judge.info, judge_id=judge_id), load=lambda _: judge)
+    assert candidate.slug == slug
+    assert candidate.exposure is SAYS_NOTHING
 
 
 def test_a_lazy_judge_opens_when_it_is_asked() -> None:
@@ -224,7 +224,7 @@ def test_a_lazy_judge_opens_when_it_is_asked() -> None:
         return BuiltinJudge("first-step", lambda _: 0)
 
     inner = BuiltinJudge("first-step", lambda _: 0)
-    judge = LazyJudge(Entrant(name="f", info=inner.info, load=load))
+    judge = LazyJudge(Candidate(name="f", info=inner.info, load=load))
     assert (judge.info, opened) == (inner.info, [])
     for _ in range(2):
         judge.judge([Solution(problem="1+1?", steps=("1+1=3",))])
@@ -246,6 +246,6 @@ def test_a_member_on_the_hub_is_not_taken_for_a_folder_of_the_same_name(
     monkeypatch.chdir(tmp_path / "here")
     for names in (["evil/inner", "evil/outer"], ["evil/outer", "evil/inner"], ["evil/outer"]):
         with pytest.raises(CheckpointError, match="there is something else called evil/inner here"):
-            find_entrants(names, dtype="float32")
+            find_candidates(names, dtype="float32")
     monkeypatch.chdir(tmp_path)
-    assert [item.info.judge_id for item in find_entrants(["evil/outer"], dtype="float32")][-2:] == ["inner", "outer"]
+    assert [item.info.judge_id for item in find_candidates(["evil/outer"], dtype="float32")][-2:] == ["inner", "outer"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eval.judges.candidates import entrant_of
+from eval.judges.candidates import candidate_of
 from eval.judges.contamination import NOTHING_FITTED, SAYS_NOTHING, Exposure, check_contamination, read_exposure
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.ensemble import EnsembleSpec
@@ -90,7 +90,9 @@ def test_figures_without_what_was_seen_stand_beside_the_others(tmp_path: Path) -
     judge = FakeJudge({s.id: pointing_at(s.first_error if i < 5 else 2) for i, s in enumerate(SOLUTIONS)})
     seen = Exposure(ProblemList.of(SOLUTIONS[:4]), ())
     results = (
-        evaluate_all([entrant_of(judge, exposure=seen)], SOLUTIONS, output=tmp_path / "run").runs[0].results.as_stored()
+        evaluate_all([candidate_of(judge, exposure=seen)], SOLUTIONS, output=tmp_path / "run")
+        .runs[0]
+        .results.as_stored()
     )
     scores, clean = results["subsets"]["shop"]["scores"], results["subsets"]["shop"]["scores_clean"]
     assert (scores["error_accuracy"]["value"], scores["correct_accuracy"]["value"]) == (75.0, 50.0)

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
 
 from eval.judges.benchmarks import clusters, find_benchmark
-from eval.judges.floors import LENGTH, POSITION, decide_floor, fit_position, floor_entrant, step_features
+from eval.judges.floors import LENGTH, POSITION, decide_floor, fit_position, floor_candidate, step_features
 from eval.judges.judged_solution import JudgedSolution
 from eval.report.markdown_leaderboard import merge_leaderboards
 from judgekit.errors import DataError, JudgeError
@@ -248,7 +248,7 @@ def test_floors_are_the_same_in_every_run_and_merged_once(tmp_path: Path) -> Non
 
 def test_a_floor_is_no_judge_that_can_be_opened() -> None:
     with pytest.raises(JudgeError, match="fitted to the benchmark that is reported"):
-        floor_entrant(LENGTH).load(None)
+        floor_candidate(LENGTH).load(None)
 
 
 def test_labels_behind_the_first_error_are_not_learnt_from() -> None:
