@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from eval.judges.benchmarks import find_benchmark
 from eval.judges.config import EvalConfig
+from eval.judges.schema import Decision
 from eval.judges.thresholds import Decisions, decide_all
 from eval.report.markdown_leaderboard import threshold_origin
 from judgekit.errors import ConfigError
@@ -106,7 +107,7 @@ def test_folds_without_a_class_keep_the_default_and_say_so() -> None:
     assert [row.threshold for row in found.rows] == [0.5, 0.5]
     nothing = {"thresholds": None, "n_default": 0, "origin": "default"}
     assert found.section == nothing | {"kind": "threshold", "threshold": 0.5}, "nothing was cross-fitted"
-    assert threshold_origin(found.section) == "default"
+    assert threshold_origin(Decision.model_validate(found.section)) == "default"
     assert found.notes == (
         "2 of the 2 folds of shop leave too little to choose a threshold on (erroneous and correct solutions are "
         "needed): the default 0.5 decides them.",
@@ -115,7 +116,7 @@ def test_folds_without_a_class_keep_the_default_and_say_so() -> None:
     some = [sample(i, first_error=0 if i == 0 else None) for i in range(3)]
     found = decisions(some, [0.2, 0.4, 0.4], n_folds=3)
     assert found.section["n_default"] == 1 and found.origin.endswith("; the default in 1 of 3 folds")
-    assert threshold_origin(found.section) == "cross-fitted, but the default in 1 folds"
+    assert threshold_origin(Decision.model_validate(found.section)) == "cross-fitted, but the default in 1 folds"
     alone = [sample(i, first_error=None, problem="one") for i in range(3)]
     assert any("1 of the 1 folds" in note for note in decisions(alone, [0.2, 0.4, 0.6]).notes)
 
