@@ -309,4 +309,4 @@ class EvalResults(Results):
     bootstrap: Bootstrap
 
 
-__all__ = ["EvalResults", "Scores", "StepMetrics", "SubsetResults"]
+__all__ = ["Decision", "EvalResults", "Scores", "StepMetrics", "SubsetResults"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from sklearn.model_selection import GroupKFold
@@ -12,6 +12,7 @@ from sklearn.model_selection import GroupKFold
 from eval.judges.benchmarks import Benchmark, by_subset, clusters
 from eval.judges.config import HELD_OUT, TUNED
 from eval.judges.judged_solution import JudgedSolution, decide
+from eval.judges.schema import Decision
 from judgekit.errors import ConfigError, DataError
 from judgekit.metrics import choose_threshold
 from judgekit.types import ArgmaxRule, Judgement, LabelledSolution, ThresholdRule
@@ -25,7 +26,7 @@ class Decisions:
 
     rows: list[JudgedSolution]
     """The decided solutions, in the benchmark's order."""
-    kind: str
+    kind: Literal["threshold", "argmax"]
     """`threshold` or `argmax`."""
     threshold: float | None
     """The one threshold; `None` where there are several or none."""
@@ -41,10 +42,15 @@ class Decisions:
     """What must be known about them, in words."""
 
     @property
-    def section(self) -> dict[str, Any]:
+    def section(self) -> Decision:
         """The section `decision` of the results."""
-        names = ("kind", "threshold", "thresholds", "n_default", "origin")
-        return {name: getattr(self, name) for name in names}
+        return Decision(
+            kind=self.kind,
+            threshold=self.threshold,
+            thresholds=self.thresholds,
+            n_default=self.n_default,
+            origin=self.origin,
+        )
 
 
 def tuning_subset(threshold: float | str) -> str | None:

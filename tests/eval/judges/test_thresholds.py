@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from eval.judges.benchmarks import find_benchmark
 from eval.judges.config import EvalConfig
-from eval.judges.schema import Decision
 from eval.judges.thresholds import Decisions, decide_all
 from eval.report.markdown_leaderboard import threshold_origin
 from judgekit.errors import ConfigError
@@ -45,7 +44,7 @@ def test_a_threshold_from_other_data_and_argmax_stay() -> None:
     solutions = [sample(0, first_error=0), sample(1, first_error=None)]
     elsewhere = ThresholdRule(threshold=0.7, origin="best F1 on another set")
     found = decisions(solutions, [0.6, 0.8], rule=elsewhere)
-    assert found.section == {
+    assert found.section.model_dump() == {
         "kind": "threshold", "threshold": 0.7, "thresholds": None, "n_default": 0, "origin": "best F1 on another set",
     }  # fmt: skip
     assert [row.predicted for row in found.rows] == [0, None]
@@ -53,7 +52,7 @@ def test_a_threshold_from_other_data_and_argmax_stay() -> None:
     for asked in ("held-out", "judge", 0.9, "tuned:shop"):
         found = decisions(solutions, [0.6, 0.8], rule=ArgmaxRule(), threshold=asked)
         nothing = {"threshold": None, "thresholds": None, "n_default": 0}
-        assert found.section == nothing | {"kind": "argmax", "origin": "default"}
+        assert found.section.model_dump() == nothing | {"kind": "argmax", "origin": "default"}
         assert found.tuned_on is None and found.rows[0].threshold is None
 
 
@@ -106,8 +105,8 @@ def test_folds_without_a_class_keep_the_default_and_say_so() -> None:
     found = decisions(solutions, [0.2, 0.4], benchmark=PROCESSBENCH)
     assert [row.threshold for row in found.rows] == [0.5, 0.5]
     nothing = {"thresholds": None, "n_default": 0, "origin": "default"}
-    assert found.section == nothing | {"kind": "threshold", "threshold": 0.5}, "nothing was cross-fitted"
-    assert threshold_origin(Decision.model_validate(found.section)) == "default"
+    assert found.section.model_dump() == nothing | {"kind": "threshold", "threshold": 0.5}, "nothing was cross-fitted"
+    assert threshold_origin(found.section) == "default"
     assert found.notes == (
         "2 of the 2 folds of shop leave too little to choose a threshold on (erroneous and correct solutions are "
         "needed): the default 0.5 decides them.",
@@ -115,8 +114,8 @@ def test_folds_without_a_class_keep_the_default_and_say_so() -> None:
     # three problems, one of which has the only errors: the fold that it is in leaves none to choose on
     some = [sample(i, first_error=0 if i == 0 else None) for i in range(3)]
     found = decisions(some, [0.2, 0.4, 0.4], n_folds=3)
-    assert found.section["n_default"] == 1 and found.origin.endswith("; the default in 1 of 3 folds")
-    assert threshold_origin(Decision.model_validate(found.section)) == "cross-fitted, but the default in 1 folds"
+    assert found.section.n_default == 1 and found.origin.endswith("; the default in 1 of 3 folds")
+    assert threshold_origin(found.section) == "cross-fitted, but the default in 1 folds"
     alone = [sample(i, first_error=None, problem="one") for i in range(3)]
     assert any("1 of the 1 folds" in note for note in decisions(alone, [0.2, 0.4, 0.6]).notes)
 
