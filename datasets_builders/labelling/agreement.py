@@ -123,13 +123,18 @@ def build_agreement_report(
     """
     agreement = Counter(classify_agreement(*pair) for pair in labels)
     n_kept = sum(count for kind, count in agreement.items() if kind.kept)
+    by_judge: dict[int | None, Counter[int | None]] = defaultdict(Counter)
+    for pair in labels:
+        by_judge[pair.monte_carlo][pair.judge] += 1
+    places = sorted(by_judge, key=lambda place: -1 if place is None else place)
+    cross_table = {NO_ERROR if place is None else str(place): histogram(by_judge[place]) for place in places}
     return AgreementReport(
         n_labelled_by_both=len(labels),
         n_kept=n_kept,
         share_kept=_rate(n_kept, len(labels)),
         agreement={kind.value: agreement[kind] for kind in Agreement},
         unmatched=dict(unmatched.most_common()),
-        positions=_cross_table(labels),
+        positions=cross_table,
         kappa=compute_kappa(labels),
         quality=_qualities(gold) if gold else {},
     )
@@ -151,14 +156,6 @@ def compute_kappa(labels: Sequence[Labelled]) -> float | None:
         return None
     observed, by_chance = sum(pair.monte_carlo == pair.judge for pair in labels) / n, n_squared_by_chance / n**2
     return (observed - by_chance) / (1 - by_chance)
-
-
-def _cross_table(labels: Sequence[Labelled]) -> dict[str, dict[str, int]]:
-    by_judge: dict[int | None, Counter[int | None]] = defaultdict(Counter)
-    for pair in labels:
-        by_judge[pair.monte_carlo][pair.judge] += 1
-    places = sorted(by_judge, key=lambda place: -1 if place is None else place)
-    return {NO_ERROR if place is None else str(place): histogram(by_judge[place]) for place in places}
 
 
 def _qualities(gold: Sequence[tuple[Labelled, int | None]]) -> dict[str, LabelQuality]:
@@ -194,10 +191,6 @@ def render_agreement(report: AgreementReport) -> Group:
         counts.add_row(name, str(count))
     counts.add_row("kept", f"{report.n_kept} of {report.n_labelled_by_both} ({_shown(report.share_kept)})")
     counts.add_row("kappa", "undefined" if report.kappa is None else f"{report.kappa:.3f}")
-    return Group(counts, _render_positions(report), *([_render_quality(report)] if report.quality else []))
-
-
-def _render_positions(report: AgreementReport) -> Table:
     places = sorted(
         {place for row in report.positions.values() for place in row}, key=lambda p: -1 if p == NO_ERROR else int(p)
     )
@@ -206,7 +199,8 @@ def _render_positions(report: AgreementReport) -> Table:
     )
     for name, row in report.positions.items():
         table.add_row(name, *(str(row.get(place, 0)) for place in places))
-    return table
+    render_positions = table
+    return Group(counts, render_positions, *([_render_quality(report)] if report.quality else []))
 
 
 def _render_quality(report: AgreementReport) -> Table:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from datasets_builders.labelling.agreement import AgreementReport, Labelled, build_agreement_report, classify_agreement
 from datasets_builders.labelling.config import ConsensusConfig
@@ -35,7 +34,10 @@ def filter_consensus(config: ConsensusConfig, output: Path, *, resume: bool = Fa
         DataError: an input is missing, damaged, changed or labelled in another way, no solution is in both, or none is
             kept.
     """
-    run = Run(output, _settings(config), resume=resume, data_set=True)
+    folders = {"monte_carlo": config.monte_carlo, "judge": config.judge, "gold": config.gold}
+    inputs = {name: input_hashes(path) for name, path in folders.items() if path is not None}
+    settings = {"config": config, "inputs": inputs}
+    run = Run(output, settings, resume=resume, data_set=True)
     if run.finished:
         return AgreementReport.model_validate(read_json(output / AGREEMENT))
     judged = _first_errors(config.judge)
@@ -57,12 +59,6 @@ def filter_consensus(config: ConsensusConfig, output: Path, *, resume: bool = Fa
             )
         writer.info = run.config | {"packages": package_versions(), "git": git_state()}
     return report
-
-
-def _settings(config: ConsensusConfig) -> dict[str, Any]:
-    folders = {"monte_carlo": config.monte_carlo, "judge": config.judge, "gold": config.gold}
-    inputs = {name: input_hashes(path) for name, path in folders.items() if path is not None}
-    return {"config": config, "inputs": inputs}
 
 
 def _monte_carlo_rows(path: Path) -> Iterator[LabelledSolution]:

@@ -408,7 +408,25 @@ def read_candidates(config: MonteCarloConfig) -> Iterator[Candidate]:
         return
     record_type = LabelledSolution if "labels" in fields else Solution
     for solution in read_records(config.data, record_type):
-        yield _from_solution(solution, answers, config)
+        ends, position = [], 0
+        for step in solution.steps:
+            ends.append(position + len(step))
+            position = ends[-1] + len(config.step_separator)
+        named = ("source", "subset", "source_id", "generator", "licence")
+        provenance = {name: getattr(solution, name) for name in named} if isinstance(solution, LabelledSolution) else {}
+        from_solution = Candidate(
+            id=solution.id,
+            problem_id=solution.problem_id,
+            problem=solution.problem,
+            text=config.step_separator.join(solution.steps),
+            step_start=tuple(end - len(step) for end, step in zip(ends, solution.steps, strict=True)),
+            step_end=tuple(ends),
+            finished=True,
+            answer=_stated(solution.reference, config) if answers is None else _find_answer(answers, solution),
+            reference=solution.reference,
+            **({"source": config.data.stem} | provenance),
+        )
+        yield from_solution
 
 
 def _answers_by_id(path: Path) -> dict[str, str]:
@@ -440,27 +458,6 @@ def _from_rollout(rollout: Rollout, answers: Mapping[str, str] | None) -> Candid
         source=rollout.source,
         source_id=rollout.id,
         generator=rollout.generator,
-    )
-
-
-def _from_solution(solution: Solution, answers: Mapping[str, str] | None, config: MonteCarloConfig) -> Candidate:
-    ends, position = [], 0
-    for step in solution.steps:
-        ends.append(position + len(step))
-        position = ends[-1] + len(config.step_separator)
-    named = ("source", "subset", "source_id", "generator", "licence")
-    provenance = {name: getattr(solution, name) for name in named} if isinstance(solution, LabelledSolution) else {}
-    return Candidate(
-        id=solution.id,
-        problem_id=solution.problem_id,
-        problem=solution.problem,
-        text=config.step_separator.join(solution.steps),
-        step_start=tuple(end - len(step) for end, step in zip(ends, solution.steps, strict=True)),
-        step_end=tuple(ends),
-        finished=True,
-        answer=_stated(solution.reference, config) if answers is None else _find_answer(answers, solution),
-        reference=solution.reference,
-        **({"source": config.data.stem} | provenance),
     )
 
 

@@ -36,7 +36,20 @@ def label_with_ray(chunks: Sequence[Chunk], make_labeller: MakeLabeller, *, work
         _start(ray, workers)
     try:
         while chunks := [chunk for chunk in chunks if not chunk.finished]:
-            yield from _label_once(ray, chunks, make_labeller, workers=workers)
+            logging.getLogger("ray.data").setLevel(logging.ERROR)
+            ray.data.DataContext.get_current().enable_progress_bars = False
+            rows = [{"chunk": chunk} for chunk in chunks]
+            tasks = ray.data.from_items(rows, override_num_blocks=min(len(rows), _MAX_BLOCKS)).map(
+                _Worker,
+                fn_constructor_args=(make_labeller,),
+                compute=ray.data.ActorPoolStrategy(size=min(workers, len(rows))),
+                num_cpus=1,
+                num_gpus=min(1.0, ray.cluster_resources().get("GPU", 0) / workers),
+            )
+            for row in tasks.iter_rows():
+                if row["error"]:
+                    raise getattr(errors, row["error"])(row["message"])
+                yield row["index"] if row["finished"] else None
             time.sleep(PAUSE_S)
     except ray.exceptions.RayError as error:
         raise JudgeError(f"Ray failed: {error}. Finished chunks are kept; continue with --resume") from error
@@ -61,25 +74,6 @@ def _start(ray: Any, workers: int) -> None:
         ray.init(logging_level=logging.ERROR, log_to_driver=False, **here)
     except (ConnectionError, ValueError) as error:
         raise ConfigError(f"no Ray cluster at RAY_ADDRESS={os.environ.get('RAY_ADDRESS')!r}: {error}") from error
-
-
-def _label_once(
-    ray: Any, chunks: Sequence[Chunk], make_labeller: MakeLabeller, *, workers: int
-) -> Iterator[int | None]:
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    rows = [{"chunk": chunk} for chunk in chunks]
-    tasks = ray.data.from_items(rows, override_num_blocks=min(len(rows), _MAX_BLOCKS)).map(
-        _Worker,
-        fn_constructor_args=(make_labeller,),
-        compute=ray.data.ActorPoolStrategy(size=min(workers, len(rows))),
-        num_cpus=1,
-        num_gpus=min(1.0, ray.cluster_resources().get("GPU", 0) / workers),
-    )
-    for row in tasks.iter_rows():
-        if row["error"]:
-            raise getattr(errors, row["error"])(row["message"])
-        yield row["index"] if row["finished"] else None
 
 
 class _Worker:

@@ -24,7 +24,7 @@ from datasets_builders.labelling.tally import read_tally, write_tally
 from datasets_builders.source import RowRejected
 from judgekit.answers import OutcomeCheck, build_outcome
 from judgekit.answers.sample_and_check import Asked, CheckedSample, sample_and_check
-from judgekit.engines.generation.base import Completion, Generator
+from judgekit.engines.generation.base import Generator
 from judgekit.engines.generation.door import build_generator
 from judgekit.groups import is_right
 from judgekit.io import checkpoint_files, read_records
@@ -107,7 +107,25 @@ class RolloutLabeller:
         counts: Counter[str] = Counter(n_tokens=sum(completion.n_tokens for completion, _ in samples))
         for sample, (response, outcome) in enumerate(samples):
             if outcome is not None:
-                rollouts.append(self._rollout(item, sample, response, outcome=outcome))
+                prompt = self._config.prompt.build(item.problem)
+                generator = self._generator.generator_id
+                spans = segment(response.text, self._config.segmentation)
+                rollout = Rollout(
+                    group_id=content_id(problem_id=item.problem_id, generator=generator, seed=self._config.seed),
+                    sample=sample,
+                    problem=item.problem,
+                    prompt=self._generator.render(prompt) or item.problem,
+                    response=response.text,
+                    steps=tuple(span.text for span in spans),
+                    step_start=tuple(span.start for span in spans),
+                    step_end=tuple(span.end for span in spans),
+                    outcome=outcome,
+                    answer=item.answer,
+                    truncated=response.finish_reason == "length",
+                    generator=generator,
+                    source=item.source,
+                )
+                rollouts.append(rollout)
                 counts["right" if is_right(outcome) else "wrong"] += 1
                 counts["empty"] += not response.text.strip()
                 counts["truncated"] += response.finish_reason == "length"
@@ -120,26 +138,6 @@ class RolloutLabeller:
             detail = f"{len(rollouts)} of {len(samples)} have a known outcome: {dropped[0]['fate']}"
             return RowRejected("too few checked responses", f"{detail} {dropped[0]['detail'] or ''}".rstrip()), row
         return rollouts, row
-
-    def _rollout(self, item: Question, sample: int, response: Completion, *, outcome: float) -> Rollout:
-        prompt = self._config.prompt.build(item.problem)
-        generator = self._generator.generator_id
-        spans = segment(response.text, self._config.segmentation)
-        return Rollout(
-            group_id=content_id(problem_id=item.problem_id, generator=generator, seed=self._config.seed),
-            sample=sample,
-            problem=item.problem,
-            prompt=self._generator.render(prompt) or item.problem,
-            response=response.text,
-            steps=tuple(span.text for span in spans),
-            step_start=tuple(span.start for span in spans),
-            step_end=tuple(span.end for span in spans),
-            outcome=outcome,
-            answer=item.answer,
-            truncated=response.finish_reason == "length",
-            generator=generator,
-            source=item.source,
-        )
 
 
 def _is_answerable(item: Question) -> bool:

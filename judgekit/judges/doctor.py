@@ -94,7 +94,23 @@ def examine(name: str) -> Examination:
     example: tuple[str, ...] = ()
     if isinstance(judge, StepLogitJudge):
         example = _example(judge)
-        findings += [_hostile(judge), _precision(judge, name)]
+        # Compare the reserved tokens of a solution full of reserved text with those of a harmless one of as many
+        # steps.
+        from judgekit.text.neutralise import reserved_tokens
+
+        layout = judge.spec.input
+        own = layout.reserved if isinstance(layout, TemplateInput) else ()
+        texts = [*dict.fromkeys([*reserved_tokens(judge.tokenizer), *own])]
+        spoof = Solution(problem="".join(texts), steps=tuple(f"{text} {text}{text}" for text in texts) or ("x",))
+        harmless = Solution(problem="x", steps=("x",) * len(spoof.steps))
+        encoded, plain = judge.encode([spoof, harmless])
+        special = set(judge.tokenizer.all_special_ids) | set(judge.tokenizer.added_tokens_decoder)
+        extra = _count(encoded.input_ids, special) - _count(plain.input_ids, special)
+        ok = extra == 0 and len(encoded.positions_S) == len(spoof.steps)
+        hostile = Finding(
+            "hostile text", ok, f"{len(texts)} reserved strings in a candidate put {extra} reserved tokens in"
+        )
+        findings += [hostile, _precision(judge, name)]
     else:
         nothing = "makes no tokens of its own"
         findings += [Finding("hostile text", None, nothing), Finding("precision", None, nothing)]
@@ -207,22 +223,6 @@ def _largest_difference(one: Sequence[Judgement], other: Sequence[Judgement]) ->
             pairs = zip(left.verdict.p_ok_S, right.verdict.p_ok_S, strict=True)
             largest = max(largest, *(abs(p - q) for p, q in pairs))
     return largest
-
-
-def _hostile(judge: StepLogitJudge) -> Finding:
-    """Compare the reserved tokens of a solution full of reserved text with those of a harmless one of as many steps."""
-    from judgekit.text.neutralise import reserved_tokens
-
-    layout = judge.spec.input
-    own = layout.reserved if isinstance(layout, TemplateInput) else ()
-    texts = [*dict.fromkeys([*reserved_tokens(judge.tokenizer), *own])]
-    spoof = Solution(problem="".join(texts), steps=tuple(f"{text} {text}{text}" for text in texts) or ("x",))
-    harmless = Solution(problem="x", steps=("x",) * len(spoof.steps))
-    encoded, plain = judge.encode([spoof, harmless])
-    special = set(judge.tokenizer.all_special_ids) | set(judge.tokenizer.added_tokens_decoder)
-    extra = _count(encoded.input_ids, special) - _count(plain.input_ids, special)
-    ok = extra == 0 and len(encoded.positions_S) == len(spoof.steps)
-    return Finding("hostile text", ok, f"{len(texts)} reserved strings in a candidate put {extra} reserved tokens in")
 
 
 def _clock(judge: Judge) -> Finding:

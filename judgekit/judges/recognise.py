@@ -349,17 +349,8 @@ def _recognise(directory: Path, name: str) -> tuple[Family, str]:
             )
         if fitting:
             return fitting[0], how
-    raise CheckpointError(_nothing_fits(checkpoint, name))
-
-
-def _name_fits(family: Family, name: str) -> bool:
-    shown = name if not os.path.exists(name) else _short_name(name)
-    return any(re.search(pattern, shown, re.IGNORECASE) for pattern in family.recognise.names)
-
-
-def _nothing_fits(checkpoint: _Checkpoint, name: str) -> str:
     tried = "; ".join(f"{family.name} ({checkpoint.complaint(family)})" for family in families().values())
-    return (
+    nothing_fits = (
         f"{name} has no {CARD}, so it is no judge directory of ours, and no public family fits. "
         f"It holds architecture {', '.join(checkpoint.architectures) or 'unknown'}. Tried: {tried}. "
         f"If it is a judge of one of these, open a YAML file that says so: {{family: {next(iter(families()))}, model: "
@@ -367,6 +358,12 @@ def _nothing_fits(checkpoint: _Checkpoint, name: str) -> str:
         'label_tokens: {ok: "+", error: "-"}, input: {layout: template, begin: "{problem}\\n", step: "{step}", '
         'mark: " <tag>", between: "\\n"}}'
     )
+    raise CheckpointError(nothing_fits)
+
+
+def _name_fits(family: Family, name: str) -> bool:
+    shown = name if not os.path.exists(name) else _short_name(name)
+    return any(re.search(pattern, shown, re.IGNORECASE) for pattern in family.recognise.names)
 
 
 class _Checkpoint:

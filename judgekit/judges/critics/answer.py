@@ -121,12 +121,6 @@ def _box_spans(text: str) -> list[tuple[int, int]]:
     return sorted(spans)
 
 
-def _last_box(text: str) -> str | None:
-    """Return the content of the box that closes last, so of the outermost one; `None` where it can be no verdict."""
-    begin, end = max(_box_spans(text), key=lambda span: span[1], default=(0, _LONGEST_BOX + 1))
-    return text[begin:end] if end - begin <= _LONGEST_BOX else None
-
-
 def _unwrapped(content: str) -> str:
     """Take text commands, dollars and spaces from around a box's content."""
     content = content.replace("\u2212", "-").strip().strip("$").strip()
@@ -168,7 +162,9 @@ def parse_boxed_index(text: str, *, truncated: bool, n_steps: int, first_index: 
     """
     if truncated:
         return NoVerdictReason.TRUNCATED
-    content = _last_box(text)
+    # The content of the box that closes last, so of the outermost one; `None` where it can be no verdict.
+    begin, end = max(_box_spans(text), key=lambda span: span[1], default=(0, _LONGEST_BOX + 1))
+    content = text[begin:end] if end - begin <= _LONGEST_BOX else None
     vote = (
         NoVerdictReason.UNPARSABLE
         if content is None

@@ -80,7 +80,15 @@ def false_statements(equalities: Sequence[Equality]) -> Iterator[Finding]:
                 if _differ_always(left, right):
                     yield Rule.IDENTITY, f"{statement(left, right)}, which is not the same"
             elif not _agree(left, right, is_approximate=is_approximate):
-                yield _rule_for(left, right), f"{statement(left, right)}, but {_value_of(left, right)}"
+                assert left.number is not None and right.number is not None
+                has_parts = (
+                    left.has_decimals
+                    or right.has_decimals
+                    or left.number.denominator != 1
+                    or right.number.denominator != 1
+                )
+                rule_for = Rule.DECIMAL if has_parts else Rule.ARITHMETIC
+                yield rule_for, f"{statement(left, right)}, but {_value_of(left, right)}"
 
 
 def statement(left: Side, right: Side) -> str:
@@ -101,12 +109,6 @@ def show_number(value: Fraction) -> str:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
-
-
-def _rule_for(left: Side, right: Side) -> Rule:
-    assert left.number is not None and right.number is not None
-    has_parts = left.has_decimals or right.has_decimals or left.number.denominator != 1 or right.number.denominator != 1
-    return Rule.DECIMAL if has_parts else Rule.ARITHMETIC
 
 
 def _agree(left: Side, right: Side, *, is_approximate: bool) -> bool:

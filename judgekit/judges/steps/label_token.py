@@ -31,17 +31,15 @@ class LabelTokenJudge(StepLogitJudge):
     def step_logits(self, encoded_N: Sequence[Encoded]) -> list[np.ndarray]:
         """Return the ok token's logit less the error token's. Shape (n_steps,) each."""
         options = self.engine_options(len(encoded_N))
-        logits_N = token_choice_logits(self.model, encoded_N, token_ids=self._label_ids(), **options)
-        return [logits_S[:, 0] - logits_S[:, 1] for logits_S in logits_N]
-
-    def _label_ids(self) -> tuple[int, int]:
         labels = self.spec.label_tokens
         ok, error = label_token_id(self.tokenizer, labels.ok), label_token_id(self.tokenizer, labels.error)
         if ok == error:
             raise CheckpointError(
                 f"both labels of {self.card.judge_id}, {labels.ok!r} and {labels.error!r}, are token {ok}"
             )
-        return ok, error
+        label_ids = ok, error
+        logits_N = token_choice_logits(self.model, encoded_N, token_ids=label_ids, **options)
+        return [logits_S[:, 0] - logits_S[:, 1] for logits_S in logits_N]
 
 
 def label_token_id(tokenizer: Any, label: int | str) -> int:

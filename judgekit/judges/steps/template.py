@@ -74,7 +74,17 @@ class TemplateEncoder:
             return []
         if self.layout.tokenise == "pieces":
             return self._encode_apart([self._pieces(solution) for solution in solutions])
-        return self._encode_whole([self._pieces(solution) for solution in solutions])
+        pieces_N = [self._pieces(solution) for solution in solutions]
+        texts = ["".join(piece.text for piece in pieces) for pieces in pieces_N]
+        batch = self.tokenizer(
+            texts,
+            add_special_tokens=self.layout.add_special_tokens,
+            return_offsets_mapping=True,
+            return_attention_mask=False,
+            verbose=False,
+        )
+        rows = zip(pieces_N, batch["input_ids"], batch["offset_mapping"], strict=True)
+        return [self._locate(pieces, ids, offsets) for pieces, ids, offsets in rows]
 
     def _pieces(self, solution: Solution) -> list[_Piece]:
         """Return the solution's text in pieces. An empty piece may stand where a template leaves nothing."""
@@ -86,7 +96,9 @@ class TemplateEncoder:
             return self._step_turns(begin, steps, layout.chat)
         body = [*[piece for step in steps for piece in self._marked(step)][1:], _Piece(layout.end, "frame")]
         if layout.chat is not None:
-            return self._one_turn(begin, body, layout.chat)
+            before, between, after = self._frames(2, layout.chat)
+            problem = [_Piece(before, "frame"), _Piece(self._as_content(begin), "begin"), _Piece(between, "frame")]
+            return [*problem, *self._trimmed(body), _Piece(after.rstrip(), "frame")]
         return [_Piece(begin, "begin"), self._splitter, *body]
 
     def _marked(self, step: str) -> list[_Piece]:
@@ -110,11 +122,6 @@ class TemplateEncoder:
                     )
                 found[name] = token
         return found
-
-    def _one_turn(self, begin: str, body: list[_Piece], chat: ChatTurns) -> list[_Piece]:
-        before, between, after = self._frames(2, chat)
-        problem = [_Piece(before, "frame"), _Piece(self._as_content(begin), "begin"), _Piece(between, "frame")]
-        return [*problem, *self._trimmed(body), _Piece(after.rstrip(), "frame")]
 
     def _step_turns(self, begin: str, steps: list[str], chat: ChatTurns) -> list[_Piece]:
         frames = iter(self._frames(2 * len(steps), chat))
@@ -175,18 +182,6 @@ class TemplateEncoder:
         assert chat is not None
         plain, spaced = ([{"role": "user", "content": said}] for said in ("\ue000", " \ue000 "))
         return self._render(chat, plain) == self._render(chat, spaced)
-
-    def _encode_whole(self, pieces_N: Sequence[list[_Piece]]) -> list[Encoded]:
-        texts = ["".join(piece.text for piece in pieces) for pieces in pieces_N]
-        batch = self.tokenizer(
-            texts,
-            add_special_tokens=self.layout.add_special_tokens,
-            return_offsets_mapping=True,
-            return_attention_mask=False,
-            verbose=False,
-        )
-        rows = zip(pieces_N, batch["input_ids"], batch["offset_mapping"], strict=True)
-        return [self._locate(pieces, ids, offsets) for pieces, ids, offsets in rows]
 
     def _locate(self, pieces: Sequence[_Piece], ids: list[int], offsets: Sequence[tuple[int, int]]) -> Encoded:
         """Find the tokens at which the steps are read, by the characters that they cover."""
