@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from eval.judges.benchmarks import READS_NOTHING, find_benchmark
 from eval.judges.published import QuotedFigure, quoted
@@ -13,6 +13,8 @@ from eval.results import Bootstrap
 from judgekit.metrics import Interval
 from judgekit.report.interval_cells import interval_cell, interval_text
 from judgekit.report.page import Html, bullet_list, collapsed, escape, paragraph, table
+
+Cell = TypeVar("Cell")
 
 SCORED = "_scored"
 """How the names of scores over the judged solutions alone end."""
@@ -51,11 +53,20 @@ def leaderboard_html(benchmark: JudgedBenchmark) -> str:
         "verdict counts as wrong, except in columns that say judged only."
     )
     notes = bullet_list([f"none: {text}" for text in first.undefined])
-    shown = table(header, _best_first([*own, *others]), caption=caption) + notes + _quoted_note(published)
+    shown = table(header, best_first([*own, *others]), caption=caption) + notes + _quoted_note(published)
     return shown + (_floors_note() if any(is_floor(run.results) for run in benchmark.runs.values()) else "")
 
 
-def _best_first(rows: Sequence[tuple[float | None, list[object]]]) -> list[list[object]]:
+def best_first(rows: Sequence[tuple[float | None, list[Cell]]]) -> list[list[Cell]]:
+    """Return the rows of a leaderboard, the highest score first; those without one stand last.
+
+    Args:
+        rows: The score that decides, in percent, or `None` where undefined, and the row's cells.
+
+    Example:
+        >>> best_first([(None, ["c"]), (40.0, ["b"]), (90.0, ["a"])])
+        [['a'], ['b'], ['c']]
+    """
     return [row for _, row in sorted(rows, key=lambda pair: -1.0 if pair[0] is None else pair[0], reverse=True)]
 
 
@@ -143,7 +154,7 @@ def subset_scores_html(benchmark: JudgedBenchmark, subset: str) -> str:
         for row in quoted(benchmark.name)
         if subset in row.subsets
     ]
-    scores_table = table(header, _best_first(rows), caption=f"{subset}: percent with 95 % intervals.")
+    scores_table = table(header, best_first(rows), caption=f"{subset}: percent with 95 % intervals.")
     return scores_table + _best_thresholds(by_judge)
 
 
@@ -267,6 +278,6 @@ def _p_value(p: float | None) -> str:
 
 
 __all__ = [
-    "comparisons_html", "difference_cells", "is_floor", "leaderboard_html", "protocol_html", "score_name",
+    "best_first", "comparisons_html", "difference_cells", "is_floor", "leaderboard_html", "protocol_html", "score_name",
     "subset_scores_html",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 from eval.judges.benchmarks import READS_NOTHING, find_benchmark
 from eval.judges.published import QuotedFigure, quoted
 from eval.judges.schema import Decision, EvalResults
-from eval.report.leaderboard import difference_cells, is_floor, score_name
+from eval.report.leaderboard import best_first, difference_cells, is_floor, score_name
 from eval.results import Metric, read_results
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import write_text
@@ -155,11 +155,7 @@ def _main_table(results: Sequence[EvalResults], published: Sequence[QuotedFigure
     )  # fmt: skip
     rows = [(item.headline.value, _own_row(item, scores)) for item in results]
     rows += [(item.headline, _quoted_row(item, n_columns=len(header))) for item in published]
-    return markdown_table(header, _best_first(rows))
-
-
-def _best_first(rows: Sequence[tuple[float | None, list[str]]]) -> list[list[str]]:
-    return [row for _, row in sorted(rows, key=lambda pair: -1.0 if pair[0] is None else pair[0], reverse=True)]
+    return markdown_table(header, best_first(rows))
 
 
 def main_scores(results: EvalResults) -> list[str]:
@@ -248,7 +244,7 @@ def _subset_table(results: Sequence[EvalResults], published: Sequence[QuotedFigu
         for item in published
         if item.subsets
     ]
-    columns = [("judge", *subsets, "pooled"), *_best_first(rows)]
+    columns = [("judge", *subsets, "pooled"), *best_first(rows)]
     if len(subsets) <= MOST_COLUMNS:
         yield "By subset:\n\n" + markdown_table(columns[0], columns[1:])
         return
