@@ -55,9 +55,9 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     The figures after calibration are those of the calibrator that is kept, cross-fitted: each solution is scored under
     a fit of this kind without the fold of its problem. Beside them stand those of choosing a kind anew in every fold.
     Where no calibrator clearly helps the judge is left as it is, and the report says why. A judge that decides by
-    argmax keeps this rule and gets no threshold. Called again after a kill, it goes on with the judgements that were
-    made; they are removed at the end. Conformal thresholds come from problems of their own: on data that anything was
-    fitted on they promise nothing.
+    argmax keeps this rule and gets no threshold. The judgements are kept in the folder `judgements` of the judge:
+    called again, after a kill or with other options, this does not ask the judge again. Conformal thresholds come from
+    problems of their own: on data that anything was fitted on they promise nothing.
 
     Raises:
         DataError: a problem was trained on, or the split is too small, all right, all wrong, or without verdicts.
@@ -72,19 +72,25 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     if isinstance(card.decision, ThresholdRule):
         refuse_one_kind(given, "solutions", purpose="a threshold")
     judge = load_judge(directory, calibrated=False, dtype=config.dtype)
+    # What its judgements depend on: not the calibrator, nor what was measured with one.
     asked = content_id(
-        card=card.model_dump(mode="json"), solutions=fingerprint_of(data, given).sha256, dtype=config.dtype
+        card=card.model_dump(
+            mode="json", exclude={"calibrator", "calibration", "conformal", "decision", "golden", "metrics"}
+        ),
+        solutions=fingerprint_of(data, given).sha256,
+        dtype=config.dtype,
     )
-    chunks = directory / f"calibration-{asked}-{config.chunk_size}"
-    judgements_N = judge_in_chunks(judge, given, folder=chunks, chunk_size=config.chunk_size, show_reference=False)
+    judgements_N = judge_in_chunks(
+        judge, given, folder=directory / "judgements" / asked, chunk_size=config.chunk_size, show_reference=False
+    )
     problem_N = group_problems(given)
     kept = ProblemList()
-    if (
-        card.spec.member_names()
-    ):  # Those behind its weights stay: as they were before a run that was killed added to them.
-        if not (chunks / CALIBRATION_PROBLEMS).is_file():
-            write_problems(chunks / CALIBRATION_PROBLEMS, calibration_problems(directory))
-        kept = calibration_problems(chunks)
+    work = directory / f"calibration-{asked}"
+    if card.spec.member_names():
+        # Those behind its weights stay: as they were before a run that was killed added to them.
+        if not (work / CALIBRATION_PROBLEMS).is_file():
+            write_problems(work / CALIBRATION_PROBLEMS, calibration_problems(directory))
+        kept = calibration_problems(work)
     used_before = set(compress(problem_N, kept.seen(given)))
     fresh = fresh_problems(set(problem_N) - used_before, frac=config.conformal_frac or 0.0)
     judged = [(item, judgement.verdict) for item, judgement in zip(given, judgements_N, strict=True)]
@@ -125,8 +131,8 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
         )
     write_problems(directory / CALIBRATION_PROBLEMS, kept | ProblemList.of(given))
     update_card(directory, card.model_copy(update=update))
-    for work in directory.glob("calibration-*-*"):  # also that of a run that was killed behind the card
-        shutil.rmtree(work)
+    for begun in directory.glob("calibration-*"):  # also that of a run that was killed behind the card
+        shutil.rmtree(begun)
     return report
 
 

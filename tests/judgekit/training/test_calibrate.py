@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -328,6 +329,7 @@ def test_solutions_without_a_verdict_are_left_out(
     assert reports[0] == reports[1]
     judge = FakeJudge(posteriors, no_verdict={s.id: NoVerdictReason.TOO_LONG for s in solutions})
     monkeypatch.setattr(judgekit.judges, "load_judge", lambda *_, **__: judge)
+    shutil.rmtree(folder / "judgements")
     with pytest.raises(DataError, match="no verdict on any of 30 solutions"):
         calibrate_judge(folder, tmp_path / "all", ALL_DATA)
 
@@ -357,7 +359,9 @@ def test_a_killed_calibration_goes_on_where_it_was(
     assert judge.judged == [s.id for s in solutions[16:]]
     judge = FakeJudge(posteriors)
     assert calibrate_judge(folder, tmp_path / "data", config) == resumed
-    assert judge.judged == [s.id for s in solutions], "nothing is kept of a calibration that is done"
+    other = CalibrationConfig(chunk_size=5, calibrator="platt", n_folds=3)
+    assert calibrate_judge(folder, tmp_path / "data", other) != resumed
+    assert judge.judged == [], "other options of the calibration ask nothing again"
     assert not list(folder.glob("calibration-*"))
 
 
