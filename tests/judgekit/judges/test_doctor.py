@@ -143,7 +143,11 @@ def test_a_written_judge_can_be_calibrated(pure: Path, tmp_path: Path, labelled_
     card = read_card(judge)
     assert card.calibrator is not None and card.family == "token-classification"
     assert status(str(judge))["golden scores"] is True
-    assert sorted(path.name for path in judge.iterdir()) == ["calibration_problem_ids.txt", "judge.json"]
+    assert sorted(path.name for path in judge.iterdir()) == [
+        "calibration_problem_ids.txt",
+        "judge.json",
+        "judgements",
+    ]
 
 
 def test_a_hub_id_is_pinned_to_its_revision(pure: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
