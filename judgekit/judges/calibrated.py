@@ -30,14 +30,15 @@ class CalibratedJudge(WrappedJudge):
         conformal: ConformalCard | None = None,
     ) -> None:
         super().__init__(judge, replace(judge.info, fingerprint=fingerprint, conformal=conformal))
-        self._judge = judge
+        self.uncalibrated = judge
         self.calibrator = calibrator
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch with the inner judge and calibrate its verdicts."""
-        return [self._calibrated(judgement) for judgement in self._judge.judge(solutions)]
+        return [self.calibrate(judgement) for judgement in self.uncalibrated.judge(solutions)]
 
-    def _calibrated(self, judgement: Judgement) -> Judgement:
+    def calibrate(self, judgement: Judgement) -> Judgement:
+        """Return a judgement of the inner judge with its verdict calibrated."""
         if judgement.verdict is None:
             return judgement
         return judgement.model_copy(update={"verdict": self.calibrator.calibrate(judgement.verdict)})

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from judgekit.errors import ConfigError, DataError, JudgeError, boundary
-from judgekit.io import file_sha256
+from judgekit.io import checkpoint_files, file_sha256
 from judgekit.judges.base import Judge, JudgeInfo, WrappedJudge
+from judgekit.judges.calibrated import CalibratedJudge
 from judgekit.judges.card import CARD
+from judgekit.judges.recognise import find_card, locate_member
+from judgekit.judges.trust import Trust
 from judgekit.store import Store
 from judgekit.types import Judgement, Solution, content_id
 
@@ -22,19 +25,22 @@ class StoredJudge(WrappedJudge):
     Args:
         judge: The judge underneath.
         folder: The store.
+        raw: Store verdicts as they are before the calibrator, so that a new calibrator asks nothing again. Folders that
+            earlier releases wrote hold calibrated ones.
 
     Raises:
         DataError: the store is damaged.
     """
 
-    def __init__(self, judge: Judge, folder: Path) -> None:
+    def __init__(self, judge: Judge, folder: Path, *, raw: bool = False) -> None:
         super().__init__(judge, judge.info)
-        self._judge = judge
+        self._calibrated = judge if raw and isinstance(judge, CalibratedJudge) else None
+        self._judge = judge if self._calibrated is None else self._calibrated.uncalibrated
         self._store = Store(folder, Judgement, key=lambda judgement: judgement.solution_id)
 
     @property
     def judgements(self) -> dict[str, Judgement]:
-        """All judgements in the folder, by the id of their solution."""
+        """All judgements in the folder as they are stored, by the id of their solution."""
         return self._store.items
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
@@ -60,7 +66,7 @@ class StoredJudge(WrappedJudge):
                     f"{self._store.file_of(solution.id)} holds a verdict on {judgement.verdict.n_steps} steps for "
                     f"solution {solution.id}, which has {len(solution.steps)}: remove it and resume"
                 )
-        return found
+        return found if self._calibrated is None else [self._calibrated.calibrate(judgement) for judgement in found]
 
 
 def judge_batch(judge: Judge, solutions: Sequence[Solution]) -> list[Judgement]:
@@ -94,23 +100,56 @@ def check_answers(judge: Judge, solutions: Sequence[Solution], judgements: Seque
             )
 
 
+def verdict_key(name: str | Path, *, dtype: str | None, calibrated: bool = False, named_by: Trust | None = None) -> str:
+    """Return an id of what the verdicts of a judge depend on, as far as this disk can tell.
+
+    These are its card but for what calibration writes there, the files that the card names (sizes and times of weights,
+    the text of prompts), its precision, and its members with their calibrators. A service, and a model on the Hub of
+    which no revision is stated, count by name alone.
+
+    Args:
+        name: The judge as it is opened: a directory, a card in YAML, a hub id, a builtin one, an address.
+        dtype: Precision of its weights.
+        calibrated: Whether the verdicts are those behind its calibrator, which then counts, too.
+        named_by: Trust of the card that names it, see `load_judge`.
+
+    Raises:
+        CheckpointError: there is no such judge.
+    """
+    if str(name).startswith(("builtin:", "http://", "https://")):
+        return content_id(name=str(name), dtype=dtype)
+    found = find_card(name, named_by=named_by)
+    depends: list[object] = []
+    for what, place in found.card.spec.places():
+        path = found.directory / place
+        if what == "member":
+            member = locate_member(found.directory, place)
+            depends.append(verdict_key(member, dtype=dtype, calibrated=True, named_by=found.trust))
+        elif path.is_dir():
+            # The card itself counts by its fields: calibration writes it anew.
+            stats = [(file.name, file.stat()) for file in checkpoint_files(path) if file.name != CARD]
+            depends += [(file, stat.st_size, stat.st_mtime_ns) for file, stat in stats]
+        elif path.is_file():
+            depends.append(file_sha256(path))
+    later = {"calibration", "conformal", "decision", "golden", "metrics"} | (set() if calibrated else {"calibrator"})
+    return content_id(card=found.card.model_dump(mode="json", exclude=later), depends=depends, dtype=dtype)
+
+
 def shared_folder(root: Path, *, name: str, info: JudgeInfo) -> Path:
     """Return the folder below `root` in which runs share one judge's judgements, the reference shown.
 
-    It depends on what the judgements depend on: the judge by its id and, where it is a directory, by its card and the
-    sizes and times of its weights; and its precision. What is done with them does not count.
+    It depends on what the verdicts depend on, see `verdict_key`, and on the data that a judge says it was fitted to
+    where it is a service, which calibrates by itself. What is done with them does not count.
 
     Args:
         root: Folder of the judgements of all judges.
         name: The judge as it was opened: a directory, a hub id, an address.
         info: What it says of itself.
     """
-    directory = Path(name)
-    card = file_sha256(directory / CARD) if (directory / CARD).is_file() else None
-    stats = [path.stat() for path in sorted(directory.glob("*.safetensors"))] if directory.is_dir() else []
-    weights = [(stat.st_size, stat.st_mtime_ns) for stat in stats]
-    key = content_id(judge=info.judge_id, card=card, weights=weights, dtype=info.dtype)
+    served = info.fingerprint if name.startswith(("http://", "https://")) else None
+    fitted = served and served.model_dump(mode="json")
+    key = content_id(judge=info.judge_id, verdicts=verdict_key(name, dtype=info.dtype), fitted=fitted)
     return root / f"{''.join(c if c.isalnum() or c in '-_.' else '-' for c in info.judge_id)[:60]}-{key[:16]}"
 
 
-__all__ = ["StoredJudge", "check_answers", "judge_batch", "shared_folder"]
+__all__ = ["StoredJudge", "check_answers", "judge_batch", "shared_folder", "verdict_key"]

@@ -32,6 +32,7 @@ from judgekit.judges.problem_lists import (
     train_problems,
     write_problems,
 )
+from judgekit.judges.stored import verdict_key
 from judgekit.judges.trust import update_card, write_own_card
 from judgekit.judging import judge_in_chunks
 from judgekit.metrics import Calibration, choose_threshold, compute_calibration
@@ -56,7 +57,8 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     a fit of this kind without the fold of its problem. Beside them stand those of choosing a kind anew in every fold.
     Where no calibrator clearly helps the judge is left as it is, and the report says why. A judge that decides by
     argmax keeps this rule and gets no threshold. The judgements are kept in the folder `judgements` of the judge:
-    called again, after a kill or with other options, this does not ask the judge again. Conformal thresholds come from
+    called again, after a kill or with other options, this does not ask the judge again, unless what its verdicts depend
+    on has changed, see `verdict_key`. Conformal thresholds come from
     problems of their own: on data that anything was fitted on they promise nothing.
 
     Raises:
@@ -72,14 +74,8 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     if isinstance(card.decision, ThresholdRule):
         refuse_one_kind(given, "solutions", purpose="a threshold")
     judge = load_judge(directory, calibrated=False, dtype=config.dtype)
-    # What its judgements depend on: not the calibrator, nor what was measured with one.
-    asked = content_id(
-        card=card.model_dump(
-            mode="json", exclude={"calibrator", "calibration", "conformal", "decision", "golden", "metrics"}
-        ),
-        solutions=fingerprint_of(data, given).sha256,
-        dtype=config.dtype,
-    )
+    key = verdict_key(directory, dtype=config.dtype)
+    asked = content_id(verdicts=key, solutions=fingerprint_of(data, given).sha256)
     judgements_N = judge_in_chunks(
         judge, given, folder=directory / "judgements" / asked, chunk_size=config.chunk_size, show_reference=False
     )

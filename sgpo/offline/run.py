@@ -137,7 +137,7 @@ def _load_or_assign_credit(
         folder = output / "judgements"
         if config.judgements is not None:
             folder = shared_folder(config.judgements, name=config.judge, info=opened.info)
-        judge = StoredJudge(opened, folder)
+        judge = StoredJudge(opened, folder, raw=config.judgements is not None)
     table = assign_credit(
         groups,
         judge=judge,

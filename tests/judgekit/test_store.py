@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -55,6 +57,51 @@ def test_what_stops_a_batch_loses_nothing_that_was_there(
         patch.setattr(os, "replace", fail)
         store(tmp_path).add([Item(name="b", value=2)])
     assert [*store(tmp_path).items] == ["a"]
+
+
+WORKER = """
+import os, signal, sys
+from pathlib import Path
+from tests.judgekit.test_store import Item, store
+
+folder, kill_at, names = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+replace, n = os.replace, 0
+
+
+def counted(*paths, **options):
+    global n
+    n += 1
+    if n == kill_at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace(*paths, **options)
+
+
+os.replace = Path.replace = counted
+items = store(folder)
+for name in names:
+    if name not in items:
+        items.add([Item(name=name), Item(name=name + "2")])
+"""
+
+
+def work(folder: Path, *names: str, kill_at: int = 0) -> subprocess.Popen[bytes]:
+    """Start a process that adds a batch a name, and is killed at the renaming of its file number `kill_at`."""
+    return subprocess.Popen([sys.executable, "-c", WORKER, str(folder), str(kill_at), *names])
+
+
+def test_a_killed_process_leaves_all_of_a_batch_or_none(tmp_path: Path) -> None:
+    assert work(tmp_path, "a", "b", "c", kill_at=2).wait() == -signal.SIGKILL
+    assert [*store(tmp_path).items] == ["a", "a2"]
+    assert work(tmp_path, "a", "b", "c").wait() == 0
+    assert sorted(store(tmp_path).items) == ["a", "a2", "b", "b2", "c", "c2"]
+    assert len([*tmp_path.glob("part-*")]) == 3, "what was there is not written again"
+
+
+def test_processes_share_a_folder(tmp_path: Path) -> None:
+    workers = [work(tmp_path, *names) for names in ("abcdefgh", "hgfedcba", "ijk")]
+    assert [worker.wait() for worker in workers] == [0, 0, 0]
+    assert sorted(store(tmp_path).items) == sorted(name + end for name in "abcdefghijk" for end in ("", "2"))
+    assert len([*tmp_path.iterdir()]) == 11, "one file a batch, and nothing half made"
 
 
 @pytest.mark.parametrize("damage", ['{"name": "x"', '{"title": "x"}', "[]"])

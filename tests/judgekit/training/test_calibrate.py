@@ -362,6 +362,10 @@ def test_a_killed_calibration_goes_on_where_it_was(
     other = CalibrationConfig(chunk_size=5, calibrator="platt", n_folds=3)
     assert calibrate_judge(folder, tmp_path / "data", other) != resumed
     assert judge.judged == [], "other options of the calibration ask nothing again"
+    weights = next(folder.glob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes())
+    calibrate_judge(folder, tmp_path / "data", other)
+    assert judge.judged == [s.id for s in solutions], "a judge that was trained again is asked again"
     assert not list(folder.glob("calibration-*"))
 
 

@@ -388,7 +388,8 @@ def test_runs_that_share_judgements_ask_a_judge_once(
     reports = []
     for number, options in enumerate(({}, {"beta": 3.0, "scope": "all_negative"}, {"rts": "expected"})):
         algorithm = {"type": "sgpo", **options}
-        config = _config(policy_path, groups_path, judgements=str(tmp_path / "shared"), algorithm=algorithm, epochs=1)
+        changes = {"judge": "builtin:random", "judgements": str(tmp_path / "shared"), "algorithm": algorithm}
+        config = _config(policy_path, groups_path, **changes, epochs=1)
         reports.append(run_offline(config, tmp_path / str(number)))
     assert len(asked) == len({*asked}) == 4, "other options of the algorithm do not ask again"
     assert [report["judge_calls"] for report in reports] == [4, 4, 4]
