@@ -90,15 +90,17 @@ def read_settings(path: Path | None, *, overrides: Sequence[str] = ()) -> dict[A
         if not OmegaConf.is_dict(base):
             raise ConfigError(f"{where} must hold keys and values, not a list")
         changes = OmegaConf.from_dotlist(list(_checked(overrides)))
-        values = OmegaConf.to_container(base, resolve=True), OmegaConf.to_container(changes, resolve=True)
-        merged = merge_settings(*values)
+        # `${key}` is worked out at last, so that it sees what the overrides say, and they what the file says.
+        merged = merge_settings(OmegaConf.to_container(base), OmegaConf.to_container(changes))
+        values = OmegaConf.to_container(OmegaConf.create(merged), resolve=True)
     except DataError as error:
         raise ConfigError(str(error).replace("cannot read ", "cannot read the configuration ", 1)) from error
     except ConfigError:
         raise
     except (YAMLError, OmegaConfBaseException, RecursionError, ValueError) as error:
         raise ConfigError(f"{where} is no valid configuration: {one_line(error)}") from error
-    return merged
+    assert isinstance(values, dict)
+    return values
 
 
 def merge_settings(base: Any, changes: Any) -> Any:

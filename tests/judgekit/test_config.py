@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field, ValidationError
 
-from judgekit.config import BaseConfig, differing_keys, load_config
+from judgekit.config import BaseConfig, differing_keys, load_config, read_settings
 from judgekit.errors import ConfigError
 
 
@@ -44,6 +45,15 @@ def load(text: str, tmp_path: Path, *overrides: str) -> Outer:
 def test_overrides_win_over_yaml_and_yaml_over_defaults(tmp_path: Path) -> None:
     config = load("lr: 0.1\ndata: {n_max: 7, ratio: 0.25}\npaths: [a, b]", tmp_path, "lr=1e-5", "data.n_max=null")
     assert config == Outer(lr=1e-5, data=Inner(n_max=None, ratio=0.25), paths=(Path("a"), Path("b")))
+
+
+def test_values_that_refer_to_others_see_the_overrides(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("lr: 0.1\nhalf: ${lr}\nchoice: {type: a, n: 1, lr: '${lr}'}\n")
+    read = functools.partial(read_settings, tmp_path / "c.yaml")
+    kept = {"type": "a", "n": 1, "lr": 5}
+    assert read(overrides=["lr=5"]) == {"lr": 5, "half": 5, "choice": kept}
+    assert read(overrides=["lr=5", "other=${half}"])["other"] == 5
+    assert read(overrides=["choice.type=b", "choice.m=${lr}"])["choice"] == {"type": "b", "m": 0.1}
 
 
 @pytest.mark.parametrize(
