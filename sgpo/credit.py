@@ -26,8 +26,6 @@ class GroupCredit(NamedTuple):
     """Rewards, and the floors of their standard deviations."""
     rts_N: list[float | None]
     """RTS of each response; `None` where it was not scored or got no verdict. Shape (N,)."""
-    is_scored_N: list[bool]
-    """Whether a response was to be scored. Shape (N,)."""
     stats: Mapping[str, float]
     """Metrics, see `credit_stats`."""
 
@@ -66,10 +64,7 @@ def shape_groups(
     shaped = algorithm.transform(batch, rows_M, scored_M)
     rts = dict(zip(rows_M.tolist(), (scored.rts for scored in scored_M), strict=True))
     rts_N = [rts.get(row) for row in range(len(batch.outcomes_N))]
-    is_scored_N = [row in rts for row in range(len(batch.outcomes_N))]
-    return GroupCredit(
-        shaped, rts_N, is_scored_N, credit_stats(batch, shaped.rewards_N, rts_N=rts_N, scored_M=scored_M)
-    )
+    return GroupCredit(shaped, rts_N, credit_stats(batch, shaped.rewards_N, rts_N=rts_N, scored_M=scored_M))
 
 
 def give_credit(

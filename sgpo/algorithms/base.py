@@ -68,8 +68,6 @@ class Response:
     """Problem and steps, as the judge will see them."""
     lengths_S: tuple[float, ...]
     """Length of each step in the algorithm's unit. Shape (n_steps,)."""
-    truncated: bool = False
-    """Whether the response was cut off by its length limit."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +80,6 @@ class Scored:
     """Judge's time on this response."""
     judged: bool = True
     """Whether a judge was asked; a response without steps has RTS 0 by rule."""
-    first_error: int | None = None
-    """Decided first wrong step, 0-based; `None` where no step is, or there is no verdict."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from judgekit.errors import ConfigError, JudgeError
+from judgekit.errors import ConfigError
 from sgpo.algorithms.base import Algorithm, GroupBatch, Need, Response, Scored, Shaped, Unit
 from sgpo.algorithms.rts import AnyRTS, HardRTS
 
@@ -83,26 +83,27 @@ class SGPO(Algorithm):
 
         Raises:
             ConfigError: certified prefixes are asked for, and the judge certifies none.
-            JudgeError: the judge answered another number of solutions than it was given.
+            JudgeError: the judge did not answer one judgement a solution, in order, about its steps.
         """
+        from judgekit.judges.stored import check_answers  # lazily, as this is a configuration too
+
         assert judge is not None, "the trainers refuse sgpo without a judge"
         min_survival = certified_survival(judge) if self.rts.type == "certified" else 1.0
         asked = [i for i, response in enumerate(responses) if response.solution.steps]
         start = time.perf_counter()
-        judgements = judge.judge([responses[i].solution for i in asked]) if asked else []
+        solutions = [responses[i].solution for i in asked]
+        judgements = judge.judge(solutions) if asked else []
         seconds = (time.perf_counter() - start) / max(len(asked), 1)
-        if len(judgements) != len(asked):
-            raise JudgeError(f"judge {judge.info.judge_id} answered {len(judgements)} of {len(asked)} solutions")
+        check_answers(judge, solutions, judgements)
         scored = [Scored(rts=0.0, judged=False)] * len(responses)
         decision = judge.info.decision
         for i, judgement in zip(asked, judgements, strict=True):
-            rts, first_error = None, None
-            if (verdict := judgement.verdict) is not None:
-                first_error = verdict.decide(decision)
+            rts = None
+            if judgement.verdict is not None:
                 rts = self.rts.compute(
-                    verdict, decision=decision, lengths_S=responses[i].lengths_S, min_survival=min_survival
+                    judgement.verdict, decision=decision, lengths_S=responses[i].lengths_S, min_survival=min_survival
                 )
-            scored[i] = Scored(rts, seconds, first_error=first_error)
+            scored[i] = Scored(rts, seconds)
         return scored
 
     def transform(self, batch: GroupBatch, rows_M: torch.Tensor, scored_M: Sequence[Scored]) -> Shaped:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from rich.progress import track
 from judgekit.groups import RolloutGroup, count_groups
 from judgekit.io import MANIFEST, read_json, read_records, write_records
 from judgekit.judges.stored import StoredJudge
-from judgekit.types import Judgement, Record
+from judgekit.types import Judgement, Record, Rollout
 from sgpo.algorithms.base import Algorithm, GroupBatch, Response, Scale, Scored
 from sgpo.config import GuardsConfig
 from sgpo.credit import UnscoredAlarm, give_credit, mean_advantage, shape_groups, step_lengths
@@ -110,16 +109,14 @@ def assign_credit(
         n_tokens_N=torch.tensor([n_tokens.get((rollout.group_id, rollout.sample), 0) for rollout in rollouts]),
     )
 
+    chosen: list[Rollout] = []
+
     def score_rows(rows_M: torch.Tensor) -> list[Scored]:
         alarm, scored_M = UnscoredAlarm(guards.max_unscored_frac), list[Scored]()
-        chosen = [rollouts[row] for row in rows_M.tolist()]
+        chosen.extend(rollouts[row] for row in rows_M.tolist())
         for start in track(range(0, len(chosen), chunk), description="judging", disable=not chosen):
             responses = [
-                Response(
-                    rollout.solution,
-                    step_lengths(rollout.steps, unit=algorithm.unit, count_tokens=count_tokens),
-                    truncated=bool(rollout.truncated),
-                )
+                Response(rollout.solution, step_lengths(rollout.steps, unit=algorithm.unit, count_tokens=count_tokens))
                 for rollout in chosen[start : start + chunk]
             ]
             scored = algorithm.score(responses, judge=judge)
@@ -149,7 +146,7 @@ def assign_credit(
         for rollout, rts, reward, advantage, advantages_T, plain in columns
     )
     # Of a folder that runs share, those that this one used.
-    used = {rollout.solution.id for rollout in compress(rollouts, credit.is_scored_N)}
+    used = {rollout.solution.id for rollout in chosen}
     judgements = [found for key, found in judge.judgements.items() if key in used] if judge is not None else []
     return CreditTable(credits_N, report_credits(groups, stats=credit.stats, judgements=judgements))
 

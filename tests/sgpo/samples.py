@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,6 +79,13 @@ class HashJudge:
         return Judgement(solution_id=solution.id, judge_id="hash", verdict=Verdict(posterior=posterior))
 
 
+@dataclass(frozen=True)
+class Cut(Response):
+    """A response that may have been cut off by its length limit."""
+
+    truncated: bool = False
+
+
 class Guided(NamedTuple):
     rewards_N: torch.Tensor
     std_floor_N: torch.Tensor
@@ -88,7 +96,7 @@ def guide(
     outcomes_N: torch.Tensor,
     *,
     group_ids_N: torch.Tensor,
-    responses: Sequence[Response],
+    responses: Sequence[Cut],
     judge: Any,
     algorithm: Algorithm,
 ) -> Guided:

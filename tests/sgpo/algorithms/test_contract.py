@@ -6,23 +6,23 @@ import pytest
 import torch
 
 from judgekit.types import Solution
-from sgpo.algorithms.base import Algorithm, Response
+from sgpo.algorithms.base import Algorithm
 from sgpo.algorithms.grpo import GRPO
 from sgpo.algorithms.random_rts import RandomRTS
 from sgpo.algorithms.registry import ALGORITHMS, parse_algorithm
 from sgpo.algorithms.sgpo import SGPO
 from sgpo.config import PolicyTrainingConfig
 from sgpo.rewards import compute_advantages
-from tests.sgpo.samples import HashJudge, guide
+from tests.sgpo.samples import Cut, HashJudge, guide
 
 NAN = float("nan")
 ALL = [SGPO(), SGPO(rts={"type": "expected"}, scope="every_wrong"), GRPO(), RandomRTS()]  # type: ignore[arg-type]
 OUTCOMES = [0.0, 0, 0, 0, 1, 0, 0, 1, 1, 1, 1, 1, 0, NAN, 0, 0, NAN, NAN, NAN, NAN]
 
 
-def responses(n: int) -> list[Response]:
+def responses(n: int) -> list[Cut]:
     made = (Solution(id=f"r{i}", problem="p", steps=tuple(f"{i} {k}" for k in range(2 + i % 3))) for i in range(n))
-    return [Response(solution, (1.0,) * len(solution.steps)) for solution in made]
+    return [Cut(solution, (1.0,) * len(solution.steps)) for solution in made]
 
 
 def advantages(algorithm: Algorithm, order: list[int]) -> list[float]:

@@ -9,21 +9,21 @@ from judgekit.calibration.card import ConformalCard, Fingerprint
 from judgekit.errors import ConfigError, JudgeError
 from judgekit.judges.stored import StoredJudge
 from judgekit.types import NoVerdictReason, Solution
-from sgpo.algorithms.base import GroupBatch, Response, Scored, WindowConfig
+from sgpo.algorithms.base import GroupBatch, Scored, WindowConfig
 from sgpo.algorithms.grpo import GRPO
 from sgpo.algorithms.sgpo import SGPO
 from sgpo.credit import UnscoredAlarm
 from sgpo.rewards import compute_advantages, shape_rts
 from tests.fakes import FakeJudge
-from tests.sgpo.samples import Guided, guide
+from tests.sgpo.samples import Cut, Guided, guide
 
 NAN = float("nan")
 PLAIN = SGPO(std_floor=None)
 
 
-def response(name: str, *, n_steps: int = 5, truncated: bool = False) -> Response:
+def response(name: str, *, n_steps: int = 5, truncated: bool = False) -> Cut:
     solution = Solution(id=name, problem="p", steps=tuple(f"{name}{k}" for k in range(n_steps)))
-    return Response(solution, lengths_S=(1.0,) * n_steps, truncated=truncated)
+    return Cut(solution, lengths_S=(1.0,) * n_steps, truncated=truncated)
 
 
 def error_at(index: int, *, n_steps: int = 5) -> list[float]:
@@ -149,7 +149,7 @@ def test_judge_answering_too_little_is_an_error() -> None:
             return super().judge(solutions)[:-1]
 
     judge = Short({f"r{i}": error_at(0) for i in range(2)})
-    with pytest.raises(JudgeError, match="answered 1 of 2"):
+    with pytest.raises(JudgeError, match="was given 2 solutions and answered 1 judgements"):
         guide(
             torch.zeros(2),
             group_ids_N=torch.zeros(2),
@@ -157,6 +157,16 @@ def test_judge_answering_too_little_is_an_error() -> None:
             judge=judge,
             algorithm=PLAIN,
         )
+
+
+def test_judge_answering_in_another_order_is_an_error() -> None:
+    class Turned(FakeJudge):
+        def judge(self, solutions):  # type: ignore[no-untyped-def]
+            return super().judge(solutions)[::-1]
+
+    judge = Turned({f"r{i}": error_at(i) for i in range(2)})
+    with pytest.raises(JudgeError, match="not theirs in the same order"):
+        PLAIN.score([response("r0"), response("r1")], judge=judge)
 
 
 def conformal(**fields: float) -> ConformalCard:

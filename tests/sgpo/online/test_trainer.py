@@ -15,13 +15,13 @@ from judgekit.errors import ConfigError, JudgeError
 from judgekit.text.prompts import ChatPrompt, RawPrompt, encode_prompt
 from judgekit.text.segmentation import segment
 from judgekit.types import Judgement, Solution
-from sgpo.algorithms.base import Response, WindowConfig
+from sgpo.algorithms.base import WindowConfig
 from sgpo.algorithms.sgpo import SGPO
 from sgpo.config import GuardsConfig
 from sgpo.online.trainer import check_trl_contract, completion_text
 from sgpo.policy import load_policy
 from sgpo.rewards import compute_advantages
-from tests.sgpo.samples import GROUP, SEGMENTATION, HashJudge, Watched, guide, hopeless, make_trainer, mixed
+from tests.sgpo.samples import GROUP, SEGMENTATION, Cut, HashJudge, Watched, guide, hopeless, make_trainer, mixed
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 JUDGE_ALL = SGPO(truncated="judge")
@@ -40,7 +40,7 @@ def guided_in_one_process(batch: dict[str, Any], algorithm: SGPO, judge: HashJud
     responses = []
     for problem, text, truncated in zip(batch["problems"], batch["texts"], batch["truncated"], strict=True):
         steps = tuple(span.text for span in segment(text, SEGMENTATION))
-        responses.append(Response(Solution(problem=problem, steps=steps), (1.0,) * len(steps), truncated=truncated))
+        responses.append(Cut(Solution(problem=problem, steps=steps), (1.0,) * len(steps), truncated=truncated))
     outcomes, ids = torch.tensor(batch["outcomes"]), torch.arange(len(responses)) // GROUP
     guided = guide(outcomes, group_ids_N=ids, responses=responses, judge=judge, algorithm=algorithm)
     advantages = compute_advantages(guided.rewards_N, group_ids_N=ids, std_floor_N=guided.std_floor_N)

@@ -14,10 +14,9 @@ import torch
 import tests.sgpo.online.two_processes as script
 from judgekit.text.segmentation import segment
 from judgekit.types import Solution
-from sgpo.algorithms.base import Response
 from sgpo.algorithms.sgpo import SGPO
 from sgpo.rewards import classify_groups, compute_advantages
-from tests.sgpo.samples import GROUP, SEGMENTATION, HashJudge, guide
+from tests.sgpo.samples import GROUP, SEGMENTATION, Cut, HashJudge, guide
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -45,13 +44,13 @@ def joined(ranks: list[dict[str, Any]], step: int, key: str) -> list[Any]:
     return [value for rank in ranks for value in rank["batches"][step][key]]
 
 
-def responses_of(ranks: list[dict[str, Any]], step: int) -> list[Response]:
+def responses_of(ranks: list[dict[str, Any]], step: int) -> list[Cut]:
     found = []
     for problem, text, truncated in zip(
         *(joined(ranks, step, key) for key in ("problems", "texts", "truncated")), strict=True
     ):
         steps = tuple(span.text for span in segment(text, SEGMENTATION))
-        found.append(Response(Solution(problem=problem, steps=steps), (1.0,) * len(steps), truncated=truncated))
+        found.append(Cut(Solution(problem=problem, steps=steps), (1.0,) * len(steps), truncated=truncated))
     return found
 
 
