@@ -293,8 +293,7 @@ class MemoryWatch:
                         total += int(pss[1]) if pss else 0
                 except OSError:  # it ended in the meantime
                     continue
-            resident_mb = total / 1024
-            self.peak_mb = max(self.peak_mb, resident_mb)
+            self.peak_mb = max(self.peak_mb, total / 1024)
 
 
 def measure_curate(data: Path, benchmark: Path, output: Path, *, workers: int | None) -> dict[str, Any]:

@@ -184,8 +184,7 @@ class _Flow:
     def _check(self, i: int, new: Mapping[int, Value], *, loose: set[int]) -> None:
         """Refuse a step in which something depends on the change in a way that is not understood."""
         results = {result.value for result in self.solution.results if result.place in self.changed}
-        old_values = results | set(self.change.quantities)
-        step, old = self.solution.steps[i], old_values
+        step, old = self.solution.steps[i], results | set(self.change.quantities)
         if step.word_values & old:
             raise NotCarried
         if not new:

@@ -127,14 +127,14 @@ def build_agreement_report(
     for pair in labels:
         by_judge[pair.monte_carlo][pair.judge] += 1
     places = sorted(by_judge, key=lambda place: -1 if place is None else place)
-    cross_table = {NO_ERROR if place is None else str(place): histogram(by_judge[place]) for place in places}
+    positions = {NO_ERROR if place is None else str(place): histogram(by_judge[place]) for place in places}
     return AgreementReport(
         n_labelled_by_both=len(labels),
         n_kept=n_kept,
         share_kept=_rate(n_kept, len(labels)),
         agreement={kind.value: agreement[kind] for kind in Agreement},
         unmatched=dict(unmatched.most_common()),
-        positions=cross_table,
+        positions=positions,
         kappa=compute_kappa(labels),
         quality=_qualities(gold) if gold else {},
     )
@@ -199,8 +199,7 @@ def render_agreement(report: AgreementReport) -> Group:
     )
     for name, row in report.positions.items():
         table.add_row(name, *(str(row.get(place, 0)) for place in places))
-    render_positions = table
-    return Group(counts, render_positions, *([_render_quality(report)] if report.quality else []))
+    return Group(counts, table, *([_render_quality(report)] if report.quality else []))
 
 
 def _render_quality(report: AgreementReport) -> Table:

@@ -414,7 +414,7 @@ def read_candidates(config: MonteCarloConfig) -> Iterator[Candidate]:
             position = ends[-1] + len(config.step_separator)
         named = ("source", "subset", "source_id", "generator", "licence")
         provenance = {name: getattr(solution, name) for name in named} if isinstance(solution, LabelledSolution) else {}
-        from_solution = Candidate(
+        yield Candidate(
             id=solution.id,
             problem_id=solution.problem_id,
             problem=solution.problem,
@@ -426,7 +426,6 @@ def read_candidates(config: MonteCarloConfig) -> Iterator[Candidate]:
             reference=solution.reference,
             **({"source": config.data.stem} | provenance),
         )
-        yield from_solution
 
 
 def _answers_by_id(path: Path) -> dict[str, str]:

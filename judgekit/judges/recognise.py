@@ -350,7 +350,7 @@ def _recognise(directory: Path, name: str) -> tuple[Family, str]:
         if fitting:
             return fitting[0], how
     tried = "; ".join(f"{family.name} ({checkpoint.complaint(family)})" for family in families().values())
-    nothing_fits = (
+    raise CheckpointError(
         f"{name} has no {CARD}, so it is no judge directory of ours, and no public family fits. "
         f"It holds architecture {', '.join(checkpoint.architectures) or 'unknown'}. Tried: {tried}. "
         f"If it is a judge of one of these, open a YAML file that says so: {{family: {next(iter(families()))}, model: "
@@ -358,7 +358,6 @@ def _recognise(directory: Path, name: str) -> tuple[Family, str]:
         'label_tokens: {ok: "+", error: "-"}, input: {layout: template, begin: "{problem}\\n", step: "{step}", '
         'mark: " <tag>", between: "\\n"}}'
     )
-    raise CheckpointError(nothing_fits)
 
 
 def _name_fits(family: Family, name: str) -> bool:

@@ -54,7 +54,6 @@ def render_judgement(
         text = Text(visible(step), style="" if prob is None else _colour(prob))
         marks = _marks(solution, index, predicted)
         table.add_row(Text(str(index)), number, Group(Text(marks, style="bold reverse"), text) if marks else text)
-    steps_table = table
     lines = []
     if judgement.verdict is None:
         lines.append(Text(f"No verdict by {visible(judgement.judge_id)}: {judgement.no_verdict}.", style="bold"))
@@ -68,11 +67,10 @@ def render_judgement(
     if isinstance(solution, LabelledSolution):
         method = solution.label_method or "unknown"
         lines.append(Text(f"Truth: {_place(solution.first_error)} (labelled by: {method})."))
-    summary = lines
     return Group(
         Panel(Text(visible(solution.problem)), title="problem", title_align="left"),
-        steps_table,
-        *summary,
+        table,
+        *lines,
         *_promises(solution, judgement, conformal),
     )
 

@@ -87,8 +87,8 @@ def false_statements(equalities: Sequence[Equality]) -> Iterator[Finding]:
                     or left.number.denominator != 1
                     or right.number.denominator != 1
                 )
-                rule_for = Rule.DECIMAL if has_parts else Rule.ARITHMETIC
-                yield rule_for, f"{statement(left, right)}, but {_value_of(left, right)}"
+                rule = Rule.DECIMAL if has_parts else Rule.ARITHMETIC
+                yield rule, f"{statement(left, right)}, but {_value_of(left, right)}"
 
 
 def statement(left: Side, right: Side) -> str:

@@ -37,8 +37,7 @@ class LabelTokenJudge(StepLogitJudge):
             raise CheckpointError(
                 f"both labels of {self.card.judge_id}, {labels.ok!r} and {labels.error!r}, are token {ok}"
             )
-        label_ids = ok, error
-        logits_N = token_choice_logits(self.model, encoded_N, token_ids=label_ids, **options)
+        logits_N = token_choice_logits(self.model, encoded_N, token_ids=(ok, error), **options)
         return [logits_S[:, 0] - logits_S[:, 1] for logits_S in logits_N]
 
 
