@@ -17,6 +17,8 @@ from judgekit.config import BaseConfig
 from judgekit.ties import first_largest, rounded
 from judgekit.types import ArgmaxRule, ThresholdRule, Verdict
 
+Rule = ThresholdRule | ArgmaxRule
+
 
 class RTS(BaseConfig):
     """What all of them share."""
@@ -30,7 +32,7 @@ class RTS(BaseConfig):
         self,
         verdict: Verdict,
         *,
-        decision: ThresholdRule | ArgmaxRule,
+        decision: Rule,
         lengths_S: Sequence[float],
         min_survival: float = 1.0,
     ) -> float | None:
@@ -44,19 +46,21 @@ class RTS(BaseConfig):
         """
         if len(lengths_S) != verdict.n_steps:
             raise ValueError(f"{len(lengths_S)} lengths for a verdict over {verdict.n_steps} steps")
-        first_error = self._first_error(verdict, decision=decision, min_survival=min_survival)
-        if first_error is None and self.no_error == "full":
-            return 1.0
-        if first_error is None and (self.no_error == "unscored" or math.fsum(verdict.posterior[:-1]) == 0):
-            return None
-        if first_error is None:
-            first_error = first_largest(verdict.posterior[:-1])
-        return prefix_shares(lengths_S)[first_error]
+        return self._read(verdict, prefix_shares(lengths_S), decision=decision, min_survival=min_survival)
 
-    def _first_error(
-        self, verdict: Verdict, *, decision: ThresholdRule | ArgmaxRule, min_survival: float
-    ) -> int | None:
+    def _read(self, verdict: Verdict, share_S: Sequence[float], *, decision: Rule, min_survival: float) -> float | None:
+        """Return the score, given what share of the response lies before each step."""
         raise NotImplementedError
+
+    def _before(self, first_error: int | None, verdict: Verdict, share_S: Sequence[float]) -> float | None:
+        """Return the share before one step; where there is none, what `no_error` says."""
+        if first_error is not None:
+            return share_S[first_error]
+        if self.no_error == "full":
+            return 1.0
+        if self.no_error == "unscored" or math.fsum(verdict.posterior[:-1]) == 0:
+            return None
+        return share_S[first_largest(verdict.posterior[:-1])]
 
 
 class HardRTS(RTS):
@@ -65,10 +69,8 @@ class HardRTS(RTS):
     type: Literal["hard"] = "hard"
     """Tells the kinds apart."""
 
-    def _first_error(
-        self, verdict: Verdict, *, decision: ThresholdRule | ArgmaxRule, min_survival: float
-    ) -> int | None:
-        return verdict.decide(decision)
+    def _read(self, verdict: Verdict, share_S: Sequence[float], *, decision: Rule, min_survival: float) -> float | None:
+        return self._before(verdict.decide(decision), verdict, share_S)
 
 
 class CertifiedRTS(RTS):
@@ -81,13 +83,11 @@ class CertifiedRTS(RTS):
     type: Literal["certified"] = "certified"
     """Tells the kinds apart."""
 
-    def _first_error(
-        self, verdict: Verdict, *, decision: ThresholdRule | ArgmaxRule, min_survival: float
-    ) -> int | None:
+    def _read(self, verdict: Verdict, share_S: Sequence[float], *, decision: Rule, min_survival: float) -> float | None:
         from judgekit.calibration.conformal import certified_steps  # needs numpy
 
         n_certified = certified_steps(verdict.posterior, min_survival=min_survival)
-        return n_certified if n_certified < verdict.n_steps else None
+        return self._before(n_certified if n_certified < verdict.n_steps else None, verdict, share_S)
 
 
 class ExpectedRTS(RTS):
@@ -96,20 +96,9 @@ class ExpectedRTS(RTS):
     type: Literal["expected"] = "expected"
     """Tells the kinds apart."""
 
-    def compute(
-        self,
-        verdict: Verdict,
-        *,
-        decision: ThresholdRule | ArgmaxRule,
-        lengths_S: Sequence[float],
-        min_survival: float = 1.0,
-    ) -> float | None:
-        """Return the expected valid prefix as a share of the whole response; see `RTS.compute`."""
-        if len(lengths_S) != verdict.n_steps:
-            raise ValueError(f"{len(lengths_S)} lengths for a verdict over {verdict.n_steps} steps")
+    def _read(self, verdict: Verdict, share_S: Sequence[float], *, decision: Rule, min_survival: float) -> float | None:
         error_mass = math.fsum(verdict.posterior[:-1])
-        shares = zip(verdict.posterior[:-1], prefix_shares(lengths_S), strict=True)
-        expected = math.fsum(prob * share for prob, share in shares)
+        expected = math.fsum(prob * share for prob, share in zip(verdict.posterior[:-1], share_S, strict=True))
         # Rounded, as equal responses get the same sums in another order and a group of them must be constant.
         if self.no_error == "full":
             return rounded(expected + verdict.p_none)
