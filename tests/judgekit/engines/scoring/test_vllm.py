@@ -278,7 +278,7 @@ def test_server_completions(server: VllmServer, language_model: Path, generators
     found = rendered_here.generate([*PROMPTS, chat, "7 " * CONTEXT], greedy(12))
     assert [whole_characters(one) for (one,) in found[:-1]] == [whole_characters(one) for (one,) in expected]
     assert found[-1][0].failure_reason == NoVerdictReason.TOO_LONG
-    rendered_there = over_http(server).generate([chat], max_tokens=12, temperature=None)
+    rendered_there = over_http(server).generate([chat], greedy(12))
     assert whole_characters(rendered_there[0][0]) == whole_characters(expected[-1][0])
 
     sampled = rendered_here.generate(PROMPTS[:1], at_one(9), n=8, choices_P=[["yes", "no", "two\nlines"]])[0]
