@@ -24,7 +24,7 @@ from rich.table import Table
 from judgekit.answers import AnswerPool, MathVerifyCheck
 from judgekit.answers.grammar import read_answer
 from judgekit.errors import DataError
-from judgekit.io import read_jsonl
+from judgekit.reading.rows import read_jsonl
 
 Pair = tuple[str, str]
 """A right answer and a stated one."""
@@ -140,5 +140,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-
-__all__ = ["AnswerSpeed", "main", "make_pairs", "measure_speed", "read_answers"]

@@ -33,7 +33,8 @@ from datasets_builders.curation.curate import REMOVED, curate
 from datasets_builders.curation.decontamination import BenchmarkIndex, row_words
 from datasets_builders.curation.near_duplicates import SketchFiles, find_duplicates
 from datasets_builders.curation.text_hashes import hash_texts
-from judgekit.io import MANIFEST, SHARD_DIR, atomic_path, parquet_schema, read_jsonl, write_json
+from judgekit.io import MANIFEST, SHARD_DIR, atomic_path, parquet_schema, write_json
+from judgekit.reading.rows import read_jsonl
 from judgekit.types import LabelledSolution
 
 THRESHOLD = 0.8
@@ -356,6 +357,3 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 if __name__ == "__main__":
     main()
-
-
-__all__ = ["main", "make_rows", "measure_curate", "measure_decontamination", "measure_peers"]

@@ -92,5 +92,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-
-__all__ = ["Opening", "main", "measure_opening"]

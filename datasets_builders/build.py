@@ -27,7 +27,8 @@ from judgekit.io import MANIFEST, WAY_IN, ShardWriter, field_names, holds_record
 from judgekit.rejections import REJECTED, Rejections
 from judgekit.run import Run, git_state, package_versions
 from judgekit.solution_ids import content_of
-from judgekit.types import LabelledSolution, Problem, Record, content_id
+from judgekit.text.identity import content_id
+from judgekit.types import LabelledSolution, Problem, Record
 
 
 def build(
@@ -281,6 +282,3 @@ def build_if_raw(given: Path, *, source: str, output: Path, resume: bool) -> Pat
     folder = output / given.stem
     build(source, input=str(given), output=folder, resume=resume)
     return folder
-
-
-__all__ = ["build", "build_if_raw"]

@@ -86,6 +86,3 @@ def _histogram(report: BuildReport) -> tuple[Text, Table]:
     for step, count in report.first_errors.items():
         table.add_row(step, str(count), "█" * round(_BAR_WIDTH * count / most))
     return Text(f"first error: {report.n_errors} of {report.n_records} solutions have one"), table
-
-
-__all__ = ["BuildReport", "NO_ERROR", "histogram", "render_report"]

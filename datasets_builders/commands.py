@@ -132,5 +132,3 @@ PUSH = Command(
         Argument("--public", action="store_true", help="make a new repository public (default: private)"),
     ),
 )
-
-__all__ = ["BUILD", "CURATE", "MIX", "PUSH", "SPLIT"]

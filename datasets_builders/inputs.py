@@ -84,6 +84,3 @@ def _hub_parts(given: str) -> list[InputPart]:
 def _streamed(split: Iterable[dict[str, Any]]) -> Iterator[NumberedRow]:
     with boundary(DataError, "reading from the Hub failed; run again with --resume"):
         yield from enumerate(split, start=1)
-
-
-__all__ = ["InputPart", "NumberedRow", "SUFFIXES", "open_input"]

@@ -177,6 +177,3 @@ def _auroc(is_wrong: np.ndarray, wrongness: np.ndarray) -> float:
     from sklearn.metrics import roc_auc_score
 
     return float(roc_auc_score(is_wrong, wrongness))
-
-
-__all__ = ["LeakageConfig", "LeakageReport", "LeakageSample", "measure_leakage"]

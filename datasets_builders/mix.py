@@ -368,6 +368,3 @@ def render_mix_report(report: MixReport) -> Table:
     table.add_section()
     table.add_row("all", "", "", str(report.n_rows), str(report.n_errors))
     return table
-
-
-__all__ = ["PARTS", "MixReport", "PartReport", "build_mix", "render_mix_report"]

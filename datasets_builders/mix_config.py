@@ -57,6 +57,3 @@ class MixConfig(BaseConfig):
         if n_uses > 1:
             raise ValueError(f"{n_uses} parts are called {name!r}: give them names that differ")
         return self
-
-
-__all__ = ["MixConfig", "MixPart"]

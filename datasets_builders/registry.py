@@ -61,6 +61,3 @@ def load_source(name: str) -> AnySource:
     nearest = difflib.get_close_matches(key, source_names(), n=1, cutoff=0.0)[0]
     known = f"{', '.join(source_names())}; rows of your own are read by 'labelled'"
     raise ConfigError(f"unknown source {name!r}; did you mean {nearest!r}? (known: {known})")
-
-
-__all__ = ["GENERATORS", "IMPORTERS", "SOURCES", "is_source", "load_source", "source_names"]

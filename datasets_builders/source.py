@@ -87,5 +87,3 @@ class GeneratorSource(Generic[ConfigT]):
 
 AnySource: TypeAlias = Source[Any] | GeneratorSource[Any]
 """Whatever `build` can run."""
-
-__all__ = ["AnySource", "ConfigT", "GeneratorSource", "NoOptions", "Row", "RowRejected", "Source", "record_id"]

@@ -102,6 +102,3 @@ def split(
 def _problem_id(record: Any) -> str:
     """Return the problem's id; a rollout has none of its own, and gets that of its problem's text."""
     return problem_id(record.problem) if isinstance(record, Rollout) else record.problem_id
-
-
-__all__ = ["choose_side", "split"]

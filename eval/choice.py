@@ -22,6 +22,3 @@ def evenly_spaced(items: Sequence[T], n_most: int | None) -> Sequence[T]:
     if n_most is None or len(items) <= n_most:
         return items
     return [items[i * len(items) // n_most] for i in range(n_most)]
-
-
-__all__ = ["evenly_spaced"]

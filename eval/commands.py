@@ -258,5 +258,3 @@ BENCH = Command(
     config=BenchConfig,
     fixed=lambda args: {"model": args.model, "data": args.input},
 )
-
-__all__ = ["ATTACK", "BENCH", "BEST_OF_N", "EVAL", "LEADERBOARD", "POLICY"]

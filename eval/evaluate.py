@@ -341,9 +341,3 @@ def _log(run: Run, runs: Sequence[BenchmarkRun]) -> None:
     run.finish(
         {f"{item.results.judge.judge_id}/{item.results.benchmark}": item.results.headline.model_dump() for item in runs}
     )
-
-
-__all__ = [
-    "COMPARISONS", "FLOORS_DIR", "JUDGES_DIR", "LEADERBOARD", "PREDICTIONS", "PREDICTION_SCHEMA", "REPORT",
-    "RESULTS", "Evaluation", "check_benchmark", "evaluate", "folder_of", "write_predictions",
-]  # fmt: skip

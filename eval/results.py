@@ -97,6 +97,3 @@ def read_results(path: Path, model: type[ResultsT]) -> ResultsT:
         raise DataError(
             f"{path} is damaged or no {model.__name__}: {describe_validation_error(error)}. Run its stage again"
         ) from error
-
-
-__all__ = ["Bootstrap", "Cost", "Metric", "Part", "Results", "read_results"]

@@ -180,6 +180,3 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 def _tags(model: type[BaseModel]) -> list[str]:
     return [str(field.default) for name, field in model.model_fields.items() if name in {"kind", "type"}]
-
-
-__all__ = ["BaseConfig", "OneOf", "differing_keys", "load_config", "merge_settings", "parse_config", "read_settings"]

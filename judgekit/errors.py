@@ -124,9 +124,3 @@ def describe_validation_error(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"field {field!r} is missing"
     return f"{message} (field {field!r}, value {shorten(first['input'])})" if field else message
-
-
-__all__ = [
-    "CheckpointError", "ConfigError", "DataError", "JudgeError", "JudgekitError", "boundary",
-    "describe_validation_error", "one_line", "shorten",
-]  # fmt: skip

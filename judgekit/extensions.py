@@ -94,6 +94,3 @@ class Registry(Generic[T]):
         # Two packages with one name: the first in the order of their targets, the same in every process.
         points = sorted(importlib.metadata.entry_points(group=self.group), key=lambda point: point.value, reverse=True)
         return {point.name: point for point in points}
-
-
-__all__ = ["Registry", "resolve"]

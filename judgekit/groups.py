@@ -139,8 +139,3 @@ def count_groups(groups: Iterable[RolloutGroup]) -> GroupCounts:
         all_positive=positive,
         mixed=len(groups) - negative - positive,
     )
-
-
-__all__ = [
-    "CORRECT_ABOVE", "GroupCounts", "RolloutGroup", "build_groups", "count_groups", "is_right", "load_groups",
-]  # fmt: skip

@@ -26,7 +26,7 @@ from typing import Any, Self, TypeVar
 import polars as pl
 
 from judgekit.errors import ConfigError, DataError, boundary, shorten
-from judgekit.reading.rows import SUFFIXES, data_files, is_hidden, read_fields, read_jsonl, read_rows
+from judgekit.reading.rows import SUFFIXES, data_files, is_hidden, read_fields, read_rows
 from judgekit.reading.texts import read_text
 from judgekit.solution_ids import SolutionIds
 from judgekit.text.identity import current_problem_id, exact_problem_id
@@ -513,12 +513,3 @@ def write_records(
             raise DataError(f"no rows for {output}: the input gave none, or every row was rejected")
         writer.info = dict(info or {})
     return writer.n_rows
-
-
-__all__: Sequence[str] = [
-    "MANIFEST", "SHARD_DIR", "ShardFiles", "ShardWriter", "WAY_IN", "append_jsonl", "atomic_path", "checkpoint_files",
-    "current_problem_ids", "field_names", "file_sha256", "find_record_type", "holds_records", "input_hashes",
-    "mention_old_problem_ids", "parquet_copies", "parquet_schema", "parse_record", "read_json", "read_jsonl",
-    "read_records", "shard_paths", "weights_written_to", "write_json", "write_manifest", "write_records",
-    "write_text",
-]  # fmt: skip

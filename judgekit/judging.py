@@ -127,6 +127,3 @@ def as_seen(solution: Solution, show_reference: bool) -> Solution:
         steps=solution.steps,
         reference=solution.reference if show_reference else None,
     )
-
-
-__all__ = ["JUDGEMENTS", "as_seen", "judge_file", "judge_in_chunks", "read_solutions"]

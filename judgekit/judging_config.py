@@ -24,6 +24,3 @@ class JudgingConfig(BaseConfig):
     """Solutions handed to the judge, and stored, at a time."""
     show_reference: bool = False
     """Whether the judge may see the reference."""
-
-
-__all__ = ["JudgingConfig"]

@@ -87,6 +87,3 @@ class Rejections:
 def _plain(value: object) -> object:
     """Give what JSON has no spelling for, such as a date in a parquet file, as text."""
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
-
-
-__all__ = ["REJECTED", "Rejection", "Rejections"]

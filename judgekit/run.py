@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from judgekit.config import BaseConfig, differing_keys
 from judgekit.errors import ConfigError, DataError
-from judgekit.io import append_jsonl, input_hashes, read_json, read_jsonl, write_json, write_text
+from judgekit.io import append_jsonl, input_hashes, read_json, write_json, write_text
+from judgekit.reading.rows import read_jsonl
 from judgekit.rejections import REJECTED
 
 CONFIG = "config.json"
@@ -279,6 +280,3 @@ def git_state() -> dict[str, Any]:
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-__all__ = ["CONFIG", "MANIFEST", "METRICS", "SAMPLES", "Run", "git_state", "package_versions", "refuse_foreign"]

@@ -51,6 +51,3 @@ class SolutionIds:
                 f"{place}{row}: the id {record.id!r} belongs to another solution, that of {where}: give each "
                 "its own id, or leave `id` out"
             )
-
-
-__all__ = ["SolutionIds", "content_of"]

@@ -58,6 +58,3 @@ def first_largest(values: Sequence[float]) -> int:
     """
     largest = max(values)
     return next(place for place, value in enumerate(values) if is_tied(value, largest))
-
-
-__all__ = ["DIGITS", "TIE", "first_largest", "is_below", "is_tied", "rounded"]

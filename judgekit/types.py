@@ -582,10 +582,3 @@ class Rollout(Record):
         ):
             raise ValueError("behaviour_logprobs and behaviour_token_ids must have the same length")
         return self
-
-
-__all__ = [
-    "ArgmaxRule", "DecisionRule", "Judgement", "LabelMethod", "LabelledSolution", "NoVerdictReason",
-    "Precision", "Problem", "Record", "Rollout", "Solution", "StepLabel", "ThresholdRule", "Verdict", "content_id",
-    "labels_from_first_error", "without_surrogates",
-]  # fmt: skip

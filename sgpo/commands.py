@@ -60,5 +60,3 @@ COMPARE = Command(
     arguments=OUTPUT,
     config=CompareConfig,
 )
-
-__all__ = ["COMPARE", "OFFLINE", "ONLINE"]

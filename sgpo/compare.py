@@ -21,8 +21,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from judgekit.errors import JudgekitError
-from judgekit.io import read_json, read_jsonl, write_json
+from judgekit.io import read_json, write_json
 from judgekit.metrics import t_interval
+from judgekit.reading.rows import read_jsonl
 from judgekit.run import MANIFEST, METRICS, Run
 from sgpo.compare_config import CompareConfig
 
@@ -347,9 +348,3 @@ def print_table(report: Mapping[str, Any]) -> None:
 
 def _shown(value: float | None, spec: str) -> str:
     return "never" if value is None else format(value, spec)
-
-
-__all__ = [
-    "PLOT", "REPORT", "ArmRun", "Curve", "build_report", "describe_difference", "final_value", "mean_curve",
-    "plot_curves", "print_table", "read_curve", "run_compare", "train_runs", "updates_to_reach",
-]  # fmt: skip

@@ -74,6 +74,3 @@ class CompareConfig(BaseConfig):
         base = self.base.model_dump(mode="json")
         values = merge_settings(base, self.arms[arm] | {"seed": seed, "threads": self.threads})
         return parse_config(OnlineConfig, values, where=f"arm {arm}")
-
-
-__all__ = ["CompareConfig"]

@@ -101,6 +101,3 @@ def upgrade_guidance(guidance: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         )
     ]
     return {"type": "sgpo"} | changed[0], changed[1]
-
-
-__all__ = ["GuardsConfig", "PolicyTrainingConfig", "upgrade_guidance"]

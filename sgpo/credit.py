@@ -171,9 +171,3 @@ class UnscoredAlarm:
                 f"guards.max_unscored_frac={self.max_frac}: look at its reasons with `judgekit judge`, or raise the "
                 "bound"
             )
-
-
-__all__ = [
-    "MIN_JUDGED_FOR_ALARM", "GroupCredit", "UnscoredAlarm", "credit_stats", "give_credit", "mean_advantage",
-    "shape_groups", "step_lengths",
-]  # fmt: skip

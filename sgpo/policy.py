@@ -31,6 +31,3 @@ def load_policy(name: str) -> Policy:
     model = load_language_model(name)
     check_sizes(model, tokenizer)
     return Policy(model, tokenizer)
-
-
-__all__ = ["Policy", "load_policy"]

@@ -171,9 +171,3 @@ def _group_moments(rewards_N: torch.Tensor, group_ids_N: torch.Tensor) -> tuple[
         mean_N[rows] = known[0] if constant else known.mean()
         std_N[rows] = 0.0 if constant else known.std()
     return mean_N, std_N
-
-
-__all__ = [
-    "STD_EPS", "GroupMasks", "classify_groups", "compute_advantages", "group_rows", "group_std", "guided_rewards",
-    "is_correct", "shape_rts", "std_floor_factor",
-]  # fmt: skip

@@ -25,7 +25,8 @@ from judgekit.training.prior import build_prior
 from judgekit.types import Judgement, LabelledSolution, Rollout, Solution, labels_from_first_error
 from sgpo.offline.config import OfflineConfig
 from sgpo.offline.run import run_offline
-from sgpo.online.run import OnlineConfig, build_trainer
+from sgpo.online.config import OnlineConfig
+from sgpo.online.run import build_trainer
 from tests.judgekit.serving.service import running_service
 from tests.sgpo.samples import SEGMENTATION, write_policy, write_problems
 

@@ -48,6 +48,3 @@ def draw_ranks(ids: pl.Series, *, seed: int) -> pl.Series:
     prefix = f"{seed}:".encode()
     digests = (hashlib.blake2b(prefix + text.encode(), digest_size=8).digest() for text in ids)
     return pl.Series("rank", [int.from_bytes(digest) for digest in digests], dtype=pl.UInt64)
-
-
-__all__ = ["balance", "draw_ranks"]

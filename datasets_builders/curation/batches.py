@@ -243,9 +243,3 @@ def row_sketches(work: Path) -> SketchFiles:
 
 def _path(work: Path, name: str, batch: Batch) -> Path:
     return work / name / f"part-{batch.number:05d}.parquet"
-
-
-__all__ = [
-    "Batch", "has_batches", "join_sketches", "make_files", "plan_batches", "read_benchmark_texts", "read_facts",
-    "read_matches", "read_rows", "row_sketches", "sketch_words", "text_identities",
-]  # fmt: skip

@@ -137,6 +137,3 @@ def _cell(text: str) -> str:
     """Return a text that cannot end its cell or act as markup."""
     plain = " ".join(text.split())
     return plain.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("[", "\\[")
-
-
-__all__ = ["CARD", "render_card"]

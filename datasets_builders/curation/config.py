@@ -141,6 +141,3 @@ class CurationConfig(BaseConfig):
         if odd:
             raise ValueError(f"{odd[0]!r} is no name for a split: letters, digits and _, and neither data nor removed")
         return self
-
-
-__all__ = ["BalanceConfig", "CapKey", "ContaminationConfig", "CurationConfig", "DuplicatesConfig", "QualityConfig"]

@@ -413,6 +413,3 @@ def _without_folders(settings: dict[str, Any]) -> dict[str, Any]:
 
 def _end(path: str, n_parts: int) -> str:
     return "/".join(Path(path).parts[-n_parts:]) if Path(path).is_absolute() else path
-
-
-__all__ = ["PAGE", "REMOVED", "REPORT", "curate"]

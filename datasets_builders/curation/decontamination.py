@@ -294,9 +294,3 @@ def row_words(problems: pl.Series, solutions: pl.Series) -> Words:
     both = pl.DataFrame({"problem": problems, "solution": solutions})
     texts = both.select(pl.concat_list("problem", "solution").alias("text")).explode("text")["text"]
     return hash_words(normalise(texts))
-
-
-__all__ = [
-    "BenchmarkIndex", "BenchmarkText", "MATCH_SCHEMA", "PARTS", "RULES", "open_benchmark", "read_benchmarks",
-    "row_words",
-]  # fmt: skip

@@ -233,9 +233,3 @@ def _similar_pairs(
     jaccards = shingles.jaccards(pairs)
     similar = jaccards >= threshold
     return pairs[similar], jaccards[similar]
-
-
-__all__ = [
-    "Duplicates", "ShingleFile", "Sketch", "SketchFiles", "find_duplicates", "group_similar", "minhashes",
-    "shingle_sets", "sketch",
-]  # fmt: skip

@@ -42,6 +42,3 @@ def push_to_hub(directory: Path, repo_id: str, *, private: bool = True) -> str:
             f"cannot push {directory} to {repo_id!r}: {error}. Log in with `hf auth login`, or set HF_TOKEN"
         ) from error
     return str(commit.commit_url)
-
-
-__all__ = ["push_to_hub"]

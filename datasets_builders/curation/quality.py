@@ -94,6 +94,3 @@ def _first_index(label: str) -> pl.Expr:
 
 def _numbers(template: str, *values: pl.Expr) -> pl.Expr:
     return pl.format(template, *values)
-
-
-__all__ = ["complaints", "with_first_error"]

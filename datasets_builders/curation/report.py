@@ -418,9 +418,3 @@ def _solution_html(title: str, problem: str | None, steps: Sequence[str | None] 
 def _cut(text: str | None) -> str:
     text = text or ""
     return text if len(text) <= _EXAMPLE_CHARS else f"{text[:_EXAMPLE_CHARS]} …"
-
-
-__all__ = [
-    "CurationReport", "Example", "Origin", "Overlap", "Share", "Side", "Stage", "count_curation", "render_curation",
-    "write_page",
-]  # fmt: skip

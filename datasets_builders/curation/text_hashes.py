@@ -349,9 +349,3 @@ def _powers(base: int, n: int) -> UInt64s:
         np.cumprod(table, out=table)
         _power_tables[base] = table
     return table[:n]
-
-
-__all__ = [
-    "Flags", "HashSet", "Ints", "Ngrams", "UInt64s", "Words", "distinct", "exact_part_hashes", "hash_texts",
-    "hash_words", "loose_keys", "mix", "ngrams", "normalise", "whole_hashes",
-]  # fmt: skip

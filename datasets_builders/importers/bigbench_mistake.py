@@ -110,5 +110,3 @@ def _task(question: str, target: str, config: BigBenchMistakeConfig, part: str) 
 
 
 SOURCE = Source("bigbench-mistake", LabelledSolution, BigBenchMistakeConfig, convert)
-
-__all__ = ["INSTRUCTIONS", "SOURCE", "BigBenchMistakeConfig", "Task", "convert", "find_task"]

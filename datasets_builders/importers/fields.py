@@ -138,9 +138,3 @@ def _encodable(name: str, value: str) -> str:
     except UnicodeEncodeError as error:
         raise RowRejected(f"field {name!r} is not valid Unicode", str(error)) from error
     return value
-
-
-__all__ = [
-    "boolean", "checked_steps", "choice", "first_error_labels", "integer", "items", "mapping", "missing",
-    "optional_text", "steps", "text",
-]  # fmt: skip

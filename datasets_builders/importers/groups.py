@@ -85,5 +85,3 @@ def _spans(steps_S: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 
 SOURCE = Source("groups", Rollout, GroupsConfig, convert, key=lambda rollout: rollout.group_id)
-
-__all__ = ["SEPARATOR", "SOURCE", "GroupsConfig", "convert"]

@@ -27,5 +27,3 @@ def convert(row: Row, config: NoOptions, part: str) -> list[Problem]:
 
 
 SOURCE = Source("gsm8k", Problem, NoOptions, convert)
-
-__all__ = ["ANSWER_MARK", "SOURCE", "convert"]

@@ -402,5 +402,3 @@ def _plain_text(value: Any) -> str:
 
 
 SOURCE = Source("labelled", LabelledSolution, LabelledConfig, convert)
-
-__all__ = ["FALSE_WORDS", "SOURCE", "TRUE_WORDS", "WORDS", "FieldsConfig", "LabelledConfig", "convert"]

@@ -83,5 +83,3 @@ def _split(segments: list[str], *, first_error: int | None) -> tuple[str, tuple[
 
 
 SOURCE = Source("math-shepherd", LabelledSolution, NoOptions, convert)
-
-__all__ = ["FIRST_STEP", "SOURCE", "STEP_TAG", "convert"]

@@ -79,5 +79,3 @@ def _parse_index(value: object) -> int:
 
 
 SOURCE = Source("mr-gsm8k", LabelledSolution, NoOptions, convert)
-
-__all__ = ["NO_ERROR", "SOURCE", "TYPES", "convert"]

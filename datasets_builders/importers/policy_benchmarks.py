@@ -72,5 +72,3 @@ def _text(name: str, value: Any) -> str:
 
 
 SOURCE = Source("policy-benchmarks", Problem, PolicyBenchmarksConfig, convert)
-
-__all__ = ["SOURCE", "PolicyBenchmarksConfig", "convert"]

@@ -140,5 +140,3 @@ def _chosen(raw: Mapping[str, Any], rated: list[RatedStep | None], index: int) -
 
 
 SOURCE = Source("prm800k", LabelledSolution, PRM800KConfig, convert)
-
-__all__ = ["SOURCE", "PRM800KConfig", "Path", "RatedStep", "convert", "walk"]

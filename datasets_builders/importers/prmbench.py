@@ -47,5 +47,3 @@ def convert(row: Row, config: NoOptions, part: str) -> list[LabelledSolution]:
 
 
 SOURCE = Source("prmbench", LabelledSolution, NoOptions, convert)
-
-__all__ = ["ALL_RIGHT", "SOURCE", "convert"]

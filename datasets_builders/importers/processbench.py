@@ -36,5 +36,3 @@ def convert(row: Row, config: NoOptions, part: str) -> list[LabelledSolution]:
 
 
 SOURCE = Source("processbench", LabelledSolution, NoOptions, convert)
-
-__all__ = ["NO_ERROR", "SOURCE", "convert"]

@@ -58,5 +58,3 @@ def _labels(row: Row, *, n_steps: int) -> tuple[StepLabel, ...]:
 
 
 SOURCE = Source("stepwise-supervision", LabelledSolution, StepwiseSupervisionConfig, convert)
-
-__all__ = ["SOURCE", "StepwiseSupervisionConfig", "convert"]

@@ -476,8 +476,3 @@ _ERRORS: dict[ErrorType, Callable[[random.Random, WorkedSolution], Wrong | None]
     ErrorType.PREMATURE_END: _premature_end,
     ErrorType.WRONG_TARGET: _wrong_target,
 }
-
-
-__all__ = [
-    "COMPUTATIONAL", "ErrorType", "FALSE_ARITHMETIC", "Wrong", "draw_error", "elide", "slip",
-]  # fmt: skip

@@ -239,6 +239,3 @@ def _merge(rng: random.Random, draft: Draft) -> Draft:
     joint = first + ("" if first.endswith((".", "!", "?", ":")) else ".") + " " + steps[i + 1]
     moved = wrong - 1 if wrong is not None and wrong > i else wrong
     return Draft((*steps[:i], joint, *steps[i + 2 :]), moved)
-
-
-__all__ = ["ANSWER_LINES", "Draft", "HarmlessEdit", "answer_line", "conclude", "draw_edits", "edit", "restructure"]

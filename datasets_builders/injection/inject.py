@@ -38,8 +38,8 @@ from datasets_builders.source import Row, RowRejected, Source
 from judgekit.config import BaseConfig
 from judgekit.text.arithmetic.calculations import parse_number, parse_step, quantities, render_number
 from judgekit.text.arithmetic.tokens import ANNOTATION
-from judgekit.text.identity import problem_id
-from judgekit.types import LabelledSolution, LabelMethod, StepLabel, content_id, labels_from_first_error
+from judgekit.text.identity import content_id, problem_id
+from judgekit.types import LabelledSolution, LabelMethod, StepLabel, labels_from_first_error
 
 HARMLESS = "harmless"
 """`subset` of right solutions with harmless edits; that of erroneous ones is the type of their error."""
@@ -240,5 +240,3 @@ def _record(right: _Right, draft: Draft, subset: str, *, is_right: bool = True) 
 
 
 SOURCE = Source("injection", LabelledSolution, InjectionConfig, convert, probe_leakage=True)
-
-__all__ = ["HARMLESS", "InjectionConfig", "SOURCE", "UNEDITED", "convert"]

@@ -193,6 +193,3 @@ class _Flow:
         underived = any(step.values[place] not in earlier | self.solution.given for place in loose)
         if not step.is_clean or (underived and new.keys() & loose):
             raise NotCarried
-
-
-__all__ = ["CONSTANTS", "Carried", "Change", "NotCarried", "Place", "Result", "WorkedSolution"]

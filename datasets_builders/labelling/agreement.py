@@ -219,9 +219,3 @@ def _shown(rate: Rate) -> str:
     if rate.value is None or rate.lo is None or rate.hi is None:
         return "none"
     return f"{100 * rate.value:.1f} % [{100 * rate.lo:.1f}, {100 * rate.hi:.1f}]"
-
-
-__all__ = [
-    "Agreement", "AgreementReport", "LabelQuality", "Labelled", "Rate", "build_agreement_report",
-    "classify_agreement", "compute_kappa", "render_agreement",
-]  # fmt: skip

@@ -17,7 +17,8 @@ from typing import Any, Protocol, TypeAlias
 
 from datasets_builders.source import RowRejected, record_id
 from judgekit.errors import DataError
-from judgekit.io import MANIFEST, parse_record, read_jsonl, write_text
+from judgekit.io import MANIFEST, parse_record, write_text
+from judgekit.reading.rows import read_jsonl
 from judgekit.types import Record
 
 CHUNK_DIR = "chunks"
@@ -141,6 +142,3 @@ def _parse_row(where: str, row: dict[str, Any] | str, record_type: type[Record])
     if "reason" in row:
         return row["id"], RowRejected(row["reason"], row["detail"])
     return row["id"], [parse_record(values, record_type, where=where) for values in row["records"]]
-
-
-__all__ = ["CHUNK_DIR", "Chunk", "Label", "Labeller", "claim"]

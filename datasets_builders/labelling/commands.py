@@ -97,6 +97,3 @@ CONSENSUS = Command(
 def _print_counts(counts: dict[str, int]) -> None:
     for name, count in counts.items():
         print(f"  {name.replace('_', ' ')}: {count}")
-
-
-__all__ = ["CONSENSUS", "JUDGE_LABELS", "MONTE_CARLO", "ROLLOUTS"]

@@ -113,6 +113,3 @@ class ConsensusConfig(BaseConfig):
     """Data set of the same solutions labelled by a judge."""
     gold: Path | None = None
     """Data set of the same solutions with true labels, to measure both and the filter against; `null` for none."""
-
-
-__all__ = ["ConsensusConfig", "JudgeLabelsConfig", "MonteCarloConfig", "RolloutsConfig"]

@@ -20,7 +20,8 @@ from judgekit.errors import DataError
 from judgekit.io import ShardWriter, input_hashes, read_json, read_records, write_json
 from judgekit.rejections import Rejections
 from judgekit.run import Run, git_state, package_versions
-from judgekit.types import LabelledSolution, LabelMethod, content_id
+from judgekit.text.identity import content_id
+from judgekit.types import LabelledSolution, LabelMethod
 
 AGREEMENT = "agreement.json"
 """Name of the file with the report."""
@@ -139,6 +140,3 @@ class _Filter:
         self._unmatched[reason] += 1
         self._rejected.add(reason, id=record.id, raw=record)
         return False
-
-
-__all__ = ["AGREEMENT", "filter_consensus"]

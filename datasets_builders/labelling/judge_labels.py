@@ -150,6 +150,3 @@ def label_with_judge(
 def _open(config: JudgeLabelsConfig) -> JudgeLabeller:
     judge = load_judge(config.judge, dtype=config.dtype)
     return JudgeLabeller(judge, votes=config.votes, show_reference=config.show_reference, source=config.data.stem)
-
-
-__all__ = ["JudgeLabeller", "count_votes", "label_with_judge", "majority"]

@@ -466,9 +466,3 @@ def _stated(reference: str | None, config: MonteCarloConfig) -> str | None:
 
 def _open(config: MonteCarloConfig, output: Path) -> MonteCarloLabeller:
     return MonteCarloLabeller(build_generator(config.generation), build_outcome(config.outcome), config, output)
-
-
-__all__ = [
-    "Candidate", "MonteCarloLabeller", "Spending", "Tally", "count_spending", "label_by_monte_carlo",
-    "read_candidates", "search_by_bisection", "search_exhaustively",
-]  # fmt: skip

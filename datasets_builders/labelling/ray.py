@@ -92,7 +92,4 @@ class _Worker:
 
 
 def _kind(error: JudgekitError) -> str:
-    return next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in errors.__all__)
-
-
-__all__ = ["label_with_ray"]
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)

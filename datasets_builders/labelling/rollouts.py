@@ -28,8 +28,9 @@ from judgekit.engines.generation.base import Generator
 from judgekit.engines.generation.door import build_generator
 from judgekit.groups import is_right
 from judgekit.io import checkpoint_files, read_records
+from judgekit.text.identity import content_id
 from judgekit.text.segmentation import segment
-from judgekit.types import Record, Rollout, content_id
+from judgekit.types import Record, Rollout
 
 
 class Question(Record):
@@ -184,6 +185,3 @@ def count_rollouts(output: Path) -> RolloutCounts:
 
 def _open(config: RolloutsConfig, output: Path) -> RolloutLabeller:
     return RolloutLabeller(build_generator(config.generation), build_outcome(config.outcome), config, output)
-
-
-__all__ = ["Question", "RolloutCounts", "RolloutLabeller", "count_rollouts", "sample_rollouts"]

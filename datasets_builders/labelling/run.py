@@ -182,6 +182,3 @@ def _labels(chunks: Sequence[Chunk], record_type: type[Record]) -> Iterator[tupl
             row += 1
             first = seen.setdefault(record_id(item), row)
             yield item, label if first == row else RowRejected("duplicate", f"duplicate of row {first}")
-
-
-__all__ = ["Engine", "run_labelling"]

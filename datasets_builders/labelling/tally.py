@@ -16,8 +16,10 @@ from datasets_builders.source import record_id
 from judgekit.answers import OutcomeCheck
 from judgekit.engines.generation.base import Completion
 from judgekit.groups import is_right
-from judgekit.io import read_jsonl, write_text
-from judgekit.types import Record, content_id
+from judgekit.io import write_text
+from judgekit.reading.rows import read_jsonl
+from judgekit.text.identity import content_id
+from judgekit.types import Record
 
 TALLY = "tally"
 """Folder below the output of a run."""
@@ -101,6 +103,3 @@ def read_tally(output: Path) -> Iterator[dict[str, Any]]:
             if isinstance(row, dict) and row["id"] not in seen:
                 seen.add(row["id"])
                 yield row
-
-
-__all__ = ["TALLY", "Attempt", "Fate", "find_fates", "read_tally", "write_tally"]

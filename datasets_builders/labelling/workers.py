@@ -86,6 +86,3 @@ def _end_with_parent() -> None:
 
 def _label_in_worker(chunk: Chunk) -> int | None:
     return chunk.label(_get_labeller)
-
-
-__all__ = ["MakeLabeller", "PAUSE_S", "label_here", "label_in_processes"]

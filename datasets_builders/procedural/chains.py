@@ -278,8 +278,3 @@ SOLUTIONS = GeneratorSource("procedural", LabelledSolution, ProceduralConfig, ge
 """Labelled chains of arithmetic."""
 PROBLEMS = GeneratorSource("procedural-problems", Problem, ProceduralProblemsConfig, generate_problems)
 """The problems of such chains alone."""
-
-__all__ = [
-    "ErrorKind", "Form", "Instruction", "PROBLEMS", "ProceduralConfig", "ProceduralProblemsConfig", "SOLUTIONS",
-    "generate", "generate_problems",
-]  # fmt: skip

@@ -132,8 +132,3 @@ SOLUTIONS = GeneratorSource(
     "reasoning-gym-solutions", LabelledSolution, ReasoningGymSolutionsConfig, generate_solutions
 )
 """Labelled solutions of the tasks that are solved by steps."""
-
-__all__ = [
-    "PROBLEMS", "ReasoningGymConfig", "ReasoningGymSolutionsConfig", "SOLUTIONS", "SOLVED", "generate_problems",
-    "generate_solutions",
-]  # fmt: skip

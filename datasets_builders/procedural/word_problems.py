@@ -227,9 +227,3 @@ SOLUTIONS = GeneratorSource("procedural-word", LabelledSolution, WordSolutionsCo
 """Labelled solutions of word problems."""
 PROBLEMS = GeneratorSource("procedural-word-problems", Problem, WordProblemsConfig, generate_problems)
 """Word problems alone."""
-
-__all__ = [
-    "Family", "Level", "Notation", "PROBLEMS", "SOLUTIONS", "WordErrorKind", "WordProblemsConfig",
-    "WordSolutionsConfig", "check_solution", "generate", "generate_problems", "stories", "write_problem",
-    "write_steps",
-]  # fmt: skip

@@ -17,8 +17,8 @@ from typing import NamedTuple
 from eval.attacks.texts import ACCEPTANCE, ASSURANCES, CHAT_MARKUP, MASTER_KEYS, TRUE_STATEMENTS, TURNS, VERDICTS
 from judgekit.answers import extract_answer
 from judgekit.errors import DataError
-from judgekit.text.identity import split_words
-from judgekit.types import LabelledSolution, content_id
+from judgekit.text.identity import content_id, split_words
+from judgekit.types import LabelledSolution
 
 N_PIECES = 4
 """Pieces that one step is cut into, where it has as many words."""
@@ -341,6 +341,3 @@ def _pieces(step: str) -> list[str]:
         return [step]
     ends = [i * len(words) // n_pieces for i in range(n_pieces + 1)]
     return ["".join(words[start:end]).strip() for start, end in pairwise(ends)]
-
-
-__all__ = ["ATTACKS", "Attack", "AttackFunction", "Family", "Manipulation", "Means"]

@@ -48,6 +48,3 @@ class AttackConfig(BaseConfig):
     def chosen(self) -> list[Attack]:
         """The attacks to run, in the order of the registry."""
         return [attack for name, attack in ATTACKS.items() if self.attacks is None or name in self.attacks]
-
-
-__all__ = ["AttackConfig"]

@@ -209,9 +209,3 @@ def _side(steps: Sequence[str], judgement: Judgement, rule: ThresholdRule | Argm
     verdict = judgement.verdict
     assert verdict is not None
     return Side(steps=list(steps), p_none=verdict.p_none, rts=expected_rts(verdict), predicted=verdict.decide(rule))
-
-
-__all__ = [
-    "AttackedPair", "EFFECTS", "compute_effects", "effect_rates", "effect_sums", "expected_rts", "find_worst",
-    "hard_rts", "p_none_gain",
-]  # fmt: skip

@@ -215,6 +215,3 @@ def _cells(name: str, attack: AttackEffects, judges: Sequence[str]) -> list[str]
         cells += [_interval(effects.p_none), _flips(effects), _interval(effects.rts)]
         cells.append(_interval(effects.rts_excess))
     return [*cells, " / ".join(_unscored(attack.judges[judge]) for judge in judges)]
-
-
-__all__ = ["HOW_RTS_COMPARES", "write_markdown", "write_report"]

@@ -174,6 +174,3 @@ def _log(run: Run, results: AttackResults) -> None:
             logged = {f"attack/{effect}": metric.value for effect, metric in shown.items()}
             run.log({"attack": attack, "judge": name} | logged)
     run.finish({"n": results.n, "unattacked": results.model_dump(include={"unattacked"})["unattacked"]})
-
-
-__all__ = ["REPORT", "RESULTS", "TABLE", "attack_judges", "choose_erroneous", "manipulate", "reserved_strings"]

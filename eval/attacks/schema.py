@@ -100,6 +100,3 @@ class AttackResults(Results):
     attacks: dict[str, AttackEffects]
     bootstrap: Bootstrap
     seed: int
-
-
-__all__ = ["AttackEffects", "AttackResults", "Effects", "Example", "PhraseGain", "Side", "Unattacked"]

@@ -120,7 +120,3 @@ ASSURANCES = (
 Source:
     Confidence markers: EST-PRM (2606.00437); style against logic: Reward Under Attack (2603.06621).
 """
-
-__all__ = [
-    "ACCEPTANCE", "ASSURANCES", "CHAT_MARKUP", "MASTER_KEYS", "TRUE_STATEMENTS", "TURNS", "Turn", "VERDICTS",
-]  # fmt: skip

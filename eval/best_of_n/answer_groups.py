@@ -51,6 +51,3 @@ def _group(stated_G: Sequence[str | None], outcomes: dict[tuple[str, str], float
             first += [text] if same is None else []
     n_uncheckable = sum(outcomes[pair] is None for pair in _pairs(stated_G))
     return AnswerGroups(tuple(None if text is None else number[text] for text in stated_G), n_uncheckable)
-
-
-__all__ = ["AnswerGroups", "group_answers"]

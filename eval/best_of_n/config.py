@@ -42,6 +42,3 @@ class BestOfNConfig(BaseConfig):
         if self.sizes[0] < 1 or any(later <= earlier for earlier, later in pairwise(self.sizes)):
             raise ValueError(f"sizes {self.sizes} must rise from 1 or more")
         return self
-
-
-__all__ = ["BestOfNConfig"]

@@ -155,8 +155,3 @@ def _resample(values_P_M: Floats, cluster_P: Sequence[str], n_resamples: int, se
 
 def _percent(value: float, resampled_R: Floats) -> Metric:
     return Metric(**percentile_interval(100 * float(value), 100 * resampled_R)._asdict())
-
-
-__all__ = [
-    "Answered", "Curve", "Curves", "REFERENCES", "SCORES", "VOTE", "Verdicts", "estimate_curves", "score_verdict",
-]  # fmt: skip

@@ -131,6 +131,3 @@ def _interval(interval: Metric | None, *, sign: str = "") -> str:
     if interval.lo is None:  # a single problem has no interval
         return value
     return f"{value} [{interval.lo:{sign}.1f}, {interval.hi:{sign}.1f}]"
-
-
-__all__ = ["NAMES", "write_markdown", "write_report"]

@@ -37,8 +37,8 @@ from judgekit.judges.base import Judge
 from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.judging import judge_in_chunks
 from judgekit.run import Run
-from judgekit.text.identity import problem_id
-from judgekit.types import Judgement, content_id
+from judgekit.text.identity import content_id, problem_id
+from judgekit.types import Judgement
 
 logger = logging.getLogger(__name__)
 
@@ -233,6 +233,3 @@ def _log(run: Run, results: BestOfNResults) -> None:
     headline = {f"best_of_n/{name}": None if found is None else found.value for name, found in at_largest.items()}
     run.log({"n": int(size)} | headline)
     run.finish({"n": int(size)} | headline)
-
-
-__all__ = ["REPORT", "RESULTS", "TABLE", "choose_groups", "compute_results", "evaluate_best_of_n"]

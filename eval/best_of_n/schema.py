@@ -55,6 +55,3 @@ class BestOfNResults(Results):
     bootstrap: Bootstrap
     failures: list[str] = Field(default_factory=list)
     """Judges that failed, a line each."""
-
-
-__all__ = ["BestOfNResults", "JudgeCurves", "MethodMetrics"]

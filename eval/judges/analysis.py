@@ -288,6 +288,3 @@ def _best_threshold(rows: Sequence[JudgedSolution]) -> dict[str, float] | None:
         return None
     choice = choose_threshold([row.p_ok_S for row in rows], gold_N=gold_N)
     return {"threshold": choice.threshold, "f1": 100 * choice.f1}
-
-
-__all__ = ["COVERAGES", "SCORES", "SubsetAnalysis", "TOP_K", "analyse_steps", "analyse_subset", "localization_scores"]

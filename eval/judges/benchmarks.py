@@ -379,10 +379,3 @@ def _extent(benchmark: Benchmark, n_here: Mapping[str, int]) -> list[str]:
             "figures over them are not figures on this benchmark."
         )
     return sentences
-
-
-__all__ = [
-    "BENCHMARKS", "BIGBENCH_MISTAKE", "Benchmark", "MR_GSM8K_BENCHMARK", "PRM_BENCH", "PROCESSBENCH", "READS_NOTHING",
-    "by_subset", "cluster_solutions", "clusters", "comparability", "find_benchmark", "headline", "refuse_foreign",
-    "score_overall", "score_pooled", "score_subset", "why_undefined",
-]  # fmt: skip

@@ -104,6 +104,3 @@ def confusion(rows: Sequence[JudgedSolution]) -> dict[str, Any]:
 
 def _outcome_name(step: int | None) -> str:
     return NONE if step is None else _place(step)
-
-
-__all__ = ["LENGTHS", "NONE", "NO_VERDICT", "N_PLACES", "UNKNOWN", "confusion", "hit_tables"]

@@ -24,7 +24,8 @@ from judgekit.judges.card import JudgeCard
 from judgekit.judges.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
 from judgekit.judges.recognise import FoundCard, find_card, locate_member, refuse_cycle
 from judgekit.judges.trust import Trust
-from judgekit.types import Judgement, Precision, Solution, content_id
+from judgekit.text.identity import content_id
+from judgekit.types import Judgement, Precision, Solution
 
 OpenMember = Callable[[str], Judge]
 
@@ -319,10 +320,3 @@ class Failure(NamedTuple):
             'prm failed on processbench: server gone'
         """
         return f"{self.judge} failed{f' on {self.benchmark}' if self.benchmark else ''}: {self.reason}"
-
-
-__all__ = [
-    "Candidate", "Failure", "LazyJudge", "RecordedJudge", "candidate_key", "candidate_of", "find_candidates", "lazily",
-    "open_pooled",
-    "tell_apart",
-]  # fmt: skip

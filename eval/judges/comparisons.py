@@ -79,6 +79,3 @@ def _pair(a: str, b: str, of_a: Estimate, of_b: Estimate) -> dict[str, Any]:
         for name, value in zip(("difference", "lo", "hi"), found[:3], strict=True)
     }
     return {"a": a, "b": b, **points, "p_value": found.p_value, "p_holm": None}
-
-
-__all__ = ["compare_judges", "compare_with_floors"]

@@ -64,6 +64,3 @@ class EvalConfig(BaseConfig):
     """Whether judges that read nothing, fitted to each benchmark itself and cross-fitted, stand beside those given."""
     n_browsed: int = Field(default=3400, ge=0)
     """Solutions of a benchmark in the report's browser at most; of more, evenly spaced ones are shown."""
-
-
-__all__ = ["HELD_OUT", "JUDGE", "TUNED", "EvalConfig", "check_threshold"]

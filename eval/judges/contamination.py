@@ -99,6 +99,3 @@ def _note(exposure: Exposure, *, n_seen: int, n_all: int) -> str:
     else:
         text = "Unknown" if exposure.unsaid else "Nothing about the judge was fitted to problems"
     return ": ".join([text, "; ".join(exposure.unsaid)] if exposure.unsaid else [text]) + "."
-
-
-__all__ = ["NOTHING_FITTED", "SAYS_NOTHING", "SYMBOLIC", "Exposure", "check_contamination", "read_exposure"]

@@ -136,5 +136,3 @@ STEPS = Protocol(STEP_RATES, _count_steps, step_rates)
 """PRMScore over all steps of the given solutions."""
 PRMBENCH = Protocol(PRMBENCH_RATES, _count_steps_by_class, prmbench_rates)
 """PRMScore over the steps of all classes, and the dimensions, from one bootstrap."""
-
-__all__ = ["FIRST_ERROR", "MR_GSM8K", "PRMBENCH", "Protocol", "STEPS", "called_ok", "estimate", "labelled_ok"]

@@ -340,6 +340,3 @@ def _spread(values_R: Floats) -> dict[str, float | None]:
 
 def _defined(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
-
-
-__all__ = ["PARTS", "measure_coverage"]

@@ -241,9 +241,3 @@ def _folds(problem_N: NDArray[np.str_], *, n_folds: int) -> list[tuple[NDArray[n
 
 def _has_both(solutions: Sequence[LabelledSolution]) -> bool:
     return len({solution.first_error is None for solution in solutions}) == 2
-
-
-__all__ = [
-    "FLOORS", "LENGTH", "POSITION", "Floor", "decide_floor", "fit_length", "fit_position", "floor_candidate",
-    "step_features",
-]  # fmt: skip

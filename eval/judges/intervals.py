@@ -119,9 +119,3 @@ def average(estimates: Sequence[Estimate]) -> Estimate:
     values = [estimate.value for estimate in estimates if estimate.value is not None]
     value = sum(values) / len(values) if len(values) == len(estimates) else None
     return Estimate(value, np.mean([estimate.resampled_R for estimate in estimates], axis=0))
-
-
-__all__ = [
-    "Estimate", "LOCALIZATION_RATES", "as_dicts", "average", "estimate_means", "estimate_sums", "estimate_weighted",
-    "paired_difference",
-]  # fmt: skip

@@ -70,6 +70,3 @@ class BenchmarkRun(NamedTuple):
     """What its `results.json` holds."""
     rows: Sequence[JudgedSolution]
     """All solutions, in the benchmark's order."""
-
-
-__all__ = ["BenchmarkRun", "JudgedSolution", "decide", "subset_of"]

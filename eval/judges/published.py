@@ -108,6 +108,3 @@ def _over(row: QuotedFigure, subsets: Collection[str], *, n_published: int) -> Q
     average = sum(row.subsets[name] for name in subsets) / len(subsets)
     note = f"{before}average of the {len(subsets)} subsets here; {row.headline:.1f} over all {n_published}"
     return replace(row, headline=average, note=note)
-
-
-__all__ = ["PUBLISHED", "QuotedFigure", "quoted"]

@@ -173,6 +173,3 @@ def protocol_notes(
             "end in _scored."
         )
     return notes
-
-
-__all__ = ["ScoredResults", "compute_cost", "compute_results", "fingerprint_rows", "protocol_notes"]

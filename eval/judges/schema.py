@@ -307,6 +307,3 @@ class EvalResults(Results):
     conformal: Conformal | None
     cost: Cost
     bootstrap: Bootstrap
-
-
-__all__ = ["Decision", "EvalResults", "Scores", "StepMetrics", "SubsetResults"]

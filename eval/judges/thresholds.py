@@ -224,6 +224,3 @@ def _notes_on_folds(folds: Mapping[str, _Folds], *, pooled: _Folds, is_pooled: b
                 f"{item.n_failed} of the {n_folds} folds of {names} leave too little to choose a threshold on "
                 f"(erroneous and correct solutions are needed): the default {item.default} decides them."
             )
-
-
-__all__ = ["Decisions", "decide_all", "tuning_subset"]

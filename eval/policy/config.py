@@ -51,6 +51,3 @@ class PolicyConfig(BaseConfig):
     def k_values(self) -> tuple[int, ...]:
         """The k of pass@k."""
         return self.k or tuple(2**power for power in range(self.n_samples.bit_length()))
-
-
-__all__ = ["PolicyConfig"]

@@ -316,6 +316,3 @@ def _log(run: Run, results: PolicyResults) -> None:
         scores = figures.scores["counted_wrong"]
         run.log({"benchmark": name} | {f"policy/{score}": interval.value for score, interval in scores.items()})
     run.finish({"benchmarks": list(results.by.benchmark)})
-
-
-__all__ = ["CONVENTIONS", "RESULTS", "TABLE", "Answer", "choose_problems", "compute_scores", "evaluate_policy"]

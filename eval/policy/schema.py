@@ -62,6 +62,3 @@ class PolicyResults(Results):
     bootstrap: Bootstrap
     packages: dict[str, str]
     """Versions of the packages that made the answers."""
-
-
-__all__ = ["BenchmarkScores", "By", "Described", "PolicyResults", "Score"]

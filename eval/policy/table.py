@@ -58,6 +58,3 @@ def _interval(interval: Score, *, n_problems: int) -> str:
     of = "" if interval.n_problems == n_problems else f" ({interval.n_problems})"
     ends = "" if interval.lo is None else f" [{interval.lo:.1f}, {interval.hi:.1f}]"  # a single problem has none
     return f"{interval.value:.1f}{ends}{of}"
-
-
-__all__ = ["COUNTS", "write_markdown"]

@@ -63,6 +63,3 @@ def _check_same_solutions(name: str, runs: Sequence[BenchmarkRun]) -> None:
     if first != last:
         judges = " and ".join(run.results.judge.judge_id for run in (runs[0], runs[-1]))
         raise DataError(f"{judges} judged different solutions of {name}: run both on the same inputs")
-
-
-__all__ = ["JudgedBenchmark", "group_runs"]

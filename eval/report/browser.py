@@ -129,6 +129,3 @@ def _judge_data(rows: Iterable[JudgedSolution]) -> dict[str, list[Any]]:
         data["p_ok"].append(None if row.p_ok_S is None else [round(p * 10**DIGITS) for p in row.p_ok_S])
         data["no_verdict"].append(row.judgement.no_verdict)
     return data
-
-
-__all__ = ["DIGITS", "browser_html", "outcome_names", "solutions_data"]

@@ -119,6 +119,3 @@ def _curve(judge: str, selective: Selective) -> Series:
     drawn = sorted({round(i * (n - 1) / (N_CURVE_POINTS - 1)) for i in range(N_CURVE_POINTS)})
     risk, lo, hi = ([column[i] for i in drawn] for column in (selective.risk, selective.risk_lo, selective.risk_hi))
     return Series(judge, [selective.coverage[i] for i in drawn], risk, lo, hi)
-
-
-__all__ = ["reliability_html", "risk_coverage_html", "step_scores_html"]

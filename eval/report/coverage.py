@@ -113,6 +113,3 @@ def _shift_row(promise: Promise) -> list[object]:
         percent_text(promise.prefix.risk),
         f"{promise.n_problems_calibration:,} \u2192 {promise.n_problems:,}",
     ]
-
-
-__all__ = ["coverage_html"]

@@ -128,6 +128,3 @@ def by_subset_html(judge: str, results: EvalResults) -> str:
     body = [[name, *(interval_cell(scores[rate]) for rate in rates), f"{n:,}"] for name, scores, n in parts]
     header = ("subset", "error accuracy, %", "correct accuracy, %", "F1", "solutions")
     return table(header, body, caption=f"{judge}: first errors found at the exact step, and correct solutions passed.")
-
-
-__all__ = ["by_subset_html", "first_error_html", "offsets_table_html", "posterior_scores_html"]

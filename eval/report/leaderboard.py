@@ -275,9 +275,3 @@ def _p_value(p: float | None) -> str:
     if p is None:
         return "none"
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-__all__ = [
-    "best_first", "comparisons_html", "difference_cells", "is_floor", "leaderboard_html", "protocol_html", "score_name",
-    "subset_scores_html",
-]  # fmt: skip

@@ -298,6 +298,3 @@ def _caveats(results: Sequence[EvalResults]) -> Iterator[str]:
     lines += [f"- {judge}: {note}" for judge, own in notes.items() for note in own if note not in shared]
     if lines:
         yield "Caveats:\n\n" + "\n".join(lines)
-
-
-__all__ = ["cell", "main_scores", "merge_leaderboards", "step_figure", "threshold_origin", "write_leaderboard"]

@@ -176,6 +176,3 @@ def _panels(benchmark: JudgedBenchmark) -> dict[str, Any]:
         "coverage": [[coverage_html(benchmark, judge, s) for judge in benchmark.judges] for s in subsets],
         "first_error": [[first_error_html(v) for v in benchmark.of_subset(s).values()] for s in subsets],
     }
-
-
-__all__ = ["write_report"]

@@ -57,6 +57,3 @@ def _table(name: str, runs: Sequence[BenchmarkRun]) -> Table:
 
 def _value(interval: HasInterval) -> str:
     return "none" if interval.value is None else f"{interval.value:.1f}"
-
-
-__all__ = ["print_evaluation"]

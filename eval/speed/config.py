@@ -39,6 +39,3 @@ class BenchConfig(BaseConfig):
     """Texts of the tokens whose logits are read."""
     seed: int = 0
     """Seed of the choice of solutions."""
-
-
-__all__ = ["BenchConfig"]

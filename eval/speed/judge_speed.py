@@ -295,6 +295,3 @@ def describe_machine(device: Any) -> dict[str, Any]:
         "torch": torch.__version__,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
     }
-
-
-__all__ = ["BASELINE", "Rounds", "Way", "bench", "build_ways", "ideal_ratio", "make_group", "measure"]

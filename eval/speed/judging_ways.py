@@ -188,6 +188,3 @@ def label_id(tokenizer: Any, text: str) -> int:
     if not ids:
         raise ConfigError(f"the label {text!r} gives no token with this tokenizer: choose another")
     return ids[-1]
-
-
-__all__ = ["Reader", "VllmWay", "encode_chat", "label_id", "save_label_classifier"]

@@ -81,6 +81,3 @@ def write_speed_report(output: Path, results: Mapping[str, Any]) -> None:
     axes.legend(loc="lower right")
     with atomic_path(output / "bench.png") as partial:
         figure.savefig(partial, format="png", dpi=120)
-
-
-__all__ = ["HEADER", "markdown", "table_rows", "write_speed_report"]

@@ -14,7 +14,7 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import Field
 
-from judgekit.answers.comparison import Agreement, compare_texts, spell_same
+from judgekit.answers.comparison import compare_texts, spell_same
 from judgekit.answers.extraction import extract_answer
 from judgekit.answers.formulas import HugeError
 from judgekit.answers.grammar import read_answer
@@ -22,6 +22,7 @@ from judgekit.answers.kinds import Condition
 from judgekit.answers.notation import normalise
 from judgekit.answers.numbers import find_numbers, parse_number
 from judgekit.answers.pool import AnswerPool, Comparison, Unchecked
+from judgekit.answers.scalars import Agreement
 from judgekit.config import BaseConfig
 from judgekit.errors import DataError
 
@@ -225,9 +226,3 @@ def readable(text: str) -> str:
         '4.5 \\times 10^{33}'
     """
     return _EXPONENT.sub(r"\1 \\times 10^{\2}", text)
-
-
-__all__ = [
-    "LastNumberCheck", "LastNumberConfig", "MathVerifyCheck", "MathVerifyConfig", "OutcomeCheck", "OutcomeConfig",
-    "build_outcome", "compare_plainly", "compare_without_mathematics", "readable",
-]  # fmt: skip

@@ -21,7 +21,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 
-from judgekit.answers.formulas import HugeError, UncoveredError
+from judgekit.answers.formulas import UncoveredError
 from judgekit.answers.grammar import CHOICE_WITH_TEXT, read_answer, read_list
 from judgekit.answers.kinds import (
     Answer,
@@ -29,7 +29,6 @@ from judgekit.answers.kinds import (
     Choice,
     Clock,
     Condition,
-    Date,
     Denial,
     Equation,
     Interval,
@@ -46,6 +45,7 @@ from judgekit.answers.notation import TEXT_CLOSE, TEXT_OPEN, normalise
 from judgekit.answers.readings import other_readings
 from judgekit.answers.scalars import ASK, RIGHT, UNSURE, WRONG, Agreement, compare_scalars
 from judgekit.answers.values import Point, are_same, compare_formulas, evaluate
+from judgekit.answers.wording import Date
 
 MAX_ITEMS = 60
 """Longest lists that are compared item by item."""
@@ -505,18 +505,3 @@ _COMPARE_MIXED: dict[tuple[type, type], Callable[..., Agreement]] = {
     (Equation, Scalar): _equation_other,
     **{(Several, kind): _several_one for kind in (Scalar, Interval, Clock, Ratio, Based, Words, Choice, Equation)},
 }
-
-
-__all__ = [
-    "ASK",
-    "RIGHT",
-    "UNSURE",
-    "WRONG",
-    "Agreement",
-    "HugeError",
-    "compare_answers",
-    "compare_scalars",
-    "compare_texts",
-    "match_items",
-    "spell_same",
-]

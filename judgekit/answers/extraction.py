@@ -344,6 +344,3 @@ def _span_around(text: str, start: int, end: int) -> str | None:
         if match.start() <= start and end <= match.end():
             return next(group for group in match.groups() if group is not None).strip()
     return None
-
-
-__all__ = ["extract_answer"]

@@ -471,8 +471,3 @@ class _Parser:
 
     def is_greek(self) -> bool:
         return self.next.kind == "command" and self.next.text[1:] in _GREEK
-
-
-__all__ = [
-    "END", "NAMED_FUNCTIONS", "Formula", "HugeError", "Node", "Token", "UncoveredError", "read_formula", "tokenize",
-]  # fmt: skip

@@ -565,6 +565,3 @@ def _matrix(tokens: Sequence[Token]) -> Ordered | None:
             return None
         found.append(Ordered(tuple(cell for cell in cells if cell is not None)))
     return Ordered(tuple(found), "matrix") if found else None
-
-
-__all__ = ["CHOICE_WITH_TEXT", "MAX_CHARS", "read_answer", "read_list"]

@@ -157,9 +157,3 @@ Answer: TypeAlias = (
     | Words | Condition | Denial
 )  # fmt: skip
 """What an answer says."""
-
-
-__all__ = [
-    "Answer", "Based", "Choice", "Clock", "Condition", "Date", "Denial", "Equation", "Interval", "Named", "Ordered",
-    "Ordering", "Ratio", "Scalar", "Several", "Union", "Words",
-]  # fmt: skip

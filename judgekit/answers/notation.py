@@ -178,6 +178,3 @@ def _renamed(match: re.Match[str]) -> str:
     if name in _SIGN_NAMES:
         return f" {name} "
     return f"\\{name}" if name == match[1] else f"\\{name} "
-
-
-__all__ = ["TEXT_CLOSE", "TEXT_OPEN", "normalise", "without_delimiters"]

@@ -71,6 +71,3 @@ def _value(match: re.Match[str]) -> Fraction | None:
     numerator, _, denominator = digits.partition("/")
     below = int(denominator or 1)
     return Fraction(numerator) / below if below else None
-
-
-__all__ = ["MAX_DIGITS", "find_numbers", "parse_number"]

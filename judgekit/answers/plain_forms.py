@@ -110,6 +110,3 @@ def _number_in_words(tokens: Sequence[Token]) -> Scalar | None:
     formula = Formula(("number", number), frozenset(), False)
     decimals = 0 if number.denominator == 1 else None
     return Scalar(formula, number, decimals, unit if unit and unit.dimensions else None, is_percent)
-
-
-__all__ = ["DENIED", "MARKS", "read_based", "read_clock", "read_colon", "read_plain_number", "read_wording"]

@@ -351,6 +351,3 @@ def _parse(expression: str) -> list[Any]:
 
     parsed: list[Any] = parse(f"\\boxed{{{expression}}}", parsing_timeout=None)
     return parsed
-
-
-__all__ = ["MAX_CHANGES", "MAX_EXPRESSION_CHARS", "AnswerPool", "Comparison", "Unchecked"]

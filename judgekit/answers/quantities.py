@@ -192,6 +192,3 @@ def read_compound(tokens: Sequence[Token]) -> Scalar | None:
         last, dimensions = unit.factor, unit.dimensions
     formula = Formula(("number", total), frozenset(), False)
     return Scalar(formula, total, None, Unit(Fraction(1), dimensions or ()), n_units=len(numbers))
-
-
-__all__ = ["read_compound", "read_scalar", "without_end"]

@@ -60,6 +60,3 @@ def other_readings(text: str) -> Iterator[tuple[str, bool]]:
         match = pattern.fullmatch(text)
         if match is not None:
             yield _POINTS_BETWEEN_THOUSANDS.sub("", match.expand(replacement)), is_sure
-
-
-__all__ = ["other_readings"]

@@ -72,6 +72,3 @@ def sample_and_check(
         [CheckedSample(item, None if item.finish_reason == "failed" else next(outcomes)) for item in completions]
         for completions in found
     ]
-
-
-__all__ = ["Asked", "CheckedSample", "sample_and_check"]

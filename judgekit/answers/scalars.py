@@ -169,6 +169,3 @@ def _are_near(first: Value, second: Value) -> bool:
         return abs(left - right) <= NEAR * max(abs(left), abs(right))
     except OverflowError:
         return False
-
-
-__all__ = ["ASK", "DIGITS", "NEAR", "RIGHT", "UNSURE", "WRONG", "Agreement", "compare_scalars"]

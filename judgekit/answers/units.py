@@ -221,6 +221,3 @@ def _singular(word: str) -> str:
     if word.endswith(("ches", "shes", "sses", "xes")):
         return word[:-2]
     return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word
-
-
-__all__ = ["CURRENCY", "LETTER_UNITS", "UNITS", "Unit", "find_unit", "read_unit", "words_of"]

@@ -253,6 +253,3 @@ def compare_formulas(left: Formula, right: Formula) -> bool | None:
 
 def _agree(left: Formula, right: Formula, points: Sequence[Point]) -> bool:
     return all(are_same(evaluate(left.node, point), evaluate(right.node, point)) for point in points)
-
-
-__all__ = ["MAX_BITS", "Point", "Value", "Values", "are_same", "compare_formulas", "evaluate"]

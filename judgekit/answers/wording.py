@@ -233,9 +233,3 @@ def signs_for_words(text: str) -> str:
     for pattern, replacement in _OPERATIONS_IN_WORDS:
         text = pattern.sub(replacement, text)
     return text
-
-
-__all__ = [
-    "BOUNDS_BEHIND", "DOUBTS", "FILLER", "FUNCTIONS_IN_WORDS", "MEANINGFUL", "NUMBER_WORDS", "PARTS", "SCALES", "Date",
-    "read_date", "read_number_word", "read_number_words", "signs_for_words",
-]  # fmt: skip

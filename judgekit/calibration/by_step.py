@@ -468,11 +468,3 @@ def refuse_bound(size: float, largest: float, *, what: str) -> None:
 def _mean_log_loss(probs_K: Floats, y_K: Floats) -> float:
     p_true_K = np.where(y_K > 0, probs_K, 1 - probs_K)
     return -float(np.log(np.maximum(p_true_K, PROB_CLIP)).mean())
-
-
-__all__ = [
-    "BetaCalibrator", "LengthCalibrator", "MAX_LOG_TEMPERATURE", "MAX_OFFSET", "MAX_SLOPE", "MIN_GAIN", "OFFSET",
-    "PRIOR_STEPS", "PlattCalibrator", "PositionCalibrator", "SLOPE", "StepCalibrator", "TemperatureCalibrator",
-    "checked_labels", "fit_logistic", "minimize_bounded", "refuse_bound", "refuse_few_values", "refuse_uninformative",
-    "sigmoid", "smoothed_targets",
-]  # fmt: skip

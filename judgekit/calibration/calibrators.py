@@ -15,13 +15,12 @@ from judgekit.calibration.by_step import (
     LengthCalibrator,
     PlattCalibrator,
     PositionCalibrator,
-    StepCalibrator,
     TemperatureCalibrator,
 )
 from judgekit.calibration.card import CalibratorCard, Fingerprint
 from judgekit.calibration.isotonic import IsotonicCalibrator
 from judgekit.calibration.posterior import IdentityCalibrator, PosteriorCalibrator
-from judgekit.calibration.split import PROB_CLIP, CalibrationSplit, Steps, probs_to_logits
+from judgekit.calibration.split import CalibrationSplit
 from judgekit.metrics import Floats
 from judgekit.types import Verdict
 
@@ -81,10 +80,3 @@ def open_calibrator(card: CalibratorCard) -> Calibrator:
     for name in type(card).model_fields.keys() - _NOT_LEARNED:
         setattr(calibrator, f"{name}_", getattr(card, name))
     return calibrator
-
-
-__all__ = [
-    "BetaCalibrator", "CALIBRATORS", "CalibrationSplit", "Calibrator", "IdentityCalibrator", "IsotonicCalibrator",
-    "LengthCalibrator", "PROB_CLIP", "PlattCalibrator", "PositionCalibrator", "PosteriorCalibrator", "StepCalibrator",
-    "Steps", "TemperatureCalibrator", "make_calibrator_card", "open_calibrator", "probs_to_logits",
-]  # fmt: skip

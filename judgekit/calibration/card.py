@@ -244,10 +244,3 @@ def describe_after(report: CalibrationReport, kind: str) -> str:
     if report.after_is == "nested":
         return "after choosing and fitting a calibrator in every fold"
     return "after (none: the judge is left as it is)" if kind == "identity" else f"after ({kind}, cross-fitted)"
-
-
-__all__ = [
-    "BetaCard", "CalibrationReport", "CalibratorCard", "CandidateCard", "ConformalCard", "Fingerprint", "IdentityCard",
-    "IsotonicCard", "LengthCard", "PlattCard", "PositionCard", "PosteriorCard", "TemperatureCard",
-    "describe_after", "describe_calibrator",
-]  # fmt: skip

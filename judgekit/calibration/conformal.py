@@ -347,10 +347,3 @@ def problems_needed(alpha: float) -> int:
         9
     """
     return math.ceil(1 / alpha - 1 - ROUNDING)
-
-
-__all__ = [
-    "CertifiedPrefixes", "IndexSets", "Posteriors", "certified_steps", "conformal_threshold", "exceeds",
-    "fit_conformal", "fresh_problems", "index_set", "mass_above", "problems_needed", "survival", "survival_at_error",
-    "true_mass_above",
-]  # fmt: skip

@@ -101,6 +101,3 @@ def direction_of(split: CalibrationSplit) -> Direction | None:
         place_K=step_places(split.solution_K, n_steps_N=split.n_steps_N.tolist()),
         problem_K=split.problem_N[split.solution_K],
     )
-
-
-__all__ = ["Direction", "compute_direction", "direction_of"]

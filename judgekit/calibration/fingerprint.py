@@ -114,6 +114,3 @@ def _unfamiliar_lengths(fingerprint: Fingerprint, origins: Sequence[Origin]) -> 
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - N_NAMED} more" if len(names) > N_NAMED else ""
     return ", ".join(names[:N_NAMED]) + more
-
-
-__all__ = ["UNKNOWN", "Origin", "fingerprint_of", "unfamiliar"]

@@ -57,6 +57,3 @@ class IsotonicCalibrator(StepCalibrator):
     def predict_proba(self, probs_K: ArrayLike) -> Floats:
         """Return calibrated P(step ok); beyond the outer knots the curve is flat. Shape (K,)."""
         return np.interp(np.asarray(probs_K, dtype=np.float64), self.knot_probs_, self.knot_values_)
-
-
-__all__ = ["IsotonicCalibrator"]

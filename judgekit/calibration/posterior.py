@@ -157,6 +157,3 @@ def _log_softmax(logits_J: Floats, starts_N: Ints, lengths_N: Ints) -> Floats:
     """Return log softmax within each solution. Shape (J,)."""
     shifted_J = logits_J - np.repeat(np.maximum.reduceat(logits_J, starts_N), lengths_N)
     return shifted_J - np.repeat(np.log(np.add.reduceat(np.exp(shifted_J), starts_N)), lengths_N)
-
-
-__all__ = ["IdentityCalibrator", "PosteriorCalibrator"]

@@ -19,10 +19,10 @@ import numpy as np
 from sklearn.model_selection import GroupKFold
 
 from judgekit.calibration.by_step import MIN_GAIN
-from judgekit.calibration.calibrators import CALIBRATORS, CalibrationSplit, Calibrator
+from judgekit.calibration.calibrators import CALIBRATORS, Calibrator
 from judgekit.calibration.card import CandidateCard
 from judgekit.calibration.direction import Z_LEVEL
-from judgekit.calibration.split import PROB_CLIP, Ints
+from judgekit.calibration.split import PROB_CLIP, CalibrationSplit, Ints
 from judgekit.errors import DataError
 from judgekit.metrics import Floats
 from judgekit.metrics.bootstrap import Resamples
@@ -266,9 +266,3 @@ def clustered_std_error(values_N: Floats, clusters_N: Sequence[object] | np.ndar
     sums_C = np.bincount(cluster_N, weights=values_N - values_N.mean())
     n_clusters = len(sums_C)
     return float(np.sqrt(n_clusters / (n_clusters - 1) * np.sum(sums_C**2)) / len(values_N))
-
-
-__all__ = [
-    "CrossFitted", "HeldOut", "KINDS", "Selection", "clustered_std_error", "cross_fit", "find_harm", "problem_folds",
-    "select_calibrator",
-]  # fmt: skip

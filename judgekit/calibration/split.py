@@ -157,6 +157,3 @@ class CalibrationSplit:
             gold_N=self.gold_N[is_chosen_N],
             problem_N=self.problem_N[is_chosen_N],
         )
-
-
-__all__ = ["PROB_CLIP", "CalibrationSplit", "Steps", "probs_to_logits", "probs_to_logprobs"]

@@ -246,9 +246,3 @@ def raise_failed(lines: Sequence[str], *, n_judges: int) -> None:
             f"{len(lines)} of {n_judges} judges failed: {'; '.join(lines)}. What the others said is written; --resume "
             "asks again what failed"
         )
-
-
-__all__ = [
-    "JUDGE", "JUDGE_HELP", "OUTPUT", "Argument", "Command", "build_if_raw", "raise_failed", "run_program",
-    "settings_config", "split_settings",
-]  # fmt: skip

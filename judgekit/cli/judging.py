@@ -148,5 +148,3 @@ SERVE = Command(
     config=ServeConfig,
     fixed=lambda args: {name: vars(args)[name] for name in ("judge", "host", "port") if vars(args)[name] is not None},
 )
-
-__all__ = ["DOCTOR", "JUDGE_SOLUTIONS", "SERVE", "TRUST"]

@@ -175,6 +175,3 @@ def render_options(config: type[BaseConfig], *, kind: str = "") -> str:
         add(option.key + (f": {option.value}{default}" if option.value else ""), indent, inner)
         add(" ".join(option.description.split()), inner, inner)
     return "\n".join(lines) + "\n"
-
-
-__all__ = ["Option", "describe_options", "render_options"]

@@ -54,6 +54,3 @@ def claim_packages() -> None:
                 f"{loaded.__file__} was imported as {name} and hides judgekit's own in {ROOT}: rename it, or run from "
                 "another folder, without it in PYTHONPATH"
             )
-
-
-__all__ = ["PACKAGES", "ROOT", "claim_packages", "leave_start_folder"]

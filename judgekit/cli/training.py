@@ -180,6 +180,3 @@ PRIOR = Command(
 def _print_figures(figures: dict[str, float | int | None]) -> None:
     for name, value in figures.items():
         print(f"  {name}: {value:.4f}" if isinstance(value, float) else f"  {name}: {value}")
-
-
-__all__ = ["CALIBRATE", "ENSEMBLE", "FIT", "PRETRAIN", "PRIOR", "TRAIN"]

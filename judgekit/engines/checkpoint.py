@@ -234,9 +234,3 @@ def tensor_formats(files: Iterable[Path]) -> dict[Path, dict[str, str]]:
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{path} is no readable safetensors file: {error}. Fetch it again") from error
     return found
-
-
-__all__ = [
-    "fetch_checkpoint", "fetch_from_hub", "locate_model", "missing_weights", "safe_checkpoint", "snapshot_commit",
-    "tensor_formats", "tensor_names", "weight_files",
-]  # fmt: skip

@@ -75,5 +75,3 @@ ChosenPrecision = Annotated[Precision, BeforeValidator(settle_precision)]
 """A precision in a configuration, which may be written as `auto`."""
 ChosenBf16 = Annotated[bool, BeforeValidator(settle_bf16)]
 """Whether training computes in bfloat16, which may be written as `auto`."""
-
-__all__ = ["AUTO", "DTYPE_ENV", "ChosenBf16", "ChosenPrecision", "has_fast_bfloat16", "settle_bf16", "settle_precision"]

@@ -70,6 +70,3 @@ class WrappedJudge(ABC):
     @abstractmethod
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch. The answer has the same length and order."""
-
-
-__all__ = ["Judge", "JudgeInfo", "WrappedJudge"]

@@ -6,7 +6,8 @@ import random
 from collections.abc import Callable, Sequence
 
 from judgekit.judges.base import JudgeInfo
-from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Solution, Verdict, content_id
+from judgekit.text.identity import content_id
+from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Solution, Verdict
 
 CONFIDENCE = 0.99
 """Posterior mass that a builtin judge puts on its answer; the rest is spread evenly."""
@@ -52,5 +53,3 @@ BUILTIN: dict[str, Callable[[Solution], int | None]] = {
     "first-step": lambda _: 0,
 }
 """Rules by name; each is opened as `builtin:NAME`."""
-
-__all__ = ["BUILTIN", "BuiltinJudge"]

@@ -42,6 +42,3 @@ class CalibratedJudge(WrappedJudge):
         if judgement.verdict is None:
             return judgement
         return judgement.model_copy(update={"verdict": self.calibrator.calibrate(judgement.verdict)})
-
-
-__all__ = ["CalibratedJudge"]

@@ -306,9 +306,3 @@ def read_card(directory: Path) -> JudgeCard:
 def write_card(directory: Path, card: JudgeCard) -> None:
     """Write `judge.json` atomically."""
     write_json(directory / CARD, card.model_dump(mode="json"))
-
-
-__all__ = [
-    "CARD", "Golden", "JudgeCard", "JudgeSpec", "KINDS", "Opening", "parse_card", "read_card", "upgrade",
-    "write_card",
-]  # fmt: skip

@@ -349,9 +349,3 @@ def refuse_failed(examination: Examination, *, but: Sequence[str] = ()) -> None:
     failed = [finding for finding in examination.failed if finding.check not in but]
     if failed:
         raise CheckpointError("; ".join(f"{finding.check}: {finding.text}" for finding in failed))
-
-
-__all__ = [
-    "AWKWARD", "BATCH_TOLERANCE", "Examination", "Finding", "PRECISION_TOLERANCE", "examine", "refuse_failed",
-    "store_golden", "write_judge",
-]  # fmt: skip

@@ -199,9 +199,3 @@ def pool_verdicts(verdicts_M: Sequence[Verdict | None], spec: EnsembleSpec) -> V
         return None
     posteriors, weights = zip(*given, strict=True)
     return Verdict(posterior=tuple(POOLS[spec.rule](posteriors, weights_M=weights).tolist()))
-
-
-__all__ = [
-    "POOLS", "PROB_FLOOR", "EnsembleJudge", "EnsembleSpec", "floored_logs", "pool_mixture", "pool_product",
-    "pool_verdicts",
-]  # fmt: skip

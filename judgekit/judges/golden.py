@@ -53,6 +53,3 @@ def golden_difference(judge: Judge, golden: Sequence[Golden]) -> float:
         pairs = zip(item.p_ok_S, judgement.verdict.p_ok_S, strict=True)
         largest = max(largest, *(abs(stored - now) for stored, now in pairs))
     return largest
-
-
-__all__ = ["EXAMPLES", "TOLERANCE", "golden_difference", "measure_golden"]

@@ -92,6 +92,3 @@ def place_of_step(step: int, *, by: str, n_steps: int, n_bins: int) -> int:
         (3, 2)
     """
     return min(step, n_bins - 1) if by == "position" else step * n_bins // n_steps
-
-
-__all__ = ["PositionPriorJudge", "PositionPriorSpec", "place_of_step", "prior_verdict"]

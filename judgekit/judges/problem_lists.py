@@ -148,9 +148,3 @@ def refuse_trained_problems(problems: ProblemList, solutions: Sequence[HasProble
         )
     if problems.old:
         _log.warning("judge %s: %s", judge, ONLY_EXACT)
-
-
-__all__ = [
-    "CALIBRATION_PROBLEMS", "ONLY_EXACT", "TRAIN_PROBLEMS", "ProblemList", "calibration_problems", "join_lists",
-    "names_of", "read_problems", "refuse_trained_problems", "train_problems", "write_problems",
-]  # fmt: skip

@@ -430,17 +430,3 @@ class _Checkpoint:
             if missing:
                 return f"no {what} {', '.join(sorted(missing))}"
         return ""
-
-
-__all__ = [
-    "Family",
-    "FoundCard",
-    "Recognise",
-    "Structure",
-    "families",
-    "find_card",
-    "make_card",
-    "recognise_family",
-    "recognised_by",
-    "trust_judge",
-]

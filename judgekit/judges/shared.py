@@ -189,6 +189,3 @@ def split_evenly(weights_N: Sequence[int], *, n_parts: int) -> list[slice]:
     passed = list(accumulate(weights_N, initial=0))
     ends = [bisect_right(passed, passed[-1] * part // n_parts) - 1 for part in range(n_parts + 1)]
     return [slice(start, stop) for start, stop in pairwise(ends)]
-
-
-__all__ = ["SharedJudge", "share_in_turn", "share_judge", "split_evenly"]

@@ -13,7 +13,8 @@ from judgekit.judges.card import CARD
 from judgekit.judges.recognise import find_card, locate_member
 from judgekit.judges.trust import Trust
 from judgekit.store import Store
-from judgekit.types import Judgement, Solution, content_id
+from judgekit.text.identity import content_id
+from judgekit.types import Judgement, Solution
 
 
 class StoredJudge(WrappedJudge):
@@ -150,6 +151,3 @@ def shared_folder(root: Path, *, name: str, info: JudgeInfo) -> Path:
     fitted = served and served.model_dump(mode="json")
     key = content_id(judge=info.judge_id, verdicts=verdict_key(name, dtype=info.dtype), fitted=fitted)
     return root / f"{''.join(c if c.isalnum() or c in '-_.' else '-' for c in info.judge_id)[:60]}-{key[:16]}"
-
-
-__all__ = ["StoredJudge", "check_answers", "judge_batch", "shared_folder", "verdict_key"]

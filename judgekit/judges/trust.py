@@ -276,9 +276,3 @@ def _real_root(root: Path) -> Path:
     """Return the folder that the files of a repository may lie in once links are followed."""
     real = root.resolve()
     return real.parent.parent if real.parent.name == "snapshots" else real
-
-
-__all__ = [
-    "OWN", "Origin", "Trust", "check_card", "hub_trust", "powers_of", "record_trust", "trust_of", "trusted_cards",
-    "update_card", "write_own_card",
-]  # fmt: skip

@@ -28,6 +28,3 @@ def warn_unfamiliar(judge: Judge, solutions: Sequence[Solution | Rollout | Origi
             judge.info.judge_id,
             " ".join(sentences),
         )
-
-
-__all__ = ["warn_unfamiliar"]

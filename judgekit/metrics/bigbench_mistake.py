@@ -39,6 +39,3 @@ def accuracy_rates(counts_R: NDArray[np.int64] | Floats) -> Floats:
     n_error, n_correct, n_error_judged, n_correct_judged, error_hit, correct_hit = np.asarray(counts_R, dtype=float).T
     hits = error_hit + correct_hit
     return np.stack([ratio(hits, n_error + n_correct), ratio(hits, n_error_judged + n_correct_judged)], axis=1)
-
-
-__all__ = ["ACCURACY_RATES", "accuracy_rates"]

@@ -308,9 +308,3 @@ def wilson_interval(hits: int, n: int, *, z: float = 1.959964) -> Interval:
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     # With no hit, and with nothing else, one end is the share itself, which rounding must not put outside the interval.
     return Interval(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
-
-
-__all__ = [
-    "DRAWS_PER_BLOCK", "Interval", "PairedDifference", "Resamples", "cluster_bootstrap", "holm_adjust",
-    "paired_bootstrap", "percentile_interval", "t_interval", "wilson_interval",
-]  # fmt: skip

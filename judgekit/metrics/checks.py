@@ -76,6 +76,3 @@ def merge_ties(values_N: Floats) -> Floats:
     merged = np.empty_like(values_N)
     merged[order] = np.repeat(values_N[order][starts], ends - starts + 1)
     return merged
-
-
-__all__ = ["Floats", "check_gold", "check_lengths", "checked_steps", "defined", "group_ends", "merge_ties", "ratio"]

@@ -89,6 +89,3 @@ def _score_one(posterior: Sequence[float], gold: int | None, *, where: int) -> F
             true / n_steps,
         ]
     )
-
-
-__all__ = ["FirstErrorScores", "score_first_errors"]

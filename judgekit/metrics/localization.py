@@ -237,9 +237,3 @@ def offset_rates(counts_R: NDArray[np.int64] | Floats) -> Floats:
         ratio(part, np.broadcast_to(part.sum(axis=1, keepdims=True), part.shape)) for part in (in_error, in_correct)
     ]
     return np.concatenate(shares, axis=1)
-
-
-__all__ = [
-    "Counts", "Localization", "OffsetRates", "Outcome", "classify_outcome", "compute_localization",
-    "compute_offset_rates", "count_hits", "count_offsets", "harmonic_mean", "localization_rates", "offset_rates",
-]  # fmt: skip

@@ -81,6 +81,3 @@ def _mcc(*, tp: Floats, fn: Floats, tn: Floats, fp: Floats) -> Floats:
     product = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
     empty = np.where((tp + fn == 0) | (tn + fp == 0), np.nan, 0.0)
     return np.divide(tp * tn - fp * fn, np.sqrt(product), out=empty, where=product > 0)
-
-
-__all__ = ["MCC_WEIGHT", "MR_GSM8K_RATES", "STEP_WEIGHT", "count_calls", "mr_gsm8k_rates"]

@@ -188,9 +188,3 @@ def prmbench_rates(sums_R: NDArray[np.int64] | Floats) -> Floats:
     scores = {name: step_rates(by_class[:, place])[:, score_of] for place, name in enumerate(PRMBENCH_CLASSES)}
     dimensions = [np.mean([scores[name] for name in names], axis=0) for names in PRMBENCH_DIMENSIONS.values()]
     return np.column_stack([step_rates(by_class.sum(axis=1)), *dimensions])
-
-
-__all__ = [
-    "PRMBENCH_CLASSES", "PRMBENCH_DIMENSIONS", "PRMBENCH_RATES", "STEP_RATES", "StepCounts", "call_steps",
-    "count_steps", "place_by_class", "prmbench_rates", "step_rates",
-]  # fmt: skip

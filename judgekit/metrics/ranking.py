@@ -194,9 +194,3 @@ def weighted_ranking(p_ok_K: Floats, ok_K: Floats, weights_R_K: Floats) -> Float
     precisions = np.einsum("rv,rv->r", wrong, ratio(wrong_below, below, undefined=0.0))
     n_wrong, n_right = wrong_below[:, -1], right_below[:, -1]
     return np.stack([ratio(pairs_in_order, n_wrong * n_right), ratio(precisions, n_wrong)], axis=1)
-
-
-__all__ = [
-    "compute_auprc_error", "compute_auroc", "compute_auroc_within_position", "count_pairs_within_position",
-    "step_places", "weighted_auroc_within_position", "weighted_ranking",
-]  # fmt: skip

@@ -168,9 +168,3 @@ def _sums_of_all(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Float
     p_ok, ok = checked_steps(p_ok_K, ok_K)
     edges = equal_mass_edges(p_ok, n_bins=n_bins)
     return sum_in_bins(p_ok, ok, edges=edges, unit_K=np.zeros(len(p_ok), dtype=np.int64), n_units=1)
-
-
-__all__ = [
-    "BrierParts", "N_SUMS", "binned_brier_parts", "binned_ece", "binned_ece_debiased", "binned_sharpness",
-    "binned_squared_error_debiased", "compute_brier_parts", "compute_ece_debiased", "compute_sharpness", "sum_in_bins",
-]  # fmt: skip

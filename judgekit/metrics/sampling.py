@@ -136,6 +136,3 @@ def vote(
 def _check_drawn(n: int, n_drawn: int) -> None:
     if not 1 <= n_drawn <= n:
         raise DataError(f"cannot draw {n_drawn} of {n} samples: give 1 to {n}")
-
-
-__all__ = ["best_of_n", "draw_subsets", "pass_at_k", "vote"]

@@ -157,9 +157,3 @@ def _checked(confidence_N: Sequence[float] | Floats, wrong_N: Sequence[float] | 
     if not np.isin(wrong, (0.0, 1.0)).all():
         raise DataError("a decision is wrong (1) or right (0), nothing else")
     return confidence, wrong
-
-
-__all__ = [
-    "NO_VERDICT_CONFIDENCE", "compute_aurc", "compute_aurc_perfect", "compute_aurc_random", "compute_risks",
-    "decision_confidence", "weighted_aurc", "weighted_aurc_random", "weighted_risks",
-]  # fmt: skip

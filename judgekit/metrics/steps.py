@@ -224,10 +224,3 @@ def compute_nll(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Floats
         DataError: no steps, lengths differ, or a value lies outside its range.
     """
     return float(np.mean(step_nll(*checked_steps(p_ok_K, ok_K))))
-
-
-__all__ = [
-    "Bin", "Calibration", "NLL_CLIP", "StepProbs", "bin_index", "collect_reached_steps", "compute_bins",
-    "compute_brier", "compute_calibration", "compute_ece", "compute_equal_mass_bins", "compute_nll", "equal_mass_edges",
-    "equal_width_edges", "step_nll",
-]  # fmt: skip

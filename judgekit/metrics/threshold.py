@@ -95,6 +95,3 @@ def _widest_best_stretch(ends: Floats, values: Floats) -> tuple[float, float]:
     starts, stops = np.flatnonzero(~best[:-1] & best[1:]), np.flatnonzero(best[:-1] & ~best[1:])
     widest = first_largest((ends[stops] - ends[starts]).tolist())
     return float(ends[starts[widest]]), float(ends[stops[widest]])
-
-
-__all__ = ["ThresholdChoice", "choose_threshold"]

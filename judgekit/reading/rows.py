@@ -283,8 +283,3 @@ def _table_trouble(file: Path) -> Iterator[None]:
     # Values that Python cannot hold, such as dates beyond the year 9999, are ValueError or OverflowError.
     except (OSError, pa.ArrowException, ValueError, OverflowError, TypeError) as error:
         raise DataError(f"{file} is no readable {kind} file: {error}") from error
-
-
-__all__ = [
-    "SUFFIXES", "NumberedRow", "data_files", "is_hidden", "part_name", "read_fields", "read_jsonl", "read_rows",
-]  # fmt: skip

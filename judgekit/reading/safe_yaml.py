@@ -80,6 +80,3 @@ def _parts(node: yaml.Node) -> list[yaml.Node]:
     if isinstance(node, yaml.MappingNode):
         return [part for pair in node.value for part in pair]
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []
-
-
-__all__ = ["MAX_VALUES", "check_yaml", "load_yaml"]

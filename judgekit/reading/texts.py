@@ -69,6 +69,3 @@ def read_text(path: Path) -> str:
 def not_utf8(path: Path, error: UnicodeDecodeError) -> DataError:
     """Return the error about a file whose bytes are no UTF-8."""
     return DataError(f"{path} is not UTF-8 text: {error}. Is it compressed? Unpack it first")
-
-
-__all__ = ["BYTE_ORDER_MARK", "not_utf8", "open_text", "read_text", "refuse_pointer"]

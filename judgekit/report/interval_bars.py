@@ -137,6 +137,3 @@ def _legend(series: Sequence[str], mark_name: str) -> str:
     svg = '<svg class="key" viewBox="0 0 34 10" aria-hidden="true">'
     lines = [f"<li>{svg}{key}</svg>{escape(name)}</li>" for name, key in items.items()]
     return f'<ul class="legend">{"".join(lines)}</ul>' if lines else ""
-
-
-__all__ = ["Bar", "BarRow", "interval_bars", "signed"]

@@ -87,6 +87,3 @@ def _bar(interval: HasInterval, scale: float, *, quoted: bool, target: float | N
 
 def _px(percent: float) -> float:
     return 2 + percent / 100 * (WIDTH - 4)
-
-
-__all__ = ["HasInterval", "interval_cell", "interval_text", "percent_text"]

@@ -397,9 +397,3 @@ def _section(section: Section) -> str:
 
 def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-__all__ = [
-    "Html", "Section", "Series", "asset", "bar_plot", "bullet_list", "collapsed", "escape", "figures", "heat_table",
-    "json_script", "line_plot", "paragraph", "reliability_diagram", "render_page", "table",
-]  # fmt: skip

@@ -139,6 +139,3 @@ def _colour(prob: float) -> str:
     share = abs(2 * prob - 1)
     red, green, blue = (round(grey + share * (full - grey)) for grey, full in zip(_UNSURE, end, strict=True))
     return f"rgb({red},{green},{blue})"
-
-
-__all__ = ["render_judgement", "visible"]

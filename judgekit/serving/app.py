@@ -314,6 +314,3 @@ def _parse(body: bytes, *, max_solutions: int) -> tuple[list[Solution], float | 
             way_out="send them in several requests",
         )
     return solutions, asked.timeout_s
-
-
-__all__ = ["JudgeService", "build_app"]

@@ -201,6 +201,3 @@ def _judge(judge: Judge, solutions: Sequence[Solution]) -> list[Judgement]:
         return judgements
     except StopIteration as error:  # no future can hold one: whoever waits for it would wait for ever
         raise RuntimeError("the judge raised StopIteration") from error
-
-
-__all__ = ["Batcher", "QueueFullError"]

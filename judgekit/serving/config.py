@@ -80,6 +80,3 @@ class RemoteConfig(HttpLimits):
     """So many requests in a row without an answer stop the run: the service is taken to be down."""
     max_solutions: int = Field(default=32, ge=1)
     """Most solutions of one request; the service's own limit holds, too."""
-
-
-__all__ = ["RemoteConfig", "ServeConfig"]

@@ -88,6 +88,3 @@ class TokenDemanded:
             Connection="close",
         )
         await (await answer_refusal(None, refusal))(scope, receive, send)
-
-
-__all__ = ["CountedRequests", "TokenDemanded", "UnambiguousLength"]

@@ -51,6 +51,3 @@ class Metrics:
     def render(self) -> bytes:
         """Return all metrics as text."""
         return generate_latest(self.registry)
-
-
-__all__ = ["Metrics"]

@@ -66,9 +66,3 @@ async def answer_fault(_: Request, error: Exception) -> Response:
         ),
         500,
     )
-
-
-__all__ = [
-    "HEALTH", "METRICS", "RefusedError", "answer_fault", "answer_no_route", "answer_nobody", "answer_refusal",
-    "json_response",
-]  # fmt: skip

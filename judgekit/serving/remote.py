@@ -191,6 +191,3 @@ def _validate(message_type: type[MessageT], answer: Any) -> MessageT:
 def _as_row(solution: Solution) -> dict[str, Any]:
     """Return what travels of a solution: no labels."""
     return as_seen(solution, show_reference=True).model_dump(mode="json")
-
-
-__all__ = ["RemoteJudge", "open_remote"]

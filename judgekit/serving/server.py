@@ -172,6 +172,3 @@ def _resolve(config: ServeConfig) -> tuple[socket.AddressFamily, tuple[str, int]
     except (OSError, UnicodeError) as error:
         raise ConfigError(f"host={config.host!r} is no address of this machine: {error}") from error
     return family, (str(address[0]), int(address[1]))
-
-
-__all__ = ["address_of", "build_server", "listen", "read_token", "serve"]

@@ -140,9 +140,3 @@ class Trouble(_Message):
     """The value that is wrong, where there is one."""
     way_out: str
     """What to do instead."""
-
-
-__all__ = [
-    "DESCRIBE", "DETAILS", "INFO_FIELDS", "JUDGE", "LIMIT_DETAILS", "OLDER_REASONS", "VERDICT_DETAILS", "WITH_DETAILS",
-    "DescribeRequest", "Description", "JudgeAnswer", "JudgeRequest", "Limits", "SolutionRow", "Trouble", "count_chars",
-]  # fmt: skip

@@ -375,9 +375,3 @@ def group_problems(solutions: Iterable[HasProblem]) -> list[str]:
     for solution in solutions:
         groups.add(solution.problem_id, problem_id(solution.problem))
     return [groups.name(solution.problem_id) for solution in solutions]
-
-
-__all__ = [
-    "HasProblem", "ProblemGroups", "RANGES_WITHOUT_SPACES", "content_id", "current_problem_id", "exact_problem_id",
-    "group_problems", "problem_id", "problem_words", "split_words",
-]  # fmt: skip

@@ -54,6 +54,3 @@ def reserved_tokens(tokenizer: Any) -> list[str]:
     """
     tokens = [*tokenizer.all_special_tokens, *(str(token) for token in tokenizer.added_tokens_decoder.values())]
     return [token for token in tokens if token.strip()]
-
-
-__all__ = ["Reserved", "reserved_tokens"]

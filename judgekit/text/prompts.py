@@ -195,9 +195,3 @@ def encode_prompt(tokenizer: Any, prompt: Prompt, *, chat_date: date = CHAT_DATE
         text, add_special_tokens=is_plain, split_special_tokens=is_plain, verbose=False
     ).input_ids
     return ids
-
-
-__all__ = [
-    "CHAT_DATE", "PLACEHOLDER", "ChatPrompt", "Message", "Prompt", "PromptConfig", "RawPrompt", "apply_chat_template",
-    "asks_for_the_day", "encode_prompt", "render_text", "with_fixed_clock",
-]  # fmt: skip

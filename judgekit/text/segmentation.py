@@ -263,9 +263,3 @@ def _join_fragments(steps: Sequence[Span], *, min_chars: int) -> list[Span]:
         else:
             joined.append((start, end))
     return joined
-
-
-__all__ = [
-    "PARAGRAPHS", "Mode", "SegmentationConfig", "StepSpan", "ThinkBlock", "find_gaps", "find_think_blocks",
-    "join_steps", "segment",
-]  # fmt: skip

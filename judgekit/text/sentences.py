@@ -199,6 +199,3 @@ def _ends_sentence(before: str, after: str) -> bool:
     if len(word) == 1 and word.isupper():
         return after.split()[0].rstrip(",").lower() in _STARTERS
     return True
-
-
-__all__ = ["Span", "find_blocks", "find_sentence_gaps", "outside_blocks"]

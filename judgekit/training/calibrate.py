@@ -13,13 +13,14 @@ from typing import Any, Literal
 import numpy as np
 
 from judgekit.calibration.by_step import checked_labels
-from judgekit.calibration.calibrators import CalibrationSplit, IdentityCalibrator, make_calibrator_card
+from judgekit.calibration.calibrators import make_calibrator_card
 from judgekit.calibration.card import CalibrationReport
 from judgekit.calibration.conformal import fit_conformal, fresh_problems
 from judgekit.calibration.direction import direction_of
 from judgekit.calibration.fingerprint import fingerprint_of
+from judgekit.calibration.posterior import IdentityCalibrator
 from judgekit.calibration.selection import KINDS, HeldOut, Selection, cross_fit, select_calibrator
-from judgekit.calibration.split import PROB_CLIP
+from judgekit.calibration.split import PROB_CLIP, CalibrationSplit
 from judgekit.errors import DataError
 from judgekit.io import read_records
 from judgekit.judges.card import CARD, JudgeCard, read_card
@@ -37,9 +38,9 @@ from judgekit.judges.trust import update_card, write_own_card
 from judgekit.judging import judge_in_chunks
 from judgekit.metrics import Calibration, choose_threshold, compute_calibration
 from judgekit.run import refuse_foreign
-from judgekit.text.identity import group_problems
+from judgekit.text.identity import content_id, group_problems
 from judgekit.training.config import CalibrationConfig
-from judgekit.types import LabelledSolution, ThresholdRule, Verdict, content_id
+from judgekit.types import LabelledSolution, ThresholdRule, Verdict
 
 _log = logging.getLogger(__name__)
 
@@ -283,9 +284,3 @@ def _measure(split: CalibrationSplit, found: HeldOut, *, n_bins: int) -> tuple[C
         "first_error_log_loss": -float(found.logprobs_N.mean()),
     }
     return calibration, figures
-
-
-__all__ = [
-    "UPSIDE_DOWN_WAY_OUT", "calibrate_judge", "fingerprint_of", "fit_threshold", "read_split", "refuse_one_kind",
-    "wrap_builtin",
-]  # fmt: skip

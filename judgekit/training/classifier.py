@@ -210,6 +210,3 @@ def step_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tens
         outputs.logits.flatten(0, 1).float(), flat, ignore_index=IGNORED, reduction="sum"
     )
     return total / (num_items_in_batch if num_items_in_batch is not None else (flat != IGNORED).sum().clamp(min=1))
-
-
-__all__ = ["ERROR", "OK", "TrainingRows", "build_rows", "check_rows", "step_loss", "train_classifier"]

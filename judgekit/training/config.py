@@ -220,9 +220,3 @@ class PriorConfig(BaseConfig):
     """Folds over problems for the choice of the decision rule."""
     n_max: int | None = Field(default=None, ge=1)
     """Solutions to use at most; `null` uses all."""
-
-
-__all__ = [
-    "CalibrationConfig", "CalibratorChoice", "ClassifierConfig", "EnsembleConfig", "EnsembleRule",
-    "LanguageModelConfig", "LikelihoodConfig", "LoopConfig", "PriorConfig", "TinyConfig",
-]  # fmt: skip

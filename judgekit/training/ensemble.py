@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from judgekit.calibration.calibrators import CalibrationSplit, IdentityCalibrator
 from judgekit.calibration.direction import direction_of
 from judgekit.calibration.fingerprint import fingerprint_of
+from judgekit.calibration.posterior import IdentityCalibrator
+from judgekit.calibration.split import CalibrationSplit
 from judgekit.errors import ConfigError, DataError
 from judgekit.judges.base import Judge
 from judgekit.judges.card import JudgeCard
@@ -265,6 +266,3 @@ class _Packed(NamedTuple):
 def _probs(verdict: Verdict | None, n_outcomes: int) -> Floats:
     """Return a posterior; ones where there is none, which leave a product as it is."""
     return np.array(verdict.posterior) if verdict else np.ones(n_outcomes)
-
-
-__all__ = ["MAX_EXPONENT", "FittedWeights", "build_ensemble", "fit_weights"]

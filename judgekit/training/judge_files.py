@@ -71,6 +71,3 @@ def save_judge(directory: Path, card: JudgeCard, model: Any, tokenizer: Any, tra
         tokenizer.save_pretrained(directory)
     write_problems(directory / TRAIN_PROBLEMS, trained)
     write_card(directory, card)
-
-
-__all__ = ["JUDGE", "evaluate_judge", "read_labelled", "refuse_overlap", "save_judge"]

@@ -113,6 +113,3 @@ class Collator:
             batch["attention_mask"][index, :n] = 1
             batch["labels"][index, :n] = torch.as_tensor(row["labels"])
         return batch
-
-
-__all__ = ["IGNORED", "MODEL", "Collator", "solution_text", "train_language_model"]

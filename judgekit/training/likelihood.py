@@ -159,6 +159,3 @@ def find_odd_direction(section: LikelihoodCard, features_K: np.ndarray, *, ok_K:
             "a judge that says nothing of errors. Give more solutions, or another model"
         )
     return None
-
-
-__all__ = ["find_odd_direction", "fit_likelihood", "fit_map", "reached_features"]

@@ -351,9 +351,3 @@ def _tf32() -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-__all__ = [
-    "CHECKPOINTS", "MetricsCallback", "finite", "last_checkpoint", "loop_arguments", "mean_loss",
-    "restore_weights", "save_policy", "train", "training_arguments", "warn_of_few_steps",
-]  # fmt: skip

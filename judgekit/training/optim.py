@@ -81,6 +81,3 @@ class OptimConfig(BaseConfig):
         if warmup >= 1 and not warmup.is_integer():
             raise ValueError("a warm-up is a share of the steps below 1, or a whole number of steps")
         return warmup
-
-
-__all__ = ["OptimConfig", "Tracker"]

@@ -108,6 +108,3 @@ def _cross_fitted_f1(
     f1 = compute_localization(gold_N, predicted_N, judged_N=[True] * len(solutions)).f1
     assert f1 is not None
     return f1
-
-
-__all__ = ["build_prior", "count_hazards"]

@@ -71,6 +71,3 @@ def build_tiny(output: Path, texts: Iterable[str], config: TinyConfig) -> int:
         model.save_pretrained(output)
         tokenizer.save_pretrained(output)
     return int(model.num_parameters())
-
-
-__all__ = ["build_tiny", "build_tokenizer"]

@@ -72,6 +72,3 @@ def _open(tracker: Tracker, run: Run, step: int) -> Iterator[Callable[[dict[str,
         yield lambda numbers, step: package.log(numbers, step=step)
     finally:
         package.finish()
-
-
-__all__ = ["PROJECT", "tracking"]

@@ -156,8 +156,3 @@ class Algorithm(BaseConfig):
         from sgpo.rewards import compute_advantages  # needs torch
 
         return compute_advantages(rewards_N, group_ids_N=batch.group_ids_N, scale=scale, std_floor_N=std_floor_N)
-
-
-__all__ = [
-    "Algorithm", "GroupBatch", "Need", "Response", "Scale", "Scored", "Shaped", "Unit", "WindowConfig",
-]  # fmt: skip

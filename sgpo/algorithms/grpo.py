@@ -16,6 +16,3 @@ class GRPO(Algorithm):
 
     type: Literal["grpo"] = "grpo"
     """Name of the algorithm."""
-
-
-__all__ = ["GRPO"]

@@ -27,6 +27,3 @@ class RandomRTS(SGPO):
         """Draw a score for each response."""
         draws = [random.Random(f"{self.seed}:{response.solution.id}").random() for response in responses]
         return [Scored(rts, judged=False) for rts in draws]
-
-
-__all__ = ["RandomRTS"]

@@ -44,5 +44,3 @@ def _choices() -> list[type[BaseConfig]]:
 
 AlgorithmConfig = Annotated[SerializeAsAny[Algorithm], BeforeValidator(parse_algorithm), OneOf(_choices)]
 """One of the algorithms, by `type`."""
-
-__all__ = ["ALGORITHMS", "AlgorithmConfig", "parse_algorithm"]

@@ -118,5 +118,3 @@ def prefix_shares(lengths_S: Sequence[float]) -> list[float]:
 
 AnyRTS = Annotated[HardRTS | ExpectedRTS | CertifiedRTS, Field(discriminator="type")]
 """One of the scores, by `type`."""
-
-__all__ = ["RTS", "AnyRTS", "CertifiedRTS", "ExpectedRTS", "HardRTS", "prefix_shares"]

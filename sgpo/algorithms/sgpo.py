@@ -157,6 +157,3 @@ def certified_survival(judge: Judge) -> float:
             "calibrate with more problems or a larger conformal_alpha, or use rts.type=expected"
         )
     return info.conformal.min_survival_if_wrong
-
-
-__all__ = ["SGPO", "certified_survival"]

@@ -89,6 +89,3 @@ class OfflineConfig(PolicyTrainingConfig):
         if self.resolved_algorithm.window.unit == "steps":
             return self.resolved_algorithm.window.is_open(step=steps_before, n_steps=1, epoch=epoch)
         return self._is_open(epoch)
-
-
-__all__ = ["OfflineConfig", "StoredPrompt"]

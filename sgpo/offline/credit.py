@@ -179,8 +179,3 @@ def report_credits(
         "steps_mean": n_steps / counts.responses,
         "accuracy": stats["accuracy"],
     }
-
-
-__all__ = [
-    "Credit", "CreditTable", "assign_credit", "load_credits", "report_credits", "write_credits",
-]  # fmt: skip

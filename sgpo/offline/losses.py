@@ -76,6 +76,3 @@ def token_weight(n_tokens: int, *, loss_type: LossType, max_tokens: int) -> floa
 def response_units(n_tokens: int, *, loss_type: LossType) -> int:
     """Return what a response adds to the divisor of its optimiser step: its tokens for `dapo`, else 1."""
     return n_tokens if loss_type == "dapo" else 1
-
-
-__all__ = ["LossType", "TokenLoss", "policy_loss", "response_units", "token_weight"]

@@ -195,9 +195,3 @@ class PackedSteps(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         packed = build_bin(self._bins[index], loss_type=self.loss_type, max_tokens=self.max_tokens)
         return packed.inputs() | {"scale": torch.tensor(1 / self._step_units[index])}
-
-
-__all__ = [
-    "Bin", "OfflineRow", "PackedBin", "PackedSteps", "assign_bins", "build_bin", "deal_steps", "empty_bin",
-    "fill_old_logprobs", "pack_rows",
-]  # fmt: skip

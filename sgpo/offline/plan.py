@@ -164,6 +164,3 @@ def report_plan(plan: Plan, table: CreditTable) -> dict[str, float]:
         "steps": len(plan.steps),
         "guided_steps": sum(plan.guided),
     }
-
-
-__all__ = ["Plan", "build_rows", "plan_steps", "report_plan", "token_ids"]

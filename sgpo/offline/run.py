@@ -238,6 +238,3 @@ def _load_or_compute_initial(
                 pl.DataFrame(found, schema=schema, orient="row").write_parquet(partial)
         state.wait_for_everyone()
     return {(group_id, sample): values for group_id, sample, values in pl.read_parquet(path).iter_rows()}
-
-
-__all__ = ["POLICY_DIR", "OfflineConfig", "Recorder", "print_report", "run_offline"]

@@ -200,6 +200,3 @@ class OfflineTrainer(Trainer):
 def _only_item(items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
     (item,) = items
     return item
-
-
-__all__ = ["OfflineTrainer", "can_pack", "compute_row_logprobs", "packed_policy", "token_logprobs"]

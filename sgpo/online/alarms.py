@@ -90,6 +90,3 @@ class AlarmCallback(TrainerCallback):
             for name in sorted(ringing - self._ringing):
                 logger.warning("step %d, %s: %s", state.global_step, name, MEANING[name])
         self._ringing = ringing
-
-
-__all__ = ["AlarmCallback", "check_alarms", "rts_rises_alone", "steps_inflate"]

@@ -96,6 +96,3 @@ class OnlineConfig(PolicyTrainingConfig):
     def n_responses(self) -> int:
         """Responses an optimiser step, over all processes."""
         return self.group_size * self.prompts_per_step
-
-
-__all__ = ["RESERVED_TRL_KEYS", "EvalConfig", "OnlineConfig"]

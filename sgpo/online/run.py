@@ -25,9 +25,10 @@ from judgekit.engines.generation.config import SamplingConfig
 from judgekit.engines.generation.transformers import TransformersGenerator
 from judgekit.errors import ConfigError
 from judgekit.groups import is_right
-from judgekit.io import read_jsonl, read_records
+from judgekit.io import read_records
 from judgekit.judges import load_judge
 from judgekit.judges.unfamiliar import warn_unfamiliar
+from judgekit.reading.rows import read_jsonl
 from judgekit.run import METRICS, Run
 from judgekit.training.loop import MetricsCallback, finite, save_policy, train, training_arguments
 from judgekit.types import Problem
@@ -302,9 +303,3 @@ def summarise_metrics(path: Path) -> dict[str, Any]:
         "first_accuracy": evaluated[0]["eval/accuracy"] if evaluated else None,
         "final_accuracy": evaluated[-1]["eval/accuracy"] if evaluated else None,
     }
-
-
-__all__ = [
-    "POLICY", "AccuracyProgress", "Evaluator", "OnlineConfig", "Recorder", "build_trainer", "grpo_arguments",
-    "outcome_reward", "read_problems", "run_online", "summarise_metrics", "training_rows",
-]  # fmt: skip

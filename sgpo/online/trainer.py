@@ -334,6 +334,3 @@ class SGPOMixin:
 
 class SGPOTrainer(SGPOMixin, GRPOTrainer):
     """TRL's `GRPOTrainer` with any algorithm; see `SGPOMixin` for the arguments that it adds."""
-
-
-__all__ = ["SGPOMixin", "SGPOTrainer", "Sampled", "check_trl_contract", "completion_text"]

@@ -17,13 +17,13 @@ from judgekit.io import (
     input_hashes,
     parquet_schema,
     read_json,
-    read_jsonl,
     read_records,
     shard_paths,
     write_json,
     write_records,
     write_text,
 )
+from judgekit.reading.rows import read_jsonl
 from judgekit.text.identity import exact_problem_id, problem_id
 from judgekit.types import LabelledSolution, LabelMethod, Problem, Rollout, StepLabel, labels_from_first_error
 

@@ -205,6 +205,3 @@ def _near(number: Number, style: Style, rng: random.Random) -> Iterator[Number]:
         sign = rng.choice((-1, 1))
         yield number + sign * delta * unit
         yield number - sign * delta * unit
-
-
-__all__ = ["WordErrorKind", "WrongSolution", "draw_wrong_solution"]

@@ -99,6 +99,3 @@ def _factor(tokens: Sequence[str], position: int, depth: int) -> tuple[_Exact, i
             raise IndexError(f"unexpected {tokens[position]!r}")
         return value, position + 1
     return (int(token) if token.isdigit() else Fraction(token)), position + 1
-
-
-__all__ = ["Equation", "read_equation"]

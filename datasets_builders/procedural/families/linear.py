@@ -129,5 +129,3 @@ STORIES: dict[Level, tuple[Story, ...]] = {
     Level.HARD: (brackets, two_unknowns),
 }
 """Which stories a level has."""
-
-__all__ = ["STORIES"]

@@ -191,5 +191,3 @@ STORIES: dict[Level, tuple[Story, ...]] = {
     Level.HARD: (shopping, two_machines, joint_work),
 }
 """Which stories a level has."""
-
-__all__ = ["STORIES"]

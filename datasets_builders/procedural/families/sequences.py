@@ -142,5 +142,3 @@ STORIES: dict[Level, tuple[Story, ...]] = {
     Level.HARD: (recurrence, sum_of_terms, between_two_terms),
 }
 """Which stories a level has."""
-
-__all__ = ["STORIES"]

@@ -132,5 +132,3 @@ STORIES: dict[Level, tuple[Story, ...]] = {
     Level.HARD: (school,),
 }
 """Which stories a level has."""
-
-__all__ = ["STORIES"]

@@ -243,8 +243,3 @@ class Draw:
 
 
 Story: TypeAlias = Callable[[Draw], Task]
-
-__all__ = [
-    "Draw", "Expression", "Level", "Line", "Number", "Step", "Story", "Style", "Symbol", "Task", "compute", "divide",
-    "exact", "fits", "format_number", "parse_formula", "quantity", "work_out",
-]  # fmt: skip

@@ -177,5 +177,3 @@ STORIES: dict[Level, tuple[Story, ...]] = {
     Level.HARD: (bakery, tank),
 }
 """Which stories a level has."""
-
-__all__ = ["CHAINS", "STORIES", "Chain"]

@@ -178,8 +178,3 @@ def first_token_ids(tokenizer: Any, choices: Sequence[str]) -> list[int]:
             f"the choices {list(choices)} cannot be told apart by their first tokens with this tokenizer: choose others"
         )
     return [tokens[0] for tokens in ids]
-
-
-__all__ = [
-    "ChoiceScores", "Completion", "FinishReason", "Generator", "LocalGenerator", "first_token_ids", "prompt_seed",
-]  # fmt: skip

@@ -95,6 +95,3 @@ class OpenAIGeneration(HttpLimits):
 
 GenerationConfig = Annotated[TransformersGeneration | VllmGeneration | OpenAIGeneration, Field(discriminator="type")]
 """Which engine completes prompts."""
-
-
-__all__ = ["GenerationConfig", "OpenAIGeneration", "SamplingConfig", "TransformersGeneration", "VllmGeneration"]

@@ -111,6 +111,3 @@ def _describe(bill: Bill, tally: Tally) -> dict[str, Any]:
         "n_uncounted": bill.n_uncounted,
         "cost_usd": bill.cost_usd,
     }
-
-
-__all__ = ["Bill", "cost_logged", "open_cost_log"]

@@ -33,6 +33,3 @@ def build_generator(
     from judgekit.engines.generation.transformers import TransformersGenerator
 
     return TransformersGenerator.open(config, chat_date=chat_date)
-
-
-__all__ = ["build_generator"]

@@ -239,6 +239,3 @@ def _failure_reason(reply: Reply[Any]) -> NoVerdictReason:
     if kind.startswith("http_") or kind == "refused":
         return NoVerdictReason.REFUSED
     return NoVerdictReason.UNPARSABLE
-
-
-__all__ = ["HttpGenerator"]

@@ -146,6 +146,3 @@ def _parse_logprob(logprob: Any) -> float:
     if type(logprob) not in (int, float) or not math.isfinite(logprob) or logprob > _SUM_TOLERANCE:
         raise ValueError(f"{str(logprob)[:40]} is no log-probability")
     return min(float(logprob), 0.0)
-
-
-__all__ = ["CHAT", "TEXT", "Usage", "check_model", "parse_choice_logprobs", "parse_completion", "parse_usage"]

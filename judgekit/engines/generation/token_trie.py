@@ -46,6 +46,3 @@ class TokenTrie:
         if here and here[-1] in self._end_ids:
             return self._choices.get(here[:-1])
         return None if here in self._next else self._choices.get(here)
-
-
-__all__ = ["TokenTrie"]

@@ -306,6 +306,3 @@ def sample_tokens(
 def _draws(prompt_seed: int, sample: int, n: int) -> np.ndarray:
     """Uniform numbers of one completion. Shape (n,)."""
     return np.random.Generator(np.random.Philox(key=np.array([prompt_seed, sample], dtype=np.uint64))).random(n)
-
-
-__all__ = ["TransformersGenerator", "hold_to_choices", "sample_tokens"]

@@ -133,6 +133,3 @@ def _completion(output: Any, *, n_prompt_tokens: int, choices: Sequence[str]) ->
         return Completion(output.text, "length", n_tokens=n_tokens, n_prompt_tokens=n_prompt_tokens)
     failure = f"vLLM ended with {output.finish_reason!r}"
     return Completion("", "failed", failure=failure, failure_reason=NoVerdictReason.REFUSED)
-
-
-__all__ = ["VllmGenerator"]

@@ -352,6 +352,3 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     with ThreadPoolExecutor(max_workers=1) as pool:
         return pool.submit(asyncio.run, work).result()
-
-
-__all__ = ["HttpClient", "Reply", "Request", "Tally", "TryError", "parse_answer", "parse_retry_after"]

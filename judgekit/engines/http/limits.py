@@ -67,6 +67,3 @@ class TokenBucket:
         """Owe so much more, or less where it is negative, than was taken: the estimate was wrong."""
         with self._lock:
             self._settled_at = max(self._settled_at, self._clock()) + amount / self._per_s
-
-
-__all__ = ["HttpLimits", "TokenBucket"]

@@ -85,6 +85,3 @@ def _is_seen_to_look_ahead(body: Any) -> bool:
     change = (hidden[0] - hidden[1]).norm(dim=-1).max() / hidden[0].norm(dim=-1).max()
     # NaN is larger than nothing: scores that are no numbers are told where they are read
     return bool(change > _TOLERANCE[body.dtype])
-
-
-__all__ = ["refuse_bidirectional", "refuse_by_configuration"]

@@ -15,6 +15,3 @@ class Encoded:
     """Index into `input_ids` of each step's score position, rising. Shape (n_steps,)."""
     n_problem_tokens: int = 0
     """Tokens before the first step; 0 where there is no problem."""
-
-
-__all__ = ["Encoded"]

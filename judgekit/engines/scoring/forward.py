@@ -248,6 +248,3 @@ def _head(model: Any) -> Any:
         if hasattr(model, name):
             return getattr(model, name)
     raise CheckpointError(f"{type(model).__name__} has no head called score or classifier")
-
-
-__all__ = ["attention", "is_packable", "score_positions", "token_choice_logits", "token_logprobs"]

@@ -84,6 +84,3 @@ class OutputHead:
         logits = torch.nn.functional.linear(hidden, weight, bias)
         logits = logits if self.factor == 1 else self.factor * logits
         return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
-
-
-__all__ = ["HEAD_ROWS", "OutputHead"]

@@ -482,10 +482,3 @@ def to_fastest_device(model: Any) -> Any:
     """Move a model to a GPU where there is one, in evaluation mode."""
     with opening(model.config.name_or_path):  # it may not fit
         return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-
-
-__all__ = [
-    "HEAD", "HEAD_FILE", "HeadedModel", "check_sizes", "load_classifier", "load_headed_model",
-    "load_language_model", "load_scorer", "load_tokenizer",
-    "opening", "read_tensors", "to_fastest_device",
-]  # fmt: skip

@@ -151,5 +151,3 @@ def _attend(
 
 _sdpa = AttentionInterface()["sdpa"]
 AttentionInterface.register(PACKED, packed_attention)
-
-__all__ = ["PACKABLE", "PACKED", "QUERY_BLOCK", "PackLayout", "packed_attention"]

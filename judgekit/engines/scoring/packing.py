@@ -126,6 +126,3 @@ def count_shared(first: Sequence[int], second: Sequence[int]) -> int:
     n = min(len(first), len(second))
     differ = np.flatnonzero(np.asarray(first[:n]) != np.asarray(second[:n]))
     return int(differ[0]) if len(differ) else n
-
-
-__all__ = ["MIN_SHARED_TOKENS", "Pack", "PaddedBatch", "count_shared", "plan_packs", "plan_padded"]

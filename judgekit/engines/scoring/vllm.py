@@ -127,6 +127,3 @@ def _at_positions(logits_T: np.ndarray, encoded: Encoded) -> np.ndarray:
             f"vLLM gave outputs for {len(logits_T)} of {len(encoded.input_ids)} tokens: use another version"
         )
     return logits_T[encoded.positions_S]
-
-
-__all__ = ["VllmClassifier", "ask", "open_llm"]

@@ -254,9 +254,3 @@ def _verdicts_by_heading(
         elif step is not None and first <= step < first + n_steps:
             ok_S[step - first] = ok
     return None if of_all is not None and of_all != all(ok_S.values()) else ok_S
-
-
-__all__ = [
-    "AnswerFormat", "BoxedIndex", "BoxedVerdicts", "ChoiceIndex", "NextToken", "boxes", "parse_boxed_index",
-    "parse_boxed_verdicts", "parse_index",
-]  # fmt: skip

@@ -103,6 +103,3 @@ def _share(logprob_ok: float, logprob_error: float) -> float:
         return math.nan
     difference = logprob_error - logprob_ok
     return 1 / (1 + math.exp(difference)) if difference < 0 else math.exp(-difference) / (1 + math.exp(-difference))
-
-
-__all__ = ["StepwiseCritic"]

@@ -122,6 +122,3 @@ def _joined(cut: Completion, force: str, choice: Completion) -> Completion:
         n_prompt_tokens=cut.n_prompt_tokens,
         cost_usd=sum(costs) if costs else None,
     )
-
-
-__all__ = ["VotingCritic"]

@@ -107,6 +107,3 @@ class CriticSpec(JudgeSpec):
                 f"{self.votes} greedy votes are one: give critic.sampling.temperature, or set critic.votes to 1"
             )
         return self
-
-
-__all__ = ["CriticSpec"]

@@ -145,6 +145,3 @@ def _check(critic: CriticSpec, prompt: CriticPrompt, decision: ThresholdRule | A
             f"critic.force_answer needs a prompt with answers of type 'boxed_index': {critic.prompt} has "
             f"{prompt.answer.type!r}"
         )
-
-
-__all__ = ["CriticJudge"]

@@ -208,6 +208,3 @@ def load_prompt(name: str, *, directory: Path, sha256: str | None = None) -> Loa
             "critic.prompt_sha256 (null takes any) and calibrate and evaluate the judge again"
         )
     return LoadedPrompt(prompt, found)
-
-
-__all__ = ["BUILTIN_PROMPTS", "CHAT_MARKUP", "CriticPrompt", "LoadedPrompt", "continued", "load_prompt"]

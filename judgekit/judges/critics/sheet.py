@@ -96,6 +96,3 @@ def _spoken(vote: Vote) -> str:
     if isinstance(vote, NoVerdictReason):
         return f"no verdict ({vote})"
     return "no error" if vote is None else f"first error at step {vote}"
-
-
-__all__ = ["Sheet", "grouped"]

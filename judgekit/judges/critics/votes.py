@@ -71,6 +71,3 @@ def n_next_votes(counts: Sequence[int], *, n_left: int) -> int:
     """
     second, best = sorted(counts)[-2:]
     return min(max((n_left + second - best) // 2 + 1, 1), n_left)
-
-
-__all__ = ["Vote", "count_outcomes", "is_decided", "most_common_reason", "n_next_votes", "parsed_votes"]

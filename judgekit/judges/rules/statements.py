@@ -191,9 +191,3 @@ def _solution(left: Side, right: Side) -> tuple[str, Fraction] | None:
 
 def _close(a: Fraction, b: Fraction) -> bool:
     return abs(a - b) <= max(abs(a), abs(b)) / 50
-
-
-__all__ = [
-    "CONVERSIONS", "Finding", "Rule", "compared_sides", "contradictions", "false_statements", "is_computed",
-    "show_number", "statement",
-]  # fmt: skip

@@ -175,6 +175,3 @@ def _has_source(value: Fraction, known: set[Fraction]) -> bool:
     return any(
         a + value in known or value - a in known or (a and (value / a in known or value * a in known)) for a in known
     )
-
-
-__all__ = ["Story", "left_over", "story_faults"]

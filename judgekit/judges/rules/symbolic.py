@@ -147,6 +147,3 @@ def _verdict(findings: Findings) -> Verdict:
     for step, rule, _ in findings.faults:
         p_ok_S[step] = min(p_ok_S[step], rounded(1 - P_WRONG[rule]))
     return Verdict.from_step_probs(p_ok_S)
-
-
-__all__ = ["BASE_RATE", "P_WRONG", "Fault", "Findings", "Rule", "SymbolicJudge", "check_solution"]

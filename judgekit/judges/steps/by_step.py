@@ -208,6 +208,3 @@ def probs_from_logits(logits_S: np.ndarray) -> list[float]:
     """Return sigmoid(logits) in float64, without overflow. Shape (n,)."""
     wide = np.asarray(logits_S, dtype=np.float64)
     return [float(prob) for prob in np.exp(-np.logaddexp(0.0, -wide))]
-
-
-__all__ = ["StepLogitJudge", "probs_from_logits"]

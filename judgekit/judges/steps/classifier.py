@@ -74,6 +74,3 @@ def label_logits(logits_S: np.ndarray, ok_labels: Sequence[int]) -> np.ndarray:
         raise CheckpointError(f"ok_labels {list(ok_labels)} do not fit a head with {len(is_ok)} labels: mend the card")
     wide = logits_S.astype(np.float64)
     return np.logaddexp.reduce(wide[:, is_ok], axis=1) - np.logaddexp.reduce(wide[:, ~is_ok], axis=1)
-
-
-__all__ = ["StepClassifierJudge", "label_logits"]

@@ -73,6 +73,3 @@ def show_encoded(tokenizer: Any, encoded: Encoded) -> str:
         pieces.append(tokenizer.decode(encoded.input_ids[start : position + 1]) + f"⟦{step}⟧")
         start = position + 1
     return "".join(pieces) + tokenizer.decode(encoded.input_ids[start:])
-
-
-__all__ = ["encode_solutions", "make_convention", "show_encoded"]

@@ -88,6 +88,3 @@ def cumulated_at_steps(encoded: Encoded, values_T: np.ndarray) -> np.ndarray:
     """
     cumulated = np.concatenate([[0.0], np.cumsum(np.asarray(values_T, dtype=np.float64))])
     return cumulated[np.maximum(np.asarray(encoded.positions_S) - encoded.n_problem_tokens + 1, 0)]
-
-
-__all__ = ["ImplicitJudge", "counted_from", "cumulated_at_steps"]

@@ -145,6 +145,3 @@ def settle_ok_labels(card: JudgeCard, config: Mapping[str, Any]) -> tuple[int, .
 
 def _shown(names: Mapping[int, str]) -> str:
     return ", ".join(f"{index} {name[:40]!r}" for index, name in sorted(names.items())[:8])
-
-
-__all__ = ["ERROR_WORDS", "OK_WORDS", "is_ok_name", "read_label_names", "settle_ok_labels"]

@@ -55,6 +55,3 @@ def label_token_id(tokenizer: Any, label: int | str) -> int:
     if not ids:
         raise CheckpointError(f"the label {label!r} gives no token with this tokenizer")
     return int(ids[-1])
-
-
-__all__ = ["LabelTokenJudge", "label_token_id"]

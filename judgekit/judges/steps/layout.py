@@ -121,5 +121,3 @@ def _with_layout(value: Any) -> Any:
 
 JudgeInput = Annotated[InputConvention | TemplateInput, Field(discriminator="layout"), BeforeValidator(_with_layout)]
 """How a judge reads a solution."""
-
-__all__ = ["ChatTurns", "InputConvention", "JudgeInput", "TemplateInput"]

@@ -66,6 +66,3 @@ def step_surprisal(encoded: Encoded, surprisal_T: np.ndarray, n_separator: int) 
         rows.append((float(step.max()), float(step.mean())) if len(step) else (0.0, 0.0))
         start = end
     return np.array(rows, dtype=np.float64)
-
-
-__all__ = ["LikelihoodJudge", "step_surprisal"]

@@ -153,9 +153,3 @@ class ImplicitSpec(StepSpec):
     def with_places(self, place: Callable[[str, str], str]) -> Self:
         """Return the spec with all models elsewhere."""
         return super().with_places(place).model_copy(update={"reference": place("reference", self.reference)})
-
-
-__all__ = [
-    "DEFAULT_OK_LABELS", "ImplicitSpec", "LabelTokenSpec", "LabelTokens", "LikelihoodCard", "LikelihoodSpec",
-    "StepClassifierSpec", "StepSpec",
-]  # fmt: skip

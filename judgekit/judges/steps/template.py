@@ -250,6 +250,3 @@ def _rising_starts(offsets: Sequence[tuple[int, int]]) -> np.ndarray:
     ends = np.maximum.accumulate(spans[:, 1])
     starts = np.where(spans[:, 1] > spans[:, 0], spans[:, 0], np.concatenate([[0], ends[:-1]]))
     return np.maximum.accumulate(starts)
-
-
-__all__ = ["TemplateEncoder"]

@@ -306,9 +306,3 @@ def replace_numbers(step: Step, values: Mapping[int, Value]) -> str:
         if values[place] != old:
             text = text[:start] + render_number(values[place], like=text[start:end]) + text[end:]
     return text
-
-
-__all__ = [
-    "Equation", "Number", "OPERATORS", "Operator", "Step", "Value", "compute_result", "compute_value", "exact",
-    "parse_number", "parse_step", "quantities", "render_number", "replace_numbers",
-]  # fmt: skip

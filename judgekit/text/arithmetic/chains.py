@@ -201,6 +201,3 @@ class _ChainReader(SideReader):
         if token.text == "/":
             return following.kind == "word"  # $1000/day
         return token.kind in ("newline", "end") or token.text in ".,;:)!?\"'*_\u2019#<>|}~\u2705\u2713\u21d2"
-
-
-__all__ = ["Equality", "find_equalities"]

@@ -359,6 +359,3 @@ class SideReader:
         if word == "of":  # 3 tubes of lip gloss
             return not is_first and following.kind == "word" and following.text.lower() not in OPERAND_WORDS
         return word not in _WORD_OPERATORS or (word == "times" and following.text in ("/", "="))
-
-
-__all__ = ["WORD_RELATIONS", "NoSideError", "SideReader"]

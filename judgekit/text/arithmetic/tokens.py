@@ -167,9 +167,3 @@ def find_numbers(text: str) -> set[Fraction]:
             found |= {value for part in parts if (value := word_value(part)) is not None}
             found |= {_PARTS[part] for part in word.removesuffix("s").split("-") if part in _PARTS}
     return found
-
-
-__all__ = [
-    "ANNOTATION", "CURRENCY", "MAX_CHARS", "MAX_DIGITS", "MULTIPLIERS", "OPERAND_WORDS", "QUANTITY_WORDS", "SIGNS",
-    "Token", "claim_tokens", "digit_tokens", "find_numbers", "readable", "word_value",
-]  # fmt: skip

@@ -109,6 +109,3 @@ def root(value: Linear | None) -> tuple[Linear | None, bool]:
     if top * top == number.numerator and bottom * bottom == number.denominator:
         return {"": Fraction(top, bottom)}, False
     return {"": Fraction(isqrt(int(number * _ROOT_SCALE * _ROOT_SCALE)), _ROOT_SCALE)}, True
-
-
-__all__ = ["Linear", "Side", "add", "constant", "divide", "multiply", "power", "root"]

@@ -12,14 +12,12 @@ from pydantic import ValidationError
 
 from datasets_builders.build import build
 from datasets_builders.leakage import LeakageConfig, measure_leakage
-from datasets_builders.procedural.families.errors import WrongSolution
+from datasets_builders.procedural.families.errors import WordErrorKind, WrongSolution
 from datasets_builders.procedural.families.evaluation import read_equation
-from datasets_builders.procedural.families.task import Line, Step, Task, work_out
+from datasets_builders.procedural.families.task import Level, Line, Step, Task, work_out
 from datasets_builders.procedural.word_problems import (
     Family,
-    Level,
     Notation,
-    WordErrorKind,
     WordProblemsConfig,
     WordSolutionsConfig,
     check_solution,

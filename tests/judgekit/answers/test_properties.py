@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from datasets_builders.importers.policy_benchmarks import PolicyBenchmarksConfig, convert
 from datasets_builders.source import RowRejected
 from judgekit.answers import MathVerifyCheck, compare_plainly
-from judgekit.io import read_jsonl
+from judgekit.reading.rows import read_jsonl
 from tests.judgekit.answers.changes import changes, rewritings
 
 OWN_ANSWERS = (

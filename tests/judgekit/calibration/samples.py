@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from judgekit.calibration.calibrators import CalibrationSplit
+from judgekit.calibration.split import CalibrationSplit
 from judgekit.types import Verdict
 
 Floats = NDArray[np.float64]

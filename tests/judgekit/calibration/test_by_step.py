@@ -14,17 +14,18 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from judgekit.calibration.by_step import PRIOR_STEPS, smoothed_targets
-from judgekit.calibration.calibrators import (
+from judgekit.calibration.by_step import (
+    PRIOR_STEPS,
     BetaCalibrator,
-    IsotonicCalibrator,
     LengthCalibrator,
     PlattCalibrator,
     PositionCalibrator,
     StepCalibrator,
     TemperatureCalibrator,
-    probs_to_logits,
+    smoothed_targets,
 )
+from judgekit.calibration.isotonic import IsotonicCalibrator
+from judgekit.calibration.split import probs_to_logits
 from judgekit.errors import DataError
 from judgekit.types import Verdict
 from tests.judgekit.calibration.samples import Floats, log_loss, make_up, sigmoid

@@ -9,7 +9,8 @@ import pytest
 from scipy.optimize import minimize
 
 from judgekit.calibration.by_step import PRIOR_STEPS
-from judgekit.calibration.calibrators import CalibrationSplit, IdentityCalibrator, PosteriorCalibrator
+from judgekit.calibration.posterior import IdentityCalibrator, PosteriorCalibrator
+from judgekit.calibration.split import CalibrationSplit
 from judgekit.errors import DataError
 from judgekit.types import Verdict
 from tests.judgekit.calibration.samples import Floats, make_up

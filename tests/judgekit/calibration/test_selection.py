@@ -10,14 +10,10 @@ import pytest
 from scipy.stats import sem
 from sklearn.metrics import roc_auc_score
 
-from judgekit.calibration.calibrators import (
-    CALIBRATORS,
-    CalibrationSplit,
-    IdentityCalibrator,
-    TemperatureCalibrator,
-    probs_to_logits,
-)
+from judgekit.calibration.by_step import TemperatureCalibrator
+from judgekit.calibration.calibrators import CALIBRATORS
 from judgekit.calibration.direction import compute_direction, direction_of
+from judgekit.calibration.posterior import IdentityCalibrator
 from judgekit.calibration.selection import (
     KINDS,
     HeldOut,
@@ -27,6 +23,7 @@ from judgekit.calibration.selection import (
     problem_folds,
     select_calibrator,
 )
+from judgekit.calibration.split import CalibrationSplit, probs_to_logits
 from judgekit.errors import DataError
 from judgekit.metrics import compute_auroc_within_position, step_places
 from judgekit.metrics.ranking import count_pairs_within_position

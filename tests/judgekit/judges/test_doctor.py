@@ -11,7 +11,7 @@ import huggingface_hub
 import pytest
 from safetensors.torch import load_file, save_file
 
-from judgekit.calibration.calibrators import probs_to_logits
+from judgekit.calibration.split import probs_to_logits
 from judgekit.cli import main
 from judgekit.errors import CheckpointError, ConfigError
 from judgekit.judges import load_judge

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from judgekit.calibration.calibrators import IdentityCalibrator
 from judgekit.calibration.card import Fingerprint
+from judgekit.calibration.posterior import IdentityCalibrator
 from judgekit.judges import load_judge
 from judgekit.judges.calibrated import CalibratedJudge
 from judgekit.judges.stored import StoredJudge, shared_folder, verdict_key

@@ -13,7 +13,8 @@ import httpx2
 from judgekit.judges.base import Judge, JudgeInfo
 from judgekit.serving.config import ServeConfig
 from judgekit.serving.server import address_of, build_server, listen
-from judgekit.types import Judgement, Solution, ThresholdRule, Verdict, content_id
+from judgekit.text.identity import content_id
+from judgekit.types import Judgement, Solution, ThresholdRule, Verdict
 
 
 @contextlib.contextmanager

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from judgekit.calibration.calibrators import IdentityCalibrator
 from judgekit.calibration.card import ConformalCard, Fingerprint
+from judgekit.calibration.posterior import IdentityCalibrator
 from judgekit.errors import ConfigError, JudgeError
 from judgekit.judges import load_judge
 from judgekit.judges.base import Judge

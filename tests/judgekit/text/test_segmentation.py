@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from judgekit.io import read_jsonl
+from judgekit.reading.rows import read_jsonl
 from judgekit.text.segmentation import SegmentationConfig, find_gaps, find_think_blocks, join_steps, segment
 
 PIECES = [

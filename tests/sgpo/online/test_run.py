@@ -21,10 +21,9 @@ from judgekit.engines.generation.door import build_generator
 from judgekit.errors import CheckpointError, ConfigError, DataError
 from judgekit.types import Problem
 from sgpo.algorithms.sgpo import SGPO
-from sgpo.online.config import EvalConfig
+from sgpo.online.config import EvalConfig, OnlineConfig
 from sgpo.online.run import (
     Evaluator,
-    OnlineConfig,
     build_trainer,
     grpo_arguments,
     outcome_reward,

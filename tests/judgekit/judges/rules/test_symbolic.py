@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from judgekit.judges import load_judge
-from judgekit.judges.rules.symbolic import BASE_RATE, P_WRONG, Rule, SymbolicJudge, check_solution
+from judgekit.judges.rules.statements import Rule
+from judgekit.judges.rules.symbolic import BASE_RATE, P_WRONG, SymbolicJudge, check_solution
 from judgekit.types import NoVerdictReason, Solution
 
 RIGHT = [
