@@ -22,7 +22,7 @@ from rich.table import Table
 
 from judgekit.errors import JudgekitError
 from judgekit.io import read_json, write_json
-from judgekit.metrics import t_interval
+from judgekit.metrics.bootstrap import t_interval
 from judgekit.reading.rows import read_jsonl
 from judgekit.run import MANIFEST, METRICS, Run
 from sgpo.compare_config import CompareConfig

@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.table import Column, Table
 
 from datasets_builders.build_report import NO_ERROR, histogram
-from judgekit.metrics import wilson_interval
+from judgekit.metrics.bootstrap import wilson_interval
 
 
 class Agreement(StrEnum):

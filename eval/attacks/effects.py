@@ -17,7 +17,8 @@ from eval.attacks.attacks import Manipulation
 from eval.attacks.schema import Effects, Example, PhraseGain, Side
 from eval.judges.intervals import Estimate
 from eval.results import Metric
-from judgekit.metrics import Floats, cluster_bootstrap
+from judgekit.metrics.bootstrap import cluster_bootstrap
+from judgekit.metrics.checks import Floats
 from judgekit.text.identity import group_problems
 from judgekit.ties import is_tied, rounded
 from judgekit.types import ArgmaxRule, Judgement, LabelledSolution, ThresholdRule, Verdict

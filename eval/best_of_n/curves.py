@@ -16,7 +16,9 @@ from eval.best_of_n.answer_groups import AnswerGroups
 from eval.best_of_n.schema import MethodMetrics
 from eval.results import Metric
 from judgekit.groups import RolloutGroup
-from judgekit.metrics import Floats, best_of_n, cluster_bootstrap, draw_subsets, percentile_interval, vote
+from judgekit.metrics.bootstrap import cluster_bootstrap, percentile_interval
+from judgekit.metrics.checks import Floats
+from judgekit.metrics.sampling import best_of_n, draw_subsets, vote
 from judgekit.types import Verdict
 
 SCORES = {

@@ -19,41 +19,42 @@ from eval.judges.breakdown import confusion, hit_tables
 from eval.judges.counting import FIRST_ERROR
 from eval.judges.intervals import Estimate, as_dicts, estimate_means, estimate_sums, estimate_weighted
 from eval.judges.judged_solution import JudgedSolution
-from judgekit.metrics import (
+from judgekit.metrics.bootstrap import Resamples
+from judgekit.metrics.checks import Floats, check_lengths
+from judgekit.metrics.first_error import FirstErrorScores, score_first_errors
+from judgekit.metrics.localization import OffsetRates, Outcome, count_offsets, offset_rates
+from judgekit.metrics.ranking import (
+    count_pairs_within_position,
+    step_places,
+    weighted_auroc_within_position,
+    weighted_ranking,
+)
+from judgekit.metrics.reliability import (
     N_SUMS,
-    NO_VERDICT_CONFIDENCE,
     BrierParts,
-    FirstErrorScores,
-    Floats,
-    OffsetRates,
-    Outcome,
-    Resamples,
-    StepProbs,
     binned_brier_parts,
     binned_ece,
     binned_ece_debiased,
     binned_sharpness,
-    check_lengths,
-    choose_threshold,
+    sum_in_bins,
+)
+from judgekit.metrics.selective import (
+    NO_VERDICT_CONFIDENCE,
+    decision_confidence,
+    weighted_aurc,
+    weighted_aurc_random,
+    weighted_risks,
+)
+from judgekit.metrics.steps import (
+    StepProbs,
     collect_reached_steps,
     compute_bins,
     compute_equal_mass_bins,
-    count_offsets,
-    count_pairs_within_position,
-    decision_confidence,
     equal_mass_edges,
     equal_width_edges,
-    offset_rates,
-    score_first_errors,
     step_nll,
-    step_places,
-    sum_in_bins,
-    weighted_aurc,
-    weighted_aurc_random,
-    weighted_auroc_within_position,
-    weighted_ranking,
-    weighted_risks,
 )
+from judgekit.metrics.threshold import choose_threshold
 from judgekit.text.identity import group_problems
 
 SCORES = FIRST_ERROR.names

@@ -9,7 +9,9 @@ import numpy as np
 
 from eval.judges.intervals import Estimate, estimate_sums
 from eval.judges.judged_solution import JudgedSolution
-from judgekit.metrics import Floats, Interval, Outcome, Resamples, ratio, wilson_interval
+from judgekit.metrics.bootstrap import Interval, Resamples, wilson_interval
+from judgekit.metrics.checks import Floats, ratio
+from judgekit.metrics.localization import Outcome
 
 LENGTHS = ((1, 3), (4, 6), (7, 9), (10, 14), (15, 19), (20, None))
 """Bins of the number of steps, both ends inclusive, `None` = no end."""

@@ -7,7 +7,7 @@ from itertools import combinations, product
 from typing import Any
 
 from eval.judges.intervals import Estimate, paired_difference
-from judgekit.metrics import holm_adjust
+from judgekit.metrics.bootstrap import holm_adjust
 
 
 def compare_judges(headlines: Mapping[str, Estimate], *, name: str) -> dict[str, Any]:

@@ -16,20 +16,16 @@ from numpy.typing import NDArray
 from eval.judges.intervals import LOCALIZATION_RATES, Estimate
 from eval.judges.judged_solution import JudgedSolution
 from judgekit.errors import DataError
-from judgekit.metrics import (
-    ACCURACY_RATES,
-    MR_GSM8K_RATES,
+from judgekit.metrics.bigbench_mistake import ACCURACY_RATES, accuracy_rates
+from judgekit.metrics.bootstrap import cluster_bootstrap
+from judgekit.metrics.checks import Floats
+from judgekit.metrics.localization import count_hits, localization_rates
+from judgekit.metrics.mr_gsm8k import MR_GSM8K_RATES, count_calls, mr_gsm8k_rates
+from judgekit.metrics.prmbench import (
     PRMBENCH_RATES,
     STEP_RATES,
-    Floats,
-    accuracy_rates,
     call_steps,
-    cluster_bootstrap,
-    count_calls,
-    count_hits,
     count_steps,
-    localization_rates,
-    mr_gsm8k_rates,
     place_by_class,
     prmbench_rates,
     step_rates,

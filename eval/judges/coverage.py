@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from eval.judges.judged_solution import JudgedSolution
 from judgekit.calibration.conformal import conformal_threshold, exceeds, mass_above, survival
-from judgekit.metrics import Floats, check_lengths, cluster_bootstrap, percentile_interval
+from judgekit.metrics.bootstrap import cluster_bootstrap, percentile_interval
+from judgekit.metrics.checks import Floats, check_lengths
 from judgekit.text.identity import group_problems
 
 Mask = NDArray[np.bool_]

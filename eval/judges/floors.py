@@ -27,7 +27,8 @@ from eval.judges.judged_solution import JudgedSolution, decide, subset_of
 from eval.judges.thresholds import Decisions
 from judgekit.errors import DataError, JudgeError
 from judgekit.judges.base import Judge, JudgeInfo
-from judgekit.metrics import Floats, choose_threshold
+from judgekit.metrics.checks import Floats
+from judgekit.metrics.threshold import choose_threshold
 from judgekit.text.identity import split_words
 from judgekit.training.config import PriorConfig
 from judgekit.training.prior import count_hazards

@@ -11,16 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from judgekit.metrics import (
-    Floats,
-    Interval,
-    PairedDifference,
-    Resamples,
-    defined,
-    paired_bootstrap,
-    percentile_interval,
-    ratio,
-)
+from judgekit.metrics.bootstrap import Interval, PairedDifference, Resamples, paired_bootstrap, percentile_interval
+from judgekit.metrics.checks import Floats, defined, ratio
 
 LOCALIZATION_RATES = ("error_accuracy", "correct_accuracy", "f1", "f1_scored")
 """Names of the columns of `localization_rates`."""

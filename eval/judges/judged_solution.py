@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from eval.judges.schema import EvalResults
-from judgekit.metrics import Outcome, classify_outcome
+from judgekit.metrics.localization import Outcome, classify_outcome
 from judgekit.types import ArgmaxRule, Judgement, LabelledSolution, ThresholdRule
 
 

@@ -14,7 +14,7 @@ from eval.judges.config import HELD_OUT, TUNED
 from eval.judges.judged_solution import JudgedSolution, decide
 from eval.judges.schema import Decision
 from judgekit.errors import ConfigError, DataError
-from judgekit.metrics import choose_threshold
+from judgekit.metrics.threshold import choose_threshold
 from judgekit.types import ArgmaxRule, Judgement, LabelledSolution, ThresholdRule
 
 Rule = ThresholdRule | ArgmaxRule

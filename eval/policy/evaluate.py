@@ -36,7 +36,9 @@ from judgekit.engines.generation.door import build_generator
 from judgekit.errors import DataError, describe_validation_error
 from judgekit.groups import is_right
 from judgekit.io import checkpoint_files, read_json, write_json, write_text
-from judgekit.metrics import Floats, cluster_bootstrap, pass_at_k, percentile_interval
+from judgekit.metrics.bootstrap import cluster_bootstrap, percentile_interval
+from judgekit.metrics.checks import Floats
+from judgekit.metrics.sampling import pass_at_k
 from judgekit.run import Run, package_versions
 from judgekit.text.prompts import PLACEHOLDER
 from judgekit.types import Problem

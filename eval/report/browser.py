@@ -13,7 +13,7 @@ from typing import Any
 from eval.choice import evenly_spaced
 from eval.judges.judged_solution import JudgedSolution
 from eval.report.benchmark import JudgedBenchmark
-from judgekit.metrics import Outcome
+from judgekit.metrics.localization import Outcome
 from judgekit.report.page import escape
 
 OUTCOMES = {

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from eval.judges.schema import Selective, StepBin, StepMetrics, SubsetResults
 from eval.report.benchmark import JudgedBenchmark
 from eval.results import Metric
-from judgekit.metrics import Bin
+from judgekit.metrics.steps import Bin
 from judgekit.report.interval_cells import interval_text
 from judgekit.report.page import Series, collapsed, figures, line_plot, paragraph, reliability_diagram, table
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from eval.judges.schema import Promise, Shift
 from eval.report.benchmark import JudgedBenchmark
-from judgekit.metrics import Interval
+from judgekit.metrics.bootstrap import Interval
 from judgekit.report.interval_cells import interval_cell, interval_text, percent_text
 from judgekit.report.page import collapsed, paragraph, table
 

@@ -10,7 +10,7 @@ from eval.judges.published import QuotedFigure, quoted
 from eval.judges.schema import Decision, EvalResults, SubsetResults
 from eval.report.benchmark import JudgedBenchmark
 from eval.results import Bootstrap
-from judgekit.metrics import Interval
+from judgekit.metrics.bootstrap import Interval
 from judgekit.report.interval_cells import interval_cell, interval_text
 from judgekit.report.page import Html, bullet_list, collapsed, escape, paragraph, table
 

@@ -21,7 +21,7 @@ from judgekit.errors import DataError, JudgekitError
 from judgekit.io import MANIFEST, read_json, write_text
 from judgekit.judges.card import JudgeCard, read_card
 from judgekit.judges.steps.specs import LikelihoodSpec
-from judgekit.metrics import Bin
+from judgekit.metrics.steps import Bin
 from judgekit.reading.rows import read_jsonl
 from judgekit.report.page import Section, Series, figures, line_plot, paragraph, reliability_diagram, render_page, table
 from judgekit.run import METRICS

@@ -20,8 +20,7 @@ from scipy.optimize import minimize, minimize_scalar
 
 from judgekit.calibration.split import PROB_CLIP, CalibrationSplit, Steps, probs_to_logits
 from judgekit.errors import DataError
-from judgekit.metrics import Floats
-from judgekit.metrics.checks import group_ends
+from judgekit.metrics.checks import Floats, group_ends
 from judgekit.ties import rounded
 from judgekit.types import Verdict
 

@@ -21,7 +21,7 @@ from judgekit.calibration.card import CalibratorCard, Fingerprint
 from judgekit.calibration.isotonic import IsotonicCalibrator
 from judgekit.calibration.posterior import IdentityCalibrator, PosteriorCalibrator
 from judgekit.calibration.split import CalibrationSplit
-from judgekit.metrics import Floats
+from judgekit.metrics.checks import Floats
 from judgekit.types import Verdict
 
 

@@ -2,7 +2,7 @@
 
 No calibrator may turn a judge: a judge that is upside down has its labels read the wrong way round, and that is mended
 where they are read. Steps are compared at the same place only, step k of n with step k of n of other solutions, as in
-`judgekit.metrics.compute_auroc_within_position`: a judge that merely knows where a step stands, or how many steps there
+`compute_auroc_within_position`: a judge that merely knows where a step stands, or how many steps there
 are, is no way round at all.
 """
 
@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
 from judgekit.calibration.split import CalibrationSplit
-from judgekit.metrics import Floats, step_places
-from judgekit.metrics.checks import merge_ties
+from judgekit.metrics.checks import Floats, merge_ties
+from judgekit.metrics.ranking import step_places
 
 Z_LEVEL = 1.96
 """Standard errors that an AUROC must lie below one half for a judge to be called upside down: 2.5 % on this side."""
@@ -56,7 +56,7 @@ def compute_direction(
     Args:
         scores_K: What the judge says of each step, more for steps that it trusts more. Shape (K,).
         ok_K: 1 where the step is right, else 0. Shape (K,).
-        place_K: Steps are compared where these are equal, see `judgekit.metrics.step_places`. Shape (K,).
+        place_K: Steps are compared where these are equal, see `step_places`. Shape (K,).
         problem_K: Problem of each step; steps of one problem are not independent. Shape (K,).
 
     Source:

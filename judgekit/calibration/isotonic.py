@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from judgekit.calibration.by_step import StepCalibrator, checked_labels, refuse_few_values
-from judgekit.metrics import Floats
-from judgekit.metrics.checks import merge_ties
+from judgekit.metrics.checks import Floats, merge_ties
 
 
 class IsotonicCalibrator(StepCalibrator):

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from judgekit.calibration.by_step import OFFSET, PRIOR_STEPS, SLOPE, minimize_bounded, refuse_uninformative
 from judgekit.calibration.split import CalibrationSplit, Ints, probs_to_logprobs
 from judgekit.errors import DataError
-from judgekit.metrics import Floats
+from judgekit.metrics.checks import Floats
 from judgekit.types import Verdict
 
 

@@ -24,8 +24,8 @@ from judgekit.calibration.card import CandidateCard
 from judgekit.calibration.direction import Z_LEVEL
 from judgekit.calibration.split import PROB_CLIP, CalibrationSplit, Ints
 from judgekit.errors import DataError
-from judgekit.metrics import Floats
 from judgekit.metrics.bootstrap import Resamples
+from judgekit.metrics.checks import Floats
 from judgekit.metrics.reliability import N_SUMS, binned_ece, sum_in_bins
 from judgekit.metrics.steps import equal_width_edges
 

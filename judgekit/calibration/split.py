@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from judgekit.errors import DataError
-from judgekit.metrics import Floats, collect_reached_steps
-from judgekit.metrics.checks import merge_ties
+from judgekit.metrics.checks import Floats, merge_ties
+from judgekit.metrics.steps import collect_reached_steps
 from judgekit.types import Verdict
 
 Ints = NDArray[np.int64]

@@ -31,7 +31,7 @@ def accuracy_rates(counts_R: NDArray[np.int64] | Floats) -> Floats:
         Shape (R, 2), in [0, 1]; NaN where nothing was judged, for internal arithmetic only.
 
     Example:
-        >>> from judgekit.metrics import count_hits
+        >>> from judgekit.metrics.localization import count_hits
         >>> counts = count_hits([0, 2, None, None], [0, 1, None, None], judged_N=[True, True, True, False])
         >>> accuracy_rates(counts.sum(axis=0, keepdims=True)).tolist()
         [[0.5, 0.6666666666666666]]

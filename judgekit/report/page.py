@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from matplotlib.ticker import MaxNLocator
 
-from judgekit.metrics import Bin
+from judgekit.metrics.steps import Bin
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Line colours in the order of the series."""

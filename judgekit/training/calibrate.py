@@ -36,7 +36,8 @@ from judgekit.judges.problem_lists import (
 from judgekit.judges.stored import verdict_key
 from judgekit.judges.trust import update_card, write_own_card
 from judgekit.judging import judge_in_chunks
-from judgekit.metrics import Calibration, choose_threshold, compute_calibration
+from judgekit.metrics.steps import Calibration, compute_calibration
+from judgekit.metrics.threshold import choose_threshold
 from judgekit.run import refuse_foreign
 from judgekit.text.identity import content_id, group_problems
 from judgekit.training.config import CalibrationConfig

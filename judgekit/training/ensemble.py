@@ -32,7 +32,7 @@ from judgekit.judges.problem_lists import (
 )
 from judgekit.judges.trust import write_own_card
 from judgekit.judging import as_seen
-from judgekit.metrics import choose_threshold
+from judgekit.metrics.threshold import choose_threshold
 from judgekit.run import refuse_foreign
 from judgekit.text.identity import group_problems
 from judgekit.training.calibrate import UPSIDE_DOWN_WAY_OUT, read_split, refuse_one_kind

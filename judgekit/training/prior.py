@@ -13,7 +13,7 @@ from judgekit.errors import DataError
 from judgekit.judges.card import JudgeCard, write_card
 from judgekit.judges.position_prior import PositionPriorSpec, place_of_step, prior_verdict
 from judgekit.judges.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS, ProblemList, write_problems
-from judgekit.metrics import compute_localization
+from judgekit.metrics.localization import compute_localization
 from judgekit.run import refuse_foreign
 from judgekit.text.identity import group_problems
 from judgekit.ties import is_tied

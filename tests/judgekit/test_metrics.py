@@ -10,25 +10,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from judgekit.errors import DataError
-from judgekit.metrics import (
-    NLL_CLIP,
+from judgekit.metrics.bootstrap import cluster_bootstrap, percentile_interval, wilson_interval
+from judgekit.metrics.localization import (
     Outcome,
-    choose_threshold,
     classify_outcome,
-    cluster_bootstrap,
+    compute_localization,
+    compute_offset_rates,
+    count_hits,
+    localization_rates,
+)
+from judgekit.metrics.steps import (
+    NLL_CLIP,
     collect_reached_steps,
     compute_bins,
     compute_brier,
     compute_calibration,
     compute_ece,
-    compute_localization,
     compute_nll,
-    compute_offset_rates,
-    count_hits,
-    localization_rates,
-    percentile_interval,
-    wilson_interval,
 )
+from judgekit.metrics.threshold import choose_threshold
 from judgekit.types import ThresholdRule, Verdict
 
 

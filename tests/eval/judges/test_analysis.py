@@ -8,7 +8,8 @@ from eval.judges.analysis import SCORES, analyse_subset
 from eval.judges.intervals import average, paired_difference
 from eval.judges.judged_solution import JudgedSolution, decide
 from judgekit.errors import DataError
-from judgekit.metrics import NO_VERDICT_CONFIDENCE, compute_aurc, compute_bins, compute_ece, decision_confidence
+from judgekit.metrics.selective import NO_VERDICT_CONFIDENCE, compute_aurc, decision_confidence
+from judgekit.metrics.steps import compute_bins, compute_ece
 from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, ThresholdRule, Verdict
 from tests.eval.samples import sample
 

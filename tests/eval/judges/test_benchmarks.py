@@ -22,7 +22,7 @@ from eval.judges.intervals import LOCALIZATION_RATES, average
 from eval.judges.judged_solution import decide
 from eval.judges.published import PUBLISHED, quoted
 from judgekit.errors import DataError
-from judgekit.metrics import PRMBENCH_CLASSES, PRMBENCH_DIMENSIONS
+from judgekit.metrics.prmbench import PRMBENCH_CLASSES, PRMBENCH_DIMENSIONS
 from judgekit.types import (
     ArgmaxRule,
     Judgement,

@@ -13,7 +13,7 @@ from eval.judges.config import EvalConfig
 from eval.judges.thresholds import Decisions, decide_all
 from eval.report.markdown_leaderboard import threshold_origin
 from judgekit.errors import ConfigError
-from judgekit.metrics import choose_threshold
+from judgekit.metrics.threshold import choose_threshold
 from judgekit.types import ArgmaxRule, Judgement, LabelledSolution, ThresholdRule, Verdict
 from tests.eval.samples import sample
 

@@ -13,7 +13,7 @@ from eval.report.markdown_leaderboard import cell, merge_leaderboards, threshold
 from judgekit.cli import main
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import read_json, write_json
-from judgekit.metrics import Interval
+from judgekit.metrics.bootstrap import Interval
 from judgekit.report.markdown import markdown_table
 from judgekit.types import LabelledSolution, ThresholdRule
 from tests.eval.samples import evaluate_all, pointing_at, sample

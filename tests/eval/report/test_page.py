@@ -11,7 +11,7 @@ from eval.report.calibration import step_scores_html
 from eval.report.page import write_report
 from judgekit.errors import ConfigError, DataError
 from judgekit.judges import load_judge
-from judgekit.metrics import Interval
+from judgekit.metrics.bootstrap import Interval
 from judgekit.report.interval_cells import interval_cell, interval_text
 from judgekit.types import NoVerdictReason
 from tests.eval.judges.benchmark_runs import run_of

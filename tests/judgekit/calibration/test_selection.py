@@ -25,8 +25,7 @@ from judgekit.calibration.selection import (
 )
 from judgekit.calibration.split import CalibrationSplit, probs_to_logits
 from judgekit.errors import DataError
-from judgekit.metrics import compute_auroc_within_position, step_places
-from judgekit.metrics.ranking import count_pairs_within_position
+from judgekit.metrics.ranking import compute_auroc_within_position, count_pairs_within_position, step_places
 from judgekit.types import Verdict
 from tests.judgekit.calibration.samples import MadeUp, make_up, sigmoid
 

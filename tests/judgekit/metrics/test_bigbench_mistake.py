@@ -3,7 +3,8 @@ import math
 import pytest
 from sklearn.metrics import accuracy_score
 
-from judgekit.metrics import accuracy_rates, count_hits, localization_rates
+from judgekit.metrics.bigbench_mistake import accuracy_rates
+from judgekit.metrics.localization import count_hits, localization_rates
 
 
 def rates(gold_N, predicted_N, judged_N):

@@ -4,7 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judgekit.errors import DataError
-from judgekit.metrics import Resamples, bootstrap, holm_adjust, paired_bootstrap, percentile_interval, weighted_ranking
+from judgekit.metrics import bootstrap
+from judgekit.metrics.bootstrap import Resamples, holm_adjust, paired_bootstrap, percentile_interval
+from judgekit.metrics.ranking import weighted_ranking
 
 
 def mean_of_sums(sums_R):

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import log_loss, top_k_accuracy_score
 
 from judgekit.errors import DataError
-from judgekit.metrics import NLL_CLIP, score_first_errors
+from judgekit.metrics.first_error import score_first_errors
+from judgekit.metrics.steps import NLL_CLIP
 from judgekit.types import Verdict
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import matthews_corrcoef
 
 from judgekit.errors import DataError
-from judgekit.metrics import MR_GSM8K_RATES, count_calls, mr_gsm8k_rates
+from judgekit.metrics.mr_gsm8k import MR_GSM8K_RATES, count_calls, mr_gsm8k_rates
 
 places = st.one_of(st.none(), st.integers(0, 3))
 judgements = st.lists(st.tuples(places, places, st.booleans()), min_size=1, max_size=30)

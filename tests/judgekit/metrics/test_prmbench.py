@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, f1_score
 
 from judgekit.errors import DataError
-from judgekit.metrics import (
+from judgekit.metrics.bootstrap import cluster_bootstrap
+from judgekit.metrics.prmbench import (
     PRMBENCH_CLASSES,
     PRMBENCH_DIMENSIONS,
     PRMBENCH_RATES,
     STEP_RATES,
     StepCounts,
     call_steps,
-    cluster_bootstrap,
     count_steps,
     place_by_class,
     prmbench_rates,

@@ -8,8 +8,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from judgekit.errors import DataError
 from judgekit.judges import load_judge
-from judgekit.metrics import (
-    collect_reached_steps,
+from judgekit.metrics.ranking import (
     compute_auprc_error,
     compute_auroc,
     compute_auroc_within_position,
@@ -18,6 +17,7 @@ from judgekit.metrics import (
     weighted_auroc_within_position,
     weighted_ranking,
 )
+from judgekit.metrics.steps import collect_reached_steps
 from judgekit.types import Solution, Verdict
 
 steps = st.lists(st.tuples(st.sampled_from([0.0, 0.2, 0.5, 0.9, 1.0]), st.integers(0, 1)), min_size=1, max_size=12)

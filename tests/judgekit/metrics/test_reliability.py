@@ -9,23 +9,25 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 
 from judgekit.errors import DataError
-from judgekit.metrics import (
-    bin_index,
+from judgekit.metrics.reliability import (
     binned_brier_parts,
     binned_ece,
     binned_ece_debiased,
     binned_sharpness,
     binned_squared_error_debiased,
+    compute_brier_parts,
+    compute_ece_debiased,
+    compute_sharpness,
+    sum_in_bins,
+)
+from judgekit.metrics.steps import (
+    bin_index,
     compute_bins,
     compute_brier,
-    compute_brier_parts,
     compute_ece,
-    compute_ece_debiased,
     compute_equal_mass_bins,
-    compute_sharpness,
     equal_mass_edges,
     equal_width_edges,
-    sum_in_bins,
 )
 
 probabilities = st.one_of(st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.floats(0, 1))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judgekit.errors import DataError
-from judgekit.metrics import (
+from judgekit.metrics.selective import (
     NO_VERDICT_CONFIDENCE,
     compute_aurc,
     compute_aurc_perfect,

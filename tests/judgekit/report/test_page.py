@@ -3,7 +3,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from judgekit.metrics import compute_bins
+from judgekit.metrics.steps import compute_bins
 from judgekit.report.page import (
     Section,
     Series,
