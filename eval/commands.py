@@ -41,7 +41,7 @@ def _build_inputs(given: Sequence[str], source: str, output: Path, *, resume: bo
 def _eval(args: argparse.Namespace, config: EvalConfig) -> None:
     from eval.evaluate import LEADERBOARD, REPORT, evaluate
     from eval.judges.candidates import Failure, find_candidates, lazily
-    from eval.report.terminal import print_evaluation
+    from eval.report.terminal import print_leaderboards
     from judgekit.io import read_records
     from judgekit.judges.shared import share_in_turn
     from judgekit.types import LabelledSolution
@@ -76,7 +76,7 @@ def _eval(args: argparse.Namespace, config: EvalConfig) -> None:
             resume=args.resume,
             unopened=unopened,
         )
-    print_evaluation(evaluation.runs + evaluation.floors)
+    print_leaderboards(evaluation.leaderboards)
     print(f"report: {args.output / REPORT}, leaderboard: {args.output / LEADERBOARD}")
     raise_failed([failure.line for failure in evaluation.failures], n_judges=len(config.judges))
 

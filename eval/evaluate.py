@@ -18,23 +18,24 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 
 from eval.judges.benchmarks import READS_NOTHING, find_benchmark, refuse_foreign
 from eval.judges.candidates import Candidate, Failure, RecordedJudge, candidate_key, open_pooled
-from eval.judges.comparisons import compare_judges, compare_with_floors
+from eval.judges.comparisons import BenchmarkComparisons, Comparisons, compare_judges, compare_with_floors
 from eval.judges.config import EvalConfig
 from eval.judges.floors import FLOORS, decide_floor, floor_candidate
 from eval.judges.intervals import Estimate
 from eval.judges.judged_solution import BenchmarkRun, JudgedSolution
 from eval.judges.results import compute_results
 from eval.judges.thresholds import decide_all, tuning_subset
+from eval.report.leaderboard import Leaderboard, build_leaderboards
 from eval.report.markdown_leaderboard import write_leaderboard
 from eval.report.page import write_report
 from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError, one_line
-from judgekit.io import atomic_path, write_json
+from judgekit.io import atomic_path
 from judgekit.judges.base import Judge
 from judgekit.judging import judge_in_chunks
 from judgekit.run import Run
@@ -84,8 +85,10 @@ class Evaluation(NamedTuple):
 
     runs: list[BenchmarkRun]
     """One a judge and benchmark, in the order in which the judges were given."""
-    comparisons: dict[str, Any]
+    comparisons: Comparisons
     """What `comparisons.json` holds."""
+    leaderboards: list[Leaderboard]
+    """One a benchmark."""
     floors: list[BenchmarkRun] = []  # noqa: RUF012 - never changed
     """Those of the judges that read nothing."""
     failures: Sequence[Failure] = ()
@@ -150,16 +153,13 @@ def evaluate(
     comparisons = _compare(scored, floors, benchmarks)
     runs, floor_runs = [item.run for item in scored], [item.run for item in floors]
     missing = [failure.line for failure in failures] + no_floors
-    write_json(output / COMPARISONS, comparisons)
-    write_leaderboard(
-        output / LEADERBOARD, [item.results for item in runs + floor_runs], comparisons=comparisons, missing=missing
-    )
-    write_report(
-        output / REPORT, runs + floor_runs, comparisons=comparisons, n_browsed=config.n_browsed, missing=missing
-    )
+    leaderboards = build_leaderboards([item.results for item in runs + floor_runs], comparisons.benchmarks)
+    comparisons.write(output / COMPARISONS)
+    write_leaderboard(output / LEADERBOARD, leaderboards, missing=missing)
+    write_report(output / REPORT, runs + floor_runs, leaderboards, n_browsed=config.n_browsed, missing=missing)
     if not run.finished and not failures:
         _log(run, runs + floor_runs)
-    return Evaluation(runs, comparisons, floor_runs, failures)
+    return Evaluation(runs, comparisons, leaderboards, floor_runs, failures)
 
 
 def check_benchmark(name: str, solutions: Sequence[LabelledSolution], *, threshold: float | str) -> None:
@@ -292,20 +292,22 @@ def _score_floors(
     return scored, missing
 
 
-def _compare(scored: Sequence[Scored], floors: Sequence[Scored], benchmarks: Iterable[str]) -> dict[str, Any]:
+def _compare(scored: Sequence[Scored], floors: Sequence[Scored], benchmarks: Iterable[str]) -> Comparisons:
     """Compare all judges on each benchmark with each other, and each of them with the floors.
 
     Benchmarks with one judge alone have no pairs of judges; those that no judge finished are left out.
     """
-    comparisons = {}
+    comparisons: dict[str, BenchmarkComparisons] = {}
     for name in benchmarks:
         headlines = {item.candidate.title: item.headline for item in scored if item.benchmark == name}
         below = {item.candidate.title: item.headline for item in floors if item.benchmark == name}
         if headlines:
-            figure = find_benchmark(name).headline
-            comparisons[name] = compare_judges(headlines, name=figure)
-            comparisons[name]["floors"] = compare_with_floors(headlines, below, name=figure)
-    return comparisons
+            metric = find_benchmark(name).headline
+            comparisons[name] = BenchmarkComparisons(
+                **dict(compare_judges(headlines, name=metric)),
+                floors=compare_with_floors(headlines, below, name=metric),
+            )
+    return Comparisons(schema_version=1, **comparisons)
 
 
 def write_predictions(path: Path, rows: Sequence[JudgedSolution]) -> None:

@@ -7,7 +7,7 @@ so that a run of many judges opens as fast as one of a single judge.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from eval.report.browser import DIGITS, browser_html, outcome_names, solutions_d
 from eval.report.calibration import reliability_html, risk_coverage_html, step_scores_html
 from eval.report.coverage import coverage_html
 from eval.report.first_error import by_subset_html, first_error_html, offsets_table_html, posterior_scores_html
-from eval.report.leaderboard import comparisons_html, is_floor, leaderboard_html, protocol_html, subset_scores_html
+from eval.report.html_leaderboard import comparisons_html, leaderboard_html, protocol_html, subset_scores_html
+from eval.report.leaderboard import Leaderboard
 from judgekit.io import write_text
 from judgekit.report.page import Section, asset, bullet_list, escape, json_script, paragraph, render_page
 
@@ -28,8 +29,8 @@ SCRIPTS = ("report_state.js", "report_figures.js", "report_browser.js")
 def write_report(
     path: Path,
     runs: Sequence[BenchmarkRun],
+    boards: Sequence[Leaderboard],
     *,
-    comparisons: Mapping[str, Any],
     n_browsed: int,
     missing: Sequence[str] = (),
 ) -> None:
@@ -38,7 +39,7 @@ def write_report(
     Args:
         path: The HTML file.
         runs: One a judge and benchmark.
-        comparisons: Benchmark -> paired comparisons of its judges, as `comparisons.json` holds them.
+        boards: The leaderboards of these runs.
         n_browsed: Solutions of a benchmark in the browser at most; of more, evenly spaced ones, and the page says so.
         missing: What is not here and why, a line each: judges that failed, floors that could not be fitted.
 
@@ -46,51 +47,44 @@ def write_report(
         DataError: no runs, a judge twice on one benchmark, or judges of one benchmark that saw different solutions.
     """
     benchmarks = group_runs(runs)
+    leaderboards = "".join(
+        f'<div data-benchmark="{escape(board.benchmark)}"><h3>{escape(board.benchmark)}</h3>'
+        f"{leaderboard_html(board)}{comparisons_html(board)}"
+        f"<h3>How the judges were run</h3>{protocol_html(board)}</div>"
+        for board in boards
+    )
+    absent = paragraph("Not here:") + bullet_list(missing) if missing else ""
     sections = [
-        Section("Leaderboard", _missing(missing) + _leaderboards(benchmarks, comparisons), "leaderboard"),
+        Section("Leaderboard", absent + leaderboards, "leaderboard"),
         Section("Scores on one subset", _slot("scores", "subset") + _slot("by_subset", "judge"), "scores"),
-        Section("Calibration", _calibration(), "calibration"),
-        Section("Abstaining", _abstaining(), "abstaining"),
-        Section("First errors", _first_errors(), "first-errors"),
-        Section("Guarantees", _guarantees(), "guarantees"),
-        Section("Two judges side by side", _agreement(), "side-by-side"),
+        Section("Calibration", CALIBRATION, "calibration"),
+        Section("Abstaining", ABSTAINING, "abstaining"),
+        Section("First errors", _slot("posterior", "subset") + _slot("first_error", "subset", "judge"), "first-errors"),
+        Section("Guarantees", GUARANTEES, "guarantees"),
+        Section("Two judges side by side", AGREEMENT, "side-by-side"),
         Section("Solutions", browser_html(benchmarks, n_browsed=n_browsed), "solutions"),
     ]
-    page = render_page(
-        _title(benchmarks),
-        sections,
-        lead=_lead(benchmarks),
-        controls=_controls(sections),
-        data=_data(benchmarks, n_browsed=n_browsed),
-        script="\n".join(asset(__file__, name) for name in SCRIPTS),
-    )
-    write_text(path, page)
-
-
-def _title(benchmarks: Sequence[JudgedBenchmark]) -> str:
-    judges = list(
-        dict.fromkeys(name for item in benchmarks for name, run in item.runs.items() if not is_floor(run.results))
-    )
-    who = judges[0] if len(judges) == 1 else f"{len(judges)} judges"
-    return f"{who} on {', '.join(benchmark.name for benchmark in benchmarks)}"
-
-
-def _lead(benchmarks: Sequence[JudgedBenchmark]) -> str:
-    return paragraph(
-        "Which judge can be trusted with what: first-error localization, calibration and every solution behind the "
-        "figures. Choose benchmark, subset and judge; all intervals are 95 %."
-    )
-
-
-def _controls(sections: Sequence[Section]) -> str:
     choices = "".join(
         f'<label>{name} <select id="{name}"></select></label>' for name in ("benchmark", "subset", "judge")
     )
     jumps = "".join(
         f'<button type="button" data-jump="{section.anchor}">{escape(section.title)}</button>' for section in sections
     )
-    inner = f'<div class="controls">{choices}</div><div class="jumps">{jumps}</div>'
-    return f'<nav class="bar" aria-label="choice">{inner}</nav>'
+    judges = list(dict.fromkeys(row.judge for board in boards for row in board.rows if not row.is_floor))
+    who = judges[0] if len(judges) == 1 else f"{len(judges)} judges"
+    page = render_page(
+        f"{who} on {', '.join(board.benchmark for board in boards)}",
+        sections,
+        lead=paragraph(
+            "Which judge can be trusted with what: first-error localization, calibration and every solution behind the "
+            "figures. Choose benchmark, subset and judge; all intervals are 95 %."
+        ),
+        controls=f'<nav class="bar" aria-label="choice"><div class="controls">{choices}</div>'
+        f'<div class="jumps">{jumps}</div></nav>',
+        data=_data(benchmarks, n_browsed=n_browsed),
+        script="\n".join(asset(__file__, name) for name in SCRIPTS),
+    )
+    write_text(path, page)
 
 
 def _slot(panel: str, *keys: str) -> str:
@@ -98,56 +92,29 @@ def _slot(panel: str, *keys: str) -> str:
     return f'<div data-panel="{panel}" data-keys="{" ".join(keys)}"></div>'
 
 
-def _missing(lines: Sequence[str]) -> str:
-    return paragraph("Not here:") + bullet_list(lines) if lines else ""
-
-
-def _leaderboards(benchmarks: Sequence[JudgedBenchmark], comparisons: Mapping[str, Any]) -> str:
-    return "".join(
-        f'<div data-benchmark="{escape(benchmark.name)}"><h3>{escape(benchmark.name)}</h3>'
-        f"{leaderboard_html(benchmark)}{comparisons_html(comparisons.get(benchmark.name))}"
-        f"<h3>How the judges were run</h3>{protocol_html(benchmark)}</div>"
-        for benchmark in benchmarks
+CALIBRATION = (
+    paragraph(
+        "P(step ok) is the probability that a step is right if all before it are, so only the steps up to and "
+        "including the true first error count."
     )
-
-
-def _calibration() -> str:
-    return (
-        paragraph(
-            "P(step ok) is the probability that a step is right if all before it are, so only the steps up to and "
-            "including the true first error count."
-        )
-        + _slot("steps", "subset")
-        + "<h3>Reliability</h3>"
-        + paragraph("On the diagonal, probabilities are shares. Grey bars: number of steps in each bin.")
-        + _slot("reliability", "subset", "judge")
-    )
-
-
-def _abstaining() -> str:
-    return paragraph(
-        "If a judge decides only where it is most confident, how often is it wrong? Where the curve falls to the left, "
-        "its confidence says which decisions to trust."
-    ) + _slot("risk", "subset")
-
-
-def _first_errors() -> str:
-    return _slot("posterior", "subset") + _slot("first_error", "subset", "judge")
-
-
-def _guarantees() -> str:
-    return paragraph(
-        "Conformal calibration turns the posterior into sets that hold the first error, and into prefixes that hold "
-        "none, with a promised probability over problems. Does the promise hold on problems it was not calibrated on?"
-    ) + _slot("coverage", "subset", "judge")
-
-
-def _agreement() -> str:
-    return (
-        '<div class="controls"><label>A <select id="judge-a"></select></label>'
-        '<label>B <select id="other"></select></label></div>'
-        '<p class="dim" id="agreement-note"></p><div id="agreement"></div>'
-    )
+    + _slot("steps", "subset")
+    + "<h3>Reliability</h3>"
+    + paragraph("On the diagonal, probabilities are shares. Grey bars: number of steps in each bin.")
+    + _slot("reliability", "subset", "judge")
+)
+ABSTAINING = paragraph(
+    "If a judge decides only where it is most confident, how often is it wrong? Where the curve falls to the left, "
+    "its confidence says which decisions to trust."
+) + _slot("risk", "subset")
+GUARANTEES = paragraph(
+    "Conformal calibration turns the posterior into sets that hold the first error, and into prefixes that hold "
+    "none, with a promised probability over problems. Does the promise hold on problems it was not calibrated on?"
+) + _slot("coverage", "subset", "judge")
+AGREEMENT = (
+    '<div class="controls"><label>A <select id="judge-a"></select></label>'
+    '<label>B <select id="other"></select></label></div>'
+    '<p class="dim" id="agreement-note"></p><div id="agreement"></div>'
+)
 
 
 def _data(benchmarks: Sequence[JudgedBenchmark], *, n_browsed: int) -> str:

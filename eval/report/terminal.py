@@ -1,4 +1,4 @@
-"""What `judgekit eval` prints at its end: one table a benchmark."""
+"""The leaderboard in the terminal, as `judgekit eval` prints it at its end: one table a benchmark."""
 
 from __future__ import annotations
 
@@ -9,51 +9,43 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from eval.judges.judged_solution import BenchmarkRun
-from eval.report.leaderboard import score_name
-from eval.report.markdown_leaderboard import cell, main_scores, threshold_origin
-from judgekit.report.interval_cells import HasInterval
+from eval.report.leaderboard import Leaderboard, score_name, threshold_origin
+from eval.report.markdown_leaderboard import cell
 
 WIDTH_ELSEWHERE = 120
 """Columns of the table where it goes to no terminal, which would know its width."""
 
 
-def print_evaluation(runs: Sequence[BenchmarkRun]) -> None:
-    """Print every judge's headline, both accuracies, counts and what decided, benchmark by benchmark."""
+def print_leaderboards(boards: Sequence[Leaderboard]) -> None:
+    """Print every judge's headline, both accuracies, counts and what decided, in the order in which judges were given.
+
+    Published figures are left out: there is no room to say where they come from.
+    """
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDTH_ELSEWHERE)
-    for name in dict.fromkeys(run.results.benchmark for run in runs):
-        here = [run for run in runs if run.results.benchmark == name]
-        console.print(_table(name, here))
-        for text in here[0].results.undefined:
+    for board in boards:
+        scores = board.main_scores[:2]
+        title = f"{board.benchmark}, {board.first.overall.n:,} solutions: {board.first.headline.name}"
+        table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        table.add_column("judge", no_wrap=True)
+        table.add_column("headline", justify="right", no_wrap=True)
+        table.add_column(" / ".join(map(score_name, scores)), justify="right")
+        table.add_column("no verdict", justify="right")
+        table.add_column("threshold")
+        table.add_column("seen before")
+        for row in board.rows:
+            values = [row.scores[score].value for score in scores]
+            cells = [
+                row.judge,
+                cell(row.headline),
+                " / ".join("none" if value is None else f"{value:.1f}" for value in values),
+                f"{row.n_no_verdict:,}",
+                threshold_origin(row.decision),
+                row.contamination.status,
+            ]
+            # As `Text`: the name of a judge is not to be read as markup.
+            table.add_row(*map(Text, cells))
+        console.print(table)
+        for text in board.first.undefined:
             console.print(Text(f"none: {text}"))
-
-
-def _table(name: str, runs: Sequence[BenchmarkRun]) -> Table:
-    headline = runs[0].results.headline.name
-    title = f"{name}, {len(runs[0].rows):,} solutions: {headline}"
-    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    scores = main_scores(runs[0].results)[:2]
-    table.add_column("judge", no_wrap=True)
-    table.add_column("headline", justify="right", no_wrap=True)
-    table.add_column(" / ".join(map(score_name, scores)), justify="right")
-    table.add_column("no verdict", justify="right")
-    table.add_column("threshold")
-    table.add_column("seen before")
-    for results, _ in runs:
-        overall = results.overall
-        cells = [
-            results.judge.judge_id,
-            cell(results.headline),
-            " / ".join(_value(overall.scores[score]) for score in scores),
-            f"{overall.n_no_verdict:,}",
-            threshold_origin(results.decision),
-            results.protocol.contamination.status,
-        ]
-        table.add_row(*map(Text, cells))
-    return table
-
-
-def _value(interval: HasInterval) -> str:
-    return "none" if interval.value is None else f"{interval.value:.1f}"

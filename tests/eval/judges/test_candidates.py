@@ -136,7 +136,7 @@ def test_judges_of_one_id_have_names_and_folders_of_their_own(
     evaluation = run([*names, str(both)], labelled_data, tmp_path / "run")
     titles = [item.results.judge.judge_id for item in evaluation.runs]
     assert titles == ["tiny (a/judge)", "tiny (b/judge)", "builtin:random", "both"]
-    assert {pair["a"] for pair in evaluation.comparisons["additions"]["pairs"]} == set(titles[:3])
+    assert {pair.a for pair in evaluation.comparisons.benchmarks["additions"].pairs} == set(titles[:3])
     folders = {path.name for path in (tmp_path / "run/judges").iterdir()}
     assert folders == {candidate.slug for candidate in find_candidates([*names, str(both)], dtype="float32")}
     assert len({folder.lower() for folder in folders}) == 4 and "builtin-random" in folders

@@ -180,7 +180,7 @@ def test_what_cannot_be_fitted_is_said(solutions: list[LabelledSolution], tmp_pa
             decide_floor(floor, PROCESSBENCH, solutions, n_folds=5)
     judge = FakeJudge({s.id: pointing_at(s.first_error) for s in solutions})
     evaluation = evaluate_all([judge], solutions, output=tmp_path / "run")
-    assert evaluation.floors == [] and evaluation.comparisons["orchard"]["floors"]["pairs"] == []
+    assert evaluation.floors == [] and evaluation.comparisons.benchmarks["orchard"].floors.pairs == []
     for name in ("leaderboard.md", "report.html"):
         assert f"orchard: no {LENGTH}: right and wrong solutions must" in (tmp_path / "run" / name).read_text()
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from eval.judges.benchmarks import find_benchmark
 from eval.judges.config import EvalConfig
 from eval.judges.thresholds import Decisions, decide_all
-from eval.report.markdown_leaderboard import threshold_origin
+from eval.report.leaderboard import threshold_origin
 from judgekit.errors import ConfigError
 from judgekit.metrics.threshold import choose_threshold
 from judgekit.types import ArgmaxRule, Judgement, LabelledSolution, ThresholdRule, Verdict

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from eval.judges.schema import Decision
-from eval.report.markdown_leaderboard import cell, merge_leaderboards, threshold_origin
+from eval.report.leaderboard import threshold_origin
+from eval.report.markdown_leaderboard import cell, merge_leaderboards
 from judgekit.cli import main
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import read_json, write_json
