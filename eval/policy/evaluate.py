@@ -35,11 +35,12 @@ from judgekit.engines.generation.base import FinishReason, Generator
 from judgekit.engines.generation.door import build_generator
 from judgekit.errors import DataError, describe_validation_error
 from judgekit.groups import is_right
-from judgekit.io import checkpoint_files, read_json, write_json, write_text
+from judgekit.io import checkpoint_files, read_json, write_json
 from judgekit.metrics.bootstrap import cluster_bootstrap, percentile_interval
 from judgekit.metrics.checks import Floats
 from judgekit.metrics.sampling import pass_at_k
 from judgekit.run import Run, package_versions
+from judgekit.store import Store
 from judgekit.text.prompts import PLACEHOLDER
 from judgekit.types import Problem
 
@@ -71,6 +72,11 @@ class Answer(BaseModel):
     """Tokens sampled."""
     failure: str | None = None
     """Why the engine gave none."""
+
+    @property
+    def key(self) -> str:
+        """What tells it from the other answers of a benchmark."""
+        return f"{self.problem_id}/{self.sample}"
 
     @property
     def is_counted(self) -> bool:
@@ -169,31 +175,25 @@ class _Policy:
 
     def answer(self, benchmark: str, problems: Sequence[Problem]) -> list[list[Answer]]:
         """Return the answers to each problem, reading those that are stored."""
-        size = self._config.chunk_size
-        chunks = [problems[start : start + size] for start in range(0, len(problems), size)]
-        folder = self._output / SAMPLE_DIR / benchmark
-        return [
-            answers
-            for index, chunk in enumerate(track(chunks, f"answering {benchmark}"))
-            for answers in self._answer_chunk(folder / f"chunk-{index:05d}.jsonl", chunk)
-        ]
-
-    def _answer_chunk(self, path: Path, chunk: Sequence[Problem]) -> list[list[Answer]]:
         config = self._config
-        if path.is_file():
-            return _read_chunk(path, chunk, n=config.n_samples)
-        found = sample_and_check(
-            [Asked(problem.problem, problem.answer) for problem in chunk],
-            generator=self._open(),
-            check=self._check,
-            prompt=config.prompt,
-            sampling=config.sampling,
-            n=config.n_samples,
-            seed=config.seed,
-        )
-        answers = [list(_answers(problem, samples)) for problem, samples in zip(chunk, found, strict=True)]
-        write_text(path, "".join(answer.model_dump_json() + "\n" for row in answers for answer in row))
-        return answers
+        store = Store(self._output / SAMPLE_DIR / benchmark, Answer, key=lambda item: item.key)
+        keys = [[f"{problem.problem_id}/{sample}" for sample in range(config.n_samples)] for problem in problems]
+        for start in track(range(0, len(problems), config.chunk_size), f"answering {benchmark}"):
+            chunk = range(start, min(start + config.chunk_size, len(problems)))
+            missing = [problems[row] for row in chunk if not all(key in store for key in keys[row])]
+            if missing:
+                found = sample_and_check(
+                    [Asked(problem.problem, problem.answer) for problem in missing],
+                    generator=self._open(),
+                    check=self._check,
+                    prompt=config.prompt,
+                    sampling=config.sampling,
+                    n=config.n_samples,
+                    seed=config.seed,
+                )
+                rows = zip(missing, found, strict=True)
+                store.add([answer for problem, samples in rows for answer in _answers(problem, samples)])
+        return [[store[key] for key in row] for row in keys]
 
     def _open(self) -> Generator:
         if self._generator is None:
@@ -227,17 +227,6 @@ def _answers(problem: Problem, samples: Sequence[CheckedSample]) -> Iterator[Ans
             n_tokens=completion.n_tokens,
             failure=completion.failure,
         )
-
-
-def _read_chunk(path: Path, chunk: Sequence[Problem], *, n: int) -> list[list[Answer]]:
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-        answers = [Answer.model_validate_json(line) for line in lines if line]
-    except ValidationError as error:
-        raise DataError(f"{path} is damaged: {describe_validation_error(error)}. Remove it and resume") from error
-    if [answer.problem_id for answer in answers] != [problem.problem_id for problem in chunk for _ in range(n)]:
-        raise DataError(f"{path} holds answers to other problems: use another output folder")
-    return [answers[start : start + n] for start in range(0, len(answers), n)]
 
 
 class _Counts(NamedTuple):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
@@ -23,6 +24,8 @@ from judgekit.run import Run
 from judgekit.types import Problem
 from tests.datasets_builders.labelling.scripted_generator import CUT, FAILED, ScriptedGenerator, stop
 from tests.judgekit.samples import TEXTS, tiny_config
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 
 
 def problem(number: int, answer: str = "5", source: str = "own") -> Problem:
@@ -161,7 +164,9 @@ def test_a_killed_run_goes_on_and_gives_the_same(
     assert len(list((tmp_path / "out/samples").rglob("*.jsonl"))) == 2
     assert evaluate_policy(problems, output=tmp_path / "out", config=config, resume=True) == expected
     assert n_calls == 3 + 3, "five chunks, two of them before the kill"
-    for name in ("results.json", "policy.md", "samples/own/chunk-00000.jsonl", "samples/other/chunk-00001.jsonl"):
+    samples = [path.relative_to(tmp_path / "out") for path in (tmp_path / "out/samples").rglob("*.jsonl")]
+    assert len(samples) == 5
+    for name in ("results.json", "policy.md", *samples):
         assert (tmp_path / "out" / name).read_text() == (tmp_path / "straight" / name).read_text()
 
     monkeypatch.setattr(policy, "build_generator", lambda config: pytest.fail("a finished run opens no model"))
@@ -181,8 +186,31 @@ def test_damaged_chunks_are_named(tiny_policy: Path, tmp_path: Path) -> None:
     Run(tmp_path / "out", config, inputs=checkpoint_files(tiny_policy))  # the papers that a killed run leaves
     chunk.parent.mkdir(parents=True)
     chunk.write_text('{"half')
-    with pytest.raises(DataError, match=r"chunk-00000\.jsonl is damaged"):
+    with pytest.raises(DataError, match=r"chunk-00000\.jsonl, row 1 is damaged"):
         evaluate_policy([problem(1)], output=tmp_path / "out", config=config, resume=True)
+
+
+def test_answers_that_an_earlier_release_stored_are_not_sampled_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ZipFile(FIXTURES / "present_release/runs.zip") as archive:
+        for name in ("engine.json", "samples/own/chunk-00000.jsonl"):
+            archive.extract(f"finished/policy/{name}", tmp_path)
+    output = tmp_path / "finished/policy"
+    rows = [json.loads(line) for line in (output / "samples/own/chunk-00000.jsonl").read_text().splitlines()]
+    ids = list(dict.fromkeys(row["problem_id"] for row in rows))
+    config = settings(n_samples=len(rows) // len(ids), chunk_size=1)
+    problems = [Problem(problem_id=key, problem=key, answer="5", source="own") for key in ids]
+    engine = (output / "engine.json").read_text()
+    (output / "engine.json").unlink()
+    samples = (output / "samples").rename(tmp_path / "samples")
+    Run(output, config)  # what a killed run leaves
+    samples.rename(output / "samples")
+    (output / "engine.json").write_text(engine)
+    monkeypatch.setattr(policy, "build_generator", lambda config: pytest.fail("every answer is stored"))
+    found = evaluate_policy(problems, output=output, config=config, resume=True).by.benchmark["own"]
+    assert (found.n_problems, found.n_samples) == (len(ids), len(rows)) and len(ids) > 1
+    assert found.n_right == sum(row["outcome"] == 1.0 and row["finish_reason"] == "stop" for row in rows)
 
 
 def test_the_command_reads_raw_files_and_built_data_sets(
