@@ -12,13 +12,14 @@ steps, fitting steps fits the posterior, too.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize, minimize_scalar
 
-from judgekit.calibration.split import PROB_CLIP, CalibrationSplit, Steps, probs_to_logits
+from judgekit.calibration.split import PROB_CLIP, CalibrationSplit, Steps, probs_to_logits, probs_to_logprobs
 from judgekit.errors import DataError
 from judgekit.metrics.checks import Floats, group_ends
 from judgekit.ties import rounded
@@ -37,6 +38,13 @@ MIN_GAIN = 1e-4
 Bounds = tuple[float, float]
 SLOPE: Bounds = (0.0, MAX_SLOPE)
 OFFSET: Bounds = (-MAX_OFFSET, MAX_OFFSET)
+_WORDS = {
+    "logits_K": "step probabilities",
+    "probs_K": "step probabilities",
+    "position_K": "positions",
+    "n_steps_K": "solution lengths",
+}
+"""What errors call the spaces."""
 
 
 def sigmoid(logits_K: ArrayLike) -> Floats:
@@ -45,26 +53,56 @@ def sigmoid(logits_K: ArrayLike) -> Floats:
 
 
 class StepCalibrator(ABC):
-    """What the calibrators of steps share; the spaces that `fit` and `predict_proba` read are named in `inputs`."""
+    """What the calibrators of steps share; the spaces that they read are named in `inputs`.
+
+    Spaces are `logits_K` and `probs_K`, of P(step ok | earlier steps ok); `position_K`, the step's 0-based index; and
+    `n_steps_K`, the number of steps of its solution. Shape (K,) all.
+    """
 
     kind: ClassVar[str]
     """Name in cards and tables."""
     inputs: ClassVar[tuple[str, ...]]
     """Arguments of `fit` and `predict_proba`, which are fields of `Steps`; the first is what the judge says."""
-    largest: ClassVar[dict[str, float]] = {}
-    """Largest size of each fitted number; one that has it ran into the end of its range, and the fit is refused."""
-
-    @abstractmethod
-    def fit(self, *spaces_K: Any, **labels: Any) -> Self:
-        """Learn from steps in the spaces of `inputs`; `y_K` is 1 where the step is right, else 0."""
+    n_values: ClassVar[int] = 2
+    """Different values that the judge must give, so that its coefficients are determined; of other spaces it is 2."""
 
     @abstractmethod
     def learn(self, *spaces_K: Any, **labels: Any) -> Self:
-        """Do what `fit` does for any steps, also for those that say nothing of what is right."""
+        """Learn without asking whether the judge says anything; `y_K` is 1 where the step is right, else 0."""
 
     @abstractmethod
     def predict_proba(self, *spaces_K: Any, **none: Any) -> Floats:
         """Return calibrated P(step ok | earlier steps ok). Shape (K,)."""
+
+    @classmethod
+    def nothing(cls) -> StepCalibrator:
+        """Return the formula that a judge who says nothing is measured by: this one, fitted to one probability."""
+        return cls()
+
+    def fit(self, *spaces_K: ArrayLike, y_K: ArrayLike) -> Self:
+        """Learn, and learn once more from a judge that says the same of every step: the first must be better.
+
+        Args:
+            spaces_K: The spaces of `inputs`. Shape (K,) each.
+            y_K: 1 where the step is right, else 0. Shape (K,).
+
+        Raises:
+            DataError: no steps, all of one class, too few values in a space to determine the coefficients, a number
+                that runs away, or see `refuse_uninformative`.
+        """
+        for name, values_K in zip(self.inputs, spaces_K, strict=True):
+            least = self.n_values if name == self.inputs[0] else 2
+            # Values that rounding alone tells apart are one: a slope through them would be noise.
+            n_values = len(group_ends(np.sort(np.asarray(values_K)))) if len(np.asarray(values_K)) else 0
+            if n_values < least:
+                raise DataError(f"only {n_values} different {_WORDS[name]}, and at least {least} are needed")
+        y = checked_labels(y_K)
+        loss = _mean_log_loss(self.learn(*spaces_K, y_K=y).predict_proba(*spaces_K), y)
+        same = np.full(len(y), float(self._probs_K(spaces_K[0]).mean()))
+        without_K = (same if self.inputs[0] == "probs_K" else probs_to_logits(same), *spaces_K[1:])
+        alone = self.nothing().learn(*without_K, y_K=y).predict_proba(*without_K)
+        refuse_uninformative(loss, nothing=_mean_log_loss(alone, y))
+        return self
 
     def fit_split(self, split: CalibrationSplit) -> Self:
         """Learn from the reached steps of a split.
@@ -84,10 +122,8 @@ class StepCalibrator(ABC):
 
     def logprobs_N(self, split: CalibrationSplit) -> Floats:
         """Return log P(true outcome) under the calibrated posteriors, nats. Shape (N,)."""
-        p_ok_K = self.p_ok_K(split)
-        p_true_K = np.maximum(np.where(split.ok_K > 0, p_ok_K, 1 - p_ok_K), PROB_CLIP)
-        n_solutions = len(split.n_steps_N)
-        return np.asarray(np.bincount(split.solution_K, np.log(p_true_K), minlength=n_solutions), dtype=np.float64)
+        logprobs_K = _true_logprobs(self.p_ok_K(split), split.ok_K)
+        return np.asarray(np.bincount(split.solution_K, logprobs_K, minlength=len(split.n_steps_N)), dtype=np.float64)
 
     def calibrate(self, verdict: Verdict) -> Verdict:
         """Map the step probabilities of one verdict.
@@ -97,31 +133,13 @@ class StepCalibrator(ABC):
         p_ok_S = self.predict_proba(*self._spaces(Steps.of_verdict(verdict)))
         return Verdict.from_step_probs([rounded(float(prob)) for prob in p_ok_S])
 
-    def _spaces(self, steps: Steps) -> tuple[Any, ...]:
+    def _spaces(self, steps: Steps) -> tuple[Floats, ...]:
         return tuple(getattr(steps, name) for name in self.inputs)
 
-    def _fit_if_informative(self, *spaces_K: ArrayLike, y_K: ArrayLike) -> Self:
-        """Learn, and learn once more from a judge that says the same of every step: the first must be better.
-
-        Raises:
-            DataError: no steps, all of one class, a number runs away, or see `refuse_uninformative`.
-        """
-        y = checked_labels(y_K)
-        loss = _mean_log_loss(self.learn(*spaces_K, y_K=y).predict_proba(*spaces_K), y)
-        first = np.asarray(spaces_K[0], dtype=np.float64)
-        same = np.full(len(y), float((first if self.inputs[0] == "probs_K" else sigmoid(first)).mean()))
-        without_K = (same if self.inputs[0] == "probs_K" else probs_to_logits(same), *spaces_K[1:])
-        alone = self.nothing().learn(*without_K, y_K=y).predict_proba(*without_K)
-        refuse_uninformative(loss, nothing=_mean_log_loss(alone, y))
-        for name, most in self.largest.items():
-            value = getattr(self, f"{name}_")
-            refuse_bound(abs(value), most, what=f"{name} {value:.3g}")
-        return self
-
-    @classmethod
-    def nothing(cls) -> StepCalibrator:
-        """Return the formula that a judge who says nothing is measured by: this one, fitted to one probability."""
-        return cls()
+    def _probs_K(self, first_K: ArrayLike) -> Floats:
+        """Return what the judge says as probabilities, whichever space it is read in."""
+        first = np.asarray(first_K, dtype=np.float64)
+        return first if self.inputs[0] == "probs_K" else sigmoid(first)
 
 
 class TemperatureCalibrator(StepCalibrator):
@@ -133,20 +151,13 @@ class TemperatureCalibrator(StepCalibrator):
 
     kind = "temperature"
     inputs = ("logits_K",)
+    n_values = 0  # one number is determined by steps of one probability, too
     temperature_: float
     """Learned divisor; above 1 makes the judge less sure."""
 
-    def fit(self, logits_K: ArrayLike, *, y_K: ArrayLike) -> Self:
-        """Find the temperature with the lowest mean log loss, the prior included.
-
-        Args:
-            logits_K: Logit of P(step ok | earlier steps ok). Shape (K,).
-            y_K: 1 where the step is right, else 0. Shape (K,).
-
-        Raises:
-            DataError: no steps, all of one class, the temperature runs away, or the judge would get no weight.
-        """
-        self._fit_if_informative(logits_K, y_K=y_K)
+    def fit(self, *spaces_K: ArrayLike, y_K: ArrayLike) -> Self:
+        """Find the temperature with the lowest mean log loss, the prior included; see `StepCalibrator.fit`."""
+        super().fit(*spaces_K, y_K=y_K)
         refuse_bound(abs(np.log(self.temperature_)), MAX_LOG_TEMPERATURE, what=f"temperature {self.temperature_:.3g}")
         return self
 
@@ -174,7 +185,51 @@ class TemperatureCalibrator(StepCalibrator):
         return sigmoid(np.asarray(logits_K, dtype=np.float64) / self.temperature_)
 
 
-class PlattCalibrator(StepCalibrator):
+class LogisticCalibrator(StepCalibrator):
+    """logit P = the sum of some columns, each times a coefficient, plus an offset: a logistic regression."""
+
+    learned: ClassVar[dict[str, Bounds]]
+    """The numbers that are learned, without their `_`, and their ranges: one a column, the offset last."""
+
+    @abstractmethod
+    def columns(self, *spaces_K: Any, **none: Any) -> list[Floats]:
+        """Return what the logit is a sum of. Shape (K,) each."""
+
+    def fit(self, *spaces_K: ArrayLike, y_K: ArrayLike) -> Self:
+        """Find the coefficients with the lowest mean log loss, the prior included; see `StepCalibrator.fit`."""
+        super().fit(*spaces_K, y_K=y_K)
+        for name, value, (_, largest) in zip(self.learned, self._weights(), self.learned.values(), strict=True):
+            refuse_bound(abs(value), largest, what=f"{name} {value:.3g}")
+        return self
+
+    def learn(self, *spaces_K: ArrayLike, y_K: ArrayLike) -> Self:
+        """Fit without asking whether the judge says anything."""
+        y, bounds = checked_labels(y_K), list(self.learned.values())
+        targets_K = smoothed_targets(y, probs_K=self._probs_K(spaces_K[0]))
+        x_K_D = np.column_stack([*self.columns(*spaces_K), np.ones(len(y))])
+
+        def loss_and_gradient(w_D: Floats) -> tuple[float, Floats]:
+            logits_K = x_K_D @ w_D
+            loss = float((np.logaddexp(0.0, logits_K) - targets_K * logits_K).mean())
+            return loss, (sigmoid(logits_K) - targets_K) @ x_K_D / len(y)
+
+        start_D = [1.0 if bound == SLOPE else 0.0 for bound in bounds]  # the judge as it is
+        for name, weight in zip(self.learned, minimize_bounded(loss_and_gradient, start_D, bounds=bounds), strict=True):
+            setattr(self, f"{name}_", weight)
+        return self
+
+    def predict_proba(self, *spaces_K: ArrayLike) -> Floats:
+        """Return calibrated P(step ok). Shape (K,)."""
+        *factors, offset = self._weights()
+        terms = [factor * column_K for factor, column_K in zip(factors, self.columns(*spaces_K), strict=True)]
+        # From left to right, as the formula is written: another order would change last bits.
+        return sigmoid(sum(terms[1:], terms[0]) + offset)
+
+    def _weights(self) -> list[float]:
+        return [getattr(self, f"{name}_") for name in self.learned]
+
+
+class PlattCalibrator(LogisticCalibrator):
     """Line through the step logits: logit P = slope * logit + offset, the slope not negative.
 
     Source:
@@ -184,37 +239,18 @@ class PlattCalibrator(StepCalibrator):
 
     kind = "platt"
     inputs = ("logits_K",)
-    largest: ClassVar[dict[str, float]] = {"slope": MAX_SLOPE, "offset": MAX_OFFSET}
+    learned: ClassVar[dict[str, Bounds]] = {"slope": SLOPE, "offset": OFFSET}
     slope_: float
     """Learned factor, not negative."""
     offset_: float
     """Learned logit of a step that the judge gives 0.5."""
 
-    def fit(self, logits_K: ArrayLike, *, y_K: ArrayLike) -> Self:
-        """Find slope and offset with the lowest mean log loss.
-
-        Args:
-            logits_K: Logit of P(step ok | earlier steps ok). Shape (K,).
-            y_K: 1 where the step is right, else 0. Shape (K,).
-
-        Raises:
-            DataError: no steps, all of one class or of one probability, or the judge would get no weight.
-        """
-        refuse_few_values("step probabilities", np.asarray(logits_K), least=2)
-        return self._fit_if_informative(logits_K, y_K=y_K)
-
-    def learn(self, logits_K: ArrayLike, *, y_K: ArrayLike) -> Self:
-        """Fit without asking whether the judge says anything."""
-        logits = np.asarray(logits_K, dtype=np.float64)
-        self.slope_, self.offset_ = fit_logistic([logits], y_K, probs_K=sigmoid(logits), bounds=[SLOPE])
-        return self
-
-    def predict_proba(self, logits_K: ArrayLike) -> Floats:
-        """Return calibrated P(step ok). Shape (K,)."""
-        return sigmoid(self.slope_ * np.asarray(logits_K, dtype=np.float64) + self.offset_)
+    def columns(self, logits_K: ArrayLike) -> list[Floats]:
+        """Return the logits."""
+        return [np.asarray(logits_K, dtype=np.float64)]
 
 
-class BetaCalibrator(StepCalibrator):
+class BetaCalibrator(LogisticCalibrator):
     """Ratio of two beta densities: logit P = a log p - b log(1 - p) + c, with a and b not negative.
 
     Bends the two ends of the scale apart from each other, and contains the identity (1, 1, 0) and Platt (a = b).
@@ -227,7 +263,8 @@ class BetaCalibrator(StepCalibrator):
 
     kind = "beta"
     inputs = ("probs_K",)
-    largest: ClassVar[dict[str, float]] = {"a": MAX_SLOPE, "b": MAX_SLOPE, "c": MAX_OFFSET}
+    n_values = 3
+    learned: ClassVar[dict[str, Bounds]] = {"a": SLOPE, "b": SLOPE, "c": OFFSET}
     a_: float
     """Learned factor of log p, not negative."""
     b_: float
@@ -235,32 +272,14 @@ class BetaCalibrator(StepCalibrator):
     c_: float
     """Learned offset."""
 
-    def fit(self, probs_K: ArrayLike, *, y_K: ArrayLike) -> Self:
-        """Find a, b and c with the lowest mean log loss.
-
-        Args:
-            probs_K: P(step ok | earlier steps ok). Shape (K,).
-            y_K: 1 where the step is right, else 0. Shape (K,).
-
-        Raises:
-            DataError: no steps, all of one class, fewer than three probabilities, or the judge would get no weight.
-        """
-        refuse_few_values("step probabilities", np.asarray(probs_K), least=3)
-        return self._fit_if_informative(probs_K, y_K=y_K)
-
-    def learn(self, probs_K: ArrayLike, *, y_K: ArrayLike) -> Self:
-        """Fit without asking whether the judge says anything."""
-        self.a_, self.b_, self.c_ = fit_logistic(_log_sides(probs_K), y_K, probs_K=probs_K, bounds=[SLOPE, SLOPE])
-        return self
-
-    def predict_proba(self, probs_K: ArrayLike) -> Floats:
-        """Return calibrated P(step ok). Shape (K,)."""
-        log_p_K, minus_log_q_K = _log_sides(probs_K)
-        return sigmoid(self.a_ * log_p_K + self.b_ * minus_log_q_K + self.c_)
+    def columns(self, probs_K: ArrayLike) -> list[Floats]:
+        """Return log p and -log(1 - p)."""
+        probs = np.clip(np.asarray(probs_K, dtype=np.float64), PROB_CLIP, 1 - PROB_CLIP)
+        return [np.log(probs), -np.log1p(-probs)]
 
 
-class PositionCalibrator(StepCalibrator):
-    """Platt with the step's position as a covariate: logit P = slope * logit + offset + drift * log(1 + position).
+class PositionCalibrator(LogisticCalibrator):
+    """Platt with the step's position as a covariate: logit P = slope * logit + drift * log(1 + position) + offset.
 
     One coefficient for all positions instead of a curve for each: late positions are rare, and would have next to
     nothing to be fitted to, while the logarithm tells the first steps apart and changes little among late ones. It
@@ -269,7 +288,7 @@ class PositionCalibrator(StepCalibrator):
 
     kind = "position"
     inputs = ("logits_K", "position_K")
-    largest: ClassVar[dict[str, float]] = {"slope": MAX_SLOPE, "offset": MAX_OFFSET, "drift": MAX_OFFSET}
+    learned: ClassVar[dict[str, Bounds]] = {"slope": SLOPE, "drift": OFFSET, "offset": OFFSET}
     slope_: float
     """Learned factor of the logit, not negative."""
     offset_: float
@@ -277,38 +296,13 @@ class PositionCalibrator(StepCalibrator):
     drift_: float
     """Learned factor of log(1 + position)."""
 
-    def fit(self, logits_K: ArrayLike, position_K: ArrayLike, *, y_K: ArrayLike) -> Self:
-        """Find slope, offset and drift with the lowest mean log loss.
-
-        Args:
-            logits_K: Logit of P(step ok | earlier steps ok). Shape (K,).
-            position_K: 0-based index of the step. Shape (K,).
-            y_K: 1 where the step is right, else 0. Shape (K,).
-
-        Raises:
-            DataError: no steps, all of one class, of one probability or at one position, or the judge would get no
-                weight.
-        """
-        refuse_few_values("step probabilities", np.asarray(logits_K), least=2)
-        refuse_few_values("positions", np.asarray(position_K), least=2)
-        return self._fit_if_informative(logits_K, position_K, y_K=y_K)
-
-    def learn(self, logits_K: ArrayLike, position_K: ArrayLike, *, y_K: ArrayLike) -> Self:
-        """Fit without asking whether the judge says anything."""
-        logits, drifts = np.asarray(logits_K, dtype=np.float64), np.log1p(np.asarray(position_K))
-        self.slope_, self.drift_, self.offset_ = fit_logistic(
-            [logits, drifts], y_K, probs_K=sigmoid(logits), bounds=[SLOPE, OFFSET]
-        )
-        return self
-
-    def predict_proba(self, logits_K: ArrayLike, position_K: ArrayLike) -> Floats:
-        """Return calibrated P(step ok). Shape (K,)."""
-        logits, drifts = np.asarray(logits_K, dtype=np.float64), np.log1p(np.asarray(position_K))
-        return sigmoid(self.slope_ * logits + self.drift_ * drifts + self.offset_)
+    def columns(self, logits_K: ArrayLike, position_K: ArrayLike) -> list[Floats]:
+        """Return the logits and log(1 + position)."""
+        return [np.asarray(logits_K, dtype=np.float64), np.log1p(np.asarray(position_K))]
 
 
-class LengthCalibrator(StepCalibrator):
-    """Platt with the solution's length as a covariate: logit P = slope * logit + offset + drift * log(n_steps).
+class LengthCalibrator(LogisticCalibrator):
+    """Platt with the solution's length as a covariate: logit P = slope * logit + drift * log(n_steps) + offset.
 
     One coefficient for all lengths, for the reasons of `PositionCalibrator`: a solution cut into more steps has a
     smaller share of wrong ones, whatever the judge says.
@@ -316,7 +310,7 @@ class LengthCalibrator(StepCalibrator):
 
     kind = "length"
     inputs = ("logits_K", "n_steps_K")
-    largest: ClassVar[dict[str, float]] = {"slope": MAX_SLOPE, "offset": MAX_OFFSET, "drift": MAX_OFFSET}
+    learned: ClassVar[dict[str, Bounds]] = {"slope": SLOPE, "drift": OFFSET, "offset": OFFSET}
     slope_: float
     """Learned factor of the logit, not negative."""
     offset_: float
@@ -324,40 +318,9 @@ class LengthCalibrator(StepCalibrator):
     drift_: float
     """Learned factor of log(n_steps)."""
 
-    def fit(self, logits_K: ArrayLike, n_steps_K: ArrayLike, *, y_K: ArrayLike) -> Self:
-        """Find slope, offset and drift with the lowest mean log loss.
-
-        Args:
-            logits_K: Logit of P(step ok | earlier steps ok). Shape (K,).
-            n_steps_K: Number of steps of the step's solution. Shape (K,).
-            y_K: 1 where the step is right, else 0. Shape (K,).
-
-        Raises:
-            DataError: no steps, all of one class, of one probability or of solutions of one length, or the judge would
-                get no weight.
-        """
-        refuse_few_values("step probabilities", np.asarray(logits_K), least=2)
-        refuse_few_values("solution lengths", np.asarray(n_steps_K), least=2)
-        return self._fit_if_informative(logits_K, n_steps_K, y_K=y_K)
-
-    def learn(self, logits_K: ArrayLike, n_steps_K: ArrayLike, *, y_K: ArrayLike) -> Self:
-        """Fit without asking whether the judge says anything."""
-        logits, drifts = np.asarray(logits_K, dtype=np.float64), np.log(np.asarray(n_steps_K))
-        self.slope_, self.drift_, self.offset_ = fit_logistic(
-            [logits, drifts], y_K, probs_K=sigmoid(logits), bounds=[SLOPE, OFFSET]
-        )
-        return self
-
-    def predict_proba(self, logits_K: ArrayLike, n_steps_K: ArrayLike) -> Floats:
-        """Return calibrated P(step ok). Shape (K,)."""
-        logits, drifts = np.asarray(logits_K, dtype=np.float64), np.log(np.asarray(n_steps_K))
-        return sigmoid(self.slope_ * logits + self.drift_ * drifts + self.offset_)
-
-
-def _log_sides(probs_K: ArrayLike) -> list[Floats]:
-    """Return log p and -log(1 - p)."""
-    probs = np.clip(np.asarray(probs_K, dtype=np.float64), PROB_CLIP, 1 - PROB_CLIP)
-    return [np.log(probs), -np.log1p(-probs)]
+    def columns(self, logits_K: ArrayLike, n_steps_K: ArrayLike) -> list[Floats]:
+        """Return the logits and log(n_steps)."""
+        return [np.asarray(logits_K, dtype=np.float64), np.log(np.asarray(n_steps_K))]
 
 
 def smoothed_targets(y_K: Floats, *, probs_K: ArrayLike) -> Floats:
@@ -379,34 +342,9 @@ def smoothed_targets(y_K: Floats, *, probs_K: ArrayLike) -> Floats:
     return (y_K + share * np.asarray(probs_K, dtype=np.float64)) / (1 + share)
 
 
-def fit_logistic(
-    columns: list[Floats], y_K: ArrayLike, *, probs_K: ArrayLike, bounds: list[Bounds]
+def minimize_bounded(
+    loss_and_gradient: Callable[[Floats], tuple[float, Floats]], start: list[float], *, bounds: list[Bounds]
 ) -> tuple[float, ...]:
-    """Return the coefficients of the columns, and then the offset, with the lowest mean log loss within the bounds.
-
-    Args:
-        columns: What the logit is a sum of. Shape (K,) each.
-        y_K: 1 where the step is right, else 0. Shape (K,).
-        probs_K: What the judge says, for the prior. Shape (K,).
-        bounds: Lowest and highest coefficient of each column.
-
-    Raises:
-        DataError: no rows, or all of one class.
-    """
-    y = checked_labels(y_K)
-    targets_K = smoothed_targets(y, probs_K=probs_K)
-    x_K_D = np.column_stack([*columns, np.ones(len(y))])
-
-    def loss_and_gradient(w_D: Floats) -> tuple[float, Floats]:
-        logits_K = x_K_D @ w_D
-        loss = float((np.logaddexp(0.0, logits_K) - targets_K * logits_K).mean())
-        return loss, (sigmoid(logits_K) - targets_K) @ x_K_D / len(y)
-
-    start_D = [float(np.clip(1.0, *bound)) if bound == SLOPE else 0.0 for bound in bounds]
-    return minimize_bounded(loss_and_gradient, [*start_D, 0.0], bounds=[*bounds, OFFSET])
-
-
-def minimize_bounded(loss_and_gradient: Any, start: list[float], *, bounds: list[Bounds]) -> tuple[float, ...]:
     """Return where a convex loss is lowest within bounds."""
     found = minimize(
         loss_and_gradient, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-14, "gtol": 1e-8}
@@ -424,17 +362,6 @@ def checked_labels(y_K: ArrayLike) -> Floats:
     if len(np.unique(y)) < 2:
         raise DataError(f"calibration needs right and wrong steps, and all {len(y)} are of one kind: add data")
     return y
-
-
-def refuse_few_values(what: str, values_K: Floats, *, least: int) -> None:
-    """Refuse values that leave coefficients undetermined.
-
-    Raises:
-        DataError: fewer than `least` values that differ by more than rounding.
-    """
-    n_values = len(group_ends(np.sort(values_K))) if len(values_K) else 0
-    if n_values < least:
-        raise DataError(f"only {n_values} different {what}, and at least {least} are needed")
 
 
 def refuse_uninformative(loss: float, *, nothing: float) -> None:
@@ -464,6 +391,10 @@ def refuse_bound(size: float, largest: float, *, what: str) -> None:
         raise DataError(f"the fit runs away: the {what} lies at the end of its range")
 
 
+def _true_logprobs(probs_K: Floats, y_K: Floats) -> Floats:
+    """Return the log-probability given to what is true of each step, nats, at least log 1e-9. Shape (K,)."""
+    return probs_to_logprobs(np.where(y_K > 0, probs_K, 1 - probs_K))
+
+
 def _mean_log_loss(probs_K: Floats, y_K: Floats) -> float:
-    p_true_K = np.where(y_K > 0, probs_K, 1 - probs_K)
-    return -float(np.log(np.maximum(p_true_K, PROB_CLIP)).mean())
+    return -float(_true_logprobs(probs_K, y_K).mean())

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from judgekit.calibration.by_step import StepCalibrator, checked_labels, refuse_few_values
+from judgekit.calibration.by_step import StepCalibrator, checked_labels
 from judgekit.metrics.checks import Floats, merge_ties
 
 
@@ -29,19 +29,6 @@ class IsotonicCalibrator(StepCalibrator):
     """Probabilities of the judge at the knots, rising."""
     knot_values_: tuple[float, ...]
     """Calibrated probabilities at the knots, never falling, inside (0, 1)."""
-
-    def fit(self, probs_K: ArrayLike, *, y_K: ArrayLike) -> Self:
-        """Find the curve.
-
-        Args:
-            probs_K: P(step ok | earlier steps ok). Shape (K,).
-            y_K: 1 where the step is right, else 0. Shape (K,).
-
-        Raises:
-            DataError: no steps, all of one class or of one probability, or the curve is as good as flat.
-        """
-        refuse_few_values("step probabilities", np.asarray(probs_K), least=2)
-        return self._fit_if_informative(probs_K, y_K=y_K)
 
     def learn(self, probs_K: ArrayLike, *, y_K: ArrayLike) -> Self:
         """Find the curve without asking whether the judge says anything."""
