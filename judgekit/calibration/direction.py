@@ -13,11 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import rankdata
 
 from judgekit.calibration.split import CalibrationSplit
-from judgekit.metrics.checks import Floats, merge_ties
-from judgekit.metrics.ranking import step_places
+from judgekit.metrics.ranking import placements_within_position, step_places
 
 Z_LEVEL = 1.96
 """Standard errors that an AUROC must lie below one half for a judge to be called upside down: 2.5 % on this side."""
@@ -63,27 +61,14 @@ def compute_direction(
         DeLong, DeLong and Clarke-Pearson 1988, whose placement values are summed by problem here; Mann and Whitney 1947
         for the variance of a judge that knows nothing.
     """
-    scores, ok = merge_ties(np.asarray(scores_K, dtype=np.float64)), np.asarray(ok_K) > 0
-    place_K = np.asarray(place_K)
-    won_K, met_K = np.zeros(len(scores)), np.zeros(len(scores))
-    null_variance = 0.0
-    for place in np.unique(place_K):
-        here = np.flatnonzero(place_K == place)
-        right, wrong = here[ok[here]], here[~ok[here]]
-        if not len(right) or not len(wrong):
-            continue
-        ranks = rankdata(scores[here])
-        own = np.empty(len(here))
-        for rows in (ok[here], ~ok[here]):
-            own[rows] = rankdata(scores[here][rows])
-        beaten = ranks - own  # steps of the other kind below this one, equal ones count half
-        won_K[right] = beaten[ok[here]]
-        won_K[wrong] = len(right) - beaten[~ok[here]]
-        met_K[right], met_K[wrong] = len(wrong), len(right)
-        null_variance += len(right) * len(wrong) * (len(here) + 1) / 12
+    ok_K, place_K = (np.asarray(ok_K) > 0).astype(float), np.asarray(place_K)
+    won_K, met_K = placements_within_position(np.asarray(scores_K, dtype=np.float64), ok_K, place_K=place_K)
     n_pairs = met_K.sum() / 2
     if not n_pairs:
         return None
+    _, index_K = np.unique(place_K, return_inverse=True)
+    n_right_V, n_all_V = np.bincount(index_K, weights=ok_K), np.bincount(index_K)
+    null_variance = sum((n_right_V * (n_all_V - n_right_V) * (n_all_V + 1) / 12).tolist())
     auroc = float(won_K.sum() / 2 / n_pairs)
     _, problem = np.unique(np.asarray(problem_K, dtype=str), return_inverse=True)
     sums = np.bincount(problem, weights=won_K - auroc * met_K) / n_pairs
@@ -94,9 +79,8 @@ def compute_direction(
 
 def direction_of(split: CalibrationSplit) -> Direction | None:
     """Return how a judge ranks the reached steps of a split; `None` where no place has right and wrong ones."""
-    scores_K: Floats = split.steps.probs_K
     return compute_direction(
-        scores_K,
+        split.steps.probs_K,
         ok_K=split.ok_K,
         place_K=step_places(split.solution_K, n_steps_N=split.n_steps_N.tolist()),
         problem_K=split.problem_N[split.solution_K],

@@ -131,6 +131,33 @@ def count_pairs_within_position(ok_K: Floats, *, place_K: NDArray[np.int64]) -> 
     return int(n_right_V @ (n_all_V - n_right_V))
 
 
+def placements_within_position(p_ok_K: Floats, ok_K: Floats, *, place_K: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Return, of each step, the pairs within position in which it is on its right side, and all of its pairs.
+
+    A pair is a right and a wrong step at one place; where they are equal it counts half. The sum of the first over that
+    of the second is `compute_auroc_within_position`, and the steps of one problem tell what that problem does to it.
+
+    Args:
+        p_ok_K: What the judge says of each step, more for those that it trusts more. Shape (K,).
+        ok_K: 1 where the step is right, else 0. Shape (K,).
+        place_K: See `step_places`. Shape (K,).
+
+    Returns:
+        Shape (K,) both; 0 and 0 at a place that has steps of one kind only.
+
+    Source:
+        DeLong, DeLong and Clarke-Pearson 1988: the placement values, not yet divided by the number of pairs.
+    """
+    won_K, met_K, unit = np.zeros(len(p_ok_K)), np.zeros(len(p_ok_K)), np.ones((1, len(p_ok_K)))
+    for sign, own_K in ((1, ok_K), (-1, 1 - ok_K)):  # a wrong step wins where it lies below: the same, turned round
+        runs = _runs_within_position(sign * p_ok_K, own_K, unit, place_K=place_K)
+        if runs is not None:
+            step_K, run_K, _, beaten_R_V, met_R_V = runs
+            own = own_K[step_K] > 0
+            won_K[step_K[own]], met_K[step_K[own]] = beaten_R_V[0, run_K[own]], met_R_V[0, run_K[own]]
+    return won_K, met_K
+
+
 def weighted_auroc_within_position(
     p_ok_K: Floats, ok_K: Floats, weights_R_K: Floats, *, place_K: NDArray[np.int64]
 ) -> Floats:
@@ -145,19 +172,37 @@ def weighted_auroc_within_position(
     Returns:
         Shape (R,). NaN where no place has steps of both classes that count.
     """
+    runs = _runs_within_position(p_ok_K, ok_K, weights_R_K, place_K=place_K)
+    if runs is None:
+        return np.full(len(weights_R_K), np.nan)
+    _, _, right, beaten, wrong_at_place = runs
+    return ratio(np.einsum("rv,rv->r", right, beaten), np.einsum("rv,rv->r", right, wrong_at_place))
+
+
+def _runs_within_position(
+    p_ok_K: Floats, ok_K: Floats, weights_R_K: Floats, *, place_K: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats, Floats, Floats] | None:
+    """Put the steps of places that have both kinds in runs of equal probability; `None` where there are no such places.
+
+    Returns:
+        The steps in the order of places and, there, of probabilities; the run of each; and of each run the weight of
+        its right steps, of the wrong ones below it at its place (its own by half), and of all wrong ones at its place.
+        Shapes (K,) twice, at most, and (R, V) three times.
+    """
     # Places of one class have no pair under any weighting; leaving them out saves most of the work.
     _, index_K = np.unique(place_K, return_inverse=True)
     n_right_V, n_all_V = np.bincount(index_K, weights=ok_K), np.bincount(index_K)
     kept = np.flatnonzero(((n_right_V > 0) & (n_right_V < n_all_V))[index_K])
     if not len(kept):
-        return np.full(len(weights_R_K), np.nan)
-    prob, place, ok = merge_ties(p_ok_K[kept]), index_K[kept], ok_K[kept]
-    order = np.lexsort((prob, place))
-    prob, place, ok, weights = prob[order], place[order], ok[order], weights_R_K[:, kept[order]]
-    new_place = np.diff(place) != 0
-    ends = np.flatnonzero(np.concatenate([(np.diff(prob) != 0) | new_place, [True]]))  # of each run of ties
+        return None
+    prob = merge_ties(p_ok_K[kept])
+    order = np.lexsort((prob, index_K[kept]))
+    prob, step_K = prob[order], kept[order]
+    place, weights = index_K[step_K], weights_R_K[:, step_K]
+    is_end = np.concatenate([(np.diff(prob) != 0) | (np.diff(place) != 0), [True]])  # of each run of ties
+    ends = np.flatnonzero(is_end)
     all_below = np.cumsum(weights, axis=1)[:, ends]
-    weights *= 1 - ok
+    weights *= 1 - ok_K[step_K]
     wrong_below = np.cumsum(weights, axis=1)[:, ends]
     wrong = np.diff(wrong_below, axis=1, prepend=0.0)
     right = np.diff(all_below, axis=1, prepend=0.0) - wrong
@@ -165,10 +210,9 @@ def weighted_auroc_within_position(
     place_ends = np.flatnonzero(np.concatenate([np.diff(place[ends]) != 0, [True]]))
     n_runs = np.diff(place_ends, prepend=-1)
     before = np.concatenate([np.zeros((len(weights), 1)), wrong_below[:, place_ends[:-1]]], axis=1)
-    wrong_in_place = wrong_below[:, place_ends] - before
-    pairs_in_order = np.einsum("rv,rv->r", right, wrong_below - wrong / 2 - np.repeat(before, n_runs, axis=1))
-    n_pairs = np.einsum("rv,rv->r", right, np.repeat(wrong_in_place, n_runs, axis=1))
-    return ratio(pairs_in_order, n_pairs)
+    beaten = wrong_below - wrong / 2 - np.repeat(before, n_runs, axis=1)
+    wrong_at_place = np.repeat(wrong_below[:, place_ends] - before, n_runs, axis=1)
+    return step_K, np.cumsum(is_end) - is_end, right, beaten, wrong_at_place
 
 
 def weighted_ranking(p_ok_K: Floats, ok_K: Floats, weights_R_K: Floats) -> Floats:

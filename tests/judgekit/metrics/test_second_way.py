@@ -205,13 +205,18 @@ def check_ranking(m: Any, of: Judged) -> None:
 
 
 @second_way_of(
-    "compute_auroc_within_position", "weighted_auroc_within_position", "step_places", "count_pairs_within_position"
-)
+    "compute_auroc_within_position", "weighted_auroc_within_position", "placements_within_position", "step_places",
+    "count_pairs_within_position",
+)  # fmt: skip
 def check_within_position(m: Any, of: Judged) -> None:
     place_K = m.step_places(np.array([step.solution for step in of.steps]), n_steps_N=of.n_steps_N)
     pairs = naive.pairs_within_position(of.steps)
     assert m.count_pairs_within_position(of.ok_K, place_K=place_K) == len(pairs)
     same(m.compute_auroc_within_position(of.p_K, of.ok_K, place_K=place_K), naive.mean(pairs))
+    won_K, met_K = m.placements_within_position(of.p_K, of.ok_K, place_K=place_K)
+    for step, won, met in zip(of.steps, won_K.tolist(), met_K.tolist(), strict=True):
+        points = naive.pairs_within_position([step, *(other for other in of.steps if other.ok != step.ok)])
+        same([won, met], [sum(points) if step.ok else len(points) - sum(points), len(points)])
     weights = of.weights(len(of.steps))
     found_R = m.weighted_auroc_within_position(of.p_K, of.ok_K, weights, place_K=place_K)
     for found, weight in zip(found_R.tolist(), weights, strict=True):
