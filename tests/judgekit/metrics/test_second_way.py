@@ -216,7 +216,7 @@ def check_within_position(m: Any, of: Judged) -> None:
     won_K, met_K = m.placements_within_position(of.p_K, of.ok_K, place_K=place_K)
     for step, won, met in zip(of.steps, won_K.tolist(), met_K.tolist(), strict=True):
         points = naive.pairs_within_position([step, *(other for other in of.steps if other.ok != step.ok)])
-        same([won, met], [sum(points) if step.ok else len(points) - sum(points), len(points)])
+        same([won, met], [sum(points), len(points)])
     weights = of.weights(len(of.steps))
     found_R = m.weighted_auroc_within_position(of.p_K, of.ok_K, weights, place_K=place_K)
     for found, weight in zip(found_R.tolist(), weights, strict=True):
