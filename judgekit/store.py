@@ -3,11 +3,17 @@
 A store is a folder of JSON-lines files. Each holds the items of one batch, is written whole under another name and then
 renamed, and is never changed: a killed process leaves all of a batch or none of it. The name follows from the keys, so
 that processes that share a folder do not write over each other, and a batch that two of them made is there once.
+
+Several workers of one run can also claim a batch before they make it. A claim is a POSIX lock on one byte of a lock
+file: the kernel drops it when its process ends in whatever way, so there are no stale claims, and a child that the
+process forks does not inherit it. It holds between processes, not between the threads of one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import contextlib
+import fcntl
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -19,6 +25,8 @@ from judgekit.reading.texts import read_text
 from judgekit.text.identity import content_id
 
 ItemT = TypeVar("ItemT", bound=BaseModel)
+
+_LOCKS = "locks"
 
 
 class Store(Generic[ItemT]):
@@ -71,8 +79,7 @@ class Store(Generic[ItemT]):
         Raises:
             DataError: the disk is full or the folder cannot be written; what was added before stays.
         """
-        name = content_id(keys=[self._key(item) for item in items])
-        write_text(self.folder / f"part-{name}.jsonl", "".join(item.model_dump_json() + "\n" for item in items))
+        write_batch(self.folder, {self._key(item): item for item in items})
         self._keep(items)
 
     def _keep(self, items: Iterable[ItemT]) -> None:
@@ -82,3 +89,47 @@ class Store(Generic[ItemT]):
 def store_files(folder: Path) -> list[Path]:
     """Return the files of a store in order, also those that earlier releases wrote; none where nothing is stored."""
     return sorted(path for pattern in ("part-*.jsonl", "chunk-*.jsonl") for path in folder.glob(pattern))
+
+
+def batch_file(folder: Path, keys: Iterable[str]) -> Path:
+    """Return the file of the batch with these keys, in this order; it is there once the batch is made."""
+    return folder / f"part-{content_id(keys=list(keys))}.jsonl"
+
+
+def write_batch(folder: Path, items: Mapping[str, BaseModel]) -> None:
+    """Write a batch, given by key, without reading what else is stored.
+
+    Raises:
+        DataError: the disk is full or the folder cannot be written.
+    """
+    write_text(batch_file(folder, items), "".join(item.model_dump_json() + "\n" for item in items.values()))
+
+
+@contextlib.contextmanager
+def claim(folder: Path, byte: int | None, *, wait: bool = False) -> Iterator[bool]:
+    """Hold one byte of a folder's lock file; whoever shares the folder agrees what each byte stands for.
+
+    Args:
+        folder: The store; made if it is missing.
+        byte: What to claim; `None` is all there is.
+        wait: Wait until another process lets go; otherwise yield `False` at once.
+
+    Raises:
+        DataError: the lock file cannot be made.
+    """
+    path = folder / _LOCKS
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab")
+    except OSError as error:
+        raise DataError(
+            f"cannot write {path}: {error}. Free the space or choose another output, then resume"
+        ) from error
+    start, length = (0, 0) if byte is None else (byte, 1)  # a length of 0 reaches to the end, wherever that will be
+    with file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB), length, start)
+            claimed = True
+        except (BlockingIOError, PermissionError):  # POSIX allows either
+            claimed = False
+        yield claimed

@@ -1,8 +1,9 @@
 """Labels items chunk by chunk: resumable after a kill at any moment, shared by any number of processes.
 
 The items are cut into chunks by their order alone. Workers, further invocations on the same folder and the tasks of a
-cluster all take the next chunk that nobody holds, and every finished chunk is one file. When none is left, shards,
-`rejected.jsonl` and manifest are put together in the order of the items, so the result does not depend on who did what.
+cluster all take the next chunk that nobody holds, and the labels of every finished chunk are in the store of the run.
+When none is left, shards, `rejected.jsonl` and manifest are put together in the order of the items, so the result does
+not depend on who did what.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from datasets_builders.build_report import BuildReport, histogram
-from datasets_builders.labelling.chunks import CHUNK_DIR, Chunk, Label, claim
+from datasets_builders.labelling.chunks import CHUNK_DIR, Chunk, open_labels
 from datasets_builders.labelling.workers import MakeLabeller, label_here, label_in_processes
 from datasets_builders.source import RowRejected, record_id
 from judgekit.config import BaseConfig
@@ -26,11 +27,13 @@ from judgekit.errors import ConfigError, DataError, JudgekitError
 from judgekit.io import MANIFEST, ShardWriter, input_hashes, read_json, write_json
 from judgekit.rejections import Rejections
 from judgekit.run import CONFIG, Run, git_state, package_versions
+from judgekit.store import claim, store_files
 from judgekit.types import LabelledSolution, Record
 
 Engine = Literal["local", "ray"]
 """Where the workers run: processes of this machine, or tasks of Ray Data."""
 _RUN = 0
+"""Byte of the lock file that stands for reading and removing all labels; chunk i has i + 1."""
 
 
 def run_labelling(
@@ -75,10 +78,6 @@ def run_labelling(
     if not items:
         raise DataError(f"nothing to label for {output}: the input holds no items")
     output = output.absolute()  # workers elsewhere may stand in another folder
-    chunks = [
-        Chunk(output, index, items[start : start + chunk_size])
-        for index, start in enumerate(range(0, len(items), chunk_size))
-    ]
     settings = {
         "name": name,
         "config": config,
@@ -89,14 +88,18 @@ def run_labelling(
     run = Run(output, settings, resume=resume, data_set=True)
     if not run.finished:
         try:
-            _label_all(chunks, make_labeller, name=name, workers=workers, engine=engine)
+            _label_all(items, output, make_labeller, name=name, chunk_size=chunk_size, workers=workers, engine=engine)
         except JudgekitError:
-            _forget_if_unbegun(output)
+            # A run that failed before its first chunk was finished may be begun anew with other settings.
+            if not store_files(output / CHUNK_DIR):
+                with claim(output / CHUNK_DIR, None) as alone:
+                    if alone:
+                        shutil.rmtree(output / CHUNK_DIR, ignore_errors=True)
             raise
     if (output / CHUNK_DIR).is_dir():
-        with claim(output, _RUN, wait=True):
+        with claim(output / CHUNK_DIR, _RUN, wait=True):
             if not (output / MANIFEST).is_file():
-                _assemble(chunks, output, record_type=record_type, settings=run.config)
+                _assemble(items, output, record_type=record_type, settings=run.config)
             shutil.rmtree(output / CHUNK_DIR, ignore_errors=True)  # another invocation may do the same
     return BuildReport.model_validate(read_json(output / MANIFEST)["report"])
 
@@ -108,26 +111,35 @@ def _fingerprint(items: Sequence[Record]) -> str:
     return digest.hexdigest()
 
 
-def _forget_if_unbegun(output: Path) -> None:
-    """Let a run that failed before its first chunk was finished be begun anew with other settings."""
-    if any((output / CHUNK_DIR).glob("*.jsonl")):
-        return
-    with claim(output, None, wait=False) as alone:
-        if alone:
-            shutil.rmtree(output / CHUNK_DIR, ignore_errors=True)
-
-
 def _label_all(
-    chunks: Sequence[Chunk], make_labeller: MakeLabeller, *, name: str, workers: int, engine: Engine
+    items: Sequence[Record],
+    output: Path,
+    make_labeller: MakeLabeller,
+    *,
+    name: str,
+    chunk_size: int,
+    workers: int,
+    engine: Engine,
 ) -> None:
+    # Chunks follow from the order of the items alone, for all who join a run must mean the same by one: what is stored
+    # already drops out as whole chunks.
+    unique = list({record_id(item): item for item in reversed(items)}.values())[::-1]
+    starts = range(0, len(unique), chunk_size)
+    chunks = [Chunk(output, index, unique[start : start + chunk_size]) for index, start in enumerate(starts)]
+    with claim(output / CHUNK_DIR, _RUN, wait=True):  # another invocation may be about to remove the labels
+        files = store_files(output / CHUNK_DIR)
+        labels = open_labels(output)
+    left = [chunk for chunk in chunks if not all(record_id(item) in labels for item in chunk.items)]
+    for chunk in left:
+        if chunk.path in files:
+            raise DataError(f"{chunk.path} lacks labels of its items: remove it and resume")
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    done = {chunk.index for chunk in chunks if chunk.finished}
-    left = [chunk for chunk in chunks if chunk.index not in done]
+    done: set[int] = set()  # a chunk that was tried again while it was worked at comes twice
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(f"{name}: chunks", total=len(chunks), completed=len(done))
+        task = progress.add_task(f"{name}: chunks", total=len(chunks), completed=len(chunks) - len(left))
         for index in _finish(left, make_labeller, workers=workers, engine=engine):
             done |= set() if index is None else {index}
-            progress.update(task, completed=len(done))
+            progress.update(task, completed=len(chunks) - len(left) + len(done))
 
 
 def _finish(
@@ -142,15 +154,23 @@ def _finish(
     return label_in_processes(chunks, make_labeller, workers=workers)
 
 
-def _assemble(chunks: Sequence[Chunk], output: Path, *, record_type: type[Record], settings: dict[str, Any]) -> None:
+def _assemble(items: Sequence[Record], output: Path, *, record_type: type[Record], settings: dict[str, Any]) -> None:
     """Write shards, rejected rows and, last, the manifest."""
     write_json(output / CONFIG, settings)
+    labels = open_labels(output)
+    seen: dict[str, int] = {}
     first_errors: Counter[int | None] = Counter()
     with ShardWriter(output, record_type, resume=True) as writer:
         with Rejections(output, settings["name"]) as rejected:
-            for row, (item, label) in enumerate(_labels(chunks, record_type), start=1):
+            for row, item in enumerate(items, start=1):
+                key = record_id(item)
+                first = seen.setdefault(key, row)
+                if first != row:
+                    rejected.add("duplicate", f"duplicate of row {first}", row=row, id=key, raw=item)
+                    continue
+                label = labels[key].open(record_type, where=f"{labels.folder}, item {key}")
                 if isinstance(label, RowRejected):
-                    rejected.add(label.reason, label.detail, row=row, id=record_id(item), raw=item)
+                    rejected.add(label.reason, label.detail, row=row, id=key, raw=item)
                     continue
                 for record in label:
                     writer.write(record)
@@ -171,14 +191,3 @@ def _assemble(chunks: Sequence[Chunk], output: Path, *, record_type: type[Record
         )
         info = {"packages": package_versions(), "git": git_state(), "report": report.model_dump(mode="json")}
         writer.info = settings | info
-
-
-def _labels(chunks: Sequence[Chunk], record_type: type[Record]) -> Iterator[tuple[Record, Label]]:
-    """Yield every item with its label; an item that was there before is rejected."""
-    seen: dict[str, int] = {}
-    row = 0
-    for chunk in chunks:
-        for item, label in zip(chunk.items, chunk.read(record_type), strict=True):
-            row += 1
-            first = seen.setdefault(record_id(item), row)
-            yield item, label if first == row else RowRejected("duplicate", f"duplicate of row {first}")

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from datasets_builders.labelling.chunks import Chunk, claim
+from datasets_builders.labelling.chunks import CHUNK_DIR, Chunk, open_labels
 from judgekit.errors import ConfigError, DataError, JudgeError
 from judgekit.io import read_records
+from judgekit.store import claim
 from judgekit.types import LabelledSolution
 from tests.datasets_builders.labelling.labelling_run import (
     CountingLabeller,
@@ -34,7 +35,8 @@ def straight(tmp_path: Path) -> Path:
 
 def test_records_and_rejected_rows_keep_the_order_of_the_items(tmp_path: Path) -> None:
     items = counted_solutions(11)
-    report = run(tmp_path / "out", [*items, items[2]])
+    report = run(tmp_path / "out", [*items, items[2]], labeller={"work_log": tmp_path / "log"})
+    assert (tmp_path / "log").read_text().split() == [str(k) for k in range(11)], "the duplicate costs nothing"
     records = list(read_records(tmp_path / "out", LabelledSolution))
     assert [(record.problem, record.first_error) for record in records] == [
         ("Count to 0.", 0), ("Count to 1.", 1), ("Count to 2.", 2), ("Count to 3.", None), ("Count to 4.", 0),
@@ -90,7 +92,12 @@ def test_an_engine_that_fails_stops_the_run_and_keeps_finished_chunks(straight: 
     log = tmp_path / "log"
     with pytest.raises(JudgeError, match="the server is gone"):
         run(tmp_path / "out", counted_solutions(30), labeller={"fail_at": 13, "work_log": log})
-    assert len(list((tmp_path / "out/chunks").glob("*.jsonl"))) == 3
+    stored = list((tmp_path / "out/chunks").glob("*.jsonl"))
+    assert len(stored) == 3
+    rows = [json.loads(line) for line in stored[0].read_text().splitlines()]
+    rows = [{key: value for key, value in row.items() if value not in (None, "")} for row in rows]
+    stored[0].with_name("chunk-000001.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    stored[0].unlink()  # an earlier release named and wrote it so
     assert not (tmp_path / "out/manifest.json").exists()
     log.unlink()
     run(tmp_path / "out", counted_solutions(30), labeller={"work_log": log}, resume=True)
@@ -137,15 +144,17 @@ def test_a_relative_output_is_one_folder_wherever_a_worker_stands(
 def test_a_damaged_chunk_is_named(tmp_path: Path) -> None:
     with pytest.raises(JudgeError):
         run(tmp_path / "out", counted_solutions(8), labeller={"fail_at": 7})
-    chunk = tmp_path / "out/chunks/chunk-000000.jsonl"
+    (chunk,) = (tmp_path / "out/chunks").glob("*.jsonl")
     content = chunk.read_text()
     for damaged in (content[:-40], content.replace('"reason"', '"raisin"').replace('"records"', '"wreckords"')):
         chunk.write_text(damaged)
-        with pytest.raises(DataError, match=r"chunk-000000.jsonl, row \d is damaged"):
+        with pytest.raises(DataError, match=rf"{chunk.name}, row \d is damaged.* Remove the file"):
             run(tmp_path / "out", counted_solutions(8), resume=True)
     chunk.write_text("".join(content.splitlines(keepends=True)[:-1]))
-    with pytest.raises(DataError, match="labels of other items"):
+    with pytest.raises(DataError, match=f"{chunk.name} lacks labels of its items: remove it"):
         run(tmp_path / "out", counted_solutions(8), resume=True)
+    chunk.unlink()
+    assert run(tmp_path / "out", counted_solutions(8), resume=True).n_records == 8
 
 
 def test_workers_that_fail_or_die_stop_the_run_which_then_ends_as_if_one_process_had_done_all(
@@ -165,15 +174,15 @@ def test_a_chunk_belongs_to_one_process_until_that_dies(tmp_path: Path) -> None:
     holder = subprocess.Popen([sys.executable, "-c", _HOLD, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None and holder.stdout.readline() == "held\n"
     assert chunk.label(CountingLabeller) is None
-    with claim(tmp_path, 2, wait=False) as claimed:
+    with claim(tmp_path / CHUNK_DIR, 2) as claimed:
         assert claimed, "another chunk is free"
-    with claim(tmp_path, None, wait=False) as claimed:
+    with claim(tmp_path / CHUNK_DIR, None) as claimed:
         assert not claimed, "somebody is at work"
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     holder.stdout.close()
     assert chunk.label(CountingLabeller) == 0
-    assert len(chunk.read(LabelledSolution)) == 3
+    assert len(open_labels(tmp_path).items) == 3
 
 
 def test_a_full_disk_leaves_finished_chunks_and_a_way_out(tmp_path: Path) -> None:
@@ -221,9 +230,9 @@ def test_a_shard_that_cannot_be_written_leaves_every_chunk(tmp_path: Path) -> No
 _HOLD = """
 import multiprocessing, sys, time
 from pathlib import Path
-from datasets_builders.labelling.chunks import claim
+from judgekit.store import claim
 
-with claim(Path(sys.argv[1]), 1, wait=False) as claimed:
+with claim(Path(sys.argv[1]) / "chunks", 1) as claimed:
     multiprocessing.get_context("fork").Process(target=time.sleep, args=(3,), daemon=True).start()
     print("held" if claimed else "refused", flush=True)
     time.sleep(60)
