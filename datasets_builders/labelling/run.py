@@ -123,7 +123,10 @@ def _label_all(
 ) -> None:
     # Chunks follow from the order of the items alone, for all who join a run must mean the same by one: what is stored
     # already drops out as whole chunks.
-    unique = list({record_id(item): item for item in reversed(items)}.values())[::-1]
+    by_id: dict[str, Record] = {}
+    for item in items:
+        by_id.setdefault(record_id(item), item)
+    unique = [*by_id.values()]
     starts = range(0, len(unique), chunk_size)
     chunks = [Chunk(output, index, unique[start : start + chunk_size]) for index, start in enumerate(starts)]
     with claim(output / CHUNK_DIR, _RUN, wait=True):  # another invocation may be about to remove the labels
