@@ -24,6 +24,7 @@ from judgekit.errors import JudgekitError
 from judgekit.io import read_json, write_json
 from judgekit.metrics.bootstrap import t_interval
 from judgekit.reading.rows import read_jsonl
+from judgekit.report.page import COLOURS
 from judgekit.run import MANIFEST, METRICS, Run
 from sgpo.compare_config import CompareConfig
 
@@ -32,8 +33,6 @@ N_FINAL = 3
 """Evaluations at the end of a curve whose mean is its final accuracy."""
 TRAINING_CURVES = ("accuracy", "frac_all_negative", "frac_zero_advantage_after")
 """`sgpo/` metrics of training that the report keeps as curves."""
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's colours, told apart by colour-blind readers too."""
 POLL_S = 0.5
 
 
@@ -293,8 +292,9 @@ def plot_curves(report: Mapping[str, Any], path: Path) -> None:
     """Draw held-out accuracy over optimiser updates: seeds thin, means thick, the level to reach dashed."""
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.subplots()
+    colours = (*COLOURS, "#000000")  # black is seen here: a plot is white, where pages can be dark
     for index, (arm, values) in enumerate(report["arms"].items()):
-        colour = COLOURS[index % len(COLOURS)]
+        colour = colours[index % len(colours)]
         for seed in values["seeds"].values():
             axes.plot(seed["curve"]["steps"], seed["curve"]["values"], color=colour, linewidth=0.7, alpha=0.45)
         axes.plot(values["mean"]["steps"], values["mean"]["values"], color=colour, linewidth=2.2, label=arm)

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from matplotlib.ticker import MaxNLocator
-
-from judgekit.report.page import COLOURS, escape, paragraph
+from judgekit.report.interval_cells import number_text
+from judgekit.report.page import COLOURS, diamond, escape, figure, key, legend, paragraph, round_values, whisker
 
 WIDTH, LEFT, RIGHT = 430.0, 10.0, 58.0
 NAME_HEIGHT, BAR_HEIGHT, GROUP_HEIGHT, AXIS_HEIGHT = 18.0, 13.0, 24.0, 44.0
@@ -56,8 +55,8 @@ def interval_bars(
     ends = [end for row in rows for bar in row.bars for end in bar if end is not None]
     if not ends:
         return paragraph(f"{title}: no values.")
-    ticks = MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]).tick_values(min(0.0, *ends), max(0.0, *ends))
-    scale = _Scale(float(ticks[0]), float(ticks[-1]))
+    ticks = round_values(min(0.0, *ends), max(0.0, *ends), n_most=4)
+    scale = _Scale(ticks[0], ticks[-1])
     marks, y, group = [], 4.0, ""
     for row in rows:
         if row.group != group:
@@ -70,12 +69,17 @@ def interval_bars(
             marks.append(_bar(scale, bar, y, look, name=f"{row.name}, {series[look]}"))
             y += BAR_HEIGHT
         y += 3
-    axis = _axis(scale, [float(tick) for tick in ticks], y, x_label)
-    legend = _legend(series, mark_name)
-    return (
-        f'<figure><svg viewBox="0 0 {WIDTH:g} {y + AXIS_HEIGHT:g}" role="img" aria-label="{escape(title)}">'
-        f"{axis}{''.join(marks)}</svg>{legend}<figcaption>{escape(title)}</figcaption></figure>"
-    )
+    # The axis is drawn first, as its lines run behind the bars, but its length is known last.
+    axis = [f'<path class="grid" d="M{scale.px(tick):.1f} 4V{y:g}"/>' for tick in ticks]
+    axis.append(f'<path class="zero" d="M{scale.px(0):.1f} 4V{y:g}"/>')
+    axis += [f'<text class="tick mid" x="{scale.px(tick):.1f}" y="{y + 15:g}">{tick:g}</text>' for tick in ticks]
+    middle = (WIDTH - RIGHT + LEFT) / 2
+    axis.append(f'<text class="label mid" x="{middle:g}" y="{y + 35:g}">{escape(x_label)}</text>')
+    looks = [(key(f'<rect {_look(i)} x="2" y="1" width="30" height="8"/>'), name) for i, name in enumerate(series)]
+    keys = looks if len(looks) > 1 else []
+    if mark_name:
+        keys = [*keys, (key('<path class="diamond" d="M17 0l4 5l-4 5l-4 -5z"/>'), mark_name)]
+    return figure(WIDTH, y + AXIS_HEIGHT, [*axis, *marks], title, legend=legend(keys))
 
 
 class _Scale(NamedTuple):
@@ -97,43 +101,19 @@ def _bar(scale: _Scale, bar: Bar, y: float, look: int, *, name: str) -> str:
         f'height="{BAR_HEIGHT - 3:g}"><title>{escape(words)}</title></rect>'
     ]
     if bar.lo is not None and bar.hi is not None:
-        lo, hi = scale.px(bar.lo), scale.px(bar.hi)
-        caps = "".join(f"M{x:.1f} {middle - 3:g}v6" for x in (lo, hi))
-        parts.append(f'<path class="whisker" d="M{lo:.1f} {middle:g}H{hi:.1f}{caps}"/>')
+        parts.append(whisker(scale.px(bar.lo), scale.px(bar.hi), middle, half=3))
     if bar.mark is not None:
-        x = scale.px(bar.mark)
-        parts.append(f'<path class="diamond" d="M{x:.1f} {middle - 5:g}l4 5l-4 5l-4 -5z"/>')
+        parts.append(diamond(scale.px(bar.mark), middle))
     parts.append(f'<text class="end number" x="{WIDTH - 4:g}" y="{middle + 4:g}">{signed(bar.value)}</text>')
     return "".join(parts)
 
 
 def signed(value: float | None) -> str:
     """Return a difference with its sign and two digits; `none` where there is no value."""
-    if value is None:
-        return "none"
-    text = f"{value:+.2f}"
-    return text.replace("-", "\u2212") if float(text) else "0.00"
+    return "none" if value is None else number_text(value, 2, sign="+")
 
 
 def _look(look: int) -> str:
     colour = COLOURS[look % len(COLOURS)]
     filling = f'fill="{colour}" fill-opacity="0.75"' if look % 2 == 0 else 'fill="none" stroke-dasharray="3 2"'
     return f'{filling} stroke="{colour}" stroke-width="1.4"'
-
-
-def _axis(scale: _Scale, ticks: Sequence[float], bottom: float, x_label: str) -> str:
-    lines = [f'<path class="grid" d="M{scale.px(tick):.1f} 4V{bottom:g}"/>' for tick in ticks]
-    names = [f'<text class="tick mid" x="{scale.px(t):.1f}" y="{bottom + 15:g}">{t:g}</text>' for t in ticks]
-    zero = f'<path class="zero" d="M{scale.px(0):.1f} 4V{bottom:g}"/>'
-    label = f'<text class="label mid" x="{(WIDTH - RIGHT + LEFT) / 2:g}" y="{bottom + 35:g}">{escape(x_label)}</text>'
-    return "".join([*lines, zero, *names, label])
-
-
-def _legend(series: Sequence[str], mark_name: str) -> str:
-    keys = {name: f'<rect {_look(i)} x="2" y="1" width="30" height="8"/>' for i, name in enumerate(series)}
-    items = keys if len(series) > 1 else {}
-    if mark_name:
-        items = items | {mark_name: '<path class="diamond" d="M17 0l4 5l-4 5l-4 -5z"/>'}
-    svg = '<svg class="key" viewBox="0 0 34 10" aria-hidden="true">'
-    lines = [f"<li>{svg}{key}</svg>{escape(name)}</li>" for name, key in items.items()]
-    return f'<ul class="legend">{"".join(lines)}</ul>' if lines else ""

@@ -6,9 +6,9 @@ beside its number, so that length and colour never tell anything alone.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
-from judgekit.report.page import Html, escape
+from judgekit.report.page import Html, diamond, escape, whisker
 
 
 class HasInterval(Protocol):
@@ -36,15 +36,22 @@ def interval_text(interval: HasInterval, *, digits: int, scale: float = 1.0) -> 
     value, lo, hi = interval.value, interval.lo, interval.hi
     if value is None:
         return "none"
-    text = _number(scale * value, digits)
-    return (
-        text if lo is None or hi is None else f"{text} [{_number(scale * lo, digits)}, {_number(scale * hi, digits)}]"
-    )
+    text = number_text(scale * value, digits)
+    if lo is None or hi is None:
+        return text
+    return f"{text} [{number_text(scale * lo, digits)}, {number_text(scale * hi, digits)}]"
 
 
-def _number(value: float, digits: int) -> str:
-    text = f"{value:.{digits}f}"
-    return text.replace("-", "\u2212") if float(text) else text.removeprefix("-")
+def number_text(value: float, digits: int, *, sign: Literal["-", "+"] = "-") -> str:
+    """Return a number with so many digits and a real minus sign; what rounds to 0 has no sign.
+
+    Args:
+        value: The number.
+        digits: Behind the decimal point.
+        sign: `+` puts a plus sign in front of positive numbers, as differences have it.
+    """
+    text = f"{value:{sign}.{digits}f}"
+    return text.replace("-", "\u2212") if float(text) else text.lstrip("+-")
 
 
 def percent_text(share: HasInterval) -> str:
@@ -63,13 +70,6 @@ def interval_cell(
         quoted: Whether the figure was published by others; its bar is hollow.
         target: Where a diamond marks what the figure should be, in [0, 100]; `None` for none.
     """
-    text = escape(interval_text(interval, digits=1, scale=scale))
-    return Html(
-        f'<span class="interval">{_bar(interval, scale, quoted=quoted, target=target)}<span>{text}</span></span>'
-    )
-
-
-def _bar(interval: HasInterval, scale: float, *, quoted: bool, target: float | None) -> str:
     marks = [f'<path class="grid" d="{"".join(f"M{_px(tick):g} 0V{HEIGHT:g}" for tick in (0, 25, 50, 75, 100))}"/>']
     value, lo, hi = interval.value, interval.lo, interval.hi
     if value is not None:
@@ -77,12 +77,13 @@ def _bar(interval: HasInterval, scale: float, *, quoted: bool, target: float | N
         width = max(_px(scale * value) - _px(0), 0.5)
         marks.append(f'<rect class="{look}" x="{_px(0):g}" y="3" width="{width:.1f}" height="{HEIGHT - 6:g}"/>')
     if lo is not None and hi is not None:
-        left, right, middle = _px(scale * lo), _px(scale * hi), HEIGHT / 2
-        caps = "".join(f"M{x:.1f} {middle - 4:g}v8" for x in (left, right))
-        marks.append(f'<path class="whisker" d="M{left:.1f} {middle:g}H{right:.1f}{caps}"/>')
+        marks.append(whisker(_px(scale * lo), _px(scale * hi), HEIGHT / 2, half=4))
     if target is not None:
-        marks.append(f'<path class="diamond" d="M{_px(target):.1f} {HEIGHT / 2 - 5:g}l4 5l-4 5l-4 -5z"/>')
-    return f'<svg class="interval-bar" viewBox="0 0 {WIDTH:g} {HEIGHT:g}" aria-hidden="true">{"".join(marks)}</svg>'
+        marks.append(diamond(_px(target), HEIGHT / 2))
+    bar = f'<svg class="interval-bar" viewBox="0 0 {WIDTH:g} {HEIGHT:g}" aria-hidden="true">{"".join(marks)}</svg>'
+    return Html(
+        f'<span class="interval">{bar}<span>{escape(interval_text(interval, digits=1, scale=scale))}</span></span>'
+    )
 
 
 def _px(percent: float) -> float:

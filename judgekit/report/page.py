@@ -85,8 +85,11 @@ def table(header: Sequence[object], rows: Sequence[Sequence[object]], *, caption
     A cell that is `Html` is put in as it is; everything else is escaped.
     """
     head = "".join(f'<th scope="col">{_cell(cell)}</th>' for cell in header)
-    body = "".join(f"<tr>{_row(first, rest)}</tr>" for first, *rest in rows)
-    return _scrolling(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>", caption)
+    body = []
+    for first, *rest in rows:
+        cells = "".join(f"<td>{_cell(cell)}</td>" for cell in rest)
+        body.append(f'<tr><th scope="row"><div>{_cell(first)}</div></th>{cells}</tr>')
+    return _scrolling(f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>", caption)
 
 
 def heat_table(
@@ -96,24 +99,19 @@ def heat_table(
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in (corner, *column_names, "total"))
     body = []
     for name, row in zip(row_names, counts, strict=True):
-        cells = [_heat_cell(count, sum(row), same=name == column_names[i]) for i, count in enumerate(row)]
+        cells = []
+        for column, count in zip(column_names, row, strict=True):
+            # Rounded up, so that a cell of one in thousands is told from an empty one.
+            shade = math.ceil((N_SHADES - 1) * count / sum(row)) if sum(row) else 0
+            cells.append(f'<td class="heat-{shade}{" same" if name == column else ""}">{count or "·"}</td>')
         body.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}<td>{sum(row)}</td></tr>')
     return _scrolling(
         f'<table class="heat"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>', caption
     )
 
 
-def _row(first: object, rest: Sequence[object]) -> str:
-    return f'<th scope="row"><div>{_cell(first)}</div></th>' + "".join(f"<td>{_cell(cell)}</td>" for cell in rest)
-
-
 def _cell(content: object) -> str:
     return content.html if isinstance(content, Html) else escape(content)
-
-
-def _heat_cell(count: int, total: int, *, same: bool) -> str:
-    shade = math.ceil((N_SHADES - 1) * count / total) if total else 0
-    return f'<td class="heat-{shade}{" same" if same else ""}">{count or "·"}</td>'
 
 
 def _scrolling(table_html: str, caption: str) -> str:
@@ -124,6 +122,36 @@ def _scrolling(table_html: str, caption: str) -> str:
 def collapsed(summary: str, inner: str) -> str:
     """Fold HTML away under a line of plain text that opens it."""
     return f"<details><summary>{escape(summary)}</summary>{inner}</details>"
+
+
+def figure(width: float, height: float, marks: Sequence[str], title: str, *, legend: str = "") -> str:
+    """Return a drawing of SVG elements, its size in pixels, with its legend and its title as the caption."""
+    return (
+        f'<figure><svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(title)}">'
+        f"{''.join(marks)}</svg>{legend}<figcaption>{escape(title)}</figcaption></figure>"
+    )
+
+
+def key(mark: str) -> str:
+    """Return the key of a legend's line: an SVG element, drawn into 34 by 10 pixels."""
+    return f'<svg class="key" viewBox="0 0 34 10" aria-hidden="true">{mark}</svg>'
+
+
+def legend(lines: Sequence[tuple[str, str]]) -> str:
+    """Return a legend of keys, as HTML, and names, plain text; nothing where there are none."""
+    items = "".join(f"<li>{drawn}{escape(name)}</li>" for drawn, name in lines)
+    return f'<ul class="legend">{items}</ul>' if lines else ""
+
+
+def whisker(lo: float, hi: float, middle: float, *, half: float) -> str:
+    """Return the line of an interval between two pixels, with caps of `half` a height up and down."""
+    caps = "".join(f"M{x:.1f} {middle - half:g}v{2 * half:g}" for x in (lo, hi))
+    return f'<path class="whisker" d="M{lo:.1f} {middle:g}H{hi:.1f}{caps}"/>'
+
+
+def diamond(x: float, middle: float) -> str:
+    """Return a diamond around a pixel."""
+    return f'<path class="diamond" d="M{x:.1f} {middle - 5:g}l4 5l-4 5l-4 -5z"/>'
 
 
 def figures(*plots: str) -> str:
@@ -155,6 +183,9 @@ class _Frame:
     def points(self, xs: Sequence[float], ys: Sequence[float]) -> str:
         return " ".join(f"{self.px(x):.1f},{self.py(y):.1f}" for x, y in zip(xs, ys, strict=True))
 
+    def figure(self, marks: Sequence[str], title: str, *, legend: str = "") -> str:
+        return figure(self.width, self.height, marks, title, legend=legend)
+
 
 def line_plot(
     series: Sequence[Series], *, title: str, x_label: str, y_label: str, y_range: tuple[float, float] | None = None
@@ -171,11 +202,24 @@ def line_plot(
     series = [line for line in series if any(value is not None for value in line.y)]
     if not series:
         return paragraph(f"{title}: no values.")
-    frame = _Frame(x=_range([x for line in series for x in line.x]), y=y_range or _round_range(_all_y(series)))
-    marks = [_axes(frame, x_label, y_label)]
-    marks += [_band(frame, line, COLOURS[i % len(COLOURS)]) for i, line in enumerate(series)]
-    marks += [_line(frame, line, i) for i, line in enumerate(series)]
-    return _figure(frame, marks, title, legend=_legend([line.name for line in series]))
+    columns = [column for line in series for column in (line.y, line.lo or (), line.hi or ())]
+    values = round_values(*_range([y for column in columns for y in column if y is not None]), n_most=5)
+    frame = _Frame(x=_range([x for line in series for x in line.x]), y=y_range or (values[0], values[-1]))
+    bands, lines, keys = [], [], []
+    for i, line in enumerate(series):
+        colour = COLOURS[i % len(COLOURS)]
+        look = f'stroke="{colour}" stroke-dasharray="{DASHES[i % len(DASHES)]}"'
+        if line.lo is not None and line.hi is not None:
+            for xs, los, his in _stretches(line.x, line.lo, line.hi):
+                outline = f"{frame.points(xs, los)} {frame.points(xs[::-1], his[::-1])}"
+                bands.append(f'<polygon class="band" fill="{colour}" points="{outline}"/>')
+        for xs, ys in _stretches(line.x, line.y):
+            lines.append(f'<polyline class="line" {look} points="{frame.points(xs, ys)}"/>')
+            if len(xs) == 1:  # a line of one point shows nothing
+                lines.append(f'<circle cx="{frame.px(xs[0]):.1f}" cy="{frame.py(ys[0]):.1f}" r="3" fill="{colour}"/>')
+        keys.append((key(f'<path class="line" {look} d="M0 5H34"/>'), line.name))
+    # Bands first: what is drawn later lies on top, and no band may hide a line.
+    return frame.figure([_axes(frame, x_label, y_label), *bands, *lines], title, legend=legend(keys))
 
 
 def bar_plot(
@@ -193,8 +237,14 @@ def bar_plot(
     totals = [sum(column) for column in zip(*counts.values(), strict=True)]
     if not any(totals):
         return paragraph(f"{title}: no values.")
-    frame = _Frame(x=(0, len(names)), y=(0, _round_values(0, max(totals))[-1]), left=78)
-    marks = [_grid(frame), _axis_labels(frame, x_label, y_label), _bar_names(frame, names, n_lines=1 if x_label else 2)]
+    frame = _Frame(x=(0, len(names)), y=(0, round_values(0, max(totals), n_most=5)[-1]), left=78)
+    marks = [_grid(frame), _axis_labels(frame, x_label, y_label)]
+    # As many names under the bars as have room, about 7 pixels a letter, on one line or on two by turns.
+    n_lines = 1 if x_label else 2
+    step = max(1, math.ceil((7 * max(map(len, names)) + 6) / (n_lines * (frame.px(1) - frame.px(0)))))
+    for i, name in list(enumerate(names))[::step]:
+        y = frame.height - 28 + 14 * (i // step % n_lines)
+        marks.append(f'<text class="tick mid" x="{frame.px(i + 0.5):.1f}" y="{y:g}">{escape(name)}</text>')
     below = [0] * len(names)
     for look, (series, heights) in enumerate(counts.items()):
         for i, height in enumerate(heights):
@@ -205,21 +255,8 @@ def bar_plot(
                 f'height="{bottom - top:.1f}"><title>{escape(names[i])}: {height:,} {escape(series)}</title></rect>'
             )
             below[i] += height
-    keys = [f'<li><span class="bar-key bar-{look}"></span>{escape(series)}</li>' for look, series in enumerate(counts)]
-    legend = f'<ul class="legend">{"".join(keys)}</ul>' if len(keys) > 1 else ""
-    return _figure(frame, marks, title, legend=legend)
-
-
-def _bar_names(frame: _Frame, names: Sequence[str], *, n_lines: int) -> str:
-    """Write as many names under the bars as have room, on so many lines by turns."""
-    room = n_lines * (frame.px(1) - frame.px(0)) / (7 * max(map(len, names)) + 6)
-    step = max(1, math.ceil(1 / room))
-    return "".join(
-        f'<text class="tick mid" x="{frame.px(i + 0.5):.1f}" y="{frame.height - 28 + 14 * (i // step % n_lines):g}">'
-        f"{escape(name)}</text>"
-        for i, name in enumerate(names)
-        if i % step == 0
-    )
+    keys = [(f'<span class="bar-key bar-{look}"></span>', series) for look, series in enumerate(counts)]
+    return frame.figure(marks, title, legend=legend(keys) if len(keys) > 1 else "")
 
 
 def reliability_diagram(bins: Sequence[Bin], *, title: str) -> str:
@@ -235,16 +272,15 @@ def reliability_diagram(bins: Sequence[Bin], *, title: str) -> str:
             f'height="{frame.py(0) - top:.1f}"><title>{_describe_bin(bin_)}</title></rect>'
         )
     marks.append(f'<polyline class="ideal" points="{frame.points((0, 1), (0, 1))}"/>')
-    filled = [(b.mean_prob, b.frac_ok) for b in bins if b.mean_prob is not None and b.frac_ok is not None]
-    xs, ys = zip(*filled, strict=True)
-    marks.append(f'<polyline class="line" stroke="{COLOURS[0]}" points="{frame.points(xs, ys)}"/>')
-    for bin_ in bins:
-        if bin_.mean_prob is not None and bin_.frac_ok is not None:
-            marks.append(
-                f'<circle cx="{frame.px(bin_.mean_prob):.1f}" cy="{frame.py(bin_.frac_ok):.1f}" r="4" '
-                f'fill="{COLOURS[0]}"><title>{_describe_bin(bin_)}</title></circle>'
-            )
-    return _figure(frame, marks, title)
+    points = [(b.mean_prob, b.frac_ok, b) for b in bins if b.mean_prob is not None and b.frac_ok is not None]
+    line = frame.points([x for x, _, _ in points], [y for _, y, _ in points])
+    marks.append(f'<polyline class="line" stroke="{COLOURS[0]}" points="{line}"/>')
+    for x, y, bin_ in points:
+        marks.append(
+            f'<circle cx="{frame.px(x):.1f}" cy="{frame.py(y):.1f}" r="4" fill="{COLOURS[0]}">'
+            f"<title>{_describe_bin(bin_)}</title></circle>"
+        )
+    return frame.figure(marks, title)
 
 
 def _describe_bin(bin_: Bin) -> str:
@@ -252,13 +288,6 @@ def _describe_bin(bin_: Bin) -> str:
     if bin_.mean_prob is None:
         return where
     return f"{where}, mean probability {bin_.mean_prob:.3f}, {bin_.frac_ok:.3f} right"
-
-
-def _figure(frame: _Frame, marks: Sequence[str], title: str, *, legend: str = "") -> str:
-    return (
-        f'<figure><svg viewBox="0 0 {frame.width:g} {frame.height:g}" role="img" aria-label="{escape(title)}">'
-        f"{''.join(marks)}</svg>{legend}<figcaption>{escape(title)}</figcaption></figure>"
-    )
 
 
 def _axes(frame: _Frame, x_label: str, y_label: str) -> str:
@@ -271,14 +300,10 @@ def _axes(frame: _Frame, x_label: str, y_label: str) -> str:
 def _grid(frame: _Frame) -> str:
     marks = []
     for y in _ticks(frame.y):
-        height = f"{frame.py(y):.1f}"
-        marks.append(f'<path class="grid" d="M{frame.left:g} {height}H{frame.width - frame.right:g}"/>')
-        marks.append(f'<text class="tick end" x="{frame.left - 6:g}" y="{frame.py(y) + 4:.1f}">{_tick_name(y)}</text>')
+        height, name = frame.py(y), f"{y:,.0f}" if y >= 1000 else f"{y:g}"
+        marks.append(f'<path class="grid" d="M{frame.left:g} {height:.1f}H{frame.width - frame.right:g}"/>')
+        marks.append(f'<text class="tick end" x="{frame.left - 6:g}" y="{height + 4:.1f}">{name}</text>')
     return "".join(marks)
-
-
-def _tick_name(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1000 else f"{value:g}"
 
 
 def _axis_labels(frame: _Frame, x_label: str, y_label: str) -> str:
@@ -290,48 +315,18 @@ def _axis_labels(frame: _Frame, x_label: str, y_label: str) -> str:
 
 def _ticks(ends: tuple[float, float]) -> list[float]:
     lo, hi = ends
-    slack = 1e-9 * (hi - lo)
-    return [tick for tick in _round_values(lo, hi) if lo - slack <= tick <= hi + slack]
+    slack = 1e-9 * (hi - lo)  # the outermost round number may miss the end by rounding
+    return [tick for tick in round_values(lo, hi, n_most=5) if lo - slack <= tick <= hi + slack]
 
 
-def _round_values(lo: float, hi: float) -> list[float]:
-    """Round numbers from at most lo to at least hi."""
-    return [float(value) for value in MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(lo, hi)]
+def round_values(lo: float, hi: float, *, n_most: int) -> list[float]:
+    """Return round numbers from at most `lo` to at least `hi`, for about `n_most` intervals between ticks."""
+    return [float(value) for value in MaxNLocator(nbins=n_most, steps=[1, 2, 2.5, 5, 10]).tick_values(lo, hi)]
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
     lo, hi = min(values), max(values)
     return (lo, hi) if lo < hi else (lo - 0.5, hi + 0.5)
-
-
-def _round_range(values: Sequence[float]) -> tuple[float, float]:
-    ends = _round_values(*_range(values))
-    return ends[0], ends[-1]
-
-
-def _all_y(series: Sequence[Series]) -> list[float]:
-    return [y for line in series for column in (line.y, line.lo or (), line.hi or ()) for y in column if y is not None]
-
-
-def _band(frame: _Frame, line: Series, colour: str) -> str:
-    if line.lo is None or line.hi is None:
-        return ""
-    marks = []
-    for xs, los, his in _stretches(line.x, line.lo, line.hi):
-        outline = f"{frame.points(xs, los)} {frame.points(xs[::-1], his[::-1])}"
-        marks.append(f'<polygon class="band" fill="{colour}" points="{outline}"/>')
-    return "".join(marks)
-
-
-def _line(frame: _Frame, line: Series, index: int) -> str:
-    colour = COLOURS[index % len(COLOURS)]
-    look = f'stroke="{colour}" stroke-dasharray="{DASHES[index % len(DASHES)]}"'
-    marks = []
-    for xs, ys in _stretches(line.x, line.y):
-        marks.append(f'<polyline class="line" {look} points="{frame.points(xs, ys)}"/>')
-        if len(xs) == 1:  # a line of one point shows nothing
-            marks.append(f'<circle cx="{frame.px(xs[0]):.1f}" cy="{frame.py(ys[0]):.1f}" r="3" fill="{colour}"/>')
-    return "".join(marks)
 
 
 def _stretches(x: Sequence[float], *columns: Sequence[float | None]) -> Iterator[tuple[list[float], ...]]:
@@ -340,15 +335,6 @@ def _stretches(x: Sequence[float], *columns: Sequence[float | None]) -> Iterator
     for known, group in groupby(rows, key=lambda row: all(value is not None for value in row)):
         if known:
             yield tuple([float(value) for value in column if value is not None] for column in zip(*group, strict=True))
-
-
-def _legend(names: Sequence[str]) -> str:
-    items = []
-    for i, name in enumerate(names):
-        look = f'stroke="{COLOURS[i % len(COLOURS)]}" stroke-dasharray="{DASHES[i % len(DASHES)]}"'
-        key = f'<svg class="key" viewBox="0 0 34 10" aria-hidden="true"><path class="line" {look} d="M0 5H34"/></svg>'
-        items.append(f"<li>{key}{escape(name)}</li>")
-    return f'<ul class="legend">{"".join(items)}</ul>'
 
 
 def json_script(element_id: str, value: object) -> str:
@@ -380,7 +366,11 @@ def render_page(
     """
     style = asset(__file__, "page.css")
     policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'"
-    body = "".join(_section(section) for section in sections)
+    anchors = [f' id="{escape(section.anchor)}"' if section.anchor else "" for section in sections]
+    body = "".join(
+        f"<section{anchor}><h2>{escape(section.title)}</h2>{section.html}</section>"
+        for anchor, section in zip(anchors, sections, strict=True)
+    )
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -388,11 +378,6 @@ def render_page(
         f"<body><header><h1>{escape(title)}</h1>{lead}</header>\n{controls}<main>{body}</main>\n{data}"
         f"{f'<script>{script}</script>' if script else ''}</body></html>\n"
     )
-
-
-def _section(section: Section) -> str:
-    anchor = f' id="{escape(section.anchor)}"' if section.anchor else ""
-    return f"<section{anchor}><h2>{escape(section.title)}</h2>{section.html}</section>"
 
 
 def _hash(text: str) -> str:

@@ -82,13 +82,12 @@ def visible(text: str) -> str:
         >>> visible("a\x1b[31mb\u202ec")
         'a\\x1b[31mb\\u202ec'
     """
-    return "".join(_spelled(char) for char in text.replace("\r\n", "\n"))
-
-
-def _spelled(char: str) -> str:
-    if char in "\n\t" or char in _KEPT_FORMATS or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
-        return char
-    return char.encode("unicode_escape").decode()
+    spelled = []
+    for char in text.replace("\r\n", "\n"):
+        is_plain = char in "\n\t" or char in _KEPT_FORMATS
+        acts = not is_plain and unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+        spelled.append(char.encode("unicode_escape").decode() if acts else char)
+    return "".join(spelled)
 
 
 def _marks(solution: Solution, index: int, predicted: int | None) -> str:
