@@ -39,9 +39,10 @@ def _build_inputs(given: Sequence[str], source: str, output: Path, *, resume: bo
 
 
 def _eval(args: argparse.Namespace, config: EvalConfig) -> None:
-    from eval.evaluate import LEADERBOARD, REPORT, evaluate
+    from eval.evaluate import LEADERBOARD, evaluate
     from eval.judges.candidates import Failure, find_candidates, lazily
     from eval.report.terminal import print_leaderboards
+    from eval.runner import REPORT
     from judgekit.io import read_records
     from judgekit.judges.shared import share_in_turn
     from judgekit.types import LabelledSolution
@@ -122,7 +123,8 @@ LEADERBOARD = Command(
 
 
 def _attack(args: argparse.Namespace, config: AttackConfig) -> None:
-    from eval.attacks.run import REPORT, attack_judges
+    from eval.attacks.run import attack_judges
+    from eval.runner import REPORT
     from judgekit.io import read_records
     from judgekit.judges import load_judge
     from judgekit.report.interval_bars import signed

@@ -17,6 +17,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,28 +31,25 @@ from eval.judges.floors import FLOORS, decide_floor, floor_candidate
 from eval.judges.intervals import Estimate
 from eval.judges.judged_solution import BenchmarkRun, JudgedSolution
 from eval.judges.results import compute_results
-from eval.judges.thresholds import decide_all, tuning_subset
+from eval.judges.thresholds import Decisions, decide_all, tuning_subset
 from eval.report.leaderboard import Leaderboard, build_leaderboards
-from eval.report.markdown_leaderboard import write_leaderboard
-from eval.report.page import write_report
-from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError, one_line
+from eval.report.markdown_leaderboard import leaderboard_markdown
+from eval.report.page import report_html
+from eval.runner import JUDGEMENT_DIR, REPORT, RESULTS, Runner
+from judgekit.errors import ConfigError, DataError, JudgeError
 from judgekit.io import atomic_path
 from judgekit.judges.base import Judge
-from judgekit.judging import judge_in_chunks
 from judgekit.run import Run
 from judgekit.store import store_files
 from judgekit.types import Judgement, LabelledSolution
 
 logger = logging.getLogger(__name__)
 
-RESULTS = "results.json"
 PREDICTIONS = "predictions.parquet"
-REPORT = "report.html"
 COMPARISONS = "comparisons.json"
 LEADERBOARD = "leaderboard.md"
 JUDGES_DIR = "judges"
 FLOORS_DIR = "floors"
-JUDGEMENT_DIR = "judgements"
 PREDICTION_SCHEMA: dict[str, pl.DataType] = {
     "id": pl.String(),
     "problem_id": pl.String(),
@@ -77,7 +75,7 @@ class Scored(NamedTuple):
     benchmark: str
     run: BenchmarkRun
     headline: Estimate
-    """The headline figure in [0, 1] with its resamples."""
+    """The headline metric in [0, 1] with its resamples."""
 
 
 class Evaluation(NamedTuple):
@@ -106,7 +104,7 @@ def evaluate(
     resume: bool = False,
     unopened: Sequence[Failure] = (),
 ) -> Evaluation:
-    """Judge every benchmark with every judge and write figures, predictions, comparisons, leaderboard and report.
+    """Judge every benchmark with every judge and write results, predictions, comparisons, leaderboard and report.
 
     Args:
         candidates: The judges, members before their ensembles; see `find_candidates`.
@@ -127,39 +125,52 @@ def evaluate(
     """
     for name, solutions in benchmarks.items():
         check_benchmark(name, solutions, threshold=config.threshold)
-    files = {f"data/{name}": paths for name, paths in (inputs or {}).items()} | _judge_files(candidates)
+    files = {f"data/{name}": paths for name, paths in (inputs or {}).items()}
+    for item in candidates:
+        files |= {f"{JUDGES_DIR}/{item.slug}/{part}": paths for part, paths in item.files.items()}
     run = Run(
         output,
         config,
         inputs=files,
         resume=resume,
         # a judge that failed before it said anything may have been mended since; one that is gone now is not forgotten
-        unused=[f"{JUDGES_DIR}/{item.slug}/" for item in candidates if not _has_judged(output, item)],
+        unused=[
+            f"{JUDGES_DIR}/{item.slug}/"
+            for item in candidates
+            if not any(map(store_files, (output / JUDGES_DIR / item.slug).glob(f"*/{JUDGEMENT_DIR}")))
+        ],
         partial=bool(unopened),
     )
-    failures = list(unopened)
-    scored = [
-        _score(candidate, name, benchmarks[name], said, folder=folder_of(output, candidate, name), config=config)
-        for candidate, name, said in _judge_all(
-            candidates, iter(judges), benchmarks, output=output, config=config, failures=failures
-        )
-        if candidate.listed
-    ]
+    runner = Runner(run, chunk_size=config.chunk_size, show_reference=config.show_reference, failures=unopened)
+    scored = []
+    for candidate, name, judgements in _judge_all(runner, candidates, iter(judges), benchmarks):
+        if candidate.listed:
+            benchmark = replace(find_benchmark(name), name=name)
+            decisions = decide_all(
+                benchmark,
+                benchmarks[name],
+                judgements,
+                rule=candidate.info.decision,
+                threshold=config.threshold,
+                n_folds=config.n_folds,
+            )
+            scored.append(_score(candidate, name, decisions, folder=_folder(output, candidate, name), config=config))
     if not scored:
-        raise JudgeError("; ".join(failure.line for failure in failures))
+        runner.raise_failures()
     order = [candidate_key(name) for name in config.judges]
     scored.sort(key=lambda item: order.index(item.candidate.key))
     floors, no_floors = _score_floors(benchmarks, output=output, config=config) if config.floors else ([], [])
     comparisons = _compare(scored, floors, benchmarks)
     runs, floor_runs = [item.run for item in scored], [item.run for item in floors]
-    missing = [failure.line for failure in failures] + no_floors
+    missing = [failure.line for failure in runner.failures] + no_floors
     leaderboards = build_leaderboards([item.results for item in runs + floor_runs], comparisons.benchmarks)
-    comparisons.write(output / COMPARISONS)
-    write_leaderboard(output / LEADERBOARD, leaderboards, missing=missing)
-    write_report(output / REPORT, runs + floor_runs, leaderboards, n_browsed=config.n_browsed, missing=missing)
-    if not run.finished and not failures:
-        _log(run, runs + floor_runs)
-    return Evaluation(runs, comparisons, leaderboards, floor_runs, failures)
+    shown = {
+        LEADERBOARD: leaderboard_markdown(leaderboards, missing=missing),
+        REPORT: report_html(runs + floor_runs, leaderboards, n_browsed=config.n_browsed, missing=missing),
+    }
+    summary = {f"{item.judge.judge_id}/{item.benchmark}": item.headline.model_dump() for item, _ in runs + floor_runs}
+    runner.write(comparisons, shown, rows=_metric_rows(runs + floor_runs), summary=summary, name=COMPARISONS)
+    return Evaluation(runs, comparisons, leaderboards, floor_runs, runner.failures)
 
 
 def check_benchmark(name: str, solutions: Sequence[LabelledSolution], *, threshold: float | str) -> None:
@@ -186,81 +197,63 @@ def check_benchmark(name: str, solutions: Sequence[LabelledSolution], *, thresho
         )
 
 
-def _judge_files(candidates: Sequence[Candidate]) -> dict[str, Sequence[Path]]:
-    return {f"{JUDGES_DIR}/{item.slug}/{part}": paths for item in candidates for part, paths in item.files.items()}
-
-
-def _has_judged(output: Path, candidate: Candidate) -> bool:
-    """Whether anything that a judge said is kept."""
-    folders = (output / JUDGES_DIR / candidate.slug).glob(f"*/{JUDGEMENT_DIR}")
-    return any(map(store_files, folders))
-
-
 def _judge_all(
+    runner: Runner,
     candidates: Sequence[Candidate],
     judges: Iterator[Judge],
     benchmarks: Mapping[str, Sequence[LabelledSolution]],
-    *,
-    output: Path,
-    config: EvalConfig,
-    failures: list[Failure],
 ) -> Iterator[tuple[Candidate, str, list[Judgement]]]:
     """Yield what every judge says of every benchmark: first judges that are asked, then ensembles of these.
 
-    A judge that fails is added to `failures` and not asked again in this run; what it said before is kept.
+    A judge that fails on one benchmark is not asked about the next.
     """
-    said: dict[tuple[str, str], list[Judgement]] = {}
+    said: dict[str, dict[str, list[Judgement]]] = {name: {} for name in benchmarks}
     by_key = {candidate.key: candidate for candidate in candidates}
     for candidate in sorted(candidates, key=lambda item: bool(item.members)):
         judge = None if candidate.members else next(judges)
         for name, solutions in benchmarks.items():
-            try:
-                lost = [by_key[key].title for key in candidate.members if (key, name) not in said]
-                if lost:
-                    raise JudgeError(f"its member {lost[0]} failed")
-                recorded = {key: RecordedJudge(by_key[key], said[key, name]) for key in candidate.members}
-                said[candidate.key, name] = judge_in_chunks(
-                    judge or open_pooled(candidate, recorded),
-                    solutions,
-                    folder=folder_of(output, candidate, name) / JUDGEMENT_DIR,
-                    chunk_size=config.chunk_size,
-                    show_reference=config.show_reference,
-                )
-            except (CheckpointError, JudgeError) as error:
-                failures.append(Failure(candidate.title, name, one_line(error)))
-                logger.error("%s; the others go on", failures[-1].line)
+            judgements = runner.try_judge(
+                candidate.title,
+                partial(_open, judge, candidate, by_key, said[name]),
+                solutions,
+                _folder(runner.run.output, candidate, name) / JUDGEMENT_DIR,
+                benchmark=name,
+            )
+            if judgements is None:
                 break
-            yield candidate, name, said[candidate.key, name]
+            said[name][candidate.key] = judgements
+            yield candidate, name, judgements
 
 
-def folder_of(output: Path, candidate: Candidate, benchmark: str) -> Path:
-    """Return where judgements, predictions and results of a judge on a benchmark are kept."""
+def _open(
+    judge: Judge | None, candidate: Candidate, by_key: Mapping[str, Candidate], said: Mapping[str, Sequence[Judgement]]
+) -> Judge:
+    """Return the judge, or the ensemble on what its members said of the benchmark."""
+    if judge is not None:
+        return judge
+    for key in candidate.members:
+        if key not in said:
+            raise JudgeError(f"its member {by_key[key].title} failed")
+    return open_pooled(candidate, {key: RecordedJudge(by_key[key], said[key]) for key in candidate.members})
+
+
+def _folder(output: Path, candidate: Candidate, benchmark: str) -> Path:
     return output / JUDGES_DIR / candidate.slug / benchmark
 
 
-def _score(
-    candidate: Candidate,
-    name: str,
-    solutions: Sequence[LabelledSolution],
-    judgements: Sequence[Judgement],
-    *,
-    folder: Path,
-    config: EvalConfig,
-) -> Scored:
-    """Decide, score, and write predictions and results of one judge on one benchmark."""
-    benchmark = replace(find_benchmark(name), name=name)
-    decisions = decide_all(
-        benchmark,
-        solutions,
-        judgements,
-        rule=candidate.info.decision,
-        threshold=config.threshold,
-        n_folds=config.n_folds,
-    )
-    scored = compute_results(candidate, benchmark, decisions, config=config)
+def _score(candidate: Candidate, name: str, decisions: Decisions, *, folder: Path, config: EvalConfig) -> Scored:
+    """Score one judge on one benchmark, and write its predictions and results."""
+    results, headline = compute_results(candidate, replace(find_benchmark(name), name=name), decisions, config=config)
+    if candidate.info.kind == "floor":
+        # It is fitted to the benchmark itself, which would be an overlap of any judge that reads; folds keep it honest.
+        contamination = results.protocol.contamination.model_copy(
+            update={"status": "cross-fitted", "note": f"It {READS_NOTHING}."}
+        )
+        protocol = results.protocol.model_copy(update={"contamination": contamination})
+        results = results.model_copy(update={"protocol": protocol})
     write_predictions(folder / PREDICTIONS, decisions.rows)
-    scored.results.write(folder / RESULTS)
-    return Scored(candidate, name, BenchmarkRun(scored.results, decisions.rows), scored.headline)
+    results.write(folder / RESULTS)
+    return Scored(candidate, name, BenchmarkRun(results, decisions.rows), headline)
 
 
 def _score_floors(
@@ -272,23 +265,14 @@ def _score_floors(
         benchmark = replace(find_benchmark(name), name=name)
         for floor in FLOORS:
             candidate = floor_candidate(floor)
-            folder = output / FLOORS_DIR / candidate.slug / name
             try:
                 decisions = decide_floor(floor, benchmark, solutions, n_folds=config.n_folds)
             except DataError as error:
                 missing.append(f"{name}: {error}")
                 logger.info(missing[-1])
                 continue
-            found = compute_results(candidate, benchmark, decisions, config=config)
-            protocol = found.results.protocol
-            said = {"status": "cross-fitted", "note": f"It {READS_NOTHING}."}
-            contamination = protocol.contamination.model_copy(update=said)
-            results = found.results.model_copy(
-                update={"protocol": protocol.model_copy(update={"contamination": contamination})}
-            )
-            write_predictions(folder / PREDICTIONS, decisions.rows)
-            results.write(folder / RESULTS)
-            scored.append(Scored(candidate, name, BenchmarkRun(results, decisions.rows), found.headline))
+            folder = output / FLOORS_DIR / candidate.slug / name
+            scored.append(_score(candidate, name, decisions, folder=folder, config=config))
     return scored, missing
 
 
@@ -332,14 +316,10 @@ def write_predictions(path: Path, rows: Sequence[JudgedSolution]) -> None:
         pl.DataFrame(values, schema=PREDICTION_SCHEMA).write_parquet(partial)
 
 
-def _log(run: Run, runs: Sequence[BenchmarkRun]) -> None:
-    """Log `eval/<score>` in percent for every judge, benchmark and subset, and close the run with the headlines."""
+def _metric_rows(runs: Sequence[BenchmarkRun]) -> Iterator[dict[str, str | float | None]]:
+    """Yield `eval/<score>` in percent for every judge, benchmark and subset."""
     for results, _ in runs:
         where = {"judge": results.judge.judge_id, "benchmark": results.benchmark}
         parts = {name: part.scores for name, part in results.subsets.items()} | {"overall": results.overall.scores}
         for name, of_part in parts.items():
-            scores = {f"eval/{score}": metric.value for score, metric in of_part.items()}
-            run.log(where | {"subset": name} | scores)
-    run.finish(
-        {f"{item.results.judge.judge_id}/{item.results.benchmark}": item.results.headline.model_dump() for item in runs}
-    )
+            yield where | {"subset": name} | {f"eval/{score}": metric.value for score, metric in of_part.items()}

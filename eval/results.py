@@ -6,6 +6,7 @@ Each stage has its own model beside its computation: `eval.judges.schema`, `eval
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from judgekit.errors import DataError, describe_validation_error, shorten
 from judgekit.io import read_json, write_json
+from judgekit.types import Judgement
 
 
 class Part(BaseModel):
@@ -41,6 +43,16 @@ class Cost(Part):
     """Seconds in the judge."""
     cost_usd: float | None = None
     """US dollars; `None` where no price is known."""
+
+    @classmethod
+    def of(cls, judgements: Sequence[Judgement]) -> Cost:
+        """Add up what judgements took; a judgement without a price adds nothing to the dollars of the others."""
+        prices = [judgement.cost_usd for judgement in judgements if judgement.cost_usd is not None]
+        return cls(
+            n_tokens=sum(judgement.n_tokens for judgement in judgements),
+            seconds=sum(judgement.seconds for judgement in judgements),
+            cost_usd=sum(prices) if prices else None,
+        )
 
 
 class Bootstrap(Part):

@@ -36,11 +36,9 @@ def judge_file(judge: Judge, config: JudgingConfig, output: Path, *, resume: boo
     """
     rows = _read_rows(config.data)
     run = Run(output, config, inputs=[config.data], resume=resume)
-    warn_unfamiliar(judge, rows)
-    solutions = [_as_solution(row) for row in rows]
     judgements = judge_in_chunks(
         judge,
-        solutions,
+        rows,
         folder=output / "chunks",
         chunk_size=config.chunk_size,
         show_reference=config.show_reference,
@@ -73,7 +71,7 @@ def _as_solution(row: Solution | Rollout) -> Solution:
 
 def judge_in_chunks(
     judge: Judge,
-    solutions: Sequence[Solution],
+    rows: Sequence[Solution | Rollout],
     *,
     folder: Path,
     chunk_size: int,
@@ -85,13 +83,13 @@ def judge_in_chunks(
 
     Args:
         judge: The judge.
-        solutions: What to judge.
+        rows: What to judge; a rollout says who wrote it, its bare solution does not.
         folder: The store of judgements, see `judgekit.judges.stored`.
         chunk_size: Solutions a chunk and a call of the judge.
         show_reference: Whether the judge may see the reference; figures are then not comparable with published ones.
 
     Returns:
-        One judgement a solution, in the same order.
+        One judgement a row, in the same order.
 
     Raises:
         ConfigError: a stored judgement is by another judge.
@@ -100,14 +98,15 @@ def judge_in_chunks(
             kept in the folder, as `TRACEBACK`.
     """
     (folder / TRACEBACK).unlink(missing_ok=True)
-    warn_unfamiliar(judge, solutions)
+    warn_unfamiliar(judge, rows)
+    solutions = [as_seen(_as_solution(row), show_reference) for row in rows]
     stored = StoredJudge(judge, folder)
     judgements: list[Judgement] = []
     columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns) as progress:
         task = progress.add_task(f"judging with {judge.info.judge_id}", total=len(solutions))
         for start in range(0, len(solutions), chunk_size):
-            chunk = [as_seen(solution, show_reference) for solution in solutions[start : start + chunk_size]]
+            chunk = solutions[start : start + chunk_size]
             try:
                 judgements += stored.judge(chunk)
             except JudgekitError as error:

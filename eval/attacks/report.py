@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 from eval.attacks.schema import AttackEffects, AttackResults, Effects, Example, Side
 from eval.results import Metric
-from judgekit.io import write_text
 from judgekit.report.interval_bars import Bar, BarRow, interval_bars, signed
 from judgekit.report.markdown import markdown_table
 from judgekit.report.page import Section, bullet_list, collapsed, escape, figures, paragraph, render_page, table
@@ -27,8 +25,8 @@ HOW_RTS_COMPARES = (
 """Said on the page and under the table."""
 
 
-def write_report(path: Path, results: AttackResults) -> None:
-    """Write the page about `results` (see `eval.attacks.run.attack_judges`)."""
+def attacks_html(results: AttackResults) -> str:
+    """Return the page about `results` (see `eval.attacks.run.attack_judges`)."""
     sections = [
         Section("What each attack gains", _figures(results)),
         Section("Figures", _tables(results)),
@@ -36,7 +34,7 @@ def write_report(path: Path, results: AttackResults) -> None:
         Section("Worst examples", _examples(results)),
     ]
     title = f"Attacks on {results.judge_id}"
-    write_text(path, render_page(title, sections, lead=_lead(results)))
+    return render_page(title, sections, lead=_lead(results))
 
 
 def _lead(results: AttackResults) -> str:
@@ -198,14 +196,14 @@ def _share(value: float | None) -> str:
     return "none" if value is None else f"{100 * value:.1f}"
 
 
-def write_markdown(path: Path, results: AttackResults) -> None:
-    """Write one table in Markdown, a row an attack; variants of the judge stand side by side."""
+def attacks_markdown(results: AttackResults) -> str:
+    """Return one table in Markdown, a row an attack; variants of the judge stand side by side."""
     judges = list(results.unattacked)
     figures_ = ("P(no error)", "flips %", "RTS", "RTS excess")
     header = ["attack", "steps", *(f"{figure}, {judge}" for judge in judges for figure in figures_), "unscored"]
     rows = [_cells(name, attack, judges) for name, attack in results.attacks.items()]
     text = f"# Attacks on {results.judge_id}\n\n{results.n} erroneous solutions.\n\n"
-    write_text(path, f"{text}{markdown_table(header, rows)}\n\n{HOW_RTS_COMPARES}\n")
+    return f"{text}{markdown_table(header, rows)}\n\n{HOW_RTS_COMPARES}\n"
 
 
 def _cells(name: str, attack: AttackEffects, judges: Sequence[str]) -> list[str]:

@@ -11,22 +11,19 @@ from pathlib import Path
 from eval.attacks.attacks import Attack, Manipulation
 from eval.attacks.config import AttackConfig
 from eval.attacks.effects import AttackedPair, compute_effects, expected_rts, find_worst, hard_rts
-from eval.attacks.report import write_markdown, write_report
+from eval.attacks.report import attacks_html, attacks_markdown
 from eval.attacks.schema import AttackEffects, AttackResults, Unattacked
 from eval.choice import evenly_spaced
 from eval.results import Bootstrap
+from eval.runner import JUDGEMENT_DIR, REPORT, Runner
 from judgekit.errors import DataError
 from judgekit.judges.base import Judge
-from judgekit.judging import judge_in_chunks
 from judgekit.run import Run
 from judgekit.text.identity import group_problems
 from judgekit.text.neutralise import Reserved
 from judgekit.types import Judgement, LabelledSolution, Solution
 
-RESULTS = "results.json"
 TABLE = "attacks.md"
-REPORT = "report.html"
-JUDGEMENT_DIR = "judgements"
 UNATTACKED = "unattacked"
 """Folder of the judgements on the solutions as they were."""
 
@@ -60,17 +57,27 @@ def attack_judges(
     """
     originals = choose_erroneous(solutions, config.n_max)
     run = Run(output, config, inputs=inputs, resume=resume)
+    runner = Runner(run, chunk_size=config.chunk_size, show_reference=config.show_reference)
     first = next(iter(judges.values()))
     reserved = reserved_strings(first)
     folder = output / JUDGEMENT_DIR
-    before = {name: _judge(judge, originals, folder / name / UNATTACKED, config) for name, judge in judges.items()}
+    before = {name: runner.judge(judge, originals, folder / name / UNATTACKED) for name, judge in judges.items()}
     attacks: dict[str, AttackEffects] = {}
     for attack in config.chosen:
         made = manipulate(attack, originals, seed=config.seed, reserved=reserved)
-        attacked = [_attacked(attack, originals[row], item) for row, item in made.items()]
+        attacked = [
+            Solution(
+                id=f"{originals[row].id}:{attack.name}",
+                problem_id=originals[row].problem_id,
+                problem=originals[row].problem,
+                steps=item.steps,
+                reference=originals[row].reference,
+            )
+            for row, item in made.items()
+        ]
         effects, worst = {}, {}
         for name, judge in judges.items():
-            after = _judge(judge, attacked, folder / name / attack.name, config)
+            after = runner.judge(judge, attacked, folder / name / attack.name)
             pairs = [
                 AttackedPair(originals[row], item, before[name][row], judgement)
                 for (row, item), judgement in zip(made.items(), after, strict=True)
@@ -100,11 +107,20 @@ def attack_judges(
         bootstrap=Bootstrap(clustered_by="problem_id", level=0.95, n_resamples=config.n_resamples),
         seed=config.seed,
     )
-    results.write(output / RESULTS)
-    write_markdown(output / TABLE, results)
-    write_report(output / REPORT, results)
-    if not run.finished:
-        _log(run, results)
+    rows = [
+        {
+            "attack": attack,
+            "judge": name,
+            "attack/p_none": effects.p_none.value,
+            "attack/rts": effects.rts.value,
+            "attack/flips": effects.flips.value,
+        }
+        for attack, of_attack in attacks.items()
+        for name, effects in of_attack.judges.items()
+    ]
+    summary = {"n": results.n, "unattacked": results.model_dump(include={"unattacked"})["unattacked"]}
+    shown = {TABLE: attacks_markdown(results), REPORT: attacks_html(results)}
+    runner.write(results, shown, rows=rows, summary=summary)
     return results
 
 
@@ -133,22 +149,6 @@ def reserved_strings(judge: Judge) -> tuple[str, ...]:
     return Reserved(judge.info.reserved or ()).strings
 
 
-def _attacked(attack: Attack, original: LabelledSolution, item: Manipulation) -> Solution:
-    return Solution(
-        id=f"{original.id}:{attack.name}",
-        problem_id=original.problem_id,
-        problem=original.problem,
-        steps=item.steps,
-        reference=original.reference,
-    )
-
-
-def _judge(judge: Judge, solutions: Sequence[Solution], folder: Path, config: AttackConfig) -> list[Judgement]:
-    return judge_in_chunks(
-        judge, solutions, folder=folder, chunk_size=config.chunk_size, show_reference=config.show_reference
-    )
-
-
 def _unattacked(judge: Judge, judgements: Sequence[Judgement]) -> Unattacked:
     """Means over the judged solutions before any attack; `null` where none was judged."""
     verdicts = [judgement.verdict for judgement in judgements if judgement.verdict is not None]
@@ -164,13 +164,3 @@ def _unattacked(judge: Judge, judgements: Sequence[Judgement]) -> Unattacked:
 
 def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
-
-
-def _log(run: Run, results: AttackResults) -> None:
-    """Log `attack/p_none`, `attack/rts` and `attack/flips` for every attack and variant, and close the run."""
-    for attack, values in results.attacks.items():
-        for name, effects in values.judges.items():
-            shown = {"p_none": effects.p_none, "rts": effects.rts, "flips": effects.flips}
-            logged = {f"attack/{effect}": metric.value for effect, metric in shown.items()}
-            run.log({"attack": attack, "judge": name} | logged)
-    run.finish({"n": results.n, "unattacked": results.model_dump(include={"unattacked"})["unattacked"]})

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from eval.best_of_n.curves import VOTE
 from eval.best_of_n.schema import BestOfNResults, MethodMetrics
 from eval.results import Metric
-from judgekit.io import write_text
 from judgekit.report.interval_bars import Bar, BarRow, interval_bars
 from judgekit.report.markdown import markdown_table
 from judgekit.report.page import Section, Series, bullet_list, figures, line_plot, paragraph, render_page, table
@@ -31,20 +29,20 @@ class _Method(NamedTuple):
     n_no_verdict: int | None = None
 
 
-def write_markdown(path: Path, results: BestOfNResults) -> None:
-    """Write the facts and one table in Markdown, a row a method; see `eval.best_of_n.rerank.compute_results`."""
+def best_of_n_markdown(results: BestOfNResults) -> str:
+    """Return the facts and one table in Markdown, a row a method; see `eval.best_of_n.rerank.compute_results`."""
     facts = "\n".join(f"- {fact}" for fact in _facts(results))
-    write_text(path, f"# Best of N\n\n{facts}\n\n{markdown_table(_header(results), _rows(results))}\n")
+    return f"# Best of N\n\n{facts}\n\n{markdown_table(_header(results), _rows(results))}\n"
 
 
-def write_report(path: Path, results: BestOfNResults) -> None:
-    """Write the page about `results`."""
+def best_of_n_html(results: BestOfNResults) -> str:
+    """Return the page about `results`."""
     sections = [Section(name, _judge_figures(name, results)) for name in results.judges]
     caption = "Accuracy of the chosen response, percent, with 95 % intervals (bootstrap clustered by problem)."
     sections.append(Section("Figures", table(_header(results), _rows(results), caption=caption)))
     scores = [f"{NAMES[score]}: {text}" for score, text in results.scores.items()]
     sections.append(Section("What responses are ranked by", bullet_list(scores)))
-    write_text(path, render_page("Best of N", sections, lead=bullet_list(_facts(results))))
+    return render_page("Best of N", sections, lead=bullet_list(_facts(results)))
 
 
 def _facts(results: BestOfNResults) -> list[str]:

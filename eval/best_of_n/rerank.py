@@ -11,7 +11,6 @@ Source:
 
 from __future__ import annotations
 
-import logging
 import math
 import re
 from collections import Counter
@@ -24,28 +23,21 @@ from rich.progress import track
 from eval.best_of_n.answer_groups import AnswerGroups, group_answers
 from eval.best_of_n.config import BestOfNConfig
 from eval.best_of_n.curves import REFERENCES, SCORES, VOTE, Answered, Curves, estimate_curves
-from eval.best_of_n.report import write_markdown, write_report
-from eval.best_of_n.schema import BestOfNResults, JudgeCurves, MethodMetrics
+from eval.best_of_n.report import best_of_n_html, best_of_n_markdown
+from eval.best_of_n.schema import BestOfNResults, JudgeCurves
 from eval.choice import evenly_spaced
-from eval.judges.candidates import Failure
-from eval.results import Bootstrap, Cost, read_results
+from eval.results import Bootstrap, Cost
+from eval.runner import JUDGEMENT_DIR, REPORT, Runner
 from judgekit.answers import MathVerifyCheck
-from judgekit.errors import CheckpointError, DataError, JudgeError, boundary, one_line
+from judgekit.errors import DataError
 from judgekit.groups import RolloutGroup, count_groups
 from judgekit.io import read_json, write_json
 from judgekit.judges.base import Judge
-from judgekit.judges.unfamiliar import warn_unfamiliar
-from judgekit.judging import judge_in_chunks
 from judgekit.run import Run
 from judgekit.text.identity import content_id, problem_id
 from judgekit.types import Judgement
 
-logger = logging.getLogger(__name__)
-
-RESULTS = "results.json"
 TABLE = "best_of_n.md"
-REPORT = "report.html"
-JUDGEMENT_DIR = "judgements"
 ANSWERS = "answers.json"
 """Which responses give the same answer, so that a resumed run need not compare them again."""
 
@@ -80,56 +72,45 @@ def evaluate_best_of_n(
     """
     chosen = choose_groups(groups, config)
     run = Run(output, config, inputs=inputs, resume=resume)
-    if run.finished:
-        return read_results(output / RESULTS, BestOfNResults)
-    asked = [rollout for group in chosen for rollout in group.rollouts]
+    runner = Runner(run, chunk_size=config.chunk_size, show_reference=config.show_reference)
+    if stored := runner.stored(BestOfNResults):
+        return stored
+    responses = [rollout for group in chosen for rollout in group.rollouts]
     judgements: dict[str, list[Judgement]] = {}
-    failures: list[Failure] = []
     for name, open_judge in judges.items():
-        try:
-            with boundary(CheckpointError, f"cannot open {name}"):
-                judge = open_judge()
-            warn_unfamiliar(judge, asked)  # a response says who wrote it, its bare solution does not
-            judgements[name] = judge_in_chunks(
-                judge,
-                [rollout.solution for rollout in asked],
-                folder=output / JUDGEMENT_DIR / _slug(name),
-                chunk_size=config.chunk_size,
-                show_reference=config.show_reference,
-            )
-        except (CheckpointError, JudgeError) as error:
-            failures.append(Failure(name, None, one_line(error)))
-            logger.error("%s; the others go on", failures[-1].line)
+        slug = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[-60:]
+        folder = output / JUDGEMENT_DIR / f"{slug}-{content_id(name=name)[:6]}"
+        judged = runner.try_judge(name, open_judge, responses, folder)
+        if judged is not None:
+            judgements[name] = judged
     if not judgements:
-        raise JudgeError("; ".join(failure.line for failure in failures))
-    answers = _compare_answers(chosen, output / ANSWERS, config)
-    answered = [Answered(*pair) for pair in zip(chosen, answers, strict=True)]
-    results = compute_results(answered, judgements, config, failures=[failure.line for failure in failures])
-    results.write(output / RESULTS)
-    write_markdown(output / TABLE, results)
-    write_report(output / REPORT, results)
-    if not failures:
-        _log(run, results)
-    return results
-
-
-def _slug(name: str) -> str:
-    """Return the name of a judge's folder."""
-    return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name).strip('-.')[-60:]}-{content_id(name=name)[:6]}"
-
-
-def _compare_answers(groups: Sequence[RolloutGroup], path: Path, config: BestOfNConfig) -> list[AnswerGroups]:
+        runner.raise_failures()
+    path = output / ANSWERS
     if path.is_file():
-        return [AnswerGroups(tuple(answer_G), n_uncheckable) for answer_G, n_uncheckable in read_json(path)]
-    with closing(MathVerifyCheck(timeout_s=config.timeout_s, workers=config.workers)) as check:
-        blocks = [groups[start : start + config.chunk_size] for start in range(0, len(groups), config.chunk_size)]
-        found = [
-            answers
-            for block in track(blocks, "comparing answers")
-            for answers in group_answers([[rollout.response for rollout in group.rollouts] for group in block], check)
-        ]
-    write_json(path, found)
-    return found
+        answers = [AnswerGroups(tuple(answer_G), n_uncheckable) for answer_G, n_uncheckable in read_json(path)]
+    else:
+        # In blocks, so that there is progress to show.
+        blocks = [chosen[start : start + config.chunk_size] for start in range(0, len(chosen), config.chunk_size)]
+        with closing(MathVerifyCheck(timeout_s=config.timeout_s, workers=config.workers)) as check:
+            answers = [
+                found
+                for block in track(blocks, "comparing answers")
+                for found in group_answers([[item.response for item in group.rollouts] for group in block], check)
+            ]
+        write_json(path, answers)
+    answered = [Answered(*pair) for pair in zip(chosen, answers, strict=True)]
+    results = compute_results(answered, judgements, config, failures=[failure.line for failure in runner.failures])
+    size = max(results.n_groups_by_size, key=int)
+    methods = dict(results.references)
+    for name, of_judge in results.judges.items():
+        methods |= {f"{name}/{score}": metrics for score, metrics in of_judge.scores.items()}
+    at_largest = {name: metrics.accuracy.get(size) for name, metrics in methods.items()}
+    summary = {"n": int(size)} | {
+        f"best_of_n/{name}": None if metric is None else metric.value for name, metric in at_largest.items()
+    }
+    shown = {TABLE: best_of_n_markdown(results), REPORT: best_of_n_html(results)}
+    runner.write(results, shown, rows=[summary], summary=summary)
+    return results
 
 
 def choose_groups(groups: Sequence[RolloutGroup], config: BestOfNConfig) -> Sequence[RolloutGroup]:
@@ -164,6 +145,15 @@ def compute_results(
         verdicts = iter(judgement.verdict for judgement in judged)
         by_group = [[next(verdicts) for _ in answered.group.rollouts] for answered in groups]
         found |= {f"{name}/{score}": curve for score, curve in curves.judged(by_group).items()}
+    # An answer that was right in one response and wrong in another: outcomes were checked in another way than here.
+    n_mixed = 0
+    for group, answers in groups:
+        outcomes: dict[int, set[float]] = {}
+        for answer, outcome in zip(answers.answer_G, group.outcome_G, strict=True):
+            if answer is not None:
+                outcomes.setdefault(answer, set()).add(outcome)
+        n_mixed += sum(len(values) > 1 for values in outcomes.values())
+    exact = all(math.comb(len(group), n) <= config.max_subsets for group, _ in groups for n in config.sizes)
     metrics = estimate_curves(
         found,
         cluster_P=[problem_id(answered.group.problem) for answered in groups],
@@ -182,54 +172,22 @@ def compute_results(
         n_all_right=counts.all_positive,
         n_without_answer=sum(answer is None for _, answers in groups for answer in answers.answer_G),
         n_uncheckable_pairs=sum(answers.n_uncheckable for _, answers in groups),
-        n_mixed_answers=sum(map(_count_mixed, groups)),
+        n_mixed_answers=n_mixed,
         n_groups_by_size={str(n): len(curve) for n, curve in found["random"].items()},
-        votes="all subsets" if _is_exact(groups, config) else f"{config.max_subsets} random subsets of a group",
+        votes="all subsets" if exact else f"{config.max_subsets} random subsets of a group",
         reference_shown=config.show_reference,
         references={name: metrics[name] for name in REFERENCES},
-        judges={name: _judge_results(name, judged, metrics) for name, judged in judgements.items()},
+        judges={
+            name: JudgeCurves(
+                judge_id=judged[0].judge_id,
+                n_no_verdict=sum(judgement.verdict is None for judgement in judged),
+                no_verdict=dict(Counter(str(item.no_verdict) for item in judged if item.no_verdict).most_common()),
+                cost=Cost.of(judged),
+                scores={score: metrics[f"{name}/{score}"] for score in (*SCORES, VOTE)},
+            )
+            for name, judged in judgements.items()
+        },
         scores=SCORES | {VOTE: "the majority in which each response weighs its P(no error)"},
         bootstrap=Bootstrap(clustered_by="problem", level=0.95, n_resamples=config.n_resamples, seed=config.seed),
         failures=list(failures),
     )
-
-
-def _count_mixed(answered: Answered) -> int:
-    """Count answers that were right in one response and wrong in another: the check of outcomes was another one."""
-    outcomes: dict[int, set[float]] = {}
-    for answer, outcome in zip(answered.answers.answer_G, answered.group.outcome_G, strict=True):
-        if answer is not None:
-            outcomes.setdefault(answer, set()).add(outcome)
-    return sum(len(values) > 1 for values in outcomes.values())
-
-
-def _is_exact(groups: Sequence[Answered], config: BestOfNConfig) -> bool:
-    return all(math.comb(len(group), n) <= config.max_subsets for group, _ in groups for n in config.sizes)
-
-
-def _judge_results(name: str, judged: Sequence[Judgement], metrics: Mapping[str, MethodMetrics]) -> JudgeCurves:
-    reasons = Counter(str(judgement.no_verdict) for judgement in judged if judgement.no_verdict is not None)
-    prices = [judgement.cost_usd for judgement in judged if judgement.cost_usd is not None]
-    return JudgeCurves(
-        judge_id=judged[0].judge_id,
-        n_no_verdict=reasons.total(),
-        no_verdict=dict(reasons.most_common()),
-        cost=Cost(
-            n_tokens=sum(judgement.n_tokens for judgement in judged),
-            seconds=sum(judgement.seconds for judgement in judged),
-            cost_usd=sum(prices) if prices else None,
-        ),
-        scores={score: metrics[f"{name}/{score}"] for score in (*SCORES, VOTE)},
-    )
-
-
-def _log(run: Run, results: BestOfNResults) -> None:
-    """Log `best_of_n/METHOD`, the accuracy at the largest N in percent, and close the run."""
-    size = max(results.n_groups_by_size, key=int)
-    methods = dict(results.references)
-    for name, judge in results.judges.items():
-        methods |= {f"{name}/{score}": metrics for score, metrics in judge.scores.items()}
-    at_largest = {name: metrics.accuracy.get(size) for name, metrics in methods.items()}
-    headline = {f"best_of_n/{name}": None if found is None else found.value for name, found in at_largest.items()}
-    run.log({"n": int(size)} | headline)
-    run.finish({"n": int(size)} | headline)

@@ -27,8 +27,9 @@ from rich.progress import track
 from eval.choice import evenly_spaced
 from eval.policy.config import PolicyConfig
 from eval.policy.schema import BenchmarkScores, By, Described, PolicyResults, Score
-from eval.policy.table import write_markdown
-from eval.results import Bootstrap, read_results
+from eval.policy.table import policy_markdown
+from eval.results import Bootstrap
+from eval.runner import Runner
 from judgekit.answers import OutcomeCheck, build_outcome
 from judgekit.answers.sample_and_check import Asked, CheckedSample, sample_and_check
 from judgekit.engines.generation.base import FinishReason, Generator
@@ -44,7 +45,6 @@ from judgekit.store import Store
 from judgekit.text.prompts import PLACEHOLDER
 from judgekit.types import Problem
 
-RESULTS = "results.json"
 TABLE = "policy.md"
 SAMPLE_DIR = "samples"
 ENGINE = "engine.json"
@@ -117,8 +117,9 @@ def evaluate_policy(
     """
     benchmarks = choose_problems(problems, config.n_problems)
     run = Run(output, config, inputs=[*inputs, *checkpoint_files(config.generation.model)], resume=resume)
-    if run.finished:
-        return read_results(output / RESULTS, PolicyResults)
+    runner = Runner(run)
+    if stored := runner.stored(PolicyResults):
+        return stored
     with closing(build_outcome(config.outcome)) as check:
         policy = _Policy(config, check, output)
         answers = {name: policy.answer(name, chosen) for name, chosen in benchmarks.items()}
@@ -131,9 +132,12 @@ def evaluate_policy(
         bootstrap=Bootstrap(clustered_by="problem", level=0.95, n_resamples=config.n_resamples, seed=config.seed),
         packages=package_versions(),
     )
-    results.write(output / RESULTS)
-    write_markdown(output / TABLE, results)
-    _log(run, results)
+    rows = [
+        {"benchmark": name}
+        | {f"policy/{score}": metric.value for score, metric in found.scores["counted_wrong"].items()}
+        for name, found in results.by.benchmark.items()
+    ]
+    runner.write(results, {TABLE: policy_markdown(results)}, rows=rows, summary={"benchmarks": list(benchmarks)})
     return results
 
 
@@ -299,11 +303,3 @@ def _estimate(counts: Sequence[_Counts], k: int, config: PolicyConfig) -> Score:
 
 def _mean(sums_R: Floats) -> Floats:
     return sums_R[:, 1:] / sums_R[:, :1]
-
-
-def _log(run: Run, results: PolicyResults) -> None:
-    """Log `policy/avg@k` and `policy/pass@k` of every benchmark, counted wrong, and close the run."""
-    for name, figures in results.by.benchmark.items():
-        scores = figures.scores["counted_wrong"]
-        run.log({"benchmark": name} | {f"policy/{score}": interval.value for score, interval in scores.items()})
-    run.finish({"benchmarks": list(results.by.benchmark)})

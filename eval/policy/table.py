@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from eval.policy.schema import PolicyResults, Score
-from judgekit.io import write_text
 from judgekit.report.markdown import markdown_table
 
 CONVENTION_NAMES = {"counted_wrong": "counted wrong", "left_out": "left out"}
@@ -19,8 +16,8 @@ COUNTS = {
 """Counts beside the scores, and their headings."""
 
 
-def write_markdown(path: Path, results: PolicyResults) -> None:
-    """Write settings and one table, two rows a benchmark; see `eval.policy.evaluate.evaluate_policy`."""
+def policy_markdown(results: PolicyResults) -> str:
+    """Return settings and one table, two rows a benchmark; see `eval.policy.evaluate.evaluate_policy`."""
     benchmarks = results.by.benchmark
     scores = list(next(iter(benchmarks.values())).scores["counted_wrong"])
     header = ["benchmark", "problems", "cut off, uncheckable, failed", *scores, *COUNTS.values(), "tokens an answer"]
@@ -33,7 +30,7 @@ def write_markdown(path: Path, results: PolicyResults) -> None:
             n_problems, tokens = str(benchmark.n_problems), f"{benchmark.mean_tokens:.0f}"
             rows.append([name, n_problems, CONVENTION_NAMES[convention], *cells, *counts, tokens])
     facts = "\n".join(f"- {fact}" for fact in _facts(results))
-    write_text(path, f"# Policy {results.policy.model}\n\n{facts}\n\n{markdown_table(header, rows)}\n")
+    return f"# Policy {results.policy.model}\n\n{facts}\n\n{markdown_table(header, rows)}\n"
 
 
 def _facts(results: PolicyResults) -> list[str]:

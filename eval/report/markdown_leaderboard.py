@@ -80,21 +80,20 @@ def merge_leaderboards(runs: Sequence[Path], output: Path) -> list[EvalResults]:
         for path in sorted(run.glob("floors/*/*/results.json")):
             item = read_results(path, EvalResults)
             floors.setdefault((item.benchmark, item.judge.judge_id, item.data.sha256), item)
-    write_leaderboard(output, build_leaderboards([*results, *floors.values()]))
+    write_text(output, leaderboard_markdown(build_leaderboards([*results, *floors.values()])))
     return results
 
 
-def write_leaderboard(path: Path, boards: Sequence[Leaderboard], *, missing: Sequence[str] = ()) -> None:
-    """Write the leaderboard.
+def leaderboard_markdown(boards: Sequence[Leaderboard], *, missing: Sequence[str] = ()) -> str:
+    """Return the leaderboard as a page in Markdown.
 
     Args:
-        path: The Markdown file.
         boards: One a benchmark.
         missing: What is not here and why, a line each: judges that failed, floors that could not be fitted.
     """
     absent = ["Not here:\n\n" + "\n".join(f"- {line}" for line in missing)] if missing else []
     parts = [HEAD, *absent, *("\n\n".join(_section(board)) for board in boards), HOW_TO_READ]
-    write_text(path, "\n\n".join(parts) + "\n")
+    return "\n\n".join(parts) + "\n"
 
 
 def _section(board: Leaderboard) -> Iterator[str]:

@@ -8,7 +8,6 @@ so that a run of many judges opens as fast as one of a single judge.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from eval.judges.judged_solution import BenchmarkRun
@@ -19,25 +18,18 @@ from eval.report.coverage import coverage_html
 from eval.report.first_error import by_subset_html, first_error_html, offsets_table_html, posterior_scores_html
 from eval.report.html_leaderboard import comparisons_html, leaderboard_html, protocol_html, subset_scores_html
 from eval.report.leaderboard import Leaderboard
-from judgekit.io import write_text
 from judgekit.report.page import Section, asset, bullet_list, escape, json_script, paragraph, render_page
 
 SCRIPTS = ("report_state.js", "report_figures.js", "report_browser.js")
 """Parts of the page's script, in order."""
 
 
-def write_report(
-    path: Path,
-    runs: Sequence[BenchmarkRun],
-    boards: Sequence[Leaderboard],
-    *,
-    n_browsed: int,
-    missing: Sequence[str] = (),
-) -> None:
-    """Write the report of several judges on several benchmarks.
+def report_html(
+    runs: Sequence[BenchmarkRun], boards: Sequence[Leaderboard], *, n_browsed: int, missing: Sequence[str] = ()
+) -> str:
+    """Return the report of several judges on several benchmarks, a whole page.
 
     Args:
-        path: The HTML file.
         runs: One a judge and benchmark.
         boards: The leaderboards of these runs.
         n_browsed: Solutions of a benchmark in the browser at most; of more, evenly spaced ones, and the page says so.
@@ -72,7 +64,7 @@ def write_report(
     )
     judges = list(dict.fromkeys(row.judge for board in boards for row in board.rows if not row.is_floor))
     who = judges[0] if len(judges) == 1 else f"{len(judges)} judges"
-    page = render_page(
+    return render_page(
         f"{who} on {', '.join(board.benchmark for board in boards)}",
         sections,
         lead=paragraph(
@@ -84,7 +76,6 @@ def write_report(
         data=_data(benchmarks, n_browsed=n_browsed),
         script="\n".join(asset(__file__, name) for name in SCRIPTS),
     )
-    write_text(path, page)
 
 
 def _slot(panel: str, *keys: str) -> str:

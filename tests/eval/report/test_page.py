@@ -10,7 +10,7 @@ from eval.report.benchmark import group_runs
 from eval.report.browser import solutions_data
 from eval.report.calibration import step_scores_html
 from eval.report.leaderboard import build_leaderboards
-from eval.report.page import write_report
+from eval.report.page import report_html
 from judgekit.errors import ConfigError, DataError
 from judgekit.judges import load_judge
 from judgekit.metrics.bootstrap import Interval
@@ -81,7 +81,7 @@ def write(folder, n=60, n_browsed=4000):
     solutions, runs = all_runs(n)
     page = folder / "report.html"
     boards = build_leaderboards([run.results for run in runs], COMPARISONS)
-    write_report(page, runs, boards, n_browsed=n_browsed)
+    page.write_text(report_html(runs, boards, n_browsed=n_browsed), encoding="utf-8")
     return solutions, page
 
 
@@ -171,8 +171,7 @@ def test_a_judge_without_any_verdict_is_shown_without_probabilities(tmp_path):
     solutions = [sample(i, first_error=0) for i in range(4)]
     silent = FakeJudge({}, no_verdict={s.id: NoVerdictReason.REFUSED for s in solutions}, judge_id="silent")
     run = run_of(silent, solutions, benchmark="orchard")
-    write_report(tmp_path / "report.html", [run], build_leaderboards([run.results]), n_browsed=9)
-    panels = embedded((tmp_path / "report.html").read_text(encoding="utf-8"), "panels-0")
+    panels = embedded(report_html([run], build_leaderboards([run.results]), n_browsed=9), "panels-0")
     assert "nothing to draw" in panels["reliability"][0][0]
     assert "no probabilities to score" in panels["steps"][0]
     assert "refused 4" in panels["scores"][0]
@@ -203,7 +202,7 @@ def test_runs_that_cannot_stand_side_by_side_are_refused(tmp_path):
     with pytest.raises(DataError, match="judged different solutions of orchard"):
         group_runs([runs[0], other])
     with pytest.raises(DataError, match="at least one run"):
-        write_report(tmp_path / "report.html", [], [], n_browsed=1)
+        report_html([], [], n_browsed=1)
 
 
 class Page:
@@ -534,8 +533,8 @@ def test_guarantees_stand_beside_what_was_promised(tmp_path):
     settings = {"alphas": [0.1], "n_splits": 2, "n_resamples": 100, "seed": 0, "level": 0.95, "weighting": "problem"}
     conformal = settings | {"subsets": {"shop": part}, "shift": shifts}
     results = EvalResults.model_validate(run.results.model_dump(mode="json") | {"conformal": conformal})
-    write_report(tmp_path / "report.html", [run._replace(results=results)], build_leaderboards([results]), n_browsed=9)
-    (((html,),)) = embedded((tmp_path / "report.html").read_text(encoding="utf-8"), "panels-0")["coverage"]
+    page = report_html([run._replace(results=results)], build_leaderboards([results]), n_browsed=9)
+    (((html,),)) = embedded(page, "panels-0")["coverage"]
     rows = [re.sub(r"<[^>]+>", "|", row) for row in re.findall(r"<tr>.*?</tr>", html)]
     rows = [[cell for cell in row.split("|") if cell] for row in rows]
     assert ["90 %", "87.5 [82.5, 92.5]", "93.8 [75.0, 100.0]", "2.50 [2.45, 2.55]", "12.5 [7.5, 17.5]"] in rows
