@@ -228,18 +228,18 @@ def _bench(args: argparse.Namespace, config: BenchConfig) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from eval.runner import Runner
     from eval.speed.judge_speed import bench
-    from eval.speed.speed_report import HEADER, table_rows, write_speed_report
-    from judgekit.io import write_json
+    from eval.speed.speed_report import HEADER, draw_ratios, speed_markdown, table_rows
     from judgekit.judging import read_solutions
     from judgekit.run import Run
 
     data = build_if_raw(args.input, source=args.benchmark, output=args.output / "data", resume=args.resume)
     run = Run(args.output, config, inputs=[data], resume=args.resume)
     results = bench(config, read_solutions(data))
-    write_json(args.output / "bench.json", results)
-    write_speed_report(args.output, results)
-    run.finish({"ways": len(results["ways"])})
+    draw_ratios(args.output / "bench.png", results)
+    shown, summary = {"bench.md": speed_markdown(results)}, {"ways": len(results.ways)}
+    Runner(run).write(results, shown, summary=summary, name="bench.json")
     table = Table(*HEADER[:6])
     for row in table_rows(results):
         table.add_row(*row[:6])
@@ -248,7 +248,7 @@ def _bench(args: argparse.Namespace, config: BenchConfig) -> None:
 
 
 BENCH = Command(
-    summary="Measure the speed of judging beside the ways public scripts do it, as ratios of one run.",
+    summary="Measure the speed of judging beside the methods of public scripts, as ratios of one run.",
     example="judgekit bench --model DIR --input gsm8k.jsonl --output runs/bench n_solutions=16 rounds=3",
     run=_bench,
     arguments=(

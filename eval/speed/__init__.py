@@ -1,1 +1,1 @@
-"""How fast a judge judges, way by way."""
+"""How fast a judge judges, method by method."""

@@ -18,9 +18,9 @@ class BenchConfig(BaseConfig):
     data: Path
     """Solutions: a data set folder, a parquet or a JSON-lines file; `--input` on the command line."""
     n_solutions: int = Field(default=16, ge=1)
-    """Solutions that every way judges in every round."""
+    """Solutions that every method judges in every round."""
     rounds: int = Field(default=3, ge=1)
-    """How often each way is gone; the median counts."""
+    """How often each method is run; the median counts."""
     threads: int | None = Field(default=1, ge=1)
     """CPU threads; `null` leaves torch's choice."""
     token_budget: int = Field(default=8192, ge=1)

@@ -1,4 +1,4 @@
-"""The benchmark of judging: every way gives the same numbers, and the command writes table and picture."""
+"""The benchmark of judging: every method gives the same numbers, and the command writes table and picture."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eval.results import read_results
 from eval.speed import judge_speed
 from eval.speed.config import BenchConfig
-from eval.speed.judge_speed import BASELINE, Rounds, Way, bench, ideal_ratio, make_group, summarise
-from eval.speed.judging_ways import Reader, encode_chat, label_id, save_label_classifier
+from eval.speed.judge_speed import BASELINE, Method, Rounds, bench, ideal_ratio, make_group, summarise
+from eval.speed.judging_methods import Reader, encode_chat, label_id, save_label_classifier
+from eval.speed.schema import BenchResults, Ratio
 from eval.speed.speed_report import HEADER, table_rows
 from judgekit import cli
 from judgekit.engines.scoring.encoded import Encoded
@@ -56,20 +58,20 @@ def config_of(model: Path, data: Path, **fields: object) -> BenchConfig:
     return BenchConfig.model_validate({"model": str(model), "data": data} | sizes | fields)
 
 
-def test_all_ways_give_the_same_numbers(model: Path, data: Path) -> None:
+def test_all_methods_give_the_same_numbers(model: Path, data: Path) -> None:
     results = bench(config_of(model, data), list(labelled_solutions(range(6))), progress=False)
-    ways = {(way["dtype"], way["name"]): way for way in results["ways"]}
-    assert len(ways) == len(results["ways"]) == 8 + 2 + 3
-    for way in results["ways"]:
-        assert way["largest_difference"] < (1e-5 if way["dtype"] == "float32" else 0.1)
-        assert way["seconds_per_solution"] > 0 < way["tokens_per_s"] and way["of_peak"] > 0
+    ways = {(way.dtype, way.name): way for way in results.ways}
+    assert len(ways) == len(results.ways) == 8 + 2 + 3
+    for way in results.ways:
+        assert way.largest_difference < (1e-5 if way.dtype == "float32" else 0.1)
+        assert way.seconds_per_solution > 0 < way.tokens_per_s and way.of_peak > 0
     engine = ways["bfloat16", "our engine"]
-    assert engine["against"] == f"float32, {BASELINE}" and engine["target"] == 2.2
-    assert engine["largest_difference"] > 0, "compared with float32, not with itself"
-    assert engine["ratio"]["least"] <= engine["ratio"]["median"] <= engine["ratio"]["greatest"]
+    assert engine.against == f"float32, {BASELINE}" and engine.target == 2.2
+    assert engine.largest_difference > 0, "compared with float32, not with itself"
+    assert engine.ratio.least <= engine.ratio.median <= engine.ratio.greatest
     long = ways["float32", "group, long problem, problem shared"]
-    assert long["target"] > 0.9 * 2 > ways["float32", "group, short problem, problem shared"]["target"]
-    assert {*results["peak_gflops"]} == {"float32", "bfloat16"}
+    assert long.target > 0.9 * 2 > ways["float32", "group, short problem, problem shared"].target
+    assert {*results.peak_gflops} == {"float32", "bfloat16"}
 
 
 def test_a_classifier_with_the_labels_of_a_language_model(model: Path, tmp_path: Path) -> None:
@@ -82,15 +84,15 @@ def test_a_classifier_with_the_labels_of_a_language_model(model: Path, tmp_path:
 
 
 def test_a_row_by_hand() -> None:
-    slow = Way("slow", "solutions", "float32", 2, 300, list)
-    fast = Way("fast", "solutions", "float32", 2, 300, list, against=slow.key, target=1.5)
+    slow = Method("slow", "solutions", "float32", 2, 300, list)
+    fast = Method("fast", "solutions", "float32", 2, 300, list, against=slow.key, target=1.5)
     seconds = {slow.key: [6.0, 8.0, 9.0], fast.key: [3.0, 2.0, 3.0]}
     rounds = Rounds(seconds, {"float32": 4e6}, {slow.key: 0.0, fast.key: 0.5})
     row = summarise(fast, rounds, n_body=1000)
-    assert row["ratio"] == {"median": 3.0, "least": 2.0, "greatest": 4.0}
-    assert (row["seconds_per_solution"], row["tokens_per_s"]) == (1.5, 100.0)
-    assert row["of_peak"] == pytest.approx(2 * 1000 * 100 / 4e6)
-    assert "ratio" not in summarise(slow, rounds, n_body=1000)
+    assert row.ratio == Ratio(median=3.0, least=2.0, greatest=4.0)
+    assert (row.seconds_per_solution, row.tokens_per_s) == (1.5, 100.0)
+    assert row.of_peak == pytest.approx(2 * 1000 * 100 / 4e6)
+    assert summarise(slow, rounds, n_body=1000).ratio is None
 
 
 def test_groups_by_hand(model: Path) -> None:
@@ -142,8 +144,9 @@ def test_the_command_writes_table_and_picture(
     output = tmp_path / "bench"
     command = ["bench", "--model", str(model), "--input", str(data), "--output", str(output), *options]
     assert cli.main(command) == 0
-    results = json.loads((output / "bench.json").read_text())
-    assert len(results["ways"]) == 8
+    results = read_results(output / "bench.json", BenchResults)
+    assert "ratio" not in json.loads((output / "bench.json").read_text())["ways"][0]
+    assert len(results.ways) == 8
     lines = (output / "bench.md").read_text().splitlines()
     assert [line.count("|") for line in lines if line.startswith("|")] == [10] * (2 + 8)
     assert str(tmp_path) not in (output / "bench.md").read_text()

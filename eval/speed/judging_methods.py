@@ -1,6 +1,6 @@
-"""Ways to read a language model's opinion of every step: ours, and those of public scripts, as such scripts write them.
+"""Methods to read a language model's opinion of every step: ours, and those of public scripts, as these write them.
 
-Each way returns, for every solution, the logit of a "right" token less that of a "wrong" one at every step. Axes: `_N`
+Each returns, for every solution, the logit of a "right" token less that of a "wrong" one at every step. Axes: `_N`
 solutions, `_S` steps, `_B` solutions of a batch.
 """
 
@@ -103,7 +103,7 @@ class Reader:
         return (logits_S[:, ok].float() - logits_S[:, error].float()).cpu().numpy()
 
 
-class VllmWay:
+class VllmMethod:
     """vLLM's pooling runner on a classifier whose head gives the two labels' logits; in this process, for its CPU time.
 
     Args:
