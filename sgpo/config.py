@@ -10,10 +10,16 @@ from pydantic import Field, model_validator
 from judgekit.config import BaseConfig, parse_config
 from judgekit.engines.precision import AUTO, ChosenPrecision
 from judgekit.training.optim import OptimConfig
-from sgpo.algorithms.base import Algorithm
+from sgpo.algorithms.base import Algorithm, Moment, Need
 from sgpo.algorithms.grpo import GRPO
 from sgpo.algorithms.registry import AlgorithmConfig, parse_algorithm
 from sgpo.algorithms.sgpo import SGPO
+
+GIVEN: Mapping[Moment, frozenset[Need]] = {
+    "rollout": frozenset({"n_tokens"}),
+    "step": frozenset({"n_tokens", "seq_logprobs", "old_logprobs"}),
+}
+"""What trainers give algorithms of each moment, the judge apart."""
 
 
 class GuardsConfig(BaseConfig):
@@ -72,14 +78,21 @@ class PolicyTrainingConfig(OptimConfig):
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> Self:
         algorithm = self.resolved_algorithm
-        lacking = sorted(algorithm.needs - {"n_tokens", *({"judge"} if self.judge is not None else ())})
+        lacking = sorted(algorithm.needs - self._gives() - ({"judge"} if self.judge is not None else set()))
         if lacking == ["judge"]:
             raise ValueError(
                 f"the algorithm {algorithm.type} needs a judge: give judge=..., or set algorithm.type=grpo"
             )
         if lacking:
-            raise ValueError(f"the algorithm {algorithm.type} needs {', '.join(lacking)}, which no trainer here has")
+            raise ValueError(
+                f"the algorithm {algorithm.type} needs {', '.join(lacking)}, which this trainer does not give at its "
+                f"moment, the {algorithm.when}, as it is configured"
+            )
         return self
+
+    def _gives(self) -> frozenset[Need]:
+        """Return what an algorithm may need of this trainer, the judge apart."""
+        return GIVEN[self.resolved_algorithm.when]
 
     @property
     def resolved_algorithm(self) -> Algorithm:

@@ -7,12 +7,13 @@ process, a store, or all processes of a run, a share each); `give_credit` turns 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 
 from judgekit.errors import JudgeError
-from sgpo.algorithms.base import Algorithm, GroupBatch, Scored, Shaped, Unit
+from sgpo.algorithms.base import Algorithm, GroupBatch, Scale, Scored, Shaped, Unit
 from sgpo.rewards import classify_groups, group_rows, group_std, is_correct
 
 MIN_JUDGED_FOR_ALARM = 32
@@ -68,14 +69,14 @@ def shape_groups(
 
 
 def give_credit(
-    rewards_N: torch.Tensor, *, batch: GroupBatch, algorithm: Algorithm, std_floor_N: torch.Tensor, scale: str
+    rewards_N: torch.Tensor, *, batch: GroupBatch, algorithm: Algorithm, std_floor_N: torch.Tensor, scale: Scale
 ) -> torch.Tensor | list[torch.Tensor]:
     """Return the advantages of responses, shape (N,), or of their tokens; 0 for those that the algorithm leaves out.
 
     Raises:
         ValueError: the algorithm gave another number of advantages than there are responses, or tokens in one.
     """
-    advantages = algorithm.credit(rewards_N, batch=batch, std_floor_N=std_floor_N, scale=scale)  # type: ignore[arg-type]
+    advantages = algorithm.credit(rewards_N, batch=batch, std_floor_N=std_floor_N, scale=scale)
     keep_N = algorithm.keep(batch, rewards_N)
     if isinstance(advantages, torch.Tensor):
         if advantages.shape != rewards_N.shape:
@@ -91,6 +92,51 @@ def give_credit(
                 "give one a token, as batch.n_tokens_N counts them"
             )
     return [given_T if kept else given_T * 0 for given_T, kept in zip(advantages, keep_N.tolist(), strict=True)]
+
+
+@dataclass(frozen=True)
+class StepCredit:
+    """What gives credit anew at every optimiser step: all that the rollouts said once, and the algorithm."""
+
+    batch: GroupBatch
+    """Whole groups."""
+    shaped: Shaped
+    """Their rewards, and the floors of their standard deviations."""
+    algorithm: Algorithm
+    """What credit is given by."""
+    scale: Scale
+    """What the trainer's configuration divides by."""
+
+    def at(self, seq_logprobs_N: torch.Tensor, *, old_seq_logprobs_N: torch.Tensor) -> torch.Tensor:
+        """Return the advantages of the responses whose groups the policy was run on just now, 0 for all others.
+
+        Args:
+            seq_logprobs_N: Summed log-probability of each response under the policy as it is, nats; NaN where the
+                policy was not run on it. Shape (N,).
+            old_seq_logprobs_N: The same under the old policy. Shape (N,).
+
+        Raises:
+            ValueError: the algorithm gave advantages of tokens.
+        """
+        ids_N = self.batch.group_ids_N
+        rows_M = torch.isin(ids_N, ids_N[~seq_logprobs_N.isnan()]).nonzero().flatten()
+        advantages_N = torch.zeros_like(self.shaped.rewards_N)
+        batch = replace(
+            self.batch,
+            seq_logprobs_N=seq_logprobs_N.to(advantages_N),
+            old_seq_logprobs_N=old_seq_logprobs_N.to(advantages_N),
+        )
+        given_M = give_credit(
+            self.shaped.rewards_N[rows_M],
+            batch=batch.take(rows_M),
+            algorithm=self.algorithm,
+            std_floor_N=self.shaped.std_floor_N[rows_M],
+            scale=self.scale,
+        )
+        if not isinstance(given_M, torch.Tensor):
+            raise ValueError(f"{self.algorithm.type}.credit gives advantages of tokens, and its moment is the step")
+        advantages_N[rows_M] = given_M
+        return advantages_N
 
 
 def mean_advantage(advantages_T: torch.Tensor) -> float:

@@ -2,9 +2,10 @@
 
 An algorithm is a configuration: `algorithm: {type: sgpo, beta: 10}`. It has four parts, each with a default that is
 GRPO's: which responses are to be scored and how, `transform` (rewards before credit), `keep` (which groups train at
-all) and `credit` (one number a response, or one a token). Online and offline training call the same ones; what they
-need beyond outcomes is declared in `needs`, and refused at the start by a trainer that cannot give it. To add one,
-write a module beside this one and a line in `registry`, or an entry point `sgpo.algorithms` in a package of your own.
+all) and `credit` (one number a response, or one a token), given once or anew at every optimiser step (`when`). Online
+and offline training call the same ones; what they need beyond outcomes is declared in `needs`, and refused at the start
+by a trainer that cannot give it. To add one, write a module beside this one and a line in `registry`, or an entry point
+`sgpo.algorithms` in a package of your own.
 
 Axes: `_N` responses, `_M` those of them that are scored, `_S` steps of a response, `_T` its tokens. NaN means "not
 known" in outcomes and "outside the baseline" in rewards, never zero. Imports no torch: tensors bring their operations.
@@ -13,8 +14,8 @@ known" in outcomes and "outside the baseline" in rewards, never zero. Imports no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -26,8 +27,15 @@ if TYPE_CHECKING:
     from judgekit.judges.base import Judge
     from judgekit.types import Solution
 
-Need = Literal["judge", "n_tokens"]
-"""What an algorithm may need beside outcomes: a judge, or the number of trained tokens of each response."""
+Need = Literal[
+    "judge", "n_tokens", "seq_logprobs", "old_logprobs", "spans", "entropy", "divergence", "domain", "history"
+]
+"""What an algorithm may need beside outcomes. Trainers refuse at the start what they cannot give: today they have a
+judge, `n_tokens`, and at the moment `step` the log-probabilities of responses now and before training on them."""
+Moment = Literal["rollout", "step"]
+"""When credit is given: once for a batch of rollouts, or anew at every optimiser step from what the policy gives the
+responses by then. No algorithm needs the whole group in its loss: a loss of pairs or of a softmax over a group has the
+gradient of a policy gradient whose coefficients are computed from detached log-probabilities."""
 Scale = Literal["group", "batch", "none"]
 """What advantages are divided by: the standard deviation of the group, of all rewards at hand, or nothing."""
 Unit = Literal["step", "char", "token"]
@@ -94,6 +102,16 @@ class GroupBatch:
     """Responses cut off by their length limit. Shape (N,), bool."""
     n_tokens_N: torch.Tensor
     """Trained tokens of each response, what ends it included; 0 where it is not trained. Shape (N,), int64."""
+    seq_logprobs_N: torch.Tensor | None = None
+    """Summed log-probabilities of a response's trained tokens under the policy as it is now, detached, nats, NaN where
+    it is not trained; there at the moment `step` alone. Shape (N,)."""
+    old_seq_logprobs_N: torch.Tensor | None = None
+    """The same under the policy that the ratio is taken to, as it was before it trained on them. Shape (N,)."""
+
+    def take(self, rows_M: torch.Tensor) -> GroupBatch:
+        """Return the batch of some responses. Shape (M,)."""
+        columns: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: column[rows_M] for name, column in columns.items() if column is not None})
 
 
 class Shaped(NamedTuple):
@@ -115,6 +133,8 @@ class Algorithm(BaseConfig):
 
     needs: ClassVar[frozenset[Need]] = frozenset()
     """What it needs beside outcomes."""
+    when: ClassVar[Moment] = "rollout"
+    """When `credit` is asked; scoring, `transform` and `keep` are always of the rollout."""
     unit: Unit = "step"
     """Unit in which the steps of a response are measured."""
 
@@ -145,6 +165,7 @@ class Algorithm(BaseConfig):
     ) -> torch.Tensor | list[torch.Tensor]:
         """Return one advantage a response, shape (N,), or a tensor of one a token for each, shapes (T,).
 
+        An algorithm with `when = "step"` returns one a response: its coefficient in the policy gradient of this step.
         Where it is left as it is, TRL's own computation stands in for it online, which gives the same.
 
         Args:

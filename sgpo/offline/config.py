@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
 from judgekit.text.prompts import ChatPrompt, RawPrompt
+from sgpo.algorithms.base import Need
 from sgpo.config import PolicyTrainingConfig
 
 
@@ -78,6 +79,10 @@ class OfflineConfig(PolicyTrainingConfig):
                 f"algorithm.window opens in none of the {self.epochs} epochs: set algorithm.type=grpo, or move it"
             )
         return self
+
+    def _gives(self) -> frozenset[Need]:
+        """Return what an algorithm may need here: without an old policy there are no log-probabilities of it."""
+        return super()._gives() - ({"old_logprobs"} if self.ratio == "none" else set())
 
     def _is_open(self, epoch: int) -> bool:
         return self.resolved_algorithm.window.is_open(step=epoch, n_steps=self.epochs, epoch=epoch)

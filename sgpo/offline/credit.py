@@ -22,7 +22,7 @@ from judgekit.judges.stored import StoredJudge
 from judgekit.types import Judgement, Record, Rollout
 from sgpo.algorithms.base import Algorithm, GroupBatch, Response, Scale, Scored
 from sgpo.config import GuardsConfig
-from sgpo.credit import UnscoredAlarm, give_credit, mean_advantage, shape_groups, step_lengths
+from sgpo.credit import StepCredit, UnscoredAlarm, give_credit, mean_advantage, shape_groups, step_lengths
 from sgpo.rewards import compute_advantages
 
 
@@ -42,7 +42,8 @@ class Credit(Record):
     reward: float | None = None
     """Reward after guidance; `None` outside the group's baseline."""
     guided_advantage: float
-    """Advantage by the algorithm; its mean over tokens where it gives one a token."""
+    """Advantage by the algorithm; its mean over tokens where it gives one a token, 0 where it is given anew at every
+    optimiser step."""
     token_advantages_T: tuple[float, ...] | None = None
     """Advantage of each trained token, where the algorithm gives one a token."""
     plain_advantage: float
@@ -102,13 +103,7 @@ def assign_credit(
         JudgeError: too many responses got no verdict, see `GuardsConfig.max_unscored_frac`.
     """
     rollouts = [rollout for group in groups for rollout in group.rollouts]
-    batch = GroupBatch(
-        outcomes_N=torch.tensor([rollout.outcome for rollout in rollouts], dtype=torch.float64),
-        group_ids_N=torch.tensor([index for index, group in enumerate(groups) for _ in group.rollouts]),
-        truncated_N=torch.tensor([bool(rollout.truncated) for rollout in rollouts]),
-        n_tokens_N=torch.tensor([n_tokens.get((rollout.group_id, rollout.sample), 0) for rollout in rollouts]),
-    )
-
+    batch = _batch_of(groups, n_tokens)
     chosen: list[Rollout] = []
 
     def score_rows(rows_M: torch.Tensor) -> list[Scored]:
@@ -126,7 +121,9 @@ def assign_credit(
 
     credit = shape_groups(batch, algorithm, score_rows)
     rewards_N, std_floor_N = credit.shaped
-    guided = give_credit(rewards_N, batch=batch, algorithm=algorithm, std_floor_N=std_floor_N, scale=scale)
+    guided: torch.Tensor | list[torch.Tensor] = torch.zeros_like(rewards_N)
+    if algorithm.when == "rollout":
+        guided = give_credit(rewards_N, batch=batch, algorithm=algorithm, std_floor_N=std_floor_N, scale=scale)
     plain_N = compute_advantages(batch.outcomes_N, group_ids_N=batch.group_ids_N, scale=scale)
     by_token_N = [None] * len(rollouts) if isinstance(guided, torch.Tensor) else [tuple(t.tolist()) for t in guided]
     guided_N = guided.tolist() if isinstance(guided, torch.Tensor) else [mean_advantage(t) for t in guided]
@@ -149,6 +146,31 @@ def assign_credit(
     used = {rollout.solution.id for rollout in chosen}
     judgements = [found for key, found in judge.judgements.items() if key in used] if judge is not None else []
     return CreditTable(credits_N, report_credits(groups, stats=credit.stats, judgements=judgements))
+
+
+def _batch_of(groups: Sequence[RolloutGroup], n_tokens: Mapping[tuple[str, int], int]) -> GroupBatch:
+    rollouts = [rollout for group in groups for rollout in group.rollouts]
+    return GroupBatch(
+        outcomes_N=torch.tensor([rollout.outcome for rollout in rollouts], dtype=torch.float64),
+        group_ids_N=torch.tensor([index for index, group in enumerate(groups) for _ in group.rollouts]),
+        truncated_N=torch.tensor([bool(rollout.truncated) for rollout in rollouts]),
+        n_tokens_N=torch.tensor([n_tokens.get((rollout.group_id, rollout.sample), 0) for rollout in rollouts]),
+    )
+
+
+def read_step_credit(
+    groups: Sequence[RolloutGroup],
+    credits_N: Sequence[Credit],
+    *,
+    algorithm: Algorithm,
+    n_tokens: Mapping[tuple[str, int], int],
+    scale: Scale,
+) -> StepCredit:
+    """Return what gives credit at every optimiser step, by the scores that a finished table holds."""
+    batch = _batch_of(groups, n_tokens)
+    rows_M = algorithm.rows_to_score(batch)
+    scored_M = [Scored(credits_N[row].rts) for row in rows_M.tolist()]
+    return StepCredit(batch, algorithm.transform(batch, rows_M, scored_M), algorithm, scale)
 
 
 def report_credits(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import accumulate
 
 import torch
@@ -31,6 +31,9 @@ class OfflineRow:
     """Advantage of the response, or of each token of the completion."""
     old_logprobs_T: tuple[float, ...] | None = None
     """Log-probabilities of the completion under the old policy, nats; `None` where the loss needs none."""
+    batch_row: int | None = None
+    """Its row among all responses of the file, where credit is given anew at every step; `None` where `advantage`
+    stands."""
 
     def __len__(self) -> int:
         return len(self.prompt_ids) + len(self.completion_ids)
@@ -56,14 +59,14 @@ class PackedBin:
     """Advantage of each trained token. Shape (T,)."""
     weights_T: torch.Tensor
     """Weight in the sum of losses, see `sgpo.offline.losses.token_weight`. Shape (T,)."""
-    old_logprobs_T: torch.Tensor | None
+    old_logprobs_T: torch.Tensor | None = None
     """Log-probability under the old policy, nats. Shape (T,)."""
+    batch_row_T: torch.Tensor | None = None
+    """Row of the token's response, see `OfflineRow.batch_row`. Shape (T,), int64."""
 
     def inputs(self) -> dict[str, torch.Tensor]:
-        """Return the tensors by name, without the old log-probabilities where there are none."""
-        names = ("input_ids_P", "position_ids_P", "source_T", "target_T", "advantages_T", "weights_T")
-        tensors = {name: getattr(self, name) for name in names}
-        return tensors if self.old_logprobs_T is None else tensors | {"old_logprobs_T": self.old_logprobs_T}
+        """Return the tensors by name, without those that are not there."""
+        return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not None}
 
 
 def assign_bins(lengths_N: Sequence[int], *, capacity: int, alone: bool = False) -> list[list[int]]:
@@ -123,6 +126,7 @@ def build_bin(rows: Bin, *, loss_type: LossType, max_tokens: int) -> PackedBin:
         weights_T += [token_weight(n_tokens, loss_type=loss_type, max_tokens=max_tokens)] * n_tokens
         advantages_T += row.advantage if isinstance(row.advantage, tuple) else [row.advantage] * n_tokens
     old_T = [logprob for row in rows if row.old_logprobs_T is not None for logprob in row.old_logprobs_T]
+    batch_row_T = [row.batch_row for row in rows if row.batch_row is not None for _ in row.completion_ids]
     return PackedBin(
         input_ids_P=torch.tensor([token for row in rows for token in (*row.prompt_ids, *row.completion_ids)]),
         position_ids_P=torch.cat([torch.arange(len(row)) for row in rows]),
@@ -131,6 +135,7 @@ def build_bin(rows: Bin, *, loss_type: LossType, max_tokens: int) -> PackedBin:
         advantages_T=torch.tensor(advantages_T, dtype=torch.float32),
         weights_T=torch.tensor(weights_T, dtype=torch.float32),
         old_logprobs_T=torch.tensor(old_T, dtype=torch.float32) if old_T else None,
+        batch_row_T=torch.tensor(batch_row_T) if batch_row_T else None,
     )
 
 
@@ -138,7 +143,7 @@ def empty_bin() -> PackedBin:
     """Return a bin that trains nothing."""
     nothing, no_tokens = torch.zeros(0), torch.zeros(0, dtype=torch.int64)
     one = torch.zeros(1, dtype=torch.int64)
-    return PackedBin(one, one, no_tokens, no_tokens, nothing, nothing, None)
+    return PackedBin(one, one, no_tokens, no_tokens, nothing, nothing)
 
 
 def pack_rows(rows: Sequence[OfflineRow], *, token_budget: int, alone: bool = False) -> list[Bin]:
@@ -154,6 +159,31 @@ def deal_steps(bins: Sequence[Bin], *, bins_per_step: int, seed: int) -> list[li
     """
     order = torch.randperm(len(bins), generator=torch.Generator().manual_seed(seed)).tolist()
     steps = [[bins[i] for i in order[at : at + bins_per_step]] for at in range(0, len(order), bins_per_step)]
+    return [step + [()] * (bins_per_step - len(step)) for step in steps]
+
+
+def deal_group_steps(
+    groups: Sequence[Sequence[OfflineRow]], *, bins_per_step: int, token_budget: int, seed: int, alone: bool = False
+) -> list[list[Bin]]:
+    """Shuffle one epoch's groups and deal them out to optimiser steps, each of whole groups.
+
+    A step takes groups as long as their rows fit its bins; empty bins fill it up.
+
+    Raises:
+        ValueError: the rows of one group need more bins than a step has.
+    """
+    order = torch.randperm(len(groups), generator=torch.Generator().manual_seed(seed)).tolist()
+    steps: list[list[Bin]] = []
+    taken: list[OfflineRow] = []
+    for index in order:
+        together = pack_rows([*taken, *groups[index]], token_budget=token_budget, alone=alone)
+        if len(together) <= bins_per_step and steps:
+            taken, steps[-1] = [*taken, *groups[index]], together
+            continue
+        taken = list(groups[index])
+        steps.append(pack_rows(taken, token_budget=token_budget, alone=alone))
+        if len(steps[-1]) > bins_per_step:
+            raise ValueError(f"group {taken[0].key[0]!r} fills {len(steps[-1])} bins, and a step has {bins_per_step}")
     return [step + [()] * (bins_per_step - len(step)) for step in steps]
 
 

@@ -13,7 +13,7 @@ from judgekit.text.prompts import ChatPrompt, encode_prompt
 from judgekit.types import Rollout
 from sgpo.offline.config import OfflineConfig, StoredPrompt
 from sgpo.offline.credit import Credit, CreditTable
-from sgpo.offline.packing import Bin, OfflineRow, deal_steps, pack_rows
+from sgpo.offline.packing import Bin, OfflineRow, deal_group_steps, deal_steps, pack_rows
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,10 @@ def plan_steps(
     for epoch in range(config.epochs):
         guided = config.is_guided(epoch=epoch, steps_before=len(plan.steps))
         seed = config.seed * config.epochs + epoch
-        dealt = deal_steps(bins[guided], bins_per_step=config.bins_per_step, seed=seed)
+        if guided and config.resolved_algorithm.when == "step":
+            dealt = _deal_groups(rows, credits_N, config=config, seed=seed, alone=alone)
+        else:
+            dealt = deal_steps(bins[guided], bins_per_step=config.bins_per_step, seed=seed)
         plan.steps.extend(dealt)
         plan.epochs.extend([epoch] * len(dealt))
         plan.guided.extend([guided] * len(dealt))
@@ -126,6 +129,23 @@ def plan_steps(
         )
     n_steps = config.max_steps or len(plan.steps)
     return Plan(plan.steps[:n_steps], plan.epochs[:n_steps], plan.guided[:n_steps])
+
+
+def _deal_groups(
+    rows: Sequence[OfflineRow], credits_N: Sequence[Credit], *, config: OfflineConfig, seed: int, alone: bool
+) -> list[list[Bin]]:
+    """Deal out whole groups of two rows or more: nobody knows beforehand what their credit will be."""
+    batch_row = {(credit.group_id, credit.sample): index for index, credit in enumerate(credits_N)}
+    groups: dict[str, list[OfflineRow]] = {}
+    for row in rows:
+        groups.setdefault(row.key[0], []).append(replace(row, batch_row=batch_row[row.key]))
+    whole = [group for group in groups.values() if len(group) > 1]
+    try:
+        return deal_group_steps(
+            whole, bins_per_step=config.bins_per_step, token_budget=config.token_budget, seed=seed, alone=alone
+        )
+    except ValueError as error:
+        raise DataError(f"{config.groups}: {error}. Raise bins_per_step or token_budget") from error
 
 
 def _pack_alive(
@@ -157,6 +177,8 @@ def report_plan(plan: Plan, table: CreditTable) -> dict[str, float]:
         for c in table.credits_N
     )
     rows = [row for step in plan.steps for packed in step for row in packed]
+    if rows[0].batch_row is not None:  # credit is given at every step, so only what is left out has none for sure
+        dead = len(table.credits_N) - len({row.key for row in rows})
     return {
         "zero_advantage_rows": dead,
         "rows_trained": len({row.key for row in rows}),

@@ -30,8 +30,9 @@ from judgekit.judges.stored import StoredJudge, shared_folder
 from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.run import Run
 from judgekit.training.loop import MetricsCallback, save_policy, train, training_arguments
+from sgpo.credit import StepCredit
 from sgpo.offline.config import OfflineConfig
-from sgpo.offline.credit import CreditTable, assign_credit, load_credits, write_credits
+from sgpo.offline.credit import CreditTable, assign_credit, load_credits, read_step_credit, write_credits
 from sgpo.offline.packing import OfflineRow, PackedSteps, fill_old_logprobs
 from sgpo.offline.plan import Plan, build_rows, plan_steps, report_plan, token_ids
 from sgpo.offline.trainer import OfflineTrainer, can_pack, compute_row_logprobs, packed_policy
@@ -93,7 +94,17 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
         report = table.report | dropped | report_plan(plan, table)
         if state.is_main_process:
             print_report(report)
-        _train(config, run, policy, plan, report)
+        step_credit = None
+        if config.resolved_algorithm.when == "step":
+            n_tokens = {row.key: len(row.completion_ids) for row in rows}
+            step_credit = read_step_credit(
+                groups,
+                table.credits_N,
+                algorithm=config.resolved_algorithm,
+                n_tokens=n_tokens,
+                scale=config.scale_rewards,
+            )
+        _train(config, run, policy, plan, report, step_credit)
         if state.is_main_process:
             run.finish(report)
     state.wait_for_everyone()
@@ -185,7 +196,14 @@ class Recorder(MetricsCallback):
         super().on_log(args, state, control, logs=(logs or {}) | extra)
 
 
-def _train(config: OfflineConfig, run: Run, policy: Policy, plan: Plan, report: Mapping[str, Any]) -> None:
+def _train(
+    config: OfflineConfig,
+    run: Run,
+    policy: Policy,
+    plan: Plan,
+    report: Mapping[str, Any],
+    step_credit: StepCredit | None,
+) -> None:
     state = PartialState()
     steps = plan.steps
     if config.ratio == "initial":
@@ -207,6 +225,7 @@ def _train(config: OfflineConfig, run: Run, policy: Policy, plan: Plan, report: 
         train_dataset=PackedSteps(steps, loss_type=config.loss, max_tokens=config.max_tokens),
         clip_low=config.clip_low,
         clip_high=config.clip_high,
+        step_credit=step_credit,
         callbacks=[Recorder(run, plan, report)],
     )
     longest = max(len(row) for step in plan.steps for packed in step for row in packed)

@@ -22,6 +22,7 @@ from judgekit.engines.scoring.heads import HEAD_ROWS, OutputHead
 from judgekit.engines.scoring.packed_attention import PACKED, PackLayout
 from judgekit.engines.scoring.packing import Pack
 from judgekit.errors import ConfigError
+from sgpo.credit import StepCredit
 from sgpo.offline.losses import policy_loss
 from sgpo.offline.packing import OfflineRow, assign_bins, build_bin
 
@@ -143,15 +144,21 @@ class OfflineTrainer(Trainer):
     Args:
         clip_low: See `sgpo.offline.losses.policy_loss`.
         clip_high: See `sgpo.offline.losses.policy_loss`.
+        step_credit: Gives the advantages of bins whose tokens carry `batch_row_T`, anew at every optimiser step; such
+            a step is of whole groups. `None` where there are no such bins.
         **kwargs: As for Trainer.
     """
 
     loss_is_scaled_for_ga = True
 
-    def __init__(self, *, clip_low: float, clip_high: float, **kwargs: Any) -> None:
+    def __init__(
+        self, *, clip_low: float, clip_high: float, step_credit: StepCredit | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(data_collator=_only_item, **kwargs)
         self.clip_low = clip_low
         self.clip_high = clip_high
+        self.step_credit = step_credit
+        self._step_advantages: tuple[int, torch.Tensor] = (-1, torch.zeros(0))
         self._tally = self._no_tokens()
         self._step_began = time.perf_counter()
 
@@ -167,16 +174,46 @@ class OfflineTrainer(Trainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
         """Return this bin's share of its step's loss, times the processes over which gradients are averaged."""
+        advantages_T = inputs["advantages_T"]
+        if self.step_credit is not None:
+            if self._step_advantages[0] != self.state.global_step:  # the first bin of a step, on every process
+                self._step_advantages = self.state.global_step, self._give_step_credit(model, self.step_credit)
+            if "batch_row_T" in inputs:
+                advantages_T = self._step_advantages[1].to(advantages_T)[inputs["batch_row_T"]]
         token = policy_loss(
             token_logprobs(model, inputs),
             old_logprobs_T=inputs.get("old_logprobs_T"),
-            advantages_T=inputs["advantages_T"],
+            advantages_T=advantages_T,
             clip_low=self.clip_low,
             clip_high=self.clip_high,
         )
         n_tokens = torch.tensor(len(token.ratio_T), device=token.ratio_T.device)
         self._tally += torch.stack([token.clipped_T.sum(), token.ratio_T.sum(), n_tokens])
         return (token.loss_T * inputs["weights_T"]).sum() * inputs["scale"] * self.accelerator.num_processes
+
+    @torch.no_grad()
+    def _give_step_credit(self, model: torch.nn.Module, step_credit: StepCredit) -> torch.Tensor:
+        """Run the policy over all bins of this optimiser step, each process over its own, and give credit by that.
+
+        Returns:
+            Advantage of each response of the file, 0 for those of other steps. Shape (N,).
+        """
+        n_processes, n_bins = self.accelerator.num_processes, self.args.gradient_accumulation_steps
+        bins: Any = self.train_dataset
+        first = self.state.global_step * n_bins * n_processes + self.accelerator.process_index
+        sums_N = torch.zeros(3, len(step_credit.batch.outcomes_N), dtype=torch.float64)  # now, before, tokens
+        for index in range(first, first + n_bins * n_processes, n_processes):
+            inputs = bins[index]
+            if (rows_T := inputs.get("batch_row_T")) is None:
+                continue  # fills up the step, or belongs to an epoch of plain GRPO
+            inputs = {name: value.to(self.args.device) for name, value in inputs.items()}
+            with self.compute_loss_context_manager():
+                now_T = token_logprobs(model, inputs).cpu().double()
+            old_T = inputs.get("old_logprobs_T", torch.full_like(now_T, torch.nan)).cpu().double()
+            sums_N.index_add_(1, rows_T.cpu(), torch.stack([now_T, old_T, torch.ones_like(now_T)]))
+        sums_N = self.accelerator.reduce(sums_N.to(self.args.device), reduction="sum").cpu()
+        now_N, old_N = (torch.where(sums_N[2] > 0, values_N, torch.nan) for values_N in sums_N[:2])
+        return step_credit.at(now_N, old_seq_logprobs_N=old_N)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the step's sums to what Trainer logs and hand it on.

@@ -1,7 +1,8 @@
 """Any algorithm on TRL's GRPOTrainer: it steps in between the outcome rewards and the advantages.
 
 TRL gathers the rewards of all processes before it forms advantages, so that is where groups are whole even when they
-span processes or micro-batches. Three of TRL's methods are extended, all checked by `check_trl_contract`. With
+span processes or micro-batches. Credit at every optimiser step is computed from all of a generation batch, too, which
+TRL shuffles and cuts into micro-batches. The methods of TRL that are extended are checked by `check_trl_contract`. With
 plain GRPO, or outside the algorithm's window, nothing is changed, so training is GRPO to the bit.
 """
 
@@ -24,11 +25,11 @@ from judgekit.judges.base import Judge
 from judgekit.text.prompts import encode_prompt, with_fixed_clock
 from judgekit.text.segmentation import PARAGRAPHS, SegmentationConfig, StepSpan, segment
 from judgekit.types import Solution
-from sgpo.algorithms.base import Algorithm, GroupBatch, Response, Scored, Shaped
+from sgpo.algorithms.base import Algorithm, GroupBatch, Response, Scale, Scored, Shaped
 from sgpo.algorithms.grpo import GRPO
 from sgpo.algorithms.sgpo import SGPO, certified_survival
-from sgpo.config import GuardsConfig
-from sgpo.credit import UnscoredAlarm, give_credit, mean_advantage, shape_groups, step_lengths
+from sgpo.config import GIVEN, GuardsConfig
+from sgpo.credit import StepCredit, UnscoredAlarm, give_credit, mean_advantage, shape_groups, step_lengths
 from sgpo.rewards import group_std, std_floor_factor
 
 PLAIN = GRPO()
@@ -36,6 +37,7 @@ PLAIN = GRPO()
 _row = itemgetter(0)
 _CONTRACT = {
     "_calculate_rewards": ["self", "inputs", "prompts", "completions", "completion_ids_list"],
+    "_compute_loss": ["self", "model", "inputs"],
     "_generate_and_score_completions": ["self", "inputs"],
     "_log_metric": ["self", "name", "value"],
     "_tokenize_prompts": ["self", "prompts"],
@@ -102,13 +104,14 @@ class SGPOMixin:
             have no column `problem`, or certified prefixes are asked of a judge that certifies none.
     """
 
+    args: Any
     model: Any
     train_dataset: Any
     accelerator: Any
     state: Any
     processing_class: Any
     num_generations: int
-    scale_rewards: str
+    scale_rewards: Scale
     reward_weights: torch.Tensor
     eos_token_ids: list[int]
     multi_objective_aggregation: str
@@ -117,6 +120,8 @@ class SGPOMixin:
     tools: list[Any] | None
     environment_factories: Any
     _is_vlm: bool
+    _buffered_inputs: Any
+    _get_per_token_logps_and_entropies: Callable[..., tuple[torch.Tensor, Any, Any]]
     _log_metric: Callable[[str, float], None]
     _logs: dict[str, deque[Any]]
 
@@ -149,6 +154,13 @@ class SGPOMixin:
             raise ConfigError(f"the training data have no column 'problem' to show to the judge, only {columns}")
         if "judge" in self.algorithm.needs and judge is None:
             raise ConfigError(f"the algorithm {self.algorithm.type} needs a judge: give one, or take GRPO()")
+        if lacking := self.algorithm.needs - GIVEN[self.algorithm.when] - {"judge"}:
+            raise ConfigError(
+                f"the algorithm {self.algorithm.type} needs {', '.join(sorted(lacking))}, which online training does "
+                f"not give at its moment, the {self.algorithm.when}"
+            )
+        if self.algorithm.when == "step" and self._is_vlm:
+            raise ConfigError(f"the algorithm {self.algorithm.type} needs log-probabilities of texts, not of images")
         if judge is not None and isinstance(self.algorithm, SGPO) and self.algorithm.rts.type == "certified":
             certified_survival(judge)  # a judge that certifies nothing is refused before anything is sampled
         self.segmentation = segmentation
@@ -158,6 +170,9 @@ class SGPOMixin:
         self._alarm = UnscoredAlarm((guards or GuardsConfig()).max_unscored_frac)
         self._advantage_factor_N: torch.Tensor | None = None
         self._advantages: torch.Tensor | list[torch.Tensor] | None = None
+        self._step_credit: StepCredit | None = None
+        self._old_seq_logprobs_N = torch.zeros(0)
+        self._credit_step = -1
 
     def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], Any, dict[str, Any]]:
         """Let the policy read in training what it reads in evaluation: reserved tokens in a problem are plain text.
@@ -174,9 +189,14 @@ class SGPOMixin:
         return [encode_prompt(self.processing_class, prompt) for prompt in prompts], None, {}
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        self._advantage_factor_N = self._advantages = None
+        self._advantage_factor_N = self._advantages = self._step_credit = None
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)  # type: ignore[misc]
         local, log = self._local_rows(len(inputs)), self._logs["advantages"]
+        if self._step_credit is not None:
+            # The policy has not trained on them yet: it is its own old policy, and this is the first step's credit.
+            output["row_N"] = torch.arange(local.start, local.stop, device=output["completion_ids"].device)
+            self._old_seq_logprobs_N = self._seq_logprobs([output])
+            self._give_step_credit(self._old_seq_logprobs_N)
         if self._advantage_factor_N is not None:
             factor_N = self._advantage_factor_N
             output["advantages"] = output["advantages"] * factor_N[local]
@@ -198,6 +218,39 @@ class SGPOMixin:
             log.pop()
         log.extend(used_N)
         return output
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        """Put the credit of this optimiser step in place, where the algorithm gives it at every step."""
+        if self._step_credit is not None and "row_N" in inputs and self.model.training:
+            if self._credit_step != self.state.global_step:
+                self._give_step_credit(self._seq_logprobs(self._buffered_inputs))
+            assert isinstance(self._advantages, torch.Tensor)
+            inputs = inputs | {"advantages": self._advantages[inputs["row_N"]].to(inputs["advantages"])}
+        loss: torch.Tensor = super()._compute_loss(model, inputs)  # type: ignore[misc]
+        return loss
+
+    def _give_step_credit(self, seq_logprobs_N: torch.Tensor) -> None:
+        assert self._step_credit is not None
+        self._advantages = self._step_credit.at(seq_logprobs_N, old_seq_logprobs_N=self._old_seq_logprobs_N)
+        self._credit_step = self.state.global_step
+
+    @torch.no_grad()
+    def _seq_logprobs(self, batches: Sequence[Mapping[str, Any]]) -> torch.Tensor:
+        """Return the summed log-probability of every response of all processes, by row, under the policy as it is."""
+        rows, sums = [], []
+        for batch in batches:
+            mask = batch["completion_mask"]
+            logprobs, *_ = self._get_per_token_logps_and_entropies(
+                self.model,
+                torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1),
+                torch.cat([batch["prompt_mask"], mask], dim=1),
+                mask.size(1),
+                batch_size=self.args.per_device_train_batch_size,
+            )
+            rows.append(batch["row_N"])
+            sums.append((logprobs * (mask * batch["tool_mask"] if "tool_mask" in batch else mask)).sum(dim=1).double())
+        rows_N, sums_N = gather(torch.cat(rows)), gather(torch.cat(sums))
+        return torch.empty_like(sums_N).index_copy_(0, rows_N, sums_N)
 
     def _calculate_rewards(
         self,
@@ -308,6 +361,11 @@ class SGPOMixin:
         unscorable_N = torch.isnan(rewards_NF).all(dim=1)
         total_N = (rewards_NF * self.reward_weights.to(rewards_NF.device)).nansum(dim=1)
         total_N = torch.where(unscorable_N, torch.nan, total_N)
+        if self.algorithm.when == "step":
+            self._step_credit = StepCredit(
+                batch, Shaped(total_N, shaped.std_floor_N), self.algorithm, self.scale_rewards
+            )
+            return rewards_NF
         if type(self.algorithm).credit is not Algorithm.credit:
             self._advantages = give_credit(
                 total_N,
