@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from fractions import Fraction
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from datasets_builders.injection.worked_solution import CONSTANTS, Change, NotCarried, Place, WorkedSolution
 from judgekit.text.arithmetic.calculations import (
@@ -97,25 +97,26 @@ def draw_error(
         original: The right solution without harmless edits.
     """
     wrong = _ERRORS[kind](rng, solution)
-    if wrong is None or not _is_as_meant(wrong, solution, kind, stated=_equations((*original.steps, *solution.steps))):
+    if wrong is None:
         return None
-    return wrong
-
-
-def _is_as_meant(wrong: Wrong, right: WorkedSolution, kind: ErrorType, *, stated: set[tuple[Value, ...]]) -> bool:
-    is_unit_only = kind is ErrorType.UNIT and wrong.answer == right.answer
-    if wrong.answer == right.answer and not is_unit_only:
-        return False
-    if wrong.first_error == len(wrong.steps) and wrong.answer in (right.answer * 100, Fraction(right.answer) / 100):
-        return False  # perhaps the same, as a share and in percent
-    if not is_unit_only and wrong.first_error < len(wrong.steps):
-        own = _equations([parse_step(wrong.steps[wrong.first_error])])
-        if own and own <= stated:
-            return False  # too close to being right
+    if wrong.answer == solution.answer:
+        if kind is not ErrorType.UNIT:
+            return None
+    else:
+        # A wrong answer after right steps may be the right one all the same, as a share or in percent.
+        if wrong.first_error == len(wrong.steps) and wrong.answer in (
+            solution.answer * 100,
+            Fraction(solution.answer) / 100,
+        ):
+            return None
+        # A step that states only what the right solution states somewhere, too, is too close to being right.
+        if wrong.first_error < len(wrong.steps):
+            own = _equations([parse_step(wrong.steps[wrong.first_error])])
+            if own and own <= _equations((*original.steps, *solution.steps)):
+                return None
     holding = [all(map(step.holds, step.equations)) for step in map(parse_step, wrong.steps)]
-    if kind in FALSE_ARITHMETIC:
-        return not holding.pop(wrong.first_error) and all(holding)
-    return all(holding)
+    is_as_meant = kind not in FALSE_ARITHMETIC or not holding.pop(wrong.first_error)
+    return wrong if is_as_meant and all(holding) else None
 
 
 def _equations(steps: Sequence[Step]) -> set[tuple[Value, ...]]:
@@ -170,53 +171,50 @@ def slip(rng: random.Random, value: Value) -> Value:
 # Places
 
 
-def _places(rng: random.Random, solution: WorkedSolution) -> list[Place]:
-    """Return the equations in which an error may be put, in random order."""
+Tries: TypeAlias = Iterator[tuple[WorkedSolution, Change, int]]
+"""Changes that may be carried on, the first that can be counts: (solution, change, wrong step)."""
+Maker: TypeAlias = Callable[[random.Random, WorkedSolution], Wrong | None]
+"""Puts an error of one type into a solution."""
+
+
+def _carried(tries: Callable[[random.Random, WorkedSolution], Tries]) -> Maker:
+    def make(rng: random.Random, solution: WorkedSolution) -> Wrong | None:
+        for changed, change, i in islice(tries(rng, solution), _TRIES):
+            try:
+                steps, answer = changed.carry_on(change, start=i)
+            except NotCarried:
+                continue
+            return Wrong(steps, i, answer)
+        return None
+
+    return make
+
+
+def _places(rng: random.Random, solution: WorkedSolution) -> Iterator[tuple[Place, Step, Equation]]:
+    """Yield the equations in which an error may be put, in random order."""
     places = [
         (i, j) for i, step in enumerate(solution.steps) if step.is_clean for j in range(len(step.equations))
     ]  # fmt: skip
-    return rng.sample(places, len(places))
-
-
-def _at(solution: WorkedSolution, place: Place) -> tuple[Step, Equation]:
-    step = solution.steps[place[0]]
-    return step, step.equations[place[1]]
-
-
-def _first(tries: Iterator[tuple[WorkedSolution, Change, int]]) -> Wrong | None:
-    """Carry on the first of some changes that can be carried on. Each: (solution, change, wrong step)."""
-    for solution, change, i in islice(tries, _TRIES):
-        try:
-            steps, answer = solution.carry_on(change, start=i)
-        except NotCarried:
-            continue
-        return Wrong(steps, i, answer)
-    return None
+    for i, j in rng.sample(places, len(places)):
+        yield (i, j), solution.steps[i], solution.steps[i].equations[j]
 
 
 # Wrong results
 
 
-def _number_slip(rng: random.Random, solution: WorkedSolution) -> Wrong | None:
-    def tries() -> Iterator[tuple[WorkedSolution, Change, int]]:
-        for place in _places(rng, solution):
-            step, equation = _at(solution, place)
-            new = slip(rng, step.values[equation.result])
-            yield solution, Change(numbers={(place[0], equation.result): new}), place[0]
-
-    return _first(tries())
+@_carried
+def _number_slip(rng: random.Random, solution: WorkedSolution) -> Tries:
+    for (i, _), step, equation in _places(rng, solution):
+        yield solution, Change(numbers={(i, equation.result): slip(rng, step.values[equation.result])}), i
 
 
-def _sign(rng: random.Random, solution: WorkedSolution) -> Wrong | None:
-    def tries() -> Iterator[tuple[WorkedSolution, Change, int]]:
-        for place in _places(rng, solution):
-            step, equation = _at(solution, place)
-            for swapped in _swapped(rng, equation, {"+": "-", "-": "+"}):
-                new = compute_result(swapped, step.values)
-                if new is not None:
-                    yield solution, Change(numbers={(place[0], equation.result): new}), place[0]
-
-    return _first(tries())
+@_carried
+def _sign(rng: random.Random, solution: WorkedSolution) -> Tries:
+    for (i, _), step, equation in _places(rng, solution):
+        for swapped in _swapped(rng, equation, {"+": "-", "-": "+"}):
+            new = compute_result(swapped, step.values)
+            if new is not None:
+                yield solution, Change(numbers={(i, equation.result): new}), i
 
 
 def _swapped(rng: random.Random, equation: Equation, pairs: dict[str, str]) -> Iterator[Equation]:
@@ -231,122 +229,99 @@ def _swapped(rng: random.Random, equation: Equation, pairs: dict[str, str]) -> I
 # Wrong expressions
 
 
-def _operand_changes(
-    rng: random.Random,
-    solution: WorkedSolution,
-    options: Callable[[Place, Value], Sequence[Value]],
-) -> Wrong | None:
+def _other_operand(options: Callable[[random.Random, WorkedSolution, Place, Value], Sequence[Value]]) -> Maker:
     """Exchange one operand for one of the values that `options` gives for (equation, value)."""
 
-    def tries() -> Iterator[tuple[WorkedSolution, Change, int]]:
-        for place in _places(rng, solution):
-            step, equation = _at(solution, place)
+    @_carried
+    def tries(rng: random.Random, solution: WorkedSolution) -> Tries:
+        for place, step, equation in _places(rng, solution):
             for number in rng.sample(equation.operands, len(equation.operands)):
                 old = step.values[number]
-                values = [v for v in options(place, old) if v != old and solution.is_plausible(v, old)]
+                found = options(rng, solution, place, old)
+                values = [value for value in found if value != old and solution.is_plausible(value, old)]
                 if values:
                     yield solution, Change(numbers={(place[0], number): rng.choice(values)}), place[0]
 
-    return _first(tries())
+    return tries
 
 
-def _wrong_operand(rng: random.Random, solution: WorkedSolution) -> Wrong | None:
-    def options(place: Place, old: Value) -> Sequence[Value]:
-        step, equation = _at(solution, place)
-        there = {step.values[number] for number in equation.operands}
-        earlier = {result.value for result in solution.earlier_results(place)}
-        return sorted((earlier | {value for value in solution.given if value > 1}) - there)
-
-    return _operand_changes(rng, solution, options)
+@_other_operand
+def _wrong_operand(rng: random.Random, solution: WorkedSolution, place: Place, old: Value) -> Sequence[Value]:
+    step = solution.steps[place[0]]
+    there = {step.values[number] for number in step.equations[place[1]].operands}
+    earlier = {result.value for result in solution.earlier_results(place)}
+    return sorted((earlier | {value for value in solution.given if value > 1}) - there)
 
 
-def _off_by_one(rng: random.Random, solution: WorkedSolution) -> Wrong | None:
-    def options(place: Place, old: Value) -> Sequence[Value]:
-        is_count = old.denominator == 1 and old > 1 and not solution.comes_from(old, before=place)
-        return (old - 1, old + 1) if is_count else ()
+@_other_operand
+def _off_by_one(rng: random.Random, solution: WorkedSolution, place: Place, old: Value) -> Sequence[Value]:
+    is_count = old.denominator == 1 and old > 1 and not solution.comes_from(old, before=place)
+    return (old - 1, old + 1) if is_count else ()
 
-    return _operand_changes(rng, solution, options)
+
+@_other_operand
+def _misquoted(rng: random.Random, solution: WorkedSolution, place: Place, old: Value) -> Sequence[Value]:
+    is_quoted = solution.comes_from(old, before=place) and old not in solution.given | CONSTANTS
+    return (slip(rng, old),) if is_quoted else ()
 
 
 def _contradiction(rng: random.Random, solution: WorkedSolution) -> Wrong | None:
-    def options(place: Place, old: Value) -> Sequence[Value]:
-        is_quoted = solution.comes_from(old, before=place) and old not in solution.given | CONSTANTS
-        return (slip(rng, old),) if is_quoted else ()
-
+    # The line that states the answer quotes a result, too, and has its turn like any other.
     if rng.random() < 1 / len(solution.results):
-        return Wrong(_texts(solution), len(solution.steps), slip(rng, solution.answer))
-    return _operand_changes(rng, solution, options)
+        return Wrong(solution.texts, len(solution.steps), slip(rng, solution.answer))
+    return _misquoted(rng, solution)
 
 
-def _operator_swap(rng: random.Random, solution: WorkedSolution) -> Wrong | None:
-    def tries() -> Iterator[tuple[WorkedSolution, Change, int]]:
-        for place in _places(rng, solution):
-            step, equation = _at(solution, place)
-            for operator in rng.sample(equation.operators[:-1], len(equation.operators) - 1):
-                old = step.text[operator.start : operator.end]
-                if old not in _PLAIN_OPERATORS:
-                    continue  # beside other spellings a plain sign would be odd
-                new = rng.choice([symbol for symbol in ("+", "-", "*", "/") if symbol != operator.symbol])
-                text = step.text[: operator.start] + new + step.text[operator.end :]
-                changed = solution.with_step(place[0], text)
-                if len(changed.steps[place[0]].equations) == len(step.equations):
-                    yield changed, Change(rewritten=place), place[0]
-
-    return _first(tries())
+@_carried
+def _operator_swap(rng: random.Random, solution: WorkedSolution) -> Tries:
+    for place, step, equation in _places(rng, solution):
+        for operator in rng.sample(equation.operators[:-1], len(equation.operators) - 1):
+            old = step.text[operator.start : operator.end]
+            if old not in _PLAIN_OPERATORS:
+                continue  # beside other spellings a plain sign would be odd
+            new = rng.choice([symbol for symbol in ("+", "-", "*", "/") if symbol != operator.symbol])
+            yield from _rewritten(solution, place, step.text[: operator.start] + new + step.text[operator.end :])
 
 
-def _misread_quantity(rng: random.Random, solution: WorkedSolution) -> Wrong | None:
-    def tries() -> Iterator[tuple[WorkedSolution, Change, int]]:
-        for value in rng.sample(sorted(solution.given), len(solution.given)):
-            i = next((i for i, step in enumerate(solution.steps) if value in step.values), None)
-            if i is None or value <= 1 or solution.comes_from(value, before=(len(solution.steps), 0)):
-                continue
-            step = solution.steps[i]
-            if any(step.values[number] == value for equation in step.equations for number in equation.operands):
-                yield solution, Change(quantities={value: slip(rng, value)}), i
+def _rewritten(solution: WorkedSolution, place: Place, text: str) -> Tries:
+    """Yield the solution with another text of one step, where that still states as many equations."""
+    changed = solution.with_step(place[0], text)
+    if len(changed.steps[place[0]].equations) == len(solution.steps[place[0]].equations):
+        yield changed, Change(rewritten=place), place[0]
 
-    return _first(tries())
+
+@_carried
+def _misread_quantity(rng: random.Random, solution: WorkedSolution) -> Tries:
+    for value in rng.sample(sorted(solution.given), len(solution.given)):
+        i = next((i for i, step in enumerate(solution.steps) if value in step.values), None)
+        if i is None or value <= 1 or solution.comes_from(value, before=(len(solution.steps), 0)):
+            continue
+        step = solution.steps[i]
+        if any(step.values[number] == value for equation in step.equations for number in equation.operands):
+            yield solution, Change(quantities={value: slip(rng, value)}), i
 
 
 # Something missing, something twice
 
 
-def _dropped_condition(rng: random.Random, solution: WorkedSolution) -> Wrong | None:
-    attempts = [_dropped_term, _skipped_step]
-    rng.shuffle(attempts)
-    return attempts[0](rng, solution) or attempts[1](rng, solution)
-
-
-def _dropped_term(rng: random.Random, solution: WorkedSolution) -> Wrong | None:
-    def tries() -> Iterator[tuple[WorkedSolution, Change, int]]:
-        for place in _places(rng, solution):
-            step, equation = _at(solution, place)
-            terms = _terms(equation)
-            if len(terms) < 2:
-                continue
+@_carried
+def _dropped_term(rng: random.Random, solution: WorkedSolution) -> Tries:
+    for place, step, equation in _places(rng, solution):
+        terms = _terms(equation)
+        if len(terms) >= 2:
             i = rng.choice(terms)
             start, end = equation.operators[i].start, equation.operators[i + 1].start
-            changed = solution.with_step(place[0], step.text[:start] + step.text[end:])
-            if len(changed.steps[place[0]].equations) == len(step.equations):
-                yield changed, Change(rewritten=place), place[0]
-
-    return _first(tries())
+            yield from _rewritten(solution, place, step.text[:start] + step.text[end:])
 
 
-def _double_count(rng: random.Random, solution: WorkedSolution) -> Wrong | None:
-    def tries() -> Iterator[tuple[WorkedSolution, Change, int]]:
-        for place in _places(rng, solution):
-            step, equation = _at(solution, place)
-            terms = [i for i in _terms(equation) if equation.operators[i].symbol in ("+", "-")]
-            if not terms:
-                continue
+@_carried
+def _double_count(rng: random.Random, solution: WorkedSolution) -> Tries:
+    for place, step, equation in _places(rng, solution):
+        terms = [i for i in _terms(equation) if equation.operators[i].symbol in ("+", "-")]
+        if terms:
             i = rng.choice(terms)
             start, end = equation.operators[i].start, equation.operators[i + 1].start
-            changed = solution.with_step(place[0], step.text[:end] + step.text[start:end] + step.text[end:])
-            if len(changed.steps[place[0]].equations) == len(step.equations):
-                yield changed, Change(rewritten=place), place[0]
-
-    return _first(tries())
+            yield from _rewritten(solution, place, step.text[:end] + step.text[start:end] + step.text[end:])
 
 
 def _terms(equation: Equation) -> list[int]:
@@ -359,8 +334,7 @@ def _terms(equation: Equation) -> list[int]:
 
 def _skipped_step(rng: random.Random, solution: WorkedSolution) -> Wrong | None:
     """Leave out a step and use one of its operands where its result was used."""
-    for place in islice(_places(rng, solution), _TRIES):
-        i, (step, equation) = place[0], _at(solution, place)
+    for (i, j), step, equation in islice(_places(rng, solution), _TRIES):
         if i + 1 >= len(solution.steps) or len(step.equations) > 1:
             continue
         kept = [step.values[n] for n in equation.operands if step.values[n] > 1 or solution.n_decimals]
@@ -368,7 +342,7 @@ def _skipped_step(rng: random.Random, solution: WorkedSolution) -> Wrong | None:
             continue
         value = rng.choice(kept)
         try:
-            texts, answer = solution.carry_on(Change(results={place: value}), start=i + 1)
+            texts, answer = solution.carry_on(Change(results={(i, j): value}), start=i + 1)
         except NotCarried:
             continue
         changed = next((k for k, right in enumerate(solution.steps) if k > i and texts[k] != right.text), None)
@@ -391,52 +365,42 @@ _FACTORS: dict[int, tuple[int, ...]] = {
 }  # fmt: skip
 
 
-def _unit(rng: random.Random, solution: WorkedSolution) -> Wrong | None:
-    attempts = [_wrong_factor, _wrong_unit]
-    rng.shuffle(attempts)
-    return attempts[0](rng, solution) or attempts[1](rng, solution)
-
-
-def _wrong_factor(rng: random.Random, solution: WorkedSolution) -> Wrong | None:
-    def options(place: Place, old: Value) -> Sequence[Value]:
-        is_known = old in solution.given or solution.comes_from(old, before=place)
-        is_product = any(item in ("*", "/") for item in _at(solution, place)[1].expression)
-        others = _FACTORS.get(int(old), ()) if is_product and not is_known and old.denominator == 1 else ()
-        return others
-
-    return _operand_changes(rng, solution, options)
+@_other_operand
+def _wrong_factor(rng: random.Random, solution: WorkedSolution, place: Place, old: Value) -> Sequence[Value]:
+    is_known = old in solution.given or solution.comes_from(old, before=place)
+    is_product = not {"*", "/"}.isdisjoint(solution.steps[place[0]].equations[place[1]].expression)
+    return _FACTORS.get(int(old), ()) if is_product and not is_known and old.denominator == 1 else ()
 
 
 def _wrong_unit(rng: random.Random, solution: WorkedSolution) -> Wrong | None:
-    for i, j in _places(rng, solution):
-        step = solution.steps[i]
-        end = step.numbers[step.equations[j].result].end
+    for (i, _), step, equation in _places(rng, solution):
+        end = step.numbers[equation.result].end
         found = re.compile(r"\s+([a-z]+)\b").match(step.text, end)
         others = [b if found[1] == a else a for a, b in _UNITS if found[1] in (a, b)] if found else []
         if found and others:
             text = step.text[: found.start(1)] + rng.choice(others) + step.text[found.end(1) :]
-            return Wrong(tuple(text if k == i else t for k, t in enumerate(_texts(solution))), i, solution.answer)
+            return Wrong(tuple(text if k == i else t for k, t in enumerate(solution.texts)), i, solution.answer)
     return None
 
 
 # Leaps and ends
 
 
+@_carried
+def _unsaid(rng: random.Random, solution: WorkedSolution) -> Tries:
+    for (i, _), step, equation in _places(rng, solution):
+        if elide(step.text) is None:
+            continue
+        right = step.values[equation.result]
+        symbols = {"+": "-", "-": "+", "*": "+", "/": "-"}
+        values = [compute_value(other.expression, step.values) for other in _swapped(rng, equation, symbols)]
+        likely = [value for value in values if value is not None and solution.is_plausible(value, right)]
+        yield solution, Change(numbers={(i, equation.result): rng.choice([slip(rng, right), *likely])}), i
+
+
 def _unjustified_leap(rng: random.Random, solution: WorkedSolution) -> Wrong | None:
     """Assert what another operation on the same numbers would give, or a slip of the right value, without saying so."""
-
-    def tries() -> Iterator[tuple[WorkedSolution, Change, int]]:
-        for place in _places(rng, solution):
-            step, equation = _at(solution, place)
-            if elide(step.text) is None:
-                continue
-            symbols = {"+": "-", "-": "+", "*": "+", "/": "-"}
-            values = [compute_value(other.expression, step.values) for other in _swapped(rng, equation, symbols)]
-            likely = [value for value in values if solution.is_plausible(value, step.values[equation.result])]
-            new = rng.choice([slip(rng, step.values[equation.result]), *(v for v in likely if v is not None)])
-            yield solution, Change(numbers={(place[0], equation.result): new}), place[0]
-
-    wrong = _first(tries())
+    wrong = _unsaid(rng, solution)
     bare = elide(wrong.steps[wrong.first_error]) if wrong else None
     if wrong is None or bare is None:
         return None
@@ -449,19 +413,26 @@ def _premature_end(rng: random.Random, solution: WorkedSolution) -> Wrong | None
         return None
     end = ends[-1] if rng.random() < 0.7 else rng.choice(ends)
     answer = solution.earlier_results((end, 0))[-1].value
-    return Wrong(_texts(solution)[:end], end, answer)
+    return Wrong(solution.texts[:end], end, answer)
 
 
 def _wrong_target(rng: random.Random, solution: WorkedSolution) -> Wrong | None:
     others = sorted({result.value for result in solution.results} - {solution.answer})
-    return Wrong(_texts(solution), len(solution.steps), rng.choice(others)) if others else None
+    return Wrong(solution.texts, len(solution.steps), rng.choice(others)) if others else None
 
 
-def _texts(solution: WorkedSolution) -> tuple[str, ...]:
-    return tuple(step.text for step in solution.steps)
+def _either(*makers: Maker) -> Maker:
+    """Try two ways in which one thing goes wrong, in random order."""
+
+    def make(rng: random.Random, solution: WorkedSolution) -> Wrong | None:
+        attempts = [*makers]
+        rng.shuffle(attempts)
+        return attempts[0](rng, solution) or attempts[1](rng, solution)
+
+    return make
 
 
-_ERRORS: dict[ErrorType, Callable[[random.Random, WorkedSolution], Wrong | None]] = {
+_ERRORS: dict[ErrorType, Maker] = {
     ErrorType.NUMBER_SLIP: _number_slip,
     ErrorType.SIGN: _sign,
     ErrorType.WRONG_OPERAND: _wrong_operand,
@@ -469,9 +440,9 @@ _ERRORS: dict[ErrorType, Callable[[random.Random, WorkedSolution], Wrong | None]
     ErrorType.OFF_BY_ONE: _off_by_one,
     ErrorType.MISREAD_QUANTITY: _misread_quantity,
     ErrorType.CONTRADICTION: _contradiction,
-    ErrorType.DROPPED_CONDITION: _dropped_condition,
+    ErrorType.DROPPED_CONDITION: _either(_dropped_term, _skipped_step),
     ErrorType.DOUBLE_COUNT: _double_count,
-    ErrorType.UNIT: _unit,
+    ErrorType.UNIT: _either(_wrong_factor, _wrong_unit),
     ErrorType.UNJUSTIFIED_LEAP: _unjustified_leap,
     ErrorType.PREMATURE_END: _premature_end,
     ErrorType.WRONG_TARGET: _wrong_target,

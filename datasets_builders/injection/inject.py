@@ -206,7 +206,7 @@ def _draft(
     edits: frozenset[HarmlessEdit],
 ) -> Draft:
     """Add the line that states the answer, and make the harmless edits."""
-    steps = tuple(step.text for step in solution.steps) if wrong is None else wrong.steps
+    steps = solution.texts if wrong is None else wrong.steps
     first_error = None if wrong is None else wrong.first_error
     answer = render_number(solution.answer if wrong is None else wrong.answer)
     is_misstated = first_error == len(steps)

@@ -77,6 +77,11 @@ class WorkedSolution:
         )
 
     @property
+    def texts(self) -> tuple[str, ...]:
+        """The steps' texts."""
+        return tuple(step.text for step in self.steps)
+
+    @property
     def answer(self) -> Value:
         """The last result."""
         return self.results[-1].value
