@@ -398,17 +398,14 @@ def _finish(
         if side:
             write_manifest(output / side, LabelledSolution, [written], info)
     shutil.rmtree(output / _WORK)
-    whole = {"curation": REPORT} | _without_folders(settings) | info
-    write_manifest(output, LabelledSolution, list(kept.values()), whole)
-
-
-def _without_folders(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings with the end of each path only: a manifest is published, a machine's folders are not."""
+    # The settings with the end of each path only: a manifest is published, a machine's folders are not.
     config = dict(settings["config"])
     config["data"] = [_end(path, 1) for path in config["data"]]
     benchmarks = {name: _end(path, 1) for name, path in config["contamination"]["benchmarks"].items()}
     config["contamination"] = config["contamination"] | {"benchmarks": benchmarks}
-    return {"config": config, "inputs": {_end(path, 3): sha for path, sha in settings["inputs"].items()}}
+    without_folders = {"config": config, "inputs": {_end(path, 3): sha for path, sha in settings["inputs"].items()}}
+    whole = {"curation": REPORT} | without_folders | info
+    write_manifest(output, LabelledSolution, list(kept.values()), whole)
 
 
 def _end(path: str, n_parts: int) -> str:
