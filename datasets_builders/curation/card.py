@@ -45,16 +45,12 @@ def _head(config: CurationConfig, report: CurationReport) -> dict[str, object]:
     licences = sorted({origin.licence for origin in report.origins})
     return {
         "pretty_name": report.name,
-        "license": [_hub_licence(licence) for licence in licences],
+        "license": ["other" if licence == UNKNOWN else licence.lower() for licence in licences],
         "task_categories": ["text-classification"],
         "tags": ["step-labels", "process-supervision", "error-localization", "judgekit"],
         "size_categories": [_SIZE_NAMES[sum(report.rows_kept >= size for size in _SIZES)]],
         "configs": configs,
     }
-
-
-def _hub_licence(licence: str) -> str:
-    return licence.lower() if licence != UNKNOWN else "other"
 
 
 def _body(config: CurationConfig, report: CurationReport) -> Iterator[str]:
@@ -82,7 +78,13 @@ def _body(config: CurationConfig, report: CurationReport) -> Iterator[str]:
     )
     stages = [(stage.name, f"{sum(stage.reasons.values()):,}", f"{stage.left:,}") for stage in report.funnel]
     yield _table(("stage", "removed", "left"), stages)
-    yield from _benchmarks(report)
+    if report.contamination:
+        yield "Overlap with benchmarks found, and removed, by words: whole texts and n-grams.\n"
+        overlaps = [
+            (o.benchmark, o.part, f"{o.texts:,}", f"{o.texts_found:,}", f"{sum(o.rows.values()):,}")
+            for o in report.contamination
+        ]
+        yield _table(("benchmark", "part", "texts", "found in the data", "rows that match"), overlaps)
     yield "## Known limits\n"
     yield "\n".join(f"- {line}" for line in _limits(config, report)) + "\n"
     yield "## Reading it\n"
@@ -92,17 +94,6 @@ def _body(config: CurationConfig, report: CurationReport) -> Iterator[str]:
         + "```"
     )
     yield ""
-
-
-def _benchmarks(report: CurationReport) -> Iterator[str]:
-    if not report.contamination:
-        return
-    yield "Overlap with benchmarks found, and removed, by words: whole texts and n-grams.\n"
-    rows = [
-        (o.benchmark, o.part, f"{o.texts:,}", f"{o.texts_found:,}", f"{sum(o.rows.values()):,}")
-        for o in report.contamination
-    ]
-    yield _table(("benchmark", "part", "texts", "found in the data", "rows that match"), rows)
 
 
 def _limits(config: CurationConfig, report: CurationReport) -> Iterator[str]:
@@ -129,11 +120,9 @@ def _limits(config: CurationConfig, report: CurationReport) -> Iterator[str]:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    cells = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(_cell(cell) for cell in row)} |" for row in cells) + "\n"
-
-
-def _cell(text: str) -> str:
-    """Return a text that cannot end its cell or act as markup."""
-    plain = " ".join(text.split())
-    return plain.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("[", "\\[")
+    # Names come from data and options: none may end its cell or act as markup.
+    marks = {ord("&"): "&amp;", ord("<"): "&lt;", ord("|"): "\\|", ord("["): "\\["}
+    lines = [
+        [" ".join(cell.split()).translate(marks) for cell in row] for row in (header, ["---"] * len(header), *rows)
+    ]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"

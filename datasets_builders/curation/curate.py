@@ -6,7 +6,7 @@ left out for balance (`balance`). So the row that a duplicate repeats is itself 
 alone may take it later.
 
 The work has three parts. Rows are read in batches, and files under `.work` keep what is decided by
-(`curation_batches`). From these it is decided what becomes of each row, which takes about a kilobyte a row: ids and
+(`batches`). From these it is decided what becomes of each row, which takes about a kilobyte a row: ids and
 labels, no texts. Then the rows are read again and written to where they belong. A run that was killed continues with
 the same arguments and `resume`: finished batches are not read again, the rest is done anew. `manifest.json` comes last,
 and a folder without one is unfinished.
@@ -94,7 +94,10 @@ def curate(config: CurationConfig, output: Path, *, resume: bool = False, progre
             or the disk is full.
     """
     files = [file for path in config.data for file in shard_paths(path)]
-    settings = {"config": config.model_dump(mode="json", exclude={"workers"}), "inputs": _fingerprints(files, config)}
+    inputs = {str(file): file_sha256(file) for file in files}
+    for name, path in config.contamination.benchmarks.items():
+        inputs |= {f"benchmark {name}: {part.name}": part.fingerprint for part in open_benchmark(path)}
+    settings: dict[str, Any] = {"config": config.model_dump(mode="json", exclude={"workers"}), "inputs": inputs}
     work = output / _WORK
     # A run that failed before a batch was made, for instance on a benchmark that cannot be read, is begun anew.
     begun = has_batches(work) or any((output / name).is_file() for name in (MANIFEST, REPORT))
@@ -142,13 +145,6 @@ def curate(config: CurationConfig, output: Path, *, resume: bool = False, progre
     return report
 
 
-def _fingerprints(files: Sequence[Path], config: CurationConfig) -> dict[str, str]:
-    known = {str(file): file_sha256(file) for file in files}
-    for name, path in config.contamination.benchmarks.items():
-        known |= {f"benchmark {name}: {part.name}": part.fingerprint for part in open_benchmark(path)}
-    return known
-
-
 def _decide(facts: pl.DataFrame, batches: Sequence[Batch], config: CurationConfig, work: Path) -> pl.DataFrame:
     """Return the rows to remove, in order: `row`, `kept_row` and the columns of `_DECISION`."""
     poor = facts.filter(pl.col("reason").is_not_null()).select("row", "reason", "detail", stage=pl.lit("quality"))
@@ -164,22 +160,23 @@ def _decide(facts: pl.DataFrame, batches: Sequence[Batch], config: CurationConfi
         removed.append(_exact_duplicates(left(), batches))
     if config.duplicates.near is not None:
         spared = pl.col("label_method").is_in(config.duplicates.near_spares).fill_null(False)
-        usable = left().filter(~spared)
-        removed.append(_near_duplicates(usable, len(facts), batches, config.duplicates.near, work))
+        usable_B = np.zeros(len(facts), np.bool_)
+        usable_B[left().filter(~spared)["row"].to_numpy()] = True
+        near = find_duplicates(
+            row_sketches(work), n_parts=len(batches), usable_B=usable_B, threshold=config.duplicates.near
+        )
+        similar = pl.DataFrame({"row": near.removed, "kept_row": near.kept, "jaccard": near.jaccard})
+        detail = pl.format("Jaccard similarity {}", pl.col("jaccard").round(4))
+        reason = {"stage": pl.lit("near-duplicates"), "reason": pl.lit("near-duplicate"), "detail": detail}
+        removed.append(similar.select("row", "kept_row", **reason))
     removed.append(balance(left(), config.balance, seed=config.seed).with_columns(stage=pl.lit("balance")))
-    decided = _follow(pl.concat(removed, how="diagonal").sort("row"))
+    decided = pl.concat(removed, how="diagonal").sort("row")
+    # Where the row kept in place of an exact duplicate is a near-duplicate of another, that one is named instead.
+    further = decided.filter(pl.col("stage") == "near-duplicates").select(kept_row="row", further="kept_row")
+    decided = decided.join(further, on="kept_row", how="left", maintain_order="left")
+    decided = decided.with_columns(kept_row=pl.coalesce("further", "kept_row")).drop("further")
     kept_id = facts["id"].gather(decided["kept_row"])  # `row` is the place in `facts`
     return decided.with_columns(kept_id=kept_id)
-
-
-def _follow(decided: pl.DataFrame) -> pl.DataFrame:
-    """Where the row kept in place of an exact duplicate is a near-duplicate of another, name that one instead."""
-    near = decided.filter(pl.col("stage") == "near-duplicates")
-    further = near.select(kept_row="row", further="kept_row")
-    followed = pl.coalesce("further", "kept_row").alias("kept_row")
-    return (
-        decided.join(further, on="kept_row", how="left", maintain_order="left").with_columns(followed).drop("further")
-    )
 
 
 def _contaminated(left: pl.DataFrame, batches: Sequence[Batch], config: CurationConfig, work: Path) -> pl.DataFrame:
@@ -264,21 +261,6 @@ def _exact_duplicates(left: pl.DataFrame, batches: Sequence[Batch]) -> pl.DataFr
         stage=pl.lit("exact duplicates"),
         reason=pl.when(agrees).then(pl.lit("exact duplicate")).otherwise(pl.lit("exact duplicate, other label")),
         detail=pl.when(~agrees).then(pl.format("first error {}, of the kept row {}", *steps)),
-    )
-
-
-def _near_duplicates(
-    rows: pl.DataFrame, n_rows: int, batches: Sequence[Batch], threshold: float, work: Path
-) -> pl.DataFrame:
-    usable = np.zeros(n_rows, np.bool_)
-    usable[rows["row"].to_numpy()] = True
-    found = find_duplicates(row_sketches(work), n_parts=len(batches), usable_B=usable, threshold=threshold)
-    return pl.DataFrame({"row": found.removed, "kept_row": found.kept, "jaccard": found.jaccard}).select(
-        "row",
-        "kept_row",
-        stage=pl.lit("near-duplicates"),
-        reason=pl.lit("near-duplicate"),
-        detail=pl.format("Jaccard similarity {}", pl.col("jaccard").round(4)),
     )
 
 
@@ -399,12 +381,14 @@ def _finish(
             write_manifest(output / side, LabelledSolution, [written], info)
     shutil.rmtree(output / _WORK)
     # The settings with the end of each path only: a manifest is published, a machine's folders are not.
-    config = dict(settings["config"])
-    config["data"] = [_end(path, 1) for path in config["data"]]
-    benchmarks = {name: _end(path, 1) for name, path in config["contamination"]["benchmarks"].items()}
-    config["contamination"] = config["contamination"] | {"benchmarks": benchmarks}
-    without_folders = {"config": config, "inputs": {_end(path, 3): sha for path, sha in settings["inputs"].items()}}
-    whole = {"curation": REPORT} | without_folders | info
+    given = settings["config"]
+    benchmarks = {name: _end(path, 1) for name, path in given["contamination"]["benchmarks"].items()}
+    ends = {
+        "data": [_end(path, 1) for path in given["data"]],
+        "contamination": given["contamination"] | {"benchmarks": benchmarks},
+    }
+    inputs = {_end(path, 3): sha for path, sha in settings["inputs"].items()}
+    whole = {"curation": REPORT, "config": given | ends, "inputs": inputs} | info
     write_manifest(output, LabelledSolution, list(kept.values()), whole)
 
 

@@ -18,8 +18,7 @@ _FINAL_ANSWER = r"\d|boxed|(?i:answer)|答|답|คำตอบ|उत्तर|(
 
 def with_first_error(frame: pl.DataFrame) -> pl.DataFrame:
     """Add `first_error`, the 0-based index of the first wrong step, null where there is none."""
-    index = _first_index("error").alias("first_error")
-    return frame.with_columns(index)
+    return frame.with_columns(first_error=_first_index("error"))
 
 
 def complaints(frame: pl.DataFrame, config: QualityConfig) -> pl.DataFrame:
@@ -39,23 +38,19 @@ def complaints(frame: pl.DataFrame, config: QualityConfig) -> pl.DataFrame:
     null_step = pl.col("steps").list.eval(pl.element().is_null()).list.any()
     invalid = [
         ("invalid", required, pl.lit("a required field is null")),
-        ("invalid", (n_steps == 0) | (n_steps != n_labels), _numbers("{} steps and {} labels", n_steps, n_labels)),
+        ("invalid", (n_steps == 0) | (n_steps != n_labels), pl.format("{} steps and {} labels", n_steps, n_labels)),
         ("invalid", null_step, pl.lit("a step is null")),
         ("invalid", ~known.fill_null(False), pl.lit("a label is not known")),
         ("invalid", undecided, pl.lit("a step is unlabelled although no error comes before it")),
     ]
     found = [*invalid, *_filters(config)]
-    nothing = pl.lit(None, pl.String)
     reason = pl.coalesce(*(pl.when(wrong).then(pl.lit(name)) for name, wrong, _ in found))
-    detail = pl.coalesce(*(pl.when(wrong).then(text) for _, wrong, text in found), nothing)
+    detail = pl.coalesce(*(pl.when(wrong).then(text) for _, wrong, text in found), pl.lit(None, pl.String))
     return frame.select(reason=reason, detail=detail)
 
 
-Complaint = tuple[str, pl.Expr, pl.Expr]
-"""Reason, which rows it applies to, and the value that shows it."""
-
-
-def _filters(config: QualityConfig) -> list[Complaint]:
+def _filters(config: QualityConfig) -> list[tuple[str, pl.Expr, pl.Expr]]:
+    """Return reason, which rows it applies to, and the value that shows it, of each filter that is on."""
     steps, n_steps = pl.col("steps"), pl.col("steps").list.len()
     shortest = steps.list.eval(pl.element().str.strip_chars().str.len_chars()).list.min()
     longest = steps.list.eval(pl.element().str.len_chars()).list.max()
@@ -63,34 +58,27 @@ def _filters(config: QualityConfig) -> list[Complaint]:
     problem_chars = pl.col("problem").str.len_chars()
     text = pl.concat_str(pl.col("problem"), steps.list.join("\n"), separator="\n")
     garbage = text.str.count_matches(_GARBAGE)
-    found: list[Complaint] = []
-    if config.min_steps is not None:
-        found.append(("too few steps", n_steps < config.min_steps, _numbers("{} steps", n_steps)))
-    if config.max_steps is not None:
-        found.append(("too many steps", n_steps > config.max_steps, _numbers("{} steps", n_steps)))
-    if config.min_step_chars is not None:
-        found.append(("step too short", shortest < config.min_step_chars, _numbers("{} characters", shortest)))
-    if config.max_step_chars is not None:
-        found.append(("step too long", longest > config.max_step_chars, _numbers("{} characters", longest)))
-    if config.max_problem_chars is not None:
-        wrong = problem_chars > config.max_problem_chars
-        found.append(("problem too long", wrong, _numbers("{} characters", problem_chars)))
-    if config.max_repeated_steps is not None:
-        wrong = n_repeated > config.max_repeated_steps
-        found.append(("repeated steps", wrong, _numbers("{} repeated steps", n_repeated)))
-    if config.max_garbage_frac is not None:
-        wrong = garbage / text.str.len_chars() > config.max_garbage_frac
-        found.append(("unprintable characters", wrong, _numbers("{} characters", garbage)))
+    limits = (
+        ("too few steps", config.min_steps, n_steps.lt, pl.format("{} steps", n_steps)),
+        ("too many steps", config.max_steps, n_steps.gt, pl.format("{} steps", n_steps)),
+        ("step too short", config.min_step_chars, shortest.lt, pl.format("{} characters", shortest)),
+        ("step too long", config.max_step_chars, longest.gt, pl.format("{} characters", longest)),
+        ("problem too long", config.max_problem_chars, problem_chars.gt, pl.format("{} characters", problem_chars)),
+        ("repeated steps", config.max_repeated_steps, n_repeated.gt, pl.format("{} repeated steps", n_repeated)),
+        (
+            "unprintable characters",
+            config.max_garbage_frac,
+            (garbage / text.str.len_chars()).gt,
+            pl.format("{} characters", garbage),
+        ),
+    )
+    found = [(reason, breaks(limit), shown) for reason, limit, breaks, shown in limits if limit is not None]
     if config.require_final_answer:
-        missing = ~steps.list.last().str.contains(_FINAL_ANSWER)
-        found.append(("no final answer", missing, steps.list.last().str.slice(0, 200)))
+        last = steps.list.last()
+        found.append(("no final answer", ~last.str.contains(_FINAL_ANSWER), last.str.slice(0, 200)))
     return found
 
 
 def _first_index(label: str) -> pl.Expr:
     is_it = pl.col("labels").list.eval(pl.element() == label)
     return pl.when(is_it.list.any()).then(is_it.list.arg_max()).cast(pl.Int64)
-
-
-def _numbers(template: str, *values: pl.Expr) -> pl.Expr:
-    return pl.format(template, *values)

@@ -184,7 +184,15 @@ def count_curation(
         leakage_auroc: Figures of the builds.
     """
     error = pl.when(pl.col("first_error").is_null()).then(pl.lit("no error")).otherwise(pl.lit("error"))
-
+    stages, n_left = [], len(facts)
+    for name in _STAGES:
+        counts = removed.filter(pl.col("stage") == name)["reason"].value_counts(sort=True)
+        reasons = dict(sorted(counts.iter_rows(), key=lambda item: (-item[1], item[0])))
+        n_left -= sum(reasons.values())
+        stages.append(Stage(name=name, reasons=reasons, left=n_left))
+    keys = ("source", "label_method", "licence")
+    origins = kept.group_by(*(pl.col(key).fill_null(UNKNOWN) for key in keys)).len("rows")
+    origins = origins.sort("rows", *keys, descending=[True] + [False] * 3)
     sides = {name: name for name in config.splits} if config.splits else {"train": ""}
 
     def shares(key: pl.Expr) -> dict[str, Share]:
@@ -194,14 +202,14 @@ def count_curation(
         name=config.name,
         rows_read=len(facts),
         rows_kept=len(kept),
-        funnel=_funnel(len(facts), removed),
+        funnel=stages,
         splits={name: _side(kept.filter(pl.col("side") == side)) for name, side in sides.items()},
         labels=shares(error),
         first_errors=_by_number(shares(pl.col("first_error").cast(pl.String).fill_null(NO_ERROR))),
         n_steps=_by_number(shares(pl.col("n_steps").cast(pl.String).fill_null(UNKNOWN))),
         sources=shares(pl.col("source").fill_null(UNKNOWN)),
         generators=shares(pl.col("generator").fill_null(UNKNOWN)),
-        origins=_origins(kept),
+        origins=[Origin(**row) for row in origins.iter_rows(named=True)],
         contamination=_overlaps(list(config.contamination.benchmarks), facts, matches, n_texts),
         prm800k_files={
             source: _shares(rows, kept.filter(pl.col("source") == source), pl.col("prm800k_file"))
@@ -210,16 +218,6 @@ def count_curation(
         leakage_auroc=dict(leakage_auroc),
         examples=list(examples),
     )
-
-
-def _funnel(n_rows: int, removed: pl.DataFrame) -> list[Stage]:
-    stages = []
-    for name in _STAGES:
-        counts = removed.filter(pl.col("stage") == name)["reason"].value_counts(sort=True)
-        reasons = dict(sorted(counts.iter_rows(), key=lambda item: (-item[1], item[0])))
-        n_rows -= sum(reasons.values())
-        stages.append(Stage(name=name, reasons=reasons, left=n_rows))
-    return stages
 
 
 def _shares(read: pl.DataFrame, kept: pl.DataFrame, key: pl.Expr) -> dict[str, Share]:
@@ -241,16 +239,6 @@ def _by_number(counts: dict[str, Share]) -> dict[str, Share]:
 def _side(rows: pl.DataFrame) -> Side:
     n_errors = len(rows) - rows["first_error"].null_count()
     return Side(rows=len(rows), problems=rows["problem_id"].n_unique(), errors=n_errors)
-
-
-def _origins(kept: pl.DataFrame) -> list[Origin]:
-    keys = ("source", "label_method", "licence")
-    counts = (
-        kept.group_by(*(pl.col(key).fill_null(UNKNOWN) for key in keys))
-        .len("rows")
-        .sort("rows", *keys, descending=[True] + [False] * 3)
-    )
-    return [Origin(**row) for row in counts.iter_rows(named=True)]
 
 
 def _overlaps(
@@ -318,7 +306,7 @@ def write_page(report: CurationReport, path: Path) -> None:
         Section("Funnel", funnel_html),
         Section("What is in it", html),
         Section("Overlap with benchmarks", _contamination_html(report)),
-        Section("Removed rows", _examples_html(report)),
+        Section("Removed rows", "".join(map(_example_html, report.examples)) or paragraph("No row was removed.")),
     ]
     share = report.rows_kept / report.rows_read
     lead = paragraph(f"{report.rows_kept:,} of {report.rows_read:,} rows kept ({share:.1%}).")
@@ -390,12 +378,6 @@ def _contamination_html(report: CurationReport) -> str:
         note = f"Rows of {source} by the file of PRM800K they were made from; {n_train:,} come from its train files"
         html += table(("file", "read", "kept"), rows, caption=note)
     return html
-
-
-def _examples_html(report: CurationReport) -> str:
-    if not report.examples:
-        return paragraph("No row was removed.")
-    return "".join(_example_html(example) for example in report.examples)
 
 
 def _example_html(example: Example) -> str:

@@ -41,7 +41,8 @@ def convert(row: Row, config: GroupsConfig, part: str) -> list[Rollout]:
         raise RowRejected("group of fewer than two responses", f"{len(responses)}: nothing to compare a response with")
     if not all(isinstance(outcome, bool) for outcome in outcomes):
         raise RowRejected("field 'labels' is not a list of true and false", shorten(outcomes, most=200))
-    group_id, source = _group_id(row), config.source or part
+    if (group_id := optional_text(row, "id")) is None:
+        raise missing("id", row)
     rollouts = []
     for sample, (response, outcome) in enumerate(zip(responses, outcomes, strict=True)):
         # One response's steps; a response without any is kept, for a policy may answer nothing.
@@ -49,8 +50,10 @@ def convert(row: Row, config: GroupsConfig, part: str) -> list[Rollout]:
             raise RowRejected("field 'steps' is not a list of lists", shorten(response, most=200))
         steps_S = checked_steps("steps", response) if response else ()
         whole = SEPARATOR.join(steps_S)
-        starts, ends = _spans(steps_S)
-        if config.segmentation is not None:
+        if config.segmentation is None:
+            ends = tuple(accumulate(map(len, steps_S), lambda end, n: end + len(SEPARATOR) + n))
+            starts = tuple(end - len(step) for end, step in zip(ends, steps_S, strict=True))
+        else:
             spans = segment(whole, config.segmentation)
             steps_S = tuple(span.text for span in spans)
             starts, ends = tuple(span.start for span in spans), tuple(span.end for span in spans)
@@ -65,23 +68,10 @@ def convert(row: Row, config: GroupsConfig, part: str) -> list[Rollout]:
             step_end=ends,
             outcome=float(outcome),
             generator=config.generator,
-            source=source,
+            source=config.source or part,
         )
         rollouts.append(rollout)
     return rollouts
-
-
-def _group_id(row: Row) -> str:
-    """Return the id under which the responses form one group; a second group under it is a duplicate."""
-    if (group_id := optional_text(row, "id")) is None:
-        raise missing("id", row)
-    return group_id
-
-
-def _spans(steps_S: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return where each step begins and ends in the joined response, in characters."""
-    ends = tuple(accumulate((len(step) for step in steps_S), lambda end, n: end + len(SEPARATOR) + n))
-    return tuple(end - len(step) for end, step in zip(ends, steps_S, strict=True)), ends
 
 
 SOURCE = Source("groups", Rollout, GroupsConfig, convert, key=lambda rollout: rollout.group_id)

@@ -27,7 +27,12 @@ _LABELS = {"+": StepLabel.OK, "-": StepLabel.ERROR}
 
 def convert(row: Row, config: NoOptions, part: str) -> list[LabelledSolution]:
     """Convert one row. Steps keep their `Step 1:`, and lose the white space around them."""
-    segments = _segments(text(row, "input"))
+    tagged = text(row, "input")
+    *segments, rest = tagged.split(STEP_TAG)  # what stands before each tag
+    if not segments:
+        raise RowRejected("no step tag", f"no {STEP_TAG!r} in {tagged[:80]!r}")
+    if rest.strip():
+        raise RowRejected("text after the last step tag", repr(rest[:80]))
     labels_S = _labels(segments, text(row, "label"))
     wrong = [index for index, label in enumerate(labels_S) if label is StepLabel.ERROR]
     problem, steps_S = _split(segments, first_error=min(wrong, default=None))
@@ -41,16 +46,6 @@ def convert(row: Row, config: NoOptions, part: str) -> list[LabelledSolution]:
         label_method=LabelMethod.MONTE_CARLO,
     )
     return [solution]
-
-
-def _segments(tagged: str) -> list[str]:
-    """Return what stands before each tag."""
-    *segments, rest = tagged.split(STEP_TAG)
-    if not segments:
-        raise RowRejected("no step tag", f"no {STEP_TAG!r} in {tagged[:80]!r}")
-    if rest.strip():
-        raise RowRejected("text after the last step tag", repr(rest[:80]))
-    return segments
 
 
 def _labels(segments: list[str], labelled: str) -> tuple[StepLabel, ...]:

@@ -66,13 +66,11 @@ def _first_error(row: Row) -> int | None:
             "first error contradicts the solution's correctness",
             f"{shorten(value)} in a solution called {solution_correctness}",
         )
-    return _parse_index(value) - 1 if is_error else None
-
-
-def _parse_index(value: object) -> int:
+    if not is_error:
+        return None
     try:
         if isinstance(value, str) or type(value) is int:
-            return int(value)
+            return int(value) - 1
     except ValueError:
         pass
     raise RowRejected("first error is no step number", shorten(value))

@@ -12,7 +12,6 @@ Source:
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from datasets_builders.importers.fields import missing, text
@@ -45,7 +44,10 @@ def convert(row: Row, config: PolicyBenchmarksConfig, part: str) -> list[Problem
 def _answer(row: Row) -> str:
     for name in ("final_answer", "answer"):
         if row.get(name) is not None:
-            return ", ".join(_texts(name, row[name]))
+            values = row[name] if isinstance(row[name], list) else [row[name]]
+            if not values:
+                raise RowRejected(f"field {name!r} is empty", shorten(row[name]))
+            return ", ".join(_text(name, value) for value in values)
     if row.get("solution") is None:
         raise missing("answer", row)
     solution = text(row, "solution")
@@ -55,16 +57,8 @@ def _answer(row: Row) -> str:
     return answer
 
 
-def _texts(name: str, value: Any) -> Sequence[str]:
-    """Return an answer, or all answers of a list, as texts; 27.0 is the whole number 27."""
-    values = value if isinstance(value, list) else [value]
-    if not values:
-        raise RowRejected(f"field {name!r} is empty", shorten(value))
-    return [_text(name, item) for item in values]
-
-
 def _text(name: str, value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer():  # a column of numbers with gaps holds 27 as 27.0
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise RowRejected(f"field {name!r} is not a text or a number", shorten(value, most=200))
