@@ -231,7 +231,7 @@ def _bench(args: argparse.Namespace, config: BenchConfig) -> None:
     from eval.runner import Runner
     from eval.speed.judge_speed import bench
     from eval.speed.speed_report import HEADER, draw_ratios, speed_markdown, table_rows
-    from judgekit.judging import read_solutions
+    from judgekit.judging.run import read_solutions
     from judgekit.run import Run
 
     data = build_if_raw(args.input, source=args.benchmark, output=args.output / "data", resume=args.resume)

@@ -16,7 +16,7 @@ from eval.results import Results, ResultsT, read_results
 from judgekit.errors import CheckpointError, JudgeError, boundary, one_line
 from judgekit.io import write_text
 from judgekit.judges.base import Judge
-from judgekit.judging import judge_in_chunks
+from judgekit.judging.run import judge_in_chunks
 from judgekit.run import Run
 from judgekit.types import Judgement, Rollout, Solution
 

@@ -29,7 +29,7 @@ WITHOUT_TORCH = [
     "judgekit.judges.card",
     "judgekit.judges.shared",
     "judgekit.engines.scoring.packing",
-    "judgekit.judging",
+    "judgekit.judging.run",
     "judgekit.engines.generation.door",
     "judgekit.serving.server",
     "judgekit.serving.remote",

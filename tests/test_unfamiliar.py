@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from judgekit.judges.stored import StoredJudge
 from judgekit.training.calibrate import calibrate_judge
 from judgekit.training.config import CalibrationConfig, PriorConfig
 from judgekit.training.prior import build_prior
-from judgekit.types import Judgement, LabelledSolution, Rollout, Solution, labels_from_first_error
+from judgekit.types import LabelledSolution, Rollout, labels_from_first_error
 from sgpo.offline.config import OfflineConfig
 from sgpo.offline.run import run_offline
 from sgpo.online.config import OnlineConfig
@@ -101,12 +101,8 @@ class Marked(WrappedJudge):
     """A judge whose `info` differs from that of the one inside."""
 
     def __init__(self, inner: Judge) -> None:
-        marked = replace(inner.info, reserved=("<|mark|>",), dtype="bfloat16")
+        marked = replace(inner.info, reserved=("<|mark|>",), dtype="bfloat16", verdict_key="key")
         super().__init__(inner, replace(marked, usd_per_mtok=(0.5, 2.0), training={"n_steps": 5}))
-
-    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
-        assert self.inner is not None
-        return self.inner.judge(solutions)
 
 
 WRAPPERS: dict[str, Callable[[Judge, Path], Judge]] = {

@@ -22,7 +22,7 @@ from judgekit.judges import load_judge
 from judgekit.judges.base import Judge
 from judgekit.judges.stored import judge_batch
 from judgekit.judges.unfamiliar import warn_unfamiliar
-from judgekit.judging import as_seen, read_solutions
+from judgekit.judging.run import as_seen, read_solutions
 from judgekit.types import (
     Judgement,
     LabelledSolution,

@@ -20,7 +20,7 @@ from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError
 from judgekit.io import checkpoint_files
 from judgekit.judges import load_judge
 from judgekit.judges.base import Judge, JudgeInfo, WrappedJudge
-from judgekit.judges.card import JudgeCard
+from judgekit.judges.card import CARDLESS, JudgeCard
 from judgekit.judges.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
 from judgekit.judges.recognise import FoundCard, find_card, locate_member, refuse_cycle
 from judgekit.judges.trust import Trust
@@ -183,7 +183,7 @@ def _find(name: str, found: dict[str, Candidate], dtype: Precision, named_by: Tr
         )
     if candidate_key(name) in found:
         return
-    if name.startswith(("builtin:", "http://", "https://")):
+    if name.startswith(CARDLESS):
         opened = candidate_of(load_judge(name, named_by=named_by), exposure=_exposure_without_card(name))
         found[candidate_key(name)] = replace(opened, name=name, load=lambda _: load_judge(name, named_by=named_by))
         return

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from judgekit.cli.command import JUDGE, JUDGE_HELP, Argument, Command
 from judgekit.errors import ConfigError
-from judgekit.judging_config import JudgingConfig
+from judgekit.judging.config import JudgingConfig
 from judgekit.serving.config import ServeConfig
 
 
@@ -32,7 +33,7 @@ def _judge(args: argparse.Namespace, config: JudgingConfig) -> None:
     from judgekit.judges import load_judge
     from judgekit.judges.shared import share_judge
     from judgekit.judges.unfamiliar import warn_unfamiliar
-    from judgekit.judging import judge_file, read_solutions
+    from judgekit.judging.run import judge_file, read_solutions
     from judgekit.report.terminal import render_judgement
     from judgekit.types import Solution
 
@@ -124,6 +125,8 @@ TRUST = Command(
 
 def _serve(args: argparse.Namespace, config: ServeConfig) -> None:
     from judgekit.judges import load_judge
+    from judgekit.judges.base import WrappedJudge
+    from judgekit.judges.stored import verdict_key
 
     try:
         from judgekit.serving.server import read_token, serve
@@ -131,7 +134,10 @@ def _serve(args: argparse.Namespace, config: ServeConfig) -> None:
         raise ConfigError(f"judgekit serve cannot run here ({error}): pip install 'judgekit[serve]'") from error
 
     read_token(config)  # before the judge is loaded, which may take minutes
-    judge = load_judge(config.judge, dtype=config.dtype)
+    opened = load_judge(config.judge, dtype=config.dtype)
+    # Clients see no files of the judge: what they may reuse of its verdicts, the service has to tell them.
+    key = verdict_key(config.judge, dtype=opened.info.dtype, calibrated=True, info=opened.info)
+    judge = WrappedJudge(opened, replace(opened.info, verdict_key=key))
     serve(judge, config, announce=lambda url: print(f"serving {judge.info.judge_id} on {url}", flush=True))
     print("stopped; everything accepted was answered", flush=True)
 

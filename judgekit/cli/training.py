@@ -75,7 +75,7 @@ FIT = Command(
 
 def _calibrate(args: argparse.Namespace, config: CalibrationConfig) -> None:
     from judgekit.calibration.card import describe_after, describe_calibrator
-    from judgekit.judges.card import read_card
+    from judgekit.judges.card import SERVED, read_card
     from judgekit.training.calibrate import calibrate_judge, wrap_builtin
 
     is_builtin = args.judge.startswith("builtin:")
@@ -86,7 +86,7 @@ def _calibrate(args: argparse.Namespace, config: CalibrationConfig) -> None:
         )
     if not is_builtin and args.output is not None:
         raise ConfigError("--output is for builtin judges; any other judge's calibrator goes into its own directory")
-    if args.judge.startswith(("http://", "https://")):
+    if args.judge.startswith(SERVED):
         raise ConfigError(f"{args.judge} is a service: calibrate the judge directory that it serves, and serve it anew")
     directory = wrap_builtin(args.judge, args.output) if is_builtin else Path(args.judge)
     report = calibrate_judge(directory, args.data, config)

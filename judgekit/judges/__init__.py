@@ -10,7 +10,7 @@ from typing import get_args
 from judgekit.errors import CheckpointError, ConfigError, shorten
 from judgekit.judges.base import Judge
 from judgekit.judges.builtin import BUILTIN, BuiltinJudge
-from judgekit.judges.card import Opening
+from judgekit.judges.card import SERVED, Opening
 from judgekit.judges.recognise import find_card, locate_member, refuse_cycle
 from judgekit.judges.rules.symbolic import SymbolicJudge
 from judgekit.judges.trust import Trust
@@ -57,7 +57,7 @@ def load_judge(
     text = str(name)
     if text.startswith("builtin:"):
         return _builtin(text.removeprefix("builtin:"))
-    if text.startswith(("http://", "https://")):
+    if text.startswith(SERVED):
         if named_by is not None and not named_by.is_own:
             raise CheckpointError(
                 f"a card that is not yours names the server {shorten(text)}: see `judgekit trust --help`"

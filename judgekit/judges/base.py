@@ -7,7 +7,6 @@ calibrator, a store, a service, other processes) passes on the whole of it, or c
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -41,6 +40,9 @@ class JudgeInfo:
     """What a million tokens of prompt and of answer cost, in US dollars; `None` where it is unsaid or runs here."""
     training: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """What it was trained on and how, as its card says; empty where nothing was trained, or it is unsaid."""
+    verdict_key: str | None = None
+    """Id of all that its verdicts depend on, as a service says it of the judge behind it, see
+    `judgekit.judges.stored.verdict_key`; `None` of a judge that is opened here, or where the service does not say."""
 
 
 @runtime_checkable
@@ -55,8 +57,8 @@ class Judge(Protocol):
         """Judge a batch. The answer has the same length and order."""
 
 
-class WrappedJudge(ABC):
-    """A judge that speaks for another one.
+class WrappedJudge:
+    """A judge that speaks for another one; by itself it changes what that one says of itself, and no verdict.
 
     Args:
         inner: The judge that it asks; `None` where that one is elsewhere or not open yet.
@@ -67,6 +69,8 @@ class WrappedJudge(ABC):
         self.inner = inner
         self.info = info
 
-    @abstractmethod
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch. The answer has the same length and order."""
+        if self.inner is None:
+            raise NotImplementedError(f"{type(self).__name__} has no judge inside and must judge by itself")
+        return self.inner.judge(solutions)

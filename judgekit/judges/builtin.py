@@ -9,6 +9,9 @@ from judgekit.judges.base import JudgeInfo
 from judgekit.text.identity import content_id
 from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Solution, Verdict
 
+BUILTIN_VERSION = 1
+"""Raised with every change of what a builtin judge answers, `builtin:symbolic` included: its name alone does not tell
+that judgements on disk are those of an earlier release."""
 CONFIDENCE = 0.99
 """Posterior mass that a builtin judge puts on its answer; the rest is spread evenly."""
 

@@ -23,6 +23,11 @@ from judgekit.judges.base import Judge, JudgeInfo
 from judgekit.types import DecisionRule, Precision, ThresholdRule
 
 CARD = "judge.json"
+"""File of a judge directory that says what the judge is."""
+SERVED = ("http://", "https://")
+"""Beginnings of the name of a judge behind a service, which only `judgekit serve` knows all about."""
+CARDLESS = ("builtin:", *SERVED)
+"""Beginnings of names that stand for a judge without a card here."""
 
 
 class JudgeSpec(BaseModel, ABC):

@@ -19,7 +19,7 @@ from judgekit.errors import CheckpointError, ConfigError
 from judgekit.io import read_json, write_text
 from judgekit.judges import load_judge
 from judgekit.judges.base import Judge
-from judgekit.judges.card import CARD, Golden, JudgeCard, read_card, write_card
+from judgekit.judges.card import CARD, CARDLESS, Golden, JudgeCard, read_card, write_card
 from judgekit.judges.golden import EXAMPLES, TOLERANCE, golden_difference, measure_golden
 from judgekit.judges.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
 from judgekit.judges.recognise import find_card, recognised_by
@@ -88,7 +88,7 @@ def examine(name: str) -> Examination:
     from judgekit.judges.steps.by_step import StepLogitJudge
 
     judge = load_judge(name, calibrated=False)
-    card = None if name.startswith(("builtin:", "http://", "https://")) else find_card(name).card
+    card = None if name.startswith(CARDLESS) else find_card(name).card
     judgements = judge.judge([*AWKWARD, Solution(problem="?", steps=()), *EXAMPLES])
     findings = [_finite(judgements), _counts(judgements[: len(AWKWARD) + 1]), _batches(judge)]
     example: tuple[str, ...] = ()
@@ -307,7 +307,7 @@ def write_judge(name: str, output: Path, golden: Sequence[Golden]) -> Path:
         CheckpointError: the judge has no card, or see `find_card`.
         ConfigError: the output folder has a `judge.json` already.
     """
-    if name.startswith(("builtin:", "http://", "https://")):
+    if name.startswith(CARDLESS):
         raise ConfigError(f"{name} needs no judge.json: it is opened by its name")
     if (output / CARD).exists():
         raise ConfigError(f"{output / CARD} exists: choose another folder")

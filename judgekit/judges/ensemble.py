@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from judgekit.calibration.card import Fingerprint
 from judgekit.errors import shorten
 from judgekit.judges.base import Judge, JudgeInfo
-from judgekit.judges.card import JudgeCard, JudgeSpec, Opening
+from judgekit.judges.card import SERVED, JudgeCard, JudgeSpec, Opening
 from judgekit.types import Judgement, NoVerdictReason, Precision, Solution, Verdict
 
 Floats = NDArray[np.float64]
@@ -104,7 +104,7 @@ class EnsembleSpec(JudgeSpec):
     def powers(self) -> Iterator[str]:
         """Say which servers are members."""
         for member in self.members:
-            if member.lower().startswith(("http://", "https://")):
+            if member.lower().startswith(SERVED):
                 yield f"the server {shorten(member)}"
 
     def member_names(self) -> tuple[str, ...]:

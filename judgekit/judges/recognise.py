@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from judgekit.engines.checkpoint import fetch_checkpoint, fetch_from_hub, tensor_names
 from judgekit.errors import CheckpointError, ConfigError, DataError, one_line, shorten
 from judgekit.io import read_json
-from judgekit.judges.card import CARD, JudgeCard, parse_card, read_card, upgrade
+from judgekit.judges.card import CARD, CARDLESS, JudgeCard, parse_card, read_card, upgrade
 from judgekit.judges.trust import Trust, check_card, hub_trust, powers_of, record_trust, trust_of
 from judgekit.reading.safe_yaml import load_yaml
 from judgekit.reading.texts import read_text
@@ -154,7 +154,7 @@ def refuse_cycle(ensemble: FoundCard, above: frozenset[Path] = frozenset(), *, n
         is_here = os.path.exists(path)
         # What somebody else's ensemble names on the Hub may be an ensemble, too; of the user's own, they are as many
         # as he has written down, and each is looked at when it is opened.
-        if not is_here and (ensemble.trust.is_own or member.startswith(("builtin:", "http://", "https://"))):
+        if not is_here and (ensemble.trust.is_own or member.startswith(CARDLESS)):
             continue
         if is_here and path.resolve() in above:
             raise CheckpointError(f"the ensemble {path.resolve()} is a member of itself: take it out of its members")
@@ -215,7 +215,7 @@ def trust_judge(name: str) -> list[str]:
 
 
 def _trust_all(name: str, named_by: Trust | None, lines: dict[Path, str]) -> None:
-    if name.startswith(("builtin:", "http://", "https://")):
+    if name.startswith(CARDLESS):
         return
     path = _locate(name, revision=None, named_by=named_by).path
     file = path if path.suffix in {".yaml", ".yml"} else path / CARD
@@ -321,7 +321,7 @@ def recognised_by(name: str) -> str:
         CheckpointError: see `find_card`.
     """
     path = Path(name)
-    if name.startswith(("builtin:", "http://", "https://")):
+    if name.startswith(CARDLESS):
         return "its name"
     if path.suffix in {".yaml", ".yml"}:
         base = find_card(path).card.family

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from judgekit.engines.checkpoint import locate_model, snapshot_commit
 from judgekit.errors import ConfigError, DataError, JudgeError, boundary
 from judgekit.io import checkpoint_files, file_sha256
 from judgekit.judges.base import Judge, JudgeInfo, WrappedJudge
+from judgekit.judges.builtin import BUILTIN_VERSION
 from judgekit.judges.calibrated import CalibratedJudge
-from judgekit.judges.card import CARD
+from judgekit.judges.card import CARD, CARDLESS, SERVED
 from judgekit.judges.recognise import find_card, locate_member
 from judgekit.judges.trust import Trust
 from judgekit.store import Store
 from judgekit.text.identity import content_id
 from judgekit.types import Judgement, Solution
+
+_log = logging.getLogger(__name__)
+
+UNKNOWN_VERDICTS = "the judge %s, or a service among its members, does not say what its verdicts depend on: %s"
+"""Warning about judgements that cannot be used again; takes the judge's id and what becomes of them."""
 
 
 class StoredJudge(WrappedJudge):
@@ -101,31 +110,61 @@ def check_answers(judge: Judge, solutions: Sequence[Solution], judgements: Seque
             )
 
 
-def verdict_key(name: str | Path, *, dtype: str | None, calibrated: bool = False, named_by: Trust | None = None) -> str:
-    """Return an id of what the verdicts of a judge depend on, as far as this disk can tell.
+def verdict_key(
+    name: str | Path,
+    *,
+    dtype: str | None,
+    info: JudgeInfo | None = None,
+    calibrated: bool = False,
+    named_by: Trust | None = None,
+) -> str | None:
+    """Return an id of what the verdicts of a judge depend on, or `None` where nobody here can know it.
 
-    These are its card but for what calibration writes there, the files that the card names (sizes and times of weights,
-    the text of prompts), its precision, and its members with their calibrators. A service, and a model on the Hub of
-    which no revision is stated, count by name alone.
+    These are its card but for what calibration writes there, the text of its prompt, its precision, its members with
+    their calibrators, and its weights and tokenizer: sizes and times of files on this disk, the commit of what is
+    fetched from the Hub. Builtin judges count by `BUILTIN_VERSION`, a server that writes a critic's answers by the
+    address and the name of the model, which are all that it says of itself.
 
     Args:
         name: The judge as it is opened: a directory, a card in YAML, a hub id, a builtin one, an address.
         dtype: Precision of its weights.
+        info: What the opened judge says of itself; of a judge behind a service nothing else is known.
         calibrated: Whether the verdicts are those behind its calibrator, which then counts, too.
         named_by: Trust of the card that names it, see `load_judge`.
 
+    Returns:
+        The id; `None` for a service that does not say, and for an ensemble that has one as a member.
+
     Raises:
-        CheckpointError: there is no such judge.
+        CheckpointError: there is no such judge, or what it names is missing.
     """
-    if str(name).startswith(("builtin:", "http://", "https://")):
-        return content_id(name=str(name), dtype=dtype)
+    text = str(name)
+    if text.startswith(SERVED):
+        return None if info is None else info.verdict_key
+    if text.startswith(CARDLESS):
+        return content_id(name=text, version=BUILTIN_VERSION, dtype=dtype)
     found = find_card(name, named_by=named_by)
-    depends: list[object] = []
-    for what, place in found.card.spec.places():
-        path = found.directory / place
+    spec, of_hub = found.card.spec, found.trust.root is not None
+    model, revision = spec.checkpoint() or (None, None)
+    depends: list[object] = [spec.prompt_sha256_of(found.directory)]
+    for what, place in spec.places():
         if what == "member":
             member = locate_member(found.directory, place)
-            depends.append(verdict_key(member, dtype=dtype, calibrated=True, named_by=found.trust))
+            key = verdict_key(member, dtype=dtype, calibrated=True, named_by=found.trust)
+            if key is None:
+                return None
+            depends.append(key)
+            continue
+        if what == "prompt" or (what == "model" and model is None):
+            continue  # the text has counted; a critic with an engine opens no model of its own
+        # An engine's paths begin where commands run, but for cards of the Hub, which look in their repository alone.
+        base = Path() if what == "engine" and not of_hub else found.directory
+        path = base / place
+        if what in ("model", "tokenizer", "reference", "engine"):
+            path = locate_model(base, place, revision=revision if what == "model" else None, hub_only=of_hub)
+        commit = snapshot_commit(path)
+        if commit is not None and re.fullmatch(r"[0-9a-f]{40}", commit):  # "snapshots" may also be a folder of runs
+            depends.append(commit)
         elif path.is_dir():
             # The card itself counts by its fields: calibration writes it anew.
             stats = [(file.name, file.stat()) for file in checkpoint_files(path) if file.name != CARD]
@@ -136,18 +175,22 @@ def verdict_key(name: str | Path, *, dtype: str | None, calibrated: bool = False
     return content_id(card=found.card.model_dump(mode="json", exclude=later), depends=depends, dtype=dtype)
 
 
-def shared_folder(root: Path, *, name: str, info: JudgeInfo) -> Path:
+def shared_folder(root: Path, *, name: str, info: JudgeInfo) -> Path | None:
     """Return the folder below `root` in which runs share one judge's judgements, the reference shown.
 
-    It depends on what the verdicts depend on, see `verdict_key`, and on the data that a judge says it was fitted to
-    where it is a service, which calibrates by itself. What is done with them does not count.
+    It depends on what the verdicts depend on, see `verdict_key`. What is done with them does not count.
 
     Args:
         root: Folder of the judgements of all judges.
         name: The judge as it was opened: a directory, a hub id, an address.
         info: What it says of itself.
+
+    Returns:
+        The folder; `None`, with a warning, where nothing tells whether kept judgements are still this judge's.
     """
-    served = info.fingerprint if name.startswith(("http://", "https://")) else None
-    fitted = served and served.model_dump(mode="json")
-    key = content_id(judge=info.judge_id, verdicts=verdict_key(name, dtype=info.dtype), fitted=fitted)
+    key = verdict_key(name, dtype=info.dtype, info=info)
+    if key is None:
+        _log.warning(UNKNOWN_VERDICTS, info.judge_id, "its judgements stay with this run and are not shared")
+        return None
+    key = content_id(judge=info.judge_id, verdicts=key)
     return root / f"{''.join(c if c.isalnum() or c in '-_.' else '-' for c in info.judge_id)[:60]}-{key[:16]}"

@@ -20,7 +20,7 @@ from judgekit.engines.http.client import HttpClient, Reply, Request
 from judgekit.engines.http.limits import HttpLimits
 from judgekit.errors import JudgeError, describe_validation_error
 from judgekit.judges.base import WrappedJudge
-from judgekit.judging import as_seen
+from judgekit.judging.run import as_seen
 from judgekit.serving.config import RemoteConfig
 from judgekit.serving.wire import DESCRIBE, JUDGE, WITH_DETAILS, Description, JudgeAnswer, count_chars
 from judgekit.types import Judgement, NoVerdictReason, Solution

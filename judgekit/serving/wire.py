@@ -78,6 +78,8 @@ class Description(_Said):
     """What a million tokens of prompt and of answer cost, in US dollars; `null` where it is unsaid."""
     training: dict[str, Any] = Field(default_factory=dict)
     """What it was trained on and how; empty where it is unsaid."""
+    verdict_key: str | None = None
+    """Id of all that its verdicts depend on; `null` where the service does not say, or cannot tell."""
 
     @property
     def info(self) -> JudgeInfo:

@@ -33,9 +33,9 @@ from judgekit.judges.problem_lists import (
     train_problems,
     write_problems,
 )
-from judgekit.judges.stored import verdict_key
+from judgekit.judges.stored import UNKNOWN_VERDICTS, verdict_key
 from judgekit.judges.trust import update_card, write_own_card
-from judgekit.judging import judge_in_chunks
+from judgekit.judging.run import judge_in_chunks
 from judgekit.metrics.steps import Calibration, compute_calibration
 from judgekit.metrics.threshold import choose_threshold
 from judgekit.run import refuse_foreign
@@ -60,7 +60,7 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     Where no calibrator clearly helps the judge is left as it is, and the report says why. A judge that decides by
     argmax keeps this rule and gets no threshold. The judgements are kept in the folder `judgements` of the judge:
     called again, after a kill or with other options, this does not ask the judge again, unless what its verdicts depend
-    on has changed, see `verdict_key`. Conformal thresholds come from
+    on has changed or a service among its members does not say it, see `verdict_key`. Conformal thresholds come from
     problems of their own: on data that anything was fitted on they promise nothing.
 
     Raises:
@@ -78,9 +78,11 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     judge = load_judge(directory, calibrated=False, dtype=config.dtype)
     key = verdict_key(directory, dtype=config.dtype)
     asked = content_id(verdicts=key, solutions=fingerprint_of(data, given).sha256)
-    judgements_N = judge_in_chunks(
-        judge, given, folder=directory / "judgements" / asked, chunk_size=config.chunk_size, show_reference=False
-    )
+    folder = directory / "judgements" / asked
+    if key is None and folder.exists():
+        _log.warning(UNKNOWN_VERDICTS, card.judge_id, "it is asked again")
+        shutil.rmtree(folder)
+    judgements_N = judge_in_chunks(judge, given, folder=folder, chunk_size=config.chunk_size, show_reference=False)
     problem_N = group_problems(given)
     kept = ProblemList()
     work = directory / f"calibration-{asked}"

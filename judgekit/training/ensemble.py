@@ -31,7 +31,7 @@ from judgekit.judges.problem_lists import (
     write_problems,
 )
 from judgekit.judges.trust import write_own_card
-from judgekit.judging import as_seen
+from judgekit.judging.run import as_seen
 from judgekit.metrics.threshold import choose_threshold
 from judgekit.run import refuse_foreign
 from judgekit.text.identity import group_problems

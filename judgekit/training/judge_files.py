@@ -12,7 +12,7 @@ from judgekit.io import read_records, weights_written_to
 from judgekit.judges.base import Judge
 from judgekit.judges.card import JudgeCard, write_card
 from judgekit.judges.problem_lists import TRAIN_PROBLEMS, ProblemList, write_problems
-from judgekit.judging import as_seen
+from judgekit.judging.run import as_seen
 from judgekit.metrics.localization import compute_localization
 from judgekit.metrics.steps import collect_reached_steps, compute_calibration
 from judgekit.types import LabelledSolution

@@ -145,10 +145,10 @@ def _load_or_assign_credit(
     if config.judge is not None:
         opened = load_judge(config.judge, dtype=config.judge_dtype)
         warn_unfamiliar(opened, [rollout for group in groups for rollout in group.rollouts])
-        folder = output / "judgements"
+        shared = None
         if config.judgements is not None:
-            folder = shared_folder(config.judgements, name=config.judge, info=opened.info)
-        judge = StoredJudge(opened, folder, raw=config.judgements is not None)
+            shared = shared_folder(config.judgements, name=config.judge, info=opened.info)
+        judge = StoredJudge(opened, shared or output / "judgements", raw=shared is not None)
     table = assign_credit(
         groups,
         judge=judge,

@@ -24,7 +24,7 @@ from eval.judges.benchmarks import (
 from eval.judges.judged_solution import JudgedSolution, decide
 from judgekit.io import read_records
 from judgekit.judges import load_judge
-from judgekit.judging import as_seen
+from judgekit.judging.run import as_seen
 from judgekit.types import Judgement, LabelledSolution, NoVerdictReason, ThresholdRule, Verdict
 from tests.eval.judges import naive_benchmarks
 

@@ -22,7 +22,7 @@ from judgekit.judges.builtin import BuiltinJudge
 from judgekit.judges.card import JudgeCard, read_card, write_card
 from judgekit.judges.ensemble import EnsembleSpec
 from judgekit.judges.steps.by_step import StepLogitJudge
-from judgekit.judging import as_seen
+from judgekit.judging.run import as_seen
 from judgekit.types import Judgement, LabelledSolution, Solution
 
 

@@ -18,7 +18,7 @@ from eval.judges.judged_solution import JudgedSolution, decide
 from judgekit.calibration.conformal import CertifiedPrefixes, IndexSets
 from judgekit.io import read_records
 from judgekit.judges import load_judge
-from judgekit.judging import as_seen
+from judgekit.judging.run import as_seen
 from judgekit.types import Judgement, LabelledSolution, NoVerdictReason, ThresholdRule, Verdict
 from tests.eval.samples import sample
 

@@ -15,8 +15,8 @@ from judgekit.judges.card import JudgeCard, write_card
 from judgekit.judges.ensemble import EnsembleSpec
 from judgekit.judges.shared import SharedJudge
 from judgekit.judges.unfamiliar import warn_unfamiliar
-from judgekit.judging import judge_file, judge_in_chunks
-from judgekit.judging_config import JudgingConfig
+from judgekit.judging.config import JudgingConfig
+from judgekit.judging.run import judge_file, judge_in_chunks
 from judgekit.training.calibrate import calibrate_judge
 from judgekit.training.config import CalibrationConfig
 from judgekit.types import LabelledSolution, Rollout, Solution, labels_from_first_error

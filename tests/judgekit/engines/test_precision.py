@@ -14,7 +14,7 @@ from judgekit.config import parse_config
 from judgekit.engines import precision
 from judgekit.engines.generation.config import TransformersGeneration
 from judgekit.errors import ConfigError
-from judgekit.judging_config import JudgingConfig
+from judgekit.judging.config import JudgingConfig
 from judgekit.training.config import ClassifierConfig
 
 NATIVE = "judgekit.engines.precision.has_fast_bfloat16"

@@ -21,8 +21,8 @@ from judgekit.errors import ConfigError, JudgeError
 from judgekit.judges import load_judge
 from judgekit.judges.base import Judge
 from judgekit.judges.calibrated import CalibratedJudge
-from judgekit.judging import judge_file
-from judgekit.judging_config import JudgingConfig
+from judgekit.judging.config import JudgingConfig
+from judgekit.judging.run import judge_file
 from judgekit.serving.config import RemoteConfig
 from judgekit.serving.remote import TOKEN_ENV, RemoteJudge
 from judgekit.types import Judgement, LabelledSolution, NoVerdictReason, Solution

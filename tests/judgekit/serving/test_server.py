@@ -21,6 +21,7 @@ import pytest
 from judgekit.cli import main
 from judgekit.errors import ConfigError
 from judgekit.judges import load_judge
+from judgekit.judges.stored import verdict_key
 from judgekit.serving.config import RemoteConfig, ServeConfig
 from judgekit.serving.remote import TOKEN_ENV, RemoteJudge
 from judgekit.serving.server import listen, read_token
@@ -96,6 +97,8 @@ def test_the_command_serves_and_ends() -> None:
         headers = {"Authorization": "Bearer from-the-environment"}
         said = HTTP.post(f"{url}/describe", json={}, headers=headers).json()
         assert (said["limits"]["max_solutions"], said["deterministic"]) == (3, True)
+        said = HTTP.post(f"{url}/describe", json={"details": True}, headers=headers).json()
+        assert said["verdict_key"] == verdict_key("builtin:first-step", dtype=None), "what clients may reuse"
         service.send_signal(signal.SIGTERM)
         out, _ = service.communicate(timeout=30)
         assert (service.returncode, out) == (0, "stopped; everything accepted was answered\n")

@@ -14,8 +14,8 @@ import pytest
 
 from judgekit.errors import ConfigError, DataError, JudgeError
 from judgekit.judges import load_judge
-from judgekit.judging import JUDGEMENTS, judge_file, read_solutions
-from judgekit.judging_config import JudgingConfig
+from judgekit.judging.config import JudgingConfig
+from judgekit.judging.run import JUDGEMENTS, judge_file, read_solutions
 from judgekit.types import Judgement, LabelledSolution, NoVerdictReason, Rollout, Solution, ThresholdRule
 from tests.fakes import FakeJudge
 from tests.judgekit.samples import addition
@@ -24,8 +24,8 @@ KILLED_IN_THE_THIRD_CHUNK = """
 import os, signal, sys
 from pathlib import Path
 from judgekit.judges import load_judge
-from judgekit.judging_config import JudgingConfig
-from judgekit.judging import judge_file
+from judgekit.judging.config import JudgingConfig
+from judgekit.judging.run import judge_file
 
 class Dying:
     def __init__(self):

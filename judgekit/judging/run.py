@@ -16,7 +16,7 @@ from judgekit.io import find_record_type, read_records, write_text
 from judgekit.judges.base import Judge
 from judgekit.judges.stored import StoredJudge
 from judgekit.judges.unfamiliar import warn_unfamiliar
-from judgekit.judging_config import JudgingConfig
+from judgekit.judging.config import JudgingConfig
 from judgekit.run import Run
 from judgekit.types import Judgement, Rollout, Solution
 
