@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -30,15 +29,14 @@ from eval.policy.schema import BenchmarkScores, By, Described, PolicyResults, Sc
 from eval.policy.table import policy_markdown
 from eval.results import Bootstrap
 from eval.runner import Runner
-from judgekit.answers import OutcomeCheck, build_outcome
-from judgekit.answers.sample_and_check import Asked, CheckedSample, sample_and_check
+from judgekit.answers import build_outcome
+from judgekit.answers.sample_and_check import Asked, sample_and_check
 from judgekit.engines.generation.base import FinishReason, Generator
 from judgekit.engines.generation.door import build_generator
 from judgekit.errors import DataError, describe_validation_error
 from judgekit.groups import is_right
 from judgekit.io import checkpoint_files, read_json, write_json
 from judgekit.metrics.bootstrap import cluster_bootstrap, percentile_interval
-from judgekit.metrics.checks import Floats
 from judgekit.metrics.sampling import pass_at_k
 from judgekit.run import Run, package_versions
 from judgekit.store import Store
@@ -120,13 +118,16 @@ def evaluate_policy(
     runner = Runner(run)
     if stored := runner.stored(PolicyResults):
         return stored
-    with closing(build_outcome(config.outcome)) as check:
-        policy = _Policy(config, check, output)
-        answers = {name: policy.answer(name, chosen) for name, chosen in benchmarks.items()}
+    answers = _sample_answers(benchmarks, output=output, config=config)
+    path = output / ENGINE
+    try:
+        policy = Described.model_validate(read_json(path))
+    except ValidationError as error:
+        raise DataError(f"{path} is damaged: {describe_validation_error(error)}. Use another folder") from error
     results = PolicyResults(
         schema_version=1,
         unit="percent",
-        policy=policy.described,
+        policy=policy,
         settings=config.model_dump(mode="json", exclude={"n_resamples", "chunk_size"}),
         by=By(benchmark={name: compute_scores(found, config) for name, found in answers.items()}),
         bootstrap=Bootstrap(clustered_by="problem", level=0.95, n_resamples=config.n_resamples, seed=config.seed),
@@ -159,85 +160,64 @@ def choose_problems(problems: Iterable[Problem], n_problems: int | None) -> dict
     return {name: list(evenly_spaced(rows, n_problems)) for name, rows in found.items()}
 
 
-class _Policy:
-    """Answers problems chunk by chunk; the model is opened when the first chunk is missing."""
-
-    def __init__(self, config: PolicyConfig, check: OutcomeCheck, output: Path) -> None:
-        self._config = config
-        self._check = check
-        self._output = output
-        self._generator: Generator | None = None
-
-    @property
-    def described(self) -> Described:
-        """Engine, model, revision, device and the prompt as the model reads it."""
-        path = self._output / ENGINE
-        try:
-            return Described.model_validate(read_json(path))
-        except ValidationError as error:
-            raise DataError(f"{path} is damaged: {describe_validation_error(error)}. Use another folder") from error
-
-    def answer(self, benchmark: str, problems: Sequence[Problem]) -> list[list[Answer]]:
-        """Return the answers to each problem, reading those that are stored."""
-        config = self._config
-        store = Store(self._output / SAMPLE_DIR / benchmark, Answer, key=lambda item: item.key)
-        keys = [[f"{problem.problem_id}/{sample}" for sample in range(config.n_samples)] for problem in problems]
-        for start in track(range(0, len(problems), config.chunk_size), f"answering {benchmark}"):
-            chunk = range(start, min(start + config.chunk_size, len(problems)))
-            missing = [problems[row] for row in chunk if not all(key in store for key in keys[row])]
-            if missing:
+def _sample_answers(
+    benchmarks: Mapping[str, Sequence[Problem]], *, output: Path, config: PolicyConfig
+) -> dict[str, list[list[Answer]]]:
+    """Return the answers to each problem, sampling those that are not stored."""
+    answers: dict[str, list[list[Answer]]] = {}
+    generator: Generator | None = None
+    with closing(build_outcome(config.outcome)) as check:
+        for name, problems in benchmarks.items():
+            store = Store(output / SAMPLE_DIR / name, Answer, key=lambda item: item.key)
+            keys = [[f"{problem.problem_id}/{sample}" for sample in range(config.n_samples)] for problem in problems]
+            for start in track(range(0, len(problems), config.chunk_size), f"answering {name}"):
+                chunk = range(start, min(start + config.chunk_size, len(problems)))
+                missing = [problems[row] for row in chunk if not all(key in store for key in keys[row])]
+                if not missing:
+                    continue
+                if generator is None:  # opened late: where everything is stored, the model may be gone
+                    generator = build_generator(config.generation)
+                    write_json(output / ENGINE, _describe(generator, config).model_dump())
                 found = sample_and_check(
                     [Asked(problem.problem, problem.answer) for problem in missing],
-                    generator=self._open(),
-                    check=self._check,
+                    generator=generator,
+                    check=check,
                     prompt=config.prompt,
                     sampling=config.sampling,
                     n=config.n_samples,
                     seed=config.seed,
                 )
-                rows = zip(missing, found, strict=True)
-                store.add([answer for problem, samples in rows for answer in _answers(problem, samples)])
-        return [[store[key] for key in row] for row in keys]
+                store.add(
+                    [
+                        Answer(
+                            problem_id=problem.problem_id,
+                            sample=sample,
+                            text=completion.text,
+                            outcome=outcome,
+                            finish_reason=completion.finish_reason,
+                            n_tokens=completion.n_tokens,
+                            failure=completion.failure,
+                        )
+                        for problem, samples in zip(missing, found, strict=True)
+                        for sample, (completion, outcome) in enumerate(samples)
+                    ]
+                )
+            answers[name] = [[store[key] for key in row] for row in keys]
+    return answers
 
-    def _open(self) -> Generator:
-        if self._generator is None:
-            self._generator = build_generator(self._config.generation)
-            write_json(self._output / ENGINE, _describe(self._generator, self._config))
-        return self._generator
 
-
-def _describe(generator: Generator, config: PolicyConfig) -> dict[str, Any]:
-    rendered = generator.render(config.prompt.build(PLACEHOLDER))
+def _describe(generator: Generator, config: PolicyConfig) -> Described:
     template = None if generator.tokenizer is None else generator.tokenizer.chat_template
-    return {
-        "engine": config.generation.type,
-        "model": generator.generator_id,
-        "revision": generator.revision,
-        "dtype": getattr(config.generation, "dtype", None),
-        "device": generator.device,
-        "prompt_rendered": rendered,
-        "chat_template_sha256": hashlib.sha256(template.encode()).hexdigest() if isinstance(template, str) else None,
-    }
-
-
-def _answers(problem: Problem, samples: Sequence[CheckedSample]) -> Iterator[Answer]:
-    for index, (completion, outcome) in enumerate(samples):
-        yield Answer(
-            problem_id=problem.problem_id,
-            sample=index,
-            text=completion.text,
-            outcome=outcome,
-            finish_reason=completion.finish_reason,
-            n_tokens=completion.n_tokens,
-            failure=completion.failure,
-        )
-
-
-class _Counts(NamedTuple):
-    """Counted and right answers to one problem."""
-
-    n: int
-    n_right: int
+    return Described(
+        engine=config.generation.type,
+        model=generator.generator_id,
+        revision=generator.revision,
+        dtype=getattr(config.generation, "dtype", None),
+        device=generator.device,
+        prompt_rendered=generator.render(config.prompt.build(PLACEHOLDER)),
+        # A tokenizer may have several templates by name; which one a server takes is its own matter.
+        chat_template_sha256=hashlib.sha256(template.encode()).hexdigest() if isinstance(template, str) else None,
+    )
 
 
 def compute_scores(answers: Sequence[Sequence[Answer]], config: PolicyConfig) -> BenchmarkScores:
@@ -248,58 +228,54 @@ def compute_scores(answers: Sequence[Sequence[Answer]], config: PolicyConfig) ->
         config: The k of pass@k, and the bootstrap.
     """
     every = [answer for row in answers for answer in row]
-    rights = [sum(answer.is_right for answer in row) for row in answers]
-    counts = {
-        "counted_wrong": [_Counts(len(row), right) for row, right in zip(answers, rights, strict=True)],
-        "left_out": [
-            _Counts(sum(answer.is_counted for answer in row), right) for row, right in zip(answers, rights, strict=True)
-        ],
+    # Right, wrong, cut off, uncheckable and failed answers are all of them.
+    cut = [answer for answer in every if answer.finish_reason == "length"]
+    ended = [answer for answer in every if answer.finish_reason == "stop"]
+    k_values = {f"avg@{config.n_samples}": 1} | {f"pass@{k}": k for k in config.k_values if k > 1}
+    n_right = [sum(answer.is_right for answer in row) for row in answers]
+    n_answers = {
+        "counted_wrong": [len(row) for row in answers],
+        "left_out": [sum(answer.is_counted for answer in row) for row in answers],
     }
     return BenchmarkScores(
         n_problems=len(answers),
         n_samples=len(every),
-        **_count(every),
+        n_right=sum(n_right),
+        n_wrong=sum(answer.outcome is not None and not is_right(answer.outcome) for answer in ended),
+        n_truncated=len(cut),
+        n_uncheckable=sum(answer.outcome is None for answer in ended),
+        n_failed=sum(answer.finish_reason == "failed" for answer in every),
+        n_empty=sum(not answer.text.strip() for answer in ended),
+        n_truncated_right=sum(answer.outcome is not None and is_right(answer.outcome) for answer in cut),
         n_tokens=sum(answer.n_tokens for answer in every),
         mean_tokens=sum(answer.n_tokens for answer in every) / len(every),
-        scores={convention: _scores(counts[convention], config) for convention in CONVENTIONS},
+        scores={
+            convention: {
+                score: _estimate(list(zip(n_answers[convention], n_right, strict=True)), k, config)
+                for score, k in k_values.items()
+            }
+            for convention in CONVENTIONS
+        },
     )
 
 
-def _count(answers: Sequence[Answer]) -> dict[str, int]:
-    """Count what became of the answers: right, wrong, cut off, uncheckable and failed ones are all of them."""
-    cut = [answer for answer in answers if answer.finish_reason == "length"]
-    ended = [answer for answer in answers if answer.finish_reason == "stop"]
-    return {
-        "n_right": sum(answer.is_right for answer in answers),
-        "n_wrong": sum(answer.outcome is not None and not is_right(answer.outcome) for answer in ended),
-        "n_truncated": len(cut),
-        "n_uncheckable": sum(answer.outcome is None for answer in ended),
-        "n_failed": sum(answer.finish_reason == "failed" for answer in answers),
-        "n_empty": sum(not answer.text.strip() for answer in ended),
-        "n_truncated_right": sum(answer.outcome is not None and is_right(answer.outcome) for answer in cut),
-    }
+def _estimate(counts: Sequence[tuple[int, int]], k: int, config: PolicyConfig) -> Score:
+    """Return the mean of pass@k over the problems that have k answers, with its interval; `None` where none has.
 
-
-def _scores(counts: Sequence[_Counts], config: PolicyConfig) -> dict[str, Score]:
-    scores = {f"avg@{config.n_samples}": _estimate(counts, 1, config)}
-    return scores | {f"pass@{k}": _estimate(counts, k, config) for k in config.k_values if k > 1}
-
-
-def _estimate(counts: Sequence[_Counts], k: int, config: PolicyConfig) -> Score:
-    """Return the mean of pass@k over the problems that have k answers, with its interval; `None` where none has."""
-    values = [pass_at_k(item.n, item.n_right, k=k) for item in counts if item.n >= k]
+    Args:
+        counts: Answers, and right ones, of each problem.
+        k: Answers that are drawn.
+        config: The bootstrap.
+    """
+    values = [pass_at_k(n, n_right, k=k) for n, n_right in counts if n >= k]
     if not values:
         return Score(value=None, lo=None, hi=None, n_problems=0)
     means_R = cluster_bootstrap(
         np.column_stack([np.ones(len(values)), values]),
         cluster_N=range(len(values)),
-        statistic=_mean,
+        statistic=lambda sums_R: sums_R[:, 1:] / sums_R[:, :1],
         n_resamples=config.n_resamples,
         seed=config.seed,
     )
     interval = percentile_interval(100 * sum(values) / len(values), 100 * means_R[:, 0])
     return Score(**interval._asdict(), n_problems=len(values))
-
-
-def _mean(sums_R: Floats) -> Floats:
-    return sums_R[:, 1:] / sums_R[:, :1]

@@ -20,7 +20,7 @@ RESERVED_TRL_KEYS = frozenset(
 """Options of TRL's GRPOConfig that follow from ours and cannot be given in `trl`."""
 
 
-class EvalConfig(BaseConfig):
+class PeriodicEvalConfig(BaseConfig):
     """Evaluation of the policy on held-out problems, before the first update, every few updates and at the end."""
 
     problems: Path
@@ -37,7 +37,7 @@ class EvalConfig(BaseConfig):
     """Responses generated at once by one process."""
 
     @model_validator(mode="after")
-    def _samples_differ(self) -> EvalConfig:
+    def _samples_differ(self) -> PeriodicEvalConfig:
         if self.n_samples > 1 and self.temperature is None:
             raise ValueError(f"{self.n_samples} greedy samples are all the same: set a temperature, or n_samples=1")
         return self
@@ -56,7 +56,7 @@ class OnlineConfig(PolicyTrainingConfig):
     """How a final answer is checked."""
     segmentation: SegmentationConfig = PARAGRAPHS
     """What a step of a response is."""
-    eval: EvalConfig | None = None
+    eval: PeriodicEvalConfig | None = None
     """Held-out evaluation; `null` does none."""
 
     group_size: int = Field(default=8, ge=2)

@@ -33,7 +33,7 @@ from judgekit.run import METRICS, Run
 from judgekit.training.loop import MetricsCallback, finite, save_policy, train, training_arguments
 from judgekit.types import Problem
 from sgpo.online.alarms import AlarmCallback
-from sgpo.online.config import EvalConfig, OnlineConfig
+from sgpo.online.config import OnlineConfig, PeriodicEvalConfig
 from sgpo.online.trainer import SGPOTrainer, completion_text
 from sgpo.policy import load_policy
 
@@ -227,7 +227,7 @@ class Evaluator(TrainerCallback):
         self.run = run
         self.problems = problems
         self.config = config
-        self.eval: EvalConfig = config.eval
+        self.eval: PeriodicEvalConfig = config.eval
         self.check = check
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:

@@ -21,7 +21,7 @@ from judgekit.engines.generation.door import build_generator
 from judgekit.errors import CheckpointError, ConfigError, DataError
 from judgekit.types import Problem
 from sgpo.algorithms.sgpo import SGPO
-from sgpo.online.config import EvalConfig, OnlineConfig
+from sgpo.online.config import OnlineConfig, PeriodicEvalConfig
 from sgpo.online.run import (
     Evaluator,
     build_trainer,
@@ -51,7 +51,7 @@ def config(policy: Path, problems: Path) -> OnlineConfig:
         judge="builtin:random",
         algorithm={"type": "sgpo", "truncated": "judge"},
         segmentation=SEGMENTATION,
-        eval=EvalConfig(problems=problems, every=2, temperature=1.0, n_samples=2),
+        eval=PeriodicEvalConfig(problems=problems, every=2, temperature=1.0, n_samples=2),
         group_size=4,
         prompts_per_step=2,
         max_steps=MAX_STEPS,
