@@ -94,6 +94,11 @@ def compute_effects(
     reasons = Counter(str(pair.after.no_verdict) for pair in pairs if pair.after.no_verdict)
     estimates = _estimate(scored, rule, n_resamples=n_resamples, seed=seed)
     found = [pair for pair in scored if _decided(pair.before, rule) is not None]
+    gains: dict[str, list[float]] = {}
+    for pair in scored:
+        if pair.manipulation.phrase is not None:
+            gains.setdefault(pair.manipulation.phrase, []).append(p_none_gain(pair))
+    by_phrase = {phrase: PhraseGain(p_none=sum(own) / len(own), n=len(own)) for phrase, own in gains.items()}
     return Effects(
         n=len(pairs),
         n_scored=len(scored),
@@ -104,7 +109,8 @@ def compute_effects(
         n_more_steps=sum(len(pair.manipulation.steps) > len(pair.solution.steps) for pair in pairs),
         n_fewer_steps=sum(len(pair.manipulation.steps) < len(pair.solution.steps) for pair in pairs),
         **{name: Metric(**estimate.interval._asdict()) for name, estimate in estimates.items()},
-        by_phrase=_by_phrase(scored),
+        # the strongest first
+        by_phrase=dict(sorted(by_phrase.items(), key=lambda item: -item[1].p_none)),
     )
 
 
@@ -177,16 +183,6 @@ def p_none_gain(pair: AttackedPair) -> float:
     assert pair.before.verdict is not None and pair.after.verdict is not None
     before, after = pair.before.verdict.p_none, pair.after.verdict.p_none
     return 0.0 if is_tied(before, after) else rounded(after - before)
-
-
-def _by_phrase(scored: Sequence[AttackedPair]) -> dict[str, PhraseGain]:
-    """Return the mean gain in P(no error) for each text that was drawn, the strongest first."""
-    gains: dict[str, list[float]] = {}
-    for pair in scored:
-        if pair.manipulation.phrase is not None:
-            gains.setdefault(pair.manipulation.phrase, []).append(p_none_gain(pair))
-    means = {phrase: PhraseGain(p_none=sum(own) / len(own), n=len(own)) for phrase, own in gains.items()}
-    return dict(sorted(means.items(), key=lambda item: -item[1].p_none))
 
 
 def find_worst(pairs: Sequence[AttackedPair], *, rule: ThresholdRule | ArgmaxRule, n_worst: int) -> list[Example]:

@@ -135,24 +135,19 @@ def estimate_curves(
         if not len(values_P_M):
             continue
         means_M = dict(zip(names, values_P_M.mean(axis=0), strict=True))
-        resampled_R_M = _resample(values_P_M, [cluster_P[i] for i in reference], n_resamples, seed)
+        resampled_R_M = cluster_bootstrap(
+            np.column_stack([np.ones(len(values_P_M)), values_P_M]),
+            cluster_N=[cluster_P[i] for i in reference],
+            statistic=lambda sums_R: sums_R[:, 1:] / sums_R[:, :1],
+            n_resamples=n_resamples,
+            seed=seed,
+        )
         means_R_M = dict(zip(names, resampled_R_M.T, strict=True))
         for name, of_method in metrics.items():
             of_method.accuracy[str(n)] = _percent(means_M[name], means_R_M[name])
             for other, differences in (("random", of_method.minus_random), ("majority", of_method.minus_majority)):
                 differences[str(n)] = _percent(means_M[name] - means_M[other], means_R_M[name] - means_R_M[other])
     return metrics
-
-
-def _resample(values_P_M: Floats, cluster_P: Sequence[str], n_resamples: int, seed: int) -> Floats:
-    """Return the mean of each method in each resample. Shape (R, M)."""
-    return cluster_bootstrap(
-        np.column_stack([np.ones(len(values_P_M)), values_P_M]),
-        cluster_N=cluster_P,
-        statistic=lambda sums_R: sums_R[:, 1:] / sums_R[:, :1],
-        n_resamples=n_resamples,
-        seed=seed,
-    )
 
 
 def _percent(value: float, resampled_R: Floats) -> Metric:

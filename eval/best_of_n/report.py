@@ -24,6 +24,7 @@ NAMES = {
 
 class _Method(NamedTuple):
     judge: str
+    """Empty where no judge is needed."""
     name: str
     metrics: MethodMetrics
     n_no_verdict: int | None = None
@@ -32,14 +33,40 @@ class _Method(NamedTuple):
 def best_of_n_markdown(results: BestOfNResults) -> str:
     """Return the facts and one table in Markdown, a row a method; see `eval.best_of_n.rerank.compute_results`."""
     facts = "\n".join(f"- {fact}" for fact in _facts(results))
-    return f"# Best of N\n\n{facts}\n\n{markdown_table(_header(results), _rows(results))}\n"
+    header, *rows = _table(results)
+    return f"# Best of N\n\n{facts}\n\n{markdown_table(header, rows)}\n"
 
 
 def best_of_n_html(results: BestOfNResults) -> str:
     """Return the page about `results`."""
-    sections = [Section(name, _judge_figures(name, results)) for name in results.judges]
+    size = max(results.n_groups_by_size, key=int)
+    sections = []
+    for name, judge in results.judges.items():
+        methods = [method for method in _methods(results) if method.judge in ("", name)]
+        curves = line_plot(
+            [
+                Series(method.name, [int(n) for n in accuracy], [metric.value for metric in accuracy.values()])
+                for method in methods
+                for accuracy in [method.metrics.accuracy]
+            ],
+            title="Expected accuracy of the chosen response by number of responses",
+            x_label="N, responses to choose from",
+            y_label="accuracy, percent",
+        )
+        rows = [
+            BarRow(f"best of {size}", method.name, (Bar(**method.metrics.minus_random[size].model_dump()),))
+            for method in methods
+            if method.name != "random" and size in method.metrics.minus_random
+        ]
+        title = f"What choosing among {size} gains over any response, with 95 % intervals"
+        gains = interval_bars(rows, ["gain"], title=title, x_label="percent points")
+        reasons = ", ".join(f"{reason} {count}" for reason, count in judge.no_verdict.items())
+        counts = f"{judge.n_no_verdict} of {results.n_responses:,} responses without a verdict"
+        counts += f" ({reasons})." if reasons else "."
+        sections.append(Section(name, paragraph(counts) + figures(curves, gains)))
     caption = "Accuracy of the chosen response, percent, with 95 % intervals (bootstrap clustered by problem)."
-    sections.append(Section("Figures", table(_header(results), _rows(results), caption=caption)))
+    header, *body = _table(results)
+    sections.append(Section("Figures", table(header, body, caption=caption)))
     scores = [f"{NAMES[score]}: {text}" for score, text in results.scores.items()]
     sections.append(Section("What responses are ranked by", bullet_list(scores)))
     return render_page("Best of N", sections, lead=bullet_list(_facts(results)))
@@ -64,33 +91,6 @@ def _facts(results: BestOfNResults) -> list[str]:
     return [*facts, "The judges saw the right answers."] if results.reference_shown else facts
 
 
-def _judge_figures(name: str, results: BestOfNResults) -> str:
-    judge = results.judges[name]
-    reasons = ", ".join(f"{reason} {count}" for reason, count in judge.no_verdict.items())
-    counts = f"{judge.n_no_verdict} of {results.n_responses:,} responses without a verdict"
-    methods = [method for method in _methods(results) if method.judge in ("", name)]
-    curves = line_plot(
-        [_series(method) for method in methods],
-        title="Expected accuracy of the chosen response by number of responses",
-        x_label="N, responses to choose from",
-        y_label="accuracy, percent",
-    )
-    size = max(results.n_groups_by_size, key=int)
-    rows = [
-        BarRow(f"best of {size}", method.name, (Bar(**method.metrics.minus_random[size].model_dump()),))
-        for method in methods
-        if method.name != "random" and size in method.metrics.minus_random
-    ]
-    title = f"What choosing among {size} gains over any response, with 95 % intervals"
-    gains = interval_bars(rows, ["gain"], title=title, x_label="percent points")
-    return paragraph(f"{counts} ({reasons})." if reasons else f"{counts}.") + figures(curves, gains)
-
-
-def _series(method: _Method) -> Series:
-    accuracy = method.metrics.accuracy
-    return Series(method.name, [int(n) for n in accuracy], [interval.value for interval in accuracy.values()])
-
-
 def _methods(results: BestOfNResults) -> Iterator[_Method]:
     for name, metrics in results.references.items():
         yield _Method("", name, metrics)
@@ -99,27 +99,20 @@ def _methods(results: BestOfNResults) -> Iterator[_Method]:
             yield _Method(name, NAMES[score], metrics, judge.n_no_verdict)
 
 
-def _header(results: BestOfNResults) -> list[str]:
+def _table(results: BestOfNResults) -> Iterator[list[str]]:
+    """Yield the header, then a row a method."""
     sizes = list(results.n_groups_by_size)
     size = max(sizes, key=int)
     best = [f"best of {n}" for n in sizes]
-    return ["method", *best, f"{size}: less random", f"{size}: less majority", "no verdict"]
-
-
-def _rows(results: BestOfNResults) -> list[list[str]]:
-    sizes = list(results.n_groups_by_size)
-    size = max(sizes, key=int)
-    rows = []
+    yield ["method", *best, f"{size}: less random", f"{size}: less majority", "no verdict"]
     for method in _methods(results):
-        accuracy = [_interval(method.metrics.accuracy.get(n)) for n in sizes]
-        differences = [
-            _interval(found.get(size), sign="+")
-            for found in (method.metrics.minus_random, method.metrics.minus_majority)
+        yield [
+            f"{method.judge}, {method.name}" if method.judge else method.name,
+            *(_interval(method.metrics.accuracy.get(n)) for n in sizes),
+            _interval(method.metrics.minus_random.get(size), sign="+"),
+            _interval(method.metrics.minus_majority.get(size), sign="+"),
+            "" if method.n_no_verdict is None else str(method.n_no_verdict),
         ]
-        name = f"{method.judge}, {method.name}" if method.judge else method.name
-        unjudged = "" if method.n_no_verdict is None else str(method.n_no_verdict)
-        rows.append([name, *accuracy, *differences, unjudged])
-    return rows
 
 
 def _interval(interval: Metric | None, *, sign: str = "") -> str:
