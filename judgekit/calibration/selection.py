@@ -12,7 +12,7 @@ fitting are worth together by choosing, too, without each fold (`cross_fit`).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -44,6 +44,16 @@ class HeldOut(NamedTuple):
     """log P(true first error), nats, at least log 1e-9. Shape (N,)."""
     p_ok_K: Floats
     """Calibrated P(step ok | earlier steps ok) of the reached steps. Shape (K,)."""
+
+    @classmethod
+    def of(cls, split: CalibrationSplit, fitted: Iterable[tuple[Calibrator, Ints]]) -> HeldOut:
+        """Put together what calibrators say of the folds that they know nothing of, given by their solutions."""
+        found = cls(np.empty(len(split.n_steps_N)), np.empty(len(split.ok_K)))
+        for calibrator, fold in fitted:
+            part = split.take(fold)
+            found.logprobs_N[fold] = np.maximum(calibrator.logprobs_N(part), math.log(PROB_CLIP))
+            found.p_ok_K[np.isin(split.solution_K, fold)] = calibrator.p_ok_K(part)
+        return found
 
 
 class Selection(NamedTuple):
@@ -87,7 +97,7 @@ def select_calibrator(
     folds = [_Fold(split.take(rest), split.take(fold), fold) for rest, fold in problem_folds(split, n_folds=n_folds)]
     tried = [kind for kind in KINDS if kind == "identity" or kind in kinds]
     measured = {kind: _measure(kind, split, folds) for kind in tried}
-    raw = _held_out("identity", split, folds)
+    raw = HeldOut.of(split, [(CALIBRATORS["identity"](), fold.place_N) for fold in folds])
     reasons: dict[str, str] = {}
     for kind, found in measured.items():
         if isinstance(found, str):
@@ -99,9 +109,19 @@ def select_calibrator(
     left = {kind: found for kind, found in measured.items() if isinstance(found, HeldOut) and kind not in reasons}
     best_N = -min((found.logprobs_N for found in left.values()), key=lambda logprobs_N: -float(logprobs_N.mean()))
     candidates = tuple(_candidate(kind, measured[kind], best_N, split, reasons.get(kind)) for kind in tried)
-    chosen = next(item.kind for item in candidates if _is_as_good(item, len(split.n_steps_N)))
     if len(kinds) == 1 and kinds[0] in left:
         chosen = kinds[0]
+    else:
+        # The simplest that is not clearly worse than the best, which itself has the gap 0 and ends the search.
+        n_solutions = len(split.n_steps_N)
+        chosen = next(
+            item.kind
+            for item in candidates
+            if item.reason is None
+            and item.gap is not None
+            and item.gap_std_error is not None
+            and (item.gap <= item.gap_std_error or item.gap * n_solutions <= MIN_EVIDENCE)
+        )
     return Selection(CALIBRATORS[chosen]().fit_split(split), candidates, left[chosen])
 
 
@@ -147,7 +167,7 @@ def _measure(kind: str, split: CalibrationSplit, folds: Sequence[_Fold]) -> Held
     where errors are likely.
     """
     try:
-        found = _held_out(kind, split, folds)
+        found = HeldOut.of(split, ((CALIBRATORS[kind]().fit_split(fold.rest), fold.place_N) for fold in folds))
     except DataError as error:
         return str(error)
     if kind == "identity":
@@ -169,20 +189,6 @@ def _measure(kind: str, split: CalibrationSplit, folds: Sequence[_Fold]) -> Held
                 f"its log loss {-found.logprobs_N.mean():.4f} on solutions it was not fitted on is not clearly below "
                 f"{-nothing_N.mean():.4f}, that of {what}"
             )
-    return found
-
-
-def _held_out(kind: str, split: CalibrationSplit, folds: Sequence[_Fold]) -> HeldOut:
-    """Fit without each fold and say what the fit makes of it.
-
-    Raises:
-        DataError: some rest has nothing to fit.
-    """
-    found = HeldOut(np.empty(len(split.n_steps_N)), np.empty(len(split.ok_K)))
-    for rest, held_out, place_N in folds:
-        calibrator = CALIBRATORS[kind]().fit_split(rest)
-        found.logprobs_N[place_N] = np.maximum(calibrator.logprobs_N(held_out), math.log(PROB_CLIP))
-        found.p_ok_K[np.isin(split.solution_K, place_N)] = calibrator.p_ok_K(held_out)
     return found
 
 
@@ -241,12 +247,6 @@ def _candidate(
         gap_std_error=clustered_std_error(gap_N, split.problem_N),
         reason=reason,
     )
-
-
-def _is_as_good(candidate: CandidateCard, n_solutions: int) -> bool:
-    if candidate.gap is None or candidate.gap_std_error is None or candidate.reason is not None:
-        return False
-    return candidate.gap <= candidate.gap_std_error or candidate.gap * n_solutions <= MIN_EVIDENCE
 
 
 def clustered_std_error(values_N: Floats, clusters_N: Sequence[object] | np.ndarray) -> float:

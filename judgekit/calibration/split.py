@@ -78,12 +78,12 @@ class CalibrationSplit:
 
     @classmethod
     def of(
-        cls, verdicts_N: Sequence[Verdict], *, gold_N: Sequence[int | None], problem_ids_N: Sequence[str]
+        cls, verdicts_N: Sequence[Verdict | None], *, gold_N: Sequence[int | None], problem_ids_N: Sequence[str]
     ) -> CalibrationSplit:
         """Pack verdicts.
 
         Args:
-            verdicts_N: The verdicts; solutions without one are left out beforehand.
+            verdicts_N: The verdicts; a solution without one is left out.
             gold_N: True first errors, 0-based, `None` = no error.
             problem_ids_N: Problem of each solution.
 
@@ -92,19 +92,22 @@ class CalibrationSplit:
         """
         if not len(verdicts_N) == len(gold_N) == len(problem_ids_N):
             raise DataError(f"{len(verdicts_N)} verdicts, {len(gold_N)} first errors, {len(problem_ids_N)} problems")
-        reached = collect_reached_steps([verdict.p_ok_S for verdict in verdicts_N], gold_N=gold_N)
-        n_steps_N = np.array([verdict.n_steps for verdict in verdicts_N], dtype=np.int64)
-        outcome_N = [n if gold is None else gold for gold, n in zip(gold_N, n_steps_N, strict=True)]
+        rows = zip(verdicts_N, gold_N, problem_ids_N, strict=True)
+        judged = [(verdict, gold, problem) for verdict, gold, problem in rows if verdict is not None]
+        known_N = [gold for _, gold, _ in judged]
+        reached = collect_reached_steps([verdict.p_ok_S for verdict, _, _ in judged], gold_N=known_N)
+        n_steps_N = np.array([verdict.n_steps for verdict, _, _ in judged], dtype=np.int64)
+        outcome_N = [n if gold is None else gold for gold, n in zip(known_N, n_steps_N, strict=True)]
         starts_N = np.searchsorted(reached.solution_K, np.arange(len(n_steps_N)))
         position_K = np.arange(len(reached.solution_K)) - starts_N[reached.solution_K]
         return cls(
             steps=Steps(reached.p_ok_K, position_K, n_steps_N[reached.solution_K]),
             ok_K=reached.ok_K,
             solution_K=reached.solution_K,
-            posterior_J=np.concatenate([verdict.posterior for verdict in verdicts_N]),
+            posterior_J=np.concatenate([verdict.posterior for verdict, _, _ in judged]),
             n_steps_N=n_steps_N,
             gold_N=np.array(outcome_N, dtype=np.int64),
-            problem_N=np.array(problem_ids_N, dtype=object),
+            problem_N=np.array([problem for _, _, problem in judged], dtype=object),
         )
 
     @property

@@ -8,9 +8,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import compress
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
 
 from judgekit.calibration.by_step import checked_labels
 from judgekit.calibration.calibrators import make_calibrator_card
@@ -20,9 +17,8 @@ from judgekit.calibration.direction import direction_of
 from judgekit.calibration.fingerprint import fingerprint_of
 from judgekit.calibration.posterior import IdentityCalibrator
 from judgekit.calibration.selection import KINDS, HeldOut, Selection, cross_fit, select_calibrator
-from judgekit.calibration.split import PROB_CLIP, CalibrationSplit
+from judgekit.calibration.split import CalibrationSplit
 from judgekit.errors import DataError
-from judgekit.io import read_records
 from judgekit.judges.card import CARD, JudgeCard, read_card
 from judgekit.judges.ensemble import EnsembleSpec
 from judgekit.judges.problem_lists import (
@@ -41,6 +37,7 @@ from judgekit.metrics.threshold import choose_threshold
 from judgekit.run import refuse_foreign
 from judgekit.text.identity import content_id, group_problems
 from judgekit.training.config import CalibrationConfig
+from judgekit.training.judge_files import read_labelled, refuse_one_kind
 from judgekit.types import LabelledSolution, ThresholdRule, Verdict
 
 _log = logging.getLogger(__name__)
@@ -70,7 +67,7 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     from judgekit.judges import load_judge
 
     card = read_card(directory)
-    given = read_split(data, config.n_max)
+    given = list(read_labelled([data], config.n_max))
     refuse_trained_problems(train_problems(directory), given, judge=card.judge_id)
     refuse_one_kind(given, "steps", purpose="calibration")
     if isinstance(card.decision, ThresholdRule):
@@ -93,11 +90,18 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
         kept = calibration_problems(work)
     used_before = set(compress(problem_N, kept.seen(given)))
     fresh = fresh_problems(set(problem_N) - used_before, frac=config.conformal_frac or 0.0)
-    judged = [(item, judgement.verdict) for item, judgement in zip(given, judgements_N, strict=True)]
     is_fresh_N = [problem in fresh for problem in problem_N]
-    solutions, verdicts_N = _columns([pair for pair, is_fresh in zip(judged, is_fresh_N, strict=True) if not is_fresh])
+    all_verdicts_N = [judgement.verdict for judgement in judgements_N]
+    solutions = [item for item, is_fresh in zip(given, is_fresh_N, strict=True) if not is_fresh]
+    verdicts_N = [item for item, is_fresh in zip(all_verdicts_N, is_fresh_N, strict=True) if not is_fresh]
+    if not any(verdicts_N):
+        raise DataError(
+            f"{card.judge_id} has no verdict on any of {len(solutions)} solutions: there is nothing to calibrate"
+        )
     fingerprint = fingerprint_of(data, solutions)
-    split = _pack(verdicts_N, solutions, judge=card.judge_id)
+    gold_N = [solution.first_error for solution in solutions]
+    split = CalibrationSplit.of(verdicts_N, gold_N=gold_N, problem_ids_N=group_problems(solutions))
+    checked_labels(split.ok_K)
     kinds = KINDS if config.calibrator == "auto" else (config.calibrator,)
     direction = direction_of(split)
     upside_down = direction.describe() if direction is not None and direction.is_upside_down else None
@@ -109,18 +113,14 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     report = _report(split, chosen, kinds=kinds, upside_down=upside_down, config=config)
     for sentence in report.warnings:
         _log.warning("%s: %s", card.judge_id, sentence)
-    update: dict[str, Any] = {
-        "calibrator": make_calibrator_card(calibrator, fingerprint),
-        "calibration": report,
-        "conformal": None,
-    }
-    if isinstance(card.decision, ThresholdRule):
+    decision, conformal = card.decision, None
+    if isinstance(decision, ThresholdRule):
         calibrated_N = [None if verdict is None else calibrator.calibrate(verdict) for verdict in verdicts_N]
-        update["decision"] = fit_threshold(calibrated_N, solutions, data=fingerprint.data)
+        decision = fit_threshold(calibrated_N, solutions, data=fingerprint.data)
     if fresh:
-        items, raw_N = _columns([pair for pair, is_fresh in zip(judged, is_fresh_N, strict=True) if is_fresh])
+        items, raw_N = list(compress(given, is_fresh_N)), compress(all_verdicts_N, is_fresh_N)
         posterior_N_O = [None if verdict is None else calibrator.calibrate(verdict).posterior for verdict in raw_N]
-        update["conformal"] = fit_conformal(
+        conformal = fit_conformal(
             posterior_N_O, items, alpha=config.conformal_alpha, fingerprint=fingerprint_of(data, items)
         )
     elif config.conformal_frac is not None:
@@ -130,37 +130,11 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
             len(set(problem_N)),
         )
     write_problems(directory / CALIBRATION_PROBLEMS, kept | ProblemList.of(given))
-    update_card(directory, card.model_copy(update=update))
+    update = {"calibrator": make_calibrator_card(calibrator, fingerprint), "calibration": report}
+    update_card(directory, card.model_copy(update=update | {"decision": decision, "conformal": conformal}))
     for begun in directory.glob("calibration-*"):  # also that of a run that was killed behind the card
         shutil.rmtree(begun)
     return report
-
-
-def _columns(
-    pairs: Sequence[tuple[LabelledSolution, Verdict | None]],
-) -> tuple[list[LabelledSolution], list[Verdict | None]]:
-    return [solution for solution, _ in pairs], [verdict for _, verdict in pairs]
-
-
-def _pack(
-    verdicts_N: Sequence[Verdict | None], solutions: Sequence[LabelledSolution], *, judge: str
-) -> CalibrationSplit:
-    """Pack the solutions that have a verdict.
-
-    Raises:
-        DataError: there are none, or their steps or problems cannot calibrate anything.
-    """
-    rows = zip(verdicts_N, solutions, group_problems(solutions), strict=True)
-    used = [(verdict, solution, problem) for verdict, solution, problem in rows if verdict is not None]
-    if not used:
-        raise DataError(f"{judge} has no verdict on any of {len(solutions)} solutions: there is nothing to calibrate")
-    split = CalibrationSplit.of(
-        [verdict for verdict, _, _ in used],
-        gold_N=[solution.first_error for _, solution, _ in used],
-        problem_ids_N=[problem for _, _, problem in used],
-    )
-    checked_labels(split.ok_K)
-    return split
 
 
 def fit_threshold(
@@ -174,40 +148,6 @@ def fit_threshold(
     p_ok_N_S = [None if verdict is None else verdict.p_ok_S for verdict in verdicts_N]
     choice = choose_threshold(p_ok_N_S, gold_N=[solution.first_error for solution in solutions])
     return ThresholdRule(threshold=choice.threshold, origin=f"best ProcessBench F1 on {data}")
-
-
-def read_split(data: Path, n_max: int | None) -> list[LabelledSolution]:
-    """Read a labelled data set, `n_max` solutions at most; `None` for all."""
-    solutions = []
-    for solution in read_records(data, LabelledSolution):
-        solutions.append(solution)
-        if len(solutions) == n_max:
-            break
-    return solutions
-
-
-def refuse_one_kind(
-    solutions: Sequence[LabelledSolution], what: Literal["steps", "solutions"], *, purpose: str
-) -> None:
-    """Refuse data of which nothing can be learned, before a judge or model has worked for hours on them.
-
-    Args:
-        solutions: The data.
-        what: Whether both kinds are needed among reached steps, or among whole solutions.
-        purpose: What they are for, as the message begins.
-
-    Raises:
-        DataError: all are right, or all are wrong.
-    """
-    n_wrong = sum(solution.first_error is not None for solution in solutions)
-    n_right = len(solutions) - n_wrong
-    if what == "steps":  # those up to the first error; later ones are not judged
-        n_right = sum(len(item.steps) if item.first_error is None else item.first_error for item in solutions)
-    if not n_right or not n_wrong:
-        kind = "right" if n_right else "wrong"
-        raise DataError(
-            f"{purpose} needs right and wrong {what}, and all {n_right + n_wrong} are of one kind, {kind}: add data"
-        )
 
 
 def wrap_builtin(name: str, output: Path) -> Path:
@@ -241,15 +181,11 @@ def _report(
     raw = HeldOut(IdentityCalibrator().logprobs_N(split), split.steps.probs_K)
     before, figures_before = _measure(split, raw, n_bins=config.n_bins)
     after, figures_after = _measure(split, chosen.held_out, n_bins=config.n_bins)
-    nested, chosen_by_fold = None, []
+    nested, chosen_by_fold = None, list[str]()
     if len(kinds) > 1:
-        found = HeldOut(np.empty_like(raw.logprobs_N), np.empty_like(raw.p_ok_K))
-        for calibrator, fold in cross_fit(split, kinds=kinds, n_folds=config.n_folds, n_bins=config.n_bins):
-            part = split.take(fold)
-            chosen_by_fold.append(calibrator.kind)
-            found.logprobs_N[fold] = np.maximum(calibrator.logprobs_N(part), np.log(PROB_CLIP))
-            found.p_ok_K[np.isin(split.solution_K, fold)] = calibrator.p_ok_K(part)
-        nested = _measure(split, found, n_bins=config.n_bins)[1]
+        fitted = list(cross_fit(split, kinds=kinds, n_folds=config.n_folds, n_bins=config.n_bins))
+        chosen_by_fold = [calibrator.kind for calibrator, _ in fitted]
+        nested = _measure(split, HeldOut.of(split, fitted), n_bins=config.n_bins)[1]
     warnings = []
     if upside_down:
         warnings.append(f"{upside_down}. {UPSIDE_DOWN_WAY_OUT}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -27,10 +28,16 @@ from judgekit.judges.steps.encoding import encode_solutions, make_convention, sh
 from judgekit.judges.steps.layout import InputConvention
 from judgekit.judges.steps.specs import StepClassifierSpec
 from judgekit.run import Run, package_versions
-from judgekit.training.calibrate import refuse_one_kind
 from judgekit.training.config import ClassifierConfig
-from judgekit.training.judge_files import JUDGE, evaluate_judge, read_labelled, refuse_overlap, save_judge
-from judgekit.training.language_model import IGNORED, Collator
+from judgekit.training.judge_files import (
+    JUDGE,
+    evaluate_judge,
+    read_labelled,
+    refuse_one_kind,
+    refuse_overlap,
+    save_judge,
+)
+from judgekit.training.language_model import IGNORED, Collator, TokenRow
 from judgekit.training.loop import MetricsCallback, loop_arguments, train, warn_of_few_steps
 from judgekit.types import LabelledSolution, ThresholdRule
 
@@ -44,8 +51,8 @@ CHUNK = 1000
 class TrainingRows(NamedTuple):
     """What a data set gives to the Trainer."""
 
-    rows: list[dict[str, Any]]
-    """`input_ids` and `labels`, one a solution."""
+    rows: list[TokenRow]
+    """One a solution."""
     problems: set[tuple[str, str]]
     """Problems among them, under both names; see `judgekit.judges.problem_lists`."""
     counts: Counter[str]
@@ -73,14 +80,20 @@ def train_classifier(config: ClassifierConfig, output: Path, *, resume: bool = F
         problem_separator=config.problem_separator,
         max_tokens=config.max_judged_tokens,
     )
-    limit: dict[str, Any] = {"max_tokens": config.max_tokens, "overlong": config.overlong}
-    data = build_rows(read_labelled(config.data, config.n_max), tokenizer, convention, **limit)
+    encode = partial(
+        build_rows,
+        tokenizer=tokenizer,
+        convention=convention,
+        max_tokens=config.max_tokens,
+        overlong=config.overlong,
+    )
+    data = encode(read_labelled(config.data, config.n_max))
     check_rows(data, tokenizer)
     warn_of_few_steps(config, n_rows=len(data.rows))
     eval_solutions = list(read_labelled([config.eval_data], config.n_eval_max)) if config.eval_data else []
     trained = ProblemList(frozenset(data.problems))
     refuse_overlap(trained, eval_solutions)
-    eval_rows = build_rows(eval_solutions, tokenizer, convention, **limit).rows
+    eval_rows = encode(eval_solutions).rows
     set_seed(config.seed)
     model = load_classifier(config.model, dtype="float32", n_labels=2, dropout=config.dropout)
     check_sizes(model, tokenizer)
@@ -127,29 +140,24 @@ def build_rows(
     stream = iter(solutions)
     while chunk := list(islice(stream, CHUNK)):
         for solution, encoded in zip(chunk, encode_solutions(tokenizer, chunk, convention), strict=True):
-            _add_row(data, solution, encoded, max_tokens=max_tokens, overlong=overlong)
+            data.counts["solutions"] += 1
+            positions_S = [position for position in encoded.positions_S if position < max_tokens]
+            if len(encoded.input_ids) > max_tokens:
+                if overlong == "drop" or not positions_S:
+                    data.counts["overlong_dropped"] += 1
+                    continue
+                data.counts["overlong_cut"] += 1
+            input_ids = encoded.input_ids[: positions_S[-1] + 1]
+            labels = [IGNORED] * len(input_ids)
+            # Steps behind the first error lie outside "earlier steps ok", so their labels are not learned.
+            end = len(positions_S) if solution.first_error is None else solution.first_error + 1
+            for step, position in enumerate(positions_S[:end]):
+                labels[position] = ERROR if step == solution.first_error else OK
+                data.counts["steps_error" if step == solution.first_error else "steps_ok"] += 1
+            data.counts["tokens"] += len(input_ids)
+            data.rows.append({"input_ids": input_ids, "labels": labels})
+            data.problems.add(names_of(solution))
     return data
-
-
-def _add_row(
-    data: TrainingRows, solution: LabelledSolution, encoded: Encoded, *, max_tokens: int, overlong: str
-) -> None:
-    data.counts["solutions"] += 1
-    positions_S = [position for position in encoded.positions_S if position < max_tokens]
-    if len(encoded.input_ids) > max_tokens:
-        if overlong == "drop" or not positions_S:
-            data.counts["overlong_dropped"] += 1
-            return
-        data.counts["overlong_cut"] += 1
-    input_ids = encoded.input_ids[: positions_S[-1] + 1]
-    labels = [IGNORED] * len(input_ids)
-    end = len(positions_S) if solution.first_error is None else solution.first_error + 1
-    for step, position in enumerate(positions_S[:end]):
-        labels[position] = ERROR if step == solution.first_error else OK
-        data.counts["steps_error" if step == solution.first_error else "steps_ok"] += 1
-    data.counts["tokens"] += len(input_ids)
-    data.rows.append({"input_ids": input_ids, "labels": labels})
-    data.problems.add(names_of(solution))
 
 
 def check_rows(data: TrainingRows, tokenizer: Any) -> None:

@@ -17,7 +17,6 @@ from judgekit.calibration.fingerprint import fingerprint_of
 from judgekit.calibration.posterior import IdentityCalibrator
 from judgekit.calibration.split import CalibrationSplit
 from judgekit.errors import ConfigError, DataError
-from judgekit.judges.base import Judge
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.ensemble import EnsembleSpec, floored_logs, pool_verdicts
 from judgekit.judges.problem_lists import (
@@ -32,12 +31,12 @@ from judgekit.judges.problem_lists import (
 )
 from judgekit.judges.trust import write_own_card
 from judgekit.judging.run import as_seen
-from judgekit.metrics.threshold import choose_threshold
 from judgekit.run import refuse_foreign
 from judgekit.text.identity import group_problems
-from judgekit.training.calibrate import UPSIDE_DOWN_WAY_OUT, read_split, refuse_one_kind
+from judgekit.training.calibrate import UPSIDE_DOWN_WAY_OUT, fit_threshold
 from judgekit.training.config import EnsembleConfig, EnsembleRule
-from judgekit.types import LabelledSolution, ThresholdRule, Verdict
+from judgekit.training.judge_files import read_labelled, refuse_one_kind
+from judgekit.types import LabelledSolution, Verdict
 
 _log = logging.getLogger(__name__)
 
@@ -76,13 +75,16 @@ def build_ensemble(members: Sequence[str], data: Path, output: Path, config: Ens
         raise ConfigError(f"an ensemble needs at least two members, not {len(members)}: give --member once for each")
     # The card comes last: the lists alone are what a run that was killed has left.
     refuse_foreign(output, own=(TRAIN_PROBLEMS, CALIBRATION_PROBLEMS))
-    solutions = read_split(data, config.n_max)
+    solutions = list(read_labelled([data], config.n_max))
     folders = {name: folder for name in members if (folder := _folder(name)) is not None}
     trained = {name: train_problems(folder) for name, folder in folders.items()}
     for name, problems in trained.items():
         refuse_trained_problems(problems, solutions, judge=name)
     refuse_one_kind(solutions, "solutions", purpose="an ensemble")
-    verdicts_N_M = _verdicts([load_judge(name, dtype=config.dtype) for name in members], solutions)
+    seen = [as_seen(solution, show_reference=False) for solution in solutions]
+    judges = [load_judge(name, dtype=config.dtype) for name in members]  # all of them, before any has worked for hours
+    verdicts_M = [[judgement.verdict for judgement in judge.judge(seen)] for judge in judges]
+    verdicts_N_M = list(zip(*verdicts_M, strict=True))
     gold_N = [solution.first_error for solution in solutions]
     fitted = fit_weights(verdicts_N_M, gold_N=gold_N, rule=config.rule)
     warnings = _find_trouble(members, verdicts_N_M, solutions, fitted)
@@ -91,17 +93,18 @@ def build_ensemble(members: Sequence[str], data: Path, output: Path, config: Ens
     used = [item for item, row in zip(solutions, verdicts_N_M, strict=True) if any(row)]
     fingerprint = fingerprint_of(data, used)
     spec = EnsembleSpec(
-        members=tuple(_stored_name(name, output) for name in members),
+        members=tuple(
+            os.path.relpath(Path(name).resolve(), output.resolve()) if Path(name).exists() else name for name in members
+        ),
         rule=config.rule,
         weights=fitted.weights_M,
         fingerprint=fingerprint,
     )
     pooled_N = [pool_verdicts(row, spec) for row in verdicts_N_M]
-    choice = choose_threshold([None if item is None else item.p_ok_S for item in pooled_N], gold_N=gold_N)
     card = JudgeCard(
         judge_id=config.judge_id or output.resolve().name,
         spec=spec,
-        decision=ThresholdRule(threshold=choice.threshold, origin=f"best ProcessBench F1 on {fingerprint.data}"),
+        decision=fit_threshold(pooled_N, solutions, data=fingerprint.data),
         training={
             "config": config.model_dump(mode="json"),
             "log_loss": fitted.log_loss,
@@ -117,13 +120,6 @@ def build_ensemble(members: Sequence[str], data: Path, output: Path, config: Ens
     return card
 
 
-def _verdicts(judges: Sequence[Judge], solutions: Sequence[LabelledSolution]) -> list[tuple[Verdict | None, ...]]:
-    """Return the verdicts of all members by solution. Shape (N, M)."""
-    seen = [as_seen(solution, show_reference=False) for solution in solutions]
-    verdicts_M = [[judgement.verdict for judgement in judge.judge(seen)] for judge in judges]
-    return list(zip(*verdicts_M, strict=True))
-
-
 def _find_trouble(
     members: Sequence[str],
     verdicts_N_M: Sequence[Sequence[Verdict | None]],
@@ -136,18 +132,11 @@ def _find_trouble(
         DataError: no member gets any weight.
     """
     sentences, splits, problem_N = [], [], group_problems(solutions)
+    gold_N = [solution.first_error for solution in solutions]
     for name, column in zip(members, zip(*verdicts_N_M, strict=True), strict=True):
-        rows = zip(column, solutions, problem_N, strict=True)
-        judged = [(verdict, item, problem) for verdict, item, problem in rows if verdict is not None]
-        if not judged:
+        if not any(column):
             continue
-        splits.append(
-            CalibrationSplit.of(
-                [verdict for verdict, _, _ in judged],
-                gold_N=[item.first_error for _, item, _ in judged],
-                problem_ids_N=[problem for _, _, problem in judged],
-            )
-        )
+        splits.append(CalibrationSplit.of(column, gold_N=gold_N, problem_ids_N=problem_N))
         direction = direction_of(splits[-1])
         if direction is not None and direction.is_upside_down:
             sentences.append(f"member {name}: {direction.describe()}. {UPSIDE_DOWN_WAY_OUT}")
@@ -167,10 +156,6 @@ def _find_trouble(
             "nothing of errors: calibrate the members, or leave out those that know nothing"
         )
     return sentences
-
-
-def _stored_name(name: str, output: Path) -> str:
-    return os.path.relpath(Path(name).resolve(), output.resolve()) if Path(name).exists() else name
 
 
 def _folder(name: str) -> Path | None:
@@ -238,7 +223,12 @@ class _Packed(NamedTuple):
             none if first_error is None else first_error for none, (_, first_error) in zip(none_N, rows, strict=True)
         ]
         columns_M = list(zip(*(row for row, _ in rows), strict=True))
-        probs_M_K = np.array([np.concatenate(list(map(_probs, column, lengths_N))) for column in columns_M])
+        # Ones stand for a verdict that is missing: they leave a product as it is, and a mixture gives them no share.
+        probs_M = [
+            [item.posterior if item else np.ones(n) for item, n in zip(column, lengths_N, strict=True)]
+            for column in columns_M
+        ]
+        probs_M_K = np.array([np.concatenate(posteriors) for posteriors in probs_M])
         has_M_N = np.array([[verdict is not None for verdict in column] for column in columns_M])
         return cls(probs_M_K, has_M_N, starts_N, starts_N + np.array(gold_N, dtype=np.int64))
 
@@ -261,8 +251,3 @@ class _Packed(NamedTuple):
         losses_M_N = -floored_logs(self.probs_M_K[:, self.true_N])
         pairs = zip(losses_M_N, self.has_M_N, strict=True)
         return tuple(float(losses_N[has_N].mean()) if has_N.any() else None for losses_N, has_N in pairs)
-
-
-def _probs(verdict: Verdict | None, n_outcomes: int) -> Floats:
-    """Return a posterior; ones where there is none, which leave a product as it is."""
-    return np.array(verdict.posterior) if verdict else np.ones(n_outcomes)

@@ -1,11 +1,14 @@
-"""What trainings of judges share: reading and checking the data, figures on held-out problems, the judge directory."""
+"""What trainings of judges share: reading and checking the data, figures on held-out problems, the judge directory.
+
+Imports no torch.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import compress, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from judgekit.errors import DataError
 from judgekit.io import read_records, weights_written_to
@@ -24,6 +27,30 @@ JUDGE = "judge"
 def read_labelled(paths: Sequence[Path], n_max: int | None) -> Iterator[LabelledSolution]:
     """Yield the solutions of several data sets one after another, `n_max` at most; `None` for all."""
     return islice((solution for path in paths for solution in read_records(path, LabelledSolution)), n_max)
+
+
+def refuse_one_kind(
+    solutions: Sequence[LabelledSolution], what: Literal["steps", "solutions"], *, purpose: str
+) -> None:
+    """Refuse data of which nothing can be learned, before a judge or model has worked for hours on them.
+
+    Args:
+        solutions: The data.
+        what: Whether both kinds are needed among reached steps, or among whole solutions.
+        purpose: What they are for, as the message begins.
+
+    Raises:
+        DataError: all are right, or all are wrong.
+    """
+    n_wrong = sum(solution.first_error is not None for solution in solutions)
+    n_right = len(solutions) - n_wrong
+    if what == "steps":  # those up to the first error; later ones are not judged
+        n_right = sum(len(item.steps) if item.first_error is None else item.first_error for item in solutions)
+    if not n_right or not n_wrong:
+        kind = "right" if n_right else "wrong"
+        raise DataError(
+            f"{purpose} needs right and wrong {what}, and all {n_right + n_wrong} are of one kind, {kind}: add data"
+        )
 
 
 def refuse_overlap(trained: ProblemList, eval_solutions: Sequence[LabelledSolution]) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from transformers import Trainer, set_seed
@@ -23,6 +23,15 @@ IGNORED = -100
 """Label of tokens that carry no loss."""
 MODEL = "model"
 """Folder of the trained model below the run's output."""
+
+
+class TokenRow(TypedDict):
+    """One text to train on."""
+
+    input_ids: list[int]
+    """Its tokens. Shape (T,)."""
+    labels: list[int]
+    """What is to be predicted at each, `IGNORED` where nothing is. Shape (T,)."""
 
 
 def solution_text(solution: LabelledSolution, *, separator: str) -> tuple[str, str]:
@@ -43,9 +52,12 @@ def train_language_model(config: LanguageModelConfig, output: Path, *, resume: b
     solutions = [
         s for s in read_records(config.data, LabelledSolution) if not config.only_correct or s.first_error is None
     ]
-    start = config.model or _build_preset(output / "init", solutions, config)
+    texts = [solution_text(solution, separator=config.separator) for solution in solutions]
+    if config.model is None:
+        build_tiny(output / "init", (prompt + completion for prompt, completion in texts), config.preset)
+    start = config.model or str(output / "init")
     tokenizer = load_tokenizer(start)
-    rows = _encode(tokenizer, solutions, config)
+    rows = _encode(tokenizer, texts, max_tokens=config.preset.max_tokens)
     warn_of_few_steps(config, n_rows=len(rows))
     set_seed(config.seed)
     model = load_language_model(start)
@@ -66,27 +78,16 @@ def train_language_model(config: LanguageModelConfig, output: Path, *, resume: b
     return output / MODEL
 
 
-def _build_preset(directory: Path, solutions: Sequence[LabelledSolution], config: LanguageModelConfig) -> str:
-    build_tiny(directory, _texts(solutions, config.separator), config.preset)
-    return str(directory)
-
-
-def _texts(solutions: Sequence[LabelledSolution], separator: str) -> Iterator[str]:
-    for solution in solutions:
-        yield "".join(solution_text(solution, separator=separator))
-
-
-def _encode(tokenizer: Any, solutions: Sequence[LabelledSolution], config: LanguageModelConfig) -> list[dict[str, Any]]:
-    texts = [solution_text(solution, separator=config.separator) for solution in solutions]
+def _encode(tokenizer: Any, texts: Sequence[tuple[str, str]], *, max_tokens: int) -> list[TokenRow]:
     prompts = tokenizer([prompt for prompt, _ in texts], add_special_tokens=False).input_ids
     completions = tokenizer([completion for _, completion in texts], add_special_tokens=False).input_ids
-    rows = []
+    rows: list[TokenRow] = []
     for prompt, completion in zip(prompts, completions, strict=True):
         completion = [*completion, tokenizer.eos_token_id]
-        if len(prompt) + len(completion) > config.preset.max_tokens:
+        if len(prompt) + len(completion) > max_tokens:
             raise DataError(
                 f"a solution has {len(prompt) + len(completion)} tokens, more than preset.max_tokens="
-                f"{config.preset.max_tokens}: raise it or build shorter solutions"
+                f"{max_tokens}: raise it or build shorter solutions"
             )
         rows.append({"input_ids": prompt + completion, "labels": [IGNORED] * len(prompt) + completion})
     return rows
@@ -99,7 +100,7 @@ class Collator:
     pad_id: int
     """Token id to pad with."""
 
-    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    def __call__(self, rows: Sequence[TokenRow]) -> dict[str, torch.Tensor]:
         """Return `input_ids`, `attention_mask` and `labels`. Shape (B, T) each."""
         width = max(len(row["input_ids"]) for row in rows)
         batch = {

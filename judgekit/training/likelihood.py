@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -19,9 +18,15 @@ from judgekit.judges.steps.encoding import make_convention
 from judgekit.judges.steps.likelihood import LikelihoodJudge
 from judgekit.judges.steps.specs import LikelihoodCard, LikelihoodSpec
 from judgekit.run import Run, package_versions
-from judgekit.training.calibrate import refuse_one_kind
 from judgekit.training.config import LikelihoodConfig
-from judgekit.training.judge_files import JUDGE, evaluate_judge, read_labelled, refuse_overlap, save_judge
+from judgekit.training.judge_files import (
+    JUDGE,
+    evaluate_judge,
+    read_labelled,
+    refuse_one_kind,
+    refuse_overlap,
+    save_judge,
+)
 from judgekit.types import LabelledSolution
 
 logger = logging.getLogger(__name__)
@@ -64,16 +69,16 @@ def fit_likelihood(config: LikelihoodConfig, output: Path, *, resume: bool = Fal
     )
     features_K, ok_K = reached_features(LikelihoodJudge(card, model, tokenizer), solutions)
     counts = {"solutions": len(solutions), "steps_ok": int(ok_K.sum()), "steps_error": int((~ok_K).sum())}
-    training: dict[str, Any] = {
-        "config": config.model_dump(mode="json"),
-        "counts": counts,
-        "packages": package_versions(),
-    }
     section = fit_map(features_K, ok_K=ok_K)
     warning = find_odd_direction(section, features_K, ok_K=ok_K)
     if warning:
         logger.warning("%s: %s", card.judge_id, warning)
-    training["warnings"] = [warning] if warning else []
+    training = {
+        "config": config.model_dump(mode="json"),
+        "counts": counts,
+        "packages": package_versions(),
+        "warnings": [warning] if warning else [],
+    }
     card = card.model_copy(update={"spec": spec.model_copy(update={"fitted": section}), "training": training})
     judge = LikelihoodJudge(card, model, tokenizer)
     metrics = evaluate_judge(judge, eval_solutions)

@@ -17,8 +17,9 @@ from judgekit.metrics.localization import compute_localization
 from judgekit.run import refuse_foreign
 from judgekit.text.identity import group_problems
 from judgekit.ties import is_tied
-from judgekit.training.calibrate import fit_threshold, read_split
+from judgekit.training.calibrate import fit_threshold
 from judgekit.training.config import PriorConfig
+from judgekit.training.judge_files import read_labelled
 from judgekit.types import ArgmaxRule, LabelledSolution, ThresholdRule, Verdict
 
 Rule = ThresholdRule | ArgmaxRule
@@ -36,7 +37,7 @@ def build_prior(data: Path, output: Path, config: PriorConfig) -> JudgeCard:
     """
     # The card comes last: the lists alone are what a run that was killed has left.
     refuse_foreign(output, own=(TRAIN_PROBLEMS, CALIBRATION_PROBLEMS))
-    solutions = read_split(data, config.n_max)
+    solutions = list(read_labelled([data], config.n_max))
     n_wrong = sum(solution.first_error is not None for solution in solutions)
     n_problems = len(set(group_problems(solutions)))
     if not 0 < n_wrong < len(solutions) or n_problems < 2:
