@@ -136,7 +136,13 @@ def build_agreement_report(
         unmatched=dict(unmatched.most_common()),
         positions=positions,
         kappa=compute_kappa(labels),
-        quality=_qualities(gold) if gold else {},
+        quality={
+            "Monte-Carlo": _quality([(pair.monte_carlo, truth) for pair, truth in gold]),
+            "judge": _quality([(pair.judge, truth) for pair, truth in gold]),
+            "consensus": _quality([(pair.judge, truth) for pair, truth in gold if classify_agreement(*pair).kept]),
+        }
+        if gold
+        else {},
     )
 
 
@@ -156,15 +162,6 @@ def compute_kappa(labels: Sequence[Labelled]) -> float | None:
         return None
     observed, by_chance = sum(pair.monte_carlo == pair.judge for pair in labels) / n, n_squared_by_chance / n**2
     return (observed - by_chance) / (1 - by_chance)
-
-
-def _qualities(gold: Sequence[tuple[Labelled, int | None]]) -> dict[str, LabelQuality]:
-    kept = [(pair.judge, truth) for pair, truth in gold if classify_agreement(*pair).kept]
-    return {
-        "Monte-Carlo": _quality([(pair.monte_carlo, truth) for pair, truth in gold]),
-        "judge": _quality([(pair.judge, truth) for pair, truth in gold]),
-        "consensus": _quality(kept),
-    }
 
 
 def _quality(pairs: Sequence[tuple[int | None, int | None]]) -> LabelQuality:
@@ -197,13 +194,11 @@ def render_agreement(report: AgreementReport) -> Group:
     table = Table(
         "Monte-Carlo", *(Column(place, justify="right") for place in places), title="first error by the judge"
     )
-    for name, row in report.positions.items():
-        table.add_row(name, *(str(row.get(place, 0)) for place in places))
-    return Group(counts, table, *([_render_quality(report)] if report.quality else []))
-
-
-def _render_quality(report: AgreementReport) -> Table:
-    table = Table("labels by", "of", *(Column(name, justify="right") for name in ("right", "share [95 %]")))
+    for name, counted in report.positions.items():
+        table.add_row(name, *(str(counted.get(place, 0)) for place in places))
+    if not report.quality:
+        return Group(counts, table)
+    quality = Table("labels by", "of", *(Column(name, justify="right") for name in ("right", "share [95 %]")))
     for name, row in report.quality.items():
         rates = {
             f"all, {row.n_true_errors} with a true error": row.exact,
@@ -211,8 +206,8 @@ def _render_quality(report: AgreementReport) -> Table:
             "labelled as correct": row.correct_precision,
         }
         for whole, rate in rates.items():
-            table.add_row(name, whole, f"{rate.hits} of {rate.n}", _shown(rate))
-    return table
+            quality.add_row(name, whole, f"{rate.hits} of {rate.n}", _shown(rate))
+    return Group(counts, table, quality)
 
 
 def _shown(rate: Rate) -> str:

@@ -11,7 +11,6 @@ Source:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 from datasets_builders.labelling.agreement import AgreementReport, Labelled, build_agreement_report, classify_agreement
@@ -43,15 +42,49 @@ def filter_consensus(config: ConsensusConfig, output: Path, *, resume: bool = Fa
         return AgreementReport.model_validate(read_json(output / AGREEMENT))
     judged = _first_errors(config.judge)
     gold = {} if config.gold is None else _first_errors(config.gold)
+    seen: set[str] = set()
+    unmatched: Counter[str] = Counter()
+    labels: list[Labelled] = []
+    with_truth: list[tuple[Labelled, int | None]] = []
     with ShardWriter(output, LabelledSolution, resume=True) as writer:
         with Rejections(output, "consensus") as rejected:
-            consensus = _Filter(judged, gold, rejected)
-            for record in _monte_carlo_rows(config.monte_carlo):
-                if consensus.keeps(record):
+
+            def leave(record: LabelledSolution, reason: str) -> None:
+                unmatched[reason] += 1
+                rejected.add(reason, id=record.id, raw=record)
+
+            for record in read_records(config.monte_carlo, LabelledSolution):
+                if record.label_method is not LabelMethod.MONTE_CARLO:
+                    raise DataError(
+                        f"{config.monte_carlo}, solution {record.id}: labelled by {record.label_method}, not by "
+                        "rollouts. Give Monte-Carlo labels as monte_carlo and the others as judge"
+                    )
+                key = _key(record)
+                if key in seen:
+                    leave(record, "duplicate")
+                    continue
+                seen.add(key)
+                if key not in judged:
+                    leave(record, "not labelled by the judge")
+                    continue
+                pair = Labelled(record.first_error, judged[key])
+                labels.append(pair)
+                if key in gold:
+                    with_truth.append((pair, gold[key]))
+                agreement = classify_agreement(*pair)
+                if agreement.kept:
                     writer.write(record.model_copy(update={"label_method": LabelMethod.CONSENSUS}))
+                else:
+                    detail = f"Monte-Carlo: {pair.monte_carlo}, judge: {pair.judge}"
+                    rejected.add(agreement.value, detail, id=record.id, raw=record)
             for record in read_records(config.judge, LabelledSolution):
-                consensus.leave_unmatched(record)
-            report = consensus.report()
+                if _key(record) not in seen:
+                    leave(record, "not labelled by rollouts")
+            if not labels:
+                raise DataError(
+                    "no solution is labelled both by rollouts and by the judge: give two labellings of one set"
+                )
+            report = build_agreement_report(labels, gold=with_truth, unmatched=unmatched)
         write_json(output / AGREEMENT, report.model_dump(mode="json"))
         if not writer.n_rows:
             raise DataError(
@@ -60,16 +93,6 @@ def filter_consensus(config: ConsensusConfig, output: Path, *, resume: bool = Fa
             )
         writer.info = run.config | {"packages": package_versions(), "git": git_state()}
     return report
-
-
-def _monte_carlo_rows(path: Path) -> Iterator[LabelledSolution]:
-    for record in read_records(path, LabelledSolution):
-        if record.label_method is not LabelMethod.MONTE_CARLO:
-            raise DataError(
-                f"{path}, solution {record.id}: labelled by {record.label_method}, not by rollouts. "
-                "Give Monte-Carlo labels as monte_carlo and the others as judge"
-            )
-        yield record
 
 
 def _first_errors(path: Path) -> dict[str, int | None]:
@@ -81,62 +104,5 @@ def _first_errors(path: Path) -> dict[str, int | None]:
 
 
 def _key(solution: LabelledSolution) -> str:
-    """Return what tells solutions apart whatever their labels."""
+    # Not the id: two labellings of one solution may come from files that gave it different ones.
     return content_id(problem=solution.problem, steps=list(solution.steps))
-
-
-class _Filter:
-    """Tells which solutions both label alike, writes the others down with the reason, and counts.
-
-    Args:
-        judged: First error by the judge, by solution.
-        gold: True first error, by solution.
-        rejected: Where the others go.
-    """
-
-    def __init__(self, judged: dict[str, int | None], gold: dict[str, int | None], rejected: Rejections) -> None:
-        self._judged = judged
-        self._gold = gold
-        self._rejected = rejected
-        self._seen: set[str] = set()
-        self._unmatched: Counter[str] = Counter()
-        self._labels: list[Labelled] = []
-        self._with_truth: list[tuple[Labelled, int | None]] = []
-
-    def keeps(self, record: LabelledSolution) -> bool:
-        """Whether the judge labels a Monte-Carlo row alike."""
-        key = _key(record)
-        if key in self._seen:
-            return self._leave(record, "duplicate")
-        self._seen.add(key)
-        if key not in self._judged:
-            return self._leave(record, "not labelled by the judge")
-        pair = Labelled(record.first_error, self._judged[key])
-        self._labels.append(pair)
-        if key in self._gold:
-            self._with_truth.append((pair, self._gold[key]))
-        agreement = classify_agreement(*pair)
-        if not agreement.kept:
-            detail = f"Monte-Carlo: {pair.monte_carlo}, judge: {pair.judge}"
-            self._rejected.add(agreement.value, detail, id=record.id, raw=record)
-        return agreement.kept
-
-    def leave_unmatched(self, record: LabelledSolution) -> None:
-        """Write down a judged row without Monte-Carlo labels."""
-        if _key(record) not in self._seen:
-            self._leave(record, "not labelled by rollouts")
-
-    def report(self) -> AgreementReport:
-        """Return the counts.
-
-        Raises:
-            DataError: the two data sets have no solution in common.
-        """
-        if not self._labels:
-            raise DataError("no solution is labelled both by rollouts and by the judge: give two labellings of one set")
-        return build_agreement_report(self._labels, gold=self._with_truth, unmatched=self._unmatched)
-
-    def _leave(self, record: LabelledSolution, reason: str) -> bool:
-        self._unmatched[reason] += 1
-        self._rejected.add(reason, id=record.id, raw=record)
-        return False

@@ -28,7 +28,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import Field
 
@@ -151,7 +151,9 @@ def search_exhaustively(tally: Tally, *, threshold: float) -> Coroutine[list[int
         yield list(range(n_sampled))
     labels = tuple(tally.label(step, threshold=threshold) for step in range(tally.n_steps))
     n_decided = labels.index(StepLabel.ERROR) if StepLabel.ERROR in labels else tally.n_steps
-    _check_scored(tally, [step for step in range(n_decided) if labels[step] is StepLabel.UNLABELLED])
+    for step in range(n_decided):
+        if labels[step] is StepLabel.UNLABELLED:
+            raise _unscored(tally, step)
     return labels
 
 
@@ -178,17 +180,16 @@ def search_by_bisection(tally: Tally, *, threshold: float) -> Coroutine[list[int
 
 def _reaches_answer(tally: Tally, step: int, *, threshold: float) -> bool:
     label = tally.label(step, threshold=threshold)
-    _check_scored(tally, [step] if label is StepLabel.UNLABELLED else [])
+    if label is StepLabel.UNLABELLED:
+        raise _unscored(tally, step)
     return label is StepLabel.OK
 
 
-def _check_scored(tally: Tally, unscored: Sequence[int]) -> None:
-    if not unscored:
-        return
-    if unscored[0] == tally.n_steps - 1 and tally.final is not None:
-        raise RowRejected("the final answer could not be checked", str(tally.final))
-    fates = ", ".join(f"{count} {fate}" for fate, count in tally.fates[unscored[0]].items())
-    raise RowRejected("no completion of a step could be checked", f"step {unscored[0]}: {fates}")
+def _unscored(tally: Tally, step: int) -> RowRejected:
+    if step == tally.n_steps - 1 and tally.final is not None:
+        return RowRejected("the final answer could not be checked", str(tally.final))
+    fates = ", ".join(f"{count} {fate}" for fate, count in tally.fates[step].items())
+    return RowRejected("no completion of a step could be checked", f"step {step}: {fates}")
 
 
 _SEARCHES = {"exhaustive": search_exhaustively, "binary_search": search_by_bisection}
@@ -234,7 +235,11 @@ class MonteCarloLabeller:
                 labels[row] = rejection
             else:
                 searches[row] = _search(self._config, tallies[row])
-        self._check_finished([(items[row], tallies[row]) for row in searches])
+        # What the final answers are of the solutions that have come to their end: no sampling is needed there.
+        finished = [row for row in searches if items[row].finished]
+        whole = [(items[row], Completion(items[row].text, "stop"), items[row].text) for row in finished]
+        for row, fate in zip(finished, self._find_fates(whole), strict=True):
+            tallies[row].final = fate
         while searches:
             due = {}
             for row, search in list(searches.items()):
@@ -248,7 +253,17 @@ class MonteCarloLabeller:
                     del searches[row]
             if due:
                 self._complete(items, tallies, due)
-        write_tally(self._output, items, [_tally_row(tally) for tally in tallies])
+        rows = [
+            {
+                "n_steps": tally.n_steps,
+                "n_completions": tally.n_completions,
+                "n_tokens": tally.n_tokens,
+                "final": tally.final,
+                "steps": {str(step): dict(counts) for step, counts in sorted(tally.fates.items())},
+            }
+            for tally in tallies
+        ]
+        write_tally(self._output, items, rows)
         return labels
 
     def _refuse(self, item: Candidate) -> RowRejected | None:
@@ -259,13 +274,6 @@ class MonteCarloLabeller:
         if self._config.max_steps is not None and len(item.step_start) > self._config.max_steps:
             return RowRejected("too many steps", f"{len(item.step_start)} of at most {self._config.max_steps}")
         return None
-
-    def _check_finished(self, candidates: Sequence[tuple[Candidate, Tally]]) -> None:
-        """Note what the final answers of the solutions are that have come to their end."""
-        finished = [(item, tally) for item, tally in candidates if item.finished]
-        fates = self._find_fates([(item, Completion(item.text, "stop"), item.text) for item, _ in finished])
-        for (_, tally), fate in zip(finished, fates, strict=True):
-            tally.final = fate
 
     def _find_fates(self, completed: Sequence[tuple[Candidate, Completion, str]]) -> list[Fate]:
         attempts = [Attempt(completion, text, item.answer or "") for item, completion, text in completed]
@@ -310,16 +318,6 @@ def _record(item: Candidate, labels: tuple[StepLabel, ...], tally: Tally) -> Lab
         n_rollouts=tuple(n_checked for _, n_checked in counts),
         licence=item.licence,
     )
-
-
-def _tally_row(tally: Tally) -> dict[str, Any]:
-    return {
-        "n_steps": tally.n_steps,
-        "n_completions": tally.n_completions,
-        "n_tokens": tally.n_tokens,
-        "final": tally.final,
-        "steps": {str(step): dict(counts) for step, counts in sorted(tally.fates.items())},
-    }
 
 
 class Spending(NamedTuple):
@@ -398,13 +396,31 @@ def read_candidates(config: MonteCarloConfig) -> Iterator[Candidate]:
     Raises:
         DataError: the data are missing or damaged, or are neither rollouts nor solutions.
     """
-    answers = None
+    answers: dict[str, str] | None = None
     if config.problems is not None:
-        answers = _answers_by_id(config.problems)
+        answers = {}
+        for problem in read_records(config.problems, Problem):
+            # By all names of a problem; a text to the letter comes before other texts of its words.
+            answers[exact_problem_id(problem.problem)] = problem.answer
+            for name in (problem.problem_id, problem_id(problem.problem)):
+                answers.setdefault(name, problem.answer)
     fields = field_names(config.data)
     if "response" in fields:
         for rollout in read_records(config.data, Rollout):
-            yield _from_rollout(rollout, answers)
+            yield Candidate(
+                id=rollout.id,
+                problem_id=problem_id(rollout.problem),
+                problem=rollout.problem,
+                text=rollout.response,
+                step_start=rollout.step_start,
+                step_end=rollout.step_end,
+                finished=not rollout.truncated,
+                answer=rollout.answer if answers is None else _find_answer(answers, rollout),
+                reference=rollout.answer,
+                source=rollout.source,
+                source_id=rollout.id,
+                generator=rollout.generator,
+            )
         return
     record_type = LabelledSolution if "labels" in fields else Solution
     for solution in read_records(config.data, record_type):
@@ -412,6 +428,9 @@ def read_candidates(config: MonteCarloConfig) -> Iterator[Candidate]:
         for step in solution.steps:
             ends.append(position + len(step))
             position = ends[-1] + len(config.step_separator)
+        stated = solution.reference
+        if stated and config.reference == "solution":
+            stated = extract_answer(stated)
         named = ("source", "subset", "source_id", "generator", "licence")
         provenance = {name: getattr(solution, name) for name in named} if isinstance(solution, LabelledSolution) else {}
         yield Candidate(
@@ -422,46 +441,15 @@ def read_candidates(config: MonteCarloConfig) -> Iterator[Candidate]:
             step_start=tuple(end - len(step) for end, step in zip(ends, solution.steps, strict=True)),
             step_end=tuple(ends),
             finished=True,
-            answer=_stated(solution.reference, config) if answers is None else _find_answer(answers, solution),
+            answer=stated if answers is None else _find_answer(answers, solution),
             reference=solution.reference,
             **({"source": config.data.stem} | provenance),
         )
 
 
-def _answers_by_id(path: Path) -> dict[str, str]:
-    """Return the answers by all names of a problem; a text to the letter comes before other texts of its words."""
-    answers: dict[str, str] = {}
-    for problem in read_records(path, Problem):
-        answers[exact_problem_id(problem.problem)] = problem.answer
-        for name in (problem.problem_id, problem_id(problem.problem)):
-            answers.setdefault(name, problem.answer)
-    return answers
-
-
 def _find_answer(answers: Mapping[str, str], item: HasProblem | Rollout) -> str | None:
     names = (exact_problem_id(item.problem), getattr(item, "problem_id", ""), problem_id(item.problem))
     return next((answers[name] for name in names if name in answers), None)
-
-
-def _from_rollout(rollout: Rollout, answers: Mapping[str, str] | None) -> Candidate:
-    return Candidate(
-        id=rollout.id,
-        problem_id=problem_id(rollout.problem),
-        problem=rollout.problem,
-        text=rollout.response,
-        step_start=rollout.step_start,
-        step_end=rollout.step_end,
-        finished=not rollout.truncated,
-        answer=rollout.answer if answers is None else _find_answer(answers, rollout),
-        reference=rollout.answer,
-        source=rollout.source,
-        source_id=rollout.id,
-        generator=rollout.generator,
-    )
-
-
-def _stated(reference: str | None, config: MonteCarloConfig) -> str | None:
-    return extract_answer(reference) if reference and config.reference == "solution" else reference
 
 
 def _open(config: MonteCarloConfig, output: Path) -> MonteCarloLabeller:

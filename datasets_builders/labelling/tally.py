@@ -67,21 +67,17 @@ def find_fates(
     """
     ended = [attempt for attempt in attempts if attempt.completion.finish_reason == "stop"]
     outcomes = iter(check.check_many([(attempt.text, attempt.answer) for attempt in ended]))
-    return [_find_fate(attempt.completion, outcomes, truncated=truncated) for attempt in attempts]
-
-
-def _find_fate(
-    completion: Completion, outcomes: Iterator[float | None], *, truncated: Literal["unscored", "wrong"]
-) -> Fate:
-    """Return the fate of one completion; one that ended takes the next outcome."""
-    if completion.finish_reason == "failed":
-        return Fate.FAILED
-    if completion.finish_reason == "length":
-        return Fate.TRUNCATED if truncated == "unscored" else Fate.WRONG
-    outcome = next(outcomes)
-    if outcome is None:
-        return Fate.UNCHECKABLE
-    return Fate.RIGHT if is_right(outcome) else Fate.WRONG
+    fates = []
+    for completion, _, _ in attempts:
+        if completion.finish_reason == "failed":
+            fates.append(Fate.FAILED)
+        elif completion.finish_reason == "length":
+            fates.append(Fate.TRUNCATED if truncated == "unscored" else Fate.WRONG)
+        elif (outcome := next(outcomes)) is None:
+            fates.append(Fate.UNCHECKABLE)
+        else:
+            fates.append(Fate.RIGHT if is_right(outcome) else Fate.WRONG)
+    return fates
 
 
 def write_tally(output: Path, items: Sequence[Record], rows: Sequence[Mapping[str, Any]]) -> None:
