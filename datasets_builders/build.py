@@ -63,7 +63,14 @@ def build(
     source = load_source(source) if isinstance(source, str) else source
     options = source.config_type() if options is None else options
     sample = LeakageSample() if (source.probe_leakage if probe_leakage is None else probe_leakage) else None
-    parts = _open_parts(source, input)
+    parts: list[InputPart] = []
+    if isinstance(source, GeneratorSource):
+        if input is not None:
+            raise ConfigError(f"{source.name} makes its records from its options: leave out the input {str(input)!r}")
+    elif input is None:
+        raise ConfigError(f"{source.name} needs an input: a file, a folder or a Hub id")
+    else:
+        parts = open_input(input)
     settings = {
         "source": source.name,
         "options": options,
@@ -101,16 +108,6 @@ class _Outcome(NamedTuple):
     raw: object
     records: Sequence[Record] = ()
     rejection: RowRejected | None = None
-
-
-def _open_parts(source: AnySource, given: str | Path | None) -> list[InputPart]:
-    if isinstance(source, GeneratorSource):
-        if given is not None:
-            raise ConfigError(f"{source.name} makes its records from its options: leave out the input {str(given)!r}")
-        return []
-    if given is None:
-        raise ConfigError(f"{source.name} needs an input: a file, a folder or a Hub id")
-    return open_input(given)
 
 
 def _outcomes(source: AnySource, options: BaseConfig, parts: Sequence[InputPart]) -> Iterator[_Outcome]:

@@ -74,7 +74,8 @@ class LeakageSample:
 
     def add(self, solution: LabelledSolution) -> None:
         """Take a solution in, unless its problem is not in the sample; a full sample gives up problems."""
-        rank = self._rank(solution.problem_id)
+        digest = hashlib.sha256(f"{self.config.seed}:{solution.problem_id}".encode()).digest()
+        rank = int.from_bytes(digest[:8], "big")
         if self._bound is not None and rank >= self._bound:
             return
         if solution.problem_id not in self._by_problem:
@@ -85,10 +86,6 @@ class LeakageSample:
             negative_rank, dropped = heapq.heappop(self._heap)
             self._bound = -negative_rank
             self._n_solutions -= len(self._by_problem.pop(dropped))
-
-    def _rank(self, problem_id: str) -> int:
-        digest = hashlib.sha256(f"{self.config.seed}:{problem_id}".encode()).digest()
-        return int.from_bytes(digest[:8], "big")
 
     @property
     def solutions(self) -> list[LabelledSolution]:

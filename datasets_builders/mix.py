@@ -294,7 +294,12 @@ def _put_together(
 
 def _scatter(job: _Job, number: int, buckets: Path, *, n_buckets: int, seed: int) -> None:
     """Write each row of a part to the bucket that its key falls into."""
-    last = _last_key(job, seed)
+    last = 2**64 - 1  # the largest key that `n_max` lets through
+    if (n_max := job.part.n_max) is not None:
+        ids = (pl.read_parquet(shard, columns=["id"])["id"] for shard in shard_paths(job.folder))
+        all_keys = np.concatenate([_keys(shard_ids, seed) for shard_ids in ids])  # eight bytes a row of the part
+        if n_max < len(all_keys):
+            last = int(np.partition(all_keys, n_max - 1)[n_max - 1])
     n_before = 0
     for shard in shard_paths(job.folder):
         frame = pl.read_parquet(shard)
@@ -312,17 +317,6 @@ def _scatter(job: _Job, number: int, buckets: Path, *, n_buckets: int, seed: int
         for (index,), rows in frame.partition_by("_bucket", as_dict=True, include_key=False).items():
             with atomic_path(buckets / f"{index:05d}" / f"{number:03d}-{shard.name}") as partial:
                 rows.write_parquet(partial)
-
-
-def _last_key(job: _Job, seed: int) -> int:
-    """Return the largest key that `n_max` lets through. Needs eight bytes a row of the part."""
-    n_max = job.part.n_max
-    if n_max is not None:
-        ids = (pl.read_parquet(shard, columns=["id"])["id"] for shard in shard_paths(job.folder))
-        keys = np.concatenate([_keys(shard_ids, seed) for shard_ids in ids])
-        if n_max < len(keys):
-            return int(np.partition(keys, n_max - 1)[n_max - 1])
-    return 2**64 - 1
 
 
 def _keys(ids: pl.Series, seed: int) -> npt.NDArray[np.uint64]:

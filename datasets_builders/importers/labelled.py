@@ -132,14 +132,13 @@ def convert(row: Row, config: LabelledConfig, part: str) -> list[LabelledSolutio
     problem = text({names.problem: _find(row, names.problem, option="fields.problem")}, names.problem)
     given = _steps(_find(row, names.steps, option="fields.steps"), config)
     labels_S = _labels(row, config, n_steps=len(given))
-    first_error = next((index for index, label in enumerate(labels_S) if label is StepLabel.ERROR), None)
     source = config.source or _text_of(row, names.source, "source")
     if source is None:
         raise ConfigError("nothing names the data set: give source=NAME, for example source=mine")
     solution = LabelledSolution(
         problem_id=_text_of(row, names.problem_id, "problem_id") or "",
         problem=problem,
-        steps=checked_steps(names.steps, given, first_error=first_error),
+        steps=checked_steps(names.steps, given, first_error=_first(labels_S)),
         labels=labels_S,
         reference=_text_of(row, names.reference, "reference"),
         final_answer_correct=_correctness(row, names.final_answer_correct),

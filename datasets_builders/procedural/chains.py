@@ -142,7 +142,7 @@ def generate(config: ProceduralConfig) -> Iterator[LabelledSolution]:
         yield LabelledSolution(
             problem_id=problem_id(problem),
             problem=problem,
-            steps=tuple(_step_text(step) for step in steps),
+            steps=tuple(f"{s.before}{s.instruction.symbol}{s.instruction.operand}={s.after}" for s in steps),
             reference=str(task.answer),
             labels=tuple(labels),
             final_answer_correct=steps[-1].after == task.answer,
@@ -167,21 +167,18 @@ def _draw_task(rng: random.Random, config: ProceduralProblemsConfig) -> _Task:
     value = start = rng.randint(2, config.max_value // 2)
     instructions: list[Instruction] = []
     for _ in range(rng.randint(config.min_steps, config.max_steps)):
-        instruction = _draw_instruction(rng, value, config.max_value)
+        while True:
+            symbol = rng.choice(SYMBOLS)
+            operand = rng.randint(2, 3) if symbol == "*" else rng.randint(1, 9)
+            instruction = Instruction(symbol, operand)
+            if not value:  # nothing but a sum leads on from 0
+                instruction = Instruction("+", rng.randint(1, 9))
+                break
+            if 0 <= instruction.apply(value) <= config.max_value:
+                break
         instructions.append(instruction)
         value = instruction.apply(value)
     return _Task(start, tuple(instructions), rng.choice(config.forms), rng.choice(NAMES), rng.choice(ITEMS))
-
-
-def _draw_instruction(rng: random.Random, value: int, max_value: int) -> Instruction:
-    while True:
-        symbol = rng.choice(SYMBOLS)
-        operand = rng.randint(2, 3) if symbol == "*" else rng.randint(1, 9)
-        instruction = Instruction(symbol, operand)
-        if 0 <= instruction.apply(value) <= max_value and value:
-            return instruction
-        if not value:
-            return Instruction("+", rng.randint(1, 9))
 
 
 def _solve(
@@ -197,28 +194,21 @@ def _solve(
     value, position = task.start, 0
     while position < n:
         goes_wrong = position == wrong_at if one else rng.random() < config.error_rate
-        todo = [_right_step(value, number, task) for number in range(position, min(position + 2, n))]
-        kind, step = _draw_error(rng, todo, config.kinds) if goes_wrong else (None, todo[0])
-        if kind is not None:
+        todo = [
+            _Step(number, value, instruction, instruction.apply(value))
+            for number, instruction in enumerate(task.instructions[position : position + 2], start=position)
+        ]
+        step = todo[0]
+        if goes_wrong:
+            # A kind that cannot happen to this step gives way to another; a slip always can.
+            attempts = ((kind, _ERRORS[kind](rng, todo)) for kind in rng.sample(config.kinds, len(config.kinds)))
+            found = next(((kind, wrong) for kind, wrong in attempts if wrong is not None), None)
+            kind, step = found or (ErrorKind.SLIP, _slip(rng, todo))
             kinds.append(kind)
         steps.append(step)
-        labels.append(StepLabel.OK if kind is None else StepLabel.ERROR)
+        labels.append(StepLabel.ERROR if goes_wrong else StepLabel.OK)
         value, position = step.after, step.number + 1
     return steps, labels, kinds
-
-
-def _right_step(value: int, number: int, task: _Task) -> _Step:
-    instruction = task.instructions[number]
-    return _Step(number, value, instruction, instruction.apply(value))
-
-
-def _draw_error(rng: random.Random, todo: list[_Step], kinds: tuple[ErrorKind, ...]) -> tuple[ErrorKind, _Step]:
-    """Draw a kind that can happen to the first step to do; a slip always can."""
-    for kind in rng.sample(kinds, len(kinds)):
-        step = _ERRORS[kind](rng, todo)
-        if step is not None:
-            return kind, step
-    return ErrorKind.SLIP, _slip(rng, todo)
 
 
 def _slip(rng: random.Random, todo: list[_Step]) -> _Step:
@@ -268,10 +258,6 @@ def _problem_text(task: _Task) -> str:
         Form.PROGRAM: f"x = {task.start}, what is x?",
     }[task.form]
     return "\n".join((first, *(_INSTRUCTIONS[task.form][i.symbol].format(i.operand) for i in task.instructions)))
-
-
-def _step_text(step: _Step) -> str:
-    return f"{step.before}{step.instruction.symbol}{step.instruction.operand}={step.after}"
 
 
 SOLUTIONS = GeneratorSource("procedural", LabelledSolution, ProceduralConfig, generate)

@@ -63,7 +63,12 @@ def generate_problems(config: ReasoningGymConfig) -> Iterator[Problem | RowRejec
     n_each = -(-config.n // len(config.datasets))
     opened = [_open(name, config.options.get(name, {}), seed=config.seed, n=n_each) for name in config.datasets]
     for number in range(config.n):
-        yield _problem(opened[number % len(opened)][number // len(opened)])
+        entry = opened[number % len(opened)][number // len(opened)]
+        problem, answer = entry["question"], entry["answer"]
+        if isinstance(answer, str) and answer.strip():
+            yield Problem(problem_id=problem_id(problem), problem=problem, answer=answer, source=SOURCE)
+        else:
+            yield RowRejected("no answer", f"{answer!r} for {problem!r}")
 
 
 def generate_solutions(config: ReasoningGymSolutionsConfig) -> Iterator[LabelledSolution | RowRejected]:
@@ -91,13 +96,6 @@ def _open(name: str, options: Mapping[str, Any], *, seed: int, n: int) -> Any:
         return factory.create_dataset(name, seed=spread, size=n, **options)
     except (TypeError, ValueError, AssertionError) as error:
         raise ConfigError(f"reasoning-gym refuses the options {dict(options)} of {name!r}: {error}") from error
-
-
-def _problem(entry: Mapping[str, Any]) -> Problem | RowRejected:
-    problem, answer = entry["question"], entry["answer"]
-    if not isinstance(answer, str) or not answer.strip():
-        return RowRejected("no answer", f"{answer!r} for {problem!r}")
-    return Problem(problem_id=problem_id(problem), problem=problem, answer=answer, source=SOURCE)
 
 
 def _solution(entry: Mapping[str, Any]) -> LabelledSolution | RowRejected:

@@ -166,7 +166,12 @@ def write_steps(task: Task, lines: Sequence[Line], notation: Notation) -> list[s
     steps = []
     for step, line in zip(task.steps, lines, strict=True):
         texts[step.name] = format_number(line.result, task.style)
-        texts["eq"] = f"{_write_expression(line, task.style, notation)}{_around('=', notation)}{texts[step.name]}"
+        signs = {"*": notation.times, "/": notation.divide}
+        equation = _write_operand(line, 0, task.style)
+        for position, symbol in enumerate(line.symbols, start=1):
+            sign = signs.get(symbol, symbol)
+            equation += f"{notation.space}{sign}{notation.space}{_write_operand(line, position, task.style)}"
+        texts["eq"] = f"{equation}{notation.space}={notation.space}{texts[step.name]}"
         steps.append(step.text.format_map(texts))
     return steps
 
@@ -202,14 +207,6 @@ def _formatted(values: Mapping[str, Number], style: Style) -> dict[str, str]:
     return {name: format_number(value, style) for name, value in values.items()}
 
 
-def _write_expression(line: Line, style: Style, notation: Notation) -> str:
-    parts = [_write_operand(line, 0, style)]
-    for position, symbol in enumerate(line.symbols, start=1):
-        sign = {"*": notation.times, "/": notation.divide}.get(symbol, symbol)
-        parts += [_around(sign, notation), _write_operand(line, position, style)]
-    return "".join(parts)
-
-
 def _write_operand(line: Line, position: int, style: Style) -> str:
     """Put brackets around what would be read otherwise: fractions beside a product, negative numbers after a sign."""
     number = line.operands[position]
@@ -217,10 +214,6 @@ def _write_operand(line: Line, position: int, style: Style) -> str:
     beside: set[Symbol] = set(line.symbols[max(0, position - 1) : position + 1])
     is_read_otherwise = ("/" in text and not beside.isdisjoint("*/")) or (number < 0 and position > 0)
     return f"({text})" if is_read_otherwise else text
-
-
-def _around(sign: str, notation: Notation) -> str:
-    return f"{notation.space}{sign}{notation.space}"
 
 
 SOLUTIONS = GeneratorSource("procedural-word", LabelledSolution, WordSolutionsConfig, generate)
