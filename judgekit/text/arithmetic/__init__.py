@@ -1,1 +1,1 @@
-"""One reader of arithmetic in text: tokens and number words, expressions, what equalities claim, where digits stand."""
+"""One reader of arithmetic in text: tokens, the grammar of one side, chains of sides; calculations on top."""

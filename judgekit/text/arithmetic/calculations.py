@@ -1,28 +1,30 @@
 """Find the calculations that a step states, and where each of their digits stands, so that numbers can be replaced.
 
-A step such as `In all, 4 houses * 3 gnomes = $12.` holds the calculation 4 * 3 = 12. This is a narrower grammar than
-that of claims: the four operations on numbers in digits, on the text as it stands. What goes beyond it is told
+A step such as `In all, 4 houses * 3 gnomes = $12.` holds the calculation 4 * 3 = 12. It is read as a claim is, on the
+text as it stands, and kept if it is made of the four operations on numbers in digits. What goes beyond that is told
 (`is_clean`, `has_algebra`), since a number may only be changed where all that depends on it is understood. Nothing is
 evaluated as code: expressions are tokens, worked out by operator precedence.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import NamedTuple, TypeAlias
 
-from judgekit.text.arithmetic.tokens import QUANTITY_WORDS, SIGNS, digit_tokens
+from judgekit.text.arithmetic.chains import ChainReader
+from judgekit.text.arithmetic.tokens import CURRENCY, QUANTITY_WORDS, SIGNS
 
 Value: TypeAlias = int | Fraction
 """An exact value: an integer wherever it is whole, since that is much faster than a fraction."""
 
 OPERATORS = SIGNS | {"x": "*", "X": "*", "of": "*"}
 """Spellings of the four operations."""
+_OPENING = CURRENCY | {"("}
 _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2}
-_MAX_UNIT_WORDS = 6
 _MAX_DIGITS = 15
 _MAX_NUMBER_CHARS = 40
 
@@ -152,109 +154,111 @@ def parse_step(text: str) -> Step:
     return _StepReader(text).step()
 
 
-class _StepReader:
-    """The tokens of one text, and what is found among them."""
+class _StepReader(ChainReader):
+    """Reads chains in a text as it stands, and keeps those of one calculation and its result in digits."""
 
     def __init__(self, text: str) -> None:
-        self.text = text
-        self.tokens = digit_tokens(text)
-        self.places = {i: n for n, i in enumerate(i for i, token in enumerate(self.tokens) if token.kind == "number")}
+        super().__init__(text)
+        self.numbers = list[Number]()
+        self.places = dict[int, int]()
         """Place among the numbers, by token."""
+        for i, token in enumerate(self.tokens):
+            if token.kind == "opaque" or (token.kind == "number" and not self._is_glued(i)):
+                self.places |= {i: len(self.numbers)} if token.kind == "number" else {}
+                # The numbers of a time or ratio may be quoted elsewhere, but nothing is calculated with them.
+                for part in re.finditer(r"[\d.,]+", token.text):
+                    self.numbers.append(Number(token.start + part.start(), token.start + part.end(), _value(part[0])))
+
+    def _is_glued(self, i: int) -> bool:
+        """Tell whether a number is part of a word, or of a product with a letter: 20th, 5pm, A4, 2S."""
+        before, token, following = self.tokens[i - 1], self.tokens[i], self.tokens[i + 1]
+        is_times = following.text in ("x", "X") and self._is_times(i + 1)
+        return (following.kind in ("letter", "word") and following.start == token.end and not is_times) or (
+            before.kind in ("letter", "word") and before.end == token.start and before.text not in ("x", "X")
+        )
 
     def step(self) -> Step:
         tokens, equations, is_clean, i = self.tokens, list[Equation](), True, 0
+        has_algebra = self._pass_letters()
         last_equals = max((i for i, token in enumerate(tokens) if token.text == "="), default=-1)
         while i < len(tokens):
-            may_begin = i < last_equals and (i in self.places or tokens[i].text in ("$", "("))
+            may_begin = i < last_equals and (i in self.places or tokens[i].text in _OPENING)
             if may_begin and (found := self._equation_from(i)) is not None:
                 equations.append(found[0])
                 i = found[1]
                 continue
-            before = tokens[i - 1] if i else tokens[-1]
-            is_operand = before.kind in ("number", "glued") or before.text in ("%", ")")
-            is_clean &= tokens[i].text != "=" and not (is_operand and self._is_operator(i))
+            before, second = tokens[i - 1] if i else tokens[-1], tokens[i - 2] if i > 1 else tokens[-1]
+            is_glued = before.kind in ("letter", "word") and second.kind == "number" and second.end == before.start
+            is_operand = before.kind == "number" or before.text in ("%", ")") or is_glued
+            is_clean &= tokens[i].text != "=" and not (is_operand and self._is_operation(i))
             i += 1
-        words = {token.text.lower() for token in tokens if token.kind == "word"}
+        words = {part for token in tokens if token.kind == "word" for part in token.text.lower().split("-")}
         return Step(
             text=self.text,
-            numbers=tuple(Number(tokens[i].start, tokens[i].end, _value(tokens[i].text)) for i in self.places),
+            numbers=tuple(self.numbers),
             equations=tuple(equations),
             is_clean=is_clean,
-            has_algebra=any(map(self._is_letter, range(len(tokens)))),
+            has_algebra=has_algebra,
             word_values=frozenset(exact(QUANTITY_WORDS[word]) for word in words & QUANTITY_WORDS.keys()),
         )
 
+    def _pass_letters(self) -> bool:
+        """Make words of the letters, as in `5 m/s`; returns whether one stands for a number: `S = 20`, `2S`."""
+        has_algebra, tokens = False, self.tokens
+        for i, token in enumerate(tokens):
+            if token.kind != "letter" or self._is_operation(i):
+                continue
+            before, following = tokens[i - 1] if i else tokens[-1], tokens[i + 1]
+            is_factor = before.kind == "number" and before.end == token.start
+            around = {OPERATORS.get(mark.text, mark.text) for mark in (before, following)}
+            has_algebra |= is_factor or (token.text not in "aAIs" and not around.isdisjoint("=+*/"))
+            if not is_factor:
+                tokens[i] = token._replace(kind="word")
+        return has_algebra
+
     def _equation_from(self, first: int) -> tuple[Equation, int] | None:
         """Read an equation that begins at this token; returns it and the token behind it."""
-        tokens, expression, operators = self.tokens, list[int | str](), list[Operator]()
-        depth, i = 0, first
-        while not operators or operators[-1].symbol != "=":
-            while tokens[i].text in ("$", "("):
-                if tokens[i].text == "(":
-                    expression.append("(")
-                    depth += 1
-                i += 1
-            if i not in self.places:
-                return None
-            expression.append(self.places[i])
-            i += 1
-            if tokens[i].text == "%":
-                expression.append("%")
-                i += 1
-            for _ in range(2):  # brackets close before a unit or behind it
-                while depth and tokens[i].text == ")":
-                    expression.append(")")
-                    depth, i = depth - 1, i + 1
-                i = self._behind_unit(i)
-            text, is_equals = tokens[i].text, tokens[i].text == "="
-            if not is_equals and not self._is_operator(i):
-                return None
-            operators.append(Operator(tokens[i].start, tokens[i].end, "=" if is_equals else OPERATORS[text]))
-            expression += [] if is_equals else [OPERATORS[text]]
-            i += 1
-        result_start = tokens[i].start
-        i += tokens[i].text == "$"
-        if depth or len(operators) < 2 or i not in self.places:
+        tokens, (chain, behind) = self.tokens, self.chain_from(first)
+        if chain is None or len(chain.sides) != 2 or tokens[self.behind_currency(behind)].text == "=":
             return None
-        result, is_percent = self.places[i], tokens[i + 1].text == "%"
-        i += 1 + is_percent
-        behind = self._behind_unit(i)
-        if tokens[behind].text == "=" or self._is_operator(behind):
-            return None  # the number is the beginning of another expression, not a result
-        start = tokens[first].start
-        return Equation(start, tuple(expression), tuple(operators), result, result_start, is_percent), i
+        left, right = chain.sides
+        equals, result = self.behind_currency(left.tokens.stop), right.tokens.start
+        if tokens[equals].text != "=" or right.operations or result not in self.places:
+            return None
+        # A claim may also hold signs, powers, letters, products without a sign or numbers in words, which cannot be
+        # replaced. With one, operands and operations in digits do not take turns, or are fewer than were worked out.
+        expression, operators = list[int | str](), list[Operator]()
+        for i in left.tokens:
+            _, text, start, end = tokens[i]
+            is_open = not expression or expression[-1] in ("(", "+", "-", "*", "/")
+            is_operation = self._is_operation(i)
+            if not is_operation and i not in self.places and text not in ("(", ")", "%"):
+                continue
+            if is_open is not (i in self.places or text == "("):
+                return None
+            if is_operation:
+                operators.append(Operator(start, end, OPERATORS[text]))
+            expression.append(OPERATORS[text] if is_operation else self.places.get(i, text))
+        is_mixed = tokens[result + 1].kind == "number" and tokens[result + 2].text == "/"  # = 1 1/2
+        if is_mixed or not len(operators) == left.operations > 0:
+            return None
+        operators.append(Operator(tokens[equals].start, tokens[equals].end, "="))
+        start, result_start, is_percent = tokens[first].start, tokens[equals + 1].start, tokens[result + 1].text == "%"
+        equation = Equation(start, tuple(expression), tuple(operators), self.places[result], result_start, is_percent)
+        return equation, result + 1 + is_percent
 
-    def _behind_unit(self, i: int) -> int:
-        """Pass the words of a unit if an operation, a sign of equality or a bracket follows; else stay."""
-        here = i
-        for n_words in range(_MAX_UNIT_WORDS + 1):
-            if self.tokens[i].text in ("=", ")") or self._is_operator(i):
-                return i
-            is_per = self.tokens[i].text in ("/", "-") and self.tokens[i + 1].kind == "word"
-            if n_words == _MAX_UNIT_WORDS or not (is_per or self.tokens[i].kind == "word"):
-                break
-            i += 2 if is_per else 1
-        return here
-
-    def _is_operator(self, i: int) -> bool:
+    def _is_operation(self, i: int) -> bool:
         """Tell whether this token is an operation with an operand to its right."""
         text, before = self.tokens[i].text, self.tokens[i - 1] if i else self.tokens[-1]
         if text not in OPERATORS or (text == "of" and before.kind != "number" and before.text not in ("%", ")")):
             return False
         i += 1
-        while self.tokens[i].text in ("$", "("):
+        while self.tokens[i].text in _OPENING:
             i += 1
         return i in self.places
 
-    def _is_letter(self, i: int) -> bool:
-        """Tell whether a token is or ends in a letter that stands for a number: `S = 20`, `2S`."""
-        kind, text, _, _ = self.tokens[i]
-        if kind == "glued":
-            return not text[-2].isalpha()
-        if kind != "word" or len(text) > 1 or text in "aAIs" or self._is_operator(i):
-            return False
-        around = (self.tokens[i - 1].text if i else "", self.tokens[i + 1].text)
-        return any(mark == "=" or OPERATORS.get(mark, mark) in ("+", "*", "/") for mark in around)
+    def _is_unit_word(self, i: int, *, is_first: bool) -> bool:
+        return self.tokens[i].kind == "word" and not self._is_operation(i)  # nothing is calculated in words here
 
 
 def _value(text: str) -> Value:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from judgekit.text.arithmetic.grammar import WORD_RELATIONS, NoSideError, SideReader
-from judgekit.text.arithmetic.tokens import CURRENCY, OPERAND_WORDS, Token, word_value
+from judgekit.text.arithmetic.tokens import CURRENCY, OPERAND_WORDS, Token, readable, word_value
 from judgekit.text.arithmetic.values import Side
 
 _MAX_TOKENS = 300
@@ -54,17 +54,18 @@ def find_equalities(text: str) -> list[Equality]:
         >>> [side.number for side in find_equalities(r"So \(\frac{1}{2} \times 48 = 24\) are left.")[0].sides]
         [Fraction(24, 1), Fraction(24, 1)]
     """
-    return _ChainReader(text).equalities()
+    return ChainReader(readable(text)).equalities()
 
 
-class _ChainReader(SideReader):
-    """Reads sides and signs of equality in turn."""
+class ChainReader(SideReader):
+    """Reads sides and signs of equality in turn, in a text as it stands."""
 
     def equalities(self) -> list[Equality]:
+        """See `find_equalities`."""
         found, i = list[Equality](), 0
         label, labelled = tuple[str, ...](), Side()
         while i < len(self.tokens) - 4:
-            chain, behind = self._chain_from(i) if self._may_begin(i) else (None, i + 1)
+            chain, behind = self.chain_from(i) if self._may_begin(i) else (None, i + 1)
             if chain is not None:
                 if len(chain.sides) > 1:
                     found.append(chain)
@@ -132,8 +133,8 @@ class _ChainReader(SideReader):
             return opens and second.text.lower() not in _ARE_OPERATIONS
         return is_open_word
 
-    def _chain_from(self, first: int) -> tuple[Equality | None, int]:
-        """Read sides and signs of equality in turn; returns the chain, even of one side, and the token behind it."""
+    def chain_from(self, first: int) -> tuple[Equality | None, int]:
+        """Return the chain that begins at this token, even one of a single side, and the token behind it."""
         sides, approximate = list[Side](), list[bool]()
         self.at, self.limit = first, min(first + _MAX_TOKENS, len(self.tokens))
         behind = first + 1

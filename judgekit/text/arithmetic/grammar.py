@@ -16,8 +16,7 @@ from judgekit.text.arithmetic.tokens import (
     MULTIPLIERS,
     OPERAND_WORDS,
     Token,
-    claim_tokens,
-    readable,
+    tokenize,
     word_value,
 )
 from judgekit.text.arithmetic.values import Linear, Side
@@ -42,8 +41,8 @@ class SideReader:
     """The tokens of one text and a position among them, from which a side is read by recursive descent."""
 
     def __init__(self, text: str) -> None:
-        self.text = readable(text)
-        self.tokens = claim_tokens(self.text)
+        self.text = text
+        self.tokens = tokenize(text)
         self.at = 0
         """The token to be read next."""
         self.limit = 0
@@ -61,11 +60,12 @@ class SideReader:
         """
         side = self._side = Side()
         self._depth, self._n_percent, self._has_sum = 0, 0, False
-        start = self.tokens[self.at].start
+        first = self.at
         side.value = self._sum()
+        side.tokens = range(first, self.at)
         # 100 - 20% = 80, colloquially
         side.is_doubtful |= self._has_sum and 0 < self._n_percent < len(side.operands)
-        side.text = " ".join(self.text[start : self.tokens[self.at - 1].end].split())
+        side.text = " ".join(self.text[self.tokens[first].start : self.tokens[self.at - 1].end].split())
         return side
 
     @property
@@ -125,8 +125,10 @@ class SideReader:
         if symbol is None or symbol not in symbols:
             return None
         i += 1
-        if token.text == "/" and self.tokens[i].kind == "word" and word_value(self.tokens[i].text) is None:
-            return None  # $100/day
+        if self.tokens[i].kind == "word" and word_value(self.tokens[i].text) is None:
+            is_glued = self.tokens[i - 2].end == token.start and token.end == self.tokens[i].start
+            if token.text == "/" or (token.text == "-" and is_glued):
+                return None  # $100/day, a 25-foot rope
         if word in ("multiplied", "divided"):
             if self.tokens[i].text.lower() != "by":
                 return None

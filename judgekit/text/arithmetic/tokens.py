@@ -1,7 +1,7 @@
 """The tokens that arithmetic in a text is made of, and the words that stand for numbers.
 
-Texts are split in two ways. `claim_tokens` are of a text from which mark-up is removed: what counts is what it claims,
-in LaTeX or words. `digit_tokens` are of the text as it stands: what counts is where each digit is.
+Claims are read in a text that `readable` has taken mark-up from; calculations, whose numbers may be replaced, in the
+text as it stands.
 """
 
 from __future__ import annotations
@@ -52,25 +52,14 @@ _PARTS = {
     "seventh": Fraction(7), "eighth": Fraction(8), "ninth": Fraction(9), "tenth": Fraction(10),
 }  # fmt: skip
 
-_NUMBER = r"(?P<number>(?:D{1,3}(?:,D{3})++(?!D)|D++)(?:\.D++)?|\.D++)"
-"""A number in digits `D`, with or without thousands separators."""
-_CLAIM = re.compile(
-    rf"""
-    (?P<opaque>[0-9]+(?::[0-9]+)+)                              # 3:45, 1:2:3
-    | {_NUMBER.replace("D", "[0-9]")}
+_TOKEN = re.compile(
+    r"""
+    (?P<opaque>\d+(?::\d+)+)                                    # 3:45, 1:2:3
+    | (?P<number>(?:\d{1,3}(?:,\d{3})++(?!\d)|\d++)(?:\.\d++)?|\.\d++)
     | (?P<command>\\[a-zA-Z]++)
-    | (?P<word>[^\W\d_]{{2,}}+(?:['\u2019-][^\W\d_]++)*+)
+    | (?P<word>[^\W\d_]{2,}+(?:['\u2019-][^\W\d_]++)*+)
     | (?P<letter>[^\W\d_])
     | (?P<newline>\n)
-    | (?P<mark>\S)
-    """,
-    re.VERBOSE,
-)
-_DIGITS = re.compile(
-    rf"""
-    (?P<glued>\d[\d,.]*+(?![xX]\s*[$(]?[.\d])[^\W\d_]\w*)       # 2S, 20th, 5pm
-    | {_NUMBER.replace("D", chr(92) + "d")}
-    | (?P<word>[xX](?=[.\d])|[^\W\d_][\w'\u2019]*+)
     | (?P<mark>\S)
     """,
     re.VERBOSE,
@@ -105,7 +94,7 @@ class Token(NamedTuple):
     kind: str
     """Name of the group that matched, or `end`."""
     text: str
-    """As it stands, in the common spelling of operators where claims are read."""
+    """As it stands, brackets and signs of operations in their common spelling."""
     start: int
     """Offset of its first character."""
     end: int
@@ -131,15 +120,9 @@ def _ascii_number(match: re.Match[str]) -> str:
     return f" {plain}" if match.lastgroup == "fraction" else f"^{plain}"
 
 
-def claim_tokens(text: str) -> list[Token]:
-    """Split a `readable` text; four tokens of kind `end` close it, so that a look ahead needs no check."""
-    found = [Token(str(m.lastgroup), _SAME.get(m.group(), m.group()), *m.span()) for m in _CLAIM.finditer(text)]
-    return found + [Token("end", "", len(text), len(text))] * 4
-
-
-def digit_tokens(text: str) -> list[Token]:
-    """Split a text as it stands; four tokens of kind `end` close it."""
-    found = [Token(str(m.lastgroup), m.group(), *m.span()) for m in _DIGITS.finditer(text)]
+def tokenize(text: str) -> list[Token]:
+    """Split a text; four tokens of kind `end` close it, so that a look ahead needs no check."""
+    found = [Token(str(m.lastgroup), _SAME.get(m.group(), m.group()), *m.span()) for m in _TOKEN.finditer(text)]
     return found + [Token("end", "", len(text), len(text))] * 4
 
 
@@ -158,7 +141,7 @@ def find_numbers(text: str) -> set[Fraction]:
     A word counts for all that it may stand for: `twenty-five`, the parts of `six-sided` and `one-sixth`, `fifths` as 5.
     """
     found = set()
-    for token in claim_tokens(readable(text)):
+    for token in tokenize(readable(text)):
         if token.kind in ("number", "opaque") and len(token.text) <= MAX_DIGITS:
             found |= {Fraction(part) for part in token.text.replace(",", "").split(":")}
         elif token.kind == "word":

@@ -41,6 +41,8 @@ class Side:
     """Words of units in it."""
     text: str = ""
     """As it stands, without the mark-up that `readable` removes."""
+    tokens: range = range(0)
+    """Places of its tokens in the text."""
 
     @property
     def number(self) -> Fraction | None:

@@ -33,6 +33,10 @@ from judgekit.text.arithmetic.calculations import (
         ("He has 5 apples and 3 \u2212 2 = 1 pear", [3, 2], 1),
         ("12 - 4 - 3 = 5", [12, 4, 3], 5),
         ("5x3=15", [5, 3], 15),
+        ("He spent 17 + 11 = \u20ac28.", [17, 11], 28),
+        ("She earns $5 a day * 3 days = $15", [5, 3], 15),
+        ("That is 50/2= 25-foot pieces", [50, 2], 25),
+        ("It takes 60/5 = 12 5-minute turns", [60, 5], 12),
     ],
 )
 def test_an_equation_is_found_and_holds(text: str, operands: list[Value], result: int) -> None:
@@ -51,6 +55,12 @@ def test_an_equation_is_found_and_holds(text: str, operands: list[Value], result
         "The 20th of 8-ounce cups",
         "3 + 4 = x",
         "Buy 12 boxes for a total of $9",
+        "It takes 3 / 2 = 1 1/2 hours",
+        "8 * 45 = 360 divided by 5",
+        "250(2/5)=100=x",
+        "at 7:50 + 30 minutes = 8:20",
+        "(x + 3) * 2 = 6",
+        "2\u00b2 + 1 = 5",
     ],
 )
 def test_what_is_no_equation(text: str) -> None:
@@ -82,7 +92,7 @@ def test_two_equations_in_one_step() -> None:
     assert [step.values[equation.result] for equation in step.equations] == [12, 6]
 
 
-@pytest.mark.parametrize("text", ["2S = 18", "S = 20 - 2 = 18", "S + 30 + 46 = S + 76"])
+@pytest.mark.parametrize("text", ["2S = 18", "It costs 2x.", "S = 20 - 2 = 18", "S + 30 + 46 = S + 76"])
 def test_letters_that_stand_for_numbers(text: str) -> None:
     assert parse_step(text).has_algebra
 
