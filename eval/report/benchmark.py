@@ -53,13 +53,10 @@ def group_runs(runs: Sequence[BenchmarkRun]) -> list[JudgedBenchmark]:
         of_benchmark = by_name.setdefault(name, {})
         if judge in of_benchmark:
             raise DataError(f"two runs of judge {judge} on {name}: give each judge an id of its own, or leave one out")
-        _check_same_solutions(name, [*of_benchmark.values(), run])
+        # The page says of each solution once what all judges said: they must be the same, in the same order.
+        first = next(iter(of_benchmark.values()), run)
+        if [row.solution.id for row in run.rows] != [row.solution.id for row in first.rows]:
+            judges = f"{first.results.judge.judge_id} and {judge}"
+            raise DataError(f"{judges} judged different solutions of {name}: run both on the same inputs")
         of_benchmark[judge] = run
     return [JudgedBenchmark(name, of_benchmark) for name, of_benchmark in by_name.items()]
-
-
-def _check_same_solutions(name: str, runs: Sequence[BenchmarkRun]) -> None:
-    first, last = ([row.solution.id for row in run.rows] for run in (runs[0], runs[-1]))
-    if first != last:
-        judges = " and ".join(run.results.judge.judge_id for run in (runs[0], runs[-1]))
-        raise DataError(f"{judges} judged different solutions of {name}: run both on the same inputs")

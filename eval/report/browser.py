@@ -7,11 +7,10 @@ on everything even where only some solutions can be browsed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from eval.choice import evenly_spaced
-from eval.judges.judged_solution import JudgedSolution
 from eval.report.benchmark import JudgedBenchmark
 from judgekit.metrics.localization import Outcome
 from judgekit.report.page import escape
@@ -46,7 +45,11 @@ KEYS = {
 
 def browser_html(benchmarks: Sequence[JudgedBenchmark], *, n_browsed: int) -> str:
     """Return the controls, the list and the place for one solution; the script fills them."""
-    notes = [_shown_note(benchmark, n_browsed) for benchmark in benchmarks]
+    notes = [
+        f'<p data-benchmark="{escape(benchmark.name)}">{n_browsed:,} of {n_all:,} solutions, evenly spaced.</p>'
+        for benchmark in benchmarks
+        if n_browsed < (n_all := len(benchmark.first.rows))
+    ]
     keys = "".join(f"<dt><kbd>{escape(key)}</kbd></dt><dd>{escape(what)}</dd>" for key, what in KEYS.items())
     return (
         f"{''.join(notes)}"
@@ -70,12 +73,6 @@ def browser_html(benchmarks: Sequence[JudgedBenchmark], *, n_browsed: int) -> st
     )
 
 
-def _shown_note(benchmark: JudgedBenchmark, n_browsed: int) -> str:
-    n_all = len(benchmark.first.rows)
-    some = f"{n_browsed:,} of {n_all:,} solutions, evenly spaced." if n_browsed < n_all else ""
-    return f'<p data-benchmark="{escape(benchmark.name)}">{some}</p>' if some else ""
-
-
 def _buttons(name: str, label: str, kinds: dict[str, str]) -> str:
     buttons = "".join(
         f'<button type="button" data-{name}="{kind}" aria-pressed="false">{escape(words)} '
@@ -86,11 +83,6 @@ def _buttons(name: str, label: str, kinds: dict[str, str]) -> str:
         f'<div class="controls" id="{name}" role="group" aria-label="{label}"><span class="dim">{label}</span>'
         f"{buttons}</div>"
     )
-
-
-def outcome_names() -> dict[str, str]:
-    """Return the words of each outcome's letter, for the script."""
-    return dict(OUTCOMES.values())
 
 
 def solutions_data(benchmark: JudgedBenchmark, *, n_browsed: int) -> dict[str, Any]:
@@ -118,14 +110,14 @@ def solutions_data(benchmark: JudgedBenchmark, *, n_browsed: int) -> dict[str, A
             "steps": [solution.steps for solution in texts],
             "gold": [rows[i].gold for i in shown],
         },
-        "judges": [_judge_data(run.rows[i] for i in shown) for run in benchmark.runs.values()],
+        "judges": [
+            {
+                "predicted": [row.predicted for row in judged],
+                # Rounded to whole numbers: a fraction of the bytes, and no eye sees the difference.
+                "p_ok": [row.p_ok_S and [round(p * 10**DIGITS) for p in row.p_ok_S] for row in judged],
+                "no_verdict": [row.judgement.no_verdict for row in judged],
+            }
+            for run in benchmark.runs.values()
+            for judged in [[run.rows[i] for i in shown]]
+        ],
     }
-
-
-def _judge_data(rows: Iterable[JudgedSolution]) -> dict[str, list[Any]]:
-    data: dict[str, list[Any]] = {"predicted": [], "p_ok": [], "no_verdict": []}
-    for row in rows:
-        data["predicted"].append(row.predicted)
-        data["p_ok"].append(None if row.p_ok_S is None else [round(p * 10**DIGITS) for p in row.p_ok_S])
-        data["no_verdict"].append(row.judgement.no_verdict)
-    return data

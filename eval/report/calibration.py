@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 
-from eval.judges.schema import Selective, StepBin, StepMetrics, SubsetResults
+from eval.judges.schema import SubsetResults
 from eval.report.benchmark import JudgedBenchmark
 from eval.results import Metric
 from judgekit.metrics.steps import Bin
@@ -30,8 +30,6 @@ BRIER = {
     "sharpness": "sharpness",
 }
 """Columns of the Brier score's decomposition."""
-SELECTIVE = {"aurc": "AURC", "aurc_random": "AURC of random confidence", "aurc_perfect": "AURC of perfect confidence"}
-"""Columns about abstaining."""
 AUROC_FLOOR = (
     "The floor of AUROC is not 0.5: steps count up to the first error, so the last counted step of a wrong solution is "
     "the wrong one, and a judge that reads nothing gains by where a step stands. Within position, step k of n is "
@@ -48,20 +46,20 @@ def step_scores_html(benchmark: JudgedBenchmark, subset: str) -> str:
     known = {judge: values.steps for judge, values in benchmark.of_subset(subset).items() if values.steps}
     if not known:
         return paragraph("No judge gave a verdict here, so there are no probabilities to score.")
-    ranking = _score_table(known, CALIBRATION, f"Probability of a step being right, against its label. {AUROC_FLOOR}")
-    note = "Brier score = reliability \u2212 resolution + uncertainty + within bins."
-    return ranking + _score_table(known, BRIER, note) + _without("step probabilities", benchmark, known)
-
-
-def _score_table(known: Mapping[str, StepMetrics], columns: Mapping[str, str], caption: str) -> str:
-    body = [[judge, *(_score(steps, name) for name in columns), f"{steps.n_steps:,}"] for judge, steps in known.items()]
-    return table(("judge", *columns.values(), "steps"), body, caption=f"{caption} With 95 % intervals.")
-
-
-def _score(steps: StepMetrics, name: str) -> str:
-    """Return a figure; evaluations of earlier releases lack some."""
-    metric: Metric | None = getattr(steps, name)
-    return "not measured" if metric is None else interval_text(metric, digits=3)
+    tables = ""
+    for columns, note in (
+        (CALIBRATION, f"Probability of a step being right, against its label. {AUROC_FLOOR}"),
+        (BRIER, "Brier score = reliability \u2212 resolution + uncertainty + within bins."),
+    ):
+        body = []
+        for judge, steps in known.items():
+            # Evaluations of earlier releases lack some metrics.
+            metrics: list[Metric | None] = [getattr(steps, name) for name in columns]
+            texts = ["not measured" if metric is None else interval_text(metric, digits=3) for metric in metrics]
+            body.append([judge, *texts, f"{steps.n_steps:,}"])
+        header = ("judge", *columns.values(), "steps")
+        tables += table(header, body, caption=f"{note} With 95 % intervals.")
+    return tables + _without("step probabilities", benchmark, known)
 
 
 def _without(what: str, benchmark: JudgedBenchmark, known: Collection[str]) -> str:
@@ -79,20 +77,17 @@ def reliability_html(judge: str, values: SubsetResults) -> str:
     for name, (bins, ece) in binnings.items():
         title = f"Bins of {name}: {steps.n_steps:,} steps, ECE {ece.value:.3f}"
         plots.append(reliability_diagram([Bin(**b.model_dump()) for b in bins], title=title))
-        tables.append(collapsed(f"Bins of {name} in numbers", _bins_table(bins)))
+        body = [
+            [
+                f"{b.lo:.3f} to {b.hi:.3f}",
+                f"{b.count:,}",
+                *("none" if share is None else f"{share:.3f}" for share in (b.mean_prob, b.frac_ok)),
+            ]
+            for b in bins
+        ]
+        numbers = table(("P(step ok)", "steps", "mean probability", "share right"), body)
+        tables.append(collapsed(f"Bins of {name} in numbers", numbers))
     return figures(*plots) + "".join(tables)
-
-
-def _bins_table(bins: Sequence[StepBin]) -> str:
-    header = ("P(step ok)", "steps", "mean probability", "share right")
-    return table(
-        header,
-        [[f"{b.lo:.3f} to {b.hi:.3f}", f"{b.count:,}", _fraction(b.mean_prob), _fraction(b.frac_ok)] for b in bins],
-    )
-
-
-def _fraction(value: float | None) -> str:
-    return "none" if value is None else f"{value:.3f}"
 
 
 def risk_coverage_html(benchmark: JudgedBenchmark, subset: str) -> str:
@@ -100,22 +95,21 @@ def risk_coverage_html(benchmark: JudgedBenchmark, subset: str) -> str:
     known = {judge: values.selective for judge, values in benchmark.of_subset(subset).items() if values.selective}
     if not known:
         return paragraph("No judge gave a verdict here, so there is nobody to abstain.")
+    curves, areas = [], []
+    for judge, selective in known.items():
+        # A curve has a point a solution; of thousands, a hundred draw the same line.
+        n = len(selective.coverage)
+        drawn = sorted({round(i * (n - 1) / (N_CURVE_POINTS - 1)) for i in range(N_CURVE_POINTS)})
+        risk, lo, hi = ([column[i] for i in drawn] for column in (selective.risk, selective.risk_lo, selective.risk_hi))
+        curves.append(Series(judge, [selective.coverage[i] for i in drawn], risk, lo, hi))
+        metrics = (selective.aurc, selective.aurc_random, selective.aurc_perfect)
+        areas.append([judge, *(interval_text(metric, digits=3) for metric in metrics)])
     plot = line_plot(
-        [_curve(judge, selective) for judge, selective in known.items()],
+        curves,
         title=f"Risk at each coverage on {subset}, with 95 % bands",
         x_label="coverage: share decided, most confident first",
         y_label="risk: share decided wrongly",
     )
-    body = [
-        [judge, *(interval_text(getattr(curve, name), digits=3) for name in SELECTIVE)]
-        for judge, curve in known.items()
-    ]
-    areas = table(("judge", *SELECTIVE.values()), body, caption="Area under the curve; lower is better.")
-    return figures(plot) + areas + _without("curve", benchmark, known)
-
-
-def _curve(judge: str, selective: Selective) -> Series:
-    n = len(selective.coverage)
-    drawn = sorted({round(i * (n - 1) / (N_CURVE_POINTS - 1)) for i in range(N_CURVE_POINTS)})
-    risk, lo, hi = ([column[i] for i in drawn] for column in (selective.risk, selective.risk_lo, selective.risk_hi))
-    return Series(judge, [selective.coverage[i] for i in drawn], risk, lo, hi)
+    header = ("judge", "AURC", "AURC of random confidence", "AURC of perfect confidence")
+    under = table(header, areas, caption="Area under the curve; lower is better.")
+    return figures(plot) + under + _without("curve", benchmark, known)

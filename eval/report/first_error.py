@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from eval.judges.schema import Confusion, EvalResults, HitRow, SubsetResults
+from eval.judges.schema import EvalResults, SubsetResults
 from eval.report.benchmark import JudgedBenchmark
 from eval.results import Metric
 from judgekit.report.interval_cells import interval_cell, interval_text, percent_text
@@ -40,18 +40,20 @@ DISTANCE = {
 """Columns about how far predictions lie from the truth."""
 RTS = {"mae": "RTS, mean absolute error", "bias": "RTS, bias"}
 """Columns about the reward that SGPO would give."""
-GROUPS = {
-    "position": ("By position of the true first error", "step"),
-    "length": ("By length", "steps"),
-    "generator": ("By who wrote the solution", "generator"),
-}
-"""Headings of the breakdowns."""
 
 
 def posterior_scores_html(benchmark: JudgedBenchmark, subset: str) -> str:
     """Return how all judges' posteriors and predictions lie to the true first error on one subset."""
     header = ("judge", *(name for name, _ in POSTERIOR.values()), *DISTANCE.values(), *RTS.values())
-    body = [[judge, *_posterior_row(values)] for judge, values in benchmark.of_subset(subset).items()]
+    body = [
+        [
+            judge,
+            *(_metric(values.first_error, name, digits=2, scale=scale) for name, (_, scale) in POSTERIOR.items()),
+            *(_metric(values.distance, name, digits=2) for name in DISTANCE),
+            *(_metric(values.rts, name, digits=3) for name in RTS),
+        ]
+        for judge, values in benchmark.of_subset(subset).items()
+    ]
     caption = (
         "The posterior over all outcomes, with 95 % intervals. Distances and RTS (share of valid steps) are of "
         "erroneous solutions; a positive bias is reward for steps that are not valid."
@@ -59,23 +61,8 @@ def posterior_scores_html(benchmark: JudgedBenchmark, subset: str) -> str:
     return table(header, body, caption=caption)
 
 
-def _posterior_row(values: SubsetResults) -> list[str]:
-    return [
-        *(_figure(values.first_error, name, digits=2, scale=scale) for name, (_, scale) in POSTERIOR.items()),
-        *(_figure(values.distance, name, digits=2) for name in DISTANCE),
-        *(_figure(values.rts, name, digits=3) for name in RTS),
-    ]
-
-
-def _figure(part: Mapping[str, Metric] | None, name: str, *, digits: int, scale: float = 1.0) -> str:
+def _metric(part: Mapping[str, Metric] | None, name: str, *, digits: int, scale: float = 1.0) -> str:
     return "none" if part is None or name not in part else interval_text(part[name], digits=digits, scale=scale)
-
-
-def first_error_html(values: SubsetResults) -> str:
-    """Return confusion, direction of misses and breakdowns of one judge on one subset."""
-    parts = [_offsets_html(values), *(_group_html(name, getattr(values.by, name)) for name in GROUPS)]
-    columns = f'<div class="columns">{"".join(f"<div>{part}</div>" for part in parts)}</div>'
-    return _confusion_html(values.confusion) + columns
 
 
 def offsets_table_html(benchmark: JudgedBenchmark, subset: str) -> str:
@@ -89,34 +76,40 @@ def offsets_table_html(benchmark: JudgedBenchmark, subset: str) -> str:
     return table(("judge", *names.values()), body, caption=caption)
 
 
-def _offsets_html(values: SubsetResults) -> str:
-    parts = []
-    classes = ((values.n_error, "erroneous", OFFSETS), (values.n_correct, "correct", OFFSETS_CORRECT))
-    for count, kind, names in classes:
-        if count:
-            body = [[name, interval_cell(values.offsets[key], scale=100)] for key, name in names.items()]
-            parts.append(table((f"{count:,} {kind} solutions", "percent"), body))
-    return "<h3>Direction of misses</h3>" + "".join(parts)
-
-
-def _confusion_html(confusion: Confusion) -> str:
+def first_error_html(values: SubsetResults) -> str:
+    """Return confusion, direction of misses and breakdowns of one judge on one subset."""
+    confusion = values.confusion
+    # Positions at which no solution has its first error are left out: rows of zeros say nothing.
+    used = [(name, row) for name, row in zip(confusion.rows, confusion.counts, strict=True) if any(row)]
+    names, counts = zip(*used, strict=True)
     caption = (
         "Number of solutions; stronger colour is a larger share of the row, outlined cells are agreements (a + pools "
         "later steps, so agreement there need not be exact)."
     )
-    used = [(name, row) for name, row in zip(confusion.rows, confusion.counts, strict=True) if any(row)]
-    names, counts = zip(*used, strict=True)
     heat = heat_table(names, confusion.columns, counts, corner="true ↓ judge →", caption=caption)
-    return f"<h3>Predicted against true first error</h3>{heat}"
 
-
-def _group_html(name: str, rows: Sequence[HitRow]) -> str:
-    title, corner = GROUPS[name]
-    heading = f"<h3>{title}</h3>"
-    if not rows:
-        return heading + paragraph("Nothing to break down here.")
-    body = [[row.name, interval_cell(row.hit, scale=100), f"{row.n:,}"] for row in rows]
-    return heading + table((corner, "rightly decided, %", "solutions"), body)
+    misses = "<h3>Direction of misses</h3>"
+    classes = ((values.n_error, "erroneous", OFFSETS), (values.n_correct, "correct", OFFSETS_CORRECT))
+    for count, kind, outcomes in classes:
+        if count:
+            body = [[name, interval_cell(values.offsets[key], scale=100)] for key, name in outcomes.items()]
+            misses += table((f"{count:,} {kind} solutions", "percent"), body)
+    parts = [misses]
+    breakdowns = (
+        (values.by.position, "By position of the true first error", "step"),
+        (values.by.length, "By length", "steps"),
+        (values.by.generator, "By who wrote the solution", "generator"),
+    )
+    for rows, title, corner in breakdowns:
+        shares = [[row.name, interval_cell(row.hit, scale=100), f"{row.n:,}"] for row in rows]
+        broken = (
+            table((corner, "rightly decided, %", "solutions"), shares)
+            if rows
+            else paragraph("Nothing to break down here.")
+        )
+        parts.append(f"<h3>{title}</h3>{broken}")
+    columns = "".join(f"<div>{part}</div>" for part in parts)
+    return f'<h3>Predicted against true first error</h3>{heat}<div class="columns">{columns}</div>'
 
 
 def by_subset_html(judge: str, results: EvalResults) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from eval.judges.judged_solution import BenchmarkRun
 from eval.report.benchmark import JudgedBenchmark, group_runs
-from eval.report.browser import DIGITS, browser_html, outcome_names, solutions_data
+from eval.report.browser import DIGITS, OUTCOMES, browser_html, solutions_data
 from eval.report.calibration import reliability_html, risk_coverage_html, step_scores_html
 from eval.report.coverage import coverage_html
 from eval.report.first_error import by_subset_html, first_error_html, offsets_table_html, posterior_scores_html
@@ -62,6 +62,15 @@ def report_html(
     jumps = "".join(
         f'<button type="button" data-jump="{section.anchor}">{escape(section.title)}</button>' for section in sections
     )
+    overview = {
+        "outcomes": dict(OUTCOMES.values()),
+        "scale": 10**DIGITS,
+        "benchmarks": [{"name": b.name, "subsets": b.subsets, "judges": b.judges} for b in benchmarks],
+    }
+    data = [json_script("overview", overview)]
+    for index, benchmark in enumerate(benchmarks):
+        data.append(json_script(f"panels-{index}", _panels(benchmark)))
+        data.append(json_script(f"solutions-{index}", solutions_data(benchmark, n_browsed=n_browsed)))
     judges = list(dict.fromkeys(row.judge for board in boards for row in board.rows if not row.is_floor))
     who = judges[0] if len(judges) == 1 else f"{len(judges)} judges"
     return render_page(
@@ -73,7 +82,7 @@ def report_html(
         ),
         controls=f'<nav class="bar" aria-label="choice"><div class="controls">{choices}</div>'
         f'<div class="jumps">{jumps}</div></nav>',
-        data=_data(benchmarks, n_browsed=n_browsed),
+        data="".join(data),
         script="\n".join(asset(__file__, name) for name in SCRIPTS),
     )
 
@@ -106,19 +115,6 @@ AGREEMENT = (
     '<label>B <select id="other"></select></label></div>'
     '<p class="dim" id="agreement-note"></p><div id="agreement"></div>'
 )
-
-
-def _data(benchmarks: Sequence[JudgedBenchmark], *, n_browsed: int) -> str:
-    overview = {
-        "outcomes": outcome_names(),
-        "scale": 10**DIGITS,
-        "benchmarks": [{"name": b.name, "subsets": b.subsets, "judges": b.judges} for b in benchmarks],
-    }
-    parts = [json_script("overview", overview)]
-    for index, benchmark in enumerate(benchmarks):
-        parts.append(json_script(f"panels-{index}", _panels(benchmark)))
-        parts.append(json_script(f"solutions-{index}", solutions_data(benchmark, n_browsed=n_browsed)))
-    return "".join(parts)
 
 
 def _panels(benchmark: JudgedBenchmark) -> dict[str, Any]:
