@@ -61,13 +61,15 @@ def leaderboard_html(board: Leaderboard) -> str:
 
 
 def _own_row(row: MeasuredRow, scores: Sequence[str]) -> Row:
+    results, overall = row.results, row.results.overall
+    tag = "reads nothing" if row.is_floor else "upper bound" if overall.threshold_tuned_here else ""
     return [
-        _tagged(row.judge, "reads nothing" if row.is_floor else "upper bound" if row.upper_bound else ""),
-        interval_cell(row.headline),
-        f"{row.n_no_verdict:,} of {row.n:,}",
-        _words("most probable outcome" if row.decision.kind == "argmax" else row.decision.origin),
-        row.contamination.status,
-        *(interval_text(row.scores[score], digits=1) for score in scores),
+        _tagged(row.judge, tag),
+        interval_cell(results.headline),
+        f"{overall.n_no_verdict:,} of {overall.n:,}",
+        _words("most probable outcome" if results.decision.kind == "argmax" else results.decision.origin),
+        results.protocol.contamination.status,
+        *(interval_text(overall.scores[score], digits=1) for score in scores),
     ]
 
 
@@ -141,7 +143,7 @@ def protocol_html(board: Leaderboard) -> str:
         "prompt", "tokens", "seconds", "US dollars",
     )  # fmt: skip
     body = []
-    for results in board.results:
+    for results in (row.results for row in board.rows):
         judge, decision, protocol, cost = results.judge, results.decision, results.protocol, results.cost
         threshold = "none" if decision.threshold is None else f"{decision.threshold:.4g}"
         if decision.thresholds:
@@ -164,7 +166,7 @@ def protocol_html(board: Leaderboard) -> str:
                 "unknown" if cost.cost_usd is None else f"{cost.cost_usd:.2f}",
             ]
         )
-    shared, own = split_notes({results.judge.judge_id: _notes(results) for results in board.results})
+    shared, own = split_notes({row.judge: _notes(row.results) for row in board.rows})
     under_names = "".join(f"<h4>{escape(judge)}</h4>{bullet_list(rest)}" for judge, rest in own.items())
     return table(header, body) + bullet_list(shared) + under_names
 

@@ -14,8 +14,8 @@ from typing import TypeVar
 from eval.judges.benchmarks import find_benchmark
 from eval.judges.comparisons import BenchmarkComparisons, Pair
 from eval.judges.published import QuotedFigure, quoted
-from eval.judges.schema import Contamination, Decision, EvalResults, Scores
-from eval.results import Cost, Metric
+from eval.judges.schema import Decision, EvalResults, Scores
+from eval.results import Metric
 from judgekit.errors import ConfigError, DataError
 
 Item = TypeVar("Item")
@@ -30,36 +30,26 @@ STEP_METRICS = ("auroc", "auroc_within_position", "ece")
 class MeasuredRow:
     """A judge, or a floor, that was measured here."""
 
-    judge: str
-    """Its name in results."""
-    is_floor: bool
-    """Whether it reads nothing, see `eval.judges.floors`."""
-    headline: Metric
-    """What rows are ranked by."""
+    results: EvalResults
+    """All that was measured."""
     judged_only: Metric
     """The headline over the solutions with a verdict alone."""
-    scores: Scores
-    """All scores over the whole benchmark."""
     steps: Mapping[str, float | None]
     """`STEP_METRICS`; `None` where undefined, left out where an earlier release did not measure one."""
     subsets: Scores
     """The headline's score on each subset; empty where subsets have none of their own."""
     pooled: Metric | None
     """The same over all solutions at once; `None` in results of earlier releases."""
-    n: int
-    """Solutions."""
-    n_no_verdict: int
-    """Solutions without a verdict."""
-    decision: Decision
-    """What decided."""
-    upper_bound: bool
-    """Whether its threshold was chosen on a subset that is reported here."""
-    reference_shown: bool
-    """Whether it saw the reference."""
-    contamination: Contamination
-    """Whether it has met the problems before."""
-    cost: Cost
-    """What judging took."""
+
+    @property
+    def judge(self) -> str:
+        """The judge's name in results."""
+        return self.results.judge.judge_id
+
+    @property
+    def is_floor(self) -> bool:
+        """Whether it reads nothing, see `eval.judges.floors`."""
+        return self.results.judge.kind == "floor"
 
 
 @dataclass(frozen=True)
@@ -68,26 +58,22 @@ class Leaderboard:
 
     benchmark: str
     """Name of the benchmark."""
-    title: str
-    """The same for people."""
     rows: Sequence[MeasuredRow]
     """Judges in the order given, floors behind them."""
     published: Sequence[QuotedFigure]
     """Figures that others published."""
-    results: Sequence[EvalResults]
-    """Behind `rows`, in their order: how each judge was run, and what its scores may be compared with."""
     comparisons: BenchmarkComparisons | None
     """The judges with each other and with the floors; `None` where none were compared."""
 
     @property
     def first(self) -> EvalResults:
         """The results of the first judge, for what is the same in all."""
-        return self.results[0]
+        return self.rows[0].results
 
     @property
     def ranked(self) -> list[MeasuredRow | QuotedFigure]:
         """All rows, best first."""
-        own = [(row.headline.value, row) for row in self.rows]
+        own = [(row.results.headline.value, row) for row in self.rows]
         return best_first([*own, *((figure.headline, figure) for figure in self.published)])
 
     @property
@@ -95,12 +81,6 @@ class Leaderboard:
         """Overall scores beside the headline: neither itself nor those over judged solutions alone."""
         headline = find_benchmark(self.benchmark).headline_score
         return [name for name in self.first.overall.scores if name != headline and not name.endswith(SCORED)]
-
-    @property
-    def against_floors(self) -> Sequence[Pair]:
-        """By how much each judge is better than what reads nothing."""
-        floors = self.comparisons.floors if self.comparisons else None
-        return floors.pairs if floors else ()
 
 
 def build_leaderboards(
@@ -124,10 +104,8 @@ def build_leaderboards(
     return [
         Leaderboard(
             benchmark=name,
-            title=find_benchmark(name).title,
             rows=[_row(item) for item in here],
             published=quoted(name, here[0].subsets),
-            results=here,
             comparisons=comparisons.get(name),
         )
         for name, here in by_benchmark.items()
@@ -170,21 +148,11 @@ def _row(results: EvalResults) -> MeasuredRow:
             known = [metric.value for metric in metrics if metric is not None and metric.value is not None]
             steps[name] = 100 * sum(known) / len(known) if known else None
     return MeasuredRow(
-        judge=results.judge.judge_id,
-        is_floor=results.judge.kind == "floor",
-        headline=results.headline,
+        results=results,
         judged_only=overall.scores[f"{score}{SCORED}"],
-        scores=overall.scores,
         steps=steps,
         subsets={name: part.scores[score] for name, part in results.subsets.items() if score in part.scores},
         pooled=pooled.get(score) if pooled else None,
-        n=overall.n,
-        n_no_verdict=overall.n_no_verdict,
-        decision=results.decision,
-        upper_bound=overall.threshold_tuned_here,
-        reference_shown=results.protocol.reference_shown,
-        contamination=results.protocol.contamination,
-        cost=results.cost,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from eval.judges.benchmarks import READS_NOTHING
+from eval.judges.benchmarks import READS_NOTHING, find_benchmark
 from eval.judges.published import QuotedFigure
 from eval.judges.schema import EvalResults
 from eval.report.leaderboard import (
@@ -102,7 +102,7 @@ def _section(board: Leaderboard) -> Iterator[str]:
     if len(board.first.subsets) > MOST_COLUMNS:
         subsets = f"{len(board.first.subsets)} subsets, see below"
     headline = board.first.headline.name
-    yield f"## {board.title}"
+    yield f"## {find_benchmark(board.benchmark).title}"
     yield f"{overall.n:,} solutions, {overall.n_error:,} with an error: {subsets}. Headline: {headline}."
     header = (
         "judge", headline, "judged only", *map(score_name, board.main_scores), "AUROC", "AUROC within position", "ECE",
@@ -115,7 +115,8 @@ def _section(board: Leaderboard) -> Iterator[str]:
     yield markdown_table(header, rows)
     if board.first.undefined:
         yield "\n".join(f"- none: {text}" for text in board.first.undefined)
-    if board.against_floors:
+    floors = board.comparisons.floors if board.comparisons else None
+    if floors and floors.pairs:
         pairs = [
             [
                 pair.a,
@@ -125,12 +126,12 @@ def _section(board: Leaderboard) -> Iterator[str]:
                 p_value_text(pair.p_holm),
                 difference_text(pair, better=True),
             ]
-            for pair in board.against_floors
+            for pair in floors.pairs
         ]
         columns = ("judge", "floor", f"{headline}, judge \u2212 floor", "p", "p after Holm", "better")
         yield "Better than what reads nothing? In percent points:\n\n" + markdown_table(columns, pairs)
     yield from _subset_table(board)
-    shared, own = split_notes({results.judge.judge_id: results.comparability for results in board.results})
+    shared, own = split_notes({row.judge: row.results.comparability for row in board.rows})
     lines = [f"- {note}" for note in shared]
     lines += [f"- {judge}: {note}" for judge, notes in own.items() for note in notes]
     if lines:
@@ -138,21 +139,21 @@ def _section(board: Leaderboard) -> Iterator[str]:
 
 
 def _own_row(row: MeasuredRow, scores: Sequence[str]) -> list[str]:
-    seen = row.contamination
-    n_seen = f" ({seen.n_solutions:,} of {row.n:,} solutions)" if seen.n_solutions else ""
+    results, overall = row.results, row.results.overall
+    seen = results.protocol.contamination
     steps = [row.steps.get(name, "not measured") for name in STEP_METRICS]
     return [
         f"{_name(row)}{f' ({READS_NOTHING})' if row.is_floor else ''}"
-        f"{', shown the reference' if row.reference_shown else ''}",
-        f"**{cell(row.headline)}**",
+        f"{', shown the reference' if results.protocol.reference_shown else ''}",
+        f"**{cell(results.headline)}**",
         cell(row.judged_only),
-        *(cell(row.scores[name]) for name in scores),
+        *(cell(overall.scores[name]) for name in scores),
         *("none" if value is None else value if isinstance(value, str) else f"{value:.1f}" for value in steps),
-        f"{row.n_no_verdict:,}",
-        f"{threshold_origin(row.decision)}{', upper bound' if row.upper_bound else ''}",
-        f"{seen.status}{n_seen}",
-        f"{row.cost.n_tokens:,}",
-        f"{row.cost.seconds:,.1f}",
+        f"{overall.n_no_verdict:,}",
+        f"{threshold_origin(results.decision)}{', upper bound' if overall.threshold_tuned_here else ''}",
+        seen.status + (f" ({seen.n_solutions:,} of {overall.n:,} solutions)" if seen.n_solutions else ""),
+        f"{results.cost.n_tokens:,}",
+        f"{results.cost.seconds:,.1f}",
     ]
 
 

@@ -35,14 +35,15 @@ def print_leaderboards(boards: Sequence[Leaderboard]) -> None:
         table.add_column("threshold")
         table.add_column("seen before")
         for row in board.rows:
-            values = [row.scores[score].value for score in scores]
+            results, overall = row.results, row.results.overall
+            values = [overall.scores[score].value for score in scores]
             cells = [
                 row.judge,
-                cell(row.headline),
+                cell(results.headline),
                 " / ".join("none" if value is None else f"{value:.1f}" for value in values),
-                f"{row.n_no_verdict:,}",
-                threshold_origin(row.decision),
-                row.contamination.status,
+                f"{overall.n_no_verdict:,}",
+                threshold_origin(results.decision),
+                results.protocol.contamination.status,
             ]
             # As `Text`: the name of a judge is not to be read as markup.
             table.add_row(*map(Text, cells))
