@@ -56,23 +56,30 @@ def load_judge(
     """
     text = str(name)
     if text.startswith("builtin:"):
-        return _builtin(text.removeprefix("builtin:"))
+        rule = text.removeprefix("builtin:")
+        if rule == "symbolic":
+            return SymbolicJudge()
+        if rule not in BUILTIN:
+            raise ConfigError(f"no builtin judge {rule!r}: there are {', '.join(sorted([*BUILTIN, 'symbolic']))}")
+        return BuiltinJudge(rule, BUILTIN[rule])
     if text.startswith(SERVED):
         if named_by is not None and not named_by.is_own:
             raise CheckpointError(
                 f"a card that is not yours names the server {shorten(text)}: see `judgekit trust --help`"
             )
-        return _connect(text, as_served=calibrated and neutralise)
+        if not (calibrated and neutralise):
+            raise ConfigError(
+                f"{text} judges as it was started, calibrated and neutralised: open its judge directory instead"
+            )
+        from judgekit.serving.remote import RemoteJudge  # slow to import, and few judges are behind one
+
+        return RemoteJudge(text)
     if dtype not in get_args(Precision):
         raise ConfigError(f"unknown precision {dtype!r}: use {' or '.join(get_args(Precision))}")
     found = find_card(name, named_by=named_by)
     refuse_cycle(found)
-    open_one = open_member or functools.partial(
-        load_judge,
-        dtype=dtype,
-        neutralise=neutralise,
-        named_by=found.trust,  # each with its own calibrator
-    )
+    # Each member is opened with its own calibrator: weights are fitted to what members say behind theirs.
+    open_one = open_member or functools.partial(load_judge, dtype=dtype, neutralise=neutralise, named_by=found.trust)
     judge = found.card.spec.open(
         Opening(
             found.card,
@@ -85,29 +92,12 @@ def load_judge(
     )
     if not calibrated or found.card.calibrator is None:
         return judge
+    # Calibrators bring scipy, which judges without one, and their cards, do not need.
     from judgekit.calibration.calibrators import open_calibrator
     from judgekit.judges.calibrated import CalibratedJudge
 
     stored, conformal = found.card.calibrator, found.card.conformal
     return CalibratedJudge(judge, open_calibrator(stored), fingerprint=stored.fingerprint, conformal=conformal)
-
-
-def _builtin(rule: str) -> Judge:
-    if rule == "symbolic":
-        return SymbolicJudge()
-    if rule not in BUILTIN:
-        raise ConfigError(f"no builtin judge {rule!r}: there are {', '.join(sorted([*BUILTIN, 'symbolic']))}")
-    return BuiltinJudge(rule, BUILTIN[rule])
-
-
-def _connect(url: str, *, as_served: bool) -> Judge:
-    if not as_served:
-        raise ConfigError(
-            f"{url} judges as it was started, calibrated and neutralised: open its judge directory instead"
-        )
-    from judgekit.serving.remote import open_remote
-
-    return open_remote(url)
 
 
 __all__ = ["load_judge"]

@@ -20,7 +20,7 @@ from judgekit.io import read_json, write_text
 from judgekit.judges import load_judge
 from judgekit.judges.base import Judge
 from judgekit.judges.card import CARD, CARDLESS, Golden, JudgeCard, read_card, write_card
-from judgekit.judges.golden import EXAMPLES, TOLERANCE, golden_difference, measure_golden
+from judgekit.judges.golden import EXAMPLES, TOLERANCE, golden_difference, largest_difference, measure_golden
 from judgekit.judges.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
 from judgekit.judges.recognise import find_card, recognised_by
 from judgekit.judges.steps.label_names import read_label_names, settle_ok_labels
@@ -105,7 +105,8 @@ def examine(name: str) -> Examination:
         harmless = Solution(problem="x", steps=("x",) * len(spoof.steps))
         encoded, plain = judge.encode([spoof, harmless])
         special = set(judge.tokenizer.all_special_ids) | set(judge.tokenizer.added_tokens_decoder)
-        extra = _count(encoded.input_ids, special) - _count(plain.input_ids, special)
+        in_spoof, in_plain = (sum(token in special for token in ids.input_ids) for ids in (encoded, plain))
+        extra = in_spoof - in_plain
         ok = extra == 0 and len(encoded.positions_S) == len(spoof.steps)
         hostile = Finding(
             "hostile text", ok, f"{len(texts)} reserved strings in a candidate put {extra} reserved tokens in"
@@ -115,13 +116,9 @@ def examine(name: str) -> Examination:
         nothing = "makes no tokens of its own"
         findings += [Finding("hostile text", None, nothing), Finding("precision", None, nothing)]
     findings.append(_clock(judge))
-    golden = measure_golden(judge) if _repeats(judge) else ()
+    golden = measure_golden(judge) if judge.info.deterministic else ()
     findings.append(_golden(judge, card))
     return Examination(_about(name, judge, card), example, tuple(findings), golden)
-
-
-def _repeats(judge: Judge) -> bool:
-    return judge.info.deterministic
 
 
 def _about(name: str, judge: Judge, card: JudgeCard | None) -> tuple[str, ...]:
@@ -204,25 +201,17 @@ def _counts(judgements: Sequence[Judgement]) -> Finding:
 
 
 def _batches(judge: Judge) -> Finding:
-    if not _repeats(judge):
+    if not judge.info.deterministic:
         return Finding("batch = single", None, "answers differently every time")
     solutions = [*EXAMPLES, *AWKWARD]
     together = judge.judge(solutions)
     alone = [judge.judge([solution])[0] for solution in solutions]
-    largest = _largest_difference(together, alone)
+    largest = largest_difference(_scores(together), _scores(alone))
     return Finding("batch = single", largest <= BATCH_TOLERANCE, f"largest difference {largest:.2g}")
 
 
-def _largest_difference(one: Sequence[Judgement], other: Sequence[Judgement]) -> float:
-    """Return the largest difference of a P(step ok); 1 where only one of two has a verdict."""
-    largest = 0.0
-    for left, right in zip(one, other, strict=True):
-        if (left.verdict is None) != (right.verdict is None):
-            return 1.0
-        if left.verdict is not None and right.verdict is not None:
-            pairs = zip(left.verdict.p_ok_S, right.verdict.p_ok_S, strict=True)
-            largest = max(largest, *(abs(p - q) for p, q in pairs))
-    return largest
+def _scores(judgements: Sequence[Judgement]) -> list[tuple[float, ...] | None]:
+    return [None if item.verdict is None else item.verdict.p_ok_S for item in judgements]
 
 
 def _clock(judge: Judge) -> Finding:
@@ -256,17 +245,13 @@ def _clock(judge: Judge) -> Finding:
     return Finding(check, True, f"the chat template asks for it, and is told {day_told} on every day (chat_date)")
 
 
-def _count(ids: Sequence[int], wanted: set[int]) -> int:
-    return sum(token in wanted for token in ids)
-
-
 def _precision(judge: Judge, name: str) -> Finding:
     """Measure what bfloat16 changes: what rounding the weights cannot explain makes another judge of it."""
     try:
         halved = load_judge(name, calibrated=False, dtype="bfloat16")
     except CheckpointError as error:  # opened in float32 it is a sound judge
         return Finding("precision", None, f"does not run in bfloat16: {error}")
-    largest = _largest_difference(judge.judge(EXAMPLES), halved.judge(EXAMPLES))
+    largest = largest_difference(_scores(judge.judge(EXAMPLES)), _scores(halved.judge(EXAMPLES)))
     measure = f"bfloat16 changes a score by {largest:.2g} at most, {PRECISION_TOLERANCE:.2g} is allowed"
     if largest <= PRECISION_TOLERANCE:
         return Finding("precision", True, measure)
@@ -274,7 +259,7 @@ def _precision(judge: Judge, name: str) -> Finding:
 
 
 def _golden(judge: Judge, card: JudgeCard | None) -> Finding:
-    if card is None or not _repeats(judge):
+    if card is None or not judge.info.deterministic:
         return Finding("golden scores", None, "no card to store them in, or answers differ every time")
     if not card.golden:
         return Finding("golden scores", None, "none stored: `--store` for a judge directory, `--write DIR` for others")

@@ -18,7 +18,7 @@ from judgekit.calibration.card import Fingerprint
 from judgekit.errors import shorten
 from judgekit.judges.base import Judge, JudgeInfo
 from judgekit.judges.card import SERVED, JudgeCard, JudgeSpec, Opening
-from judgekit.types import Judgement, NoVerdictReason, Precision, Solution, Verdict
+from judgekit.types import Judgement, Precision, Solution, Verdict
 
 Floats = NDArray[np.float64]
 
@@ -160,21 +160,21 @@ class EnsembleJudge:
 
     def _pooled(self, solution: Solution, judgements_M: Sequence[Judgement]) -> Judgement:
         verdict = pool_verdicts([item.verdict for item in judgements_M], self.spec)
+        reason = None
+        if verdict is None:  # the members without one say why; the one that counts most is believed
+            by_weight = sorted(zip(self.spec.weights, judgements_M, strict=True), key=lambda pair: -pair[0])
+            reason = next(item.no_verdict for _, item in by_weight if item.no_verdict is not None)
         costs = [item.cost_usd for item in judgements_M if item.cost_usd is not None]
         return Judgement(
             solution_id=solution.id,
             judge_id=self.info.judge_id,
             verdict=verdict,
-            no_verdict=None if verdict else self._reason(judgements_M),
+            no_verdict=reason,
             raw="\n".join(map(self._line, self.members, judgements_M, self.spec.weights)),
             n_tokens=sum(item.n_tokens for item in judgements_M),
             seconds=sum(item.seconds for item in judgements_M),
             cost_usd=sum(costs) if costs else None,
         )
-
-    def _reason(self, judgements_M: Sequence[Judgement]) -> NoVerdictReason:
-        by_weight = sorted(zip(self.spec.weights, judgements_M, strict=True), key=lambda pair: -pair[0])
-        return next(item.no_verdict for _, item in by_weight if item.no_verdict is not None)
 
     def _line(self, member: Judge, judgement: Judgement, weight: float) -> str:
         verdict = judgement.verdict

@@ -45,11 +45,24 @@ def measure_golden(judge: Judge, examples: Sequence[Solution] = EXAMPLES) -> tup
 
 def golden_difference(judge: Judge, golden: Sequence[Golden]) -> float:
     """Return the largest absolute difference of a P(step ok) from its golden score; 1 where there is no verdict now."""
-    solutions = [Solution(problem=item.problem, steps=item.steps) for item in golden]
+    # One by one, as they were measured: padding moves a score by a little.
+    now = [judge.judge([Solution(problem=item.problem, steps=item.steps)])[0].verdict for item in golden]
+    return largest_difference(
+        [item.p_ok_S for item in golden], [None if verdict is None else verdict.p_ok_S for verdict in now]
+    )
+
+
+def largest_difference(one_N_S: Sequence[Sequence[float] | None], other_N_S: Sequence[Sequence[float] | None]) -> float:
+    """Return the largest absolute difference of a P(step ok); 1 where only one of two has a verdict.
+
+    Example:
+        >>> largest_difference([(0.5, 0.25), None], [(0.5, 0.75), None]), largest_difference([(0.5,)], [None])
+        (0.5, 1.0)
+    """
     largest = 0.0
-    for item, [judgement] in zip(golden, ([*judge.judge([solution])] for solution in solutions), strict=True):
-        if judgement.verdict is None:
+    for one_S, other_S in zip(one_N_S, other_N_S, strict=True):
+        if (one_S is None) != (other_S is None):
             return 1.0
-        pairs = zip(item.p_ok_S, judgement.verdict.p_ok_S, strict=True)
-        largest = max(largest, *(abs(stored - now) for stored, now in pairs))
+        if one_S is not None and other_S is not None:
+            largest = max(largest, *(abs(p - q) for p, q in zip(one_S, other_S, strict=True)))
     return largest

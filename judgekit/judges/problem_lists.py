@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import reduce
 from itertools import compress
 from operator import or_
 from pathlib import Path
@@ -56,17 +56,14 @@ class ProblemList:
         Of solutions to one problem, see `group_problems`, all are seen or none.
         """
         problem_N = group_problems(items)
-        found = {problem for problem, item in zip(problem_N, items, strict=True) if self._has(item)}
+        names = self.old.union(*self.pairs)
+        found = {
+            problem
+            for problem, item in zip(problem_N, items, strict=True)
+            # Old lists alone hold ids of exact texts.
+            if not names.isdisjoint(names_of(item)) or (self.old and exact_problem_id(item.problem) in self.old)
+        }
         return [problem in found for problem in problem_N]
-
-    def _has(self, item: HasProblem) -> bool:
-        if not self._names.isdisjoint(names_of(item)):
-            return True
-        return bool(self.old) and exact_problem_id(item.problem) in self.old
-
-    @cached_property
-    def _names(self) -> frozenset[str]:
-        return self.old.union(*self.pairs)
 
     def __or__(self, other: ProblemList) -> ProblemList:
         """Return the problems of both."""

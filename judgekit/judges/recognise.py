@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from judgekit.engines.checkpoint import fetch_checkpoint, fetch_from_hub, tensor
 from judgekit.errors import CheckpointError, ConfigError, DataError, one_line, shorten
 from judgekit.io import read_json
 from judgekit.judges.card import CARD, CARDLESS, JudgeCard, parse_card, read_card, upgrade
-from judgekit.judges.trust import Trust, check_card, hub_trust, powers_of, record_trust, trust_of
+from judgekit.judges.trust import Trust, check_card, hub_trust, record_trust, trust_of
 from judgekit.reading.safe_yaml import load_yaml
 from judgekit.reading.texts import read_text
 
@@ -114,13 +114,13 @@ def find_card(name: str | Path, *, revision: str | None = None, named_by: Trust 
         card = read_card(directory)
         check_card(card, directory=directory, trust=trust, where=str(name))
         return FoundCard(directory, card, trust)
-    family = recognise_family(directory, str(name))
+    family, _ = _recognise(directory, str(name))
     card = make_card(family.card, where=str(name), model=".", judge_id=_short_name(str(name)))
     return FoundCard(directory, card, trust)
 
 
 def locate_member(directory: Path, member: str) -> str:
-    """Return the name to open a member by: a path relative to the card where there is one, else the name itself."""
+    """Return the name to open what a card names: a path relative to the card where there is one, else the name."""
     path = directory / member
     return str(path) if os.path.exists(path) else member
 
@@ -225,9 +225,9 @@ def _trust_all(name: str, named_by: Trust | None, lines: dict[Path, str]) -> Non
     record_trust(file)
     values = read_yaml(file) if file.name != CARD else {}
     if not {"family", "kind", "spec"} & values.keys() and isinstance(values.get("model"), str):
-        _trust_all(_relative(file, values["model"]), trust_of(file, named_by=named_by), lines)
+        _trust_all(locate_member(file.parent, values["model"]), trust_of(file, named_by=named_by), lines)
     found = find_card(name, named_by=named_by)
-    powers = ", ".join(powers_of(found.card))
+    powers = ", ".join(found.card.spec.powers())
     lines[file.absolute()] = f"{file}: {powers or 'names no server'}"
     for member in found.card.spec.member_names():
         _trust_all(locate_member(found.directory, member), found.trust, lines)
@@ -272,7 +272,7 @@ def _from_yaml(path: Path, trust: Trust) -> FoundCard:
     if family is None and not {"kind", "spec"} & values.keys() and model is not None:
         if Path(model).suffix in {".yaml", ".yml"}:
             raise CheckpointError(f"{path} names the card {shorten(model)} as its model: name the checkpoint itself")
-        found = find_card(_relative(path, model), revision=values.get("revision"), named_by=trust)
+        found = find_card(locate_member(path.parent, model), revision=values.get("revision"), named_by=trust)
         base, directory, base_trust = found.card.model_dump(mode="json"), found.directory, found.trust
         values.pop("model")
     else:
@@ -284,11 +284,6 @@ def _from_yaml(path: Path, trust: Trust) -> FoundCard:
     # The base was checked when it was found: what is left to check is what this file adds, by whose word this file is.
     check_card(card, directory=directory, trust=trust, where=str(path))
     return FoundCard(directory, card, trust.narrower(base_trust))
-
-
-def _relative(card: Path, model: str) -> str:
-    local = card.parent / model
-    return str(local) if os.path.exists(local) else model
 
 
 def _merged(base: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
@@ -303,15 +298,6 @@ def _merged(base: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any
 def _short_name(name: str) -> str:
     """Name in results: a hub id as it is, a directory by its last part."""
     return Path(name).resolve().name if os.path.exists(name) else name
-
-
-def recognise_family(directory: Path, name: str) -> Family:
-    """Tell which family a checkpoint without `judge.json` belongs to. A name counts more than the structure.
-
-    Raises:
-        CheckpointError: none fits, or several do; says what was tried and how to write a card.
-    """
-    return _recognise(directory, name)[0]
 
 
 def recognised_by(name: str) -> str:
@@ -334,21 +320,29 @@ def recognised_by(name: str) -> str:
 
 
 def _recognise(directory: Path, name: str) -> tuple[Family, str]:
-    """Return the family, and whether the name or the structure told it."""
+    """Return the family of a checkpoint without `judge.json`, and in words what told it. A name counts more.
+
+    Raises:
+        CheckpointError: none fits, or several do; says what was tried and how to write a card.
+    """
     checkpoint = _Checkpoint(directory)
-    ways: list[tuple[str, Callable[[Family], bool]]] = [
-        ("its name", lambda family: _name_fits(family, name)),
-        ("its configuration and tensors", checkpoint.fits),
+    shown = name if not os.path.exists(name) else _short_name(name)
+    how = "its name"
+    fitting = [
+        family
+        for family in families().values()
+        if any(re.search(pattern, shown, re.IGNORECASE) for pattern in family.recognise.names)
     ]
-    for how, fits in ways:
-        fitting = [family for family in families().values() if fits(family)]
-        if len(fitting) > 1:
-            raise CheckpointError(
-                f"{name} could be {' or '.join(family.name for family in fitting)}: say which in a YAML file and open "
-                f"that, for example {{family: {fitting[0].name}, model: {name}}}"
-            )
-        if fitting:
-            return fitting[0], how
+    if not fitting:  # tensors and vocabulary are read only where they are needed
+        how = "its configuration and tensors"
+        fitting = [family for family in families().values() if not checkpoint.complaint(family)]
+    if len(fitting) > 1:
+        raise CheckpointError(
+            f"{name} could be {' or '.join(family.name for family in fitting)}: say which in a YAML file and open "
+            f"that, for example {{family: {fitting[0].name}, model: {name}}}"
+        )
+    if fitting:
+        return fitting[0], how
     tried = "; ".join(f"{family.name} ({checkpoint.complaint(family)})" for family in families().values())
     raise CheckpointError(
         f"{name} has no {CARD}, so it is no judge directory of ours, and no public family fits. "
@@ -358,11 +352,6 @@ def _recognise(directory: Path, name: str) -> tuple[Family, str]:
         'label_tokens: {ok: "+", error: "-"}, input: {layout: template, begin: "{problem}\\n", step: "{step}", '
         'mark: " <tag>", between: "\\n"}}'
     )
-
-
-def _name_fits(family: Family, name: str) -> bool:
-    shown = name if not os.path.exists(name) else _short_name(name)
-    return any(re.search(pattern, shown, re.IGNORECASE) for pattern in family.recognise.names)
 
 
 class _Checkpoint:
@@ -406,9 +395,6 @@ class _Checkpoint:
     def n_labels(self) -> int:
         labels = self.config.get("id2label")
         return int(self.config.get("num_labels") or (len(labels) if labels else 2))
-
-    def fits(self, family: Family) -> bool:
-        return self.complaint(family) == ""
 
     def complaint(self, family: Family) -> str:
         """Return what about the structure does not fit; empty where all fits."""

@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -149,7 +148,7 @@ def check_card(card: JudgeCard, *, directory: Path, trust: Trust, where: str) ->
     """
     if trust.is_own:
         return
-    powers = list(powers_of(card))
+    powers = list(card.spec.powers())
     if powers:
         whose = "nothing here says that it is yours" if trust.root is None else "it is from the hub"
         raise CheckpointError(
@@ -166,11 +165,6 @@ def check_card(card: JudgeCard, *, directory: Path, trust: Trust, where: str) ->
                 f"the card of {where} names the {what} {shorten(name)}, which lies outside of its repository on the "
                 f"hub or is missing there: read it, and if you mean it, `judgekit trust {where}`"
             )
-
-
-def powers_of(card: JudgeCard) -> Iterator[str]:
-    """Say what a card names that only the user's own may: servers, environment variables, files to write."""
-    return card.spec.powers()
 
 
 # What the user has said he trusts
@@ -206,7 +200,7 @@ def write_own_card(directory: Path, card: JudgeCard) -> None:
     """
     write_card(directory, card)
     members = card.spec.member_names()
-    if any(powers_of(card)) or any(member.endswith((".yaml", ".yml")) for member in members):
+    if any(card.spec.powers()) or any(member.endswith((".yaml", ".yml")) for member in members):
         try:
             record_trust(directory / CARD)
         except ConfigError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -113,9 +113,23 @@ class JudgeService:
         """Judge the solutions of one request together with those of others."""
         with self.metrics.request_s.time():
             solutions, timeout_s = _parse(await self._read_body(request), max_solutions=self.config.max_solutions)
-            fits = [self._fits(solution) for solution in solutions]
+            fits = [
+                len(item.steps) <= self.config.max_steps and count_chars(item) <= self.config.max_chars
+                for item in solutions
+            ]
             waiting = [solution for solution, fit in zip(solutions, fits, strict=True) if fit]
-            self._refuse_much_work(waiting)
+            # Bounds what one request can ask of the judge, whatever it is divided into: others wait for their turn.
+            for name, amount, most in (
+                ("steps", sum(len(solution.steps) for solution in waiting), self.config.max_request_steps),
+                ("chars", sum(map(count_chars, waiting)), self.config.max_request_chars),
+            ):
+                if amount > most:
+                    raise RefusedError(
+                        413,
+                        f"more than max_request_{name}={most} in one request",
+                        value=amount,
+                        way_out="send the solutions in several requests",
+                    )
             judged = iter(await self._wait_for(request, waiting, timeout_s=timeout_s) if waiting else ())
             judgements = [
                 next(judged) if fit else self._too_long(solution) for solution, fit in zip(solutions, fits, strict=True)
@@ -159,27 +173,6 @@ class JudgeService:
                 503, f"the judge failed: {error}", way_out="look after the judge, then ask again"
             ) from error
 
-    def _fits(self, solution: Solution) -> bool:
-        return len(solution.steps) <= self.config.max_steps and count_chars(solution) <= self.config.max_chars
-
-    def _refuse_much_work(self, solutions: Sequence[Solution]) -> None:
-        """Bound what one request can ask of the judge, whatever it is divided into.
-
-        Raises:
-            RefusedError: it asks for more.
-        """
-        for name, amount, most in (
-            ("steps", sum(len(solution.steps) for solution in solutions), self.config.max_request_steps),
-            ("chars", sum(map(count_chars, solutions)), self.config.max_request_chars),
-        ):
-            if amount > most:
-                raise RefusedError(
-                    413,
-                    f"more than max_request_{name}={most} in one request",
-                    value=amount,
-                    way_out="send the solutions in several requests",
-                )
-
     def _too_long(self, solution: Solution) -> Judgement:
         judgement = Judgement(
             solution_id=solution.id, judge_id=self.description.judge_id, no_verdict=NoVerdictReason.TOO_LONG
@@ -196,13 +189,19 @@ class JudgeService:
                 way_out="send Content-Type: application/json",
                 Connection="close",
             )
-        body = bytearray()
+        body = bytearray()  # counted as it comes in: a client may state no length, or a wrong one
         try:
             async with asyncio.timeout(self.config.read_s):
                 async for piece in request.stream():
                     body += piece
                     if len(body) > self.config.max_body_bytes:
-                        raise self._too_large(len(body))
+                        raise RefusedError(
+                            413,
+                            f"the body is larger than {self.config.max_body_bytes} bytes",
+                            value=len(body),
+                            way_out="send fewer solutions at once, or raise max_body_bytes of the service",
+                            Connection="close",
+                        )
         except TimeoutError as error:
             raise RefusedError(
                 408,
@@ -212,15 +211,6 @@ class JudgeService:
                 Connection="close",
             ) from error
         return bytes(body)
-
-    def _too_large(self, n_bytes: int) -> RefusedError:
-        return RefusedError(
-            413,
-            f"the body is larger than {self.config.max_body_bytes} bytes",
-            value=n_bytes,
-            way_out="send fewer solutions at once, or raise max_body_bytes of the service",
-            Connection="close",
-        )
 
 
 def build_app(judge: Judge, config: ServeConfig, *, token: str | None) -> Starlette:

@@ -83,7 +83,9 @@ class Batcher:
             JudgeError: the judge failed on this request; any other exception is a fault of the judge's code.
         """
         if len(self._queue) + len(solutions) > self._config.max_queue:
-            raise QueueFullError(self._retry_after_s())
+            # As long as the queue takes at the pace of the last batch, which a single slow one must not make for ever.
+            wait_s = math.ceil(len(self._queue) * self._seconds_each)
+            raise QueueFullError(min(max(1, wait_s), LONGEST_RETRY_S))
         loop, request = asyncio.get_running_loop(), next(self._requests)
         waiting = [_Waiting(solution, request, loop.create_future()) for solution in solutions]
         self._queue.extend(waiting)
@@ -93,7 +95,11 @@ class Batcher:
             async with asyncio.timeout(timeout_s):
                 return list(await asyncio.gather(*(item.answer for item in waiting)))
         except BaseException:
-            self._withdraw(waiting)
+            # Nobody waits for the rest: what the judge has not begun yet makes room for others.
+            for item in waiting:
+                item.answer.cancel()
+            self._queue = deque(item for item in self._queue if not item.answer.done())
+            self._metrics.queue.set(len(self._queue))
             raise
 
     async def run(self) -> None:
@@ -105,12 +111,6 @@ class Batcher:
                 await self._answer(self._take_batch())
         finally:
             self._thread.shutdown(wait=False)
-
-    def _withdraw(self, items: Sequence[_Waiting]) -> None:
-        for item in items:
-            item.answer.cancel()
-        self._queue = deque(item for item in self._queue if not item.answer.done())
-        self._metrics.queue.set(len(self._queue))
 
     async def _wait_for_company(self) -> None:
         """Wait until a batch is full or the oldest solution's window is over, as it is where the judge was busy."""
@@ -189,9 +189,6 @@ class Batcher:
         self.trouble = None
         self._seconds_each = (time.monotonic() - begin) / len(solutions)
         return judgements
-
-    def _retry_after_s(self) -> int:
-        return min(max(1, math.ceil(len(self._queue) * self._seconds_each)), LONGEST_RETRY_S)
 
 
 def _judge(judge: Judge, solutions: Sequence[Solution]) -> list[Judgement]:

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 class RemoteJudge(WrappedJudge):
-    """The judge behind a service.
+    """The judge behind a service; the bearer token is that of the environment variable `TOKEN_ENV`.
 
     Args:
         url: Address of the service, `http://HOST:PORT`.
@@ -80,7 +80,9 @@ class RemoteJudge(WrappedJudge):
         return [
             judgement
             for part, rows in parts
-            for judgement in (self._judgements(part, next(replies)) if rows else self._too_long(part))
+            for judgement in (
+                self._judgements(part, next(replies)) if rows else self._without(part, NoVerdictReason.TOO_LONG)
+            )
         ]
 
     def _read(self, answer: Any, request: Request) -> tuple[Judgement, ...]:
@@ -91,7 +93,12 @@ class RemoteJudge(WrappedJudge):
             ValueError: the answer is damaged or is about other solutions.
         """
         found = _validate(JudgeAnswer, answer)
-        self._check_judge(found)
+        others = {found.judge_id, *(judgement.judge_id for judgement in found.judgements)} - {self.info.judge_id}
+        if others:
+            raise JudgeError(
+                f"{self.url} served the judge {self.info.judge_id!r} when it was opened and now answers as "
+                f"{others.pop()!r}: serve the former again, or begin a new run with the latter"
+            )
         for row, judgement in zip(request.body["solutions"], found.judgements, strict=True):
             if judgement.solution_id != row["id"]:
                 raise ValueError(f"solution {judgement.solution_id!r} judged instead of {row['id']!r}")
@@ -107,7 +114,7 @@ class RemoteJudge(WrappedJudge):
         most = (self._max_bytes, limits.max_request_steps or math.inf, limits.max_request_chars or math.inf)
         sums = (0, 0, 0)
         for solution in solutions:
-            row = _as_row(solution)
+            row = as_seen(solution, show_reference=True).model_dump(mode="json")  # labels stay here
             size = (len(json.dumps(row)) + 2, len(solution.steps), count_chars(solution))
             is_full = any(total + own > limit for total, own, limit in zip(sums, size, most, strict=True))
             if part and (len(part) == self._max_solutions or is_full):
@@ -125,34 +132,23 @@ class RemoteJudge(WrappedJudge):
     def _judgements(self, part: Sequence[Solution], reply: Reply[tuple[Judgement, ...]]) -> Sequence[Judgement]:
         if reply.value is not None:
             return reply.value
-        # Whether a failure is the service's or the network's, which a later run may not meet; else it is the
-        # request's.
+        # A failure of the service or the network may not meet a later run, and costs this one some verdicts. One of
+        # the request, as a status of 300 or 400 says, would meet every run: it must not be taken for missing verdicts.
         kind = reply.kind or ""
-        is_status = kind.startswith(("http_3", "http_4"))
-        may_pass = not is_status or kind in ("http_408", "http_409", "http_425", "http_429")
-        if not may_pass:
+        if kind.startswith(("http_3", "http_4")) and kind not in ("http_408", "http_409", "http_425", "http_429"):
             raise JudgeError(f"{self.url} refuses this client's requests: {reply.failure}")
         log.warning("%s left %d solutions unanswered: %s", self.url, len(part), reply.failure)
         self.n_unanswered += len(part)
-        return [self._without_verdict(solution, NoVerdictReason.TIMED_OUT) for solution in part]
+        return self._without(part, NoVerdictReason.TIMED_OUT)
 
-    def _too_long(self, part: Sequence[Solution]) -> list[Judgement]:
-        return [self._without_verdict(solution, NoVerdictReason.TOO_LONG) for solution in part]
-
-    def _without_verdict(self, solution: Solution, reason: NoVerdictReason) -> Judgement:
-        return Judgement(solution_id=solution.id, judge_id=self.info.judge_id, no_verdict=reason)
-
-    def _check_judge(self, answer: JudgeAnswer) -> None:
-        others = {answer.judge_id, *(judgement.judge_id for judgement in answer.judgements)} - {self.info.judge_id}
-        if others:
-            raise JudgeError(
-                f"{self.url} served the judge {self.info.judge_id!r} when it was opened and now answers as "
-                f"{others.pop()!r}: serve the former again, or begin a new run with the latter"
-            )
+    def _without(self, part: Sequence[Solution], reason: NoVerdictReason) -> list[Judgement]:
+        return [Judgement(solution_id=item.id, judge_id=self.info.judge_id, no_verdict=reason) for item in part]
 
     def _describe(self) -> Description:
         opening = self.config.model_copy(update={"max_retries": min(self.config.max_retries, OPENING_RETRIES)})
-        (reply,) = self._build_client(opening).post([Request(DESCRIBE, {"details": True})], _read_description)
+        client = self._build_client(opening)
+        asked = [Request(DESCRIBE, {"details": True})]
+        (reply,) = client.post(asked, lambda answer, _: _validate(Description, answer))
         if reply.value is None:
             raise JudgeError(f"{self.url} does not say which judge it serves: {reply.failure}. Is it `judgekit serve`?")
         return reply.value
@@ -167,27 +163,8 @@ class RemoteJudge(WrappedJudge):
         )
 
 
-def open_remote(url: str) -> RemoteJudge:
-    """Open the judge behind a service; the bearer token is that of the environment variable JUDGEKIT_TOKEN.
-
-    Raises:
-        ConfigError: see `RemoteJudge`.
-        JudgeError: see `RemoteJudge`.
-    """
-    return RemoteJudge(url)
-
-
-def _read_description(answer: Any, _: Request) -> Description:
-    return _validate(Description, answer)
-
-
 def _validate(message_type: type[MessageT], answer: Any) -> MessageT:
     try:
         return message_type.model_validate(answer)
     except ValidationError as error:
         raise ValueError(describe_validation_error(error)) from error
-
-
-def _as_row(solution: Solution) -> dict[str, Any]:
-    """Return what travels of a solution: no labels."""
-    return as_seen(solution, show_reference=True).model_dump(mode="json")
