@@ -105,9 +105,8 @@ def make_files(batches: Sequence[Batch], config: CurationConfig, work: Path, *, 
         return
     index = BenchmarkIndex(config.contamination)
     write_json(work / _BENCHMARKS, {"places": index.places, "n_texts": index.n_texts.tolist()})
-    n_workers = min(
-        config.workers or len(os.sched_getaffinity(0)), max(len(todo) // 2, 1)
-    )  # starting one takes a second
+    # Starting a process takes a second: only where it has two batches to make.
+    n_workers = min(config.workers or len(os.sched_getaffinity(0)), max(len(todo) // 2, 1))
     if n_workers == 1:
         for batch in track(todo, "reading", disable=not progress, transient=True):
             _make_files(batch, config, index, work)
@@ -119,7 +118,7 @@ def make_files(batches: Sequence[Batch], config: CurationConfig, work: Path, *, 
 
 
 _setting: list[tuple[CurationConfig, BenchmarkIndex, Path]] = []
-"""What all batches of a worker process share; sent to it once."""
+"""What all batches of a worker process share; sent to it once, for the index is large."""
 
 
 def _set_up(config: CurationConfig, index: BenchmarkIndex, work: Path) -> None:
@@ -154,7 +153,7 @@ def _make_files(batch: Batch, config: CurationConfig, index: BenchmarkIndex, wor
         row_sketches(work).write(batch.number, join_sketches(sketches))
     _write(pl.concat(matches), _path(work, "matches", batch))
     stored = pl.scan_parquet(batch.file).select("problem_id").slice(batch.offset, batch.n_rows).collect()["problem_id"]
-    _write(_facts(rows, stored), _path(work, "facts", batch))
+    _write(_facts(rows, stored), _path(work, "facts", batch))  # last: a batch that has them is finished
 
 
 def _write(frame: pl.DataFrame, path: Path) -> None:

@@ -159,18 +159,16 @@ class ShingleFile:
 
     def jaccards(self, pairs_P_2: Ints) -> npt.NDArray[np.float64]:
         """Return the Jaccard similarity of each pair of texts, shape (P,). Both must have shingles."""
-        parts = [
-            self._jaccards(pairs_P_2[start : start + _PAIRS_AT_ONCE])
-            for start in range(0, len(pairs_P_2), _PAIRS_AT_ONCE)
-        ]
-        return np.concatenate([np.zeros(0), *parts])
-
-    def _jaccards(self, pairs: Ints) -> npt.NDArray[np.float64]:
-        values = np.concatenate([self._tagged(pairs[:, 0]), self._tagged(pairs[:, 1])])
-        values.sort(kind="stable")  # two rising runs, which the stable sort merges
-        shared = values[1:][values[1:] == values[:-1]] >> np.uint64(32)
-        n_shared = np.bincount(shared.astype(np.int64), minlength=len(pairs))
-        return n_shared / (self.sizes_B[pairs].sum(axis=1) - n_shared)
+        found = [np.zeros(0)]
+        for start in range(0, len(pairs_P_2), _PAIRS_AT_ONCE):
+            pairs = pairs_P_2[start : start + _PAIRS_AT_ONCE]
+            values = np.concatenate([self._tagged(pairs[:, 0]), self._tagged(pairs[:, 1])])
+            values.sort(kind="stable")  # two rising runs, which the stable sort merges
+            # A set holds each shingle once, so a value that stands twice is in both sets of its pair.
+            shared = values[1:][values[1:] == values[:-1]] >> np.uint64(32)
+            n_shared = np.bincount(shared.astype(np.int64), minlength=len(pairs))
+            found.append(n_shared / (self.sizes_B[pairs].sum(axis=1) - n_shared))
+        return np.concatenate(found)
 
     def _tagged(self, texts: Ints) -> UInt64s:
         """Return the shingles of the texts with the place in the list in the upper half."""

@@ -193,6 +193,20 @@ def count_curation(
     keys = ("source", "label_method", "licence")
     origins = kept.group_by(*(pl.col(key).fill_null(UNKNOWN) for key in keys)).len("rows")
     origins = origins.sort("rows", *keys, descending=[True] + [False] * 3)
+    matches = matches.with_columns(problem_id=facts["problem_id"].gather(matches["row"]))
+    overlaps = []
+    for number, name in enumerate(config.contamination.benchmarks):
+        for kind, part in enumerate(PARTS):
+            found = matches.filter((pl.col("benchmark") == number) & (pl.col("part") == kind))
+            overlap = Overlap(
+                benchmark=name,
+                part=part,
+                texts=n_texts[number][kind],
+                texts_found=found["benchmark_row"].n_unique(),
+                rows={rule: (found["rule"] == i).sum() for i, rule in enumerate(RULES)},
+                problems=found["problem_id"].n_unique(),
+            )
+            overlaps.append(overlap)
     sides = {name: name for name in config.splits} if config.splits else {"train": ""}
 
     def shares(key: pl.Expr) -> dict[str, Share]:
@@ -210,7 +224,7 @@ def count_curation(
         sources=shares(pl.col("source").fill_null(UNKNOWN)),
         generators=shares(pl.col("generator").fill_null(UNKNOWN)),
         origins=[Origin(**row) for row in origins.iter_rows(named=True)],
-        contamination=_overlaps(list(config.contamination.benchmarks), facts, matches, n_texts),
+        contamination=overlaps,
         prm800k_files={
             source: _shares(rows, kept.filter(pl.col("source") == source), pl.col("prm800k_file"))
             for (source,), rows in facts.filter(pl.col("prm800k_file").is_not_null()).group_by("source")
@@ -239,28 +253,6 @@ def _by_number(counts: dict[str, Share]) -> dict[str, Share]:
 def _side(rows: pl.DataFrame) -> Side:
     n_errors = len(rows) - rows["first_error"].null_count()
     return Side(rows=len(rows), problems=rows["problem_id"].n_unique(), errors=n_errors)
-
-
-def _overlaps(
-    names: Sequence[str], facts: pl.DataFrame, matches: pl.DataFrame, n_texts: Sequence[Sequence[int]]
-) -> list[Overlap]:
-    matches = matches.with_columns(problem_id=facts["problem_id"].gather(matches["row"]))
-    overlaps = []
-    for number, name in enumerate(names):
-        for kind, part in enumerate(PARTS):
-            found = matches.filter((pl.col("benchmark") == number) & (pl.col("part") == kind))
-            by_rule = {rule: (found["rule"] == i).sum() for i, rule in enumerate(RULES)}
-            overlaps.append(
-                Overlap(
-                    benchmark=name,
-                    part=part,
-                    texts=n_texts[number][kind],
-                    texts_found=found["benchmark_row"].n_unique(),
-                    rows=by_rule,
-                    problems=found["problem_id"].n_unique(),
-                )
-            )
-    return overlaps
 
 
 def render_curation(report: CurationReport) -> Group:

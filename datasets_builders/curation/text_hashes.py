@@ -20,6 +20,7 @@ Axis suffixes: `_C` byte, `_W` word of any text, `_B` text; `starts_B1` has one 
 
 from __future__ import annotations
 
+import string
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -152,7 +153,10 @@ def loose_keys(texts: pl.Series) -> UInt64s:
 
 def hash_words(texts: pl.Series) -> Words:
     """Return the words of normalised texts (see `normalise`)."""
-    bytes_C, starts_B1 = _bytes_of(texts)
+    # The bytes of all texts as they lie in memory, without a copy; a line break behind each text keeps words apart.
+    _, offsets, data = (texts + "\n").rename("").to_arrow().buffers()
+    starts_B1 = np.frombuffer(offsets, np.int64)[: len(texts) + 1]
+    bytes_C = np.frombuffer(data, np.uint8)[: starts_B1[-1]]
     kind_C, folded_C = _KINDS[bytes_C], _FOLDED[bytes_C]
     # Tell characters of several bytes that are a word by themselves, or none, from the letters of words.
     first = np.flatnonzero(bytes_C >= 0xC2)
@@ -234,26 +238,10 @@ def mix(values: UInt64s) -> UInt64s:
     return values ^ (values >> np.uint64(31))
 
 
-def _bytes_of(texts: pl.Series) -> tuple[npt.NDArray[np.uint8], Ints]:
-    """Return the UTF-8 bytes of all texts, each followed by a line break, and where each begins."""
-    _, offsets, data = (texts + "\n").rename("").to_arrow().buffers()
-    starts_B1 = np.frombuffer(offsets, np.int64)[: len(texts) + 1]
-    return np.frombuffer(data, np.uint8)[: starts_B1[-1]], starts_B1
-
-
-def _kind_table() -> npt.NDArray[np.uint8]:
-    kinds = np.full(256, _SEPARATOR, np.uint8)
-    kinds[128:] = _LETTER
-    for char in range(128):
-        if chr(char).isalpha():
-            kinds[char] = _LETTER
-        elif chr(char).isdigit():
-            kinds[char] = _DIGIT
-    kinds[[ord(char) for char in "+-*/=<>^%"]] = _OPERATOR
-    return kinds
-
-
-_KINDS = _kind_table()
+_KINDS = np.full(256, _SEPARATOR, np.uint8)
+_KINDS[[*map(ord, string.ascii_letters), *range(128, 256)]] = _LETTER  # beyond ASCII until `hash_words` knows better
+_KINDS[[*map(ord, string.digits)]] = _DIGIT
+_KINDS[[*map(ord, "+-*/=<>^%")]] = _OPERATOR
 _FOLDED = np.array([ord(chr(i).lower()) if i < 128 else i for i in range(256)], np.uint8)
 
 
@@ -286,10 +274,11 @@ def _resolve_numbers(bytes_C: npt.NDArray[np.uint8], kind_C: npt.NDArray[np.uint
         where = where[is_kind(where - 1, _DIGIT) & is_kind(where + 1, _DIGIT)]
         if char == ord("."):
             kind_C[where] = _DIGIT
-        else:
+        else:  # 1,000 and 1000 are one number
             keep_C[where] = False
     for char in b"-/":
         where = np.flatnonzero(bytes_C == char)
+        # half-price is two words, x-y a difference: two letters on a side make text.
         after_text = is_kind(where - 1, _LETTER) & is_kind(where - 2, _LETTER)
         before_text = is_kind(where + 1, _LETTER) & is_kind(where + 2, _LETTER)
         kind_C[where[after_text | before_text]] = _SEPARATOR

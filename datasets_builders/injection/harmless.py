@@ -68,11 +68,8 @@ _CLOSING_ZEROS = re.compile(r"(?<=\d)\.0+(?!\d)")
 
 def draw_edits(rng: random.Random, kinds: Sequence[HarmlessEdit]) -> frozenset[HarmlessEdit]:
     """Draw which edits to make: each with probability 0.45, at least one."""
-    drawn = frozenset(kind for kind in kinds if rng.random() < _EDIT_RATE)
+    drawn = frozenset(kind for kind in kinds if rng.random() < 0.45)
     return drawn or frozenset({rng.choice(kinds)})
-
-
-_EDIT_RATE = 0.45
 
 
 def restructure(rng: random.Random, solution: WorkedSolution, edits: frozenset[HarmlessEdit]) -> WorkedSolution:
@@ -85,21 +82,21 @@ def restructure(rng: random.Random, solution: WorkedSolution, edits: frozenset[H
 def _reorder(rng: random.Random, solution: WorkedSolution) -> WorkedSolution:
     """Exchange two neighbouring steps of which neither uses the other, before the one that finds the answer."""
     n, last = len(solution.steps), solution.results[-1].place[0]
-    free = [i for i in range(last - 1) if _are_independent(solution, i)]
+    free = []
+    for i in range(last - 1):
+        first, second = solution.steps[i : i + 2]
+        results = {result.value for result in solution.results if result.place[0] in (i, i + 1)}
+        shared = {first.values[e.result] for e in first.equations} & set(second.values)
+        # The same value by chance counts as use, too: who reads the steps in another order would take it for one.
+        back = {second.values[e.result] for e in second.equations} & set(first.values)
+        is_plain = first.equations and second.equations and first.is_clean and second.is_clean
+        refers = _REFERS_BACK.match(second.text) or (second.word_values & results)
+        if is_plain and not (shared or back or refers):
+            free.append(i)
     if not free:
         return solution
     i = rng.choice(free)
     return solution.in_order([*range(i), i + 1, i, *range(i + 2, n)])
-
-
-def _are_independent(solution: WorkedSolution, i: int) -> bool:
-    first, second = solution.steps[i : i + 2]
-    results = {result.value for result in solution.results if result.place[0] in (i, i + 1)}
-    shared = {first.values[e.result] for e in first.equations} & set(second.values)
-    back = {second.values[e.result] for e in second.equations} & set(first.values)
-    is_plain = bool(first.equations and second.equations) and first.is_clean and second.is_clean
-    refers = _REFERS_BACK.match(second.text) or (second.word_values & results)
-    return is_plain and not (shared or back or refers)
 
 
 def _inline(rng: random.Random, solution: WorkedSolution) -> WorkedSolution:
@@ -164,15 +161,26 @@ def edit(rng: random.Random, draft: Draft, edits: frozenset[HarmlessEdit], *, ke
     """
     steps = list(draft.steps)
     if HarmlessEdit.ELIDE in edits:
-        _elide(rng, steps, keep=keep)
+        n_left = rng.choice((1, 2))
+        # Not the line that states the answer: that asserts its number anyway.
+        for i in rng.sample(range(len(steps) - 1), len(steps) - 1):
+            bare = elide(steps[i]) if i != keep and n_left else None
+            if bare is not None:
+                steps[i] = bare
+                n_left -= 1
     if HarmlessEdit.OPERATORS in edits:
+        # One spelling for the whole solution, as a writer has: mixed ones would show which steps were edited.
         times, spaced = rng.choice(("*", "x", "\u00d7")), rng.random() < 0.5
         steps = [_respell(text, times=times, spaced=spaced) for text in steps]
     if HarmlessEdit.CONNECTIVES in edits:
         steps = [_reconnect(rng, text, is_first=i == 0) for i, text in enumerate(steps[:-1])] + steps[-1:]
     if HarmlessEdit.NUMBERS in edits:
-        with_comma = rng.random() < 0.5
-        steps = [_reformat(text, with_comma=with_comma) for text in steps]
+        if rng.random() < 0.5:
+            # Not codes such as 0042, which are no thousands.
+            steps = [_LONG.sub(lambda n: f"{int(n[0]):,}" if n[0][0] != "0" else n[0], text) for text in steps]
+        else:
+            steps = [_THOUSANDS.sub(lambda n: n[0].replace(",", ""), text) for text in steps]
+        steps = [_CLOSING_ZEROS.sub("", text) for text in steps]
     if HarmlessEdit.MERGE in edits:
         return _merge(rng, Draft(tuple(steps), draft.first_error))
     return Draft(tuple(steps), draft.first_error)
@@ -184,21 +192,12 @@ def answer_line(rng: random.Random, answer: str, edits: frozenset[HarmlessEdit])
     return wording.format(answer)
 
 
-def _elide(rng: random.Random, steps: list[str], *, keep: int | None) -> None:
-    n_left = rng.choice((1, 2))
-    for i in rng.sample(range(len(steps) - 1), len(steps) - 1):
-        bare = elide(steps[i]) if i != keep and n_left else None
-        if bare is not None:
-            steps[i] = bare
-            n_left -= 1
-
-
 def _respell(text: str, *, times: str, spaced: bool) -> str:
     step = parse_step(text)
     operators = [operator for equation in step.equations for operator in equation.operators]
     for start, end, symbol in reversed(operators):
         spelling = text[start:end]
-        if spelling == "of":
+        if spelling == "of":  # `half of 20` has no sign to exchange
             continue
         left, right = text[:start].rstrip(), text[end:].lstrip()
         is_word_before = left[-1:].isalpha()
@@ -219,14 +218,6 @@ def _reconnect(rng: random.Random, text: str, *, is_first: bool) -> str:
     if is_first or not _BEGINS_LOWER.match(text):
         return text
     return rng.choice(_CONCLUSIONS + _SEQUENCES) + text[0].lower() + text[1:]
-
-
-def _reformat(text: str, *, with_comma: bool) -> str:
-    if with_comma:
-        text = _LONG.sub(lambda found: f"{int(found[0]):,}" if found[0][0] != "0" else found[0], text)
-    else:
-        text = _THOUSANDS.sub(lambda found: found[0].replace(",", ""), text)
-    return _CLOSING_ZEROS.sub("", text)
 
 
 def _merge(rng: random.Random, draft: Draft) -> Draft:

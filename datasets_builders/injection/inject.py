@@ -94,6 +94,7 @@ class _Right(NamedTuple):
 def convert(row: Row, config: InjectionConfig, part: str) -> list[LabelledSolution]:
     """Make erroneous, harmlessly edited and unedited solutions of one right one."""
     right = _read_labelled(row) if "steps" in row else _read_gsm8k(row)
+    # By the row alone: the same solutions come of it wherever it stands and whatever else is built.
     rng = random.Random(content_id(seed=config.seed, id=right.id))
     plain = _draft(rng, right.worked, None, frozenset())
     seen = {plain.steps}
@@ -165,8 +166,12 @@ def _erroneous(
     for kind in turns:
         if n_made == config.n_errors:
             return
-        edits = _draw_edits(rng, config) - _LIKE.get(kind, frozenset())
+        # None as often as among the right ones, or having been edited would tell something.
+        n_unedited, n_edited = int(config.with_unedited), config.harmless_per_error * config.n_errors
+        is_unedited = rng.random() * (n_unedited + n_edited) < n_unedited
+        edits = frozenset() if is_unedited else draw_edits(rng, config.harmless_edits) - _LIKE.get(kind, frozenset())
         solution = restructure(rng, right.worked, edits)
+        # Restructured first, so that the error is carried on through the solution as it will stand.
         wrong = draw_error(rng, solution, kind, original=right.worked)
         draft = None if wrong is None else _draft(rng, solution, wrong, edits)
         if draft is not None and draft.steps not in seen:
@@ -176,18 +181,10 @@ def _erroneous(
             yield _record(right, draft, kind, is_right=is_right)
 
 
-def _draw_edits(rng: random.Random, config: InjectionConfig) -> frozenset[HarmlessEdit]:
-    """Draw the edits of an erroneous solution: none as often as among the right ones."""
-    n_unedited, n_harmless = int(config.with_unedited), config.harmless_per_error * config.n_errors
-    if rng.random() * (n_unedited + n_harmless) < n_unedited:
-        return frozenset()
-    return draw_edits(rng, config.harmless_edits)
-
-
 def _harmless(
     rng: random.Random, right: _Right, config: InjectionConfig, seen: set[tuple[str, ...]], *, n: int
 ) -> Iterator[Draft]:
-    for _ in range(_ROUNDS * n):
+    for _ in range(_ROUNDS * n):  # a draw may give what there is already; short solutions run out of drafts
         if not n:
             return
         edits = draw_edits(rng, config.harmless_edits)

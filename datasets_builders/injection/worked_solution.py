@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from judgekit.text.arithmetic.calculations import Equation, Step, Value, compute_result, parse_step, replace_numbers
+from judgekit.text.arithmetic.calculations import Step, Value, compute_result, parse_step, replace_numbers
 
 CONSTANTS = frozenset(map(int, (1, 2, 7, 10, 12, 24, 30, 52, 60, 100, 365, 1000)))
 """Values that everybody knows: a step may use one without having it from anywhere."""
@@ -153,26 +153,23 @@ class _Flow:
         for j, equation in enumerate(step.equations):
             for place in equation.operands:
                 values[place] = self._value(i, place, before=(i, j))
-            self._set_result(step, equation, (i, j), values)
+            old, stated = step.numbers[equation.result].value, self.change.numbers.get((i, equation.result))
+            is_same = all(values[operand] == step.numbers[operand].value for operand in equation.operands)
+            if stated is None and is_same and self.change.rewritten != (i, j):
+                continue
+            new_result = compute_result(equation, values) if stated is None else stated
+            if new_result is None or not self.solution.is_plausible(new_result, old):
+                raise NotCarried
+            values[equation.result] = new_result
+            if new_result != old:
+                self.changed[i, j] = new_result
+        # Numbers outside of equations may quote any result up to the end of their own step.
         behind = (i, len(step.equations))
         for place in set(range(len(values))) - is_result - is_operand:
             values[place] = self._value(i, place, before=behind)
         new = {place: value for place, value in enumerate(values) if value != step.numbers[place].value}
         self._check(i, new, loose=set(range(len(values))) - is_result - is_operand)
         return replace_numbers(step, new)
-
-    def _set_result(self, step: Step, equation: Equation, place: Place, values: list[Value]) -> None:
-        old = step.numbers[equation.result].value
-        stated = self.change.numbers.get((place[0], equation.result))
-        is_same = all(values[operand] == step.numbers[operand].value for operand in equation.operands)
-        if stated is None and is_same and self.change.rewritten != place:
-            return
-        new = compute_result(equation, values) if stated is None else stated
-        if new is None or not self.solution.is_plausible(new, old):
-            raise NotCarried
-        values[equation.result] = new
-        if new != old:
-            self.changed[place] = new
 
     def _value(self, i: int, number: int, *, before: Place) -> Value:
         """Return what a number that is no result becomes."""
@@ -182,7 +179,7 @@ class _Flow:
         options = {self.changed.get(result.place, old) for result in self.solution.comes_from(old, before=before)}
         if old in self.solution.given or (old in CONSTANTS and options):
             options.add(self.change.quantities.get(old, old))
-        if len(options) > 1:
+        if len(options) > 1:  # from the changed place or from another of the same value: nothing is guessed
             raise NotCarried
         return options.pop() if options else old
 
@@ -190,7 +187,7 @@ class _Flow:
         """Refuse a step in which something depends on the change in a way that is not understood."""
         results = {result.value for result in self.solution.results if result.place in self.changed}
         step, old = self.solution.steps[i], results | set(self.change.quantities)
-        if step.word_values & old:
+        if step.word_values & old:  # `three` cannot be rewritten as a digit could
             raise NotCarried
         if not new:
             return
