@@ -117,7 +117,10 @@ def safe_checkpoint(name: str | Path, *, weights: bool = True) -> Path:
             f"{directory / 'config.json'} wants {key} {shorten(value)}, which would be fetched and run: take this line "
             "out of a copy of the checkpoint"
         )
-    for named_file in _texts(_read_object(directory / "tokenizer_config.json").get("fast_tokenizer_files")):
+    named_files = _read_object(directory / "tokenizer_config.json").get("fast_tokenizer_files")
+    if not isinstance(named_files, list):
+        named_files = [] if named_files is None else [named_files]
+    for named_file in named_files:
         if not _is_plain(named_file, (".json",)):
             raise CheckpointError(
                 f"{directory / 'tokenizer_config.json'} names {shorten(named_file)} among its fast_tokenizer_files: "
@@ -157,10 +160,6 @@ def _kernel_choices(config: object, key: str = "") -> Iterator[tuple[str, str]]:
             yield from _kernel_choices(value, key)
     elif key and isinstance(config, str) and "/" in config:
         yield key, config
-
-
-def _texts(value: object) -> list[object]:
-    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _read_object(path: Path) -> dict[str, Any]:

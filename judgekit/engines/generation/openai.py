@@ -116,14 +116,24 @@ class HttpGenerator:
             "temperature": sampling.temperature or 0.0,  # servers decode greedily at 0
             "top_p": sampling.top_p,
         }
-        constraints_P = self._constraints(choices_P) if choices_P is not None else [{}] * len(prompts)
+        constraints_P: list[dict[str, Any]] = [{}] * len(prompts)
+        if choices_P is not None:
+            if self.config.dialect != "vllm":
+                raise ConfigError(
+                    f"{self.config.base_url}: completions cannot be held to choices in the dialect "
+                    f"{self.config.dialect!r}. Set generation.dialect=vllm if it is a vLLM server, or do without "
+                    "choices"
+                )
+            if not all(choices_P):
+                raise ConfigError("a prompt is given no choices, so nothing can complete it")
+            constraints_P = [{"structured_outputs": {"choice": list(choices)}} for choices in choices_P]
         requests = []
         for prompt, constraint in zip(prompts, constraints_P, strict=True):
             path, asked = self._request(prompt)
             base = prompt_seed(str(asked), seed=seed)
             body = options | asked | constraint
             requests += [self._costed(path, body | {"seed": (base + sample) % 2**31}) for sample in range(n)]
-        replies = self._ask("generate", requests, _read_completion)
+        replies = self._ask("generate", requests, parse_completion)
         found = [
             reply.value or Completion("", "failed", failure=reply.failure, failure_reason=_failure_reason(reply))
             for reply in replies
@@ -179,16 +189,6 @@ class HttpGenerator:
         read = body["prompt"] if path == TEXT else "".join(message["content"] for message in body["messages"])
         return Request(path, body, n_tokens=len(read) // _CHARS_PER_TOKEN + 1 + body["max_tokens"])
 
-    def _constraints(self, choices_P: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
-        if self.config.dialect != "vllm":
-            raise ConfigError(
-                f"{self.config.base_url}: completions cannot be held to choices in the dialect "
-                f"{self.config.dialect!r}. Set generation.dialect=vllm if it is a vLLM server, or do without choices"
-            )
-        if not all(choices_P):
-            raise ConfigError("a prompt is given no choices, so nothing can complete it")
-        return [{"structured_outputs": {"choice": list(choices)}} for choices in choices_P]
-
     def _labels(self, choices: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
         """Return the choices' first tokens as the server will spell them, and what makes it list them."""
         if self.tokenizer is not None and self.config.dialect == "vllm":
@@ -213,20 +213,15 @@ class HttpGenerator:
                 check_model(answer, model=config.model)
             return read(answer, request, usage, bill.price(usage))
 
+        def count_tokens(value: T) -> int:
+            # Of a choice's probability one token is sampled; 0 where the server does not tell.
+            n_sampled = value.n_tokens if isinstance(value, Completion) else 1
+            return value.n_prompt_tokens + n_sampled if value.n_prompt_tokens else 0
+
         with cost_logged(
             config.cost_log, call=call, server=config.base_url, model=config.model, bill=bill, tally=tally
         ):
-            return self._client.post(requests, parse, count_tokens=_count_tokens, tally=tally)
-
-
-def _read_completion(answer: Any, request: Request, usage: Usage, cost_usd: float | None) -> Completion:
-    return parse_completion(answer, request, usage, cost_usd=cost_usd)
-
-
-def _count_tokens(value: Completion | ChoiceScores) -> int:
-    """Return the tokens that an answer cost, 0 where the server does not tell."""
-    n_sampled = value.n_tokens if isinstance(value, Completion) else 1
-    return value.n_prompt_tokens + n_sampled if value.n_prompt_tokens else 0
+            return self._client.post(requests, parse, count_tokens=count_tokens, tally=tally)
 
 
 def _failure_reason(reply: Reply[Any]) -> NoVerdictReason:

@@ -56,7 +56,7 @@ def check_model(answer: Any, *, model: str) -> None:
         raise TryError(f"model {answered!r} answered in place of {model!r}"[:300], kind="wrong_model")
 
 
-def parse_completion(answer: Any, request: Request, usage: Usage, *, cost_usd: float | None) -> Completion:
+def parse_completion(answer: Any, request: Request, usage: Usage, cost_usd: float | None) -> Completion:
     """Read the one completion of an answer.
 
     An empty text is believed where the server counts a token for it: the model may end at once.

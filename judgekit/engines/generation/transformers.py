@@ -201,7 +201,9 @@ class TransformersGenerator(LocalGenerator):
             going = [
                 index
                 for index, row in enumerate(alive)
-                if tokens_B[row] and len(tokens_B[row]) < limits_B[row] and not self._ended(tokens_B[row], tries_B[row])
+                if 0 < len(tokens_B[row]) < limits_B[row]
+                and tokens_B[row][-1] not in self.end_ids
+                and ((trie := tries_B[row]) is None or trie.allowed(tokens_B[row]))
             ]
             if not going:
                 break
@@ -220,9 +222,6 @@ class TransformersGenerator(LocalGenerator):
             )
             logits, positions = output.logits[:, -1], positions + 1
         return tokens_B
-
-    def _ended(self, tokens: list[int], trie: TokenTrie | None) -> bool:
-        return tokens[-1] in self.end_ids or (trie is not None and not trie.allowed(tokens))
 
     def _prefill(self, ids_B: Sequence[list[int]]) -> tuple[torch.Tensor, Any, torch.Tensor]:
         """Read every distinct prompt once; return last logits (B, V), cache and attention mask (B, T) for all rows."""

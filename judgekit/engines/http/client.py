@@ -125,7 +125,12 @@ class HttpClient:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.base_url = base_url.rstrip("/")
-        _check_address(self.base_url)
+        try:
+            url = httpx2.URL(self.base_url)
+        except httpx2.InvalidURL as error:
+            raise ConfigError(f"{self.base_url!r} is no address: {error}") from error
+        if url.scheme not in ("http", "https") or not url.host or not (url.port is None or url.port < 2**16):
+            raise ConfigError(f"{self.base_url!r} is no address: write for example http://localhost:8000/v1")
         self.limits = limits
         self.asked_for = asked_for
         self._headers = {"Content-Type": "application/json"} | _authorization(api_key_env)
@@ -204,11 +209,16 @@ class HttpClient:
                 tally.troubles[trouble.kind] += 1
                 if trouble.again and n_tries <= self.limits.max_retries:
                     await self._sleep(self._wait_s(n_tries, trouble))
+                elif trouble.kind == "unreachable":
+                    raise JudgeError(f"no server at {self.base_url}: {trouble}. Start it, then resume") from trouble
                 else:
-                    reply = self._give_up(trouble, n_tries)
+                    tries = f" ({n_tries} tries)" if trouble.again else ""
+                    reply = Reply(failure=f"{trouble}{tries}", kind=trouble.kind)
             else:
                 reply = Reply(value)
-                self._correct(request, count_tokens(value) if count_tokens else 0)
+                n_tokens = count_tokens(value) if count_tokens else 0
+                if self._tokens_bucket is not None and n_tokens > 0:  # 0 where the server does not tell
+                    self._tokens_bucket.correct(n_tokens - request.n_tokens)
         self._count(reply, tally)
         return reply
 
@@ -219,20 +229,10 @@ class HttpClient:
                 while bucket is not None and (wait_s := bucket.take(amount)) > 0:
                     await self._sleep(min(wait_s, _LONGEST_NAP_S))
 
-    def _correct(self, request: Request, n_tokens: int) -> None:
-        if self._tokens_bucket is not None and n_tokens > 0:
-            self._tokens_bucket.correct(n_tokens - request.n_tokens)
-
     def _wait_s(self, n_tries: int, trouble: TryError) -> float:
         """Seconds before the next try: doubling, half of it at random, and no shorter than the server asks for."""
         longest = min(self.limits.backoff_s * 2.0 ** min(n_tries - 1, 64), self.limits.deadline_s)
         return max(random.uniform(longest / 2, longest), min(trouble.wait_s, self.limits.deadline_s))
-
-    def _give_up(self, trouble: TryError, n_tries: int) -> Reply[Any]:
-        if trouble.kind == "unreachable":
-            raise JudgeError(f"no server at {self.base_url}: {trouble}. Start it, then resume") from trouble
-        tries = f" ({n_tries} tries)" if trouble.again else ""
-        return Reply(failure=f"{trouble}{tries}", kind=trouble.kind)
 
     def _count(self, reply: Reply[Any], tally: Tally) -> None:
         if reply.failure is None:
@@ -312,15 +312,6 @@ def parse_retry_after(given: str, *, now: datetime) -> float:
 def _tls_context() -> ssl.SSLContext:
     """Read the certificates once a process: that takes 30 ms, which every call would pay."""
     return httpx2.create_ssl_context()
-
-
-def _check_address(base_url: str) -> None:
-    try:
-        url = httpx2.URL(base_url)
-    except httpx2.InvalidURL as error:
-        raise ConfigError(f"{base_url!r} is no address: {error}") from error
-    if url.scheme not in ("http", "https") or not url.host or not (url.port is None or url.port < 2**16):
-        raise ConfigError(f"{base_url!r} is no address: write for example http://localhost:8000/v1")
 
 
 def _authorization(api_key_env: str | None) -> dict[str, str]:

@@ -42,7 +42,14 @@ def refuse_by_configuration(config: Any, *, name: str) -> None:
     Raises:
         CheckpointError: see `refuse_bidirectional`.
     """
-    reason = _bidirectional_by_configuration(config)
+    # What else a configuration says proves nothing: GPT-NeoX states `is_decoder: false` and is causal.
+    reason = None
+    if getattr(config, "is_encoder_decoder", False):
+        reason = "it is an encoder with a decoder"
+    elif getattr(config, "is_causal", None) is False:
+        reason = "its configuration says is_causal: false"
+    elif getattr(config.get_text_config(), "use_bidirectional_attention", None) in (True, "all"):
+        reason = "its configuration says use_bidirectional_attention"
     if reason:
         raise _refusal(config, reason, name=name)
 
@@ -52,20 +59,6 @@ def _refusal(config: Any, reason: str, *, name: str) -> CheckpointError:
         f"{name} (model_type {config.model_type}) cannot judge step by step: {reason}, so a later step would change "
         "an earlier step's score. Take a causal decoder, such as Llama, Qwen, Gemma, OLMo or Mamba"
     )
-
-
-def _bidirectional_by_configuration(config: Any) -> str | None:
-    """Return why a configuration is not that of a causal decoder; `None` where it does not say so.
-
-    What else it says proves nothing: GPT-NeoX states `is_decoder: false` and is causal.
-    """
-    if getattr(config, "is_encoder_decoder", False):
-        return "it is an encoder with a decoder"
-    if getattr(config, "is_causal", None) is False:
-        return "its configuration says is_causal: false"
-    if getattr(config.get_text_config(), "use_bidirectional_attention", None) in (True, "all"):
-        return "its configuration says use_bidirectional_attention"
-    return None
 
 
 @torch.inference_mode()

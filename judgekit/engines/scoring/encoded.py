@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NotRequired, TypedDict
 
 
 @dataclass(frozen=True)
@@ -15,3 +16,16 @@ class Encoded:
     """Index into `input_ids` of each step's score position, rising. Shape (n_steps,)."""
     n_problem_tokens: int = 0
     """Tokens before the first step; 0 where there is no problem."""
+
+
+class PassOptions(TypedDict):
+    """How encoded solutions are dealt out to forward passes."""
+
+    token_budget: int
+    """Most tokens of one forward pass, padding included; a longer solution has one for itself."""
+    pad_id: int
+    """Token id to pad with."""
+    share: NotRequired[bool]
+    """Compute a prefix that solutions have in common once, as by default; off only to measure what that saves."""
+    progress: NotRequired[bool]
+    """Show a progress bar; off by default."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from judgekit.engines.scoring.encoded import Encoded
+from judgekit.engines.scoring.encoded import Encoded, PassOptions
 from judgekit.engines.scoring.heads import HEAD_ROWS, OutputHead
 from judgekit.engines.scoring.packed_attention import PACKABLE, PACKED, PackLayout
 from judgekit.engines.scoring.packing import Pack, PaddedBatch, plan_packs, plan_padded
@@ -28,21 +28,14 @@ Read = Callable[[torch.Tensor, np.ndarray, Encoded], np.ndarray]
 def score_positions(
     model: Any,
     encoded_N: Sequence[Encoded],
-    *,
-    token_budget: int,
-    pad_id: int,
-    share: bool = True,
-    progress: bool = False,
+    **options: Unpack[PassOptions],
 ) -> list[np.ndarray]:
     """Return the head's logits at every step position.
 
     Args:
         model: Token-classification model with a body and a head called `score` or `classifier`.
         encoded_N: Solutions, each with at least one step.
-        token_budget: Most tokens of one forward pass, padding included; a longer solution has one for itself.
-        pad_id: Token id to pad with.
-        share: Compute a prefix that solutions have in common once; off only to measure what that saves.
-        progress: Show a progress bar.
+        options: How they are dealt out to forward passes.
 
     Returns:
         One array a solution, float32. Shape (n_steps, n_labels).
@@ -50,14 +43,14 @@ def score_positions(
     Raises:
         JudgeError: the model runs out of memory, with the option to lower.
     """
-    head = _head(model)
+    head = next((getattr(model, name) for name in ("score", "classifier") if hasattr(model, name)), None)
+    if head is None:
+        raise CheckpointError(f"{type(model).__name__} has no head called score or classifier")
 
     def read(hidden_P: torch.Tensor, index_T: np.ndarray, encoded: Encoded) -> np.ndarray:
         return _numbers(head(hidden_P[index_T[encoded.positions_S]]))
 
-    return _read_hidden(
-        model, encoded_N, read, token_budget=token_budget, pad_id=pad_id, share=share, progress=progress
-    )
+    return _read_hidden(model, encoded_N, read, **options)
 
 
 def token_choice_logits(
@@ -65,10 +58,7 @@ def token_choice_logits(
     encoded_N: Sequence[Encoded],
     *,
     token_ids: Sequence[int],
-    token_budget: int,
-    pad_id: int,
-    share: bool = True,
-    progress: bool = False,
+    **options: Unpack[PassOptions],
 ) -> list[np.ndarray]:
     """Return the logits of a few tokens as the next one, at every step position, as the full vocabulary's would be.
 
@@ -76,10 +66,7 @@ def token_choice_logits(
         model: Causal language model.
         encoded_N: Solutions; the token behind each position is asked for.
         token_ids: The tokens asked about. Shape (n_choices,).
-        token_budget: See `score_positions`.
-        pad_id: See `score_positions`.
-        share: See `score_positions`.
-        progress: See `score_positions`.
+        options: How they are dealt out to forward passes.
 
     Returns:
         One array a solution, float32. Shape (n_steps, n_choices).
@@ -93,19 +80,13 @@ def token_choice_logits(
     def read(hidden_P: torch.Tensor, index_T: np.ndarray, encoded: Encoded) -> np.ndarray:
         return _numbers(head.logits(hidden_P[index_T[encoded.positions_S]], token_ids=token_ids))
 
-    return _read_hidden(
-        model, encoded_N, read, token_budget=token_budget, pad_id=pad_id, share=share, progress=progress
-    )
+    return _read_hidden(model, encoded_N, read, **options)
 
 
 def token_logprobs(
     model: Any,
     encoded_N: Sequence[Encoded],
-    *,
-    token_budget: int,
-    pad_id: int,
-    share: bool = True,
-    progress: bool = False,
+    **options: Unpack[PassOptions],
 ) -> list[np.ndarray]:
     """Return the log-probability of every token behind the problem, given all tokens before it, in nats.
 
@@ -114,10 +95,7 @@ def token_logprobs(
     Args:
         model: Causal language model.
         encoded_N: Solutions, each with a problem and at least one step.
-        token_budget: See `score_positions`.
-        pad_id: See `score_positions`.
-        share: See `score_positions`.
-        progress: See `score_positions`.
+        options: How they are dealt out to forward passes.
 
     Returns:
         One array a solution, float32. Shape (n_tokens - n_problem_tokens,).
@@ -139,9 +117,7 @@ def token_logprobs(
             logprobs_T[block] = _numbers(logprobs.gather(1, ids_T[block, None])[:, 0])
         return np.pad(logprobs_T, (first - encoded.n_problem_tokens, 0))
 
-    return _read_hidden(
-        model, encoded_N, read, token_budget=token_budget, pad_id=pad_id, share=share, progress=progress
-    )
+    return _read_hidden(model, encoded_N, read, **options)
 
 
 @torch.inference_mode()
@@ -152,8 +128,8 @@ def _read_hidden(
     *,
     token_budget: int,
     pad_id: int,
-    share: bool,
-    progress: bool,
+    share: bool = True,
+    progress: bool = False,
 ) -> list[np.ndarray]:
     """Run the body over all solutions in batches and read each one's last hidden states. Keeps the order."""
     body, found = model.base_model, [np.empty(0, dtype=np.float32)] * len(encoded_N)
@@ -241,10 +217,3 @@ def attention(body: Any, name: str) -> Iterator[None]:
 
 def _numbers(values: torch.Tensor) -> np.ndarray:
     return values.float().cpu().numpy()
-
-
-def _head(model: Any) -> Any:
-    for name in ("score", "classifier"):
-        if hasattr(model, name):
-            return getattr(model, name)
-    raise CheckpointError(f"{type(model).__name__} has no head called score or classifier")

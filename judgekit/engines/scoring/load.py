@@ -137,7 +137,13 @@ def load_classifier(name: str, *, dtype: Precision, n_labels: int | None = None,
         CheckpointError: weights or configuration are missing, only pickled weights exist, the head is untrained, or the
             model is no causal decoder.
     """
-    if n_labels is not None and not _has_classifier(name):
+    has_class = True
+    if n_labels is not None:
+        config = _open_config(name)
+        # A wrapper around a text model counts as one without: its class would run what is wrapped beside it, too.
+        is_known = type(config) in AutoModelForTokenClassification._model_mapping
+        has_class = is_known and config.get_text_config() is config
+    if n_labels is not None and not has_class:
         model: Any = _with_new_head(name, dtype=dtype, n_labels=n_labels)
     else:
         options = {} if n_labels is None else {"num_labels": n_labels}
@@ -152,16 +158,6 @@ def load_classifier(name: str, *, dtype: Precision, n_labels: int | None = None,
     with opening(name):
         refuse_bidirectional(model.base_model, name=name)
     return model
-
-
-def _has_classifier(name: str) -> bool:
-    """Whether transformers has a token-classification class for a checkpoint.
-
-    A wrapper around a text model counts as one without: its class would run what is wrapped beside it, too.
-    """
-    config = _open_config(name)
-    is_known = type(config) in AutoModelForTokenClassification._model_mapping
-    return bool(is_known and config.get_text_config() is config)
 
 
 def _with_new_head(name: str, *, dtype: Precision, n_labels: int) -> HeadedModel:
@@ -374,7 +370,15 @@ def load_headed_model(directory: Path, *, head: str, dtype: Precision, mean: boo
     body = _open_body(str(directory), dtype=dtype)
     score = _linear_layers(read_tensors(directory, f"{head}."), directory=directory, head=head)
     if mean:
-        score = torch.nn.Sequential(*list(score)[:-1], _mean_output(score[-1]))
+        # The mean of a linear layer's outputs is one output: its weights are the mean of the layer's rows.
+        last = score[-1]
+        assert isinstance(last, torch.nn.Linear)
+        one = torch.nn.Linear(last.in_features, 1, bias=last.bias is not None, dtype=torch.float32)
+        with torch.no_grad():
+            one.weight.copy_(last.weight.float().mean(dim=0, keepdim=True))
+            if last.bias is not None:
+                one.bias.copy_(last.bias.float().mean(dim=0, keepdim=True))
+        score = torch.nn.Sequential(*list(score)[:-1], one)
     model = to_fastest_device(HeadedModel(body, score.to(getattr(torch, dtype))))
     with opening(str(directory)):
         refuse_bidirectional(model.base_model, name=str(directory))
@@ -395,17 +399,6 @@ def _linear_layers(tensors: Mapping[str, torch.Tensor], *, directory: Path, head
         layer.load_state_dict({"weight": weight} | ({} if bias is None else {"bias": bias}))
         layers += [torch.nn.ReLU(), layer]
     return torch.nn.Sequential(*layers[1:])
-
-
-def _mean_output(layer: torch.nn.Module) -> torch.nn.Linear:
-    """Return a layer with one output, the mean of all outputs of the given one: the mean of its rows."""
-    assert isinstance(layer, torch.nn.Linear)
-    mean = torch.nn.Linear(layer.in_features, 1, bias=layer.bias is not None, dtype=torch.float32)
-    with torch.no_grad():
-        mean.weight.copy_(layer.weight.float().mean(dim=0, keepdim=True))
-        if layer.bias is not None:
-            mean.bias.copy_(layer.bias.float().mean(dim=0, keepdim=True))
-    return mean
 
 
 def read_tensors(directory: Path, prefix: str) -> dict[str, torch.Tensor]:

@@ -114,16 +114,13 @@ class VllmClassifier:
             return []
         requests = [{"prompt_token_ids": encoded.input_ids} for encoded in encoded_N]
         outputs = ask(self.llm.encode, requests, pooling_task="token_classify", use_tqdm=progress)
-        return [
-            _at_positions(output.outputs.data.float().numpy(), encoded)
-            for output, encoded in zip(outputs, encoded_N, strict=True)
-        ]
-
-
-def _at_positions(logits_T: np.ndarray, encoded: Encoded) -> np.ndarray:
-    """Pick the score positions. Shape (n_steps, n_labels)."""
-    if len(logits_T) != len(encoded.input_ids):
-        raise JudgeError(
-            f"vLLM gave outputs for {len(logits_T)} of {len(encoded.input_ids)} tokens: use another version"
-        )
-    return logits_T[encoded.positions_S]
+        found = []
+        for output, encoded in zip(outputs, encoded_N, strict=True):
+            logits_T = output.outputs.data.float().numpy()
+            # A token that comes from the prefix cache has no output, and all positions behind it would be off.
+            if len(logits_T) != len(encoded.input_ids):
+                raise JudgeError(
+                    f"vLLM gave outputs for {len(logits_T)} of {len(encoded.input_ids)} tokens: use another version"
+                )
+            found.append(logits_T[encoded.positions_S])
+        return found

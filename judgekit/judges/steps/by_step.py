@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from judgekit.engines.checkpoint import locate_model
-from judgekit.engines.scoring.encoded import Encoded
+from judgekit.engines.scoring.encoded import Encoded, PassOptions
 from judgekit.engines.scoring.load import check_sizes, load_tokenizer
 from judgekit.errors import CheckpointError
 from judgekit.judges.base import JudgeInfo
@@ -173,7 +173,7 @@ class StepLogitJudge(ABC):
             raise CheckpointError(f"{self.spec.model} does not state its context: set input.max_tokens in the card")
         return int(longest)
 
-    def engine_options(self, n_solutions: int) -> dict[str, Any]:
+    def engine_options(self, n_solutions: int) -> PassOptions:
         """Return what the engine is told about a batch of that many solutions."""
         return {
             "token_budget": self.token_budget,
