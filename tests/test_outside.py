@@ -102,7 +102,7 @@ BENCHMARK = Benchmark(
     title="Orchard Lines",
     headline="accuracy of location",
     headline_score="accuracy",
-    overall_protocols=(FIRST_ERROR,),
+    overall_metrics=(FIRST_ERROR,),
     caveats=("Every task is about plums.",),
 )
 '''

@@ -1,4 +1,4 @@
-"""What each benchmark is: its figures, its headline, the published extent, and what to know before comparing.
+"""What each benchmark is: its metrics, its headline, the published extent, and what to know before comparing.
 
 A benchmark bears the name of its source in `datasets_builders`. Data without a protocol of their own, such as
 `procedural` or a mixture, are scored as plain first-error localization over all solutions at once. Figures are
@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from eval.judges.counting import FIRST_ERROR, MR_GSM8K, PRMBENCH, STEPS, Protocol, estimate
+from eval.judges.counting import FIRST_ERROR, MR_GSM8K, PRMBENCH, STEPS, MetricSet
 from eval.judges.intervals import Estimate, average
 from eval.judges.judged_solution import JudgedSolution
 from judgekit.errors import DataError
 from judgekit.extensions import Registry
+from judgekit.metrics.bootstrap import Resamples
 from judgekit.text.identity import ProblemGroups, group_problems, problem_id
 from judgekit.types import LabelledSolution
 
@@ -38,9 +39,9 @@ class Benchmark:
     """Name of the headline figure."""
     headline_score: str = "f1"
     """Which of the overall scores it is."""
-    subset_protocols: tuple[Protocol, ...] = (FIRST_ERROR,)
+    subset_metrics: tuple[MetricSet, ...] = (FIRST_ERROR,)
     """What is reported for each subset."""
-    overall_protocols: tuple[Protocol, ...] = ()
+    overall_metrics: tuple[MetricSet, ...] = ()
     """What is reported over all solutions at once; none = unweighted averages of the subsets' figures."""
     clustered_by: Literal["problem_id", "source_id"] = "problem_id"
     """What makes solutions one cluster of the bootstrap, of folds and of splits: the problem, see
@@ -82,8 +83,8 @@ PRM_BENCH = Benchmark(
     licence="Apache-2.0",
     headline="PRMScore",
     headline_score="prm_score",
-    subset_protocols=(FIRST_ERROR, STEPS),
-    overall_protocols=(PRMBENCH,),
+    subset_metrics=(FIRST_ERROR, STEPS),
+    overall_metrics=(PRMBENCH,),
     clustered_by="source_id",
     n_published=6216,
     published_subsets={
@@ -119,7 +120,7 @@ BIGBENCH_MISTAKE = Benchmark(
     licence="Apache-2.0",
     headline="accuracy of location",
     headline_score="accuracy",
-    overall_protocols=(FIRST_ERROR,),
+    overall_metrics=(FIRST_ERROR,),
     n_published=2186,
     published_subsets={
         "word_sorting": 300,
@@ -144,8 +145,8 @@ MR_GSM8K_BENCHMARK = Benchmark(
     licence="MIT",
     headline="localization part of MR-Score",
     headline_score="localization_part",
-    subset_protocols=(FIRST_ERROR, MR_GSM8K),
-    overall_protocols=(FIRST_ERROR, MR_GSM8K),
+    subset_metrics=(FIRST_ERROR, MR_GSM8K),
+    overall_metrics=(FIRST_ERROR, MR_GSM8K),
     n_published=3000,
     derived_from={"gsm8k": "the questions are from its test split, as they are, with a program asked for, or reversed"},
     caveats=(
@@ -176,7 +177,7 @@ def find_benchmark(name: str) -> Benchmark:
     key = _spelled(name)
     if key in BENCHMARKS:
         return BENCHMARKS.load(key)
-    return Benchmark(name=key, title=key, headline="pooled F1", overall_protocols=(FIRST_ERROR,), pooled=True)
+    return Benchmark(name=key, title=key, headline="pooled F1", overall_metrics=(FIRST_ERROR,), pooled=True)
 
 
 def refuse_foreign(name: str, sources: Mapping[str, str]) -> None:
@@ -237,13 +238,8 @@ def by_subset(rows: Sequence[JudgedSolution]) -> dict[str, list[JudgedSolution]]
     return groups
 
 
-def clusters(benchmark: Benchmark, rows: Sequence[JudgedSolution]) -> list[str]:
+def clusters(benchmark: Benchmark, solutions: Sequence[LabelledSolution]) -> list[str]:
     """Return what each solution is resampled, and kept on one side of a split, together with. Shape (N,)."""
-    return cluster_solutions(benchmark, [row.solution for row in rows])
-
-
-def cluster_solutions(benchmark: Benchmark, solutions: Sequence[LabelledSolution]) -> list[str]:
-    """Return the same of solutions that nobody has judged. Shape (N,)."""
     if benchmark.clustered_by == "problem_id":
         return group_problems(solutions)
     # A problem may have several source ids, one for each solution that was spoilt, and a source id several wordings of
@@ -255,33 +251,46 @@ def cluster_solutions(benchmark: Benchmark, solutions: Sequence[LabelledSolution
     return [groups.name(solution.problem_id) for solution in solutions]
 
 
+def resample(benchmark: Benchmark, rows: Sequence[JudgedSolution], *, n_resamples: int, seed: int) -> Resamples:
+    """Draw what the benchmark keeps together, for everything that is computed on these rows.
+
+    The same seed on the same solutions in the same order draws the same problems, whatever the judge and the metric:
+    the difference of two judges' resamples is a paired bootstrap.
+
+    Raises:
+        DataError: no rows.
+    """
+    return Resamples.of(clusters(benchmark, [row.solution for row in rows]), n_resamples=n_resamples, seed=seed)
+
+
+def score(
+    metric_sets: Sequence[MetricSet], rows: Sequence[JudgedSolution], resamples: Resamples
+) -> dict[str, Estimate]:
+    """Compute all metrics of some sets, by name, in [0, 1].
+
+    Raises:
+        DataError: no rows, or rows that a set cannot count.
+    """
+    return {name: found for metric_set in metric_sets for name, found in metric_set.estimate(rows, resamples).items()}
+
+
 def score_subset(
     benchmark: Benchmark, rows: Sequence[JudgedSolution], *, n_resamples: int, seed: int
 ) -> dict[str, Estimate]:
-    """Compute all figures of one subset.
-
-    Args:
-        benchmark: Whose figures.
-        rows: The judged solutions of one subset; at least one.
-        n_resamples: Bootstrap resamples.
-        seed: Of the draws. Same seed and same solutions in the same order: paired between judges.
-
-    Raises:
-        DataError: no rows, or rows that the benchmark cannot count.
-    """
-    return _score(benchmark, benchmark.subset_protocols, rows, n_resamples=n_resamples, seed=seed)
+    """Compute the scores of one subset's judged solutions, see `resample` and `score`."""
+    return score(benchmark.subset_metrics, rows, resample(benchmark, rows, n_resamples=n_resamples, seed=seed))
 
 
 def score_overall(
     benchmark: Benchmark, rows: Sequence[JudgedSolution], *, n_resamples: int, seed: int
 ) -> dict[str, Estimate]:
-    """Compute the figures over the whole benchmark.
+    """Compute the metrics over the whole benchmark.
 
     Either from one bootstrap over all solutions, or, where the benchmark is published as an average, as unweighted
-    means of the subsets' figures. The subsets are then resampled apart, the i-th with `seed + i`.
+    means of the subsets' metrics. The subsets are then resampled apart, the i-th with `seed + i`.
 
     Args:
-        benchmark: Whose figures.
+        benchmark: Whose metrics.
         rows: The judged solutions of all subsets; at least one.
         n_resamples: Bootstrap resamples.
         seed: Of the draws.
@@ -289,45 +298,13 @@ def score_overall(
     Raises:
         DataError: no rows, or rows that the benchmark cannot count.
     """
-    if benchmark.overall_protocols:
-        return _score(benchmark, benchmark.overall_protocols, rows, n_resamples=n_resamples, seed=seed)
+    if benchmark.overall_metrics:
+        return score(benchmark.overall_metrics, rows, resample(benchmark, rows, n_resamples=n_resamples, seed=seed))
     subsets = [
         score_subset(benchmark, group, n_resamples=n_resamples, seed=seed + index)
         for index, group in enumerate(by_subset(rows).values())
     ]
     return {name: average([scores[name] for scores in subsets]) for name in subsets[0]}
-
-
-def score_pooled(
-    benchmark: Benchmark, rows: Sequence[JudgedSolution], *, n_resamples: int, seed: int
-) -> dict[str, Estimate]:
-    """Compute the figures of plain localization over all solutions at once, whatever the benchmark's own convention.
-
-    Args:
-        benchmark: Whose solutions these are.
-        rows: The judged solutions of all subsets; at least one.
-        n_resamples: Bootstrap resamples.
-        seed: Of the draws.
-
-    Raises:
-        DataError: no rows.
-    """
-    return _score(benchmark, (FIRST_ERROR,), rows, n_resamples=n_resamples, seed=seed)
-
-
-def _score(
-    benchmark: Benchmark, protocols: Sequence[Protocol], rows: Sequence[JudgedSolution], *, n_resamples: int, seed: int
-) -> dict[str, Estimate]:
-    cluster_N = clusters(benchmark, rows)
-    scores: dict[str, Estimate] = {}
-    for protocol in protocols:
-        scores |= estimate(protocol, rows, cluster_N=cluster_N, n_resamples=n_resamples, seed=seed)
-    return scores
-
-
-def headline(benchmark: Benchmark, overall: Mapping[str, Estimate]) -> Estimate:
-    """Return the headline figure among the overall scores."""
-    return overall[benchmark.headline_score]
 
 
 def comparability(benchmark: Benchmark, rows: Sequence[JudgedSolution]) -> list[str]:
@@ -351,7 +328,7 @@ def why_undefined(benchmark: Benchmark, rows: Sequence[JudgedSolution]) -> list[
     listed = ", ".join(one_class[:N_NAMED]) + (f" and {len(one_class) - N_NAMED} more" if one_class[N_NAMED:] else "")
     of = f"{listed}: {len(one_class)} of {len(groups)} subsets" if len(one_class) > 1 else listed
     text = f"No F1 for {of}, erroneous or correct solutions alone"
-    return [f"{text}." if benchmark.overall_protocols else f"{text}, and so no average; pooled figures exist."]
+    return [f"{text}." if benchmark.overall_metrics else f"{text}, and so no average; pooled figures exist."]
 
 
 N_NAMED = 5

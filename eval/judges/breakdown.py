@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from eval.judges.intervals import Estimate, estimate_sums
+from eval.judges.intervals import Estimate, estimate_sums, metric_of
 from eval.judges.judged_solution import JudgedSolution
+from eval.judges.schema import Confusion, HitRow, HitTables
 from judgekit.metrics.bootstrap import Interval, Resamples, wilson_interval
-from judgekit.metrics.checks import Floats, ratio
+from judgekit.metrics.checks import ratio
 from judgekit.metrics.localization import Outcome
 
 LENGTHS = ((1, 3), (4, 6), (7, 9), (10, 14), (15, 19), (20, None))
@@ -22,58 +22,54 @@ UNKNOWN = "unknown"
 """Name of the group of solutions whose generator is not known."""
 
 
-def hit_tables(rows: Sequence[JudgedSolution], resamples: Resamples) -> dict[str, list[dict[str, Any]]]:
+def _place(step: int | None) -> str:
+    return NONE if step is None else str(step) if step < N_PLACES else f"{N_PLACES}+"
+
+
+_PLACES = [_place(step) for step in range(N_PLACES + 1)]
+_LENGTHS = [f"{lo}+" if hi is None else f"{lo}-{hi}" for lo, hi in LENGTHS]
+
+
+def hit_tables(rows: Sequence[JudgedSolution], resamples: Resamples) -> HitTables:
     """Return the share rightly decided by place of the first error, number of steps and generator.
 
-    `{"position" | "length" | "generator": [{"name", "n", "hit": interval}, ...]}`. No verdict is wrong. Positions
-    are 0-based, of erroneous solutions alone; generators are in the order of the alphabet. Empty groups are left out.
+    No verdict is wrong. Positions are 0-based, of erroneous solutions alone; generators are in the order of the
+    alphabet. Empty groups are left out.
 
     Groups may be small. Where a group is all right or all wrong, resamples cannot differ, and the interval is the score
     interval of as many solutions as the group has problems; a group of one problem, right in part, has none.
     """
-    position = _table([None if row.gold is None else _place(row.gold) for row in rows], _PLACES, rows, resamples)
-    length = _table([_length(len(row.solution.steps)) for row in rows], _LENGTHS, rows, resamples)
-    generators = [row.solution.generator or UNKNOWN for row in rows]
-    return {
-        "position": position,
-        "length": length,
-        "generator": _table(generators, sorted(set(generators)), rows, resamples),
-    }
-
-
-def _place(step: int) -> str:
-    return str(step) if step < N_PLACES else f"{N_PLACES}+"
-
-
-def _span(lo: int, hi: int | None) -> str:
-    return f"{lo}+" if hi is None else f"{lo}-{hi}"
-
-
-_PLACES = [_place(step) for step in range(N_PLACES + 1)]
-_LENGTHS = [_span(lo, hi) for lo, hi in LENGTHS]
-
-
-def _length(n_steps: int) -> str:
-    return next(_span(lo, hi) for lo, hi in LENGTHS if hi is None or n_steps <= hi)
+    length_N = [
+        next(name for name, (_, hi) in zip(_LENGTHS, LENGTHS, strict=True) if hi is None or n_steps <= hi)
+        for n_steps in (len(row.solution.steps) for row in rows)
+    ]
+    generator_N = [row.solution.generator or UNKNOWN for row in rows]
+    return HitTables(
+        # NONE is no place, so solutions without an error are in no row.
+        position=_table([_place(row.gold) for row in rows], _PLACES, rows, resamples),
+        length=_table(length_N, _LENGTHS, rows, resamples),
+        generator=_table(generator_N, sorted(set(generator_N)), rows, resamples),
+    )
 
 
 def _table(
-    group_N: Sequence[str | None], names: Sequence[str], rows: Sequence[JudgedSolution], resamples: Resamples
-) -> list[dict[str, Any]]:
-    """Return one row a group that occurs, in the order of the names; solutions of group `None` are left out."""
+    group_N: Sequence[str], names: Sequence[str], rows: Sequence[JudgedSolution], resamples: Resamples
+) -> list[HitRow]:
+    """Return one row a group that occurs, in the order of the names; solutions of other groups are left out."""
     occurring = [name for name in names if name in set(group_N)]
     if not occurring:
         return []
     member_N_M = np.array([[group == name for name in occurring] for group in group_N], dtype=float)
     hit_N = np.array([row.outcome is Outcome.RIGHT for row in rows], dtype=float)
+    # Members and hits of every group side by side: a share is the ratio of its two sums.
     sums_N = np.concatenate([member_N_M, member_N_M * hit_N[:, None]], axis=1)
-    hits = estimate_sums(sums_N, _shares, occurring, resamples)
+    hits = estimate_sums(sums_N, lambda sums_R: ratio(*np.split(sums_R, 2, axis=1)[::-1]), occurring, resamples)
     return [
-        {
-            "name": name,
-            "n": int(member_N.sum()),
-            "hit": _interval(hits[name], n_clusters=resamples.count_clusters(member_N > 0))._asdict(),
-        }
+        HitRow(
+            name=name,
+            n=int(member_N.sum()),
+            hit=metric_of(_interval(hits[name], n_clusters=resamples.count_clusters(member_N > 0))),
+        )
         for name, member_N in zip(occurring, member_N_M.T, strict=True)
     ]
 
@@ -84,12 +80,7 @@ def _interval(hit: Estimate, *, n_clusters: int) -> Interval:
     return hit.interval if n_clusters > 1 else Interval(hit.value, None, None)
 
 
-def _shares(sums_R: Floats) -> Floats:
-    n, hits = np.split(sums_R, 2, axis=1)
-    return ratio(hits, n)
-
-
-def confusion(rows: Sequence[JudgedSolution]) -> dict[str, Any]:
+def confusion(rows: Sequence[JudgedSolution]) -> Confusion:
     """Count true first errors (rows) against predicted ones (columns); a missing verdict is a column of its own.
 
     Steps are 0-based, as many as the longest solution has, those from 10 on pooled.
@@ -99,10 +90,6 @@ def confusion(rows: Sequence[JudgedSolution]) -> dict[str, Any]:
     column_names = [*row_names, NO_VERDICT]
     counts = [[0] * len(column_names) for _ in row_names]
     for row in rows:
-        predicted = _outcome_name(row.predicted) if row.judged else NO_VERDICT
-        counts[row_names.index(_outcome_name(row.gold))][column_names.index(predicted)] += 1
-    return {"rows": row_names, "columns": column_names, "counts": counts}
-
-
-def _outcome_name(step: int | None) -> str:
-    return NONE if step is None else _place(step)
+        predicted = _place(row.predicted) if row.judged else NO_VERDICT
+        counts[row_names.index(_place(row.gold))][column_names.index(predicted)] += 1
+    return Confusion(rows=row_names, columns=column_names, counts=counts)

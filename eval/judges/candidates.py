@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from eval.judges.contamination import NOTHING_FITTED, SAYS_NOTHING, SYMBOLIC, Exposure, read_exposure
+from eval.judges.schema import About
 from judgekit.engines.checkpoint import locate_model, missing_weights, tensor_names
 from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError
 from judgekit.io import checkpoint_files
@@ -76,19 +77,19 @@ class Candidate:
         """Answers that a critic is asked for; `None` of other judges."""
         return self.card.spec.n_votes() if self.card else None
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> About:
         """Return the section `judge` of its results."""
         card = self.card
-        return {
-            "judge_id": self.title,
-            "kind": self.info.kind,
-            "family": card.family if card else None,
-            "dtype": self.info.dtype,
-            "deterministic": self.info.deterministic,
-            "calibrator": card.calibrator.model_dump(mode="json") if card and card.calibrator else None,
-            "votes": self.votes,
-            "prompt_sha256": self.prompt_sha256,
-        }
+        return About(
+            judge_id=self.title,
+            kind=self.info.kind,
+            family=card.family if card else None,
+            dtype=self.info.dtype,
+            deterministic=self.info.deterministic,
+            calibrator=card.calibrator.model_dump(mode="json") if card and card.calibrator else None,
+            votes=self.votes,
+            prompt_sha256=self.prompt_sha256,
+        )
 
 
 def candidate_key(name: str) -> str:

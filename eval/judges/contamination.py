@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import compress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from eval.judges.schema import Contamination
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.problem_lists import (
     CALIBRATION_PROBLEMS,
@@ -57,45 +58,37 @@ def read_exposure(directory: Path, card: JudgeCard, members: Sequence[Exposure] 
     unsaid = [text for member in members for text in member.unsaid]
     if not card.spec.member_names() and not (directory / TRAIN_PROBLEMS).is_file():
         unsaid.append(f"{card.judge_id} does not list the problems it was trained on ({TRAIN_PROBLEMS})")
-    if _is_fitted(card) and not (directory / CALIBRATION_PROBLEMS).is_file():
+    # Something in the card may have been chosen on data that are not its training data.
+    threshold_chosen = isinstance(card.decision, ThresholdRule) and card.decision.origin != "default"
+    own = card.declare(dtype="float32")  # without its members: what it was fitted on itself
+    weights_fitted = bool(card.spec.member_names()) and own.fingerprint is not None
+    is_fitted = threshold_chosen or weights_fitted or card.calibrator is not None
+    if is_fitted and not (directory / CALIBRATION_PROBLEMS).is_file():
         unsaid.append(f"{card.judge_id} does not list the problems it was calibrated on ({CALIBRATION_PROBLEMS})")
     if problems.old:  # of an ensemble's members, too: it hands their lists on
         unsaid.append(f"{card.judge_id}: {ONLY_EXACT}")
     return Exposure(join_lists([problems, *(member.problems for member in members)]), tuple(dict.fromkeys(unsaid)))
 
 
-def _is_fitted(card: JudgeCard) -> bool:
-    """Whether something in the card was chosen on data that are not its training data."""
-    threshold_chosen = isinstance(card.decision, ThresholdRule) and card.decision.origin != "default"
-    own = card.declare(dtype="float32")  # without its members: what it was fitted on itself
-    weights_fitted = bool(card.spec.member_names()) and own.fingerprint is not None
-    return threshold_chosen or weights_fitted or card.calibrator is not None
-
-
-def check_contamination(exposure: Exposure, solutions: Sequence[LabelledSolution]) -> dict[str, Any]:
+def check_contamination(exposure: Exposure, solutions: Sequence[LabelledSolution]) -> Contamination:
     """Compare what a judge has seen with the problems of a benchmark.
 
-    Returns:
-        `status`: `overlap` where problems were seen, else `unknown` where the judge leaves something unsaid, else
-        `none`; counts of solutions and problems seen; `examples` of problem ids; `note`, in words.
+    The status is `overlap` where problems were seen, else `unknown` where the judge leaves something unsaid, else
+    `none`.
     """
     seen = list(compress(solutions, exposure.problems.seen(solutions)))
     problems = sorted(set(group_problems(seen)))
-    status = "overlap" if problems else "unknown" if exposure.unsaid else "none"
-    return {
-        "status": status,
-        "n_solutions": len(seen),
-        "n_problems": len(problems),
-        "examples": problems[:N_EXAMPLES],
-        "note": _note(exposure, n_seen=len(seen), n_all=len(solutions)),
-    }
-
-
-def _note(exposure: Exposure, *, n_seen: int, n_all: int) -> str:
-    if n_seen:
-        text = f"{n_seen} of {n_all} solutions are to problems that the judge was trained or calibrated on"
+    if seen:
+        text = f"{len(seen)} of {len(solutions)} solutions are to problems that the judge was trained or calibrated on"
     elif exposure.problems:
         text = f"None of the {len(exposure.problems)} problems that the judge names is in the benchmark"
     else:
         text = "Unknown" if exposure.unsaid else "Nothing about the judge was fitted to problems"
-    return ": ".join([text, "; ".join(exposure.unsaid)] if exposure.unsaid else [text]) + "."
+    return Contamination(
+        status="overlap" if problems else "unknown" if exposure.unsaid else "none",
+        n_solutions=len(seen),
+        n_problems=len(problems),
+        examples=problems[:N_EXAMPLES],
+        # "Unknown: ..." is the start of a sentence that says what is not known.
+        note=": ".join([text, "; ".join(exposure.unsaid)] if exposure.unsaid else [text]) + ".",
+    )

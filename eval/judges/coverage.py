@@ -1,32 +1,35 @@
 """Do conformal promises hold? Coverage of index sets and risk of certified prefixes, held out and under shift.
 
 Everything counts problems, as the promise does: a solution weighs 1 / the number of judged solutions of its problem.
-Axes: `_N` judged solutions, `_O` outcomes of one, `_S` its steps, padded to the longest; `_M` figures, `_R` resamples.
+Axes: `_N` judged solutions, `_O` outcomes of one, `_S` its steps, padded to the longest; `_M` metrics, `_R` resamples.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple, Self
+from typing import Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.judges.intervals import metric_of
 from eval.judges.judged_solution import JudgedSolution
+from eval.judges.schema import Conformal, ConformalSubset, IndexSet, Prefix, Promise, Shift, Spread
 from judgekit.calibration.conformal import conformal_threshold, exceeds, mass_above, survival
 from judgekit.metrics.bootstrap import cluster_bootstrap, percentile_interval
-from judgekit.metrics.checks import Floats, check_lengths
+from judgekit.metrics.checks import Floats, check_lengths, defined, ratio
 from judgekit.text.identity import group_problems
 
 Mask = NDArray[np.bool_]
+T = TypeVar("T")
 
-SET_FIGURES = ("coverage", "mean_size", "mean_share", "full_share")
+SET_METRICS = ("coverage", "mean_size", "mean_share", "full_share")
 """Of index sets, in the order of their columns."""
-PREFIX_FIGURES = ("risk", "mean_share", "empty_share")
+PREFIX_METRICS = ("risk", "mean_share", "empty_share")
 """Of certified prefixes."""
-PARTS = {"index_set": SET_FIGURES, "prefix": PREFIX_FIGURES, "prefix_if_wrong": PREFIX_FIGURES}
-"""The three promises and their figures."""
+PARTS = {"index_set": SET_METRICS, "prefix": PREFIX_METRICS, "prefix_if_wrong": PREFIX_METRICS}
+"""The three promises and their metrics: columns of every array with axis `_M`."""
 
 
 def measure_coverage(
@@ -36,14 +39,21 @@ def measure_coverage(
     n_splits: int,
     n_resamples: int,
     seed: int,
-    cluster_N: Sequence[str] | None = None,
-) -> dict[str, Any] | None:
-    """Measure index sets and certified prefixes of one judge on one benchmark.
+    problem_N: Sequence[str] | None = None,
+) -> Conformal | None:
+    """Measure index sets and certified prefixes of one judge on one benchmark; `None` where nothing was judged.
 
     Three ways to calibrate, the test problems always others than the calibration problems. `held_out`: half of a
-    subset's problems, tested on the other half; once with an interval, and `n_splits` more times. `shift` of kind
-    `subset`: all of the first subset, tested on each other one. `shift` of kind `generator`: the solutions of a
-    subset's other generators, tested on those of one, where generators are known.
+    subset's problems, tested on the other half; once with an interval, and `n_splits` more times; `None` where fewer
+    than two problems have a verdict. `shift` of kind `subset`: all of the first subset, tested on each other one.
+    `shift` of kind `generator`: the solutions of a subset's other generators, tested on those of one, where generators
+    are known.
+
+    The promises: coverage >= 1 - alpha, risk <= alpha, on average over calibration sets. A threshold of 1 is an empty
+    promise: every outcome is in the set, no step is certified. `prefix_if_wrong` is calibrated and measured on
+    erroneous solutions alone. Solutions without a verdict are counted and left out of every metric. Intervals are of
+    the bootstrap over test problems with the thresholds as they are; those of `splits` hold the central 95 % of the
+    splits, where calibration varies too.
 
     Args:
         rows: All solutions of the benchmark, in its order.
@@ -51,53 +61,44 @@ def measure_coverage(
         n_splits: Random splits behind `splits`, at least 2.
         n_resamples: Bootstrap resamples of the test problems behind the intervals.
         seed: Of splits and bootstrap.
-        cluster_N: What counts as the problem of each solution; `None` = its problem's text.
+        problem_N: What counts as the problem of each solution; `None` = its problem's text.
 
     Raises:
         DataError: lengths differ.
-
-    Returns:
-        `None` where nothing was judged. All shares in [0, 1]; INTERVAL is `{value, lo, hi}`, `None` where undefined:
-
-        ```
-        alphas, n_splits, n_resamples, seed, level: 0.95, weighting: "problem"
-        subsets: {NAME: {n, n_no_verdict, n_problems (with a verdict), mean_outcomes (weighted as sizes;
-                         null: none judged),
-                         held_out: [FIGURES, one an alpha] | null (fewer than two problems with a verdict)}}
-        shift: [{kind: "subset" | "generator", calibrated_on: NAME, tested_on: NAME, subset: NAME of the test,
-                 figures: [FIGURES, one an alpha]}]
-        FIGURES: {alpha, n_problems_calibration, n_problems, n, n_no_verdict (tested, left out of every figure),
-            index_set:       {max_mass, coverage, mean_size, mean_share (of all outcomes), full_share: INTERVAL},
-            prefix:          {min_survival, risk, mean_share (of all steps), empty_share: INTERVAL},
-            prefix_if_wrong: {the same, calibrated and measured on erroneous solutions alone},
-            splits: null | {index_set: {coverage: {mean, sd, lo, hi}, ...}, prefix: ..., prefix_if_wrong: ...}}
-        ```
-
-        The promises: coverage >= 1 - alpha, risk <= alpha, on average over calibration sets. A threshold of 1 is an
-        empty promise: every outcome is in the set, no step is certified. `lo` and `hi` of INTERVAL are of the
-        bootstrap over test problems with the thresholds as they are; of `splits` they hold the central 95 % of the
-        splits, where calibration varies too. Solutions without a verdict have the full set and the empty prefix.
     """
     settings = _Settings(tuple(alphas), n_resamples, seed)
-    problem_N = group_problems([row.solution for row in rows]) if cluster_N is None else cluster_N
+    if problem_N is None:
+        problem_N = group_problems([row.solution for row in rows])
     if rows:
         check_lengths(rows, problem_N)
+    groups: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        groups.setdefault(row.subset, []).append(index)
     subsets = {
         name: _Table.of([rows[i] for i in group], problem_N=[problem_N[i] for i in group])
-        for name, group in _by_subset(rows).items()
+        for name, group in groups.items()
     }
     if not any(table.n_problems for table in subsets.values()):
         return None
-    return {
-        "alphas": list(alphas),
-        "n_splits": n_splits,
-        "n_resamples": n_resamples,
-        "seed": seed,
-        "level": 0.95,
-        "weighting": "problem",
-        "subsets": {name: _subset(table, settings, n_splits=n_splits) for name, table in subsets.items()},
-        "shift": [*_subset_shift(subsets, settings), *_generator_shift(subsets, settings)],
-    }
+    return Conformal(
+        alphas=list(alphas),
+        n_splits=n_splits,
+        n_resamples=n_resamples,
+        seed=seed,
+        level=0.95,
+        weighting="problem",
+        subsets={
+            name: ConformalSubset(
+                n=len(table),
+                n_no_verdict=int((~table.judged_N).sum()),
+                n_problems=table.n_problems,
+                mean_outcomes=table.mean_outcomes,
+                held_out=_held_out(table, settings, n_splits=n_splits) if table.n_problems > 1 else None,
+            )
+            for name, table in subsets.items()
+        },
+        shift=list(_shifts(subsets, settings)),
+    )
 
 
 class _Settings(NamedTuple):
@@ -163,9 +164,6 @@ class _Table:
     def take(self, rows_N: Mask) -> Self:
         return type(self)(**{field.name: getattr(self, field.name)[rows_N] for field in fields(self)})
 
-    def without_problems_of(self, other: Self) -> Self:
-        return self.take(~np.isin(self.problem_N, other.problem_N))
-
     @property
     def n_problems(self) -> int:
         return len(np.unique(self.problem_N[self.judged_N]))
@@ -189,7 +187,7 @@ class _Table:
         )
 
     def values(self, thresholds: _Thresholds) -> Floats:
-        """Return the figures of each solution, columns as in `PARTS`. Shape (N, M)."""
+        """Return the metrics of each solution, columns as in `PARTS`. Shape (N, M)."""
         size_N = (~exceeds(self.mass_N_O, thresholds.max_mass)).sum(axis=1)
         n_outcomes_N = self.n_steps_N + 1
         covered_N = ~exceeds(self.true_mass_N, thresholds.max_mass)
@@ -200,7 +198,7 @@ class _Table:
         return np.column_stack(columns).astype(float)
 
     def weights(self) -> Floats:
-        """Return each solution's weight in each figure: a problem's judged solutions share 1. Shape (N, M)."""
+        """Return each solution's weight in each metric: a problem's judged solutions share 1. Shape (N, M)."""
         all_N, wrong_N = self._shared(self.judged_N), self._shared(self.judged_N & self.wrong_N)
         columns = [wrong_N if part == "prefix_if_wrong" else all_N for part, names in PARTS.items() for _ in names]
         return np.column_stack(columns)
@@ -210,134 +208,105 @@ class _Table:
         return np.where(counted_N, 1 / np.maximum(np.bincount(index_N, weights=counted_N), 1)[index_N], 0.0)
 
 
-def _by_subset(rows: Sequence[JudgedSolution]) -> dict[str, list[int]]:
-    """Return the indices of each subset's rows."""
-    groups: dict[str, list[int]] = {}
-    for index, row in enumerate(rows):
-        groups.setdefault(row.subset, []).append(index)
-    return groups
+def _held_out(table: _Table, settings: _Settings, *, n_splits: int) -> list[Promise]:
+    """Calibrate on half of the problems, rounded down, and test on the others: once, and again over random splits."""
+    problems, index_N = np.unique(table.problem_N, return_inverse=True)
+    rng = np.random.default_rng(settings.seed)
+    halves = [(rng.permutation(len(problems)) < len(problems) // 2)[index_N] for _ in range(n_splits + 1)]
+    measured = _measure(table.take(halves[0]), table.take(~halves[0]), settings)
+    with_splits = []
+    for promise in measured:
+        means_R = []
+        for half in halves[1:]:
+            tested = table.take(~half)
+            weights = tested.weights()
+            weighted = tested.values(table.take(half).calibrate(promise.alpha)) * weights
+            means_R.append(_ratios(np.hstack([weighted, weights]).sum(axis=0, keepdims=True))[0])
+        splits = _by_part([_spread(column_R) for column_R in np.array(means_R).T])
+        with_splits.append(promise.model_copy(update={"splits": splits}))
+    return with_splits
 
 
-def _subset(table: _Table, settings: _Settings, *, n_splits: int) -> dict[str, Any]:
-    return {
-        "n": len(table),
-        "n_no_verdict": int((~table.judged_N).sum()),
-        "n_problems": table.n_problems,
-        "mean_outcomes": table.mean_outcomes,
-        "held_out": _held_out(table, settings, n_splits=n_splits) if table.n_problems > 1 else None,
-    }
+def _spread(values_R: Floats) -> Spread:
+    known_R = values_R[~np.isnan(values_R)]
+    if not len(known_R):
+        return Spread(mean=None, sd=None, lo=None, hi=None)
+    mean, lo, hi = percentile_interval(float(known_R.mean()), known_R)
+    return Spread(mean=mean, sd=float(known_R.std()), lo=lo, hi=hi)
 
 
-def _held_out(table: _Table, settings: _Settings, *, n_splits: int) -> list[dict[str, Any]]:
-    first, *others = _halves(table.problem_N, n_splits=n_splits + 1, seed=settings.seed)
-    measured = _measure(table.take(first), table.take(~first), settings)
-    for figures in measured:
-        means_R = [_means(table.take(half), table.take(~half), figures["alpha"]) for half in others]
-        figures["splits"] = _by_part([_spread(column_R) for column_R in np.array(means_R).T])
-    return measured
-
-
-def _halves(problem_N: NDArray[np.str_], *, n_splits: int, seed: int) -> Iterator[Mask]:
-    """Yield the calibration rows of random splits over problems: half of the problems, rounded down."""
-    problems, index_N = np.unique(problem_N, return_inverse=True)
-    rng = np.random.default_rng(seed)
-    for _ in range(n_splits):
-        yield (rng.permutation(len(problems)) < len(problems) // 2)[index_N]
-
-
-def _subset_shift(subsets: Mapping[str, _Table], settings: _Settings) -> Iterator[dict[str, Any]]:
+def _shifts(subsets: Mapping[str, _Table], settings: _Settings) -> Iterator[Shift]:
     first, *others = subsets
     for name in others:
         yield from _shift("subset", first, name, name, subsets[first], subsets[name], settings)
-
-
-def _generator_shift(subsets: Mapping[str, _Table], settings: _Settings) -> Iterator[dict[str, Any]]:
     for name, table in subsets.items():
         generators = np.unique(table.generator_N[table.generator_N != ""])
         for generator in generators if len(generators) > 1 else ():
             is_tested_N = table.generator_N == generator
-            others = table.take(~is_tested_N & (table.generator_N != ""))
+            given = table.take(~is_tested_N & (table.generator_N != ""))
             tested = table.take(is_tested_N)
-            yield from _shift("generator", f"not {generator}", str(generator), name, others, tested, settings)
+            yield from _shift("generator", f"not {generator}", str(generator), name, given, tested, settings)
 
 
 def _shift(
-    kind: str, calibrated_on: str, tested_on: str, subset: str, given: _Table, tested: _Table, settings: _Settings
-) -> Iterator[dict[str, Any]]:
+    kind: Literal["subset", "generator"],
+    calibrated_on: str,
+    tested_on: str,
+    subset: str,
+    given: _Table,
+    tested: _Table,
+    settings: _Settings,
+) -> Iterator[Shift]:
     """Yield one comparison, or nothing where either side has no verdict."""
-    calibration = given.without_problems_of(tested)
+    # Problems that are on both sides would make the promise look better than it is on new ones.
+    calibration = given.take(~np.isin(given.problem_N, tested.problem_N))
     if calibration.n_problems and tested.n_problems:
-        names = {"kind": kind, "calibrated_on": calibrated_on, "tested_on": tested_on, "subset": subset}
-        yield names | {"figures": _measure(calibration, tested, settings)}
+        measured = _measure(calibration, tested, settings)
+        yield Shift(kind=kind, calibrated_on=calibrated_on, tested_on=tested_on, subset=subset, figures=measured)
 
 
-def _measure(calibration: _Table, tested: _Table, settings: _Settings) -> list[dict[str, Any]]:
-    """Return the figures for each alpha, all intervals from the same resamples of the test problems."""
+def _measure(calibration: _Table, tested: _Table, settings: _Settings) -> list[Promise]:
+    """Return the metrics for each alpha, all intervals from the same resamples of the test problems."""
     thresholds = [calibration.calibrate(alpha) for alpha in settings.alphas]
     weights = np.tile(tested.weights(), len(thresholds))
     weighted = np.hstack([tested.values(learned) for learned in thresholds]) * weights
-    values = _ratios(np.hstack([weighted, weights]).sum(axis=0, keepdims=True))[0]
+    sums_N = np.hstack([weighted, weights])
     resampled_R = cluster_bootstrap(
-        np.hstack([weighted, weights]),
+        sums_N,
         cluster_N=tested.problem_N.tolist(),
         statistic=_ratios,
         n_resamples=settings.n_resamples,
         seed=settings.seed,
     )
-    intervals = [
-        percentile_interval(_defined(value), resampled_R[:, column])._asdict() for column, value in enumerate(values)
-    ]
-    n_columns = len(intervals) // len(thresholds)
-    return [
-        _figures(alpha, calibration, tested, learned, intervals[i * n_columns : (i + 1) * n_columns])
-        for i, (alpha, learned) in enumerate(zip(settings.alphas, thresholds, strict=True))
-    ]
-
-
-def _figures(
-    alpha: float, calibration: _Table, tested: _Table, learned: _Thresholds, intervals: Sequence[Any]
-) -> dict[str, Any]:
-    parts = _by_part(intervals)
-    parts["index_set"] = {"max_mass": learned.max_mass} | parts["index_set"]
-    parts["prefix"] = {"min_survival": learned.min_survival} | parts["prefix"]
-    parts["prefix_if_wrong"] = {"min_survival": learned.min_survival_if_wrong} | parts["prefix_if_wrong"]
-    return {
-        "alpha": alpha,
-        "n_problems_calibration": calibration.n_problems,
-        "n_problems": tested.n_problems,
-        "n": len(tested),
-        "n_no_verdict": int((~tested.judged_N).sum()),
-        **parts,
-        "splits": None,
-    }
-
-
-def _means(calibration: _Table, tested: _Table, alpha: float) -> Floats:
-    """Return every figure without an interval, NaN where undefined. Shape (M,)."""
-    weights = tested.weights()
-    weighted = tested.values(calibration.calibrate(alpha)) * weights
-    return _ratios(np.hstack([weighted, weights]).sum(axis=0, keepdims=True))[0]
+    found = iter(
+        metric_of(percentile_interval(defined(value), resampled_R[:, column]))
+        for column, value in enumerate(_ratios(sums_N.sum(axis=0, keepdims=True))[0])
+    )
+    promises = []
+    for alpha, learned in zip(settings.alphas, thresholds, strict=True):
+        parts = _by_part([next(found) for names in PARTS.values() for _ in names])
+        promises.append(
+            Promise(
+                alpha=alpha,
+                n_problems_calibration=calibration.n_problems,
+                n_problems=tested.n_problems,
+                n=len(tested),
+                n_no_verdict=int((~tested.judged_N).sum()),
+                index_set=IndexSet(max_mass=learned.max_mass, **parts["index_set"]),
+                prefix=Prefix(min_survival=learned.min_survival, **parts["prefix"]),
+                prefix_if_wrong=Prefix(min_survival=learned.min_survival_if_wrong, **parts["prefix_if_wrong"]),
+                splits=None,
+            )
+        )
+    return promises
 
 
 def _ratios(sums_R: Floats) -> Floats:
     """Divide the weighted sums in the left half by the weights in the right half; NaN where there is no weight."""
-    weighted_R, weight_R = np.hsplit(sums_R, 2)
-    return np.divide(weighted_R, weight_R, out=np.full_like(weighted_R, np.nan), where=weight_R > 0)
+    return ratio(*np.hsplit(sums_R, 2))
 
 
-def _by_part(columns: Sequence[Any]) -> dict[str, dict[str, Any]]:
-    """Name the columns by promise and figure."""
+def _by_part(columns: Sequence[T]) -> dict[str, dict[str, T]]:
+    """Name columns by promise and metric, see `PARTS`."""
     given = iter(columns)
     return {part: {name: next(given) for name in names} for part, names in PARTS.items()}
-
-
-def _spread(values_R: Floats) -> dict[str, float | None]:
-    defined = values_R[~np.isnan(values_R)]
-    if not len(defined):
-        return dict.fromkeys(("mean", "sd", "lo", "hi"))
-    ends = percentile_interval(float(defined.mean()), defined)
-    return {"mean": ends.value, "sd": float(defined.std()), "lo": ends.lo, "hi": ends.hi}
-
-
-def _defined(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -20,7 +20,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from eval.judges.benchmarks import READS_NOTHING, Benchmark, cluster_solutions
+from eval.judges.benchmarks import READS_NOTHING, Benchmark, clusters
 from eval.judges.candidates import Candidate
 from eval.judges.contamination import NOTHING_FITTED
 from eval.judges.judged_solution import JudgedSolution, decide, subset_of
@@ -166,7 +166,7 @@ def decide_floor(floor: str, benchmark: Benchmark, solutions: Sequence[LabelledS
     Raises:
         DataError: there are too few problems, or a fold leaves only right or only wrong solutions to fit on: no floor.
     """
-    problem_N = np.array(cluster_solutions(benchmark, solutions))
+    problem_N = np.array(clusters(benchmark, solutions))
     subset_N = np.array([subset_of(solution) for solution in solutions])
     fit = FLOORS[floor].fit
     whole: tuple[list[Verdict], Floats] | None = None

@@ -1,6 +1,6 @@
-"""Benchmark figures of judged solutions with bootstrap intervals clustered by problem.
+"""Metrics of judged solutions with bootstrap intervals clustered by problem.
 
-The resamples of each figure are kept beside its interval, so that averages over subsets get an interval of their own.
+The resamples of each metric are kept beside its interval, so that averages over subsets get an interval of their own.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.results import Metric
 from judgekit.metrics.bootstrap import Interval, PairedDifference, Resamples, paired_bootstrap, percentile_interval
 from judgekit.metrics.checks import Floats, defined, ratio
 
@@ -20,7 +21,7 @@ LOCALIZATION_RATES = ("error_accuracy", "correct_accuracy", "f1", "f1_scored")
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its resamples."""
+    """A metric with its resamples."""
 
     value: float | None
     """On the data itself; `None` where undefined."""
@@ -32,14 +33,20 @@ class Estimate:
         """The central 95 % percentile interval."""
         return percentile_interval(self.value, self.resampled_R)
 
-    def as_dict(self, *, scale: float = 1.0) -> dict[str, float | None]:
-        """Return `{"value": ..., "lo": ..., "hi": ...}` as it stands in results, times a scale: 100 for percent."""
-        return {name: None if end is None else scale * end for name, end in self.interval._asdict().items()}
+    def metric(self, *, scale: float = 1.0) -> Metric:
+        """Return what stands in results: value and interval, times a scale: 100 for percent."""
+        return metric_of(self.interval, scale=scale)
 
 
-def as_dicts(estimates: Mapping[str, Estimate], *, scale: float = 1.0) -> dict[str, dict[str, float | None]]:
-    """Return the interval of each estimate by its name, see `Estimate.as_dict`."""
-    return {name: estimate.as_dict(scale=scale) for name, estimate in estimates.items()}
+def metric_of(interval: Interval, *, scale: float = 1.0) -> Metric:
+    """Return an interval as it stands in results, times a scale."""
+    value, lo, hi = (None if end is None else scale * end for end in interval)
+    return Metric(value=value, lo=lo, hi=hi)
+
+
+def metrics(estimates: Mapping[str, Estimate], *, scale: float = 1.0) -> dict[str, Metric]:
+    """Return the metric of each estimate by its name, see `Estimate.metric`."""
+    return {name: estimate.metric(scale=scale) for name, estimate in estimates.items()}
 
 
 def estimate_sums(
@@ -56,8 +63,8 @@ def estimate_sums(
         names: Of the statistics. Length M.
         resamples: Of the units.
     """
-    values = statistic(np.asarray(sums_N, dtype=float).sum(axis=0, keepdims=True))[0]
-    return _named(names, values, resamples.of_sums(sums_N, statistic))
+    values_M = statistic(np.asarray(sums_N, dtype=float).sum(axis=0, keepdims=True))[0]
+    return _named(names, values_M, resamples.of_sums(sums_N, statistic))
 
 
 def estimate_weighted(
@@ -70,8 +77,8 @@ def estimate_weighted(
         names: Of the statistics. Length M.
         resamples: Of the units.
     """
-    values = statistic(np.ones((1, len(resamples.cluster_N))))[0]
-    return _named(names, values, resamples.of_weights(statistic))
+    values_M = statistic(np.ones((1, len(resamples.cluster_N))))[0]
+    return _named(names, values_M, resamples.of_weights(statistic))
 
 
 def estimate_means(
@@ -85,12 +92,14 @@ def estimate_means(
     if not counted.any():
         return {name: Estimate(None, np.full(resamples.n_resamples, np.nan)) for name in columns_N}
     kept = resamples.of_parts(np.flatnonzero(counted))
+    # The first column counts units: a resample divides by as many as it drew.
     sums_N = np.column_stack([np.ones(counted.sum()), *(column[counted] for column in columns_N.values())])
-    return estimate_sums(sums_N, _means, tuple(columns_N), kept)
-
-
-def _means(sums_R: Floats) -> Floats:
-    return ratio(sums_R[:, 1:], np.broadcast_to(sums_R[:, :1], sums_R[:, 1:].shape))
+    return estimate_sums(
+        sums_N,
+        lambda sums_R: ratio(sums_R[:, 1:], np.broadcast_to(sums_R[:, :1], sums_R[:, 1:].shape)),
+        tuple(columns_N),
+        kept,
+    )
 
 
 def _named(names: Sequence[str], values_M: Floats, resampled_R_M: Floats) -> dict[str, Estimate]:

@@ -6,9 +6,9 @@ of earlier releases lack is `None`, or empty.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, JsonValue
 
 from eval.results import Bootstrap, Cost, Metric, Part, Results
 
@@ -33,7 +33,7 @@ class About(Part):
     family: str | None
     dtype: str | None
     deterministic: bool
-    calibrator: dict[str, Any] | None
+    calibrator: dict[str, JsonValue] | None
     """Its card's calibrator, as the card has it."""
     votes: int | None
     prompt_sha256: str | None

@@ -163,7 +163,9 @@ def _cross_fitted(
     groups = by_subset(rows)
 
     def fit(group: Sequence[JudgedSolution]) -> _Folds:
-        return _fold_thresholds(group, clusters(benchmark, group), default=rule.threshold, n_folds=n_folds)
+        return _fold_thresholds(
+            group, clusters(benchmark, [row.solution for row in group]), default=rule.threshold, n_folds=n_folds
+        )
 
     pooled = fit(rows)
     folds = {

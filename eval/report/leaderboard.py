@@ -138,7 +138,7 @@ def _row(results: EvalResults) -> MeasuredRow:
     benchmark, overall = find_benchmark(results.benchmark), results.overall
     score = benchmark.headline_score
     # A benchmark whose convention is of all solutions has no other pooled score than the one it is known by.
-    pooled = results.pooled and (overall.scores if benchmark.overall_protocols else results.pooled.scores)
+    pooled = results.pooled and (overall.scores if benchmark.overall_metrics else results.pooled.scores)
     # Steps are averaged over the subsets as the headline is, or taken of all solutions at once where it is pooled, too.
     parts = [results.pooled] if benchmark.pooled and results.pooled else list(results.subsets.values())
     steps: dict[str, float | None] = {}

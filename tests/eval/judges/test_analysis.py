@@ -1,11 +1,15 @@
+import dataclasses
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from eval.judges.analysis import SCORES, analyse_subset
-from eval.judges.intervals import average, paired_difference
+from eval.judges.analysis import analyse_subset
+from eval.judges.benchmarks import find_benchmark, resample, score
+from eval.judges.counting import FIRST_ERROR
+from eval.judges.intervals import Estimate, average, paired_difference
 from eval.judges.judged_solution import JudgedSolution, decide
 from judgekit.errors import DataError
 from judgekit.metrics.selective import NO_VERDICT_CONFIDENCE, compute_aurc, decision_confidence
@@ -14,6 +18,18 @@ from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, ThresholdRule
 from tests.eval.samples import sample
 
 OPTIONS = {"n_resamples": 200, "seed": 0, "n_bins": 5}
+PLAIN = find_benchmark("orchard")
+SCORES = FIRST_ERROR.names
+
+
+def measured(rows, **options) -> dict[str, Any]:
+    """Return what results hold of rows of a source that is no benchmark."""
+    return analyse_subset(PLAIN, rows, **OPTIONS | options).model_dump(mode="json")
+
+
+def estimates_of(rows, *, seed=0) -> dict[str, Estimate]:
+    """Return the scores of the rows with their resamples."""
+    return score(PLAIN.subset_metrics, rows, resample(PLAIN, rows, n_resamples=200, seed=seed))
 
 
 def row(index, posterior, *, gold, n_steps=None, problem=None, rule=None, generator="hand") -> JudgedSolution:
@@ -79,7 +95,7 @@ def value_of(figures, *names):
 
 
 def test_figures_by_hand():
-    values, estimates = analyse_subset(shop(), **OPTIONS)
+    values, estimates = measured(shop()), estimates_of(shop())
     assert [values[name] for name in ("n", "n_error", "n_correct", "n_no_verdict", "n_problems")] == [6, 4, 2, 1, 6]
     assert values["no_verdict"] == {"truncated": 1}
     # error 1 of 4 (1 of 3 judged), correct 1 of 2
@@ -88,11 +104,11 @@ def test_figures_by_hand():
     assert [100 * estimates[name].value for name in SCORES] == pytest.approx(expected)
     offsets = ("exact", "early", "late", "missed", "no_verdict_error", "clear", "false_alarm", "no_verdict_correct")
     assert value_of(values["offsets"], *offsets) == [0.25, 0.25, 0.0, 0.25, 0.25, 0.5, 0.5, 0.0]
-    assert values["cost"] == {"n_tokens": 60, "seconds": 3.0}
+    assert values["cost"] == {"n_tokens": 60, "seconds": 3.0, "cost_usd": None}
 
 
 def test_posterior_figures_by_hand():
-    values = analyse_subset(shop(), **OPTIONS).values
+    values = measured(shop())
     # true outcomes have 0.7, 0.3, 0.3, 0.8, 0.3 and ranks 1, 2, 2, 1, 2
     assert values["first_error"]["log_loss"]["value"] == pytest.approx(-np.log([0.7, 0.3, 0.3, 0.8, 0.3]).mean())
     assert value_of(values["first_error"], "mean_rank", "top_1", "top_2", "top_3") == pytest.approx([1.6, 0.4, 1, 1])
@@ -105,7 +121,7 @@ def test_posterior_figures_by_hand():
 
 def test_step_figures_agree_with_independent_code():
     rows = random_rows(150, seed=1)
-    steps = analyse_subset(rows, **OPTIONS).values["steps"]
+    steps = measured(rows)["steps"]
     p_ok, ok = reached_steps([one for one in rows if one.judged])
     assert steps["n_steps"] == len(p_ok)
     assert steps["auroc"]["value"] == pytest.approx(roc_auc_score(ok, p_ok))
@@ -125,7 +141,7 @@ def test_step_figures_agree_with_independent_code():
 
 
 def test_selection_by_hand():
-    selective = analyse_subset(shop(), **OPTIONS).values["selective"]
+    selective = measured(shop())["selective"]
     # surest first: 0.8 right, 0.7 right, 0.6 and 0.6 wrong, 0.5 wrong, no verdict wrong
     risks = [0, 0, 1 / 3, 2 / 4, 3 / 5, 4 / 6]
     assert value_of(selective, "aurc", "aurc_random", "aurc_perfect") == pytest.approx(
@@ -138,7 +154,7 @@ def test_selection_by_hand():
 
 
 def test_breakdown_by_hand():
-    values = analyse_subset(shop(), **OPTIONS).values
+    values = measured(shop())
     hits = {name: [(r["name"], r["n"], r["hit"]["value"]) for r in table] for name, table in values["by"].items()}
     assert hits["position"] == [("0", 2, 0.5), ("1", 2, 0.0)]
     assert hits["length"] == [("1-3", 6, pytest.approx(2 / 6))]
@@ -151,7 +167,7 @@ def test_breakdown_by_hand():
 
 
 def test_small_groups_do_not_look_certain():
-    by = analyse_subset(shop(), **OPTIONS).values["by"]
+    by = measured(shop())["by"]
     # the one solution of "unknown" is wrong: the score interval of 0 in 1 is [0, z^2 / (1 + z^2)]
     (unknown,) = [r["hit"] for r in by["generator"] if r["name"] == "unknown"]
     z2 = 1.959964**2
@@ -160,7 +176,7 @@ def test_small_groups_do_not_look_certain():
     assert by["position"][1]["hit"]["hi"] == pytest.approx(z2 / (2 + z2))
     # half of one problem's solutions are right: nothing is known about others
     one = [row(i, (0.2 + 0.5 * i, 0.6 - 0.5 * i, 0.2), gold=1, problem="How many?") for i in range(2)]
-    (hit,) = [r["hit"] for r in analyse_subset([*shop()[4:], *one], **OPTIONS).values["by"]["position"]]
+    (hit,) = [r["hit"] for r in measured([*shop()[4:], *one])["by"]["position"]]
     assert hit == {"value": 0.5, "lo": None, "hi": None}
 
 
@@ -168,17 +184,17 @@ def test_figures_of_one_problem_among_several_have_no_interval():
     silent = [row(i, NoVerdictReason.TRUNCATED, gold=0, n_steps=2) for i in range(4)]
     one = [row(i, (0.6 - 0.1 * (i - 10), 0.2, 0.2 + 0.1 * (i - 10)), gold=i - 10, problem="x?") for i in (10, 11)]
     clear = [row(20, (0.1, 0.1, 0.8), gold=None)]
-    values = analyse_subset([*silent, *one], **OPTIONS).values  # judged solutions of one problem alone
+    values = measured([*silent, *one])  # judged solutions of one problem alone
     for figure in (values["steps"]["brier"], values["first_error"]["log_loss"], values["rts"]["mae"]):
         assert figure["value"] is not None and figure["lo"] is figure["hi"] is None
-    values = analyse_subset([*silent, *one, *clear], **OPTIONS).values  # erroneous ones of one problem alone
+    values = measured([*silent, *one, *clear])  # erroneous ones of one problem alone
     assert values["first_error"]["log_loss"]["lo"] is not None
     assert values["rts"]["mae"]["value"] is not None and values["rts"]["mae"]["lo"] is None
 
 
 def test_late_steps_and_long_solutions_are_pooled():
     posterior = Verdict.from_step_probs([1.0] * 12 + [0.0] + [1.0] * 12).posterior
-    values = analyse_subset([row(0, posterior, gold=11), row(1, posterior, gold=12)], **OPTIONS).values
+    values = measured([row(0, posterior, gold=11), row(1, posterior, gold=12)])
     assert values["confusion"]["rows"] == [*map(str, range(10)), "10+", "none"]
     assert values["confusion"]["counts"][10][10] == 2
     assert [(r["name"], r["n"], r["hit"]["value"]) for r in values["by"]["position"]] == [("10+", 2, 0.5)]
@@ -187,7 +203,7 @@ def test_late_steps_and_long_solutions_are_pooled():
 
 
 def test_every_interval_holds_its_value_and_has_a_width():
-    values = analyse_subset(random_rows(200, seed=2, n_problems=60), **OPTIONS | {"n_resamples": 400}).values
+    values = measured(random_rows(200, seed=2, n_problems=60), n_resamples=400)
     figures = {
         f"{part}/{name}": figure
         for part in ("scores", "offsets", "distance", "steps", "first_error", "rts", "selective")
@@ -240,7 +256,7 @@ def test_intervals_agree_with_resampling_from_scratch():
     clusters, rng = list(groups.values()), np.random.default_rng(99)
     draws = [[one for i in rng.integers(20, size=20) for one in clusters[i]] for _ in range(400)]
     found = [measure_naively(drawn) for drawn in draws]
-    values = analyse_subset(rows, n_resamples=2000, seed=0, n_bins=5).values
+    values = measured(rows, n_resamples=2000)
     figures = values["steps"] | values["first_error"] | values["selective"]
     for name, value in measure_naively(rows).items():
         lo, hi = np.quantile([measured[name] for measured in found], [0.025, 0.975])
@@ -256,7 +272,7 @@ def test_silence_of_a_judge_leaves_the_figures_of_the_others_alone():
         for i, r in enumerate(rows)
     ]
     rest = [r for i, r in enumerate(rows) if i % 10]
-    with_silence, without = analyse_subset(silent, **OPTIONS).values, analyse_subset(rest, **OPTIONS).values
+    with_silence, without = measured(silent), measured(rest)
     assert (with_silence["n_no_verdict"], without["n_no_verdict"]) == (8, 0)
     for name in ("f1_scored", "accuracy_scored"):
         assert with_silence["scores"][name]["value"] == pytest.approx(without["scores"][name]["value"])
@@ -275,7 +291,7 @@ def assert_is_json(values):
 
 def test_a_judge_without_any_verdict_is_measured():
     rows = [row(i, NoVerdictReason.REFUSED, gold=None if i % 2 else 0, n_steps=2) for i in range(4)]
-    values = analyse_subset(rows, **OPTIONS).values
+    values = measured(rows)
     assert_is_json(values)
     assert value_of(values["scores"], *SCORES) == [0.0, 0.0, 0.0, None, 0.0, None]
     for part in ("steps", "first_error", "rts", "distance", "selective", "best_threshold"):
@@ -287,7 +303,7 @@ def test_a_judge_without_any_verdict_is_measured():
 @pytest.mark.parametrize("gold", [None, 1])
 def test_one_class_alone_is_measured(gold):
     rows = [row(i, (0.1, 0.2 + 0.1 * i, 0.7 - 0.1 * i), gold=gold) for i in range(4)]
-    values = analyse_subset(rows, **OPTIONS).values
+    values = measured(rows)
     assert_is_json(values)
     missing = "error_accuracy" if gold is None else "correct_accuracy"
     assert value_of(values["scores"], missing, "f1", "f1_scored") == [None] * 3
@@ -300,7 +316,7 @@ def test_one_class_alone_is_measured(gold):
 
 def test_one_problem_alone_has_values_and_no_intervals():
     rows = [row(i, (0.6, 0.1 * i, 0.4 - 0.1 * i), gold=i % 2 or None, problem="How many?") for i in range(4)]
-    values, estimates = analyse_subset(rows, **OPTIONS)
+    values, estimates = measured(rows), estimates_of(rows)
     assert_is_json(values)
     assert values["n_problems"] == 1
     assert values["scores"]["accuracy"]["value"] is not None
@@ -311,7 +327,7 @@ def test_one_problem_alone_has_values_and_no_intervals():
 
 def test_posteriors_with_zeros_and_solutions_of_one_step_are_measured():
     rows = [row(0, (1.0, 0.0), gold=0), row(1, (0.0, 1.0), gold=0), row(2, (0.0, 1.0), gold=None)]
-    values = analyse_subset(rows, **OPTIONS).values
+    values = measured(rows)
     assert_is_json(values)
     assert values["first_error"]["log_loss"]["value"] == pytest.approx(-np.log(1e-7) / 3, rel=1e-6)
     assert value_of(values["rts"], "mae", "bias") == [0.5, 0.5]
@@ -320,19 +336,19 @@ def test_posteriors_with_zeros_and_solutions_of_one_step_are_measured():
 
 
 def test_errors_that_are_all_missed_have_no_decided_distance():
-    values = analyse_subset([row(i, (0.1, 0.2, 0.7), gold=i % 2) for i in range(4)], **OPTIONS).values
+    values = measured([row(i, (0.1, 0.2, 0.7), gold=i % 2) for i in range(4)])
     assert values["distance"]["mean_steps"] == {"value": None, "lo": None, "hi": None}
     assert values["distance"]["expected_steps"]["value"] == pytest.approx((0.2 + 1.4 + 0.1 + 0.7) / 2)
 
 
 def test_best_threshold_is_an_upper_bound_on_these_rows():
-    values = analyse_subset(random_rows(100, seed=5), **OPTIONS).values
+    values = measured(random_rows(100, seed=5))
     assert values["best_threshold"]["f1"] >= values["scores"]["f1"]["value"]
 
 
 def test_no_solutions_are_refused():
     with pytest.raises(DataError, match="nothing to measure"):
-        analyse_subset([], **OPTIONS)
+        measured([])
 
 
 def test_judges_on_the_same_solutions_are_paired():
@@ -341,7 +357,7 @@ def test_judges_on_the_same_solutions_are_paired():
         JudgedSolution(one.solution, one.judgement, one.gold if one.judged and i % 3 == 0 else one.predicted)
         for i, one in enumerate(rows)
     ]
-    first, second = (analyse_subset(judged, **OPTIONS).estimates["accuracy"] for judged in (better, rows))
+    first, second = (estimates_of(judged)["accuracy"] for judged in (better, rows))
     found = paired_difference(first, second)
     assert found.difference == pytest.approx(first.value - second.value)
     assert 0 < found.lo <= found.difference <= found.hi
@@ -351,17 +367,20 @@ def test_judges_on_the_same_solutions_are_paired():
 
 def test_what_is_resampled_together_can_be_said():
     rows = random_rows(60, seed=9)
-    solutions = analyse_subset(rows, **OPTIONS).values
-    pairs = analyse_subset(rows, **OPTIONS, cluster_N=[i // 30 for i in range(60)]).values
+    solutions = measured(rows)
+    halves = [
+        dataclasses.replace(one, solution=one.solution.model_copy(update={"source_id": f"half {i // 30}"}))
+        for i, one in enumerate(rows)
+    ]
+    by_source = dataclasses.replace(PLAIN, clustered_by="source_id")
+    pairs = analyse_subset(by_source, halves, **OPTIONS).model_dump(mode="json")
     assert (solutions["n_problems"], pairs["n_problems"]) == (60, 60)
     assert pairs["steps"]["auroc"]["value"] == solutions["steps"]["auroc"]["value"]
     assert pairs["steps"]["auroc"]["lo"] > solutions["steps"]["auroc"]["lo"]  # of two clusters: one, the other, both
-    with pytest.raises(DataError, match=r"lengths \[60, 2\]"):
-        analyse_subset(rows, **OPTIONS, cluster_N=["a", "b"])
 
 
 def test_average_of_subsets_keeps_its_resamples():
-    estimates = [analyse_subset(random_rows(50, seed=s), **OPTIONS | {"seed": s}).estimates["f1"] for s in (7, 8)]
+    estimates = [estimates_of(random_rows(50, seed=s), seed=s)["f1"] for s in (7, 8)]
     mean = average(estimates)
     assert mean.value == pytest.approx((estimates[0].value + estimates[1].value) / 2)
     assert mean.resampled_R == pytest.approx((estimates[0].resampled_R + estimates[1].resampled_R) / 2)

@@ -12,7 +12,6 @@ from eval.judges.benchmarks import (
     clusters,
     comparability,
     find_benchmark,
-    headline,
     score_overall,
     score_subset,
     why_undefined,
@@ -21,6 +20,7 @@ from eval.judges.counting import called_ok, labelled_ok
 from eval.judges.intervals import LOCALIZATION_RATES, average
 from eval.judges.judged_solution import decide
 from eval.judges.published import PUBLISHED, quoted
+from eval.results import Metric
 from judgekit.errors import DataError
 from judgekit.metrics.prmbench import PRMBENCH_CLASSES, PRMBENCH_DIMENSIONS
 from judgekit.types import (
@@ -78,8 +78,8 @@ def test_the_average_is_over_subsets_and_not_over_solutions():
     # error accuracy 1 and 0, correct accuracy 1 and 1, so F1 is 1 and 0
     assert (scores["error_accuracy"].value, scores["correct_accuracy"].value, scores["f1"].value) == (0.5, 1.0, 0.5)
     assert scores["accuracy"].value == (1 + 0.5) / 2
-    assert headline(find_benchmark("processbench"), scores) is scores["f1"]
-    assert scores["f1"].as_dict(scale=100)["value"] == 50.0
+    assert find_benchmark("processbench").headline_score == "f1"
+    assert scores["f1"].metric(scale=100).value == 50.0
 
 
 def test_averages_resample_the_subsets_as_they_are_resampled_alone():
@@ -117,7 +117,7 @@ def test_prmbench_by_hand():
     # micro: right 20 passed, 2 flagged; wrong 16 found, 16 passed
     assert scores["f1_positive"].value == pytest.approx(40 / 58)
     assert scores["f1_negative"].value == pytest.approx(32 / 50)
-    assert headline(find_benchmark("prmbench"), scores).value == pytest.approx((40 / 58 + 32 / 50) / 2)
+    assert scores[find_benchmark("prmbench").headline_score].value == pytest.approx((40 / 58 + 32 / 50) / 2)
     for name, group in by_subset(spoilt()).items():
         alone = score_subset(find_benchmark("prmbench"), group, n_resamples=100, seed=0)
         assert alone["prm_score"].value == pytest.approx(4 / 5 if name == "multi_solutions" else 2 / 3)
@@ -133,7 +133,7 @@ def test_prmbench_resamples_problems_with_all_their_classes():
     alone = score("prmbench", [r for r in spoilt() if r.solution.source_id == "problem-a"])
     assert any(np.isclose(scores["prm_score"].resampled_R, alone["prm_score"].value))
     of_a = [r.solution.source_id == "problem-a" for r in spoilt()]
-    found = clusters(find_benchmark("prmbench"), spoilt())
+    found = clusters(find_benchmark("prmbench"), [row.solution for row in spoilt()])
     assert len(set(compress(found, of_a))) == 1 and len(set(found)) == 2
 
 
@@ -147,16 +147,16 @@ def test_prmbench_solutions_of_one_text_are_resampled_together_whatever_their_id
     rows[3] = dataclasses.replace(
         rows[3], solution=rows[3].solution.model_copy(update=same_id)
     )  # another wording of c, so of a
-    a, b, c, d = clusters(find_benchmark("prmbench"), rows)
+    a, b, c, d = clusters(find_benchmark("prmbench"), [row.solution for row in rows])
     assert a == c == d != b
-    assert len(set(clusters(find_benchmark("processbench"), rows))) == 3
+    assert len(set(clusters(find_benchmark("processbench"), [row.solution for row in rows]))) == 3
 
 
 def test_prmbench_without_all_classes_has_no_dimension_of_them():
     rows = [r for r in spoilt() if r.subset != "circular"]
     scores = score("prmbench", rows)
     assert scores["simplicity"].value is None
-    assert scores["simplicity"].as_dict(scale=100) == {"value": None, "lo": None, "hi": None}
+    assert scores["simplicity"].metric(scale=100) == Metric(value=None, lo=None, hi=None)
     assert scores["soundness"].value == pytest.approx(2 / 3)
     assert "circular 0 of 758" in comparability(find_benchmark("prmbench"), rows)[0]
 
@@ -192,7 +192,7 @@ def test_mr_gsm8k_by_hand():
     # tp 2, fn 2 (one of them unjudged), tn 2, fp 1: (2*2 - 1*2) / sqrt(3 * 4 * 3 * 4) = 1/6; one of three located
     assert scores["mcc"].value == pytest.approx(1 / 6)
     assert scores["step_accuracy"].value == scores["error_accuracy"].value == pytest.approx(1 / 3)
-    assert headline(find_benchmark("mr-gsm8k"), scores).value == pytest.approx(0.2 / 6 + 0.3 / 3)
+    assert scores[find_benchmark("mr-gsm8k").headline_score].value == pytest.approx(0.2 / 6 + 0.3 / 3)
     # without the unjudged one: tp 2, fn 1, tn 2, fp 1: (4 - 1) / sqrt(3 * 3 * 3 * 3) = 1/3
     assert scores["mcc_scored"].value == pytest.approx(1 / 3)
 
@@ -203,7 +203,7 @@ def test_two_judges_are_resampled_alike():
     first = [row(i, label, [rng.random() for _ in range(3)]) for i, label in enumerate(labels)]
     for name in ("processbench", "bigbench-mistake", "mr-gsm8k", "procedural"):
         benchmark = find_benchmark(name)
-        scores = [headline(benchmark, score_overall(benchmark, first, n_resamples=50, seed=3)) for _ in range(2)]
+        scores = [score_overall(benchmark, first, n_resamples=50, seed=3)[benchmark.headline_score] for _ in range(2)]
         assert np.array_equal(scores[0].resampled_R, scores[1].resampled_R)
     # a judge that answers one solution more rightly is never worse on a resample, and better on some
     better = list(first)

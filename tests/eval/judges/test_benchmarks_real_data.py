@@ -104,7 +104,7 @@ def test_processbench_twice(given, judge, judged, tmp_path):
     scores = score_overall(find_benchmark("processbench"), rows, n_resamples=100, seed=0)
     again = naive_benchmarks.processbench(stored(tmp_path / "predictions.parquet", rows))
     for name, value in again.items():
-        assert scores[name].as_dict(scale=100)["value"] == pytest.approx(value, abs=1e-9)
+        assert scores[name].metric(scale=100).value == pytest.approx(value, abs=1e-9)
     assert 0 < again["f1"] < 100
 
 
@@ -115,13 +115,13 @@ def test_prmbench_twice(judge, judged, tmp_path):
     predictions = stored(tmp_path / "predictions.parquet", rows)
     for unjudged, suffix in (("wrong", ""), ("out", "_scored")):
         again = naive_benchmarks.prmbench(predictions, unjudged=unjudged)
-        assert overall[f"prm_score{suffix}"].as_dict(scale=100)["value"] == pytest.approx(again["prm_score"], abs=1e-9)
+        assert overall[f"prm_score{suffix}"].metric(scale=100).value == pytest.approx(again["prm_score"], abs=1e-9)
         for name, group in by_subset(rows).items():
             scores = score_subset(benchmark, group, n_resamples=100, seed=0)
-            assert scores[f"prm_score{suffix}"].as_dict(scale=100)["value"] == pytest.approx(again[name], abs=1e-9)
+            assert scores[f"prm_score{suffix}"].metric(scale=100).value == pytest.approx(again[name], abs=1e-9)
         if not suffix:
             for name in naive_benchmarks.DIMENSIONS:
-                assert overall[name].as_dict(scale=100)["value"] == pytest.approx(again[name], abs=1e-9)
+                assert overall[name].metric(scale=100).value == pytest.approx(again[name], abs=1e-9)
 
 
 def test_prmbench_real_rows(solutions):
@@ -146,7 +146,7 @@ def test_prmbench_versions_of_one_problem_are_one_cluster(judged):
     # and some problems stand under two ids of the source
     assert len({row.solution.source_id for row in rows}) == 138
     assert len({row.solution.problem_id for row in rows}) == 205
-    clusters_N = clusters(benchmark, rows)
+    clusters_N = clusters(benchmark, [row.solution for row in rows])
     assert len(set(clusters_N)) == 129
     for key in ("source_id", "problem_id"):
         of_row = {(getattr(row.solution, key), cluster) for row, cluster in zip(rows, clusters_N, strict=True)}

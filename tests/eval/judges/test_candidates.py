@@ -74,9 +74,9 @@ def test_what_is_known_before_a_judge_is_opened(tiny_judge: Path, tmp_path: Path
     for candidate in found:
         opened = load_judge(candidate.name)
         about = candidate.about()
-        assert about["judge_id"] == opened.info.judge_id
+        assert about.judge_id == opened.info.judge_id
         assert candidate.info == replace(opened.info, reserved=candidate.info.reserved)
-        assert (about["deterministic"], about["dtype"]) == (candidate.info.deterministic, candidate.info.dtype)
+        assert (about.deterministic, about.dtype) == (candidate.info.deterministic, candidate.info.dtype)
 
 
 def test_members_judge_once_and_the_ensemble_pools_what_they_said(

@@ -26,10 +26,10 @@ CARD = JudgeCard(
 
 def test_a_rule_has_seen_nothing_and_silence_is_unknown() -> None:
     found = check_contamination(NOTHING_FITTED, SOLUTIONS)
-    assert (found["status"], found["n_solutions"], found["examples"]) == ("none", 0, [])
-    assert found["note"] == "Nothing about the judge was fitted to problems."
+    assert (found.status, found.n_solutions, found.examples) == ("none", 0, [])
+    assert found.note == "Nothing about the judge was fitted to problems."
     found = check_contamination(SAYS_NOTHING, SOLUTIONS)
-    assert found["status"] == "unknown" and "says nothing about its training" in found["note"]
+    assert found.status == "unknown" and "says nothing about its training" in found.note
 
 
 def test_training_and_calibration_problems_are_both_looked_up(tmp_path: Path) -> None:
@@ -37,42 +37,40 @@ def test_training_and_calibration_problems_are_both_looked_up(tmp_path: Path) ->
     write_problems(tmp_path / CALIBRATION_PROBLEMS, ProblemList.of([SOLUTIONS[3]]))
     exposure = read_exposure(tmp_path, CARD)
     found = check_contamination(exposure, [*SOLUTIONS, SOLUTIONS[0]])
-    assert found["status"] == "overlap"
-    assert (found["n_solutions"], found["n_problems"]) == (3, 2)
-    assert found["examples"] == sorted([SOLUTIONS[0].problem_id, SOLUTIONS[3].problem_id])
-    assert found["note"] == "3 of 9 solutions are to problems that the judge was trained or calibrated on."
+    assert found.status == "overlap"
+    assert (found.n_solutions, found.n_problems) == (3, 2)
+    assert found.examples == sorted([SOLUTIONS[0].problem_id, SOLUTIONS[3].problem_id])
+    assert found.note == "3 of 9 solutions are to problems that the judge was trained or calibrated on."
 
 
 def test_a_judge_that_lists_everything_is_clean_and_one_that_does_not_is_unknown(tmp_path: Path) -> None:
     write_problems(tmp_path / TRAIN_PROBLEMS, ProblemList.of([ELSEWHERE]))
     found = check_contamination(read_exposure(tmp_path, CARD), SOLUTIONS)
-    assert (found["status"], found["note"]) == (
+    assert (found.status, found.note) == (
         "none", "None of the 1 problems that the judge names is in the benchmark.",
     )  # fmt: skip
     fitted = CARD.model_copy(update={"decision": ThresholdRule(threshold=0.4, origin="best F1 on somewhere")})
     found = check_contamination(read_exposure(tmp_path, fitted), SOLUTIONS)
-    assert found["status"] == "unknown" and "does not list the problems it was calibrated on" in found["note"]
+    assert found.status == "unknown" and "does not list the problems it was calibrated on" in found.note
     found = check_contamination(read_exposure(tmp_path / "bare", CARD), SOLUTIONS)
-    assert found["status"] == "unknown" and "does not list the problems it was trained on" in found["note"]
+    assert found.status == "unknown" and "does not list the problems it was trained on" in found.note
 
 
 def test_one_more_space_is_no_other_problem(tmp_path: Path) -> None:
     seen = sample(0, first_error=1, problem="Find  $x^2$, if x = 3.")
     write_problems(tmp_path / TRAIN_PROBLEMS, ProblemList.of([seen]))
     exposure = read_exposure(tmp_path, CARD)
-    assert (
-        check_contamination(exposure, [sample(1, first_error=1, problem="find x^2, if $x=3$")])["status"] == "overlap"
-    )
-    assert check_contamination(exposure, [sample(1, first_error=1, problem="find x_2, if $x=3$")])["status"] == "none"
+    assert check_contamination(exposure, [sample(1, first_error=1, problem="find x^2, if $x=3$")]).status == "overlap"
+    assert check_contamination(exposure, [sample(1, first_error=1, problem="find x_2, if $x=3$")]).status == "none"
 
 
 def test_a_list_of_an_earlier_release_finds_exact_repeats_and_is_no_clean_bill(tmp_path: Path) -> None:
     seen = sample(0, first_error=1, problem="Find x, if x > 3.")
     (tmp_path / TRAIN_PROBLEMS).write_text(f"{exact_problem_id(seen.problem)}\n")
     exposure = read_exposure(tmp_path, CARD)
-    assert check_contamination(exposure, [seen, SOLUTIONS[0]])["n_solutions"] == 1
+    assert check_contamination(exposure, [seen, SOLUTIONS[0]]).n_solutions == 1
     found = check_contamination(exposure, [sample(1, first_error=1, problem="Find x,  if x > 3.")])
-    assert found["status"] == "unknown" and "finds only exact repeats" in found["note"]
+    assert found.status == "unknown" and "finds only exact repeats" in found.note
 
 
 def test_an_ensemble_has_seen_what_its_members_have(tmp_path: Path) -> None:
@@ -82,7 +80,7 @@ def test_an_ensemble_has_seen_what_its_members_have(tmp_path: Path) -> None:
     exposure = read_exposure(tmp_path, card, members)
     assert exposure == Exposure(ProblemList.of(SOLUTIONS[:1]), ("b says nothing",))
     found = check_contamination(exposure, SOLUTIONS)
-    assert (found["status"], found["n_solutions"]) == ("overlap", 1) and "b says nothing" in found["note"]
+    assert (found.status, found.n_solutions) == ("overlap", 1) and "b says nothing" in found.note
 
 
 def test_figures_without_what_was_seen_stand_beside_the_others(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def measured(rows: Sequence[JudgedSolution], **options: Any) -> dict[str, Any]:
     settings = {"alphas": (0.2,), "n_splits": 5, "n_resamples": 200, "seed": 0} | options
     result = measure_coverage(rows, **settings)
     assert result is not None
-    return result
+    return result.model_dump(mode="json")
 
 
 def test_figures_under_shift_by_hand() -> None:

@@ -39,7 +39,7 @@ def long_ones(n: int = 60, *, subset: str = "shop", start: int = 0) -> list[Labe
 
 def folds_of(rows: Sequence[JudgedSolution], *, n_folds: int = 5) -> list[list[int]]:
     """Indices of the solutions that are decided together: whole problems, in folds of about one size."""
-    problems = clusters(PROCESSBENCH, rows)
+    problems = clusters(PROCESSBENCH, [row.solution for row in rows])
     return [held_out.tolist() for _, held_out in GroupKFold(n_folds).split(problems, groups=problems)]
 
 
