@@ -12,7 +12,7 @@ from judgekit.engines.generation.base import ChoiceScores, Completion, Generator
 from judgekit.judges.critics.answer import NextToken
 from judgekit.judges.critics.card import CriticSpec
 from judgekit.judges.critics.prompt import CriticPrompt, continued
-from judgekit.judges.critics.sheet import Sheet, grouped
+from judgekit.judges.critics.record import Record, grouped
 from judgekit.text.prompts import Message
 from judgekit.types import NoVerdictReason
 
@@ -33,19 +33,19 @@ class StepwiseCritic:
         self.prompt = prompt
         self.answer = prompt.answer
 
-    def ask(self, sheets: Sequence[Sheet]) -> None:
+    def ask(self, records: Sequence[Record]) -> None:
         """Ask about every step: all at once, or one after the other where the critic sees its earlier answers."""
         if self.prompt.layout == "step":
-            self._ask_wave([(sheet, step) for sheet in sheets for step in range(len(sheet.solution.steps))])
+            self._ask_wave([(record, step) for record in records for step in range(len(record.solution.steps))])
             return
-        for step in range(max((len(sheet.solution.steps) for sheet in sheets), default=0)):
-            going = [sheet for sheet in sheets if sheet.reason is None and step < len(sheet.solution.steps)]
-            self._ask_wave([(sheet, step) for sheet in going])
+        for step in range(max((len(record.solution.steps) for record in records), default=0)):
+            going = [record for record in records if record.reason is None and step < len(record.solution.steps)]
+            self._ask_wave([(record, step) for record in going])
 
-    def _ask_wave(self, wave: Sequence[tuple[Sheet, int]]) -> None:
+    def _ask_wave(self, wave: Sequence[tuple[Record, int]]) -> None:
         """Have critiques of some steps written, then read the verdict behind each of them."""
         for seed, group in grouped(wave, lambda item: item[0].seed):
-            prompts = [self.prompt.messages(sheet.solution, step=step, earlier=sheet.turns) for sheet, step in group]
+            prompts = [self.prompt.messages(record.solution, step=step, earlier=record.turns) for record, step in group]
             answers = self.generator.generate(list(prompts), self.critic.sampling, n=self.critic.votes, seed=seed)
             questions = [
                 self._question(prompt, completion, step)
@@ -56,9 +56,9 @@ class StepwiseCritic:
             choices = (self.answer.ok, self.answer.error)
             scores = self.generator.choice_logprobs(list(questions), choices=choices)
             asked = zip(questions, scores, strict=True)
-            for (sheet, step), completions in zip(group, answers, strict=True):
-                sheet.count(completions)
-                self._read_step(sheet, step, completions, asked)
+            for (record, step), completions in zip(group, answers, strict=True):
+                record.count(completions)
+                self._read_step(record, step, completions, asked)
 
     def _question(self, prompt: Sequence[Message], completion: Completion, step: int) -> list[Message]:
         """Return the conversation up to the token that is the verdict."""
@@ -69,12 +69,12 @@ class StepwiseCritic:
 
     def _read_step(
         self,
-        sheet: Sheet,
+        record: Record,
         step: int,
         completions: Sequence[Completion],
         asked: Iterator[tuple[list[Message], ChoiceScores]],
     ) -> None:
-        """Add one step's probability to its sheet; every critique that did not fail takes the next of the scores."""
+        """Add one step's probability to its record; every critique that did not fail takes the next of the scores."""
         p_ok_N: list[float | NoVerdictReason] = []
         turns: list[str] = []
         for completion in completions:
@@ -82,7 +82,7 @@ class StepwiseCritic:
                 p_ok_N.append(completion.failure_reason or NoVerdictReason.TIMED_OUT)
                 continue
             question, score = next(asked)
-            sheet.count([score])
+            record.count([score])
             if score.logprobs is None:
                 p_ok_N.append(score.failure_reason or NoVerdictReason.UNPARSABLE)
                 continue
@@ -93,8 +93,8 @@ class StepwiseCritic:
             p_ok_N.append(p_ok)
             said = self.answer.ok if score.logprobs[0] >= score.logprobs[1] else self.answer.error
             turns.append(question[-1]["content"] + said + self.answer.close)
-        sheet.add_step(step, p_ok_N, [completion.text or completion.failure or "" for completion in completions])
-        sheet.turns += turns[:1]
+        record.add_step(step, p_ok_N, [completion.text or completion.failure or "" for completion in completions])
+        record.turns += turns[:1]
 
 
 def _share(logprob_ok: float, logprob_error: float) -> float:

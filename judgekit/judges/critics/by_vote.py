@@ -16,7 +16,7 @@ from judgekit.judges.critics.answer import (
 )
 from judgekit.judges.critics.card import CriticSpec
 from judgekit.judges.critics.prompt import CriticPrompt, continued
-from judgekit.judges.critics.sheet import Sheet, grouped
+from judgekit.judges.critics.record import Record, grouped
 from judgekit.judges.critics.votes import Vote, count_outcomes, is_decided, n_next_votes
 from judgekit.text.prompts import Message, Prompt
 from judgekit.types import NoVerdictReason
@@ -39,46 +39,44 @@ class VotingCritic:
         self.critic = critic
         self.prompt = prompt
 
-    def ask(self, sheets: Sequence[Sheet]) -> None:
+    def ask(self, records: Sequence[Record]) -> None:
         """Ask about whole solutions, in rounds where votes may stop early."""
-        open_sheets = list(sheets)
-        while open_sheets:
-            rounds = grouped(open_sheets, lambda sheet: (self._n_next(sheet), sheet.seed + len(sheet.votes)))
+        open_records = list(records)
+        while open_records:
+            # One call of the engine serves all that need as many votes from the same seed on.
+            rounds = grouped(open_records, lambda record: (self._n_next(record), record.seed + len(record.votes)))
             for (n, seed), group in rounds:
-                self._ask_round(group, n=n, seed=seed)
-            open_sheets = [sheet for sheet in open_sheets if self._n_next(sheet)]
+                prompts = [self.prompt.messages(record.solution) for record in group]
+                constrained = isinstance(self.prompt.answer, ChoiceIndex)
+                choices_P = [self._indices(record) for record in group] if constrained else None
+                sampling = self.critic.sampling
+                answers = self.generator.generate(list(prompts), sampling, n=n, seed=seed, choices_P=choices_P)
+                if self.critic.force_answer:
+                    answers = self._forced(group, prompts, answers)
+                for record, completions in zip(group, answers, strict=True):
+                    record.count(completions)
+                    for completion in completions:
+                        record.add_vote(self._vote(record, completion), completion.text or completion.failure or "")
+            open_records = [record for record in open_records if self._n_next(record)]
 
-    def _ask_round(self, sheets: Sequence[Sheet], *, n: int, seed: int) -> None:
-        """Ask for n votes on each solution."""
-        prompts = [self.prompt.messages(sheet.solution) for sheet in sheets]
-        constrained = isinstance(self.prompt.answer, ChoiceIndex)
-        choices_P = [self._indices(sheet) for sheet in sheets] if constrained else None
-        answers = self.generator.generate(list(prompts), self.critic.sampling, n=n, seed=seed, choices_P=choices_P)
-        if self.critic.force_answer:
-            answers = self._forced(sheets, prompts, answers)
-        for sheet, completions in zip(sheets, answers, strict=True):
-            sheet.count(completions)
-            for completion in completions:
-                sheet.add_vote(self._vote(sheet, completion), completion.text or completion.failure or "")
-
-    def _n_next(self, sheet: Sheet) -> int:
+    def _n_next(self, record: Record) -> int:
         """Return how many votes to ask for next; 0 where the answer stands."""
-        n_left = self.critic.votes - len(sheet.votes)
+        n_left = self.critic.votes - len(record.votes)
         if not self.critic.early_stop or n_left == 0:
             return n_left
-        counts = count_outcomes(sheet.votes, n_steps=len(sheet.solution.steps))
+        counts = count_outcomes(record.votes, n_steps=len(record.solution.steps))
         return 0 if is_decided(counts, n_left=n_left) else n_next_votes(counts, n_left=n_left)
 
-    def _indices(self, sheet: Sheet, *, end: str = "") -> list[str]:
+    def _indices(self, record: Record, *, end: str = "") -> list[str]:
         """Return the verdicts that a critic may choose from."""
         first = self.prompt.first_index
-        return [f"{index}{end}" for index in (-1, *range(first, first + len(sheet.solution.steps)))]
+        return [f"{index}{end}" for index in (-1, *range(first, first + len(record.solution.steps)))]
 
-    def _vote(self, sheet: Sheet, completion: Completion) -> Vote:
+    def _vote(self, record: Record, completion: Completion) -> Vote:
         """Read one answer."""
         if completion.finish_reason == "failed":
             return completion.failure_reason or NoVerdictReason.TIMED_OUT
-        answer, n_steps, first = self.prompt.answer, len(sheet.solution.steps), self.prompt.first_index
+        answer, n_steps, first = self.prompt.answer, len(record.solution.steps), self.prompt.first_index
         text, is_finished = self.prompt.finished(completion.text)
         truncated = completion.finish_reason == "length" and not is_finished
         if isinstance(answer, BoxedVerdicts):
@@ -88,7 +86,7 @@ class VotingCritic:
         return parse_boxed_index(text, truncated=truncated, n_steps=n_steps, first_index=first)
 
     def _forced(
-        self, sheets: Sequence[Sheet], prompts: Sequence[list[Message]], answers: Sequence[list[Completion]]
+        self, records: Sequence[Record], prompts: Sequence[list[Message]], answers: Sequence[list[Completion]]
     ) -> list[list[Completion]]:
         """Lead answers that were cut off into their box, and let the critic choose what stands there.
 
@@ -103,7 +101,7 @@ class VotingCritic:
             if completion.finish_reason == "length"
         ]
         begun: list[Prompt] = [continued(prompts[row], answers[row][sample].text + force) for row, sample in cut]
-        choices_P = [self._indices(sheets[row], end="}") for row, _ in cut]
+        choices_P = [self._indices(records[row], end="}") for row, _ in cut]
         chosen = self.generator.generate(begun, _FORCED, choices_P=choices_P) if cut else []
         found = [list(completions) for completions in answers]
         for (row, sample), [choice] in zip(cut, chosen, strict=True):

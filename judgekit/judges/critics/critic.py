@@ -24,7 +24,7 @@ from judgekit.judges.critics.by_step import StepwiseCritic
 from judgekit.judges.critics.by_vote import VotingCritic
 from judgekit.judges.critics.card import CriticSpec
 from judgekit.judges.critics.prompt import CHAT_MARKUP, CriticPrompt, load_prompt
-from judgekit.judges.critics.sheet import Sheet
+from judgekit.judges.critics.record import Record
 from judgekit.text.neutralise import Reserved
 from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, Solution, ThresholdRule, Verdict
 
@@ -83,49 +83,45 @@ class CriticJudge:
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch; what cannot be asked, and what was not answered readably, gets a reason."""
         start = time.perf_counter()
-        sheets = [self._sheet(solution) for solution in solutions]
-        asked = [sheet for sheet in sheets if sheet.reason is None]
+        records = [self._begin(solution) for solution in solutions]
+        asked = [record for record in records if record.reason is None]
         by_step = isinstance(self.prompt.answer, NextToken)
         (StepwiseCritic if by_step else VotingCritic)(self.generator, self.critic, self.prompt).ask(asked)
         seconds = (time.perf_counter() - start) / max(len(solutions), 1)
-        return [self._judgement(sheet, seconds) for sheet in sheets]
+        return [self._judgement(record, seconds) for record in records]
 
-    def _sheet(self, solution: Solution) -> Sheet:
-        reason, seed = self._refusal(solution), self.critic.seed
+    def _begin(self, solution: Solution) -> Record:
+        seed = self.critic.seed
         if not self.info.deterministic:
+            # Who asks about a solution again wants other votes, and the same ones in a run that is repeated.
             seed += self._n_judged[solution.id] * _SEED_STRIDE
             self._n_judged[solution.id] += 1
-        return Sheet(solution if reason else self._neutral(solution), seed, reason=reason)
-
-    def _refusal(self, solution: Solution) -> NoVerdictReason | None:
         if solution.is_blank:
-            return NoVerdictReason.EMPTY
+            return Record(solution, seed, reason=NoVerdictReason.EMPTY)
         if self.prompt.n_chars(solution) > self.critic.max_chars:
-            return NoVerdictReason.TOO_LONG
-        no_reference = self.prompt.needs_reference and not solution.reference
-        return NoVerdictReason.NO_REFERENCE if no_reference else None
-
-    def _neutral(self, solution: Solution) -> Solution:
+            return Record(solution, seed, reason=NoVerdictReason.TOO_LONG)
+        if self.prompt.needs_reference and not solution.reference:
+            return Record(solution, seed, reason=NoVerdictReason.NO_REFERENCE)
+        # Every text is the candidate's or the data's: none may speak as the chat template or as a verdict.
         neutral = self._reserved.neutralise
-        return solution.model_copy(
-            update={
-                "problem": neutral(solution.problem),
-                "steps": tuple(map(neutral, solution.steps)),
-                "reference": None if solution.reference is None else neutral(solution.reference),
-            }
-        )
+        update = {
+            "problem": neutral(solution.problem),
+            "steps": tuple(map(neutral, solution.steps)),
+            "reference": None if solution.reference is None else neutral(solution.reference),
+        }
+        return Record(solution.model_copy(update=update), seed)
 
-    def _judgement(self, sheet: Sheet, seconds: float) -> Judgement:
-        found = sheet.verdict(smoothing=self.critic.smoothing)
+    def _judgement(self, record: Record, seconds: float) -> Judgement:
+        found = record.verdict(smoothing=self.critic.smoothing)
         return Judgement(
-            solution_id=sheet.solution.id,
+            solution_id=record.solution.id,
             judge_id=self.info.judge_id,
             verdict=found if isinstance(found, Verdict) else None,
             no_verdict=None if isinstance(found, Verdict) else found,
-            raw=sheet.raw,
-            n_tokens=sheet.n_tokens,
+            raw=record.raw,
+            n_tokens=record.n_tokens,
             seconds=seconds,
-            cost_usd=sheet.cost_usd,
+            cost_usd=record.cost_usd,
         )
 
 

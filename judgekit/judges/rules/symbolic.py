@@ -91,12 +91,11 @@ def check_solution(problem: str, steps: Sequence[str]) -> Findings:
     """
     found_S = [find_equalities(step) for step in steps]
     faults = tuple(_faults(Story.of(problem), find_numbers(problem), steps, found_S))
-    return Findings(tuple(tuple(_compared(found)) for found in found_S), faults)
-
-
-def _compared(equalities: Sequence[Equality]) -> Iterator[str]:
-    for equality in equalities:
-        yield from (statement(left, right) for left, right, _ in compared_sides(equality))
+    checked_S = tuple(
+        tuple(statement(left, right) for equality in found for left, right, _ in compared_sides(equality))
+        for found in found_S
+    )
+    return Findings(checked_S, faults)
 
 
 def _faults(
@@ -133,17 +132,14 @@ class SymbolicJudge:
             return Judgement(solution_id=solution.id, judge_id=self.info.judge_id, no_verdict=NoVerdictReason.EMPTY)
         findings = check_solution(solution.problem, solution.steps)
         has_checked = any(findings.checked_S) or bool(findings.faults)
+        # Where several rules fire in a step, the surest alone counts: they mostly see the same fault.
+        p_ok_S = [rounded(1 - BASE_RATE)] * len(findings.checked_S)
+        for step, rule, _ in findings.faults:
+            p_ok_S[step] = min(p_ok_S[step], rounded(1 - P_WRONG[rule]))
         return Judgement(
             solution_id=solution.id,
             judge_id=self.info.judge_id,
-            verdict=_verdict(findings) if has_checked else None,
+            verdict=Verdict.from_step_probs(p_ok_S) if has_checked else None,
             no_verdict=None if has_checked else NoVerdictReason.NOTHING_TO_CHECK,
             raw=findings.report if has_checked else "no statement whose two sides could be compared",
         )
-
-
-def _verdict(findings: Findings) -> Verdict:
-    p_ok_S = [rounded(1 - BASE_RATE)] * len(findings.checked_S)
-    for step, rule, _ in findings.faults:
-        p_ok_S[step] = min(p_ok_S[step], rounded(1 - P_WRONG[rule]))
-    return Verdict.from_step_probs(p_ok_S)

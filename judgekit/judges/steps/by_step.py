@@ -66,15 +66,12 @@ class StepLogitJudge(ABC):
         self.token_budget = token_budget
         self.progress = progress
         self.neutralise = neutralise
-        self._template = self._open_template()
-
-    def _open_template(self) -> TemplateEncoder | None:
+        self._template: TemplateEncoder | None = None
         layout = self.spec.input
-        if isinstance(layout, InputConvention):
-            return None
-        template = TemplateEncoder(self.tokenizer, layout, neutralise=self.neutralise, chat_date=self.spec.chat_date)
-        template.check_mark()
-        return template
+        if not isinstance(layout, InputConvention):
+            # Of another tokenizer the mark may be another token, which would be read without an error.
+            self._template = TemplateEncoder(tokenizer, layout, neutralise=neutralise, chat_date=self.spec.chat_date)
+            self._template.check_mark()
 
     @classmethod
     def open(cls, opening: Opening) -> Self:

@@ -17,7 +17,7 @@ K = TypeVar("K")
 
 
 @dataclass
-class Sheet:
+class Record:
     """The record of one solution while it is judged."""
 
     solution: Solution
@@ -53,7 +53,7 @@ class Sheet:
         self.texts.append(f"--- answer {len(self.votes)}: {_spoken(vote)}\n{text}")
 
     def add_step(self, step: int, p_ok_N: Sequence[float | NoVerdictReason], texts_N: Sequence[str]) -> None:
-        """Add a step's probability, the mean over the answers that could be read; without any the sheet is closed."""
+        """Add a step's probability, the mean over the answers that could be read; without any the record is closed."""
         for sample, (p_ok, text) in enumerate(zip(p_ok_N, texts_N, strict=True), start=1):
             said = str(p_ok) if isinstance(p_ok, NoVerdictReason) else f"P(ok) {p_ok:.4f}"
             self.texts.append(f"--- step {step}, answer {sample}: {said}\n{text}")
