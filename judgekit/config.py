@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -89,7 +89,13 @@ def read_settings(path: Path | None, *, overrides: Sequence[str] = ()) -> dict[A
         base = OmegaConf.load(io.StringIO(text))
         if not OmegaConf.is_dict(base):
             raise ConfigError(f"{where} must hold keys and values, not a list")
-        changes = OmegaConf.from_dotlist(list(_checked(overrides)))
+        for override in overrides:  # OmegaConf takes `key` alone for `key=null`
+            key, equals, _ = override.partition("=")
+            if not equals or not key:
+                raise ConfigError(
+                    f"{shorten(override)} is no override: write key=value, for example learning_rate=1e-5"
+                )
+        changes = OmegaConf.from_dotlist(list(overrides))
         # `${key}` is worked out at last, so that it sees what the overrides say, and they what the file says.
         merged = merge_settings(OmegaConf.to_container(base), OmegaConf.to_container(changes))
         values = OmegaConf.to_container(OmegaConf.create(merged), resolve=True)
@@ -147,14 +153,6 @@ def differing_keys(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -
     return lines
 
 
-def _checked(overrides: Sequence[str]) -> Iterator[str]:
-    for override in overrides:
-        key, equals, _ = override.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"{shorten(override)} is no override: write key=value, for example learning_rate=1e-5")
-        yield override
-
-
 def _explain(error: ValidationError, config_type: type[BaseConfig]) -> str:
     unknown = next((item for item in error.errors() if item["type"] == "extra_forbidden"), None)
     if unknown is None:
@@ -164,7 +162,11 @@ def _explain(error: ValidationError, config_type: type[BaseConfig]) -> str:
     models: list[type[BaseModel]] = [config_type]
     for part in parents:
         fields = [model.model_fields[part].annotation for model in models if part in model.model_fields]
-        tagged = [model for model in models if part in _tags(model)]
+        tagged = [
+            model
+            for model in models
+            if part in {str(model.model_fields[tag].default) for tag in {"kind", "type"} & model.model_fields.keys()}
+        ]
         models = [model for field in fields for model in _models_in(field)] or tagged or models
     known = sorted({name for model in models for name in model.model_fields})
     nearest = difflib.get_close_matches(key[:_MAX_KEY], known, n=1, cutoff=0.0)
@@ -176,7 +178,3 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for arg in typing.get_args(annotation) for model in _models_in(arg)]
-
-
-def _tags(model: type[BaseModel]) -> list[str]:
-    return [str(field.default) for name, field in model.model_fields.items() if name in {"kind", "type"}]

@@ -19,7 +19,7 @@ from judgekit.answers.extraction import extract_answer
 from judgekit.answers.formulas import HugeError
 from judgekit.answers.grammar import read_answer
 from judgekit.answers.kinds import Condition
-from judgekit.answers.notation import normalise
+from judgekit.answers.notation import EXPONENT, normalise
 from judgekit.answers.numbers import find_numbers, parse_number
 from judgekit.answers.pool import AnswerPool, Comparison, Unchecked
 from judgekit.answers.scalars import Agreement
@@ -215,9 +215,6 @@ def compare_plainly(stated: str | None, *, answer: str) -> float | None:
     return None if found is None else found.outcome
 
 
-_EXPONENT = re.compile(r"(?<![\w.])(\d+(?:\.\d*)?|\.\d+)[eE]([-+]?\d{1,3})(?!\w|\.\d)")
-
-
 def readable(text: str) -> str:
     r"""Rewrite what math-verify would misread: `4.5e33`, where it takes `e` for Euler's number.
 
@@ -225,4 +222,4 @@ def readable(text: str) -> str:
         >>> readable("4.5e33")
         '4.5 \\times 10^{33}'
     """
-    return _EXPONENT.sub(r"\1 \\times 10^{\2}", text)
+    return EXPONENT.sub(r"\1 \\times 10^{\2}", text)

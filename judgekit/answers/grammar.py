@@ -28,7 +28,7 @@ from judgekit.answers.kinds import (
     Several,
     Union,
 )
-from judgekit.answers.notation import TEXT_CLOSE, TEXT_OPEN, normalise, without_delimiters
+from judgekit.answers.notation import EXPONENT, TEXT_CLOSE, TEXT_OPEN, normalise, without_delimiters
 from judgekit.answers.plain_forms import (
     DENIED,
     MARKS,
@@ -52,7 +52,6 @@ MAX_CHARS = 1_500
 """Longer texts are not read."""
 
 _MINUS_INFINITY, _INFINITY = (Scalar(Formula((sign, ("infinity",)), frozenset(), False)) for sign in "-+")
-_EXPONENT = re.compile(r"(?<![\w.])(\d+(?:\.\d*)?|\.\d+)[eE]([-+]?\d{1,3})(?![\w]|\.\d)")
 _TIMES_SIGN = re.compile(r"(?<=\d) ?[xX*] ?(?=10 ?\^)|(?<=\d) [xX] (?=\d)")
 _GROUPED = re.compile(r"(?<![\d.,])(\d{1,3}(?:,\d{3})+)(?![\d,])")
 _ALL_GROUPED = re.compile(r"\D*\d{1,3}(?:,\d{3})+(?!,?\d).*", re.DOTALL)
@@ -138,7 +137,7 @@ def _read(text: str) -> Answer | None:
         found = read(text)
         if found is not None:
             return found
-    text = _TIMES_SIGN.sub(r"\\cdot ", _EXPONENT.sub(r"\1\\cdot 10^{\2}", text))
+    text = _TIMES_SIGN.sub(r"\\cdot ", EXPONENT.sub(r"\1\\cdot 10^{\2}", text))
     words = read_wording(text)
     if words is not None:
         return words
@@ -304,14 +303,20 @@ def _several(parts: Sequence[Sequence[Token]], separators: Sequence[Token]) -> A
     """Several answers: `3, 5 and 7`, `x = 1 or x = 2`, `x = 1, y = 2`, `-3 < x and x < 5`."""
     if not parts[-1] and separators[-1].text.strip().lower() not in {",", ";", "\\\\"}:
         return None  # a last word such as `or`, or the `y` of a text: nothing is joined
-    parts = [_without_doubt(part) for part in parts]
-    parts = [part for part in parts if part]  # `, and` leaves nothing between
+    kept = list[Sequence[Token]]()
+    for part in parts:
+        while part and part[0].kind in {"word", "text"} and part[0].text.strip().lower() in DOUBTS:
+            part = part[1:]  # `5, or maybe 6`: one of several answers all the same
+        kept += [part] if part else []  # `, and` leaves nothing between
+    parts = kept
     if len(parts) == 1:
         return _read_tokens(parts[0])
     has_gap = any([token.text for token in part] in (["\\ldots"], [".", ".", "."]) for part in parts)
-    compound = _compound(parts)
-    if compound is not None:
-        return compound
+    if len(parts) == 2:  # `3 hours and 20 minutes`, `5 feet, 6 inches`
+        with contextlib.suppress(UncoveredError):
+            compound = read_compound([*parts[0], *parts[1]])
+            if compound is not None:
+                return compound
     items = [
         _read_tokens(part) for part in parts if [token.text for token in part] not in (["\\ldots"], [".", ".", "."])
     ]
@@ -333,35 +338,14 @@ def _several(parts: Sequence[Sequence[Token]], separators: Sequence[Token]) -> A
     return Several(tuple(flat), has_gap=has_gap)
 
 
-def _without_doubt(tokens: Sequence[Token]) -> Sequence[Token]:
-    """`5, or maybe 6`: one of several answers all the same."""
-    while tokens and tokens[0].kind in {"word", "text"} and tokens[0].text.strip().lower() in DOUBTS:
-        tokens = tokens[1:]
-    return tokens
-
-
 def _both_ends(first: Interval, second: Interval) -> Interval | None:
     """`x > 1 and x < 3` as one interval; `None` where they are no lower and upper bound."""
     if first.high != _INFINITY:
         first, second = second, first
-    if first.high != _INFINITY or second.low != _MINUS_INFINITY or first.low == _MINUS_INFINITY:
+    is_lower = first.high == _INFINITY and first.low != _MINUS_INFINITY
+    if not is_lower or second.low != _MINUS_INFINITY or second.high == _INFINITY:
         return None
-    return (
-        None
-        if second.high == _INFINITY
-        else Interval(first.low, second.high, first.low_closed, second.high_closed, first.name)
-    )
-
-
-def _compound(parts: Sequence[Sequence[Token]]) -> Scalar | None:
-    """`3 hours and 20 minutes`, `5 feet, 6 inches`."""
-    if len(parts) != 2:
-        return None
-    tokens = [*parts[0], *parts[1]]
-    try:
-        return read_compound(tokens)
-    except UncoveredError:
-        return None
+    return Interval(first.low, second.high, first.low_closed, second.high_closed, first.name)
 
 
 def _as_interval(answer: Answer) -> Answer:

@@ -90,6 +90,8 @@ _REPEATING = tuple(
     )
 )
 _CURRENCY_BEFORE = re.compile(r"\b(?:US|USD)\s?(?=\\?\$\s?\d)|\A\$(?=\s?[\d.][^$]*\Z)")
+EXPONENT = re.compile(r"(?<![\w.])(\d+(?:\.\d*)?|\.\d+)[eE]([-+]?\d{1,3})(?!\w|\.\d)")
+"""`4.5e33`: digits and the power of ten."""
 _POWER_STARS = re.compile(r"(?<=[\w)])\*\*(?=[\w(])")
 _MATHEMATICS = re.compile(r"\\[()\[\]]|(?<!\\)\$")
 

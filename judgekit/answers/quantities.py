@@ -65,7 +65,8 @@ def read_scalar(tokens: Sequence[Token]) -> Scalar | None:
             unit = currency if unit.is_noun or unit == currency or not tail or _is_per(tail) else None
             if unit is None:
                 raise UncoveredError
-        letter = _unit_letter(head, tail) if unit is None else ""
+        is_letter = unit is None and len(head) > 1 and not tail and head[-1].kind == "letter"
+        letter = head[-1].text if is_letter and head[-1].text in LETTER_UNITS else ""
         return Scalar(formula, _exact(formula), _decimals(head), unit, percent, letter)
     raise UncoveredError
 
@@ -93,28 +94,16 @@ def _unit_starts(tokens: Sequence[Token]) -> Iterator[int]:
     """
     for at in range(1, len(tokens)):
         token, before = tokens[at], tokens[at - 1]
-        is_behind_value = before.kind in {"number", "letter", "word", "text"} or before.text in {
-            ")",
-            "}",
-            "%",
-            "|",
-            "\\pi",
-            "!",
-        }
-        is_scale = token.kind == "word" and token.text.lower() in SCALES
-        if not is_behind_value:
+        is_value = before.kind in {"number", "letter", "word", "text"}
+        if not is_value and before.text not in {")", "}", "%", "|", "\\pi", "!"}:
             continue
         if token.text == "\\degree" and any(earlier.text.strip("\\") in _OF_ANGLES for earlier in tokens[:at]):
             continue  # \sin 30^\circ: what the sine is taken of, and no unit of the sine
         following = tokens[at + 1].kind if at + 1 < len(tokens) else ""
         is_per = token.text in {"/", "\\$", "$"} and following in {"word", "text"}
-        if token.kind in {"text", "word"} or is_scale or token.text == "\\degree" or is_per:
+        if token.kind in {"text", "word"} or token.text == "\\degree" or is_per:
             yield at
-        elif (
-            token.kind == "letter"
-            and token.text in {"m", "s", "g", "h", "a", "N", "J", "W", "V", "K", "L"}
-            and at + 1 < len(tokens)
-        ):
+        elif token.kind == "letter" and token.text in set("msghaNJWVKL") and at + 1 < len(tokens):
             yield at  # m^{2}, m/s, a day
     yield len(tokens)
 
@@ -128,11 +117,6 @@ def _scaled(head: Sequence[Token], tail: Sequence[Token]) -> tuple[Sequence[Toke
         head += [Token("sign", "*", -1, -1), Token("number", factor, -1, -1)]
         tail = tail[1:]
     return head, tail
-
-
-def _unit_letter(head: Sequence[Token], tail: Sequence[Token]) -> str:
-    is_letter = len(head) > 1 and not tail and head[-1].kind == "letter" and head[-1].text in LETTER_UNITS
-    return head[-1].text if is_letter else ""
 
 
 def _decimals(head: Sequence[Token]) -> int | None:

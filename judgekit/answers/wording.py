@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
+from judgekit.text.arithmetic.tokens import NUMBER_WORDS
+
 FILLER = frozenset((
     "a", "an", "the", "is", "are", "was", "be", "been", "it", "its", "this", "that", "there", "so", "thus", "hence",
     "therefore", "then", "equals", "equal", "to", "exactly", "about", "approximately", "approx", "around",
@@ -51,17 +53,6 @@ BOUNDS_BEHIND = frozenset(("minimum", "maximum", "max", "tops"))
 """Words that make a bound of the number in front of them, though `the maximum is 5` states one."""
 SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 """Words that multiply the number in front of them."""
-NUMBER_WORDS = {
-    word: value
-    for value, word in enumerate((
-        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-        "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
-    ))
-} | {
-    word: 20 + 10 * i
-    for i, word in enumerate(("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"))
-}  # fmt: skip
-"""Numbers in words up to ninety, one word each."""
 _PARTS = {"half": 2, "halve": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7,
           "eighth": 8, "ninth": 9, "tenth": 10, "eleventh": 11, "twelfth": 12, "twentieth": 20, "hundredth": 100,
           "thousandth": 1000}  # fmt: skip

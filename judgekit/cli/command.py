@@ -161,10 +161,7 @@ def run_program(name: str, description: str, commands: Registry[Command], argv: 
             command.run(args)
         else:
             command.run(args, command.read_config(args))
-    except JudgekitError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
+    except (JudgekitError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

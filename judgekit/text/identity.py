@@ -234,12 +234,8 @@ def _plain_characters(text: str) -> str:
     plain = "".join(c if c.isascii() else _plain_character(c) for c in text)
     # a power or index of several characters is one group, as LaTeX writes it
     for opening, kind in (("\x01", "^"), ("\x02", "_")):
-        plain = re.sub(f"(?:{opening}[^\x01\x02])+", lambda run: _script(run.group()[1::2], kind=kind), plain)  # noqa: B023
+        plain = re.sub(f"(?:{opening}[^\x01\x02])+", lambda run: f"{kind}{{{run.group()[1::2]}}}", plain)  # noqa: B023
     return unicodedata.normalize("NFC", plain)
-
-
-def _script(characters: str, *, kind: str) -> str:
-    return f"{kind}{{{characters}}}"
 
 
 @lru_cache(maxsize=8192)

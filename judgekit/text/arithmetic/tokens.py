@@ -23,17 +23,23 @@ SIGNS = {
     "+": "+", "-": "-", "*": "*", "/": "/", "\u2212": "-", "\u2013": "-", "\u00d7": "*", "\u00b7": "*", "\u00f7": "/",
 }  # fmt: skip
 """Signs of the four operations: the mathematical minus, the dash and the signs of times and division, too."""
-_SMALL = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
-)  # fmt: skip
-_COMMON_WORDS = {word: Fraction(value) for value, word in enumerate(_SMALL)} | {
-    "thirty": Fraction(30), "forty": Fraction(40), "fifty": Fraction(50), "sixty": Fraction(60),
+NUMBER_WORDS = {
+    word: value
+    for value, word in enumerate((
+        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+        "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+    ))
+} | {
+    word: 20 + 10 * i
+    for i, word in enumerate(("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"))
+}  # fmt: skip
+"""Numbers in words up to ninety, one word each."""
+_COMMON_WORDS = {word: Fraction(value) for word, value in NUMBER_WORDS.items()} | {
     "half": Fraction(1, 2), "quarter": Fraction(1, 4), "twice": Fraction(2), "double": Fraction(2),
 }  # fmt: skip
 MULTIPLIERS = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "dozen": 12, "dozens": 12}
 """Words that multiply the number before them."""
-OPERAND_WORDS = _COMMON_WORDS | {
+OPERAND_WORDS = {word: value for word, value in _COMMON_WORDS.items() if value <= 60} | {
     "third": Fraction(1, 3), "one-third": Fraction(1, 3), "two-thirds": Fraction(2, 3), "one-fourth": Fraction(1, 4),
     "three-quarters": Fraction(3, 4), "three-fourths": Fraction(3, 4), "one-half": Fraction(1, 2),
     "one-fifth": Fraction(1, 5),
@@ -43,8 +49,7 @@ rates of true alarms were measured without."""
 QUANTITY_WORDS = _COMMON_WORDS | {
     "first": Fraction(1), "once": Fraction(1), "second": Fraction(2), "doubled": Fraction(2), "couple": Fraction(2),
     "third": Fraction(3), "triple": Fraction(3), "thrice": Fraction(3), "fourth": Fraction(4),
-    "seventy": Fraction(70), "eighty": Fraction(80), "ninety": Fraction(90), "dozen": Fraction(12),
-    "hundred": Fraction(100), "thousand": Fraction(1000), "million": Fraction(10**6),
+    "dozen": Fraction(12), "hundred": Fraction(100), "thousand": Fraction(1000), "million": Fraction(10**6),
 }  # fmt: skip
 """Words that mention a number, so that it may not be changed in digits alone. `third` is a place in an order there."""
 _PARTS = {
