@@ -21,16 +21,23 @@ def _judges_and_benchmarks(args: argparse.Namespace) -> dict[str, object]:
     """Return what the options name; a configuration may name it instead."""
     given: dict[str, object] = {"judges": args.judge} if args.judge else {}
     benchmarks: dict[str, list[str]] = {}
-    for name, *inputs in args.benchmark or ():
-        if not inputs:
-            raise ConfigError(f"--benchmark {name} has no input: write --benchmark {name} INPUT [INPUT ...]")
+    for name, inputs in _named_inputs(args):
         if name in benchmarks:
             raise ConfigError(f"--benchmark {name} is given twice: name all its inputs behind one")
         benchmarks[name] = inputs
     return given | ({"benchmarks": benchmarks} if benchmarks else {})
 
 
+def _named_inputs(args: argparse.Namespace) -> list[tuple[str, list[str]]]:
+    """Return what `--benchmark NAME INPUT [INPUT ...]` was given, in order."""
+    for name, *inputs in args.benchmark or ():
+        if not inputs:
+            raise ConfigError(f"--benchmark {name} has no input: write --benchmark {name} INPUT [INPUT ...]")
+    return [(name, inputs) for name, *inputs in args.benchmark or ()]
+
+
 def _build_inputs(given: Sequence[str], source: str, output: Path, *, resume: bool) -> list[Path]:
+    # Each raw input is built into a folder of its own, named after it.
     stems = [Path(item).stem for item in given]
     double = {stem for stem in stems if stems.count(stem) > 1}
     if double:
@@ -130,6 +137,7 @@ def _attack(args: argparse.Namespace, config: AttackConfig) -> None:
     from judgekit.report.interval_bars import signed
     from judgekit.types import LabelledSolution
 
+    # Variants of one judge are few and of one size, and all are asked in turn: they stay open together.
     judges = {"judge": load_judge(args.judge, dtype=config.dtype)}
     if config.without_neutralisation:
         judges["not-neutralised"] = load_judge(args.judge, dtype=config.dtype, neutralise=False)
@@ -192,12 +200,9 @@ def _policy(args: argparse.Namespace, config: PolicyConfig) -> None:
     from judgekit.io import read_records
     from judgekit.types import Problem
 
-    for source, *given in args.benchmark:
-        if not given:
-            raise ConfigError(f"--benchmark {source} names no input: give files, folders, hub ids or built data sets")
     data = [
         build_if_raw(Path(item), source=source, output=args.output / "data" / source, resume=args.resume)
-        for source, *given in args.benchmark
+        for source, given in _named_inputs(args)
         for item in given
     ]
     problems = [problem for folder in data for problem in read_records(folder, Problem)]

@@ -157,6 +157,7 @@ def evaluate(
             scored.append(_score(candidate, name, decisions, folder=_folder(output, candidate, name), config=config))
     if not scored:
         runner.raise_failures()
+    # Members judged before their ensembles; tables have the order of the configuration.
     order = [candidate_key(name) for name in config.judges]
     scored.sort(key=lambda item: order.index(item.candidate.key))
     floors, no_floors = _score_floors(benchmarks, output=output, config=config) if config.floors else ([], [])
@@ -210,6 +211,7 @@ def _judge_all(
     said: dict[str, dict[str, list[Judgement]]] = {name: {} for name in benchmarks}
     by_key = {candidate.key: candidate for candidate in candidates}
     for candidate in sorted(candidates, key=lambda item: bool(item.members)):
+        # Only now, for the judge before is let go of when the next is asked for: two large models seldom fit at once.
         judge = None if candidate.members else next(judges)
         for name, solutions in benchmarks.items():
             judgements = runner.try_judge(

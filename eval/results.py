@@ -98,6 +98,7 @@ def read_results(path: Path, model: type[ResultsT]) -> ResultsT:
     if not isinstance(values, dict):
         raise DataError(f"{path} holds no results but {shorten(values)}: give a file that `judgekit` has written")
     version = values.get("schema_version", 1 if model.unversioned else None)
+    # By type, for `True == 1` in Python.
     if type(version) is not int or version != 1:
         raise DataError(
             f"{path} has the schema_version {shorten(version)}, and this release reads 1: run the stage again with "

@@ -48,11 +48,7 @@ class Runner:
         self._show_reference = show_reference
 
     def stored(self, model: type[ResultsT]) -> ResultsT | None:
-        """Return the results of a run that is closed; `None` of any other.
-
-        Raises:
-            DataError: see `read_results`.
-        """
+        """Return the results of a run that is closed; `None` of any other. Raises as `read_results` does."""
         return read_results(self.run.output / RESULTS, model) if self.run.finished else None
 
     def judge(self, judge: Judge, rows: Sequence[Solution | Rollout], folder: Path) -> list[Judgement]:
@@ -72,14 +68,7 @@ class Runner:
     ) -> list[Judgement] | None:
         """Open a judge and judge as `judge` does; one that fails is added to `failures`, and the answer is `None`.
 
-        What it said before it failed is kept.
-
-        Args:
-            name: The judge in messages.
-            open_judge: Opens it.
-            rows: What to judge.
-            folder: Where judgements are stored.
-            benchmark: What is judged, in messages.
+        What it said before it failed is kept. `name` and `benchmark` are for the message.
 
         Raises:
             DataError, ConfigError: the store is damaged, about other solutions, or by another judge.
@@ -88,17 +77,14 @@ class Runner:
             with boundary(CheckpointError, f"cannot open {name}"):
                 judge = open_judge()
             return self.judge(judge, rows, folder)
+        # Damaged stores and wrong configurations are no judge's fault, and end the run.
         except (CheckpointError, JudgeError) as error:
             self.failures.append(Failure(name, benchmark, one_line(error)))
             logger.error("%s; the others go on", self.failures[-1].line)
             return None
 
     def raise_failures(self) -> NoReturn:
-        """Say that every judge failed.
-
-        Raises:
-            JudgeError: always.
-        """
+        """Raise a `JudgeError` that says why every judge failed."""
         raise JudgeError("; ".join(failure.line for failure in self.failures))
 
     def write(
@@ -110,27 +96,19 @@ class Runner:
         summary: Mapping[str, object],
         name: str = RESULTS,
     ) -> None:
-        """Write results and texts made of them, and close the run.
+        """Write results and what is shown of them, log and close the run; a run with `failures` stays open.
 
         Args:
             results: The results.
-            shown: Texts by the name of their file.
-            rows: See `close`.
-            summary: See `close`.
+            shown: Texts made of them, by the name of their file.
+            rows: Rows of metrics.
+            summary: What the manifest says of the results.
             name: File of the results.
         """
         results.write(self.run.output / name)
         for file, text in shown.items():
             write_text(self.run.output / file, text)
-        self.close(rows, summary)
-
-    def close(self, rows: Iterable[Mapping[str, object]], summary: Mapping[str, object]) -> None:
-        """Log rows and mark the run as finished; nothing where it is already, or where a judge failed.
-
-        Args:
-            rows: Rows of metrics.
-            summary: What the manifest says of the results.
-        """
+        # A run that was finished before may have been scored anew: its metrics stay those it was finished with.
         if self.run.finished or self.failures:
             return
         for row in rows:

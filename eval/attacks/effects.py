@@ -15,9 +15,9 @@ import numpy as np
 
 from eval.attacks.attacks import Manipulation
 from eval.attacks.schema import Effects, Example, PhraseGain, Side
-from eval.judges.intervals import Estimate
+from eval.judges.intervals import Estimate, estimate_sums
 from eval.results import Metric
-from judgekit.metrics.bootstrap import cluster_bootstrap
+from judgekit.metrics.bootstrap import Resamples
 from judgekit.metrics.checks import Floats
 from judgekit.text.identity import group_problems
 from judgekit.ties import is_tied, rounded
@@ -92,7 +92,12 @@ def compute_effects(
     """
     scored = [pair for pair in pairs if pair.scored]
     reasons = Counter(str(pair.after.no_verdict) for pair in pairs if pair.after.no_verdict)
-    estimates = _estimate(scored, rule, n_resamples=n_resamples, seed=seed)
+    estimates = dict.fromkeys(EFFECTS, Estimate(None, np.full(n_resamples, np.nan)))
+    if scored:
+        # Several solutions may answer one problem; they are drawn together.
+        resamples = Resamples.of(group_problems([pair.solution for pair in scored]), n_resamples=n_resamples, seed=seed)
+        sums_N = np.array([effect_sums(pair, rule) for pair in scored])
+        estimates = estimate_sums(sums_N, effect_rates, EFFECTS, resamples)
     found = [pair for pair in scored if _decided(pair.before, rule) is not None]
     gains: dict[str, list[float]] = {}
     for pair in scored:
@@ -112,26 +117,6 @@ def compute_effects(
         # the strongest first
         by_phrase=dict(sorted(by_phrase.items(), key=lambda item: -item[1].p_none)),
     )
-
-
-def _estimate(
-    scored: Sequence[AttackedPair], rule: ThresholdRule | ArgmaxRule, *, n_resamples: int, seed: int
-) -> dict[str, Estimate]:
-    if not scored:
-        return {name: Estimate(None, np.full(n_resamples, np.nan)) for name in EFFECTS}
-    sums_N = np.array([effect_sums(pair, rule) for pair in scored])
-    rates_R = cluster_bootstrap(
-        sums_N,
-        cluster_N=group_problems([pair.solution for pair in scored]),
-        statistic=effect_rates,
-        n_resamples=n_resamples,
-        seed=seed,
-    )
-    (values,) = effect_rates(sums_N.sum(axis=0, keepdims=True))
-    return {
-        name: Estimate(None if np.isnan(values[i]) else float(values[i]), rates_R[:, i])
-        for i, name in enumerate(EFFECTS)
-    }
 
 
 def effect_sums(pair: AttackedPair, rule: ThresholdRule | ArgmaxRule) -> list[float]:
@@ -160,6 +145,7 @@ def effect_sums(pair: AttackedPair, rule: ThresholdRule | ArgmaxRule) -> list[fl
 def effect_rates(sums_R: Floats) -> Floats:
     """Return the columns of `EFFECTS` for summed rows of `effect_sums`; NaN where nothing counts. Shape (R, 6)."""
     n, n_told, n_found = sums_R[:, 0], sums_R[:, 4], sums_R[:, 7]
+    # A resample may hold no pair that counts: 0 / 0 is NaN, which is what says "undefined" here.
     with np.errstate(invalid="ignore"):
         return np.stack(
             [
@@ -188,6 +174,7 @@ def p_none_gain(pair: AttackedPair) -> float:
 def find_worst(pairs: Sequence[AttackedPair], *, rule: ThresholdRule | ArgmaxRule, n_worst: int) -> list[Example]:
     """Return the pairs whose P(no error) rose most, as they stand in `results.json`; none in which it did not rise."""
     raised = [pair for pair in pairs if pair.scored and p_none_gain(pair) > 0]
+    # Ids break ties, so that a resumed run names the same ones.
     worst = sorted(raised, key=lambda pair: (-p_none_gain(pair), pair.solution.id))[:n_worst]
     return [
         Example(

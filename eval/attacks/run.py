@@ -58,6 +58,7 @@ def attack_judges(
     originals = choose_erroneous(solutions, config.n_max)
     run = Run(output, config, inputs=inputs, resume=resume)
     runner = Runner(run, chunk_size=config.chunk_size, show_reference=config.show_reference)
+    # All variants read the same attacks, or their effects could not stand side by side.
     first = next(iter(judges.values()))
     reserved = reserved_strings(first)
     folder = output / JUDGEMENT_DIR
@@ -67,6 +68,7 @@ def attack_judges(
         made = manipulate(attack, originals, seed=config.seed, reserved=reserved)
         attacked = [
             Solution(
+                # A judgement is found by its solution's id: each attack needs one of its own.
                 id=f"{originals[row].id}:{attack.name}",
                 problem_id=originals[row].problem_id,
                 problem=originals[row].problem,

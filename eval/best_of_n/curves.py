@@ -68,6 +68,7 @@ class Curves:
         """Return the curves of `REFERENCES`."""
         outcomes = [answered.group.outcome_G for answered in self.groups]
         return {
+            # Equal scores are ties, which are broken evenly: any response. Equal weights are one response, one vote.
             "random": self.ranked([[0.0] * len(outcome_G) for outcome_G in outcomes]),
             "majority": self.voted([[1.0] * len(outcome_G) for outcome_G in outcomes]),
             "oracle": self.ranked(outcomes),
@@ -135,6 +136,7 @@ def estimate_curves(
         if not len(values_P_M):
             continue
         means_M = dict(zip(names, values_P_M.mean(axis=0), strict=True))
+        # One draw of problems for all methods, so that their differences are paired.
         resampled_R_M = cluster_bootstrap(
             np.column_stack([np.ones(len(values_P_M)), values_P_M]),
             cluster_N=[cluster_P[i] for i in reference],

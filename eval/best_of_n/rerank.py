@@ -78,8 +78,10 @@ def evaluate_best_of_n(
     responses = [rollout for group in chosen for rollout in group.rollouts]
     judgements: dict[str, list[Judgement]] = {}
     for name, open_judge in judges.items():
+        # A path or hub id is no name of a folder; the hash keeps apart what the replacement makes alike.
         slug = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[-60:]
         folder = output / JUDGEMENT_DIR / f"{slug}-{content_id(name=name)[:6]}"
+        # Whole rollouts, for these say who wrote them, which tells whether the judge was calibrated on such data.
         judged = runner.try_judge(name, open_judge, responses, folder)
         if judged is not None:
             judgements[name] = judged
@@ -100,6 +102,7 @@ def evaluate_best_of_n(
         write_json(path, answers)
     answered = [Answered(*pair) for pair in zip(chosen, answers, strict=True)]
     results = compute_results(answered, judgements, config, failures=[failure.line for failure in runner.failures])
+    # Logged is the largest N, where judges differ most.
     size = max(results.n_groups_by_size, key=int)
     methods = dict(results.references)
     for name, of_judge in results.judges.items():
@@ -142,6 +145,7 @@ def compute_results(
     curves = Curves(groups, sizes=config.sizes, max_subsets=config.max_subsets, seed=config.seed)
     found = curves.references()
     for name, judged in judgements.items():
+        # Judgements come in one row for all groups; the groups' sizes cut it up again.
         verdicts = iter(judgement.verdict for judgement in judged)
         by_group = [[next(verdicts) for _ in answered.group.rollouts] for answered in groups]
         found |= {f"{name}/{score}": curve for score, curve in curves.judged(by_group).items()}
@@ -153,6 +157,7 @@ def compute_results(
             if answer is not None:
                 outcomes.setdefault(answer, set()).add(outcome)
         n_mixed += sum(len(values) > 1 for values in outcomes.values())
+    # Whether votes were counted in every subset, or in random ones of the large groups.
     exact = all(math.comb(len(group), n) <= config.max_subsets for group, _ in groups for n in config.sizes)
     metrics = estimate_curves(
         found,

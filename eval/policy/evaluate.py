@@ -116,6 +116,7 @@ def evaluate_policy(
     benchmarks = choose_problems(problems, config.n_problems)
     run = Run(output, config, inputs=[*inputs, *checkpoint_files(config.generation.model)], resume=resume)
     runner = Runner(run)
+    # Before anything is opened: a finished run is read where its model is gone.
     if stored := runner.stored(PolicyResults):
         return stored
     answers = _sample_answers(benchmarks, output=output, config=config)

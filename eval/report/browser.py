@@ -8,7 +8,6 @@ on everything even where only some solutions can be browsed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from eval.choice import evenly_spaced
 from eval.report.benchmark import JudgedBenchmark
@@ -85,7 +84,7 @@ def _buttons(name: str, label: str, kinds: dict[str, str]) -> str:
     )
 
 
-def solutions_data(benchmark: JudgedBenchmark, *, n_browsed: int) -> dict[str, Any]:
+def solutions_data(benchmark: JudgedBenchmark, *, n_browsed: int) -> dict[str, object]:
     """Pack all solutions of a benchmark and what every judge said about them.
 
     Args:
@@ -97,7 +96,9 @@ def solutions_data(benchmark: JudgedBenchmark, *, n_browsed: int) -> dict[str, A
     subset_index = {name: index for index, name in enumerate(benchmark.subsets)}
     texts = [rows[i].solution for i in shown]
     problems = {text: index for index, text in enumerate(dict.fromkeys(solution.problem for solution in texts))}
+    # Columns, not a row a solution: names of fields are there once, and thousands of solutions open at once.
     return {
+        # Of all solutions, also of those without texts: shares and pairs of judges are about everything.
         "subset": [subset_index[row.subset] for row in rows],
         "outcomes": ["".join(OUTCOMES[row.outcome][0] for row in run.rows) for run in benchmark.runs.values()],
         "shown": shown,

@@ -30,13 +30,9 @@ def leaderboard_html(board: Leaderboard) -> str:
     first = board.first
     scores = list(first.overall.scores)
     header = (
-        "judge",
-        first.headline.name,
-        "no verdict",
-        _words("threshold from / source"),
-        "seen before",
+        "judge", first.headline.name, "no verdict", _words("threshold from / source"), "seen before",
         *map(score_name, scores),
-    )
+    )  # fmt: skip
     bootstrap = f"Bootstrap clustered by {first.bootstrap.clustered_by}, {first.bootstrap.n_resamples:,} resamples."
     caption = (
         f"Percent with 95 % intervals; bars from 0 to 100. {bootstrap} A solution without a "
@@ -95,17 +91,12 @@ def subset_scores_html(benchmark: JudgedBenchmark, subset: str) -> str:
     by_judge = benchmark.of_subset(subset)
     scores = list(next(iter(by_judge.values())).scores)
     main = find_benchmark(benchmark.name).headline_score
+    # A headline over the whole benchmark alone has no value on one subset; F1 exists everywhere.
     main = main if main in scores else "f1"
     others = [score for score in scores if score != main]
     header = (
-        "judge",
-        *map(score_name, (main, *others)),
-        "solutions",
-        "erroneous",
-        "correct",
-        "no verdict",
-        _words("why"),
-    )
+        "judge", *map(score_name, (main, *others)), "solutions", "erroneous", "correct", "no verdict", _words("why"),
+    )  # fmt: skip
     rows: list[tuple[float | None, Row]] = [
         (
             values.scores[main].value,
@@ -146,7 +137,7 @@ def protocol_html(board: Leaderboard) -> str:
     for results in (row.results for row in board.rows):
         judge, decision, protocol, cost = results.judge, results.decision, results.protocol, results.cost
         threshold = "none" if decision.threshold is None else f"{decision.threshold:.4g}"
-        if decision.thresholds:
+        if decision.thresholds:  # a fold each; their spread tells how sure the threshold is
             lo, hi = min(decision.thresholds), max(decision.thresholds)
             threshold = f"{lo:.3g} to {hi:.3g}, {len(decision.thresholds)} folds"
         body.append(

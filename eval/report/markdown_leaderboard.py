@@ -113,6 +113,7 @@ def _section(board: Leaderboard) -> Iterator[str]:
         for row in board.ranked
     ]
     yield markdown_table(header, rows)
+    # Why a table says `none` stands right under it.
     if board.first.undefined:
         yield "\n".join(f"- none: {text}" for text in board.first.undefined)
     floors = board.comparisons.floors if board.comparisons else None

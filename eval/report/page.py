@@ -8,7 +8,6 @@ so that a run of many judges opens as fast as one of a single judge.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from eval.judges.judged_solution import BenchmarkRun
 from eval.report.benchmark import JudgedBenchmark, group_runs
@@ -68,6 +67,7 @@ def report_html(
         "benchmarks": [{"name": b.name, "subsets": b.subsets, "judges": b.judges} for b in benchmarks],
     }
     data = [json_script("overview", overview)]
+    # One script a benchmark, so that the browser parses only those that somebody looks at.
     for index, benchmark in enumerate(benchmarks):
         data.append(json_script(f"panels-{index}", _panels(benchmark)))
         data.append(json_script(f"solutions-{index}", solutions_data(benchmark, n_browsed=n_browsed)))
@@ -117,7 +117,7 @@ AGREEMENT = (
 )
 
 
-def _panels(benchmark: JudgedBenchmark) -> dict[str, Any]:
+def _panels(benchmark: JudgedBenchmark) -> dict[str, object]:
     """Return the figures that depend on subset (first index) or judge (last index)."""
     subsets = benchmark.subsets
     return {

@@ -141,7 +141,7 @@ def build_methods(
             longest = max(len(encoded.input_ids) for encoded in rows)
             pooling = VllmMethod(reader, tokenizer, Path(folder), max_tokens=longest)
         yield method("vLLM's pooling runner", "solutions", rows, pooling.judge, against=f"{dtype}, {ENGINE}")
-    if not in_script:
+    if not in_script:  # sharing and conversations save the same work in any precision: once is enough
         return
     for name, n_tokens in (("short", 1), ("long", config.long_problem_tokens)):
         group = encode_solutions(tokenizer, make_group(solutions, tokenizer, config.group_size, n_tokens), layout)
@@ -202,6 +202,7 @@ def measure(methods: Sequence[Method], *, rounds: int, device: Any, progress: bo
     with Progress(disable=not progress) as bars:
         bar = bars.add_task("measuring", total=rounds * len(methods))
         for start in range(rounds):
+            # Each round begins with another method, so that none always runs first, on a cold processor.
             for method in [*methods[start % len(methods) :], *methods[: start % len(methods)]]:
                 bars.update(bar, description=method.key)
                 peaks[method.dtype] = max(peaks[method.dtype], measure_peak(method.dtype, device))
@@ -213,12 +214,13 @@ def measure(methods: Sequence[Method], *, rounds: int, device: Any, progress: bo
 
 def timed(run: Callable[[], Any], device: Any) -> tuple[float, Any]:
     """Return the time a call takes and what it returns: CPU time of the process, or wall time on a GPU."""
-    if device.type == "cpu":
+    if device.type == "cpu":  # processor time does not count what other work on the machine takes
         start = time.process_time()
         result = run()
         return time.process_time() - start, result
     import torch
 
+    # A GPU works after the call has returned: wait for it on both sides.
     torch.cuda.synchronize(device)
     begin = time.perf_counter()
     result = run()

@@ -120,6 +120,7 @@ class VllmMethod:
     def __init__(self, reader: Reader, tokenizer: Any, folder: Path, *, max_tokens: int) -> None:
         save_label_classifier(reader, folder)
         tokenizer.save_pretrained(folder)
+        # Its processor time counts only where it runs in this process.
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         dtype: Precision = "float32" if reader.model.dtype == torch.float32 else "bfloat16"
         self.classifier = VllmClassifier(str(folder), dtype=dtype, max_tokens=max_tokens)
@@ -171,6 +172,7 @@ def encode_chat(tokenizer: Any, solution: Solution, *, label: str) -> tuple[Enco
         asked = encode(add_generation_prompt=True)
         turns.append({"role": "assistant", "content": label})
         answered = encode(add_generation_prompt=False)
+        # All steps are read in one pass, which needs every conversation to be the beginning of the next.
         if asked[: len(ids)] != ids or answered[: len(asked)] != asked:
             raise ConfigError("this chat template does not continue a conversation as it began: set chat=false")
         ids, n_behind = answered, len(answered) - len(asked)

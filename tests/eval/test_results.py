@@ -10,6 +10,7 @@ import pytest
 
 from eval.attacks.schema import AttackResults
 from eval.best_of_n.schema import BestOfNResults
+from eval.judges.comparisons import Comparisons
 from eval.judges.schema import EvalResults
 from eval.policy.schema import PolicyResults
 from eval.report.markdown_leaderboard import merge_leaderboards
@@ -67,3 +68,18 @@ def test_evaluations_of_the_release_are_merged_and_those_of_another_version_are_
     path.write_text(json.dumps(values | {"schema_version": 2}))
     with pytest.raises(DataError, match="has the schema_version 2, and this release reads 1"):
         merge_leaderboards([tmp_path / "run"], tmp_path / "all.md")
+
+
+def test_comparisons_of_the_release_had_no_version_and_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "comparisons.json"
+    pair = {"a": "x", "b": "y", "difference": 1.5, "lo": None, "hi": None, "p_value": 0.5, "p_holm": 0.5}
+    compared = {"headline_name": "pooled F1", "n_comparisons": 1, "note": "One.", "pairs": [pair]}
+    path.write_text(json.dumps({"own": compared}))
+    found = read_results(path, Comparisons).benchmarks["own"]
+    assert (found.pairs[0].difference, found.floors) == (1.5, None)
+    path.write_text(json.dumps({"schema_version": 2, "own": compared}))
+    with pytest.raises(DataError, match="has the schema_version 2"):
+        read_results(path, Comparisons)
+    path.write_text(json.dumps({"own": {"pairs": []}}))
+    with pytest.raises(DataError, match="damaged or no Comparisons"):
+        read_results(path, Comparisons)
