@@ -126,7 +126,7 @@ def _outcomes(source: AnySource, options: BaseConfig, parts: Sequence[InputPart]
 def _convert(
     source: Source[Any], options: BaseConfig, part: InputPart, number: int, raw: dict[str, Any] | str
 ) -> _Outcome:
-    if isinstance(raw, str):
+    if isinstance(raw, str):  # the reader could make no row of it, and says why
         reason, _, detail = raw.partition(": ")
         return _Outcome(part.name, number, None, rejection=RowRejected(reason, detail))
     reason = f"not a valid {source.record_type.__name__}"
@@ -236,7 +236,7 @@ class _SeenKeys:
 
     def __enter__(self) -> Self:
         self._db = sqlite3.connect("", isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = OFF")
+        self._db.execute("PRAGMA journal_mode = OFF")  # nothing to bring back: a resumed build reads its input again
         self._db.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, place TEXT, content TEXT) WITHOUT ROWID")
         self._db.execute("BEGIN")
         return self
@@ -250,6 +250,7 @@ class _SeenKeys:
         The place is `None` where it was not; place and content are then remembered.
         """
         try:
+            # Whoever came first is in the table, be it this call or an earlier one.
             self._db.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", (key, place, content))
             first, earlier = self._db.execute("SELECT place, content FROM seen WHERE key = ?", (key,)).fetchone()
             return (None, True) if first == place else (first, earlier == content)

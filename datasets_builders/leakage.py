@@ -79,12 +79,12 @@ class LeakageSample:
         if self._bound is not None and rank >= self._bound:
             return
         if solution.problem_id not in self._by_problem:
-            heapq.heappush(self._heap, (-rank, solution.problem_id))
+            heapq.heappush(self._heap, (-rank, solution.problem_id))  # the largest rank is the first to go
         self._by_problem[solution.problem_id].append(solution)
         self._n_solutions += 1
         while self._n_solutions > self.config.max_solutions and len(self._heap) > 1:
             negative_rank, dropped = heapq.heappop(self._heap)
-            self._bound = -negative_rank
+            self._bound = -negative_rank  # what was given up once never comes back: its other rows are gone
             self._n_solutions -= len(self._by_problem.pop(dropped))
 
     @property
@@ -148,6 +148,7 @@ def _examples(
             continue
         for step, label in zip(solution.steps, solution.labels, strict=True):
             rows.append((step, label is StepLabel.ERROR, problem, subset))
+            # What comes behind the first error is unlabelled in most sets.
             if label is StepLabel.ERROR:
                 break
     texts = [_NUMBER.sub("0", row[0]) if config.numbers == "masked" else row[0] for row in rows]

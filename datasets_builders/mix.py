@@ -220,7 +220,7 @@ def _build_part(job: _Job, *, progress: bool = False) -> _Built:
         job.source, output=job.folder, input=job.input, options=job.options, resume=True, progress=progress,
         rows_per_shard=_ROWS_PER_BUCKET,
     )  # fmt: skip
-    if not timing.is_file():
+    if not timing.is_file():  # of the run that built it: leaving a finished part takes no time
         write_json(timing, {"seconds": time.perf_counter() - started})
     return _Built(report.n_records, report.rows_rejected, read_json(timing)["seconds"])
 
@@ -306,6 +306,7 @@ def _scatter(job: _Job, number: int, buckets: Path, *, n_buckets: int, seed: int
         # a part that an earlier release built has its ids of problems
         frame = frame.with_columns(current_problem_ids(frame["problem_id"], frame["problem"]))
         keys = _keys(frame["id"], seed)
+        # The upper half of a key, scaled to the number of buckets: whole keys would overflow.
         bucket = (keys >> np.uint64(32)) * np.uint64(n_buckets) >> np.uint64(32)
         frame = frame.with_columns(
             pl.Series(_KEY, keys),
@@ -330,6 +331,7 @@ def _gather(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     frame = pl.concat([pl.read_parquet(file) for file in sorted(folder.glob("*.parquet"))]).sort(
         _KEY, "id", _PART, _ROW
     )
+    # Equal ids have equal keys, so that all rows of one id are here, that of the earliest part first.
     is_first = frame["id"].is_first_distinct()
     said = ("problem", "steps", "labels")
     firsts = [pl.col(name).first().over("id").alias(f"_first_{name}") for name in (*said, _PART, _ROW)]

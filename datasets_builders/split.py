@@ -44,7 +44,7 @@ def choose_side(problem_id: str, sides: Mapping[str, float], *, seed: int) -> st
         upper += fraction
         if share < upper:
             return name
-    return name
+    return name  # the fractions may sum to a hair less than 1
 
 
 def split(
@@ -86,6 +86,7 @@ def split(
             str(path): stack.enter_context(ShardWriter(path, record_type, rows_per_shard=rows_per_shard, resume=True))
             for path in outputs
         }
+        # Two passes: a later row may show that two problems of earlier ones are the same.
         groups = ProblemGroups()
         record: Any
         for record in read_records(input, record_type):

@@ -77,6 +77,7 @@ def find_task(question: str, target: str) -> Task | None:
         >>> find_task("( { [", "] } )"), find_task("oven cost", "cost oven"), find_task("What is 2 + 2?", "4")
         ('dyck_languages', 'word_sorting', None)
     """
+    # Brackets come first, for those alone would pass for arithmetic.
     if _BRACKETS.fullmatch(question):
         return "dyck_languages"
     if _ARITHMETIC.fullmatch(question):

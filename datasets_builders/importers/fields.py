@@ -66,7 +66,7 @@ def checked_steps(name: str, values: Iterable[Any], *, first_error: int | None =
 def integer(row: Row, name: str) -> int:
     """Return a whole number; a truth value is none."""
     value = _present(row, name)
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, int):  # in Python True is an int
         raise _wrong_type(name, "a whole number", value)
     return value
 
@@ -134,7 +134,7 @@ def _wrong_type(name: str, wanted: str, value: object) -> RowRejected:
 
 def _encodable(name: str, value: str) -> str:
     try:
-        value.encode()
+        value.encode()  # JSON may spell half a surrogate pair, which no file of ours can hold
     except UnicodeEncodeError as error:
         raise RowRejected(f"field {name!r} is not valid Unicode", str(error)) from error
     return value

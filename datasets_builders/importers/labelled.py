@@ -180,7 +180,7 @@ _NOWHERE = object()
 
 def _look(value: Any, name: str) -> Any:
     """Return what a row holds under a name, which may go down by dots; `_NOWHERE` where there is no such field."""
-    if isinstance(value, Mapping) and name in value:
+    if isinstance(value, Mapping) and name in value:  # before its dots are read: names may hold some
         return value[name]
     first, dot, rest = name.partition(".")
     if dot and isinstance(value, Mapping) and first in value:
@@ -232,6 +232,7 @@ def _method(row: Row) -> LabelMethod | None:
 
 
 def _correctness(row: Row, name: str | None) -> bool | None:
+    # Right and wrong are taken at their word here, 1 and 0 among them: the question leaves no other reading.
     value = _look(row, name or "final_answer_correct")
     word = None if value is _NOWHERE else _word(value)
     if word is None:
@@ -264,6 +265,7 @@ def _labels(row: Row, config: LabelledConfig, *, n_steps: int) -> tuple[StepLabe
         raise RowRejected("no steps", f"{config.fields.steps!r} is empty")
     name, index_name = config.fields.labels or "labels", config.fields.first_error
     has_labels = config.fields.labels is not None or "labels" in row
+    # An index that nobody asked for counts only where nothing else labels the steps, or its base was said.
     if index_name is None and "first_error" in row and not (has_labels and config.index_base is None):
         index_name = "first_error"
     by_index = None

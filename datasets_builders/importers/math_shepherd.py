@@ -73,6 +73,7 @@ def _split(segments: list[str], *, first_error: int | None) -> tuple[str, tuple[
     if not problem.strip():
         raise RowRejected("no problem before the first step", repr(segments[0][:80]))
     steps_S = [FIRST_STEP + starts[0], *segments[1:]]
+    # A step of which there is nothing but its number is an empty one.
     bare = ["" if _BARE_NUMBER.fullmatch(step.strip() + " ") else step.strip() for step in steps_S]
     return problem.strip(), checked_steps("input", bare, first_error=first_error)
 

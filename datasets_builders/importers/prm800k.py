@@ -79,7 +79,7 @@ def convert(row: Row, config: PRM800KConfig, part: str) -> list[LabelledSolution
             label_method=LabelMethod.HUMAN,
             licence="MIT",
         )
-        for path in dict.fromkeys(paths)
+        for path in dict.fromkeys(paths)  # two completions may say the same
     ]
 
 
@@ -97,6 +97,7 @@ def walk(raw_steps: list[Any], *, neutral: Literal["correct", "error"]) -> tuple
         given = [] if raw.get("completions") is None else items(raw, "completions")
         rated = [_rated(completion, index, neutral) for completion in given]
         chosen = _chosen(raw, rated, index)
+        # Behind an error of the trunk a branch would have its first error there, not in its own step.
         if all(step.label is not StepLabel.ERROR for step in trunk):
             branches += [(*trunk, step) for step in rated if step and step.label is StepLabel.ERROR and step != chosen]
         if chosen is not None:

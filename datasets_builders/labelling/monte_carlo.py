@@ -168,6 +168,7 @@ def search_by_bisection(tally: Tally, *, threshold: float) -> Coroutine[list[int
         yield [first_wrong]
     if _reaches_answer(tally, first_wrong, threshold=threshold):
         return labels_from_first_error(None, n_steps=tally.n_steps)
+    # Right up to `last_right`, wrong from `first_wrong` on; the first error lies between.
     while first_wrong - last_right > 1:
         middle = (last_right + first_wrong) // 2
         yield [middle]

@@ -31,7 +31,7 @@ def label_with_ray(chunks: Sequence[Chunk], make_labeller: MakeLabeller, *, work
         JudgeError: Ray itself failed.
     """
     ray = _import_ray()
-    ours = not ray.is_initialized()
+    ours = not ray.is_initialized()  # one that the caller has started goes on afterwards
     if ours:
         _start(ray, workers)
     try:
@@ -68,6 +68,7 @@ def _import_ray() -> ModuleType:
 
 
 def _start(ray: Any, workers: int) -> None:
+    # A run must not depend on a network: Ray would report how it is used.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     here = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers, "include_dashboard": False}
     try:

@@ -78,11 +78,15 @@ def run_labelling(
     if not items:
         raise DataError(f"nothing to label for {output}: the input holds no items")
     output = output.absolute()  # workers elsewhere may stand in another folder
+    digest = hashlib.sha256()
+    for item in items:
+        digest.update(record_id(item).encode() + b"\n")
     settings = {
         "name": name,
         "config": config,
         "chunk_size": chunk_size,
-        "items": {"n": len(items), "sha256": _fingerprint(items)},
+        # Ids say what the items are, and their order what the chunks are.
+        "items": {"n": len(items), "sha256": digest.hexdigest()},
         "inputs": {file: sha for path in inputs for file, sha in input_hashes(path).items()},
     }
     run = Run(output, settings, resume=resume, data_set=True)
@@ -102,13 +106,6 @@ def run_labelling(
                 _assemble(items, output, record_type=record_type, settings=run.config)
             shutil.rmtree(output / CHUNK_DIR, ignore_errors=True)  # another invocation may do the same
     return BuildReport.model_validate(read_json(output / MANIFEST)["report"])
-
-
-def _fingerprint(items: Sequence[Record]) -> str:
-    digest = hashlib.sha256()
-    for item in items:
-        digest.update(record_id(item).encode() + b"\n")
-    return digest.hexdigest()
 
 
 def _label_all(

@@ -65,6 +65,7 @@ def find_fates(
     Returns:
         One fate a completion, in order.
     """
+    # All that ended are checked in one call, which shares them among processes.
     ended = [attempt for attempt in attempts if attempt.completion.finish_reason == "stop"]
     outcomes = iter(check.check_many([(attempt.text, attempt.answer) for attempt in ended]))
     fates = []

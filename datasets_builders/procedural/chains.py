@@ -207,7 +207,7 @@ def _solve(
             kinds.append(kind)
         steps.append(step)
         labels.append(StepLabel.ERROR if goes_wrong else StepLabel.OK)
-        value, position = step.after, step.number + 1
+        value, position = step.after, step.number + 1  # behind the instruction that the step carried out, or skipped to
     return steps, labels, kinds
 
 

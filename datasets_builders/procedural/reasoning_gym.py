@@ -101,6 +101,7 @@ def _open(name: str, options: Mapping[str, Any], *, seed: int, n: int) -> Any:
 def _solution(entry: Mapping[str, Any]) -> LabelledSolution | RowRejected:
     problem, answer = entry["question"], entry["answer"]
     *lines, last = [line.strip() for line in entry["metadata"]["answer_cot"].split("\n") if line.strip()]
+    # The chain of thought may end at 12.0 where the answer is 12.
     if last.removeprefix(_ANSWER_MARK).strip().removesuffix(".0") != answer:
         return RowRejected("the solution ends at another answer", f"{last!r} instead of {answer!r} for {problem!r}")
     steps = [parse_step(line) for line in lines]

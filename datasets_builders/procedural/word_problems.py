@@ -93,7 +93,7 @@ _NOTATIONS = tuple(
     Notation(times, divide, space)
     for times in ("*", "\N{MULTIPLICATION SIGN}")
     for divide in ("/", "\N{DIVISION SIGN}")
-    for space in (" ", " ", "")
+    for space in (" ", " ", "")  # spaces twice as often as none
 )
 
 
@@ -197,7 +197,7 @@ def check_solution(task: Task, right: Sequence[Line], wrong: WrongSolution | Non
         as_labelled = equation.right == line.result and equation.holds is not is_slip
         if before:
             as_labelled = as_labelled and equation.right == right[index].result
-        if goes_wrong:
+        if goes_wrong:  # another result, or the step would be right after all
             as_labelled = as_labelled and equation.right != right[index].result
         if not as_labelled:
             raise DataError(f"step {index} of {list(steps)} for {write_problem(task)!r} is not what its label says")

@@ -69,6 +69,7 @@ class _Place(NamedTuple):
 
     def with_operand(self, position: int, operand: Number) -> Line | None:
         """Return the line with another number; `None` where the number cannot stand there."""
+        # Numbers of problems are at least 2.
         if operand in (0, 1) or not fits(operand, self.task):
             return None
         operands = (*self.right.operands[:position], operand, *self.right.operands[position + 1 :])
@@ -110,6 +111,7 @@ def _go_wrong(
     for wrong in _WAYS[kind](place, rng):
         if wrong is None or wrong.result == place.right.result or not _is_plausible(wrong, place.right, task):
             continue
+        # `values` ends before this step, so that no right result is carried on beside the wrong one.
         try:
             later = work_out(task, values | {place.step.name: wrong.result}, start=index + 1)
         except ZeroDivisionError:
@@ -202,6 +204,6 @@ def _near(number: Number, style: Style, rng: random.Random) -> Iterator[Number]:
     unit = Fraction(1, 10) if number.denominator > 1 else 1
     deltas = [delta for delta in _DELTAS if delta * unit <= max(3, number, -number)]
     for delta in rng.sample(deltas, len(deltas)):
-        sign = rng.choice((-1, 1))
+        sign = rng.choice((-1, 1))  # too high as often as too low
         yield number + sign * delta * unit
         yield number - sign * delta * unit

@@ -16,7 +16,7 @@ _TIMES, _OVER = "*\N{MULTIPLICATION SIGN}", "/\N{DIVISION SIGN}"
 _CANDIDATE = re.compile(rf"[0-9.+\-{_TIMES}{_OVER}()= ]+")
 _TOKEN = re.compile(rf"\d+(?:\.\d+)?|[-+{_TIMES}{_OVER}()]")
 _DEEPEST = 20
-
+"""Brackets and signs in one another; deeper ones would end at Python's limit of recursion."""
 
 _Exact: TypeAlias = int | Fraction
 

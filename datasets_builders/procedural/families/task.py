@@ -40,7 +40,7 @@ class Style(StrEnum):
     """Fractions in lowest terms, written `3/4`, with a denominator of at most 144."""
 
 
-_LARGEST_DENOMINATOR = 144
+_LARGEST_DENOMINATOR = 144  # 12 * 12: what two fractions with denominators up to 12 can make together
 _TOP = {Level.EASY: 12, Level.MEDIUM: 25, Level.HARD: 50}
 
 
