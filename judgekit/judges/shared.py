@@ -52,7 +52,9 @@ def share_judge(load: Callable[[], Judge]) -> Iterator[Judge | None]:
             shared.close()
     else:
         os.environ["TQDM_DISABLE"] = "1"
-        _follow(load())
+        judge = load()
+        while (share := _scatter(None)) is not None:  # until the first process has nothing more to ask
+            _answer(judge, share)
         yield None
 
 
@@ -147,12 +149,6 @@ class SharedJudge(WrappedJudge):
     def close(self) -> None:
         """Tell the other processes that nothing more will come."""
         _scatter([None] * self.n_processes)
-
-
-def _follow(judge: Judge) -> None:
-    """Judge what the first process asks, until it has nothing more."""
-    while (share := _scatter(None)) is not None:
-        _answer(judge, share)
 
 
 def _answer(judge: Judge, share: list[Solution]) -> list[Any] | None:

@@ -94,7 +94,9 @@ class Trust:
             return False
         if self.root is None:
             return True
-        written, real_root = Path(os.path.abspath(path)), _real_root(self.root)
+        written, real_root = Path(os.path.abspath(path)), self.root.resolve()
+        if real_root.parent.name == "snapshots":  # files of the cache lead into `blobs/`, beside `snapshots/`
+            real_root = real_root.parent.parent
         return written.is_relative_to(self.root) and path.resolve().is_relative_to(real_root)
 
     def seen_from(self, folder: Path) -> Path:
@@ -264,9 +266,3 @@ def _git_config(git: Path) -> str:
         return (git / "config").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-
-
-def _real_root(root: Path) -> Path:
-    """Return the folder that the files of a repository may lie in once links are followed."""
-    real = root.resolve()
-    return real.parent.parent if real.parent.name == "snapshots" else real

@@ -88,17 +88,14 @@ def false_statements(equalities: Sequence[Equality]) -> Iterator[Finding]:
                     or right.number.denominator != 1
                 )
                 rule = Rule.DECIMAL if has_parts else Rule.ARITHMETIC
-                yield rule, f"{statement(left, right)}, but {_value_of(left, right)}"
+                worked = left if left.operations else right
+                value = f"{_shortened(worked.text)} is {show_number(worked.number or Fraction(0))}"
+                yield rule, f"{statement(left, right)}, but {value}"
 
 
 def statement(left: Side, right: Side) -> str:
     """Return an equality as people write it, shortened."""
     return f"{_shortened(left.text)} = {_shortened(right.text)}"
-
-
-def _value_of(left: Side, right: Side) -> str:
-    side = left if left.operations else right
-    return f"{_shortened(side.text)} is {show_number(side.number or Fraction(0))}"
 
 
 def show_number(value: Fraction) -> str:
@@ -119,13 +116,12 @@ def _agree(left: Side, right: Side, *, is_approximate: bool) -> bool:
         return True
     if _is_rounded(a, right, is_approximate=is_approximate) or _is_rounded(b, left, is_approximate=is_approximate):
         return True
-    return a * b != 0 and _is_conversion(max(a / b, b / a), left.units | right.units)
-
-
-def _is_conversion(factor: Fraction, units: set[str]) -> bool:
-    """Tell whether a factor lies between units of which one is named."""
+    if a * b == 0:
+        return False
+    # `3 hours = 180`: a factor that lies between two units is no fault where one of them is named.
+    factor = max(a / b, b / a)
     words = CONVERSIONS.get(int(factor), "").split() if factor.denominator == 1 else []
-    return any(unit in words or unit.rstrip("s") in words for unit in units)
+    return any(unit in words or unit.rstrip("s") in words for unit in left.units | right.units)
 
 
 def _is_rounded(exact: Fraction, side: Side, *, is_approximate: bool) -> bool:
@@ -171,8 +167,10 @@ def contradictions(
             if (found := _solution(left, right)) is None:
                 continue
             letter, solution = found
-            if letter in solved and not has_cases and not _close(solution, solved[letter]):
-                detail = f"{letter} is {show_number(solution)} there and {show_number(solved[letter])} before"
+            before = solved.get(letter, solution)
+            # Rounded solutions of one equation lie within 2 % of each other.
+            if not has_cases and abs(solution - before) > max(abs(solution), abs(before)) / 50:
+                detail = f"{letter} is {show_number(solution)} there and {show_number(before)} before"
                 yield Rule.SOLUTION, f"{statement(left, right)}, but {detail}"
             if left.operations + right.operations and not (left.letter or right.letter):
                 solved[letter] = solution
@@ -187,7 +185,3 @@ def _solution(left: Side, right: Side) -> tuple[str, Fraction] | None:
     if len(letters) != 1 or letters == ["\u03c0"] or left.is_doubtful or right.is_doubtful:
         return None
     return letters[0], -difference.get("", Fraction(0)) / difference[letters[0]]
-
-
-def _close(a: Fraction, b: Fraction) -> bool:
-    return abs(a - b) <= max(abs(a), abs(b)) / 50

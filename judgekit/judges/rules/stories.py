@@ -61,9 +61,13 @@ class Story(NamedTuple):
     def of(cls, problem: str) -> Story:
         """Read a problem."""
         given = {Fraction(match[1].replace(",", "") + (match[2] or "")) for match in _GIVEN.finditer(problem)}
+        words = {word for match in _COUNTED.finditer(problem) for word in re.findall("[a-z]+", match[1].lower())}
         return cls(
             is_story=_FORMULA.search(problem) is None,
-            counted=_counted_nouns(problem),
+            counted=frozenset(
+                # Who asks for hours or miles may well get a fraction.
+                () if words & _MEASURES else (_stem(word) for word in words - _NOT_COUNTED if len(word) >= _MIN_NOUN)
+            ),
             has_negative=_NEGATIVE.search(problem) is not None,
             given=frozenset(value for value in given if value > 2 and value not in _YEARS),
         )
@@ -130,14 +134,6 @@ def _is_among(value: Fraction, numbers: set[Fraction]) -> bool:
     """Tell whether a number or what may stand for it, as a percentage or what remains of a whole, is there."""
     forms = (value, value * 100, value / 100, 1 - value, 100 - value, 1 + value, 1 - value / 100, 1 + value / 100)
     return any(form in numbers for form in forms)
-
-
-def _counted_nouns(problem: str) -> frozenset[str]:
-    """Return the stems of the nouns that the problem asks to count; none where it asks for a measure."""
-    words = {word for match in _COUNTED.finditer(problem) for word in re.findall("[a-z]+", match[1].lower())}
-    if words & _MEASURES:
-        return frozenset()
-    return frozenset(_stem(word) for word in words - _NOT_COUNTED if len(word) >= _MIN_NOUN)
 
 
 def _stem(word: str) -> str:

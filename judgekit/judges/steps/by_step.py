@@ -20,7 +20,7 @@ from judgekit.errors import CheckpointError
 from judgekit.judges.base import JudgeInfo
 from judgekit.judges.card import JudgeCard, Opening
 from judgekit.judges.steps.encoding import encode_solutions
-from judgekit.judges.steps.layout import InputConvention, JudgeInput, TemplateInput
+from judgekit.judges.steps.layout import InputConvention, TemplateInput
 from judgekit.judges.steps.specs import StepSpec
 from judgekit.judges.steps.template import TemplateEncoder
 from judgekit.text.neutralise import reserved_tokens
@@ -89,7 +89,11 @@ class StepLogitJudge(ABC):
         if card.assumes:
             logger.warning("%s: %s", card.judge_id, card.assumes)
         model = cls.load_model(location, card, dtype=opening.dtype)
-        check_sizes(model, tokenizer, ids=_ids_of(spec.input))
+        layout, ids = spec.input, list[int]()
+        if isinstance(layout, InputConvention):  # a layout of ids puts them in whatever the vocabulary is
+            begin = [] if layout.bos_id is None else [layout.bos_id]
+            ids = [*begin, *layout.problem_separator_ids, *layout.separator_ids]
+        check_sizes(model, tokenizer, ids=ids)
         return cls(card, model, tokenizer, neutralise=opening.neutralise)
 
     @staticmethod
@@ -177,14 +181,6 @@ class StepLogitJudge(ABC):
             "pad_id": self.tokenizer.pad_token_id or 0,
             "progress": self.progress and n_solutions >= PROGRESS_FROM,
         }
-
-
-def _ids_of(layout: JudgeInput) -> list[int]:
-    """Return the token ids that a layout puts into every text."""
-    if not isinstance(layout, InputConvention):
-        return []
-    begin = [] if layout.bos_id is None else [layout.bos_id]
-    return [*begin, *layout.problem_separator_ids, *layout.separator_ids]
 
 
 def _batches_of_text(solutions: Sequence[Solution], rows: Sequence[int]) -> Iterator[list[int]]:
