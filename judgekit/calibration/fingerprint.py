@@ -96,19 +96,16 @@ def unfamiliar(fingerprint: Fingerprint, solutions: Sequence[Solution | Rollout 
                 f"{len(names)} of {len(origins)} solutions {what} that the calibration data {fingerprint.data} lack: "
                 f"{listed}."
             )
-    return sentences + _unfamiliar_lengths(fingerprint, origins)
-
-
-def _unfamiliar_lengths(fingerprint: Fingerprint, origins: Sequence[Origin]) -> list[str]:
+    # Cards older than the lengths say nothing of them, and a solution that is not written yet has none.
     lowest, highest = fingerprint.min_steps or 0, fingerprint.max_steps
     lengths = [origin.n_steps for origin in origins if origin.n_steps is not None]
     outside = [n for n in lengths if n < lowest or (highest is not None and n > highest)]
-    if not outside:
-        return []
-    return [
-        f"{len(outside)} of {len(origins)} solutions have numbers of steps ({min(outside)} to {max(outside)}) outside "
-        f"those of the calibration data {fingerprint.data} ({lowest} to {highest})."
-    ]
+    if outside:
+        sentences.append(
+            f"{len(outside)} of {len(origins)} solutions have numbers of steps ({min(outside)} to {max(outside)}) "
+            f"outside those of the calibration data {fingerprint.data} ({lowest} to {highest})."
+        )
+    return sentences
 
 
 def _listed(names: Sequence[str]) -> str:

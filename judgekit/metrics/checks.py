@@ -76,3 +76,22 @@ def merge_ties(values_N: Floats) -> Floats:
     merged = np.empty_like(values_N)
     merged[order] = np.repeat(values_N[order][starts], ends - starts + 1)
     return merged
+
+
+def cumulate_by_value(values_N: Floats, marked_N: Floats, weights_R_N: Floats) -> tuple[Floats, Floats]:
+    """Return how much weight lies at or below each distinct value, and how much of it is marked, the lowest first.
+
+    Args:
+        values_N: What is ranked; tied values (`judgekit.ties`) are one. Shape (N,).
+        marked_N: 1 where a unit is marked, else 0. Shape (N,).
+        weights_R_N: How often each unit counts, for many weightings at once. Shape (R, N).
+
+    Returns:
+        Shape (R, V) both.
+    """
+    order = np.argsort(values_N, kind="stable")
+    ends = group_ends(values_N[order])
+    weights = weights_R_N[:, order]  # a copy, which the marks are put into: arrays of resamples are large
+    below = np.cumsum(weights, axis=1)[:, ends]
+    weights *= marked_N[order]
+    return below, np.cumsum(weights, axis=1)[:, ends]

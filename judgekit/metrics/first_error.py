@@ -68,24 +68,22 @@ def score_first_errors(posterior_N_S: Sequence[Sequence[float]], *, gold_N: Sequ
         ([2.5], [1.0], [0.5])
     """
     check_lengths(posterior_N_S, gold_N)
-    rows = [_score_one(*row, where=index) for index, row in enumerate(zip(posterior_N_S, gold_N, strict=True))]
-    return FirstErrorScores(*np.array(rows).T)
-
-
-def _score_one(posterior: Sequence[float], gold: int | None, *, where: int) -> Floats:
-    prob_S, n_steps = np.asarray(posterior, dtype=float), len(posterior) - 1
-    if n_steps < 1:
-        raise DataError(f"solution {where}: a posterior of {len(posterior)} outcomes, fewer than one step and none")
-    check_gold(gold, n_steps=n_steps, where=where)
-    true = n_steps if gold is None else gold
-    place_S, ranked_S = np.arange(n_steps + 1), merge_ties(prob_S)
-    return np.array(
-        [
-            -np.log(np.clip(prob_S[true], NLL_CLIP, 1 - NLL_CLIP)),
-            np.count_nonzero(ranked_S > ranked_S[true]),
-            np.count_nonzero(ranked_S == ranked_S[true]),
-            prob_S @ np.abs(place_S - true),
-            prob_S @ place_S / n_steps,
-            true / n_steps,
-        ]
-    )
+    rows = []
+    for where, (posterior, gold) in enumerate(zip(posterior_N_S, gold_N, strict=True)):
+        prob_S, n_steps = np.asarray(posterior, dtype=float), len(posterior) - 1
+        if n_steps < 1:
+            raise DataError(f"solution {where}: a posterior of {len(posterior)} outcomes, fewer than one step and none")
+        check_gold(gold, n_steps=n_steps, where=where)
+        true = n_steps if gold is None else gold
+        place_S, ranked_S = np.arange(n_steps + 1), merge_ties(prob_S)
+        rows.append(
+            (
+                -np.log(np.clip(prob_S[true], NLL_CLIP, 1 - NLL_CLIP)),
+                np.count_nonzero(ranked_S > ranked_S[true]),
+                np.count_nonzero(ranked_S == ranked_S[true]),
+                prob_S @ np.abs(place_S - true),
+                prob_S @ place_S / n_steps,
+                true / n_steps,
+            )
+        )
+    return FirstErrorScores(*np.array(rows, dtype=float).T)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from judgekit.errors import DataError
-from judgekit.metrics.checks import Floats, check_lengths, checked_steps, defined, group_ends, merge_ties, ratio
+from judgekit.metrics.checks import Floats, check_lengths, checked_steps, cumulate_by_value, defined, merge_ties, ratio
 
 
 def compute_auroc(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Floats) -> float | None:
@@ -226,12 +226,7 @@ def weighted_ranking(p_ok_K: Floats, ok_K: Floats, weights_R_K: Floats) -> Float
     Returns:
         Shape (R, 2). NaN where no step counts of a class that the figure needs.
     """
-    order = np.argsort(p_ok_K, kind="stable")
-    ends = group_ends(p_ok_K[order])
-    weights = weights_R_K[:, order]
-    below = np.cumsum(weights, axis=1)[:, ends]
-    weights *= 1 - ok_K[order]
-    wrong_below = np.cumsum(weights, axis=1)[:, ends]
+    below, wrong_below = cumulate_by_value(p_ok_K, 1 - ok_K, weights_R_K)
     right_below = below - wrong_below
     wrong, right = (np.diff(total, axis=1, prepend=0.0) for total in (wrong_below, right_below))
     pairs_in_order = np.einsum("rv,rv->r", right, wrong_below - wrong / 2)

@@ -65,24 +65,20 @@ def best_of_n(score_G: Sequence[float], outcome_G: Sequence[float], *, n_drawn: 
     _check_drawn(len(score_G), n_drawn)
     if any(math.isnan(score) for score in score_G):
         raise DataError(f"a score is NaN: {list(score_G)}; give minus infinity to what has none")
+    levels: list[list[int]] = []  # members of equal scores, the lowest first
+    for member in sorted(range(len(score_G)), key=lambda member: score_G[member]):
+        # Each is held against its neighbour, not the level's first: that is how ties are chained everywhere.
+        if levels and is_tied(score_G[member], score_G[levels[-1][-1]]):
+            levels[-1].append(member)
+        else:
+            levels.append([member])
     expected, n_below = 0.0, 0
-    for level in _levels(score_G):
+    for level in levels:
         n_up_to = n_below + len(level)
         prob = (math.comb(n_up_to, n_drawn) - math.comb(n_below, n_drawn)) / math.comb(len(score_G), n_drawn)
         expected += prob * sum(outcome_G[member] for member in level) / len(level)
         n_below = n_up_to
     return expected
-
-
-def _levels(score_G: Sequence[float]) -> list[list[int]]:
-    """Return the members in levels of equal scores, lowest first."""
-    levels: list[list[int]] = []
-    for member in sorted(range(len(score_G)), key=lambda member: score_G[member]):
-        if levels and is_tied(score_G[member], score_G[levels[-1][-1]]):
-            levels[-1].append(member)
-        else:
-            levels.append([member])
-    return levels
 
 
 def draw_subsets(n: int, *, n_drawn: int, n_max: int, seed: int) -> NDArray[np.int64]:

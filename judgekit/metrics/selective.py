@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from judgekit.errors import DataError
-from judgekit.metrics.checks import Floats, check_lengths, group_ends, ratio
+from judgekit.metrics.checks import Floats, check_lengths, cumulate_by_value, ratio
 
 NO_VERDICT_CONFIDENCE = -1.0
 """Confidence of a solution without a verdict: below any probability, so it is abstained from first."""
@@ -119,6 +119,7 @@ def weighted_aurc(confidence_N: Floats, wrong_N: Floats, weights_R_N: Floats) ->
     kept, errors = _kept_surest_first(confidence_N, wrong_N, weights_R_N)
     n, n_wrong = np.diff(kept, axis=1), np.diff(errors, axis=1)
     share = ratio(n_wrong, n, undefined=0.0)
+    # Weights are whole numbers, so one table of harmonic numbers serves all rows.
     harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, int(kept[:, -1].max()) + 1))])
     growth = np.diff(harmonic[kept.astype(np.int64)], axis=1)
     return (n_wrong + (errors[:, :-1] - share * kept[:, :-1]) * growth).sum(axis=1) / kept[:, -1]
@@ -142,12 +143,7 @@ def _kept_surest_first(confidence_N: Floats, wrong_N: Floats, weights_R_N: Float
 
     Shape (R, V + 1) both, V distinct confidences, the highest first.
     """
-    order = np.argsort(-confidence_N, kind="stable")
-    ends = group_ends(confidence_N[order])
-    weights = weights_R_N[:, order]
-    kept = np.cumsum(weights, axis=1)[:, ends]
-    weights *= wrong_N[order]
-    errors = np.cumsum(weights, axis=1)[:, ends]
+    kept, errors = cumulate_by_value(-confidence_N, wrong_N, weights_R_N)
     return np.pad(kept, ((0, 0), (1, 0))), np.pad(errors, ((0, 0), (1, 0)))
 
 

@@ -54,7 +54,11 @@ def choose_threshold(p_ok_N_S: Sequence[Sequence[float] | None], *, gold_N: Sequ
     ends = np.unique(np.concatenate([[0.0, 1.0], hits_error.ravel(), hits_correct.ravel()]))
     tried = ends[1:]
     f1 = harmonic_mean(_n_inside(hits_error, tried) / n_error, _n_inside(hits_correct, tried) / n_correct)
-    lo, hi = _widest_best_stretch(ends, f1)
+    # Neighbouring stretches ends[i]..ends[i+1] of the best value are one; of several such, the widest is taken.
+    is_best = np.concatenate([[False], f1 >= f1.max() * (1 - TIE), [False]])
+    starts, stops = np.flatnonzero(~is_best[:-1] & is_best[1:]), np.flatnonzero(is_best[:-1] & ~is_best[1:])
+    widest = first_largest((ends[stops] - ends[starts]).tolist())
+    lo, hi = float(ends[starts[widest]]), float(ends[stops[widest]])
     middle = (lo + hi) / 2
     return ThresholdChoice(threshold=middle if middle > lo else hi, f1=float(f1.max()), lo=lo, hi=hi)
 
@@ -87,11 +91,3 @@ def _n_inside(intervals: Floats, points: Floats) -> Floats:
     opened = np.searchsorted(np.sort(intervals[:, 0]), points, side="left")
     closed = np.searchsorted(np.sort(intervals[:, 1]), points, side="left")
     return (opened - closed).astype(float)
-
-
-def _widest_best_stretch(ends: Floats, values: Floats) -> tuple[float, float]:
-    """Join neighbouring stretches ends[i]..ends[i+1] of the best value and return the widest."""
-    best = np.concatenate([[False], values >= values.max() * (1 - TIE), [False]])
-    starts, stops = np.flatnonzero(~best[:-1] & best[1:]), np.flatnonzero(best[:-1] & ~best[1:])
-    widest = first_largest((ends[stops] - ends[starts]).tolist())
-    return float(ends[starts[widest]]), float(ends[stops[widest]])

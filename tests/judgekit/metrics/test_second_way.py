@@ -36,7 +36,7 @@ LIBRARY = {
     for name, value in vars(importlib.import_module(module.name)).items()
 }
 """Everything that the modules of metrics know by name."""
-TIES_AND_CHECKS = {"check_gold", "checked_steps", "group_ends", "merge_ties"}
+TIES_AND_CHECKS = {"check_gold", "checked_steps", "cumulate_by_value", "group_ends", "merge_ties"}
 """What every metric below goes through, so that its own second computation tests these, too."""
 F = Fraction
 VALUES = [F(0), F(1, 10), F(3, 10), F(1, 2), F(7, 10), F(9, 10), F(1)]
