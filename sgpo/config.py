@@ -16,8 +16,8 @@ from sgpo.algorithms.registry import AlgorithmConfig, parse_algorithm
 from sgpo.algorithms.sgpo import SGPO
 
 GIVEN: Mapping[Moment, frozenset[Need]] = {
-    "rollout": frozenset({"n_tokens"}),
-    "step": frozenset({"n_tokens", "seq_logprobs", "old_logprobs"}),
+    "rollout": frozenset({"spans", "old_logprobs"}),
+    "step": frozenset({"spans", "old_logprobs", "seq_logps"}),
 }
 """What trainers give algorithms of each moment, the judge apart."""
 

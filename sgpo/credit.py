@@ -6,13 +6,14 @@ process, a store, or all processes of a run, a share each); `give_credit` turns 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 
-from judgekit.errors import JudgeError
+from judgekit.errors import DataError, JudgeError
 from sgpo.algorithms.base import Algorithm, GroupBatch, Scale, Scored, Shaped, Unit
 from sgpo.rewards import classify_groups, group_rows, group_std, is_correct
 
@@ -47,6 +48,37 @@ def step_lengths(steps: Sequence[str], *, unit: Unit, count_tokens: Callable[[st
         return (1.0,) * len(steps)
     measure = len if unit == "char" else count_tokens
     return tuple(float(measure(step)) for step in steps)
+
+
+def token_spans(
+    token_ids: Sequence[int], chars_S: Sequence[tuple[int, int]], *, text: str, decode: Callable[[Sequence[int]], str]
+) -> tuple[tuple[int, int], ...]:
+    """Return first token of each step and one past its last. A token belongs to the step in which it begins.
+
+    Args:
+        token_ids: Tokens of one response. Shape (T,).
+        chars_S: First character of each step and one past its last. Shape (n_steps, 2).
+        text: The response that the characters are counted in.
+        decode: Text of tokens, without special ones.
+
+    Raises:
+        DataError: the tokens do not spell the text.
+
+    Example:
+        >>> token_spans([97, 98, 99], [(0, 1), (2, 3)], text="abc", decode=lambda ids: bytes(ids).decode())
+        ((0, 1), (2, 3))
+    """
+    if decode(token_ids) != text:
+        raise DataError(
+            f"the tokens of a response spell {decode(token_ids)[:60]!r} and not {text[:60]!r}, so its steps cannot be "
+            "found among them: take an algorithm that needs no spans"
+        )
+
+    # Tokens are no pieces of text: one character may take several. So each boundary is looked for among decoded heads.
+    def tokens_before(char: int) -> int:
+        return bisect_left(range(len(token_ids)), char, key=lambda n: len(decode(token_ids[:n])))
+
+    return tuple((tokens_before(start), tokens_before(end)) for start, end in chars_S)
 
 
 def shape_groups(

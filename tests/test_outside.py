@@ -28,7 +28,7 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch, *, group: str, entry:
 
 ALGORITHM = '''
 """GRPO that trains the first half of every response alone."""
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from sgpo.algorithms.base import Algorithm
@@ -40,7 +40,6 @@ class FirstHalf(Algorithm):
     type: Literal["first_half"] = "first_half"
     weight: float = 1.0
     """Factor of every advantage."""
-    needs: ClassVar = frozenset({"n_tokens"})
 
     def credit(self, rewards_N, *, batch, std_floor_N, scale):
         advantages_N = super().credit(rewards_N, batch=batch, std_floor_N=std_floor_N, scale=scale)

@@ -1,11 +1,11 @@
 """What an algorithm is: whole groups of responses in, rewards and advantages out, by pure functions on tensors.
 
 An algorithm is a configuration: `algorithm: {type: sgpo, beta: 10}`. It has four parts, each with a default that is
-GRPO's: which responses are to be scored and how, `transform` (rewards before credit), `keep` (which groups train at
-all) and `credit` (one number a response, or one a token), given once or anew at every optimiser step (`when`). Online
-and offline training call the same ones; what they need beyond outcomes is declared in `needs`, and refused at the start
-by a trainer that cannot give it. To add one, write a module beside this one and a line in `registry`, or an entry point
-`sgpo.algorithms` in a package of your own.
+GRPO's: `transform` (rewards before credit, of responses that are scored first where it asks for that), `keep` (which
+groups train at all), `credit` (one number a response, or one a token, given once or anew at every optimiser step, see
+`when`) and `loss_rule` (how tokens add up and clip). Online and offline training call the same ones; what they need
+beyond outcomes is declared in `needs`, and refused at the start by a trainer that cannot give it. To add one, write a
+module beside this one and a line in `registry`, or an entry point `sgpo.algorithms` in a package of your own.
 
 Axes: `_N` responses, `_M` those of them that are scored, `_S` steps of a response, `_T` its tokens. NaN means "not
 known" in outcomes and "outside the baseline" in rewards, never zero. Imports no torch: tensors bring their operations.
@@ -27,11 +27,9 @@ if TYPE_CHECKING:
     from judgekit.judges.base import Judge
     from judgekit.types import Solution
 
-Need = Literal[
-    "judge", "n_tokens", "seq_logprobs", "old_logprobs", "spans", "entropy", "divergence", "domain", "history"
-]
-"""What an algorithm may need beside outcomes. Trainers refuse at the start what they cannot give: today they have a
-judge, `n_tokens`, and at the moment `step` the log-probabilities of responses now and before training on them."""
+Need = Literal["judge", "spans", "old_logprobs", "seq_logps", "entropy", "divergence", "domain", "history"]
+"""What an algorithm may need beside outcomes and numbers of tokens. Trainers compute only what is asked for, and refuse
+at the start what they cannot give: see `sgpo.config.GIVEN`."""
 Moment = Literal["rollout", "step"]
 """When credit is given: once for a batch of rollouts, or anew at every optimiser step from what the policy gives the
 responses by then. No algorithm needs the whole group in its loss: a loss of pairs or of a softmax over a group has the
@@ -40,6 +38,20 @@ Scale = Literal["group", "batch", "none"]
 """What advantages are divided by: the standard deviation of the group, of all rewards at hand, or nothing."""
 Unit = Literal["step", "char", "token"]
 """Unit in which steps are measured."""
+TokenSum = Literal["seq_token_mean", "token_mean", "fixed", "seq_sum"]
+"""How the losses of tokens add up. `seq_token_mean`: mean over responses of each one's token mean; `token_mean`: mean
+over all tokens; `fixed`: as the first, with one fixed length in place of each response's own; `seq_sum`: mean over
+responses of each one's sum."""
+
+
+class LossRule(NamedTuple):
+    """How the losses of tokens add up and clip."""
+
+    tokens: TokenSum
+    """How they add up."""
+    clip: tuple[float, float] | None
+    """How far the ratio to the old policy may fall below 1 and rise above it; `None` takes no ratio at all, which is
+    the plain policy gradient."""
 
 
 class WindowConfig(BaseConfig):
@@ -76,6 +88,8 @@ class Response:
     """Problem and steps, as the judge will see them."""
     lengths_S: tuple[float, ...]
     """Length of each step in the algorithm's unit. Shape (n_steps,)."""
+    key: str = ""
+    """Tells it from others of the same text: its group and place there, or optimiser step and place in the batch."""
 
 
 @dataclass(frozen=True)
@@ -102,16 +116,21 @@ class GroupBatch:
     """Responses cut off by their length limit. Shape (N,), bool."""
     n_tokens_N: torch.Tensor
     """Trained tokens of each response, what ends it included; 0 where it is not trained. Shape (N,), int64."""
+    spans_N: tuple[tuple[tuple[int, int], ...], ...] | None = None
+    """For `spans`: first trained token of each step and one past its last; none of a response that is not trained.
+    Shape (N, n_steps, 2)."""
     seq_logprobs_N: torch.Tensor | None = None
-    """Summed log-probabilities of a response's trained tokens under the policy as it is now, detached, nats, NaN where
-    it is not trained; there at the moment `step` alone. Shape (N,)."""
+    """For `seq_logps`: summed log-probabilities of a response's trained tokens under the policy as it is now, detached,
+    nats, NaN where it is not trained. Shape (N,)."""
     old_seq_logprobs_N: torch.Tensor | None = None
-    """The same under the policy that the ratio is taken to, as it was before it trained on them. Shape (N,)."""
+    """For `old_logprobs`: the same under the old policy, as it was before it trained on them. Shape (N,)."""
 
     def take(self, rows_M: torch.Tensor) -> GroupBatch:
         """Return the batch of some responses. Shape (M,)."""
+        spans_N = None if self.spans_N is None else tuple(self.spans_N[row] for row in rows_M.tolist())
         columns: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{name: column[rows_M] for name, column in columns.items() if column is not None})
+        there = {name: column[rows_M] for name, column in columns.items() if name != "spans_N" and column is not None}
+        return replace(self, **there, spans_N=spans_N)
 
 
 class Shaped(NamedTuple):
@@ -137,6 +156,11 @@ class Algorithm(BaseConfig):
     """When `credit` is asked; scoring, `transform` and `keep` are always of the rollout."""
     unit: Unit = "step"
     """Unit in which the steps of a response are measured."""
+
+    @property
+    def loss_rule(self) -> LossRule | None:
+        """How tokens add up and clip while it is in force; `None`, as here: as the trainer is configured."""
+        return None
 
     def rows_to_score(self, batch: GroupBatch) -> torch.Tensor:
         """Return the indices of the responses to score, rising; none here. Shape (M,), int64."""

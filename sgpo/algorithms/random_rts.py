@@ -19,11 +19,12 @@ class RandomRTS(SGPO):
     type: Literal["random_rts"] = "random_rts"  # type: ignore[assignment]  # the name of this one
     """Name of the algorithm."""
     seed: int = 0
-    """Another seed draws other scores; a response keeps its own, whenever and wherever it is scored."""
+    """Another seed draws other scores; a response keeps its own, whenever and wherever it is scored, also when a run
+    is resumed. Responses of the same text have different ones."""
 
     needs: ClassVar[frozenset[Need]] = frozenset()
 
     def score(self, responses: Sequence[Response], *, judge: Judge | None) -> list[Scored]:
         """Draw a score for each response."""
-        draws = [random.Random(f"{self.seed}:{response.solution.id}").random() for response in responses]
+        draws = [random.Random(f"{self.seed}:{response.key}:{response.solution.id}").random() for response in responses]
         return [Scored(rts, judged=False) for rts in draws]

@@ -9,8 +9,10 @@ from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
 from judgekit.text.prompts import ChatPrompt, RawPrompt
-from sgpo.algorithms.base import Need
+from sgpo.algorithms.base import LossRule, Need, TokenSum
 from sgpo.config import PolicyTrainingConfig
+
+_TOKENS: dict[str, TokenSum] = {"grpo": "seq_token_mean", "dapo": "token_mean", "dr_grpo": "fixed"}
 
 
 class StoredPrompt(BaseConfig):
@@ -57,7 +59,9 @@ class OfflineConfig(PolicyTrainingConfig):
     scale_rewards: Literal["group", "batch", "none"] = "group"
     """Advantages are divided by the standard deviation of the group, of all rewards in the file, or by nothing."""
     loss: Literal["grpo", "dapo", "dr_grpo"] = "grpo"
-    """How tokens add up, see `sgpo.offline.losses.LossType`. Only responses with an advantage count in the divisor."""
+    """How tokens add up. `grpo`: mean over responses of each one's token mean; `dapo`: mean over tokens; `dr_grpo`: as
+    `grpo`, with `max_tokens` in place of each response's own length. Only responses with an advantage count in the
+    divisor. An algorithm that has a rule of its own takes precedence, for `clip_low` and `clip_high` too."""
     ratio: Literal["initial", "behaviour", "none"] = "initial"
     """Old policy of the clipped ratio. `initial`: the policy before training, computed once; `behaviour`: the recorded
     log-probabilities, on the recorded token ids; `none`: plain policy gradient."""
@@ -78,11 +82,22 @@ class OfflineConfig(PolicyTrainingConfig):
             raise ValueError(
                 f"algorithm.window opens in none of the {self.epochs} epochs: set algorithm.type=grpo, or move it"
             )
+        if self.ratio == "none" and self.rule_of(guided=True).clip is not None:
+            raise ValueError(
+                f"the algorithm {algorithm.type} clips the ratio to an old policy, and ratio=none has none: set "
+                "ratio=initial or ratio=behaviour"
+            )
         return self
 
     def _gives(self) -> frozenset[Need]:
-        """Return what an algorithm may need here: without an old policy there are no log-probabilities of it."""
-        return super()._gives() - ({"old_logprobs"} if self.ratio == "none" else set())
+        # Those of the policy before training are computed when credit has been given, so only a step reads them.
+        has_old = self.ratio == "behaviour" or (self.ratio == "initial" and self.resolved_algorithm.when == "step")
+        return super()._gives() - (set() if has_old else {"old_logprobs"})
+
+    def rule_of(self, *, guided: bool) -> LossRule:
+        """Return how the tokens of a step add up and clip: as the algorithm says where it is in force, or as set."""
+        own = LossRule(_TOKENS[self.loss], None if self.ratio == "none" else (self.clip_low, self.clip_high))
+        return (self.resolved_algorithm.loss_rule if guided else None) or own
 
     def _is_open(self, epoch: int) -> bool:
         return self.resolved_algorithm.window.is_open(step=epoch, n_steps=self.epochs, epoch=epoch)

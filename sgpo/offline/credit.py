@@ -51,6 +51,18 @@ class Credit(Record):
 
 
 @dataclass(frozen=True)
+class Trained:
+    """What algorithms may ask about the trained tokens of one response; as it stands it is not trained."""
+
+    n_tokens: int = 0
+    """How many there are, what ends it included."""
+    spans_S: tuple[tuple[int, int], ...] = ()
+    """First token of each step and one past its last. Shape (n_steps, 2)."""
+    old_logprob: float = math.nan
+    """Their summed recorded log-probability, nats; NaN where none is recorded."""
+
+
+@dataclass(frozen=True)
 class CreditTable:
     """The credits of a groups file and what is reported about them."""
 
@@ -83,7 +95,7 @@ def assign_credit(
     algorithm: Algorithm,
     guards: GuardsConfig,
     count_tokens: Callable[[str], int],
-    n_tokens: Mapping[tuple[str, int], int],
+    trained: Mapping[tuple[str, int], Trained],
     scale: Scale = "group",
     chunk: int = 64,
 ) -> CreditTable:
@@ -95,7 +107,7 @@ def assign_credit(
         algorithm: What is trained by; its window is not read here.
         guards: When a judge without verdicts stops the run.
         count_tokens: Number of the policy's tokens in a text.
-        n_tokens: Trained tokens of each response, by group id and sample; absent where it is not trained.
+        trained: The trained tokens of each response, by group id and sample; absent where it is not trained.
         scale: See `sgpo.rewards.compute_advantages`; `batch` means all rewards of the file.
         chunk: Responses judged between two writes.
 
@@ -103,7 +115,7 @@ def assign_credit(
         JudgeError: too many responses got no verdict, see `GuardsConfig.max_unscored_frac`.
     """
     rollouts = [rollout for group in groups for rollout in group.rollouts]
-    batch = _batch_of(groups, n_tokens)
+    batch = _batch_of(groups, trained)
     chosen: list[Rollout] = []
 
     def score_rows(rows_M: torch.Tensor) -> list[Scored]:
@@ -111,7 +123,11 @@ def assign_credit(
         chosen.extend(rollouts[row] for row in rows_M.tolist())
         for start in track(range(0, len(chosen), chunk), description="judging", disable=not chosen):
             responses = [
-                Response(rollout.solution, step_lengths(rollout.steps, unit=algorithm.unit, count_tokens=count_tokens))
+                Response(
+                    rollout.solution,
+                    step_lengths(rollout.steps, unit=algorithm.unit, count_tokens=count_tokens),
+                    key=f"{rollout.group_id}:{rollout.sample}",
+                )
                 for rollout in chosen[start : start + chunk]
             ]
             scored = algorithm.score(responses, judge=judge)
@@ -148,13 +164,16 @@ def assign_credit(
     return CreditTable(credits_N, report_credits(groups, stats=credit.stats, judgements=judgements))
 
 
-def _batch_of(groups: Sequence[RolloutGroup], n_tokens: Mapping[tuple[str, int], int]) -> GroupBatch:
+def _batch_of(groups: Sequence[RolloutGroup], trained: Mapping[tuple[str, int], Trained]) -> GroupBatch:
     rollouts = [rollout for group in groups for rollout in group.rollouts]
+    trained_N = [trained.get((rollout.group_id, rollout.sample), Trained()) for rollout in rollouts]
     return GroupBatch(
         outcomes_N=torch.tensor([rollout.outcome for rollout in rollouts], dtype=torch.float64),
         group_ids_N=torch.tensor([index for index, group in enumerate(groups) for _ in group.rollouts]),
         truncated_N=torch.tensor([bool(rollout.truncated) for rollout in rollouts]),
-        n_tokens_N=torch.tensor([n_tokens.get((rollout.group_id, rollout.sample), 0) for rollout in rollouts]),
+        n_tokens_N=torch.tensor([found.n_tokens for found in trained_N]),
+        spans_N=tuple(found.spans_S for found in trained_N),
+        old_seq_logprobs_N=torch.tensor([found.old_logprob for found in trained_N], dtype=torch.float64),
     )
 
 
@@ -163,11 +182,11 @@ def read_step_credit(
     credits_N: Sequence[Credit],
     *,
     algorithm: Algorithm,
-    n_tokens: Mapping[tuple[str, int], int],
+    trained: Mapping[tuple[str, int], Trained],
     scale: Scale,
 ) -> StepCredit:
     """Return what gives credit at every optimiser step, by the scores that a finished table holds."""
-    batch = _batch_of(groups, n_tokens)
+    batch = _batch_of(groups, trained)
     rows_M = algorithm.rows_to_score(batch)
     scored_M = [Scored(credits_N[row].rts) for row in rows_M.tolist()]
     return StepCredit(batch, algorithm.transform(batch, rows_M, scored_M), algorithm, scale)

@@ -6,13 +6,11 @@ sum_T(weight * loss) / sum(units), over every response of that step.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 
-LossType = Literal["grpo", "dapo", "dr_grpo"]
-"""`grpo`: mean over responses of each one's token mean; `dapo`: mean over tokens; `dr_grpo`: as `grpo`, with one fixed
-length in place of each response's own."""
+from sgpo.algorithms.base import TokenSum
 
 
 class TokenLoss(NamedTuple):
@@ -31,25 +29,24 @@ def policy_loss(
     *,
     old_logprobs_T: torch.Tensor | None,
     advantages_T: torch.Tensor,
-    clip_low: float = 0.2,
-    clip_high: float = 0.2,
+    clip: tuple[float, float] | None,
 ) -> TokenLoss:
-    """Return -min(ratio * A, clip(ratio, 1 - clip_low, 1 + clip_high) * A), or -A * logprob without an old policy.
+    """Return -min(ratio * A, clip(ratio, 1 - low, 1 + high) * A), or -A * logprob without old policy or clipping.
 
     Args:
         logprobs_T: Log-probabilities of the tokens under the policy in training, nats. Shape (T,).
         old_logprobs_T: The same under the old policy; `None` for the plain policy gradient. Shape (T,).
-        advantages_T: Advantage of each token's response. Shape (T,).
-        clip_low: How far the ratio may fall below 1, >= 0.
-        clip_high: How far the ratio may rise above 1, >= 0.
+        advantages_T: Advantage of each token. Shape (T,).
+        clip: See `sgpo.algorithms.base.LossRule.clip`; both >= 0.
 
     Source:
         GRPO (2402.03300), clipped objective without its KL term; two bounds as in DAPO (2503.14476). The same as in
         TRL's GRPOTrainer.
     """
-    if old_logprobs_T is None:
+    if old_logprobs_T is None or clip is None:
         ones = torch.ones_like(logprobs_T)
         return TokenLoss(-advantages_T * logprobs_T, ones, torch.zeros_like(ones, dtype=torch.bool))
+    clip_low, clip_high = clip
     ratio_T = torch.exp(logprobs_T - old_logprobs_T)
     bounded_T = torch.clamp(ratio_T, 1 - clip_low, 1 + clip_high)
     loss_T = -torch.minimum(ratio_T * advantages_T, bounded_T * advantages_T)
@@ -58,21 +55,21 @@ def policy_loss(
     return TokenLoss(loss_T, ratio_T.detach(), too_high | too_low)
 
 
-def token_weight(n_tokens: int, *, loss_type: LossType, max_tokens: int) -> float:
+def token_weight(n_tokens: int, *, tokens: TokenSum, max_tokens: int) -> float:
     """Return the weight of each token of a response with `n_tokens` tokens.
 
     Args:
         n_tokens: Trained tokens of the response, at least 1.
-        loss_type: See `LossType`.
-        max_tokens: The fixed length that `dr_grpo` divides by.
+        tokens: How they add up.
+        max_tokens: The length that `fixed` divides by.
 
     Source:
-        `grpo`: GRPO (2402.03300); `dapo`: DAPO (2503.14476); `dr_grpo`: Dr. GRPO (2503.20783), with a length chosen
-        beforehand as in TRL's GRPOTrainer.
+        `seq_token_mean`: GRPO (2402.03300); `token_mean`: DAPO (2503.14476); `fixed`: Dr. GRPO (2503.20783), with a
+        length chosen beforehand as in TRL's GRPOTrainer.
     """
-    return {"grpo": 1 / n_tokens, "dapo": 1.0, "dr_grpo": 1 / max_tokens}[loss_type]
+    return {"seq_token_mean": 1 / n_tokens, "token_mean": 1.0, "fixed": 1 / max_tokens, "seq_sum": 1.0}[tokens]
 
 
-def response_units(n_tokens: int, *, loss_type: LossType) -> int:
-    """Return what a response adds to the divisor of its optimiser step: its tokens for `dapo`, else 1."""
-    return n_tokens if loss_type == "dapo" else 1
+def response_units(n_tokens: int, *, tokens: TokenSum) -> int:
+    """Return what a response adds to the divisor of its optimiser step: its tokens for `token_mean`, else 1."""
+    return n_tokens if tokens == "token_mean" else 1

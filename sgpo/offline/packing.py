@@ -14,7 +14,8 @@ from itertools import accumulate
 
 import torch
 
-from sgpo.offline.losses import LossType, response_units, token_weight
+from sgpo.algorithms.base import LossRule, TokenSum
+from sgpo.offline.losses import response_units, token_weight
 
 
 @dataclass(frozen=True)
@@ -105,13 +106,13 @@ def assign_bins(lengths_N: Sequence[int], *, capacity: int, alone: bool = False)
     return [sorted(items) for items in bins]
 
 
-def build_bin(rows: Bin, *, loss_type: LossType, max_tokens: int) -> PackedBin:
+def build_bin(rows: Bin, *, tokens: TokenSum, max_tokens: int) -> PackedBin:
     """Lay rows end to end. Either all of them have old log-probabilities or none has.
 
     Args:
         rows: The responses of the bin; none gives an empty bin.
-        loss_type: See `sgpo.offline.losses.LossType`.
-        max_tokens: The fixed length that `dr_grpo` divides by.
+        tokens: How their losses add up.
+        max_tokens: The length that `fixed` divides by.
     """
     if not rows:
         return empty_bin()
@@ -123,7 +124,7 @@ def build_bin(rows: Bin, *, loss_type: LossType, max_tokens: int) -> PackedBin:
         n_tokens = len(row.completion_ids)
         first = start + len(row.prompt_ids) - 1
         source_T += range(first, first + n_tokens)
-        weights_T += [token_weight(n_tokens, loss_type=loss_type, max_tokens=max_tokens)] * n_tokens
+        weights_T += [token_weight(n_tokens, tokens=tokens, max_tokens=max_tokens)] * n_tokens
         advantages_T += row.advantage if isinstance(row.advantage, tuple) else [row.advantage] * n_tokens
     old_T = [logprob for row in rows if row.old_logprobs_T is not None for logprob in row.old_logprobs_T]
     batch_row_T = [row.batch_row for row in rows if row.batch_row is not None for _ in row.completion_ids]
@@ -205,23 +206,23 @@ class PackedSteps(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
 
     Args:
         steps: The bins of each optimiser step, as many in each.
-        loss_type: See `sgpo.offline.losses.LossType`.
-        max_tokens: The fixed length that `dr_grpo` divides by.
+        rules: How the losses of each step add up and clip.
+        max_tokens: The length that `fixed` divides by.
     """
 
-    def __init__(self, steps: Sequence[Sequence[Bin]], *, loss_type: LossType, max_tokens: int) -> None:
-        self.loss_type = loss_type
+    def __init__(self, steps: Sequence[Sequence[Bin]], *, rules: Sequence[LossRule], max_tokens: int) -> None:
+        self.rules = rules
         self.max_tokens = max_tokens
-        self._bins = [packed for step in steps for packed in step]
-        self._step_units = [self._units(step) for step in steps for _ in step]
-
-    def _units(self, step: Sequence[Bin]) -> int:
-        rows = [row for packed in step for row in packed]
-        return sum(response_units(len(row.completion_ids), loss_type=self.loss_type) for row in rows)
+        self._bins: list[tuple[Bin, TokenSum, int]] = []
+        for step, rule in zip(steps, rules, strict=True):
+            lengths = [len(row.completion_ids) for packed in step for row in packed]
+            units = sum(response_units(n_tokens, tokens=rule.tokens) for n_tokens in lengths)
+            self._bins += [(packed, rule.tokens, units) for packed in step]
 
     def __len__(self) -> int:
         return len(self._bins)
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        packed = build_bin(self._bins[index], loss_type=self.loss_type, max_tokens=self.max_tokens)
-        return packed.inputs() | {"scale": torch.tensor(1 / self._step_units[index])}
+        rows, tokens, units = self._bins[index]
+        packed = build_bin(rows, tokens=tokens, max_tokens=self.max_tokens)
+        return packed.inputs() | {"scale": torch.tensor(1 / units)}

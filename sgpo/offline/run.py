@@ -7,6 +7,7 @@ it with `torchrun` to train on several processes; the result does not depend on 
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -30,9 +31,9 @@ from judgekit.judges.stored import StoredJudge, shared_folder
 from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.run import Run
 from judgekit.training.loop import MetricsCallback, save_policy, train, training_arguments
-from sgpo.credit import StepCredit
+from sgpo.credit import StepCredit, token_spans
 from sgpo.offline.config import OfflineConfig
-from sgpo.offline.credit import CreditTable, assign_credit, load_credits, read_step_credit, write_credits
+from sgpo.offline.credit import CreditTable, Trained, assign_credit, load_credits, read_step_credit, write_credits
 from sgpo.offline.packing import OfflineRow, PackedSteps, fill_old_logprobs
 from sgpo.offline.plan import Plan, build_rows, plan_steps, report_plan, token_ids
 from sgpo.offline.trainer import OfflineTrainer, can_pack, compute_row_logprobs, packed_policy
@@ -78,7 +79,8 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
         card = Path(config.judge or "") / "judge.json"
         inputs = [config.groups, card] if config.judge and card.is_file() else [config.groups]
         run = Run(output, config, inputs=inputs, resume=resume or not state.is_main_process)
-        table = _load_or_assign_credit(config, groups, rows, policy.tokenizer, output)
+        trained = _trained_tokens(config, groups, rows, policy.tokenizer)
+        table = _load_or_assign_credit(config, groups, trained, policy.tokenizer, output)
     report = run.results
     if not run.finished:
         longest = max(map(len, rows), default=0)  # none is left where all are too long, which the plan then refuses
@@ -96,12 +98,11 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
             print_report(report)
         step_credit = None
         if config.resolved_algorithm.when == "step":
-            n_tokens = {row.key: len(row.completion_ids) for row in rows}
             step_credit = read_step_credit(
                 groups,
                 table.credits_N,
                 algorithm=config.resolved_algorithm,
-                n_tokens=n_tokens,
+                trained=trained,
                 scale=config.scale_rewards,
             )
         _train(config, run, policy, plan, report, step_credit)
@@ -131,10 +132,34 @@ def _start_process(config: OfflineConfig) -> PartialState:
     return state
 
 
-def _load_or_assign_credit(
+def _trained_tokens(
     config: OfflineConfig,
     groups: Sequence[RolloutGroup],
     rows: Sequence[OfflineRow],
+    tokenizer: PreTrainedTokenizerBase,
+) -> dict[tuple[str, int], Trained]:
+    """What the algorithm may ask about trained tokens, by group id and sample; spans only where it asks for them."""
+    rollouts = {(rollout.group_id, rollout.sample): rollout for group in groups for rollout in group.rollouts}
+    trained = {}
+    for row in rows:
+        spans_S: tuple[tuple[int, int], ...] = ()
+        if "spans" in config.resolved_algorithm.needs:
+            rollout = rollouts[row.key]
+            spans_S = token_spans(
+                row.completion_ids,
+                list(zip(rollout.step_start, rollout.step_end, strict=True)),
+                text=rollout.response,
+                decode=lambda ids: tokenizer.decode(ids, skip_special_tokens=True),
+            )
+        old_logprob = math.nan if row.old_logprobs_T is None else math.fsum(row.old_logprobs_T)
+        trained[row.key] = Trained(len(row.completion_ids), spans_S, old_logprob)
+    return trained
+
+
+def _load_or_assign_credit(
+    config: OfflineConfig,
+    groups: Sequence[RolloutGroup],
+    trained: Mapping[tuple[str, int], Trained],
     tokenizer: PreTrainedTokenizerBase,
     output: Path,
 ) -> CreditTable:
@@ -155,7 +180,7 @@ def _load_or_assign_credit(
         algorithm=config.resolved_algorithm,
         guards=config.guards,
         count_tokens=lambda text: len(token_ids(tokenizer, text)),
-        n_tokens={row.key: len(row.completion_ids) for row in rows},
+        trained=trained,
         scale=config.scale_rewards,
         chunk=config.judge_chunk,
     )
@@ -206,7 +231,9 @@ def _train(
 ) -> None:
     state = PartialState()
     steps = plan.steps
-    if config.ratio == "initial":
+    rules = [config.rule_of(guided=guided) for guided in plan.guided]
+    needs_old = any(rule.clip for rule in rules) or "old_logprobs" in config.resolved_algorithm.needs
+    if config.ratio == "initial" and needs_old:
         steps = fill_old_logprobs(steps, _load_or_compute_initial(config, policy.model.to(state.device), plan, run))
     trainer = OfflineTrainer(
         model=policy.model,
@@ -222,9 +249,7 @@ def _train(
             train_sampling_strategy="sequential",
             logging_nan_inf_filter=False,  # `OfflineTrainer` stops there
         ),
-        train_dataset=PackedSteps(steps, loss_type=config.loss, max_tokens=config.max_tokens),
-        clip_low=config.clip_low,
-        clip_high=config.clip_high,
+        train_dataset=PackedSteps(steps, rules=rules, max_tokens=config.max_tokens),
         step_credit=step_credit,
         callbacks=[Recorder(run, plan, report)],
     )

@@ -24,7 +24,7 @@ from judgekit.engines.scoring.packing import Pack
 from judgekit.errors import ConfigError
 from sgpo.credit import StepCredit
 from sgpo.offline.losses import policy_loss
-from sgpo.offline.packing import OfflineRow, assign_bins, build_bin
+from sgpo.offline.packing import OfflineRow, PackedSteps, assign_bins, build_bin
 
 
 @contextmanager
@@ -121,7 +121,7 @@ def compute_row_logprobs(
     bins = assign_bins(lengths_N, capacity=token_budget, alone=not can_pack(model, longest=longest))
     with packed_policy(model, longest=longest):
         for items in track(bins):
-            packed = build_bin(tuple(rows[i] for i in items), loss_type="dapo", max_tokens=1)
+            packed = build_bin(tuple(rows[i] for i in items), tokens="token_mean", max_tokens=1)
             inputs = {name: tensor.to(model.device) for name, tensor in packed.inputs().items()}
             with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=bf16):
                 values_T = token_logprobs(model, inputs).tolist()
@@ -142,8 +142,6 @@ class OfflineTrainer(Trainer):
     those are) and `seconds`.
 
     Args:
-        clip_low: See `sgpo.offline.losses.policy_loss`.
-        clip_high: See `sgpo.offline.losses.policy_loss`.
         step_credit: Gives the advantages of bins whose tokens carry `batch_row_T`, anew at every optimiser step; such
             a step is of whole groups. `None` where there are no such bins.
         **kwargs: As for Trainer.
@@ -151,12 +149,10 @@ class OfflineTrainer(Trainer):
 
     loss_is_scaled_for_ga = True
 
-    def __init__(
-        self, *, clip_low: float, clip_high: float, step_credit: StepCredit | None = None, **kwargs: Any
-    ) -> None:
+    train_dataset: PackedSteps
+
+    def __init__(self, *, step_credit: StepCredit | None = None, **kwargs: Any) -> None:
         super().__init__(data_collator=_only_item, **kwargs)
-        self.clip_low = clip_low
-        self.clip_high = clip_high
         self.step_credit = step_credit
         self._step_advantages: tuple[int, torch.Tensor] = (-1, torch.zeros(0))
         self._tally = self._no_tokens()
@@ -184,8 +180,7 @@ class OfflineTrainer(Trainer):
             token_logprobs(model, inputs),
             old_logprobs_T=inputs.get("old_logprobs_T"),
             advantages_T=advantages_T,
-            clip_low=self.clip_low,
-            clip_high=self.clip_high,
+            clip=self.train_dataset.rules[self.state.global_step].clip,
         )
         n_tokens = torch.tensor(len(token.ratio_T), device=token.ratio_T.device)
         self._tally += torch.stack([token.clipped_T.sum(), token.ratio_T.sum(), n_tokens])
@@ -199,16 +194,17 @@ class OfflineTrainer(Trainer):
             Advantage of each response of the file, 0 for those of other steps. Shape (N,).
         """
         n_processes, n_bins = self.accelerator.num_processes, self.args.gradient_accumulation_steps
-        bins: Any = self.train_dataset
         first = self.state.global_step * n_bins * n_processes + self.accelerator.process_index
         sums_N = torch.zeros(3, len(step_credit.batch.outcomes_N), dtype=torch.float64)  # now, before, tokens
         for index in range(first, first + n_bins * n_processes, n_processes):
-            inputs = bins[index]
+            inputs = self.train_dataset[index]
             if (rows_T := inputs.get("batch_row_T")) is None:
                 continue  # fills up the step, or belongs to an epoch of plain GRPO
             inputs = {name: value.to(self.args.device) for name, value in inputs.items()}
             with self.compute_loss_context_manager():
-                now_T = token_logprobs(model, inputs).cpu().double()
+                now_T = token_logprobs(model, inputs).cpu().double()  # empty bins, too: processes run in step
+            if (rows_T := inputs.get("batch_row_T")) is None:
+                continue  # fills up the step, or belongs to an epoch of plain GRPO
             old_T = inputs.get("old_logprobs_T", torch.full_like(now_T, torch.nan)).cpu().double()
             sums_N.index_add_(1, rows_T.cpu(), torch.stack([now_T, old_T, torch.ones_like(now_T)]))
         sums_N = self.accelerator.reduce(sums_N.to(self.args.device), reduction="sum").cpu()

@@ -11,13 +11,14 @@ from __future__ import annotations
 import inspect
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
 import torch
 import trl
 from accelerate.utils import gather, gather_object
+from torch.nn.utils.rnn import pad_sequence
 from trl import GRPOTrainer
 
 from judgekit.errors import ConfigError, JudgeError, JudgekitError, boundary
@@ -25,16 +26,31 @@ from judgekit.judges.base import Judge
 from judgekit.text.prompts import encode_prompt, with_fixed_clock
 from judgekit.text.segmentation import PARAGRAPHS, SegmentationConfig, StepSpan, segment
 from judgekit.types import Solution
-from sgpo.algorithms.base import Algorithm, GroupBatch, Response, Scale, Scored, Shaped
+from sgpo.algorithms.base import Algorithm, GroupBatch, LossRule, Need, Response, Scale, Scored, Shaped, TokenSum
 from sgpo.algorithms.grpo import GRPO
 from sgpo.algorithms.sgpo import SGPO, certified_survival
 from sgpo.config import GIVEN, GuardsConfig
-from sgpo.credit import StepCredit, UnscoredAlarm, give_credit, mean_advantage, shape_groups, step_lengths
+from sgpo.credit import (
+    StepCredit,
+    UnscoredAlarm,
+    give_credit,
+    mean_advantage,
+    shape_groups,
+    step_lengths,
+    token_spans,
+)
 from sgpo.rewards import group_std, std_floor_factor
 
 PLAIN = GRPO()
 """What trains outside an algorithm's window."""
 _row = itemgetter(0)
+_TRL_LOSS: dict[TokenSum, str] = {
+    "seq_token_mean": "grpo",
+    "token_mean": "dapo",
+    "fixed": "dr_grpo",  # the length is max_completion_length
+    "seq_sum": "luspo",
+}
+_OF_TOKENS: frozenset[Need] = frozenset({"spans", "old_logprobs", "seq_logps"})
 _CONTRACT = {
     "_calculate_rewards": ["self", "inputs", "prompts", "completions", "completion_ids_list"],
     "_compute_loss": ["self", "model", "inputs"],
@@ -112,6 +128,10 @@ class SGPOMixin:
     processing_class: Any
     num_generations: int
     scale_rewards: Scale
+    loss_type: str
+    epsilon_low: float
+    epsilon_high: float
+    importance_sampling_level: str
     reward_weights: torch.Tensor
     eos_token_ids: list[int]
     multi_objective_aggregation: str
@@ -159,8 +179,16 @@ class SGPOMixin:
                 f"the algorithm {self.algorithm.type} needs {', '.join(sorted(lacking))}, which online training does "
                 f"not give at its moment, the {self.algorithm.when}"
             )
-        if self.algorithm.when == "step" and self._is_vlm:
-            raise ConfigError(f"the algorithm {self.algorithm.type} needs log-probabilities of texts, not of images")
+        if self.algorithm.needs & _OF_TOKENS and (self._is_vlm or self.tools or self.environment_factories):
+            raise ConfigError(
+                f"the algorithm {self.algorithm.type} needs {', '.join(sorted(self.algorithm.needs & _OF_TOKENS))}, "
+                "which responses with images, tools or environments do not have"
+            )
+        if self.algorithm.loss_rule is not None and self.importance_sampling_level != "token":
+            raise ConfigError(
+                f"the algorithm {self.algorithm.type} says how tokens add up and clip, and importance_sampling_level="
+                f"{self.importance_sampling_level} takes one ratio a response: set it to token"
+            )
         if judge is not None and isinstance(self.algorithm, SGPO) and self.algorithm.rts.type == "certified":
             certified_survival(judge)  # a judge that certifies nothing is refused before anything is sampled
         self.segmentation = segmentation
@@ -173,6 +201,7 @@ class SGPOMixin:
         self._step_credit: StepCredit | None = None
         self._old_seq_logprobs_N = torch.zeros(0)
         self._credit_step = -1
+        self._rule: LossRule | None = None
 
     def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], Any, dict[str, Any]]:
         """Let the policy read in training what it reads in evaluation: reserved tokens in a problem are plain text.
@@ -195,7 +224,6 @@ class SGPOMixin:
         if self._step_credit is not None:
             # The policy has not trained on them yet: it is its own old policy, and this is the first step's credit.
             output["row_N"] = torch.arange(local.start, local.stop, device=output["completion_ids"].device)
-            self._old_seq_logprobs_N = self._seq_logprobs([output])
             self._give_step_credit(self._old_seq_logprobs_N)
         if self._advantage_factor_N is not None:
             factor_N = self._advantage_factor_N
@@ -220,13 +248,26 @@ class SGPOMixin:
         return output
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        """Put the credit of this optimiser step in place, where the algorithm gives it at every step."""
-        if self._step_credit is not None and "row_N" in inputs and self.model.training:
+        """Put the algorithm's credit of this optimiser step in place, and its rule for how tokens add up and clip."""
+        if not self.model.training:
+            loss: torch.Tensor = super()._compute_loss(model, inputs)  # type: ignore[misc]
+            return loss
+        if self._step_credit is not None:
             if self._credit_step != self.state.global_step:
                 self._give_step_credit(self._seq_logprobs(self._buffered_inputs))
             assert isinstance(self._advantages, torch.Tensor)
             inputs = inputs | {"advantages": self._advantages[inputs["row_N"]].to(inputs["advantages"])}
-        loss: torch.Tensor = super()._compute_loss(model, inputs)  # type: ignore[misc]
+        configured = self.loss_type, self.epsilon_low, self.epsilon_high
+        try:
+            if self._rule is not None:
+                self.loss_type = _TRL_LOSS[self._rule.tokens]
+                if self._rule.clip is None:  # without old ones TRL takes the policy's own, detached: the ratio is 1
+                    inputs = {name: value for name, value in inputs.items() if name != "old_per_token_logps"}
+                else:
+                    self.epsilon_low, self.epsilon_high = self._rule.clip
+            loss = super()._compute_loss(model, inputs)  # type: ignore[misc]
+        finally:
+            self.loss_type, self.epsilon_low, self.epsilon_high = configured
         return loss
 
     def _give_step_credit(self, seq_logprobs_N: torch.Tensor) -> None:
@@ -248,9 +289,21 @@ class SGPOMixin:
                 batch_size=self.args.per_device_train_batch_size,
             )
             rows.append(batch["row_N"])
-            sums.append((logprobs * (mask * batch["tool_mask"] if "tool_mask" in batch else mask)).sum(dim=1).double())
+            sums.append((logprobs * mask).sum(dim=1).double())
         rows_N, sums_N = gather(torch.cat(rows)), gather(torch.cat(sums))
         return torch.empty_like(sums_N).index_copy_(0, rows_N, sums_N)
+
+    def _lay_out(self, prompts: list[Any], completion_ids_N: Sequence[list[int]]) -> dict[str, torch.Tensor]:
+        """Lay out this process's responses as TRL will after it has their rewards, for the policy to run on them."""
+        device, local = self.accelerator.device, self._local_rows(len(prompts))
+        laid = {"row_N": torch.arange(local.start, local.stop, device=device)}
+        prompt_ids_N = self._tokenize_prompts(prompts)[0]
+        for name, ids_N, side in (("prompt", prompt_ids_N, "left"), ("completion", completion_ids_N, "right")):
+            rows = [torch.tensor(ids, device=device) for ids in ids_N]
+            pad_id = self.processing_class.pad_token_id
+            laid[f"{name}_ids"] = pad_sequence(rows, batch_first=True, padding_value=pad_id, padding_side=side)
+            laid[f"{name}_mask"] = pad_sequence(list(map(torch.ones_like, rows)), batch_first=True, padding_side=side)
+        return laid
 
     def _calculate_rewards(
         self,
@@ -276,6 +329,16 @@ class SGPOMixin:
         )
         n_steps_N = gather(torch.tensor([len(spans) for spans in spans_N], device=device))
         is_on = self._is_on()
+        self._rule = self.algorithm.loss_rule if is_on else None
+        if is_on and (self.algorithm.when == "step" or "old_logprobs" in self.algorithm.needs):
+            self._old_seq_logprobs_N = self._seq_logprobs([self._lay_out(prompts, completion_ids_list)])
+            batch = replace(batch, old_seq_logprobs_N=self._old_seq_logprobs_N)
+        if is_on and "spans" in self.algorithm.needs:
+            found = [
+                token_spans(ids, [(span.start, span.end) for span in spans], text=text, decode=self._decode)
+                for ids, spans, text in zip(completion_ids_list, spans_N, texts_N, strict=True)
+            ]
+            batch = replace(batch, spans_N=tuple(gather_object(found)))
 
         def score_rows(rows_M: torch.Tensor) -> list[Scored]:
             scored_M = self._score_pooled(self._local_requests(rows_M, inputs, spans_N)) if is_on else []
@@ -315,14 +378,21 @@ class SGPOMixin:
         """The selected responses that this process holds, by their row in the gathered batch."""
         local = self._local_rows(len(inputs))
         rows = [row for row in rows_M.tolist() if local.start <= row < local.stop]
-        return [(row, self._response(inputs[row - local.start], spans_N[row - local.start])) for row in rows]
+        requests = []
+        for row in rows:
+            shown, steps = inputs[row - local.start], tuple(span.text for span in spans_N[row - local.start])
+            solution = Solution(
+                problem_id=shown.get("problem_id", ""),
+                problem=shown["problem"],
+                steps=steps,
+                reference=shown.get("answer"),
+            )
+            lengths_S = step_lengths(steps, unit=self.algorithm.unit, count_tokens=self._n_tokens)
+            requests.append((row, Response(solution, lengths_S, key=f"{self.state.global_step}:{row}")))
+        return requests
 
-    def _response(self, row: Mapping[str, Any], spans: Sequence[StepSpan]) -> Response:
-        steps = tuple(span.text for span in spans)
-        solution = Solution(
-            problem_id=row.get("problem_id", ""), problem=row["problem"], steps=steps, reference=row.get("answer")
-        )
-        return Response(solution, lengths_S=step_lengths(steps, unit=self.algorithm.unit, count_tokens=self._n_tokens))
+    def _decode(self, ids: Sequence[int]) -> str:
+        return str(self.processing_class.decode(ids, skip_special_tokens=True))
 
     def _n_tokens(self, text: str) -> int:
         return len(self.processing_class(text=text, add_special_tokens=False)["input_ids"])

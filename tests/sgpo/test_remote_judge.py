@@ -17,7 +17,7 @@ from sgpo.offline.credit import CreditTable, assign_credit
 from tests.judgekit.serving.service import HashJudge, running_service
 from tests.sgpo.offline.offline_samples import SampleJudge, make_rollout, three_groups
 
-COMMON = {"guards": GuardsConfig(), "n_tokens": {}, "count_tokens": len}
+COMMON = {"guards": GuardsConfig(), "trained": {}, "count_tokens": len}
 
 
 def assign(judge: Judge, folder: Path, algorithm: SGPO) -> CreditTable:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -48,7 +50,7 @@ def test_groups_are_centred_and_order_does_not_matter(algorithm: Algorithm) -> N
     straight = advantages(algorithm, list(range(len(OUTCOMES))))
     order = torch.randperm(len(OUTCOMES), generator=torch.Generator().manual_seed(3)).tolist()
     assert advantages(algorithm, order) == pytest.approx(straight, abs=1e-12)
-    sums = torch.tensor(straight).view(-1, 4).sum(1)
+    sums = torch.tensor(straight, dtype=torch.float64).view(-1, 4).sum(1)
     torch.testing.assert_close(sums, torch.zeros(5), atol=1e-9, rtol=0, check_dtype=False)
     assert straight[8:12] == [0.0] * 4, "a constant group that nothing is asked about"
     assert straight[13] == 0.0 and straight[16:] == [0.0] * 4, "unknown outcomes are outside the baseline"
@@ -59,6 +61,8 @@ def test_random_scores_stay_with_their_response() -> None:
     scores = [item.rts for item in RandomRTS().score(responses(200), judge=None)]
     again = [item.rts for item in RandomRTS().score(responses(200)[::-1], judge=None)][::-1]
     assert scores == again and scores != [item.rts for item in RandomRTS(seed=1).score(responses(200), judge=None)]
+    twins = [replace(responses(1)[0], key=f"g:{i}") for i in range(3)]
+    assert len({item.rts for item in RandomRTS().score(twins, judge=None)}) == 3, "equal texts draw for themselves"
     assert sum(score or 0.0 for score in scores) / 200 == pytest.approx(0.5, abs=0.07)
 
 

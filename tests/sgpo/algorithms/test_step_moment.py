@@ -33,7 +33,7 @@ class Regression(GRPO):
 
     type: Literal["regression"] = "regression"  # type: ignore[assignment]
     eta: float = 1.0
-    needs: ClassVar[frozenset[Need]] = frozenset({"seq_logprobs", "old_logprobs"})
+    needs: ClassVar[frozenset[Need]] = frozenset({"seq_logps", "old_logprobs"})
     when: ClassVar[Moment] = "step"
 
     def credit(self, rewards_N: torch.Tensor, *, batch: GroupBatch, **_: Any) -> torch.Tensor:

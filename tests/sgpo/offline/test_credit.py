@@ -17,7 +17,7 @@ from sgpo.offline.credit import assign_credit, load_credits, write_credits
 from tests.sgpo.offline.offline_samples import SampleJudge, make_rollout, three_groups
 
 GROUPS = build_groups(three_groups(), where="samples")
-COMMON = {"algorithm": SGPO(), "guards": GuardsConfig(), "n_tokens": {}, "count_tokens": len}
+COMMON = {"algorithm": SGPO(), "guards": GuardsConfig(), "trained": {}, "count_tokens": len}
 
 # RTS 0, 1/4, 1/2, 3/4 -> rewards sigmoid(-5), sigmoid(-2.5), sigmoid(0), sigmoid(2.5): mean 0.3766732, standard
 # deviation 0.4251693 (n - 1), so for example (0.0066929 - 0.3766732) / (0.4251693 + 0.0001)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import pytest
 import torch
 
+from sgpo.algorithms.base import TokenSum
 from sgpo.offline.losses import policy_loss, response_units, token_weight
 
 
-def test_plain_policy_gradient() -> None:
+@pytest.mark.parametrize(("old_T", "clip"), [(None, (0.0, 0.0)), (torch.tensor([-3.0, -4.0]), None)])
+def test_plain_policy_gradient(old_T: torch.Tensor | None, clip: tuple[float, float] | None) -> None:
     loss = policy_loss(
-        torch.tensor([-1.0, -2.0]), old_logprobs_T=None, advantages_T=torch.tensor([0.5, -1.5]), clip_low=0, clip_high=0
+        torch.tensor([-1.0, -2.0]), old_logprobs_T=old_T, advantages_T=torch.tensor([0.5, -1.5]), clip=clip
     )
     assert loss.loss_T.tolist() == [0.5, -3.0]
     assert loss.ratio_T.tolist() == [1.0, 1.0]
@@ -36,8 +39,7 @@ def test_clipping(ratio: float, advantage: float, loss: float, clipped: bool) ->
         logprobs_T,
         old_logprobs_T=torch.tensor([-1.0], dtype=torch.float64),
         advantages_T=torch.tensor([advantage], dtype=torch.float64),
-        clip_low=0.2,
-        clip_high=0.3,
+        clip=(0.2, 0.3),
     )
     assert token.loss_T.item() == pytest.approx(loss)
     assert token.ratio_T.item() == pytest.approx(ratio)
@@ -47,7 +49,8 @@ def test_clipping(ratio: float, advantage: float, loss: float, clipped: bool) ->
 
 
 def test_weights_and_units() -> None:
-    assert token_weight(5, loss_type="grpo", max_tokens=20) == 0.2
-    assert token_weight(5, loss_type="dapo", max_tokens=20) == 1.0
-    assert token_weight(5, loss_type="dr_grpo", max_tokens=20) == 0.05
-    assert [response_units(5, loss_type=kind) for kind in ("grpo", "dapo", "dr_grpo")] == [1, 5, 1]
+    assert token_weight(5, tokens="seq_token_mean", max_tokens=20) == 0.2
+    assert token_weight(5, tokens="token_mean", max_tokens=20) == 1.0
+    assert token_weight(5, tokens="fixed", max_tokens=20) == 0.05
+    assert token_weight(5, tokens="seq_sum", max_tokens=20) == 1.0
+    assert [response_units(5, tokens=kind) for kind in get_args(TokenSum)] == [1, 5, 1, 1]

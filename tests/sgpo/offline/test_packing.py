@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from sgpo.algorithms.base import LossRule, TokenSum
 from sgpo.offline.packing import (
     OfflineRow,
     PackedSteps,
@@ -40,7 +41,7 @@ def test_too_long_an_item_is_refused() -> None:
 
 def test_tensors_of_a_bin() -> None:
     rows = (_row("a", 2, 2, advantage=0.5), _row("b", 1, 4, advantage=-2.0))
-    packed = build_bin(rows, loss_type="grpo", max_tokens=8)
+    packed = build_bin(rows, tokens="seq_token_mean", max_tokens=8)
     assert packed.input_ids_P.tolist() == [0, 1, 50, 51, 0, 50, 51, 52, 53]
     assert packed.position_ids_P.tolist() == [0, 1, 2, 3, 0, 1, 2, 3, 4]
     assert packed.source_T.tolist() == [1, 2, 4, 5, 6, 7]
@@ -59,17 +60,19 @@ def test_steps_are_filled_up_with_empty_bins() -> None:
     assert deal_steps(bins, bins_per_step=2, seed=1) != steps
 
 
-@pytest.mark.parametrize(("loss_type", "units"), [("grpo", 2), ("dapo", 7), ("dr_grpo", 2)])
-def test_items_carry_the_units_of_their_whole_step(loss_type: str, units: int) -> None:
+@pytest.mark.parametrize(("tokens", "units"), [("seq_token_mean", 2), ("token_mean", 7), ("fixed", 2), ("seq_sum", 2)])
+def test_items_carry_the_units_of_their_whole_step(tokens: TokenSum, units: int) -> None:
     steps = [[(_row("a", 1, 3),), (_row("b", 1, 4),)], [(_row("c", 1, 5),), ()]]
-    items = PackedSteps(steps, loss_type=loss_type, max_tokens=8)  # type: ignore[arg-type]
+    items = PackedSteps(steps, rules=[LossRule(tokens, None)] * 2, max_tokens=8)
     assert len(items) == 4
     assert items[0]["scale"].item() == items[1]["scale"].item() == pytest.approx(1 / units)
-    assert items[2]["scale"].item() == items[3]["scale"].item() == pytest.approx(1 / (5 if loss_type == "dapo" else 1))
+    assert (
+        items[2]["scale"].item() == items[3]["scale"].item() == pytest.approx(1 / (5 if tokens == "token_mean" else 1))
+    )
     assert items[3]["source_T"].shape == (0,)
 
 
 def test_old_logprobs_follow_their_row() -> None:
     steps = fill_old_logprobs([[(_row("a", 1, 2), _row("b", 1, 1)), ()]], {("a", 0): [-1.0, -2.0], ("b", 0): [-3.0]})
-    item = PackedSteps(steps, loss_type="dapo", max_tokens=8)[0]
+    item = PackedSteps(steps, rules=[LossRule("token_mean", (0.2, 0.2))], max_tokens=8)[0]
     assert item["old_logprobs_T"].tolist() == [-1.0, -2.0, -3.0]

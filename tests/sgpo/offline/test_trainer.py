@@ -13,8 +13,8 @@ import pytest
 import torch
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM, TrainingArguments, set_seed
 
+from sgpo.algorithms.base import LossRule, TokenSum
 from sgpo.offline import trainer as offline_trainer
-from sgpo.offline.losses import LossType
 from sgpo.offline.packing import OfflineRow, PackedSteps, build_bin, pack_rows
 from sgpo.offline.trainer import OfflineTrainer, can_pack, compute_row_logprobs, packed_policy, token_logprobs
 
@@ -52,7 +52,7 @@ def _single_logprobs(model: torch.nn.Module, row: OfflineRow) -> torch.Tensor:
     return torch.stack([logprobs[first + t, token] for t, token in enumerate(row.completion_ids)])
 
 
-def _closed_form(model: torch.nn.Module, rows: Sequence[OfflineRow], loss_type: LossType) -> list[torch.Tensor]:
+def _closed_form(model: torch.nn.Module, rows: Sequence[OfflineRow], tokens: TokenSum) -> list[torch.Tensor]:
     """Gradient of the step's loss: sum over tokens of d loss / d logprob, by formula, times grad logprob."""
     n_tokens = sum(len(row.completion_ids) for row in rows)
     total = torch.zeros((), dtype=torch.float64)
@@ -65,34 +65,35 @@ def _closed_form(model: torch.nn.Module, rows: Sequence[OfflineRow], loss_type: 
                 clipped = ratio > 1 + CLIP_HIGH if row.advantage > 0 else ratio < 1 - CLIP_LOW
                 slope *= 0.0 if clipped else ratio
             share = {
-                "grpo": 1 / len(row.completion_ids) / len(rows),
-                "dapo": 1 / n_tokens,
-                "dr_grpo": 1 / MAX_TOKENS / len(rows),
-            }[loss_type]
+                "seq_token_mean": 1 / len(row.completion_ids) / len(rows),
+                "token_mean": 1 / n_tokens,
+                "fixed": 1 / MAX_TOKENS / len(rows),
+                "seq_sum": 1 / len(rows),
+            }[tokens]
             total = total + slope * share * logprob
     return list(torch.autograd.grad(total, list(model.parameters())))
 
 
 def _trainer(model: torch.nn.Module, steps: PackedSteps, output: Path) -> OfflineTrainer:
     arguments = TrainingArguments(output_dir=str(output), use_cpu=True, report_to="none", remove_unused_columns=False)
-    return OfflineTrainer(model=model, args=arguments, train_dataset=steps, clip_low=CLIP_LOW, clip_high=CLIP_HIGH)
+    return OfflineTrainer(model=model, args=arguments, train_dataset=steps)
 
 
 @pytest.mark.parametrize("spread", [None, 0.3])
-@pytest.mark.parametrize("loss_type", get_args(LossType))
+@pytest.mark.parametrize("tokens", get_args(TokenSum))
 def test_packed_gradient_is_the_closed_form(
-    loss_type: LossType, spread: float | None, model: LlamaForCausalLM, tmp_path: Path
+    tokens: TokenSum, spread: float | None, model: LlamaForCausalLM, tmp_path: Path
 ) -> None:
     rows = _rows(spread=spread)
     bins = pack_rows(rows, token_budget=BUDGET)
     assert 1 < len(bins) < len(rows)
-    steps = PackedSteps([[*bins, ()]], loss_type=loss_type, max_tokens=MAX_TOKENS)
+    steps = PackedSteps([[*bins, ()]], rules=[LossRule(tokens, (CLIP_LOW, CLIP_HIGH))], max_tokens=MAX_TOKENS)
     trainer = _trainer(model, steps, tmp_path)
     model.zero_grad()
     with packed_policy(model, longest=BUDGET):
         for index in range(len(steps)):
             trainer.compute_loss(model, steps[index]).backward()
-    for parameter, expected in zip(model.parameters(), _closed_form(model, rows, loss_type), strict=True):
+    for parameter, expected in zip(model.parameters(), _closed_form(model, rows, tokens), strict=True):
         torch.testing.assert_close(parameter.grad, expected, rtol=0, atol=1e-6)
     model.zero_grad()
 
@@ -108,7 +109,7 @@ def test_packed_logprobs_are_those_of_single_rows(
     if checkpointing:
         model.activation_checkpointing_enable()
     with packed_policy(model, longest=BUDGET):
-        packed_T = token_logprobs(model, build_bin(tuple(rows), loss_type="dapo", max_tokens=1).inputs())
+        packed_T = token_logprobs(model, build_bin(tuple(rows), tokens="token_mean", max_tokens=1).inputs())
         gradient = torch.autograd.grad(packed_T.sum(), list(model.parameters()))
     model.activation_checkpointing_disable()
     assert model.config._attn_implementation == "sdpa"
@@ -133,7 +134,7 @@ def test_a_policy_that_cannot_keep_responses_apart_gets_one_a_bin() -> None:
     assert not can_pack(model, longest=BUDGET)
     assert [len(packed) for packed in pack_rows(rows, token_budget=BUDGET, alone=True)] == [1] * len(rows)
     with packed_policy(model, longest=BUDGET), pytest.raises(AssertionError, match="packed_policy"):
-        token_logprobs(model, build_bin(tuple(rows), loss_type="dapo", max_tokens=1).inputs())
+        token_logprobs(model, build_bin(tuple(rows), tokens="token_mean", max_tokens=1).inputs())
     for row, values in zip(rows, compute_row_logprobs(model, rows, token_budget=BUDGET), strict=True):
         assert values == pytest.approx(_single_logprobs(model, row).tolist(), abs=2e-6)
 
@@ -143,7 +144,7 @@ def test_a_neighbour_in_the_bin_changes_nothing(model: LlamaForCausalLM) -> None
     longer = replace(other, prompt_ids=(7, 7, 7, *other.prompt_ids))
     with packed_policy(model, longest=BUDGET):
         first, second = (
-            token_logprobs(model, build_bin((neighbour, row), loss_type="dapo", max_tokens=1).inputs())
+            token_logprobs(model, build_bin((neighbour, row), tokens="token_mean", max_tokens=1).inputs())
             for neighbour in (other, longer)
         )
     n_tokens = len(row.completion_ids)
