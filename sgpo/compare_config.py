@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -36,20 +37,8 @@ class CompareConfig(BaseConfig):
         base, arms = (data.get("base"), data.get("arms")) if isinstance(data, dict) else (None, None)
         if not isinstance(base, dict) or not isinstance(arms, dict):
             return data
-        shared = dict(base.get("guidance") or {})
-        upgraded = {}
-        for name, arm in arms.items():
-            upgraded[name] = arm
-            own = arm.get("guidance") if isinstance(arm, dict) else None
-            if isinstance(arm, dict) and "algorithm" not in arm and (shared or own):
-                algorithm, guards = upgrade_guidance(shared | dict(own or {}))
-                upgraded[name] = {key: value for key, value in arm.items() if key != "guidance"}
-                if guards:
-                    upgraded[name]["guards"] = guards | dict(arm.get("guards") or {})
-                judged = (arm.get("judge") if "judge" in arm else base.get("judge")) is not None
-                if judged and len(algorithm) > 1:
-                    upgraded[name]["algorithm"] = algorithm
-        return data | {"base": {key: value for key, value in base.items() if key != "guidance"}, "arms": upgraded}
+        arms = {name: _upgrade_arm(arm, base) for name, arm in arms.items()}
+        return data | {"base": {key: value for key, value in base.items() if key != "guidance"}, "arms": arms}
 
     @model_validator(mode="after")
     def _arms_are_runs(self) -> CompareConfig:
@@ -74,3 +63,20 @@ class CompareConfig(BaseConfig):
         base = self.base.model_dump(mode="json")
         values = merge_settings(base, self.arms[arm] | {"seed": seed, "threads": self.threads})
         return parse_config(OnlineConfig, values, where=f"arm {arm}")
+
+
+def _upgrade_arm(arm: Any, base: Mapping[str, Any]) -> Any:
+    """Return an arm with the guidance of its base and its own as `guards` and, where it has a judge, `algorithm`."""
+    if not isinstance(arm, dict) or "algorithm" in arm:
+        return arm  # not written for an earlier release
+    guidance = dict(base.get("guidance") or {}) | dict(arm.get("guidance") or {})
+    if not guidance:
+        return arm
+    algorithm, guards = upgrade_guidance(guidance)
+    upgraded = {key: value for key, value in arm.items() if key != "guidance"}
+    if guards:
+        upgraded["guards"] = guards | dict(arm.get("guards") or {})
+    # `type` alone says no more than that there is a judge.
+    if len(algorithm) > 1 and (dict(base) | arm).get("judge") is not None:
+        upgraded["algorithm"] = algorithm
+    return upgraded

@@ -12,6 +12,7 @@ import inspect
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -312,7 +313,10 @@ class SGPOMixin:
         completions: list[Any],
         completion_ids_list: list[list[int]],
     ) -> torch.Tensor:
-        """Return the gathered rewards with guided outcomes. Shape (N over all processes, reward functions)."""
+        """Return the gathered rewards with guided outcomes. Shape (N over all processes, reward functions).
+
+        Logs `sgpo/<name>` for every statistic of `credit_stats`, `steps_per_response` and `judge_on`.
+        """
         rewards_NF: torch.Tensor = super()._calculate_rewards(  # type: ignore[misc]
             inputs, prompts, completions, completion_ids_list
         )
@@ -334,8 +338,10 @@ class SGPOMixin:
             self._old_seq_logprobs_N = self._seq_logprobs([self._lay_out(prompts, completion_ids_list)])
             batch = replace(batch, old_seq_logprobs_N=self._old_seq_logprobs_N)
         if is_on and "spans" in self.algorithm.needs:
+            # as TRL makes the texts
+            decode = partial(self.processing_class.decode, skip_special_tokens=True)
             found = [
-                token_spans(ids, [(span.start, span.end) for span in spans], text=text, decode=self._decode)
+                token_spans(ids, [(span.start, span.end) for span in spans], text=text, decode=decode)
                 for ids, spans, text in zip(completion_ids_list, spans_N, texts_N, strict=True)
             ]
             batch = replace(batch, spans_N=tuple(gather_object(found)))
@@ -346,7 +352,9 @@ class SGPOMixin:
             return scored_M
 
         credit = shape_groups(batch, self.algorithm if is_on else PLAIN, score_rows)
-        self._log_guidance(credit.stats, n_steps_N=n_steps_N, judge_on=is_on)
+        own = {"steps_per_response": n_steps_N.float().mean().item(), "judge_on": float(is_on)}
+        for name, value in {**credit.stats, **own}.items():
+            self._log_metric(f"sgpo/{name}", value)
         local = self._local_rows(len(texts_N))
         self.sampled = Sampled(
             prompts_N=prompts,
@@ -378,6 +386,7 @@ class SGPOMixin:
         """The selected responses that this process holds, by their row in the gathered batch."""
         local = self._local_rows(len(inputs))
         rows = [row for row in rows_M.tolist() if local.start <= row < local.stop]
+        encode = partial(self.processing_class, add_special_tokens=False)
         requests = []
         for row in rows:
             shown, steps = inputs[row - local.start], tuple(span.text for span in spans_N[row - local.start])
@@ -387,15 +396,11 @@ class SGPOMixin:
                 steps=steps,
                 reference=shown.get("answer"),
             )
-            lengths_S = step_lengths(steps, unit=self.algorithm.unit, count_tokens=self._n_tokens)
+            lengths_S = step_lengths(
+                steps, unit=self.algorithm.unit, count_tokens=lambda text: len(encode(text=text)["input_ids"])
+            )
             requests.append((row, Response(solution, lengths_S, key=f"{self.state.global_step}:{row}")))
         return requests
-
-    def _decode(self, ids: Sequence[int]) -> str:
-        return str(self.processing_class.decode(ids, skip_special_tokens=True))
-
-    def _n_tokens(self, text: str) -> int:
-        return len(self.processing_class(text=text, add_special_tokens=False)["input_ids"])
 
     def _score_pooled(self, local: list[tuple[int, Response]]) -> list[Scored]:
         """Score the requests of all processes, dealt out evenly; every process returns all scores, by row.
@@ -452,12 +457,6 @@ class SGPOMixin:
         keep_N = self.algorithm.keep(batch, total_N)
         self._advantage_factor_N = torch.where(keep_N & (std_N != 0), factor_N, 0.0)
         return rewards_NF
-
-    def _log_guidance(self, stats: Mapping[str, float], *, n_steps_N: torch.Tensor, judge_on: bool) -> None:
-        """Log `sgpo/<name>` for every statistic of `credit_stats`, `steps_per_response` and `judge_on`."""
-        own = {"steps_per_response": n_steps_N.float().mean().item(), "judge_on": float(judge_on)}
-        for name, value in {**stats, **own}.items():
-            self._log_metric(f"sgpo/{name}", value)
 
 
 class SGPOTrainer(SGPOMixin, GRPOTrainer):

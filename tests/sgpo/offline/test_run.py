@@ -187,7 +187,7 @@ def _prepare(policy: Policy, config: OfflineConfig, folder: Path) -> tuple[list[
         judge=judge,
         algorithm=config.resolved_algorithm,
         guards=config.guards,
-        n_tokens={},
+        trained={},
         count_tokens=len,
     )
     return rows, dropped, plan_steps(rows, table.credits_N, config=config)
