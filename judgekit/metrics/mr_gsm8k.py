@@ -70,14 +70,12 @@ def mr_gsm8k_rates(counts_R: NDArray[np.int64] | Floats) -> Floats:
     n_error, n_correct, n_error_judged, n_correct_judged, error_hit, correct_hit, error_flagged = counts.T
     columns = []
     for n_wrong, n_right in ((n_error, n_correct), (n_error_judged, n_correct_judged)):
-        mcc = _mcc(tp=correct_hit, fn=n_right - correct_hit, tn=error_flagged, fp=n_wrong - error_flagged)
+        # Matthews' correlation: NaN where a true class is empty, 0 where all predictions are the same.
+        fn = n_right - correct_hit
+        fp = n_wrong - error_flagged
+        product = (correct_hit + fp) * (correct_hit + fn) * (error_flagged + fp) * (error_flagged + fn)
+        empty = np.where((correct_hit + fn == 0) | (error_flagged + fp == 0), np.nan, 0.0)
+        mcc = np.divide(correct_hit * error_flagged - fp * fn, np.sqrt(product), out=empty, where=product > 0)
         step_accuracy = ratio(error_hit, n_wrong)
         columns += [mcc, step_accuracy, MCC_WEIGHT * np.maximum(mcc, 0) + STEP_WEIGHT * step_accuracy]
     return np.stack(columns, axis=1)
-
-
-def _mcc(*, tp: Floats, fn: Floats, tn: Floats, fp: Floats) -> Floats:
-    """Return Matthews' correlation: NaN where a true class is empty, 0 where all predictions are the same."""
-    product = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
-    empty = np.where((tp + fn == 0) | (tn + fp == 0), np.nan, 0.0)
-    return np.divide(tp * tn - fp * fn, np.sqrt(product), out=empty, where=product > 0)
