@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from eval.judges.contamination import NOTHING_FITTED, SAYS_NOTHING, SYMBOLIC, Exposure, read_exposure
 from eval.judges.schema import About
 from judgekit.engines.checkpoint import locate_model, missing_weights, tensor_names
 from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError
@@ -22,6 +21,7 @@ from judgekit.io import checkpoint_files
 from judgekit.judges import load_judge
 from judgekit.judges.base import Judge, JudgeInfo, WrappedJudge
 from judgekit.judges.card import CARDLESS, JudgeCard
+from judgekit.judges.exposure import SAYS_NOTHING, Exposure, exposure_without_card, read_exposure
 from judgekit.judges.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
 from judgekit.judges.recognise import FoundCard, find_card, locate_member, refuse_cycle
 from judgekit.judges.trust import Trust
@@ -185,7 +185,7 @@ def _find(name: str, found: dict[str, Candidate], dtype: Precision, named_by: Tr
     if candidate_key(name) in found:
         return
     if name.startswith(CARDLESS):
-        opened = candidate_of(load_judge(name, named_by=named_by), exposure=_exposure_without_card(name))
+        opened = candidate_of(load_judge(name, named_by=named_by), exposure=exposure_without_card(name))
         found[candidate_key(name)] = replace(opened, name=name, load=lambda _: load_judge(name, named_by=named_by))
         return
     card = find_card(name, named_by=named_by)
@@ -195,12 +195,6 @@ def _find(name: str, found: dict[str, Candidate], dtype: Precision, named_by: Tr
         _find(member, found, dtype, card.trust)
     among = [found[candidate_key(member)] for member in members]
     found[candidate_key(name)] = _of_card(name, card, among, dtype, named_by)
-
-
-def _exposure_without_card(name: str) -> Exposure:
-    if name == "builtin:symbolic":
-        return SYMBOLIC
-    return NOTHING_FITTED if name.startswith("builtin:") else SAYS_NOTHING
 
 
 def _of_card(

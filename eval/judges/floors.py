@@ -22,11 +22,11 @@ from sklearn.preprocessing import StandardScaler
 
 from eval.judges.benchmarks import READS_NOTHING, Benchmark, clusters
 from eval.judges.candidates import Candidate
-from eval.judges.contamination import NOTHING_FITTED
 from eval.judges.judged_solution import JudgedSolution, decide, subset_of
 from eval.judges.thresholds import Decisions
 from judgekit.errors import DataError, JudgeError
 from judgekit.judges.base import Judge, JudgeInfo
+from judgekit.judges.exposure import NOTHING_FITTED
 from judgekit.metrics.checks import Floats
 from judgekit.metrics.threshold import choose_threshold
 from judgekit.text.identity import split_words

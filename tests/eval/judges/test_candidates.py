@@ -14,13 +14,13 @@ import pytest
 from eval.evaluate import Evaluation, evaluate
 from eval.judges.candidates import Candidate, LazyJudge, candidate_key, find_candidates, lazily, tell_apart
 from eval.judges.config import EvalConfig
-from eval.judges.contamination import NOTHING_FITTED, SAYS_NOTHING
 from judgekit.errors import CheckpointError, ConfigError, DataError
 from judgekit.io import read_records
 from judgekit.judges import load_judge
 from judgekit.judges.builtin import BuiltinJudge
 from judgekit.judges.card import JudgeCard, read_card, write_card
 from judgekit.judges.ensemble import EnsembleSpec
+from judgekit.judges.exposure import NOTHING_FITTED, SAYS_NOTHING
 from judgekit.judges.steps.by_step import StepLogitJudge
 from judgekit.judging.run import as_seen
 from judgekit.types import Judgement, LabelledSolution, Solution

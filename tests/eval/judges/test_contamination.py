@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from eval.judges.candidates import candidate_of
-from eval.judges.contamination import NOTHING_FITTED, SAYS_NOTHING, Exposure, check_contamination, read_exposure
+from eval.judges.contamination import check_contamination
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.ensemble import EnsembleSpec
+from judgekit.judges.exposure import NOTHING_FITTED, SAYS_NOTHING, Exposure, read_exposure
 from judgekit.judges.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS, ProblemList, write_problems
 from judgekit.judges.steps.layout import InputConvention
 from judgekit.judges.steps.specs import StepClassifierSpec
