@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 ROUNDS = ("generation.type=transformers", "generation.model=in/policy", "generation.batch_size=4",
           "generation.threads=1", "generation.dtype=float32", "prompt.type=raw", "sampling.max_tokens=6",
@@ -29,6 +31,8 @@ class Stage(NamedTuple):
     """Whether it needs or makes a language model: stored runs of it are not kept."""
     program: str = "judgekit"
     """The program the command is of."""
+    typed: str = ""
+    """What somebody types into it."""
 
 
 STAGES: dict[str, Stage] = {
@@ -59,6 +63,10 @@ STAGES: dict[str, Stage] = {
     "consensus": Stage(
         ("monte_carlo=in/monte_carlo.jsonl", "judge=in/labelled.jsonl"),
         "in/monte_carlo.jsonl", ("gold=in/labelled.jsonl",),
+    ),
+    "label": Stage(
+        ("--input", "in/labelled.jsonl", "n_max=6", "--judge", "builtin:symbolic"),
+        "in/labelled.jsonl", ("seed=1",), typed="n\n" * 6,
     ),
     "train": Stage(
         ("model=in/policy", "data=[in/labelled.jsonl]", "epochs=1", "batch_size=16", *MODEL),
@@ -188,4 +196,5 @@ def run_stage(name: str, *more: str) -> int:
 
     mains: dict[str, Callable[[Sequence[str]], int]] = {"judgekit": cli.main, "sgpo": sgpo_cli.main}
     output = () if name == "split" else ("--output", "out")
-    return mains[STAGES[name].program]([name, *STAGES[name].arguments, *output, *more])
+    with mock.patch("sys.stdin", io.StringIO(STAGES[name].typed)):
+        return mains[STAGES[name].program]([name, *STAGES[name].arguments, *output, *more])

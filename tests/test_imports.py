@@ -57,6 +57,8 @@ WITHOUT_TORCH = [
     "sgpo.online.config",
     "sgpo.offline.config",
     "sgpo.compare",
+    "datasets_builders.by_hand.commands",
+    "datasets_builders.by_hand.work",
     *(f"datasets_builders.{path.stem}" for path in sorted((ROOT / "datasets_builders").glob("[a-z]*.py"))),
 ]
 

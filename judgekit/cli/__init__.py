@@ -25,6 +25,7 @@ COMMANDS: Registry[Command] = Registry(
         "monte-carlo": "datasets_builders.labelling.commands:MONTE_CARLO",
         "judge-labels": "datasets_builders.labelling.commands:JUDGE_LABELS",
         "consensus": "datasets_builders.labelling.commands:CONSENSUS",
+        "label": "datasets_builders.by_hand.commands:LABEL",
         "train": "judgekit.cli.training:TRAIN",
         "pretrain": "judgekit.cli.training:PRETRAIN",
         "fit": "judgekit.cli.training:FIT",

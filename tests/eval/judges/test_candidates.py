@@ -20,7 +20,7 @@ from judgekit.judges import load_judge
 from judgekit.judges.builtin import BuiltinJudge
 from judgekit.judges.card import JudgeCard, read_card, write_card
 from judgekit.judges.ensemble import EnsembleSpec
-from judgekit.judges.exposure import NOTHING_FITTED, SAYS_NOTHING
+from judgekit.judges.exposure import NOTHING_FITTED, SAYS_NOTHING, find_exposure
 from judgekit.judges.steps.by_step import StepLogitJudge
 from judgekit.judging.run import as_seen
 from judgekit.types import Judgement, LabelledSolution, Solution
@@ -73,6 +73,7 @@ def test_what_is_known_before_a_judge_is_opened(tiny_judge: Path, tmp_path: Path
     assert (tiny.exposure.unsaid != (), random.exposure) == (True, NOTHING_FITTED)
     for candidate in found:
         opened = load_judge(candidate.name)
+        assert find_exposure(candidate.name) == candidate.exposure
         about = candidate.about()
         assert about.judge_id == opened.info.judge_id
         assert candidate.info == replace(opened.info, reserved=candidate.info.reserved)
