@@ -16,7 +16,8 @@ class LabelConfig(BaseConfig):
     """Solutions, labelled ones (their labels are not shown) or rollouts of a groups file; `--input` on the command
     line."""
     reader: str | None = Field(default=None, min_length=1)
-    """Data source that reads raw rows, such as `processbench`; `null` where the rows are solutions or rollouts."""
+    """Data source that reads raw rows, such as `processbench` or `groups`; `null` where the rows are stored
+    solutions or rollouts."""
     source: str | None = Field(default=None, min_length=1)
     """Source in the records of solutions that name none; `null` takes the name of the file."""
     n_max: int | None = Field(default=None, ge=1)

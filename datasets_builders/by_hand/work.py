@@ -29,8 +29,9 @@ from datasets_builders.by_hand.figures import (
 )
 from datasets_builders.by_hand.pool import Pool, read_pool
 from datasets_builders.by_hand.session import Session, posterior_entropy, random_sample
-from judgekit.errors import ConfigError, DataError
-from judgekit.io import atomic_path, write_records
+from datasets_builders.registry import source_names
+from judgekit.errors import ConfigError, DataError, shorten
+from judgekit.io import atomic_path, field_names, holds_records, write_records
 from judgekit.judges import load_judge
 from judgekit.judges.base import JudgeInfo
 from judgekit.judges.exposure import Exposure, find_exposure
@@ -262,6 +263,11 @@ def open_work(
         raise ConfigError(f"random-share {random_share} is no share: give a number from 0 to 1")
     refuse_foreign(output, own=(CONFIG, MANIFEST, BUILT_DATA))
     data = config.data
+    if config.reader is None and data.exists() and not holds_records(data):
+        raise ConfigError(
+            f"{data} has rows with {shorten(sorted(field_names(data)))}, which are neither solutions nor rollouts as "
+            f"they are stored: name the source that reads them, reader=NAME, one of {', '.join(source_names())}"
+        )
     if config.reader is not None:
         data = build_if_raw(config.data, source=config.reader, output=output / BUILT_DATA, resume=resume)
     pool = read_pool(data, seed=config.seed, n_max=config.n_max, show_reference=config.show_reference)

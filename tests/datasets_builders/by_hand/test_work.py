@@ -164,6 +164,25 @@ def test_every_kind_of_row_is_labelled_without_its_labels(tmp_path: Path) -> Non
         read_pool(path, seed=0)
 
 
+def test_raw_rows_need_their_reader(tmp_path: Path) -> None:
+    data = tmp_path / "rows.jsonl"
+    row = {
+        "id": "x-0",
+        "generator": "g",
+        "problem": "P?",
+        "steps": ["a", "b"],
+        "final_answer_correct": True,
+        "label": -1,
+    }
+    data.write_text(json.dumps(row) + "\n")
+    with pytest.raises(ConfigError, match=r"reader=NAME, one of .*processbench"), opened(tmp_path):
+        pass
+    with opened(tmp_path, config={"reader": "processbench"}) as work:
+        work.session.decide("label", first_error=1)
+    (record,) = labelled(tmp_path)
+    assert (record.first_error, record.generator, record.label_method) == (1, "g", LabelMethod.HUMAN)
+
+
 def test_the_order_is_the_seeds_and_a_smaller_pool_is_its_beginning(tmp_path: Path) -> None:
     path = write_solutions(tmp_path / "rows.jsonl", 30)
     orders = [[item.place for item in read_pool(path, seed=seed).items] for seed in (0, 1, 0)]
