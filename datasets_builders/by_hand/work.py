@@ -151,9 +151,9 @@ class Work:
                 rows.append(Row(f"{name}, cross-fitted", str(error)))
                 continue
             rows.append(Row(f"{name}, cross-fitted", _figures_text(figures)))
-            for point in curve.points:
-                rows.append(Row(f"log loss with {point.n_labels} labels", interval_text(point.log_loss, digits=2)))
-            rows.append(Row("more labels", curve.advice))
+            points = (f"{point.n_labels}: {interval_text(point.log_loss, digits=2)}" for point in curve.points)
+            rows.append(Row(f"{name}, log loss by labels", ", ".join(points)))
+            rows.append(Row(f"{name}, more labels", curve.advice))
         return rows
 
     def _solutions(self, annotations: Annotations) -> dict[str, LabelledSolution]:

@@ -151,7 +151,7 @@ def test_a_judge_is_not_measured_on_its_own_problems(tmp_path: Path) -> None:
     assert rows["judge prior"].startswith("F1 ") and "on 20 solutions drawn at random" in rows["judge prior"]
     assert rows["left out"] == "20 solutions to problems that the judge was made with"
     assert rows["position prior, cross-fitted"].startswith("F1 ")
-    assert "log loss with 32 labels" in rows and "more labels" in rows
+    assert rows["position prior, log loss by labels"].startswith("16: ") and "position prior, more labels" in rows
 
     # Trained on all of it, as after a day of labelling: nothing is left that it can be measured on.
     write_problems(judge / TRAIN_PROBLEMS, ProblemList.of([solution(i, None) for i in range(38)]))
