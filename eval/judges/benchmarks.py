@@ -238,6 +238,11 @@ def by_subset(rows: Sequence[JudgedSolution]) -> dict[str, list[JudgedSolution]]
     return groups
 
 
+def has_both_classes(gold_N: Sequence[int | None]) -> bool:
+    """Return whether there are erroneous and correct solutions, both of which F1 needs."""
+    return len({gold is None for gold in gold_N}) == 2
+
+
 def clusters(benchmark: Benchmark, solutions: Sequence[LabelledSolution]) -> list[str]:
     """Return what each solution is resampled, and kept on one side of a split, together with. Shape (N,)."""
     if benchmark.clustered_by == "problem_id":
@@ -318,11 +323,11 @@ def comparability(benchmark: Benchmark, rows: Sequence[JudgedSolution]) -> list[
 
 def why_undefined(benchmark: Benchmark, rows: Sequence[JudgedSolution]) -> list[str]:
     """Say, in whole sentences, which figures these solutions cannot have, whoever judges them."""
-    if _is_one_class(rows):
+    if not has_both_classes([row.gold for row in rows]):
         kind = "correct" if rows[0].gold is None else "erroneous"
         return [f"All {len(rows):,} solutions are {kind}: F1, and whatever compares both kinds, does not exist."]
     groups = by_subset(rows)
-    one_class = [name for name, group in groups.items() if _is_one_class(group)]
+    one_class = [name for name, group in groups.items() if not has_both_classes([row.gold for row in group])]
     if not one_class:
         return []
     listed = ", ".join(one_class[:N_NAMED]) + (f" and {len(one_class) - N_NAMED} more" if one_class[N_NAMED:] else "")
@@ -333,10 +338,6 @@ def why_undefined(benchmark: Benchmark, rows: Sequence[JudgedSolution]) -> list[
 
 N_NAMED = 5
 """Subsets that a sentence lists at most."""
-
-
-def _is_one_class(rows: Sequence[JudgedSolution]) -> bool:
-    return len({row.gold is None for row in rows}) == 1
 
 
 def _extent(benchmark: Benchmark, n_here: Mapping[str, int]) -> list[str]:

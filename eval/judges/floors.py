@@ -1,6 +1,6 @@
-"""What judges that read nothing reach on a benchmark: the floor of every figure that labels of its own could have made.
+"""Floors: judges that read nothing, fitted to the benchmark itself; a judge worth its cost stands above them.
 
-A judge trained, or thresholded, on labels of the benchmark's own kind gets part of its figures from where errors lie
+A judge trained, or thresholded, on labels of the benchmark's own kind gets part of its score from where errors lie
 and from how long steps are. Two judges that know nothing else are fitted to the benchmark itself, cross-fitted over its
 problems, and stand in every table beside those that read. They need labels, so no `load_judge` opens them.
 
@@ -16,14 +16,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from eval.judges.benchmarks import READS_NOTHING, Benchmark, clusters
+from eval.judges.benchmarks import READS_NOTHING, Benchmark, clusters, has_both_classes
 from eval.judges.candidates import Candidate
 from eval.judges.judged_solution import JudgedSolution, decide, subset_of
-from eval.judges.thresholds import Decisions
+from eval.judges.thresholds import Decisions, split_folds
 from judgekit.errors import DataError, JudgeError
 from judgekit.judges.base import Judge, JudgeInfo
 from judgekit.judges.exposure import NOTHING_FITTED
@@ -194,14 +193,12 @@ def decide_floor(floor: str, benchmark: Benchmark, solutions: Sequence[LabelledS
     notes = [f"It knows {FLOORS[floor].about}, and {READS_NOTHING}."]
     if pooled and len(names) > 1 and not benchmark.pooled:
         notes.append(f"Right or wrong solutions are too few in {', '.join(pooled)}: fitted over the whole benchmark.")
-    return Decisions(
-        rows=[
+    return Decisions.cross_fitted(
+        [
             _row(solution, verdict, float(threshold), floor)
             for solution, verdict, threshold in zip(solutions, verdicts, threshold_N, strict=True)
         ],
-        kind="threshold",
-        threshold=None,
-        thresholds=list(dict.fromkeys(threshold_N.tolist())),
+        list(dict.fromkeys(threshold_N.tolist())),
         origin=f"cross-fitted over problems, {n_folds} folds, with the model: best F1 on the other folds",
         notes=tuple(notes),
     )
@@ -220,8 +217,9 @@ def _cross_fit(
     n_folds: int,
 ) -> tuple[list[Verdict], Floats] | None:
     """Return each solution's verdict and threshold, from other problems; `None` where a fold leaves one class alone."""
-    split = _folds(problem_N, n_folds=n_folds)
-    if not split or not all(_has_both([solutions[i] for i in rest]) for rest, _ in split):
+    split = split_folds(problem_N, n_folds=n_folds)
+    gold_N = [solution.first_error for solution in solutions]
+    if not split or not all(has_both_classes([gold_N[i] for i in rest]) for rest, _ in split):
         return None
     verdicts: dict[int, Verdict] = {}
     threshold_N = np.empty(len(solutions))
@@ -233,12 +231,3 @@ def _cross_fit(
         threshold_N[held_out] = choose_threshold(said, gold_N=[item.first_error for item in known]).threshold
         verdicts |= dict(zip(held_out.tolist(), judge([solutions[i] for i in held_out]), strict=True))
     return [verdicts[i] for i in range(len(solutions))], threshold_N
-
-
-def _folds(problem_N: NDArray[np.str_], *, n_folds: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    n_folds = min(n_folds, len(set(problem_N)))
-    return list(GroupKFold(n_folds).split(problem_N, groups=problem_N)) if n_folds > 1 else []
-
-
-def _has_both(solutions: Sequence[LabelledSolution]) -> bool:
-    return len({solution.first_error is None for solution in solutions}) == 2

@@ -1,10 +1,10 @@
-"""Published figures, to be quoted beside our own: read from papers, measured by others.
+"""Scores that papers report of other judges, shown beside our own: quoted as printed, measured by others.
 
-Nothing is recomputed but averages: where fewer subsets are at hand than were published, the published figures of these
+Nothing is recomputed but averages: where fewer subsets are at hand than were published, the published scores of these
 are averaged, and the row says so.
 
-ProcessBench figures are F1 of first-error localization by judges that do not see the reference answer; whole-solution
-(binary) F1 and judges shown the answer are left out, as they are not comparable. All figures are in percent, as
+ProcessBench scores are F1 of first-error localization by judges that do not see the reference answer; whole-solution
+(binary) F1 and judges shown the answer are left out, as they are not comparable. All scores are in percent, as
 printed.
 """
 
@@ -25,7 +25,7 @@ TYEN = "Tyen et al. (2311.08516)"
 
 
 @dataclass(frozen=True)
-class QuotedFigure:
+class PublishedScore:
     """What a paper reports of one judge on one benchmark. Percent."""
 
     benchmark: str
@@ -33,23 +33,23 @@ class QuotedFigure:
     judge: str
     """The judge as the paper calls it, with its votes where it had more than one."""
     headline: float
-    """The benchmark's headline figure."""
+    """The benchmark's headline metric."""
     source: str
-    """The paper the figure is from."""
+    """The paper the score is from."""
     subsets: Mapping[str, float] = field(default_factory=dict)
-    """The same figure by subset, where it is published."""
+    """The same metric by subset, where it is published."""
     note: str | None = None
     """How it was measured, where that differs from others."""
 
 
 def _processbench(
     judge: str, gsm8k: float, math: float, olympiadbench: float, omnimath: float, average: float, source: str
-) -> QuotedFigure:
+) -> PublishedScore:
     subsets = {"gsm8k": gsm8k, "math": math, "olympiadbench": olympiadbench, "omnimath": omnimath}
-    return QuotedFigure("processbench", judge, average, source, subsets)
+    return PublishedScore("processbench", judge, average, source, subsets)
 
 
-PUBLISHED: tuple[QuotedFigure, ...] = (
+PUBLISHED: tuple[PublishedScore, ...] = (
     _processbench("Math-Shepherd-PRM-7B", 47.9, 29.5, 24.8, 23.8, 31.5, PROCESSBENCH_PAPER),
     _processbench("RLHFlow-PRM-Mistral-8B", 50.4, 33.4, 13.8, 15.8, 28.4, PROCESSBENCH_PAPER),
     _processbench("RLHFlow-PRM-Deepseek-8B", 38.8, 33.8, 16.9, 16.9, 26.6, PROCESSBENCH_PAPER),
@@ -66,27 +66,27 @@ PUBLISHED: tuple[QuotedFigure, ...] = (
     _processbench("GPT-4o-0806", 79.2, 63.6, 51.4, 53.5, 61.9, PROCESSBENCH_PAPER),
     _processbench("o1-mini", 93.2, 88.9, 87.2, 82.4, 87.9, PROCESSBENCH_PAPER),
     _processbench("QwQ-32B-Preview maj@8", 88.0, 78.7, 57.8, 61.3, 71.5, PROCESSBENCH_PAPER),
-    QuotedFigure("prmbench", "Math-Shepherd-7B", 47.0, PRMBENCH_PAPER),
-    QuotedFigure("prmbench", "Llemma-PRM800k", 52.0, PRMBENCH_PAPER),
-    QuotedFigure("prmbench", "RLHFlow-Mistral", 54.4, PRMBENCH_PAPER),
-    QuotedFigure("prmbench", "Qwen2.5-Math-7B-PRM800K", 58.3, PRMBENCH_PAPER),
-    QuotedFigure("prmbench", "ReasonEval-7B", 60.0, PRMBENCH_PAPER, note="also scores redundancy"),
-    QuotedFigure("prmbench", "Qwen2.5-Math-PRM-7B", 65.5, PRMBENCH_PAPER),
-    QuotedFigure("prmbench", "R-PRM-7B-DPO", 66.8, R_PRM),
-    QuotedFigure("prmbench", "GPT-4o", 66.8, PRMBENCH_PAPER, note="prompted, also for redundancy"),
-    QuotedFigure("prmbench", "o1-mini", 68.8, PRMBENCH_PAPER, note="prompted, also for redundancy"),
-    QuotedFigure("bigbench-mistake", "GPT-4", 52.87, TYEN, note="direct step-level prompting, three examples"),
+    PublishedScore("prmbench", "Math-Shepherd-7B", 47.0, PRMBENCH_PAPER),
+    PublishedScore("prmbench", "Llemma-PRM800k", 52.0, PRMBENCH_PAPER),
+    PublishedScore("prmbench", "RLHFlow-Mistral", 54.4, PRMBENCH_PAPER),
+    PublishedScore("prmbench", "Qwen2.5-Math-7B-PRM800K", 58.3, PRMBENCH_PAPER),
+    PublishedScore("prmbench", "ReasonEval-7B", 60.0, PRMBENCH_PAPER, note="also scores redundancy"),
+    PublishedScore("prmbench", "Qwen2.5-Math-PRM-7B", 65.5, PRMBENCH_PAPER),
+    PublishedScore("prmbench", "R-PRM-7B-DPO", 66.8, R_PRM),
+    PublishedScore("prmbench", "GPT-4o", 66.8, PRMBENCH_PAPER, note="prompted, also for redundancy"),
+    PublishedScore("prmbench", "o1-mini", 68.8, PRMBENCH_PAPER, note="prompted, also for redundancy"),
+    PublishedScore("bigbench-mistake", "GPT-4", 52.87, TYEN, note="direct step-level prompting, three examples"),
 )
-"""All quoted figures, by benchmark."""
+"""All published scores, by benchmark."""
 
 
-def quoted(benchmark: str, subsets: Collection[str] = ()) -> list[QuotedFigure]:
-    """Return the published figures of a benchmark, the best first; none where nothing is quoted.
+def quoted(benchmark: str, subsets: Collection[str] = ()) -> list[PublishedScore]:
+    """Return the published scores of a benchmark, the best first; none where nothing is quoted.
 
     Args:
         benchmark: Its name.
         subsets: Those at hand; none = all. Of fewer than were published the headline is the average of their published
-            figures, and `note` says so; a row without figures of its subsets is over all of them, and says that.
+            scores, and `note` says so; a row without scores of its subsets is over all of them, and says that.
 
     Example:
         >>> best = quoted("processbench", ["gsm8k", "olympiadbench"])[0]
@@ -101,7 +101,7 @@ def quoted(benchmark: str, subsets: Collection[str] = ()) -> list[QuotedFigure]:
     return sorted(rows, key=lambda row: -row.headline)
 
 
-def _over(row: QuotedFigure, subsets: Collection[str], *, n_published: int) -> QuotedFigure:
+def _over(row: PublishedScore, subsets: Collection[str], *, n_published: int) -> PublishedScore:
     before = f"{row.note}; " if row.note else ""
     if not row.subsets.keys() >= set(subsets):
         return replace(row, note=f"{before}over all {n_published} subsets")

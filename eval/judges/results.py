@@ -98,7 +98,7 @@ def compute_results(
         benchmark=benchmark.name,
         data=Data(n_solutions=len(rows), sha256=hashlib.sha256(ids.encode()).hexdigest()),
         judge=candidate.about(),
-        decision=decisions.section,
+        decision=decisions.decision,
         protocol=HowRun(
             reference_shown=config.show_reference,
             threshold_tuned_here=decisions.tuned_on is not None,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from eval.judges.benchmarks import READS_NOTHING, find_benchmark
 from eval.judges.comparisons import Family
-from eval.judges.published import QuotedFigure, quoted
+from eval.judges.published import PublishedScore, quoted
 from eval.judges.schema import EvalResults
 from eval.report.benchmark import JudgedBenchmark
 from eval.report.leaderboard import (
@@ -39,7 +39,7 @@ def leaderboard_html(board: Leaderboard) -> str:
         "verdict counts as wrong, except in columns that say judged only."
     )
     body = [
-        _quoted_row(row, n_scores=len(scores)) if isinstance(row, QuotedFigure) else _own_row(row, scores)
+        _quoted_row(row, n_scores=len(scores)) if isinstance(row, PublishedScore) else _own_row(row, scores)
         for row in board.ranked
     ]
     shown = table(header, body, caption=caption) + bullet_list([f"none: {text}" for text in first.undefined])
@@ -69,7 +69,7 @@ def _own_row(row: MeasuredRow, scores: Sequence[str]) -> Row:
     ]
 
 
-def _quoted_row(row: QuotedFigure, *, n_scores: int) -> Row:
+def _quoted_row(row: PublishedScore, *, n_scores: int) -> Row:
     note = row.source if row.note is None else f"{row.source}; {row.note}"
     return [_tagged(row.judge, "quoted"), _quoted_cell(row.headline), "", _words(note), "", *[""] * n_scores]
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from eval.judges.benchmarks import find_benchmark
 from eval.judges.comparisons import BenchmarkComparisons, Pair
-from eval.judges.published import QuotedFigure, quoted
+from eval.judges.published import PublishedScore, quoted
 from eval.judges.schema import Decision, EvalResults, Scores
 from eval.results import Metric
 from judgekit.errors import ConfigError, DataError
@@ -60,7 +60,7 @@ class Leaderboard:
     """Name of the benchmark."""
     rows: Sequence[MeasuredRow]
     """Judges in the order given, floors behind them."""
-    published: Sequence[QuotedFigure]
+    published: Sequence[PublishedScore]
     """Figures that others published."""
     comparisons: BenchmarkComparisons | None
     """The judges with each other and with the floors; `None` where none were compared."""
@@ -71,7 +71,7 @@ class Leaderboard:
         return self.rows[0].results
 
     @property
-    def ranked(self) -> list[MeasuredRow | QuotedFigure]:
+    def ranked(self) -> list[MeasuredRow | PublishedScore]:
         """All rows, best first."""
         own = [(row.results.headline.value, row) for row in self.rows]
         return best_first([*own, *((figure.headline, figure) for figure in self.published)])

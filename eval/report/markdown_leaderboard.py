@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from eval.judges.benchmarks import READS_NOTHING, find_benchmark
-from eval.judges.published import QuotedFigure
+from eval.judges.published import PublishedScore
 from eval.judges.schema import EvalResults
 from eval.report.leaderboard import (
     STEP_METRICS,
@@ -109,7 +109,7 @@ def _section(board: Leaderboard) -> Iterator[str]:
         "no verdict", "threshold", "seen before", "tokens", "seconds",
     )  # fmt: skip
     rows = [
-        _quoted_row(row, n_columns=len(header)) if isinstance(row, QuotedFigure) else _own_row(row, board.main_scores)
+        _quoted_row(row, n_columns=len(header)) if isinstance(row, PublishedScore) else _own_row(row, board.main_scores)
         for row in board.ranked
     ]
     yield markdown_table(header, rows)
@@ -162,7 +162,7 @@ def _name(row: MeasuredRow) -> str:
     return f"*floor* {row.judge.removeprefix('floor: ')}" if row.is_floor else row.judge
 
 
-def _quoted_row(figure: QuotedFigure, *, n_columns: int) -> list[str]:
+def _quoted_row(figure: PublishedScore, *, n_columns: int) -> list[str]:
     note = f"; {figure.note}" if figure.note else ""
     return [f"{QUOTED} {figure.judge} ({figure.source}{note})", f"{figure.headline:.1f}", *[""] * (n_columns - 2)]
 
@@ -174,7 +174,7 @@ def _subset_table(board: Leaderboard) -> Iterator[str]:
         return
     rows: list[list[str]] = []
     for row in board.ranked:
-        if not isinstance(row, QuotedFigure):
+        if not isinstance(row, PublishedScore):
             of_subsets = [cell(row.subsets[subset]) for subset in subsets]
             rows.append([_name(row), *of_subsets, "" if row.pooled is None else cell(row.pooled)])
         elif row.subsets:

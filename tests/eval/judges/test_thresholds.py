@@ -44,7 +44,7 @@ def test_a_threshold_from_other_data_and_argmax_stay() -> None:
     solutions = [sample(0, first_error=0), sample(1, first_error=None)]
     elsewhere = ThresholdRule(threshold=0.7, origin="best F1 on another set")
     found = decisions(solutions, [0.6, 0.8], rule=elsewhere)
-    assert found.section.model_dump() == {
+    assert found.decision.model_dump() == {
         "kind": "threshold", "threshold": 0.7, "thresholds": None, "n_default": 0, "origin": "best F1 on another set",
     }  # fmt: skip
     assert [row.predicted for row in found.rows] == [0, None]
@@ -52,7 +52,7 @@ def test_a_threshold_from_other_data_and_argmax_stay() -> None:
     for asked in ("held-out", "judge", 0.9, "tuned:shop"):
         found = decisions(solutions, [0.6, 0.8], rule=ArgmaxRule(), threshold=asked)
         nothing = {"threshold": None, "thresholds": None, "n_default": 0}
-        assert found.section.model_dump() == nothing | {"kind": "argmax", "origin": "default"}
+        assert found.decision.model_dump() == nothing | {"kind": "argmax", "origin": "default"}
         assert found.tuned_on is None and found.rows[0].threshold is None
 
 
@@ -64,9 +64,9 @@ def test_an_untouched_default_is_cross_fitted_over_problems() -> None:
     # each problem is decided by the other's threshold, so the correct one of A falls below 0.7 and B's error passes 0.3
     assert [row.threshold for row in found.rows] == pytest.approx([0.7, 0.7, 0.3, 0.3])
     assert [row.predicted for row in found.rows] == [0, 0, None, None]
-    assert found.threshold is None
-    assert sorted(found.thresholds or ()) == pytest.approx([0.3, 0.7])
-    assert found.origin.startswith("cross-fitted over problems")
+    assert found.decision.threshold is None
+    assert sorted(found.decision.thresholds or ()) == pytest.approx([0.3, 0.7])
+    assert found.decision.origin.startswith("cross-fitted over problems")
 
 
 def test_no_solution_has_a_say_in_its_own_threshold() -> None:
@@ -86,7 +86,7 @@ def test_subsets_of_one_class_take_thresholds_of_the_whole_benchmark() -> None:
     solutions += [sample(i, first_error=None, subset="right") for i in range(4, 8)]
     found = decisions(solutions, [0.2] * 4 + [0.4] * 4, benchmark=PROCESSBENCH)
     assert [row.threshold for row in found.rows] == pytest.approx([0.3] * 8)
-    assert found.thresholds == pytest.approx([0.3, 0.3]), "the pooled folds once"
+    assert found.decision.thresholds == pytest.approx([0.3, 0.3]), "the pooled folds once"
     assert any("alone in wrong, right" in note for note in found.notes)
 
 
@@ -97,7 +97,7 @@ def test_subsets_of_one_s_own_data_share_their_thresholds() -> None:
     apart = decisions(solutions, p_ok, benchmark=PROCESSBENCH)
     assert [row.threshold for row in apart.rows] == pytest.approx([0.3] * 4 + [0.7] * 4)
     together = decisions(solutions, p_ok)
-    assert len(together.thresholds or ()) == 2 and together.notes == ()
+    assert len(together.decision.thresholds or ()) == 2 and together.notes == ()
 
 
 def test_folds_without_a_class_keep_the_default_and_say_so() -> None:
@@ -105,8 +105,8 @@ def test_folds_without_a_class_keep_the_default_and_say_so() -> None:
     found = decisions(solutions, [0.2, 0.4], benchmark=PROCESSBENCH)
     assert [row.threshold for row in found.rows] == [0.5, 0.5]
     nothing = {"thresholds": None, "n_default": 0, "origin": "default"}
-    assert found.section.model_dump() == nothing | {"kind": "threshold", "threshold": 0.5}, "nothing was cross-fitted"
-    assert threshold_origin(found.section) == "default"
+    assert found.decision.model_dump() == nothing | {"kind": "threshold", "threshold": 0.5}, "nothing was cross-fitted"
+    assert threshold_origin(found.decision) == "default"
     assert found.notes == (
         "2 of the 2 folds of shop leave too little to choose a threshold on (erroneous and correct solutions are "
         "needed): the default 0.5 decides them.",
@@ -114,8 +114,8 @@ def test_folds_without_a_class_keep_the_default_and_say_so() -> None:
     # three problems, one of which has the only errors: the fold that it is in leaves none to choose on
     some = [sample(i, first_error=0 if i == 0 else None) for i in range(3)]
     found = decisions(some, [0.2, 0.4, 0.4], n_folds=3)
-    assert found.section.n_default == 1 and found.origin.endswith("; the default in 1 of 3 folds")
-    assert threshold_origin(found.section) == "cross-fitted, but the default in 1 folds"
+    assert found.decision.n_default == 1 and found.decision.origin.endswith("; the default in 1 of 3 folds")
+    assert threshold_origin(found.decision) == "cross-fitted, but the default in 1 folds"
     alone = [sample(i, first_error=None, problem="one") for i in range(3)]
     assert any("1 of the 1 folds" in note for note in decisions(alone, [0.2, 0.4, 0.6]).notes)
 
@@ -124,8 +124,8 @@ def test_tuned_on_a_subset_as_published() -> None:
     solutions = [sample(0, first_error=0), sample(1, first_error=None)]
     solutions += [sample(2, first_error=0, subset="mill"), sample(3, first_error=None, subset="mill")]
     found = decisions(solutions, [0.6, 0.8, 0.6, 0.65], threshold="tuned:shop")
-    assert found.threshold == pytest.approx(0.7, abs=1e-12)  # the middle of (0.6, 0.8]
-    assert found.origin == "best F1 on shop in this evaluation"
+    assert found.decision.threshold == pytest.approx(0.7, abs=1e-12)  # the middle of (0.6, 0.8]
+    assert found.decision.origin == "best F1 on shop in this evaluation"
     assert found.tuned_on == "shop"
     assert [row.predicted for row in found.rows] == [0, None, 0, 0]
     assert "upper bound" in found.notes[0]
@@ -138,9 +138,9 @@ def test_tuned_on_a_subset_as_published() -> None:
 def test_a_number_and_the_judge_s_own() -> None:
     solutions = [sample(0, first_error=0), sample(1, first_error=None)]
     found = decisions(solutions, [0.6, 0.8], threshold=0.65)
-    assert (found.threshold, found.origin) == (0.65, "given in the configuration")
+    assert (found.decision.threshold, found.decision.origin) == (0.65, "given in the configuration")
     found = decisions(solutions, [0.6, 0.8], threshold="judge")
-    assert (found.threshold, found.origin) == (0.5, "default")
+    assert (found.decision.threshold, found.decision.origin) == (0.5, "default")
     assert "untouched default" in found.notes[0]
 
 
