@@ -194,18 +194,6 @@ class OffsetRates:
     """Gave no verdict on a correct solution."""
 
 
-def compute_offset_rates(
-    gold_N: Sequence[int | None], predicted_N: Sequence[int | None], *, judged_N: Sequence[bool]
-) -> OffsetRates:
-    """Compute the shares of exact, early, late and missed first errors, and of false alarms.
-
-    Raises:
-        DataError: no solutions, or lengths differ.
-    """
-    counts = count_offsets(gold_N, predicted_N, judged_N=judged_N).sum(axis=0, keepdims=True)
-    return OffsetRates(*(defined(rate) for rate in offset_rates(counts)[0]))
-
-
 _OFFSETS = (
     (True, Outcome.RIGHT), (True, Outcome.EARLY), (True, Outcome.LATE), (True, Outcome.MISSED),
     (True, Outcome.NO_VERDICT), (False, Outcome.RIGHT), (False, Outcome.FALSE_ALARM), (False, Outcome.NO_VERDICT),

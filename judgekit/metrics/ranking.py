@@ -37,28 +37,6 @@ def compute_auroc(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Floa
     return defined(weighted_ranking(p_ok, ok, np.ones((1, len(p_ok))))[0, 0])
 
 
-def compute_auprc_error(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Floats) -> float | None:
-    """Return the average precision of finding wrong steps, the most suspicious (lowest probability) first.
-
-    Sum over distinct probabilities of the recall gained there times the precision reached there; steps of equal
-    probability are found together, so their order does not matter. In (0, 1]; a judge that says the same of every step
-    has the share of wrong steps, and one that knows where steps stand may have more, as in `compute_auroc`. `None`
-    where no step is wrong.
-
-    Raises:
-        DataError: no steps, lengths differ, or a value lies outside its range.
-
-    Source:
-        Davis and Goadrich, The relationship between precision-recall and ROC curves (2006), without interpolation.
-
-    Example:
-        >>> compute_auprc_error([0.9, 0.4, 0.2], [0, 1, 0])
-        0.8333333333333333
-    """
-    p_ok, ok = checked_steps(p_ok_K, ok_K)
-    return defined(weighted_ranking(p_ok, ok, np.ones((1, len(p_ok))))[0, 1])
-
-
 def compute_auroc_within_position(
     p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Floats, *, place_K: Sequence[int] | NDArray[np.int64]
 ) -> float | None:
@@ -216,7 +194,11 @@ def _runs_within_position(
 
 
 def weighted_ranking(p_ok_K: Floats, ok_K: Floats, weights_R_K: Floats) -> Floats:
-    """Compute `compute_auroc` and `compute_auprc_error` with each step counted as often as its weight says.
+    """Return AUROC and average precision of finding wrong steps, each step counted as often as its weight says.
+
+    AUROC as in `compute_auroc`. Average precision, the lowest probability first: sum over distinct probabilities of the
+    recall gained there times the precision reached there; tied steps are found together. In (0, 1]; a judge that says
+    the same of every step has the share of wrong steps, and one that knows where steps stand may have more.
 
     Args:
         p_ok_K: P(step ok | earlier steps ok), in [0, 1]. Shape (K,).
@@ -225,6 +207,9 @@ def weighted_ranking(p_ok_K: Floats, ok_K: Floats, weights_R_K: Floats) -> Float
 
     Returns:
         Shape (R, 2). NaN where no step counts of a class that the figure needs.
+
+    Source:
+        Davis and Goadrich, The relationship between precision-recall and ROC curves (2006), without interpolation.
     """
     below, wrong_below = cumulate_by_value(p_ok_K, 1 - ok_K, weights_R_K)
     right_below = below - wrong_below

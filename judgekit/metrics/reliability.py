@@ -7,15 +7,13 @@ move their edges. Axis `_B`: bins.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from judgekit.errors import DataError
-from judgekit.metrics.checks import Floats, checked_steps, defined, ratio
-from judgekit.metrics.steps import bin_index, equal_mass_edges
+from judgekit.metrics.checks import Floats, ratio
+from judgekit.metrics.steps import bin_index
 
 N_SUMS = 5
 """Sums in each bin: steps, p, right steps, p^2, p of the right steps."""
@@ -48,9 +46,15 @@ def binned_ece(sums_R_B: Floats) -> Floats:
 
 
 def binned_squared_error_debiased(sums_R_B: Floats) -> Floats:
-    """Return the debiased squared calibration error of added sums: mean over the steps, see `compute_ece_debiased`.
+    """Return the mean squared calibration error of added sums without what noise within the bins adds to it.
 
-    May be below 0. Shape (R, B, 5) to (R,), NaN where no bin holds two steps.
+    sum_b n_b ((mean p - share right)^2 - share right (1 - share right) / (n_b - 1)) / sum_b n_b over the bins b of
+    n_b >= 2 steps. The subtracted term is unbiased for independent steps, so the whole may be below 0.
+    Shape (R, B, 5) to (R,), NaN where no bin holds two steps.
+
+    Source:
+        Kumar, Liang and Ma, Verified uncertainty calibration (1909.10155), section 5, debiased estimator. Differs in:
+        bins of one step are left out of the sum of weights, too.
     """
     n, prob, ok = np.moveaxis(sums_R_B, -1, 0)[:3]
     counted = n > 1
@@ -60,7 +64,11 @@ def binned_squared_error_debiased(sums_R_B: Floats) -> Floats:
 
 
 def binned_ece_debiased(sums_R_B: Floats) -> Floats:
-    """Return the root of the debiased squared calibration error, 0 where that is below 0. Shape (R, B, 5) to (R,)."""
+    """Return the root of the debiased squared calibration error, in [0, 1]. Shape (R, B, 5) to (R,).
+
+    In the unit of the probability, like the expected calibration error, but a root of squares instead of a mean of
+    distances: without noise at least as large. 0 = what distance there is, noise explains.
+    """
     return np.sqrt(np.maximum(binned_squared_error_debiased(sums_R_B), 0.0))
 
 
@@ -98,73 +106,12 @@ def binned_brier_parts(sums_R_B: Floats) -> Floats:
 
 
 def binned_sharpness(sums_R_B: Floats) -> Floats:
-    """Return the variance of the probabilities, see `compute_sharpness`. Shape (R, B, 5) to (R,)."""
-    n, prob, _, square, _ = np.moveaxis(sums_R_B.sum(axis=1), -1, 0)
-    return np.maximum(ratio(square, n) - ratio(prob, n) ** 2, 0.0)
+    """Return the variance of the probabilities, in [0, 0.25]. Shape (R, B, 5) to (R,).
 
-
-def compute_ece_debiased(
-    p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Floats, *, n_bins: int
-) -> float | None:
-    """Return the root mean squared calibration error without what noise within the bins adds to it, in [0, 1].
-
-    sqrt(max(0, sum_b n_b ((mean p - share right)^2 - share right (1 - share right) / (n_b - 1)) / sum_b n_b)) over
-    equal-mass bins b of n_b >= 2 steps. In the unit of the probability, like the expected calibration error, but a root
-    of squares instead of a mean of distances: without noise at least as large. The subtracted term is unbiased for
-    independent steps. 0 = what distance there is, noise explains. `None` where no bin has two steps.
-
-    Args:
-        p_ok_K: P(step ok | earlier steps ok) of reached steps, in [0, 1].
-        ok_K: 1 where the step is right, else 0.
-        n_bins: Equal-mass bins at most, at least 1.
-
-    Raises:
-        DataError: no steps, lengths differ, or a value lies outside its range.
-
-    Source:
-        Kumar, Liang and Ma, Verified uncertainty calibration (1909.10155), section 5, debiased estimator. Differs in:
-        bins of one step are left out of the sum of weights, too.
-    """
-    (value,) = binned_ece_debiased(_sums_of_all(p_ok_K, ok_K, n_bins=n_bins))
-    return defined(value)
-
-
-def compute_brier_parts(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Floats, *, n_bins: int) -> BrierParts:
-    """Split the Brier score over equal-mass bins.
-
-    Raises:
-        DataError: no steps, lengths differ, or a value lies outside its range.
-
-    Example:
-        >>> compute_brier_parts([0.25, 0.25, 0.75, 0.75], [0, 0, 1, 1], n_bins=2)
-        BrierParts(brier=0.0625, reliability=0.0625, resolution=0.25, uncertainty=0.25, within=0.0)
-    """
-    (parts,) = binned_brier_parts(_sums_of_all(p_ok_K, ok_K, n_bins=n_bins))
-    return BrierParts(*parts.tolist())
-
-
-def compute_sharpness(p_ok_K: Sequence[float] | Floats) -> float:
-    """Return the variance of the probabilities, in [0, 0.25]: 0 for a judge that always says the same.
-
-    A property of the judge alone: sharp is good only where it is calibrated, too.
-
-    Raises:
-        DataError: no steps, or a value lies outside [0, 1].
+    0 for a judge that always says the same. A property of the judge alone: sharp is good only where it is calibrated.
 
     Source:
         Gneiting, Balabdaoui and Raftery, Probabilistic forecasts, calibration and sharpness (2007), for the notion.
-
-    Example:
-        >>> compute_sharpness([0.0, 1.0])
-        0.25
     """
-    p_ok, _ = checked_steps(p_ok_K, np.zeros(len(p_ok_K)))
-    return float(np.var(p_ok))
-
-
-def _sums_of_all(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Floats, *, n_bins: int) -> Floats:
-    if n_bins < 1:
-        raise DataError(f"n_bins={n_bins}: at least one bin is needed")
-    p_ok, ok = checked_steps(p_ok_K, ok_K)
-    edges = equal_mass_edges(p_ok, n_bins=n_bins)
-    return sum_in_bins(p_ok, ok, edges=edges, unit_K=np.zeros(len(p_ok), dtype=np.int64), n_units=1)
+    n, prob, _, square, _ = np.moveaxis(sums_R_B.sum(axis=1), -1, 0)
+    return np.maximum(ratio(square, n) - ratio(prob, n) ** 2, 0.0)

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from judgekit.errors import DataError
-from judgekit.metrics.checks import Floats, check_lengths, cumulate_by_value, ratio
+from judgekit.metrics.checks import Floats, cumulate_by_value, ratio
 
 NO_VERDICT_CONFIDENCE = -1.0
 """Confidence of a solution without a verdict: below any probability, so it is abstained from first."""
@@ -39,82 +38,31 @@ def decision_confidence(posterior: Sequence[float], predicted: int | None) -> fl
     return posterior[-1 if predicted is None else predicted]
 
 
-def compute_aurc(confidence_N: Sequence[float] | Floats, wrong_N: Sequence[float] | Floats) -> float:
-    """Return the area under the risk-coverage curve: the mean over k = 1..N of the share wrong among the k most sure.
+def weighted_aurc(confidence_N: Floats, wrong_N: Floats, weights_R_N: Floats) -> Floats:
+    """Return the area under the risk-coverage curve: the mean over k = 1..n of the share wrong among the k most sure.
 
-    In [0, 1], lower is better. Equally sure solutions are kept in a random order, in the mean over all.
+    In [0, 1], lower is better; each solution counts as often as its weight says, for many weightings at once. Equally
+    sure solutions, as copies of one are, are kept in a random order, in the mean over all.
+
+    Among m equally sure solutions of which a share r is wrong, behind n0 surer ones of which e0 are wrong, the risks of
+    the next k = 1..m add up to sum_k (e0 + k r) / (n0 + k) = r m + (e0 - r n0) (H(n0 + m) - H(n0)) with the harmonic
+    numbers H.
 
     Args:
-        confidence_N: Higher is surer; `NO_VERDICT_CONFIDENCE` where there is no verdict.
-        wrong_N: 1 where the decision is wrong or missing, else 0.
+        confidence_N: Higher is surer; `NO_VERDICT_CONFIDENCE` where there is no verdict. Shape (N,).
+        wrong_N: 1 where the decision is wrong or missing, else 0. Shape (N,).
+        weights_R_N: Whole numbers, not negative, at least one above 0 in each row. Shape (R, N).
 
-    Raises:
-        DataError: no solutions, lengths differ, or a value in `wrong_N` that is neither 0 nor 1.
+    Returns:
+        Shape (R,).
 
     Source:
         Geifman and El-Yaniv, Selective classification for deep neural networks (1705.08500): risk and coverage;
         Geifman, Uziel and El-Yaniv (1805.08206), section 2 (AURC). Differs in: ties in expectation.
 
     Example:
-        >>> compute_aurc([0.9, 0.8], [0, 1])
-        0.25
-    """
-    confidence, wrong = _checked(confidence_N, wrong_N)
-    return float(weighted_aurc(confidence, wrong, np.ones((1, len(wrong))))[0])
-
-
-def compute_aurc_random(wrong_N: Sequence[float] | Floats) -> float:
-    """Return the AURC expected from abstaining at random: the share wrong, whatever the coverage."""
-    _, wrong = _checked(wrong_N, wrong_N)
-    return float(wrong.mean())
-
-
-def compute_aurc_perfect(wrong_N: Sequence[float] | Floats) -> float:
-    """Return the AURC of abstaining from all wrong decisions first: the lowest that these decisions allow.
-
-    Example:
-        >>> compute_aurc_perfect([1, 0])
-        0.25
-    """
-    return compute_aurc(1 - np.asarray(wrong_N, dtype=float), wrong_N)
-
-
-def compute_risks(
-    confidence_N: Sequence[float] | Floats, wrong_N: Sequence[float] | Floats, *, coverage_Q: Sequence[float] | Floats
-) -> Floats:
-    """Return the share wrong among the surest solutions, for each share of solutions kept. Shape (Q,).
-
-    Between whole numbers of solutions the next one counts in part.
-
-    Args:
-        confidence_N: As in `compute_aurc`.
-        wrong_N: As in `compute_aurc`.
-        coverage_Q: Shares of all solutions that are kept, in (0, 1].
-
-    Raises:
-        DataError: as `compute_aurc`, or a coverage outside (0, 1].
-    """
-    confidence, wrong = _checked(confidence_N, wrong_N)
-    coverage = np.asarray(coverage_Q, dtype=float)
-    if not ((coverage > 0) & (coverage <= 1)).all():
-        raise DataError(f"a coverage lies outside (0, 1]: {coverage.min()}..{coverage.max()}")
-    return weighted_risks(confidence, wrong, np.ones((1, len(wrong))), coverage_Q=coverage)[0]
-
-
-def weighted_aurc(confidence_N: Floats, wrong_N: Floats, weights_R_N: Floats) -> Floats:
-    """Compute `compute_aurc` with each solution counted as often as its weight says, for many weightings at once.
-
-    Copies of a solution are ties. Among m equally sure solutions of which a share r is wrong, behind n0 surer ones of
-    which e0 are wrong, the risks of the next k = 1..m add up to sum_k (e0 + k r) / (n0 + k)
-    = r m + (e0 - r n0) (H(n0 + m) - H(n0)) with the harmonic numbers H.
-
-    Args:
-        confidence_N: Higher is surer. Shape (N,).
-        wrong_N: 1 where the decision is wrong or missing, else 0. Shape (N,).
-        weights_R_N: Whole numbers, not negative, at least one above 0 in each row. Shape (R, N).
-
-    Returns:
-        Shape (R,).
+        >>> weighted_aurc(np.array([0.9, 0.8]), np.array([0.0, 1.0]), np.ones((1, 2))).tolist()
+        [0.25]
     """
     kept, errors = _kept_surest_first(confidence_N, wrong_N, weights_R_N)
     n, n_wrong = np.diff(kept, axis=1), np.diff(errors, axis=1)
@@ -126,12 +74,15 @@ def weighted_aurc(confidence_N: Floats, wrong_N: Floats, weights_R_N: Floats) ->
 
 
 def weighted_aurc_random(wrong_N: Floats, weights_R_N: Floats) -> Floats:
-    """Compute `compute_aurc_random` with weights. Shape (R,)."""
+    """Return the AURC expected from abstaining at random: the share wrong, whatever the coverage. Shape (R,)."""
     return (weights_R_N @ wrong_N) / weights_R_N.sum(axis=1)
 
 
 def weighted_risks(confidence_N: Floats, wrong_N: Floats, weights_R_N: Floats, *, coverage_Q: Floats) -> Floats:
-    """Compute `compute_risks` with weights, see `weighted_aurc`. Shape (R, Q)."""
+    """Return the share wrong among the surest solutions, for each share in (0, 1] of solutions kept. Shape (R, Q).
+
+    Weights as in `weighted_aurc`. Between whole numbers of solutions the next one counts in part.
+    """
     kept, errors = _kept_surest_first(confidence_N, wrong_N, weights_R_N)
     wanted_R_Q = kept[:, -1:] * coverage_Q
     rows = zip(wanted_R_Q, kept, errors, strict=True)
@@ -145,11 +96,3 @@ def _kept_surest_first(confidence_N: Floats, wrong_N: Floats, weights_R_N: Float
     """
     kept, errors = cumulate_by_value(-confidence_N, wrong_N, weights_R_N)
     return np.pad(kept, ((0, 0), (1, 0))), np.pad(errors, ((0, 0), (1, 0)))
-
-
-def _checked(confidence_N: Sequence[float] | Floats, wrong_N: Sequence[float] | Floats) -> tuple[Floats, Floats]:
-    confidence, wrong = np.asarray(confidence_N, dtype=float), np.asarray(wrong_N, dtype=float)
-    check_lengths(confidence, wrong)
-    if not np.isin(wrong, (0.0, 1.0)).all():
-        raise DataError("a decision is wrong (1) or right (0), nothing else")
-    return confidence, wrong

@@ -182,7 +182,7 @@ def bin_index(p_ok_K: Floats, *, edges: Floats) -> NDArray[np.int64]:
 def compute_ece(bins: Sequence[Bin]) -> float:
     """Return the count-weighted mean distance between mean probability and share of right steps, in [0, 1].
 
-    Of equal-width or equal-mass bins, whichever are given. Noise within the bins raises it; see `compute_ece_debiased`.
+    Of equal-width or equal-mass bins, whichever are given. Noise within the bins raises it; see `binned_ece_debiased`.
 
     Source:
         Guo et al. 2017 (1706.04599), eq. 3, on P(step ok) instead of the top class's confidence.

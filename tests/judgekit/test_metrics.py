@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from judgekit.errors import DataError
 from judgekit.metrics.bootstrap import cluster_bootstrap, percentile_interval, wilson_interval
 from judgekit.metrics.localization import (
+    OffsetRates,
     Outcome,
     classify_outcome,
     compute_localization,
-    compute_offset_rates,
     count_hits,
+    count_offsets,
     localization_rates,
+    offset_rates,
 )
 from judgekit.metrics.steps import (
     NLL_CLIP,
@@ -93,7 +95,8 @@ def test_offset_rates_by_hand():
     gold = [2, 2, 2, 2, 2, None, None, None, None]
     predicted = [2, 0, 4, None, None, None, None, 1, None]
     judged = [True, True, True, True, False, True, True, True, False]
-    rates = compute_offset_rates(gold, predicted, judged_N=judged)
+    counts = count_offsets(gold, predicted, judged_N=judged).sum(axis=0, keepdims=True)
+    rates = OffsetRates(*offset_rates(counts)[0])
     assert (rates.exact, rates.early, rates.late, rates.missed, rates.no_verdict_error) == (0.2,) * 5
     assert (rates.clear, rates.false_alarm, rates.no_verdict_correct) == (0.5, 0.25, 0.25)
 

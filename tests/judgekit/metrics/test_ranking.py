@@ -9,7 +9,6 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from judgekit.errors import DataError
 from judgekit.judges import load_judge
 from judgekit.metrics.ranking import (
-    compute_auprc_error,
     compute_auroc,
     compute_auroc_within_position,
     count_pairs_within_position,
@@ -23,6 +22,11 @@ from judgekit.types import Solution, Verdict
 steps = st.lists(st.tuples(st.sampled_from([0.0, 0.2, 0.5, 0.9, 1.0]), st.integers(0, 1)), min_size=1, max_size=12)
 
 
+def average_precision(p_ok, ok):
+    found = weighted_ranking(np.array(p_ok), np.array(ok, dtype=float), np.ones((1, len(ok))))[0, 1]
+    return None if np.isnan(found) else found
+
+
 def test_auroc_by_hand():
     # right 0.9, 0.5; wrong 0.5, 0.1: of 4 pairs 3 are in order and 1 is tied
     assert compute_auroc([0.9, 0.5, 0.5, 0.1], [1, 1, 0, 0]) == 3.5 / 4
@@ -30,19 +34,19 @@ def test_auroc_by_hand():
 
 def test_auprc_by_hand():
     # ascending: 0.1 wrong (precision 1, recall 1/3), 0.5 right, wrong, wrong together (precision 3/4, recall 1)
-    assert compute_auprc_error([0.5, 0.1, 0.5, 0.5], [1, 0, 0, 0]) == pytest.approx(1 / 3 + 2 / 3 * 3 / 4, abs=1e-15)
+    assert average_precision([0.5, 0.1, 0.5, 0.5], [1, 0, 0, 0]) == pytest.approx(1 / 3 + 2 / 3 * 3 / 4, abs=1e-15)
 
 
 def test_a_judge_that_always_says_the_same_ranks_nothing():
     assert compute_auroc([0.7] * 5, [1, 1, 1, 0, 0]) == 0.5
-    assert compute_auprc_error([0.7] * 5, [1, 1, 1, 0, 0]) == pytest.approx(0.4, abs=1e-15)
+    assert average_precision([0.7] * 5, [1, 1, 1, 0, 0]) == pytest.approx(0.4, abs=1e-15)
 
 
 def test_a_missing_class_leaves_the_figure_undefined():
     assert compute_auroc([0.3, 0.4], [1, 1]) is None
     assert compute_auroc([0.3, 0.4], [0, 0]) is None
-    assert compute_auprc_error([0.3, 0.4], [1, 1]) is None
-    assert compute_auprc_error([0.3, 0.4], [0, 0]) == 1.0
+    assert average_precision([0.3, 0.4], [1, 1]) is None
+    assert average_precision([0.3, 0.4], [0, 0]) == 1.0
 
 
 @settings(max_examples=60)
@@ -51,7 +55,7 @@ def test_ranking_agrees_with_scikit_learn(rows):
     p_ok, ok = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
     if 0 < ok.sum() < len(ok):
         assert compute_auroc(p_ok, ok) == pytest.approx(roc_auc_score(ok, p_ok), abs=1e-12)
-        assert compute_auprc_error(p_ok, ok) == pytest.approx(average_precision_score(1 - ok, -p_ok), abs=1e-12)
+        assert average_precision(p_ok, ok) == pytest.approx(average_precision_score(1 - ok, -p_ok), abs=1e-12)
 
 
 @settings(max_examples=60)
@@ -60,7 +64,7 @@ def test_weights_are_repetitions(rows, seed):
     p_ok, ok = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
     weights = np.random.default_rng(seed).integers(0, 4, size=(3, len(ok)))
     for row, values in zip(weights, weighted_ranking(p_ok, ok, weights.astype(float)), strict=True):
-        for value, compute in zip(values, (compute_auroc, compute_auprc_error), strict=True):
+        for value, compute in zip(values, (compute_auroc, average_precision), strict=True):
             repeated = compute(p_ok.repeat(row), ok.repeat(row)) if row.any() else None
             assert np.isnan(value) if repeated is None else value == pytest.approx(repeated, abs=1e-12)
 
@@ -75,7 +79,7 @@ def test_what_is_no_probability_or_label_is_refused():
     with pytest.raises(DataError, match="outside"):
         compute_auroc([1.2, 0.5], [1, 0])
     with pytest.raises(DataError, match="nothing to measure"):
-        compute_auprc_error([], [])
+        compute_auroc([], [])
     with pytest.raises(DataError, match="right"):
         compute_auroc([0.2, 0.5], [1, 2])
 
@@ -90,7 +94,7 @@ def noisy(values, rng):
 def test_rounding_breaks_no_ties(rows, seed):
     p_ok, ok = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
     moved = np.clip(noisy(p_ok, np.random.default_rng(seed)), 0, 1)
-    for measure in (compute_auroc, compute_auprc_error):
+    for measure in (compute_auroc, average_precision):
         assert measure(moved, ok) == measure(p_ok, ok)
 
 

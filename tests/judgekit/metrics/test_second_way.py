@@ -13,7 +13,7 @@ import pkgutil
 import random
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
 from typing import Any
@@ -194,10 +194,9 @@ def second_way_of(*names: str) -> Callable[[Check], Check]:
     return register
 
 
-@second_way_of("compute_auroc", "compute_auprc_error", "weighted_ranking")
+@second_way_of("compute_auroc", "weighted_ranking")
 def check_ranking(m: Any, of: Judged) -> None:
     same(m.compute_auroc(of.p_K, of.ok_K), naive.auroc(of.steps))
-    same(m.compute_auprc_error(of.p_K, of.ok_K), naive.average_precision_of_errors(of.steps))
     weights = of.weights(len(of.steps))
     for found, weight in zip(m.weighted_ranking(of.p_K, of.ok_K, weights), weights, strict=True):
         drawn = copies(of.steps, weight)
@@ -275,16 +274,11 @@ def check_calibration(m: Any, of: Judged) -> None:
 
 @second_way_of(
     "sum_in_bins", "binned_ece", "binned_ece_debiased", "binned_squared_error_debiased", "binned_brier_parts",
-    "binned_sharpness", "compute_ece_debiased", "compute_brier_parts", "compute_sharpness",
+    "binned_sharpness",
 )  # fmt: skip
 def check_binned(m: Any, of: Judged) -> None:
-    same(m.compute_sharpness(of.p_K), naive.variance([step.p for step in of.steps]))
     unit_K = np.array([step.solution for step in of.steps])
     for n_bins, _, massed in binnings(of):
-        # Squares are compared, as the root of a rounding error is no rounding error.
-        debiased = m.compute_ece_debiased(of.p_K, of.ok_K, n_bins=n_bins)
-        same(None if debiased is None else debiased**2, at_least_0(naive.squared_error_debiased(massed)))
-        same(list(m.compute_brier_parts(of.p_K, of.ok_K, n_bins=n_bins)), naive.brier_parts(massed))
         edges = m.equal_mass_edges(of.p_K, n_bins=n_bins)
         sums = m.sum_in_bins(of.p_K, of.ok_K, edges=edges, unit_K=unit_K, n_units=len(of.gold_N))
         for unit, of_unit in enumerate(sums):
@@ -299,6 +293,7 @@ def check_binned(m: Any, of: Judged) -> None:
         same(m.binned_ece(sums_R).tolist(), [naive.ece(bins) for bins in drawn_R])
         squared = [naive.squared_error_debiased(bins) for bins in drawn_R]
         same(m.binned_squared_error_debiased(sums_R).tolist(), squared)
+        # Squares are compared, as the root of a rounding error is no rounding error.
         same((m.binned_ece_debiased(sums_R) ** 2).tolist(), [at_least_0(value) for value in squared])
         columns = zip(m.binned_brier_parts(sums_R), m.binned_sharpness(sums_R), drawn_R, strict=True)
         for parts, variance, bins in columns:
@@ -342,9 +337,8 @@ def check_localization(m: Any, of: Judged) -> None:
         same(found, [naive.harmonic(a, b) for b in shares])
 
 
-@second_way_of("compute_offset_rates", "count_offsets", "offset_rates", "classify_outcome")
+@second_way_of("count_offsets", "offset_rates", "classify_outcome")
 def check_offsets(m: Any, of: Judged) -> None:
-    same(list(astuple(m.compute_offset_rates(**of.labels))), naive.offsets(of.rows))
     weights = of.weights(len(of.rows))
     rates_R = m.offset_rates(weights @ m.count_offsets(**of.labels)).tolist()
     for rates, weight in zip(rates_R, weights, strict=True):
@@ -421,20 +415,13 @@ def check_first_errors(m: Any, of: Judged) -> None:
 
 
 @second_way_of(
-    "decision_confidence", "compute_aurc", "compute_aurc_perfect", "compute_aurc_random", "compute_risks",
-    "weighted_aurc", "weighted_aurc_random", "weighted_risks",
+    "decision_confidence", "weighted_aurc", "weighted_aurc_random", "weighted_risks",
 )  # fmt: skip
 def check_selective(m: Any, of: Judged) -> None:
     exact_N, wrong_N = of.confidence
     sure_N, wrong = of.jittered(exact_N), np.array(wrong_N, dtype=float)
-    same(m.compute_aurc(sure_N, wrong), naive.mean(naive.risks_by_rank(exact_N, wrong_N)))
-    best_N = [F(not is_wrong) for is_wrong in wrong_N]
-    same(m.compute_aurc_perfect(wrong), naive.mean(naive.risks_by_rank(best_N, wrong_N)))
-    same(m.compute_aurc_random(wrong), naive.mean(naive.risks_by_rank([F(1)] * len(wrong_N), wrong_N)))
     coverages = [F(1, 50), F(1, 3), F(1, 2), F(9, 10), F(1)]
     coverage_Q = np.array([float(coverage) for coverage in coverages])
-    risks = m.compute_risks(sure_N, wrong, coverage_Q=coverage_Q).tolist()
-    same(risks, [naive.risk_at(coverage, exact_N, wrong_N) for coverage in coverages])
     weights = of.weights(len(wrong_N))
     areas_R, random_R = m.weighted_aurc(sure_N, wrong, weights), m.weighted_aurc_random(wrong, weights)
     risks_R = m.weighted_risks(sure_N, wrong, weights, coverage_Q=coverage_Q)

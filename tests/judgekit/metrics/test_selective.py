@@ -5,13 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from judgekit.errors import DataError
 from judgekit.metrics.selective import (
     NO_VERDICT_CONFIDENCE,
-    compute_aurc,
-    compute_aurc_perfect,
-    compute_aurc_random,
-    compute_risks,
     decision_confidence,
     weighted_aurc,
     weighted_aurc_random,
@@ -23,6 +18,15 @@ decisions = st.lists(st.tuples(st.sampled_from([-1.0, 0.2, 0.5, 0.9]), st.intege
 
 def columns(rows):
     return tuple(np.array(column, dtype=float) for column in zip(*rows, strict=True))
+
+
+def aurc(confidence, wrong):
+    return weighted_aurc(np.array(confidence), np.array(wrong, dtype=float), np.ones((1, len(wrong))))[0]
+
+
+def risks_at(coverage, confidence, wrong):
+    ones = np.ones((1, len(wrong)))
+    return weighted_risks(np.array(confidence), np.array(wrong, dtype=float), ones, coverage_Q=np.array(coverage))[0]
 
 
 def naive_aurc(confidence, wrong):
@@ -43,50 +47,48 @@ def test_confidence_is_the_mass_of_the_decided_outcome():
 def test_curve_and_area_by_hand():
     # surest first: right, wrong, right, wrong: risks 0, 1/2, 1/3, 1/2
     confidence, wrong = [0.5, 0.9, 0.7, 0.3], [0, 0, 1, 1]
-    assert compute_risks(confidence, wrong, coverage_Q=[0.25, 0.5, 0.75, 1.0]) == pytest.approx(
-        [0, 1 / 2, 1 / 3, 1 / 2]
-    )
-    assert compute_aurc(confidence, wrong) == pytest.approx((0 + 1 / 2 + 1 / 3 + 1 / 2) / 4, abs=1e-15)
-    assert compute_aurc_random(wrong) == 0.5
+    assert risks_at([0.25, 0.5, 0.75, 1.0], confidence, wrong) == pytest.approx([0, 1 / 2, 1 / 3, 1 / 2])
+    assert aurc(confidence, wrong) == pytest.approx((0 + 1 / 2 + 1 / 3 + 1 / 2) / 4, abs=1e-15)
+    assert weighted_aurc_random(np.array(wrong), np.ones((1, 4))) == 0.5
     # both right ones first: risks 0, 0, 1/3, 1/2
-    assert compute_aurc_perfect(wrong) == pytest.approx((1 / 3 + 1 / 2) / 4, abs=1e-15)
+    assert aurc(1.0 - np.array(wrong), wrong) == pytest.approx((1 / 3 + 1 / 2) / 4, abs=1e-15)
 
 
 def test_between_whole_solutions_the_next_one_counts_in_part():
     # 1.5 of 4: the right one and half of the wrong one
-    assert compute_risks([0.5, 0.9, 0.7, 0.3], [0, 0, 1, 1], coverage_Q=[0.375]) == pytest.approx([0.5 / 1.5])
+    assert risks_at([0.375], [0.5, 0.9, 0.7, 0.3], [0, 0, 1, 1]) == pytest.approx([0.5 / 1.5])
 
 
 def test_equal_confidence_is_abstaining_at_random():
     wrong = [0, 1, 1, 0, 0]
-    assert compute_aurc([0.4] * 5, wrong) == pytest.approx(compute_aurc_random(wrong), abs=1e-15)
-    assert compute_risks([0.4] * 5, wrong, coverage_Q=[0.1, 0.5, 1.0]) == pytest.approx([0.4] * 3)
+    assert aurc([0.4] * 5, wrong) == pytest.approx(2 / 5, abs=1e-15)
+    assert risks_at([0.1, 0.5, 1.0], [0.4] * 5, wrong) == pytest.approx([0.4] * 3)
 
 
 def test_no_verdict_is_abstained_from_first_and_wrong_where_kept():
     confidence, wrong = [0.0, NO_VERDICT_CONFIDENCE, 0.9], [0, 1, 0]
-    assert compute_risks(confidence, wrong, coverage_Q=[1 / 3, 2 / 3, 1]) == pytest.approx([0, 0, 1 / 3])
-    assert compute_aurc(confidence, wrong) == pytest.approx(1 / 9)
+    assert risks_at([1 / 3, 2 / 3, 1], confidence, wrong) == pytest.approx([0, 0, 1 / 3])
+    assert aurc(confidence, wrong) == pytest.approx(1 / 9)
 
 
 @settings(max_examples=60)
 @given(decisions)
 def test_area_equals_the_mean_over_all_orders(rows):
     confidence, wrong = columns(rows)
-    assert compute_aurc(confidence, wrong) == pytest.approx(naive_aurc(confidence, wrong), abs=1e-12)
+    assert aurc(confidence, wrong) == pytest.approx(naive_aurc(confidence, wrong), abs=1e-12)
     whole = [k / len(wrong) for k in range(1, len(wrong) + 1)]
-    assert compute_risks(confidence, wrong, coverage_Q=whole).mean() == pytest.approx(naive_aurc(confidence, wrong))
+    assert risks_at(whole, confidence, wrong).mean() == pytest.approx(naive_aurc(confidence, wrong))
 
 
 @settings(max_examples=60)
 @given(decisions)
 def test_area_lies_between_perfect_and_one(rows):
     confidence, wrong = columns(rows)
-    perfect, area = compute_aurc_perfect(wrong), compute_aurc(confidence, wrong)
+    perfect, area = aurc(1 - wrong, wrong), aurc(confidence, wrong)
     assert 0 <= perfect <= area + 1e-12
     assert area <= 1 + 1e-12
-    assert perfect <= compute_aurc_random(wrong) + 1e-12
-    assert compute_risks(confidence, wrong, coverage_Q=[1.0])[0] == pytest.approx(wrong.mean())
+    assert perfect <= wrong.mean() + 1e-12
+    assert risks_at([1.0], confidence, wrong)[0] == pytest.approx(wrong.mean())
 
 
 @settings(max_examples=60)
@@ -100,16 +102,6 @@ def test_weights_are_repetitions(rows, seed):
     risks = weighted_risks(confidence, wrong, weights * 1.0, coverage_Q=coverage)
     for i, row in enumerate(weights):
         repeated = confidence.repeat(row), wrong.repeat(row)
-        assert areas[i] == pytest.approx(compute_aurc(*repeated), abs=1e-12)
+        assert areas[i] == pytest.approx(aurc(*repeated), abs=1e-12)
         assert chance[i] == pytest.approx(repeated[1].mean(), abs=1e-12)
-        assert risks[i] == pytest.approx(compute_risks(*repeated, coverage_Q=coverage), abs=1e-12)
-
-
-def test_what_is_no_coverage_or_decision_is_refused():
-    for coverage in ([0.0], [1.1]):
-        with pytest.raises(DataError, match="coverage"):
-            compute_risks([0.5], [1], coverage_Q=coverage)
-    with pytest.raises(DataError, match="wrong"):
-        compute_aurc([0.5], [2])
-    with pytest.raises(DataError, match="nothing to measure"):
-        compute_aurc([], [])
+        assert risks[i] == pytest.approx(risks_at(coverage, *repeated), abs=1e-12)
