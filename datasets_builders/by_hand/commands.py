@@ -11,6 +11,7 @@ from judgekit.cli.command import JUDGE_HELP, OUTPUT, Argument, Command
 
 def _label(args: argparse.Namespace, config: LabelConfig) -> None:
     import io
+    import signal
     import sys
 
     from rich.console import Console
@@ -37,6 +38,8 @@ def _label(args: argparse.Namespace, config: LabelConfig) -> None:
         if args.page:
             serve_page(work, port=args.port, announce=lambda url: print(f"label at {url} (Ctrl-C ends)", flush=True))
         else:
+            # Libraries' handlers let a waiting read go on after Ctrl-C, which would then count at the next Enter.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             label_in_terminal(work, typed=sys.stdin, console=Console(file=sys.stdout))
         for row in [*work.progress(), *work.figures()]:
             print(f"{row.name}: {row.value}")

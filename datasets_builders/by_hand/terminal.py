@@ -28,7 +28,7 @@ KEYS = """\
   u       undo the last decision
   f       figures: agreement, the judge, whether more labels help
   ?       these keys
-  q       stop; everything is on disk already, and --resume goes on"""
+  q       stop, as Ctrl-C does; everything is on disk already, and --resume goes on"""
 
 
 def label_in_terminal(work: Work, *, typed: TextIO, console: Console) -> None:
@@ -51,7 +51,10 @@ def label_in_terminal(work: Work, *, typed: TextIO, console: Console) -> None:
             console.print(_render(shown, work.progress()))
         prompt = f"first wrong step (0-{len(shown.item.solution.steps) - 1}), n, s, e, u, f, ?, q"
         console.print(f"{prompt}{' [note]' if note else ''}> ", markup=False, highlight=False, end="")
-        line = typed.readline()
+        try:
+            line = typed.readline()
+        except KeyboardInterrupt:
+            line = ""
         if not line:
             console.print()
             return

@@ -52,6 +52,10 @@ class Terminal:
         self.end, inside = pty.openpty()
         command = [sys.executable, "-m", "judgekit.cli", "label", "--input", str(folder / "rows.jsonl")]
         command += ["--output", str(folder / "out"), *more]
+        # The terminal of its session, so that Ctrl-C reaches it; and a child of a background job ignores Ctrl-C.
+        take = "import fcntl, os, signal, sys, termios; signal.signal(2, signal.SIG_DFL)\n"
+        take += "fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+        command = [sys.executable, "-c", take, *command]
         self.process = subprocess.Popen(command, stdin=inside, stdout=inside, stderr=inside, start_new_session=True)
         os.close(inside)
 
@@ -81,7 +85,7 @@ def test_a_killed_terminal_loses_no_label(tmp_path: Path) -> None:
 
     terminal = Terminal(tmp_path, "--resume")
     assert "labelled 3 of 8" in terminal.until("?, q> ")
-    terminal.type("q\n")
+    terminal.type("\x03")
     terminal.until("3 labelled solutions: ")
     assert terminal.process.wait() == 0
     os.close(terminal.end)
