@@ -197,12 +197,10 @@ class OfflineTrainer(Trainer):
         first = self.state.global_step * n_bins * n_processes + self.accelerator.process_index
         sums_N = torch.zeros(3, len(step_credit.batch.outcomes_N), dtype=torch.float64)  # now, before, tokens
         for index in range(first, first + n_bins * n_processes, n_processes):
-            inputs = self.train_dataset[index]
-            if (rows_T := inputs.get("batch_row_T")) is None:
-                continue  # fills up the step, or belongs to an epoch of plain GRPO
-            inputs = {name: value.to(self.args.device) for name, value in inputs.items()}
+            inputs = {name: value.to(self.args.device) for name, value in self.train_dataset[index].items()}
             with self.compute_loss_context_manager():
-                now_T = token_logprobs(model, inputs).cpu().double()  # empty bins, too: processes run in step
+                # Empty bins, too: the wrapper for several processes waits for a pass of each of them.
+                now_T = token_logprobs(model, inputs).cpu().double()
             if (rows_T := inputs.get("batch_row_T")) is None:
                 continue  # fills up the step, or belongs to an epoch of plain GRPO
             old_T = inputs.get("old_logprobs_T", torch.full_like(now_T, torch.nan)).cpu().double()

@@ -24,6 +24,7 @@ from judgekit.io import read_json
 from judgekit.judges.stored import StoredJudge
 from judgekit.run import Run
 from judgekit.types import Rollout
+from sgpo.algorithms.registry import ALGORITHMS
 from sgpo.offline.config import OfflineConfig, StoredPrompt
 from sgpo.offline.credit import assign_credit
 from sgpo.offline.packing import OfflineRow
@@ -31,6 +32,7 @@ from sgpo.offline.plan import Plan, build_rows, plan_steps
 from sgpo.offline.run import run_offline
 from sgpo.offline.trainer import compute_row_logprobs
 from sgpo.policy import Policy, load_policy
+from tests.sgpo.algorithms.test_step_moment import Regression
 from tests.sgpo.offline.offline_samples import SampleJudge, make_rollout, three_groups, write_groups, write_policy
 
 SETTINGS: dict[str, Any] = {
@@ -156,15 +158,25 @@ def test_resumed_run_equals_straight_run(
     assert len(judge.judged) == 8  # four a folder: the resumed run judged none
 
 
-def test_two_processes_equal_one(policy_path: Path, groups_path: Path, tmp_path: Path) -> None:
-    config = _config(policy_path, groups_path, judge="builtin:random", epochs=1)
+@pytest.mark.parametrize("moment", ["rollout", "step"])
+def test_two_processes_equal_one(
+    moment: str, policy_path: Path, groups_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ALGORITHMS, "_added", {"regression": Regression})
+    options: dict[str, Any] = {"judge": "builtin:random", "epochs": 1}
+    if moment == "step":  # a group fills a bin
+        options |= {"judge": None, "algorithm": {"type": "regression"}, "token_budget": 200, "max_tokens": 110}
+    config = _config(policy_path, groups_path, **options)
     report = run_offline(config, tmp_path / "one")
     assert report["steps"] == 2  # three bins, so that an empty one stands beside the last
     (tmp_path / "config.json").write_text(config.model_dump_json())
     (tmp_path / "run.py").write_text(
         "import sys\n"
         "from pathlib import Path\n"
+        "from sgpo.algorithms.registry import ALGORITHMS\n"
         "from sgpo.offline.run import OfflineConfig, run_offline\n"
+        "from tests.sgpo.algorithms.test_step_moment import Regression\n"
+        "ALGORITHMS.add('regression', Regression)\n"
         "run_offline(OfflineConfig.model_validate_json(Path(sys.argv[1]).read_text()), Path(sys.argv[2]))\n"
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
@@ -174,6 +186,9 @@ def test_two_processes_equal_one(policy_path: Path, groups_path: Path, tmp_path:
     assert done.returncode == 0, done.stderr[-3000:]
     assert read_json(tmp_path / "two" / "manifest.json")["results"] == report
     for one, two in zip(_metrics(tmp_path / "one"), _metrics(tmp_path / "two"), strict=True):
+        unknown = {name for name, value in one.items() if value is None}
+        assert {name for name, value in two.items() if value is None} == unknown
+        one, two = ({name: row[name] for name in row.keys() - unknown} for row in (one, two))
         assert two == pytest.approx(one, rel=1e-4, abs=1e-6)
     _assert_same_weights(tmp_path / "one", tmp_path / "two", atol=1e-5)
 
