@@ -306,6 +306,11 @@ def labels_from_first_error(first_error: int | None, *, n_steps: int) -> tuple[S
     return (StepLabel.OK,) * first_error + (StepLabel.ERROR,) + (StepLabel.UNLABELLED,) * n_after
 
 
+FeatureGroup = Literal["position", "length", "wording", "numbers", "symbolic", "surprisal", "contrast", "hidden"]
+"""Evidence on a step: place, length, words, numbers, checked arithmetic, the model's surprise, what reading the problem
+changes of that, and the model's hidden states."""
+
+
 class ThresholdRule(BaseModel):
     """Decide on the first step whose probability of being right lies below a threshold.
 

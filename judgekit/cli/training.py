@@ -14,13 +14,16 @@ from judgekit.training.config import (
     LanguageModelConfig,
     LikelihoodConfig,
     PriorConfig,
+    ProbeConfig,
 )
 
 _DATA = Argument("--data", type=Path, required=True, help="data set of labelled solutions")
 _JUDGE_DIRECTORY = Argument("--output", type=Path, required=True, help="judge directory to write; refused where in use")
 
 
-def _train(args: argparse.Namespace, config: ClassifierConfig | LikelihoodConfig | LanguageModelConfig) -> None:
+def _train(
+    args: argparse.Namespace, config: ClassifierConfig | LikelihoodConfig | ProbeConfig | LanguageModelConfig
+) -> None:
     if isinstance(config, LanguageModelConfig):
         from judgekit.training.language_model import train_language_model
 
@@ -37,6 +40,15 @@ def _train(args: argparse.Namespace, config: ClassifierConfig | LikelihoodConfig
         print(f"judge: {directory}\nfitted: {card.spec_as(LikelihoodSpec).fitted}")
         for sentence in card.training["warnings"]:
             print(f"warning: {sentence}")
+    elif isinstance(config, ProbeConfig):
+        from judgekit.training.probe import train_probe
+
+        directory = train_probe(config, args.output, resume=args.resume)
+        card = read_card(directory)
+        print(f"judge: {directory}\nhead: {card.training['head']}; {card.decision}")
+        for name, values in (*card.training["cross_fitted"].items(), *card.training.get("ablation", {}).items()):
+            shown = ["-" if value is None else f"{value:.3f}" for value in values.values()]
+            print(f"{name}: {shown[0]} [{shown[1]}, {shown[2]}]")
     else:
         from judgekit.training.classifier import train_classifier
 
@@ -54,6 +66,7 @@ TRAIN = Command(
     config={
         "step_classifier": ClassifierConfig,
         "likelihood": LikelihoodConfig,
+        "probe": ProbeConfig,
         "language_model": LanguageModelConfig,
     },
 )

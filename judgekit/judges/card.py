@@ -117,6 +117,7 @@ KINDS: Registry[type[JudgeSpec]] = Registry(
         "critic": "judgekit.judges.critics.card:CriticSpec",
         "ensemble": "judgekit.judges.ensemble:EnsembleSpec",
         "position_prior": "judgekit.judges.position_prior:PositionPriorSpec",
+        "probe": "judgekit.judges.probe.spec:ProbeSpec",
     },
 )
 """Kinds of judges: the class of each one's `spec`. An installed package adds to the entry points `judgekit.judges`."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
 from judgekit.engines.precision import AUTO, ChosenPrecision
 from judgekit.training.optim import OptimConfig
-from judgekit.types import Precision
+from judgekit.types import FeatureGroup, Precision
 
-_KINDS = ("step_classifier", "likelihood", "language_model")
+_KINDS = ("step_classifier", "likelihood", "probe", "language_model")
 
 
 class KindConfig(BaseConfig):
@@ -156,6 +156,49 @@ class LikelihoodConfig(KindConfig):
     """Longest input in tokens; a longer solution is left out in fitting and gets no verdict in judging."""
     n_max: int | None = Field(default=5000, ge=1)
     """Solutions to fit on at most; `null` uses all. Three numbers need few."""
+    n_eval_max: int | None = Field(default=2000, ge=1)
+    """Solutions to evaluate on at most; `null` uses all."""
+    dtype: Precision = "float32"
+    """Precision of the model, in which its weights are stored in the judge directory, too."""
+
+
+HeadKind = Literal["linear", "trees", "mean"]
+"""Logistic regression, gradient-boosted trees that are monotone where evidence has a direction, or the mean of both."""
+
+
+class ProbeConfig(KindConfig):
+    """Options of `judgekit train kind=probe`."""
+
+    kind: Literal["probe"] = "probe"
+    """What is made."""
+    model: str
+    """Frozen causal language model: a directory or a hub id, such as the policy. Copied into the judge directory."""
+    data: tuple[Path, ...] = Field(min_length=1)
+    """Data sets of labelled solutions; a few hundred, of the policy that will be judged, are worth most."""
+    eval_data: Path | None = None
+    """Data set for the figures in `judge.json`, of other problems; `null` has the cross-fitted ones alone."""
+    judge_id: str | None = None
+    """Name in results; `null` takes the output folder's name."""
+    features: tuple[FeatureGroup, ...] = ("position", "length", "wording", "numbers", "symbolic", "surprisal", "hidden")
+    """What the head is given. `contrast` costs a second pass of the model and has added nothing so far."""
+    layers: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.5, 0.7, 0.9)
+    """Layers whose hidden states are averaged over each step, by their share of the depth."""
+    heads: tuple[HeadKind, ...] = Field(default=("linear", "mean"), min_length=1)
+    """Kinds of head among which the cross-validated log loss of the true first error decides."""
+    n_folds: int = Field(default=5, ge=2)
+    """Folds over problems, for the choice of head and threshold and, around that, for the figures."""
+    seed: int = 0
+    """Seed of the folds."""
+    ablation: bool = True
+    """Say what each group of features is worth, by leaving it out."""
+    separator: str = Field(default="\n\n", min_length=1)
+    """Separator put after every step, as token ids; its own tokens are left out."""
+    problem_separator: str = Field(default="\n\n", min_length=1)
+    """Separator put after the problem, as token ids."""
+    max_tokens: int = Field(default=4096, ge=8)
+    """Longest input in tokens; a longer solution is left out in fitting and gets no verdict in judging."""
+    n_max: int | None = Field(default=None, ge=1)
+    """Solutions to fit on at most, from the start of the data; `null` uses all."""
     n_eval_max: int | None = Field(default=2000, ge=1)
     """Solutions to evaluate on at most; `null` uses all."""
     dtype: Precision = "float32"

@@ -50,7 +50,7 @@ def score_positions(
     def read(hidden_P: torch.Tensor, index_T: np.ndarray, encoded: Encoded) -> np.ndarray:
         return _numbers(head(hidden_P[index_T[encoded.positions_S]]))
 
-    return _read_hidden(model, encoded_N, read, **options)
+    return read_hidden(model, encoded_N, read, **options)
 
 
 def token_choice_logits(
@@ -80,7 +80,7 @@ def token_choice_logits(
     def read(hidden_P: torch.Tensor, index_T: np.ndarray, encoded: Encoded) -> np.ndarray:
         return _numbers(head.logits(hidden_P[index_T[encoded.positions_S]], token_ids=token_ids))
 
-    return _read_hidden(model, encoded_N, read, **options)
+    return read_hidden(model, encoded_N, read, **options)
 
 
 def token_logprobs(
@@ -117,11 +117,11 @@ def token_logprobs(
             logprobs_T[block] = _numbers(logprobs.gather(1, ids_T[block, None])[:, 0])
         return np.pad(logprobs_T, (first - encoded.n_problem_tokens, 0))
 
-    return _read_hidden(model, encoded_N, read, **options)
+    return read_hidden(model, encoded_N, read, **options)
 
 
 @torch.inference_mode()
-def _read_hidden(
+def read_hidden(
     model: Any,
     encoded_N: Sequence[Encoded],
     read: Read,

@@ -1,0 +1,114 @@
+"""What a causal language model makes of a text: how it took each token, and the middle layers' view of each step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Unpack
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from judgekit.engines.scoring.encoded import Encoded, PassOptions
+from judgekit.engines.scoring.forward import read_hidden
+from judgekit.engines.scoring.heads import HEAD_ROWS, OutputHead
+from judgekit.errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class TokenStatistics:
+    """Of the tokens behind the problem, given all tokens before each."""
+
+    surprisal_T: NDArray[np.float32]
+    """-log p of the token, nats. Shape (T,)."""
+    entropy_T: NDArray[np.float32]
+    """Entropy of the prediction there, nats. Shape (T,)."""
+    rank_T: NDArray[np.float32]
+    """How many tokens the model found likelier; 0 is its first choice. Shape (T,)."""
+    hidden_S: NDArray[np.float32]
+    """Mean hidden state over each step's tokens, layer by layer. Shape (S, n_layers * n_hidden)."""
+
+    def take(self, tokens: slice) -> TokenStatistics:
+        """Return those of a run of tokens."""
+        return TokenStatistics(self.surprisal_T[tokens], self.entropy_T[tokens], self.rank_T[tokens], self.hidden_S)
+
+
+def token_statistics(
+    model: Any, encoded_N: Sequence[Encoded], *, layers: Sequence[float] = (), **options: Unpack[PassOptions]
+) -> list[TokenStatistics]:
+    """Return what the model made of every token behind the problem, and of every step, in one pass over its body.
+
+    The first token of all, where there is no problem, has zeros: nothing stands before it that could predict it.
+
+    Args:
+        model: Causal language model.
+        encoded_N: Solutions, each with at least one step.
+        layers: Layers whose hidden states are averaged over each step, by their share of the depth, in (0, 1].
+        options: How they are dealt out to forward passes.
+
+    Raises:
+        CheckpointError: the model computes its logits in a way that is not known here, or its layers are not found.
+        JudgeError: the model runs out of memory, with the option to lower.
+    """
+    head, config = OutputHead.of(model), model.config.get_text_config()
+
+    with _caught(model, layers) as caught:
+
+        def read(hidden_P: torch.Tensor, index_T: np.ndarray, encoded: Encoded) -> np.ndarray:
+            first = max(encoded.n_problem_tokens, 1)
+            before_T = index_T[first - 1 : -1]
+            ids_T = torch.tensor(encoded.input_ids[first:], dtype=torch.long, device=hidden_P.device)
+            found = np.zeros((3, len(encoded.input_ids) - encoded.n_problem_tokens), dtype=np.float32)
+            for start in range(0, len(before_T), HEAD_ROWS):
+                block = slice(start, start + HEAD_ROWS)
+                logprobs = head.logits(hidden_P[before_T[block]]).float().log_softmax(dim=-1)
+                own = logprobs.gather(1, ids_T[block, None])
+                entropy = torch.special.entr(logprobs.exp()).sum(dim=-1)
+                rank = (logprobs > own).sum(dim=-1).float()
+                at = first - encoded.n_problem_tokens + start
+                found[:, at : at + len(rank)] = torch.stack([-own[:, 0], entropy, rank]).cpu().numpy()
+            starts = [encoded.n_problem_tokens, *(position + 1 for position in encoded.positions_S[:-1])]
+            spans = [index_T[start : end + 1] for start, end in zip(starts, encoded.positions_S, strict=True)]
+            means = [hidden[span].float().mean(dim=0) for span in spans for hidden in caught]
+            return np.concatenate([found.ravel(), torch.cat(means).cpu().numpy() if means else np.empty(0, np.float32)])
+
+        flat_N = read_hidden(model, encoded_N, read, **options)
+    statistics = []
+    for encoded, flat in zip(encoded_N, flat_N, strict=True):
+        n_tokens = len(encoded.input_ids) - encoded.n_problem_tokens
+        hidden_S = flat[3 * n_tokens :].reshape(len(encoded.positions_S), len(layers) * config.hidden_size)
+        surprisal_T, entropy_T, rank_T = flat[: 3 * n_tokens].reshape(3, n_tokens)
+        statistics.append(TokenStatistics(surprisal_T, entropy_T, rank_T, hidden_S))
+    return statistics
+
+
+@contextmanager
+def _caught(model: Any, layers: Sequence[float]) -> Iterator[list[torch.Tensor]]:
+    """Keep the latest outputs of some layers, each of shape (P, n_hidden), in the order in which they are asked for."""
+    n_layers = model.config.get_text_config().num_hidden_layers
+    stacks = (m for m in model.base_model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == n_layers)
+    stack = next(stacks, None)
+    if stack is None and layers:
+        raise CheckpointError(
+            f"{type(model).__name__} has no list of {n_layers} layers whose hidden states could be read"
+        )
+    caught = [torch.empty(0)] * len(layers)
+
+    def keep(place: int) -> Any:
+        def hook(module: torch.nn.Module, args: Any, output: Any) -> None:
+            caught[place] = (output[0] if isinstance(output, tuple) else output).flatten(0, 1)
+
+        return hook
+
+    handles = [
+        stack[max(round(depth * n_layers), 1) - 1].register_forward_hook(keep(place))
+        for place, depth in enumerate(layers)
+        if stack is not None
+    ]
+    try:
+        yield caught
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,147 @@
+"""The probe judge: features of each step through a small fitted head."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from judgekit.engines.scoring.encoded import Encoded
+from judgekit.engines.scoring.load import load_scorer
+from judgekit.engines.scoring.token_statistics import token_statistics
+from judgekit.errors import CheckpointError, boundary
+from judgekit.judges.card import JudgeCard, Opening
+from judgekit.judges.probe.features import GROUPS, Columns
+from judgekit.judges.probe.heads import Floats, Head, head_from_arrays
+from judgekit.judges.probe.model_features import contrast, surprisal
+from judgekit.judges.probe.spec import HEAD_FILE, READS_TEXT, ProbeSpec
+from judgekit.judges.steps.by_step import StepLogitJudge
+from judgekit.types import Precision, Solution
+
+
+@dataclass(frozen=True)
+class ProbedText(Encoded):
+    """Token ids of a solution, and what can be seen of its steps without a model."""
+
+    text: Columns | None = None
+    """Features that need no model, by name. Shape (S,) each."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the head is given of one solution."""
+
+    columns: Columns
+    """Features by `group/name`. Shape (S,) each."""
+    hidden_S: Floats | None
+    """Hidden states, where the group `hidden` is asked for. Shape (S, n_layers * n_hidden)."""
+
+    def stacked(self) -> Floats:
+        """Return features and, behind them, hidden states in one array. Shape (S, F)."""
+        plain = np.stack(list(self.columns.values()), axis=1)
+        return plain if self.hidden_S is None else np.concatenate([plain, self.hidden_S], axis=1)
+
+
+class ProbeJudge(StepLogitJudge):
+    """Asks a head about features of each step; see `judgekit.judges.probe.features` and `.model_features`."""
+
+    spec: ProbeSpec
+    head: Head | None = None
+    """The fitted head; `None` while its features are computed for fitting."""
+
+    @classmethod
+    def open(cls, opening: Opening) -> Self:
+        """Load model, tokenizer and head.
+
+        Raises:
+            CheckpointError: one is missing or damaged, or they do not fit each other.
+        """
+        judge = super().open(opening)
+        path = opening.directory / HEAD_FILE
+        with boundary(CheckpointError, f"cannot read the probe head {path}"):
+            arrays = load_file(path)
+        n_hidden = len(judge.spec.layers) * judge.model.config.get_text_config().hidden_size
+        judge.head = head_from_arrays(arrays, n_features=len(judge.spec.names) + n_hidden)
+        return judge
+
+    @staticmethod
+    def load_model(location: Path, card: JudgeCard, *, dtype: Precision) -> Any:
+        """Open the language model; see `load_scorer`."""
+        return load_scorer(str(location), dtype=dtype)
+
+    def encode(self, solutions: Sequence[Solution]) -> list[ProbedText]:  # type: ignore[override]  # tells more of each
+        """Return token ids and score positions, with the features of the text."""
+        groups = [group for group in self.spec.features if group in READS_TEXT]
+        return [
+            ProbedText(
+                encoded.input_ids,
+                encoded.positions_S,
+                encoded.n_problem_tokens,
+                {
+                    f"{group}/{name}": column_S
+                    for group in groups
+                    for name, column_S in GROUPS[group](solution.problem, solution.steps).items()
+                },
+            )
+            for solution, encoded in zip(solutions, super().encode(solutions), strict=True)
+        ]
+
+    def features(self, encoded_N: Sequence[ProbedText]) -> list[Seen]:
+        """Return all that the head may be given of each solution, in the order of the card's groups."""
+        spec, columns_N = self.spec, [dict(encoded.text or {}) for encoded in encoded_N]
+        if not set(spec.features) - set(READS_TEXT) or not encoded_N:
+            return [Seen(columns, None) for columns in columns_N]
+        options = self.engine_options(len(encoded_N))
+        n_separator = len(spec.input.separator_ids)
+        layers = spec.layers if "hidden" in spec.features else ()
+        with_N = token_statistics(self.model, encoded_N, layers=layers, **options)
+        if "surprisal" in spec.features:
+            for columns, encoded, with_T in zip(columns_N, encoded_N, with_N, strict=True):
+                is_digit_T = self._digit_tokens[encoded.input_ids[encoded.n_problem_tokens :]]
+                found = surprisal(encoded, with_T, n_separator=n_separator, is_digit_T=is_digit_T)
+                columns |= {f"surprisal/{name}": column_S for name, column_S in found.items()}
+        if "contrast" in spec.features:
+            without_N = token_statistics(self.model, [self._without_problem(item) for item in encoded_N], **options)
+            for columns, encoded, with_T, without_T in zip(columns_N, encoded_N, with_N, without_N, strict=True):
+                found = contrast(encoded, with_T, without_T, n_separator=n_separator)
+                columns |= {f"contrast/{name}": column_S for name, column_S in found.items()}
+        hidden_N = [with_T.hidden_S.astype(np.float64) if layers else None for with_T in with_N]
+        return [Seen(columns, hidden_S) for columns, hidden_S in zip(columns_N, hidden_N, strict=True)]
+
+    def step_logits(self, encoded_N: Sequence[Encoded]) -> list[np.ndarray]:
+        """Return the head's logits. Shape (n_steps,) each.
+
+        Raises:
+            CheckpointError: the head was fitted on other features than this release computes.
+        """
+        assert self.head is not None, "a probe judge is opened with its head"
+        logits = []
+        for seen in self.features([item for item in encoded_N if isinstance(item, ProbedText)]):
+            if tuple(seen.columns) != self.spec.names:
+                odd = sorted(set(seen.columns).symmetric_difference(self.spec.names)) or ["their order"]
+                raise CheckpointError(
+                    f"{self.card.judge_id} was fitted on other features than this release computes, for example "
+                    f"{odd[0]!r}: fit it again with `judgekit train kind=probe`"
+                )
+            logits.append(self.head.logits(seen.stacked()))
+        return logits
+
+    @functools.cached_property
+    def _digit_tokens(self) -> NDArray[np.bool_]:
+        """Whether each token of the vocabulary holds a digit. Shape (V,)."""
+        texts = self.tokenizer.batch_decode([[i] for i in range(len(self.tokenizer))])
+        return np.array([any(char.isdigit() for char in text) for text in texts])
+
+    def _without_problem(self, encoded: Encoded) -> Encoded:
+        """Return the steps behind one token that says nothing: the first of all, else the last of a separator."""
+        layout = self.spec.input
+        before = [layout.separator_ids[-1] if layout.bos_id is None else layout.bos_id]
+        shift = encoded.n_problem_tokens - len(before)
+        ids = [*before, *encoded.input_ids[encoded.n_problem_tokens :]]
+        return Encoded(ids, [position - shift for position in encoded.positions_S], len(before))

@@ -1,0 +1,228 @@
+"""Fits a probe judge: features of a frozen language model and of the text, a head, and an honest account of both."""
+
+from __future__ import annotations
+
+import logging
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+from rich.progress import track
+from safetensors.numpy import save_file
+
+from judgekit.engines.scoring.load import check_sizes, load_scorer, load_tokenizer
+from judgekit.errors import DataError
+from judgekit.io import atomic_path
+from judgekit.judges.card import JudgeCard
+from judgekit.judges.golden import measure_golden
+from judgekit.judges.probe.heads import Floats
+from judgekit.judges.probe.judge import ProbeJudge, Seen
+from judgekit.judges.probe.spec import HEAD_FILE, ProbeSpec
+from judgekit.judges.problem_lists import ProblemList
+from judgekit.judges.steps.encoding import make_convention
+from judgekit.metrics.bootstrap import Interval, Resamples, percentile_interval
+from judgekit.metrics.localization import count_hits, localization_rates
+from judgekit.run import Run, package_versions
+from judgekit.store import Store
+from judgekit.text.identity import group_problems
+from judgekit.training.config import HeadKind, ProbeConfig
+from judgekit.training.judge_files import (
+    JUDGE,
+    evaluate_judge,
+    read_labelled,
+    refuse_one_kind,
+    refuse_overlap,
+    save_judge,
+)
+from judgekit.training.probe_heads import Honest, Labelled, cross_fit, fit_probe, log_losses, nested
+from judgekit.types import LabelledSolution
+
+logger = logging.getLogger(__name__)
+
+FEATURES_AT_ONCE = 32
+"""Solutions whose features are computed, and kept in case of a kill, at a time."""
+N_RESAMPLES = 2000
+"""Resamples of problems behind an interval."""
+AGAINST = ("symbolic/fault", "surprisal/largest surprisal of digits", "surprisal/share beyond tenth choice")
+"""Features, or what stands before their colon, that can only speak against a step. Trees are held to that."""
+
+
+class SolutionFeatures(BaseModel):
+    """What a head is given of one solution, as it is kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    solution_id: str
+    """The solution."""
+    columns: dict[str, tuple[float, ...]]
+    """Each feature of all steps, by name."""
+    hidden: str | None
+    """Hidden states: float32 of shape (n_steps, ...), little-endian, base64."""
+
+    @classmethod
+    def of(cls, solution_id: str, seen: Seen) -> Self:
+        """Keep what a judge saw."""
+        hidden = None if seen.hidden_S is None else b64encode(seen.hidden_S.astype("<f4").tobytes()).decode()
+        return cls(solution_id=solution_id, columns={k: tuple(v) for k, v in seen.columns.items()}, hidden=hidden)
+
+    def stacked(self) -> Floats:
+        """Return features and hidden states in one array. Shape (S, F)."""
+        columns = {name: np.array(values) for name, values in self.columns.items()}
+        n_steps = len(next(iter(columns.values())))
+        flat = None if self.hidden is None else np.frombuffer(b64decode(self.hidden), dtype="<f4")
+        return Seen(columns, None if flat is None else flat.reshape(n_steps, -1).astype(np.float64)).stacked()
+
+
+def train_probe(config: ProbeConfig, output: Path, *, resume: bool = False) -> Path:
+    """Fit the judge and return its directory, `output/judge`.
+
+    Features are kept in the run's folder, so that a killed run computes none twice. The card's `metrics` are of the
+    evaluation data where there are some; what the judge promises on data like those it was fitted on stands in
+    `training.cross_fitted`, and what each group of features is worth in `training.ablation`: see `judgekit.training.
+    probe_heads.nested`.
+
+    Raises:
+        ConfigError: the output folder is in use, or the run resumed has another configuration.
+        DataError: every solution is too long, the solutions are all of one kind, or evaluation shares problems.
+        CheckpointError: the model cannot be opened, or gives no finite probabilities.
+    """
+    inputs = [*config.data, *([config.eval_data] if config.eval_data else [])]
+    run = Run(output, config, inputs=inputs, resume=resume)
+    if run.finished:
+        return output / JUDGE
+    solutions = list(read_labelled(config.data, config.n_max))
+    refuse_one_kind(solutions, "solutions", purpose="a probe judge")
+    tokenizer = load_tokenizer(config.model)
+    model = load_scorer(config.model, dtype=config.dtype)
+    check_sizes(model, tokenizer)
+    eval_solutions = list(read_labelled([config.eval_data], config.n_eval_max)) if config.eval_data else []
+    trained = ProblemList.of(solutions)
+    refuse_overlap(trained, eval_solutions)
+    convention = make_convention(
+        tokenizer,
+        separator=config.separator,
+        problem_separator=config.problem_separator,
+        max_tokens=config.max_tokens,
+    )
+    layers = config.layers if "hidden" in config.features else ()
+    spec = ProbeSpec(input=convention, features=config.features, layers=layers, names=("not fitted yet",))
+    card = JudgeCard(
+        judge_id=config.judge_id or output.resolve().name,
+        base_model=config.model,
+        base_revision=getattr(model.config, "_commit_hash", None),
+        spec=spec,
+    )
+    judge = ProbeJudge(card, model, tokenizer, progress=False)
+    kept, data, names = read_features(judge, solutions, output / "features")
+    fitted = fit_probe(data, kinds=config.heads, n_folds=config.n_folds, seed=config.seed)
+    honest = nested(data, kinds=config.heads, n_folds=config.n_folds, seed=config.seed)
+    metrics = {"cross_fitted": {name: item._asdict() for name, item in honest_metrics(data, honest).items()}}
+    if config.ablation:
+        worth = measure_groups(data, names, kind=fitted.kind, n_folds=config.n_folds, seed=config.seed)
+        metrics["ablation"] = {group: interval._asdict() for group, interval in worth.items()}
+    counts = {"solutions": len(kept), "left_out": len(solutions) - len(kept), "problems": len(set(data.group_N))}
+    training = {
+        "config": config.model_dump(mode="json"),
+        "counts": counts,
+        "head": fitted.kind,
+        "packages": package_versions(),
+        **metrics,
+    }
+    spec = spec.model_copy(update={"names": names})
+    card = card.model_copy(update={"spec": spec, "decision": fitted.rule, "training": training})
+    judge = ProbeJudge(card, model, tokenizer)
+    judge.head = fitted.head
+    card = card.model_copy(update={"metrics": evaluate_judge(judge, eval_solutions)})
+    # golden scores are float32's; `judgekit doctor --store` adds them later to a judge fitted in another precision
+    golden = measure_golden(judge) if config.dtype == "float32" else ()
+    directory = output / JUDGE
+    directory.mkdir(exist_ok=True)
+    with atomic_path(directory / HEAD_FILE) as partial:
+        save_file(fitted.head.arrays(), partial)
+    save_judge(directory, card.model_copy(update={"golden": golden}), model, tokenizer, trained)
+    run.finish({"counts": counts, "metrics": card.metrics, **metrics})
+    return directory
+
+
+def read_features(
+    judge: ProbeJudge, solutions: Sequence[LabelledSolution], folder: Path
+) -> tuple[list[LabelledSolution], Labelled, tuple[str, ...]]:
+    """Compute what is not in the folder yet, and return the features of all solutions that the judge can read.
+
+    Returns:
+        The solutions left, too long and blank ones are not among them; their features; and the name of each feature,
+        `group/name`, hidden states apart.
+
+    Raises:
+        DataError: no solution can be read.
+        CheckpointError: the model gives some solution no finite probabilities.
+    """
+    store = Store(folder, SolutionFeatures, key=lambda item: item.solution_id)
+    encoded = dict(zip((s.id for s in solutions), judge.encode(solutions), strict=True))
+    readable = [s for s in solutions if not s.is_blank and len(encoded[s.id].input_ids) <= judge.max_tokens]
+    if not readable:
+        raise DataError(f"none of {len(solutions)} solutions has a text of at most max_tokens={judge.max_tokens}")
+    if len(readable) < len(solutions):
+        logger.warning("%d of %d solutions are blank or too long", len(solutions) - len(readable), len(solutions))
+    todo = [s.id for s in readable if s.id not in store]
+    todo.sort(key=lambda key: len(encoded[key].input_ids))  # what runs out of memory does so at the end
+    for start in track(range(0, len(todo), FEATURES_AT_ONCE), description="features", disable=not todo):
+        keys = todo[start : start + FEATURES_AT_ONCE]
+        seen_N = judge.features([encoded[key] for key in keys])
+        store.add([SolutionFeatures.of(key, seen) for key, seen in zip(keys, seen_N, strict=True)])
+    return readable, *features_of(readable, store)
+
+
+def features_of(
+    solutions: Sequence[LabelledSolution], store: Store[SolutionFeatures]
+) -> tuple[Labelled, tuple[str, ...]]:
+    """Return kept features as a head sees them, and the name of each, `group/name`, hidden states apart."""
+    items = [store[solution.id] for solution in solutions]
+    names, numbers = tuple(items[0].columns), dict[str, int]()
+    data = Labelled(
+        [item.stacked() for item in items],
+        [solution.first_error for solution in solutions],
+        [numbers.setdefault(group, len(numbers)) for group in group_problems(solutions)],
+        [-1 if name.partition(":")[0] in AGAINST else 0 for name in names],
+    )
+    return data, names
+
+
+def honest_metrics(data: Labelled, honest: Honest) -> dict[str, Interval]:
+    """Return ProcessBench figures and log loss of nested cross-fitting, with 95 % intervals over problems."""
+    judged_N = [True] * len(data.gold_N)
+    losses_N = log_losses(honest.verdicts_N, data.gold_N)
+    sums_N = np.column_stack([count_hits(data.gold_N, honest.predicted_N, judged_N=judged_N), losses_N])
+
+    def rates(sums_R: Floats) -> Floats:
+        return np.column_stack([localization_rates(sums_R[:, :6])[:, :3], sums_R[:, 6] / sums_R[:, :2].sum(axis=1)])
+
+    resampled_R = Resamples.of(data.group_N, n_resamples=N_RESAMPLES, seed=0).of_sums(sums_N, rates)
+    values = rates(sums_N.sum(axis=0, keepdims=True))[0]
+    names = ("error_accuracy", "correct_accuracy", "f1", "log_loss")
+    return {name: percentile_interval(float(values[k]), resampled_R[:, k]) for k, name in enumerate(names)}
+
+
+def measure_groups(
+    data: Labelled, names: Sequence[str], *, kind: HeadKind, n_folds: int, seed: int
+) -> dict[str, Interval]:
+    """Return by how much the cross-fitted log loss rises where a group is left out, nats, with 95 % intervals.
+
+    Above 0, the group is worth having beside all others; two groups that say the same are each worth little.
+    """
+    columns: dict[str, list[int]] = {}
+    for column in range(data.features_N[0].shape[1]):
+        group = names[column].partition("/")[0] if column < data.n_plain else "hidden"
+        columns.setdefault(group, []).append(column)
+    whole_N = log_losses(cross_fit(data, kind, n_folds=n_folds, seed=seed), data.gold_N)
+    resamples = Resamples.of(data.group_N, n_resamples=N_RESAMPLES, seed=0)
+    worth: dict[str, Interval] = {}
+    for group in track(columns if len(columns) > 1 else (), description="leaving groups out"):
+        without_N = log_losses(cross_fit(data.without(columns[group]), kind, n_folds=n_folds, seed=seed), data.gold_N)
+        sums_N = np.column_stack([without_N - whole_N, np.ones(len(whole_N))])
+        resampled_R = resamples.of_sums(sums_N, lambda sums_R: sums_R[:, :1] / sums_R[:, 1:])
+        worth[group] = percentile_interval(float((without_N - whole_N).mean()), resampled_R[:, 0])
+    return worth

@@ -1,0 +1,158 @@
+"""Fitting probe judges: what is learned, what is promised, and the whole run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from judgekit.cli import main
+from judgekit.errors import CheckpointError, DataError
+from judgekit.io import read_json, read_records, write_json, write_records
+from judgekit.judges import load_judge
+from judgekit.judges.card import read_card
+from judgekit.judges.golden import golden_difference
+from judgekit.judges.probe.judge import ProbeJudge
+from judgekit.judges.probe.spec import HEAD_FILE, ProbeSpec
+from judgekit.training.config import ProbeConfig
+from judgekit.training.probe import honest_metrics, measure_groups, train_probe
+from judgekit.training.probe_heads import Labelled, cross_fit, fit_head, fit_probe, log_losses, nested, verdicts_of
+from judgekit.types import LabelledSolution
+from tests.judgekit.samples import addition, labelled_solutions
+
+
+def config(base: Path, *data: Path, **fields: Any) -> ProbeConfig:
+    return ProbeConfig.model_validate({"model": str(base), "data": data, "n_folds": 2} | fields)
+
+
+def planted(n: int, *, seed: int = 0, n_hidden: int = 0, weight: float = 3.0) -> Labelled:
+    """Solutions of four steps, two a problem; a step is wrong as the first feature, and hidden state 0, say."""
+    rng = np.random.default_rng(seed)
+    features_N, gold_N = [], []
+    for _ in range(n):
+        features = rng.normal(size=(4, 3 + n_hidden))
+        signal = features[:, 0] + (features[:, 3] if n_hidden else 0)
+        wrong = np.flatnonzero(rng.random(4) < 1 / (1 + np.exp(2.0 + weight * signal)))
+        features_N.append(features)
+        gold_N.append(int(wrong[0]) if len(wrong) else None)
+    return Labelled(features_N, gold_N, [i // 2 for i in range(n)], signs_F=(1, 0, 0))
+
+
+def test_what_is_planted_is_found_and_what_is_noise_is_worth_nothing() -> None:
+    data = planted(300, n_hidden=20)
+    worth = measure_groups(data, ["a/signal", "b/noise", "b/more"], kind="mean", n_folds=4, seed=0)
+    assert list(worth) == ["a", "b", "hidden"]
+    lo = {group: interval.lo for group, interval in worth.items()}
+    assert min(lo["a"], lo["hidden"]) > 0.05 > 0.02 > worth["b"].value
+    promised = honest_metrics(data, nested(data, kinds=("linear", "mean"), n_folds=4))
+    fresh = planted(2000, seed=1, n_hidden=20)
+    fitted = fit_probe(data, kinds=("linear", "mean"), n_folds=4)
+    verdicts = verdicts_of(fitted.head, fresh.features_N)
+    # what is promised is of heads fitted on three quarters of the problems, so it may be a little worse than what comes
+    assert promised["log_loss"].lo - 0.03 < log_losses(verdicts, fresh.gold_N).mean() < promised["log_loss"].hi
+    right = [verdict.decide(fitted.rule) == gold for verdict, gold in zip(verdicts, fresh.gold_N, strict=True)]
+    assert np.mean(right) > 0.5
+
+
+def test_noise_promises_nothing() -> None:
+    """A procedure that chose on the problems that it reports on would promise something here."""
+    data = planted(200, n_hidden=300, weight=0.0)
+    prior = [np.ones((4, 1)) for _ in data.features_N]
+    known = log_losses(
+        cross_fit(Labelled(prior, data.gold_N, data.group_N, (0,)), "linear", n_folds=4, seed=0), data.gold_N
+    )
+    found = log_losses(nested(data, kinds=("linear", "mean"), n_folds=4).verdicts_N, data.gold_N)
+    assert found.mean() > known.mean() - 0.02
+
+
+def test_problems_are_never_parted() -> None:
+    """Twins with one label each: whoever sees one twin in fitting knows the other's label."""
+    rng = np.random.default_rng(0)
+    features = [rng.normal(size=(2, 40)) for _ in range(40)]
+    gold = [int(rng.integers(2)) if rng.random() < 0.5 else None for _ in range(40)]
+    rows = [i for i in range(40) for _ in (0, 1)]
+    twins = Labelled([features[i] for i in rows], [gold[i] for i in rows], rows, [0] * 40)
+    apart = Labelled(twins.features_N, twins.gold_N, list(range(80)), twins.signs_F)
+    together, leaked = (
+        log_losses(cross_fit(data, "linear", n_folds=4, seed=0), data.gold_N).mean() for data in (twins, apart)
+    )
+    assert leaked < together - 0.1
+
+
+def test_trees_obey_the_direction_of_evidence() -> None:
+    data = planted(200, weight=-3.0)  # the feature speaks against, and may only speak for
+    head = fit_head(data, "trees")
+    steps_K_F = np.zeros((50, 3))
+    steps_K_F[:, 0] = np.linspace(-3, 3, 50)
+    assert (np.diff(head.logits(steps_K_F)) >= 0).all()
+
+
+def test_the_whole_run(
+    labelled_data: Path, tiny_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_records(tmp_path / "eval", labelled_solutions(range(50, 55)), record_type=LabelledSolution)
+    run = tmp_path / "my-probe"
+    options = [f"model={tiny_base}", f"data=[{labelled_data}]", f"eval_data={tmp_path / 'eval'}", "n_folds=2"]
+    assert main(["train", "kind=probe", *options, "--output", str(run)]) == 0
+    said = capsys.readouterr().out
+    assert "f1: " in said and "symbolic: " in said and "hidden: " in said
+    card, judge = read_card(run / "judge"), load_judge(run / "judge", dtype="float32")
+    assert isinstance(judge, ProbeJudge) and card.kind == "probe"
+    assert card.training["counts"] == {"solutions": 40, "left_out": 0, "problems": 20}
+    assert set(card.training["ablation"]) == {*config(tiny_base, labelled_data).features} == {*judge.spec.features}
+    assert card.metrics["n"] == 10 and golden_difference(judge, card.golden) <= 1e-4
+    # wrong additions are what the check of arithmetic sees
+    assert card.training["cross_fitted"]["f1"]["value"] > 0.9 and card.metrics["f1"] > 0.7
+    one, many = judge.judge([addition(60)]), judge.judge([addition(60), addition(61, first_error=1)])
+    np.testing.assert_allclose(one[0].verdict.p_ok_S, many[0].verdict.p_ok_S, atol=1e-4)
+    features = sorted((run / "features").iterdir())
+    assert main(["train", "kind=probe", *options, "--output", str(run), "--resume"]) == 0
+    assert sorted((run / "features").iterdir()) == features
+
+
+def test_a_killed_run_computes_no_features_twice(
+    labelled_data: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options, seen = config(tiny_base, labelled_data, ablation=False, features=("length", "surprisal")), []
+    features = ProbeJudge.features
+
+    def counted(self: ProbeJudge, encoded: Any) -> Any:
+        if len(seen) == 32 and not (tmp_path / "again").exists():
+            raise KeyboardInterrupt
+        seen.extend(encoded)
+        return features(self, encoded)
+
+    monkeypatch.setattr(ProbeJudge, "features", counted)
+    with pytest.raises(KeyboardInterrupt):
+        train_probe(options, tmp_path / "run")
+    (tmp_path / "again").touch()
+    monkeypatch.setattr("judgekit.training.probe.measure_golden", lambda _: ())
+    train_probe(options, tmp_path / "run", resume=True)
+    assert len(seen) == 40
+
+
+def test_what_does_not_fit_is_refused(labelled_data: Path, tiny_base: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="none of 40 solutions has a text of at most max_tokens=8"):
+        train_probe(config(tiny_base, labelled_data, max_tokens=8), tmp_path / "short")
+    rights = [row for row in read_records(labelled_data, LabelledSolution) if row.first_error is None]
+    write_records(tmp_path / "rights", rights, record_type=LabelledSolution)
+    with pytest.raises(DataError, match="a probe judge needs right and wrong solutions"):
+        train_probe(config(tiny_base, tmp_path / "rights"), tmp_path / "one kind")
+    folder = train_probe(
+        config(tiny_base, labelled_data, ablation=False, features=("position", "length")), tmp_path / "run"
+    )
+    stored = read_json(folder / "judge.json")
+    stored["spec"]["names"][0] = "position/another"
+    write_json(folder / "judge.json", stored)
+    with pytest.raises(CheckpointError, match="fitted on other features than this release computes"):
+        load_judge(folder).judge([addition(1)])
+    stored["spec"]["names"] = stored["spec"]["names"][1:]
+    write_json(folder / "judge.json", stored)
+    with pytest.raises(CheckpointError, match="not made for the"):
+        load_judge(folder)
+    (folder / HEAD_FILE).write_bytes(b"\x80\x04no pickle is opened")
+    with pytest.raises(CheckpointError, match="cannot read the probe head"):
+        load_judge(folder)
+    assert ProbeSpec.model_fields["kind"].default == "probe"
