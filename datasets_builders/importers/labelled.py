@@ -126,7 +126,23 @@ def convert(row: Row, config: LabelledConfig, part: str) -> list[LabelledSolutio
         RowRejected: the row does not hold what the others do.
         ConfigError: an option is missing without which no such row can be read; shows it.
     """
-    if _is_ours(row, config):
+    # Whether a row is a stored `LabelledSolution`, and no option asks for anything else. Labels must be our own
+    # words: `correct` needs reading, though its meaning is plain. So do ids that are numbers, and a right answer that
+    # is called 1 or yes.
+    labels, words = row.get("labels"), {str(label) for label in StepLabel}
+    optional = ("problem_id", "id", "source_id", "subset", "generator", "licence", "reference")
+    is_ours = (
+        config == LabelledConfig()
+        and row.keys() <= LabelledSolution.model_fields.keys()
+        and isinstance(row.get("source"), str)
+        and isinstance(row.get("problem"), str)
+        and isinstance(row.get("steps"), list)
+        and all(row.get(name) is None or isinstance(row[name], str) for name in optional)
+        and isinstance(row.get("final_answer_correct"), bool | None)
+        and isinstance(labels, list)
+        and all(isinstance(label, str) and label in words for label in labels)
+    )
+    if is_ours:
         return [LabelledSolution.model_validate({"label_method": None} | dict(row))]
     names = config.fields
     problem = text({names.problem: _find(row, names.problem, option="fields.problem")}, names.problem)
@@ -152,27 +168,6 @@ def convert(row: Row, config: LabelledConfig, part: str) -> list[LabelledSolutio
         licence=_text_of(row, names.licence, "licence") or config.licence,
     )
     return [solution]
-
-
-def _is_ours(row: Row, config: LabelledConfig) -> bool:
-    """Whether a row is a stored `LabelledSolution`, and no option asks for anything else.
-
-    Labels must be our own words: `correct` needs reading, though its meaning is plain. So do ids that are numbers,
-    and a right answer that is called 1 or yes.
-    """
-    labels, words = row.get("labels"), {str(label) for label in StepLabel}
-    names = ("problem_id", "id", "source_id", "subset", "generator", "licence", "reference")
-    return (
-        config == LabelledConfig()
-        and row.keys() <= LabelledSolution.model_fields.keys()
-        and isinstance(row.get("source"), str)
-        and isinstance(row.get("problem"), str)
-        and isinstance(row.get("steps"), list)
-        and all(row.get(name) is None or isinstance(row[name], str) for name in names)
-        and isinstance(row.get("final_answer_correct"), bool | None)
-        and isinstance(labels, list)
-        and all(isinstance(label, str) and label in words for label in labels)
-    )
 
 
 _NOWHERE = object()

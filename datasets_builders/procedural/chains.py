@@ -9,7 +9,7 @@ a problem and of its solution have about as many tokens, which lets very small m
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple
@@ -201,54 +201,38 @@ def _solve(
         step = todo[0]
         if goes_wrong:
             # A kind that cannot happen to this step gives way to another; a slip always can.
-            attempts = ((kind, _ERRORS[kind](rng, todo)) for kind in rng.sample(config.kinds, len(config.kinds)))
-            found = next(((kind, wrong) for kind, wrong in attempts if wrong is not None), None)
-            kind, step = found or (ErrorKind.SLIP, _slip(rng, todo))
-            kinds.append(kind)
+            for kind in (*rng.sample(config.kinds, len(config.kinds)), ErrorKind.SLIP):
+                if (wrong := _go_wrong(kind, rng, todo)) is not None:
+                    kinds.append(kind)
+                    step = wrong
+                    break
         steps.append(step)
         labels.append(StepLabel.ERROR if goes_wrong else StepLabel.OK)
         value, position = step.after, step.number + 1  # behind the instruction that the step carried out, or skipped to
     return steps, labels, kinds
 
 
-def _slip(rng: random.Random, todo: list[_Step]) -> _Step:
-    return todo[0]._replace(after=todo[0].after + rng.choice((-10, -2, -1, 1, 2, 10)))
-
-
-def _wrong_operand(rng: random.Random, todo: list[_Step]) -> _Step:
-    symbol, operand = todo[0].instruction
-    others = (2, 3, 4) if symbol == "*" else range(1, 10)
-    return _with_instruction(todo[0], Instruction(symbol, rng.choice([o for o in others if o != operand])))
-
-
-def _wrong_operation(_: random.Random, todo: list[_Step]) -> _Step | None:
-    symbol, operand = todo[0].instruction
-    if symbol == "*":
-        return None
-    return _with_instruction(todo[0], Instruction("-" if symbol == "+" else "+", operand))
-
-
-def _with_instruction(step: _Step, instruction: Instruction) -> _Step:
-    return step._replace(instruction=instruction, after=instruction.apply(step.before))
-
-
-def _wrong_carry(rng: random.Random, todo: list[_Step]) -> _Step:
-    before = todo[0].before + rng.choice((-10, -1, 1, 10))
-    return todo[0]._replace(before=before, after=todo[0].instruction.apply(before))
-
-
-def _skip(_: random.Random, todo: list[_Step]) -> _Step | None:
-    """Leave one out; of two equal instructions in a row the second would be the one that is missing, so not there."""
-    return todo[1] if len(todo) > 1 and todo[1].instruction != todo[0].instruction else None
-
-
-_ERRORS: dict[ErrorKind, Callable[[random.Random, list[_Step]], _Step | None]] = {
-    ErrorKind.SLIP: _slip,
-    ErrorKind.OPERAND: _wrong_operand,
-    ErrorKind.OPERATION: _wrong_operation,
-    ErrorKind.CARRY: _wrong_carry,
-    ErrorKind.SKIP: _skip,
-}
+def _go_wrong(kind: ErrorKind, rng: random.Random, todo: list[_Step]) -> _Step | None:
+    """Return the first step to do with an error of that kind; `None` where it cannot happen to this step."""
+    step = todo[0]
+    symbol, operand = step.instruction
+    match kind:
+        case ErrorKind.SLIP:
+            return step._replace(after=step.after + rng.choice((-10, -2, -1, 1, 2, 10)))
+        case ErrorKind.CARRY:
+            before = step.before + rng.choice((-10, -1, 1, 10))
+            return step._replace(before=before, after=step.instruction.apply(before))
+        case ErrorKind.SKIP:
+            # Of two equal instructions in a row the second would be the one that is missing, so not there.
+            return todo[1] if len(todo) > 1 and todo[1].instruction != step.instruction else None
+        case ErrorKind.OPERAND:
+            others = (2, 3, 4) if symbol == "*" else range(1, 10)
+            wrong = Instruction(symbol, rng.choice([other for other in others if other != operand]))
+        case ErrorKind.OPERATION:
+            if symbol == "*":
+                return None
+            wrong = Instruction("-" if symbol == "+" else "+", operand)
+    return step._replace(instruction=wrong, after=wrong.apply(step.before))
 
 
 def _problem_text(task: _Task) -> str:

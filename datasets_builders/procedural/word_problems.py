@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from functools import cache
 from typing import NamedTuple
@@ -22,9 +22,7 @@ from datasets_builders.procedural.families.task import (
     Draw,
     Level,
     Line,
-    Number,
     Story,
-    Style,
     Symbol,
     Task,
     format_number,
@@ -157,20 +155,26 @@ def _draw_task(rng: random.Random, config: WordProblemsConfig) -> tuple[str, Tas
 
 def write_problem(task: Task) -> str:
     """Return the problem's text."""
-    return task.problem.format_map({**task.words, **_formatted(task.given, task.style)})
+    return task.problem.format_map(_words(task))
 
 
 def write_steps(task: Task, lines: Sequence[Line], notation: Notation) -> list[str]:
     """Return the text of each step; a step that mentions an earlier result mentions it as it was found."""
-    texts = {**task.words, **_formatted(task.given, task.style)}
+    texts = _words(task)
     steps = []
     for step, line in zip(task.steps, lines, strict=True):
         texts[step.name] = format_number(line.result, task.style)
         signs = {"*": notation.times, "/": notation.divide}
-        equation = _write_operand(line, 0, task.style)
-        for position, symbol in enumerate(line.symbols, start=1):
-            sign = signs.get(symbol, symbol)
-            equation += f"{notation.space}{sign}{notation.space}{_write_operand(line, position, task.style)}"
+        equation = ""
+        for position, number in enumerate(line.operands):
+            if position:
+                symbol = line.symbols[position - 1]
+                equation += f"{notation.space}{signs.get(symbol, symbol)}{notation.space}"
+            text = format_number(number, task.style)
+            # Brackets around what would be read otherwise: fractions beside a product, negative numbers after a sign.
+            beside: set[Symbol] = set(line.symbols[max(0, position - 1) : position + 1])
+            is_read_otherwise = ("/" in text and not beside.isdisjoint("*/")) or (number < 0 and position > 0)
+            equation += f"({text})" if is_read_otherwise else text
         texts["eq"] = f"{equation}{notation.space}={notation.space}{texts[step.name]}"
         steps.append(step.text.format_map(texts))
     return steps
@@ -203,17 +207,8 @@ def check_solution(task: Task, right: Sequence[Line], wrong: WrongSolution | Non
             raise DataError(f"step {index} of {list(steps)} for {write_problem(task)!r} is not what its label says")
 
 
-def _formatted(values: Mapping[str, Number], style: Style) -> dict[str, str]:
-    return {name: format_number(value, style) for name, value in values.items()}
-
-
-def _write_operand(line: Line, position: int, style: Style) -> str:
-    """Put brackets around what would be read otherwise: fractions beside a product, negative numbers after a sign."""
-    number = line.operands[position]
-    text = format_number(number, style)
-    beside: set[Symbol] = set(line.symbols[max(0, position - 1) : position + 1])
-    is_read_otherwise = ("/" in text and not beside.isdisjoint("*/")) or (number < 0 and position > 0)
-    return f"({text})" if is_read_otherwise else text
+def _words(task: Task) -> dict[str, str]:
+    return {**task.words, **{name: format_number(value, task.style) for name, value in task.given.items()}}
 
 
 SOLUTIONS = GeneratorSource("procedural-word", LabelledSolution, WordSolutionsConfig, generate)

@@ -8,7 +8,7 @@ within a factor of ten of the right result of its step. So no number gives a wro
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from fractions import Fraction
 from typing import NamedTuple
@@ -108,7 +108,7 @@ def _go_wrong(
     names = [step.name for step in task.steps]
     values = dict(task.given) | dict(zip(names, (line.result for line in right[:index]), strict=False))
     place = _Place(task, task.steps[index], right[index], values)
-    for wrong in _WAYS[kind](place, rng):
+    for wrong in _draw_lines(kind, place, rng):
         if wrong is None or wrong.result == place.right.result or not _is_plausible(wrong, place.right, task):
             continue
         # `values` ends before this step, so that no right result is carried on beside the wrong one.
@@ -135,63 +135,42 @@ def _is_plausible(line: Line, right: Line, task: Task) -> bool:
     return wanted <= _LARGEST_RATIO * result and result <= _LARGEST_RATIO * wanted
 
 
-def _slips(place: _Place, rng: random.Random) -> Iterator[Line]:
-    for result in _near(place.right.result, place.task.style, rng):
-        yield place.right._replace(result=result)
-
-
-def _other_operations(place: _Place, rng: random.Random) -> Iterator[Line | None]:
-    operands, symbols, _ = place.right
-    for position in rng.sample(range(len(symbols)), len(symbols)):
-        for symbol in rng.sample(_SYMBOLS, len(_SYMBOLS)):
-            if symbol != "/" or operands[position + 1]:
-                changed = (*symbols[:position], symbol, *symbols[position + 1 :])
-                yield Line(operands, changed, compute(operands, changed))
-
-
-def _other_quantities(place: _Place, rng: random.Random) -> Iterator[Line | None]:
-    others = rng.sample(list(place.values.values()), len(place.values))
-    for position in _positions(place, rng, lambda name: not name.isdigit()):
+def _draw_lines(kind: WordErrorKind, place: _Place, rng: random.Random) -> Iterator[Line | None]:
+    """Yield what the step may say with an error of that kind, in random order; `None` where a number cannot stand."""
+    operands, symbols, result = place.right
+    if kind is WordErrorKind.SLIP:
+        for wrong in _near(result, place.task.style, rng):
+            yield place.right._replace(result=wrong)
+        return
+    if kind is WordErrorKind.OPERATION:
+        for position in rng.sample(range(len(symbols)), len(symbols)):
+            for symbol in rng.sample(_SYMBOLS, len(_SYMBOLS)):
+                if symbol != "/" or operands[position + 1]:
+                    changed = (*symbols[:position], symbol, *symbols[position + 1 :])
+                    yield Line(operands, changed, compute(operands, changed))
+        return
+    # All other kinds exchange an operand of some sort.
+    quantities = rng.sample(list(place.values.values()), len(place.values)) if kind is WordErrorKind.QUANTITY else []
+    positions = []
+    for position, name in enumerate(place.step.expression.operands):
+        is_concerned = {
+            WordErrorKind.QUANTITY: not name.isdigit(),
+            WordErrorKind.MISREAD: name in place.task.given,
+            WordErrorKind.CARRY: not name.isdigit() and name not in place.task.given,
+            WordErrorKind.CONSTANT: name.isdigit() and name != "1",
+        }
+        if is_concerned[kind]:
+            positions.append(position)
+    for position in rng.sample(positions, len(positions)):
+        right = operands[position]
+        others: Iterable[Number] = quantities
+        if kind is WordErrorKind.CONSTANT:
+            near = [number for number in _CONSTANTS if right / 10 <= number <= right * 10]
+            others = rng.sample(near, len(near))
+        elif kind is not WordErrorKind.QUANTITY:
+            others = _near(right, place.task.style, rng)
         for other in others:
             yield place.with_operand(position, other)
-
-
-def _misread(place: _Place, rng: random.Random) -> Iterator[Line | None]:
-    return _miscopied(place, rng, lambda name: name in place.task.given)
-
-
-def _wrong_carry(place: _Place, rng: random.Random) -> Iterator[Line | None]:
-    return _miscopied(place, rng, lambda name: not name.isdigit() and name not in place.task.given)
-
-
-def _miscopied(place: _Place, rng: random.Random, concerns: Callable[[str], bool]) -> Iterator[Line | None]:
-    for position in _positions(place, rng, concerns):
-        for number in _near(place.right.operands[position], place.task.style, rng):
-            yield place.with_operand(position, number)
-
-
-def _wrong_constants(place: _Place, rng: random.Random) -> Iterator[Line | None]:
-    for position in _positions(place, rng, lambda name: name.isdigit() and name != "1"):
-        constant = place.right.operands[position]
-        near = [number for number in _CONSTANTS if constant / 10 <= number <= constant * 10]
-        for number in rng.sample(near, len(near)):
-            yield place.with_operand(position, number)
-
-
-_WAYS: dict[WordErrorKind, Callable[[_Place, random.Random], Iterator[Line | None]]] = {
-    WordErrorKind.SLIP: _slips,
-    WordErrorKind.OPERATION: _other_operations,
-    WordErrorKind.QUANTITY: _other_quantities,
-    WordErrorKind.MISREAD: _misread,
-    WordErrorKind.CARRY: _wrong_carry,
-    WordErrorKind.CONSTANT: _wrong_constants,
-}
-
-
-def _positions(place: _Place, rng: random.Random, concerns: Callable[[str], bool]) -> list[int]:
-    """Return where in the step's formula the operands of that sort stand, in random order."""
-    found = [position for position, name in enumerate(place.step.expression.operands) if concerns(name)]
-    return rng.sample(found, len(found))
 
 
 def _near(number: Number, style: Style, rng: random.Random) -> Iterator[Number]:
