@@ -19,6 +19,7 @@ def _label(args: argparse.Namespace, config: LabelConfig) -> None:
     from datasets_builders.by_hand.figures import fit_prior
     from datasets_builders.by_hand.page import serve_page
     from datasets_builders.by_hand.terminal import label_in_terminal
+    from datasets_builders.by_hand.text_probe import TextProbe
     from datasets_builders.by_hand.work import DATA_SET, open_work
 
     if isinstance(sys.stdin, io.TextIOWrapper):
@@ -30,7 +31,7 @@ def _label(args: argparse.Namespace, config: LabelConfig) -> None:
         judge=args.judge,
         random_share=args.random_share,
         disputed=args.disputed,
-        fits={"position prior": fit_prior},
+        fits={"position prior": fit_prior, "probe without a model": TextProbe().fit},
         resume=args.resume,
     ) as work:
         if work.pool.n_left_out:
