@@ -27,12 +27,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from datasets_builders.curation.batches import join_sketches, sketch_words
+from datasets_builders.curation.batches import join_sketches
 from datasets_builders.curation.config import ContaminationConfig, CurationConfig, DuplicatesConfig
 from datasets_builders.curation.curate import REMOVED, curate
 from datasets_builders.curation.decontamination import BenchmarkIndex, row_words
-from datasets_builders.curation.near_duplicates import SketchFiles, find_duplicates
-from datasets_builders.curation.text_hashes import hash_texts
+from datasets_builders.curation.near_duplicates import SketchFiles, find_duplicates, sketch
+from datasets_builders.curation.text_hashes import hash_words
 from judgekit.io import MANIFEST, SHARD_DIR, atomic_path, parquet_schema, write_json
 from judgekit.reading.rows import read_jsonl
 from judgekit.types import LabelledSolution
@@ -102,7 +102,7 @@ def _edited_text(text: str, rng: random.Random) -> str:
 
 @functools.cache
 def _is_plain(word: str) -> bool:
-    return word.isalpha() and not hash_texts([word]).exact_W.any()
+    return word.isalpha() and not hash_words([word]).exact_W.any()
 
 
 def write_rows(folder: Path, rows: Iterator[dict[str, Any]]) -> None:
@@ -134,12 +134,10 @@ Flags = Sequence[bool]
 def remove_ours(texts: Sequence[str]) -> Flags:
     """Run this package's near-duplicate removal."""
     config = DuplicatesConfig(near=THRESHOLD)
-    empty = pl.Series([""] * 2000)
     with TemporaryDirectory() as folder:
         files = SketchFiles(Path(folder))
         lots = [pl.Series(texts[start : start + 2000]) for start in range(0, len(texts), 2000)]
-        words = (row_words(lot, empty[: len(lot)]).joined(2) for lot in lots)
-        files.write(0, join_sketches([sketch_words(lot, config) for lot in words]))
+        files.write(0, join_sketches([sketch(hash_words(lot), config) for lot in lots]))
         usable = np.ones(len(texts), np.bool_)
         found = find_duplicates(files, n_parts=1, usable_B=usable, threshold=THRESHOLD)
     flags = np.zeros(len(texts), np.bool_)

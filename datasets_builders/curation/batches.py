@@ -11,18 +11,18 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 from rich.progress import track
 
-from datasets_builders.curation.config import CurationConfig, DuplicatesConfig
+from datasets_builders.curation.config import CurationConfig
 from datasets_builders.curation.decontamination import MATCH_SCHEMA, BenchmarkIndex, row_words
 from datasets_builders.curation.near_duplicates import Sketch, SketchFiles, sketch
 from datasets_builders.curation.quality import complaints, with_first_error
-from datasets_builders.curation.text_hashes import UInt64s, Words, loose_keys, mix
+from datasets_builders.curation.text_hashes import Words, loose_keys, mix
 from judgekit.errors import DataError
 from judgekit.io import atomic_path, current_problem_ids, parquet_schema, read_json, write_json
 from judgekit.text.arithmetic.tokens import ANNOTATION
@@ -32,6 +32,10 @@ from judgekit.types import LabelledSolution
 _ROWS_PER_BATCH = 20_000
 _ROWS_AT_ONCE = 2_000
 _BENCHMARKS = "benchmarks.json"
+ROW_SKETCHES = "sketches"
+"""Folder of the sketches of all rows, one file a batch."""
+BatchFile = Literal["facts", "matches"]
+"""What is kept of a batch: one line a row, or one line a match with a benchmark."""
 
 
 class Batch(NamedTuple):
@@ -132,70 +136,43 @@ def _make_files_here(batch: Batch) -> None:
 def _make_files(batch: Batch, config: CurationConfig, index: BenchmarkIndex, work: Path) -> None:
     rows = with_first_error(read_rows(batch))
     rows = rows.with_columns(complaints(rows, config.quality))
+    solutions = rows["steps"].list.join("\n").fill_null("")
     sketches, matches = [], [pl.DataFrame(schema=MATCH_SCHEMA)]
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         some = rows[start : start + _ROWS_AT_ONCE]
         problems = some["problem"].fill_null("")
-        words = row_words(problems, _joined_steps(some, "\n"))
+        words = row_words(problems, solutions[start : start + _ROWS_AT_ONCE])
         if index.names:
             found = index.find(words, problems)
             matches.append(found.with_columns(pl.col("row") + batch.first_row + start))
         if config.duplicates.near is not None:
-            # One number a place of the first error: solutions that differ in it are no duplicates.
-            sketches.append(
-                sketch_words(
-                    words.joined(2),
-                    config.duplicates,
-                    key_B=mix((some["first_error"].fill_null(-1) + 2).to_numpy().astype(np.uint64)),
-                )
-            )
+            # A row's problem and solution as one text. One number a place of the first error: solutions that differ in
+            # it are no duplicates.
+            both = Words(words.hashes_W, words.starts_B1[::2], words.exact_W)
+            key_B = mix((some["first_error"].fill_null(-1) + 2).to_numpy().astype(np.uint64))
+            sketches.append(sketch(both, config.duplicates, key_B=key_B))
     if sketches:
-        row_sketches(work).write(batch.number, join_sketches(sketches))
-    _write(pl.concat(matches), _path(work, "matches", batch))
+        SketchFiles(work / ROW_SKETCHES).write(batch.number, join_sketches(sketches))
     stored = pl.scan_parquet(batch.file).select("problem_id").slice(batch.offset, batch.n_rows).collect()["problem_id"]
-    _write(_facts(rows, stored), _path(work, "facts", batch))  # last: a batch that has them is finished
-
-
-def _write(frame: pl.DataFrame, path: Path) -> None:
-    with atomic_path(path) as partial:
-        frame.write_parquet(partial)
-
-
-def _facts(rows: pl.DataFrame, stored_problem_ids: pl.Series) -> pl.DataFrame:
     problem_keys = loose_keys(rows["problem"].fill_null(""))
-    text_keys = mix(problem_keys * np.uint64(3) + loose_keys(_joined_steps(rows, "\n")))
-    names = ("row", "id", "problem_id", "first_error", "source", "generator", "label_method", "licence")
     # The file of PRM800K that a row of it, or of PRMBench, was made from; null for other sources. PRMBench says so in
     # its `idx`: `prm_test_p1_17` comes from row 17 of phase 1, test.
     parts = pl.col("source_id").str.extract_groups(r"^prm_(?<split>train|test)_p(?<phase>[12])_")
     of_idx = pl.format("phase{}_{}", parts.struct["phase"], parts.struct["split"])
     known = pl.when(pl.col("source") == "prmbench").then(of_idx.fill_null("unknown"))
-    prm800k_file = known.when(pl.col("source") == "prm800k").then(pl.col("subset").fill_null("unknown"))
-    return rows.select(
-        *names,
-        "reason",
-        "detail",
-        renamed=stored_problem_ids.cast(pl.String).ne_missing(rows["problem_id"]),
+    facts = rows.select(
+        *("row", "id", "problem_id", "first_error", "source", "generator", "label_method", "licence"),
+        *("reason", "detail"),
+        renamed=stored.cast(pl.String).ne_missing(rows["problem_id"]),
         problem_key=pl.Series(problem_keys),
-        text_key=pl.Series(text_keys),
+        text_key=pl.Series(mix(problem_keys * np.uint64(3) + loose_keys(solutions))),
         n_steps=pl.col("steps").list.len().cast(pl.Int64),
-        prm800k_file=prm800k_file,
+        prm800k_file=known.when(pl.col("source") == "prm800k").then(pl.col("subset").fill_null("unknown")),
     )
-
-
-def _joined_steps(rows: pl.DataFrame, separator: str) -> pl.Series:
-    return rows["steps"].list.join(separator).fill_null("")
-
-
-def sketch_words(words: Words, config: DuplicatesConfig, *, key_B: UInt64s | None = None) -> Sketch:
-    """Return the sketch of texts under the configured sizes; see `near_duplicates.sketch`."""
-    return sketch(
-        words,
-        shingle_words=config.shingle_words,
-        n_bands=config.n_bands,
-        rows_per_band=config.rows_per_band,
-        key_B=key_B,
-    )
+    frames: dict[BatchFile, pl.DataFrame] = {"matches": pl.concat(matches), "facts": facts}
+    for name, frame in frames.items():  # facts last: a batch that has them is finished
+        with atomic_path(_path(work, name, batch)) as partial:
+            frame.write_parquet(partial)
 
 
 def join_sketches(parts: Sequence[Sketch]) -> Sketch:
@@ -214,19 +191,9 @@ def text_identities(rows: pl.DataFrame) -> pl.Series:
     return pl.Series("text_id", ids, dtype=pl.String)
 
 
-def has_batches(work: Path) -> bool:
-    """Tell whether any batch is finished."""
-    return any((work / "facts").glob("part-*.parquet"))
-
-
-def read_facts(batches: Sequence[Batch], work: Path) -> pl.DataFrame:
-    """Return the facts of all rows, in order."""
-    return pl.concat([pl.read_parquet(_path(work, "facts", batch)) for batch in batches])
-
-
-def read_matches(batches: Sequence[Batch], work: Path) -> pl.DataFrame:
-    """Return the matches of all rows with benchmarks, in the columns of `MATCH_SCHEMA`."""
-    return pl.concat([pl.read_parquet(_path(work, "matches", batch)) for batch in batches])
+def read_batches(batches: Sequence[Batch], work: Path, name: BatchFile) -> pl.DataFrame:
+    """Return the facts of all rows, in order, or their matches with benchmarks, in the columns of `MATCH_SCHEMA`."""
+    return pl.concat([pl.read_parquet(_path(work, name, batch)) for batch in batches])
 
 
 def read_benchmark_texts(work: Path) -> tuple[list[str], list[list[int]]]:
@@ -235,10 +202,5 @@ def read_benchmark_texts(work: Path) -> tuple[list[str], list[list[int]]]:
     return stored["places"], stored["n_texts"]
 
 
-def row_sketches(work: Path) -> SketchFiles:
-    """Return the sketches of all rows, one file a batch."""
-    return SketchFiles(work / "sketches")
-
-
-def _path(work: Path, name: str, batch: Batch) -> Path:
+def _path(work: Path, name: BatchFile, batch: Batch) -> Path:
     return work / name / f"part-{batch.number:05d}.parquet"

@@ -31,11 +31,6 @@ _LIMITS = {
 
 def render_card(config: CurationConfig, report: CurationReport) -> str:
     """Return the text of the card."""
-    head = yaml.safe_dump(_head(config, report), sort_keys=False, allow_unicode=True)
-    return f"---\n{head}---\n\n" + "\n".join(_body(config, report))
-
-
-def _head(config: CurationConfig, report: CurationReport) -> dict[str, object]:
     prefixes = {name: f"{name}/" for name in config.splits} if config.splits else {"train": ""}
     files = [{"split": name, "path": f"{prefix}data/part-*.parquet"} for name, prefix in prefixes.items()]
     configs: list[dict[str, object]] = [{"config_name": "default", "data_files": files}]
@@ -43,7 +38,7 @@ def _head(config: CurationConfig, report: CurationReport) -> dict[str, object]:
         removed = [{"split": "train", "path": "removed/part-*.parquet"}]
         configs.append({"config_name": "removed", "data_files": removed})
     licences = sorted({origin.licence for origin in report.origins})
-    return {
+    head = {
         "pretty_name": report.name,
         "license": ["other" if licence == UNKNOWN else licence.lower() for licence in licences],
         "task_categories": ["text-classification"],
@@ -51,6 +46,8 @@ def _head(config: CurationConfig, report: CurationReport) -> dict[str, object]:
         "size_categories": [_SIZE_NAMES[sum(report.rows_kept >= size for size in _SIZES)]],
         "configs": configs,
     }
+    front = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
+    return f"---\n{front}---\n\n" + "\n".join(_body(config, report))
 
 
 def _body(config: CurationConfig, report: CurationReport) -> Iterator[str]:

@@ -25,25 +25,22 @@ from rich.progress import track
 
 from datasets_builders.curation.balance import balance
 from datasets_builders.curation.batches import (
+    ROW_SKETCHES,
     Batch,
-    has_batches,
     join_sketches,
     make_files,
     plan_batches,
+    read_batches,
     read_benchmark_texts,
-    read_facts,
-    read_matches,
     read_rows,
-    row_sketches,
-    sketch_words,
     text_identities,
 )
 from datasets_builders.curation.card import CARD, render_card
 from datasets_builders.curation.config import CurationConfig
 from datasets_builders.curation.decontamination import PARTS, RULES, open_benchmark
-from datasets_builders.curation.near_duplicates import SketchFiles, find_duplicates, group_similar
+from datasets_builders.curation.near_duplicates import SketchFiles, find_duplicates, group_similar, sketch
 from datasets_builders.curation.report import CurationReport, Example, count_curation, write_page
-from datasets_builders.curation.text_hashes import hash_words, normalise
+from datasets_builders.curation.text_hashes import hash_words
 from datasets_builders.split import choose_side
 from judgekit.errors import DataError
 from judgekit.io import (
@@ -100,11 +97,11 @@ def curate(config: CurationConfig, output: Path, *, resume: bool = False, progre
     settings: dict[str, Any] = {"config": config.model_dump(mode="json", exclude={"workers"}), "inputs": inputs}
     work = output / _WORK
     # A run that failed before a batch was made, for instance on a benchmark that cannot be read, is begun anew.
-    begun = has_batches(work) or any((output / name).is_file() for name in (MANIFEST, REPORT))
+    facts_file = next((work / "facts").glob("part-*.parquet"), None)
+    begun = facts_file is not None or any((output / name).is_file() for name in (MANIFEST, REPORT))
     run = Run(output, settings, resume=resume, data_set=True, begun=begun)
     if run.finished:
         return CurationReport.model_validate(read_json(output / REPORT))
-    facts_file = next((work / "facts").glob("part-*.parquet"), None)
     if run.resumed and facts_file is not None and "problem_key" not in pl.read_parquet_schema(facts_file):
         raise DataError(
             f"{output} was begun by an earlier release, which told problems apart otherwise: begin a new one"
@@ -118,7 +115,7 @@ def curate(config: CurationConfig, output: Path, *, resume: bool = False, progre
     ]
     batches = plan_batches([file for part in copies for file in part])
     make_files(batches, config, work, progress=progress)
-    facts = read_facts(batches, work)
+    facts = read_batches(batches, work, "facts")
     mention_old_problem_ids(config.data[0], int(facts["renamed"].sum()), len(facts))
     # From here on `problem_id` is what is kept together: the same text under two ids is one problem.
     facts = facts.with_columns(stored_problem_id="problem_id", problem_id=_joined_problems(facts, batches))
@@ -136,7 +133,7 @@ def curate(config: CurationConfig, output: Path, *, resume: bool = False, progre
         facts,
         kept.join(side_of_row, on="row", how="left"),
         removed,
-        read_matches(batches, work),
+        read_batches(batches, work, "matches"),
         read_benchmark_texts(work)[1],
         examples=[_with_texts(row, texts) for row in shown.iter_rows(named=True)],
         leakage_auroc=_leakage(config.data),
@@ -163,7 +160,7 @@ def _decide(facts: pl.DataFrame, batches: Sequence[Batch], config: CurationConfi
         usable_B = np.zeros(len(facts), np.bool_)
         usable_B[left().filter(~spared)["row"].to_numpy()] = True
         near = find_duplicates(
-            row_sketches(work), n_parts=len(batches), usable_B=usable_B, threshold=config.duplicates.near
+            SketchFiles(work / ROW_SKETCHES), n_parts=len(batches), usable_B=usable_B, threshold=config.duplicates.near
         )
         similar = pl.DataFrame({"row": near.removed, "kept_row": near.kept, "jaccard": near.jaccard})
         detail = pl.format("Jaccard similarity {}", pl.col("jaccard").round(4))
@@ -180,7 +177,7 @@ def _decide(facts: pl.DataFrame, batches: Sequence[Batch], config: CurationConfi
 
 
 def _contaminated(left: pl.DataFrame, batches: Sequence[Batch], config: CurationConfig, work: Path) -> pl.DataFrame:
-    matches = read_matches(batches, work).join(left.select("row"), on="row", how="semi")
+    matches = read_batches(batches, work, "matches").join(left.select("row"), on="row", how="semi")
     strongest = matches.sort("row", "rule", "part", "benchmark").unique("row", keep="first", maintain_order=True)
     places = pl.Series(read_benchmark_texts(work)[0], dtype=pl.String)
     part, rule = _named("part", PARTS), _named("rule", RULES)
@@ -208,8 +205,12 @@ def _clashing_ids(sound: pl.DataFrame, batches: Sequence[Batch]) -> pl.DataFrame
     firsts = [pl.col(name).first().over("id").alias(f"earlier_{name}") for name in ("row", *said)]
     is_other = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"earlier_{name}")) for name in said)
     clashes = doubled.with_columns(firsts).filter(is_other)
-    places = [[_place(batches, row) for row in clashes[name]] for name in ("row", "earlier_row")]
-    details = [f"{here} has the id of {first}" for here, first in zip(*places, strict=True)]
+    details = []
+    for rows in clashes.select("row", "earlier_row").iter_rows():
+        # A row's number among all is told as file and row in it, from 1.
+        found = [(next(b for b in reversed(batches) if b.first_row <= row), row) for row in rows]
+        here, first = (f"row {b.offset + row - b.first_row + 1} of {b.file.name}" for b, row in found)
+        details.append(f"{here} has the id of {first}")
     removed = clashes.select("row", stage=pl.lit("quality"), reason=pl.lit("id of another solution"))
     return removed.with_columns(detail=pl.Series(details, dtype=pl.String))
 
@@ -218,12 +219,6 @@ def _text_ids(batches: Sequence[Batch], wanted: pl.DataFrame) -> pl.DataFrame:
     """Return `row` and `text_id` of the rows that are wanted; see `text_identities`."""
     texts = [rows.select("row", text_identities(rows)) for rows in _texts_of(batches, wanted)]
     return pl.concat([pl.DataFrame(schema={"row": pl.Int64(), "text_id": pl.String()}), *texts])
-
-
-def _place(batches: Sequence[Batch], row: int) -> str:
-    """Return file and row, from 1, of a row's number among all."""
-    batch = next(batch for batch in reversed(batches) if batch.first_row <= row)
-    return f"row {batch.offset + row - batch.first_row + 1} of {batch.file.name}"
 
 
 def _joined_problems(facts: pl.DataFrame, batches: Sequence[Batch]) -> pl.Series:
@@ -294,8 +289,8 @@ def _similar_problems(
     for batch in batches:
         new = read_rows(batch).drop("problem_id").join(first_rows, on="row", how="inner", maintain_order="left")
         lots = [new[start : start + 1000] for start in range(0, max(len(new), 1), 1000)]
-        words = [hash_words(normalise(lot["problem"])) for lot in lots]
-        files.write(batch.number, join_sketches([sketch_words(lot, config.duplicates) for lot in words]))
+        sketches = [sketch(hash_words(lot["problem"]), config.duplicates) for lot in lots]
+        files.write(batch.number, join_sketches(sketches))
         ids.append(new["problem_id"])
     groups = group_similar(files, n_parts=len(batches), threshold=threshold)
     joined = ProblemGroups()

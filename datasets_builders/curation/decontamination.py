@@ -35,7 +35,6 @@ from datasets_builders.curation.text_hashes import (
     hash_words,
     loose_keys,
     ngrams,
-    normalise,
     whole_hashes,
 )
 from datasets_builders.inputs import InputPart, open_input
@@ -170,30 +169,22 @@ class BenchmarkIndex:
         self.config = config
         self.names = list(config.benchmarks)
         """Names of the benchmarks by number."""
-        self.places: list[str] = []
+        texts = list(read_benchmarks(config))
+        self.places = [text.place for text in texts]
         """File and row of each text by number."""
         self.n_texts = np.zeros((len(self.names), len(PARTS)), np.int64)
         """Number of texts of each benchmark and part."""
-        texts = list(read_benchmarks(config))
-        self._parts = self._index(texts)
-        problems = [i for i, text in enumerate(texts) if text.part == 0]
-        self._loose = HashSet(loose_keys(pl.Series([texts[i].text for i in problems], dtype=pl.String)))
-        self._same = _Table(
-            _identities(texts[i].text for i in problems),
-            np.array(problems, np.int64),
-            np.array([text.benchmark for text in texts], np.uint16),
-        )
-
-    def _index(self, texts: list[BenchmarkText]) -> list[_PartIndex]:
-        self.places = [text.place for text in texts]
         benchmark_of_text = np.array([text.benchmark for text in texts], np.uint16)
-        indices = []
+        self._parts = []
         for kind in range(len(PARTS)):
             numbers = np.array([i for i, text in enumerate(texts) if text.part == kind], np.int64)
-            words = hash_words(normalise(pl.Series([texts[i].text for i in numbers], dtype=pl.String)))
+            words = hash_words([texts[i].text for i in numbers])
             self.n_texts[:, kind] = np.bincount(benchmark_of_text[numbers], minlength=len(self.names))
-            indices.append(self._index_part(words, numbers, benchmark_of_text, is_problem=kind == 0))
-        return indices
+            self._parts.append(self._index_part(words, numbers, benchmark_of_text, is_problem=kind == 0))
+        problems = [i for i, text in enumerate(texts) if text.part == 0]
+        self._loose = HashSet(loose_keys(pl.Series([texts[i].text for i in problems], dtype=pl.String)))
+        identities = _identities(texts[i].text for i in problems)
+        self._same = _Table(identities, np.array(problems, np.int64), benchmark_of_text)
 
     def _index_part(
         self, words: Words, numbers: Ints, benchmark_of_text: npt.NDArray[np.uint16], *, is_problem: bool
@@ -244,11 +235,10 @@ class BenchmarkIndex:
             hashes, row = _windows(words, size)
             given, entry = index.short.look_up(hashes)
             yield _matches(row[given], kind, 1, index.short, entry)
-        config, table = self.config, self._parts[kind].ngrams
         hashes, row = _windows(words, config.n_words)
-        given, entry = table.look_up(hashes)
+        given, entry = index.ngrams.look_up(hashes)
         found = (
-            _matches(row[given], kind, 2, table, entry)
+            _matches(row[given], kind, 2, index.ngrams, entry)
             .group_by("row", "part", "rule", "benchmark")
             .agg(pl.col("benchmark_row").min(), n_found=pl.len().cast(pl.Int64))
         )
@@ -293,4 +283,4 @@ def row_words(problems: pl.Series, solutions: pl.Series) -> Words:
     """Return the words of rows, two texts a row: what `BenchmarkIndex.find` and the duplicates work on."""
     both = pl.DataFrame({"problem": problems, "solution": solutions})
     texts = both.select(pl.concat_list("problem", "solution").alias("text")).explode("text")["text"]
-    return hash_words(normalise(texts))
+    return hash_words(texts)

@@ -25,6 +25,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from datasets_builders.curation.config import DuplicatesConfig
 from datasets_builders.curation.text_hashes import Flags, Ints, UInt64s, Words, distinct, exact_part_hashes, mix, ngrams
 from judgekit.io import atomic_path
 
@@ -44,19 +45,16 @@ class Sketch(NamedTuple):
     """Number of shingles of each text; one without any is nobody's duplicate."""
 
 
-def sketch(
-    words: Words, *, shingle_words: int, n_bands: int, rows_per_band: int, key_B: UInt64s | None = None
-) -> Sketch:
+def sketch(words: Words, config: DuplicatesConfig, *, key_B: UInt64s | None = None) -> Sketch:
     """Return the sketch of texts.
 
     Args:
         words: The texts' words.
-        shingle_words: Words of a shingle.
-        n_bands: Bands of the signature.
-        rows_per_band: Hashes of a band.
+        config: Sizes of shingles and of the signature.
         key_B: Only texts of the same value are compared, on top of their numbers and operators; `None` for no more.
     """
-    shingles, sizes_B = shingle_sets(words, shingle_words)
+    n_bands, rows_per_band = config.n_bands, config.rows_per_band
+    shingles, sizes_B = shingle_sets(words, config.shingle_words)
     minima = minhashes(shingles, sizes_B, n_hashes=n_bands * rows_per_band)
     exact_B = exact_part_hashes(words)
     if key_B is not None:

@@ -5,6 +5,7 @@ Every histogram counts rows read and rows kept. The page is one file that opens 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -209,15 +210,18 @@ def count_curation(
             overlaps.append(overlap)
     sides = {name: name for name in config.splits} if config.splits else {"train": ""}
 
-    def shares(key: pl.Expr) -> dict[str, Share]:
-        return _shares(facts, kept, key)
-
+    splits = {}
+    for name, side in sides.items():
+        rows = kept.filter(pl.col("side") == side)
+        n_errors = len(rows) - rows["first_error"].null_count()
+        splits[name] = Side(rows=len(rows), problems=rows["problem_id"].n_unique(), errors=n_errors)
+    shares = functools.partial(_shares, facts, kept)
     return CurationReport(
         name=config.name,
         rows_read=len(facts),
         rows_kept=len(kept),
         funnel=stages,
-        splits={name: _side(kept.filter(pl.col("side") == side)) for name, side in sides.items()},
+        splits=splits,
         labels=shares(error),
         first_errors=_by_number(shares(pl.col("first_error").cast(pl.String).fill_null(NO_ERROR))),
         n_steps=_by_number(shares(pl.col("n_steps").cast(pl.String).fill_null(UNKNOWN))),
@@ -248,11 +252,6 @@ def _shares(read: pl.DataFrame, kept: pl.DataFrame, key: pl.Expr) -> dict[str, S
 def _by_number(counts: dict[str, Share]) -> dict[str, Share]:
     """Put the keys in the order of the numbers they spell, words first."""
     return dict(sorted(counts.items(), key=lambda item: int(item[0]) if item[0].isdigit() else -1))
-
-
-def _side(rows: pl.DataFrame) -> Side:
-    n_errors = len(rows) - rows["first_error"].null_count()
-    return Side(rows=len(rows), problems=rows["problem_id"].n_unique(), errors=n_errors)
 
 
 def render_curation(report: CurationReport) -> Group:
@@ -314,22 +313,17 @@ def _funnel_rows(report: CurationReport) -> list[tuple[str, str, str]]:
 
 
 def _histogram(counts: Mapping[str, Share], *, title: str, x_label: str) -> str:
-    shown = _pooled(counts)
+    items = list(counts.items())
+    if len(items) > _N_BARS:  # what does not fit is pooled into the last bar
+        tail = items[_N_BARS - 1 :]
+        rest = Share(read=sum(s.read for _, s in tail), kept=sum(s.kept for _, s in tail))
+        items[_N_BARS - 1 :] = [(f"{tail[0][0]}+", rest)]
+    shown = dict(items)
     series = {
         "kept": [share.kept for share in shown.values()],
         "removed": [share.read - share.kept for share in shown.values()],
     }
     return bar_plot(list(shown), series, title=title, x_label=x_label, y_label="rows")
-
-
-def _pooled(counts: Mapping[str, Share]) -> dict[str, Share]:
-    """Pool what does not fit on a plot into the last bar."""
-    items = list(counts.items())
-    if len(items) <= _N_BARS:
-        return dict(items)
-    head, tail = items[: _N_BARS - 1], items[_N_BARS - 1 :]
-    rest = Share(read=sum(s.read for _, s in tail), kept=sum(s.kept for _, s in tail))
-    return dict(head) | {f"{tail[0][0]}+": rest}
 
 
 def _share_table(name: str, counts: Mapping[str, Share]) -> str:
@@ -382,13 +376,10 @@ def _example_html(example: Example) -> str:
 
 
 def _solution_html(title: str, problem: str | None, steps: Sequence[str | None] | None) -> str:
-    items = "".join(f'<li class="step text">{escape(_cut(step))}</li>' for step in steps or ())
+    texts = [text or "" for text in (problem, *(steps or ()))]
+    shown, *rest = [text if len(text) <= _EXAMPLE_CHARS else f"{text[:_EXAMPLE_CHARS]} …" for text in texts]
+    items = "".join(f'<li class="step text">{escape(step)}</li>' for step in rest)
     return (
-        f'<figure><figcaption>{escape(title)}</figcaption><div class="problem text">{escape(_cut(problem))}</div>'
+        f'<figure><figcaption>{escape(title)}</figcaption><div class="problem text">{escape(shown)}</div>'
         f'<ol class="steps">{items}</ol></figure>'
     )
-
-
-def _cut(text: str | None) -> str:
-    text = text or ""
-    return text if len(text) <= _EXAMPLE_CHARS else f"{text[:_EXAMPLE_CHARS]} …"

@@ -78,10 +78,6 @@ class Words:
     exact_W: Flags
     """Words that near-duplicates must share: numbers, written in digits or spelled out, operators and symbols."""
 
-    def joined(self, n: int) -> Words:
-        """Return the same words with every n texts joined into one; n must divide their number."""
-        return Words(self.hashes_W, self.starts_B1[::n], self.exact_W)
-
     @property
     def n_words_B(self) -> Ints:
         """Number of words of each text."""
@@ -96,16 +92,6 @@ class Ngrams:
     """Hash of each n-gram."""
     starts_B1: Ints
     """Index of the first n-gram of each text, and the number of n-grams."""
-
-
-def normalise(texts: pl.Series) -> pl.Series:
-    """Return the texts in Unicode form NFKC without calculator annotations; what `hash_words` expects."""
-    texts = texts.str.replace_all(r"<<[^<>\n]*>>", "")
-    with_marks = (texts.str.len_bytes() != texts.str.len_chars()).arg_true()  # ASCII is normalised as it stands
-    if not len(with_marks):
-        return texts
-    plain = texts.gather(with_marks).str.replace_many(_spelled_out()).str.normalize("NFKC")
-    return texts.scatter(with_marks, plain)
 
 
 @lru_cache(maxsize=1)
@@ -124,17 +110,6 @@ def _spelled_out() -> dict[str, str]:
     return table
 
 
-def hash_texts(texts: Sequence[str]) -> Words:
-    """Return the words of texts as they stand; a convenience for few of them.
-
-    Example:
-        >>> a, b = hash_texts(["Half-price: 1,000 eggs", "half price 1000 EGGS!"]).hashes_W.reshape(2, -1)
-        >>> bool((a == b).all())
-        True
-    """
-    return hash_words(normalise(pl.Series("text", texts, dtype=pl.String)))
-
-
 def loose_keys(texts: pl.Series) -> UInt64s:
     """Return one number a text, equal wherever the words are equal that `problem_words` finds.
 
@@ -151,8 +126,19 @@ def loose_keys(texts: pl.Series) -> UInt64s:
     return whole_hashes(hash_words(texts.str.to_lowercase().str.replace_all(r"[^a-z0-9]", "")))
 
 
-def hash_words(texts: pl.Series) -> Words:
-    """Return the words of normalised texts (see `normalise`)."""
+def hash_words(texts: pl.Series | Sequence[str]) -> Words:
+    """Return the words of texts.
+
+    Example:
+        >>> a, b = hash_words(["Half-price: 1,000 eggs", "half price 1000 EGGS!"]).hashes_W.reshape(2, -1)
+        >>> bool((a == b).all())
+        True
+    """
+    texts = pl.Series("text", texts, dtype=pl.String).str.replace_all(r"<<[^<>\n]*>>", "")
+    with_marks = (texts.str.len_bytes() != texts.str.len_chars()).arg_true()  # ASCII is normalised as it stands
+    if len(with_marks):
+        plain = texts.gather(with_marks).str.replace_many(_spelled_out()).str.normalize("NFKC")
+        texts = texts.scatter(with_marks, plain)
     # The bytes of all texts as they lie in memory, without a copy; a line break behind each text keeps words apart.
     _, offsets, data = (texts + "\n").rename("").to_arrow().buffers()
     starts_B1 = np.frombuffer(offsets, np.int64)[: len(texts) + 1]
@@ -187,19 +173,19 @@ def ngrams(words: Words, n: int) -> Ngrams:
     starts_B1 = np.concatenate(([0], np.cumsum(sizes_B)))
     begin = np.arange(starts_B1[-1]) + np.repeat(words.starts_B1[:-1] - starts_B1[:-1], sizes_B)
     end = np.minimum(begin + n, np.repeat(words.starts_B1[1:], sizes_B))
-    return Ngrams(_sequence_hashes(words.hashes_W, begin, end), starts_B1)
+    return Ngrams(_range_hashes(words.hashes_W, begin, end), starts_B1)
 
 
 def whole_hashes(words: Words) -> UInt64s:
     """Return one hash a text of all its words, shape (B,); equal to that of an n-gram of the same words."""
-    return _sequence_hashes(words.hashes_W, words.starts_B1[:-1], words.starts_B1[1:])
+    return _range_hashes(words.hashes_W, words.starts_B1[:-1], words.starts_B1[1:])
 
 
 def exact_part_hashes(words: Words) -> UInt64s:
     """Return one hash a text of its numbers and operators in order, shape (B,)."""
     before = np.concatenate(([0], np.cumsum(words.exact_W)))
     starts_B1 = before[words.starts_B1]
-    return _sequence_hashes(words.hashes_W[words.exact_W], starts_B1[:-1], starts_B1[1:])
+    return _range_hashes(words.hashes_W[words.exact_W], starts_B1[:-1], starts_B1[1:])
 
 
 def distinct(values: UInt64s) -> UInt64s:
@@ -314,11 +300,7 @@ def _numerals() -> HashSet:
     return HashSet(_range_hashes(letters, ends - sizes, ends, base=_BYTE_BASE))
 
 
-def _sequence_hashes(hashes_W: UInt64s, begin: Ints, end: Ints) -> UInt64s:
-    return _range_hashes(hashes_W, begin, end, base=_WORD_BASE)
-
-
-def _range_hashes(values: UInt64s, begin: Ints, end: Ints, *, base: int) -> UInt64s:
+def _range_hashes(values: UInt64s, begin: Ints, end: Ints, *, base: int = _WORD_BASE) -> UInt64s:
     """Return the mixed polynomial hash of `values[begin:end]` for each pair, by prefix sums modulo 2**64."""
     sums = np.zeros(len(values) + 1, np.uint64)
     np.cumsum(values * _powers(base, len(values)), out=sums[1:])

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datasets_builders.curation.config import DuplicatesConfig
 from datasets_builders.curation.near_duplicates import (
     ShingleFile,
     SketchFiles,
@@ -14,7 +15,7 @@ from datasets_builders.curation.near_duplicates import (
     shingle_sets,
     sketch,
 )
-from datasets_builders.curation.text_hashes import hash_texts
+from datasets_builders.curation.text_hashes import hash_words
 
 BASE = "the quick brown fox jumps over a lazy dog while nine small birds sing in old trees near our green house"
 WORDS = BASE.split()
@@ -22,7 +23,7 @@ WORDS = BASE.split()
 
 def find(folder, texts, *, threshold=0.8, key=None, usable=None):
     files = SketchFiles(folder)
-    made = sketch(hash_texts(texts), shingle_words=3, n_bands=20, rows_per_band=3, key_B=key)
+    made = sketch(hash_words(texts), DuplicatesConfig(n_bands=20, rows_per_band=3), key_B=key)
     files.write(0, made)
     usable = np.ones(len(texts), bool) if usable is None else np.array(usable)
     return find_duplicates(files, n_parts=1, usable_B=usable, threshold=threshold)
@@ -31,7 +32,7 @@ def find(folder, texts, *, threshold=0.8, key=None, usable=None):
 def test_jaccard_by_hand(tmp_path):
     # abc bcd cde | abc bcd cdf: 2 of 4 shared; ab (a short text is one shingle) | nothing shared
     files = SketchFiles(tmp_path)
-    files.write(0, sketch(hash_texts(["a b c d e", "a b c d f", "a b"]), shingle_words=3, n_bands=1, rows_per_band=1))
+    files.write(0, sketch(hash_words(["a b c d e", "a b c d f", "a b"]), DuplicatesConfig(n_bands=1, rows_per_band=1)))
     pairs = np.array([[0, 1], [0, 2], [1, 1]])
     assert files.shingle_file(1).jaccards(pairs).tolist() == [0.5, 0.0, 1.0]
 
@@ -93,7 +94,7 @@ def test_every_removed_text_is_similar_to_a_kept_one(tmp_path_factory, lists):
     texts = [" ".join(words) for words in lists]
     folder = tmp_path_factory.mktemp("sketches")
     found = find(folder, texts, threshold=0.6)
-    shingles, sizes = shingle_sets(hash_texts(texts), 3)
+    shingles, sizes = shingle_sets(hash_words(texts), 3)
     sets = [set(part.tolist()) for part in np.split(shingles, np.cumsum(sizes)[:-1])]
     for removed, kept, jaccard in zip(*found, strict=True):
         assert kept < removed and kept not in found.removed
@@ -104,7 +105,7 @@ def test_every_removed_text_is_similar_to_a_kept_one(tmp_path_factory, lists):
 def test_texts_in_several_files_are_numbered_through(tmp_path):
     files = SketchFiles(tmp_path)
     for number, text in enumerate(["some other text that is here", BASE, BASE]):
-        files.write(number, sketch(hash_texts([text]), shingle_words=3, n_bands=4, rows_per_band=2))
+        files.write(number, sketch(hash_words([text]), DuplicatesConfig(n_bands=4, rows_per_band=2)))
     found = find_duplicates(files, n_parts=3, usable_B=np.ones(3, bool), threshold=0.8)
     assert (found.removed.tolist(), found.kept.tolist()) == ([2], [1])
 

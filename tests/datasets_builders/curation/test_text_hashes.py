@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from datasets_builders.curation.text_hashes import (
     HashSet,
     exact_part_hashes,
-    hash_texts,
     hash_words,
     loose_keys,
     ngrams,
@@ -25,12 +24,12 @@ NASTY = "aB1\u0661\u00b2\u00bdx.$\\ {}^\u00e9\u00df\u6c42\u0301<"
 
 
 def same(a, b):
-    first, second = whole_hashes(hash_texts([a, b]))
+    first, second = whole_hashes(hash_words([a, b]))
     return first == second
 
 
 def same_numbers(a, b):
-    first, second = exact_part_hashes(hash_texts([a, b]))
+    first, second = exact_part_hashes(hash_words([a, b]))
     return first == second
 
 
@@ -45,7 +44,7 @@ def test_numbers_and_operators_count():
     assert not same("3 eggs", "4 eggs")
     assert not same("x+y=2", "x-y=2")
     assert not same("3.50 dollars", "350 dollars")
-    assert hash_texts(["2+3-1 = 4?"]).n_words_B.tolist() == [7]  # 2 + 3 - 1 = 4
+    assert hash_words(["2+3-1 = 4?"]).n_words_B.tolist() == [7]  # 2 + 3 - 1 = 4
 
 
 def test_powers_fractions_symbols_and_digits_of_all_scripts():
@@ -57,7 +56,7 @@ def test_powers_fractions_symbols_and_digits_of_all_scripts():
 
 
 def test_each_character_of_a_script_without_spaces_is_a_word():
-    assert hash_texts(["\u5df2\u77e5x2\u3002\u6c42y", "\u0e01\u0e02 b", "\uac00\ub098 \ub2e4"]).n_words_B.tolist() == [
+    assert hash_words(["\u5df2\u77e5x2\u3002\u6c42y", "\u0e01\u0e02 b", "\uac00\ub098 \ub2e4"]).n_words_B.tolist() == [
         5,
         3,
         2,
@@ -100,7 +99,7 @@ def test_exact_part_holds_numbers_numerals_and_operators_in_order():
 
 
 def test_ngrams_by_hand():
-    words = hash_texts(["a b c d", "b c", "", "b c d"])
+    words = hash_words(["a b c d", "b c", "", "b c d"])
     grams = ngrams(words, 3)
     assert grams.starts_B1.tolist() == [0, 2, 3, 3, 4]  # abc bcd | bc | | bcd
     assert grams.hashes[1] == grams.hashes[3]
@@ -109,16 +108,16 @@ def test_ngrams_by_hand():
 
 
 def test_hash_is_the_same_in_another_process():
-    code = "from datasets_builders.curation.text_hashes import *; print(whole_hashes(hash_texts(['Two é 3']))[0])"
+    code = "from datasets_builders.curation.text_hashes import *; print(whole_hashes(hash_words(['Two é 3']))[0])"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert int(printed) == int(whole_hashes(hash_texts(["Two é 3"]))[0])
+    assert int(printed) == int(whole_hashes(hash_words(["Two é 3"]))[0])
 
 
 @settings(max_examples=60, deadline=None)
 @given(TEXTS)
 def test_texts_in_one_lot_hash_as_they_do_alone(texts):
-    together = whole_hashes(hash_texts(texts)).tolist()
-    assert together == [int(whole_hashes(hash_texts([text]))[0]) for text in texts]
+    together = whole_hashes(hash_words(texts)).tolist()
+    assert together == [int(whole_hashes(hash_words([text]))[0]) for text in texts]
 
 
 def test_slices_of_a_column_are_read_from_their_beginning():
