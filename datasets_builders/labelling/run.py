@@ -1,4 +1,4 @@
-"""Labels items chunk by chunk: resumable after a kill at any moment, shared by any number of processes.
+"""Labels items chunk by chunk; a killed run resumes at what the store lacks, and any number of processes share it.
 
 The items are cut into chunks by their order alone. Workers, further invocations on the same folder and the tasks of a
 cluster all take the next chunk that nobody holds, and the labels of every finished chunk are in the store of the run.

@@ -1,4 +1,4 @@
-"""The service as an ASGI application: its routes, and what a request may hold."""
+"""The service as an ASGI application: its routes, and what of a request is refused: sizes, fields, too many at once."""
 
 from __future__ import annotations
 

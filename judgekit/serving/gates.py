@@ -1,4 +1,4 @@
-"""What every request passes on its way to a route: it is counted, and asked for the token."""
+"""What every request passes on its way to a route: it is counted, and refused without the token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What trouble is answered with: a status and JSON that says what is wrong, the value and the way out."""
+"""How a refusal is answered: a status and JSON that says what is wrong, the value and the way out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attention for packs of solutions: every solution sees its own tokens, those it shares with others included.
+"""Attention for packs of solutions, and which models have it: every solution sees its own tokens, shared ones included.
 
 Registered with transformers under the name `PACKED`. All other layers of a model work on single tokens, so a model
 whose attention goes through transformers' interface runs on a pack as on one long row, without padding and without a
