@@ -88,8 +88,7 @@ def build(
                     writer.write(record)
                     if sample is not None and isinstance(record, LabelledSolution):
                         sample.add(record)
-        row_filter.check_every_part(parts, output)
-        report = row_filter.report(source, output)
+        report = row_filter.report(source, parts, output)
         if sample is not None and sample.can_be_probed:
             report = report.model_copy(update={"leakage_auroc": measure_leakage(sample.solutions).auroc})
         writer.info = run.config | {
@@ -201,8 +200,8 @@ class _RowFilter:
     def _write(self, outcome: _Outcome, rejection: RowRejected) -> None:
         self._rejected.add(rejection.reason, rejection.detail, file=outcome.part, row=outcome.row, raw=outcome.raw)
 
-    def check_every_part(self, parts: Sequence[InputPart], output: Path) -> None:
-        """Refuse an input of which one part gave nothing: it is not what the source takes it for."""
+    def report(self, source: AnySource, parts: Sequence[InputPart], output: Path) -> BuildReport:
+        """Return the counts; refuse an input of which one part gave nothing: it is not what the source takes it for."""
         for part in parts:
             if not self._accepted[part.name]:
                 reasons = "; ".join(f"{reason}: {count}" for reason, count in self._reasons[part.name].most_common(3))
@@ -213,8 +212,6 @@ class _RowFilter:
         if not self._n_records:
             raise DataError(f"no records for {output}: the options ask for none")
 
-    def report(self, source: AnySource, output: Path) -> BuildReport:
-        """Return the counts."""
         rejected = sum(self._reasons.values(), Counter())
         n_accepted = self._accepted.total()
         return BuildReport(

@@ -73,16 +73,14 @@ def render_report(report: BuildReport) -> Group:
     if report.n_blank_steps:
         counts.add_row("kept with an empty step behind the first error", str(report.n_blank_steps))
     head = Text(f"{report.source}: {report.n_records} {report.record} records")
-    parts: list[RenderableType] = [head, counts, *_histogram(report)] if report.first_errors else [head, counts]
+    parts: list[RenderableType] = [head, counts]
+    if report.first_errors:
+        table = Table("step (0-based)", Column("count", justify="right"), "")
+        most = max(report.first_errors.values())
+        for step, count in report.first_errors.items():
+            table.add_row(step, str(count), "█" * round(_BAR_WIDTH * count / most))
+        parts += [Text(f"first error: {report.n_errors} of {report.n_records} solutions have one"), table]
     if report.leakage_auroc is not None:
         leakage = f"shortcut leakage: a bag of words tells erroneous from right with AUROC {report.leakage_auroc:.3f}"
         parts.append(Text(leakage))
     return Group(*parts)
-
-
-def _histogram(report: BuildReport) -> tuple[Text, Table]:
-    table = Table("step (0-based)", Column("count", justify="right"), "")
-    most = max(report.first_errors.values())
-    for step, count in report.first_errors.items():
-        table.add_row(step, str(count), "█" * round(_BAR_WIDTH * count / most))
-    return Text(f"first error: {report.n_errors} of {report.n_records} solutions have one"), table

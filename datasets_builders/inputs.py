@@ -48,7 +48,23 @@ def open_input(given: str | Path) -> list[InputPart]:
         return [_file_part(path, name=path.name)]
     if path.suffix in SUFFIXES or path.is_absolute():
         raise DataError(f"{path} does not exist: give a file, a folder or a Hub id such as OWNER/NAME")
-    return _hub_parts(str(given))
+    # One part a split, every split pinned to one commit and streamed.
+    spec = _HUB_ID.fullmatch(str(given))
+    if spec is None:
+        raise DataError(
+            f"{str(given)!r} is neither a file or folder here nor a Hub id such as OWNER/NAME:CONFIGURATION:SPLIT"
+        )
+    # These take a second to import, and files do not need them.
+    from datasets import load_dataset
+    from huggingface_hub import HfApi
+
+    with boundary(DataError, f"{str(given)!r} is no file or folder here, and the Hub does not give it"):
+        revision = HfApi().dataset_info(spec["id"]).sha
+        splits = load_dataset(spec["id"], spec["config"] or None, revision=revision, streaming=True)
+    if spec["split"] and spec["split"] not in splits:
+        raise DataError(f"{spec['id']} has no split {spec['split']!r}; it has {', '.join(map(str, splits))}")
+    names = [spec["split"]] if spec["split"] else list(map(str, splits))
+    return [InputPart(f"{spec['id']}/{name}", name, str(revision), partial(_streamed, splits[name])) for name in names]
 
 
 def _file_part(file: Path, *, name: str) -> InputPart:
@@ -59,26 +75,6 @@ def _file_part(file: Path, *, name: str) -> InputPart:
     except OSError as error:
         raise DataError(f"cannot read {file}: {error.strerror}") from error
     return InputPart(name=name, part=part_name(file), fingerprint=fingerprint, rows=partial(read_rows, file))
-
-
-def _hub_parts(given: str) -> list[InputPart]:
-    """Return one part a split, every split pinned to one commit and streamed."""
-    spec = _HUB_ID.fullmatch(given)
-    if spec is None:
-        raise DataError(
-            f"{given!r} is neither a file or folder here nor a Hub id such as OWNER/NAME:CONFIGURATION:SPLIT"
-        )
-    # These take a second to import, and files do not need them.
-    from datasets import load_dataset
-    from huggingface_hub import HfApi
-
-    with boundary(DataError, f"{given!r} is no file or folder here, and the Hub does not give it"):
-        revision = HfApi().dataset_info(spec["id"]).sha
-        splits = load_dataset(spec["id"], spec["config"] or None, revision=revision, streaming=True)
-    if spec["split"] and spec["split"] not in splits:
-        raise DataError(f"{spec['id']} has no split {spec['split']!r}; it has {', '.join(map(str, splits))}")
-    names = [spec["split"]] if spec["split"] else list(map(str, splits))
-    return [InputPart(f"{spec['id']}/{name}", name, str(revision), partial(_streamed, splits[name])) for name in names]
 
 
 def _streamed(split: Iterable[dict[str, Any]]) -> Iterator[NumberedRow]:

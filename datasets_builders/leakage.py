@@ -119,12 +119,25 @@ def measure_leakage(solutions: Sequence[LabelledSolution], config: LeakageConfig
             f"leakage cannot be measured on {len(solutions)} solutions: erroneous and right ones are both wanted from "
             f"at least {sample.config.n_folds} problems"
         )
+    # These take seconds to import, and a build that probes nothing does without.
+    import numpy as np
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import GroupKFold
+
     texts, is_wrong, groups, subsets = _examples(sample.solutions, sample.config)
-    wrongness = _cross_validate(texts, is_wrong, groups, n_folds=sample.config.n_folds)
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), token_pattern=_TOKEN, min_df=2, sublinear_tf=True)
+    features = vectorizer.fit_transform(texts)  # document frequencies know no labels
+    # Each text's log-odds of being wrong, by a model that saw no text of its problem.
+    wrongness = np.zeros(len(texts))
+    for train, test in GroupKFold(sample.config.n_folds).split(features, is_wrong, groups):
+        model = LogisticRegression(solver="liblinear", random_state=0).fit(features[train], is_wrong[train])
+        wrongness[test] = model.decision_function(features[test])
     return LeakageReport(
-        auroc=_auroc(is_wrong, wrongness),
+        auroc=float(roc_auc_score(is_wrong, wrongness)),
         by_subset={
-            subset: _auroc(is_wrong[chosen], wrongness[chosen])
+            subset: float(roc_auc_score(is_wrong[chosen], wrongness[chosen]))
             for subset in sorted(set(subsets[is_wrong]))
             for chosen in [~is_wrong | (subsets == subset)]
         },
@@ -153,25 +166,3 @@ def _examples(
                 break
     texts = [_NUMBER.sub("0", row[0]) if config.numbers == "masked" else row[0] for row in rows]
     return texts, np.array([r[1] for r in rows]), np.array([r[2] for r in rows]), np.array([r[3] for r in rows])
-
-
-def _cross_validate(texts: list[str], is_wrong: np.ndarray, groups: np.ndarray, *, n_folds: int) -> np.ndarray:
-    """Return each text's log-odds of being wrong, by a model that saw no text of its problem. Shape (n,)."""
-    import numpy as np
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GroupKFold
-
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), token_pattern=_TOKEN, min_df=2, sublinear_tf=True)
-    features = vectorizer.fit_transform(texts)  # document frequencies know no labels
-    wrongness = np.zeros(len(texts))
-    for train, test in GroupKFold(n_folds).split(features, is_wrong, groups):
-        model = LogisticRegression(solver="liblinear", random_state=0).fit(features[train], is_wrong[train])
-        wrongness[test] = model.decision_function(features[test])
-    return wrongness
-
-
-def _auroc(is_wrong: np.ndarray, wrongness: np.ndarray) -> float:
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(is_wrong, wrongness))

@@ -225,36 +225,6 @@ def _build_part(job: _Job, *, progress: bool = False) -> _Built:
     return _Built(report.n_records, report.rows_rejected, read_json(timing)["seconds"])
 
 
-class _PartCounts:
-    """Counts what of one part is in the mixed set."""
-
-    def __init__(self) -> None:
-        self.n_rows = self.n_errors = self.n_duplicates = 0
-        self.label_methods: Counter[str] = Counter()
-        self.licences: Counter[str] = Counter()
-
-    def add(self, *, method: str | None, licence: str | None, n_rows: int, n_errors: int) -> None:
-        self.n_rows += n_rows
-        self.n_errors += n_errors
-        self.label_methods[method or "unknown"] += n_rows
-        self.licences[licence or "unknown"] += n_rows
-
-    def report(self, job: _Job, built: _Built) -> PartReport:
-        return PartReport(
-            name=job.part.label,
-            source=job.source,
-            n_built=built.n_records,
-            n_rows=self.n_rows,
-            n_errors=self.n_errors,
-            n_duplicates=self.n_duplicates,
-            n_left_out=built.n_records - self.n_rows - self.n_duplicates,
-            n_rejected=built.n_rejected,
-            label_methods=dict(self.label_methods.most_common()),
-            licences=dict(self.licences.most_common()),
-            seconds=built.seconds,
-        )
-
-
 def _put_together(
     jobs: Sequence[_Job], built: Sequence[_Built], output: Path, *, seed: int, progress: bool
 ) -> tuple[ShardFiles, tuple[PartReport, ...]]:
@@ -266,14 +236,21 @@ def _put_together(
         _scatter(job, number, buckets, n_buckets=n_buckets, seed=seed)
     shards = ShardFiles(output / SHARD_DIR)
     n_clashes = 0
-    counts = [_PartCounts() for _ in jobs]
+    # Of each part: solutions by (label method, licence), those with an error, and those left out.
+    kinds: list[Counter[tuple[str, str]]] = [Counter() for _ in jobs]
+    n_errors: Counter[int] = Counter()
+    n_duplicates: Counter[int] = Counter()
+    has_error = pl.col("labels").list.contains(str(StepLabel.ERROR))
     with Rejections(output, "mix") as rejected:
         for folder in track(sorted(buckets.glob("[!.]*")), "shuffle", disable=not progress, transient=True):
             rows, doubled = _gather(folder)
             shards.write(rows.select(list(parquet_schema(LabelledSolution))))
-            _count(rows, counts)
+            groups = rows.group_by(_PART, "label_method", "licence").agg(n=pl.len(), n_errors=has_error.sum())
+            for number, method, licence, n, n_wrong in groups.sort(pl.all()).iter_rows():
+                kinds[number][method or "unknown", licence or "unknown"] += n
+                n_errors[number] += n_wrong
             for row in doubled.iter_rows(named=True):
-                counts[row[_PART]].n_duplicates += 1
+                n_duplicates[row[_PART]] += 1
                 part, first_part = (jobs[row[number]].part.label for number in (_PART, f"_first_{_PART}"))
                 rejected.add(
                     "id of another solution" if row["_is_other"] else "duplicate",
@@ -289,7 +266,28 @@ def _put_together(
             "their own ids, or leave `id` out",
             n_clashes, rejected.path,
         )  # fmt: skip
-    return shards, tuple(count.report(job, part) for count, job, part in zip(counts, jobs, built, strict=True))
+    reports = []
+    for number, (job, part_built) in enumerate(zip(jobs, built, strict=True)):
+        methods: Counter[str] = Counter()
+        licences: Counter[str] = Counter()
+        for (method, licence), n in kinds[number].items():
+            methods[method] += n
+            licences[licence] += n
+        report = PartReport(
+            name=job.part.label,
+            source=job.source,
+            n_built=part_built.n_records,
+            n_rows=methods.total(),
+            n_errors=n_errors[number],
+            n_duplicates=n_duplicates[number],
+            n_left_out=part_built.n_records - methods.total() - n_duplicates[number],
+            n_rejected=part_built.n_rejected,
+            label_methods=dict(methods.most_common()),
+            licences=dict(licences.most_common()),
+            seconds=part_built.seconds,
+        )
+        reports.append(report)
+    return shards, tuple(reports)
 
 
 def _scatter(job: _Job, number: int, buckets: Path, *, n_buckets: int, seed: int) -> None:
@@ -339,13 +337,6 @@ def _gather(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     is_other = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"_first_{name}")) for name in said)
     doubled = doubled.filter(~doubled["id"].is_first_distinct()).with_columns(_is_other=is_other)
     return frame.filter(is_first), doubled
-
-
-def _count(rows: pl.DataFrame, counts: Sequence[_PartCounts]) -> None:
-    has_error = pl.col("labels").list.contains(str(StepLabel.ERROR))
-    groups = rows.group_by(_PART, "label_method", "licence").agg(pl.len().alias("n"), has_error.sum().alias("n_errors"))
-    for number, method, licence, n_rows, n_errors in groups.sort(pl.all()).iter_rows():
-        counts[number].add(method=method, licence=licence, n_rows=n_rows, n_errors=n_errors)
 
 
 def render_mix_report(report: MixReport) -> Table:

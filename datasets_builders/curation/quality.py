@@ -36,22 +36,14 @@ def complaints(frame: pl.DataFrame, config: QualityConfig) -> pl.DataFrame:
     end = pl.col("first_error").fill_null(n_labels.cast(pl.Int64))
     undecided = (_first_index("unlabelled") < end).fill_null(False)
     null_step = pl.col("steps").list.eval(pl.element().is_null()).list.any()
-    invalid = [
+    found = [
         ("invalid", required, pl.lit("a required field is null")),
         ("invalid", (n_steps == 0) | (n_steps != n_labels), pl.format("{} steps and {} labels", n_steps, n_labels)),
         ("invalid", null_step, pl.lit("a step is null")),
         ("invalid", ~known.fill_null(False), pl.lit("a label is not known")),
         ("invalid", undecided, pl.lit("a step is unlabelled although no error comes before it")),
     ]
-    found = [*invalid, *_filters(config)]
-    reason = pl.coalesce(*(pl.when(wrong).then(pl.lit(name)) for name, wrong, _ in found))
-    detail = pl.coalesce(*(pl.when(wrong).then(text) for _, wrong, text in found), pl.lit(None, pl.String))
-    return frame.select(reason=reason, detail=detail)
-
-
-def _filters(config: QualityConfig) -> list[tuple[str, pl.Expr, pl.Expr]]:
-    """Return reason, which rows it applies to, and the value that shows it, of each filter that is on."""
-    steps, n_steps = pl.col("steps"), pl.col("steps").list.len()
+    steps = pl.col("steps")
     shortest = steps.list.eval(pl.element().str.strip_chars().str.len_chars()).list.min()
     longest = steps.list.eval(pl.element().str.len_chars()).list.max()
     n_repeated = n_steps - steps.list.n_unique()
@@ -72,11 +64,13 @@ def _filters(config: QualityConfig) -> list[tuple[str, pl.Expr, pl.Expr]]:
             pl.format("{} characters", garbage),
         ),
     )
-    found = [(reason, breaks(limit), shown) for reason, limit, breaks, shown in limits if limit is not None]
+    found += [(reason, breaks(limit), shown) for reason, limit, breaks, shown in limits if limit is not None]
     if config.require_final_answer:
         last = steps.list.last()
         found.append(("no final answer", ~last.str.contains(_FINAL_ANSWER), last.str.slice(0, 200)))
-    return found
+    reason = pl.coalesce(*(pl.when(wrong).then(pl.lit(name)) for name, wrong, _ in found))
+    detail = pl.coalesce(*(pl.when(wrong).then(text) for _, wrong, text in found), pl.lit(None, pl.String))
+    return frame.select(reason=reason, detail=detail)
 
 
 def _first_index(label: str) -> pl.Expr:

@@ -35,10 +35,17 @@ def convert(row: Row, config: NoOptions, part: str) -> list[LabelledSolution]:
         raise RowRejected("text after the last step tag", repr(rest[:80]))
     labels_S = _labels(segments, text(row, "label"))
     wrong = [index for index, label in enumerate(labels_S) if label is StepLabel.ERROR]
-    problem, steps_S = _split(segments, first_error=min(wrong, default=None))
+    problem, *starts = segments[0].split(FIRST_STEP)
+    if len(starts) != 1:
+        raise RowRejected("the solution's beginning is not clear", f"{FIRST_STEP!r} occurs {len(starts)} times")
+    if not problem.strip():
+        raise RowRejected("no problem before the first step", repr(segments[0][:80]))
+    steps_S = [step.strip() for step in (FIRST_STEP + starts[0], *segments[1:])]
+    # A step of which there is nothing but its number is an empty one.
+    steps_S = ["" if _BARE_NUMBER.fullmatch(step + " ") else step for step in steps_S]
     solution = LabelledSolution(
-        problem=problem,
-        steps=steps_S,
+        problem=problem.strip(),
+        steps=checked_steps("input", steps_S, first_error=min(wrong, default=None)),
         labels=labels_S,
         final_answer_correct=labels_S[-1] is StepLabel.OK,
         source=SOURCE.name,
@@ -63,19 +70,6 @@ def _labels(segments: list[str], labelled: str) -> tuple[StepLabel, ...]:
     if labelled[position:].strip():
         raise RowRejected("label does not follow the input", f"it goes on with {labelled[position:][:80]!r}")
     return tuple(labels)
-
-
-def _split(segments: list[str], *, first_error: int | None) -> tuple[str, tuple[str, ...]]:
-    """Part the problem from the first step."""
-    problem, *starts = segments[0].split(FIRST_STEP)
-    if len(starts) != 1:
-        raise RowRejected("the solution's beginning is not clear", f"{FIRST_STEP!r} occurs {len(starts)} times")
-    if not problem.strip():
-        raise RowRejected("no problem before the first step", repr(segments[0][:80]))
-    steps_S = [FIRST_STEP + starts[0], *segments[1:]]
-    # A step of which there is nothing but its number is an empty one.
-    bare = ["" if _BARE_NUMBER.fullmatch(step.strip() + " ") else step.strip() for step in steps_S]
-    return problem.strip(), checked_steps("input", bare, first_error=first_error)
 
 
 SOURCE = Source("math-shepherd", LabelledSolution, NoOptions, convert)

@@ -11,7 +11,6 @@ Source:
 from __future__ import annotations
 
 import ast
-from typing import Any
 
 from datasets_builders.importers.fields import checked_steps, choice, first_error_labels, items, optional_text, text
 from datasets_builders.source import NoOptions, Row, RowRejected, Source
@@ -28,7 +27,14 @@ _CORRECTNESS = ("correct", "wrong")
 def convert(row: Row, config: NoOptions, part: str) -> list[LabelledSolution]:
     """Convert one row."""
     first_error, answer_correctness = _first_error(row), choice(row, "model_output_answer_correctness", _CORRECTNESS)
-    steps_S = checked_steps("model_output_steps", _raw_steps(row), first_error=first_error)
+    raw, name = row.get("model_output_steps"), "model_output_steps"
+    try:
+        given = items({name: ast.literal_eval(raw)}, name) if isinstance(raw, str) else items(row, name)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:  # TypeError: "{[1]: 2}"
+        if not isinstance(raw, str):
+            raise
+        raise RowRejected(f"field {name!r} is not a list", shorten(raw, most=200)) from error
+    steps_S = checked_steps(name, given, first_error=first_error)
     solution = LabelledSolution(
         problem=text(row, "question"),
         steps=steps_S,
@@ -44,16 +50,6 @@ def convert(row: Row, config: NoOptions, part: str) -> list[LabelledSolution]:
         licence="MIT",
     )
     return [solution]
-
-
-def _raw_steps(row: Row) -> list[Any]:
-    value = row.get("model_output_steps")
-    if not isinstance(value, str):
-        return items(row, "model_output_steps")
-    try:
-        return items({"model_output_steps": ast.literal_eval(value)}, "model_output_steps")
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:  # TypeError: "{[1]: 2}"
-        raise RowRejected("field 'model_output_steps' is not a list", shorten(value, most=200)) from error
 
 
 def _first_error(row: Row) -> int | None:

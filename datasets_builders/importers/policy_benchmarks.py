@@ -12,7 +12,6 @@ Source:
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from datasets_builders.importers.fields import missing, text
 from datasets_builders.source import Row, RowRejected, Source
@@ -47,7 +46,14 @@ def _answer(row: Row) -> str:
             values = row[name] if isinstance(row[name], list) else [row[name]]
             if not values:
                 raise RowRejected(f"field {name!r} is empty", shorten(row[name]))
-            return ", ".join(_text(name, value) for value in values)
+            texts = []
+            for value in values:
+                # A column of numbers with gaps holds 27 as 27.0.
+                exact = int(value) if isinstance(value, float) and value.is_integer() else value
+                if isinstance(exact, bool) or not isinstance(exact, str | int | float):
+                    raise RowRejected(f"field {name!r} is not a text or a number", shorten(exact, most=200))
+                texts.append(text({name: str(exact).strip()}, name))
+            return ", ".join(texts)
     if row.get("solution") is None:
         raise missing("answer", row)
     solution = text(row, "solution")
@@ -55,14 +61,6 @@ def _answer(row: Row) -> str:
     if not answer:
         raise RowRejected("no boxed answer in the solution", repr(solution[-80:]))
     return answer
-
-
-def _text(name: str, value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():  # a column of numbers with gaps holds 27 as 27.0
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise RowRejected(f"field {name!r} is not a text or a number", shorten(value, most=200))
-    return text({name: str(value).strip()}, name)
 
 
 SOURCE = Source("policy-benchmarks", Problem, PolicyBenchmarksConfig, convert)

@@ -31,7 +31,13 @@ def convert(row: Row, config: StepwiseSupervisionConfig, part: str) -> list[Labe
     """Convert one row."""
     if not (given := items(row, "completions")):
         raise RowRejected("no steps", "'completions' is empty")
-    labels_S = _labels(row, n_steps=len(given))
+    labels = items(row, "labels")
+    if len(labels) != len(given):
+        which = "fewer labels than steps" if len(labels) < len(given) else "label beyond the last step"
+        raise RowRejected(which, f"{len(labels)} labels for {len(given)} steps")
+    if not all(isinstance(label, bool) for label in labels):
+        raise RowRejected("field 'labels' is not a list of true and false", shorten(labels, most=200))
+    labels_S = tuple(StepLabel.OK if label else StepLabel.ERROR for label in labels)
     wrong = [index for index, label in enumerate(labels_S) if label is StepLabel.ERROR]
     solution = LabelledSolution(
         problem=text(row, "prompt"),
@@ -44,17 +50,6 @@ def convert(row: Row, config: StepwiseSupervisionConfig, part: str) -> list[Labe
         licence=config.licence,
     )
     return [solution]
-
-
-def _labels(row: Row, *, n_steps: int) -> tuple[StepLabel, ...]:
-    labels = items(row, "labels")
-    if len(labels) > n_steps:
-        raise RowRejected("label beyond the last step", f"{len(labels)} labels for {n_steps} steps")
-    if len(labels) < n_steps:
-        raise RowRejected("fewer labels than steps", f"{len(labels)} labels for {n_steps} steps")
-    if not all(isinstance(label, bool) for label in labels):
-        raise RowRejected("field 'labels' is not a list of true and false", shorten(labels, most=200))
-    return tuple(StepLabel.OK if label else StepLabel.ERROR for label in labels)
 
 
 SOURCE = Source("stepwise-supervision", LabelledSolution, StepwiseSupervisionConfig, convert)

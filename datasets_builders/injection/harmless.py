@@ -75,45 +75,36 @@ def draw_edits(rng: random.Random, kinds: Sequence[HarmlessEdit]) -> frozenset[H
 def restructure(rng: random.Random, solution: WorkedSolution, edits: frozenset[HarmlessEdit]) -> WorkedSolution:
     """Make those of the edits that concern the flow of values: reordering and inlining, where they are possible."""
     if HarmlessEdit.REORDER in edits:
-        solution = _reorder(rng, solution)
-    return _inline(rng, solution) if HarmlessEdit.INLINE in edits else solution
-
-
-def _reorder(rng: random.Random, solution: WorkedSolution) -> WorkedSolution:
-    """Exchange two neighbouring steps of which neither uses the other, before the one that finds the answer."""
-    n, last = len(solution.steps), solution.results[-1].place[0]
-    free = []
-    for i in range(last - 1):
-        first, second = solution.steps[i : i + 2]
-        results = {result.value for result in solution.results if result.place[0] in (i, i + 1)}
-        shared = {first.values[e.result] for e in first.equations} & set(second.values)
-        # The same value by chance counts as use, too: who reads the steps in another order would take it for one.
-        back = {second.values[e.result] for e in second.equations} & set(first.values)
-        is_plain = first.equations and second.equations and first.is_clean and second.is_clean
-        refers = _REFERS_BACK.match(second.text) or (second.word_values & results)
-        if is_plain and not (shared or back or refers):
-            free.append(i)
-    if not free:
+        # Two neighbouring steps of which neither uses the other, before the one that finds the answer.
+        free = []
+        for i in range(solution.results[-1].place[0] - 1):
+            first, second = solution.steps[i : i + 2]
+            results = {result.value for result in solution.results if result.place[0] in (i, i + 1)}
+            shared = {first.values[e.result] for e in first.equations} & set(second.values)
+            # The same value by chance counts as use, too: who reads the steps in another order would take it for one.
+            back = {second.values[e.result] for e in second.equations} & set(first.values)
+            is_plain = first.equations and second.equations and first.is_clean and second.is_clean
+            refers = _REFERS_BACK.match(second.text) or (second.word_values & results)
+            if is_plain and not (shared or back or refers):
+                free.append(i)
+        if free:
+            i, steps = rng.choice(free), solution.steps
+            solution = WorkedSolution((*steps[:i], steps[i + 1], steps[i], *steps[i + 2 :]), solution.given)
+    if HarmlessEdit.INLINE not in edits:
         return solution
-    i = rng.choice(free)
-    return solution.in_order([*range(i), i + 1, i, *range(i + 2, n)])
-
-
-def _inline(rng: random.Random, solution: WorkedSolution) -> WorkedSolution:
-    """Leave out a step whose result is used once, and put its expression there."""
     for i in rng.sample(range(len(solution.steps) - 1), len(solution.steps) - 1):
-        step, use = solution.steps[i], _only_use(solution, i)
+        use = _only_use(solution, i)
         if use is None:
             continue
         k, number = use
+        step, text = solution.steps[i], solution.steps[k].text
         items = (step.text[step.numbers[x].start : step.numbers[x].end] if isinstance(x, int) else x for x in
                  step.equations[0].expression)  # fmt: skip
         start, end, _ = solution.steps[k].numbers[number]
-        text = solution.steps[k].text
         inlined = parse_step(f"{text[:start].removesuffix('$')}({' '.join(items)}){text[end:]}")
         if inlined.is_clean and all(map(inlined.holds, inlined.equations)):
-            steps = [inlined if j == k else other for j, other in enumerate(solution.steps) if j != i]
-            return WorkedSolution(tuple(steps), solution.given)
+            kept = [inlined if j == k else other for j, other in enumerate(solution.steps) if j != i]
+            return WorkedSolution(tuple(kept), solution.given)
     return solution
 
 
@@ -181,9 +172,14 @@ def edit(rng: random.Random, draft: Draft, edits: frozenset[HarmlessEdit], *, ke
         else:
             steps = [_THOUSANDS.sub(lambda n: n[0].replace(",", ""), text) for text in steps]
         steps = [_CLOSING_ZEROS.sub("", text) for text in steps]
-    if HarmlessEdit.MERGE in edits:
-        return _merge(rng, Draft(tuple(steps), draft.first_error))
-    return Draft(tuple(steps), draft.first_error)
+    wrong = draft.first_error
+    if HarmlessEdit.MERGE in edits and len(steps) >= 3:
+        # Two neighbouring steps, but not the line that states the answer; the joint step is wrong if one is.
+        i = rng.randrange(len(steps) - 2)
+        first = steps[i].rstrip()
+        steps[i : i + 2] = [first + ("" if first.endswith((".", "!", "?", ":")) else ".") + " " + steps[i + 1]]
+        wrong = wrong - 1 if wrong is not None and wrong > i else wrong
+    return Draft(tuple(steps), wrong)
 
 
 def answer_line(rng: random.Random, answer: str, edits: frozenset[HarmlessEdit]) -> str:
@@ -218,15 +214,3 @@ def _reconnect(rng: random.Random, text: str, *, is_first: bool) -> str:
     if is_first or not _BEGINS_LOWER.match(text):
         return text
     return rng.choice(_CONCLUSIONS + _SEQUENCES) + text[0].lower() + text[1:]
-
-
-def _merge(rng: random.Random, draft: Draft) -> Draft:
-    """Join two neighbouring steps, but not the line that states the answer; the joint step is wrong if one is."""
-    steps, wrong = draft
-    if len(steps) < 3:
-        return draft
-    i = rng.randrange(len(steps) - 2)
-    first = steps[i].rstrip()
-    joint = first + ("" if first.endswith((".", "!", "?", ":")) else ".") + " " + steps[i + 1]
-    moved = wrong - 1 if wrong is not None and wrong > i else wrong
-    return Draft((*steps[:i], joint, *steps[i + 2 :]), moved)

@@ -93,7 +93,7 @@ class _Right(NamedTuple):
 
 def convert(row: Row, config: InjectionConfig, part: str) -> list[LabelledSolution]:
     """Make erroneous, harmlessly edited and unedited solutions of one right one."""
-    right = _read_labelled(row) if "steps" in row else _read_gsm8k(row)
+    right = _read(row)
     # By the row alone: the same solutions come of it wherever it stands and whatever else is built.
     rng = random.Random(content_id(seed=config.seed, id=right.id))
     plain = _draft(rng, right.worked, None, frozenset())
@@ -101,8 +101,16 @@ def convert(row: Row, config: InjectionConfig, part: str) -> list[LabelledSoluti
     wrong = list(_erroneous(rng, right, config, seen))
     if not wrong:
         raise RowRejected("no place for an error", f"none of {len(config.error_types)} types can happen in it")
+    harmless: list[LabelledSolution] = []
     n_harmless = round(config.harmless_per_error * len(wrong))
-    harmless = [_record(right, draft, HARMLESS) for draft in _harmless(rng, right, config, seen, n=n_harmless)]
+    for _ in range(_ROUNDS * n_harmless):  # a draw may give what there is already; short solutions run out of drafts
+        if len(harmless) == n_harmless:
+            break
+        edits = draw_edits(rng, config.harmless_edits)
+        draft = _draft(rng, restructure(rng, right.worked, edits), None, edits)
+        if draft.steps not in seen:
+            seen.add(draft.steps)
+            harmless.append(_record(right, draft, HARMLESS))
     unedited = [_record(right, plain, UNEDITED)] if config.with_unedited else []
     return [*unedited, *wrong, *harmless]
 
@@ -110,31 +118,27 @@ def convert(row: Row, config: InjectionConfig, part: str) -> list[LabelledSoluti
 # Reading
 
 
-def _read_gsm8k(row: Row) -> _Right:
-    problem, solution = text(row, "question"), text(row, "answer")
-    body, mark, answer = solution.rpartition(ANSWER_MARK)
-    if not mark or not answer.strip():
-        raise RowRejected(f"no answer after {ANSWER_MARK}", repr(solution[-80:]))
-    steps = [line for line in ANNOTATION.sub("", body).split("\n") if line.strip()]
-    worked = _read_worked(problem, checked_steps("answer", steps), answer)
-    return _Right(content_id(problem=problem, solution=solution), problem_id(problem), problem, worked, "MIT")
-
-
-def _read_labelled(row: Row) -> _Right:
-    known = {name: value for name, value in row.items() if name in LabelledSolution.model_fields}
-    solution = LabelledSolution.model_validate(known)
-    if set(solution.labels) != {StepLabel.OK}:
-        raise RowRejected("not a right solution", f"labels {', '.join(solution.labels)}")
-    answer = optional_text(row, "reference")
-    if answer is None:
-        raise RowRejected("no reference answer", "the field 'reference' must hold the final answer, a number")
-    steps = checked_steps("steps", [ANNOTATION.sub("", step).strip() for step in solution.steps])
-    worked = _read_worked(solution.problem, steps, answer)
-    return _Right(solution.id, solution.problem_id, solution.problem, worked, solution.licence)
-
-
-def _read_worked(problem: str, texts: tuple[str, ...], answer: str) -> WorkedSolution:
+def _read(row: Row) -> _Right:
     """Understand a solution, or say why it is not understood: an error could not be carried on through it."""
+    if "steps" in row:
+        known = {name: value for name, value in row.items() if name in LabelledSolution.model_fields}
+        solution = LabelledSolution.model_validate(known)
+        if set(solution.labels) != {StepLabel.OK}:
+            raise RowRejected("not a right solution", f"labels {', '.join(solution.labels)}")
+        reference = optional_text(row, "reference")
+        if reference is None:
+            raise RowRejected("no reference answer", "the field 'reference' must hold the final answer, a number")
+        texts = checked_steps("steps", [ANNOTATION.sub("", step).strip() for step in solution.steps])
+        problem, answer, licence = solution.problem, reference, solution.licence
+        names = solution.id, solution.problem_id
+    else:
+        problem, whole, licence = text(row, "question"), text(row, "answer"), "MIT"
+        body, mark, answer = whole.rpartition(ANSWER_MARK)
+        if not mark or not answer.strip():
+            raise RowRejected(f"no answer after {ANSWER_MARK}", repr(whole[-80:]))
+        lines = [line for line in ANNOTATION.sub("", body).split("\n") if line.strip()]
+        texts = checked_steps("answer", lines)
+        names = content_id(problem=problem, solution=whole), problem_id(problem)
     if len(texts) > _MAX_STEPS or max(map(len, texts)) > _MAX_STEP_CHARS:
         raise RowRejected("too long", f"{len(texts)} steps, the longest of {max(map(len, texts))} characters")
     steps = tuple(map(parse_step, texts))
@@ -151,7 +155,7 @@ def _read_worked(problem: str, texts: tuple[str, ...], answer: str) -> WorkedSol
             raise RowRejected("an equation does not hold", repr(step.text))
     if worked.answer != value:
         raise RowRejected("answer is not the last result", f"answer {answer.strip()!r}, last result {worked.answer}")
-    return worked
+    return _Right(*names, problem, worked, licence)
 
 
 # Making
@@ -181,27 +185,7 @@ def _erroneous(
             yield _record(right, draft, kind, is_right=is_right)
 
 
-def _harmless(
-    rng: random.Random, right: _Right, config: InjectionConfig, seen: set[tuple[str, ...]], *, n: int
-) -> Iterator[Draft]:
-    for _ in range(_ROUNDS * n):  # a draw may give what there is already; short solutions run out of drafts
-        if not n:
-            return
-        edits = draw_edits(rng, config.harmless_edits)
-        solution = restructure(rng, right.worked, edits)
-        draft = _draft(rng, solution, None, edits)
-        if draft.steps not in seen:
-            seen.add(draft.steps)
-            n -= 1
-            yield draft
-
-
-def _draft(
-    rng: random.Random,
-    solution: WorkedSolution,
-    wrong: Wrong | None,
-    edits: frozenset[HarmlessEdit],
-) -> Draft:
+def _draft(rng: random.Random, solution: WorkedSolution, wrong: Wrong | None, edits: frozenset[HarmlessEdit]) -> Draft:
     """Add the line that states the answer, and make the harmless edits."""
     steps = solution.texts if wrong is None else wrong.steps
     first_error = None if wrong is None else wrong.first_error

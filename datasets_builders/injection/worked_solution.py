@@ -6,7 +6,7 @@ value could have come from two places of which only one changed, nothing is gues
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -119,10 +119,6 @@ class WorkedSolution:
         """Return the solution with another text in one step."""
         return WorkedSolution((*self.steps[:place], parse_step(text), *self.steps[place + 1 :]), self.given)
 
-    def in_order(self, order: Sequence[int]) -> WorkedSolution:
-        """Return the solution with its steps in another order."""
-        return WorkedSolution(tuple(self.steps[i] for i in order), self.given)
-
     def carry_on(self, change: Change, *, start: int) -> Carried:
         """Work out all that follows from a change, from step `start` on.
 
@@ -164,11 +160,19 @@ class _Flow:
             if new_result != old:
                 self.changed[i, j] = new_result
         # Numbers outside of equations may quote any result up to the end of their own step.
-        behind = (i, len(step.equations))
-        for place in set(range(len(values))) - is_result - is_operand:
-            values[place] = self._value(i, place, before=behind)
+        loose = set(range(len(values))) - is_result - is_operand
+        for place in loose:
+            values[place] = self._value(i, place, before=(i, len(step.equations)))
         new = {place: value for place, value in enumerate(values) if value != step.numbers[place].value}
-        self._check(i, new, loose=set(range(len(values))) - is_result - is_operand)
+        # A step in which something depends on the change in a way that is not understood is refused.
+        results = {result.value for result in self.solution.results if result.place in self.changed}
+        if step.word_values & (results | set(self.change.quantities)):  # `three` cannot be rewritten as a digit could
+            raise NotCarried
+        if new:
+            known = {result.value for result in self.solution.results if result.place[0] <= i} | self.solution.given
+            underived = any(step.values[place] not in known for place in loose)
+            if not step.is_clean or (underived and new.keys() & loose):
+                raise NotCarried
         return replace_numbers(step, new)
 
     def _value(self, i: int, number: int, *, before: Place) -> Value:
@@ -182,16 +186,3 @@ class _Flow:
         if len(options) > 1:  # from the changed place or from another of the same value: nothing is guessed
             raise NotCarried
         return options.pop() if options else old
-
-    def _check(self, i: int, new: Mapping[int, Value], *, loose: set[int]) -> None:
-        """Refuse a step in which something depends on the change in a way that is not understood."""
-        results = {result.value for result in self.solution.results if result.place in self.changed}
-        step, old = self.solution.steps[i], results | set(self.change.quantities)
-        if step.word_values & old:  # `three` cannot be rewritten as a digit could
-            raise NotCarried
-        if not new:
-            return
-        earlier = {result.value for result in self.solution.results if result.place[0] <= i}
-        underived = any(step.values[place] not in earlier | self.solution.given for place in loose)
-        if not step.is_clean or (underived and new.keys() & loose):
-            raise NotCarried

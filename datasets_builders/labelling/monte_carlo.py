@@ -232,8 +232,14 @@ class MonteCarloLabeller:
         labels: list[Label] = [RowRejected("not labelled")] * len(items)
         searches = {}
         for row, item in enumerate(items):
-            if (rejection := self._refuse(item)) is not None:
-                labels[row] = rejection
+            most = self._config.max_steps
+            if not item.step_start:
+                labels[row] = RowRejected("no steps", repr(item.text[:200]))
+            elif not (item.answer or "").strip():
+                detail = f"problem {item.problem_id}: give it in the data or by `problems`"
+                labels[row] = RowRejected("no answer", detail)
+            elif most is not None and len(item.step_start) > most:
+                labels[row] = RowRejected("too many steps", f"{len(item.step_start)} of at most {most}")
             else:
                 searches[row] = _search(self._config, tallies[row])
         # What the final answers are of the solutions that have come to their end: no sampling is needed there.
@@ -266,15 +272,6 @@ class MonteCarloLabeller:
         ]
         write_tally(self._output, items, rows)
         return labels
-
-    def _refuse(self, item: Candidate) -> RowRejected | None:
-        if not item.step_start:
-            return RowRejected("no steps", repr(item.text[:200]))
-        if not (item.answer or "").strip():
-            return RowRejected("no answer", f"problem {item.problem_id}: give it in the data or by `problems`")
-        if self._config.max_steps is not None and len(item.step_start) > self._config.max_steps:
-            return RowRejected("too many steps", f"{len(item.step_start)} of at most {self._config.max_steps}")
-        return None
 
     def _find_fates(self, completed: Sequence[tuple[Candidate, Completion, str]]) -> list[Fate]:
         attempts = [Attempt(completion, text, item.answer or "") for item, completion, text in completed]

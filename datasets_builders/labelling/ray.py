@@ -11,7 +11,6 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
-from types import ModuleType
 from typing import Any
 
 from datasets_builders.labelling.chunks import Chunk
@@ -30,10 +29,21 @@ def label_with_ray(chunks: Sequence[Chunk], make_labeller: MakeLabeller, *, work
         JudgekitError: what the labeller of a worker raised.
         JudgeError: Ray itself failed.
     """
-    ray = _import_ray()
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise ConfigError(f"the engine 'ray' needs Ray ({error}): pip install 'judgekit[ray]'") from error
     ours = not ray.is_initialized()  # one that the caller has started goes on afterwards
     if ours:
-        _start(ray, workers)
+        # A run must not depend on a network: Ray would report how it is used.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        here: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False}
+        here = {} if "RAY_ADDRESS" in os.environ else here
+        try:
+            ray.init(logging_level=logging.ERROR, log_to_driver=False, **here)
+        except (ConnectionError, ValueError) as error:
+            raise ConfigError(f"no Ray cluster at RAY_ADDRESS={os.environ.get('RAY_ADDRESS')!r}: {error}") from error
     try:
         while chunks := [chunk for chunk in chunks if not chunk.finished]:
             logging.getLogger("ray.data").setLevel(logging.ERROR)
@@ -58,25 +68,6 @@ def label_with_ray(chunks: Sequence[Chunk], make_labeller: MakeLabeller, *, work
             ray.shutdown()
 
 
-def _import_ray() -> ModuleType:
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise ConfigError(f"the engine 'ray' needs Ray ({error}): pip install 'judgekit[ray]'") from error
-    return ray
-
-
-def _start(ray: Any, workers: int) -> None:
-    # A run must not depend on a network: Ray would report how it is used.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    here = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers, "include_dashboard": False}
-    try:
-        ray.init(logging_level=logging.ERROR, log_to_driver=False, **here)
-    except (ConnectionError, ValueError) as error:
-        raise ConfigError(f"no Ray cluster at RAY_ADDRESS={os.environ.get('RAY_ADDRESS')!r}: {error}") from error
-
-
 class _Worker:
     """An actor: opens its labeller at its first chunk and keeps it."""
 
@@ -89,8 +80,5 @@ class _Worker:
         try:
             return answer | {"finished": chunk.label(self._get_labeller) is not None}
         except JudgekitError as error:  # Ray would wrap it and drop what it is
-            return answer | {"error": _kind(error), "message": str(error)}
-
-
-def _kind(error: JudgekitError) -> str:
-    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
+            kind = next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
+            return answer | {"error": kind, "message": str(error)}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -137,21 +137,17 @@ def _label_all(
     done: set[int] = set()  # a chunk that was tried again while it was worked at comes twice
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(f"{name}: chunks", total=len(chunks), completed=len(chunks) - len(left))
-        for index in _finish(left, make_labeller, workers=workers, engine=engine):
+        if engine == "ray":
+            from datasets_builders.labelling.ray import label_with_ray
+
+            indices = label_with_ray(left, make_labeller, workers=workers)
+        elif workers == 1:
+            indices = label_here(left, make_labeller)
+        else:
+            indices = label_in_processes(left, make_labeller, workers=workers)
+        for index in indices:
             done |= set() if index is None else {index}
             progress.update(task, completed=len(chunks) - len(left) + len(done))
-
-
-def _finish(
-    chunks: Sequence[Chunk], make_labeller: MakeLabeller, *, workers: int, engine: Engine
-) -> Iterator[int | None]:
-    if engine == "ray":
-        from datasets_builders.labelling.ray import label_with_ray
-
-        return label_with_ray(chunks, make_labeller, workers=workers)
-    if workers == 1:
-        return label_here(chunks, make_labeller)
-    return label_in_processes(chunks, make_labeller, workers=workers)
 
 
 def _assemble(items: Sequence[Record], output: Path, *, record_type: type[Record], settings: dict[str, Any]) -> None:

@@ -45,16 +45,15 @@ def read_equation(text: str) -> Equation:
         >>> read_equation("They cost (3/4) * 8 = 6 dollars.")
         Equation(left=Fraction(6, 1), right=6)
     """
-    stated = [sides for run in _CANDIDATE.findall(text) if len(sides := _sides(run)) > 1]
+    stated = []
+    for run in _CANDIDATE.findall(text):
+        # A side that is blank belongs to words around the run.
+        sides = [side for side in (part.strip(" .") for part in run.split("=")) if side]
+        stated += [sides] if len(sides) > 1 else []
     if len(stated) != 1 or len(stated[0]) != 2:
         raise DataError(f"one equation is wanted in {text!r}, not {len(stated)}")
     left, right = (_value(side, text) for side in stated[0])
     return Equation(left, right)
-
-
-def _sides(run: str) -> list[str]:
-    """Split at the signs of equality; a side that is blank belongs to words around the run."""
-    return [side for side in (part.strip(" .") for part in run.split("=")) if side]
 
 
 def _value(side: str, text: str) -> _Exact:
