@@ -20,7 +20,7 @@ from datasets_builders.build_report import BuildReport, histogram
 from datasets_builders.inputs import InputPart, open_input
 from datasets_builders.leakage import LeakageSample, measure_leakage
 from datasets_builders.registry import is_source, load_source, source_names
-from datasets_builders.source import AnySource, GeneratorSource, RowRejected, Source
+from datasets_builders.source import AnySource, GeneratorSource, RowRejected
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError, boundary, shorten
 from judgekit.io import MANIFEST, WAY_IN, ShardWriter, field_names, holds_records, read_json
@@ -117,28 +117,25 @@ def _outcomes(source: AnySource, options: BaseConfig, parts: Sequence[InputPart]
             else:
                 yield _Outcome(source.name, number, made, [made])
         return
+    not_valid = f"not a valid {source.record_type.__name__}"
     for part in parts:
         for number, raw in part.rows():
-            yield _convert(source, options, part, number, raw)
-
-
-def _convert(
-    source: Source[Any], options: BaseConfig, part: InputPart, number: int, raw: dict[str, Any] | str
-) -> _Outcome:
-    if isinstance(raw, str):  # the reader could make no row of it, and says why
-        reason, _, detail = raw.partition(": ")
-        return _Outcome(part.name, number, None, rejection=RowRejected(reason, detail))
-    reason = f"not a valid {source.record_type.__name__}"
-    try:
-        with boundary(DataError, reason):  # a row may hold anything at all, and costs a row at most
-            records = source.convert(raw, options, part.part)
-    except RowRejected as rejection:
-        return _Outcome(part.name, number, raw, rejection=rejection)
-    except ConfigError as error:  # an option is missing without which no row of its kind can be read
-        raise ConfigError(f"{part.name}, row {number}: {error}") from error
-    except DataError as error:
-        return _Outcome(part.name, number, raw, rejection=RowRejected(reason, str(error).removeprefix(f"{reason}: ")))
-    return _Outcome(part.name, number, raw, records)
+            if isinstance(raw, str):  # the reader could make no row of it, and says why
+                reason, _, detail = raw.partition(": ")
+                yield _Outcome(part.name, number, None, rejection=RowRejected(reason, detail))
+                continue
+            try:
+                with boundary(DataError, not_valid):  # a row may hold anything at all, and costs a row at most
+                    records = source.convert(raw, options, part.part)
+            except RowRejected as rejection:
+                yield _Outcome(part.name, number, raw, rejection=rejection)
+            except ConfigError as error:  # an option is missing without which no row of its kind can be read
+                raise ConfigError(f"{part.name}, row {number}: {error}") from error
+            except DataError as error:
+                rejected = RowRejected(not_valid, str(error).removeprefix(f"{not_valid}: "))
+                yield _Outcome(part.name, number, raw, rejection=rejected)
+            else:
+                yield _Outcome(part.name, number, raw, records)
 
 
 class _RowFilter:

@@ -215,7 +215,13 @@ class BenchmarkIndex:
             words: Two texts a row, its problem and its solution.
             problems: The problems' texts.
         """
-        matches = [frame for kind in range(len(PARTS)) for frame in self._find_part(_part_of(words, kind), kind)]
+        matches: list[pl.DataFrame] = []
+        for kind in range(len(PARTS)):
+            # Every second text, beginning with the first (problems) or the second (solutions).
+            begin, end = words.starts_B1[kind:-1:2], words.starts_B1[kind + 1 :: 2]
+            starts_B1 = np.concatenate(([0], np.cumsum(end - begin)))
+            index = np.arange(starts_B1[-1]) + np.repeat(begin - starts_B1[:-1], end - begin)
+            matches += self._find_part(Words(words.hashes_W[index], starts_B1, words.exact_W[index]), kind)
         maybe = self._loose.find(loose_keys(problems))
         given, entry = self._same.look_up(_identities(problems.gather(maybe)))
         matches.append(_matches(maybe[given], 0, 0, self._same, entry))
@@ -251,15 +257,6 @@ class BenchmarkIndex:
 def _identities(problems: Iterable[str]) -> UInt64s:
     """Return a number for each problem, the same for the same problem."""
     return np.array([int(problem_id(text)[:16], 16) for text in problems], np.uint64)
-
-
-def _part_of(words: Words, kind: int) -> Words:
-    """Return every second text, beginning with the first (problems) or the second (solutions)."""
-    begin, end = words.starts_B1[kind:-1:2], words.starts_B1[kind + 1 :: 2]
-    sizes = end - begin
-    starts_B1 = np.concatenate(([0], np.cumsum(sizes)))
-    index = np.arange(starts_B1[-1]) + np.repeat(begin - starts_B1[:-1], sizes)
-    return Words(words.hashes_W[index], starts_B1, words.exact_W[index])
 
 
 def _windows(words: Words, size: int) -> tuple[UInt64s, Ints]:

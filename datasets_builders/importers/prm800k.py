@@ -96,7 +96,16 @@ def walk(raw_steps: list[Any], *, neutral: Literal["correct", "error"]) -> tuple
             raise RowRejected("a step is no object", f"step {index} (0-based): {shorten(raw)}")
         given = [] if raw.get("completions") is None else items(raw, "completions")
         rated = [_rated(completion, index, neutral) for completion in given]
-        chosen = _chosen(raw, rated, index)
+        # The step that the trunk goes on with; `None` where it ends here.
+        choice, chosen = raw.get("chosen_completion"), None
+        if choice is None:
+            if raw.get("human_completion") is not None:
+                chosen = RatedStep(text(mapping(raw, "human_completion"), "text"), StepLabel.OK)
+        elif type(choice) is not int or not 0 <= choice < len(rated):
+            detail = f"{shorten(choice)} of {len(rated)} at step {index} (0-based)"
+            raise RowRejected("chosen_completion outside the completions", detail)
+        elif (chosen := rated[choice]) is None:
+            raise RowRejected("chosen completion is unrated", f"completion {choice} at step {index} (0-based)")
         # Behind an error of the trunk a branch would have its first error there, not in its own step.
         if all(step.label is not StepLabel.ERROR for step in trunk):
             branches += [(*trunk, step) for step in rated if step and step.label is StepLabel.ERROR and step != chosen]
@@ -122,22 +131,6 @@ def _rated(completion: Any, index: int, neutral: str) -> RatedStep | None:
     if type(rating) is not int or rating not in labels:
         raise RowRejected("unknown rating", f"{shorten(rating)} at step {index} (0-based)")
     return RatedStep(text(completion, "text"), labels[rating])
-
-
-def _chosen(raw: Mapping[str, Any], rated: list[RatedStep | None], index: int) -> RatedStep | None:
-    """Return the step that the trunk goes on with; `None` where it ends here."""
-    choice = raw.get("chosen_completion")
-    if choice is None:
-        if raw.get("human_completion") is None:
-            return None
-        return RatedStep(text(mapping(raw, "human_completion"), "text"), StepLabel.OK)
-    if type(choice) is not int or not 0 <= choice < len(rated):
-        raise RowRejected(
-            "chosen_completion outside the completions", f"{shorten(choice)} of {len(rated)} at step {index} (0-based)"
-        )
-    if rated[choice] is None:
-        raise RowRejected("chosen completion is unrated", f"completion {choice} at step {index} (0-based)")
-    return rated[choice]
 
 
 SOURCE = Source("prm800k", LabelledSolution, PRM800KConfig, convert)

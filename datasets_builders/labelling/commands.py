@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from datasets_builders.labelling.config import ConsensusConfig, JudgeLabelsConfig, MonteCarloConfig, RolloutsConfig
 from judgekit.cli.command import OUTPUT, Argument, Command
+from judgekit.config import BaseConfig
+
+if TYPE_CHECKING:
+    from datasets_builders.build_report import BuildReport
 
 _LABELLING_RUN = (
     *OUTPUT,
@@ -14,14 +20,19 @@ _LABELLING_RUN = (
 )
 
 
-def _rollouts(args: argparse.Namespace, config: RolloutsConfig) -> None:
+def _label(label: Callable[..., BuildReport], args: argparse.Namespace, config: BaseConfig) -> None:
+    """Label with the options of the command line, and show the report."""
     from rich import print as show
 
     from datasets_builders.build_report import render_report
+
+    show(render_report(label(config, args.output, workers=args.workers, engine=args.engine, resume=args.resume)))
+
+
+def _rollouts(args: argparse.Namespace, config: RolloutsConfig) -> None:
     from datasets_builders.labelling.rollouts import count_rollouts, sample_rollouts
 
-    report = sample_rollouts(config, args.output, workers=args.workers, engine=args.engine, resume=args.resume)
-    show(render_report(report))
+    _label(sample_rollouts, args, config)
     _print_counts(count_rollouts(args.output)._asdict())
 
 
@@ -35,13 +46,9 @@ ROLLOUTS = Command(
 
 
 def _monte_carlo(args: argparse.Namespace, config: MonteCarloConfig) -> None:
-    from rich import print as show
-
-    from datasets_builders.build_report import render_report
     from datasets_builders.labelling.monte_carlo import count_spending, label_by_monte_carlo
 
-    report = label_by_monte_carlo(config, args.output, workers=args.workers, engine=args.engine, resume=args.resume)
-    show(render_report(report))
+    _label(label_by_monte_carlo, args, config)
     spending = count_spending(args.output)
     _print_counts(spending._asdict())
     if spending.completions_per_solution is not None:
@@ -58,13 +65,9 @@ MONTE_CARLO = Command(
 
 
 def _judge_labels(args: argparse.Namespace, config: JudgeLabelsConfig) -> None:
-    from rich import print as show
-
-    from datasets_builders.build_report import render_report
     from datasets_builders.labelling.judge_labels import label_with_judge
 
-    report = label_with_judge(config, args.output, workers=args.workers, engine=args.engine, resume=args.resume)
-    show(render_report(report))
+    _label(label_with_judge, args, config)
 
 
 JUDGE_LABELS = Command(

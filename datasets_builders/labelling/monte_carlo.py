@@ -210,21 +210,18 @@ def _search(config: MonteCarloConfig, tally: Tally) -> Coroutine[list[int], None
     return (yield from _SEARCHES[config.method](tally, threshold=config.threshold))
 
 
+@dataclass(frozen=True)
 class MonteCarloLabeller:
-    """Labels candidates; the prefixes of a chunk that are due at one time are completed in one call.
+    """Labels candidates; the prefixes of a chunk that are due at one time are completed in one call."""
 
-    Args:
-        generator: The policy that completes.
-        check: Compares answers.
-        config: Options.
-        output: Folder of the run, for the tally.
-    """
-
-    def __init__(self, generator: Generator, check: OutcomeCheck, config: MonteCarloConfig, output: Path) -> None:
-        self._generator = generator
-        self._check = check
-        self._config = config
-        self._output = output
+    generator: Generator
+    """The policy that completes."""
+    check: OutcomeCheck
+    """Compares answers."""
+    config: MonteCarloConfig
+    """Options."""
+    output: Path
+    """Folder of the run, for the tally."""
 
     def label(self, items: Sequence[Candidate]) -> list[Label]:
         """Return one record a candidate, or why there is none."""
@@ -232,16 +229,16 @@ class MonteCarloLabeller:
         labels: list[Label] = [RowRejected("not labelled")] * len(items)
         searches = {}
         for row, item in enumerate(items):
-            most = self._config.max_steps
-            if not item.step_start:
+            n_steps, most = len(item.step_start), self.config.max_steps
+            if not n_steps:
                 labels[row] = RowRejected("no steps", repr(item.text[:200]))
             elif not (item.answer or "").strip():
                 detail = f"problem {item.problem_id}: give it in the data or by `problems`"
                 labels[row] = RowRejected("no answer", detail)
-            elif most is not None and len(item.step_start) > most:
-                labels[row] = RowRejected("too many steps", f"{len(item.step_start)} of at most {most}")
+            elif most is not None and n_steps > most:
+                labels[row] = RowRejected("too many steps", f"{n_steps} of at most {most}")
             else:
-                searches[row] = _search(self._config, tallies[row])
+                searches[row] = _search(self.config, tallies[row])
         # What the final answers are of the solutions that have come to their end: no sampling is needed there.
         finished = [row for row in searches if items[row].finished]
         whole = [(items[row], Completion(items[row].text, "stop"), items[row].text) for row in finished]
@@ -270,23 +267,23 @@ class MonteCarloLabeller:
             }
             for tally in tallies
         ]
-        write_tally(self._output, items, rows)
+        write_tally(self.output, items, rows)
         return labels
 
     def _find_fates(self, completed: Sequence[tuple[Candidate, Completion, str]]) -> list[Fate]:
         attempts = [Attempt(completion, text, item.answer or "") for item, completion, text in completed]
-        return find_fates(attempts, check=self._check, truncated=self._config.truncated)
+        return find_fates(attempts, check=self.check, truncated=self.config.truncated)
 
     def _complete(self, items: Sequence[Candidate], tallies: Sequence[Tally], due: Mapping[int, Sequence[int]]) -> None:
         """Sample from all prefixes that are due and count the fates."""
-        config = self._config
+        config = self.config
         places = [(row, step) for row, steps in due.items() for step in steps]
         prefixes = [items[row].prefix(step + 1) for row, step in places]
         prompts = [
             config.prompt.build(items[row].problem, prefix=prefix)
             for (row, _), prefix in zip(places, prefixes, strict=True)
         ]
-        found = self._generator.generate(prompts, config.sampling, n=config.n_completions, seed=config.seed)
+        found = self.generator.generate(prompts, config.sampling, n=config.n_completions, seed=config.seed)
         completed = [
             (items[row], completion, prefix + completion.text)
             for (row, _), prefix, completions in zip(places, prefixes, found, strict=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,31 +66,28 @@ class RolloutCounts(NamedTuple):
     """Tokens sampled."""
 
 
+@dataclass(frozen=True)
 class RolloutLabeller:
-    """Samples and checks the solutions of problems.
+    """Samples and checks the solutions of problems."""
 
-    Args:
-        generator: The policy.
-        check: Compares answers.
-        config: Options.
-        output: Folder of the run, for the tally.
-    """
-
-    def __init__(self, generator: Generator, check: OutcomeCheck, config: RolloutsConfig, output: Path) -> None:
-        self._generator = generator
-        self._check = check
-        self._config = config
-        self._output = output
+    generator: Generator
+    """The policy."""
+    check: OutcomeCheck
+    """Compares answers."""
+    config: RolloutsConfig
+    """Options."""
+    output: Path
+    """Folder of the run, for the tally."""
 
     def label(self, items: Sequence[Question]) -> list[Label]:
         """Return one rollout a response, or why a problem gives no group."""
-        config = self._config
+        config = self.config
         asked = [Asked(item.problem, (item.answer or "").strip()) for item in items if _is_answerable(item)]
         samples_P = iter(
             sample_and_check(
                 asked,
-                generator=self._generator,
-                check=self._check,
+                generator=self.generator,
+                check=self.check,
                 prompt=config.prompt,
                 sampling=config.sampling,
                 n=config.n_samples,
@@ -97,7 +95,7 @@ class RolloutLabeller:
             )
         )
         groups = [self._group(item, next(samples_P) if _is_answerable(item) else []) for item in items]
-        write_tally(self._output, items, [row for _, row in groups])
+        write_tally(self.output, items, [row for _, row in groups])
         return [label for label, _ in groups]
 
     def _group(self, item: Question, samples: Sequence[CheckedSample]) -> tuple[Label, dict[str, Any]]:
@@ -108,14 +106,14 @@ class RolloutLabeller:
         counts: Counter[str] = Counter(n_tokens=sum(completion.n_tokens for completion, _ in samples))
         for sample, (response, outcome) in enumerate(samples):
             if outcome is not None:
-                prompt = self._config.prompt.build(item.problem)
-                generator = self._generator.generator_id
-                spans = segment(response.text, self._config.segmentation)
+                prompt = self.config.prompt.build(item.problem)
+                generator = self.generator.generator_id
+                spans = segment(response.text, self.config.segmentation)
                 rollout = Rollout(
-                    group_id=content_id(problem_id=item.problem_id, generator=generator, seed=self._config.seed),
+                    group_id=content_id(problem_id=item.problem_id, generator=generator, seed=self.config.seed),
                     sample=sample,
                     problem=item.problem,
-                    prompt=self._generator.render(prompt) or item.problem,
+                    prompt=self.generator.render(prompt) or item.problem,
                     response=response.text,
                     steps=tuple(span.text for span in spans),
                     step_start=tuple(span.start for span in spans),
@@ -136,7 +134,7 @@ class RolloutLabeller:
             dropped.append({"sample": sample, "fate": fate, "text": response.text, "detail": response.failure})
         row = {"counts": counts, "dropped": dropped}
         # One response tells nothing beside no other: an advantage needs two, unless one is all that was asked for.
-        if len(rollouts) < min(2, self._config.n_samples):
+        if len(rollouts) < min(2, self.config.n_samples):
             detail = f"{len(rollouts)} of {len(samples)} have a known outcome: {dropped[0]['fate']}"
             return RowRejected("too few checked responses", f"{detail} {dropped[0]['detail'] or ''}".rstrip()), row
         return rollouts, row

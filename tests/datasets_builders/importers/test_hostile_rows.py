@@ -11,13 +11,14 @@ import datetime
 import json
 import random
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
-from datasets_builders.build import _convert, build
+from datasets_builders.build import _outcomes, build
 from datasets_builders.inputs import InputPart
 from datasets_builders.registry import IMPORTERS, load_source
 from judgekit.errors import ConfigError, DataError
@@ -125,7 +126,7 @@ def test_an_importer_gives_records_that_can_be_stored_or_a_rejection(name: str, 
     for number in range(N_ROWS):
         row = damaged(rng.choice(rows), rng, HOSTILE + NOT_JSON)
         try:
-            outcome = _convert(source, options, part, number, row)
+            (outcome,) = _outcomes(source, options, [part._replace(rows=partial(iter, [(number, row)]))])
         except ConfigError as error:
             assert "\n" not in str(error) and len(str(error)) < 1000  # an option is asked for
             continue
