@@ -410,20 +410,10 @@ def _compare_dates(gold: Date, stated: Date) -> Agreement:
     return UNSURE if known else WRONG
 
 
-def _date_scalar(date: Date, scalar: Scalar) -> Agreement:
-    """`June 20` and 20: which day of June may have been asked."""
-    return UNSURE if scalar.exact is not None and scalar.exact in (date.day, date.year) else WRONG
-
-
 def _proportional(first: Sequence[Fraction], second: Sequence[Fraction]) -> bool:
     if len(first) != len(second) or not any(first) or not any(second):
         return False
     return all(first[i] * second[j] == first[j] * second[i] for i in range(len(first)) for j in range(i))
-
-
-def _clock_ratio(clock: Clock, ratio: Ratio) -> Agreement:
-    parts = (Fraction(clock.hour), Fraction(clock.minute))
-    return RIGHT if not clock.half and _proportional(parts, ratio.parts) else WRONG
 
 
 def _clock_scalar(clock: Clock, scalar: Scalar) -> Agreement:
@@ -497,9 +487,16 @@ _COMPARE_MIXED: dict[tuple[type, type], Callable[..., Agreement]] = {
     (Ordered, Interval): _ordered_interval,
     (Ordered, Several): _ordered_several,
     (Union, Several): lambda union, several: _unless(match_items(union.parts, several.items), right=UNSURE),
-    (Clock, Ratio): _clock_ratio,
+    (Clock, Ratio): lambda clock, ratio: (
+        RIGHT
+        if not clock.half and _proportional((Fraction(clock.hour), Fraction(clock.minute)), ratio.parts)
+        else WRONG
+    ),
     (Clock, Scalar): _clock_scalar,
-    (Date, Scalar): _date_scalar,
+    # `June 20` and 20: which day of June may have been asked.
+    (Date, Scalar): lambda date, scalar: (
+        UNSURE if scalar.exact is not None and scalar.exact in (date.day, date.year) else WRONG
+    ),
     (Ratio, Scalar): _ratio_scalar,
     (Words, Scalar): _words_scalar,
     (Equation, Scalar): _equation_other,

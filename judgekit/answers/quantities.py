@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
 
 from judgekit.answers.formulas import Formula, Token, UncoveredError, read_formula
@@ -67,7 +68,11 @@ def read_scalar(tokens: Sequence[Token]) -> Scalar | None:
                 raise UncoveredError
         is_letter = unit is None and len(head) > 1 and not tail and head[-1].kind == "letter"
         letter = head[-1].text if is_letter and head[-1].text in LETTER_UNITS else ""
-        return Scalar(formula, _exact(formula), _decimals(head), unit, percent, letter)
+        exact = None
+        if not formula.letters:
+            with suppress(UncoveredError):
+                exact = Values(formula).exact
+        return Scalar(formula, exact, _decimals(head), unit, percent, letter)
     raise UncoveredError
 
 
@@ -75,15 +80,6 @@ def _is_per(tail: Sequence[Token]) -> bool:
     return any(token.text.lower() in {"/", "per", "a", "each", "an"} for token in words_of(tail)) or all(
         find_unit(token) is None for token in words_of(tail)
     )
-
-
-def _exact(formula: Formula) -> Fraction | None:
-    if formula.letters:
-        return None
-    try:
-        return Values(formula).exact
-    except UncoveredError:
-        return None
 
 
 def _unit_starts(tokens: Sequence[Token]) -> Iterator[int]:

@@ -77,18 +77,15 @@ _FEW = {name: value for name, value in NUMBER_WORDS.items() if 0 < value < 10} |
 _PART_NAMES = "|".join(sorted(PARTS, key=len, reverse=True))
 
 
-def _mixed_in_words(match: re.Match[str]) -> str:
-    above, below = _FEW[match[2].lower()], PARTS[match[3].lower()]
-    return f"{match[1]}\\frac{{{above}}}{{{below}}}"
-
-
-def _parts_in_words(match: re.Match[str]) -> str:
-    return f"(\\frac{{{match[1]}}}{{{PARTS[match[2].lower()]}}})"
-
-
 _OPERATIONS_IN_WORDS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
-    (re.compile(rf"(?<![\w.])(\d+) and ({'|'.join(_FEW)})[ -]({_PART_NAMES})\b", re.I), _mixed_in_words),
-    (re.compile(rf"(?<![\w.])(\d+)[ -]({_PART_NAMES})\b", re.I), _parts_in_words),
+    (
+        re.compile(rf"(?<![\w.])(\d+) and ({'|'.join(_FEW)})[ -]({_PART_NAMES})\b", re.I),
+        lambda found: f"{found[1]}\\frac{{{_FEW[found[2].lower()]}}}{{{PARTS[found[3].lower()]}}}",
+    ),
+    (
+        re.compile(rf"(?<![\w.])(\d+)[ -]({_PART_NAMES})\b", re.I),
+        lambda found: f"(\\frac{{{found[1]}}}{{{PARTS[found[2].lower()]}}})",
+    ),
     (re.compile(r"\b(?:the )?square of\s+(\d+(?:\.\d+)?)", re.I), r"\1^2"),
     (re.compile(r"\b(?:the )?cube of\s+(\d+(?:\.\d+)?)", re.I), r"\1^3"),
     (re.compile(r"\b(?:the )?cube root of\s+(?=[\d(])", re.I), "\\\\cbrt "),

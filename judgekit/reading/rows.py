@@ -155,7 +155,10 @@ def read_jsonl(path: Path) -> Iterator[NumberedRow]:
                 text = line.strip().removeprefix(BYTE_ORDER_MARK).strip()
                 if not text:
                     continue
-                parsed = _parse_object(text)
+                try:
+                    parsed = _as_row(json.loads(text))
+                except (ValueError, RecursionError) as error:
+                    parsed = f"malformed JSON: {error}, in {text[:120]!r}"
                 if not n_rows and (text.startswith("[") or _goes_on(text) or _is_all_lists(parsed)):
                     values = _read_whole(path)
                     if values is not None:
@@ -169,14 +172,6 @@ def read_jsonl(path: Path) -> Iterator[NumberedRow]:
         raise not_utf8(path, error) from error
     if not n_rows:
         raise DataError(f"{path} is empty: it must hold one JSON object a line")
-
-
-def _parse_object(text: str) -> dict[str, Any] | str:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        return f"malformed JSON: {error}, in {text[:120]!r}"
-    return _as_row(value)
 
 
 def _as_row(value: Any) -> dict[str, Any] | str:

@@ -116,8 +116,8 @@ def segment(text: str, config: SegmentationConfig = PARAGRAPHS) -> list[StepSpan
     r"""Split a text into steps and drop the white space around each.
 
     Spans are in order and do not overlap. Between two of them is white space, a separator or a tag, and the left-out
-    thinking or answer where `think` is `drop` or `only`; `find_gaps` gives it. Pieces of nothing but white space are no
-    steps, so an empty text has none.
+    thinking or answer where `think` is `drop` or `only`. Pieces of nothing but white space are no steps, so an empty
+    text has none.
 
     Example:
         >>> segment("1 + 1 = 2\n\n 2 * 3 = 6 ")
@@ -131,21 +131,6 @@ def segment(text: str, config: SegmentationConfig = PARAGRAPHS) -> list[StepSpan
         if part.strip():
             steps += [StepSpan(begin + a, begin + b, part[a:b]) for a, b in _segment_part(part, config)]
     return steps
-
-
-def find_gaps(text: str, spans: Sequence[StepSpan]) -> list[str]:
-    """Return what stands before, between and after the steps: one text more than there are steps."""
-    ends, starts = [0, *(span.end for span in spans)], [*(span.start for span in spans), len(text)]
-    return [text[end:start] for end, start in zip(ends, starts, strict=True)]
-
-
-def join_steps(steps: Sequence[str], gaps: Sequence[str]) -> str:
-    """Put steps back between the gaps of `find_gaps`. A text whose steps were left as they are comes back exactly.
-
-    Raises:
-        ValueError: there is not one gap more than there are steps.
-    """
-    return gaps[0] + "".join(step + gap for step, gap in zip(steps, gaps[1:], strict=True))
 
 
 def find_think_blocks(text: str, *, tags: tuple[str, str] = PARAGRAPHS.think_tags) -> list[ThinkBlock]:
@@ -188,8 +173,12 @@ def _segment_part(text: str, config: SegmentationConfig) -> list[Span]:
         steps = next(steps for mode in _AUTO if len(steps := _split(text, mode, config)) > 1 or mode == _AUTO[-1])
     else:
         steps = _split(text, config.mode, config)
-    if config.max_chars is not None:
-        steps = _split_run_ons(text, steps, max_chars=config.max_chars)
+    longest = config.max_chars
+    if longest is not None and any(end - start > longest for start, end in steps):
+        gaps = find_sentence_gaps(text)
+        # A gap of no length may lie where a step begins, and would leave an empty piece before itself.
+        within = ((a, b, gaps[bisect_left(gaps, (a + 1,)) : bisect_left(gaps, (b,))]) for a, b in steps)
+        steps = [piece for a, b, between in within for piece in _packed(a, b, between, max_chars=longest)]
     if config.join_headers:
         joined: list[Span] = []
         after_header = False
@@ -200,7 +189,13 @@ def _segment_part(text: str, config: SegmentationConfig) -> list[Span]:
                 joined.append((start, end))
             after_header = _HEADER.fullmatch(text, start, end) is not None
         steps = joined
-    return _join_fragments(steps, min_chars=config.min_chars) if config.min_chars else steps
+    whole: list[Span] = []
+    for start, end in steps:
+        if whole and min(end - start, whole[-1][1] - whole[-1][0]) < config.min_chars:
+            whole[-1] = (whole[-1][0], end)
+        else:
+            whole.append((start, end))
+    return whole
 
 
 _AUTO: tuple[Mode, ...] = ("numbered", "paragraphs", "lines", "sentences")
@@ -235,15 +230,6 @@ def _trimmed(text: str, start: int, end: int) -> Span:
     return start, start + len(piece.strip())
 
 
-def _split_run_ons(text: str, steps: Sequence[Span], *, max_chars: int) -> list[Span]:
-    if all(end - start <= max_chars for start, end in steps):
-        return list(steps)
-    gaps = find_sentence_gaps(text)
-    # A gap of no length may lie where a step begins, and would leave an empty piece before itself.
-    within = ((start, end, gaps[bisect_left(gaps, (start + 1,)) : bisect_left(gaps, (end,))]) for start, end in steps)
-    return [piece for start, end, between in within for piece in _packed(start, end, between, max_chars=max_chars)]
-
-
 def _packed(start: int, end: int, gaps: Sequence[Span], *, max_chars: int) -> Iterator[Span]:
     """Put as many whole sentences together as fit."""
     last = None
@@ -253,13 +239,3 @@ def _packed(start: int, end: int, gaps: Sequence[Span], *, max_chars: int) -> It
             start = last[1]
         last = gap
     yield start, end
-
-
-def _join_fragments(steps: Sequence[Span], *, min_chars: int) -> list[Span]:
-    joined: list[Span] = []
-    for start, end in steps:
-        if joined and min(end - start, joined[-1][1] - joined[-1][0]) < min_chars:
-            joined[-1] = (joined[-1][0], end)
-        else:
-            joined.append((start, end))
-    return joined

@@ -104,7 +104,10 @@ def find_blocks(text: str) -> list[Span]:
         if kind == _PARAGRAPH:
             dollar = None
         elif kind == _DOLLAR:
-            if dollar is not None and _closes(text, dollar, start):
+            # A dollar behind white space closes only what began before white space; before a digit it is money.
+            is_loose = dollar is not None and text[dollar + 1].isspace()
+            is_tight = not text[start - 1].isspace() and not text[end : end + 1].isdigit()
+            if dollar is not None and (is_loose or is_tight):
                 while blocks and blocks[-1][0] > dollar:
                     blocks.pop()
                 blocks.append((dollar, end))
@@ -143,12 +146,6 @@ def _block_ends(tokens: Sequence[_Token], *, length: int) -> dict[int, int]:
             ends[start] = following.get(_DISPLAYS[kind], paragraph)
         following[kind] = end
     return ends
-
-
-def _closes(text: str, opened: int, dollar: int) -> bool:
-    if text[opened + 1].isspace():
-        return True
-    return not text[dollar - 1].isspace() and not text[dollar + 1 : dollar + 2].isdigit()
 
 
 def _is_sentence_gap(text: str, gap: re.Match[str]) -> bool:
