@@ -124,7 +124,10 @@ def train_runs(runs: Sequence[ArmRun], config: CompareConfig) -> list[str]:
             for run in [run for run, process in active.items() if process.poll() is not None]:
                 status = active.pop(run).returncode
                 if status or not run.finished:
-                    failures[run] = f"{run.folder.name} ended with status {status}, see {run.log}: {_last_line(run)}"
+                    lines = run.log.read_text(encoding="utf-8", errors="replace").split("\n")
+                    # Progress bars write over their line; what stands last is what was said last.
+                    said = [line.split("\r")[-1] for line in lines if line.strip()] or ["it printed nothing"]
+                    failures[run] = f"{run.folder.name} ended with status {status}, see {run.log}: {said[-1]}"
             for run, (progress, task) in tasks.items():
                 progress.update(task, completed=run.step)
     return [failures[run] for run in runs if run in failures]  # in the order of the runs, whichever ended first
@@ -144,11 +147,6 @@ def _start(run: ArmRun, *, threads: int) -> subprocess.Popen[bytes]:
     limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads)) | {"TOKENIZERS_PARALLELISM": "false"}
     with run.log.open("ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | limits)
-
-
-def _last_line(run: ArmRun) -> str:
-    lines = run.log.read_text(encoding="utf-8", errors="replace").split("\n")
-    return next((line.split("\r")[-1] for line in reversed(lines) if line.strip()), "it printed nothing")
 
 
 @contextmanager

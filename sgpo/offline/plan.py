@@ -43,9 +43,21 @@ def build_rows(
     """
     rows, dropped = [], {"overlong": 0, "empty": 0}
     for group in groups:
-        prompt_ids = _prompt_ids(group.rollouts[0], tokenizer, config)
+        first = group.rollouts[0]
+        if isinstance(config.prompt, StoredPrompt):
+            prompt_ids = token_ids(tokenizer, first.prompt)
+        elif isinstance(config.prompt, ChatPrompt) and tokenizer.chat_template is None:
+            raise ConfigError(f"the policy {config.policy} has no chat template: set prompt.type to raw or stored")
+        else:
+            prompt_ids = tuple(encode_prompt(tokenizer, config.prompt.build(first.problem)))
         for rollout in group.rollouts:
-            row = _build_row(rollout, prompt_ids, tokenizer, config)
+            row = OfflineRow((rollout.group_id, rollout.sample), prompt_ids, ())
+            if config.ratio == "behaviour":  # the ids as they were sampled: another spelling has other probabilities
+                ids, logprobs_T = _recorded(rollout, tokenizer, config)
+                row = replace(row, completion_ids=ids, old_logprobs_T=logprobs_T)
+            else:
+                end = (tokenizer.eos_token_id,) if config.append_eos and not rollout.truncated else ()
+                row = replace(row, completion_ids=token_ids(tokenizer, rollout.response) + end)
             if len(row) > config.max_tokens:
                 if config.on_overlong == "error":
                     raise DataError(
@@ -63,25 +75,6 @@ def build_rows(
 def token_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
     """Return the tokens of a text, without any special token around it."""
     return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
-def _prompt_ids(rollout: Rollout, tokenizer: PreTrainedTokenizerBase, config: OfflineConfig) -> tuple[int, ...]:
-    if isinstance(config.prompt, StoredPrompt):
-        return token_ids(tokenizer, rollout.prompt)
-    if isinstance(config.prompt, ChatPrompt) and tokenizer.chat_template is None:
-        raise ConfigError(f"the policy {config.policy} has no chat template: set prompt.type to raw or stored")
-    return tuple(encode_prompt(tokenizer, config.prompt.build(rollout.problem)))
-
-
-def _build_row(
-    rollout: Rollout, prompt_ids: tuple[int, ...], tokenizer: PreTrainedTokenizerBase, config: OfflineConfig
-) -> OfflineRow:
-    key = (rollout.group_id, rollout.sample)
-    if config.ratio == "behaviour":
-        ids, logprobs_T = _recorded(rollout, tokenizer, config)
-        return OfflineRow(key, prompt_ids, ids, old_logprobs_T=logprobs_T)
-    end = (tokenizer.eos_token_id,) if config.append_eos and not rollout.truncated else ()
-    return OfflineRow(key, prompt_ids, token_ids(tokenizer, rollout.response) + end)
 
 
 def _recorded(
