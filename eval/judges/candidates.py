@@ -161,18 +161,15 @@ def tell_apart(candidates: Sequence[Candidate]) -> list[Candidate]:
                 for other in candidates
                 if other.info.judge_id == candidate.info.judge_id and other is not candidate
             ]
-            candidate = replace(candidate, label=f"{candidate.info.judge_id} ({_distinct_end(candidate.key, others)})")
+            # As many of the last parts of its path as none of the others ends in.
+            parts = candidate.key.split("/")
+            ends = ["/".join(parts[-n:]) for n in range(1, len(parts) + 1)]
+            own = [end for end in ends if not any(f"/{other}".endswith(f"/{end}") for other in others)]
+            candidate = replace(candidate, label=f"{candidate.info.judge_id} ({(own or [candidate.key])[0]})")
         elif by_slug[candidate.slug.lower()] > 1:
             candidate = replace(candidate, label=candidate.info.judge_id)
         labelled.append(candidate)
     return labelled
-
-
-def _distinct_end(name: str, others: Sequence[str]) -> str:
-    """Return as many of the last parts of a path as none of the others ends in."""
-    parts = name.split("/")
-    ends = ["/".join(parts[-n:]) for n in range(1, len(parts) + 1)]
-    return next((end for end in ends if not any(f"/{other}".endswith(f"/{end}") for other in others)), name)
 
 
 def _find(name: str, found: dict[str, Candidate], dtype: Precision, named_by: Trust | None = None) -> None:
