@@ -131,9 +131,12 @@ class JudgeService:
                         way_out="send the solutions in several requests",
                     )
             judged = iter(await self._wait_for(request, waiting, timeout_s=timeout_s) if waiting else ())
-            judgements = [
-                next(judged) if fit else self._too_long(solution) for solution, fit in zip(solutions, fits, strict=True)
-            ]
+            judgements = []
+            for solution, fit in zip(solutions, fits, strict=True):
+                unread = {"solution_id": solution.id, "no_verdict": NoVerdictReason.TOO_LONG}
+                judgements.append(next(judged) if fit else Judgement(judge_id=self.description.judge_id, **unread))
+                if not fit:
+                    self.metrics.count(judgements[-1])
             if request.url.query == WITH_DETAILS:
                 return json_response(JudgeAnswer(judge_id=self.description.judge_id, judgements=tuple(judgements)))
             # Older clients refuse what they do not know, and would lose the whole answer.
@@ -172,13 +175,6 @@ class JudgeService:
             raise RefusedError(
                 503, f"the judge failed: {error}", way_out="look after the judge, then ask again"
             ) from error
-
-    def _too_long(self, solution: Solution) -> Judgement:
-        judgement = Judgement(
-            solution_id=solution.id, judge_id=self.description.judge_id, no_verdict=NoVerdictReason.TOO_LONG
-        )
-        self.metrics.count(judgement)
-        return judgement
 
     async def _read_body(self, request: Request) -> bytes:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
