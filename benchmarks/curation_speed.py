@@ -54,9 +54,13 @@ def make_rows(train: Path, benchmark: Path, *, n_rows: int, seed: int = 0) -> It
     for number in range(n_rows):
         draw = rng.random()
         if draw < _NEAR and unique:
-            subset, (problem, steps) = "near", _edited(rng.choice(unique), rng)
+            subset, (problem, steps) = "near", rng.choice(unique)
+            problem = _edited_text(problem, rng)
+            steps = [_edited_text(step, rng) if rng.random() < 0.1 else step for step in steps]
         else:
-            pair = _new_pair(len(problems), seen, rng)
+            while (pair := (rng.randrange(len(problems)), rng.randrange(len(problems)))) in seen:
+                pass
+            seen.add(pair)
             (first, steps_1), (second, steps_2) = problems[pair[0]], problems[pair[1]]
             half = first[: (len(first) + 1) // 2] + second[len(second) // 2 :]
             subset, problem, steps = "unique", " ".join(half), [*steps_1, *steps_2]
@@ -73,22 +77,9 @@ def make_rows(train: Path, benchmark: Path, *, n_rows: int, seed: int = 0) -> It
         }  # fmt: skip
 
 
-def _new_pair(n: int, seen: set[tuple[int, int]], rng: random.Random) -> tuple[int, int]:
-    while True:
-        pair = rng.randrange(n), rng.randrange(n)
-        if pair not in seen:
-            seen.add(pair)
-            return pair
-
-
 def _parts(row: dict[str, Any]) -> tuple[list[str], list[str]]:
     steps = [step for step in row["answer"].split("\n")[:-1] if step.strip()]
     return row["question"].split(". "), steps or ["No steps."]
-
-
-def _edited(row: tuple[str, list[str]], rng: random.Random) -> tuple[str, list[str]]:
-    problem, steps = row
-    return _edited_text(problem, rng), [_edited_text(step, rng) if rng.random() < 0.1 else step for step in steps]
 
 
 def _edited_text(text: str, rng: random.Random) -> str:
@@ -159,7 +150,7 @@ def remove_in_python(texts: Sequence[str]) -> Flags:
         minima = [min((a * x + b) % prime for x in shingles) for a, b in factors]
         keys = [tuple(minima[4 * band : 4 * band + 4]) for band in range(10)]
         earlier = {table[key] for table, key in zip(tables, keys, strict=True) if key in table}
-        flags.append(any(_jaccard(sets[other], shingles) >= THRESHOLD for other in earlier))
+        flags.append(any(len(sets[o] & shingles) >= THRESHOLD * len(sets[o] | shingles) for o in earlier))
         if not flags[-1]:
             for table, key in zip(tables, keys, strict=True):
                 table.setdefault(key, number)
@@ -196,11 +187,6 @@ def remove_with_rensa(texts: Sequence[str]) -> Flags:
 def _shingles(text: str) -> set[str]:
     words = _WORD.findall(text.lower())
     return {" ".join(words[i : i + 3]) for i in range(max(1, len(words) - 2))}
-
-
-def _jaccard(a: set[int], b: set[int]) -> float:
-    shared = len(a & b)
-    return shared / (len(a) + len(b) - shared)
 
 
 def measure_peers(texts: Sequence[str], subsets: Sequence[str]) -> list[dict[str, Any]]:
