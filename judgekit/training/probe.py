@@ -21,7 +21,7 @@ from judgekit.judges.golden import measure_golden
 from judgekit.judges.probe.heads import Floats
 from judgekit.judges.probe.judge import ProbeJudge, Seen
 from judgekit.judges.probe.spec import HEAD_FILE, ProbeSpec
-from judgekit.judges.problem_lists import ProblemList
+from judgekit.judges.problem_lists import CALIBRATION_PROBLEMS, ProblemList, write_problems
 from judgekit.judges.steps.encoding import make_convention
 from judgekit.metrics.bootstrap import Interval, Resamples, percentile_interval
 from judgekit.metrics.localization import count_hits, localization_rates
@@ -142,6 +142,7 @@ def train_probe(config: ProbeConfig, output: Path, *, resume: bool = False) -> P
     directory.mkdir(exist_ok=True)
     with atomic_path(directory / HEAD_FILE) as partial:
         save_file(fitted.head.arrays(), partial)
+    write_problems(directory / CALIBRATION_PROBLEMS, trained)  # the threshold comes from the same problems
     save_judge(directory, card.model_copy(update={"golden": golden}), model, tokenizer, trained)
     run.finish({"counts": counts, "metrics": card.metrics, **metrics})
     return directory

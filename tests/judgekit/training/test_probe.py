@@ -13,6 +13,7 @@ from judgekit.errors import CheckpointError, DataError
 from judgekit.io import read_json, read_records, write_json, write_records
 from judgekit.judges import load_judge
 from judgekit.judges.card import read_card
+from judgekit.judges.exposure import find_exposure
 from judgekit.judges.golden import golden_difference
 from judgekit.judges.probe.judge import ProbeJudge
 from judgekit.judges.probe.spec import HEAD_FILE, ProbeSpec
@@ -102,6 +103,7 @@ def test_the_whole_run(
     assert isinstance(judge, ProbeJudge) and card.kind == "probe"
     assert card.training["counts"] == {"solutions": 40, "left_out": 0, "problems": 20}
     assert set(card.training["ablation"]) == {*config(tiny_base, labelled_data).features} == {*judge.spec.features}
+    assert find_exposure(str(run / "judge")).unsaid == ()  # threshold and head are of the same problems
     assert card.metrics["n"] == 10 and golden_difference(judge, card.golden) <= 1e-4
     # wrong additions are what the check of arithmetic sees
     assert card.training["cross_fitted"]["f1"]["value"] > 0.9 and card.metrics["f1"] > 0.7
