@@ -121,8 +121,10 @@ class ProbeJudge(StepLogitJudge):
             CheckpointError: the head was fitted on other features than this release computes.
         """
         assert self.head is not None, "a probe judge is opened with its head"
+        probed_N = [item for item in encoded_N if isinstance(item, ProbedText)]
+        assert len(probed_N) == len(encoded_N), "they come from this judge's own encode"
         logits = []
-        for seen in self.features([item for item in encoded_N if isinstance(item, ProbedText)]):
+        for seen in self.features(probed_N):
             if tuple(seen.columns) != self.spec.names:
                 odd = sorted(set(seen.columns).symmetric_difference(self.spec.names)) or ["their order"]
                 raise CheckpointError(
