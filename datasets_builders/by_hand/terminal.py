@@ -50,8 +50,8 @@ def label_in_terminal(work: Work, *, typed: TextIO, console: Console) -> None:
             note = shown.before.note if shown.before else ""
             console.print(_render(shown, work.progress()))
         prompt = f"first wrong step (0-{len(shown.item.solution.steps) - 1}), n, s, e, u, f, ?, q"
-        console.print(f"{prompt}{' [note]' if note else ''}> ", markup=False, highlight=False, end="")
-        try:
+        try:  # Ctrl-C may come as soon as the prompt is there, before anything is read
+            console.print(f"{prompt}{' [note]' if note else ''}> ", markup=False, highlight=False, end="")
             line = typed.readline()
         except KeyboardInterrupt:
             line = ""

@@ -12,7 +12,7 @@ from eval.judges.counting import FIRST_ERROR
 from eval.judges.intervals import Estimate, average, paired_difference
 from eval.judges.judged_solution import JudgedSolution, decide
 from judgekit.errors import DataError
-from judgekit.metrics.selective import NO_VERDICT_CONFIDENCE, compute_aurc, decision_confidence
+from judgekit.metrics.selective import NO_VERDICT_CONFIDENCE, decision_confidence, weighted_aurc
 from judgekit.metrics.steps import compute_bins, compute_ece
 from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, ThresholdRule, Verdict
 from tests.eval.samples import sample
@@ -243,7 +243,7 @@ def measure_naively(rows) -> dict[str, float]:
         "auroc_within_position": naive_auroc_within_position(rows)[0],
         "auprc_error": average_precision_score(1 - ok, -p_ok),
         "log_loss": -np.log(np.clip(true, 1e-7, 1)).mean(),
-        "aurc": compute_aurc(confidence, np.array(wrong, dtype=float)),
+        "aurc": float(weighted_aurc(np.array(confidence), np.array(wrong, dtype=float), np.ones((1, len(wrong))))[0]),
         "ece": compute_ece(compute_bins(p_ok, ok, n_bins=5)),
     }
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
+from judgekit.io import write_records
 from judgekit.judges import load_judge
 from judgekit.judges.base import Judge
 from judgekit.judges.builtin import BUILTIN, BuiltinJudge
@@ -23,8 +24,9 @@ from judgekit.judges.recognise import make_card
 from judgekit.judges.rules.symbolic import SymbolicJudge
 from judgekit.judges.steps.by_step import StepLogitJudge
 from judgekit.judges.steps.encoding import make_convention
-from judgekit.types import Judgement, NoVerdictReason, Solution
-from tests.judgekit.samples import HOSTILE
+from judgekit.training.config import ProbeConfig
+from judgekit.types import Judgement, LabelledSolution, NoVerdictReason, Solution
+from tests.judgekit.samples import HOSTILE, labelled_solutions
 
 MAX_TOKENS = 128
 LONG = 1_000_000
@@ -106,6 +108,14 @@ def _prior(parts: Parts) -> Path:
     )
 
 
+def _probe(parts: Parts) -> Path:
+    from judgekit.training.probe import train_probe
+
+    write_records(parts.folder / "data", labelled_solutions(range(9)), record_type=LabelledSolution)
+    options = {"model": str(parts.base), "data": [parts.folder / "data"], "max_tokens": MAX_TOKENS, "n_folds": 2}
+    return train_probe(ProbeConfig.model_validate(options | {"ablation": False}), parts.folder / "run")
+
+
 TEMPLATE = {"layout": "template", "begin": "{problem}", "mark": "\n", "reserved": ("ки",), "max_tokens": MAX_TOKENS}
 JUDGES: dict[str, Callable[[Parts], Path | str]] = {
     **{f"builtin:{name}": partial(lambda name, _: f"builtin:{name}", name) for name in (*BUILTIN, "symbolic")},
@@ -118,6 +128,7 @@ JUDGES: dict[str, Callable[[Parts], Path | str]] = {
     "critic": _critic,
     "ensemble": _ensemble,
     "position_prior": _prior,
+    "probe": _probe,
 }
 """Every kind of judge: from the parts to what `load_judge` opens."""
 
