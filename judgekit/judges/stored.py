@@ -172,7 +172,9 @@ def verdict_key(
         elif path.is_file():
             depends.append(file_sha256(path))
     later = {"calibration", "conformal", "decision", "golden", "metrics"} | (set() if calibrated else {"calibrator"})
-    return content_id(card=found.card.model_dump(mode="json", exclude=later), depends=depends, dtype=dtype)
+    # a probe judge finds in its cache what its model would say
+    exclude = dict.fromkeys(later, True) | {"spec": {"feature_cache"}}
+    return content_id(card=found.card.model_dump(mode="json", exclude=exclude), depends=depends, dtype=dtype)
 
 
 def shared_folder(root: Path, *, name: str, info: JudgeInfo) -> Path | None:

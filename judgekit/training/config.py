@@ -203,6 +203,9 @@ class ProbeConfig(KindConfig):
     """Solutions to evaluate on at most; `null` uses all."""
     dtype: Precision = "float32"
     """Precision of the model, in which its weights are stored in the judge directory, too."""
+    feature_cache: Path | None = None
+    """Folder that keeps what the frozen model made of every text, for other runs and for judges whose card names it,
+    too; `null` keeps it in this run alone."""
 
 
 CalibratorChoice = Literal[

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from rich.progress import track
 from safetensors.numpy import save_file
 
+from judgekit.engines.scoring.identity import model_id
 from judgekit.engines.scoring.load import check_sizes, load_scorer, load_tokenizer
 from judgekit.errors import DataError
 from judgekit.io import atomic_path
@@ -108,7 +109,13 @@ def train_probe(config: ProbeConfig, output: Path, *, resume: bool = False) -> P
         max_tokens=config.max_tokens,
     )
     layers = config.layers if "hidden" in config.features else ()
-    spec = ProbeSpec(input=convention, features=config.features, layers=layers, names=("not fitted yet",))
+    spec = ProbeSpec(
+        input=convention,
+        features=config.features,
+        layers=layers,
+        names=("not fitted yet",),
+        feature_cache=config.feature_cache,
+    )
     card = JudgeCard(
         judge_id=config.judge_id or output.resolve().name,
         base_model=config.model,
@@ -131,7 +138,7 @@ def train_probe(config: ProbeConfig, output: Path, *, resume: bool = False) -> P
         "packages": package_versions(),
         **metrics,
     }
-    spec = spec.model_copy(update={"names": names})
+    spec = spec.model_copy(update={"names": names, "frozen_model": model_id(model)})
     card = card.model_copy(update={"spec": spec, "decision": fitted.rule, "training": training})
     judge = ProbeJudge(card, model, tokenizer)
     judge.head = fitted.head
@@ -143,7 +150,9 @@ def train_probe(config: ProbeConfig, output: Path, *, resume: bool = False) -> P
     with atomic_path(directory / HEAD_FILE) as partial:
         save_file(fitted.head.arrays(), partial)
     write_problems(directory / CALIBRATION_PROBLEMS, trained)  # the threshold comes from the same problems
-    save_judge(directory, card.model_copy(update={"golden": golden}), model, tokenizer, trained)
+    # a card that names a folder to write would go nowhere else
+    spec = spec.model_copy(update={"feature_cache": None})
+    save_judge(directory, card.model_copy(update={"golden": golden, "spec": spec}), model, tokenizer, trained)
     run.finish({"counts": counts, "metrics": card.metrics, **metrics})
     return directory
 

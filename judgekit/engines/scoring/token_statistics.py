@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Any, Self, Unpack
 
 import numpy as np
 import torch
@@ -34,6 +34,17 @@ class TokenStatistics:
         """Return those of a run of tokens."""
         return TokenStatistics(self.surprisal_T[tokens], self.entropy_T[tokens], self.rank_T[tokens], self.hidden_S)
 
+    def flat(self) -> NDArray[np.float32]:
+        """Return all numbers in one row, as `read` takes them."""
+        return np.concatenate([self.surprisal_T, self.entropy_T, self.rank_T, self.hidden_S.ravel()])
+
+    @classmethod
+    def read(cls, flat: NDArray[np.float32], encoded: Encoded) -> Self:
+        """Read the numbers of a text; shape (3 * n_tokens + n_steps * n_layers * n_hidden,)."""
+        n_numbers = 3 * (len(encoded.input_ids) - encoded.n_problem_tokens)
+        surprisal_T, entropy_T, rank_T = flat[:n_numbers].reshape(3, -1)
+        return cls(surprisal_T, entropy_T, rank_T, flat[n_numbers:].reshape(len(encoded.positions_S), -1))
+
 
 def token_statistics(
     model: Any, encoded_N: Sequence[Encoded], *, layers: Sequence[float] = (), **options: Unpack[PassOptions]
@@ -52,7 +63,7 @@ def token_statistics(
         CheckpointError: the model computes its logits in a way that is not known here, or its layers are not found.
         JudgeError: the model runs out of memory, with the option to lower.
     """
-    head, config = OutputHead.of(model), model.config.get_text_config()
+    head = OutputHead.of(model)
 
     with _caught(model, layers) as caught:
 
@@ -75,13 +86,7 @@ def token_statistics(
             return np.concatenate([found.ravel(), torch.cat(means).cpu().numpy() if means else np.empty(0, np.float32)])
 
         flat_N = read_hidden(model, encoded_N, read, **options)
-    statistics = []
-    for encoded, flat in zip(encoded_N, flat_N, strict=True):
-        n_tokens = len(encoded.input_ids) - encoded.n_problem_tokens
-        hidden_S = flat[3 * n_tokens :].reshape(len(encoded.positions_S), len(layers) * config.hidden_size)
-        surprisal_T, entropy_T, rank_T = flat[: 3 * n_tokens].reshape(3, n_tokens)
-        statistics.append(TokenStatistics(surprisal_T, entropy_T, rank_T, hidden_S))
-    return statistics
+    return [TokenStatistics.read(flat, encoded) for flat, encoded in zip(flat_N, encoded_N, strict=True)]
 
 
 @contextmanager

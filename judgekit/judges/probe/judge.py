@@ -14,13 +14,14 @@ from safetensors.numpy import load_file
 
 from judgekit.engines.scoring.encoded import Encoded
 from judgekit.engines.scoring.load import load_scorer
-from judgekit.engines.scoring.token_statistics import token_statistics
+from judgekit.engines.scoring.token_statistics import TokenStatistics, token_statistics
 from judgekit.errors import CheckpointError, boundary
 from judgekit.judges.card import JudgeCard, Opening
 from judgekit.judges.probe.features import GROUPS, Columns
 from judgekit.judges.probe.heads import Floats, Head, head_from_arrays
 from judgekit.judges.probe.model_features import contrast, surprisal
 from judgekit.judges.probe.spec import HEAD_FILE, READS_TEXT, ProbeSpec
+from judgekit.judges.probe.statistics_cache import StatisticsCache
 from judgekit.judges.steps.by_step import StepLogitJudge
 from judgekit.types import Precision, Solution
 
@@ -97,17 +98,16 @@ class ProbeJudge(StepLogitJudge):
         spec, columns_N = self.spec, [dict(encoded.text or {}) for encoded in encoded_N]
         if not set(spec.features) - set(READS_TEXT) or not encoded_N:
             return [Seen(columns, None) for columns in columns_N]
-        options = self.engine_options(len(encoded_N))
         n_separator = len(spec.input.separator_ids)
         layers = spec.layers if "hidden" in spec.features else ()
-        with_N = token_statistics(self.model, encoded_N, layers=layers, **options)
+        with_N = self._statistics(encoded_N, layers=layers)
         if "surprisal" in spec.features:
             for columns, encoded, with_T in zip(columns_N, encoded_N, with_N, strict=True):
                 is_digit_T = self._digit_tokens[encoded.input_ids[encoded.n_problem_tokens :]]
                 found = surprisal(encoded, with_T, n_separator=n_separator, is_digit_T=is_digit_T)
                 columns |= {f"surprisal/{name}": column_S for name, column_S in found.items()}
         if "contrast" in spec.features:
-            without_N = token_statistics(self.model, [self._without_problem(item) for item in encoded_N], **options)
+            without_N = self._statistics([self._without_problem(item) for item in encoded_N], layers=())
             for columns, encoded, with_T, without_T in zip(columns_N, encoded_N, with_N, without_N, strict=True):
                 found = contrast(encoded, with_T, without_T, n_separator=n_separator)
                 columns |= {f"contrast/{name}": column_S for name, column_S in found.items()}
@@ -133,6 +133,19 @@ class ProbeJudge(StepLogitJudge):
                 )
             logits.append(self.head.logits(seen.stacked()))
         return logits
+
+    def _statistics(self, encoded_N: Sequence[Encoded], *, layers: Sequence[float]) -> list[TokenStatistics]:
+        """Return what the model made of each text, now or, where the card names a cache, at any time before."""
+
+        def run(encoded_N: Sequence[Encoded]) -> list[TokenStatistics]:
+            return token_statistics(self.model, encoded_N, layers=layers, **self.engine_options(len(encoded_N)))
+
+        return run(encoded_N) if self._cache is None else self._cache.through(encoded_N, layers, run)
+
+    @functools.cached_property
+    def _cache(self) -> StatisticsCache | None:
+        folder = self.spec.feature_cache
+        return None if folder is None else StatisticsCache(folder, self.model)
 
     @functools.cached_property
     def _digit_tokens(self) -> NDArray[np.bool_]:
