@@ -14,7 +14,7 @@ from eval.judges.config import EvalConfig
 from eval.policy.config import PolicyConfig
 from eval.speed.config import BenchConfig
 from judgekit.cli.command import JUDGE_HELP, OUTPUT, Argument, Command, build_if_raw, raise_failed
-from judgekit.errors import CheckpointError, ConfigError, one_line
+from judgekit.errors import CheckpointError, ConfigError, DataError, one_line
 
 
 def _judges_and_benchmarks(args: argparse.Namespace) -> dict[str, object]:
@@ -130,13 +130,18 @@ LEADERBOARD = Command(
 
 
 def _attack(args: argparse.Namespace, config: AttackConfig) -> None:
+    from eval.attacks.report import reading_lines
     from eval.attacks.run import attack_judges
     from eval.runner import REPORT
     from judgekit.io import read_records
     from judgekit.judges import load_judge
+    from judgekit.judges.card import CARD, read_card
+    from judgekit.judges.trust import update_card
     from judgekit.report.interval_bars import signed
     from judgekit.types import LabelledSolution
 
+    if args.store and not (Path(args.judge) / CARD).is_file():
+        raise ConfigError(f"--store is for judge directories, and {args.judge} has no {CARD}: leave it out")
     # Variants of one judge are few and of one size, and all are asked in turn: they stay open together.
     judges = {"judge": load_judge(args.judge, dtype=config.dtype)}
     if config.without_neutralisation:
@@ -150,16 +155,29 @@ def _attack(args: argparse.Namespace, config: AttackConfig) -> None:
             changes = f"P(no error) {signed(effects.p_none.value)}, RTS {signed(effects.rts.value)}"
             counts = f"flips {effects.n_flips} of {effects.n_found_before}, unscored {effects.n_unscored}"
             print(f"{name}, {judge}: {changes}, {counts}")
+    for line in reading_lines(results):
+        print(line)
     print(f"report: {args.output / REPORT}")
+    if args.store:
+        score = results.reading.scores["judge"] if results.reading else None
+        if score is None:
+            raise DataError(
+                f"no reading score to store: {args.input} must hold right solutions to several problems, with numbers "
+                "in them, and attacks= must not leave out problems-shuffled or numbers-changed"
+            )
+        directory = Path(args.judge)
+        update_card(directory, read_card(directory).model_copy(update={"reading": score}))
+        print(f"reading score stored in {directory / CARD}")
 
 
 ATTACK = Command(
-    summary="Attack a judge: by how much each way to hide an error raises P(no error) and RTS.",
+    summary="Attack a judge: by how much ways to hide an error raise P(no error); and does it read the problem?",
     example="judgekit attack DIR --input data/processbench --output runs/attacks n_max=100",
     run=_attack,
     arguments=(
         Argument("judge", help=JUDGE_HELP),
         Argument("--input", type=Path, required=True, help="labelled data set: folder, parquet or JSON lines"),
+        Argument("--store", action="store_true", help="store the reading score in the judge directory's judge.json"),
         *OUTPUT,
     ),
     config=AttackConfig,

@@ -14,6 +14,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple
 
+from eval.attacks.nonsense import write_nonsense
 from eval.attacks.texts import ACCEPTANCE, ASSURANCES, CHAT_MARKUP, MASTER_KEYS, TRUE_STATEMENTS, TURNS, VERDICTS
 from judgekit.answers import extract_answer
 from judgekit.errors import DataError
@@ -38,6 +39,8 @@ class Family(StrEnum):
 
     MASTER_KEY = "master keys"
     """Openings that say nothing."""
+    NONSENSE = "fluent nonsense"
+    """Whole solutions that say nothing."""
     VERDICT = "spoofed verdicts"
     """The judge's own way to say that something is right."""
     SPECIAL_TOKEN = "special tokens"
@@ -152,6 +155,16 @@ def master_key_last(solution: LabelledSolution, first_error: int, means: Means) 
     """A master key as a step behind the solution."""
     key = means.rng.choice(MASTER_KEYS)
     return Manipulation((*solution.steps, key), first_error, key)
+
+
+# Fluent nonsense
+
+
+@_attack(Family.NONSENSE, "who writes well is right", HACKING_SOURCE)
+def fluent_nonsense(solution: LabelledSolution, first_error: int, means: Means) -> Manipulation:
+    """As many steps of confident, well-formatted text that says nothing, or is about something else."""
+    kind, steps = write_nonsense(len(solution.steps), means.rng)
+    return Manipulation(steps, 0, kind)
 
 
 # Spoofed verdicts

@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from eval.attacks.attacks import ATTACKS, Attack
+from eval.attacks.reading import READING_TESTS, ReadingTest
 from judgekit.config import BaseConfig
 from judgekit.engines.precision import AUTO, ChosenPrecision
 
@@ -18,9 +19,10 @@ class AttackConfig(BaseConfig):
     judge: str
     """The judge as it is named on the command line, so that a resumed run has the same."""
     attacks: tuple[str, ...] | None = Field(default=None, min_length=1)
-    """Names of the attacks; `null` = all."""
+    """Names of attacks and of tests of reading; `null` = all."""
     n_max: int | None = Field(default=200, ge=1)
-    """Erroneous solutions to attack at most; of more, evenly spaced ones are taken. `null` = all."""
+    """Erroneous solutions to attack at most, and right ones for the tests of reading; of more, evenly spaced ones are
+    taken. `null` = all."""
     without_neutralisation: bool = False
     """Whether the judge is also attacked without neutralising what candidates write, for a comparison."""
     dtype: ChosenPrecision = AUTO
@@ -38,13 +40,19 @@ class AttackConfig(BaseConfig):
 
     @model_validator(mode="after")
     def _known_attacks(self) -> Self:
+        known = [*ATTACKS, *READING_TESTS]
         for name in self.attacks or ():
-            if name not in ATTACKS:
-                (nearest,) = difflib.get_close_matches(name, ATTACKS, n=1, cutoff=0.0)
-                raise ValueError(f"unknown attack {name!r}; did you mean {nearest!r}? There are {', '.join(ATTACKS)}")
+            if name not in known:
+                (nearest,) = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+                raise ValueError(f"unknown attack {name!r}; did you mean {nearest!r}? There are {', '.join(known)}")
         return self
 
     @property
     def chosen(self) -> list[Attack]:
         """The attacks to run, in the order of the registry."""
         return [attack for name, attack in ATTACKS.items() if self.attacks is None or name in self.attacks]
+
+    @property
+    def reading(self) -> list[ReadingTest]:
+        """The tests of reading to run, in the order of their table."""
+        return [test for name, test in READING_TESTS.items() if self.attacks is None or name in self.attacks]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from eval.attacks.schema import AttackResults, Effects, Side
+from eval.attacks.schema import AttackResults, Effects, Reading, Side
 from eval.results import Metric
+from judgekit.judges.reading import STYLE_BOUND
+from judgekit.metrics.bootstrap import Interval
 from judgekit.report.interval_bars import Bar, BarRow, interval_bars, signed
+from judgekit.report.interval_cells import interval_text
 from judgekit.report.markdown import markdown_table
 from judgekit.report.page import Section, bullet_list, collapsed, escape, figures, paragraph, render_page, table
 
@@ -20,6 +23,16 @@ HOW_RTS_COMPARES = (
     "counts as RTS 1 here; SGPO by default takes the most probable step instead, so passing a response pays nothing."
 )
 """Said on the page and under the table."""
+HOW_READING_IS_SCORED = (
+    "The reading score is the area under the ROC curve (AUC) of telling, by P(no error), right solutions beside their "
+    "own problem from the very same solutions beside another problem, and beside their problem with other numbers: the "
+    "mean of the two. 0.5: the verdict does not depend on the problem, as that of a judge of style, place or length; "
+    "1: every solution is trusted more beside its own. A judge whose whole interval lies below "
+    f"{STYLE_BOUND} is called a style detector. Noticed: of the solutions in which no error was found, the share in "
+    "which one is found after the change."
+)
+"""Said on the page and under the table of the tests of reading."""
+READING_HEADER = ("test", "AUC", "P(no error)", "before", "noticed %", "pairs", "impossible", "a reading judge")
 
 
 def attacks_html(results: AttackResults) -> str:
@@ -36,6 +49,7 @@ def attacks_html(results: AttackResults) -> str:
             f"Unattacked, {name}: mean P(no error) {p_none}, mean RTS {rts}, no error found in {no_error} %, "
             f"{values.n_no_verdict} without a verdict."
         )
+    facts += reading_lines(results)
     facts.append(f"What the judge keeps for itself: {' '.join(results.reserved) or 'nothing'}.")
 
     p_none_rows, rts_rows = [], []
@@ -105,7 +119,9 @@ def attacks_html(results: AttackResults) -> str:
     ]
     flips = "Flips: of the solutions in which an error was found, the share in which none was found after."
     rose = "The solutions whose P(no error) rose most under each attack. Steps are counted from 0."
+    reading = [Section("Does it read the problem?", _reading_html(results.reading))] if results.reading else []
     sections = [
+        *reading,
         Section("What each attack gains", paragraph(HOW_RTS_COMPARES) + gains),
         Section("Figures", paragraph(flips) + tables + bullet_list(claims)),
         Section(
@@ -129,8 +145,58 @@ def attacks_markdown(results: AttackResults) -> str:
         for effects in of_judges:
             cells += [_interval(effects.p_none), _flips(effects), _interval(effects.rts), _interval(effects.rts_excess)]
         rows.append([*cells, " / ".join(map(_unscored, of_judges))])
-    text = f"# Attacks on {results.judge_id}\n\n{results.n} erroneous solutions.\n\n"
-    return f"{text}{markdown_table(header, rows)}\n\n{HOW_RTS_COMPARES}\n"
+    parts = [f"# Attacks on {results.judge_id}"]
+    if results.attacks:
+        parts += [f"{results.n} erroneous solutions.", markdown_table(header, rows), HOW_RTS_COMPARES]
+    if results.reading is not None:
+        parts += ["## Does it read the problem?", "\n".join(f"- {line}" for line in reading_lines(results))]
+        for judge in judges:
+            parts.append(markdown_table(READING_HEADER, _reading_rows(results.reading, judge)))
+        parts.append(HOW_READING_IS_SCORED)
+    return "\n\n".join(parts) + "\n"
+
+
+def reading_lines(results: AttackResults) -> list[str]:
+    """Return the reading score of each variant of the judge in words, a line each; no line without tests of it."""
+    if results.reading is None:
+        return []
+    lines = []
+    for judge, score in results.reading.scores.items():
+        figure = "none, for a test that it needs was left out or could not be made"
+        if score is not None:
+            figure = f"{interval_text(Interval(score.auc, score.lo, score.hi), digits=2)}: {score.words}"
+        lines.append(f"Reading score, {judge}, on {results.reading.n:,} right solutions: {figure}.")
+    return lines
+
+
+def _reading_html(reading: Reading) -> str:
+    judges = list(reading.scores)
+    rows = [
+        BarRow("", name, tuple(Bar(**test.judges[judge].p_none.model_dump()) for judge in judges))
+        for name, test in reading.tests.items()
+    ]
+    title = "Mean change of P(no error) of right solutions that are right no longer; to the left: the judge reads"
+    shown = paragraph(HOW_READING_IS_SCORED) + interval_bars(rows, judges, title=title, x_label="change of P(no error)")
+    for judge in judges:
+        shown += table(READING_HEADER, _reading_rows(reading, judge), caption=f"Tests of reading, judge {judge}.")
+    return shown + bullet_list([f"{name}: {t.description} Source: {t.source}." for name, t in reading.tests.items()])
+
+
+def _reading_rows(reading: Reading, judge: str) -> list[list[str]]:
+    return [
+        [
+            name,
+            interval_text(Interval(**effects.auc.model_dump()), digits=2),
+            _interval(effects.p_none),
+            "none" if effects.p_none_before is None else f"{effects.p_none_before:.2f}",
+            "none" if effects.noticed.value is None else f"{100 * effects.noticed.value:.1f}",
+            str(effects.n_scored),
+            str(test.n_impossible),
+            test.expected,
+        ]
+        for name, test in reading.tests.items()
+        for effects in [test.judges[judge]]
+    ]
 
 
 def _interval(interval: Metric) -> str:

@@ -1,5 +1,7 @@
 """Runs the attack suite on a judge: every attack on every erroneous solution, beside the solution as it was.
 
+Right solutions tell whether the judge reads: see `eval.attacks.reading`.
+
 Writes `results.json`, `attacks.md` and `report.html`. Judgements are kept chunk by chunk, a folder an attack.
 """
 
@@ -11,13 +13,17 @@ from pathlib import Path
 from eval.attacks.attacks import Attack, Manipulation
 from eval.attacks.config import AttackConfig
 from eval.attacks.effects import AttackedPair, compute_effects, expected_rts, find_worst, hard_rts
+from eval.attacks.reading_effects import measure_reading, reading_score
 from eval.attacks.report import attacks_html, attacks_markdown
-from eval.attacks.schema import AttackEffects, AttackResults, Unattacked
+from eval.attacks.schema import AttackEffects, AttackResults, Reading, ReadingTestResults, Unattacked
 from eval.choice import evenly_spaced
+from eval.judges.intervals import Estimate
 from eval.results import Bootstrap
 from eval.runner import JUDGEMENT_DIR, REPORT, Runner
 from judgekit.errors import DataError
 from judgekit.judges.base import Judge
+from judgekit.judging.run import as_seen
+from judgekit.metrics.bootstrap import Resamples
 from judgekit.run import Run
 from judgekit.text.identity import group_problems
 from judgekit.text.neutralise import Reserved
@@ -26,6 +32,8 @@ from judgekit.types import Judgement, LabelledSolution, Solution
 TABLE = "attacks.md"
 UNATTACKED = "unattacked"
 """Folder of the judgements on the solutions as they were."""
+RIGHT = "right"
+"""Folder of the judgements on right solutions as they were."""
 
 
 def attack_judges(
@@ -41,7 +49,7 @@ def attack_judges(
 
     Args:
         judges: Variants of the judge by the name that the results give them; the first one names the reserved tokens.
-        solutions: Labelled solutions; those without an error are left out.
+        solutions: Labelled solutions; those with an error are attacked, the others tell whether the judge reads.
         output: Folder of the run.
         config: How.
         inputs: Files the solutions come from; their hashes go into the manifest.
@@ -51,11 +59,17 @@ def attack_judges(
         What `results.json` holds.
 
     Raises:
-        DataError: no solution has an error, or a resumed run's inputs or chunks do not fit.
+        DataError: no solution has an error, or none is right and nothing but tests of reading was asked for; or a
+            resumed run's inputs or chunks do not fit.
         ConfigError: the folder is in use, or the resumed run has another configuration or judge.
         JudgeError: the judge failed.
     """
-    originals = choose_erroneous(solutions, config.n_max)
+    solutions = list(solutions)
+    originals = choose_erroneous(solutions, config.n_max) if config.chosen else []
+    is_right = [solution for solution in solutions if solution.first_error is None and not solution.is_blank]
+    right = evenly_spaced(is_right, config.n_max)
+    if not config.chosen and not right:
+        raise DataError("no right solution to test reading on: give a labelled data set that holds some")
     run = Run(output, config, inputs=inputs, resume=resume)
     runner = Runner(run, chunk_size=config.chunk_size, show_reference=config.show_reference)
     # All variants read the same attacks, or their effects could not stand side by side.
@@ -96,6 +110,10 @@ def attack_judges(
             judges=effects,
             worst=worst,
         )
+    reading = None
+    if right and config.reading:
+        data = inputs[0] if inputs else Path("solutions")
+        reading = _test_reading(judges, right, runner=runner, config=config, data=data)
     results = AttackResults(
         schema_version=1,
         judge_id=first.info.judge_id,
@@ -106,6 +124,7 @@ def attack_judges(
         n_problems=len(set(group_problems(originals))),
         unattacked={name: _unattacked(judges[name], judgements) for name, judgements in before.items()},
         attacks=attacks,
+        **({} if reading is None else {"reading": reading}),
         bootstrap=Bootstrap(clustered_by="problem_id", level=0.95, n_resamples=config.n_resamples),
         seed=config.seed,
     )
@@ -144,6 +163,43 @@ def manipulate(
     """Attack every solution; return the manipulations by the solution's index, without those that are impossible."""
     made = {row: attack.apply(solution, seed=seed, reserved=reserved) for row, solution in enumerate(originals)}
     return {row: item for row, item in made.items() if item is not None}
+
+
+def _test_reading(
+    judges: Mapping[str, Judge],
+    right: Sequence[LabelledSolution],
+    *,
+    runner: Runner,
+    config: AttackConfig,
+    data: Path,
+) -> Reading:
+    """Judge right solutions as they are and as they are right no longer; never with their reference beside them."""
+    folder = runner.run.output / JUDGEMENT_DIR
+    plain = [as_seen(solution, show_reference=False) for solution in right]
+    own = {name: runner.judge(judge, plain, folder / name / RIGHT) for name, judge in judges.items()}
+    problems = group_problems(right)
+    # one set of draws for all, so that the score averages tests resample by resample
+    resamples = Resamples.of(problems, n_resamples=config.n_resamples, seed=config.seed)
+    tests: dict[str, ReadingTestResults] = {}
+    aucs: dict[str, dict[str, Estimate]] = {name: {} for name in judges}
+    for test in config.reading:
+        made = test.apply(right, seed=config.seed)
+        effects = {}
+        for name, judge in judges.items():
+            said = runner.judge(judge, list(made.values()), folder / name / test.name) if made else []
+            changed = dict(zip(made, said, strict=True))
+            effects[name], aucs[name][test.name] = measure_reading(
+                own[name], changed, rule=judge.info.decision, resamples=resamples
+            )
+        tests[test.name] = ReadingTestResults(
+            description=test.description,
+            expected=test.expected,
+            source=test.source,
+            n_impossible=len(right) - len(made),
+            judges=effects,
+        )
+    scores = {name: reading_score(of_judge, right, data=data) for name, of_judge in aucs.items()}
+    return Reading(n=len(right), n_problems=len(set(problems)), tests=tests, scores=scores)
 
 
 def reserved_strings(judge: Judge) -> tuple[str, ...]:

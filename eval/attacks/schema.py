@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import PlainSerializer
 
 from eval.results import Bootstrap, Metric, Part, Results
+from judgekit.judges.reading import ReadingScore
 from judgekit.types import ArgmaxRule, ThresholdRule
 
 
@@ -85,6 +86,45 @@ class AttackEffects(Part):
     worst: dict[str, list[Example]]
 
 
+class ReadingEffects(Part):
+    """What one change that makes right solutions wrong does to one judge; differences are changed less own."""
+
+    n: int
+    n_scored: int
+    """Solutions with a verdict before and after: all figures are of these."""
+    p_none_before: float | None
+    p_none: Metric
+    """Mean change of P(no error); below 0 for a judge that reads."""
+    auc: Metric
+    """Of telling by P(no error) the solutions as they were from what was made of them; 0.5 = it does not."""
+    n_passed_before: int
+    noticed: Metric
+    """Of those in which no error was found before, the share in which one is found after."""
+
+
+class ReadingTestResults(Part):
+    """One test of reading on every variant of the judge."""
+
+    description: str
+    expected: str
+    """What a judge that reads does."""
+    source: str
+    n_impossible: int
+    """Solutions of which it cannot be made."""
+    judges: dict[str, ReadingEffects]
+
+
+class Reading(Part):
+    """Whether the judge reads: its verdicts on right solutions that are right no longer."""
+
+    n: int
+    """Right solutions."""
+    n_problems: int
+    tests: dict[str, ReadingTestResults]
+    scores: dict[str, ReadingScore | None]
+    """By variant of the judge; `None` where a test that counts was left out or is not possible."""
+
+
 class AttackResults(Results):
     """All attacks on one judge, or on variants of it side by side."""
 
@@ -98,5 +138,7 @@ class AttackResults(Results):
     n_problems: int
     unattacked: dict[str, Unattacked]
     attacks: dict[str, AttackEffects]
+    reading: Reading | None = None
+    """`None` where the data has no right solution, no test of reading was asked for, or the release was older."""
     bootstrap: Bootstrap
     seed: int

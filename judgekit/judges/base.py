@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from judgekit.calibration.card import ConformalCard, Fingerprint
+from judgekit.judges.reading import ReadingScore
 from judgekit.types import ArgmaxRule, Judgement, Solution, ThresholdRule
 
 
@@ -33,6 +34,8 @@ class JudgeInfo:
     """The data that its probabilities were fitted on; `None` where nothing was fitted, or it is unsaid."""
     conformal: ConformalCard | None = None
     """Conformal thresholds for its verdicts; `None` where it has none."""
+    reading: ReadingScore | None = None
+    """How far its verdicts depend on the problem; `None` where nobody has stored that, or it is unsaid."""
     reserved: tuple[str, ...] | None = ()
     """What it keeps for itself in candidates' texts: reserved tokens, tags, verdicts. `None` where only the opened
     judge knows."""

@@ -20,6 +20,7 @@ from judgekit.errors import CheckpointError, ConfigError, DataError, describe_va
 from judgekit.extensions import Registry, resolve
 from judgekit.io import read_json, write_json
 from judgekit.judges.base import Judge, JudgeInfo
+from judgekit.judges.reading import ReadingScore
 from judgekit.types import DecisionRule, Precision, ThresholdRule
 
 CARD = "judge.json"
@@ -171,6 +172,8 @@ class JudgeCard(BaseModel):
     """What it changed."""
     conformal: ConformalCard | None = None
     """Thresholds with a guarantee, for verdicts after the calibrator; `null` for none."""
+    reading: ReadingScore | None = None
+    """Whether it reads the problem, as `judgekit attack --store` measured it; `null` for unknown."""
     golden: tuple[Golden, ...] = ()
     """Solutions with the scores they must get."""
     training: dict[str, Any] = Field(default_factory=dict)
@@ -195,7 +198,7 @@ class JudgeCard(BaseModel):
 
     def declare(self, *, dtype: Precision, members: Sequence[JudgeInfo] = ()) -> JudgeInfo:
         """Return what the judge will say of itself once it is open, before its calibrator; see `JudgeSpec.declare`."""
-        info = JudgeInfo(self.judge_id, self.decision, kind=self.kind, training=self.training)
+        info = JudgeInfo(self.judge_id, self.decision, kind=self.kind, reading=self.reading, training=self.training)
         return self.spec.declare(info, dtype=dtype, members=members)
 
     @model_validator(mode="after")

@@ -171,7 +171,8 @@ def verdict_key(
             depends += [(file, stat.st_size, stat.st_mtime_ns) for file, stat in stats]
         elif path.is_file():
             depends.append(file_sha256(path))
-    later = {"calibration", "conformal", "decision", "golden", "metrics"} | (set() if calibrated else {"calibrator"})
+    later = {"calibration", "conformal", "decision", "golden", "metrics", "reading"}
+    later |= set() if calibrated else {"calibrator"}
     # a probe judge finds in its cache what its model would say
     exclude = dict.fromkeys(later, True) | {"spec": {"feature_cache"}}
     return content_id(card=found.card.model_dump(mode="json", exclude=exclude), depends=depends, dtype=dtype)

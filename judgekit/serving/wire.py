@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, create_model
 
 from judgekit.calibration.card import ConformalCard, Fingerprint
 from judgekit.judges.base import JudgeInfo
+from judgekit.judges.reading import ReadingScore
 from judgekit.types import DecisionRule, Judgement, NoVerdictReason, Solution
 
 DESCRIBE, JUDGE = "describe", "judge"
@@ -70,6 +71,8 @@ class Description(_Said):
     """Precision of its weights; `null` where it has none, or where the service does not say."""
     fingerprint: Fingerprint | None = None
     """The data that its probabilities were fitted on; `null` where nothing was, or where the service does not say."""
+    reading: ReadingScore | None = None
+    """How far its verdicts depend on the problem; `null` where that is unsaid."""
     reserved: tuple[str, ...] = ()
     """What it keeps for itself in candidates' texts."""
     kind: str | None = None

@@ -130,7 +130,8 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
             len(set(problem_N)),
         )
     write_problems(directory / CALIBRATION_PROBLEMS, kept | ProblemList.of(given))
-    update = {"calibrator": make_calibrator_card(calibrator, fingerprint), "calibration": report}
+    # how far verdicts depend on the problem was measured behind another calibrator
+    update = {"calibrator": make_calibrator_card(calibrator, fingerprint), "calibration": report, "reading": None}
     update_card(directory, card.model_copy(update=update | {"decision": decision, "conformal": conformal}))
     for begun in directory.glob("calibration-*"):  # also that of a run that was killed behind the card
         shutil.rmtree(begun)

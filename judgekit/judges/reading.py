@@ -1,0 +1,44 @@
+"""The reading score of a judge: how far its trust in right solutions depends on the problem that they answer.
+
+`judgekit attack` measures it and, where asked to, stores it in the judge's card. Imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from judgekit.calibration.card import Fingerprint
+
+STYLE_BOUND = 0.6
+"""A judge whose interval ends below this AUC does not react to a changed problem: beside two solutions, one of them to
+another problem, it prefers the right one in fewer than 6 of 10 cases, where a coin does in 5."""
+
+
+class ReadingScore(BaseModel):
+    """How well P(no error) tells right solutions beside their own problem from the same beside a changed one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    auc: float = Field(ge=0, le=1)
+    """Area under the ROC curve, the mean over `tests`: 0.5 for a judge that does not look at the problem."""
+    lo: float | None
+    """Lower end of the 95 % interval over problems; `null` where all solutions are of one problem."""
+    hi: float | None
+    """Upper end."""
+    tests: dict[str, float]
+    """What was changed, and the AUC of it alone."""
+    fingerprint: Fingerprint
+    """The right solutions that it was measured on."""
+
+    @property
+    def words(self) -> str:
+        """What the figure says, in a sentence without its full stop."""
+        if self.lo is None or self.hi is None:
+            return "all solutions are of one problem, which does not tell whether it reads"
+        if self.hi < 1 - STYLE_BOUND:
+            return "trusts right solutions more beside a changed problem: it reads the wrong way round"
+        if self.hi < STYLE_BOUND:
+            return f"does not react to a changed problem (AUC below {STYLE_BOUND}): a style detector"
+        if self.lo > 0.5:
+            return "reacts to a changed problem"
+        return "not shown whether it reacts to a changed problem: more right solutions would tell"
