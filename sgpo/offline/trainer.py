@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel, Trainer
 
 from judgekit.engines.scoring.forward import attention, is_packable
-from judgekit.engines.scoring.heads import HEAD_ROWS, OutputHead
+from judgekit.engines.scoring.heads import OutputHead, head_blocks
 from judgekit.engines.scoring.packed_attention import PACKED, PackLayout
 from judgekit.engines.scoring.packing import Pack
 from judgekit.errors import ConfigError
@@ -90,7 +90,7 @@ def token_logprobs(model: torch.nn.Module, inputs: Mapping[str, torch.Tensor]) -
         return logits_TV.gather(-1, target_T[:, None])[:, 0] - logits_TV.logsumexp(-1)
 
     hidden_T, target_T = caught[0][0][inputs["source_T"]], inputs["target_T"]
-    blocks = [slice(start, start + HEAD_ROWS) for start in range(0, max(1, len(target_T)), HEAD_ROWS)]
+    blocks = head_blocks(max(1, len(target_T)), target_T.device)
     logprobs = [checkpoint(block_logprobs, hidden_T[rows], target_T[rows], use_reentrant=False) for rows in blocks]
     return torch.cat(logprobs)
 

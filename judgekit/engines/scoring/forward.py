@@ -16,7 +16,7 @@ import torch
 from tqdm import tqdm
 
 from judgekit.engines.scoring.encoded import Encoded, PassOptions
-from judgekit.engines.scoring.heads import HEAD_ROWS, OutputHead
+from judgekit.engines.scoring.heads import OutputHead, head_blocks
 from judgekit.engines.scoring.packed_attention import PACKABLE, PACKED, PackLayout
 from judgekit.engines.scoring.packing import Pack, PaddedBatch, plan_packs, plan_padded
 from judgekit.errors import CheckpointError, JudgeError
@@ -111,8 +111,7 @@ def token_logprobs(
         before_T = index_T[first - 1 : -1]
         ids_T = torch.tensor(encoded.input_ids[first:], dtype=torch.long, device=hidden_P.device)
         logprobs_T = np.empty(len(before_T), dtype=np.float32)
-        for start in range(0, len(before_T), HEAD_ROWS):
-            block = slice(start, start + HEAD_ROWS)
+        for block in head_blocks(len(before_T), hidden_P.device):
             logprobs = head.logits(hidden_P[before_T[block]]).float().log_softmax(dim=-1)
             logprobs_T[block] = _numbers(logprobs.gather(1, ids_T[block, None])[:, 0])
         return np.pad(logprobs_T, (first - encoded.n_problem_tokens, 0))

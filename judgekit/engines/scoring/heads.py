@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,14 +11,21 @@ import torch
 
 from judgekit.errors import CheckpointError
 
-HEAD_ROWS = 512
-"""Positions that go through the full vocabulary at a time, which bounds the memory of their logits."""
+HEAD_ROWS, HEAD_ROWS_CPU = 512, 64
+"""Positions that go through the full vocabulary at a time, on an accelerator and on a CPU; bounds the logits' memory. A
+CPU's allocator fetches larger blocks from the system and gives them back each time, which takes as long as the work."""
 _PROBE_IDS = (0, 1)
 """Tokens, in any vocabulary, on which the logits are compared with the model's own."""
 _TOLERANCE = 0.02
 """Largest difference that rounding explains, relative to the largest logit."""
 _checked: weakref.WeakSet[torch.nn.Module] = weakref.WeakSet()
 """Models whose logits have been compared."""
+
+
+def head_blocks(n_positions: int, device: torch.device) -> Iterator[slice]:
+    """Yield the blocks in which positions go through the full vocabulary."""
+    rows = HEAD_ROWS_CPU if device.type == "cpu" else HEAD_ROWS
+    return (slice(start, start + rows) for start in range(0, n_positions, rows))
 
 
 @dataclass(frozen=True)

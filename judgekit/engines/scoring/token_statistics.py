@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from judgekit.engines.scoring.encoded import Encoded, PassOptions
 from judgekit.engines.scoring.forward import read_hidden
-from judgekit.engines.scoring.heads import HEAD_ROWS, OutputHead
+from judgekit.engines.scoring.heads import OutputHead, head_blocks
 from judgekit.errors import CheckpointError
 
 
@@ -72,13 +72,12 @@ def token_statistics(
             before_T = index_T[first - 1 : -1]
             ids_T = torch.tensor(encoded.input_ids[first:], dtype=torch.long, device=hidden_P.device)
             found = np.zeros((3, len(encoded.input_ids) - encoded.n_problem_tokens), dtype=np.float32)
-            for start in range(0, len(before_T), HEAD_ROWS):
-                block = slice(start, start + HEAD_ROWS)
+            for block in head_blocks(len(before_T), hidden_P.device):
                 logprobs = head.logits(hidden_P[before_T[block]]).float().log_softmax(dim=-1)
                 own = logprobs.gather(1, ids_T[block, None])
                 entropy = torch.special.entr(logprobs.exp()).sum(dim=-1)
                 rank = (logprobs > own).sum(dim=-1).float()
-                at = first - encoded.n_problem_tokens + start
+                at = first - encoded.n_problem_tokens + block.start
                 found[:, at : at + len(rank)] = torch.stack([-own[:, 0], entropy, rank]).cpu().numpy()
             starts = [encoded.n_problem_tokens, *(position + 1 for position in encoded.positions_S[:-1])]
             spans = [index_T[start : end + 1] for start, end in zip(starts, encoded.positions_S, strict=True)]

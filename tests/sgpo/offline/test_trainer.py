@@ -13,8 +13,8 @@ import pytest
 import torch
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM, TrainingArguments, set_seed
 
+from judgekit.engines.scoring import heads
 from sgpo.algorithms.base import LossRule, TokenSum
-from sgpo.offline import trainer as offline_trainer
 from sgpo.offline.packing import OfflineRow, PackedSteps, build_bin, pack_rows
 from sgpo.offline.trainer import OfflineTrainer, can_pack, compute_row_logprobs, packed_policy, token_logprobs
 
@@ -102,9 +102,7 @@ def test_packed_gradient_is_the_closed_form(
 def test_packed_logprobs_are_those_of_single_rows(
     checkpointing: bool, model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        offline_trainer, "HEAD_ROWS", 7
-    )  # several blocks of the vocabulary's logits, the last one short
+    monkeypatch.setattr(heads, "HEAD_ROWS_CPU", 7)  # several blocks of the vocabulary's logits, the last one short
     rows = _rows(spread=None)
     if checkpointing:
         model.activation_checkpointing_enable()

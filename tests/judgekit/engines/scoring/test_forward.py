@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForTokenClassification
 
-from judgekit.engines.scoring import forward, packed_attention
+from judgekit.engines.scoring import forward, heads, packed_attention
 from judgekit.engines.scoring.encoded import Encoded
 from judgekit.engines.scoring.forward import score_positions, token_choice_logits, token_logprobs
 from judgekit.engines.scoring.load import load_classifier
@@ -197,7 +197,7 @@ def test_memory_of_the_vocabulary_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
 
     whole = token_logprobs(model, encoded_N, token_budget=4096, pad_id=0)
     monkeypatch.setattr(torch.nn.functional, "linear", watched)
-    monkeypatch.setattr(forward, "HEAD_ROWS", 7)
+    monkeypatch.setattr(heads, "HEAD_ROWS_CPU", 7)
     blocks = token_logprobs(model, encoded_N, token_budget=4096, pad_id=0)
     assert sizes and max(sizes) == 7
     for one, other in zip(whole, blocks, strict=True):
