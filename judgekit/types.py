@@ -493,6 +493,21 @@ def _outcomes(p_ok_S: Sequence[float]) -> tuple[float, ...]:
     return (*posterior, survival)
 
 
+class Asked(BaseModel):
+    """A judge that a cascade asked about a solution, and what that took."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    judge_id: str
+    """The judge."""
+    n_tokens: Count = 0
+    """Tokens that it read and wrote."""
+    seconds: float = Field(default=0.0, ge=0)
+    """Share of its engine's time, seconds."""
+    cost_usd: float | None = Field(default=None, ge=0)
+    """What a paid server asked, US dollars; `None` where no price is known."""
+
+
 class Judgement(BaseModel):
     """A verdict, or the reason why there is none. Never both, never neither."""
 
@@ -514,6 +529,9 @@ class Judgement(BaseModel):
     """Share of the engine's time spent on this judgement, seconds."""
     cost_usd: float | None = Field(default=None, ge=0)
     """What a paid server asked for this judgement, US dollars; `None` where no price is known."""
+    asked: tuple[Asked, ...] = ()
+    """The judges that a cascade asked one after another; the last of them answered, and what they took is counted
+    above. Empty of every other judge."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from eval.judges.candidates import LazyJudge, RecordedJudge, candidate_of, find_candidates
+from eval.judges.candidates import RecordedJudge, candidate_of, find_candidates
 from judgekit.answers import LastNumberCheck
 from judgekit.cli import main
 from judgekit.io import write_records
 from judgekit.judges import load_judge
-from judgekit.judges.base import Judge, WrappedJudge
+from judgekit.judges.base import Judge, LazyJudge, WrappedJudge
 from judgekit.judges.card import JudgeCard, write_card
 from judgekit.judges.ensemble import EnsembleJudge, EnsembleSpec
 from judgekit.judges.shared import SharedJudge
@@ -108,9 +108,9 @@ class Marked(WrappedJudge):
 WRAPPERS: dict[str, Callable[[Judge, Path], Judge]] = {
     "shared": lambda judge, _: SharedJudge(judge, 1),
     "stored": lambda judge, folder: StoredJudge(judge, folder),
-    "lazy": lambda judge, _: LazyJudge(candidate_of(judge)),
+    "lazy": lambda judge, _: LazyJudge(judge.info, lambda: judge),
     "recorded": lambda judge, _: RecordedJudge(candidate_of(judge), []),
-    "several": lambda judge, folder: StoredJudge(SharedJudge(LazyJudge(candidate_of(judge)), 1), folder),
+    "several": lambda judge, folder: StoredJudge(SharedJudge(LazyJudge(judge.info, lambda: judge), 1), folder),
 }
 
 

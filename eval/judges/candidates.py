@@ -2,6 +2,7 @@
 
 What results say about a judge comes from here, so that a resumed run says the same of a judge that it need not open
 again. Members of an ensemble are judges of the run themselves: they judge first, and the ensemble pools what they said.
+A cascade asks its members by itself, unless all of them are judges of the run anyway.
 """
 
 from __future__ import annotations
@@ -15,15 +16,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from eval.judges.schema import About
-from judgekit.engines.checkpoint import locate_model, missing_weights, tensor_names
 from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError
 from judgekit.io import checkpoint_files
 from judgekit.judges import load_judge
-from judgekit.judges.base import Judge, JudgeInfo, WrappedJudge
+from judgekit.judges.base import Judge, JudgeInfo, LazyJudge, WrappedJudge
 from judgekit.judges.card import CARDLESS, JudgeCard
 from judgekit.judges.exposure import SAYS_NOTHING, Exposure, exposure_without_card, read_exposure
 from judgekit.judges.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS
-from judgekit.judges.recognise import FoundCard, find_card, locate_member, refuse_cycle
+from judgekit.judges.recognise import FoundCard, check_weights, find_card, locate_member, refuse_cycle
 from judgekit.judges.trust import Trust
 from judgekit.text.identity import content_id
 from judgekit.types import Judgement, Precision, Solution
@@ -48,7 +48,7 @@ class Candidate:
     exposure: Exposure = SAYS_NOTHING
     """The problems it was made with."""
     members: tuple[str, ...] = ()
-    """Keys of an ensemble's members."""
+    """Keys of the judges of the run whose judgements it is made of; those of an ensemble's members."""
     files: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     """Files of this machine that make it what it is, by what they are."""
     listed: bool = True
@@ -135,7 +135,20 @@ def find_candidates(
         else:
             found = with_members
     wanted = set(map(candidate_key, names))
-    return tell_apart([replace(candidate, listed=key in wanted) for key, candidate in found.items()])
+    asked: set[str] = set()  # judges that are asked about every solution, and what is made of these
+    waiting = [key for key in wanted if key in found]
+    while waiting:
+        asked.add(key := waiting.pop())
+        card = found[key].card
+        if card is None or card.spec.asks_all:
+            waiting += [member for member in found[key].members if member not in asked]
+    return tell_apart(
+        [
+            replace(item, listed=key in wanted, members=item.members if asked.issuperset(item.members) else ())
+            for key, item in found.items()
+            if key in asked
+        ]
+    )
 
 
 def tell_apart(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -198,41 +211,23 @@ def _of_card(
     name: str, found: FoundCard, members: Sequence[Candidate], dtype: Precision, named_by: Trust | None
 ) -> Candidate:
     directory, card, _ = found
-    model = _check_model(found)
+    model = check_weights(found)
     is_local = Path(name).exists()
-    declared = card.declare(dtype=dtype, members=[member.info for member in members])
+    files = _files(Path(name), model if is_local and model and model != directory.resolve() else None)
+    if not card.spec.asks_all:  # its members may be no judges of the run, and it changes with them
+        files |= {
+            f"member{i}/{part}": list(paths) for i, item in enumerate(members) for part, paths in item.files.items()
+        }
     return Candidate(
         name=name,
-        info=replace(
-            declared,
-            fingerprint=declared.fingerprint if card.calibrator is None else card.calibrator.fingerprint,
-            conformal=card.conformal,
-        ),
+        info=card.declare(dtype=dtype, members=[member.info for member in members], calibrated=True),
         load=lambda open_member: load_judge(name, dtype=dtype, open_member=open_member, named_by=named_by),
         card=card,
         prompt_sha256=card.spec.prompt_sha256_of(directory),
         exposure=read_exposure(directory, card, [member.exposure for member in members]),
         members=tuple(member.key for member in members),
-        files=_files(Path(name), model if is_local and model and model != directory.resolve() else None),
+        files=files,
     )
-
-
-def _check_model(found: FoundCard) -> Path | None:
-    """Find the weights of a judge that has some here, and read their headers.
-
-    Raises:
-        CheckpointError: there are none, or a file is damaged.
-    """
-    directory, card, trust = found
-    weights = card.spec.checkpoint()
-    if weights is None:
-        return None
-    location = locate_model(directory, weights[0], revision=weights[1], hub_only=trust.root is not None)
-    complaint = missing_weights(location)
-    if complaint:
-        raise CheckpointError(f"{location} cannot be opened: {complaint}")
-    tensor_names(location)
-    return location
 
 
 def _files(path: Path, model: Path | None) -> dict[str, list[Path]]:
@@ -240,25 +235,6 @@ def _files(path: Path, model: Path | None) -> dict[str, list[Path]]:
     lists = [path / name for name in (TRAIN_PROBLEMS, CALIBRATION_PROBLEMS) if (path / name).is_file()]
     own = [path] if path.is_file() else [*checkpoint_files(path), *lists]
     return {"judge": own} | ({"model": checkpoint_files(model)} if model else {})
-
-
-class LazyJudge(WrappedJudge):
-    """A candidate's judge, opened when it is first asked: a judge of which everything is known never is.
-
-    Args:
-        candidate: The judge.
-    """
-
-    def __init__(self, candidate: Candidate) -> None:
-        super().__init__(None, candidate.info)
-        self._candidate = candidate
-
-    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
-        """Judge a batch; opens the judge, where it is not open yet."""
-        if self.inner is None:
-            self.inner = self._candidate.load(None)
-            self.info = self.inner.info
-        return self.inner.judge(solutions)
 
 
 class RecordedJudge(WrappedJudge):
@@ -290,7 +266,7 @@ def open_pooled(candidate: Candidate, recorded: Mapping[str, RecordedJudge]) -> 
 
 def lazily(candidate: Candidate) -> Callable[[], Judge]:
     """Return a function that gives the candidate's lazy judge."""
-    return functools.partial(LazyJudge, candidate)
+    return functools.partial(LazyJudge, candidate.info, functools.partial(candidate.load, None))
 
 
 class Failure(NamedTuple):

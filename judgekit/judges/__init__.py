@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import get_args
 
 from judgekit.errors import CheckpointError, ConfigError, shorten
-from judgekit.judges.base import Judge
+from judgekit.judges.base import Judge, JudgeInfo, LazyJudge
 from judgekit.judges.builtin import BUILTIN, BuiltinJudge
-from judgekit.judges.card import SERVED, Opening
-from judgekit.judges.recognise import find_card, locate_member, refuse_cycle
+from judgekit.judges.card import CARDLESS, SERVED, Opening
+from judgekit.judges.recognise import check_weights, find_card, locate_member, refuse_cycle
 from judgekit.judges.rules.symbolic import SymbolicJudge
 from judgekit.judges.trust import Trust
 from judgekit.types import Precision
@@ -80,6 +80,12 @@ def load_judge(
     refuse_cycle(found)
     # Each member is opened with its own calibrator: weights are fitted to what members say behind theirs.
     open_one = open_member or functools.partial(load_judge, dtype=dtype, neutralise=neutralise, named_by=found.trust)
+
+    def lazy_one(member: str) -> Judge:
+        if open_member is not None:
+            return open_one(member)
+        return LazyJudge(declare_judge(member, dtype=dtype, named_by=found.trust), functools.partial(open_one, member))
+
     judge = found.card.spec.open(
         Opening(
             found.card,
@@ -88,6 +94,7 @@ def load_judge(
             dtype=dtype,
             neutralise=neutralise,
             open_member=lambda member: open_one(locate_member(found.directory, member)),
+            lazy_member=lambda member: lazy_one(locate_member(found.directory, member)),
         )
     )
     if not calibrated or found.card.calibrator is None:
@@ -100,4 +107,25 @@ def load_judge(
     return CalibratedJudge(judge, open_calibrator(stored), fingerprint=stored.fingerprint, conformal=conformal)
 
 
-__all__ = ["load_judge"]
+def declare_judge(name: str, *, dtype: Precision, named_by: Trust | None = None) -> JudgeInfo:
+    """Return what a judge will say of itself with its calibrator, without opening more than cards and headers.
+
+    Args:
+        name: As `load_judge` takes it; a service is asked.
+        dtype: Precision of judges with weights.
+        named_by: Trust of the card that names it, see `load_judge`.
+
+    Raises:
+        CheckpointError: there is no such judge, or its weights are missing or damaged.
+        JudgeError: no judge service answers at an address, or it refuses the token.
+    """
+    if name.startswith(CARDLESS):
+        return load_judge(name, named_by=named_by).info
+    found = find_card(name, named_by=named_by)
+    check_weights(found)
+    names = [locate_member(found.directory, member) for member in found.card.spec.member_names()]
+    members = [declare_judge(member, dtype=dtype, named_by=found.trust) for member in names]
+    return found.card.declare(dtype=dtype, members=members, calibrated=True)
+
+
+__all__ = ["declare_judge", "load_judge"]

@@ -7,7 +7,7 @@ calibrator, a store, a service, other processes) passes on the whole of it, or c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -41,6 +41,11 @@ class JudgeInfo:
     judge knows."""
     usd_per_mtok: tuple[float, float] | None = None
     """What a million tokens of prompt and of answer cost, in US dollars; `None` where it is unsaid or runs here."""
+    members: tuple[str, ...] = ()
+    """Ids of the judges that it asks, in this order; empty where it asks none, or does not say."""
+    relative_cost: float | None = None
+    """What a solution costs in the mean, as a share of asking the last member about all of them, as calibration has
+    found; `None` of a judge that asks all its members, and where it is unsaid."""
     training: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """What it was trained on and how, as its card says; empty where nothing was trained, or it is unsaid."""
     verdict_key: str | None = None
@@ -76,4 +81,24 @@ class WrappedJudge:
         """Judge a batch. The answer has the same length and order."""
         if self.inner is None:
             raise NotImplementedError(f"{type(self).__name__} has no judge inside and must judge by itself")
+        return self.inner.judge(solutions)
+
+
+class LazyJudge(WrappedJudge):
+    """A judge that is opened when it is first asked: one that nobody asks never is.
+
+    Args:
+        info: What is known of it before.
+        load: Opens it.
+    """
+
+    def __init__(self, info: JudgeInfo, load: Callable[[], Judge]) -> None:
+        super().__init__(None, info)
+        self._load = load
+
+    def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
+        """Judge a batch; opens the judge, where it is not open yet."""
+        if self.inner is None:
+            self.inner = self._load()
+            self.info = self.inner.info
         return self.inner.judge(solutions)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
@@ -90,6 +90,9 @@ class JudgeSpec(BaseModel, ABC):
         """Return the judges that it asks, as the card names them; none for most kinds."""
         return ()
 
+    asks_all: ClassVar[bool] = True
+    """Whether every solution goes to all its members."""
+
     def checkpoint(self) -> tuple[str, str | None] | None:
         """Return place and revision of weights that run in this process; `None` where there are none."""
         return None
@@ -117,6 +120,7 @@ KINDS: Registry[type[JudgeSpec]] = Registry(
         "implicit": "judgekit.judges.steps.specs:ImplicitSpec",
         "critic": "judgekit.judges.critics.card:CriticSpec",
         "ensemble": "judgekit.judges.ensemble:EnsembleSpec",
+        "cascade": "judgekit.judges.cascade:CascadeSpec",
         "position_prior": "judgekit.judges.position_prior:PositionPriorSpec",
         "probe": "judgekit.judges.probe.spec:ProbeSpec",
     },
@@ -196,10 +200,19 @@ class JudgeCard(BaseModel):
             raise CheckpointError(f"{self.judge_id} is a judge of kind {self.kind!r}, not a {spec_type.__name__}")
         return self.spec
 
-    def declare(self, *, dtype: Precision, members: Sequence[JudgeInfo] = ()) -> JudgeInfo:
-        """Return what the judge will say of itself once it is open, before its calibrator; see `JudgeSpec.declare`."""
+    def declare(self, *, dtype: Precision, members: Sequence[JudgeInfo] = (), calibrated: bool = False) -> JudgeInfo:
+        """Return what the judge will say of itself once it is open; see `JudgeSpec.declare`.
+
+        Args:
+            dtype: Precision for judges with weights.
+            members: What its members say, where it has some.
+            calibrated: Whether it is opened with its calibrator.
+        """
         info = JudgeInfo(self.judge_id, self.decision, kind=self.kind, reading=self.reading, training=self.training)
-        return self.spec.declare(info, dtype=dtype, members=members)
+        info = self.spec.declare(info, dtype=dtype, members=members)
+        if not calibrated or self.calibrator is None:
+            return info
+        return replace(info, fingerprint=self.calibrator.fingerprint, conformal=self.conformal)
 
     @model_validator(mode="after")
     def _conformal_is_calibrated(self) -> Self:
@@ -224,6 +237,8 @@ class Opening:
     """Whether candidates are kept from acting as markup; off only to measure what that prevents."""
     open_member: Callable[[str], Judge]
     """Opens a member by the name that the card gives, with no more trust than the card has."""
+    lazy_member: Callable[[str], Judge]
+    """The same, but opens it when it is first asked; what it needs is looked for at once."""
 
 
 _SECTIONS = ("implicit", "critic", "ensemble", "position_prior")

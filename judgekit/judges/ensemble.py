@@ -6,25 +6,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, model_validator
 
-from judgekit.calibration.card import Fingerprint
-from judgekit.errors import shorten
-from judgekit.judges.base import Judge, JudgeInfo
-from judgekit.judges.card import SERVED, JudgeCard, JudgeSpec, Opening
-from judgekit.types import Judgement, Precision, Solution, Verdict
+from judgekit.judges.base import Judge
+from judgekit.judges.card import JudgeCard, Opening
+from judgekit.judges.members import MembersSpec, member_line, what_it_took
+from judgekit.types import Judgement, Solution, Verdict
 
 Floats = NDArray[np.float64]
 
 PROB_FLOOR = 1e-9
 """Least probability of an outcome in a product: no member can rule an outcome out for good."""
-_MAX_RAW = 4000
 
 
 def pool_product(posteriors_M: ArrayLike, *, weights_M: ArrayLike) -> Floats:
@@ -80,49 +77,18 @@ POOLS = {"product": pool_product, "mixture": pool_mixture}
 """Pools by the name of their rule."""
 
 
-class EnsembleSpec(JudgeSpec):
+class EnsembleSpec(MembersSpec):
     """How several judges become one: whose posteriors are pooled, and with what weights."""
 
     kind: Literal["ensemble"] = "ensemble"
-    members: tuple[str, ...] = Field(min_length=1)
-    """Judges as `load_judge` opens them: a path relative to the card, a hub id, `builtin:NAME`, an address."""
     rule: Literal["product", "mixture"]
     """`product`: p is proportional to the product of p_i ** weight_i; `mixture`: p is the sum of weight_i * p_i."""
     weights: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...]
     """One weight a member, not negative and not all 0; those of a mixture sum to 1."""
-    fingerprint: Fingerprint | None = None
-    """What the weights were fitted on; `null` where they were set by hand."""
 
     def open(self, opening: Opening) -> Judge:
         """Open all members, each with its own calibrator and none with more trust than the ensemble has."""
         return EnsembleJudge(opening.card, [opening.open_member(member) for member in self.members])
-
-    def with_places(self, place: Callable[[str, str], str]) -> Self:
-        """Return the spec with the members elsewhere."""
-        return self.model_copy(update={"members": tuple(place("member", member) for member in self.members)})
-
-    def powers(self) -> Iterator[str]:
-        """Say which servers are members."""
-        for member in self.members:
-            if member.lower().startswith(SERVED):
-                yield f"the server {shorten(member)}"
-
-    def member_names(self) -> tuple[str, ...]:
-        """Return the members."""
-        return self.members
-
-    def declare(self, info: JudgeInfo, *, dtype: Precision, members: Sequence[JudgeInfo]) -> JudgeInfo:
-        """Where members differ, each precision is named. What was fitted last counts: the weights, else a member."""
-        fitted_on = [self.fingerprint, *(said.fingerprint for said in members)]
-        reserved_M = [said.reserved for said in members]
-        known = dict.fromkeys(text for reserved in reserved_M for text in reserved or ())
-        return replace(
-            info,
-            deterministic=all(said.deterministic for said in members),
-            dtype=", ".join(dict.fromkeys(said.dtype for said in members if said.dtype is not None)) or None,
-            fingerprint=next((item for item in fitted_on if item is not None), None),
-            reserved=None if None in reserved_M else tuple(known),
-        )
 
     @model_validator(mode="after")
     def _fits_the_rule(self) -> Self:
@@ -164,28 +130,17 @@ class EnsembleJudge:
         if verdict is None:  # the members without one say why; the one that counts most is believed
             by_weight = sorted(zip(self.spec.weights, judgements_M, strict=True), key=lambda pair: -pair[0])
             reason = next(item.no_verdict for _, item in by_weight if item.no_verdict is not None)
-        costs = [item.cost_usd for item in judgements_M if item.cost_usd is not None]
         return Judgement(
             solution_id=solution.id,
             judge_id=self.info.judge_id,
             verdict=verdict,
             no_verdict=reason,
-            raw="\n".join(map(self._line, self.members, judgements_M, self.spec.weights)),
-            n_tokens=sum(item.n_tokens for item in judgements_M),
-            seconds=sum(item.seconds for item in judgements_M),
-            cost_usd=sum(costs) if costs else None,
+            raw="\n".join(
+                member_line(f"{member.info.judge_id}, weight {weight:.3g}", member.info, item)
+                for member, item, weight in zip(self.members, judgements_M, self.spec.weights, strict=True)
+            ),
+            **what_it_took(judgements_M),
         )
-
-    def _line(self, member: Judge, judgement: Judgement, weight: float) -> str:
-        verdict = judgement.verdict
-        if verdict is None:
-            said = f"no verdict, {judgement.no_verdict}"
-        else:
-            first_error = verdict.decide(member.info.decision)
-            said = "no error" if first_error is None else f"first error at step {first_error}"
-            said += f", P(no error) {verdict.p_none:.3f}"
-        head = f"{member.info.judge_id}, weight {weight:.3g}: {said}"
-        return head if judgement.raw is None else f"{head}\n{judgement.raw[:_MAX_RAW]}"
 
 
 def pool_verdicts(verdicts_M: Sequence[Verdict | None], spec: EnsembleSpec) -> Verdict | None:

@@ -15,7 +15,13 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from judgekit.engines.checkpoint import fetch_checkpoint, fetch_from_hub, tensor_names
+from judgekit.engines.checkpoint import (
+    fetch_checkpoint,
+    fetch_from_hub,
+    locate_model,
+    missing_weights,
+    tensor_names,
+)
 from judgekit.errors import CheckpointError, ConfigError, DataError, one_line, shorten
 from judgekit.io import read_json
 from judgekit.judges.card import CARD, CARDLESS, JudgeCard, parse_card, read_card, upgrade
@@ -123,6 +129,23 @@ def locate_member(directory: Path, member: str) -> str:
     """Return the name to open what a card names: a path relative to the card where there is one, else the name."""
     path = directory / member
     return str(path) if os.path.exists(path) else member
+
+
+def check_weights(found: FoundCard) -> Path | None:
+    """Find the weights of a judge that has some here, and read their headers; `None` of a judge that has none.
+
+    Raises:
+        CheckpointError: there are none where its card says, or a file is damaged.
+    """
+    weights = found.card.spec.checkpoint()
+    if weights is None:
+        return None
+    location = locate_model(found.directory, weights[0], revision=weights[1], hub_only=found.trust.root is not None)
+    complaint = missing_weights(location)
+    if complaint:
+        raise CheckpointError(f"{location} cannot be opened: {complaint}")
+    tensor_names(location)
+    return location
 
 
 def refuse_cycle(ensemble: FoundCard, above: frozenset[Path] = frozenset(), *, n_before: int = 0) -> int:

@@ -38,9 +38,9 @@ from judgekit.serving.wire import (
     DETAILS,
     INFO_FIELDS,
     JUDGE,
+    JUDGEMENT_DETAILS,
     LIMIT_DETAILS,
     OLDER_REASONS,
-    VERDICT_DETAILS,
     WITH_DETAILS,
     DescribeRequest,
     Description,
@@ -147,7 +147,7 @@ class JudgeService:
                 for judgement in judgements
             ]
             answer = JudgeAnswer(judge_id=self.description.judge_id, judgements=tuple(judgements))
-            said = answer.model_dump_json(exclude={"judgements": {"__all__": {"verdict": VERDICT_DETAILS}}})
+            said = answer.model_dump_json(exclude={"judgements": {"__all__": JUDGEMENT_DETAILS}})
             return Response(said, media_type="application/json")
 
     async def _wait_for(

@@ -79,6 +79,10 @@ class Description(_Said):
     """What it is, as in cards; `null` where it has no card, or where the service does not say."""
     usd_per_mtok: tuple[float, float] | None = None
     """What a million tokens of prompt and of answer cost, in US dollars; `null` where it is unsaid."""
+    members: tuple[str, ...] = ()
+    """Ids of the judges that it asks; empty where it asks none, or where the service does not say."""
+    relative_cost: float | None = None
+    """What a solution costs as a share of asking the last member about all; `null` where it is unsaid."""
     training: dict[str, Any] = Field(default_factory=dict)
     """What it was trained on and how; empty where it is unsaid."""
     verdict_key: str | None = None
@@ -97,8 +101,8 @@ DETAILS = INFO_FIELDS - {"judge_id", "decision", "deterministic", "conformal"}
 LIMIT_DETAILS = {"max_request_steps", "max_request_chars"}
 """Fields of `Limits` that came after its first release."""
 
-VERDICT_DETAILS = {"step_probs_S"}
-"""Fields of a verdict that came after its first release."""
+JUDGEMENT_DETAILS: dict[str, set[str] | bool] = {"verdict": {"step_probs_S"}, "asked": True}
+"""Fields of a judgement and its verdict that came after its first release."""
 OLDER_REASONS = {NoVerdictReason.NON_FINITE: NoVerdictReason.UNPARSABLE}
 """What clients that do not know a reason for no verdict are told in its place."""
 

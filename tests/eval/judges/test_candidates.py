@@ -12,13 +12,15 @@ import huggingface_hub
 import pytest
 
 from eval.evaluate import Evaluation, evaluate
-from eval.judges.candidates import Candidate, LazyJudge, candidate_key, find_candidates, lazily, tell_apart
+from eval.judges.candidates import Candidate, candidate_key, find_candidates, lazily, tell_apart
 from eval.judges.config import EvalConfig
 from judgekit.errors import CheckpointError, ConfigError, DataError
 from judgekit.io import read_records
 from judgekit.judges import load_judge
+from judgekit.judges.base import LazyJudge
 from judgekit.judges.builtin import BuiltinJudge
 from judgekit.judges.card import JudgeCard, read_card, write_card
+from judgekit.judges.cascade import CascadeSpec, Stage
 from judgekit.judges.ensemble import EnsembleSpec
 from judgekit.judges.exposure import NOTHING_FITTED, SAYS_NOTHING, find_exposure
 from judgekit.judges.steps.by_step import StepLogitJudge
@@ -225,7 +227,7 @@ def test_a_lazy_judge_opens_when_it_is_asked() -> None:
         return BuiltinJudge("first-step", lambda _: 0)
 
     inner = BuiltinJudge("first-step", lambda _: 0)
-    judge = LazyJudge(Candidate(name="f", info=inner.info, load=load))
+    judge = LazyJudge(inner.info, lambda: load(None))
     assert (judge.info, opened) == (inner.info, [])
     for _ in range(2):
         judge.judge([Solution(problem="1+1?", steps=("1+1=3",))])
@@ -250,3 +252,21 @@ def test_a_member_on_the_hub_is_not_taken_for_a_folder_of_the_same_name(
             find_candidates(names, dtype="float32")
     monkeypatch.chdir(tmp_path)
     assert [item.info.judge_id for item in find_candidates(["evil/outer"], dtype="float32")][-2:] == ["inner", "outer"]
+
+
+def test_a_cascade_asks_its_members_by_itself_unless_they_are_judges_of_the_run(
+    tiny_judge: Path, labelled_data: Path, tmp_path: Path, asked: Counter[str]
+) -> None:
+    spec = CascadeSpec(members=("builtin:first-step", str(tiny_judge)), stages=(Stage(hi=None, lo=None),))
+    write_card(tmp_path / "c", JudgeCard(judge_id="c", spec=spec))
+    assert [item.name for item in find_candidates([str(tmp_path / "c")], dtype="float32")] == [str(tmp_path / "c")]
+    alone = run([str(tmp_path / "c")], labelled_data, tmp_path / "alone")
+    assert asked == {"builtin:first-step": 40, "tiny": 40}
+    asked.clear()
+    together = run([str(tmp_path / "c"), "builtin:first-step", str(tiny_judge)], labelled_data, tmp_path / "together")
+    assert asked == {"builtin:first-step": 40, "tiny": 40}, "no judge is asked twice"
+    assert alone.runs[0].results.headline == together.runs[0].results.headline == together.runs[2].results.headline
+    copy = Path(shutil.copytree(tiny_judge, tmp_path / "copy"))
+    write_card(tmp_path / "c", JudgeCard(judge_id="c", spec=spec.model_copy(update={"members": ("x", str(copy))})))
+    with pytest.raises(CheckpointError, match="x"):
+        find_candidates([str(tmp_path / "c")], dtype="float32")

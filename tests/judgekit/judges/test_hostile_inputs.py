@@ -18,6 +18,7 @@ from judgekit.judges import load_judge
 from judgekit.judges.base import Judge
 from judgekit.judges.builtin import BUILTIN, BuiltinJudge
 from judgekit.judges.card import KINDS, write_card
+from judgekit.judges.cascade import CascadeJudge
 from judgekit.judges.critics.critic import CriticJudge
 from judgekit.judges.ensemble import EnsembleJudge
 from judgekit.judges.recognise import make_card
@@ -101,6 +102,11 @@ def _ensemble(parts: Parts) -> Path:
     return _card(parts, "ensemble", ensemble=members)
 
 
+def _cascade(parts: Parts) -> Path:
+    members = {"members": ("builtin:symbolic", str(parts.classifier)), "stages": ({"hi": 0.9, "lo": 0.1},)}
+    return _card(parts, "cascade", **members)
+
+
 def _prior(parts: Parts) -> Path:
     fingerprint = {"data": "d", "sha256": "0", "n_solutions": 9, "n_problems": 9, "sources": [], "generators": []}
     return _card(
@@ -127,6 +133,7 @@ JUDGES: dict[str, Callable[[Parts], Path | str]] = {
     ),
     "critic": _critic,
     "ensemble": _ensemble,
+    "cascade": _cascade,
     "position_prior": _prior,
     "probe": _probe,
 }
@@ -151,7 +158,7 @@ def allowed_reasons(judge: Judge) -> set[NoVerdictReason]:
         return {NoVerdictReason.TOO_LONG}
     if isinstance(judge, SymbolicJudge):
         return {NoVerdictReason.NOTHING_TO_CHECK}
-    return {NoVerdictReason.TOO_LONG} if isinstance(judge, EnsembleJudge) else set()
+    return {NoVerdictReason.TOO_LONG} if isinstance(judge, EnsembleJudge | CascadeJudge) else set()
 
 
 def judged(judge: Judge, steps: tuple[str, ...], *, problem: str = "How many plums?") -> Judgement:
