@@ -28,7 +28,7 @@ from judgekit.rejections import REJECTED, Rejections
 from judgekit.run import Run, git_state, package_versions
 from judgekit.solution_ids import content_of
 from judgekit.text.identity import content_id
-from judgekit.types import LabelledSolution, Problem, Record
+from judgekit.types import LabelledSolution, Problem, Record, WeaklyLabelledSolution
 
 
 def build(
@@ -149,6 +149,7 @@ class _RowFilter:
         self._first_rejected: dict[str, str] = {}
         self._accepted: Counter[str] = Counter()
         self._first_errors: Counter[int | None] = Counter()
+        self._known: Counter[str] = Counter()
         self._n_records = 0
         self._duplicates = 0
         self._n_blank = 0
@@ -184,6 +185,8 @@ class _RowFilter:
             if isinstance(record, LabelledSolution):
                 self._first_errors[record.first_error] += 1
                 self._n_blank += not all(step.strip() for step in record.steps)
+            elif isinstance(record, WeaklyLabelledSolution):
+                self._known[record.known] += 1
         return fresh
 
     def _reject(self, outcome: _Outcome, rejection: RowRejected) -> list[Record]:
@@ -221,6 +224,7 @@ class _RowFilter:
             n_records=self._n_records,
             duplicates=self._duplicates,
             first_errors=histogram(self._first_errors),
+            known=dict(self._known.most_common()),
             n_blank_steps=self._n_blank,
         )
 

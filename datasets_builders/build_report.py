@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
@@ -38,6 +38,8 @@ class BuildReport(BaseModel):
     rejected, and not counted here."""
     first_errors: dict[str, int]
     """Solutions by the 0-based index of their first error, `none` first; empty for records that are no solutions."""
+    known: dict[str, int] = Field(default_factory=dict)
+    """Weakly labelled solutions by what is known of them; empty for other records."""
     n_blank_steps: int = 0
     """Solutions kept although a step behind their first error is empty, as published; the step stays in its place."""
     leakage_auroc: float | None = None
@@ -80,6 +82,8 @@ def render_report(report: BuildReport) -> Group:
         for step, count in report.first_errors.items():
             table.add_row(step, str(count), "█" * round(_BAR_WIDTH * count / most))
         parts += [Text(f"first error: {report.n_errors} of {report.n_records} solutions have one"), table]
+    if report.known:
+        parts.append(Text("known of them: " + ", ".join(f"{label} {count}" for label, count in report.known.items())))
     if report.leakage_auroc is not None:
         leakage = f"shortcut leakage: a bag of words tells erroneous from right with AUROC {report.leakage_auroc:.3f}"
         parts.append(Text(leakage))

@@ -20,6 +20,7 @@ IMPORTERS = {
     "prm800k": "datasets_builders.importers.prm800k:SOURCE",
     "prmbench": "datasets_builders.importers.prmbench:SOURCE",
     "processbench": "datasets_builders.importers.processbench:SOURCE",
+    "relabel": "datasets_builders.labelling.relabel:SOURCE",
     "stepwise-supervision": "datasets_builders.importers.stepwise_supervision:SOURCE",
 }
 """Importers that come with the project: name -> where the source stands."""

@@ -30,7 +30,7 @@ from judgekit.reading.rows import SUFFIXES, data_files, is_hidden, read_fields, 
 from judgekit.reading.texts import read_text
 from judgekit.solution_ids import SolutionIds
 from judgekit.text.identity import current_problem_id, exact_problem_id
-from judgekit.types import LabelledSolution, Problem, Record, Rollout, Solution
+from judgekit.types import LabelledSolution, Problem, Record, Rollout, Solution, WeaklyLabelledSolution
 
 RecordT = TypeVar("RecordT", bound=Record)
 
@@ -353,13 +353,17 @@ def field_names(path: Path) -> set[str]:
     return read_fields(shard_paths(path)[0])
 
 
+_HANDED_IN: tuple[type[Record], ...] = (Rollout, LabelledSolution, WeaklyLabelledSolution, Solution, Problem)
+"""The types of rows that people hand in."""
+
+
 def find_record_type(path: Path) -> type[Record]:
     """Return which of the types that people hand in the rows are: of a data set by its manifest, else by their fields.
 
     Raises:
         DataError: nothing is there, it cannot be read, or its rows are of none of them.
     """
-    types = {kind.__name__: kind for kind in (Rollout, LabelledSolution, Solution, Problem)}
+    types = {kind.__name__: kind for kind in _HANDED_IN}
     name = _manifest_value(path, "record") if (path / MANIFEST).is_file() else None
     if name is not None:
         if name not in types:
@@ -369,7 +373,8 @@ def find_record_type(path: Path) -> type[Record]:
     if "response" in fields:
         return Rollout
     if "steps" in fields:
-        return LabelledSolution if "labels" in fields else Solution
+        weak_or_bare = WeaklyLabelledSolution if "known" in fields else Solution
+        return LabelledSolution if "labels" in fields else weak_or_bare
     if {"problem", "answer"} <= fields:
         return Problem
     raise DataError(f"{path} has rows with {shorten(sorted(fields))}, not problem, steps and labels: {WAY_IN}")
@@ -384,7 +389,7 @@ def holds_records(path: Path) -> bool:
     if (path / MANIFEST).is_file():
         return True
     fields = field_names(path)
-    for kind in (Rollout, LabelledSolution, Solution, Problem):
+    for kind in _HANDED_IN:
         required = {name for name, field in kind.model_fields.items() if field.is_required()} - {"label_method"}
         if required <= fields <= kind.model_fields.keys():
             return True
@@ -421,6 +426,11 @@ WAY_IN = (
     "`judgekit build labelled --input FILE --output FOLDER fields.problem=... fields.steps=... fields.labels=...`"
 )
 """What to do with step-labelled rows that are not as `LabelledSolution` stores them."""
+WEAK_WAY = (
+    "its rows do not say where the first error is. Give them as `weak` to `judgekit train`, or label them: "
+    "`judgekit label`, `judgekit monte-carlo`"
+)
+"""What to do with weakly labelled rows where step labels are wanted."""
 
 
 def read_records(path: Path, record_type: type[RecordT]) -> Iterator[RecordT]:
@@ -442,6 +452,8 @@ def read_records(path: Path, record_type: type[RecordT]) -> Iterator[RecordT]:
         missing = [name for name in required if name not in columns]
         if missing:
             said = f"{file} has no column {missing[0]!r}: it holds no {record_type.__name__} rows"
+            if record_type is LabelledSolution and "known" in columns:
+                raise DataError(f"{said}; {WEAK_WAY}")
             raise DataError(f"{said}; {WAY_IN}" if is_own else said)
         for row, values in read_rows(file):
             n_rows += 1
@@ -451,7 +463,8 @@ def read_records(path: Path, record_type: type[RecordT]) -> Iterator[RecordT]:
                 record = parse_record(unsaid | values, record_type, where=f"{file}, row {row}")
             except DataError as error:
                 if is_own:
-                    raise DataError(f"{error}; {WAY_IN}") from error
+                    is_weak = not isinstance(values, str) and "known" in values and "labels" not in values
+                    raise DataError(f"{error}; {WEAK_WAY if is_weak else WAY_IN}") from error
                 raise
             ids.check(record, place=f"{file}, row ", row=row)
             n_renamed += values.get("problem_id") not in (None, "", getattr(record, "problem_id", None))

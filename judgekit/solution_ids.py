@@ -9,7 +9,7 @@ from judgekit.types import Record, Rollout, Solution
 
 def content_of(record: Record) -> str:
     """Return an id of what a record says, whatever its own id: texts, labels, outcome and answer."""
-    names = ("problem", "steps", "labels", "response", "outcome", "reference", "answer")
+    names = ("problem", "steps", "labels", "known", "response", "outcome", "reference", "answer")
     return content_id(**{name: value for name in names if (value := getattr(record, name, None)) is not None})
 
 

@@ -81,6 +81,17 @@ class StepLabel(StrEnum):
     """Nobody looked, as is usual after the first error."""
 
 
+class WeakLabel(StrEnum):
+    """What is known about a solution whose steps nobody has labelled."""
+
+    SOME_ERROR = "some_error"
+    """At least one step is an error; which one is not known."""
+    NO_ERROR = "no_error"
+    """No step is an error."""
+    UNLABELLED = "unlabelled"
+    """Neither is known."""
+
+
 class LabelMethod(StrEnum):
     """How the step labels came about."""
 
@@ -272,20 +283,63 @@ class LabelledSolution(Solution):
         for index, label in enumerate(self.labels[:end]):
             if label is StepLabel.UNLABELLED:
                 raise ValueError(f"step {index} is unlabelled although no error comes before it")
-        for name in ("n_success", "n_rollouts"):
-            counts = getattr(self, name)
-            if counts is not None and len(counts) != len(self.steps):
-                raise ValueError(f"{len(counts)} values in {name} for {len(self.steps)} steps")
-        if self.n_success is not None and self.n_rollouts is not None:
-            for index, (n_success, n_all) in enumerate(zip(self.n_success, self.n_rollouts, strict=True)):
-                if n_success > n_all:
-                    raise ValueError(f"n_success {n_success} is above n_rollouts {n_all} at step {index}")
+        _check_counts(self.n_success, self.n_rollouts, n_steps=len(self.steps))
         return self
 
     @property
     def first_error(self) -> int | None:
         """0-based index of the first wrong step, `None` where every step is fine."""
         return next((i for i, label in enumerate(self.labels) if label is StepLabel.ERROR), None)
+
+
+class WeaklyLabelledSolution(Solution):
+    """A solution of which less is known than where its first error is, such as a response with a wrong final answer.
+
+    A type of its own, so that nobody who reads `LabelledSolution.first_error` can take it for one without an error.
+    """
+
+    known: WeakLabel
+    """What is known of the solution as a whole."""
+    n_success: tuple[Count, ...] | None = None
+    """Rollouts from each step that reached the right answer; `None` where none were tried."""
+    n_rollouts: tuple[Count, ...] | None = None
+    """Rollouts tried from each step, 0 at steps that were passed over; `None` where none were tried."""
+    final_answer_correct: Flag | None = None
+    """Whether the final answer is right; `None` where unknown."""
+    source: str = Field(min_length=1)
+    """Data set or run it comes from."""
+    subset: str | None = None
+    """Part of the data set in its own terms."""
+    source_id: str | None = None
+    """The row's id in its source."""
+    generator: str | None = None
+    """Who wrote the solution; `None` where unknown."""
+    licence: str | None = None
+    """Licence of the source, as an SPDX id where one exists."""
+
+    @classmethod
+    def _identity(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        keys = ("source", "subset", "source_id", "generator")
+        return super()._identity(data) | {key: data.get(key) for key in keys} | {"known": str(data.get("known"))}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.is_blank:
+            raise ValueError("a weakly labelled solution needs at least one step that is not blank")
+        if (self.n_success is None) != (self.n_rollouts is None):
+            raise ValueError("n_success and n_rollouts come together: the one says nothing without the other")
+        _check_counts(self.n_success, self.n_rollouts, n_steps=len(self.steps))
+        return self
+
+
+def _check_counts(n_success_S: tuple[int, ...] | None, n_rollouts_S: tuple[int, ...] | None, *, n_steps: int) -> None:
+    """Refuse counts that are not one a step, and more successes than rollouts."""
+    for name, counts in (("n_success", n_success_S), ("n_rollouts", n_rollouts_S)):
+        if counts is not None and len(counts) != n_steps:
+            raise ValueError(f"{len(counts)} values in {name} for {n_steps} steps")
+    for index, (n_success, n_all) in enumerate(zip(n_success_S or (), n_rollouts_S or (), strict=False)):
+        if n_success > n_all:
+            raise ValueError(f"n_success {n_success} is above n_rollouts {n_all} at step {index}")
 
 
 def labels_from_first_error(first_error: int | None, *, n_steps: int) -> tuple[StepLabel, ...]:

@@ -11,7 +11,14 @@ from judgekit.groups import is_right
 from judgekit.io import find_record_type, read_records
 from judgekit.judging.run import as_seen
 from judgekit.text.identity import content_id
-from judgekit.types import LabelledSolution, LabelMethod, Rollout, Solution, labels_from_first_error
+from judgekit.types import (
+    LabelledSolution,
+    LabelMethod,
+    Rollout,
+    Solution,
+    WeaklyLabelledSolution,
+    labels_from_first_error,
+)
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,8 @@ class Item:
             source: What its source is called where the row does not say.
         """
         row = self.row
-        if isinstance(row, LabelledSolution):
-            values = row.model_dump(exclude={"id", "labels", "label_method", "n_success", "n_rollouts"})
+        if isinstance(row, LabelledSolution | WeaklyLabelledSolution):
+            values = row.model_dump(exclude={"id", "labels", "label_method", "known", "n_success", "n_rollouts"})
         elif isinstance(row, Rollout):
             about = {"source": row.source, "source_id": row.id, "generator": row.generator}
             values = row.solution.model_dump(exclude={"id"}) | about | {"final_answer_correct": is_right(row.outcome)}

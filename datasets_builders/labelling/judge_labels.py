@@ -74,9 +74,7 @@ class JudgeLabeller:
             first_error = majority(votes, n_asked=len(judgements))
         except RowRejected as rejection:
             return rejection
-        values = (
-            item.model_dump() if isinstance(item, LabelledSolution) else item.model_dump() | {"source": self._source}
-        )
+        values = {"source": self._source} | item.model_dump(exclude={"known"})
         n_success, n_rollouts = count_votes(votes, n_steps=len(item.steps)) if self._votes > 1 else (None, None)
         labels = labels_from_first_error(first_error, n_steps=len(item.steps))
         return [

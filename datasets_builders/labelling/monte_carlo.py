@@ -41,7 +41,8 @@ from datasets_builders.source import RowRejected
 from judgekit.answers import OutcomeCheck, build_outcome, extract_answer
 from judgekit.engines.generation.base import Completion, Generator
 from judgekit.engines.generation.door import build_generator
-from judgekit.io import checkpoint_files, field_names, read_records
+from judgekit.errors import DataError
+from judgekit.io import checkpoint_files, find_record_type, read_records
 from judgekit.text.identity import HasProblem, exact_problem_id, problem_id
 from judgekit.types import (
     LabelledSolution,
@@ -399,8 +400,8 @@ def read_candidates(config: MonteCarloConfig) -> Iterator[Candidate]:
             answers[exact_problem_id(problem.problem)] = problem.answer
             for name in (problem.problem_id, problem_id(problem.problem)):
                 answers.setdefault(name, problem.answer)
-    fields = field_names(config.data)
-    if "response" in fields:
+    record_type = find_record_type(config.data)
+    if record_type is Rollout:
         for rollout in read_records(config.data, Rollout):
             yield Candidate(
                 id=rollout.id,
@@ -417,7 +418,8 @@ def read_candidates(config: MonteCarloConfig) -> Iterator[Candidate]:
                 generator=rollout.generator,
             )
         return
-    record_type = LabelledSolution if "labels" in fields else Solution
+    if not issubclass(record_type, Solution):
+        raise DataError(f"{config.data} holds {record_type.__name__} records: solutions or rollouts are wanted")
     for solution in read_records(config.data, record_type):
         ends, position = [], 0
         for step in solution.steps:
@@ -427,7 +429,7 @@ def read_candidates(config: MonteCarloConfig) -> Iterator[Candidate]:
         if stated and config.reference == "solution":
             stated = extract_answer(stated)
         named = ("source", "subset", "source_id", "generator", "licence")
-        provenance = {name: getattr(solution, name) for name in named} if isinstance(solution, LabelledSolution) else {}
+        values = solution.model_dump()
         yield Candidate(
             id=solution.id,
             problem_id=solution.problem_id,
@@ -438,7 +440,7 @@ def read_candidates(config: MonteCarloConfig) -> Iterator[Candidate]:
             finished=True,
             answer=stated if answers is None else _find_answer(answers, solution),
             reference=solution.reference,
-            **({"source": config.data.stem} | provenance),
+            **({"source": config.data.stem} | {name: values[name] for name in named if name in values}),
         )
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from judgekit.calibration.card import Fingerprint
 from judgekit.text.identity import group_problems
-from judgekit.types import LabelledSolution, Rollout, Solution
+from judgekit.types import LabelledSolution, Rollout, Solution, WeaklyLabelledSolution
 
 UNKNOWN = "unknown"
 """Generator of solutions that do not say who wrote them, in fingerprints."""
@@ -38,7 +38,7 @@ def fingerprint_of(data: Path, solutions: Sequence[LabelledSolution]) -> Fingerp
     )
 
 
-def subset_name(solution: LabelledSolution) -> str | None:
+def subset_name(solution: LabelledSolution | WeaklyLabelledSolution) -> str | None:
     """Return SOURCE/SUBSET; `None` where the source has no subsets."""
     return f"{solution.source}/{solution.subset}" if solution.subset else None
 
@@ -61,7 +61,7 @@ class Origin(NamedTuple):
         n_steps = len(solution.steps)
         if isinstance(solution, Rollout):
             return cls(solution.source, None, solution.generator or UNKNOWN, n_steps)
-        if isinstance(solution, LabelledSolution):
+        if isinstance(solution, LabelledSolution | WeaklyLabelledSolution):
             return cls(solution.source, subset_name(solution), solution.generator or UNKNOWN, n_steps)
         return cls(n_steps=n_steps)
 

@@ -31,6 +31,7 @@ FIXTURES = {
     "injection": "worked_solutions",
     "labelled": "stepwise_supervision",
     "prm800k": "phase1_train",
+    "relabel": "groups",
 }
 N_ROWS = 200
 OURS: dict[type[Record], dict[str, Any]] = {

@@ -141,7 +141,7 @@ EXPECTED: dict[str, tuple[str, dict[str, int], dict[int, str]]] = {
 
 
 def test_every_importer_has_rows() -> None:
-    own_tests = {"injection", "labelled", "policy-benchmarks"}
+    own_tests = {"injection", "labelled", "policy-benchmarks", "relabel"}
     assert set(EXPECTED) == set(IMPORTERS) - own_tests
 
 
