@@ -365,6 +365,10 @@ FeatureGroup = Literal["position", "length", "wording", "numbers", "symbolic", "
 changes of that, and the model's hidden states."""
 
 
+DecisionKind = Literal["threshold", "argmax"]
+"""Kinds of rule by which a verdict becomes one predicted index: `ThresholdRule` and `ArgmaxRule`."""
+
+
 class ThresholdRule(BaseModel):
     """Decide on the first step whose probability of being right lies below a threshold.
 
@@ -385,14 +389,18 @@ class ArgmaxRule(BaseModel):
     """Decide on the most probable outcome of the first-error posterior.
 
     Of equally probable ones the earliest step wins, and any step over "no error"; probabilities that differ by rounding
-    alone (`judgekit.ties`) are equal.
+    alone (`judgekit.ties`) are equal. The exact step counts in F1 of ProcessBench, so with a posterior that can be
+    believed the best decision is the most probable outcome under a weight for "no error": the mean of two accuracies
+    weighs errors and right solutions by how rare they are, not by how often they come.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: Literal["argmax"] = "argmax"
     """Tells the rules apart."""
+    no_error_weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """What P(no error) is multiplied by before outcomes are compared; above 1 it takes more to accuse."""
     origin: str = "default"
-    """Always `default`: nothing is fitted."""
+    """Where the weight comes from: `default`, or the split it was chosen on."""
 
 
 DecisionRule = Annotated[ThresholdRule | ArgmaxRule, Field(discriminator="kind")]
@@ -523,7 +531,7 @@ class Verdict(BaseModel):
             1
         """
         if isinstance(rule, ArgmaxRule):
-            best = first_largest(self.posterior)
+            best = first_largest((*self.posterior[:-1], self.posterior[-1] * rule.no_error_weight))
             return None if best == self.n_steps else best
         return next((k for k, p_ok in enumerate(self.p_ok_S) if is_below(p_ok, rule.threshold)), None)
 

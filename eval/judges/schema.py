@@ -49,6 +49,8 @@ class Decision(Part):
     """One a fold, where they were cross-fitted."""
     n_default: int = 0
     """Of these, folds in which the default decided."""
+    no_error_weight: float | None = None
+    """Of the most probable outcome: what P(no error) was multiplied by; `None`: nothing."""
     origin: str
 
 

@@ -46,6 +46,8 @@ class Decisions:
         """Return solutions that one rule decided."""
         threshold = rule.threshold if isinstance(rule, ThresholdRule) else None
         decision = Decision(kind=rule.kind, threshold=threshold, thresholds=None, n_default=0, origin=rule.origin)
+        if isinstance(rule, ArgmaxRule) and rule.no_error_weight != 1:
+            decision = decision.model_copy(update={"no_error_weight": rule.no_error_weight})
         return cls(rows, decision, tuned_on, notes)
 
     @classmethod

@@ -17,6 +17,7 @@ from eval.report.leaderboard import (
     p_value_text,
     score_name,
     split_notes,
+    threshold_origin,
 )
 from judgekit.metrics.bootstrap import Interval
 from judgekit.report.interval_cells import interval_cell, interval_text
@@ -63,7 +64,7 @@ def _own_row(row: MeasuredRow, scores: Sequence[str]) -> Row:
         _tagged(row.judge, tag),
         interval_cell(results.headline),
         f"{overall.n_no_verdict:,} of {overall.n:,}",
-        _words("most probable outcome" if results.decision.kind == "argmax" else results.decision.origin),
+        _words(threshold_origin(results.decision) if results.decision.kind == "argmax" else results.decision.origin),
         results.protocol.contamination.status,
         *(interval_text(overall.scores[score], digits=1) for score in scores),
     ]

@@ -184,7 +184,8 @@ def score_name(name: str) -> str:
 def threshold_origin(decision: Decision) -> str:
     """Return in few words what decides and where it comes from."""
     if decision.kind == "argmax":
-        return "most probable outcome"
+        weight = decision.no_error_weight or 1.0
+        return "most probable outcome" if weight == 1 else f"most probable outcome, no error x {weight:.3g}"
     if decision.thresholds is None:
         return decision.origin
     n_default = decision.n_default

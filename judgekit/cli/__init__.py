@@ -29,6 +29,7 @@ COMMANDS: Registry[Command] = Registry(
         "train": "judgekit.cli.training:TRAIN",
         "pretrain": "judgekit.cli.training:PRETRAIN",
         "fit": "judgekit.cli.training:FIT",
+        "adapt": "judgekit.cli.training:ADAPT",
         "calibrate": "judgekit.cli.training:CALIBRATE",
         "ensemble": "judgekit.cli.training:ENSEMBLE",
         "prior": "judgekit.cli.training:PRIOR",

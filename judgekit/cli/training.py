@@ -8,6 +8,7 @@ from pathlib import Path
 from judgekit.cli.command import OUTPUT, Argument, Command
 from judgekit.errors import ConfigError
 from judgekit.training.config import (
+    AdaptConfig,
     CalibrationConfig,
     ClassifierConfig,
     EnsembleConfig,
@@ -83,6 +84,26 @@ FIT = Command(
     run=_train,
     arguments=OUTPUT,
     config=LikelihoodConfig,
+)
+
+
+def _adapt(args: argparse.Namespace, config: AdaptConfig) -> None:
+    from judgekit.training.adapt import adapt_probe
+
+    directory = adapt_probe(args.judge, args.data, config, args.output, resume=args.resume)
+    print(f"judge: {directory}; its promises in judge.json are of the domain that it comes from")
+
+
+ADAPT = Command(
+    summary="Take a probe judge to another domain by solutions without labels: features are measured against them.",
+    example="judgekit adapt --judge runs/probe/judge --data data/rollouts --output runs/adapted",
+    run=_adapt,
+    arguments=(
+        Argument("--judge", type=Path, required=True, help="judge directory of a probe judge"),
+        Argument("--data", type=Path, required=True, help="solutions or rollouts of the new domain; labels are unread"),
+        *OUTPUT,
+    ),
+    config=AdaptConfig,
 )
 
 

@@ -1,4 +1,4 @@
-"""The decision threshold with the best ProcessBench F1, found exactly."""
+"""The decision threshold, or the weight of "no error", with the best ProcessBench F1, found exactly."""
 
 from __future__ import annotations
 
@@ -43,6 +43,44 @@ def choose_threshold(p_ok_N_S: Sequence[Sequence[float] | None], *, gold_N: Sequ
         DataError: no solutions, lengths differ, a first error lies beyond the steps, or one of the classes is empty.
     """
     check_lengths(p_ok_N_S, gold_N)
+    return _best_stretch(*_hit_intervals(_merged(p_ok_N_S), gold_N), gold_N=gold_N)
+
+
+def choose_no_error_weight(posterior_N_O: Sequence[Sequence[float] | None], *, gold_N: Sequence[int | None]) -> float:
+    """Find the `ArgmaxRule.no_error_weight` with the best ProcessBench F1, exactly.
+
+    "No error" is decided for weights w above max_k P(first error = k) / P(none). In terms of t = w / (1 + w) in (0, 1]
+    that is an interval whose end is max_k / (max_k + none), as in `choose_threshold`, whose choice among equals it is.
+
+    Args:
+        posterior_N_O: First-error posterior of each solution, ragged, the last outcome is "no error"; `None` = no
+            verdict, wrong at every weight.
+        gold_N: True first errors, 0-based, `None` = no error.
+
+    Raises:
+        DataError: no solutions, lengths differ, a first error lies beyond the steps, or one of the classes is empty.
+    """
+    check_lengths(posterior_N_O, gold_N)
+    hits_error, hits_correct = [], []
+    for index, (posterior_O, gold) in enumerate(zip(posterior_N_O, gold_N, strict=True)):
+        if posterior_O is None:
+            continue
+        check_gold(gold, n_steps=len(posterior_O) - 1, where=index)
+        located = first_largest(posterior_O[:-1])
+        end = posterior_O[located] / (posterior_O[located] + posterior_O[-1])
+        if gold is None:
+            hits_correct.append((end, 1.0))
+        elif gold == located:
+            hits_error.append((0.0, end))
+    columns = [np.array(hits, dtype=float).reshape(-1, 2) for hits in (hits_error, hits_correct)]
+    merged = merge_ties(np.concatenate([[0.0, 1.0], *map(np.ravel, columns)]))[2:]
+    hits = np.split(merged, [columns[0].size])
+    t = min(_best_stretch(hits[0].reshape(-1, 2), hits[1].reshape(-1, 2), gold_N=gold_N).threshold, 1 - TIE)
+    return t / (1 - t)
+
+
+def _best_stretch(hits_error: Floats, hits_correct: Floats, *, gold_N: Sequence[int | None]) -> ThresholdChoice:
+    """Return the widest stretch of thresholds with the best F1, given the half-open (lo, hi] in which each hits."""
     n_error = sum(gold is not None for gold in gold_N)
     n_correct = len(gold_N) - n_error
     if not n_error or not n_correct:
@@ -50,7 +88,6 @@ def choose_threshold(p_ok_N_S: Sequence[Sequence[float] | None], *, gold_N: Sequ
             f"a threshold needs solutions with and without an error, not {n_error} with and {n_correct} without: "
             "choose it on a split that has both"
         )
-    hits_error, hits_correct = _hit_intervals(_merged(p_ok_N_S), gold_N)
     ends = np.unique(np.concatenate([[0.0, 1.0], hits_error.ravel(), hits_correct.ravel()]))
     tried = ends[1:]
     f1 = harmonic_mean(_n_inside(hits_error, tried) / n_error, _n_inside(hits_correct, tried) / n_correct)

@@ -13,6 +13,7 @@ from judgekit.calibration.by_step import checked_labels
 from judgekit.calibration.calibrators import make_calibrator_card
 from judgekit.calibration.card import CalibrationReport
 from judgekit.calibration.conformal import fit_conformal, fresh_problems
+from judgekit.calibration.decision import fit_decision
 from judgekit.calibration.direction import direction_of
 from judgekit.calibration.fingerprint import fingerprint_of
 from judgekit.calibration.posterior import IdentityCalibrator
@@ -33,12 +34,11 @@ from judgekit.judges.stored import UNKNOWN_VERDICTS, verdict_key
 from judgekit.judges.trust import update_card, write_own_card
 from judgekit.judging.run import judge_in_chunks
 from judgekit.metrics.steps import Calibration, compute_calibration
-from judgekit.metrics.threshold import choose_threshold
 from judgekit.run import refuse_foreign
 from judgekit.text.identity import content_id, group_problems
 from judgekit.training.config import CalibrationConfig
 from judgekit.training.judge_files import read_labelled, refuse_one_kind
-from judgekit.types import LabelledSolution, ThresholdRule, Verdict
+from judgekit.types import ThresholdRule
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +70,9 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     given = list(read_labelled([data], config.n_max))
     refuse_trained_problems(train_problems(directory), given, judge=card.judge_id)
     refuse_one_kind(given, "steps", purpose="calibration")
-    if isinstance(card.decision, ThresholdRule):
+    # A fitted weight of "no error" holds for the posterior that it was fitted on; that of a plain argmax is 1 for ever.
+    refit = isinstance(card.decision, ThresholdRule) or card.decision.origin != "default"
+    if refit:
         refuse_one_kind(given, "solutions", purpose="a threshold")
     judge = load_judge(directory, calibrated=False, dtype=config.dtype)
     key = verdict_key(directory, dtype=config.dtype)
@@ -114,9 +116,9 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     for sentence in report.warnings:
         _log.warning("%s: %s", card.judge_id, sentence)
     decision, conformal = card.decision, None
-    if isinstance(decision, ThresholdRule):
+    if refit:
         calibrated_N = [None if verdict is None else calibrator.calibrate(verdict) for verdict in verdicts_N]
-        decision = fit_threshold(calibrated_N, solutions, data=fingerprint.data)
+        decision = fit_decision(decision.kind, calibrated_N, gold_N=gold_N, origin=fingerprint.data)
     if fresh:
         items, raw_N = list(compress(given, is_fresh_N)), compress(all_verdicts_N, is_fresh_N)
         posterior_N_O = [None if verdict is None else calibrator.calibrate(verdict).posterior for verdict in raw_N]
@@ -136,19 +138,6 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     for begun in directory.glob("calibration-*"):  # also that of a run that was killed behind the card
         shutil.rmtree(begun)
     return report
-
-
-def fit_threshold(
-    verdicts_N: Sequence[Verdict | None], solutions: Sequence[LabelledSolution], *, data: str
-) -> ThresholdRule:
-    """Return the rule with the best ProcessBench F1 on a split, which its origin names.
-
-    Raises:
-        DataError: the split has no wrong or no right solutions.
-    """
-    p_ok_N_S = [None if verdict is None else verdict.p_ok_S for verdict in verdicts_N]
-    choice = choose_threshold(p_ok_N_S, gold_N=[solution.first_error for solution in solutions])
-    return ThresholdRule(threshold=choice.threshold, origin=f"best ProcessBench F1 on {data}")
 
 
 def wrap_builtin(name: str, output: Path) -> Path:

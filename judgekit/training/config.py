@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from judgekit.config import BaseConfig
 from judgekit.engines.precision import AUTO, ChosenPrecision
 from judgekit.training.optim import OptimConfig
-from judgekit.types import FeatureGroup, Precision
+from judgekit.types import DecisionKind, FeatureGroup, Precision
 
 _KINDS = ("step_classifier", "likelihood", "probe", "language_model")
 
@@ -185,6 +185,9 @@ class ProbeConfig(KindConfig):
     """Layers whose hidden states are averaged over each step, by their share of the depth."""
     heads: tuple[HeadKind, ...] = Field(default=("linear", "mean"), min_length=1)
     """Kinds of head among which the cross-validated log loss of the true first error decides."""
+    decision: DecisionKind = "argmax"
+    """`argmax`: the most probable outcome under a fitted weight of "no error", the better one within a domain;
+    `threshold`: the first step below a fitted threshold, the better one in a domain without labels."""
     n_folds: int = Field(default=5, ge=2)
     """Folds over problems, for the choice of head and threshold and, around that, for the figures."""
     seed: int = 0
@@ -206,6 +209,17 @@ class ProbeConfig(KindConfig):
     feature_cache: Path | None = None
     """Folder that keeps what the frozen model made of every text, for other runs and for judges whose card names it,
     too; `null` keeps it in this run alone."""
+
+
+class AdaptConfig(BaseConfig):
+    """Options of `judgekit adapt`."""
+
+    judge_id: str | None = None
+    """Name in results; `null` takes the output folder's name."""
+    n_max: int | None = Field(default=500, ge=1)
+    """Solutions to read at most, from the start of the data; some 50 suffice. `null` reads all."""
+    dtype: Precision = "float32"
+    """Precision of the model, in which its weights are stored in the new judge directory, too."""
 
 
 CalibratorChoice = Literal[

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from judgekit.calibration.decision import fit_decision
 from judgekit.calibration.direction import direction_of
 from judgekit.calibration.fingerprint import fingerprint_of
 from judgekit.calibration.posterior import IdentityCalibrator
@@ -33,7 +34,7 @@ from judgekit.judges.trust import write_own_card
 from judgekit.judging.run import as_seen
 from judgekit.run import refuse_foreign
 from judgekit.text.identity import group_problems
-from judgekit.training.calibrate import UPSIDE_DOWN_WAY_OUT, fit_threshold
+from judgekit.training.calibrate import UPSIDE_DOWN_WAY_OUT
 from judgekit.training.config import EnsembleConfig, EnsembleRule
 from judgekit.training.judge_files import read_labelled, refuse_one_kind
 from judgekit.types import LabelledSolution, Verdict
@@ -104,7 +105,12 @@ def build_ensemble(members: Sequence[str], data: Path, output: Path, config: Ens
     card = JudgeCard(
         judge_id=config.judge_id or output.resolve().name,
         spec=spec,
-        decision=fit_threshold(pooled_N, solutions, data=fingerprint.data),
+        decision=fit_decision(
+            "threshold",
+            pooled_N,
+            gold_N=[solution.first_error for solution in solutions],
+            origin=fingerprint.data,
+        ),
         training={
             "config": config.model_dump(mode="json"),
             "log_loss": fitted.log_loss,

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import GroupKFold
 
+from judgekit.calibration.decision import fit_decision
 from judgekit.calibration.fingerprint import fingerprint_of
 from judgekit.errors import DataError
 from judgekit.judges.card import JudgeCard, write_card
@@ -17,7 +18,6 @@ from judgekit.metrics.localization import compute_localization
 from judgekit.run import refuse_foreign
 from judgekit.text.identity import group_problems
 from judgekit.ties import is_tied
-from judgekit.training.calibrate import fit_threshold
 from judgekit.training.config import PriorConfig
 from judgekit.training.judge_files import read_labelled
 from judgekit.types import ArgmaxRule, LabelledSolution, ThresholdRule, Verdict
@@ -90,7 +90,8 @@ def _threshold(solutions: Sequence[LabelledSolution], config: PriorConfig, *, da
     if len({solution.first_error is None for solution in solutions}) < 2:
         return ArgmaxRule()
     hazards = count_hazards(solutions, config)
-    return fit_threshold(_verdicts(hazards, solutions, config), solutions, data=data)
+    gold_N = [solution.first_error for solution in solutions]
+    return fit_decision("threshold", _verdicts(hazards, solutions, config), gold_N=gold_N, origin=data)
 
 
 def _cross_fitted_f1(

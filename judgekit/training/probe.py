@@ -6,7 +6,7 @@ import logging
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -39,7 +39,7 @@ from judgekit.training.judge_files import (
     save_judge,
 )
 from judgekit.training.probe_heads import Honest, Labelled, cross_fit, fit_probe, log_losses, nested
-from judgekit.types import LabelledSolution
+from judgekit.types import LabelledSolution, Solution
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +49,9 @@ N_RESAMPLES = 2000
 """Resamples of problems behind an interval."""
 AGAINST = ("symbolic/fault", "surprisal/largest surprisal of digits", "surprisal/share beyond tenth choice")
 """Features, or what stands before their colon, that can only speak against a step. Trees are held to that."""
+
+
+AnySolution = TypeVar("AnySolution", bound=Solution)
 
 
 class SolutionFeatures(BaseModel):
@@ -123,9 +126,10 @@ def train_probe(config: ProbeConfig, output: Path, *, resume: bool = False) -> P
         spec=spec,
     )
     judge = ProbeJudge(card, model, tokenizer, progress=False)
-    kept, data, names = read_features(judge, solutions, output / "features")
-    fitted = fit_probe(data, kinds=config.heads, n_folds=config.n_folds, seed=config.seed)
-    honest = nested(data, kinds=config.heads, n_folds=config.n_folds, seed=config.seed)
+    kept, store = keep_features(judge, solutions, output / "features")
+    data, names = features_of(kept, store)
+    fitted = fit_probe(data, kinds=config.heads, decision=config.decision, n_folds=config.n_folds, seed=config.seed)
+    honest = nested(data, kinds=config.heads, decision=config.decision, n_folds=config.n_folds, seed=config.seed)
     metrics = {"cross_fitted": {name: item._asdict() for name, item in honest_metrics(data, honest).items()}}
     if config.ablation:
         worth = measure_groups(data, names, kind=fitted.kind, n_folds=config.n_folds, seed=config.seed)
@@ -157,17 +161,13 @@ def train_probe(config: ProbeConfig, output: Path, *, resume: bool = False) -> P
     return directory
 
 
-def read_features(
-    judge: ProbeJudge, solutions: Sequence[LabelledSolution], folder: Path
-) -> tuple[list[LabelledSolution], Labelled, tuple[str, ...]]:
-    """Compute what is not in the folder yet, and return the features of all solutions that the judge can read.
-
-    Returns:
-        The solutions left, too long and blank ones are not among them; their features; and the name of each feature,
-        `group/name`, hidden states apart.
+def keep_features(
+    judge: ProbeJudge, solutions: Sequence[AnySolution], folder: Path
+) -> tuple[list[AnySolution], Store[SolutionFeatures]]:
+    """Compute what is not in the folder yet, and return the solutions that the judge can read with all features.
 
     Raises:
-        DataError: no solution can be read.
+        DataError: no solution can be read; blank and too long ones cannot.
         CheckpointError: the model gives some solution no finite probabilities.
     """
     store = Store(folder, SolutionFeatures, key=lambda item: item.solution_id)
@@ -183,7 +183,7 @@ def read_features(
         keys = todo[start : start + FEATURES_AT_ONCE]
         seen_N = judge.features([encoded[key] for key in keys])
         store.add([SolutionFeatures.of(key, seen) for key, seen in zip(keys, seen_N, strict=True)])
-    return readable, *features_of(readable, store)
+    return readable, store
 
 
 def features_of(
@@ -227,11 +227,12 @@ def measure_groups(
     for column in range(data.features_N[0].shape[1]):
         group = names[column].partition("/")[0] if column < data.n_plain else "hidden"
         columns.setdefault(group, []).append(column)
-    whole_N = log_losses(cross_fit(data, kind, n_folds=n_folds, seed=seed), data.gold_N)
+    whole_N = log_losses(cross_fit(data, [kind], n_folds=n_folds, seed=seed)[kind], data.gold_N)
     resamples = Resamples.of(data.group_N, n_resamples=N_RESAMPLES, seed=0)
     worth: dict[str, Interval] = {}
     for group in track(columns if len(columns) > 1 else (), description="leaving groups out"):
-        without_N = log_losses(cross_fit(data.without(columns[group]), kind, n_folds=n_folds, seed=seed), data.gold_N)
+        without = cross_fit(data.without(columns[group]), [kind], n_folds=n_folds, seed=seed)
+        without_N = log_losses(without[kind], data.gold_N)
         sums_N = np.column_stack([without_N - whole_N, np.ones(len(whole_N))])
         resampled_R = resamples.of_sums(sums_N, lambda sums_R: sums_R[:, :1] / sums_R[:, 1:])
         worth[group] = percentile_interval(float((without_N - whole_N).mean()), resampled_R[:, 0])

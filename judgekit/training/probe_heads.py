@@ -2,7 +2,7 @@
 
 A head sees the steps of each solution up to its first error and learns whether they are right. Candidates are compared
 by the log loss of the true first error on problems that they were not fitted on, and the figures that are reported come
-from an outer round in which that choice, the head and the threshold are all made without the problems reported on.
+from an outer round in which that choice, the head and the decision are all made without the problems reported on.
 Axes: `_N` solutions, `_S` steps of one, `_K` steps of many solutions in one row, `_F` features.
 """
 
@@ -14,18 +14,28 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from judgekit.judges.probe.heads import Floats, Head, LinearHead, MeanHead, ProjectedHead, TreesHead
+from judgekit.calibration.decision import fit_decision
+from judgekit.judges.probe.heads import (
+    DomainHead,
+    Floats,
+    Head,
+    LinearHead,
+    MeanHead,
+    ProjectedHead,
+    TreesHead,
+    domain_of,
+)
 from judgekit.judges.steps.by_step import probs_from_logits
 from judgekit.metrics.first_error import score_first_errors
-from judgekit.metrics.threshold import choose_threshold
 from judgekit.training.config import HeadKind
-from judgekit.types import ThresholdRule, Verdict
+from judgekit.types import ArgmaxRule, DecisionKind, ThresholdRule, Verdict
 
 
 @dataclass(frozen=True)
@@ -74,26 +84,25 @@ DEPTH, N_TREES, RATE, LEAF = 3, 80, 0.06, 15
 """Shape of the gradient-boosted trees: small ones, as a few thousand steps allow."""
 
 
-def fit_head(data: Labelled, kind: HeadKind) -> Head:
-    """Fit one kind of head on all of the data; hidden states enter as one number that a ridge regression makes of them.
+def fit_heads(data: Labelled, kinds: Sequence[HeadKind]) -> dict[HeadKind, Head]:
+    """Fit kinds of head on all of the data; hidden states enter as one number that a ridge regression makes of them.
 
     What the head is fitted on is that number as it is on problems that the ridge regression was not fitted on: on its
     own ones it is too good to be true, and the head would listen to nothing else.
     """
+    mean_F, scale_F = domain_of(data.features_N)
     features_K_F, ok_K, group_K = data.reached()
+    features_K_F = (features_K_F - mean_F) / scale_F
     plain_K_F, hidden_K_F = features_K_F[:, : data.n_plain], features_K_F[:, data.n_plain :]
     signs_F, projection = list(data.signs_F), None
     if hidden_K_F.shape[1]:
-        ridge = make_pipeline(StandardScaler(), Ridge(alpha=STRENGTH_OF_PRIOR))
-        splitter = GroupKFold(min(5, len(set(data.group_N))))
-        projected_K = cross_val_predict(ridge, hidden_K_F, ok_K.astype(float), groups=group_K, cv=splitter)
-        projection = LinearHead.of(ridge.fit(hidden_K_F, ok_K.astype(float)))
+        projection, projected_K = project(hidden_K_F, ok_K.astype(np.float64), group_K)
         plain_K_F, signs_F = np.column_stack([plain_K_F, projected_K]), [*signs_F, 1]
-    heads: list[Head] = []
-    if kind in ("linear", "mean"):
+    heads: dict[HeadKind, Head] = {}
+    if {"linear", "mean"} & set(kinds):
         linear = make_pipeline(StandardScaler(), LogisticRegression(C=0.05, max_iter=3000))
-        heads.append(LinearHead.of(linear.fit(plain_K_F, ok_K)))
-    if kind in ("trees", "mean"):
+        heads["linear"] = LinearHead.of(linear.fit(plain_K_F, ok_K))
+    if {"trees", "mean"} & set(kinds):
         trees = HistGradientBoostingClassifier(
             max_depth=DEPTH,
             max_iter=N_TREES,
@@ -104,9 +113,44 @@ def fit_head(data: Labelled, kind: HeadKind) -> Head:
             early_stopping=False,
             random_state=0,
         )
-        heads.append(TreesHead.of(trees.fit(plain_K_F, ok_K)))
-    head = heads[0] if len(heads) == 1 else MeanHead(tuple(heads))
-    return head if projection is None else ProjectedHead(projection, head)
+        heads["trees"] = TreesHead.of(trees.fit(plain_K_F, ok_K))
+    if "mean" in kinds:
+        heads["mean"] = MeanHead((heads["linear"], heads["trees"]))
+    return {
+        kind: DomainHead(mean_F, scale_F, head if projection is None else ProjectedHead(projection, head))
+        for kind, head in heads.items()
+        if kind in kinds
+    }
+
+
+def project(hidden_K_F: Floats, ok_K: Floats, group_K: NDArray[np.int64]) -> tuple[LinearHead, Floats]:
+    """Fit a ridge regression from standardised hidden states to rightness, and say what it makes of unseen problems.
+
+    Leaving a fold g of problems out of a ridge regression needs no second fit: with the hat matrix H the residuals of
+    the fold become (I - H_gg)^-1 (y_g - fitted_g).
+
+    Returns:
+        The map, and its value on each step with the step's fold of problems left out, exact but for mean and scale,
+        which are of all steps and know no label. Shape (K,).
+
+    Source:
+        Leave-one-out of linear smoothers, Hastie, Tibshirani and Friedman (The Elements of Statistical Learning,
+        section 7.10), for a fold in place of one row.
+    """
+    n_steps, n_hidden = hidden_K_F.shape
+    scaler = StandardScaler().fit(hidden_K_F)
+    standard_K_F = scaler.transform(hidden_K_F)
+    gram_F_F = standard_K_F.T @ standard_K_F
+    gram_F_F[np.diag_indices(n_hidden)] += STRENGTH_OF_PRIOR
+    solved_F_K = cho_solve(cho_factor(gram_F_F, lower=True), standard_K_F.T)
+    mean = ok_K.mean()
+    weight_F = solved_F_K @ (ok_K - mean)
+    left_out_K = np.empty(n_steps)
+    for _, fold in GroupKFold(min(5, len(set(group_K)))).split(group_K, groups=group_K):
+        hat = standard_K_F[fold] @ solved_F_K[:, fold] + 1 / n_steps  # the unpenalised mean's part is 1 / n everywhere
+        residuals = ok_K[fold] - mean - standard_K_F[fold] @ weight_F
+        left_out_K[fold] = ok_K[fold] - np.linalg.solve(np.eye(len(fold)) - hat, residuals)
+    return LinearHead(scaler.mean_, scaler.scale_, weight_F, np.asarray(mean)), left_out_K
 
 
 def verdicts_of(head: Head, features_N: Sequence[Floats]) -> list[Verdict]:
@@ -123,13 +167,14 @@ def folds(data: Labelled, *, n_folds: int, seed: int) -> Iterator[tuple[list[int
         yield rest.tolist(), held_out.tolist()
 
 
-def cross_fit(data: Labelled, kind: HeadKind, *, n_folds: int, seed: int) -> list[Verdict]:
-    """Return a verdict on each solution by a head that was fitted on other problems."""
-    verdicts: dict[int, Verdict] = {}
+def cross_fit(data: Labelled, kinds: Sequence[HeadKind], *, n_folds: int, seed: int) -> dict[HeadKind, list[Verdict]]:
+    """Return, by kind, a verdict on each solution by a head that was fitted on other problems."""
+    verdicts: dict[HeadKind, dict[int, Verdict]] = {kind: {} for kind in kinds}
     for rest, held_out in folds(data, n_folds=n_folds, seed=seed):
-        head = fit_head(data.take(rest), kind)
-        verdicts |= zip(held_out, verdicts_of(head, [data.features_N[i] for i in held_out]), strict=True)
-    return [verdicts[i] for i in range(len(data.gold_N))]
+        features_N = [data.features_N[i] for i in held_out]
+        for kind, head in fit_heads(data.take(rest), kinds).items():
+            verdicts[kind] |= zip(held_out, verdicts_of(head, features_N), strict=True)
+    return {kind: [found[i] for i in range(len(data.gold_N))] for kind, found in verdicts.items()}
 
 
 def log_losses(verdicts_N: Sequence[Verdict], gold_N: Sequence[int | None]) -> Floats:
@@ -144,40 +189,48 @@ class Fitted(NamedTuple):
     """Fitted on all of the data."""
     kind: HeadKind
     """The kind with the lowest log loss."""
-    rule: ThresholdRule
+    rule: ThresholdRule | ArgmaxRule
     """With the best ProcessBench F1 of cross-fitted verdicts."""
 
 
 def fit_probe(
-    data: Labelled, *, kinds: Sequence[HeadKind], n_folds: int = 5, seed: int = 0, origin: str = "cross-fitted"
+    data: Labelled,
+    *,
+    kinds: Sequence[HeadKind],
+    decision: DecisionKind = "argmax",
+    n_folds: int = 5,
+    seed: int = 0,
+    origin: str = "cross-fitted verdicts",
 ) -> Fitted:
-    """Choose the kind of head and the threshold by cross-validation, and fit it on everything.
+    """Choose the kind of head and the decision by cross-validation, and fit it on everything.
 
-    The kind has the lowest log loss of the true first error, the threshold the best ProcessBench F1.
+    The kind has the lowest log loss of the true first error, the decision the best ProcessBench F1.
 
     Raises:
         DataError: there are only right or only wrong solutions.
     """
-    verdicts = {kind: cross_fit(data, kind, n_folds=n_folds, seed=seed) for kind in kinds}
+    verdicts = cross_fit(data, kinds, n_folds=n_folds, seed=seed)
     kind = min(kinds, key=lambda kind: log_losses(verdicts[kind], data.gold_N).mean())
-    choice = choose_threshold([verdict.p_ok_S for verdict in verdicts[kind]], gold_N=data.gold_N)
-    return Fitted(fit_head(data, kind), kind, ThresholdRule(threshold=choice.threshold, origin=origin))
+    rule = fit_decision(decision, verdicts[kind], gold_N=data.gold_N, origin=origin)
+    return Fitted(fit_heads(data, [kind])[kind], kind, rule)
 
 
 class Honest(NamedTuple):
     """What a probe judge promises on problems like those that it was fitted on."""
 
     verdicts_N: list[Verdict]
-    """Of each solution, by a head whose kind, fit and threshold know nothing of its problem."""
+    """Of each solution, by a head whose kind, fit and decision know nothing of its problem."""
     predicted_N: list[int | None]
-    """The first error that is decided for by that head's threshold."""
+    """The first error that is decided for."""
 
 
-def nested(data: Labelled, *, kinds: Sequence[HeadKind], n_folds: int = 5, seed: int = 0) -> Honest:
-    """Cross-fit the whole procedure of `fit_probe`: kind, fit and threshold are of the other problems alone."""
+def nested(
+    data: Labelled, *, kinds: Sequence[HeadKind], decision: DecisionKind = "argmax", n_folds: int = 5, seed: int = 0
+) -> Honest:
+    """Cross-fit the whole procedure of `fit_probe`: kind, fit and decision are of the other problems alone."""
     found: dict[int, tuple[Verdict, int | None]] = {}
     for rest, held_out in folds(data, n_folds=n_folds, seed=seed):
-        fitted = fit_probe(data.take(rest), kinds=kinds, n_folds=n_folds, seed=seed + 1)
+        fitted = fit_probe(data.take(rest), kinds=kinds, decision=decision, n_folds=n_folds, seed=seed + 1)
         verdicts = verdicts_of(fitted.head, [data.features_N[i] for i in held_out])
         found |= {row: (verdict, verdict.decide(fitted.rule)) for row, verdict in zip(held_out, verdicts, strict=True)}
     in_order = [found[i] for i in range(len(data.gold_N))]

@@ -30,8 +30,8 @@ from judgekit.metrics.steps import (
     compute_ece,
     compute_nll,
 )
-from judgekit.metrics.threshold import choose_threshold
-from judgekit.types import ThresholdRule, Verdict
+from judgekit.metrics.threshold import choose_no_error_weight, choose_threshold
+from judgekit.types import ArgmaxRule, ThresholdRule, Verdict
 
 
 def test_f1_by_hand():
@@ -250,6 +250,34 @@ def test_widest_of_several_best_stretches_wins():
     # hit together: error in (0.1, 0.2] and (0.3, 0.9], with the correct one needing t <= 0.9
     choice = choose_threshold([[0.2, 0.1], [0.9, 0.3], [0.9]], gold_N=[1, 1, None])
     assert choice == pytest.approx((0.6, 2 / 3, 0.3, 0.9), abs=1e-15)
+
+
+def test_weight_of_no_error_by_hand():
+    # 0.5 at step 1 against 0.2: none needs w > 2.5; rightly located up to there. 0.3 against 0.6: none needs w > 0.5.
+    posteriors, gold_N = [(0.3, 0.5, 0.2), (0.1, 0.3, 0.6)], [1, None]
+    weight = choose_no_error_weight(posteriors, gold_N=gold_N)
+    # in terms of w / (1 + w) the stretch is (1/3, 5/7], its middle 11/21
+    assert weight == pytest.approx((11 / 21) / (10 / 21), rel=1e-12)
+    rule = ArgmaxRule(no_error_weight=weight)
+    assert [Verdict(posterior=posterior).decide(rule) for posterior in posteriors] == gold_N
+    with pytest.raises(DataError, match="2 with and 0 without"):
+        choose_no_error_weight(posteriors, gold_N=[1, 0])
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9), st.integers(1, 9), st.integers(0, 2)), min_size=1))
+def test_weight_search_equals_brute_force(rows):
+    posteriors = [tuple(x / sum(row[:3]) for x in row[:3]) for row in rows] + [(0.5, 0.0, 0.5), (0.5, 0.0, 0.5)]
+    gold_N = [None if row[3] == 2 else row[3] for row in rows] + [0, None]
+    verdicts = [Verdict(posterior=posterior) for posterior in posteriors]
+
+    def f1_at(weight):
+        predicted = [verdict.decide(ArgmaxRule(no_error_weight=weight)) for verdict in verdicts]
+        return compute_localization(gold_N, predicted, judged_N=[True] * len(gold_N)).f1
+
+    ratios = sorted(max(posterior[:2]) / posterior[2] for posterior in posteriors)
+    candidates = [ratios[0] / 2, *((a + b) / 2 for a, b in pairwise(ratios)), ratios[-1] * 2]
+    best = max(map(f1_at, candidates))
+    assert f1_at(choose_no_error_weight(posteriors, gold_N=gold_N)) == pytest.approx(best, abs=1e-12)
 
 
 def test_no_verdict_lowers_the_f1_of_every_threshold():

@@ -8,7 +8,7 @@ features, `_N` nodes of all trees.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, Self
 
@@ -169,6 +169,39 @@ class ProjectedHead:
         return {f"{part}.{name}": x for part, own in parts for name, x in own.arrays().items()}
 
 
+def domain_of(features_N: Sequence[Floats]) -> tuple[Floats, Floats]:
+    """Return mean and scale of a domain for `DomainHead`, from features of its solutions, of shape (S, F) each."""
+    features_K_F = np.concatenate(features_N)
+    scale_F = features_K_F.std(axis=0)
+    constant_F = scale_F <= 1e-9 * np.maximum(1.0, np.abs(features_K_F).max(axis=0))  # but for rounding
+    return features_K_F.mean(axis=0), np.where(constant_F, 1.0, scale_F)
+
+
+@dataclass(frozen=True)
+class DomainHead:
+    """A head on features as they stand out among others of their domain: (x - mean_f) / scale_f.
+
+    Levels differ between domains, longer solutions above all, where what stands out means the same. So a head goes to
+    another domain by changing these two, which takes solutions and no labels.
+    """
+
+    mean_F: Floats
+    """Mean over all steps of the domain's solutions. Shape (F,)."""
+    scale_F: Floats
+    """Standard deviation over them, 1 for a feature that never varied. Shape (F,)."""
+    head: Head
+    """Fitted on such features."""
+
+    def logits(self, features_K_F: Floats) -> Floats:
+        """Return logit P(step ok | earlier steps ok). Shape (K,)."""
+        return self.head.logits((features_K_F - self.mean_F) / self.scale_F)
+
+    def arrays(self) -> dict[str, Floats]:
+        """Return the arrays of both, `domain.` and `head.` before each name."""
+        own = {f"domain.{name}": np.asarray(getattr(self, name), dtype=np.float64) for name in ("mean_F", "scale_F")}
+        return own | {f"head.{name}": values for name, values in self.head.arrays().items()}
+
+
 def head_from_arrays(arrays: Mapping[str, Floats], *, n_features: int) -> Head:
     """Return the head that was stored as these arrays.
 
@@ -182,6 +215,15 @@ def head_from_arrays(arrays: Mapping[str, Floats], *, n_features: int) -> Head:
     for name, values in arrays.items():
         part, _, rest = name.partition(".")
         parts.setdefault(part if rest else "", {})[rest or part] = values
+    if set(parts) == {"domain", "head"}:
+        domain = parts["domain"]
+        if {name: x.shape for name, x in domain.items()} != dict.fromkeys(("mean_F", "scale_F"), (n_features,)):
+            raise CheckpointError(
+                f"the probe head's domain is not made for the {n_features} features that its card names"
+            )
+        if (domain["scale_F"] <= 0).any():
+            raise CheckpointError("the probe head's domain has a scale that is not above 0")
+        return DomainHead(**domain, head=head_from_arrays(parts["head"], n_features=n_features))
     if set(parts) == {"projection", "head"}:
         n_hidden = len(parts["projection"].get("weight_F", ()))
         projection = head_from_arrays(parts["projection"], n_features=n_hidden)
