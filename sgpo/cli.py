@@ -17,6 +17,7 @@ COMMANDS: Registry[Command] = Registry(
         "online": "sgpo.commands:ONLINE",
         "offline": "sgpo.commands:OFFLINE",
         "compare": "sgpo.commands:COMPARE",
+        "theory": "sgpo.commands:THEORY",
     },
 )
 """Every command by its name."""

@@ -1,4 +1,4 @@
-"""Commands that train a policy: online, offline, and arms beside each other."""
+"""Commands that train a policy: online, offline, arms beside each other; and the theory of what they do."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from judgekit.cli.command import OUTPUT, Command
 from sgpo.compare_config import CompareConfig
 from sgpo.offline.config import OfflineConfig
 from sgpo.online.config import OnlineConfig
+from sgpo.theory.config import TheoryConfig
 
 
 def _online(args: argparse.Namespace, config: OnlineConfig) -> None:
@@ -59,4 +60,20 @@ COMPARE = Command(
     run=_compare,
     arguments=OUTPUT,
     config=CompareConfig,
+)
+
+
+def _theory(args: argparse.Namespace, config: TheoryConfig) -> None:
+    from sgpo.theory.run import TABLES, run_theory
+
+    run_theory(config, args.output, resume=args.resume)
+    print((args.output / TABLES).read_text(encoding="utf-8"))
+
+
+THEORY = Command(
+    summary="Compute how SGPO and GRPO learn in a small model of reasoning: exactly, with figures and tables.",
+    example="sgpo theory configs/theory/figures.yaml --output runs/theory",
+    run=_theory,
+    arguments=OUTPUT,
+    config=TheoryConfig,
 )

@@ -24,6 +24,7 @@ from judgekit.training.config import ClassifierConfig, LanguageModelConfig, Like
 from sgpo.compare_config import CompareConfig
 from sgpo.offline.config import OfflineConfig
 from sgpo.online.config import OnlineConfig
+from sgpo.theory.config import TheoryConfig
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 CARDS = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.glob("critic/*.yaml"))
@@ -47,6 +48,7 @@ CLASSES: dict[str, type[BaseConfig]] = {
     "sgpo/offline_*.yaml": OfflineConfig,
     "sgpo/online_*.yaml": OnlineConfig,
     "sgpo/compare*.yaml": CompareConfig,
+    "theory/*.yaml": TheoryConfig,
     "quickstart/compare.yaml": CompareConfig,
     "quickstart/problems.yaml": ProceduralProblemsConfig,
     "quickstart/*_data.yaml": ProceduralConfig,

@@ -57,6 +57,7 @@ WITHOUT_TORCH = [
     "sgpo.online.config",
     "sgpo.offline.config",
     "sgpo.compare",
+    "sgpo.theory.run",
     "datasets_builders.by_hand.commands",
     "datasets_builders.by_hand.work",
     *(f"datasets_builders.{path.stem}" for path in sorted((ROOT / "datasets_builders").glob("[a-z]*.py"))),
