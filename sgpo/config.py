@@ -14,12 +14,13 @@ from sgpo.algorithms.base import Algorithm, Moment, Need
 from sgpo.algorithms.grpo import GRPO
 from sgpo.algorithms.registry import AlgorithmConfig, parse_algorithm
 from sgpo.algorithms.sgpo import SGPO
+from sgpo.objectives import Objective
 
 GIVEN: Mapping[Moment, frozenset[Need]] = {
-    "rollout": frozenset({"spans", "old_logprobs"}),
-    "step": frozenset({"spans", "old_logprobs", "seq_logps"}),
+    "rollout": frozenset({"spans", "old_logprobs", "entropy", "domain"}),
+    "step": frozenset({"spans", "old_logprobs", "seq_logps", "entropy", "domain"}),
 }
-"""What trainers give algorithms of each moment, the judge apart."""
+"""What trainers give algorithms of each moment, the judge and the objectives apart."""
 
 
 class GuardsConfig(BaseConfig):
@@ -48,6 +49,8 @@ class PolicyTrainingConfig(OptimConfig):
     algorithm: AlgorithmConfig | None = None
     """How outcomes, and a judge where it asks for one, become rewards and advantages; `null`: `sgpo` where there is a
     judge, `grpo` where there is none."""
+    objectives: dict[str, Objective] = Field(default_factory=dict)
+    """Rewards beside the outcome, by name: functions of a response's text, summed with their weights."""
     guards: GuardsConfig = GuardsConfig()
     """What stops a run, or warns, because its judge does no good."""
 
@@ -78,11 +81,20 @@ class PolicyTrainingConfig(OptimConfig):
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> Self:
         algorithm = self.resolved_algorithm
-        lacking = sorted(algorithm.needs - self._gives() - ({"judge"} if self.judge is not None else set()))
+        given = {"judge": self.judge is not None, "objectives": bool(self.objectives)}
+        lacking = sorted(algorithm.needs - self._gives() - {name for name, is_given in given.items() if is_given})
         if lacking == ["judge"]:
             raise ValueError(
                 f"the algorithm {algorithm.type} needs a judge: give judge=..., or set algorithm.type=grpo"
             )
+        if lacking == ["objectives"]:
+            raise ValueError(f"the algorithm {algorithm.type} needs objectives beside the outcome: give objectives=...")
+        for name in self.objectives:
+            if not name.isidentifier() or name == "outcome":
+                raise ValueError(
+                    f"objectives: {name!r} names a reward in the log: use letters, digits and underscores, and not "
+                    "'outcome'"
+                )
         if lacking:
             raise ValueError(
                 f"the algorithm {algorithm.type} needs {', '.join(lacking)}, which this trainer does not give at its "
@@ -91,7 +103,7 @@ class PolicyTrainingConfig(OptimConfig):
         return self
 
     def _gives(self) -> frozenset[Need]:
-        """Return what an algorithm may need of this trainer, the judge apart."""
+        """Return what an algorithm may need of this trainer, the judge and the objectives apart."""
         return GIVEN[self.resolved_algorithm.when]
 
     @property

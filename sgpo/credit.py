@@ -6,6 +6,7 @@ process, a store, or all processes of a run, a share each); `give_credit` turns 
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,8 @@ class GroupCredit(NamedTuple):
     """Rewards, and the floors of their standard deviations."""
     rts_N: list[float | None]
     """RTS of each response; `None` where it was not scored or got no verdict. Shape (N,)."""
+    batch: GroupBatch
+    """The groups, with what scoring found."""
     stats: Mapping[str, float]
     """Metrics, see `credit_stats`."""
 
@@ -94,10 +97,36 @@ def shape_groups(
     """
     rows_M = algorithm.rows_to_score(batch)
     scored_M = score_rows(rows_M)
-    shaped = algorithm.transform(batch, rows_M, scored_M)
     rts = dict(zip(rows_M.tolist(), (scored.rts for scored in scored_M), strict=True))
     rts_N = [rts.get(row) for row in range(len(batch.outcomes_N))]
-    return GroupCredit(shaped, rts_N, credit_stats(batch, shaped.rewards_N, rts_N=rts_N, scored_M=scored_M))
+    batch = with_rts(batch, rts_N)
+    shaped = algorithm.transform(batch, rows_M, scored_M)
+    stats = credit_stats(batch, shaped.rewards_N, rts_N=rts_N, scored_M=scored_M)
+    return GroupCredit(shaped, rts_N, batch, stats)
+
+
+def with_rts(batch: GroupBatch, rts_N: Sequence[float | None]) -> GroupBatch:
+    """Return the batch with the RTS of its responses, `None` where there is none. Shape (N,)."""
+    return replace(batch, rts_N=batch.outcomes_N.new_tensor([math.nan if rts is None else rts for rts in rts_N]))
+
+
+def put_back(rewards_N: torch.Tensor, batch: GroupBatch) -> torch.Tensor:
+    """Return every reward function's value with shaped rewards in place of the outcomes. Shape (N, F), at least F 1.
+
+    A response whose outcome is known and that shaping puts outside the baseline earns nothing by other functions.
+    """
+    rewards_NF = batch.outcomes_N[:, None].clone() if batch.rewards_NF is None else batch.rewards_NF.clone()
+    rewards_NF[:, 0] = rewards_N
+    rewards_NF[rewards_N.isnan() & ~batch.outcomes_N.isnan()] = torch.nan
+    return rewards_NF
+
+
+def sum_rewards(rewards_NF: torch.Tensor, batch: GroupBatch) -> torch.Tensor:
+    """Return the weighted sum of all reward functions, NaN where none has a value. Shape (N,)."""
+    if batch.rewards_NF is None:
+        return rewards_NF[:, 0]
+    weights_F = rewards_NF.new_tensor(batch.reward_weights_F)
+    return (rewards_NF * weights_F).nansum(dim=1).masked_fill(rewards_NF.isnan().all(dim=1), torch.nan)
 
 
 def give_credit(

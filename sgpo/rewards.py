@@ -6,6 +6,7 @@ or of one size. NaN means "not known" in outcomes and "outside the baseline" in 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -104,12 +105,29 @@ def guided_rewards(
     return rewards_N
 
 
+def group_moments(rewards_N: torch.Tensor, group_ids_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return mean and standard deviation (n - 1) of each row's group, NaN rows left out. Each of shape (N,).
+
+    Groups that are constant but for rounding are exact: their deviation is 0. So is the mean of groups of NaN alone.
+    """
+    mean_N, std_N = torch.zeros_like(rewards_N), torch.zeros_like(rewards_N)
+    for rows in group_rows(group_ids_N):
+        values = rewards_N[rows]
+        known = values[~torch.isnan(values)]
+        if not len(known):
+            continue
+        constant = len(known) < 2 or bool(known.max() - known.min() <= _slack(known) * known.abs().max())
+        mean_N[rows] = known[0] if constant else known.mean()
+        std_N[rows] = 0.0 if constant else known.std()
+    return mean_N, std_N
+
+
 def group_std(rewards_N: torch.Tensor, *, group_ids_N: torch.Tensor) -> torch.Tensor:
     """Return each row's group standard deviation (n - 1), NaN rows left out, 0 where fewer than two rows count.
 
     A group that is constant but for rounding gives exactly 0. Shape (N,).
     """
-    return _group_moments(rewards_N, group_ids_N)[1]
+    return group_moments(rewards_N, group_ids_N)[1]
 
 
 def compute_advantages(
@@ -134,7 +152,7 @@ def compute_advantages(
     Source:
         GRPO (2402.03300), outcome supervision; n - 1 in the standard deviation and 1e-4 as in TRL.
     """
-    mean_N, std_N = _group_moments(rewards_N, group_ids_N)
+    mean_N, std_N = group_moments(rewards_N, group_ids_N)
     centred_N = torch.where(std_N == 0, torch.zeros_like(rewards_N), rewards_N - mean_N)
     centred_N = torch.nan_to_num(centred_N, nan=0.0)
     if scale == "none":
@@ -144,6 +162,31 @@ def compute_advantages(
         return centred_N / (known.std() + STD_EPS) if len(known) > 1 else centred_N
     divisor_N = std_N if std_floor_N is None else torch.maximum(std_N, std_floor_N)
     return centred_N / (divisor_N + STD_EPS)
+
+
+def normalize_then_sum(
+    rewards_NF: torch.Tensor, *, weights_F: Sequence[float], group_ids_N: torch.Tensor
+) -> torch.Tensor:
+    """Return advantages that normalise each reward function in its group, then the weighted sum over the whole batch.
+
+    Args:
+        rewards_NF: Value of each reward function, NaN where it gives none. Shape (N, F).
+        weights_F: Weight of each. Shape (F,).
+        group_ids_N: Integer group of each row. Shape (N,).
+
+    Returns:
+        Shape (N,); 0 for rows without any reward.
+
+    Source:
+        GDPO (2601.05242), as TRL's `multi_objective_aggregation="normalize_then_sum"` computes it.
+    """
+    unknown_N = rewards_NF.isnan().all(dim=1)
+    by_function = [compute_advantages(column_N, group_ids_N=group_ids_N) for column_N in rewards_NF.unbind(dim=1)]
+    total_N = torch.stack([weight * a_N for weight, a_N in zip(weights_F, by_function, strict=True)]).sum(dim=0)
+    known = total_N[~unknown_N]
+    if len(known) < 2:
+        return torch.zeros_like(total_N)
+    return torch.where(unknown_N, 0.0, (total_N - known.mean()) / (known.std() + STD_EPS))
 
 
 def std_floor_factor(std_N: torch.Tensor, *, floor_N: torch.Tensor) -> torch.Tensor:
@@ -157,17 +200,3 @@ def _slack(values: torch.Tensor) -> float:
     A few roundings: the same function gives one input other last bits in another place of a tensor.
     """
     return max(TIE, 8 * torch.finfo(values.dtype).eps)
-
-
-def _group_moments(rewards_N: torch.Tensor, group_ids_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and standard deviation of each row's group; groups that are constant but for rounding are exact."""
-    mean_N, std_N = torch.zeros_like(rewards_N), torch.zeros_like(rewards_N)
-    for rows in group_rows(group_ids_N):
-        values = rewards_N[rows]
-        known = values[~torch.isnan(values)]
-        if not len(known):
-            continue
-        constant = len(known) < 2 or bool(known.max() - known.min() <= _slack(known) * known.abs().max())
-        mean_N[rows] = known[0] if constant else known.mean()
-        std_N[rows] = 0.0 if constant else known.std()
-    return mean_N, std_N

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from judgekit.judges.base import Judge
     from judgekit.types import Solution
 
-Need = Literal["judge", "spans", "old_logprobs", "seq_logps", "entropy", "divergence", "domain", "history"]
+Need = Literal[
+    "judge", "objectives", "spans", "old_logprobs", "seq_logps", "entropy", "divergence", "domain", "history"
+]
 """What an algorithm may need beside outcomes and numbers of tokens. Trainers compute only what is asked for, and refuse
 at the start what they cannot give: see `sgpo.config.GIVEN`."""
 Moment = Literal["rollout", "step"]
@@ -116,9 +118,25 @@ class GroupBatch:
     """Responses cut off by their length limit. Shape (N,), bool."""
     n_tokens_N: torch.Tensor
     """Trained tokens of each response, what ends it included; 0 where it is not trained. Shape (N,), int64."""
+    rts_N: torch.Tensor | None = None
+    """Valid prefix share of each scored response, NaN for the others; there from `transform` on. Shape (N,)."""
+    rewards_NF: torch.Tensor | None = None
+    """Where there are objectives beside the outcome: value of every reward function, the raw outcome first, NaN where
+    one gives none. Shape (N, F)."""
+    reward_weights_F: tuple[float, ...] = ()
+    """Weight of each reward function in their sum. Shape (F,)."""
     spans_N: tuple[tuple[tuple[int, int], ...], ...] | None = None
     """For `spans`: first trained token of each step and one past its last; none of a response that is not trained.
     Shape (N, n_steps, 2)."""
+    n_prompt_tokens_N: torch.Tensor | None = None
+    """For `spans`: tokens of the prompt that each response follows on, 0 where it is not trained. Shape (N,), int64."""
+    entropies_N: tuple[torch.Tensor, ...] | None = None
+    """For `entropy`: entropy of the old policy at each trained token, nats; of all tokens it could have sampled. A
+    tensor of shape (T,) a response."""
+    domains_N: tuple[str, ...] | None = None
+    """For `domain`: the `source` of each response's problem. Shape (N,)."""
+    domain_shares_N: torch.Tensor | None = None
+    """For `domain`: share of that domain among the problems of the whole run, in (0, 1]. Shape (N,)."""
     seq_logprobs_N: torch.Tensor | None = None
     """For `seq_logps`: summed log-probabilities of a response's trained tokens under the policy as it is now, detached,
     nats, NaN where it is not trained. Shape (N,)."""
@@ -127,10 +145,14 @@ class GroupBatch:
 
     def take(self, rows_M: torch.Tensor) -> GroupBatch:
         """Return the batch of some responses. Shape (M,)."""
-        spans_N = None if self.spans_N is None else tuple(self.spans_N[row] for row in rows_M.tolist())
-        columns: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        there = {name: column[rows_M] for name, column in columns.items() if name != "spans_N" and column is not None}
-        return replace(self, **there, spans_N=spans_N)
+        columns: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "reward_weights_F"}
+        rows = rows_M.tolist()
+        taken: dict[str, Any] = {
+            name: tuple(column[row] for row in rows) if isinstance(column, tuple) else column[rows_M]
+            for name, column in columns.items()
+            if column is not None
+        }
+        return replace(self, **taken)
 
 
 class Shaped(NamedTuple):
@@ -154,6 +176,9 @@ class Algorithm(BaseConfig):
     """What it needs beside outcomes."""
     when: ClassVar[Moment] = "rollout"
     """When `credit` is asked; scoring, `transform` and `keep` are always of the rollout."""
+    aggregation: ClassVar[Literal["sum_then_normalize", "normalize_then_sum"]] = "sum_then_normalize"
+    """How several reward functions become one advantage, in TRL's words. With `normalize_then_sum` TRL's computation
+    stands online, whatever `credit` says."""
     unit: Unit = "step"
     """Unit in which the steps of a response are measured."""
 

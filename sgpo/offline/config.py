@@ -90,9 +90,7 @@ class OfflineConfig(PolicyTrainingConfig):
         return self
 
     def _gives(self) -> frozenset[Need]:
-        # Those of the policy before training are computed when credit has been given, so only a step reads them.
-        has_old = self.ratio == "behaviour" or (self.ratio == "initial" and self.resolved_algorithm.when == "step")
-        return super()._gives() - (set() if has_old else {"old_logprobs"})
+        return super()._gives() - ({"old_logprobs"} if self.ratio == "none" else set())
 
     def rule_of(self, *, guided: bool) -> LossRule:
         """Return how the tokens of a step add up and clip: as the algorithm says where it is in force, or as set."""

@@ -7,6 +7,7 @@ is read back instead of being computed again.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,20 @@ from judgekit.groups import RolloutGroup, count_groups
 from judgekit.io import MANIFEST, read_json, read_records, write_records
 from judgekit.judges.stored import StoredJudge
 from judgekit.types import Judgement, Record, Rollout
-from sgpo.algorithms.base import Algorithm, GroupBatch, Response, Scale, Scored
+from sgpo.algorithms.base import Algorithm, GroupBatch, Response, Scale, Scored, Shaped
 from sgpo.config import GuardsConfig
-from sgpo.credit import StepCredit, UnscoredAlarm, give_credit, mean_advantage, shape_groups, step_lengths
+from sgpo.credit import (
+    StepCredit,
+    UnscoredAlarm,
+    give_credit,
+    mean_advantage,
+    put_back,
+    shape_groups,
+    step_lengths,
+    sum_rewards,
+    with_rts,
+)
+from sgpo.objectives import Objective
 from sgpo.rewards import compute_advantages
 
 
@@ -47,7 +59,7 @@ class Credit(Record):
     token_advantages_T: tuple[float, ...] | None = None
     """Advantage of each trained token, where the algorithm gives one a token."""
     plain_advantage: float
-    """Advantage from outcomes alone."""
+    """Advantage from outcomes and objectives as they are."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +70,12 @@ class Trained:
     """How many there are, what ends it included."""
     spans_S: tuple[tuple[int, int], ...] = ()
     """First token of each step and one past its last. Shape (n_steps, 2)."""
+    n_prompt_tokens: int = 0
+    """Tokens that they follow on."""
     old_logprob: float = math.nan
-    """Their summed recorded log-probability, nats; NaN where none is recorded."""
+    """Their summed log-probability under the old policy, nats; NaN where it is not known."""
+    entropies_T: tuple[float, ...] = ()
+    """Entropy of the policy before training at each of them, nats; empty where it is not asked for."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +112,7 @@ def assign_credit(
     guards: GuardsConfig,
     count_tokens: Callable[[str], int],
     trained: Mapping[tuple[str, int], Trained],
+    objectives: Mapping[str, Objective] | None = None,
     scale: Scale = "group",
     chunk: int = 64,
 ) -> CreditTable:
@@ -108,6 +125,7 @@ def assign_credit(
         guards: When a judge without verdicts stops the run.
         count_tokens: Number of the policy's tokens in a text.
         trained: The trained tokens of each response, by group id and sample; absent where it is not trained.
+        objectives: Rewards beside the outcome, by name.
         scale: See `sgpo.rewards.compute_advantages`; `batch` means all rewards of the file.
         chunk: Responses judged between two writes.
 
@@ -115,7 +133,7 @@ def assign_credit(
         JudgeError: too many responses got no verdict, see `GuardsConfig.max_unscored_frac`.
     """
     rollouts = [rollout for group in groups for rollout in group.rollouts]
-    batch = _batch_of(groups, trained)
+    batch = build_batch(groups, trained, objectives=objectives or {})
     chosen: list[Rollout] = []
 
     def score_rows(rows_M: torch.Tensor) -> list[Scored]:
@@ -136,11 +154,13 @@ def assign_credit(
         return scored_M
 
     credit = shape_groups(batch, algorithm, score_rows)
-    rewards_N, std_floor_N = credit.shaped
+    batch, std_floor_N = credit.batch, credit.shaped.std_floor_N
+    rewards_N = sum_rewards(put_back(credit.shaped.rewards_N, batch), batch)
     guided: torch.Tensor | list[torch.Tensor] = torch.zeros_like(rewards_N)
     if algorithm.when == "rollout":
         guided = give_credit(rewards_N, batch=batch, algorithm=algorithm, std_floor_N=std_floor_N, scale=scale)
-    plain_N = compute_advantages(batch.outcomes_N, group_ids_N=batch.group_ids_N, scale=scale)
+    plain_rewards_N = sum_rewards(put_back(batch.outcomes_N, batch), batch)
+    plain_N = compute_advantages(plain_rewards_N, group_ids_N=batch.group_ids_N, scale=scale)
     by_token_N = [None] * len(rollouts) if isinstance(guided, torch.Tensor) else [tuple(t.tolist()) for t in guided]
     guided_N = guided.tolist() if isinstance(guided, torch.Tensor) else [mean_advantage(t) for t in guided]
     columns = zip(rollouts, credit.rts_N, rewards_N.tolist(), guided_N, by_token_N, plain_N.tolist(), strict=True)
@@ -161,13 +181,41 @@ def assign_credit(
     # Of a folder that runs share, those that this one used.
     used = {rollout.solution.id for rollout in chosen}
     judgements = [found for key, found in judge.judgements.items() if key in used] if judge is not None else []
-    return CreditTable(credits_N, report_credits(groups, stats=credit.stats, judgements=judgements))
+    report = report_credits(groups, stats=credit.stats, judgements=judgements)
+    for index, name in enumerate(objectives or {}, start=1):
+        assert batch.rewards_NF is not None
+        report |= {f"objective_{name}_mean": batch.rewards_NF[:, index].mean().item()}
+        report |= {f"objective_{name}_std": batch.rewards_NF[:, index].std().item()}
+    return CreditTable(credits_N, report)
 
 
-def _batch_of(groups: Sequence[RolloutGroup], trained: Mapping[tuple[str, int], Trained]) -> GroupBatch:
+def build_batch(
+    groups: Sequence[RolloutGroup],
+    trained: Mapping[tuple[str, int], Trained],
+    *,
+    objectives: Mapping[str, Objective],
+) -> GroupBatch:
+    """Return the groups of a file as algorithms read them, whatever of it they ask for.
+
+    Args:
+        groups: The groups.
+        trained: See `assign_credit`.
+        objectives: Rewards beside the outcome, by name.
+    """
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     trained_N = [trained.get((rollout.group_id, rollout.sample), Trained()) for rollout in rollouts]
+    domains = Counter(group.rollouts[0].source for group in groups)
+    rewards_NF = None
+    if objectives:
+        rows = [[r.outcome, *(objective.reward(r.response) for objective in objectives.values())] for r in rollouts]
+        rewards_NF = torch.tensor(rows, dtype=torch.float64)
     return GroupBatch(
+        rewards_NF=rewards_NF,
+        reward_weights_F=(1.0, *(objective.weight for objective in objectives.values())),
+        n_prompt_tokens_N=torch.tensor([found.n_prompt_tokens for found in trained_N]),
+        entropies_N=tuple(torch.tensor(found.entropies_T, dtype=torch.float64) for found in trained_N),
+        domains_N=tuple(rollout.source for rollout in rollouts),
+        domain_shares_N=torch.tensor([domains[rollout.source] / len(groups) for rollout in rollouts]).double(),
         outcomes_N=torch.tensor([rollout.outcome for rollout in rollouts], dtype=torch.float64),
         group_ids_N=torch.tensor([index for index, group in enumerate(groups) for _ in group.rollouts]),
         truncated_N=torch.tensor([bool(rollout.truncated) for rollout in rollouts]),
@@ -183,13 +231,16 @@ def read_step_credit(
     *,
     algorithm: Algorithm,
     trained: Mapping[tuple[str, int], Trained],
+    objectives: Mapping[str, Objective],
     scale: Scale,
 ) -> StepCredit:
     """Return what gives credit at every optimiser step, by the scores that a finished table holds."""
-    batch = _batch_of(groups, trained)
+    batch = with_rts(build_batch(groups, trained, objectives=objectives), [credit.rts for credit in credits_N])
     rows_M = algorithm.rows_to_score(batch)
     scored_M = [Scored(credits_N[row].rts) for row in rows_M.tolist()]
-    return StepCredit(batch, algorithm.transform(batch, rows_M, scored_M), algorithm, scale)
+    shaped = algorithm.transform(batch, rows_M, scored_M)
+    rewards_N = sum_rewards(put_back(shaped.rewards_N, batch), batch)
+    return StepCredit(batch, Shaped(rewards_N, shaped.std_floor_N), algorithm, scale)
 
 
 def report_credits(

@@ -36,7 +36,7 @@ from sgpo.offline.config import OfflineConfig
 from sgpo.offline.credit import CreditTable, Trained, assign_credit, load_credits, read_step_credit, write_credits
 from sgpo.offline.packing import OfflineRow, PackedSteps, fill_old_logprobs
 from sgpo.offline.plan import Plan, build_rows, plan_steps, report_plan, token_ids
-from sgpo.offline.trainer import OfflineTrainer, can_pack, compute_row_logprobs, packed_policy
+from sgpo.offline.trainer import OfflineTrainer, TokenValue, can_pack, compute_row_values, packed_policy
 from sgpo.policy import Policy, load_policy
 
 logger = logging.getLogger(__name__)
@@ -79,7 +79,14 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
         card = Path(config.judge or "") / "judge.json"
         inputs = [config.groups, card] if config.judge and card.is_file() else [config.groups]
         run = Run(output, config, inputs=inputs, resume=resume or not state.is_main_process)
-        trained = _trained_tokens(config, groups, rows, policy.tokenizer)
+    needs, of_initial = config.resolved_algorithm.needs, dict[TokenValue, dict[tuple[str, int], list[float]]]()
+    if config.ratio == "initial" and "old_logprobs" in needs:
+        of_initial["logprob"] = _load_or_compute_initial(config, policy.model.to(state.device), rows, run)
+    if "entropy" in needs:
+        model = policy.model.to(state.device)
+        of_initial["entropy"] = _load_or_compute_initial(config, model, rows, run, value="entropy")
+    with state.main_process_first():
+        trained = _trained_tokens(config, groups, rows, policy.tokenizer, of_initial=of_initial)
         table = _load_or_assign_credit(config, groups, trained, policy.tokenizer, output)
     report = run.results
     if not run.finished:
@@ -103,6 +110,7 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
                 table.credits_N,
                 algorithm=config.resolved_algorithm,
                 trained=trained,
+                objectives=config.objectives,
                 scale=config.scale_rewards,
             )
         _train(config, run, policy, plan, report, step_credit)
@@ -137,8 +145,13 @@ def _trained_tokens(
     groups: Sequence[RolloutGroup],
     rows: Sequence[OfflineRow],
     tokenizer: PreTrainedTokenizerBase,
+    *,
+    of_initial: Mapping[TokenValue, Mapping[tuple[str, int], Sequence[float]]],
 ) -> dict[tuple[str, int], Trained]:
-    """What the algorithm may ask about trained tokens, by group id and sample; spans only where it asks for them."""
+    """What the algorithm may ask about trained tokens, by group id and sample; spans only where it asks for them.
+
+    Recorded log-probabilities win over those of the policy before training, which are there where they are asked for.
+    """
     rollouts = {(rollout.group_id, rollout.sample): rollout for group in groups for rollout in group.rollouts}
     trained = {}
     for row in rows:
@@ -151,8 +164,14 @@ def _trained_tokens(
                 text=rollout.response,
                 decode=lambda ids: tokenizer.decode(ids, skip_special_tokens=True),
             )
-        old_logprob = math.nan if row.old_logprobs_T is None else math.fsum(row.old_logprobs_T)
-        trained[row.key] = Trained(len(row.completion_ids), spans_S, old_logprob)
+        old_T = row.old_logprobs_T or of_initial.get("logprob", {}).get(row.key)
+        trained[row.key] = Trained(
+            n_tokens=len(row.completion_ids),
+            spans_S=spans_S,
+            n_prompt_tokens=len(row.prompt_ids),
+            old_logprob=math.nan if old_T is None else math.fsum(old_T),
+            entropies_T=tuple(of_initial.get("entropy", {}).get(row.key, ())),
+        )
     return trained
 
 
@@ -181,6 +200,7 @@ def _load_or_assign_credit(
         guards=config.guards,
         count_tokens=lambda text: len(token_ids(tokenizer, text)),
         trained=trained,
+        objectives=config.objectives,
         scale=config.scale_rewards,
         chunk=config.judge_chunk,
     )
@@ -234,7 +254,9 @@ def _train(
     rules = [config.rule_of(guided=guided) for guided in plan.guided]
     needs_old = any(rule.clip for rule in rules) or "old_logprobs" in config.resolved_algorithm.needs
     if config.ratio == "initial" and needs_old:
-        steps = fill_old_logprobs(steps, _load_or_compute_initial(config, policy.model.to(state.device), plan, run))
+        planned = list({row.key: row for step in plan.steps for packed in step for row in packed}.values())
+        old = _load_or_compute_initial(config, policy.model.to(state.device), planned, run)
+        steps = fill_old_logprobs(steps, old)
     trainer = OfflineTrainer(
         model=policy.model,
         args=training_arguments(
@@ -260,20 +282,29 @@ def _train(
 
 
 def _load_or_compute_initial(
-    config: OfflineConfig, model: PreTrainedModel, plan: Plan, run: Run
+    config: OfflineConfig,
+    model: PreTrainedModel,
+    rows: Sequence[OfflineRow],
+    run: Run,
+    *,
+    value: TokenValue = "logprob",
 ) -> dict[tuple[str, int], list[float]]:
-    """Log-probabilities of every response of the plan under the policy before training, by row key, nats."""
-    path = run.output / "old_logprobs.parquet"
+    """Values of the trained tokens of responses under the policy before training, by row key, nats.
+
+    Those that lie in the run's folder are read, of whichever rows; a run that needs them before there is a plan has
+    those of all.
+    """
+    path = run.output / ("old_logprobs.parquet" if value == "logprob" else "old_entropies.parquet")
     state = PartialState()
     if not path.is_file():
-        rows = list({row.key: row for step in plan.steps for packed in step for row in packed}.values())
         mine = rows[state.process_index :: state.num_processes]
-        values = compute_row_logprobs(
+        values = compute_row_values(
             model,
             mine,
             token_budget=config.token_budget,
+            value=value,
             bf16=config.bf16,
-            track=lambda bins: track(bins, description="old log-probs", disable=not state.is_main_process),
+            track=lambda bins: track(bins, description=f"old {value}", disable=not state.is_main_process),
         )
         found = gather_object([(*row.key, logprobs) for row, logprobs in zip(mine, values, strict=True)])
         if state.is_main_process:

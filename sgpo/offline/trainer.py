@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch.utils.checkpoint import checkpoint
@@ -48,8 +48,14 @@ def can_pack(model: PreTrainedModel, *, longest: int) -> bool:
     return is_packable(model.config.get_text_config(), longest=longest)
 
 
-def token_logprobs(model: torch.nn.Module, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """Return the log-probability of each trained token of one bin, nats. Shape (T,), float32.
+TokenValue = Literal["logprob", "entropy"]
+"""What is read off a token's distribution: the log-probability of the token, or the entropy over all of them."""
+
+
+def token_values(
+    model: torch.nn.Module, inputs: Mapping[str, torch.Tensor], *, value: TokenValue = "logprob"
+) -> torch.Tensor:
+    """Return the log-probability of each trained token of one bin, or the entropy there, nats. Shape (T,), float32.
 
     Only the positions that predict a trained token go through the output layer, a block of them at a time, and the
     backward pass computes a block's logits again: those of a whole bin over the vocabulary would need gigabytes.
@@ -57,6 +63,7 @@ def token_logprobs(model: torch.nn.Module, inputs: Mapping[str, torch.Tensor]) -
     Args:
         model: The policy, perhaps wrapped for several processes, within `packed_policy`.
         inputs: Tensors of a `PackedBin`, by name.
+        value: Which of the two.
     """
     policy: Any = getattr(model, "module", model)
     input_ids_P, position_ids_P = inputs["input_ids_P"], inputs["position_ids_P"]
@@ -85,35 +92,39 @@ def token_logprobs(model: torch.nn.Module, inputs: Mapping[str, torch.Tensor]) -
         handle.remove()
     head = OutputHead.of(policy)
 
-    def block_logprobs(hidden_T: torch.Tensor, target_T: torch.Tensor) -> torch.Tensor:
+    def block_values(hidden_T: torch.Tensor, target_T: torch.Tensor) -> torch.Tensor:
         logits_TV = head.logits(hidden_T).float()
+        if value == "entropy":
+            return torch.special.entr(logits_TV.softmax(-1)).sum(-1)
         return logits_TV.gather(-1, target_T[:, None])[:, 0] - logits_TV.logsumexp(-1)
 
     hidden_T, target_T = caught[0][0][inputs["source_T"]], inputs["target_T"]
     blocks = head_blocks(max(1, len(target_T)), target_T.device)
-    logprobs = [checkpoint(block_logprobs, hidden_T[rows], target_T[rows], use_reentrant=False) for rows in blocks]
-    return torch.cat(logprobs)
+    values = [checkpoint(block_values, hidden_T[rows], target_T[rows], use_reentrant=False) for rows in blocks]
+    return torch.cat(values)
 
 
 @torch.no_grad()
-def compute_row_logprobs(
+def compute_row_values(
     model: PreTrainedModel,
     rows: Sequence[OfflineRow],
     *,
     token_budget: int,
+    value: TokenValue = "logprob",
     bf16: bool = False,
     track: Callable[[list[list[int]]], Iterable[list[int]]] = iter,
 ) -> list[list[float]]:
-    """Return each row's completion log-probabilities under the model as it stands, nats, one list a row.
+    """Return a value of each token of every row's completion under the model as it stands, nats, one list a row.
 
     Args:
         model: The policy; its training mode is put back afterwards.
         rows: The responses.
         token_budget: Tokens of one forward pass.
+        value: See `token_values`.
         bf16: Run under bfloat16 autocast, as training will.
         track: Wraps the bins, for a progress bar.
     """
-    logprobs: list[list[float]] = [[] for _ in rows]
+    values: list[list[float]] = [[] for _ in rows]
     was_training = model.training
     model.eval()
     lengths_N = [len(row) for row in rows]
@@ -124,12 +135,12 @@ def compute_row_logprobs(
             packed = build_bin(tuple(rows[i] for i in items), tokens="token_mean", max_tokens=1)
             inputs = {name: tensor.to(model.device) for name, tensor in packed.inputs().items()}
             with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=bf16):
-                values_T = token_logprobs(model, inputs).tolist()
+                values_T = token_values(model, inputs, value=value).tolist()
             for i in items:
                 n_tokens = len(rows[i].completion_ids)
-                logprobs[i], values_T = values_T[:n_tokens], values_T[n_tokens:]
+                values[i], values_T = values_T[:n_tokens], values_T[n_tokens:]
     model.train(was_training)
-    return logprobs
+    return values
 
 
 class OfflineTrainer(Trainer):
@@ -177,7 +188,7 @@ class OfflineTrainer(Trainer):
             if "batch_row_T" in inputs:
                 advantages_T = self._step_advantages[1].to(advantages_T)[inputs["batch_row_T"]]
         token = policy_loss(
-            token_logprobs(model, inputs),
+            token_values(model, inputs),
             old_logprobs_T=inputs.get("old_logprobs_T"),
             advantages_T=advantages_T,
             clip=self.train_dataset.rules[self.state.global_step].clip,
@@ -200,7 +211,7 @@ class OfflineTrainer(Trainer):
             inputs = {name: value.to(self.args.device) for name, value in self.train_dataset[index].items()}
             with self.compute_loss_context_manager():
                 # Empty bins, too: the wrapper for several processes waits for a pass of each of them.
-                now_T = token_logprobs(model, inputs).cpu().double()
+                now_T = token_values(model, inputs).cpu().double()
             if (rows_T := inputs.get("batch_row_T")) is None:
                 continue  # fills up the step, or belongs to an epoch of plain GRPO
             old_T = inputs.get("old_logprobs_T", torch.full_like(now_T, torch.nan)).cpu().double()

@@ -32,6 +32,7 @@ from judgekit.reading.rows import read_jsonl
 from judgekit.run import METRICS, Run
 from judgekit.training.loop import MetricsCallback, finite, save_policy, train, training_arguments
 from judgekit.types import Problem
+from sgpo.objectives import Objective
 from sgpo.online.alarms import AlarmCallback
 from sgpo.online.config import OnlineConfig, PeriodicEvalConfig
 from sgpo.online.trainer import SGPOTrainer, completion_text
@@ -93,7 +94,7 @@ def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) ->
         warn_unfamiliar(judge, [Origin(problem.source, generator=config.policy) for problem in problems])
     return SGPOTrainer(
         model=policy.model,
-        reward_funcs=outcome_reward(check),
+        reward_funcs=[outcome_reward(check), *(objective_reward(*item) for item in config.objectives.items())],
         args=grpo_arguments(config, output),
         train_dataset=training_rows(problems, config),
         processing_class=policy.tokenizer,
@@ -135,6 +136,16 @@ def outcome_reward(check: OutcomeCheck) -> Callable[..., list[float | None]]:
     return outcome
 
 
+def objective_reward(name: str, objective: Objective) -> Callable[..., list[float]]:
+    """Return an objective as a reward function of TRL, which logs it by its name."""
+
+    def reward(completions: Sequence[Any], **_: Any) -> list[float]:
+        return [objective.reward(completion_text(completion)) for completion in completions]
+
+    reward.__name__ = name
+    return reward
+
+
 def grpo_arguments(config: OnlineConfig, output: Path) -> GRPOConfig:
     """Translate our options into TRL's; those under `trl` win.
 
@@ -149,6 +160,7 @@ def grpo_arguments(config: OnlineConfig, output: Path) -> GRPOConfig:
         "scale_rewards": config.scale_rewards,
         "temperature": config.temperature,
         "max_completion_length": config.max_completion_length,
+        "reward_weights": [1.0, *(objective.weight for objective in config.objectives.values())],
     }
     try:
         return training_arguments(

@@ -9,12 +9,12 @@ plain GRPO, or outside the algorithm's window, nothing is changed, so training i
 from __future__ import annotations
 
 import inspect
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import trl
@@ -29,15 +29,18 @@ from judgekit.text.segmentation import PARAGRAPHS, SegmentationConfig, StepSpan,
 from judgekit.types import Solution
 from sgpo.algorithms.base import Algorithm, GroupBatch, LossRule, Need, Response, Scale, Scored, Shaped, TokenSum
 from sgpo.algorithms.grpo import GRPO
-from sgpo.algorithms.sgpo import SGPO, certified_survival
+from sgpo.algorithms.judged import Judged, certified_survival
+from sgpo.algorithms.sgpo import SGPO
 from sgpo.config import GIVEN, GuardsConfig
 from sgpo.credit import (
     StepCredit,
     UnscoredAlarm,
     give_credit,
     mean_advantage,
+    put_back,
     shape_groups,
     step_lengths,
+    sum_rewards,
     token_spans,
 )
 from sgpo.rewards import group_std, std_floor_factor
@@ -51,7 +54,7 @@ _TRL_LOSS: dict[TokenSum, str] = {
     "fixed": "dr_grpo",  # the length is max_completion_length
     "seq_sum": "luspo",
 }
-_OF_TOKENS: frozenset[Need] = frozenset({"spans", "old_logprobs", "seq_logps"})
+_OF_TOKENS: frozenset[Need] = frozenset({"spans", "old_logprobs", "seq_logps", "entropy"})
 _CONTRACT = {
     "_calculate_rewards": ["self", "inputs", "prompts", "completions", "completion_ids_list"],
     "_compute_loss": ["self", "model", "inputs"],
@@ -97,6 +100,15 @@ class Sampled:
     """Outcome rewards after guidance, NaN outside the baseline."""
     rts_N: Sequence[float | None]
     """RTS of the judged responses that got a verdict."""
+
+
+class PolicyRun(NamedTuple):
+    """What the policy gives the responses of all processes, by row of the gathered batch."""
+
+    seq_logprobs_N: torch.Tensor
+    """Summed log-probability of each response, nats. Shape (N,)."""
+    entropies_N: tuple[torch.Tensor, ...] | None
+    """Entropy at each token, nats, where asked for. A tensor of shape (T,) a response."""
 
 
 class SGPOMixin:
@@ -165,7 +177,7 @@ class SGPOMixin:
         if self.multi_objective_aggregation != "sum_then_normalize":
             raise ConfigError(
                 f"multi_objective_aggregation={self.multi_objective_aggregation} scales guided rewards on their own, "
-                "so a wrong answer may earn as much as a right one: use sum_then_normalize"
+                "so a wrong answer may earn as much as a right one: use sum_then_normalize, or the algorithm gdpo"
             )
         columns = self.train_dataset.column_names
         self.judge = judge
@@ -175,7 +187,11 @@ class SGPOMixin:
             raise ConfigError(f"the training data have no column 'problem' to show to the judge, only {columns}")
         if "judge" in self.algorithm.needs and judge is None:
             raise ConfigError(f"the algorithm {self.algorithm.type} needs a judge: give one, or take GRPO()")
-        if lacking := self.algorithm.needs - GIVEN[self.algorithm.when] - {"judge"}:
+        if "objectives" in self.algorithm.needs and len(self.reward_weights) < 2:
+            raise ConfigError(f"the algorithm {self.algorithm.type} needs reward functions beside the outcome")
+        if "domain" in self.algorithm.needs and columns is not None and "source" not in columns:
+            raise ConfigError(f"the training data have no column 'source', which is the domain of a problem: {columns}")
+        if lacking := self.algorithm.needs - GIVEN[self.algorithm.when] - {"judge", "objectives"}:
             raise ConfigError(
                 f"the algorithm {self.algorithm.type} needs {', '.join(sorted(lacking))}, which online training does "
                 f"not give at its moment, the {self.algorithm.when}"
@@ -190,7 +206,7 @@ class SGPOMixin:
                 f"the algorithm {self.algorithm.type} says how tokens add up and clip, and importance_sampling_level="
                 f"{self.importance_sampling_level} takes one ratio a response: set it to token"
             )
-        if judge is not None and isinstance(self.algorithm, SGPO) and self.algorithm.rts.type == "certified":
+        if judge is not None and isinstance(self.algorithm, Judged) and self.algorithm.rts.type == "certified":
             certified_survival(judge)  # a judge that certifies nothing is refused before anything is sampled
         self.segmentation = segmentation
         self.steps_per_epoch = steps_per_epoch
@@ -201,6 +217,7 @@ class SGPOMixin:
         self._advantages: torch.Tensor | list[torch.Tensor] | None = None
         self._step_credit: StepCredit | None = None
         self._old_seq_logprobs_N = torch.zeros(0)
+        self._domains = Counter(self.train_dataset["source"]) if "domain" in self.algorithm.needs else Counter[str]()
         self._credit_step = -1
         self._rule: LossRule | None = None
 
@@ -220,7 +237,12 @@ class SGPOMixin:
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         self._advantage_factor_N = self._advantages = self._step_credit = None
-        output: dict[str, Any] = super()._generate_and_score_completions(inputs)  # type: ignore[misc]
+        if self.model.training and self._is_on():
+            self.multi_objective_aggregation = self.algorithm.aggregation
+        try:
+            output: dict[str, Any] = super()._generate_and_score_completions(inputs)  # type: ignore[misc]
+        finally:
+            self.multi_objective_aggregation = PLAIN.aggregation
         local, log = self._local_rows(len(inputs)), self._logs["advantages"]
         if self._step_credit is not None:
             # The policy has not trained on them yet: it is its own old policy, and this is the first step's credit.
@@ -255,7 +277,7 @@ class SGPOMixin:
             return loss
         if self._step_credit is not None:
             if self._credit_step != self.state.global_step:
-                self._give_step_credit(self._seq_logprobs(self._buffered_inputs))
+                self._give_step_credit(self._run_policy(self._buffered_inputs).seq_logprobs_N)
             assert isinstance(self._advantages, torch.Tensor)
             inputs = inputs | {"advantages": self._advantages[inputs["row_N"]].to(inputs["advantages"])}
         configured = self.loss_type, self.epsilon_low, self.epsilon_high
@@ -277,22 +299,27 @@ class SGPOMixin:
         self._credit_step = self.state.global_step
 
     @torch.no_grad()
-    def _seq_logprobs(self, batches: Sequence[Mapping[str, Any]]) -> torch.Tensor:
-        """Return the summed log-probability of every response of all processes, by row, under the policy as it is."""
-        rows, sums = [], []
+    def _run_policy(self, batches: Sequence[Mapping[str, Any]], *, entropies: bool = False) -> PolicyRun:
+        """Run the policy as it is on responses, each process on its own; every one gets all values, by row."""
+        rows, sums, own = [], [], list[torch.Tensor]()
         for batch in batches:
             mask = batch["completion_mask"]
-            logprobs, *_ = self._get_per_token_logps_and_entropies(
+            logprobs, entropies_BT, _ = self._get_per_token_logps_and_entropies(
                 self.model,
                 torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1),
                 torch.cat([batch["prompt_mask"], mask], dim=1),
                 mask.size(1),
                 batch_size=self.args.per_device_train_batch_size,
+                compute_entropy=entropies,
             )
             rows.append(batch["row_N"])
             sums.append((logprobs * mask).sum(dim=1).double())
+            if entropies:
+                own += [values_T[: int(n)].cpu() for values_T, n in zip(entropies_BT, mask.sum(dim=1), strict=True)]
         rows_N, sums_N = gather(torch.cat(rows)), gather(torch.cat(sums))
-        return torch.empty_like(sums_N).index_copy_(0, rows_N, sums_N)
+        by_row = torch.argsort(rows_N)
+        all_entropies = gather_object(own) if entropies else []
+        return PolicyRun(sums_N[by_row], tuple(all_entropies[row] for row in by_row.tolist()) if entropies else None)
 
     def _lay_out(self, prompts: list[Any], completion_ids_N: Sequence[list[int]]) -> dict[str, torch.Tensor]:
         """Lay out this process's responses as TRL will after it has their rewards, for the policy to run on them."""
@@ -327,6 +354,8 @@ class SGPOMixin:
         outcomes_N, device = rewards_NF[:, 0], rewards_NF.device
         batch = GroupBatch(
             outcomes_N,
+            rewards_NF=rewards_NF if rewards_NF.size(1) > 1 else None,
+            reward_weights_F=tuple(self.reward_weights.tolist()),
             group_ids_N=torch.arange(len(outcomes_N), device=device) // self.num_generations,
             truncated_N=gather(torch.tensor([self._is_truncated(ids) for ids in completion_ids_list], device=device)),
             n_tokens_N=gather(torch.tensor([len(ids) for ids in completion_ids_list], device=device)),
@@ -334,17 +363,25 @@ class SGPOMixin:
         n_steps_N = gather(torch.tensor([len(spans) for spans in spans_N], device=device))
         is_on = self._is_on()
         self._rule = self.algorithm.loss_rule if is_on else None
-        if is_on and (self.algorithm.when == "step" or "old_logprobs" in self.algorithm.needs):
-            self._old_seq_logprobs_N = self._seq_logprobs([self._lay_out(prompts, completion_ids_list)])
-            batch = replace(batch, old_seq_logprobs_N=self._old_seq_logprobs_N)
-        if is_on and "spans" in self.algorithm.needs:
+        needs = self.algorithm.needs if is_on else frozenset()
+        if needs & {"old_logprobs", "entropy"} or (is_on and self.algorithm.when == "step"):
+            found = self._run_policy([self._lay_out(prompts, completion_ids_list)], entropies="entropy" in needs)
+            self._old_seq_logprobs_N = found.seq_logprobs_N
+            batch = replace(batch, old_seq_logprobs_N=found.seq_logprobs_N, entropies_N=found.entropies_N)
+        if "domain" in needs:
+            domains_N = gather_object([row["source"] for row in inputs])
+            shares = {name: count / len(self.train_dataset) for name, count in self._domains.items()}
+            shares_N = torch.tensor([shares[domain] for domain in domains_N], device=device)
+            batch = replace(batch, domains_N=tuple(domains_N), domain_shares_N=shares_N)
+        if "spans" in needs:
             # as TRL makes the texts
             decode = partial(self.processing_class.decode, skip_special_tokens=True)
-            found = [
+            own_spans = [
                 token_spans(ids, [(span.start, span.end) for span in spans], text=text, decode=decode)
                 for ids, spans, text in zip(completion_ids_list, spans_N, texts_N, strict=True)
             ]
-            batch = replace(batch, spans_N=tuple(gather_object(found)))
+            n_prompt_N = torch.tensor([len(ids) for ids in self._tokenize_prompts(prompts)[0]], device=device)
+            batch = replace(batch, spans_N=tuple(gather_object(own_spans)), n_prompt_tokens_N=gather(n_prompt_N))
 
         def score_rows(rows_M: torch.Tensor) -> list[Scored]:
             scored_M = self._score_pooled(self._local_requests(rows_M, inputs, spans_N)) if is_on else []
@@ -363,7 +400,7 @@ class SGPOMixin:
             rewards_N=credit.shaped.rewards_N[local].tolist(),
             rts_N=credit.rts_N[local],
         )
-        return self._put_back(rewards_NF, credit.shaped, batch) if is_on else rewards_NF
+        return self._put_back(credit.shaped, credit.batch) if is_on else rewards_NF
 
     def _is_on(self) -> bool:
         """Whether the algorithm is in force; plain GRPO never is, as TRL does it."""
@@ -423,19 +460,16 @@ class SGPOMixin:
                 raise failed
         return [score for _, score in sorted((answer for _, share in shares for answer in share), key=_row)]
 
-    def _put_back(self, rewards_NF: torch.Tensor, shaped: Shaped, batch: GroupBatch) -> torch.Tensor:
+    def _put_back(self, shaped: Shaped, batch: GroupBatch) -> torch.Tensor:
         """Put shaped rewards in place of the outcomes and prepare the advantages.
 
         TRL makes GRPO's advantages of them; a floor of the standard deviation is a factor on these. An algorithm whose
         credit is its own puts it in their place.
         """
-        dropped_N = torch.isnan(shaped.rewards_N) & ~torch.isnan(rewards_NF[:, 0])
-        rewards_NF = rewards_NF.clone()
-        rewards_NF[:, 0] = shaped.rewards_N
-        rewards_NF[dropped_N] = torch.nan
-        unscorable_N = torch.isnan(rewards_NF).all(dim=1)
-        total_N = (rewards_NF * self.reward_weights.to(rewards_NF.device)).nansum(dim=1)
-        total_N = torch.where(unscorable_N, torch.nan, total_N)
+        rewards_NF = put_back(shaped.rewards_N, batch)
+        total_N = sum_rewards(rewards_NF, batch)
+        if self.algorithm.aggregation == "normalize_then_sum":
+            return rewards_NF  # TRL's own computation stands
         if self.algorithm.when == "step":
             self._step_credit = StepCredit(
                 batch, Shaped(total_N, shaped.std_floor_N), self.algorithm, self.scale_rewards

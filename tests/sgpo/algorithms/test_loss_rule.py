@@ -167,4 +167,4 @@ def test_spans_and_recorded_likelihood(policy: Path, tmp_path: Path, monkeypatch
     for row, tokens, spans in zip(rows, ids, batch.spans_N, strict=True):
         assert [tokenizer.decode(tokens[slice(*span)]).strip() for span in spans] == list(row.steps)
     with pytest.raises(ValueError, match="likely_first_steps needs old_logprobs, which this trainer does not give"):
-        _offline(tmp_path, algorithm={"type": "likely_first_steps"})
+        _offline(tmp_path, algorithm={"type": "likely_first_steps"}, ratio="none")

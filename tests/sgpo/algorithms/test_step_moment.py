@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import pytest
 import torch
 
-import sgpo.algorithms.registry as registry
 from judgekit.errors import ConfigError, DataError
-from sgpo.algorithms.base import GroupBatch, Moment, Need, Shaped
+from sgpo.algorithms.base import GroupBatch, Need, Shaped
 from sgpo.algorithms.grpo import GRPO
+from sgpo.algorithms.rebel import REBEL
 from sgpo.credit import StepCredit
 from sgpo.offline.config import OfflineConfig
 from sgpo.offline.run import run_offline
@@ -24,28 +24,6 @@ from tests.sgpo.samples import GROUP, make_trainer, mixed
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 
 
-class Regression(GRPO):
-    """Half the gradient of the squared error of all pairs' reward differences by log-ratio differences.
-
-    Source:
-        REBEL (2404.16767): coefficient 2((eta r_i - d_i) - mean)/G, d_i the log-ratio of response i to its old policy.
-    """
-
-    type: Literal["regression"] = "regression"  # type: ignore[assignment]
-    eta: float = 1.0
-    needs: ClassVar[frozenset[Need]] = frozenset({"seq_logps", "old_logprobs"})
-    when: ClassVar[Moment] = "step"
-
-    def credit(self, rewards_N: torch.Tensor, *, batch: GroupBatch, **_: Any) -> torch.Tensor:
-        assert batch.seq_logprobs_N is not None and batch.old_seq_logprobs_N is not None
-        residual_N = self.eta * rewards_N - (batch.seq_logprobs_N - batch.old_seq_logprobs_N)
-        credit_N = torch.zeros_like(rewards_N)
-        for group in batch.group_ids_N.unique():
-            rows = batch.group_ids_N == group
-            credit_N[rows] = 2 * (residual_N[rows] - residual_N[rows].mean()) / rows.sum()
-        return credit_N
-
-
 def test_coefficients_are_the_gradient_of_the_loss_of_all_pairs() -> None:
     """By hand in the loss: half of the mean over ordered pairs of (eta(r_i - r_j) - (d_i - d_j))^2."""
     rewards_N, old_N = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64), torch.tensor([-3.0, -2.0, -5.0]).double()
@@ -55,11 +33,11 @@ def test_coefficients_are_the_gradient_of_the_loss_of_all_pairs() -> None:
     zeros_N = torch.zeros(4)
     batch = GroupBatch(torch.tensor([1.0, 0, 0, 1]), torch.tensor([0, 0, 0, 1]), zeros_N.bool(), zeros_N.long())
     shaped = Shaped(torch.tensor([1.0, 0, 0, 1]).double(), zeros_N.double())
-    step_credit = StepCredit(batch, shaped, Regression(), "none")
+    step_credit = StepCredit(batch, shaped, REBEL(), "none")
     nan = torch.tensor([torch.nan], dtype=torch.float64)
     given_N = step_credit.at(torch.cat([logprobs_N.detach(), nan]), old_seq_logprobs_N=torch.cat([old_N, nan]))
     assert logprobs_N.grad is not None
-    torch.testing.assert_close(-given_N[:3], logprobs_N.grad)
+    torch.testing.assert_close(-given_N[:3] / 3, logprobs_N.grad)  # the trainer takes the mean over responses
     assert given_N[3] == 0, "its group was not run"
 
 
@@ -70,7 +48,7 @@ def test_online_every_optimiser_step_has_its_own(policy: Path, tmp_path: Path) -
         policy,
         tmp_path,
         reward=mixed,
-        algorithm=Regression(eta=3.0),
+        algorithm=REBEL(eta=3.0),
         args_per_device_train_batch_size=2,
         args_gradient_accumulation_steps=2,
         args_steps_per_generation=6,
@@ -94,20 +72,19 @@ def test_online_every_optimiser_step_has_its_own(policy: Path, tmp_path: Path) -
         residual = 3 * torch.tensor(rewards).double() - (seq_N - old_N)
         residual = residual.view(-1, GROUP)
         torch.testing.assert_close(
-            given_N.view(-1, GROUP).double(), 2 * (residual - residual.mean(1, keepdim=True)) / GROUP, atol=1e-5, rtol=0
+            given_N.view(-1, GROUP).double(), 2 * (residual - residual.mean(1, keepdim=True)), atol=1e-5, rtol=0
         )
     assert not torch.allclose(used[1][1], used[0][1]), "the policy has trained in between"
     assert list(trainer._logs["advantages"])[-12:] == pytest.approx(used[-1][3].tolist())
 
 
-def _offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> OfflineConfig:
-    monkeypatch.setattr(registry.ALGORITHMS, "_added", {"regression": Regression})
+def _offline(tmp_path: Path, **options: Any) -> OfflineConfig:
     rollouts = [make_rollout(f"g{g}", i, float(i == 0 or (g == 1 and i == 2))) for g in range(5) for i in range(4)]
     values = {
         "policy": str(write_offline_policy(tmp_path / "policy")),
         "groups": write_groups(tmp_path / "groups", rollouts),
         "prompt": {"type": "raw"},
-        "algorithm": {"type": "regression", "eta": 2.0},
+        "algorithm": {"type": "rebel", "eta": 2.0},
         "max_tokens": 110,
         "token_budget": 256,
         "bins_per_step": 2,
@@ -123,7 +100,7 @@ def _offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) ->
 
 
 def test_offline_steps_are_of_whole_groups_and_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = _offline(tmp_path, monkeypatch, save_every=1)
+    config = _offline(tmp_path, save_every=1)
     used: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
     at, give = StepCredit.at, OfflineTrainer._give_step_credit
 
@@ -140,7 +117,7 @@ def test_offline_steps_are_of_whole_groups_and_resume(tmp_path: Path, monkeypatc
         there = ~seq_N.isnan().view(5, 4)
         assert ((there.sum(1) == 0) | (there.sum(1) == 4)).all(), "whole groups"
         residual = (2 * rewards_N - (seq_N - old_N)).view(5, 4)
-        expected = torch.where(there, 2 * (residual - residual.mean(1, keepdim=True)) / 4, 0.0)
+        expected = torch.where(there, 2 * (residual - residual.mean(1, keepdim=True)), 0.0)
         torch.testing.assert_close(given_N.view(5, 4), expected)
     torch.testing.assert_close(straight[0][0], straight[0][1], atol=1e-4, rtol=0, equal_nan=True)
     assert not torch.allclose(straight[-1][0].nan_to_num(), straight[-1][1].nan_to_num(), atol=1e-2)
@@ -161,14 +138,14 @@ def test_offline_steps_are_of_whole_groups_and_resume(tmp_path: Path, monkeypatc
         torch.testing.assert_close(now[2], before[2], atol=1e-6, rtol=0)
 
 
-def test_what_a_trainer_cannot_give_is_refused(policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match="regression needs old_logprobs, which this trainer does not give"):
-        _offline(tmp_path / "none", monkeypatch, ratio="none")
+def test_what_a_trainer_cannot_give_is_refused(policy: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="rebel needs old_logprobs, which this trainer does not give"):
+        _offline(tmp_path / "none", ratio="none")
     with pytest.raises(DataError, match=r"fills 2 bins, and a step has 1\. Raise bins_per_step"):
-        run_offline(_offline(tmp_path / "small", monkeypatch, bins_per_step=1, token_budget=110), tmp_path / "out")
+        run_offline(_offline(tmp_path / "small", bins_per_step=1, token_budget=110), tmp_path / "out")
 
-    class Entropic(GRPO):
-        needs: ClassVar[frozenset[Need]] = frozenset({"entropy"})
+    class Historic(GRPO):
+        needs: ClassVar[frozenset[Need]] = frozenset({"history"})
 
-    with pytest.raises(ConfigError, match="grpo needs entropy, which online training does not give"):
-        make_trainer(policy, tmp_path, algorithm=Entropic())
+    with pytest.raises(ConfigError, match="grpo needs history, which online training does not give"):
+        make_trainer(policy, tmp_path, algorithm=Historic())

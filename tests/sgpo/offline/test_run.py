@@ -24,15 +24,13 @@ from judgekit.io import read_json
 from judgekit.judges.stored import StoredJudge
 from judgekit.run import Run
 from judgekit.types import Rollout
-from sgpo.algorithms.registry import ALGORITHMS
 from sgpo.offline.config import OfflineConfig, StoredPrompt
 from sgpo.offline.credit import assign_credit
 from sgpo.offline.packing import OfflineRow
 from sgpo.offline.plan import Plan, build_rows, plan_steps
 from sgpo.offline.run import run_offline
-from sgpo.offline.trainer import compute_row_logprobs
+from sgpo.offline.trainer import compute_row_values
 from sgpo.policy import Policy, load_policy
-from tests.sgpo.algorithms.test_step_moment import Regression
 from tests.sgpo.offline.offline_samples import SampleJudge, make_rollout, three_groups, write_groups, write_policy
 
 SETTINGS: dict[str, Any] = {
@@ -159,13 +157,10 @@ def test_resumed_run_equals_straight_run(
 
 
 @pytest.mark.parametrize("moment", ["rollout", "step"])
-def test_two_processes_equal_one(
-    moment: str, policy_path: Path, groups_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ALGORITHMS, "_added", {"regression": Regression})
+def test_two_processes_equal_one(moment: str, policy_path: Path, groups_path: Path, tmp_path: Path) -> None:
     options: dict[str, Any] = {"judge": "builtin:random", "epochs": 1}
     if moment == "step":  # a group fills a bin
-        options |= {"judge": None, "algorithm": {"type": "regression"}, "token_budget": 200, "max_tokens": 110}
+        options |= {"judge": None, "algorithm": {"type": "rebel"}, "token_budget": 200, "max_tokens": 110}
     config = _config(policy_path, groups_path, **options)
     report = run_offline(config, tmp_path / "one")
     assert report["steps"] == 2  # three bins, so that an empty one stands beside the last
@@ -173,10 +168,7 @@ def test_two_processes_equal_one(
     (tmp_path / "run.py").write_text(
         "import sys\n"
         "from pathlib import Path\n"
-        "from sgpo.algorithms.registry import ALGORITHMS\n"
         "from sgpo.offline.run import OfflineConfig, run_offline\n"
-        "from tests.sgpo.algorithms.test_step_moment import Regression\n"
-        "ALGORITHMS.add('regression', Regression)\n"
         "run_offline(OfflineConfig.model_validate_json(Path(sys.argv[1]).read_text()), Path(sys.argv[2]))\n"
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
@@ -296,7 +288,7 @@ def test_behaviour_ratio_uses_what_was_recorded(policy: Policy, policy_path: Pat
     assert [row.old_logprobs_T for row in rows] == [rollout.behaviour_logprobs for rollout in rollouts]
     run_offline(config, tmp_path / "run")
     ratio_T = []
-    for row, logprobs_T in zip(rows, compute_row_logprobs(policy.model, rows, token_budget=110), strict=True):
+    for row, logprobs_T in zip(rows, compute_row_values(policy.model, rows, token_budget=110), strict=True):
         assert row.old_logprobs_T is not None
         ratio_T += [math.exp(new - old) for new, old in zip(logprobs_T, row.old_logprobs_T, strict=True)]
     step = _metrics(tmp_path / "run")[1]

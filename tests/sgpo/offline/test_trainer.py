@@ -16,7 +16,7 @@ from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaFo
 from judgekit.engines.scoring import heads
 from sgpo.algorithms.base import LossRule, TokenSum
 from sgpo.offline.packing import OfflineRow, PackedSteps, build_bin, pack_rows
-from sgpo.offline.trainer import OfflineTrainer, can_pack, compute_row_logprobs, packed_policy, token_logprobs
+from sgpo.offline.trainer import OfflineTrainer, can_pack, compute_row_values, packed_policy, token_values
 
 CLIP_LOW, CLIP_HIGH = 0.1, 0.2
 MAX_TOKENS = 24
@@ -107,7 +107,7 @@ def test_packed_logprobs_are_those_of_single_rows(
     if checkpointing:
         model.activation_checkpointing_enable()
     with packed_policy(model, longest=BUDGET):
-        packed_T = token_logprobs(model, build_bin(tuple(rows), tokens="token_mean", max_tokens=1).inputs())
+        packed_T = token_values(model, build_bin(tuple(rows), tokens="token_mean", max_tokens=1).inputs())
         gradient = torch.autograd.grad(packed_T.sum(), list(model.parameters()))
     model.activation_checkpointing_disable()
     assert model.config._attn_implementation == "sdpa"
@@ -115,7 +115,7 @@ def test_packed_logprobs_are_those_of_single_rows(
     torch.testing.assert_close(packed_T.double(), single_T, rtol=0, atol=2e-6)
     for found, expected in zip(gradient, torch.autograd.grad(single_T.sum(), list(model.parameters())), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-    by_row = compute_row_logprobs(model, rows, token_budget=BUDGET)
+    by_row = compute_row_values(model, rows, token_budget=BUDGET)
     assert [len(values) for values in by_row] == [len(row.completion_ids) for row in rows]
     assert [value for values in by_row for value in values] == pytest.approx(single_T.tolist(), abs=2e-6)
     assert model.training
@@ -132,8 +132,8 @@ def test_a_policy_that_cannot_keep_responses_apart_gets_one_a_bin() -> None:
     assert not can_pack(model, longest=BUDGET)
     assert [len(packed) for packed in pack_rows(rows, token_budget=BUDGET, alone=True)] == [1] * len(rows)
     with packed_policy(model, longest=BUDGET), pytest.raises(AssertionError, match="packed_policy"):
-        token_logprobs(model, build_bin(tuple(rows), tokens="token_mean", max_tokens=1).inputs())
-    for row, values in zip(rows, compute_row_logprobs(model, rows, token_budget=BUDGET), strict=True):
+        token_values(model, build_bin(tuple(rows), tokens="token_mean", max_tokens=1).inputs())
+    for row, values in zip(rows, compute_row_values(model, rows, token_budget=BUDGET), strict=True):
         assert values == pytest.approx(_single_logprobs(model, row).tolist(), abs=2e-6)
 
 
@@ -142,7 +142,7 @@ def test_a_neighbour_in_the_bin_changes_nothing(model: LlamaForCausalLM) -> None
     longer = replace(other, prompt_ids=(7, 7, 7, *other.prompt_ids))
     with packed_policy(model, longest=BUDGET):
         first, second = (
-            token_logprobs(model, build_bin((neighbour, row), tokens="token_mean", max_tokens=1).inputs())
+            token_values(model, build_bin((neighbour, row), tokens="token_mean", max_tokens=1).inputs())
             for neighbour in (other, longer)
         )
     n_tokens = len(row.completion_ids)

@@ -1,0 +1,119 @@
+"""What algorithms that ask a judge share: which responses it sees, and what becomes of those it says nothing about."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+
+from judgekit.errors import ConfigError
+from sgpo.algorithms.base import Algorithm, GroupBatch, Need, Response, Scored
+from sgpo.algorithms.rts import AnyRTS, HardRTS
+
+if TYPE_CHECKING:
+    import torch
+
+    from judgekit.judges.base import Judge
+
+
+class Prefixes(NamedTuple):
+    """What a judge said of the responses of a batch. Each of shape (N,)."""
+
+    baseline_N: torch.Tensor
+    """Outcomes, NaN for those that are to stay outside their group's baseline."""
+    rts_N: torch.Tensor
+    """Valid prefix share in [0, 1]; 0 where there is none."""
+    scored_N: torch.Tensor
+    """Responses that have one, bool."""
+
+
+class Judged(Algorithm):
+    """An algorithm that reads valid prefixes off a judge's verdicts on wrong responses."""
+
+    rts: AnyRTS = HardRTS()
+    """How the valid prefix is read off a verdict."""
+    on_unscored: Literal["drop", "outcome"] = "drop"
+    """A response without verdict. `drop`: no advantage and outside the group's baseline; `outcome`: keeps its outcome
+    reward. It is counted either way."""
+    truncated: Literal["outcome", "judge", "drop"] = "outcome"
+    """A response cut off by its length limit. `outcome`: keeps its outcome reward, since a cut-off yet right prefix
+    would earn RTS near 1; `judge`: like any other; `drop`: no advantage and outside the baseline."""
+
+    needs: ClassVar[frozenset[Need]] = frozenset({"judge"})
+
+    def in_scope(self, batch: GroupBatch) -> torch.Tensor:
+        """Return the responses that the judge is for: the wrong ones. Shape (N,), bool."""
+        from sgpo.rewards import is_correct  # needs torch
+
+        return ~batch.outcomes_N.isnan() & ~is_correct(batch.outcomes_N)
+
+    def rows_to_score(self, batch: GroupBatch) -> torch.Tensor:
+        """Return the responses in scope, cut-off ones only if configured. Shape (M,)."""
+        rows_N = self.in_scope(batch)
+        if self.truncated != "judge":
+            rows_N = rows_N & ~batch.truncated_N
+        return rows_N.nonzero().flatten()
+
+    def score(self, responses: Sequence[Response], *, judge: Judge | None) -> list[Scored]:
+        """Judge responses and turn the verdicts into RTS. Responses without steps are not sent: RTS 0 by rule.
+
+        Raises:
+            ConfigError: certified prefixes are asked for, and the judge certifies none.
+            JudgeError: the judge did not answer one judgement a solution, in order, about its steps.
+        """
+        from judgekit.judges.stored import check_answers  # lazily, as this is a configuration too
+
+        assert judge is not None, "the trainers refuse sgpo without a judge"
+        min_survival = certified_survival(judge) if self.rts.type == "certified" else 1.0
+        asked = [i for i, response in enumerate(responses) if response.solution.steps]
+        start = time.perf_counter()
+        solutions = [responses[i].solution for i in asked]
+        judgements = judge.judge(solutions) if asked else []
+        seconds = (time.perf_counter() - start) / max(len(asked), 1)
+        check_answers(judge, solutions, judgements)
+        scored = [Scored(rts=0.0, judged=False)] * len(responses)
+        decision = judge.info.decision
+        for i, judgement in zip(asked, judgements, strict=True):
+            rts = None
+            if judgement.verdict is not None:
+                rts = self.rts.compute(
+                    judgement.verdict, decision=decision, lengths_S=responses[i].lengths_S, min_survival=min_survival
+                )
+            scored[i] = Scored(rts, seconds)
+        return scored
+
+    def read_prefixes(self, batch: GroupBatch, rows_M: torch.Tensor, scored_M: Sequence[Scored]) -> Prefixes:
+        """Return the valid prefixes by response, and the outcomes without the rows that are to be left out."""
+        outcomes_N = batch.outcomes_N
+        rts_N, scored_N = outcomes_N.new_zeros(len(outcomes_N)), batch.truncated_N.new_zeros(len(outcomes_N))
+        baseline_N = outcomes_N.clone()
+        for row, scored in zip(rows_M.tolist(), scored_M, strict=True):
+            if scored.rts is not None:
+                rts_N[row], scored_N[row] = scored.rts, True
+            elif self.on_unscored == "drop":
+                baseline_N[row] = float("nan")
+        if self.truncated == "drop":
+            baseline_N[self.in_scope(batch) & batch.truncated_N] = float("nan")
+        return Prefixes(baseline_N, rts_N, scored_N)
+
+
+def certified_survival(judge: Judge) -> float:
+    """Return the survival above which a judge certifies steps of a response that is known to be wrong.
+
+    Raises:
+        ConfigError: the judge's card has no conformal section, or one that certifies no step at all, with which every
+            RTS would be 0.
+    """
+    info = judge.info
+    if info.conformal is None:
+        raise ConfigError(
+            f"rts.type=certified needs a judge whose card has a 'conformal' section, and {info.judge_id} has none: "
+            "write one with `judgekit calibrate`, or use rts.type=expected"
+        )
+    if info.conformal.min_survival_if_wrong >= 1:
+        raise ConfigError(
+            f"rts.type=certified: {info.judge_id} certifies no step at alpha {info.conformal.alpha:g}, learned from "
+            f"{info.conformal.n_problems_if_wrong} problems with an erroneous solution, so every RTS would be 0: "
+            "calibrate with more problems or a larger conformal_alpha, or use rts.type=expected"
+        )
+    return info.conformal.min_survival_if_wrong

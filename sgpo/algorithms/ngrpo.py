@@ -1,0 +1,43 @@
+"""NGRPO: each group is compared with one more response, which is not there and has the highest reward.
+
+Source:
+    NGRPO (2509.18851): mean and standard deviation over the G rewards and one virtual reward of 1, and clipping that is
+    tighter below (0.16) than above (0.24). Mean over all tokens, as in its code (nangongrui-ngr/NGRPO). Differs in:
+    1e-4 in place of 1e-6 in the divisor, as everywhere here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from sgpo.algorithms.base import Algorithm, GroupBatch, LossRule, Scale
+
+if TYPE_CHECKING:
+    import torch
+
+
+class NGRPO(Algorithm):
+    """GRPO whose groups hold a virtual right response: where all are wrong, all are pushed down alike."""
+
+    type: Literal["ngrpo"] = "ngrpo"
+    """Name of the algorithm."""
+    max_reward: float = 1.0
+    """Reward of the virtual response: the highest that there can be, which with objectives is the weighted sum of their
+    best."""
+
+    @property
+    def loss_rule(self) -> LossRule:
+        """Mean over all tokens; asymmetric clipping."""
+        return LossRule("token_mean", (0.16, 0.24))
+
+    def credit(
+        self, rewards_N: torch.Tensor, *, batch: GroupBatch, std_floor_N: torch.Tensor, scale: Scale
+    ) -> torch.Tensor:
+        """Return (r - mean) / std of the group with its virtual response. Shape (N,)."""
+        import torch  # lazily, as this is a configuration too
+
+        from sgpo.rewards import compute_advantages
+
+        ids = batch.group_ids_N.unique()
+        with_virtual = torch.cat([rewards_N, rewards_N.new_full((len(ids),), self.max_reward)])
+        return compute_advantages(with_virtual, group_ids_N=torch.cat([batch.group_ids_N, ids]))[: len(rewards_N)]

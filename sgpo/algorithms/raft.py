@@ -1,0 +1,67 @@
+"""RAFT and Reinforce-Rej: outcomes as they are, without a baseline, and which responses are left out.
+
+Source:
+    A Minimalist Approach to LLM Reasoning (2504.11343): RAFT++ trains on right responses alone; Reinforce-Rej has
+    rewards +1 and -1 and drops groups that are all right or all wrong. Both with the clipped ratio, mean over tokens
+    and then over responses. Differs in: the mean is over whatever responses the trainer's divisor counts, so that a
+    step with few of them is a small one, where the paper's batches hold those that are left.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from sgpo.algorithms.base import Algorithm, GroupBatch, LossRule, Scale
+
+if TYPE_CHECKING:
+    import torch
+
+
+class RAFT(Algorithm):
+    """Right responses have the advantage 1, all others none."""
+
+    type: Literal["raft"] = "raft"
+    """Name of the algorithm."""
+    ratio: Literal["clipped", "none"] = "clipped"
+    """`clipped`: RAFT++; `none`: RAFT, maximum likelihood of right responses."""
+
+    @property
+    def loss_rule(self) -> LossRule:
+        """Mean over tokens, then over responses; clipped as in GRPO, or not at all."""
+        return LossRule("seq_token_mean", (0.2, 0.2) if self.ratio == "clipped" else None)
+
+    def credit(
+        self, rewards_N: torch.Tensor, *, batch: GroupBatch, std_floor_N: torch.Tensor, scale: Scale
+    ) -> torch.Tensor:
+        """Return 1 for right responses, else 0. Shape (N,)."""
+        from sgpo.rewards import is_correct  # needs torch
+
+        return is_correct(batch.outcomes_N).to(rewards_N.dtype)
+
+
+class ReinforceRej(Algorithm):
+    """+1 for right and -1 for wrong responses, of groups that hold both."""
+
+    type: Literal["reinforce_rej"] = "reinforce_rej"
+    """Name of the algorithm."""
+
+    @property
+    def loss_rule(self) -> LossRule:
+        """Mean over tokens, then over responses; clipped as in GRPO."""
+        return LossRule("seq_token_mean", (0.2, 0.2))
+
+    def keep(self, batch: GroupBatch, rewards_N: torch.Tensor) -> torch.Tensor:
+        """Return the responses of groups with right and wrong ones. Shape (N,), bool."""
+        from sgpo.rewards import classify_groups  # needs torch
+
+        masks = classify_groups(batch.outcomes_N, group_ids_N=batch.group_ids_N)
+        return ~(masks.all_negative_N | masks.all_positive_N)
+
+    def credit(
+        self, rewards_N: torch.Tensor, *, batch: GroupBatch, std_floor_N: torch.Tensor, scale: Scale
+    ) -> torch.Tensor:
+        """Return +1 and -1, 0 where the outcome is unknown. Shape (N,)."""
+        from sgpo.rewards import is_correct  # needs torch
+
+        signs_N = 2 * is_correct(batch.outcomes_N).to(rewards_N.dtype) - 1
+        return signs_N * ~batch.outcomes_N.isnan()

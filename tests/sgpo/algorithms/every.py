@@ -1,0 +1,91 @@
+"""Every algorithm as the contract tests run it, and a script that trains a step by each: POLICY OUTPUT, by torchrun."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+
+from judgekit.text.prompts import RawPrompt
+from sgpo.algorithms.base import Algorithm
+from sgpo.algorithms.registry import ALGORITHMS, parse_algorithm
+from sgpo.objectives import LengthObjective
+from sgpo.online.run import objective_reward
+from tests.sgpo.samples import SEGMENTATION, HashJudge, Watched, make_trainer, text_number
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "sgpo": {"truncated": "judge", "rts": {"type": "expected"}},
+    "random_rts": {"truncated": "judge"},
+    "vppo": {"truncated": "judge", "buffer": 2},
+    "disco": {"tau": 0.5},
+}
+"""What makes an algorithm do something on a policy of random weights, which never ends a response."""
+OBJECTIVES = {"short": LengthObjective(max_chars=8, weight=0.3)}
+SOURCES = ("plums", "plums", "pears")
+UNSCORED_EVERY = 5
+
+
+def every() -> list[Algorithm]:
+    """All algorithms of the registry."""
+    return [parse_algorithm({"type": name} | OPTIONS.get(name, {})) for name in ALGORITHMS.names()]
+
+
+def by_problem(completions: list[str], answer: list[str], **_: Any) -> list[float]:
+    """Some responses to the first problem are right, those to the second all and to the third none."""
+    return [
+        1.0 if right == "2" else float(right == "0" and text_number(text) % 3 > 0)
+        for text, right in zip(completions, answer, strict=True)
+    ]
+
+
+class Kept(Watched):
+    """Keeps the tokens of the responses and their log-probabilities, too."""
+
+    def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> Any:
+        rewards = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        local = self._local_rows(len(prompts))
+        self.batches[-1]["ids"] = completion_ids_list
+        # Without any where none are asked for; offline they have to be there, whatever they are.
+        old_N = self._old_seq_logprobs_N if len(self._old_seq_logprobs_N) else torch.full((local.stop * 2,), -1.0)
+        self.batches[-1]["old"] = old_N[local].tolist()
+        return rewards
+
+
+def main(policy: Path, output: Path) -> None:
+    rows = [
+        {"prompt": RawPrompt().build(f"{i}+{i}?"), "problem": f"{i}+{i}?", "answer": str(2 * i), "source": source}
+        for i, source in enumerate(SOURCES)
+    ]
+    found = {}
+    for algorithm in every():
+        trainer = make_trainer(
+            policy,
+            output / "run",
+            Kept,
+            reward=[by_problem, *(objective_reward(*item) for item in OBJECTIVES.items())],
+            args_reward_weights=[1.0, *(objective.weight for objective in OBJECTIVES.values())],
+            judge=HashJudge(unscored_every=UNSCORED_EVERY),
+            algorithm=algorithm,
+            segmentation=SEGMENTATION,
+            train_dataset=Dataset.from_list(rows),
+            args_per_device_train_batch_size=6,
+            args_max_steps=1,
+            args_ddp_backend="gloo",
+        )
+        trainer.train()
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        weights = float(sum(parameter.detach().abs().sum() for parameter in model.parameters()))
+        found[algorithm.type] = {"batch": trainer.batches[-1], "weights": weights, "logged": trainer.state.log_history}
+    rank = int(os.environ.get("RANK", "0"))
+    (output / f"rank{rank}.json").write_text(json.dumps(found))
+    torch.distributed.barrier()
+    os._exit(0)  # threads of the process group can bring the interpreter down while it ends, and all is written
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,164 @@
+"""Each algorithm's formula, worked out by hand: groups of four, outcomes and whatever it needs beside them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+
+from sgpo.algorithms.base import Algorithm, GroupBatch, Scored
+from sgpo.algorithms.disco import DisCO
+from sgpo.algorithms.disco_scaling import DISCOScaling
+from sgpo.algorithms.dr_grpo import DrGRPO
+from sgpo.algorithms.gpg import GPG
+from sgpo.algorithms.ngrpo import NGRPO
+from sgpo.algorithms.objectives import GDPO, MultiObjective
+from sgpo.algorithms.raft import RAFT, ReinforceRej
+from sgpo.algorithms.rl_zvp import RLZVP
+from sgpo.algorithms.unlikeliness import Unlikeliness
+from sgpo.algorithms.vppo import VPPO
+from sgpo.credit import GroupCredit, give_credit, put_back, shape_groups, sum_rewards
+
+MIXED, WRONG, RIGHT = [1.0, 0, 0, 0], [0.0, 0, 0, 0], [1.0, 1, 1, 1]
+STD = math.sqrt(3 / 16 * 4 / 3)  # of 1, 0, 0, 0 with n - 1: 0.5
+
+
+def given(
+    algorithm: Algorithm, outcomes: Sequence[float], *, rts: Sequence[float | None] = (), **facts: Any
+) -> list[Any]:
+    """Advantages of groups of four, a number or a list of numbers a response."""
+    outcomes_N = torch.tensor(outcomes, dtype=torch.float64)
+    n = len(outcomes_N)
+    own = {"group_ids_N": torch.arange(n) // 4, "truncated_N": torch.zeros(n).bool()}
+    own["n_tokens_N"] = torch.full((n,), 4)
+    batch = GroupBatch(outcomes_N, **(own | facts))
+    credit: GroupCredit = shape_groups(batch, algorithm, lambda rows: [Scored(rts[row]) for row in rows.tolist()])
+    rewards_N = sum_rewards(put_back(credit.shaped.rewards_N, credit.batch), credit.batch)
+    floor_N = credit.shaped.std_floor_N
+    advantages = give_credit(rewards_N, batch=credit.batch, algorithm=algorithm, std_floor_N=floor_N, scale="group")
+    return [value.tolist() for value in advantages]
+
+
+def doubles(*values: float) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def test_dr_grpo_is_the_reward_less_the_mean() -> None:
+    assert given(DrGRPO(), [*MIXED, *WRONG]) == [0.75, -0.25, -0.25, -0.25, 0, 0, 0, 0]
+
+
+def test_gpg_makes_up_for_constant_groups() -> None:
+    """Eight of twelve responses say nothing: alpha is 12 / 4."""
+    assert given(GPG(), [*MIXED, *WRONG, *RIGHT]) == [2.25, -0.75, -0.75, -0.75] + [0] * 8
+    assert given(GPG(), WRONG) == [0] * 4
+
+
+def test_raft_and_reinforce_rej_have_no_baseline() -> None:
+    assert given(RAFT(), [*MIXED, *WRONG, *RIGHT]) == [1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1]
+    assert given(ReinforceRej(), [*MIXED, *WRONG, *RIGHT]) == [1, -1, -1, -1] + [0] * 8
+    assert given(ReinforceRej(), [1.0, 0, math.nan, 0]) == [1, -1, 0, -1]
+    assert RAFT(ratio="none").loss_rule.clip is None  # type: ignore[union-attr]
+
+
+def test_ngrpo_adds_a_response_that_is_right() -> None:
+    """Of 1, 0, 0, 0 and 1: mean 0.4, variance (2 x 0.36 + 3 x 0.16) / 4 = 0.3; of 0, 0, 0, 0 and 1: 0.2 and 0.2."""
+    std, of_wrong = math.sqrt(0.3), math.sqrt(0.2)
+    found = given(NGRPO(), [*MIXED, *WRONG, *RIGHT])
+    assert found[:4] == pytest.approx([0.6 / (std + 1e-4)] + [-0.4 / (std + 1e-4)] * 3)
+    assert found[4:8] == pytest.approx([-0.2 / (of_wrong + 1e-4)] * 4)
+    assert found[8:] == [0] * 4
+
+
+def test_unlikeliness_pays_the_likely_less() -> None:
+    """Rewards 1 - 0.25 rank/4 with ranks 3, 0, 1, 2; a wrong response earns nothing whatever its rank."""
+    old = doubles(-1, -9, -5, -3)
+    algorithm = Unlikeliness()
+    batch = GroupBatch(doubles(1, 1, 0, 1), torch.zeros(4), torch.zeros(4).bool(), torch.full((4,), 4))
+    shaped = shape_groups(
+        GroupBatch(batch.outcomes_N, batch.group_ids_N, batch.truncated_N, batch.n_tokens_N, old_seq_logprobs_N=old),
+        algorithm,
+        lambda rows: [],
+    ).shaped
+    assert shaped.rewards_N.tolist() == [0.8125, 1.0, 0.0, 0.875]
+    found = given(algorithm, RIGHT, old_seq_logprobs_N=old)
+    assert found[1] > found[2] > found[3] > found[0], "of right responses the least likely gains"
+    tied = given(algorithm, RIGHT, old_seq_logprobs_N=doubles(-2, -2, -2, -2))
+    assert tied == [0] * 4
+
+
+def test_vppo_pays_a_prefix_less_its_buffer() -> None:
+    """Steps of 4 tokens and one that ends the response: 9 tokens; a right answer, errors at step 1, at 0, and none.
+
+    Prompt of 2 tokens: prefixes of 4 - 2, 0 and, where no verdict was given, the response stays out. Mean of 1,
+    0.5 x 2/9 and 0.
+    """
+    spans = (((0, 4), (4, 8)),) * 4
+    facts = {"spans_N": spans, "n_tokens_N": torch.full((4,), 9), "n_prompt_tokens_N": torch.full((4,), 2)}
+    found = given(VPPO(), MIXED, rts=[None, 0.5, 0.0, None], **facts)
+    mean = (1 + 0.5 * 2 / 9 + 0) / 3
+    assert found[0] == pytest.approx([1 - mean] * 9)
+    assert found[1] == pytest.approx([0.5 - mean] * 2 + [-mean] * 7)
+    assert found[2] == pytest.approx([-mean] * 9)
+    assert found[3] == [0] * 9
+    whole = given(VPPO(buffer=3, rts={"type": "hard", "no_error": "full"}), WRONG, rts=[1.0, 0, 0, 0], **facts)  # type: ignore[arg-type]
+    assert whole[0] == pytest.approx([0.5 - 0.5 * 6 / 9 / 4] * 6 + [-0.5 * 6 / 9 / 4] * 3)
+    kept = given(VPPO(relu=True), [1.0, 1, 1, 0], rts=[None, None, None, 0.5], **facts)
+    assert kept[3][:2] == [0, 0] and kept[3][2:] == pytest.approx([-(3 + 1 / 9) / 4] * 7)
+
+
+def test_rl_zvp_weighs_tokens_of_constant_groups_by_entropy() -> None:
+    entropies = tuple(doubles(0.5, 2.0, 0.0, 1.0) for _ in range(12))
+    found = given(RLZVP(), [*MIXED, *WRONG, *RIGHT], entropies_N=entropies)
+    assert found[0] == pytest.approx([0.75 / (STD + 1e-4)] * 4)
+    assert found[4] == pytest.approx([-0.15, 0.0, -0.2, -0.1])
+    assert found[8] == pytest.approx([0.05, 0.2, 0.0, 0.1])
+
+
+def test_disco_scaling_weighs_the_rare_and_the_hard() -> None:
+    """Domain of a quarter of the data: log 5. One right of four: 1 / 0.26."""
+    shares_N = doubles(*[0.25] * 4, *[0.75] * 4)
+    found = given(DISCOScaling(), [*MIXED, 1, 1, 1, 0], domain_shares_N=shares_N)
+    assert found[:4] == pytest.approx([math.log(5) / 0.26 * a for a in (0.75, -0.25, -0.25, -0.25)])
+    assert found[4:] == pytest.approx([math.log(7 / 3) / 0.76 * a for a in (0.25, 0.25, 0.25, -0.75)])
+
+
+def test_disco_is_the_gradient_of_its_objective() -> None:
+    """Autograd through the objective and its penalty, with the trainer's mean over responses of each one's token mean.
+
+    Two groups, one of them all wrong; lengths differ; the policy has moved, so that the bound is exceeded.
+    """
+    n_tokens_N, tau, delta, beta = torch.tensor([2, 3, 4, 5, 2, 2, 3, 3]), 0.5, 0.01, 0.7
+    old_N = doubles(-2, -3, -5, -4, -3, -3, -2, -4)
+    logprobs_N = (old_N - doubles(0.5, 0.2, 0.4, 0.1, 0.3, 0.2, 0.5, 0.3)).requires_grad_()
+    scores_N = logprobs_N / n_tokens_N
+    objective = scores_N[:2].mean() - tau * (torch.logsumexp(scores_N[2:4] / tau, 0) - math.log(2))
+    kl = -(logprobs_N - old_N).sum() / n_tokens_N.sum()
+    loss = -objective / 2 + beta / 2 * (kl - delta).clamp(min=0).square() + delta * 0
+    loss.backward()
+    hinge = beta * (kl.detach() - delta)
+    advantages = given(
+        DisCO(tau=tau, delta=delta, beta=beta),
+        [1.0, 1, 0, 0, *WRONG],
+        n_tokens_N=n_tokens_N,
+        seq_logprobs_N=logprobs_N.detach(),
+        old_seq_logprobs_N=old_N,
+    )
+    assert hinge > 0 and logprobs_N.grad is not None
+    assert [-a / n / 8 for a, n in zip(advantages, n_tokens_N.tolist(), strict=True)] == pytest.approx(
+        logprobs_N.grad.tolist()
+    )
+
+
+def test_objectives_are_summed_and_then_normalised_or_the_other_way() -> None:
+    """Outcome 1, 0, 0, 0 and an objective 0, 0, 1, 1 of weight 0.5: sums 1, 0, 0.5, 0.5."""
+    rewards_NF = torch.stack([doubles(*MIXED), doubles(0, 0, 1, 1)], dim=1)
+    facts = {"rewards_NF": rewards_NF, "reward_weights_F": (1.0, 0.5)}
+    sums = doubles(1, 0, 0.5, 0.5)
+    assert given(MultiObjective(), MIXED, **facts) == pytest.approx(((sums - 0.5) / (sums.std() + 1e-4)).tolist())
+    outcome = (doubles(*MIXED) - 0.25) / (STD + 1e-4)
+    objective = doubles(-0.5, -0.5, 0.5, 0.5) / (math.sqrt(1 / 3) + 1e-4)
+    total = outcome + 0.5 * objective
+    assert given(GDPO(), MIXED, **facts) == pytest.approx((total / (total.std() + 1e-4)).tolist())
