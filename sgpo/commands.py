@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-from judgekit.cli.command import OUTPUT, Command
+from judgekit.cli.command import OUTPUT, Argument, Command
+from judgekit.errors import ConfigError
 from sgpo.compare_config import CompareConfig
 from sgpo.offline.config import OfflineConfig
 from sgpo.online.config import OnlineConfig
 from sgpo.theory.config import TheoryConfig
 
+TRAINING = (
+    Argument("--output", type=Path, help="folder to write; refused where it is in use; not needed with --dry-run"),
+    *OUTPUT[1:],
+    Argument(
+        "--dry-run",
+        action="store_true",
+        help="print shapes, memory, steps and judge calls, and end: needs no weights, data or network, see assume",
+    ),
+)
+"""The folder of a training, or none at all."""
+
+
+def _output_of(args: argparse.Namespace) -> Path:
+    if args.output is None:
+        raise ConfigError("--output is missing: give a folder to write, or --dry-run")
+    return Path(args.output)
+
 
 def _online(args: argparse.Namespace, config: OnlineConfig) -> None:
+    if args.dry_run:
+        from sgpo.dry_run.plan import plan_online, print_plan
+
+        return print_plan(plan_online(config), assume=config.assume)
+    output = _output_of(args)
     from accelerate import PartialState
 
     from sgpo.online.run import POLICY, run_online
 
-    results = run_online(config, args.output, resume=args.resume)
+    results = run_online(config, output, resume=args.resume)
     if PartialState().is_main_process:
         for name, value in results.items():
             print(f"{name}: {value}")
-        print(f"policy: {args.output / POLICY}")
+        print(f"policy: {output / POLICY}")
     PartialState().destroy_process_group()
 
 
@@ -28,22 +52,27 @@ ONLINE = Command(
     summary="Train while sampling: SGPO with a judge, plain GRPO with judge=null.",
     example="sgpo online configs/sgpo/online_gsm8k_smollm2.yaml max_steps=5 --output runs/online",
     run=_online,
-    arguments=OUTPUT,
+    arguments=TRAINING,
     config=OnlineConfig,
 )
 
 
 def _offline(args: argparse.Namespace, config: OfflineConfig) -> None:
+    if args.dry_run:
+        from sgpo.dry_run.plan import plan_offline, print_plan
+
+        return print_plan(plan_offline(config), assume=config.assume)
+    output = _output_of(args)
     from sgpo.offline.run import run_offline
 
-    run_offline(config, args.output, resume=args.resume)
+    run_offline(config, output, resume=args.resume)
 
 
 OFFLINE = Command(
     summary="Train on a stored groups file: SGPO with a judge, plain GRPO with judge=null.",
     example="sgpo offline policy=models/policy groups=data/groups judge=models/judge --output runs/offline",
     run=_offline,
-    arguments=OUTPUT,
+    arguments=TRAINING,
     config=OfflineConfig,
 )
 

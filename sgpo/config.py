@@ -14,6 +14,7 @@ from sgpo.algorithms.base import Algorithm, Moment, Need
 from sgpo.algorithms.grpo import GRPO
 from sgpo.algorithms.registry import AlgorithmConfig, parse_algorithm
 from sgpo.algorithms.sgpo import SGPO
+from sgpo.assumed import AssumedConfig
 from sgpo.objectives import Objective
 
 GIVEN: Mapping[Moment, frozenset[Need]] = {
@@ -53,6 +54,8 @@ class PolicyTrainingConfig(OptimConfig):
     """Rewards beside the outcome, by name: functions of a response's text, summed with their weights."""
     guards: GuardsConfig = GuardsConfig()
     """What stops a run, or warns, because its judge does no good."""
+    assume: AssumedConfig = AssumedConfig()
+    """What `--dry-run` takes for granted; training reads none of it."""
 
     @model_validator(mode="before")
     @classmethod

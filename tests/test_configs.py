@@ -27,7 +27,14 @@ from sgpo.online.config import OnlineConfig
 from sgpo.theory.config import TheoryConfig
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-CARDS = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.glob("critic/*.yaml"))
+
+
+def is_card(path: Path) -> bool:
+    """Return whether a file is a card of a judge and no configuration of a command."""
+    return path.parent.name == "critic" or path.name.startswith("critic_")
+
+
+CARDS = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.glob("*/*.yaml") if is_card(path))
 """Cards of judges, which `load_judge` opens."""
 FILES = sorted({str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml")} - {*CARDS})
 CLASSES: dict[str, type[BaseConfig]] = {
@@ -49,6 +56,10 @@ CLASSES: dict[str, type[BaseConfig]] = {
     "sgpo/online_*.yaml": OnlineConfig,
     "sgpo/compare*.yaml": CompareConfig,
     "theory/*.yaml": TheoryConfig,
+    "paper/eval_*.yaml": PolicyConfig,
+    "paper/limo_rollouts.yaml": RolloutsConfig,
+    "paper/offline_*.yaml": OfflineConfig,
+    "paper/online_*.yaml": OnlineConfig,
     "quickstart/compare.yaml": CompareConfig,
     "quickstart/problems.yaml": ProceduralProblemsConfig,
     "quickstart/*_data.yaml": ProceduralConfig,

@@ -1,0 +1,77 @@
+"""What a dry run takes for granted where nothing on this machine says it. Imports nothing heavier than pydantic."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from judgekit.config import BaseConfig
+
+
+class Sizes(BaseConfig):
+    """Sizes of a decoder with gated feed-forward layers (Llama, Qwen2 and their like), as `config.json` calls them."""
+
+    hidden_size: int = Field(ge=1)
+    """Width of the residual stream."""
+    num_hidden_layers: int = Field(ge=1)
+    """Layers."""
+    num_attention_heads: int = Field(ge=1)
+    """Heads of queries."""
+    num_key_value_heads: int = Field(ge=1)
+    """Heads of keys and values."""
+    head_dim: int | None = Field(default=None, ge=1)
+    """Width of a head; `null`: `hidden_size` over `num_attention_heads`."""
+    intermediate_size: int = Field(ge=1)
+    """Width of the feed-forward layers."""
+    vocab_size: int = Field(ge=1)
+    """Rows of the embedding."""
+    tie_word_embeddings: bool = False
+    """Whether input and output share an embedding."""
+    attention_bias: bool = False
+    """Whether queries, keys and values have a bias, as Qwen2's."""
+
+    @property
+    def head_width(self) -> int:
+        """Width of a head."""
+        return self.head_dim or self.hidden_size // self.num_attention_heads
+
+    @property
+    def linear_shapes(self) -> tuple[tuple[int, int], ...]:
+        """Inputs and outputs of the linear maps of one layer: queries, keys, values, output; gate, up, down."""
+        hidden, inner, queries = self.hidden_size, self.intermediate_size, self.num_attention_heads * self.head_width
+        keys = self.num_key_value_heads * self.head_width
+        attention = ((hidden, queries), (hidden, keys), (hidden, keys), (queries, hidden))
+        return (*attention, (hidden, inner), (hidden, inner), (inner, hidden))
+
+    @property
+    def n_parameters(self) -> int:
+        """Parameters, embeddings included."""
+        biases = sum(outputs for _, outputs in self.linear_shapes[:3]) if self.attention_bias else 0
+        layer = sum(inputs * outputs for inputs, outputs in self.linear_shapes) + biases + 2 * self.hidden_size
+        embeddings = self.vocab_size * self.hidden_size * (1 if self.tie_word_embeddings else 2)
+        return self.num_hidden_layers * layer + embeddings + self.hidden_size
+
+
+class AssumedConfig(BaseConfig):
+    """What `--dry-run` takes for granted where nothing on this machine says it; training reads none of it."""
+
+    sizes: Sizes | None = None
+    """Sizes of the policy; `null` reads the `config.json` of a local checkpoint, or knows the model by its Hub id."""
+    device_gb: float = Field(default=80.0, gt=0)
+    """Memory of one device, gigabytes (10^9 bytes)."""
+    n_devices: int = Field(default=1, ge=1)
+    """Devices, one process each."""
+    sharded: bool = False
+    """Whether weights, gradients and optimiser states are spread over the devices (FSDP, ZeRO 3); otherwise each holds
+    all of them."""
+    n_problems: int | None = Field(default=None, ge=1)
+    """Problems, or groups of an offline run, where the data set is not here; `null` where it is."""
+    group_size: int | None = Field(default=None, ge=2)
+    """Responses of a group of an offline run, where the data set is not here; `null` where it is."""
+    frac_all_negative: float = Field(default=1.0, ge=0, le=1)
+    """Share of groups without a right response while the judge is asked: 1 gives the most that judging can cost."""
+    prompt_tokens: int = Field(default=512, ge=1)
+    """Tokens of a prompt."""
+    response_tokens: int | None = Field(default=None, ge=1)
+    """Tokens of a response in the mean; `null` takes the longest that is allowed."""
+    judge_tokens: int | None = Field(default=None, ge=1)
+    """Tokens of a critic's answer in the mean; `null` takes the longest that its card allows."""

@@ -1,0 +1,107 @@
+"""How much memory of a device a training needs, by formulas. Bytes throughout; estimates, good to a quarter or so.
+
+AdamW on float32 weights holds 16 bytes a trained parameter: weight, gradient, two moments. Autocast keeps a bfloat16
+copy of a trained weight for a pass, 2 bytes more. Activations are those of a decoder with gated feed-forward layers:
+about 10 hidden widths, 2 of queries and keys and 4 of the inner width a token and layer; with checkpointing the inputs
+of all layers and the activations of one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+
+from sgpo.assumed import Sizes
+
+HEAD_ROWS = 512
+"""Positions that go through the vocabulary at a time offline, see `judgekit.engines.scoring.heads`."""
+
+RUNTIME = 1e9
+"""Bytes that torch, its libraries and a driver's context take."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of one device."""
+
+    weights: float
+    """Of the policy."""
+    gradients: float
+    """Of what is trained."""
+    optimizer: float
+    """Two moments of what is trained."""
+    autocast: float
+    """Copies of trained weights in bfloat16, during a pass."""
+    reference: float
+    """Of the initial policy, where a KL term needs it."""
+    activations: float
+    """Of one forward and backward pass."""
+    logits: float
+    """Of one forward and backward pass."""
+    vllm: float
+    """Of vLLM in the same process: weights, keys and values of its own."""
+    runtime: float
+    """Of the libraries and the driver."""
+    cache: float
+    """Keys and values of all responses that are sampled at once; nothing of a pass is there at that time."""
+
+    @property
+    def training(self) -> float:
+        """At the peak of a training pass."""
+        return float(sum(astuple(self))) - self.cache
+
+    @property
+    def sampling(self) -> float:
+        """While responses are sampled."""
+        return self.training - self.autocast - self.activations - self.logits + self.cache
+
+    @property
+    def peak(self) -> float:
+        """The most at any time."""
+        return max(self.training, self.sampling)
+
+
+def estimate_memory(
+    sizes: Sizes,
+    *,
+    bf16: bool,
+    checkpointing: bool,
+    n_pass_tokens: int,
+    n_logits: int,
+    n_cached_tokens: int,
+    has_reference: bool,
+    n_shards: int,
+    n_vllm_bytes: float = 0.0,
+) -> Memory:
+    """Return what one device holds.
+
+    Args:
+        sizes: Of the policy; all of it is trained, in float32.
+        bf16: Whether passes run under bfloat16 autocast.
+        checkpointing: Whether activations are computed again in the backward pass.
+        n_pass_tokens: Tokens of one pass, prompts included.
+        n_logits: Positions whose logits are there at once.
+        n_cached_tokens: Tokens of all responses sampled at once by one device, prompts included.
+        has_reference: Whether a second copy of the weights is kept.
+        n_shards: Devices that share weights, gradients and moments.
+        n_vllm_bytes: What vLLM takes beside the trainer.
+    """
+    width = 2 if bf16 else 4
+    n_total = sizes.n_parameters
+    queries_and_keys = (sizes.num_attention_heads + sizes.num_key_value_heads) * sizes.head_width
+    layer = width * (10 * sizes.hidden_size + 2 * queries_and_keys + 4 * sizes.intermediate_size)
+    inputs = width * sizes.hidden_size * sizes.num_hidden_layers
+    a_token = inputs + layer if checkpointing else sizes.num_hidden_layers * layer
+    key_value = 2 * sizes.num_hidden_layers * sizes.num_key_value_heads * sizes.head_width * width
+    return Memory(
+        weights=4 * n_total / n_shards,
+        gradients=4 * n_total / n_shards,
+        optimizer=8 * n_total / n_shards,
+        autocast=2 * n_total / n_shards if bf16 else 0.0,
+        reference=4 * n_total / n_shards if has_reference else 0.0,
+        activations=float(n_pass_tokens * a_token),
+        # Logits, their log-softmax and the gradients of both, in the precision of the pass but for the softmax.
+        logits=float(n_logits * sizes.vocab_size * (2 * width + 8)),
+        vllm=n_vllm_bytes,
+        runtime=RUNTIME,
+        cache=float(n_cached_tokens * key_value),
+    )

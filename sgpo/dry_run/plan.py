@@ -1,0 +1,296 @@
+"""`--dry-run`: what `sgpo online` and `sgpo offline` would do with a configuration, and what it would cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from judgekit.errors import ConfigError
+from judgekit.groups import load_groups
+from judgekit.io import read_records
+from judgekit.judges.critics.card import CriticSpec
+from judgekit.judges.recognise import find_card
+from judgekit.types import Problem
+from sgpo.assumed import AssumedConfig
+from sgpo.config import PolicyTrainingConfig
+from sgpo.dry_run.known import policy_sizes
+from sgpo.dry_run.memory import HEAD_ROWS, Memory, estimate_memory
+from sgpo.offline.config import OfflineConfig
+from sgpo.online.config import OnlineConfig
+
+HEADROOM = 0.95
+"""Share of a device's memory that may be planned with: the rest is the driver's and lost between blocks."""
+CHARS_PER_TOKEN = 2.3
+"""Characters of a token of worked solutions in LaTeX, where no tokenizer is at hand: SmolLM2's on OlympiadBench."""
+
+
+@dataclass(frozen=True)
+class JudgePlan:
+    """What the judge is asked."""
+
+    judgements: int
+    """Responses judged."""
+    requests: int
+    """Answers of a critic, one a vote; judgements of any other judge."""
+    prompt_tokens: int
+    """Tokens that it reads, its instructions left out."""
+    answer_tokens: int | None
+    """Tokens that a critic writes; `None` for judges that do not write, or of whom no card is here."""
+    usd: float | None
+    """Price of both; `None` where no card says what a token costs."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would be."""
+
+    n_parameters: int
+    """Parameters of the policy."""
+    n_trained: int
+    """Parameters that are trained."""
+    groups_per_step: float
+    """Groups of an optimiser step, in the mean."""
+    responses: int
+    """Responses trained on, each once a time it is read."""
+    passes_per_step: int
+    """Forward and backward passes of an optimiser step, on each device."""
+    pass_tokens: int
+    """Tokens of one of them at most, prompts included."""
+    steps: int
+    """Optimiser steps."""
+    guided_steps: int
+    """Those within the window of the algorithm."""
+    epochs: float
+    """Passes over the problems, or groups."""
+    trained_tokens: int
+    """Tokens of all responses trained on, each time they are read."""
+    memory: Memory
+    """Of one device."""
+    judge: JudgePlan | None
+    """`None` where the algorithm asks no judge."""
+
+
+def plan_online(config: OnlineConfig) -> Plan:
+    """Return what `sgpo online` would do.
+
+    Raises:
+        ConfigError: sizes or the number of problems are neither here nor assumed, or a step's responses do not divide.
+    """
+    assume, sizes = config.assume, policy_sizes(config.policy, assumed=config.assume.sizes)
+    counts = [n for n in (_count_problems(config.problems) or assume.n_problems, config.n_problems) if n is not None]
+    if not counts:
+        raise ConfigError(f"{config.problems} is not here: say how many problems it has, assume.n_problems")
+    micro = config.micro_batch or max(config.n_responses // assume.n_devices, 1)
+    n_passes, rest = divmod(config.n_responses, micro * assume.n_devices)
+    if rest or not n_passes:
+        raise ConfigError(
+            f"{config.n_responses} responses a step do not divide into {assume.n_devices} devices with micro-batches "
+            f"of {micro}: change prompts_per_step, group_size, micro_batch or assume.n_devices"
+        )
+    longest = assume.prompt_tokens + config.max_completion_length
+    mean = min(assume.response_tokens or config.max_completion_length, config.max_completion_length)
+    # A batch of rollouts is used for this many updates.
+    n_iterations = int(config.trl.get("num_iterations", 1))
+    window, steps_per_epoch = config.resolved_algorithm.window, min(counts) / config.prompts_per_step * n_iterations
+    guided = sum(
+        window.is_open(step=step, n_steps=config.max_steps, epoch=step / steps_per_epoch)
+        for step in range(config.max_steps)
+    )
+    n_batches = math.ceil(config.max_steps / n_iterations)
+    # vLLM in the trainer's process holds a share of the device throughout; elsewhere, nothing of this one.
+    uses_vllm = bool(config.trl.get("use_vllm", False))
+    is_beside = uses_vllm and config.trl.get("vllm_mode", "colocate") == "colocate"
+    vllm_frac = float(config.trl.get("vllm_gpu_memory_utilization", 0.3)) if is_beside else 0.0
+    per_device = config.n_responses // assume.n_devices
+    return Plan(
+        n_parameters=sizes.n_parameters,
+        n_trained=sizes.n_parameters,
+        groups_per_step=float(config.prompts_per_step),
+        responses=config.max_steps * config.n_responses,
+        passes_per_step=n_passes,
+        pass_tokens=micro * longest,
+        steps=config.max_steps,
+        guided_steps=guided,
+        epochs=config.max_steps / steps_per_epoch,
+        trained_tokens=config.max_steps * config.n_responses * mean,
+        memory=estimate_memory(
+            sizes,
+            bf16=config.bf16,
+            checkpointing=config.gradient_checkpointing,
+            n_pass_tokens=micro * longest,
+            n_logits=micro * config.max_completion_length,
+            n_cached_tokens=0 if uses_vllm else per_device * longest,
+            has_reference=config.beta_kl > 0,
+            n_vllm_bytes=vllm_frac * 1e9 * assume.device_gb,
+            n_shards=assume.n_devices if assume.sharded else 1,
+        ),
+        judge=_plan_judge(
+            config,
+            read_N=[assume.prompt_tokens + mean]
+            * round(min(n_batches, math.ceil(guided / n_iterations)) * config.n_responses * assume.frac_all_negative),
+        ),
+    )
+
+
+def plan_offline(config: OfflineConfig) -> Plan:
+    """Return what `sgpo offline` would do. Responses are taken to fill their passes, and longer ones are left out.
+
+    Raises:
+        ConfigError: sizes of the policy, or the groups, are neither here nor assumed.
+        DataError: the groups are here and cannot be read.
+    """
+    assume, sizes = config.assume, policy_sizes(config.policy, assumed=config.assume.sizes)
+    rows = _offline_rows(config)
+    fitting = [row for row in rows if row.tokens <= config.max_tokens]
+    budget = config.token_budget * config.bins_per_step
+    trained = {
+        guided: [row for row in fitting if row.group == "mixed" or (row.group == "dead" and guided)]
+        for guided in (False, True)
+    }
+    steps = guided_steps = responses = tokens = 0
+    for epoch in range(config.epochs):
+        is_guided = config.is_guided(epoch=epoch, steps_before=steps)
+        alive = trained[is_guided and config.judge is not None]
+        whole = math.ceil(sum(row.tokens for row in alive) / budget)
+        in_epoch = min(whole, (config.max_steps or steps + whole) - steps)
+        share = in_epoch / whole if whole else 0.0
+        steps, guided_steps = steps + in_epoch, guided_steps + is_guided * in_epoch
+        responses += round(share * len(alive))
+        tokens += round(share * sum(row.response_tokens for row in alive))
+    if not steps:
+        raise ConfigError(
+            f"{config.groups}: every group is all right or all wrong, or too long: there is nothing to train on"
+        )
+    n_passes, rest = divmod(config.bins_per_step, assume.n_devices)
+    if rest or not n_passes:
+        raise ConfigError(
+            f"{config.bins_per_step} packed passes a step (bins_per_step) do not divide into {assume.n_devices} devices"
+        )
+    return Plan(
+        n_parameters=sizes.n_parameters,
+        n_trained=sizes.n_parameters,
+        groups_per_step=len({row.group_id for row in rows}) * responses / len(rows) / steps,
+        responses=responses,
+        passes_per_step=n_passes,
+        pass_tokens=config.token_budget,
+        steps=steps,
+        guided_steps=guided_steps,
+        epochs=responses / len(rows),
+        trained_tokens=tokens,
+        memory=estimate_memory(
+            sizes,
+            bf16=config.bf16,
+            checkpointing=config.gradient_checkpointing,
+            n_pass_tokens=config.token_budget,
+            n_logits=min(HEAD_ROWS, config.token_budget),
+            n_cached_tokens=0,
+            has_reference=False,
+            n_shards=assume.n_devices if assume.sharded else 1,
+        ),
+        judge=_plan_judge(config, read_N=[row.tokens for row in rows if row.group == "dead"]),
+    )
+
+
+def _count_problems(path: Path) -> int | None:
+    """Return how many problems a data set has; `None` where it is not here."""
+    return sum(1 for _ in read_records(path, Problem)) if path.exists() else None
+
+
+class _Row(NamedTuple):
+    group_id: str
+    group: Literal["dead", "mixed", "right"]
+    prompt_tokens: int
+    response_tokens: int
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.response_tokens
+
+
+def _offline_rows(config: OfflineConfig) -> list[_Row]:
+    """Return the responses of the groups, or as many as are assumed, of the length that is."""
+    assume = config.assume
+    if config.groups.exists():
+        return [
+            _Row(
+                group.group_id,
+                "dead" if group.all_negative else "right" if group.all_positive else "mixed",
+                math.ceil(len(rollout.prompt) / CHARS_PER_TOKEN),
+                math.ceil(len(rollout.response) / CHARS_PER_TOKEN),
+            )
+            for group in load_groups(config.groups)
+            for rollout in group.rollouts
+        ]
+    if assume.n_problems is None or assume.group_size is None:
+        raise ConfigError(
+            f"{config.groups} is not here: say how many groups it has, assume.n_problems, and of how many responses "
+            "each, assume.group_size"
+        )
+    longest = max(config.max_tokens - assume.prompt_tokens, 1)
+    n_dead = round(assume.n_problems * assume.frac_all_negative)
+    return [
+        _Row(str(group), "dead" if group < n_dead else "mixed", assume.prompt_tokens, assume.response_tokens or longest)
+        for group in range(assume.n_problems)
+        for _ in range(assume.group_size)
+    ]
+
+
+def _plan_judge(config: PolicyTrainingConfig, *, read_N: Sequence[int]) -> JudgePlan | None:
+    """Return what judging responses takes; nothing is fetched, so only a card on this machine says a price.
+
+    Args:
+        config: The run.
+        read_N: Tokens of each response that is judged, with its problem. Shape (N,).
+    """
+    if config.judge is None or "judge" not in config.resolved_algorithm.needs:
+        return None
+    n_judged, n_read = len(read_N), sum(read_N)
+    if not Path(config.judge).exists():
+        return JudgePlan(n_judged, n_judged, n_read, answer_tokens=None, usd=None)
+    card = find_card(config.judge).card
+    if not isinstance(card.spec, CriticSpec):
+        return JudgePlan(n_judged, n_judged, n_read, answer_tokens=None, usd=None)
+    votes, price = card.spec.votes, card.declare(dtype="float32").usd_per_mtok
+    n_written = n_judged * votes * (config.assume.judge_tokens or card.spec.sampling.max_tokens)
+    usd = None if price is None else (votes * n_read * price[0] + n_written * price[1]) / 1e6
+    return JudgePlan(n_judged, n_judged * votes, votes * n_read, n_written, usd)
+
+
+def print_plan(plan: Plan, *, assume: AssumedConfig) -> None:
+    """Show a plan as a table, and whether it fits the device."""
+    memory, judge = plan.memory, plan.judge
+    rows = [
+        ("parameters, trained", f"{plan.n_parameters / 1e9:.3f} billion, {plan.n_trained / 1e9:.3f} billion"),
+        ("optimiser steps, with the judge", f"{plan.steps:,}, {plan.guided_steps:,}"),
+        ("passes over the problems", f"{plan.epochs:.3g}"),
+        ("groups a step", f"{plan.groups_per_step:.3g}"),
+        ("responses trained on", f"{plan.responses:,}"),
+        ("their tokens", f"{plan.trained_tokens:,}"),
+        ("passes a step and device", f"{plan.passes_per_step:,} of at most {plan.pass_tokens:,} tokens"),
+    ]
+    rows += [
+        (f"memory: {field.name}", f"{size / 1e9:.1f} GB")
+        for field, size in zip(fields(memory), astuple(memory), strict=True)
+        if size
+    ]
+    fits = "fits" if memory.peak <= HEADROOM * 1e9 * assume.device_gb else "does not fit"
+    when = "a training pass" if memory.training >= memory.sampling else "sampling"
+    rows.append(("memory: peak", f"{memory.peak / 1e9:.1f} GB in {when}: {fits} into {assume.device_gb:g} GB"))
+    if judge is not None:
+        rows += [
+            ("judgements", f"{judge.judgements:,}"),
+            ("requests to the judge", f"{judge.requests:,}"),
+            ("tokens it reads", f"{judge.prompt_tokens:,}"),
+            ("tokens it writes", "no card says" if judge.answer_tokens is None else f"{judge.answer_tokens:,}"),
+            ("price of judging", "no card says" if judge.usd is None else f"{judge.usd:,.2f} USD"),
+        ]
+    table = Table("", "", title="dry run: nothing is trained, fetched or written", show_header=False)
+    for name, value in rows:
+        table.add_row(name, value)
+    Console().print(table)
