@@ -6,25 +6,31 @@ Reads the features that `judgekit train kind=probe` has left in its run folders,
     judgekit train kind=probe model=MODEL data=[data/b] --output runs/b
     python benchmarks/probe_judges.py runs/a runs/b
 
-Within a set, features, head and threshold are chosen without the problems reported on (nested folds). Across sets, all
-three come from the other set. The two floors that read nothing are fitted and reported in the same ways. Intervals are
-95 %, over problems. F1 is ProcessBench's, times 100.
+Within a set, features, head and decision are chosen without the problems reported on (nested folds). Across sets, all
+three come from the other set: as they are, and adapted as `judgekit adapt` does, by solutions of other problems of the
+set reported on, without their labels. Half of the generators is judged by labels of the other half. The two floors that
+read nothing are fitted and reported in the same ways. Calibration is that of the nested verdicts, and of index sets
+with thresholds from the other folds. Intervals are 95 %, over problems. F1 is ProcessBench's, times 100.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from judgekit.calibration.conformal import IndexSets, index_set
 from judgekit.io import read_json, read_records
+from judgekit.judges.probe.heads import DomainHead, domain_of
+from judgekit.metrics.steps import collect_reached_steps, compute_calibration
 from judgekit.store import Store
 from judgekit.training.config import HeadKind
 from judgekit.training.probe import SolutionFeatures, features_of, honest_metrics
-from judgekit.training.probe_heads import Honest, Labelled, fit_probe, folds, nested, verdicts_of
-from judgekit.types import LabelledSolution
+from judgekit.training.probe_heads import Honest, Labelled, cross_fit, fit_probe, folds, nested, verdicts_of
+from judgekit.types import DecisionKind, LabelledSolution, Verdict
 
 KINDS: tuple[HeadKind, ...] = ("linear", "mean")
 SIZES = (25, 50, 100, 200, 300)
@@ -46,11 +52,16 @@ def main() -> None:
     for name, (data, _, _) in sets.items():
         rule_says(f"{name}: {len(data.gold_N)} solutions of {len(set(data.group_N))} problems, in domain, nested")
         for label, part in parts(*sets[name][:2]):
-            show(label, part, nested(part, kinds=KINDS))
+            show(label, part, honest := nested(part, kinds=KINDS))
+            show_calibration(part, honest.verdicts_N)
+        data = sets[name][0]
+        show("first step below threshold", data, nested(data, kinds=KINDS, decision="threshold"))
     for source, target in (tuple(sets), tuple(sets)[::-1]):
         rule_says(f"labels of {source} alone, reported on {target}")
         for (label, there), (_, here) in zip(parts(*sets[source][:2]), parts(*sets[target][:2]), strict=True):
             show(label, here, carried_over(there, here))
+            show(f"{label}, adapted", here, adapted := carried_over(there, here, adapt=True))
+            show_calibration(here, adapted.verdicts_N, source=there)
     for name, (data, _, generator_N) in sets.items():
         rule_says(f"{name}: labels of half of the generators, reported on the other half, problems apart")
         show("all features", data, across(data, generator_N))
@@ -84,10 +95,20 @@ def parts(data: Labelled, names: Sequence[str]) -> list[tuple[str, Labelled]]:
     return found
 
 
-def carried_over(there: Labelled, here: Labelled) -> Honest:
-    """Fit on one set, threshold too, and judge another."""
-    fitted = fit_probe(there, kinds=KINDS)
+def carried_over(
+    there: Labelled, here: Labelled, *, decision: DecisionKind = "threshold", adapt: bool = False
+) -> Honest:
+    """Fit on one set, decision too, and judge another; adapted to each fold by features of the others' solutions."""
+    fitted = fit_probe(there, kinds=KINDS, decision=decision)
     verdicts = verdicts_of(fitted.head, here.features_N)
+    if adapt:
+        assert isinstance(fitted.head, DomainHead)
+        for rest, held_out in folds(here, n_folds=5, seed=0):
+            mean_F, scale_F = domain_of([here.features_N[i] for i in rest])
+            head = replace(fitted.head, mean_F=mean_F, scale_F=scale_F)
+            found = verdicts_of(head, [here.features_N[i] for i in held_out])
+            for i, verdict in zip(held_out, found, strict=True):
+                verdicts[i] = verdict
     return Honest(verdicts, [verdict.decide(fitted.rule) for verdict in verdicts])
 
 
@@ -100,7 +121,7 @@ def across(data: Labelled, generator_N: Sequence[str]) -> Honest:
             mine = [i for i in rest if half[generator_N[i]] != side]
             theirs = [i for i in held_out if half[generator_N[i]] == side]
             if theirs:
-                judged = carried_over(data.take(mine), data.take(theirs))
+                judged = carried_over(data.take(mine), data.take(theirs), decision="argmax")
                 found |= dict(zip(theirs, zip(judged.verdicts_N, judged.predicted_N, strict=True), strict=True))
     return Honest([found[i][0] for i in sorted(found)], [found[i][1] for i in sorted(found)])
 
@@ -113,8 +134,36 @@ def learning_point(data: Labelled, *, size: int, n_draws: int) -> str:
         chosen, problems = order[:size], {data.group_N[i] for i in order[:size]}
         rest = [i for i in order if data.group_N[i] not in problems]
         here = data.take(rest)
-        values.append(100 * (honest_metrics(here, carried_over(data.take(chosen), here))["f1"].value or 0.0))
+        values.append(
+            100 * (honest_metrics(here, carried_over(data.take(chosen), here, decision="argmax"))["f1"].value or 0.0)
+        )
     return f"{np.mean(values):.1f} (draws {min(values):.1f} to {max(values):.1f})"
+
+
+def show_calibration(data: Labelled, verdicts_N: Sequence[Verdict], *, source: Labelled | None = None) -> None:
+    """Print ECE of steps up to the first error, and size and coverage of 90 % index sets.
+
+    Thresholds of the sets come from the other folds, or from cross-fitted verdicts on the set that labels came from.
+    """
+    steps = collect_reached_steps([verdict.p_ok_S for verdict in verdicts_N], gold_N=data.gold_N)
+    ece = compute_calibration(steps.p_ok_K, steps.ok_K, n_bins=15).ece
+    if source is None:
+        learned_on = [
+            (data.take(rest), [verdicts_N[i] for i in rest], held_out)
+            for rest, held_out in folds(data, n_folds=5, seed=0)
+        ]
+    else:
+        of_source_N = cross_fit(source, [KINDS[-1]], n_folds=5, seed=0)[KINDS[-1]]
+        learned_on = [(source, of_source_N, list(range(len(verdicts_N))))]
+    sizes, covered = [], []
+    for known, known_N, rows in learned_on:
+        posterior_N_O = [verdict.posterior for verdict in known_N]
+        sets = IndexSets(alpha=0.1).fit(posterior_N_O, gold_N=known.gold_N, problem_N=known.group_N)
+        for i in rows:
+            indices = index_set(verdicts_N[i].posterior, max_mass=sets.max_mass_)
+            sizes.append(len(indices))
+            covered.append(data.gold_N[i] in indices)
+    print(f"{'':>26}  ECE {ece:.3f}; 90 % index sets of {np.mean(sizes):.2f}, cover {100 * np.mean(covered):.1f} %")
 
 
 def show(label: str, data: Labelled, honest: Honest) -> None:

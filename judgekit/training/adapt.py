@@ -82,6 +82,7 @@ def adapt_probe(directory: Path, data: Path, config: AdaptConfig, output: Path, 
             "calibrator": None,
             "calibration": None,
             "conformal": None,
+            "reading": None,
             "metrics": {},
             "golden": (),
         }

@@ -22,12 +22,13 @@ def test_the_commands_of_the_guide(
     monkeypatch.chdir(tmp_path)
     # What comes of the first command, which waits for a person, see tests/datasets_builders/by_hand.
     write_records(Path("runs/label/labelled"), labelled_solutions(range(60)), record_type=LabelledSolution)
+    write_records(Path("data/others"), labelled_solutions(range(60, 90)), record_type=LabelledSolution)
     block = GUIDE.read_text().split("```")[1]
     commands = [
         shlex.split(line.replace("MODEL", str(tiny_base)).replace("SOURCE", "additions"))
         for line in block.strip().splitlines()
     ]
-    assert [command[1] for command in commands] == ["label", "split", "train", "calibrate", "eval", "judge"]
+    assert [command[1] for command in commands] == ["label", "split", "train", "calibrate", "eval", "judge", "adapt"]
     for program, *arguments in commands[1:]:
         assert (program, main(arguments)) == ("judgekit", 0), capsys.readouterr().err
     assert '"no_verdict"' in (said := capsys.readouterr().out) or "verdict" in said
