@@ -29,6 +29,9 @@ class GuardsConfig(BaseConfig):
 
     max_unscored_frac: float = Field(default=0.5, ge=0, le=1)
     """The run stops with an error when more than this share of judged responses had no verdict."""
+    max_judge_drift: float = Field(default=0.1, gt=0, le=1)
+    """The run stops with an error when the policy's training has changed a P(step ok) of a judge that runs on its model
+    by more than this, on a few fixed solutions; see `judge_model`. Online training only."""
     alarm_rows: int = Field(default=10, ge=1)
     """Rows of `metrics.jsonl` that an alarm averages over. Alarms are for online training and only warn."""
     max_step_factor: float | None = Field(default=2.0, gt=1)

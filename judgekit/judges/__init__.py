@@ -10,7 +10,7 @@ from typing import get_args
 from judgekit.errors import CheckpointError, ConfigError, shorten
 from judgekit.judges.base import Judge, JudgeInfo, LazyJudge
 from judgekit.judges.builtin import BUILTIN, BuiltinJudge
-from judgekit.judges.card import CARDLESS, SERVED, Opening
+from judgekit.judges.card import CARDLESS, SERVED, LentModel, Opening
 from judgekit.judges.recognise import check_weights, find_card, locate_member, refuse_cycle
 from judgekit.judges.rules.symbolic import SymbolicJudge
 from judgekit.judges.trust import Trust
@@ -24,6 +24,7 @@ def load_judge(
     dtype: Precision = "float32",
     neutralise: bool = True,
     open_member: Callable[[str], Judge] | None = None,
+    lent: LentModel | None = None,
     named_by: Trust | None = None,
 ) -> Judge:
     """Open any judge. What a judge of somebody else may do is in docs/threat_model.md.
@@ -38,6 +39,8 @@ def load_judge(
         neutralise: Keep candidates from acting as markup. Off only to measure what that prevents.
         open_member: Opens the members of an ensemble, by name; `None` for this function. For callers that have the
             members' judgements already.
+        lent: A model of the caller's for judges, members too, whose frozen model it is: they load none, and run in its
+            precision. Which ones do, it knows afterwards.
         named_by: For a judge that a card names: the trust of that card, which this one's never exceeds. `None` where
             the user names it.
 
@@ -79,7 +82,9 @@ def load_judge(
     found = find_card(name, named_by=named_by)
     refuse_cycle(found)
     # Each member is opened with its own calibrator: weights are fitted to what members say behind theirs.
-    open_one = open_member or functools.partial(load_judge, dtype=dtype, neutralise=neutralise, named_by=found.trust)
+    open_one = open_member or functools.partial(
+        load_judge, dtype=dtype, neutralise=neutralise, lent=lent, named_by=found.trust
+    )
 
     def lazy_one(member: str) -> Judge:
         if open_member is not None:
@@ -95,6 +100,7 @@ def load_judge(
             neutralise=neutralise,
             open_member=lambda member: open_one(locate_member(found.directory, member)),
             lazy_member=lambda member: lazy_one(locate_member(found.directory, member)),
+            lent=lent,
         )
     )
     if not calibrated or found.card.calibrator is None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
@@ -221,6 +222,18 @@ class JudgeCard(BaseModel):
         return self
 
 
+@dataclass
+class LentModel:
+    """A causal language model of the caller's, for judges whose frozen model it is, in place of a copy of their own."""
+
+    model: Any
+    """The model. When a judge is opened it must be what the judge's card names, weight by weight."""
+    at_work: Callable[[], AbstractContextManager[Any]] | None = None
+    """Yields what is to be run, ready to be run, and puts everything back; `None`: the model as it is."""
+    taken_by: list[str] = field(default_factory=list)
+    """Ids of the judges that use it."""
+
+
 @dataclass(frozen=True)
 class Opening:
     """What a judge is opened with."""
@@ -239,6 +252,8 @@ class Opening:
     """Opens a member by the name that the card gives, with no more trust than the card has."""
     lazy_member: Callable[[str], Judge]
     """The same, but opens it when it is first asked; what it needs is looked for at once."""
+    lent: LentModel | None = None
+    """A model for judges whose frozen model it is; others load their own."""
 
 
 _SECTIONS = ("implicit", "critic", "ensemble", "position_prior")

@@ -59,6 +59,11 @@ class OnlineConfig(PolicyTrainingConfig):
     eval: PeriodicEvalConfig | None = None
     """Held-out evaluation; `null` does none."""
 
+    judge_model: Literal["own", "reference", "policy"] = "own"
+    """What a probe judge runs that was fitted on this policy. `own`: a copy in its directory, in `judge_dtype`. Without
+    a copy, in the policy's precision: `reference`, the model behind `beta_kl`, which stays as it was at the start;
+    `policy`, as it trains: the features that the head was fitted on drift, and `guards.max_judge_drift` stops that."""
+
     group_size: int = Field(default=8, ge=2)
     """Responses sampled a prompt."""
     prompts_per_step: int = Field(default=8, ge=1)
@@ -90,6 +95,14 @@ class OnlineConfig(PolicyTrainingConfig):
         reserved = sorted(self.trl.keys() & RESERVED_TRL_KEYS)
         if reserved:
             raise ValueError(f"trl.{reserved[0]} follows from group_size, prompts_per_step, micro_batch and max_steps")
+        return self
+
+    @model_validator(mode="after")
+    def _judge_has_its_model(self) -> OnlineConfig:
+        if self.judge_model != "own" and self.judge is None:
+            raise ValueError(f"judge_model={self.judge_model} is for a judge, and there is none: give judge=...")
+        if self.judge_model == "reference" and not self.beta_kl:
+            raise ValueError("judge_model=reference needs beta_kl above 0: there is no reference model without")
         return self
 
     @property

@@ -27,6 +27,8 @@ from judgekit.errors import ConfigError
 from judgekit.groups import is_right
 from judgekit.io import read_records
 from judgekit.judges import load_judge
+from judgekit.judges.card import LentModel
+from judgekit.judges.golden import measure_golden
 from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.reading.rows import read_jsonl
 from judgekit.run import METRICS, Run
@@ -89,10 +91,17 @@ def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) ->
     """Open policy, judge and problems and put them into a trainer."""
     policy = load_policy(config.policy)
     problems = read_problems(config.problems, n_max=config.n_problems)
-    judge = None if config.judge is None else load_judge(config.judge, dtype=config.judge_dtype)
+    lent = None if config.judge_model == "own" else LentModel(policy.model)
+    judge = None if config.judge is None else load_judge(config.judge, dtype=config.judge_dtype, lent=lent)
+    if lent is not None and not lent.taken_by:
+        raise ConfigError(
+            f"judge_model={config.judge_model} is for a probe judge whose frozen model is the policy {config.policy}, "
+            f"and {config.judge} has another or none: fit one with `judgekit train kind=probe model={config.policy}`, "
+            "or take judge_model=own"
+        )
     if judge is not None:
         warn_unfamiliar(judge, [Origin(problem.source, generator=config.policy) for problem in problems])
-    return SGPOTrainer(
+    trainer = SGPOTrainer(
         model=policy.model,
         reward_funcs=[outcome_reward(check), *(objective_reward(*item) for item in config.objectives.items())],
         args=grpo_arguments(config, output),
@@ -104,6 +113,10 @@ def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) ->
         segmentation=config.segmentation,
         steps_per_epoch=len(problems) / config.prompts_per_step,
     )
+    if lent is not None and judge is not None:
+        lent.at_work = trainer.lend_policy if config.judge_model == "policy" else trainer.lend_reference
+        trainer.golden = measure_golden(judge)
+    return trainer
 
 
 def read_problems(path: Path, *, n_max: int | None) -> list[Problem]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import itemgetter
@@ -18,12 +19,14 @@ from typing import Any, NamedTuple
 
 import torch
 import trl
-from accelerate.utils import gather, gather_object
+from accelerate.utils import DistributedType, gather, gather_object, is_peft_model
 from torch.nn.utils.rnn import pad_sequence
 from trl import GRPOTrainer
 
 from judgekit.errors import ConfigError, JudgeError, JudgekitError, boundary
 from judgekit.judges.base import Judge
+from judgekit.judges.card import Golden
+from judgekit.judges.golden import golden_difference
 from judgekit.text.prompts import encode_prompt, with_fixed_clock
 from judgekit.text.segmentation import PARAGRAPHS, SegmentationConfig, StepSpan, segment
 from judgekit.types import Solution
@@ -135,6 +138,7 @@ class SGPOMixin:
 
     args: Any
     model: Any
+    ref_model: Any
     train_dataset: Any
     accelerator: Any
     state: Any
@@ -212,7 +216,11 @@ class SGPOMixin:
         self.steps_per_epoch = steps_per_epoch
         self.sampled: Sampled | None = None
         """The latest training batch of this process."""
-        self._alarm = UnscoredAlarm((guards or GuardsConfig()).max_unscored_frac)
+        self.golden: Sequence[Golden] = ()
+        """What the judge said of a few solutions at the start, where it runs on a model of this trainer; compared with
+        what it says of them now, see `GuardsConfig.max_judge_drift`."""
+        self._guards = guards or GuardsConfig()
+        self._alarm = UnscoredAlarm(self._guards.max_unscored_frac)
         self._advantage_factor_N: torch.Tensor | None = None
         self._advantages: torch.Tensor | list[torch.Tensor] | None = None
         self._step_credit: StepCredit | None = None
@@ -220,6 +228,43 @@ class SGPOMixin:
         self._domains = Counter(self.train_dataset["source"]) if "domain" in self.algorithm.needs else Counter[str]()
         self._credit_step = -1
         self._rule: LossRule | None = None
+
+    @contextmanager
+    def lend_policy(self) -> Iterator[Any]:
+        """Lend the policy as it is now to a judge, in evaluation mode; see `judgekit.judges.card.LentModel`."""
+        with self._at_rest(self.model) as policy:
+            yield policy.get_base_model() if is_peft_model(policy) else policy
+
+    @contextmanager
+    def lend_reference(self) -> Iterator[Any]:
+        """Lend the policy as it was at the start to a judge: the reference model, or the policy without its adapters.
+
+        Raises:
+            ConfigError: there is neither.
+        """
+        if self.ref_model is not None:
+            with self._at_rest(self.ref_model) as reference:
+                yield reference
+            return
+        with self._at_rest(self.model) as policy:
+            if not is_peft_model(policy):
+                raise ConfigError("there is no reference model to lend to a judge: beta_kl=0, and no adapters")
+            with policy.disable_adapter():
+                yield policy.get_base_model()
+
+    @contextmanager
+    def _at_rest(self, wrapped: Any) -> Iterator[Any]:
+        if self.accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
+            raise ConfigError(
+                "a policy whose weights are spread over processes cannot be lent to a judge: judge_model=own"
+            )
+        model = self.accelerator.unwrap_model(wrapped)
+        was_training = model.training
+        model.eval()
+        try:
+            yield model
+        finally:
+            model.train(was_training)
 
     def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], Any, dict[str, Any]]:
         """Let the policy read in training what it reads in evaluation: reserved tokens in a problem are plain text.
@@ -342,7 +387,8 @@ class SGPOMixin:
     ) -> torch.Tensor:
         """Return the gathered rewards with guided outcomes. Shape (N over all processes, reward functions).
 
-        Logs `sgpo/<name>` for every statistic of `credit_stats`, `steps_per_response` and `judge_on`.
+        Logs `sgpo/<name>` for every statistic of `credit_stats`, `steps_per_response`, `judge_on` and, of a judge
+        that runs on a model of this trainer, `judge_drift`.
         """
         rewards_NF: torch.Tensor = super()._calculate_rewards(  # type: ignore[misc]
             inputs, prompts, completions, completion_ids_list
@@ -390,6 +436,15 @@ class SGPOMixin:
 
         credit = shape_groups(batch, self.algorithm if is_on else PLAIN, score_rows)
         own = {"steps_per_response": n_steps_N.float().mean().item(), "judge_on": float(is_on)}
+        if is_on and self.golden:
+            assert self.judge is not None
+            own["judge_drift"] = drift = golden_difference(self.judge, self.golden)
+            if drift > self._guards.max_judge_drift:
+                raise JudgeError(
+                    f"a P(step ok) of {self.judge.info.judge_id} has moved by {drift:.3f} since the start, with the "
+                    f"policy's model that it runs on (max_judge_drift={self._guards.max_judge_drift}): its head was "
+                    "fitted on other features. Take judge_model=reference or own, or fit it again on this policy"
+                )
         for name, value in {**credit.stats, **own}.items():
             self._log_metric(f"sgpo/{name}", value)
         local = self._local_rows(len(texts_N))

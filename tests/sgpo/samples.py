@@ -140,7 +140,13 @@ class Watched(SGPOTrainer):
 
 
 def make_trainer(
-    policy: Path, output: Path, trainer_type: Any = Watched, *, reward: Any = mixed, **options: Any
+    policy: Path,
+    output: Path,
+    trainer_type: Any = Watched,
+    *,
+    reward: Any = mixed,
+    policy_model: Any = None,
+    **options: Any,
 ) -> Any:
     """A trainer on 8 problems, 12 responses a step in groups of 4; `args_` options go to GRPOConfig."""
     own = {key.removeprefix("args_"): options.pop(key) for key in list(options) if key.startswith("args_")}
@@ -162,7 +168,7 @@ def make_trainer(
     }
     rows = [{"prompt": f"{i}+{i}?", "problem": f"{i}+{i}?", "answer": str(2 * i)} for i in range(8)]
     return trainer_type(
-        model=AutoModelForCausalLM.from_pretrained(policy),
+        model=AutoModelForCausalLM.from_pretrained(policy) if policy_model is None else policy_model,
         reward_funcs=reward,
         args=GRPOConfig(**(args | own)),
         processing_class=AutoTokenizer.from_pretrained(policy),

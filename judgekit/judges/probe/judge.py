@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from judgekit.engines.scoring.encoded import Encoded
+from judgekit.engines.scoring.identity import model_id
 from judgekit.engines.scoring.load import load_scorer
 from judgekit.engines.scoring.token_statistics import TokenStatistics, token_statistics
-from judgekit.errors import CheckpointError, boundary
-from judgekit.judges.card import JudgeCard, Opening
+from judgekit.errors import CheckpointError, ConfigError, boundary
+from judgekit.judges.card import JudgeCard, LentModel, Opening
 from judgekit.judges.probe.features import GROUPS, Columns
 from judgekit.judges.probe.heads import Floats, Head, head_from_arrays
 from judgekit.judges.probe.model_features import contrast, surprisal
@@ -55,6 +57,8 @@ class ProbeJudge(StepLogitJudge):
     spec: ProbeSpec
     head: Head | None = None
     """The fitted head; `None` while its features are computed for fitting."""
+    lent: LentModel | None = None
+    """Where its model is somebody else's."""
 
     @classmethod
     def open(cls, opening: Opening) -> Self:
@@ -64,12 +68,32 @@ class ProbeJudge(StepLogitJudge):
             CheckpointError: one is missing or damaged, or they do not fit each other.
         """
         judge = super().open(opening)
+        if opening.lent is not None and judge.model is opening.lent.model:
+            judge.lent = opening.lent
         path = opening.directory / HEAD_FILE
         with boundary(CheckpointError, f"cannot read the probe head {path}"):
             arrays = load_file(path)
         n_hidden = len(judge.spec.layers) * judge.model.config.get_text_config().hidden_size
         judge.head = head_from_arrays(arrays, n_features=len(judge.spec.names) + n_hidden)
         return judge
+
+    @classmethod
+    def borrow(cls, opening: Opening) -> Any | None:
+        """Return the model that is lent where it is what the head was fitted on.
+
+        Raises:
+            ConfigError: it is, and the card names a feature cache, which could not tell when the model changes.
+        """
+        lent, spec = opening.lent, opening.card.spec_as(ProbeSpec)
+        if lent is None or spec.frozen_model is None or spec.frozen_model != model_id(lent.model):
+            return None
+        if spec.feature_cache is not None:
+            raise ConfigError(
+                f"{opening.card.judge_id} is to run on the policy's model, which trains, and its card names the "
+                f"feature cache {spec.feature_cache}: leave feature_cache out of the card"
+            )
+        lent.taken_by.append(opening.card.judge_id)
+        return lent.model
 
     @staticmethod
     def load_model(location: Path, card: JudgeCard, *, dtype: Precision) -> Any:
@@ -138,7 +162,9 @@ class ProbeJudge(StepLogitJudge):
         """Return what the model made of each text, now or, where the card names a cache, at any time before."""
 
         def run(encoded_N: Sequence[Encoded]) -> list[TokenStatistics]:
-            return token_statistics(self.model, encoded_N, layers=layers, **self.engine_options(len(encoded_N)))
+            at_work = self.lent.at_work if self.lent else None
+            with at_work() if at_work else nullcontext(self.model) as model:
+                return token_statistics(model, encoded_N, layers=layers, **self.engine_options(len(encoded_N)))
 
         return run(encoded_N) if self._cache is None else self._cache.through(encoded_N, layers, run)
 

@@ -88,13 +88,18 @@ class StepLogitJudge(ABC):
         tokenizer = load_tokenizer(str(tokenizer_at))
         if card.assumes:
             logger.warning("%s: %s", card.judge_id, card.assumes)
-        model = cls.load_model(location, card, dtype=opening.dtype)
+        model = cls.borrow(opening) or cls.load_model(location, card, dtype=opening.dtype)
         layout, ids = spec.input, list[int]()
         if isinstance(layout, InputConvention):  # a layout of ids puts them in whatever the vocabulary is
             begin = [] if layout.bos_id is None else [layout.bos_id]
             ids = [*begin, *layout.problem_separator_ids, *layout.separator_ids]
         check_sizes(model, tokenizer, ids=ids)
         return cls(card, model, tokenizer, neutralise=opening.neutralise)
+
+    @classmethod
+    def borrow(cls, opening: Opening) -> Any | None:
+        """Return the model that is lent for the opening where it is this judge's; `None` for most kinds."""
+        return None
 
     @staticmethod
     @abstractmethod

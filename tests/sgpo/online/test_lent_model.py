@@ -1,0 +1,144 @@
+"""A probe judge that was fitted on the policy runs on the trainer's own models: the same verdicts, and no copy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+
+from judgekit.errors import ConfigError, JudgeError
+from judgekit.io import write_records
+from judgekit.judges import load_judge
+from judgekit.judges.card import LentModel
+from judgekit.judges.probe import judge as probe_judge
+from judgekit.training.config import ProbeConfig
+from judgekit.training.probe import train_probe
+from judgekit.types import LabelledSolution
+from sgpo.online.config import OnlineConfig
+from sgpo.online.run import run_online
+from sgpo.policy import load_policy
+from tests.judgekit.samples import addition
+from tests.sgpo.samples import SEGMENTATION, make_trainer, write_problems
+
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+
+
+@pytest.fixture(scope="module")
+def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("labels") / "data"
+    rows = [addition(k, first_error=wrong, n_steps=2) for k in range(10) for wrong in (None, k % 2)]
+    write_records(folder, rows, record_type=LabelledSolution)
+    return folder
+
+
+def fitted(model: Path, labels: Path, output: Path) -> Path:
+    options = {"features": ("length", "surprisal", "contrast", "hidden"), "heads": ("linear",), "n_folds": 2}
+    config = {"model": str(model), "data": (labels,), "ablation": False, "max_tokens": 256} | options
+    return train_probe(ProbeConfig.model_validate(config), output)
+
+
+@pytest.fixture(scope="module")
+def judge(policy: Path, labels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fitted(policy, labels, tmp_path_factory.mktemp("probe") / "run")
+
+
+@pytest.fixture
+def config(policy: Path, judge: Path, tmp_path: Path) -> OnlineConfig:
+    return OnlineConfig(
+        policy=str(policy),
+        problems=write_problems(tmp_path / "problems", n=4),
+        judge=str(judge),
+        algorithm={"type": "sgpo", "truncated": "judge"},
+        segmentation=SEGMENTATION,
+        beta_kl=0.01,
+        group_size=4,
+        prompts_per_step=2,
+        max_steps=3,
+        max_completion_length=12,
+        lr=1e-3,
+        device="cpu",
+        threads=1,
+    )
+
+
+def rows_of(folder: Path) -> list[dict[str, Any]]:
+    rows = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+    return [row for row in rows if "sgpo/judge_on" in row]
+
+
+def test_a_judge_on_the_reference_model_says_the_same_and_loads_no_copy(
+    config: OnlineConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(name: str, **update: Any) -> tuple[list[dict[str, Any]], int]:
+        loaded.clear()
+        run_online(config.model_copy(update=update), tmp_path / name)
+        return rows_of(tmp_path / name), len(loaded)
+
+    loaded, real = list[str](), probe_judge.load_scorer
+    monkeypatch.setattr(probe_judge, "load_scorer", lambda name, **kwargs: loaded.append(name) or real(name, **kwargs))
+    own, n_own = run("own")
+    lent, n_lent = run("reference", judge_model="reference")
+    assert (n_own, n_lent) == (1, 0)
+    assert [row["sgpo/judge_drift"] for row in lent] == [0.0] * 3 and "sgpo/judge_drift" not in own[0]
+    for one, other in zip(own, lent, strict=True):
+        assert one["sgpo/judge_calls"] == other["sgpo/judge_calls"] > 0
+        for name in ("sgpo/rts_mean", "train/reward", "train/grad_norm"):
+            assert one[name] == pytest.approx(other[name], abs=1e-5)
+
+
+def test_a_judge_on_the_policy_drifts_with_it_until_the_guard_stops_the_run(
+    config: OnlineConfig, tmp_path: Path
+) -> None:
+    config = config.model_copy(update={"judge_model": "policy", "beta_kl": 0.0})
+    run_online(config, tmp_path / "slow")
+    drift = [row["sgpo/judge_drift"] for row in rows_of(tmp_path / "slow")]
+    assert drift[0] == 0.0 < drift[1] < 0.1
+    guards = config.guards.model_copy(update={"max_judge_drift": drift[1] / 2})
+    with pytest.raises(JudgeError, match="has moved by 0"):
+        run_online(config.model_copy(update={"guards": guards}), tmp_path / "fast")
+
+
+def test_adapters_are_off_while_a_judge_runs_on_the_start_of_the_policy(
+    policy: Path, judge: Path, tmp_path: Path
+) -> None:
+    opened = load_policy(str(policy))
+    model = get_peft_model(opened.model, LoraConfig(target_modules=["q_proj", "v_proj"], init_lora_weights=False))
+    solutions = [addition(k, first_error=0, n_steps=2) for k in range(3)]
+    expected = [item.verdict.p_ok_S for item in load_judge(judge).judge(solutions)]
+
+    trainer = make_trainer(policy, tmp_path, policy_model=model)
+    lent = LentModel(model.get_base_model(), trainer.lend_reference)
+    on_reference = load_judge(judge, lent=lent)
+    assert lent.taken_by == ["run"]
+    model.train()
+    for one, other in zip(expected, on_reference.judge(solutions), strict=True):
+        assert other.verdict.p_ok_S == pytest.approx(one, abs=1e-6)
+    assert model.training and model.get_base_model().config._attn_implementation == "sdpa"
+    lent.at_work = trainer.lend_policy
+    assert on_reference.judge(solutions)[0].verdict.p_ok_S != pytest.approx(expected[0], abs=1e-6)
+
+
+def test_a_model_that_the_judge_was_not_fitted_on_is_not_lent(
+    config: OnlineConfig, labels: Path, tmp_path: Path
+) -> None:
+    model, tokenizer = load_policy(config.policy)
+    torch.nn.init.normal_(model.get_output_embeddings().weight, std=0.3)
+    model.save_pretrained(tmp_path / "other")
+    tokenizer.save_pretrained(tmp_path / "other")
+    other = fitted(tmp_path / "other", labels, tmp_path / "probe")
+    for name, judge in (("other", str(other)), ("random", "builtin:random")):
+        with pytest.raises(ConfigError, match="has another or none: fit one with `judgekit train kind=probe model="):
+            run_online(config.model_copy(update={"judge": judge, "judge_model": "reference"}), tmp_path / f"run-{name}")
+    cached = tmp_path / "cached.yaml"
+    cached.write_text(f"model: {config.judge}\nfeature_cache: {tmp_path / 'cache'}\n")
+    with pytest.raises(ConfigError, match="leave feature_cache out of the card"):
+        run_online(config.model_copy(update={"judge": str(cached), "judge_model": "reference"}), tmp_path / "cached")
+    given = config.model_dump(mode="json") | {"judge_model": "reference"}
+    with pytest.raises(ValueError, match="judge_model=reference needs beta_kl above 0"):
+        OnlineConfig.model_validate(given | {"beta_kl": 0.0})
+    with pytest.raises(ValueError, match="judge_model=reference is for a judge"):
+        OnlineConfig.model_validate(given | {"judge": None, "algorithm": None})
