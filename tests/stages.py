@@ -87,6 +87,9 @@ STAGES: dict[str, Stage] = {
     "ensemble": Stage(
         ("--member", "builtin:symbolic", "--member", "builtin:random", "--data", "in/labelled.jsonl"),
     ),
+    "cascade": Stage(
+        ("--member", "builtin:symbolic", "--member", "builtin:random", "--data", "in/labelled.jsonl", "max_error=0.3"),
+    ),
     "prior": Stage(("--data", "in/labelled.jsonl")),
     "judge": Stage(
         ("--judge", "builtin:symbolic", "--input", "in/labelled.jsonl", "chunk_size=8"),
@@ -121,7 +124,7 @@ STAGES: dict[str, Stage] = {
         "in/problems.jsonl", ("reference=sgpo",), True, "sgpo",
     ),
 }  # fmt: skip
-"""By command. `calibrate`, `ensemble` and `prior` make a judge's directory in seconds and have nothing to resume."""
+"""By command. `calibrate`, `cascade`, `ensemble` and `prior` make a judge's directory in seconds and resume nothing."""
 NO_FOLDER = {
     "push": "uploads a folder",
     "doctor": "writes nothing",

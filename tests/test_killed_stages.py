@@ -31,7 +31,7 @@ OPAQUE = {".pt", ".pth", ".bin", ".html", ".png", ".log"}
 """Kinds of files that hold times or memory layouts among the rest: their presence is compared alone."""
 SLOW = {"compare"}
 """Trains in two processes that import torch first, 20 s a run."""
-NOT_RESUMED = {"calibrate", "ensemble", "prior"}
+NOT_RESUMED = {"calibrate", "cascade", "ensemble", "prior"}
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from judgekit.rejections import REJECTED, Rejection
 from tests.stages import STAGES, run_stage, write_inputs
 
 STORED = Path(__file__).parent / "fixtures" / "present_release" / "runs.zip"
-LATER = {"compare", "label"}
+LATER = {"cascade", "compare", "label"}
 """Stages that the fixture lacks."""
 REFUSED: dict[tuple[str, str], str] = {}
 """Folders that are refused, and the way out that the message names."""

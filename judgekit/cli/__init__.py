@@ -32,6 +32,7 @@ COMMANDS: Registry[Command] = Registry(
         "adapt": "judgekit.cli.training:ADAPT",
         "calibrate": "judgekit.cli.training:CALIBRATE",
         "ensemble": "judgekit.cli.training:ENSEMBLE",
+        "cascade": "judgekit.cli.training:CASCADE",
         "prior": "judgekit.cli.training:PRIOR",
         "judge": "judgekit.cli.judging:JUDGE_SOLUTIONS",
         "doctor": "judgekit.cli.judging:DOCTOR",

@@ -10,6 +10,7 @@ from judgekit.errors import ConfigError
 from judgekit.training.config import (
     AdaptConfig,
     CalibrationConfig,
+    CascadeConfig,
     ClassifierConfig,
     EnsembleConfig,
     LanguageModelConfig,
@@ -188,6 +189,53 @@ ENSEMBLE = Command(
         _JUDGE_DIRECTORY,
     ),
     config=EnsembleConfig,
+)
+
+
+def _cascade(args: argparse.Namespace, config: CascadeConfig) -> None:
+    from judgekit.judges.cascade import CascadeSpec
+    from judgekit.training.cascade import build_cascade
+
+    card = build_cascade(args.member, args.data, args.output, config)
+    spec = card.spec_as(CascadeSpec)
+    promise = spec.promise
+    assert promise is not None
+    for sentence in card.training["warnings"]:
+        print(f"warning: {sentence}")
+    for member, stage, cost in zip(args.member, (*spec.stages, None), card.training["costs"], strict=True):
+        if stage is None:
+            sure = "answers the rest"
+        else:
+            hi, lo = ("never" if value is None else f"{value:.4f}" for value in (stage.hi, stage.lo))
+            sure = f"no error from P(none) {hi}, an error where all but one step have at most {lo}"
+        print(f"{member}: cost {cost:.4g}; {sure}")
+    if promise.shown is not None:
+        wrong = "" if promise.n_wrong is None else f", {promise.n_wrong} of them wrongly"
+        print(
+            f"promise: {promise.about} at most {promise.at_most:g} with probability {1 - promise.delta:g}; on "
+            f"{promise.n_tested} tested problems, of which {promise.n_sure} are answered before the last "
+            f"member{wrong}, it is shown to be at most {promise.shown:.4f}"
+        )
+    print(f"cascade: {args.output}; decision {card.decision}; on the problems that nothing was chosen on:")
+    _print_figures(card.metrics)
+
+
+CASCADE = Command(
+    summary="Make one judge of several that are asked in turn, cheap ones first, for a promised error or cost.",
+    example="judgekit cascade --member builtin:symbolic --member runs/judge/judge --data data/calibration "
+    "max_error=0.1 --output runs/cascade",
+    run=_cascade,
+    arguments=(
+        Argument(
+            "--member",
+            action="append",
+            required=True,
+            help="judge directory, hub id, address or builtin:NAME; in the order of asking, cheap ones first",
+        ),
+        _DATA,
+        _JUDGE_DIRECTORY,
+    ),
+    config=CascadeConfig,
 )
 
 

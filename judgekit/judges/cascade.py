@@ -9,9 +9,10 @@ verdict reads where: the valid prefix, the decision, the index set. A judge that
 place is therefore unsure. One number bounds both, as P(none) is part of what the most probable step leaves over.
 
 **What it decides.** The verdict is that of the member that answered, unchanged, so that members should be calibrated
-ones: one decision rule is applied to all verdicts. Where lo < threshold <= min(hi, 1 - lo), as `judgekit cascade` makes
-it for a promised error, the rule decides as the sure member claims: with P(none) >= hi each P(step ok) is at least hi;
-with P(first error = k) >= 1 - lo that of step k is at most lo, and that of each step before it at least 1 - lo.
+ones: one decision rule is applied to all verdicts. For a promised error `judgekit cascade` keeps it to what a sure
+member claims. A threshold does where lo < threshold <= min(hi, 1 - lo): with P(none) >= hi each P(step ok) is at least
+hi; with P(first error = k) >= 1 - lo that of step k is at most lo, and that of each step before it at least 1 - lo. A
+weight of "no error" does between (1 - hi) / hi and (1 - lo) / lo.
 
 The last member answers whatever is left, with a verdict or without one.
 """
@@ -76,6 +77,8 @@ class Promise(BaseModel):
     """Problems that it was tested on, one solution of each."""
     n_sure: int = Field(ge=0)
     """Of these, problems whose solution a member before the last answers."""
+    n_wrong: int | None = Field(default=None, ge=0)
+    """Of these, problems whose solution it decides wrongly; `null` where a cost is promised."""
 
 
 class CascadeSpec(MembersSpec):

@@ -21,6 +21,7 @@ from judgekit.calibration.selection import KINDS, HeldOut, Selection, cross_fit,
 from judgekit.calibration.split import CalibrationSplit
 from judgekit.errors import DataError
 from judgekit.judges.card import CARD, JudgeCard, read_card
+from judgekit.judges.cascade import CascadeSpec
 from judgekit.judges.ensemble import EnsembleSpec
 from judgekit.judges.problem_lists import (
     CALIBRATION_PROBLEMS,
@@ -30,14 +31,13 @@ from judgekit.judges.problem_lists import (
     train_problems,
     write_problems,
 )
-from judgekit.judges.stored import UNKNOWN_VERDICTS, verdict_key
+from judgekit.judges.stored import verdict_key
 from judgekit.judges.trust import update_card, write_own_card
-from judgekit.judging.run import judge_in_chunks
 from judgekit.metrics.steps import Calibration, compute_calibration
 from judgekit.run import refuse_foreign
-from judgekit.text.identity import content_id, group_problems
+from judgekit.text.identity import group_problems
 from judgekit.training.config import CalibrationConfig
-from judgekit.training.judge_files import read_labelled, refuse_one_kind
+from judgekit.training.judge_files import JUDGEMENTS, ask_once, read_labelled, refuse_one_kind
 from judgekit.types import ThresholdRule
 
 _log = logging.getLogger(__name__)
@@ -76,12 +76,9 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
         refuse_one_kind(given, "solutions", purpose="a threshold")
     judge = load_judge(directory, calibrated=False, dtype=config.dtype)
     key = verdict_key(directory, dtype=config.dtype)
-    asked = content_id(verdicts=key, solutions=fingerprint_of(data, given).sha256)
-    folder = directory / "judgements" / asked
-    if key is None and folder.exists():
-        _log.warning(UNKNOWN_VERDICTS, card.judge_id, "it is asked again")
-        shutil.rmtree(folder)
-    judgements_N = judge_in_chunks(judge, given, folder=folder, chunk_size=config.chunk_size, show_reference=False)
+    judgements_N, asked = ask_once(
+        judge, given, key=key, data=data, folder=directory / JUDGEMENTS, chunk_size=config.chunk_size
+    )
     problem_N = group_problems(given)
     kept = ProblemList()
     work = directory / f"calibration-{asked}"
@@ -115,6 +112,11 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     report = _report(split, chosen, kinds=kinds, upside_down=upside_down, config=config)
     for sentence in report.warnings:
         _log.warning("%s: %s", card.judge_id, sentence)
+    if isinstance(card.spec, CascadeSpec) and card.spec.promise is not None and card.spec.promise.about == "error":
+        _log.warning(
+            "%s: who answers stays as it is, but the promised error was one of the decisions before this calibration",
+            card.judge_id,
+        )
     decision, conformal = card.decision, None
     if refit:
         calibrated_N = [None if verdict is None else calibrator.calibrate(verdict) for verdict in verdicts_N]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -263,6 +263,38 @@ class EnsembleConfig(BaseConfig):
     """Solutions to use at most; `null` uses all."""
     dtype: ChosenPrecision = AUTO
     """Precision in which the members run; `auto`: bfloat16 where the hardware computes in it, else float32."""
+
+
+class CascadeConfig(BaseConfig):
+    """Options of `judgekit cascade`: exactly one of `max_error` and `max_cost` says what is promised."""
+
+    max_error: float | None = Field(default=None, gt=0, lt=1)
+    """Of the solutions that a member before the last answers, at most this share is decided wrongly, which is another
+    first error than the true one; `null` promises no error."""
+    max_cost: float | None = Field(default=None, gt=0)
+    """Mean cost of a solution at most, as a share of asking the last member about all; `null` promises no cost."""
+    delta: float = Field(default=0.1, gt=0, lt=1)
+    """Probability, over the draw of the problems, with which the promise may be broken."""
+    test_frac: float = Field(default=0.5, gt=0, lt=1)
+    """Share of the problems on which the promise is tested; the others propose thresholds."""
+    cost_unit: Literal["seconds", "tokens", "usd"] = "seconds"
+    """What a member costs: what its judgements say that they took, in the mean over the data."""
+    costs: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...] | None = None
+    """Cost of asking each member about one solution, in any unit; `null` takes what was measured."""
+    judge_id: str | None = None
+    """Name in results; `null` takes the output folder's name."""
+    n_max: int | None = Field(default=None, ge=1)
+    """Solutions to use at most; `null` uses all."""
+    dtype: ChosenPrecision = AUTO
+    """Precision in which the members run; `auto`: bfloat16 where the hardware computes in it, else float32."""
+    chunk_size: int = Field(default=64, ge=1)
+    """Solutions handed to a member, and kept in case of a kill, at a time."""
+
+    @model_validator(mode="after")
+    def _one_promise(self) -> Self:
+        if (self.max_error is None) == (self.max_cost is None):
+            raise ValueError("give max_error or max_cost, and one of them alone: it says what is promised")
+        return self
 
 
 class PriorConfig(BaseConfig):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -36,7 +35,7 @@ from judgekit.run import refuse_foreign
 from judgekit.text.identity import group_problems
 from judgekit.training.calibrate import UPSIDE_DOWN_WAY_OUT
 from judgekit.training.config import EnsembleConfig, EnsembleRule
-from judgekit.training.judge_files import read_labelled, refuse_one_kind
+from judgekit.training.judge_files import member_folders, read_labelled, refuse_one_kind, relative_members
 from judgekit.types import LabelledSolution, Verdict
 
 _log = logging.getLogger(__name__)
@@ -77,7 +76,7 @@ def build_ensemble(members: Sequence[str], data: Path, output: Path, config: Ens
     # The card comes last: the lists alone are what a run that was killed has left.
     refuse_foreign(output, own=(TRAIN_PROBLEMS, CALIBRATION_PROBLEMS))
     solutions = list(read_labelled([data], config.n_max))
-    folders = {name: folder for name in members if (folder := _folder(name)) is not None}
+    folders = member_folders(members)
     trained = {name: train_problems(folder) for name, folder in folders.items()}
     for name, problems in trained.items():
         refuse_trained_problems(problems, solutions, judge=name)
@@ -94,9 +93,7 @@ def build_ensemble(members: Sequence[str], data: Path, output: Path, config: Ens
     used = [item for item, row in zip(solutions, verdicts_N_M, strict=True) if any(row)]
     fingerprint = fingerprint_of(data, used)
     spec = EnsembleSpec(
-        members=tuple(
-            os.path.relpath(Path(name).resolve(), output.resolve()) if Path(name).exists() else name for name in members
-        ),
+        members=relative_members(members, output),
         rule=config.rule,
         weights=fitted.weights_M,
         fingerprint=fingerprint,
@@ -162,15 +159,6 @@ def _find_trouble(
             "nothing of errors: calibrate the members, or leave out those that know nothing"
         )
     return sentences
-
-
-def _folder(name: str) -> Path | None:
-    """Return the directory of a member that says what it was fitted on; builtin judges and servers have none."""
-    if name.startswith("builtin:") or "://" in name:
-        return None
-    from judgekit.judges.recognise import find_card
-
-    return find_card(name).directory
 
 
 def fit_weights(

@@ -5,23 +5,34 @@ Imports no torch.
 
 from __future__ import annotations
 
+import logging
+import os
+import shutil
 from collections.abc import Iterator, Sequence
 from itertools import compress, islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+from judgekit.calibration.fingerprint import fingerprint_of
 from judgekit.errors import DataError
 from judgekit.io import read_records, weights_written_to
 from judgekit.judges.base import Judge
-from judgekit.judges.card import JudgeCard, write_card
+from judgekit.judges.card import CARDLESS, JudgeCard, write_card
 from judgekit.judges.problem_lists import TRAIN_PROBLEMS, ProblemList, write_problems
-from judgekit.judging.run import as_seen
+from judgekit.judges.recognise import find_card
+from judgekit.judges.stored import UNKNOWN_VERDICTS
+from judgekit.judging.run import as_seen, judge_in_chunks
 from judgekit.metrics.localization import compute_localization
 from judgekit.metrics.steps import collect_reached_steps, compute_calibration
-from judgekit.types import LabelledSolution
+from judgekit.text.identity import content_id
+from judgekit.types import Judgement, LabelledSolution
+
+_log = logging.getLogger(__name__)
 
 JUDGE = "judge"
 """Folder of the trained judge below the run's output."""
+JUDGEMENTS = "judgements"
+"""Folder of a judge directory with what was asked of the judge, or of its members, to fit it."""
 
 
 def read_labelled(paths: Sequence[Path], n_max: int | None) -> Iterator[LabelledSolution]:
@@ -65,6 +76,51 @@ def refuse_overlap(trained: ProblemList, eval_solutions: Sequence[LabelledSoluti
             f"{len(shared)} of {len(eval_solutions)} evaluation solutions belong to training problems, for example "
             f"problem {shared[0]}: split by problem with `judgekit split`"
         )
+
+
+class Asked(NamedTuple):
+    """What a judge was asked for a fit."""
+
+    judgements: list[Judgement]
+    """One a solution."""
+    id: str
+    """Id of the judge's verdicts and the solutions."""
+
+
+def ask_once(
+    judge: Judge, solutions: Sequence[LabelledSolution], *, key: str | None, data: Path, folder: Path, chunk_size: int
+) -> Asked:
+    """Judge labelled solutions, or read what was kept when they were judged before.
+
+    Args:
+        judge: The judge.
+        solutions: What it judges.
+        key: What its verdicts depend on, see `verdict_key`; `None` where nobody can know, and it is asked again.
+        data: Where the solutions come from.
+        folder: Keeps judgements, each of judge and solutions in a folder of its own.
+        chunk_size: Solutions handed to the judge, and kept in case of a kill, at a time.
+
+    Raises:
+        JudgeError: the judge failed; finished chunks are kept.
+    """
+    asked = content_id(verdicts=key, solutions=fingerprint_of(data, solutions).sha256)
+    if key is None and (folder / asked).exists():
+        _log.warning(UNKNOWN_VERDICTS, judge.info.judge_id, "it is asked again")
+        shutil.rmtree(folder / asked)
+    judgements = judge_in_chunks(judge, solutions, folder=folder / asked, chunk_size=chunk_size, show_reference=False)
+    return Asked(judgements, asked)
+
+
+def member_folders(members: Sequence[str]) -> dict[str, Path]:
+    """Return the directories of members that say what they were fitted on; builtin judges and servers have none."""
+    return {name: find_card(name).directory for name in members if not name.startswith(CARDLESS)}
+
+
+def relative_members(members: Sequence[str], output: Path) -> tuple[str, ...]:
+    """Return members as a card in `output` names them: those that are paths relative to it."""
+    return tuple(
+        os.path.relpath(Path(name).resolve(), output.resolve()) if Path(name).exists() else name for name in members
+    )
 
 
 def evaluate_judge(judge: Judge, solutions: Sequence[LabelledSolution]) -> dict[str, float | int | None]:
