@@ -27,7 +27,7 @@ from eval.judges.benchmarks import READS_NOTHING, find_benchmark, refuse_foreign
 from eval.judges.candidates import Candidate, Failure, RecordedJudge, candidate_key, open_pooled
 from eval.judges.comparisons import BenchmarkComparisons, Comparisons, compare_judges, compare_with_floors
 from eval.judges.config import EvalConfig
-from eval.judges.floors import FLOORS, decide_floor, floor_candidate
+from eval.judges.floors import decide_floor, floor_candidate
 from eval.judges.intervals import Estimate
 from eval.judges.judged_solution import BenchmarkRun, JudgedSolution
 from eval.judges.results import compute_results
@@ -41,6 +41,7 @@ from judgekit.io import atomic_path
 from judgekit.judges.base import Judge
 from judgekit.run import Run
 from judgekit.store import store_files
+from judgekit.training.floors import FLOORS
 from judgekit.types import Judgement, LabelledSolution
 
 logger = logging.getLogger(__name__)

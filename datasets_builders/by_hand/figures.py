@@ -32,7 +32,7 @@ from judgekit.metrics.ranking import weighted_ranking
 from judgekit.metrics.steps import collect_reached_steps
 from judgekit.text.identity import group_problems
 from judgekit.training.config import PriorConfig
-from judgekit.training.prior import count_hazards
+from judgekit.training.floors import count_hazards
 from judgekit.types import ArgmaxRule, Judgement, LabelledSolution
 
 Fit = Callable[[Sequence[LabelledSolution]], Judge]

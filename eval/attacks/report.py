@@ -5,7 +5,6 @@ from __future__ import annotations
 from eval.attacks.schema import AttackResults, Effects, Reading, Side
 from eval.results import Metric
 from judgekit.judges.reading import STYLE_BOUND
-from judgekit.metrics.bootstrap import Interval
 from judgekit.report.interval_bars import Bar, BarRow, interval_bars, signed
 from judgekit.report.interval_cells import interval_text
 from judgekit.report.markdown import markdown_table
@@ -32,7 +31,7 @@ HOW_READING_IS_SCORED = (
     "which one is found after the change."
 )
 """Said on the page and under the table of the tests of reading."""
-READING_HEADER = ("test", "AUC", "P(no error)", "before", "noticed %", "pairs", "impossible", "a reading judge")
+READING_HEADER = ("test", "AUC", "P(no error)", "before", "noticed %", "pairs", "impossible")
 
 
 def attacks_html(results: AttackResults) -> str:
@@ -152,7 +151,7 @@ def attacks_markdown(results: AttackResults) -> str:
         parts += ["## Does it read the problem?", "\n".join(f"- {line}" for line in reading_lines(results))]
         for judge in judges:
             parts.append(markdown_table(READING_HEADER, _reading_rows(results.reading, judge)))
-        parts.append(HOW_READING_IS_SCORED)
+        parts += [HOW_READING_IS_SCORED, "\n".join(f"- {line}" for line in _about_tests(results.reading))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -164,7 +163,7 @@ def reading_lines(results: AttackResults) -> list[str]:
     for judge, score in results.reading.scores.items():
         figure = "none, for a test that it needs was left out or could not be made"
         if score is not None:
-            figure = f"{interval_text(Interval(score.auc, score.lo, score.hi), digits=2)}: {score.words}"
+            figure = f"{interval_text(score, digits=2)}: {score.words}"
         lines.append(f"Reading score, {judge}, on {results.reading.n:,} right solutions: {figure}.")
     return lines
 
@@ -176,23 +175,30 @@ def _reading_html(reading: Reading) -> str:
         for name, test in reading.tests.items()
     ]
     title = "Mean change of P(no error) of right solutions that are right no longer; to the left: the judge reads"
-    shown = paragraph(HOW_READING_IS_SCORED) + interval_bars(rows, judges, title=title, x_label="change of P(no error)")
+    bars = interval_bars(rows, judges, title=title, x_label="change of P(no error)")
+    shown = paragraph(HOW_READING_IS_SCORED) + figures(bars)
     for judge in judges:
         shown += table(READING_HEADER, _reading_rows(reading, judge), caption=f"Tests of reading, judge {judge}.")
-    return shown + bullet_list([f"{name}: {t.description} Source: {t.source}." for name, t in reading.tests.items()])
+    return shown + bullet_list(_about_tests(reading))
+
+
+def _about_tests(reading: Reading) -> list[str]:
+    return [
+        f"{name}: {test.description} A judge that reads {test.expected}. Source: {test.source}."
+        for name, test in reading.tests.items()
+    ]
 
 
 def _reading_rows(reading: Reading, judge: str) -> list[list[str]]:
     return [
         [
             name,
-            interval_text(Interval(**effects.auc.model_dump()), digits=2),
+            interval_text(effects.auc, digits=2),
             _interval(effects.p_none),
             "none" if effects.p_none_before is None else f"{effects.p_none_before:.2f}",
             "none" if effects.noticed.value is None else f"{100 * effects.noticed.value:.1f}",
             str(effects.n_scored),
             str(test.n_impossible),
-            test.expected,
         ]
         for name, test in reading.tests.items()
         for effects in [test.judges[judge]]

@@ -89,6 +89,7 @@ class Candidate:
             calibrator=card.calibrator.model_dump(mode="json") if card and card.calibrator else None,
             votes=self.votes,
             prompt_sha256=self.prompt_sha256,
+            **({} if self.info.reading is None else {"reading": self.info.reading}),
         )
 
 

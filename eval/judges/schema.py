@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field, JsonValue
 
 from eval.results import Bootstrap, Cost, Metric, Part, Results
+from judgekit.judges.reading import ReadingScore
 
 Scores = dict[str, Metric]
 """Scores by name, in percent."""
@@ -37,6 +38,8 @@ class About(Part):
     """Its card's calibrator, as the card has it."""
     votes: int | None
     prompt_sha256: str | None
+    reading: ReadingScore | None = None
+    """Whether it reads the problem, as its card says."""
 
 
 class Decision(Part):

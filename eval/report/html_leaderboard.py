@@ -44,6 +44,8 @@ def leaderboard_html(board: Leaderboard) -> str:
         for row in board.ranked
     ]
     shown = table(header, body, caption=caption) + bullet_list([f"none: {text}" for text in first.undefined])
+    if board.reading_notes:
+        shown += paragraph("Do they read the problem?") + bullet_list(board.reading_notes)
     if board.published:
         shown += paragraph(
             "Rows marked quoted, with hollow bars, are published figures: measured by others, on the whole benchmark, "

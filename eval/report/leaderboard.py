@@ -17,6 +17,7 @@ from eval.judges.published import PublishedScore, quoted
 from eval.judges.schema import Decision, EvalResults, Scores
 from eval.results import Metric
 from judgekit.errors import ConfigError, DataError
+from judgekit.report.interval_cells import interval_text
 
 Item = TypeVar("Item")
 
@@ -75,6 +76,17 @@ class Leaderboard:
         """All rows, best first."""
         own = [(row.results.headline.value, row) for row in self.rows]
         return best_first([*own, *((figure.headline, figure) for figure in self.published)])
+
+    @property
+    def reading_notes(self) -> list[str]:
+        """What the reading scores say, a sentence a judge; none where no card has one."""
+        scores = {row.judge: row.results.judge.reading for row in self.rows}
+        return [
+            f"{judge} {score.words} (reading score {interval_text(score, digits=2)} on "
+            f"{score.fingerprint.n_solutions:,} right solutions of {score.fingerprint.data})."
+            for judge, score in scores.items()
+            if score is not None
+        ]
 
     @property
     def main_scores(self) -> list[str]:

@@ -108,14 +108,21 @@ def _section(board: Leaderboard) -> Iterator[str]:
         "judge", headline, "judged only", *map(score_name, board.main_scores), "AUROC", "AUROC within position", "ECE",
         "no verdict", "threshold", "seen before", "tokens", "seconds",
     )  # fmt: skip
+    # a column for those that were tested, see `judgekit attack --store`
+    reads = bool(board.reading_notes)
+    header = (*header, "reads the problem (AUC)") if reads else header
     rows = [
-        _quoted_row(row, n_columns=len(header)) if isinstance(row, PublishedScore) else _own_row(row, board.main_scores)
+        _quoted_row(row, n_columns=len(header))
+        if isinstance(row, PublishedScore)
+        else [*_own_row(row, board.main_scores), *([_reading_cell(row)] if reads else [])]
         for row in board.ranked
     ]
     yield markdown_table(header, rows)
     # Why a table says `none` stands right under it.
     if board.first.undefined:
         yield "\n".join(f"- none: {text}" for text in board.first.undefined)
+    if reads:
+        yield "\n".join(f"- {note}" for note in board.reading_notes)
     floors = board.comparisons.floors if board.comparisons else None
     if floors and floors.pairs:
         pairs = [
@@ -156,6 +163,11 @@ def _own_row(row: MeasuredRow, scores: Sequence[str]) -> list[str]:
         f"{results.cost.n_tokens:,}",
         f"{results.cost.seconds:,.1f}",
     ]
+
+
+def _reading_cell(row: MeasuredRow) -> str:
+    score = row.results.judge.reading
+    return interval_text(score, digits=2) if score else "reads nothing" if row.is_floor else "not tested"
 
 
 def _name(row: MeasuredRow) -> str:

@@ -48,5 +48,5 @@ def print_leaderboards(boards: Sequence[Leaderboard]) -> None:
             # As `Text`: the name of a judge is not to be read as markup.
             table.add_row(*map(Text, cells))
         console.print(table)
-        for text in board.first.undefined:
-            console.print(Text(f"none: {text}"))
+        for text in (*(f"none: {text}" for text in board.first.undefined), *board.reading_notes):
+            console.print(Text(text))

@@ -195,6 +195,9 @@ class CalibrationReport(_Part):
     nested: dict[str, float] | None = None
     """The same with the kind chosen and fitted without the fold: what choosing and fitting are worth on new data,
     which may be worse than the calibrator kept. `null` where nothing was to be chosen."""
+    floors: dict[str, dict[str, float]] = Field(default_factory=dict)
+    """The same of judges that read nothing, fitted in the same folds, see `judgekit.training.floors`. Empty where a
+    fold leaves only right or only wrong solutions, and in older cards."""
     warnings: tuple[str, ...] = ()
     """Sentences about what calibration could not mend or made worse."""
     bins_before: tuple[dict[str, float | int | None], ...]

@@ -43,12 +43,14 @@ def _train(
         for sentence in card.training["warnings"]:
             print(f"warning: {sentence}")
     elif isinstance(config, ProbeConfig):
+        from judgekit.training.floors import FLOORS
         from judgekit.training.probe import train_probe
 
         directory = train_probe(config, args.output, resume=args.resume)
         card = read_card(directory)
         print(f"judge: {directory}\nhead: {card.training['head']}; {card.decision}")
-        for name, values in (*card.training["cross_fitted"].items(), *card.training.get("ablation", {}).items()):
+        floors = {f"{floor}: {name}": found for floor in FLOORS for name, found in card.training[floor].items()}
+        for name, values in (card.training["cross_fitted"] | floors | card.training.get("ablation", {})).items():
             shown = ["-" if value is None else f"{value:.3f}" for value in values.values()]
             print(f"{name}: {shown[0]} [{shown[1]}, {shown[2]}]")
     else:
@@ -137,6 +139,8 @@ def _calibrate(args: argparse.Namespace, config: CalibrationConfig) -> None:
     print(f"calibrator {describe_calibrator(card.calibrator)}; figures before -> {after}:")
     for name in report.before:
         print(f"{name:>20}: {report.before[name]:.4f} -> {report.after[name]:.4f}")
+    for floor, reached in report.floors.items():
+        print(f"{floor}, cross-fitted: {', '.join(f'{name} {value:.4f}' for name, value in reached.items())}")
     if report.nested is not None:
         figures = ", ".join(f"{name} {value:.4f}" for name, value in report.nested.items())
         print(f"choosing anew in every fold ({', '.join(report.chosen_by_fold)}) comes to: {figures}")

@@ -31,6 +31,11 @@ class ReadingScore(BaseModel):
     """The right solutions that it was measured on."""
 
     @property
+    def value(self) -> float:
+        """The AUC, by the name that figures with an interval have."""
+        return self.auc
+
+    @property
     def words(self) -> str:
         """What the figure says, in a sentence without its full stop."""
         if self.lo is None or self.hi is None:

@@ -17,7 +17,7 @@ from judgekit.calibration.decision import fit_decision
 from judgekit.calibration.direction import direction_of
 from judgekit.calibration.fingerprint import fingerprint_of
 from judgekit.calibration.posterior import IdentityCalibrator
-from judgekit.calibration.selection import KINDS, HeldOut, Selection, cross_fit, select_calibrator
+from judgekit.calibration.selection import KINDS, HeldOut, Selection, cross_fit, problem_folds, select_calibrator
 from judgekit.calibration.split import CalibrationSplit
 from judgekit.errors import DataError
 from judgekit.judges.card import CARD, JudgeCard, read_card
@@ -37,8 +37,9 @@ from judgekit.metrics.steps import Calibration, compute_calibration
 from judgekit.run import refuse_foreign
 from judgekit.text.identity import group_problems
 from judgekit.training.config import CalibrationConfig
+from judgekit.training.floors import FLOORS, cross_fit_floor
 from judgekit.training.judge_files import JUDGEMENTS, ask_once, read_labelled, refuse_one_kind
-from judgekit.types import ThresholdRule
+from judgekit.types import LabelledSolution, ThresholdRule
 
 _log = logging.getLogger(__name__)
 
@@ -109,7 +110,10 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     except DataError as error:
         raise DataError(f"{error}; {upside_down}. {UPSIDE_DOWN_WAY_OUT}" if upside_down else str(error)) from error
     calibrator = chosen.calibrator
+    judged = [solution for solution, verdict in zip(solutions, verdicts_N, strict=True) if verdict is not None]
+    floors = _measure_floors(judged, split, config)
     report = _report(split, chosen, kinds=kinds, upside_down=upside_down, config=config)
+    report = report.model_copy(update={"floors": floors})
     for sentence in report.warnings:
         _log.warning("%s: %s", card.judge_id, sentence)
     if isinstance(card.spec, CascadeSpec) and card.spec.promise is not None and card.spec.promise.about == "error":
@@ -204,6 +208,23 @@ def _report(
         candidates=chosen.candidates,
         chosen_by_fold=tuple(chosen_by_fold),
     )
+
+
+def _measure_floors(
+    judged: Sequence[LabelledSolution], split: CalibrationSplit, config: CalibrationConfig
+) -> dict[str, dict[str, float]]:
+    """Return the figures of the report for judges that read nothing, fitted to the solutions of the split."""
+    folds = [(rest.tolist(), fold.tolist()) for rest, fold in problem_folds(split, n_folds=config.n_folds)]
+    gold_N = [solution.first_error for solution in judged]
+    if any(len({gold_N[i] is None for i in rest}) < 2 for rest, _ in folds):
+        return {}
+    figures = {}
+    for floor in FLOORS:
+        verdicts = [verdict for verdict, _ in cross_fit_floor(floor, judged, folds)]
+        said = CalibrationSplit.of(verdicts, gold_N=gold_N, problem_ids_N=group_problems(judged))
+        raw = HeldOut(IdentityCalibrator().logprobs_N(said), said.steps.probs_K)
+        figures[floor] = _measure(said, raw, n_bins=config.n_bins)[1]
+    return figures
 
 
 def _measure(split: CalibrationSplit, found: HeldOut, *, n_bins: int) -> tuple[Calibration, dict[str, float]]:

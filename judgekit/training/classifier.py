@@ -120,8 +120,9 @@ def train_classifier(config: ClassifierConfig, output: Path, *, resume: bool = F
         },
     )
     judge = StepClassifierJudge(card, model.eval(), tokenizer)
-    update = {"metrics": evaluate_judge(judge, eval_solutions), "golden": measure_golden(judge)}
-    card = card.model_copy(update=update)
+    known = list(read_labelled(config.data, config.n_max)) if eval_solutions else []
+    metrics = evaluate_judge(judge, eval_solutions, trained=known)
+    card = card.model_copy(update={"metrics": metrics, "golden": measure_golden(judge)})
     save_judge(output / JUDGE, card, model, tokenizer, trained)
     run.finish({"counts": dict(data.counts), "metrics": card.metrics})
     return output / JUDGE

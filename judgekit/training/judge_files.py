@@ -25,6 +25,7 @@ from judgekit.judging.run import as_seen, judge_in_chunks
 from judgekit.metrics.localization import compute_localization
 from judgekit.metrics.steps import collect_reached_steps, compute_calibration
 from judgekit.text.identity import content_id
+from judgekit.training.floors import FLOORS, fit_floor
 from judgekit.types import Judgement, LabelledSolution
 
 _log = logging.getLogger(__name__)
@@ -123,8 +124,18 @@ def relative_members(members: Sequence[str], output: Path) -> tuple[str, ...]:
     )
 
 
-def evaluate_judge(judge: Judge, solutions: Sequence[LabelledSolution]) -> dict[str, float | int | None]:
-    """Return localization and calibration figures of a judge under its own rule; nothing without solutions."""
+N_FLOOR = 20_000
+"""Solutions that floors are fitted to at most: counts and a regression on nine numbers learn no more from others."""
+
+
+def evaluate_judge(
+    judge: Judge, solutions: Sequence[LabelledSolution], *, trained: Sequence[LabelledSolution]
+) -> dict[str, float | int | None]:
+    """Return localization and calibration figures of a judge under its own rule; nothing without solutions.
+
+    `f1_floor_*` is what judges that read nothing reach, fitted with their threshold to what the judge was trained on:
+    `None` where that holds only right or only wrong solutions.
+    """
     if not solutions:
         return {}
     seen = [as_seen(solution, show_reference=False) for solution in solutions]
@@ -132,6 +143,14 @@ def evaluate_judge(judge: Judge, solutions: Sequence[LabelledSolution]) -> dict[
     gold_N = [solution.first_error for solution in solutions]
     predicted_N = [None if verdict is None else verdict.decide(judge.info.decision) for verdict in verdicts]
     figures = compute_localization(gold_N, predicted_N, judged_N=[verdict is not None for verdict in verdicts])
+    floors: dict[str, float | None] = {f"f1_{floor.key}": None for floor in FLOORS.values()}
+    known = trained[:: -(-len(trained) // N_FLOOR) or 1]
+    if 0 < sum(solution.first_error is None for solution in known) < len(known):
+        for name, floor in FLOORS.items():
+            below, rule = fit_floor(name, known)
+            decided_N = [verdict.decide(rule) for verdict in below(solutions)]
+            of_floor = compute_localization(gold_N, decided_N, judged_N=[True] * len(gold_N))
+            floors[f"f1_{floor.key}"] = of_floor.f1
     if not any(verdicts):
         return {"n": figures.n, "n_no_verdict": figures.n_no_verdict}
     steps = collect_reached_steps([None if verdict is None else verdict.p_ok_S for verdict in verdicts], gold_N=gold_N)
@@ -142,6 +161,7 @@ def evaluate_judge(judge: Judge, solutions: Sequence[LabelledSolution]) -> dict[
         "error_accuracy": figures.error_accuracy,
         "correct_accuracy": figures.correct_accuracy,
         "f1": figures.f1,
+        **floors,
         "step_accuracy": float(((steps.p_ok_K >= 0.5) == steps.ok_K).mean()),
         "ece": calibration.ece,
         "nll": calibration.nll,

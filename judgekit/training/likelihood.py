@@ -81,7 +81,7 @@ def fit_likelihood(config: LikelihoodConfig, output: Path, *, resume: bool = Fal
     }
     card = card.model_copy(update={"spec": spec.model_copy(update={"fitted": section}), "training": training})
     judge = LikelihoodJudge(card, model, tokenizer)
-    metrics = evaluate_judge(judge, eval_solutions)
+    metrics = evaluate_judge(judge, eval_solutions, trained=solutions)
     # golden scores are float32's; `judgekit doctor --store` adds them later to a judge fitted in another precision
     golden = measure_golden(judge) if config.dtype == "float32" else ()
     card = card.model_copy(update={"metrics": metrics, "golden": golden})

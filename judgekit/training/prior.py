@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 from sklearn.model_selection import GroupKFold
 
 from judgekit.calibration.decision import fit_decision
 from judgekit.calibration.fingerprint import fingerprint_of
 from judgekit.errors import DataError
 from judgekit.judges.card import JudgeCard, write_card
-from judgekit.judges.position_prior import PositionPriorSpec, place_of_step, prior_verdict
+from judgekit.judges.position_prior import PositionPriorSpec, prior_verdict
 from judgekit.judges.problem_lists import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS, ProblemList, write_problems
 from judgekit.metrics.localization import compute_localization
 from judgekit.run import refuse_foreign
 from judgekit.text.identity import group_problems
 from judgekit.ties import is_tied
 from judgekit.training.config import PriorConfig
+from judgekit.training.floors import count_hazards
 from judgekit.training.judge_files import read_labelled
 from judgekit.types import ArgmaxRule, LabelledSolution, ThresholdRule, Verdict
 
@@ -60,25 +60,6 @@ def build_prior(data: Path, output: Path, config: PriorConfig) -> JudgeCard:
         write_problems(output / name, ProblemList.of(solutions))
     write_card(output, card)
     return card
-
-
-def count_hazards(solutions: Sequence[LabelledSolution], config: PriorConfig) -> tuple[float, ...]:
-    """Return P(step wrong | earlier steps right) by place, with additive smoothing.
-
-    (wrong + smoothing * share) / (reached + smoothing), where the share is that of wrong steps among all reached steps,
-    so that a place that no solution reaches has this share.
-    """
-    reached, wrong = np.zeros(config.n_bins), np.zeros(config.n_bins)
-    for solution in solutions:
-        n_steps = len(solution.steps)
-        last = n_steps - 1 if solution.first_error is None else solution.first_error
-        for step in range(last + 1):
-            place = place_of_step(step, by=config.by, n_steps=n_steps, n_bins=config.n_bins)
-            reached[place] += 1
-            wrong[place] += step == solution.first_error
-    share = wrong.sum() / reached.sum()
-    hazards = (wrong + config.smoothing * share) / (reached + config.smoothing)
-    return tuple(hazards.tolist())
 
 
 def _verdicts(hazards: Sequence[float], solutions: Sequence[LabelledSolution], config: PriorConfig) -> list[Verdict]:

@@ -30,6 +30,7 @@ from judgekit.run import Run, package_versions
 from judgekit.store import Store
 from judgekit.text.identity import group_problems
 from judgekit.training.config import HeadKind, ProbeConfig
+from judgekit.training.floors import FLOORS, cross_fit_floor
 from judgekit.training.judge_files import (
     JUDGE,
     evaluate_judge,
@@ -38,7 +39,7 @@ from judgekit.training.judge_files import (
     refuse_overlap,
     save_judge,
 )
-from judgekit.training.probe_heads import Honest, Labelled, cross_fit, fit_probe, log_losses, nested
+from judgekit.training.probe_heads import Honest, Labelled, cross_fit, fit_probe, folds, log_losses, nested
 from judgekit.types import LabelledSolution, Solution
 
 logger = logging.getLogger(__name__)
@@ -85,8 +86,9 @@ def train_probe(config: ProbeConfig, output: Path, *, resume: bool = False) -> P
 
     Features are kept in the run's folder, so that a killed run computes none twice. The card's `metrics` are of the
     evaluation data where there are some; what the judge promises on data like those it was fitted on stands in
-    `training.cross_fitted`, and what each group of features is worth in `training.ablation`: see `judgekit.training.
-    probe_heads.nested`.
+    `training.cross_fitted`, what judges that read nothing reach in the same folds under the names of
+    `judgekit.training.floors.FLOORS`, and what each group of features is worth in `training.ablation`: see
+    `judgekit.training.probe_heads.nested`.
 
     Raises:
         ConfigError: the output folder is in use, or the run resumed has another configuration.
@@ -131,6 +133,11 @@ def train_probe(config: ProbeConfig, output: Path, *, resume: bool = False) -> P
     fitted = fit_probe(data, kinds=config.heads, decision=config.decision, n_folds=config.n_folds, seed=config.seed)
     honest = nested(data, kinds=config.heads, decision=config.decision, n_folds=config.n_folds, seed=config.seed)
     metrics = {"cross_fitted": {name: item._asdict() for name, item in honest_metrics(data, honest).items()}}
+    for floor in FLOORS:
+        # in the very folds of `nested`, so that the difference is what reading is worth
+        below = cross_fit_floor(floor, kept, folds(data, n_folds=config.n_folds, seed=config.seed))
+        said = Honest([verdict for verdict, _ in below], [verdict.decide(rule) for verdict, rule in below])
+        metrics[floor] = {name: item._asdict() for name, item in honest_metrics(data, said).items()}
     if config.ablation:
         worth = measure_groups(data, names, kind=fitted.kind, n_folds=config.n_folds, seed=config.seed)
         metrics["ablation"] = {group: interval._asdict() for group, interval in worth.items()}
@@ -146,7 +153,7 @@ def train_probe(config: ProbeConfig, output: Path, *, resume: bool = False) -> P
     card = card.model_copy(update={"spec": spec, "decision": fitted.rule, "training": training})
     judge = ProbeJudge(card, model, tokenizer)
     judge.head = fitted.head
-    card = card.model_copy(update={"metrics": evaluate_judge(judge, eval_solutions)})
+    card = card.model_copy(update={"metrics": evaluate_judge(judge, eval_solutions, trained=solutions)})
     # golden scores are float32's; `judgekit doctor --store` adds them later to a judge fitted in another precision
     golden = measure_golden(judge) if config.dtype == "float32" else ()
     directory = output / JUDGE

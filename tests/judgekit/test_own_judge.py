@@ -28,9 +28,11 @@ def test_the_commands_of_the_guide(
         shlex.split(line.replace("MODEL", str(tiny_base)).replace("SOURCE", "additions"))
         for line in block.strip().splitlines()
     ]
-    assert [command[1] for command in commands] == ["label", "split", "train", "calibrate", "eval", "judge", "adapt"]
+    expected = ["label", "split", "train", "calibrate", "attack", "eval", "judge", "adapt"]
+    assert [command[1] for command in commands] == expected
     for program, *arguments in commands[1:]:
         assert (program, main(arguments)) == ("judgekit", 0), capsys.readouterr().err
     assert '"no_verdict"' in (said := capsys.readouterr().out) or "verdict" in said
     card = read_card(Path("runs/probe/judge"))
+    assert card.reading is not None and {*card.reading.tests} == {"problems-shuffled", "numbers-changed"}
     assert card.calibration is not None and card.training["cross_fitted"]["f1"]["value"] > 0.8

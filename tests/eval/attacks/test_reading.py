@@ -217,7 +217,7 @@ def test_the_score_in_words(lo: float | None, hi: float | None, said: str) -> No
 # The card
 
 
-def test_the_command_stores_the_score_in_the_card_and_calibration_takes_it_out(
+def test_the_command_stores_the_score_in_the_card_leaderboards_show_it_and_calibration_takes_it_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data, judge = tmp_path / "data", tmp_path / "prior"
@@ -235,6 +235,18 @@ def test_the_command_stores_the_score_in_the_card_and_calibration_takes_it_out(
     assert load_judge(judge).info.reading == stored
     assert main(["attack", "builtin:random", *command[2:], "--output", str(tmp_path / "c"), wanted]) == 2
     assert not (tmp_path / "c").exists(), "refused before anything is judged"
+    command = ["eval", "--judge", str(judge), "--judge", "builtin:first-step", "--benchmark", "hand", str(data)]
+    assert main([*command, "--output", str(tmp_path / "e"), "n_resamples=100", "n_splits=2"]) == 0
+    note = (
+        "prior does not react to a changed problem (AUC below 0.6): a style detector (reading score 0.50 [0.50, 0.50]"
+    )
+    assert note in " ".join(capsys.readouterr().out.split())
+    board = (tmp_path / "e/leaderboard.md").read_text()
+    lines = [line for line in reversed(board.splitlines()) if line.startswith("| ")]  # the first table wins
+    cells = {line.split(" | ")[0]: line.split(" | ")[-1] for line in lines}
+    assert (cells["| judge"], cells["| prior"]) == ("reads the problem (AUC) |", "0.50 [0.50, 0.50] |")
+    assert cells["| builtin:first-step"] == "not tested |" and f"- {note}" in board
+    assert note in (tmp_path / "e/report.html").read_text()
     other = [row.model_copy(update={"problem": f"{row.problem} Now.", "problem_id": f"p-{row.id}"}) for row in rows]
     write_records(tmp_path / "other", other, record_type=LabelledSolution)
     assert main(["calibrate", "--judge", str(judge), "--data", str(tmp_path / "other")]) == 0

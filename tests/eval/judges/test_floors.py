@@ -13,11 +13,12 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
 
 from eval.judges.benchmarks import clusters, find_benchmark
-from eval.judges.floors import LENGTH, POSITION, decide_floor, fit_position, floor_candidate, step_features
+from eval.judges.floors import decide_floor, floor_candidate
 from eval.judges.judged_solution import JudgedSolution
 from eval.report.markdown_leaderboard import merge_leaderboards
 from judgekit.errors import DataError, JudgeError
 from judgekit.io import read_json
+from judgekit.training.floors import LENGTH, POSITION, step_features
 from judgekit.types import LabelledSolution, StepLabel, labels_from_first_error
 from tests.eval.samples import evaluate_all, pointing_at, sample
 from tests.fakes import FakeJudge
@@ -70,22 +71,6 @@ def test_the_floor_of_positions_is_the_rate_of_errors_in_the_other_folds() -> No
                 assert row.p_ok_S == pytest.approx([1 - hazard for hazard in hazards], abs=1e-12)
 
 
-def test_the_floor_of_positions_tells_lengths_apart_and_falls_back_on_all_of_them() -> None:
-    # of two steps the first is always wrong, of three the last; nobody has seen four, or twenty
-    known = [sample(i, first_error=0, n_steps=2) for i in range(40)]
-    known += [sample(i, first_error=2, n_steps=3) for i in range(100, 140)]
-    known += [sample(i, first_error=None, n_steps=3) for i in range(200, 202)]
-    others = [sample(i, first_error=None, n_steps=n) for i, n in ((300, 2), (301, 3), (302, 4), (303, 20))]
-    two, three, four, twenty = (verdict.p_ok_S for verdict in fit_position(known)(others))
-    share = 80 / (82 + 42 + 42)
-    of_all = [(40 + share) / 83, share / 43, (40 + share) / 43, share]
-    assert two == pytest.approx([1 - (40 + 10 * of_all[0]) / 50, 1 - of_all[1]])
-    expected = [1 - 10 * of_all[0] / 52, 1 - 10 * of_all[1] / 52, 1 - (40 + 10 * of_all[2]) / 52]
-    assert three == pytest.approx(expected)
-    assert four == pytest.approx([1 - hazard for hazard in of_all])
-    assert twenty == pytest.approx([1 - hazard for hazard in (*of_all[:3], *[share] * 17)])
-
-
 @pytest.mark.parametrize("floor", [POSITION, LENGTH])
 def test_labels_of_a_fold_have_no_say_in_its_own_decisions(floor: str) -> None:
     solutions = long_ones()
@@ -123,21 +108,6 @@ def test_the_floor_of_lengths_is_a_logistic_regression_of_the_other_folds() -> N
     right = sum(row.predicted == row.gold for row in rows)
     by_position = decide_floor(POSITION, PROCESSBENCH, solutions, n_folds=5).rows
     assert right > 50 and right > sum(row.predicted == row.gold for row in by_position) + 15
-
-
-def test_features_know_places_and_lengths_and_no_words() -> None:
-    steps = ("ab cd", "abcdefgh", "a b c d e")
-    features = step_features(steps)
-    assert features.shape == (3, 9)
-    assert features[:, 0] == pytest.approx(np.log([1, 2, 3]))
-    assert features[:, 1] == pytest.approx([1 / 3, 2 / 3, 1])
-    assert features[:, 2] == pytest.approx([np.log(3)] * 3)
-    assert (features[:, 3].tolist(), features[:, 4].tolist()) == ([1, 0, 0], [0, 0, 1])
-    assert features[:, 5] == pytest.approx(np.log([6, 9, 10]))
-    assert features[:, 6] == pytest.approx(np.log([3, 2, 6]))
-    assert features[:, 7].sum() == pytest.approx(0)
-    assert features[:, 8] == pytest.approx([np.log(23)] * 3)
-    assert np.array_equal(features, step_features(("xy zw", "hgfedcba", "9 8 7 6 5")))
 
 
 def test_subsets_are_fitted_apart_where_they_can_be_and_together_where_not() -> None:

@@ -25,6 +25,7 @@ from judgekit.judges.problem_lists import TRAIN_PROBLEMS, ProblemList, calibrati
 from judgekit.training.calibrate import calibrate_judge
 from judgekit.training.config import CalibrationConfig, EnsembleConfig
 from judgekit.training.ensemble import build_ensemble
+from judgekit.training.floors import FLOORS, POSITION
 from judgekit.types import (
     ArgmaxRule,
     Judgement,
@@ -108,6 +109,11 @@ def test_figures_threshold_and_their_origin_by_hand(carded: CardedJudge, tmp_pat
     assert report.before["ece"] == pytest.approx(2 / 3 * (1 - 0.9) + 1 / 3 * 0.6)
     assert report.before["brier"] == pytest.approx(2 / 3 * 0.1**2 + 1 / 3 * 0.6**2)
     assert report.before["nll"] == pytest.approx(-2 / 3 * math.log(0.9) - 1 / 3 * math.log(0.4))
+    # what reads nothing knows that a third of the steps is wrong, in every fold
+    entropy = -2 / 3 * math.log(2 / 3) - 1 / 3 * math.log(1 / 3)
+    assert set(report.floors) == set(FLOORS)
+    for figure, value in {"nll": entropy, "first_error_log_loss": entropy, "brier": 2 / 9, "ece": 0}.items():
+        assert report.floors[POSITION][figure] == pytest.approx(value, abs=1e-9)
     assert report.before["first_error_log_loss"] == pytest.approx(report.before["nll"])  # solutions of one step
     # Every fold leaves 24 steps in the same mixture, so all cross-fitted temperatures are one; the prior's ten steps
     # weigh a little more in them than in the fit to all 30.

@@ -19,6 +19,7 @@ from judgekit.judges.steps.likelihood import LikelihoodJudge
 from judgekit.judges.steps.specs import LikelihoodSpec
 from judgekit.training.classifier import train_classifier
 from judgekit.training.config import ClassifierConfig, LikelihoodConfig
+from judgekit.training.floors import POSITION, fit_floor
 from judgekit.training.likelihood import find_odd_direction, fit_likelihood, fit_map, reached_features
 from judgekit.types import LabelledSolution
 from tests.judgekit.samples import addition, labelled_solutions
@@ -91,6 +92,11 @@ def test_the_whole_run(labelled_data: Path, tiny_base: Path, tmp_path: Path) -> 
     # Right and wrong solutions to 0..19, wrong at step i % 3: steps up to the first error count.
     assert card.training["counts"] == {"solutions": 40, "steps_ok": 60 + 7 * 0 + 7 * 1 + 6 * 2, "steps_error": 20}
     assert (card.judge_id, card.kind, card.metrics["n"]) == ("my-judge", "likelihood", 10)
+    below, rule = fit_floor(POSITION, list(read_records(labelled_data, LabelledSolution)))
+    held_out = list(read_records(tmp_path / "eval", LabelledSolution))
+    hits = [verdict.decide(rule) == item.first_error for verdict, item in zip(below(held_out), held_out, strict=True)]
+    found, passed = sum(hits[1::2]) / 5, sum(hits[::2]) / 5  # each problem once right, then once wrong
+    assert card.metrics["f1_floor_position"] == pytest.approx(2 * found * passed / (found + passed))
     assert len(train_problems(folder)) == 20
     features_K, ok_K = reached_features(judge, list(read_records(labelled_data, LabelledSolution)))
     assert features_K.shape == (99, 2) and ok_K.sum() == 79

@@ -19,7 +19,8 @@ from judgekit.judges.problem_lists import calibration_problems, train_problems
 from judgekit.ties import rounded
 from judgekit.training.calibrate import calibrate_judge
 from judgekit.training.config import CalibrationConfig, PriorConfig
-from judgekit.training.prior import build_prior, count_hazards
+from judgekit.training.floors import count_hazards
+from judgekit.training.prior import build_prior
 from judgekit.types import (
     ArgmaxRule,
     LabelledSolution,

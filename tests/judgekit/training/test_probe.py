@@ -22,6 +22,7 @@ from judgekit.judges.probe.heads import DomainHead, domain_of
 from judgekit.judges.probe.judge import ProbeJudge
 from judgekit.judges.probe.spec import HEAD_FILE, ProbeSpec
 from judgekit.training.config import ProbeConfig
+from judgekit.training.floors import FLOORS
 from judgekit.training.probe import honest_metrics, measure_groups, train_probe
 from judgekit.training.probe_heads import (
     STRENGTH_OF_PRIOR,
@@ -154,6 +155,12 @@ def test_the_whole_run(
     assert card.metrics["n"] == 10 and golden_difference(judge, card.golden) <= 1e-4
     # wrong additions are what the check of arithmetic sees
     assert card.training["cross_fitted"]["f1"]["value"] > 0.8 and card.metrics["f1"] > 0.7
+    # and what no floor knows
+    for name, floor in FLOORS.items():
+        figures = card.training[name]
+        assert figures["f1"]["value"] < 0.7 and f"{name}: f1: {figures['f1']['value']:.3f} [" in said
+        assert figures["log_loss"]["lo"] > card.training["cross_fitted"]["log_loss"]["hi"]
+        assert card.metrics[f"f1_{floor.key}"] < card.metrics["f1"]
     one, many = judge.judge([addition(60)]), judge.judge([addition(60), addition(61, first_error=1)])
     np.testing.assert_allclose(one[0].verdict.p_ok_S, many[0].verdict.p_ok_S, atol=1e-4)
     features = sorted((run / "features").iterdir())
