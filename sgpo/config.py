@@ -18,10 +18,10 @@ from sgpo.assumed import AssumedConfig
 from sgpo.objectives import Objective
 
 GIVEN: Mapping[Moment, frozenset[Need]] = {
-    "rollout": frozenset({"spans", "old_logprobs", "entropy", "domain"}),
-    "step": frozenset({"spans", "old_logprobs", "seq_logps", "entropy", "domain"}),
+    "rollout": frozenset({"spans", "old_logprobs", "entropy", "divergence", "domain"}),
+    "step": frozenset({"spans", "old_logprobs", "seq_logps", "entropy", "divergence", "domain"}),
 }
-"""What trainers give algorithms of each moment, the judge and the objectives apart."""
+"""What trainers give algorithms of each moment, the judge and the objectives apart; only online there is a history."""
 
 
 class GuardsConfig(BaseConfig):

@@ -13,8 +13,8 @@ known" in outcomes and "outside the baseline" in rewards, never zero. Imports no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, model_validator
@@ -106,6 +106,9 @@ class Scored:
     """Whether a judge was asked; a response without steps has RTS 0 by rule."""
 
 
+_NOT_BY_ROW = {"reward_weights_F", "memory"}
+
+
 @dataclass(frozen=True)
 class GroupBatch:
     """Whole groups of responses; they need not be contiguous or of one size."""
@@ -133,6 +136,14 @@ class GroupBatch:
     entropies_N: tuple[torch.Tensor, ...] | None = None
     """For `entropy`: entropy of the old policy at each trained token, nats; of all tokens it could have sampled. A
     tensor of shape (T,) a response."""
+    divergences_N: tuple[torch.Tensor, ...] | None = None
+    """For `divergence`: how far the old policy's distributions over the group lie apart at each position up to the end
+    of its longest response, nats, see `sgpo.divergence`. A tensor of shape (T,) a response, the same for all of a
+    group; empty where it is not trained."""
+    problem_ids_N: tuple[str, ...] | None = None
+    """For `history`: id of each response's problem. Shape (N,)."""
+    memory: Mapping[str, float] = field(default_factory=dict)
+    """For `history`: what the algorithm remembers, this batch included."""
     domains_N: tuple[str, ...] | None = None
     """For `domain`: the `source` of each response's problem. Shape (N,)."""
     domain_shares_N: torch.Tensor | None = None
@@ -145,7 +156,7 @@ class GroupBatch:
 
     def take(self, rows_M: torch.Tensor) -> GroupBatch:
         """Return the batch of some responses. Shape (M,)."""
-        columns: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "reward_weights_F"}
+        columns: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _NOT_BY_ROW}
         rows = rows_M.tolist()
         taken: dict[str, Any] = {
             name: tuple(column[row] for row in rows) if isinstance(column, tuple) else column[rows_M]
@@ -186,6 +197,19 @@ class Algorithm(BaseConfig):
     def loss_rule(self) -> LossRule | None:
         """How tokens add up and clip while it is in force; `None`, as here: as the trainer is configured."""
         return None
+
+    @property
+    def n_refills(self) -> int:
+        """How often a batch may be sampled again in place of groups without an advantage; 0 here. Online alone."""
+        return 0
+
+    def remember(self, memory: Mapping[str, float], batch: GroupBatch) -> dict[str, float]:
+        """Return what is to be known of this batch and all before it; asked before `transform`, for `history`."""
+        return dict(memory)
+
+    def wants(self, memory: Mapping[str, float], problem_id: str) -> bool:
+        """Whether a problem is sampled in the next pass over all of them, for `history`."""
+        return True
 
     def rows_to_score(self, batch: GroupBatch) -> torch.Tensor:
         """Return the indices of the responses to score, rising; none here. Shape (M,), int64."""

@@ -76,6 +76,8 @@ class Trained:
     """Their summed log-probability under the old policy, nats; NaN where it is not known."""
     entropies_T: tuple[float, ...] = ()
     """Entropy of the policy before training at each of them, nats; empty where it is not asked for."""
+    divergences_T: tuple[float, ...] = ()
+    """Divergence of the group at each position, see `GroupBatch.divergences_N`; empty where it is not asked for."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +216,7 @@ def build_batch(
         reward_weights_F=(1.0, *(objective.weight for objective in objectives.values())),
         n_prompt_tokens_N=torch.tensor([found.n_prompt_tokens for found in trained_N]),
         entropies_N=tuple(torch.tensor(found.entropies_T, dtype=torch.float64) for found in trained_N),
+        divergences_N=tuple(torch.tensor(found.divergences_T, dtype=torch.float64) for found in trained_N),
         domains_N=tuple(rollout.source for rollout in rollouts),
         domain_shares_N=torch.tensor([domains[rollout.source] / len(groups) for rollout in rollouts]).double(),
         outcomes_N=torch.tensor([rollout.outcome for rollout in rollouts], dtype=torch.float64),

@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,12 @@ from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.run import Run
 from judgekit.training.loop import MetricsCallback, save_policy, train, training_arguments
 from sgpo.credit import StepCredit, token_spans
+from sgpo.divergence import group_divergence
 from sgpo.offline.config import OfflineConfig
 from sgpo.offline.credit import CreditTable, Trained, assign_credit, load_credits, read_step_credit, write_credits
 from sgpo.offline.packing import OfflineRow, PackedSteps, fill_old_logprobs
 from sgpo.offline.plan import Plan, build_rows, plan_steps, report_plan, token_ids
-from sgpo.offline.trainer import OfflineTrainer, TokenValue, can_pack, compute_row_values, packed_policy
+from sgpo.offline.trainer import OfflineTrainer, OldValue, can_pack, compute_row_values, packed_policy
 from sgpo.policy import Policy, load_policy
 
 logger = logging.getLogger(__name__)
@@ -79,12 +81,14 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
         card = Path(config.judge or "") / "judge.json"
         inputs = [config.groups, card] if config.judge and card.is_file() else [config.groups]
         run = Run(output, config, inputs=inputs, resume=resume or not state.is_main_process)
-    needs, of_initial = config.resolved_algorithm.needs, dict[TokenValue, dict[tuple[str, int], list[float]]]()
+    needs, of_initial = config.resolved_algorithm.needs, dict[OldValue, dict[tuple[str, int], list[float]]]()
     if config.ratio == "initial" and "old_logprobs" in needs:
         of_initial["logprob"] = _load_or_compute_initial(config, policy.model.to(state.device), rows, run)
-    if "entropy" in needs:
-        model = policy.model.to(state.device)
-        of_initial["entropy"] = _load_or_compute_initial(config, model, rows, run, value="entropy")
+    asked: tuple[OldValue, ...] = ("entropy", "divergence")
+    for value in asked:
+        if value in needs:
+            model = policy.model.to(state.device)
+            of_initial[value] = _load_or_compute_initial(config, model, rows, run, value=value)
     with state.main_process_first():
         trained = _trained_tokens(config, groups, rows, policy.tokenizer, of_initial=of_initial)
         table = _load_or_assign_credit(config, groups, trained, policy.tokenizer, output)
@@ -146,7 +150,7 @@ def _trained_tokens(
     rows: Sequence[OfflineRow],
     tokenizer: PreTrainedTokenizerBase,
     *,
-    of_initial: Mapping[TokenValue, Mapping[tuple[str, int], Sequence[float]]],
+    of_initial: Mapping[OldValue, Mapping[tuple[str, int], Sequence[float]]],
 ) -> dict[tuple[str, int], Trained]:
     """What the algorithm may ask about trained tokens, by group id and sample; spans only where it asks for them.
 
@@ -171,6 +175,7 @@ def _trained_tokens(
             n_prompt_tokens=len(row.prompt_ids),
             old_logprob=math.nan if old_T is None else math.fsum(old_T),
             entropies_T=tuple(of_initial.get("entropy", {}).get(row.key, ())),
+            divergences_T=tuple(of_initial.get("divergence", {}).get(row.key, ())),
         )
     return trained
 
@@ -287,25 +292,41 @@ def _load_or_compute_initial(
     rows: Sequence[OfflineRow],
     run: Run,
     *,
-    value: TokenValue = "logprob",
+    value: OldValue = "logprob",
 ) -> dict[tuple[str, int], list[float]]:
     """Values of the trained tokens of responses under the policy before training, by row key, nats.
 
     Those that lie in the run's folder are read, of whichever rows; a run that needs them before there is a plan has
     those of all.
     """
-    path = run.output / ("old_logprobs.parquet" if value == "logprob" else "old_entropies.parquet")
+    names = {"logprob": "old_logprobs", "entropy": "old_entropies", "divergence": "old_divergences"}
+    path = run.output / f"{names[value]}.parquet"
     state = PartialState()
     if not path.is_file():
-        mine = rows[state.process_index :: state.num_processes]
-        values = compute_row_values(
-            model,
-            mine,
-            token_budget=config.token_budget,
-            value=value,
-            bf16=config.bf16,
-            track=lambda bins: track(bins, description=f"old {value}", disable=not state.is_main_process),
-        )
+        told: dict[str, Any] = {"description": f"old {value}", "disable": not state.is_main_process}
+        if value == "divergence":  # which is of whole groups
+            groups = [list(found) for _, found in groupby(rows, key=lambda row: row.key[0])]
+            groups = groups[state.process_index :: state.num_processes]
+            mine, values = [row for group in groups for row in group], list[list[float]]()
+            was_training = model.training
+            model.eval()
+            for group in track(groups, **told):
+                with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=config.bf16):
+                    found_T = group_divergence(
+                        model, prompt_ids=group[0].prompt_ids, completions_G=[row.completion_ids for row in group]
+                    )
+                values += [found_T.tolist()] * len(group)
+            model.train(was_training)
+        else:
+            mine = list(rows[state.process_index :: state.num_processes])
+            values = compute_row_values(
+                model,
+                mine,
+                token_budget=config.token_budget,
+                value=value,
+                bf16=config.bf16,
+                track=lambda bins: track(bins, **told),
+            )
         found = gather_object([(*row.key, logprobs) for row, logprobs in zip(mine, values, strict=True)])
         if state.is_main_process:
             schema = pl.Schema({"group_id": pl.String(), "sample": pl.Int64(), "logprobs": pl.List(pl.Float64())})

@@ -50,6 +50,8 @@ def can_pack(model: PreTrainedModel, *, longest: int) -> bool:
 
 TokenValue = Literal["logprob", "entropy"]
 """What is read off a token's distribution: the log-probability of the token, or the entropy over all of them."""
+OldValue = TokenValue | Literal["divergence"]
+"""What algorithms may ask of the policy before training, for each token."""
 
 
 def token_values(

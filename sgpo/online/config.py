@@ -11,6 +11,7 @@ from judgekit.answers import LastNumberConfig, OutcomeConfig
 from judgekit.config import BaseConfig
 from judgekit.text.prompts import PromptConfig, RawPrompt
 from judgekit.text.segmentation import PARAGRAPHS, SegmentationConfig
+from sgpo.algorithms.base import Need
 from sgpo.config import PolicyTrainingConfig
 
 RESERVED_TRL_KEYS = frozenset(
@@ -104,6 +105,9 @@ class OnlineConfig(PolicyTrainingConfig):
         if self.judge_model == "reference" and not self.beta_kl:
             raise ValueError("judge_model=reference needs beta_kl above 0: there is no reference model without")
         return self
+
+    def _gives(self) -> frozenset[Need]:
+        return super()._gives() | {"history"}
 
     @property
     def n_responses(self) -> int:

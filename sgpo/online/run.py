@@ -37,7 +37,8 @@ from judgekit.types import Problem
 from sgpo.objectives import Objective
 from sgpo.online.alarms import AlarmCallback
 from sgpo.online.config import OnlineConfig, PeriodicEvalConfig
-from sgpo.online.trainer import SGPOTrainer, completion_text
+from sgpo.online.contract import completion_text
+from sgpo.online.trainer import SGPOTrainer
 from sgpo.policy import load_policy
 
 POLICY = "policy"

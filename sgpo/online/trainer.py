@@ -2,13 +2,12 @@
 
 TRL gathers the rewards of all processes before it forms advantages, so that is where groups are whole even when they
 span processes or micro-batches. Credit at every optimiser step is computed from all of a generation batch, too, which
-TRL shuffles and cuts into micro-batches. The methods of TRL that are extended are checked by `check_trl_contract`. With
-plain GRPO, or outside the algorithm's window, nothing is changed, so training is GRPO to the bit.
+TRL shuffles and cuts into micro-batches. The methods of TRL that are extended are checked by `sgpo.online.contract`.
+With plain GRPO, or outside the algorithm's window, nothing is changed, so training is GRPO to the bit.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,9 +17,9 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 import torch
-import trl
 from accelerate.utils import DistributedType, gather, gather_object, is_peft_model
 from torch.nn.utils.rnn import pad_sequence
+from transformers import TrainerCallback
 from trl import GRPOTrainer
 
 from judgekit.errors import ConfigError, JudgeError, JudgekitError, boundary
@@ -46,6 +45,9 @@ from sgpo.credit import (
     sum_rewards,
     token_spans,
 )
+from sgpo.divergence import share_divergences
+from sgpo.online.contract import check_trl_contract, completion_text
+from sgpo.online.prompts import Prompts, PromptsCallback, fill_up, join_rows
 from sgpo.rewards import group_std, std_floor_factor
 
 PLAIN = GRPO()
@@ -58,35 +60,11 @@ _TRL_LOSS: dict[TokenSum, str] = {
     "seq_sum": "luspo",
 }
 _OF_TOKENS: frozenset[Need] = frozenset({"spans", "old_logprobs", "seq_logps", "entropy"})
-_CONTRACT = {
-    "_calculate_rewards": ["self", "inputs", "prompts", "completions", "completion_ids_list"],
-    "_compute_loss": ["self", "model", "inputs"],
-    "_generate_and_score_completions": ["self", "inputs"],
-    "_log_metric": ["self", "name", "value"],
-    "_tokenize_prompts": ["self", "prompts"],
-}
 
 
-def check_trl_contract(trainer_type: type = GRPOTrainer) -> None:
-    """Check that the installed TRL has the methods that SGPO extends.
-
-    Raises:
-        ConfigError: one is missing or takes other arguments.
-    """
-    for name, wanted in _CONTRACT.items():
-        method = getattr(trainer_type, name, None)
-        found = list(inspect.signature(method).parameters) if callable(method) else None
-        if found != wanted:
-            state = f"has {name}({', '.join(found)})" if found else f"has no {name}"
-            raise ConfigError(
-                f"{trainer_type.__name__} of trl {trl.__version__} {state}, where SGPO needs "
-                f"{name}({', '.join(wanted)}): install trl>=1.16,<1.17"
-            )
-
-
-def completion_text(completion: str | Sequence[Mapping[str, str]]) -> str:
-    """Return the text of a completion, which TRL gives as a string or as a list of messages."""
-    return completion if isinstance(completion, str) else "".join(message["content"] for message in completion)
+def _problem_id(row: Mapping[str, Any]) -> str:
+    """Return what tells a problem from others."""
+    return str(row.get("problem_id") or row.get("problem") or row["prompt"])
 
 
 @dataclass(frozen=True)
@@ -161,6 +139,9 @@ class SGPOMixin:
     _get_per_token_logps_and_entropies: Callable[..., tuple[torch.Tensor, Any, Any]]
     _log_metric: Callable[[str, float], None]
     _logs: dict[str, deque[Any]]
+    _metrics: dict[str, dict[str, list[float]]]
+    temperature: float
+    add_callback: Callable[[TrainerCallback], None]
 
     def __init__(
         self,
@@ -195,7 +176,7 @@ class SGPOMixin:
             raise ConfigError(f"the algorithm {self.algorithm.type} needs reward functions beside the outcome")
         if "domain" in self.algorithm.needs and columns is not None and "source" not in columns:
             raise ConfigError(f"the training data have no column 'source', which is the domain of a problem: {columns}")
-        if lacking := self.algorithm.needs - GIVEN[self.algorithm.when] - {"judge", "objectives"}:
+        if lacking := self.algorithm.needs - GIVEN[self.algorithm.when] - {"judge", "objectives", "history"}:
             raise ConfigError(
                 f"the algorithm {self.algorithm.type} needs {', '.join(sorted(lacking))}, which online training does "
                 f"not give at its moment, the {self.algorithm.when}"
@@ -227,6 +208,19 @@ class SGPOMixin:
         self._old_seq_logprobs_N = torch.zeros(0)
         self._domains = Counter(self.train_dataset["source"]) if "domain" in self.algorithm.needs else Counter[str]()
         self._credit_step = -1
+        problems: dict[str, int] = {}
+        if self.algorithm.n_refills or "history" in self.algorithm.needs:
+            if columns is None or self._is_vlm:
+                raise ConfigError(
+                    f"the algorithm {self.algorithm.type} chooses problems, which needs a data set that is no stream, "
+                    "and texts alone"
+                )
+            for row, problem in enumerate(self.train_dataset):
+                problems.setdefault(_problem_id(problem), row)
+        self._problem_rows = list(problems.values())
+        self._prompts = Prompts(list(problems), algorithm=self.algorithm, seed=self.args.seed)
+        if problems:
+            self.add_callback(PromptsCallback(self._prompts))
         self._rule: LossRule | None = None
 
     @contextmanager
@@ -281,6 +275,34 @@ class SGPOMixin:
         return [encode_prompt(self.processing_class, prompt) for prompt in prompts], None, {}
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        """Let the algorithm choose the problems, where it does, and fill up a batch whose groups say nothing."""
+        if not (self._prompts.in_charge and self.model.training and self._is_on()):
+            return self._sample(inputs)
+        n_local, world = len(inputs), self.accelerator.num_processes
+        n_groups = n_local * world // self.num_generations
+        output = self._sample(self._next_inputs(n_groups, n_local))
+        if self.algorithm.n_refills == 0:
+            return output
+        filled, n_rounds = fill_up(
+            output,
+            sample=lambda: self._sample(self._next_inputs(n_groups, n_local)),
+            n_groups=n_groups,
+            group_size=self.num_generations,
+            n_refills=self.algorithm.n_refills,
+        )
+        self._metrics["train"]["sgpo/refill_rounds"].append(float(n_rounds))
+        if n_rounds == 0:
+            return output
+        mine = filled[self._local_rows(n_local)]
+        return join_rows(mine, output, pad_id=self.processing_class.pad_token_id)
+
+    def _next_inputs(self, n_groups: int, n_local: int) -> list[dict[str, Any]]:
+        """Return this process's rows of the next batch of problems."""
+        chosen = [index for index in self._prompts.take(n_groups) for _ in range(self.num_generations)]
+        return [self.train_dataset[self._problem_rows[index]] for index in chosen[self._local_rows(n_local)]]
+
+    def _sample(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        """Let TRL sample, and put the algorithm's advantages in place of its own."""
         self._advantage_factor_N = self._advantages = self._step_credit = None
         if self.model.training and self._is_on():
             self.multi_objective_aggregation = self.algorithm.aggregation
@@ -414,11 +436,22 @@ class SGPOMixin:
             found = self._run_policy([self._lay_out(prompts, completion_ids_list)], entropies="entropy" in needs)
             self._old_seq_logprobs_N = found.seq_logprobs_N
             batch = replace(batch, old_seq_logprobs_N=found.seq_logprobs_N, entropies_N=found.entropies_N)
+        if "divergence" in needs:
+            pairs = list(zip(self._tokenize_prompts(prompts)[0], completion_ids_list, strict=True))
+            found_N = share_divergences(
+                self.model, pairs, group_size=self.num_generations, temperature=self.temperature
+            )
+            batch = replace(batch, divergences_N=found_N)
         if "domain" in needs:
             domains_N = gather_object([row["source"] for row in inputs])
             shares = {name: count / len(self.train_dataset) for name, count in self._domains.items()}
             shares_N = torch.tensor([shares[domain] for domain in domains_N], device=device)
             batch = replace(batch, domains_N=tuple(domains_N), domain_shares_N=shares_N)
+        if "history" in needs:
+            problem_ids_N = tuple(gather_object([_problem_id(row) for row in inputs]))
+            batch = replace(batch, problem_ids_N=problem_ids_N)
+            self._prompts.memory = self.algorithm.remember(self._prompts.memory, batch)
+            batch = replace(batch, memory=self._prompts.memory)
         if "spans" in needs:
             # as TRL makes the texts
             decode = partial(self.processing_class.decode, skip_special_tokens=True)

@@ -21,10 +21,11 @@ from tests.sgpo.samples import SEGMENTATION, HashJudge, Watched, make_trainer, t
 OPTIONS: dict[str, dict[str, Any]] = {
     "sgpo": {"truncated": "judge", "rts": {"type": "expected"}},
     "random_rts": {"truncated": "judge"},
+    "dapo": {"max_refills": 0},
     "vppo": {"truncated": "judge", "buffer": 2},
     "disco": {"tau": 0.5},
 }
-"""What makes an algorithm do something on a policy of random weights, which never ends a response."""
+"""What makes an algorithm do something on a policy of random weights, which never ends a response, in one sampling."""
 OBJECTIVES = {"short": LengthObjective(max_chars=8, weight=0.3)}
 SOURCES = ("plums", "plums", "pears")
 UNSCORED_EVERY = 5

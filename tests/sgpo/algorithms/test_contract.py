@@ -64,6 +64,9 @@ def facts(n: int) -> GroupBatch:
         seq_logprobs_N=old_N,
         old_seq_logprobs_N=old_N,
         entropies_N=tuple(torch.rand(3 * s + 1, generator=draw, dtype=torch.float64) for s in n_steps),
+        divergences_N=tuple(torch.rand(13, generator=torch.Generator().manual_seed(i // 4)) for i in range(n)),
+        problem_ids_N=tuple(f"p{i // 4}" for i in range(n)),
+        memory={"a": 1.2, "b": 0.8},
         domains_N=tuple("ab"[i // 8 % 2] for i in range(n)),
         domain_shares_N=torch.tensor([0.6 if i // 8 % 2 == 0 else 0.4 for i in range(n)], dtype=torch.float64),
     )
@@ -109,7 +112,7 @@ def test_constant_groups_and_unknown_outcomes(algorithm: Algorithm) -> None:
     assert alive == [algorithm.type in OF_ALL_WRONG, algorithm.type in OF_ALL_RIGHT]
     if "objectives" not in algorithm.needs:  # which are known where an outcome is not
         assert not any(any(values) for values in [found[13], *found[16:]])
-    if algorithm.type in {"grpo", "sgpo", "random_rts", "dr_grpo", "gpg", "unlikeliness", "multi_objective"}:
+    if algorithm.type in {"grpo", "sgpo", "random_rts", "dr_grpo", "dapo", "srpo", "gpg", "unlikeliness"}:
         sums = torch.tensor([sum(values) for values in found], dtype=torch.float64).view(-1, 4).sum(dim=1)
         torch.testing.assert_close(sums, torch.zeros(5), atol=1e-9, rtol=0, check_dtype=False)
 
@@ -161,23 +164,26 @@ def test_offline_in_one_process_equals_online_in_two(
                 behaviour_logprobs=[old / len(ids)] * len(ids),
             )
         )
-    config = OfflineConfig.model_validate(
-        {
-            "policy": str(policy),
-            "judge": "hash",
-            "groups": write_groups(tmp_path / "groups", rollouts),
-            "prompt": {"type": "raw"},
-            "algorithm": algorithm.model_dump(mode="json"),
-            "objectives": {name: objective.model_dump() for name, objective in OBJECTIVES.items()},
-            "ratio": "behaviour",
-            "max_tokens": 60,
-            "token_budget": 512,
-            "bins_per_step": 1,
-            "epochs": 1,
-            "bf16": False,
-            "device": "cpu",
-        }
-    )
+    values = {
+        "policy": str(policy),
+        "judge": "hash",
+        "groups": write_groups(tmp_path / "groups", rollouts),
+        "prompt": {"type": "raw"},
+        "algorithm": algorithm.model_dump(mode="json"),
+        "objectives": {name: objective.model_dump() for name, objective in OBJECTIVES.items()},
+        "ratio": "behaviour",
+        "max_tokens": 60,
+        "token_budget": 512,
+        "bins_per_step": 1,
+        "epochs": 1,
+        "bf16": False,
+        "device": "cpu",
+    }
+    if "history" in algorithm.needs:
+        with pytest.raises(ValueError, match=f"{algorithm.type} needs history, which this trainer does not give"):
+            OfflineConfig.model_validate(values)
+        return
+    config = OfflineConfig.model_validate(values)
     by_step: list[torch.Tensor] = []
     at = StepCredit.at
 

@@ -14,13 +14,17 @@ from sgpo.algorithms.disco import DisCO
 from sgpo.algorithms.disco_scaling import DISCOScaling
 from sgpo.algorithms.dr_grpo import DrGRPO
 from sgpo.algorithms.gpg import GPG
+from sgpo.algorithms.group_robust import GroupRobust
 from sgpo.algorithms.ngrpo import NGRPO
 from sgpo.algorithms.objectives import GDPO, MultiObjective
 from sgpo.algorithms.raft import RAFT, ReinforceRej
 from sgpo.algorithms.rl_zvp import RLZVP
+from sgpo.algorithms.srpo import SRPO
+from sgpo.algorithms.tw_grpo import TWGRPO
 from sgpo.algorithms.unlikeliness import Unlikeliness
 from sgpo.algorithms.vppo import VPPO
 from sgpo.credit import GroupCredit, give_credit, put_back, shape_groups, sum_rewards
+from sgpo.divergence import mean_divergence
 
 MIXED, WRONG, RIGHT = [1.0, 0, 0, 0], [0.0, 0, 0, 0], [1.0, 1, 1, 1]
 STD = math.sqrt(3 / 16 * 4 / 3)  # of 1, 0, 0, 0 with n - 1: 0.5
@@ -123,6 +127,53 @@ def test_disco_scaling_weighs_the_rare_and_the_hard() -> None:
     found = given(DISCOScaling(), [*MIXED, 1, 1, 1, 0], domain_shares_N=shares_N)
     assert found[:4] == pytest.approx([math.log(5) / 0.26 * a for a in (0.75, -0.25, -0.25, -0.25)])
     assert found[4:] == pytest.approx([math.log(7 / 3) / 0.76 * a for a in (0.25, 0.25, 0.25, -0.75)])
+
+
+def test_tw_grpo_weighs_positions_at_which_the_group_differs() -> None:
+    """Divergences 0.2, 0.6, 1.0: weights 1, 1.25, 1.5."""
+    divergences = tuple(doubles(0.2, 0.6, 1.0) for _ in range(4))
+    n_tokens_N = torch.tensor([3, 2, 3, 3])
+    found = given(TWGRPO(), MIXED, divergences_N=divergences, n_tokens_N=n_tokens_N)
+    right, wrong = 0.75 / (STD + 1e-4), -0.25 / (STD + 1e-4)
+    assert found[0] == pytest.approx([right, 1.25 * right, 1.5 * right])
+    assert found[1] == pytest.approx([wrong, 1.25 * wrong])
+
+
+def test_divergence_of_a_group() -> None:
+    """Probabilities (1/4, 3/4) and (3/4, 1/4): mean (1/2, 1/2), KL of each ln 2 + 1/4 ln 1/4 + 3/4 ln 3/4.
+
+    At the second position one has ended and counts as (1/2, 1/2); alike at the third.
+    """
+    logits = torch.tensor([[0.25, 0.75], [0.25, 0.75], [0.5, 0.5]]).log()
+    other = torch.tensor([[0.75, 0.25], [9.0, 1.0], [9.0, 1.0]]).log()
+    found = mean_divergence(torch.stack([logits, other]), n_tokens_G=torch.tensor([3, 1]))
+    kl = math.log(2) + 0.25 * math.log(0.25) + 0.75 * math.log(0.75)
+    mean = (0.375, 0.625)
+    second = [sum(p * math.log(p / m) for p, m in zip(row, mean, strict=True)) for row in ((0.25, 0.75), (0.5, 0.5))]
+    assert found.tolist() == pytest.approx([kl, sum(second) / 2, 0.0], abs=1e-6)
+
+
+def test_group_robust_raises_the_weight_of_the_worse_domain() -> None:
+    """Domain a: 3 of 4 wrong, b: none; eta 2: factors e^1.5 and 1, divided by their mean; once more from there."""
+    algorithm = GroupRobust(eta=2.0)
+    facts = {"group_ids_N": torch.arange(8) // 4, "truncated_N": torch.zeros(8).bool(), "n_tokens_N": torch.ones(8)}
+    batch = GroupBatch(doubles(*MIXED, *RIGHT), domains_N=("a",) * 4 + ("b",) * 4, **facts)  # type: ignore[arg-type]
+    memory = algorithm.remember({}, batch)
+    mean = (math.exp(1.5) + 1) / 2
+    assert memory == pytest.approx({"a": math.exp(1.5) / mean, "b": 1 / mean})
+    twice = algorithm.remember(memory, batch)
+    assert twice["a"] / twice["b"] == pytest.approx(math.exp(3)) and sum(twice.values()) == pytest.approx(2)
+    found = given(algorithm, MIXED, domains_N=("a",) * 4, memory={"a": 1.5})
+    assert found == pytest.approx([1.5 * a / (STD + 1e-4) for a in (0.75, -0.25, -0.25, -0.25)])
+
+
+def test_srpo_remembers_how_often_a_problem_was_solved() -> None:
+    facts = {"group_ids_N": torch.arange(8) // 4, "truncated_N": torch.zeros(8).bool(), "n_tokens_N": torch.ones(8)}
+    outcomes_N = doubles(*RIGHT, 1, math.nan, 0, 0)
+    batch = GroupBatch(outcomes_N, problem_ids_N=("p",) * 4 + ("q",) * 4, **facts)  # type: ignore[arg-type]
+    memory = SRPO().remember({"q": 1.0, "s": 0.0}, batch)
+    assert memory == pytest.approx({"p": 1.0, "q": 1 / 3, "s": 0.0})
+    assert [SRPO().wants(memory, name) for name in "pqsz"] == [False, True, True, True]
 
 
 def test_disco_is_the_gradient_of_its_objective() -> None:

@@ -144,8 +144,8 @@ def test_what_a_trainer_cannot_give_is_refused(policy: Path, tmp_path: Path) -> 
     with pytest.raises(DataError, match=r"fills 2 bins, and a step has 1\. Raise bins_per_step"):
         run_offline(_offline(tmp_path / "small", bins_per_step=1, token_budget=110), tmp_path / "out")
 
-    class Historic(GRPO):
-        needs: ClassVar[frozenset[Need]] = frozenset({"history"})
+    class Impatient(GRPO):
+        needs: ClassVar[frozenset[Need]] = frozenset({"seq_logps"})
 
-    with pytest.raises(ConfigError, match="grpo needs history, which online training does not give"):
-        make_trainer(policy, tmp_path, algorithm=Historic())
+    with pytest.raises(ConfigError, match="grpo needs seq_logps, which online training does not give"):
+        make_trainer(policy, tmp_path, algorithm=Impatient())

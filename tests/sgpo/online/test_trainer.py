@@ -18,7 +18,7 @@ from judgekit.types import Judgement, Solution
 from sgpo.algorithms.base import WindowConfig
 from sgpo.algorithms.sgpo import SGPO
 from sgpo.config import GuardsConfig
-from sgpo.online.trainer import check_trl_contract, completion_text
+from sgpo.online.contract import check_trl_contract, completion_text
 from sgpo.policy import load_policy
 from sgpo.rewards import compute_advantages
 from tests.sgpo.samples import GROUP, SEGMENTATION, Cut, HashJudge, Watched, guide, hopeless, make_trainer, mixed

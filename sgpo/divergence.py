@@ -1,0 +1,85 @@
+"""How far the policy's distributions lie apart, position by position, over the responses of a group.
+
+Axes: `_G` responses of one group, `_T` positions up to the end of the longest, `_V` vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from torch.nn.utils.rnn import pad_sequence
+
+POSITIONS = 64
+"""Positions whose distributions are compared at a time."""
+
+
+def mean_divergence(logits_GTV: torch.Tensor, *, n_tokens_G: torch.Tensor) -> torch.Tensor:
+    """Return the mean KL divergence of a group's distributions to their mean, nats. Shape (T,).
+
+    Args:
+        logits_GTV: Logits at every position. Shape (G, T, V).
+        n_tokens_G: Tokens of each response; beyond them its distribution counts as uniform. Shape (G,).
+    """
+    n_vocabulary, found = logits_GTV.size(-1), []
+    for start in range(0, logits_GTV.size(1), POSITIONS):
+        logprobs = logits_GTV[:, start : start + POSITIONS].float().log_softmax(-1)
+        positions = torch.arange(start, start + logprobs.size(1), device=logprobs.device)
+        is_over = positions >= n_tokens_G[:, None]
+        logprobs = logprobs.masked_fill(is_over[..., None], -math.log(n_vocabulary))
+        mean = logprobs.logsumexp(0) - math.log(len(logprobs))
+        found.append((logprobs.exp() * (logprobs - mean)).sum(-1).mean(0))
+    return torch.cat(found)
+
+
+def share_divergences(
+    model: Any, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], *, group_size: int, temperature: float
+) -> tuple[torch.Tensor, ...]:
+    """Return the divergence of each response's group, on every process. Groups span processes, so they are dealt out.
+
+    Args:
+        model: See `group_divergence`.
+        pairs: Tokens of prompt and completion of this process's responses.
+        group_size: Responses of a group; they are neighbours over all processes.
+        temperature: See `group_divergence`.
+    """
+    state, asked = PartialState(), gather_object(list(pairs))
+    groups = [asked[start : start + group_size] for start in range(0, len(asked), group_size)]
+    mine = []
+    for turn in range(-(-len(groups) // state.num_processes)):  # all as often: a sharded policy waits for every process
+        index = min(turn * state.num_processes + state.process_index, len(groups) - 1)
+        completions_G = [ids for _, ids in groups[index]]
+        found_T = group_divergence(
+            model, prompt_ids=groups[index][0][0], completions_G=completions_G, temperature=temperature
+        )
+        mine.append((index, found_T))
+    by_group = dict(gather_object(mine))
+    return tuple(by_group[row // group_size] for row in range(len(asked)))
+
+
+@torch.no_grad()
+def group_divergence(
+    model: Any, *, prompt_ids: Sequence[int], completions_G: Sequence[Sequence[int]], temperature: float = 1.0
+) -> torch.Tensor:
+    """Run a policy on the responses of one group and return their divergence. Shape (T,), on the CPU.
+
+    Holds the logits of the whole group at once.
+
+    Args:
+        model: A causal language model.
+        prompt_ids: Tokens that all of them follow on.
+        completions_G: Tokens of each response.
+        temperature: Divides the logits, as in sampling.
+    """
+    rows = [torch.tensor([*prompt_ids, *ids], device=model.device) for ids in completions_G]
+    mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
+    longest = max(map(len, completions_G))
+    logits = model(
+        input_ids=pad_sequence(rows, batch_first=True), attention_mask=mask, logits_to_keep=longest + 1
+    ).logits
+    n_tokens_G = torch.tensor([len(ids) for ids in completions_G], device=model.device)
+    return mean_divergence(logits[:, :-1] / temperature, n_tokens_G=n_tokens_G).cpu()
