@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from judgekit.config import BaseConfig
+from judgekit.training.lora import LoraOptions
 
 
 class Sizes(BaseConfig):
@@ -35,20 +36,34 @@ class Sizes(BaseConfig):
         return self.head_dim or self.hidden_size // self.num_attention_heads
 
     @property
-    def linear_shapes(self) -> tuple[tuple[int, int], ...]:
-        """Inputs and outputs of the linear maps of one layer: queries, keys, values, output; gate, up, down."""
+    def linear_maps(self) -> dict[str, tuple[int, int]]:
+        """Inputs and outputs of the linear maps of one layer, by name."""
         hidden, inner, queries = self.hidden_size, self.intermediate_size, self.num_attention_heads * self.head_width
         keys = self.num_key_value_heads * self.head_width
-        attention = ((hidden, queries), (hidden, keys), (hidden, keys), (queries, hidden))
-        return (*attention, (hidden, inner), (hidden, inner), (inner, hidden))
+        return {
+            "q_proj": (hidden, queries),
+            "k_proj": (hidden, keys),
+            "v_proj": (hidden, keys),
+            "o_proj": (queries, hidden),
+            "gate_proj": (hidden, inner),
+            "up_proj": (hidden, inner),
+            "down_proj": (inner, hidden),
+        }
 
     @property
     def n_parameters(self) -> int:
         """Parameters, embeddings included."""
-        biases = sum(outputs for _, outputs in self.linear_shapes[:3]) if self.attention_bias else 0
-        layer = sum(inputs * outputs for inputs, outputs in self.linear_shapes) + biases + 2 * self.hidden_size
+        maps = self.linear_maps
+        biases = sum(maps[name][1] for name in ("q_proj", "k_proj", "v_proj")) if self.attention_bias else 0
+        layer = sum(inputs * outputs for inputs, outputs in maps.values()) + biases + 2 * self.hidden_size
         embeddings = self.vocab_size * self.hidden_size * (1 if self.tie_word_embeddings else 2)
         return self.num_hidden_layers * layer + embeddings + self.hidden_size
+
+    def n_adapter_parameters(self, lora: LoraOptions) -> int:
+        """Return the parameters of low-rank adapters."""
+        maps = self.linear_maps
+        targets = maps if lora.targets == "all-linear" else lora.targets
+        return self.num_hidden_layers * lora.rank * sum(sum(maps[name]) for name in targets if name in maps)
 
 
 class AssumedConfig(BaseConfig):

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig, parse_config
 from judgekit.engines.precision import AUTO, ChosenPrecision
+from judgekit.training.lora import LoraOptions
 from judgekit.training.optim import OptimConfig
 from sgpo.algorithms.base import Algorithm, Moment, Need
 from sgpo.algorithms.grpo import GRPO
@@ -57,6 +58,8 @@ class PolicyTrainingConfig(OptimConfig):
     """Rewards beside the outcome, by name: functions of a response's text, summed with their weights."""
     guards: GuardsConfig = GuardsConfig()
     """What stops a run, or warns, because its judge does no good."""
+    lora: LoraOptions | None = None
+    """Train low-rank adapters in place of all weights, and add them to the weights at the end; `null` trains all."""
     assume: AssumedConfig = AssumedConfig()
     """What `--dry-run` takes for granted; training reads none of it."""
 

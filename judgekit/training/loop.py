@@ -23,6 +23,7 @@ from judgekit.errors import CheckpointError, ConfigError, boundary, one_line, sh
 from judgekit.io import weights_written_to
 from judgekit.run import Run
 from judgekit.training.config import LoopConfig
+from judgekit.training.lora import is_adapted, restore_adapters
 from judgekit.training.optim import OptimConfig, Tracker
 from judgekit.training.tracking import tracking
 
@@ -251,6 +252,10 @@ def restore_weights(model: Any, checkpoint: Path) -> None:
     Raises:
         CheckpointError: the checkpoint is of another model, or what it names may not be opened, see `safe_checkpoint`.
     """
+    if is_adapted(model):
+        with opening(str(checkpoint), "checkpoint"):
+            restore_adapters(model, checkpoint)
+        return
     directory = safe_checkpoint(checkpoint)
     with opening(str(checkpoint), "checkpoint"):
         if isinstance(model, PreTrainedModel):
@@ -328,9 +333,17 @@ def train(trainer: Any, run: Run, *, report_to: Sequence[Tracker] = ()) -> None:
 
 
 def save_policy(trainer: Any, tokenizer: Any, folder: Path) -> None:
-    """Write what was trained as a checkpoint of safetensors with its tokenizer; every process calls this."""
+    """Write what was trained as a checkpoint of safetensors with its tokenizer; every process calls this.
+
+    Adapters are written to `adapter` beside the folder, and then added to the weights.
+    """
+    model = trainer.accelerator.unwrap_model(trainer.model)
     with weights_written_to(folder):
-        trainer.save_model(str(folder))
+        if not is_adapted(model):
+            trainer.save_model(str(folder))
+        elif trainer.is_world_process_zero():
+            model.save_pretrained(str(folder.with_name("adapter")))
+            model.merge_and_unload().save_pretrained(str(folder))
         if trainer.is_world_process_zero():
             tokenizer.save_pretrained(folder)
             (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle, and config.json says it all

@@ -1,15 +1,16 @@
 """How much memory of a device a training needs, by formulas. Bytes throughout; estimates, good to a quarter or so.
 
 AdamW on float32 weights holds 16 bytes a trained parameter: weight, gradient, two moments. Autocast keeps a bfloat16
-copy of a trained weight for a pass, 2 bytes more. Activations are those of a decoder with gated feed-forward layers:
-about 10 hidden widths, 2 of queries and keys and 4 of the inner width a token and layer; with checkpointing the inputs
-of all layers and the activations of one.
+copy of a float32 weight for a pass, 2 bytes more. Weights beside adapters have no gradient and no moments. Activations
+are those of a decoder with gated feed-forward layers: about 10 hidden widths, 2 of queries and keys and 4 of the inner
+width a token and layer; with checkpointing the inputs of all layers and the activations of one.
 """
 
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
 
+from judgekit.training.lora import LoraOptions
 from sgpo.assumed import Sizes
 
 HEAD_ROWS = 512
@@ -71,11 +72,12 @@ def estimate_memory(
     has_reference: bool,
     n_shards: int,
     n_vllm_bytes: float = 0.0,
+    lora: LoraOptions | None = None,
 ) -> Memory:
     """Return what one device holds.
 
     Args:
-        sizes: Of the policy; all of it is trained, in float32.
+        sizes: Of the policy.
         bf16: Whether passes run under bfloat16 autocast.
         checkpointing: Whether activations are computed again in the backward pass.
         n_pass_tokens: Tokens of one pass, prompts included.
@@ -84,20 +86,24 @@ def estimate_memory(
         has_reference: Whether a second copy of the weights is kept.
         n_shards: Devices that share weights, gradients and moments.
         n_vllm_bytes: What vLLM takes beside the trainer.
+        lora: Adapters that are trained; `None` trains all weights, in float32.
     """
     width = 2 if bf16 else 4
     n_total = sizes.n_parameters
+    n_trained = n_total if lora is None else sizes.n_adapter_parameters(lora)
+    frozen = 0 if lora is None else n_total * (2 if lora.dtype == "bfloat16" else 4)
+    n_cast = n_trained + (n_total if lora is not None and lora.dtype == "float32" else 0)
     queries_and_keys = (sizes.num_attention_heads + sizes.num_key_value_heads) * sizes.head_width
     layer = width * (10 * sizes.hidden_size + 2 * queries_and_keys + 4 * sizes.intermediate_size)
     inputs = width * sizes.hidden_size * sizes.num_hidden_layers
     a_token = inputs + layer if checkpointing else sizes.num_hidden_layers * layer
     key_value = 2 * sizes.num_hidden_layers * sizes.num_key_value_heads * sizes.head_width * width
     return Memory(
-        weights=4 * n_total / n_shards,
-        gradients=4 * n_total / n_shards,
-        optimizer=8 * n_total / n_shards,
-        autocast=2 * n_total / n_shards if bf16 else 0.0,
-        reference=4 * n_total / n_shards if has_reference else 0.0,
+        weights=(frozen + 4 * n_trained) / n_shards,
+        gradients=4 * n_trained / n_shards,
+        optimizer=8 * n_trained / n_shards,
+        autocast=2 * n_cast / n_shards if bf16 else 0.0,
+        reference=4 * n_trained / n_shards if has_reference else 0.0,  # with adapters, a copy of these alone
         activations=float(n_pass_tokens * a_token),
         # Logits, their log-softmax and the gradients of both, in the precision of the pass but for the softmax.
         logits=float(n_logits * sizes.vocab_size * (2 * width + 8)),

@@ -110,7 +110,7 @@ def plan_online(config: OnlineConfig) -> Plan:
     per_device = config.n_responses // assume.n_devices
     return Plan(
         n_parameters=sizes.n_parameters,
-        n_trained=sizes.n_parameters,
+        n_trained=sizes.n_parameters if config.lora is None else sizes.n_adapter_parameters(config.lora),
         groups_per_step=float(config.prompts_per_step),
         responses=config.max_steps * config.n_responses,
         passes_per_step=n_passes,
@@ -129,6 +129,7 @@ def plan_online(config: OnlineConfig) -> Plan:
             has_reference=config.beta_kl > 0,
             n_vllm_bytes=vllm_frac * 1e9 * assume.device_gb,
             n_shards=assume.n_devices if assume.sharded else 1,
+            lora=config.lora,
         ),
         judge=_plan_judge(
             config,
@@ -174,7 +175,7 @@ def plan_offline(config: OfflineConfig) -> Plan:
         )
     return Plan(
         n_parameters=sizes.n_parameters,
-        n_trained=sizes.n_parameters,
+        n_trained=sizes.n_parameters if config.lora is None else sizes.n_adapter_parameters(config.lora),
         groups_per_step=len({row.group_id for row in rows}) * responses / len(rows) / steps,
         responses=responses,
         passes_per_step=n_passes,
@@ -192,6 +193,7 @@ def plan_offline(config: OfflineConfig) -> Plan:
             n_cached_tokens=0,
             has_reference=False,
             n_shards=assume.n_devices if assume.sharded else 1,
+            lora=config.lora,
         ),
         judge=_plan_judge(config, read_N=[row.tokens for row in rows if row.group == "dead"]),
     )

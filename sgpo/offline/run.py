@@ -70,7 +70,7 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
     """
     state = _start_process(config)
     groups = load_groups(config.groups)
-    policy = load_policy(config.policy)
+    policy = load_policy(config.policy, lora=config.lora)
     context = getattr(policy.model.config, "max_position_embeddings", None)
     if context is not None and config.max_tokens > context:
         raise ConfigError(

@@ -22,6 +22,7 @@ from judgekit.engines.scoring.heads import OutputHead, head_blocks
 from judgekit.engines.scoring.packed_attention import PACKED, PackLayout
 from judgekit.engines.scoring.packing import Pack
 from judgekit.errors import ConfigError
+from judgekit.training.lora import language_model
 from sgpo.credit import StepCredit
 from sgpo.offline.losses import policy_loss
 from sgpo.offline.packing import OfflineRow, PackedSteps, assign_bins, build_bin
@@ -38,6 +39,7 @@ def packed_policy(model: PreTrainedModel, *, longest: int) -> Iterator[None]:
         model: The policy.
         longest: Tokens of the longest response with its prompt.
     """
+    model = language_model(model)
     OutputHead.of(model)  # compares its logits with the model's own, in the model's own attention
     with attention(model, PACKED) if can_pack(model, longest=longest) else nullcontext():
         yield
@@ -67,7 +69,7 @@ def token_values(
         inputs: Tensors of a `PackedBin`, by name.
         value: Which of the two.
     """
-    policy: Any = getattr(model, "module", model)
+    policy: Any = language_model(model)
     input_ids_P, position_ids_P = inputs["input_ids_P"], inputs["position_ids_P"]
     starts = (position_ids_P == 0).nonzero()[:, 0].tolist()
     options: dict[str, Any] = {}

@@ -90,7 +90,7 @@ def run_online(config: OnlineConfig, output: Path, *, resume: bool = False) -> d
 
 def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) -> SGPOTrainer:
     """Open policy, judge and problems and put them into a trainer."""
-    policy = load_policy(config.policy)
+    policy = load_policy(config.policy, lora=config.lora)
     problems = read_problems(config.problems, n_max=config.n_problems)
     lent = None if config.judge_model == "own" else LentModel(policy.model)
     judge = None if config.judge is None else load_judge(config.judge, dtype=config.judge_dtype, lent=lent)

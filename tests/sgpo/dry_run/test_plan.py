@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from judgekit.config import load_config
 from judgekit.errors import ConfigError
 from judgekit.io import write_records
+from judgekit.training.lora import LoraOptions, add_lora
 from judgekit.types import Problem
 from sgpo.assumed import Sizes
 from sgpo.cli import main
@@ -61,6 +62,30 @@ def test_memory_by_hand() -> None:
     assert memory.training == pytest.approx(11 * 2792 + memory.activations + memory.logits + RUNTIME)
     assert memory.sampling == pytest.approx(10 * 2792 + memory.cache + RUNTIME)
     assert memory.peak == memory.training
+
+
+def test_adapters_are_those_of_peft() -> None:
+    name, lora = "HuggingFaceTB/SmolLM2-135M-Instruct", LoraOptions(rank=8, dtype="bfloat16")
+    with torch.device("meta"):
+        config = AutoConfig.for_model("llama", **KNOWN[name].model_dump(exclude={"head_dim", "attention_bias"}))
+        model = add_lora(AutoModelForCausalLM.from_config(config), lora)
+    n_trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    assert KNOWN[name].n_adapter_parameters(lora) == n_trained
+    few = KNOWN[name].n_adapter_parameters(lora.model_copy(update={"targets": ("q_proj",)}))
+    assert few == 30 * 8 * (576 + 576)
+    memory = estimate_memory(
+        KNOWN[name],
+        bf16=True,
+        checkpointing=True,
+        n_pass_tokens=1,
+        n_logits=1,
+        n_cached_tokens=0,
+        has_reference=False,
+        n_shards=1,
+        lora=lora,
+    )
+    assert memory.weights == 2 * KNOWN[name].n_parameters + 4 * n_trained
+    assert (memory.gradients, memory.optimizer, memory.autocast) == (4 * n_trained, 8 * n_trained, 2 * n_trained)
 
 
 def test_sizes_of_a_checkpoint(tmp_path: Path) -> None:
@@ -158,7 +183,8 @@ def test_the_paper_fits_as_it_says(path: Path, capsys: pytest.CaptureFixture[str
     else:
         offline = load_config(OfflineConfig, path)
         plan = plan_offline(offline)
-        assert (offline.epochs, offline.lr, plan.epochs) == (3, 2e-6, 3.0)
+        assert (offline.epochs, plan.epochs) == (3, 3.0)
+        assert offline.lr == (2e-6 if offline.lora is None else 2e-5)
 
 
 def test_an_output_or_a_dry_run(capsys: pytest.CaptureFixture[str]) -> None:
