@@ -12,17 +12,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SerializeAsAny, ValidationError, model_validator
 
 from judgekit.calibration.card import CalibrationReport, CalibratorCard, ConformalCard
+from judgekit.engines.scoring.encoded import Encoded
 from judgekit.errors import CheckpointError, ConfigError, DataError, describe_validation_error, shorten
 from judgekit.extensions import Registry, resolve
 from judgekit.io import read_json, write_json
 from judgekit.judges.base import Judge, JudgeInfo
 from judgekit.judges.reading import ReadingScore
 from judgekit.types import DecisionRule, Precision, ThresholdRule
+
+if TYPE_CHECKING:
+    from judgekit.engines.scoring.token_statistics import TokenStatistics  # brings torch, which no card needs
 
 CARD = "judge.json"
 """File of a judge directory that says what the judge is."""
@@ -232,6 +236,11 @@ class LentModel:
     """Yields what is to be run, ready to be run, and puts everything back; `None`: the model as it is."""
     taken_by: list[str] = field(default_factory=list)
     """Ids of the judges that use it."""
+    layers: tuple[float, ...] = ()
+    """Layers whose hidden states the judge reads that took it last."""
+    seen: Callable[[Encoded], TokenStatistics | None] | None = None
+    """Returns what a pass of the caller's over the same tokens shows, with these layers; `None` where there was none,
+    and then the model runs."""
 
 
 @dataclass(frozen=True)

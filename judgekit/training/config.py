@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
 from judgekit.engines.precision import AUTO, ChosenPrecision
+from judgekit.text.prompts import PromptConfig
 from judgekit.training.optim import OptimConfig
 from judgekit.types import DecisionKind, FeatureGroup, Precision
 
@@ -195,9 +196,12 @@ class ProbeConfig(KindConfig):
     ablation: bool = True
     """Say what each group of features is worth, by leaving it out."""
     separator: str = Field(default="\n\n", min_length=1)
-    """Separator put after every step, as token ids; its own tokens are left out."""
+    """Separator put after every step, as token ids; its own tokens are left out. With a `prompt`, text between them."""
     problem_separator: str = Field(default="\n\n", min_length=1)
-    """Separator put after the problem, as token ids."""
+    """Separator put after the problem, as token ids; not used with a `prompt`."""
+    prompt: PromptConfig | None = None
+    """Read solutions as the policy writes them, as one text behind this prompt, so that in online training the judge
+    finds its features in the trainer's own forward pass; `null` keeps separators apart, as ids."""
     max_tokens: int = Field(default=4096, ge=8)
     """Longest input in tokens; a longer solution is left out in fitting and gets no verdict in judging."""
     n_max: int | None = Field(default=None, ge=1)

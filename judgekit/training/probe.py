@@ -24,11 +24,13 @@ from judgekit.judges.probe.judge import ProbeJudge, Seen
 from judgekit.judges.probe.spec import HEAD_FILE, ProbeSpec
 from judgekit.judges.problem_lists import CALIBRATION_PROBLEMS, ProblemList, write_problems
 from judgekit.judges.steps.encoding import make_convention
+from judgekit.judges.steps.layout import ChatTurns, JudgeInput, TemplateInput
 from judgekit.metrics.bootstrap import Interval, Resamples, percentile_interval
 from judgekit.metrics.localization import count_hits, localization_rates
 from judgekit.run import Run, package_versions
 from judgekit.store import Store
 from judgekit.text.identity import group_problems
+from judgekit.text.prompts import ChatPrompt
 from judgekit.training.config import HeadKind, ProbeConfig
 from judgekit.training.floors import FLOORS, cross_fit_floor
 from judgekit.training.judge_files import (
@@ -107,15 +109,27 @@ def train_probe(config: ProbeConfig, output: Path, *, resume: bool = False) -> P
     eval_solutions = list(read_labelled([config.eval_data], config.n_eval_max)) if config.eval_data else []
     trained = ProblemList.of(solutions)
     refuse_overlap(trained, eval_solutions)
-    convention = make_convention(
-        tokenizer,
-        separator=config.separator,
-        problem_separator=config.problem_separator,
-        max_tokens=config.max_tokens,
-    )
+    layout: JudgeInput
+    if config.prompt is None:
+        layout = make_convention(
+            tokenizer,
+            separator=config.separator,
+            problem_separator=config.problem_separator,
+            max_tokens=config.max_tokens,
+        )
+    else:
+        chat = ChatTurns(system=config.prompt.system) if isinstance(config.prompt, ChatPrompt) else None
+        layout = TemplateInput(
+            layout="template",
+            begin=config.prompt.template,
+            between=config.separator,
+            chat=chat,
+            add_special_tokens=chat is None,  # as `encode_prompt` does
+            max_tokens=config.max_tokens,
+        )
     layers = config.layers if "hidden" in config.features else ()
     spec = ProbeSpec(
-        input=convention,
+        input=layout,
         features=config.features,
         layers=layers,
         names=("not fitted yet",),

@@ -115,7 +115,7 @@ def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) ->
         steps_per_epoch=len(problems) / config.prompts_per_step,
     )
     if lent is not None and judge is not None:
-        lent.at_work = trainer.lend_policy if config.judge_model == "policy" else trainer.lend_reference
+        trainer.lend(lent, as_it_trains=config.judge_model == "policy")
         trainer.golden = measure_golden(judge)
     return trainer
 

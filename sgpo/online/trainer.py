@@ -22,9 +22,11 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import TrainerCallback
 from trl import GRPOTrainer
 
+from judgekit.engines.scoring.encoded import Encoded
+from judgekit.engines.scoring.token_statistics import SeenPass, TokenStatistics, seen_passes
 from judgekit.errors import ConfigError, JudgeError, JudgekitError, boundary
 from judgekit.judges.base import Judge
-from judgekit.judges.card import Golden
+from judgekit.judges.card import Golden, LentModel
 from judgekit.judges.golden import golden_difference
 from judgekit.text.prompts import encode_prompt, with_fixed_clock
 from judgekit.text.segmentation import PARAGRAPHS, SegmentationConfig, StepSpan, segment
@@ -136,7 +138,6 @@ class SGPOMixin:
     environment_factories: Any
     _is_vlm: bool
     _buffered_inputs: Any
-    _get_per_token_logps_and_entropies: Callable[..., tuple[torch.Tensor, Any, Any]]
     _log_metric: Callable[[str, float], None]
     _logs: dict[str, deque[Any]]
     _metrics: dict[str, dict[str, list[float]]]
@@ -200,6 +201,10 @@ class SGPOMixin:
         self.golden: Sequence[Golden] = ()
         """What the judge said of a few solutions at the start, where it runs on a model of this trainer; compared with
         what it says of them now, see `GuardsConfig.max_judge_drift`."""
+        self._lent: LentModel | None = None
+        self._lent_trains = False
+        self._seen: list[SeenPass] = []
+        self._n_reused = 0
         self._guards = guards or GuardsConfig()
         self._alarm = UnscoredAlarm(self._guards.max_unscored_frac)
         self._advantage_factor_N: torch.Tensor | None = None
@@ -222,6 +227,37 @@ class SGPOMixin:
         if problems:
             self.add_callback(PromptsCallback(self._prompts))
         self._rule: LossRule | None = None
+
+    def lend(self, lent: LentModel, *, as_it_trains: bool = False) -> None:
+        """Let judges run on the start of the policy, or on the policy `as_it_trains`, from now on.
+
+        Where the trainer runs the same model over responses without gradients (the reference model's pass for the KL
+        term, the policy's for old log-probabilities), their features come from that pass: of judges that read what the
+        policy read and wrote, token by token, and where no lower precision than the weights' is mixed in.
+        """
+        self._lent, self._lent_trains = lent, as_it_trains
+        lent.at_work = self.lend_policy if as_it_trains else self.lend_reference
+        lent.seen = self._find_seen
+
+    def _find_seen(self, encoded: Encoded) -> TokenStatistics | None:
+        found = (seen.find(encoded) for seen in self._seen)
+        statistics = next((item for item in found if item is not None), None)
+        self._n_reused += statistics is not None
+        return statistics
+
+    def _get_per_token_logps_and_entropies(
+        self, model: Any, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, Any, Any]:
+        """Keep what a pass shows of the model that a judge runs on."""
+        run = partial(super()._get_per_token_logps_and_entropies, model, *args, **kwargs)  # type: ignore[misc]
+        lent = self.model if self._lent_trains else self.ref_model
+        is_same = self.accelerator.mixed_precision == "no" and not torch.is_grad_enabled() and self.model.training
+        if self._lent is None or model is not lent or not is_same:
+            return run()
+        with seen_passes(self.accelerator.unwrap_model(model), self._lent.layers) as passes:
+            found = run()
+        self._seen += passes
+        return found
 
     @contextmanager
     def lend_policy(self) -> Iterator[Any]:
@@ -306,9 +342,11 @@ class SGPOMixin:
         self._advantage_factor_N = self._advantages = self._step_credit = None
         if self.model.training and self._is_on():
             self.multi_objective_aggregation = self.algorithm.aggregation
+        self._n_reused = 0
         try:
             output: dict[str, Any] = super()._generate_and_score_completions(inputs)  # type: ignore[misc]
         finally:
+            self._seen.clear()  # the hidden states of a whole batch
             self.multi_objective_aggregation = PLAIN.aggregation
         local, log = self._local_rows(len(inputs)), self._logs["advantages"]
         if self._step_credit is not None:
@@ -410,7 +448,8 @@ class SGPOMixin:
         """Return the gathered rewards with guided outcomes. Shape (N over all processes, reward functions).
 
         Logs `sgpo/<name>` for every statistic of `credit_stats`, `steps_per_response`, `judge_on` and, of a judge
-        that runs on a model of this trainer, `judge_drift`.
+        that runs on a model of this trainer, `judge_drift` and `judge_reused`, the texts whose features came from a
+        pass of the trainer's.
         """
         rewards_NF: torch.Tensor = super()._calculate_rewards(  # type: ignore[misc]
             inputs, prompts, completions, completion_ids_list
@@ -469,6 +508,8 @@ class SGPOMixin:
 
         credit = shape_groups(batch, self.algorithm if is_on else PLAIN, score_rows)
         own = {"steps_per_response": n_steps_N.float().mean().item(), "judge_on": float(is_on)}
+        if is_on and self._lent is not None:
+            own["judge_reused"] = gather(torch.tensor([self._n_reused], device=device)).sum().item()
         if is_on and self.golden:
             assert self.judge is not None
             own["judge_drift"] = drift = golden_difference(self.judge, self.golden)

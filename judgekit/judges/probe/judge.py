@@ -25,6 +25,7 @@ from judgekit.judges.probe.model_features import contrast, surprisal
 from judgekit.judges.probe.spec import HEAD_FILE, READS_TEXT, ProbeSpec
 from judgekit.judges.probe.statistics_cache import StatisticsCache
 from judgekit.judges.steps.by_step import StepLogitJudge
+from judgekit.judges.steps.layout import InputConvention
 from judgekit.types import Precision, Solution
 
 
@@ -70,6 +71,7 @@ class ProbeJudge(StepLogitJudge):
         judge = super().open(opening)
         if opening.lent is not None and judge.model is opening.lent.model:
             judge.lent = opening.lent
+            judge.lent.layers = judge.layers
         path = opening.directory / HEAD_FILE
         with boundary(CheckpointError, f"cannot read the probe head {path}"):
             arrays = load_file(path)
@@ -105,7 +107,7 @@ class ProbeJudge(StepLogitJudge):
         groups = [group for group in self.spec.features if group in READS_TEXT]
         return [
             ProbedText(
-                encoded.input_ids,
+                encoded.input_ids[: encoded.positions_S[-1] + 1],  # what a conversation has behind the last step
                 encoded.positions_S,
                 encoded.n_problem_tokens,
                 {
@@ -122,8 +124,8 @@ class ProbeJudge(StepLogitJudge):
         spec, columns_N = self.spec, [dict(encoded.text or {}) for encoded in encoded_N]
         if not set(spec.features) - set(READS_TEXT) or not encoded_N:
             return [Seen(columns, None) for columns in columns_N]
-        n_separator = len(spec.input.separator_ids)
-        layers = spec.layers if "hidden" in spec.features else ()
+        layers, layout = self.layers, spec.input
+        n_separator = len(layout.separator_ids) if isinstance(layout, InputConvention) else 0
         with_N = self._statistics(encoded_N, layers=layers)
         if "surprisal" in spec.features:
             for columns, encoded, with_T in zip(columns_N, encoded_N, with_N, strict=True):
@@ -158,6 +160,11 @@ class ProbeJudge(StepLogitJudge):
             logits.append(self.head.logits(seen.stacked()))
         return logits
 
+    @property
+    def layers(self) -> tuple[float, ...]:
+        """Layers whose hidden states the head is given."""
+        return self.spec.layers if "hidden" in self.spec.features else ()
+
     def _statistics(self, encoded_N: Sequence[Encoded], *, layers: Sequence[float]) -> list[TokenStatistics]:
         """Return what the model made of each text, now or, where the card names a cache, at any time before."""
 
@@ -166,7 +173,14 @@ class ProbeJudge(StepLogitJudge):
             with at_work() if at_work else nullcontext(self.model) as model:
                 return token_statistics(model, encoded_N, layers=layers, **self.engine_options(len(encoded_N)))
 
-        return run(encoded_N) if self._cache is None else self._cache.through(encoded_N, layers, run)
+        if self._cache is not None:
+            return self._cache.through(encoded_N, layers, run)
+        # the pass without the problem, for `contrast`, is nobody else's
+        seen = self.lent.seen if self.lent and layers == self.layers else None
+        found_N = [None if seen is None else seen(encoded) for encoded in encoded_N]
+        missing = [encoded for encoded, found in zip(encoded_N, found_N, strict=True) if found is None]
+        own = iter(run(missing) if missing else ())
+        return [next(own) if found is None else found for found in found_N]
 
     @functools.cached_property
     def _cache(self) -> StatisticsCache | None:
@@ -180,9 +194,11 @@ class ProbeJudge(StepLogitJudge):
         return np.array([any(char.isdigit() for char in text) for text in texts])
 
     def _without_problem(self, encoded: Encoded) -> Encoded:
-        """Return the steps behind one token that says nothing: the first of all, else the last of a separator."""
+        """Return the steps behind one token that says nothing: the first of all, else the last before the steps."""
         layout = self.spec.input
-        before = [layout.separator_ids[-1] if layout.bos_id is None else layout.bos_id]
+        before = encoded.input_ids[: encoded.n_problem_tokens][-1:]
+        if isinstance(layout, InputConvention):
+            before = [layout.separator_ids[-1] if layout.bos_id is None else layout.bos_id]
         shift = encoded.n_problem_tokens - len(before)
         ids = [*before, *encoded.input_ids[encoded.n_problem_tokens :]]
         return Encoded(ids, [position - shift for position in encoded.positions_S], len(before))

@@ -9,7 +9,6 @@ from typing import Literal
 from pydantic import Field
 
 from judgekit.errors import shorten
-from judgekit.judges.steps.layout import InputConvention
 from judgekit.judges.steps.specs import StepSpec
 from judgekit.types import FeatureGroup
 
@@ -25,8 +24,6 @@ class ProbeSpec(StepSpec):
 
     opened_by = "judgekit.judges.probe.judge:ProbeJudge"
     kind: Literal["probe"] = "probe"
-    input: InputConvention
-    """Input convention, by which the head was fitted."""
     features: tuple[FeatureGroup, ...] = Field(min_length=1)
     """What the head is given, in this order."""
     layers: tuple[float, ...] = ()

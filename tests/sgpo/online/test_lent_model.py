@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
@@ -15,6 +16,7 @@ from judgekit.io import write_records
 from judgekit.judges import load_judge
 from judgekit.judges.card import LentModel
 from judgekit.judges.probe import judge as probe_judge
+from judgekit.text.prompts import RawPrompt
 from judgekit.training.config import ProbeConfig
 from judgekit.training.probe import train_probe
 from judgekit.types import LabelledSolution
@@ -35,9 +37,9 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def fitted(model: Path, labels: Path, output: Path) -> Path:
+def fitted(model: Path, labels: Path, output: Path, **fields: Any) -> Path:
     options = {"features": ("length", "surprisal", "contrast", "hidden"), "heads": ("linear",), "n_folds": 2}
-    config = {"model": str(model), "data": (labels,), "ablation": False, "max_tokens": 256} | options
+    config = {"model": str(model), "data": (labels,), "ablation": False, "max_tokens": 256} | options | fields
     return train_probe(ProbeConfig.model_validate(config), output)
 
 
@@ -142,3 +144,42 @@ def test_a_model_that_the_judge_was_not_fitted_on_is_not_lent(
         OnlineConfig.model_validate(given | {"beta_kl": 0.0})
     with pytest.raises(ValueError, match="judge_model=reference is for a judge"):
         OnlineConfig.model_validate(given | {"judge": None, "algorithm": None})
+
+
+def test_features_come_from_the_pass_of_the_trainer_where_it_read_the_same_tokens(
+    policy: Path, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = fitted(policy, labels, tmp_path / "probe", prompt={"type": "raw"}, separator="\n")
+    trainer = make_trainer(policy, tmp_path / "run", args_beta=0.1)
+    lent = LentModel(trainer.model)
+    judge, alone = load_judge(folder, lent=lent), load_judge(folder)
+    trainer.lend(lent)
+    trainer.model.train()
+    solutions = [addition(k, first_error=k % 2, n_steps=2) for k in range(4)]
+    completions = [judge.tokenizer("\n".join(item.steps) + "\n").input_ids for item in solutions]
+    completions[3] = judge.tokenizer("\n\n".join(solutions[3].steps)).input_ids  # not as the judge would write it
+    laid = trainer._lay_out([RawPrompt().build(item.problem) for item in solutions], completions)
+    ids = torch.cat([laid["prompt_ids"], laid["completion_ids"]], dim=1)
+    mask = torch.cat([laid["prompt_mask"], laid["completion_mask"]], dim=1)
+
+    run, real = list[Any](), probe_judge.token_statistics
+    monkeypatch.setattr(probe_judge, "token_statistics", lambda m, e, **kw: run.extend(e) or real(m, e, **kw))
+    encoded = judge.encode(solutions)
+    expected = alone.features(encoded)
+    with torch.no_grad():
+        trainer._get_per_token_logps_and_entropies(trainer.ref_model, ids, mask, laid["completion_ids"].size(1), 2)
+    assert len(trainer._seen) == 2  # micro-batches
+    run.clear()
+    found = judge.features(encoded)
+    # of the fourth, and of all without their problem
+    assert [item.input_ids for item in run] == [
+        encoded[3].input_ids,
+        *(alone._without_problem(item).input_ids for item in encoded),
+    ]
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_allclose(one.stacked(), other.stacked(), atol=1e-5)
+    assert trainer._n_reused == 3
+    with torch.no_grad():  # the policy is not what was lent, and what is trained is not looked at
+        trainer._get_per_token_logps_and_entropies(trainer.model, ids, mask, laid["completion_ids"].size(1), 2)
+    trainer._get_per_token_logps_and_entropies(trainer.ref_model, ids, mask, laid["completion_ids"].size(1), 2)
+    assert len(trainer._seen) == 2
