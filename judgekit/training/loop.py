@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from accelerate.utils import is_peft_model
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
@@ -23,7 +24,7 @@ from judgekit.errors import CheckpointError, ConfigError, boundary, one_line, sh
 from judgekit.io import weights_written_to
 from judgekit.run import Run
 from judgekit.training.config import LoopConfig
-from judgekit.training.lora import is_adapted, restore_adapters
+from judgekit.training.lora import restore_adapters
 from judgekit.training.optim import OptimConfig, Tracker
 from judgekit.training.tracking import tracking
 
@@ -252,7 +253,7 @@ def restore_weights(model: Any, checkpoint: Path) -> None:
     Raises:
         CheckpointError: the checkpoint is of another model, or what it names may not be opened, see `safe_checkpoint`.
     """
-    if is_adapted(model):
+    if is_peft_model(model):
         with opening(str(checkpoint), "checkpoint"):
             restore_adapters(model, checkpoint)
         return
@@ -339,7 +340,7 @@ def save_policy(trainer: Any, tokenizer: Any, folder: Path) -> None:
     """
     model = trainer.accelerator.unwrap_model(trainer.model)
     with weights_written_to(folder):
-        if not is_adapted(model):
+        if not is_peft_model(model):
             trainer.save_model(str(folder))
         elif trainer.is_world_process_zero():
             model.save_pretrained(str(folder.with_name("adapter")))

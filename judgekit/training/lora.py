@@ -29,7 +29,7 @@ class LoraOptions(BaseConfig):
 
     rank: int = Field(default=32, ge=1)
     """Rank of the matrices."""
-    alpha: float = Field(default=64.0, gt=0)
+    alpha: int = Field(default=64, ge=1)
     """What they add is scaled by `alpha` over `rank`."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of their inputs that training drops."""
@@ -64,17 +64,12 @@ def add_lora(model: Any, options: LoraOptions) -> Any:
         raise ConfigError(f"lora.targets: {one_line(error)}") from error
 
 
-def is_adapted(model: Any) -> bool:
-    """Whether a model is one with adapters."""
-    from accelerate.utils import is_peft_model
-
-    return bool(is_peft_model(model))
-
-
 def language_model(model: Any) -> Any:
     """Return the language model below a wrapper for several processes and one for adapters; adapters stay in it."""
+    from accelerate.utils import is_peft_model
+
     inner = getattr(model, "module", model)
-    return inner.get_base_model() if is_adapted(inner) else inner
+    return inner.get_base_model() if is_peft_model(inner) else inner
 
 
 def restore_adapters(model: Any, checkpoint: Path) -> None:

@@ -22,7 +22,7 @@ from sgpo.policy import load_policy
 from tests.sgpo.offline.offline_samples import three_groups, write_groups, write_policy
 from tests.sgpo.samples import SEGMENTATION, write_problems
 
-LORA = {"rank": 4, "alpha": 8.0, "dtype": "float32"}
+LORA = {"rank": 4, "alpha": 8, "dtype": "float32"}
 
 
 def offline(tmp_path: Path, **changes: Any) -> OfflineConfig:
