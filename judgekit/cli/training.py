@@ -53,6 +53,12 @@ def _train(
         for name, values in (card.training["cross_fitted"] | floors | card.training.get("ablation", {})).items():
             shown = ["-" if value is None else f"{value:.3f}" for value in values.values()]
             print(f"{name}: {shown[0]} [{shown[1]}, {shown[2]}]")
+        for source, said in card.training.get("weak", {}).items():
+            shown = ["-" if value is None else f"{value:.3f}" for value in said["worth"].values()]
+            print(
+                f"{source}: {said['solutions']} weak labels, weight {said['weight']:g}, right despite error "
+                f"{said['right_despite_error']:g}; worth {shown[0]} [{shown[1]}, {shown[2]}] nats of held-out log loss"
+            )
     else:
         from judgekit.training.classifier import train_classifier
 

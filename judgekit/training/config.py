@@ -110,6 +110,13 @@ class ClassifierConfig(LoopConfig):
     """Checkpoint to start from: a directory or a hub id of any causal decoder, with or without a head."""
     data: tuple[Path, ...] = Field(min_length=1)
     """Data sets of labelled solutions."""
+    weak: tuple[Path, ...] = ()
+    """Data sets of weakly labelled solutions (`judgekit build relabel`) to learn from, too."""
+    weak_weight: float = Field(default=0.3, ge=0, le=1)
+    """What a weakly labelled solution counts, in labelled steps. Whether it helps shows in runs with and without."""
+    right_despite_error: float = Field(default=0.1, ge=0, le=1)
+    """Rate at which wrong steps end in a right answer. 1 lets right answers say nothing, which teaches a judge to
+    accuse; 0 takes them for proof."""
     eval_data: Path | None = None
     """Data set for evaluation and early stopping, of other problems; `null` does without both."""
     judge_id: str | None = None
@@ -176,6 +183,14 @@ class ProbeConfig(KindConfig):
     """Frozen causal language model: a directory or a hub id, such as the policy. Copied into the judge directory."""
     data: tuple[Path, ...] = Field(min_length=1)
     """Data sets of labelled solutions; a few hundred, of the policy that will be judged, are worth most."""
+    weak: tuple[Path, ...] = ()
+    """Data sets of weakly labelled solutions (`judgekit build relabel`) to learn from, too; no figure is of them."""
+    weak_weights: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.1, 0.3)
+    """What a weakly labelled solution may count beside an exactly labelled one; held-out log loss chooses one of these,
+    or 0, for each source."""
+    right_despite_error: float = Field(default=0.1, ge=0, le=1)
+    """Rate at which wrong steps end in a right answer. 1 lets right answers say nothing, which teaches a judge to
+    accuse; 0 takes them for proof."""
     eval_data: Path | None = None
     """Data set for the figures in `judge.json`, of other problems; `null` has the cross-fitted ones alone."""
     judge_id: str | None = None

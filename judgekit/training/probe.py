@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -16,7 +18,7 @@ from safetensors.numpy import save_file
 from judgekit.engines.scoring.identity import model_id
 from judgekit.engines.scoring.load import check_sizes, load_scorer, load_tokenizer
 from judgekit.errors import DataError
-from judgekit.io import atomic_path
+from judgekit.io import atomic_path, read_records
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.golden import measure_golden
 from judgekit.judges.probe.heads import Floats
@@ -42,7 +44,8 @@ from judgekit.training.judge_files import (
     save_judge,
 )
 from judgekit.training.probe_heads import Honest, Labelled, cross_fit, fit_probe, folds, log_losses, nested
-from judgekit.types import LabelledSolution, Solution
+from judgekit.training.weak import Reading, Weak, log_evidence
+from judgekit.types import LabelledSolution, Solution, WeakLabel, WeaklyLabelledSolution
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +100,7 @@ def train_probe(config: ProbeConfig, output: Path, *, resume: bool = False) -> P
         DataError: every solution is too long, the solutions are all of one kind, or evaluation shares problems.
         CheckpointError: the model cannot be opened, or gives no finite probabilities.
     """
-    inputs = [*config.data, *([config.eval_data] if config.eval_data else [])]
+    inputs = [*config.data, *config.weak, *([config.eval_data] if config.eval_data else [])]
     run = Run(output, config, inputs=inputs, resume=resume)
     if run.finished:
         return output / JUDGE
@@ -107,7 +110,8 @@ def train_probe(config: ProbeConfig, output: Path, *, resume: bool = False) -> P
     model = load_scorer(config.model, dtype=config.dtype)
     check_sizes(model, tokenizer)
     eval_solutions = list(read_labelled([config.eval_data], config.n_eval_max)) if config.eval_data else []
-    trained = ProblemList.of(solutions)
+    weak_by_source = [list(read_records(path, WeaklyLabelledSolution)) for path in config.weak]
+    trained = ProblemList.of([*solutions, *chain(*weak_by_source)])
     refuse_overlap(trained, eval_solutions)
     layout: JudgeInput
     if config.prompt is None:
@@ -144,14 +148,30 @@ def train_probe(config: ProbeConfig, output: Path, *, resume: bool = False) -> P
     judge = ProbeJudge(card, model, tokenizer, progress=False)
     kept, store = keep_features(judge, solutions, output / "features")
     data, names = features_of(kept, store)
-    fitted = fit_probe(data, kinds=config.heads, decision=config.decision, n_folds=config.n_folds, seed=config.seed)
-    honest = nested(data, kinds=config.heads, decision=config.decision, n_folds=config.n_folds, seed=config.seed)
-    metrics = {"cross_fitted": {name: item._asdict() for name, item in honest_metrics(data, honest).items()}}
+    data, weak = weak_features(judge, kept, data, weak_by_source, output / "features")
+    readings = [Reading(weight, config.right_despite_error) for weight in config.weak_weights]
+    options: Any = {"kinds": config.heads, "decision": config.decision, "n_folds": config.n_folds, "seed": config.seed}
+    fitted = fit_probe(data, weak, readings=readings, **options)
+    honest = nested(data, weak, readings=readings, **options)
+    metrics: dict[str, Any] = {
+        "cross_fitted": {name: item._asdict() for name, item in honest_metrics(data, honest).items()}
+    }
     for floor in FLOORS:
         # in the very folds of `nested`, so that the difference is what reading is worth
         below = cross_fit_floor(floor, kept, folds(data, n_folds=config.n_folds, seed=config.seed))
         said = Honest([verdict for verdict, _ in below], [verdict.decide(rule) for verdict, rule in below])
         metrics[floor] = {name: item._asdict() for name, item in honest_metrics(data, said).items()}
+    if weak is not None:
+        with_N = log_losses(honest.verdicts_N, data.gold_N)
+        metrics["weak"] = {}
+        for source, (path, reading) in enumerate(zip(config.weak, fitted.readings, strict=True)):
+            others = weak.take(i for i, of in enumerate(weak.source_N) if of != source)
+            without = nested(data, others if len(others) else None, readings=readings, **options)
+            metrics["weak"][str(path)] = {
+                "solutions": weak.source_N.count(source),
+                **reading._asdict(),
+                "worth": mean_rise(data, log_losses(without.verdicts_N, data.gold_N) - with_N)._asdict(),
+            }
     if config.ablation:
         worth = measure_groups(data, names, kind=fitted.kind, n_folds=config.n_folds, seed=config.seed)
         metrics["ablation"] = {group: interval._asdict() for group, interval in worth.items()}
@@ -222,6 +242,58 @@ def features_of(
     return data, names
 
 
+def weak_features(
+    judge: ProbeJudge,
+    solutions: Sequence[LabelledSolution],
+    data: Labelled,
+    weak_by_source: Sequence[Sequence[WeaklyLabelledSolution]],
+    folder: Path,
+) -> tuple[Labelled, Weak | None]:
+    """Compute features of weakly labelled solutions that say something, and number the problems of all together.
+
+    Args:
+        judge: Computes features.
+        solutions: The exactly labelled ones.
+        data: Their features.
+        weak_by_source: The others; a solution that several sources have counts for each.
+        folder: Where features are kept.
+
+    Returns:
+        The exactly labelled solutions under the common numbers, and the others; `None` where there are none.
+
+    Raises:
+        DataError: no weakly labelled solution says anything that can be read.
+    """
+    rows = [
+        (source, row)
+        for source, of_source in enumerate(weak_by_source)
+        for row in of_source
+        if row.known is not WeakLabel.UNLABELLED or row.final_answer_correct or row.n_rollouts is not None
+    ]
+    if not weak_by_source:
+        return data, None
+    if not rows:
+        raise DataError(
+            "no weakly labelled solution says anything: all are unlabelled, without a right answer or counts"
+        )
+    unique = {row.id: row for _, row in rows}
+    kept, store = keep_features(judge, list(unique.values()), folder)
+    readable = {row.id for row in kept}
+    rows = [(source, row) for source, row in rows if row.id in readable]
+    numbers: dict[str, int] = {}
+    problems = group_problems([*solutions, *(row for _, row in rows)])
+    group_N = [numbers.setdefault(problem, len(numbers)) for problem in problems]
+    weak = Weak(
+        [store[row.id].stacked() for _, row in rows],
+        [log_evidence(row) for _, row in rows],
+        [row.known is WeakLabel.UNLABELLED and bool(row.final_answer_correct) for _, row in rows],
+        group_N[len(solutions) :],
+        [source for source, _ in rows],
+        n_sources=len(weak_by_source),
+    )
+    return replace(data, group_N=group_N[: len(solutions)]), weak
+
+
 def honest_metrics(data: Labelled, honest: Honest) -> dict[str, Interval]:
     """Return ProcessBench figures and log loss of nested cross-fitting, with 95 % intervals over problems."""
     judged_N = [True] * len(data.gold_N)
@@ -249,12 +321,17 @@ def measure_groups(
         group = names[column].partition("/")[0] if column < data.n_plain else "hidden"
         columns.setdefault(group, []).append(column)
     whole_N = log_losses(cross_fit(data, [kind], n_folds=n_folds, seed=seed)[kind], data.gold_N)
-    resamples = Resamples.of(data.group_N, n_resamples=N_RESAMPLES, seed=0)
     worth: dict[str, Interval] = {}
     for group in track(columns if len(columns) > 1 else (), description="leaving groups out"):
         without = cross_fit(data.without(columns[group]), [kind], n_folds=n_folds, seed=seed)
         without_N = log_losses(without[kind], data.gold_N)
-        sums_N = np.column_stack([without_N - whole_N, np.ones(len(whole_N))])
-        resampled_R = resamples.of_sums(sums_N, lambda sums_R: sums_R[:, :1] / sums_R[:, 1:])
-        worth[group] = percentile_interval(float((without_N - whole_N).mean()), resampled_R[:, 0])
+        worth[group] = mean_rise(data, without_N - whole_N)
     return worth
+
+
+def mean_rise(data: Labelled, rise_N: Floats) -> Interval:
+    """Return the mean of paired differences, one a solution, with a 95 % interval over problems."""
+    resamples = Resamples.of(data.group_N, n_resamples=N_RESAMPLES, seed=0)
+    sums_N = np.column_stack([rise_N, np.ones(len(rise_N))])
+    resampled_R = resamples.of_sums(sums_N, lambda sums_R: sums_R[:, :1] / sums_R[:, 1:])
+    return percentile_interval(float(rise_N.mean()), resampled_R[:, 0])

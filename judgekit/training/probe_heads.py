@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +36,7 @@ from judgekit.judges.probe.heads import (
 from judgekit.judges.steps.by_step import probs_from_logits
 from judgekit.metrics.first_error import score_first_errors
 from judgekit.training.config import HeadKind
+from judgekit.training.weak import LEFT_OUT, Reading, Weak, expected_steps
 from judgekit.types import ArgmaxRule, DecisionKind, ThresholdRule, Verdict
 
 
@@ -84,11 +86,23 @@ DEPTH, N_TREES, RATE, LEAF = 3, 80, 0.06, 15
 """Shape of the gradient-boosted trees: small ones, as a few thousand steps allow."""
 
 
-def fit_heads(data: Labelled, kinds: Sequence[HeadKind]) -> dict[HeadKind, Head]:
+N_ROUNDS = 4
+"""Rounds of EM; later ones move little."""
+READINGS = (Reading(0.1, 0.1), Reading(0.3, 0.1))
+"""What sources of weak labels are tried as; leaving them out is always tried, too."""
+
+
+def fit_heads(
+    data: Labelled, kinds: Sequence[HeadKind], weak: Weak | None = None, *, n_rounds: int = N_ROUNDS
+) -> dict[HeadKind, Head]:
     """Fit kinds of head on all of the data; hidden states enter as one number that a ridge regression makes of them.
 
     What the head is fitted on is that number as it is on problems that the ridge regression was not fitted on: on its
     own ones it is too good to be true, and the head would listen to nothing else.
+
+    Weakly labelled solutions enter by EM: beginning with the linear head of the exact labels, each of their steps
+    counts as right and as wrong by the probability that the last linear head gives to that, knowing what is known.
+    Every round after the first raises its penalised likelihood. Trees are grown once, on the last of these weights.
     """
     mean_F, scale_F = domain_of(data.features_N)
     features_K_F, ok_K, group_K = data.reached()
@@ -98,10 +112,40 @@ def fit_heads(data: Labelled, kinds: Sequence[HeadKind]) -> dict[HeadKind, Head]
     if hidden_K_F.shape[1]:
         projection, projected_K = project(hidden_K_F, ok_K.astype(np.float64), group_K)
         plain_K_F, signs_F = np.column_stack([plain_K_F, projected_K]), [*signs_F, 1]
+    exact_alone = weak is None or not len(weak)
+    heads = fit_steps(plain_K_F, ok_K, kinds=kinds if exact_alone else ["linear"], signs_F=signs_F)
+    if weak is not None and not exact_alone:
+        weak_K_F, ends = np.concatenate(weak.features_N), np.cumsum([len(x) for x in weak.features_N])[:-1]
+        weak_K_F = (weak_K_F - mean_F) / scale_F
+        if projection is not None:
+            projected_K = projection.logits(weak_K_F[:, data.n_plain :])
+            weak_K_F = np.column_stack([weak_K_F[:, : data.n_plain], projected_K])
+        every_K_F = np.concatenate([plain_K_F, weak_K_F, weak_K_F])
+        every_ok_K = np.concatenate([ok_K, np.ones(len(weak_K_F), dtype=bool), np.zeros(len(weak_K_F), dtype=bool)])
+        weight_K = np.repeat(weak.weight_N, [len(x) for x in weak.features_N])
+        for n_left in reversed(range(n_rounds)):
+            expected = expected_steps(np.split(heads["linear"].logits(weak_K_F), ends), weak.log_evidence_N)
+            weights_K = np.concatenate([np.ones(len(ok_K)), *(weight_K * steps_K for steps_K in expected)])
+            heads = fit_steps(every_K_F, every_ok_K, weights_K, kinds=["linear"] if n_left else kinds, signs_F=signs_F)
+    return {
+        kind: DomainHead(mean_F, scale_F, head if projection is None else ProjectedHead(projection, head))
+        for kind, head in heads.items()
+    }
+
+
+def fit_steps(
+    features_K_F: Floats,
+    ok_K: NDArray[np.bool_],
+    weight_K: Floats | None = None,
+    *,
+    kinds: Sequence[HeadKind],
+    signs_F: Sequence[int],
+) -> dict[HeadKind, Head]:
+    """Fit kinds of head on steps, each counted by its weight; `None` counts all alike."""
     heads: dict[HeadKind, Head] = {}
     if {"linear", "mean"} & set(kinds):
         linear = make_pipeline(StandardScaler(), LogisticRegression(C=0.05, max_iter=3000))
-        heads["linear"] = LinearHead.of(linear.fit(plain_K_F, ok_K))
+        heads["linear"] = LinearHead.of(linear.fit(features_K_F, ok_K, logisticregression__sample_weight=weight_K))
     if {"trees", "mean"} & set(kinds):
         trees = HistGradientBoostingClassifier(
             max_depth=DEPTH,
@@ -113,14 +157,10 @@ def fit_heads(data: Labelled, kinds: Sequence[HeadKind]) -> dict[HeadKind, Head]
             early_stopping=False,
             random_state=0,
         )
-        heads["trees"] = TreesHead.of(trees.fit(plain_K_F, ok_K))
+        heads["trees"] = TreesHead.of(trees.fit(features_K_F, ok_K, sample_weight=weight_K))
     if "mean" in kinds:
         heads["mean"] = MeanHead((heads["linear"], heads["trees"]))
-    return {
-        kind: DomainHead(mean_F, scale_F, head if projection is None else ProjectedHead(projection, head))
-        for kind, head in heads.items()
-        if kind in kinds
-    }
+    return {kind: heads[kind] for kind in kinds}
 
 
 def project(hidden_K_F: Floats, ok_K: Floats, group_K: NDArray[np.int64]) -> tuple[LinearHead, Floats]:
@@ -167,12 +207,15 @@ def folds(data: Labelled, *, n_folds: int, seed: int) -> Iterator[tuple[list[int
         yield rest.tolist(), held_out.tolist()
 
 
-def cross_fit(data: Labelled, kinds: Sequence[HeadKind], *, n_folds: int, seed: int) -> dict[HeadKind, list[Verdict]]:
-    """Return, by kind, a verdict on each solution by a head that was fitted on other problems."""
+def cross_fit(
+    data: Labelled, kinds: Sequence[HeadKind], weak: Weak | None = None, *, n_folds: int, seed: int
+) -> dict[HeadKind, list[Verdict]]:
+    """Return, by kind, a verdict on each solution by a head that was fitted on other problems, of weak labels too."""
     verdicts: dict[HeadKind, dict[int, Verdict]] = {kind: {} for kind in kinds}
     for rest, held_out in folds(data, n_folds=n_folds, seed=seed):
         features_N = [data.features_N[i] for i in held_out]
-        for kind, head in fit_heads(data.take(rest), kinds).items():
+        rest_weak = None if weak is None else weak.apart_from({data.group_N[i] for i in held_out})
+        for kind, head in fit_heads(data.take(rest), kinds, rest_weak).items():
             verdicts[kind] |= zip(held_out, verdicts_of(head, features_N), strict=True)
     return {kind: [found[i] for i in range(len(data.gold_N))] for kind, found in verdicts.items()}
 
@@ -191,28 +234,44 @@ class Fitted(NamedTuple):
     """The kind with the lowest log loss."""
     rule: ThresholdRule | ArgmaxRule
     """With the best ProcessBench F1 of cross-fitted verdicts."""
+    readings: tuple[Reading, ...] = ()
+    """What each source of weak labels is taken for."""
 
 
 def fit_probe(
     data: Labelled,
+    weak: Weak | None = None,
     *,
     kinds: Sequence[HeadKind],
     decision: DecisionKind = "argmax",
     n_folds: int = 5,
     seed: int = 0,
     origin: str = "cross-fitted verdicts",
+    readings: Sequence[Reading] = READINGS,
 ) -> Fitted:
-    """Choose the kind of head and the decision by cross-validation, and fit it on everything.
+    """Choose the kind of head, the reading of weak labels and the decision by cross-validation, and fit on everything.
 
-    The kind has the lowest log loss of the true first error, the decision the best ProcessBench F1.
+    The kind has the lowest log loss of the true first error without weak labels. Then each source of these in turn gets
+    the reading with the lowest beside the sources before it. The decision has the best ProcessBench F1. Both figures
+    are of exactly labelled solutions alone.
 
     Raises:
         DataError: there are only right or only wrong solutions.
     """
-    verdicts = cross_fit(data, kinds, n_folds=n_folds, seed=seed)
-    kind = min(kinds, key=lambda kind: log_losses(verdicts[kind], data.gold_N).mean())
-    rule = fit_decision(decision, verdicts[kind], gold_N=data.gold_N, origin=origin)
-    return Fitted(fit_heads(data, [kind])[kind], kind, rule)
+    options = cross_fit(data, kinds, n_folds=n_folds, seed=seed)
+    losses = {kind: log_losses(verdicts, data.gold_N).mean() for kind, verdicts in options.items()}
+    kind = min(kinds, key=losses.__getitem__)
+    verdicts, loss = options[kind], losses[kind]
+    chosen = (LEFT_OUT,) * (0 if weak is None else weak.n_sources)
+    for source, reading in product(() if weak is None else sorted(set(weak.source_N)), readings):
+        assert weak is not None
+        tried = (*chosen[:source], reading, *chosen[source + 1 :])
+        found = cross_fit(data, [kind], weak.read_as(tried), n_folds=n_folds, seed=seed)[kind]
+        if (found_loss := log_losses(found, data.gold_N).mean()) < loss:
+            chosen, verdicts, loss = tried, found, found_loss
+    rule = fit_decision(decision, verdicts, gold_N=data.gold_N, origin=origin)
+    head = fit_heads(data, [kind], None if weak is None else weak.read_as(chosen))[kind]
+    return Fitted(head, kind, rule, chosen)
 
 
 class Honest(NamedTuple):
@@ -225,12 +284,27 @@ class Honest(NamedTuple):
 
 
 def nested(
-    data: Labelled, *, kinds: Sequence[HeadKind], decision: DecisionKind = "argmax", n_folds: int = 5, seed: int = 0
+    data: Labelled,
+    weak: Weak | None = None,
+    *,
+    kinds: Sequence[HeadKind],
+    decision: DecisionKind = "argmax",
+    n_folds: int = 5,
+    seed: int = 0,
+    readings: Sequence[Reading] = READINGS,
 ) -> Honest:
-    """Cross-fit the whole procedure of `fit_probe`: kind, fit and decision are of the other problems alone."""
+    """Cross-fit the whole procedure of `fit_probe`: all choices and the fit are of the other problems alone."""
     found: dict[int, tuple[Verdict, int | None]] = {}
     for rest, held_out in folds(data, n_folds=n_folds, seed=seed):
-        fitted = fit_probe(data.take(rest), kinds=kinds, decision=decision, n_folds=n_folds, seed=seed + 1)
+        fitted = fit_probe(
+            data.take(rest),
+            None if weak is None else weak.apart_from({data.group_N[i] for i in held_out}),
+            kinds=kinds,
+            decision=decision,
+            n_folds=n_folds,
+            seed=seed + 1,
+            readings=readings,
+        )
         verdicts = verdicts_of(fitted.head, [data.features_N[i] for i in held_out])
         found |= {row: (verdict, verdict.decide(fitted.rule)) for row, verdict in zip(held_out, verdicts, strict=True)}
     in_order = [found[i] for i in range(len(data.gold_N))]

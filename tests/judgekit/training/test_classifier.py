@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -28,11 +29,21 @@ from judgekit.judges.golden import golden_difference
 from judgekit.judges.problem_lists import train_problems
 from judgekit.judges.steps.encoding import encode_solutions, make_convention
 from judgekit.judges.steps.specs import StepClassifierSpec
-from judgekit.training.classifier import TrainingRows, build_rows, check_rows, step_loss, train_classifier
+from judgekit.training.classifier import (
+    NO_ERROR,
+    RIGHT,
+    SOME_ERROR,
+    TrainingRows,
+    build_rows,
+    check_rows,
+    step_loss,
+    train_classifier,
+    weak_loss,
+)
 from judgekit.training.config import ClassifierConfig
 from judgekit.training.language_model import IGNORED
 from judgekit.training.loop import last_checkpoint, mean_loss, warn_of_few_steps
-from judgekit.types import LabelledSolution, StepLabel
+from judgekit.types import LabelledSolution, StepLabel, WeakLabel, WeaklyLabelledSolution
 from tests.judgekit.samples import addition, labelled_solutions, with_labels
 
 OK, NEUTRAL, ERROR, UNLABELLED = StepLabel.OK, StepLabel.NEUTRAL, StepLabel.ERROR, StepLabel.UNLABELLED
@@ -171,6 +182,57 @@ def test_loss_by_hand() -> None:
     assert step_loss(logits, labels).item() == pytest.approx(float(total) / 3)
     assert step_loss(logits, labels, num_items_in_batch=torch.tensor(6)).item() == pytest.approx(float(total) / 6)
     assert step_loss(logits, torch.full((2, 3), IGNORED)).item() == 0.0
+
+
+def test_weak_loss_by_hand() -> None:
+    """Steps right with 0.8 and 0.5: P(none) 0.4; one step right with 0.9, two tokens later."""
+    logits = torch.logit(torch.tensor([[0.8, 0.3, 0.5], [0.3, 0.3, 0.9]]))
+
+    def known(label: int, rate: float) -> list[float]:
+        labels = torch.tensor([[label, IGNORED, label], [IGNORED, IGNORED, label]])
+        return weak_loss(logits, labels, right_despite_error=rate).neg().exp().tolist()
+
+    assert known(SOME_ERROR, 0.25) == pytest.approx([0.6, 0.1])
+    assert known(NO_ERROR, 0.25) == pytest.approx([0.4, 0.9])
+    assert known(RIGHT, 0.25) == pytest.approx([0.4 + 0.25 * 0.6, 0.9 + 0.25 * 0.1])
+    assert known(RIGHT, 1.0) == pytest.approx([1.0, 1.0]) and known(RIGHT, 0.0) == pytest.approx([0.4, 0.9])
+    both = torch.stack([torch.zeros(2, 3), logits], dim=-1)  # logits of error and ok
+    mixed = torch.tensor([[SOME_ERROR, IGNORED, SOME_ERROR], [IGNORED, IGNORED, 1]])
+    loss = step_loss(SimpleNamespace(logits=both), mixed, weak_weight=0.5, right_despite_error=0.1)
+    assert loss.item() == pytest.approx((-0.5 * math.log(0.6) - math.log(0.9)) / 3)
+
+
+def test_weak_loss_where_subtraction_would_give_infinity() -> None:
+    logits = torch.tensor([[200.0, 150.0]], requires_grad=True)
+    loss = weak_loss(logits, torch.full((1, 2), SOME_ERROR), right_despite_error=0.1)
+    loss.sum().backward()
+    assert loss.item() == pytest.approx(150.0)
+    assert logits.grad is not None and logits.grad[0].tolist() == pytest.approx(
+        [0.0, 1.0]
+    )  # the likelier place gives way
+
+
+def test_outcomes_are_learned_from(labelled_data: Path, tiny_base: Path, tmp_path: Path) -> None:
+    def weak(a: int, *, right: bool | None, n_steps: int = 2) -> WeaklyLabelledSolution:
+        known = WeakLabel.SOME_ERROR if right is False else WeakLabel.UNLABELLED
+        steps = addition(a).steps * (n_steps // 2)
+        problem = addition(a).problem
+        return WeaklyLabelledSolution(
+            problem=problem, steps=steps, known=known, final_answer_correct=right, source="own"
+        )
+
+    rows = [weak(60, right=True), weak(61, right=False), weak(62, right=None), weak(63, right=False, n_steps=400)]
+    write_records(tmp_path / "weak", rows, record_type=WeaklyLabelledSolution)
+    fields = {"model": str(tiny_base), "data": [labelled_data], "weak": [tmp_path / "weak"], "max_tokens": 256}
+    config = ClassifierConfig.model_validate(
+        fields | {"max_steps": 1, "batch_size": 4, "overlong": "keep_leading_steps"}
+    )
+    directory = train_classifier(config, tmp_path / "run")
+    counts = read_card(directory).training["counts"]
+    assert {name: count for name, count in counts.items() if name.startswith("weak")} == {
+        "weak_solutions": 4, "weak_silent": 1, "weak_overlong_dropped": 1,
+    }  # fmt: skip
+    assert train_problems(directory).seen(rows) == [True, True, False, False]
 
 
 def test_steps_count_alike_across_accumulation(labelled_data: Path, tiny_base: Path, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from judgekit.training.probe_heads import (
     project,
     verdicts_of,
 )
-from judgekit.types import LabelledSolution, Solution
+from judgekit.types import LabelledSolution, Solution, WeakLabel, WeaklyLabelledSolution
 from tests.judgekit.samples import addition, labelled_solutions
 
 
@@ -166,6 +166,42 @@ def test_the_whole_run(
     features = sorted((run / "features").iterdir())
     assert main(["train", "kind=probe", *options, "--output", str(run), "--resume"]) == 0
     assert sorted((run / "features").iterdir()) == features
+
+
+def test_outcomes_of_other_problems_are_learned_from(
+    labelled_data: Path, tiny_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truth = list(labelled_solutions(range(60, 80)))
+    weak = [
+        WeaklyLabelledSolution(
+            problem=row.problem,
+            steps=row.steps,
+            known="unlabelled" if row.first_error is None else "some_error",
+            final_answer_correct=row.first_error is None,
+            source="own",
+        )
+        for row in truth
+    ]
+    write_records(tmp_path / "weak", weak, record_type=WeaklyLabelledSolution)
+    options = [f"model={tiny_base}", f"data=[{labelled_data}]", "n_max=12", "n_folds=2", "features=[length,symbolic]"]
+    options += ["heads=[linear]", "ablation=false", "weak_weights=[1.0]", "right_despite_error=0.1"]
+    run = tmp_path / "run"
+    assert main(["train", "kind=probe", *options, f"weak=[{tmp_path / 'weak'}]", "--output", str(run)]) == 0
+    said = read_card(run / "judge").training["weak"][str(tmp_path / "weak")]
+    assert (said["solutions"], said["weight"], said["right_despite_error"]) == (len(weak), 1.0, 0.1)
+    # arithmetic that is wrong is seen: outcomes of forty solutions say more than labels of twelve
+    assert said["worth"]["value"] > 0.1 and said["worth"]["lo"] > 0
+    assert "40 weak labels, weight 1, right despite error 0.1; worth 0." in capsys.readouterr().out
+    # problems whose outcomes were learned from were seen
+    with pytest.raises(DataError, match="belong to training problems"):
+        write_records(tmp_path / "eval", truth[:4], record_type=LabelledSolution)
+        train_probe(
+            config(tiny_base, labelled_data, weak=[tmp_path / "weak"], eval_data=tmp_path / "eval"), tmp_path / "no"
+        )
+    blank = weak[0].model_copy(update={"known": WeakLabel.UNLABELLED, "final_answer_correct": None})
+    write_records(tmp_path / "nothing", [blank], record_type=WeaklyLabelledSolution)
+    with pytest.raises(DataError, match="no weakly labelled solution says anything"):
+        train_probe(config(tiny_base, labelled_data, weak=[tmp_path / "nothing"]), tmp_path / "neither")
 
 
 def test_a_killed_run_computes_no_features_twice(
