@@ -1,6 +1,7 @@
 """Samples solutions from a policy: a groups data set with checked answers and steps, which `sgpo offline` reads.
 
-Every response is kept with its outcome, empty and cut-off ones too. A response whose answer cannot be told has no
+Every response is kept with its outcome, empty and cut-off ones too, and with its tokens and their log-probabilities
+where the engine tells them, which `ratio: behaviour` trains by. A response whose answer cannot be told has no
 outcome, so it is no row: it goes to the folder `tally`, and a group of which fewer than two are left to
 `rejected.jsonl`.
 """
@@ -121,6 +122,8 @@ class RolloutLabeller:
                     outcome=outcome,
                     answer=item.answer,
                     truncated=response.finish_reason == "length",
+                    behaviour_token_ids=None if response.logprobs is None else response.token_ids,
+                    behaviour_logprobs=response.logprobs,
                     generator=generator,
                     source=item.source,
                 )

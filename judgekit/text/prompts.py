@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import random
 import string
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time
 from typing import Annotated, Any, Literal
@@ -29,6 +29,24 @@ Message = dict[str, str]
 """`role` (system, user or assistant) and `content`."""
 Prompt = str | list[Message]
 """Plain text, or the messages of a conversation."""
+
+
+def completion_text(completion: str | Sequence[Mapping[str, Any]]) -> str:
+    """Return the text of what was said: a string as it is, of messages the text, of several parts those that are text.
+
+    Calls of tools, their results and images are no text of the policy's.
+
+    Example:
+        >>> completion_text([{"role": "assistant", "content": [{"type": "text", "text": "4"}]}])
+        '4'
+    """
+    if isinstance(completion, str):
+        return completion
+    contents = [message.get("content") for message in completion if message.get("role") != "tool"]
+    return "".join(
+        content if isinstance(content, str) else "".join(part.get("text") or "" for part in content or ())
+        for content in contents
+    )
 
 
 class _Prompt(BaseConfig):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,14 +10,38 @@ from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
 from judgekit.text.prompts import ChatPrompt, RawPrompt
+from judgekit.text.segmentation import PARAGRAPHS, SegmentationConfig
 from sgpo.algorithms.base import LossRule, Need, TokenSum
 from sgpo.config import PolicyTrainingConfig
 
 _TOKENS: dict[str, TokenSum] = {"grpo": "seq_token_mean", "dapo": "token_mean", "dr_grpo": "fixed"}
 
 
+Column = Literal[
+    "prompt", "response", "reward", "problem", "answer", "group", "truncated", "token_ids", "logprobs", "source"
+]
+"""What a plain row may hold."""
+COLUMNS: Mapping[Column, tuple[str, ...]] = {
+    "prompt": ("prompt",),
+    "response": ("response", "responses", "completion", "completions", "output", "outputs"),
+    "reward": ("reward", "rewards", "outcome", "score", "scores"),
+    "problem": ("problem", "question"),
+    "answer": ("answer", "ground_truth"),
+    "group": ("group_id", "uid", "problem_id"),
+    "truncated": ("truncated", "finish_reason"),
+    "token_ids": ("behaviour_token_ids", "token_ids", "completion_ids"),
+    "logprobs": ("behaviour_logprobs", "logprobs"),
+    "source": ("source", "data_source"),
+}
+"""Names under which it is looked for, the first that a row has."""
+
+
 class StoredPrompt(BaseConfig):
-    """The prompt is the stored text as it is, no token added: right where it was rendered as the policy saw it."""
+    """The prompt is the stored text, as the policy saw it when it answered.
+
+    Text without special tokens is read as the policy reads plain text, with the token that begins a text where its
+    tokenizer adds one; text that has some, a rendered conversation, is read as it stands.
+    """
 
     type: Literal["stored"] = "stored"
     """Tells the kinds apart."""
@@ -31,15 +56,25 @@ class OfflineConfig(PolicyTrainingConfig):
     """
 
     groups: Path
-    """Groups data set: folder, parquet or JSON-lines file of `Rollout` rows."""
+    """Groups data set: folder, parquet or JSON-lines file of `Rollout` rows, or of plain ones with prompt, response and
+    reward, a response or a list of them a row. Rows without `group_id` are grouped by their prompt; responses without
+    outcome and groups of one are counted and left out."""
+    columns: dict[Column, str] = Field(default_factory=dict)
+    """Columns of plain rows, where they are called otherwise than TRL, verl and vLLM call them."""
+    segmentation: SegmentationConfig = PARAGRAPHS
+    """What a step of a response is, in plain rows; `Rollout` rows have their steps."""
     judgements: Path | None = None
     """Folder in which runs share judgements: what a judge said of a response is not asked again by a run with another
     algorithm, or other options of it. `null` keeps them in the run's own folder."""
     judge_chunk: int = Field(default=64, ge=1)
     """Responses judged between two writes to disk; a killed run loses at most that many judgements."""
 
-    prompt: Annotated[ChatPrompt | RawPrompt | StoredPrompt, Field(discriminator="type")] = ChatPrompt()
-    """What the responses follow on."""
+    prompt: Annotated[ChatPrompt | RawPrompt | StoredPrompt, Field(discriminator="type")] = StoredPrompt()
+    """What the responses follow on: the prompt that is stored with them, or the problem rendered anew."""
+    on_other_prompt: Literal["error", "train"] = "error"
+    """A problem rendered anew gives another prompt than the stored one, so the responses were answers to something
+    else. `error`: the run stops; `train`: on purpose, as with responses of another model. A stored prompt that is the
+    bare problem says nothing of how it was rendered and is never held against a prompt."""
     append_eos: bool = True
     """End responses that are not known to be truncated with the tokenizer's end token."""
     max_tokens: int = Field(default=2048, ge=2)
@@ -50,9 +85,16 @@ class OfflineConfig(PolicyTrainingConfig):
     token_budget: int = Field(default=4096, ge=2)
     """Tokens of one packed forward pass."""
     bins_per_step: int = Field(default=4, ge=1)
-    """Packed forward passes of one optimiser step, over all processes and accumulation steps together."""
+    """Packed forward passes of one optimiser step, over all processes and accumulation steps together. A step takes
+    whole groups as long as they fit; a group that needs more passes by itself gets them."""
+    groups_per_step: int | None = Field(default=None, ge=1)
+    """Groups of one optimiser step, those without any advantage included, however many passes they need; `null`: as
+    many as `bins_per_step` holds."""
     epochs: int = Field(default=3, ge=1)
-    """Passes over the responses that have an advantage."""
+    """Passes over the groups."""
+    train_on: Literal["all", "positive", "negative"] = "all"
+    """Responses that are trained on: all that have an advantage, or those alone whose advantage is above or below 0.
+    Baselines are of the whole group either way."""
     lr: float = Field(default=2e-6, gt=0)
     """Peak learning rate of AdamW."""
 
@@ -60,8 +102,11 @@ class OfflineConfig(PolicyTrainingConfig):
     """Advantages are divided by the standard deviation of the group, of all rewards in the file, or by nothing."""
     loss: Literal["grpo", "dapo", "dr_grpo"] = "grpo"
     """How tokens add up. `grpo`: mean over responses of each one's token mean; `dapo`: mean over tokens; `dr_grpo`: as
-    `grpo`, with `max_tokens` in place of each response's own length. Only responses with an advantage count in the
-    divisor. An algorithm that has a rule of its own takes precedence, for `clip_low` and `clip_high` too."""
+    `grpo`, with `max_tokens` in place of each response's own length. An algorithm that has a rule of its own takes
+    precedence, for `clip_low` and `clip_high` too."""
+    divisor: Literal["all", "with_advantage"] = "all"
+    """Responses, or tokens, that these means are over. `all`: of every response in the step's groups, as in TRL, so
+    that a step in which few have an advantage is a small one; `with_advantage`: of those that train."""
     ratio: Literal["initial", "behaviour", "none"] = "initial"
     """Old policy of the clipped ratio. `initial`: the policy before training, computed once; `behaviour`: the recorded
     log-probabilities, on the recorded token ids; `none`: plain policy gradient."""
@@ -81,6 +126,11 @@ class OfflineConfig(PolicyTrainingConfig):
         if algorithm.type != "grpo" and not opens:
             raise ValueError(
                 f"algorithm.window opens in none of the {self.epochs} epochs: set algorithm.type=grpo, or move it"
+            )
+        if self.train_on != "all" and algorithm.when == "step":
+            raise ValueError(
+                f"train_on={self.train_on} picks by advantages that are known beforehand, and {algorithm.type} gives "
+                "them anew at every step: set train_on=all"
             )
         if self.ratio == "none" and self.rule_of(guided=True).clip is not None:
             raise ValueError(

@@ -68,8 +68,3 @@ def token_weight(n_tokens: int, *, tokens: TokenSum, max_tokens: int) -> float:
         length chosen beforehand as in TRL's GRPOTrainer.
     """
     return {"seq_token_mean": 1 / n_tokens, "token_mean": 1.0, "fixed": 1 / max_tokens, "seq_sum": 1.0}[tokens]
-
-
-def response_units(n_tokens: int, *, tokens: TokenSum) -> int:
-    """Return what a response adds to the divisor of its optimiser step: its tokens for `token_mean`, else 1."""
-    return n_tokens if tokens == "token_mean" else 1

@@ -8,14 +8,15 @@ trained tokens, which are the tokens of the completions.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import accumulate
+from typing import NamedTuple, Self
 
 import torch
 
 from sgpo.algorithms.base import LossRule, TokenSum
-from sgpo.offline.losses import response_units, token_weight
+from sgpo.offline.losses import token_weight
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,25 @@ class OfflineRow:
 
     def __len__(self) -> int:
         return len(self.prompt_ids) + len(self.completion_ids)
+
+
+@dataclass(frozen=True)
+class StepSize:
+    """What the divisor of an optimiser step counts."""
+
+    n_responses: int = 0
+    """Responses."""
+    n_tokens: int = 0
+    """Their trained tokens."""
+
+    @classmethod
+    def of(cls, rows: Iterable[OfflineRow]) -> Self:
+        """Return the size of these rows."""
+        lengths = [len(row.completion_ids) for row in rows]
+        return cls(len(lengths), sum(lengths))
+
+    def __add__(self, other: StepSize) -> StepSize:
+        return StepSize(self.n_responses + other.n_responses, self.n_tokens + other.n_tokens)
 
 
 Bin = tuple[OfflineRow, ...]
@@ -153,39 +173,53 @@ def pack_rows(rows: Sequence[OfflineRow], *, token_budget: int, alone: bool = Fa
     return [tuple(rows[i] for i in items) for items in plan]
 
 
-def deal_steps(bins: Sequence[Bin], *, bins_per_step: int, seed: int) -> list[list[Bin]]:
-    """Shuffle one epoch's bins and deal them out to optimiser steps.
+class GroupRows(NamedTuple):
+    """What an optimiser step takes of one group."""
 
-    Empty bins fill up the last step, so that no distributed sampler repeats a real one in their place.
-    """
-    order = torch.randperm(len(bins), generator=torch.Generator().manual_seed(seed)).tolist()
-    steps = [[bins[i] for i in order[at : at + bins_per_step]] for at in range(0, len(order), bins_per_step)]
-    return [step + [()] * (bins_per_step - len(step)) for step in steps]
+    rows: tuple[OfflineRow, ...]
+    """Responses that train; none of a group that only counts in the divisor."""
+    size: StepSize
+    """What the group adds to the divisor."""
 
 
-def deal_group_steps(
-    groups: Sequence[Sequence[OfflineRow]], *, bins_per_step: int, token_budget: int, seed: int, alone: bool = False
-) -> list[list[Bin]]:
+def deal_steps(
+    groups: Sequence[GroupRows],
+    *,
+    bins_per_step: int,
+    groups_per_step: int | None = None,
+    token_budget: int,
+    seed: int,
+    alone: bool = False,
+) -> list[tuple[list[Bin], StepSize]]:
     """Shuffle one epoch's groups and deal them out to optimiser steps, each of whole groups.
 
-    A step takes groups as long as their rows fit its bins; empty bins fill it up.
+    A group's advantages add up to nothing only together: a step that has half of it pushes all it sees one way.
 
-    Raises:
-        ValueError: the rows of one group need more bins than a step has.
+    Args:
+        groups: All groups of the epoch.
+        bins_per_step: A step takes groups as long as their rows fit that many bins; the first may need more.
+        groups_per_step: Takes exactly that many instead, the last step perhaps fewer.
+        token_budget: See `pack_rows`.
+        seed: Of the order.
+        alone: See `assign_bins`.
+
+    Returns:
+        The bins of each step and what its divisor counts. Steps in which nothing trains are left out.
     """
     order = torch.randperm(len(groups), generator=torch.Generator().manual_seed(seed)).tolist()
-    steps: list[list[Bin]] = []
+    steps: list[tuple[list[Bin], StepSize]] = []
     taken: list[OfflineRow] = []
-    for index in order:
-        together = pack_rows([*taken, *groups[index]], token_budget=token_budget, alone=alone)
-        if len(together) <= bins_per_step and steps:
-            taken, steps[-1] = [*taken, *groups[index]], together
-            continue
-        taken = list(groups[index])
-        steps.append(pack_rows(taken, token_budget=token_budget, alone=alone))
-        if len(steps[-1]) > bins_per_step:
-            raise ValueError(f"group {taken[0].key[0]!r} fills {len(steps[-1])} bins, and a step has {bins_per_step}")
-    return [step + [()] * (bins_per_step - len(step)) for step in steps]
+    n_taken = 0
+    for group in (groups[index] for index in order):
+        together = pack_rows([*taken, *group.rows], token_budget=token_budget, alone=alone)
+        fits = n_taken < groups_per_step if groups_per_step else not taken or len(together) <= bins_per_step
+        if steps and fits:
+            taken, n_taken, size = [*taken, *group.rows], n_taken + 1, steps.pop()[1] + group.size
+        else:
+            together = pack_rows(group.rows, token_budget=token_budget, alone=alone)
+            taken, n_taken, size = list(group.rows), 1, group.size
+        steps.append((together, size))
+    return [step for step in steps if step[0]]
 
 
 def fill_old_logprobs(
@@ -199,24 +233,31 @@ def fill_old_logprobs(
 
 
 class PackedSteps(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
-    """Bins in the order of training: read one after the other, `bins_per_step` of them make one optimiser step.
+    """Bins in the order of training: read one after the other, as many as a step has make one optimiser step.
 
-    Processes that take every n-th bin each, with n dividing `bins_per_step`, work on the same steps. Items are the
+    Processes that take every n-th bin each, with n dividing the bins of a step, work on the same steps. Items are the
     tensors of `PackedBin` and `scale`, one by the units of the whole step.
 
     Args:
         steps: The bins of each optimiser step, as many in each.
+        sizes: What the divisor of each step counts.
         rules: How the losses of each step add up and clip.
         max_tokens: The length that `fixed` divides by.
     """
 
-    def __init__(self, steps: Sequence[Sequence[Bin]], *, rules: Sequence[LossRule], max_tokens: int) -> None:
+    def __init__(
+        self,
+        steps: Sequence[Sequence[Bin]],
+        *,
+        sizes: Sequence[StepSize],
+        rules: Sequence[LossRule],
+        max_tokens: int,
+    ) -> None:
         self.rules = rules
         self.max_tokens = max_tokens
         self._bins: list[tuple[Bin, TokenSum, int]] = []
-        for step, rule in zip(steps, rules, strict=True):
-            lengths = [len(row.completion_ids) for packed in step for row in packed]
-            units = sum(response_units(n_tokens, tokens=rule.tokens) for n_tokens in lengths)
+        for step, size, rule in zip(steps, sizes, rules, strict=True):
+            units = size.n_tokens if rule.tokens == "token_mean" else size.n_responses
             self._bins += [(packed, rule.tokens, units) for packed in step]
 
     def __len__(self) -> int:

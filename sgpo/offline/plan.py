@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from transformers import PreTrainedTokenizerBase
 
-from judgekit.errors import ConfigError, DataError
+from judgekit.errors import ConfigError, DataError, shorten
 from judgekit.groups import RolloutGroup
 from judgekit.text.prompts import ChatPrompt, encode_prompt
 from judgekit.types import Rollout
 from sgpo.offline.config import OfflineConfig, StoredPrompt
 from sgpo.offline.credit import Credit, CreditTable
-from sgpo.offline.packing import Bin, OfflineRow, deal_group_steps, deal_steps, pack_rows
+from sgpo.offline.packing import Bin, GroupRows, OfflineRow, StepSize, deal_steps
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,8 @@ class Plan:
 
     steps: list[list[Bin]]
     """Bins of each step."""
+    sizes: list[StepSize]
+    """What the divisor of each step counts."""
     epochs: list[int]
     """Epoch of each step, 0-based."""
     guided: list[bool]
@@ -38,18 +43,23 @@ def build_rows(
 
     Raises:
         ConfigError: the policy has no chat template and the prompt is to be a conversation.
-        DataError: a row is too long and `on_overlong=error`, or `ratio=behaviour` finds no recorded log-probabilities
-            or ids that are not this tokenizer's.
+        DataError: a row is too long and `on_overlong=error`, the prompt is another one than is stored, or
+            `ratio=behaviour` finds no recorded log-probabilities or ids that are not this tokenizer's.
     """
     rows, dropped = [], {"overlong": 0, "empty": 0}
+    if isinstance(config.prompt, StoredPrompt) and tokenizer.chat_template is not None:
+        n_bare = sum(group.rollouts[0].prompt == group.problem for group in groups)
+        if n_bare:
+            logger.warning(
+                "%s: the prompts of %d of %d groups are the bare problems, and the policy has a chat template. Where "
+                "it answered in that, set prompt.type=chat",
+                config.groups,
+                n_bare,
+                len(groups),
+            )
     for group in groups:
         first = group.rollouts[0]
-        if isinstance(config.prompt, StoredPrompt):
-            prompt_ids = token_ids(tokenizer, first.prompt)
-        elif isinstance(config.prompt, ChatPrompt) and tokenizer.chat_template is None:
-            raise ConfigError(f"the policy {config.policy} has no chat template: set prompt.type to raw or stored")
-        else:
-            prompt_ids = tuple(encode_prompt(tokenizer, config.prompt.build(first.problem)))
+        prompt_ids = _prompt_ids(first, tokenizer, config)
         for rollout in group.rollouts:
             row = OfflineRow((rollout.group_id, rollout.sample), prompt_ids, ())
             if config.ratio == "behaviour":  # the ids as they were sampled: another spelling has other probabilities
@@ -70,6 +80,25 @@ def build_rows(
             else:
                 rows.append(row)
     return rows, dropped
+
+
+def _prompt_ids(rollout: Rollout, tokenizer: PreTrainedTokenizerBase, config: OfflineConfig) -> tuple[int, ...]:
+    stored = token_ids(tokenizer, rollout.prompt)
+    if not set(stored) & set(tokenizer.all_special_ids):
+        stored = tuple(encode_prompt(tokenizer, rollout.prompt))
+    if isinstance(config.prompt, StoredPrompt):
+        return stored
+    if isinstance(config.prompt, ChatPrompt) and tokenizer.chat_template is None:
+        raise ConfigError(f"the policy {config.policy} has no chat template: set prompt.type to raw or stored")
+    rendered = tuple(encode_prompt(tokenizer, config.prompt.build(rollout.problem)))
+    if config.on_other_prompt == "error" and rollout.prompt != rollout.problem and rendered != stored:
+        raise DataError(
+            f"{config.groups}: group {rollout.group_id!r} was sampled from another prompt than "
+            f"prompt.type={config.prompt.type} renders: {shorten(rollout.prompt, most=120)} and not "
+            f"{shorten(tokenizer.decode(rendered), most=120)}. Set prompt.type=stored, or on_other_prompt=train where "
+            "that is what you want"
+        )
+    return rendered
 
 
 def token_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
@@ -93,26 +122,40 @@ def _recorded(
 
 
 def plan_steps(
-    rows: Sequence[OfflineRow], credits_N: Sequence[Credit], *, config: OfflineConfig, alone: bool = False
+    rows: Sequence[OfflineRow],
+    credits_N: Sequence[Credit],
+    *,
+    config: OfflineConfig,
+    alone: bool = False,
+    n_processes: int = 1,
 ) -> Plan:
     """Lay out every optimiser step of the run: which responses, in which epoch, with or without the judge.
 
-    Rows without an advantage are left out, and no step reaches over the end of an epoch. `alone` gives every response
-    a bin of its own, for policies that cannot keep several apart.
+    Rows without an advantage are left out, steps hold whole groups, and none reaches over the end of an epoch.
+
+    Args:
+        rows: What `build_rows` returned.
+        credits_N: Credits of all responses of the file. Shape (N,).
+        config: How steps are made up.
+        alone: Give every response a bin of its own, for policies that cannot keep several apart.
+        n_processes: The bins of a step are as many as these can share evenly.
 
     Raises:
         DataError: no response has an advantage in any epoch.
     """
-    bins = {guided: _pack_alive(rows, credits_N, guided=guided, config=config, alone=alone) for guided in (False, True)}
-    plan = Plan([], [], [])
+    plan = Plan([], [], [], [])
     for epoch in range(config.epochs):
         guided = config.is_guided(epoch=epoch, steps_before=len(plan.steps))
-        seed = config.seed * config.epochs + epoch
-        if guided and config.resolved_algorithm.when == "step":
-            dealt = _deal_groups(rows, credits_N, config=config, seed=seed, alone=alone)
-        else:
-            dealt = deal_steps(bins[guided], bins_per_step=config.bins_per_step, seed=seed)
-        plan.steps.extend(dealt)
+        dealt = deal_steps(
+            _trained_groups(rows, credits_N, guided=guided, config=config),
+            bins_per_step=config.bins_per_step,
+            groups_per_step=config.groups_per_step,
+            token_budget=config.token_budget,
+            seed=config.seed * config.epochs + epoch,
+            alone=alone,
+        )
+        plan.steps.extend(bins for bins, _ in dealt)
+        plan.sizes.extend(size for _, size in dealt)
         plan.epochs.extend([epoch] * len(dealt))
         plan.guided.extend([guided] * len(dealt))
     if not plan.steps:
@@ -121,48 +164,52 @@ def plan_steps(
             "nothing to train on. Raise max_tokens, or give a judge"
         )
     n_steps = config.max_steps or len(plan.steps)
-    return Plan(plan.steps[:n_steps], plan.epochs[:n_steps], plan.guided[:n_steps])
+    # The Trainer has as many passes in each step. Empty ones fill up, so that no sampler repeats a real one instead.
+    n_bins = max(map(len, plan.steps[:n_steps]))
+    n_bins += -n_bins % n_processes
+    padded = [[*bins, *[()] * (n_bins - len(bins))] for bins in plan.steps[:n_steps]]
+    return Plan(padded, plan.sizes[:n_steps], plan.epochs[:n_steps], plan.guided[:n_steps])
 
 
-def _deal_groups(
-    rows: Sequence[OfflineRow], credits_N: Sequence[Credit], *, config: OfflineConfig, seed: int, alone: bool
-) -> list[list[Bin]]:
-    """Deal out whole groups of two rows or more: nobody knows beforehand what their credit will be."""
-    batch_row = {(credit.group_id, credit.sample): index for index, credit in enumerate(credits_N)}
-    groups: dict[str, list[OfflineRow]] = {}
+def _trained_groups(
+    rows: Sequence[OfflineRow], credits_N: Sequence[Credit], *, guided: bool, config: OfflineConfig
+) -> list[GroupRows]:
+    """Return what trains of each group, and what the group counts in the divisor."""
+    every_step = guided and config.resolved_algorithm.when == "step"
+    alive: dict[str, list[OfflineRow]] = {}
+    sizes: dict[str, StepSize] = {}
+    credit_of: dict[tuple[str, int], tuple[int, Credit]] = {}
+    for index, credit in enumerate(credits_N):
+        credit_of[credit.group_id, credit.sample] = index, credit
+        # A response that is too long for training counts as one without trained tokens, as TRL masks them.
+        sizes[credit.group_id] = sizes.get(credit.group_id, StepSize()) + StepSize(1, 0)
     for row in rows:
-        groups.setdefault(row.key[0], []).append(replace(row, batch_row=batch_row[row.key]))
-    whole = [group for group in groups.values() if len(group) > 1]
-    try:
-        return deal_group_steps(
-            whole, bins_per_step=config.bins_per_step, token_budget=config.token_budget, seed=seed, alone=alone
-        )
-    except ValueError as error:
-        raise DataError(f"{config.groups}: {error}. Raise bins_per_step or token_budget") from error
-
-
-def _pack_alive(
-    rows: Sequence[OfflineRow], credits_N: Sequence[Credit], *, guided: bool, config: OfflineConfig, alone: bool
-) -> list[Bin]:
-    advantages: dict[tuple[str, int], float | tuple[float, ...]] = {}
-    for credit in credits_N:
-        by_token = credit.token_advantages_T if guided else None
-        whole = credit.guided_advantage if guided else credit.plain_advantage
-        advantages[credit.group_id, credit.sample] = whole if by_token is None else by_token
-    alive = [
-        replace(row, advantage=advantage)
-        for row in rows
-        if (any(advantage) if isinstance(advantage := advantages[row.key], tuple) else advantage)
-    ]
-    return pack_rows(alive, token_budget=config.token_budget, alone=alone)
+        group_id = row.key[0]
+        index, credit = credit_of[row.key]
+        sizes[group_id] += StepSize(0, len(row.completion_ids))
+        advantage: float | tuple[float, ...] = credit.guided_advantage if guided else credit.plain_advantage
+        mean = advantage
+        if guided and credit.token_advantages_T is not None:
+            advantage = credit.token_advantages_T
+        if every_step:  # nobody knows beforehand what their credit will be
+            alive.setdefault(group_id, []).append(replace(row, batch_row=index))
+        elif (any(advantage) if isinstance(advantage, tuple) else advantage) and (
+            config.train_on == "all" or (mean > 0) == (config.train_on == "positive")
+        ):
+            alive.setdefault(group_id, []).append(replace(row, advantage=advantage))
+    if every_step:  # one row alone has nothing to be compared with
+        alive = {group_id: members for group_id, members in alive.items() if len(members) > 1}
+    if config.divisor == "with_advantage":
+        sizes = {group_id: StepSize.of(members) for group_id, members in alive.items()}
+    return [GroupRows(tuple(alive.get(group_id, ())), size) for group_id, size in sizes.items()]
 
 
 def report_plan(plan: Plan, table: CreditTable) -> dict[str, float]:
     """Return what training will read.
 
-    `zero_advantage_rows`: responses without advantage, in the first epoch; they are not trained on and count in no
-    divisor. `rows_trained`: different responses in all steps; `tokens_trained`: their tokens without the prompts, once
-    for every time they are read; `steps`: optimiser steps; `guided_steps`: those with guided advantages.
+    `zero_advantage_rows`: responses without advantage, in the first epoch, which are not trained on. `rows_trained`:
+    different responses in all steps; `tokens_trained`: their tokens without the prompts, once for every time they are
+    read; `steps`: optimiser steps; `guided_steps`: those with guided advantages.
     """
     first = plan.guided[0]
     dead = sum(

@@ -25,24 +25,27 @@ from rich.table import Table
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
 from judgekit.errors import ConfigError
-from judgekit.groups import RolloutGroup, load_groups
-from judgekit.io import atomic_path
+from judgekit.groups import RolloutGroup
+from judgekit.io import atomic_path, read_json, shard_paths, write_json
 from judgekit.judges import load_judge
 from judgekit.judges.stored import StoredJudge, shared_folder
 from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.run import Run
-from judgekit.training.loop import MetricsCallback, save_policy, train, training_arguments
+from judgekit.text.identity import content_id
+from judgekit.training.loop import MetricsCallback, last_checkpoint, save_policy, train, training_arguments
 from sgpo.credit import StepCredit, token_spans
 from sgpo.divergence import group_divergence
 from sgpo.offline.config import OfflineConfig
 from sgpo.offline.credit import CreditTable, Trained, assign_credit, load_credits, read_step_credit, write_credits
 from sgpo.offline.packing import OfflineRow, PackedSteps, fill_old_logprobs
 from sgpo.offline.plan import Plan, build_rows, plan_steps, report_plan, token_ids
+from sgpo.offline.rows import load_offline_groups
 from sgpo.offline.trainer import OfflineTrainer, OldValue, can_pack, compute_row_values, packed_policy
 from sgpo.policy import Policy, load_policy
 
 logger = logging.getLogger(__name__)
 
+PLAN = "plan.json"
 POLICY_DIR = "policy"
 """The trained policy, an ordinary checkpoint directory."""
 PREPARE_TIMEOUT = timedelta(days=7)
@@ -64,13 +67,14 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
 
     Raises:
         ConfigError: see `judgekit.run.Run`; also when the policy cannot read rows of `max_tokens`.
-        DataError: the groups are not usable, see `load_groups`, or no response has an advantage.
+        DataError: the groups are not usable, see `load_offline_groups`, or no response has an advantage.
         CheckpointError: policy or judge cannot be opened.
         JudgeError: the judge fails, or gives too few verdicts.
     """
     state = _start_process(config)
-    groups = load_groups(config.groups)
+    shard_paths(config.groups)  # a file that is not there is told before the policy is loaded
     policy = load_policy(config.policy, lora=config.lora)
+    groups, left_out = load_offline_groups(config, policy.tokenizer)
     context = getattr(policy.model.config, "max_position_embeddings", None)
     if context is not None and config.max_tokens > context:
         raise ConfigError(
@@ -103,8 +107,10 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
                 config.policy,
                 policy.model.config.model_type,
             )
-        plan = plan_steps(rows, table.credits_N, config=config, alone=alone)
-        report = table.report | dropped | report_plan(plan, table)
+        plan = plan_steps(rows, table.credits_N, config=config, alone=alone, n_processes=state.num_processes)
+        report = table.report | left_out | dropped | report_plan(plan, table)
+        with state.main_process_first():
+            _check_plan(plan, output)
         if state.is_main_process:
             print_report(report)
         step_credit = None
@@ -142,6 +148,20 @@ def _start_process(config: OfflineConfig) -> PartialState:
             f"bins_per_step={config.bins_per_step} cannot be shared evenly by {state.num_processes} processes"
         )
     return state
+
+
+def _check_plan(plan: Plan, output: Path) -> None:
+    """Keep what stands in which step; refuse to go on from a checkpoint behind steps that were laid out otherwise."""
+    steps = [[[row.key for row in packed] for packed in step if packed] for step in plan.steps]
+    digest, path = content_id(steps=steps), output / PLAN
+    if path.is_file() or last_checkpoint(output) is not None:
+        if not path.is_file() or read_json(path) != {"steps": digest}:
+            raise ConfigError(
+                f"cannot resume {output}: an earlier release dealt the responses out to other optimiser steps. Train "
+                "into another folder"
+            )
+    else:
+        write_json(path, {"steps": digest})
 
 
 def _trained_tokens(
@@ -268,15 +288,15 @@ def _train(
             TrainingArguments,
             config,
             run.output,
-            n_per_step=config.bins_per_step,
+            n_per_step=len(steps[0]),
             micro_batch=1,
-            batch="packed passes a step (bins_per_step)",
+            batch="packed passes a step",
             n_processes=state.num_processes,
             max_steps=len(steps),
             train_sampling_strategy="sequential",
             logging_nan_inf_filter=False,  # `OfflineTrainer` stops there
         ),
-        train_dataset=PackedSteps(steps, rules=rules, max_tokens=config.max_tokens),
+        train_dataset=PackedSteps(steps, sizes=plan.sizes, rules=rules, max_tokens=config.max_tokens),
         step_credit=step_credit,
         callbacks=[Recorder(run, plan, report)],
     )

@@ -1,9 +1,8 @@
-"""What of TRL the online trainer extends, checked before it does, and what it makes of TRL's completions."""
+"""What of TRL the online trainer extends, checked before it does."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
 
 import trl
 from trl import GRPOTrainer
@@ -34,8 +33,3 @@ def check_trl_contract(trainer_type: type = GRPOTrainer) -> None:
                 f"{trainer_type.__name__} of trl {trl.__version__} {state}, where SGPO needs "
                 f"{name}({', '.join(wanted)}): install trl>=1.16,<1.17"
             )
-
-
-def completion_text(completion: str | Sequence[Mapping[str, str]]) -> str:
-    """Return the text of a completion, which TRL gives as a string or as a list of messages."""
-    return completion if isinstance(completion, str) else "".join(message["content"] for message in completion)

@@ -32,12 +32,12 @@ from judgekit.judges.golden import measure_golden
 from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.reading.rows import read_jsonl
 from judgekit.run import METRICS, Run
+from judgekit.text.prompts import completion_text
 from judgekit.training.loop import MetricsCallback, finite, save_policy, train, training_arguments
 from judgekit.types import Problem
 from sgpo.objectives import Objective
 from sgpo.online.alarms import AlarmCallback
 from sgpo.online.config import OnlineConfig, PeriodicEvalConfig
-from sgpo.online.contract import completion_text
 from sgpo.online.trainer import SGPOTrainer
 from sgpo.policy import load_policy
 

@@ -28,7 +28,7 @@ from judgekit.errors import ConfigError, JudgeError, JudgekitError, boundary
 from judgekit.judges.base import Judge
 from judgekit.judges.card import Golden, LentModel
 from judgekit.judges.golden import golden_difference
-from judgekit.text.prompts import encode_prompt, with_fixed_clock
+from judgekit.text.prompts import completion_text, encode_prompt, with_fixed_clock
 from judgekit.text.segmentation import PARAGRAPHS, SegmentationConfig, StepSpan, segment
 from judgekit.types import Solution
 from sgpo.algorithms.base import Algorithm, GroupBatch, LossRule, Need, Response, Scale, Scored, Shaped, TokenSum
@@ -48,7 +48,7 @@ from sgpo.credit import (
     token_spans,
 )
 from sgpo.divergence import share_divergences
-from sgpo.online.contract import check_trl_contract, completion_text
+from sgpo.online.contract import check_trl_contract
 from sgpo.online.prompts import Prompts, PromptsCallback, fill_up, join_rows
 from sgpo.rewards import group_std, std_floor_factor
 

@@ -39,6 +39,10 @@ class Completion:
     """What a judge says of a failure: too long, refused or timed out; `None` unless it failed."""
     cost_usd: float | None = None
     """Price of the completion, US dollars; `None` where the engine knows none."""
+    token_ids: tuple[int, ...] | None = None
+    """The tokens sampled, that of the end included; `None` where the engine does not tell."""
+    logprobs: tuple[float, ...] | None = None
+    """Their log-probabilities under the model itself, whatever temperature and `top_p` were, nats."""
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ class TransformersGenerator(LocalGenerator):
             batch = rows[start : start + self.batch_size]
             draws_B_T = np.stack([_draws(seeds_P[prompt], sample, sampling.max_tokens) for prompt, sample in batch])
             try:
-                tokens_B = self._decode(
+                sampled_B = self._decode(
                     [ids_P[prompt] for prompt, _ in batch],
                     draws_B_T=torch.from_numpy(draws_B_T),
                     limits_B=[rooms_P[prompt] for prompt, _ in batch],
@@ -120,11 +120,13 @@ class TransformersGenerator(LocalGenerator):
                 )
             except torch.OutOfMemoryError as error:
                 raise JudgeError(f"out of memory on {len(batch)} completions at once: lower batch_size") from error
-            for (prompt, sample), tokens in zip(batch, tokens_B, strict=True):
-                if not tokens:
+            for (prompt, sample), sampled in zip(batch, sampled_B, strict=True):
+                if not sampled:
                     found[prompt][sample] = NON_FINITE
                     continue
+                tokens = [token for token, _ in sampled]
                 completion = self._completion(ids_P[prompt], tokens)
+                completion = replace(completion, token_ids=tuple(tokens), logprobs=tuple(value for _, value in sampled))
                 trie = tries_P[prompt]
                 choice = None if trie is None else trie.choice(tokens)
                 if choice is not None:  # as it was given: some tokenizers put a space in front of a text
@@ -184,20 +186,27 @@ class TransformersGenerator(LocalGenerator):
         limits_B: Sequence[int],
         tries_B: Sequence[TokenTrie | None],
         sampling: SamplingConfig,
-    ) -> list[list[int]]:
-        """Return the sampled tokens of each row, that of the end included; none where logits are no numbers."""
+    ) -> list[list[tuple[int, float]]]:
+        """Return the sampled tokens of each row with their log-probabilities under the model, nats.
+
+        That of the end is included; there is none where logits are no numbers.
+        """
         device = self.model.device
         logits, cache, mask = self._prefill(ids_B)
         positions = mask.sum(dim=1)
         alive = list(range(len(ids_B)))
         tokens_B: list[list[int]] = [[] for _ in ids_B]
+        logprobs_B: list[list[float]] = [[] for _ in ids_B]
         for step in range(max(limits_B)):
+            free_logits = logits
             logits = hold_to_choices(logits, [(tries_B[row], tokens_B[row]) for row in alive])
             is_number_B = logits.amax(dim=-1).isfinite().tolist()  # -infinity rules a token out, which is fair
             draws_B = draws_B_T[alive, step].to(device)
             tokens = sample_tokens(logits, draws_B, temperature=sampling.temperature, top_p=sampling.top_p)
-            for row, token, is_number in zip(alive, tokens.tolist(), is_number_B, strict=True):
+            taken = free_logits.gather(-1, tokens[:, None])[:, 0].float() - free_logits.float().logsumexp(dim=-1)
+            for row, token, logprob, is_number in zip(alive, tokens.tolist(), taken.tolist(), is_number_B, strict=True):
                 tokens_B[row].append(token) if is_number else tokens_B[row].clear()
+                logprobs_B[row].append(min(logprob, 0.0))  # which rounding may lift above
             going = [
                 index
                 for index, row in enumerate(alive)
@@ -221,7 +230,7 @@ class TransformersGenerator(LocalGenerator):
                 use_cache=True,
             )
             logits, positions = output.logits[:, -1], positions + 1
-        return tokens_B
+        return [list(zip(tokens, logprobs_B[row], strict=False)) for row, tokens in enumerate(tokens_B)]
 
     def _prefill(self, ids_B: Sequence[list[int]]) -> tuple[torch.Tensor, Any, torch.Tensor]:
         """Read every distinct prompt once; return last logits (B, V), cache and attention mask (B, T) for all rows."""

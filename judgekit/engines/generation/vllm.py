@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from judgekit.engines.generation.base import ChoiceScores, Completion, LocalGenerator, first_token_ids, prompt_seed
+from judgekit.engines.generation.base import (
+    ChoiceScores,
+    Completion,
+    FinishReason,
+    LocalGenerator,
+    first_token_ids,
+    prompt_seed,
+)
 from judgekit.engines.generation.config import SamplingConfig, VllmGeneration
 from judgekit.engines.scoring.vllm import ask, open_llm
 from judgekit.errors import ConfigError
@@ -64,6 +71,7 @@ class VllmGenerator(LocalGenerator):
                 temperature=sampling.temperature or 0.0,
                 top_p=sampling.top_p,
                 seed=(seeds_P[prompt] + sample) % 2**63,
+                logprobs=0,  # of the sampled token alone, before temperature and top_p
                 structured_outputs=held_P[prompt],
             )
             for prompt, sample in rows
@@ -127,9 +135,22 @@ def _completion(output: Any, *, n_prompt_tokens: int, choices: Sequence[str]) ->
     """Convert vLLM's `CompletionOutput`; an aborted request is none, and a choice that begins no other has ended."""
     n_tokens = len(output.token_ids)
     begins_another = any(choice != output.text and choice.startswith(output.text) for choice in choices)
+    reason: FinishReason | None = "length" if output.finish_reason == "length" else None
     if (output.text in choices and not begins_another) or output.finish_reason == "stop":
-        return Completion(output.text, "stop", n_tokens=n_tokens, n_prompt_tokens=n_prompt_tokens)
-    if output.finish_reason == "length":
-        return Completion(output.text, "length", n_tokens=n_tokens, n_prompt_tokens=n_prompt_tokens)
+        reason = "stop"
+    if reason is not None:
+        ids, logprobs = tuple(output.token_ids), None
+        if output.logprobs is not None:
+            logprobs = tuple(
+                min(float(found[token].logprob), 0.0) for token, found in zip(ids, output.logprobs, strict=True)
+            )
+        return Completion(
+            output.text,
+            reason,
+            n_tokens=n_tokens,
+            n_prompt_tokens=n_prompt_tokens,
+            token_ids=ids,
+            logprobs=logprobs,
+        )
     failure = f"vLLM ended with {output.finish_reason!r}"
     return Completion("", "failed", failure=failure, failure_reason=NoVerdictReason.REFUSED)

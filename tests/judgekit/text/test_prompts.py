@@ -20,6 +20,7 @@ from judgekit.text.prompts import (
     ChatPrompt,
     RawPrompt,
     asks_for_the_day,
+    completion_text,
     encode_prompt,
     render_text,
     with_fixed_clock,
@@ -143,3 +144,17 @@ def test_directives_with_flags_and_of_glibc_are_those_of_the_day() -> None:
     day = date(1999, 1, 5)
     expected = day.strftime("%k|%-d|%_d|%^b|%P|%D|") + "%d %05 %s"
     assert jinja2.Environment(trim_blocks=True).from_string(with_fixed_clock(template, day)).render() == expected
+
+
+def test_the_text_of_a_completion_whatever_its_form() -> None:
+    assert completion_text("a") == "a"
+    assert completion_text([{"role": "assistant", "content": "a"}]) == "a"
+    called: list[dict[str, Any]] = [  # as TRL gives a turn with a tool and one of several parts
+        {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "add"}}]},
+        {"role": "tool", "name": "add", "content": "4"},
+        {
+            "role": "assistant",
+            "content": [{"type": "text", "text": "It is "}, {"type": "image"}, {"type": "text", "text": "4"}],
+        },
+    ]
+    assert completion_text(called) == "It is 4"

@@ -8,13 +8,14 @@ import pytest
 
 from sgpo.algorithms.base import LossRule, TokenSum
 from sgpo.offline.packing import (
+    GroupRows,
     OfflineRow,
     PackedSteps,
+    StepSize,
     assign_bins,
     build_bin,
     deal_steps,
     fill_old_logprobs,
-    pack_rows,
 )
 
 
@@ -51,19 +52,39 @@ def test_tensors_of_a_bin() -> None:
     assert packed.old_logprobs_T is None
 
 
-def test_steps_are_filled_up_with_empty_bins() -> None:
-    bins = pack_rows([_row(str(i), 1, 3) for i in range(5)], token_budget=4)
-    steps = deal_steps(bins, bins_per_step=2, seed=0)
-    assert [[len(packed) for packed in step] for step in steps] == [[1, 1], [1, 1], [1, 0]]
-    assert sorted(row.key for step in steps for packed in step for row in packed) == [(str(i), 0) for i in range(5)]
-    assert deal_steps(bins, bins_per_step=2, seed=0) == steps
-    assert deal_steps(bins, bins_per_step=2, seed=1) != steps
+def _group(name: str, *lengths: int, n_dead: int = 0) -> GroupRows:
+    rows = tuple(OfflineRow((name, i), (0,), tuple(range(length - 1)), 1.0) for i, length in enumerate(lengths))
+    return GroupRows(rows, StepSize.of(rows) + StepSize(n_dead, 5 * n_dead))
+
+
+def test_steps_hold_whole_groups_and_count_all_their_responses() -> None:
+    """In passes of 8 tokens, two a step: two groups of 2 x 4 share a step, the one of 3 x 8 needs three by itself."""
+    groups = [_group("a", 4, 4), _group("b", 4, 4), _group("large", 8, 8, 8, n_dead=1), _group("dead", n_dead=2)]
+    for seed in range(8):
+        steps = deal_steps(groups, bins_per_step=2, token_budget=8, seed=seed)
+        names = [sorted({row.key[0] for packed in bins for row in packed}) for bins, _ in steps]
+        assert sorted(name for step in names for name in step) == ["a", "b", "large"]
+        assert ["large"] in names
+        assert {tuple(step): len(bins) for step, (bins, _) in zip(names, steps, strict=True)}["large",] == 3
+        # The group without an advantage takes no room, and counts wherever it falls.
+        assert sum((size for _, size in steps), StepSize()) == StepSize(10, 12 + 21 + 5 + 10)
+    assert deal_steps(groups, bins_per_step=2, token_budget=8, seed=1) == deal_steps(
+        groups, bins_per_step=2, token_budget=8, seed=1
+    )
+
+
+def test_a_step_takes_as_many_groups_as_it_is_told() -> None:
+    groups = [_group(str(i), 4, 4) for i in range(5)]
+    steps = deal_steps(groups, bins_per_step=1, groups_per_step=2, token_budget=8, seed=0)
+    assert [size.n_responses for _, size in steps] == [4, 4, 2]
+    assert [len(bins) for bins, _ in steps] == [2, 2, 1]
 
 
 @pytest.mark.parametrize(("tokens", "units"), [("seq_token_mean", 2), ("token_mean", 7), ("fixed", 2), ("seq_sum", 2)])
 def test_items_carry_the_units_of_their_whole_step(tokens: TokenSum, units: int) -> None:
     steps = [[(_row("a", 1, 3),), (_row("b", 1, 4),)], [(_row("c", 1, 5),), ()]]
-    items = PackedSteps(steps, rules=[LossRule(tokens, None)] * 2, max_tokens=8)
+    sizes = [StepSize.of(row for packed in step for row in packed) for step in steps]
+    items = PackedSteps(steps, sizes=sizes, rules=[LossRule(tokens, None)] * 2, max_tokens=8)
     assert len(items) == 4
     assert items[0]["scale"].item() == items[1]["scale"].item() == pytest.approx(1 / units)
     assert (
@@ -74,5 +95,5 @@ def test_items_carry_the_units_of_their_whole_step(tokens: TokenSum, units: int)
 
 def test_old_logprobs_follow_their_row() -> None:
     steps = fill_old_logprobs([[(_row("a", 1, 2), _row("b", 1, 1)), ()]], {("a", 0): [-1.0, -2.0], ("b", 0): [-3.0]})
-    item = PackedSteps(steps, rules=[LossRule("token_mean", (0.2, 0.2))], max_tokens=8)[0]
+    item = PackedSteps(steps, sizes=[StepSize(2, 3)], rules=[LossRule("token_mean", (0.2, 0.2))], max_tokens=8)[0]
     assert item["old_logprobs_T"].tolist() == [-1.0, -2.0, -3.0]

@@ -20,7 +20,7 @@ from judgekit.calibration.card import Fingerprint
 from judgekit.config import parse_config
 from judgekit.errors import CheckpointError, ConfigError, DataError
 from judgekit.groups import load_groups
-from judgekit.io import read_json
+from judgekit.io import read_json, write_json
 from judgekit.judges.stored import StoredJudge
 from judgekit.run import Run
 from judgekit.types import Rollout
@@ -211,7 +211,7 @@ def _trained(plan: Plan, epoch: int) -> set[str]:
         ({}, {0, 1, 2, 3}),
         ({"unit": "fraction", "stop": 0.25}, {0}),
         ({"unit": "epochs", "start": 1, "stop": 3}, {1, 2}),
-        ({"unit": "steps", "start": 2}, {1, 2, 3}),
+        ({"unit": "steps", "start": 2}, {2, 3}),  # an epoch without the judge is one step: the mixed group
     ],
 )
 def test_the_judge_counts_in_the_epochs_of_its_window(
@@ -237,8 +237,51 @@ def test_every_row_with_an_advantage_is_trained_once_an_epoch(
     assert len(rows) == 12
     trained = sorted(row.key for step in plan.steps for packed in step for row in packed)
     assert trained == [(group, i) for group in ("mixed", "negative") for i in range(4)]
-    assert [len(step) for step in plan.steps] == [2, 2]
-    assert [len(packed) for packed in plan.steps[-1]].count(0) == 1
+    for step in plan.steps:  # as many passes in each, and advantages that add up to nothing
+        assert len(step) == len(plan.steps[0])
+        assert sum(row.advantage for packed in step for row in packed) == pytest.approx(0, abs=1e-6)
+    assert sum(size.n_responses for size in plan.sizes) == 12, "the all-positive group counts, as in TRL"
+
+
+@pytest.mark.parametrize(("train_on", "kept"), [("positive", [0]), ("negative", [1, 2, 3]), ("all", [0, 1, 2, 3])])
+def test_one_sign_of_advantages_may_be_trained_on(
+    train_on: str, kept: list[int], policy: Policy, policy_path: Path, groups_path: Path, tmp_path: Path
+) -> None:
+    config = _config(policy_path, groups_path, judge=None, epochs=1, train_on=train_on, divisor="with_advantage")
+    _, _, plan = _prepare(policy, config, tmp_path)
+    assert [row.key[1] for step in plan.steps for packed in step for row in packed] == kept
+    assert [size.n_responses for size in plan.sizes] == [len(kept)]
+
+
+def test_a_prompt_that_is_not_the_stored_one_is_refused(policy: Policy, policy_path: Path, tmp_path: Path) -> None:
+    """What was sampled from the problem and a line break is not trained behind the problem alone, or a chat turn."""
+    rollouts = [make_rollout("g", i, float(i), prompt="What is g?\n") for i in range(2)]
+    groups = write_groups(tmp_path / "groups", rollouts)
+
+    def prompt(**changes: Any) -> str:
+        config = _config(policy_path, groups, judge=None, **{"prompt": {"type": "stored"}, **changes})
+        rows, _ = build_rows(load_groups(groups), tokenizer=policy.tokenizer, config=config)
+        return str(policy.tokenizer.decode(rows[0].prompt_ids))
+
+    default = {name: value for name, value in SETTINGS.items() if name != "prompt"} | {"judge": None}
+    assert parse_config(OfflineConfig, default | {"policy": "p", "groups": "g"}, where="test").prompt == StoredPrompt()
+    assert prompt() == prompt(prompt={"type": "raw"}) == "What is g?\n"
+    other = {"type": "raw", "template": "Q: {problem}"}
+    with pytest.raises(DataError, match=r"group 'g' was sampled from another prompt than prompt.type=raw.*Q: What is"):
+        prompt(prompt=other)
+    assert prompt(prompt=other, on_other_prompt="train") == "Q: What is g?"
+
+
+def test_steps_of_an_earlier_release_are_not_mixed_with_todays(
+    policy_path: Path, groups_path: Path, tmp_path: Path
+) -> None:
+    config = _config(policy_path, groups_path, judge=None, epochs=1, save_every=1)
+    run_offline(config, tmp_path)
+    manifest = read_json(tmp_path / "manifest.json")
+    write_json(tmp_path / "manifest.json", {key: manifest[key] for key in manifest.keys() - {"finished", "results"}})
+    (tmp_path / "plan.json").unlink()
+    with pytest.raises(ConfigError, match="an earlier release dealt the responses out to other optimiser steps"):
+        run_offline(config, tmp_path, resume=True)
 
 
 def test_max_steps_cuts_the_plan(policy: Policy, policy_path: Path, groups_path: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaFo
 
 from judgekit.engines.scoring import heads
 from sgpo.algorithms.base import LossRule, TokenSum
-from sgpo.offline.packing import OfflineRow, PackedSteps, build_bin, pack_rows
+from sgpo.offline.packing import OfflineRow, PackedSteps, StepSize, build_bin, pack_rows
 from sgpo.offline.trainer import OfflineTrainer, can_pack, compute_row_values, packed_policy, token_values
 
 CLIP_LOW, CLIP_HIGH = 0.1, 0.2
@@ -54,7 +54,8 @@ def _single_logprobs(model: torch.nn.Module, row: OfflineRow) -> torch.Tensor:
 
 def _closed_form(model: torch.nn.Module, rows: Sequence[OfflineRow], tokens: TokenSum) -> list[torch.Tensor]:
     """Gradient of the step's loss: sum over tokens of d loss / d logprob, by formula, times grad logprob."""
-    n_tokens = sum(len(row.completion_ids) for row in rows)
+    n_tokens = 50 + sum(len(row.completion_ids) for row in rows)
+    n_responses = 3 + len(rows)
     total = torch.zeros((), dtype=torch.float64)
     for row in rows:
         logprobs_T = _single_logprobs(model, row)
@@ -65,10 +66,10 @@ def _closed_form(model: torch.nn.Module, rows: Sequence[OfflineRow], tokens: Tok
                 clipped = ratio > 1 + CLIP_HIGH if row.advantage > 0 else ratio < 1 - CLIP_LOW
                 slope *= 0.0 if clipped else ratio
             share = {
-                "seq_token_mean": 1 / len(row.completion_ids) / len(rows),
+                "seq_token_mean": 1 / len(row.completion_ids) / n_responses,
                 "token_mean": 1 / n_tokens,
-                "fixed": 1 / MAX_TOKENS / len(rows),
-                "seq_sum": 1 / len(rows),
+                "fixed": 1 / MAX_TOKENS / n_responses,
+                "seq_sum": 1 / n_responses,
             }[tokens]
             total = total + slope * share * logprob
     return list(torch.autograd.grad(total, list(model.parameters())))
@@ -87,7 +88,10 @@ def test_packed_gradient_is_the_closed_form(
     rows = _rows(spread=spread)
     bins = pack_rows(rows, token_budget=BUDGET)
     assert 1 < len(bins) < len(rows)
-    steps = PackedSteps([[*bins, ()]], rules=[LossRule(tokens, (CLIP_LOW, CLIP_HIGH))], max_tokens=MAX_TOKENS)
+    # Three responses of 50 tokens have no advantage: they are not run, and count in the means as in TRL.
+    size = StepSize.of(rows) + StepSize(3, 50)
+    rules = [LossRule(tokens, (CLIP_LOW, CLIP_HIGH))]
+    steps = PackedSteps([[*bins, ()]], sizes=[size], rules=rules, max_tokens=MAX_TOKENS)
     trainer = _trainer(model, steps, tmp_path)
     model.zero_grad()
     with packed_policy(model, longest=BUDGET):

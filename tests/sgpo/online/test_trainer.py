@@ -18,7 +18,7 @@ from judgekit.types import Judgement, Solution
 from sgpo.algorithms.base import WindowConfig
 from sgpo.algorithms.sgpo import SGPO
 from sgpo.config import GuardsConfig
-from sgpo.online.contract import check_trl_contract, completion_text
+from sgpo.online.contract import check_trl_contract
 from sgpo.policy import load_policy
 from sgpo.rewards import compute_advantages
 from tests.sgpo.samples import GROUP, SEGMENTATION, Cut, HashJudge, Watched, guide, hopeless, make_trainer, mixed
@@ -215,11 +215,6 @@ def test_contract_names_what_is_missing() -> None:
 
     with pytest.raises(ConfigError, match="has no _calculate_rewards"):
         check_trl_contract(Older)
-
-
-def test_completion_text_reads_both_forms() -> None:
-    assert completion_text("a") == "a"
-    assert completion_text([{"role": "assistant", "content": "a"}]) == "a"
 
 
 def test_prompts_of_a_template_that_asks_for_the_day_are_the_same_on_every_day(policy: Path, tmp_path: Path) -> None:
