@@ -187,8 +187,8 @@ def _trained_groups(
         group_id = row.key[0]
         index, credit = credit_of[row.key]
         sizes[group_id] += StepSize(0, len(row.completion_ids))
-        advantage: float | tuple[float, ...] = credit.guided_advantage if guided else credit.plain_advantage
-        mean = advantage
+        mean = credit.guided_advantage if guided else credit.plain_advantage
+        advantage: float | tuple[float, ...] = mean
         if guided and credit.token_advantages_T is not None:
             advantage = credit.token_advantages_T
         if every_step:  # nobody knows beforehand what their credit will be
