@@ -149,7 +149,9 @@ def plan_offline(config: OfflineConfig) -> Plan:
     assume, sizes = config.assume, policy_sizes(config.policy, assumed=config.assume.sizes)
     rows = _offline_rows(config)
     fitting = [row for row in rows if row.tokens <= config.max_tokens]
-    budget = config.token_budget * config.bins_per_step
+    group_tokens = sum(row.tokens for row in fitting) / max(len({row.group_id for row in fitting}), 1)
+    # A step holds whole groups: as many as it is told, or as fit its passes, at least one.
+    taken = config.groups_per_step or max(1, int(config.token_budget * config.bins_per_step // max(group_tokens, 1)))
     trained = {
         guided: [row for row in fitting if row.group == "mixed" or (row.group == "dead" and guided)]
         for guided in (False, True)
@@ -158,7 +160,7 @@ def plan_offline(config: OfflineConfig) -> Plan:
     for epoch in range(config.epochs):
         is_guided = config.is_guided(epoch=epoch, steps_before=steps)
         alive = trained[is_guided and config.judge is not None]
-        whole = math.ceil(sum(row.tokens for row in alive) / budget)
+        whole = math.ceil(len({row.group_id for row in alive}) / taken)
         in_epoch = min(whole, (config.max_steps or steps + whole) - steps)
         share = in_epoch / whole if whole else 0.0
         steps, guided_steps = steps + in_epoch, guided_steps + is_guided * in_epoch
@@ -168,11 +170,11 @@ def plan_offline(config: OfflineConfig) -> Plan:
         raise ConfigError(
             f"{config.groups}: every group is all right or all wrong, or too long: there is nothing to train on"
         )
-    n_passes, rest = divmod(config.bins_per_step, assume.n_devices)
-    if rest or not n_passes:
+    if config.groups_per_step is None and config.bins_per_step % assume.n_devices:
         raise ConfigError(
             f"{config.bins_per_step} packed passes a step (bins_per_step) do not divide into {assume.n_devices} devices"
         )
+    n_passes = math.ceil(taken * group_tokens / config.token_budget / assume.n_devices)
     return Plan(
         n_parameters=sizes.n_parameters,
         n_trained=sizes.n_parameters if config.lora is None else sizes.n_adapter_parameters(config.lora),
@@ -226,7 +228,8 @@ def _offline_rows(config: OfflineConfig) -> list[_Row]:
                 math.ceil(len(rollout.prompt) / CHARS_PER_TOKEN),
                 math.ceil(len(rollout.response) / CHARS_PER_TOKEN),
             )
-            for group in load_groups(config.groups)
+            for group in load_groups(config.groups, min_size=1)
+            if len(group) > 1
             for rollout in group.rollouts
         ]
     if assume.n_problems is None or assume.group_size is None:

@@ -93,7 +93,7 @@ class OfflineConfig(PolicyTrainingConfig):
     epochs: int = Field(default=3, ge=1)
     """Passes over the groups."""
     train_on: Literal["all", "positive", "negative"] = "all"
-    """Responses that are trained on: all that have an advantage, or those alone whose advantage is above or below 0.
+    """Responses that are trained on: all that have an advantage, or of these the right or the wrong ones alone.
     Baselines are of the whole group either way."""
     lr: float = Field(default=2e-6, gt=0)
     """Peak learning rate of AdamW."""
@@ -126,11 +126,6 @@ class OfflineConfig(PolicyTrainingConfig):
         if algorithm.type != "grpo" and not opens:
             raise ValueError(
                 f"algorithm.window opens in none of the {self.epochs} epochs: set algorithm.type=grpo, or move it"
-            )
-        if self.train_on != "all" and algorithm.when == "step":
-            raise ValueError(
-                f"train_on={self.train_on} picks by advantages that are known beforehand, and {algorithm.type} gives "
-                "them anew at every step: set train_on=all"
             )
         if self.ratio == "none" and self.rule_of(guided=True).clip is not None:
             raise ValueError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from transformers import PreTrainedTokenizerBase
 
 from judgekit.errors import ConfigError, DataError, shorten
-from judgekit.groups import RolloutGroup
+from judgekit.groups import RolloutGroup, is_right
 from judgekit.text.prompts import ChatPrompt, encode_prompt
 from judgekit.types import Rollout
 from sgpo.offline.config import OfflineConfig, StoredPrompt
@@ -187,15 +187,14 @@ def _trained_groups(
         group_id = row.key[0]
         index, credit = credit_of[row.key]
         sizes[group_id] += StepSize(0, len(row.completion_ids))
-        mean = credit.guided_advantage if guided else credit.plain_advantage
-        advantage: float | tuple[float, ...] = mean
+        if config.train_on != "all" and is_right(credit.outcome) != (config.train_on == "positive"):
+            continue
+        advantage: float | tuple[float, ...] = credit.guided_advantage if guided else credit.plain_advantage
         if guided and credit.token_advantages_T is not None:
             advantage = credit.token_advantages_T
         if every_step:  # nobody knows beforehand what their credit will be
             alive.setdefault(group_id, []).append(replace(row, batch_row=index))
-        elif (any(advantage) if isinstance(advantage, tuple) else advantage) and (
-            config.train_on == "all" or (mean > 0) == (config.train_on == "positive")
-        ):
+        elif any(advantage) if isinstance(advantage, tuple) else advantage:
             alive.setdefault(group_id, []).append(replace(row, advantage=advantage))
     if every_step:  # one row alone has nothing to be compared with
         alive = {group_id: members for group_id, members in alive.items() if len(members) > 1}

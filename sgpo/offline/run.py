@@ -143,7 +143,7 @@ def _start_process(config: OfflineConfig) -> PartialState:
         )
     options = {"timeout": PREPARE_TIMEOUT, "backend": "gloo" if cpu else "nccl"} if "WORLD_SIZE" in os.environ else {}
     state = PartialState(cpu=cpu, **options)
-    if config.bins_per_step % state.num_processes:
+    if config.groups_per_step is None and config.bins_per_step % state.num_processes:
         raise ConfigError(
             f"bins_per_step={config.bins_per_step} cannot be shared evenly by {state.num_processes} processes"
         )

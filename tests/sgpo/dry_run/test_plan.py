@@ -156,12 +156,13 @@ def test_steps_and_judgements_offline(tmp_path: Path) -> None:
     }
     assumed = {"n_problems": 10, "group_size": 4, "prompt_tokens": 20, "response_tokens": 30, "frac_all_negative": 0.5}
     plan = plan_offline(OfflineConfig.model_validate(given | {"assume": assumed}))
-    # With the judge 40 responses of 50 tokens live, without it 20: two of them fill a pass.
-    assert (plan.steps, plan.guided_steps, plan.responses, plan.epochs) == (30, 20, 60, 1.5)
+    # With the judge 40 responses of 50 tokens live, without it 20: a group of 4 fills two passes and is a step.
+    assert (plan.steps, plan.guided_steps, plan.responses, plan.epochs) == (15, 10, 60, 1.5)
+    assert plan.passes_per_step == 2
     assert plan.trained_tokens == 60 * 30
     assert plan.judge is not None and plan.judge.judgements == 20
-    cut = plan_offline(OfflineConfig.model_validate(given | {"assume": assumed, "max_steps": 10}))
-    assert (cut.steps, cut.responses) == (10, 20)
+    cut = plan_offline(OfflineConfig.model_validate(given | {"assume": assumed, "max_steps": 5}))
+    assert (cut.steps, cut.responses) == (5, 20)
     with pytest.raises(ConfigError, match=r"groups is not here: say how many groups it has, assume.n_problems"):
         plan_offline(OfflineConfig.model_validate(given))
     write_groups(tmp_path / "groups", three_groups())

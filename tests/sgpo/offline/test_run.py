@@ -244,7 +244,7 @@ def test_every_row_with_an_advantage_is_trained_once_an_epoch(
 
 
 @pytest.mark.parametrize(("train_on", "kept"), [("positive", [0]), ("negative", [1, 2, 3]), ("all", [0, 1, 2, 3])])
-def test_one_sign_of_advantages_may_be_trained_on(
+def test_right_or_wrong_responses_alone_may_be_trained_on(
     train_on: str, kept: list[int], policy: Policy, policy_path: Path, groups_path: Path, tmp_path: Path
 ) -> None:
     config = _config(policy_path, groups_path, judge=None, epochs=1, train_on=train_on, divisor="with_advantage")
