@@ -62,8 +62,9 @@ class OnlineConfig(PolicyTrainingConfig):
 
     judge_model: Literal["own", "reference", "policy"] = "own"
     """What a probe judge runs that was fitted on this policy. `own`: a copy in its directory, in `judge_dtype`. Without
-    a copy, in the policy's precision: `reference`, the model behind `beta_kl`, which stays as it was at the start;
-    `policy`, as it trains: the features that the head was fitted on drift, and `guards.max_judge_drift` stops that."""
+    a copy, in the policy's precision: `reference`, the model behind `beta_kl` or under the adapters of `lora`, which
+    stays as it was; `policy`, as it trains: the features that the head was fitted on drift, and
+    `guards.max_judge_drift` stops that."""
 
     group_size: int = Field(default=8, ge=2)
     """Responses sampled a prompt."""
@@ -102,8 +103,10 @@ class OnlineConfig(PolicyTrainingConfig):
     def _judge_has_its_model(self) -> OnlineConfig:
         if self.judge_model != "own" and self.judge is None:
             raise ValueError(f"judge_model={self.judge_model} is for a judge, and there is none: give judge=...")
-        if self.judge_model == "reference" and not self.beta_kl:
-            raise ValueError("judge_model=reference needs beta_kl above 0: there is no reference model without")
+        if self.judge_model == "reference" and not self.beta_kl and self.lora is None:
+            raise ValueError(
+                "judge_model=reference needs beta_kl above 0, or lora: there is no reference model without"
+            )
         return self
 
     def _gives(self) -> frozenset[Need]:

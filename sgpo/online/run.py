@@ -34,6 +34,7 @@ from judgekit.reading.rows import read_jsonl
 from judgekit.run import METRICS, Run
 from judgekit.text.prompts import completion_text
 from judgekit.training.loop import MetricsCallback, finite, save_policy, train, training_arguments
+from judgekit.training.lora import language_model
 from judgekit.types import Problem
 from sgpo.objectives import Objective
 from sgpo.online.alarms import AlarmCallback
@@ -92,7 +93,7 @@ def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) ->
     """Open policy, judge and problems and put them into a trainer."""
     policy = load_policy(config.policy, lora=config.lora)
     problems = read_problems(config.problems, n_max=config.n_problems)
-    lent = None if config.judge_model == "own" else LentModel(policy.model)
+    lent = None if config.judge_model == "own" else LentModel(language_model(policy.model))
     judge = None if config.judge is None else load_judge(config.judge, dtype=config.judge_dtype, lent=lent)
     if lent is not None and not lent.taken_by:
         raise ConfigError(

@@ -17,7 +17,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 import torch
-from accelerate.utils import DistributedType, gather, gather_object, is_peft_model
+from accelerate.utils import DistributedType, gather, gather_object
 from torch.nn.utils.rnn import pad_sequence
 from transformers import TrainerCallback
 from trl import GRPOTrainer
@@ -30,6 +30,7 @@ from judgekit.judges.card import Golden, LentModel
 from judgekit.judges.golden import golden_difference
 from judgekit.text.prompts import completion_text, encode_prompt, with_fixed_clock
 from judgekit.text.segmentation import PARAGRAPHS, SegmentationConfig, StepSpan, segment
+from judgekit.training.lora import is_adapted, language_model
 from judgekit.types import Solution
 from sgpo.algorithms.base import Algorithm, GroupBatch, LossRule, Need, Response, Scale, Scored, Shaped, TokenSum
 from sgpo.algorithms.grpo import GRPO
@@ -252,7 +253,8 @@ class SGPOMixin:
         run = partial(super()._get_per_token_logps_and_entropies, model, *args, **kwargs)  # type: ignore[misc]
         lent = self.model if self._lent_trains else self.ref_model
         is_same = self.accelerator.mixed_precision == "no" and not torch.is_grad_enabled() and self.model.training
-        if self._lent is None or model is not lent or not is_same:
+        # with adapters, the same object runs with them and without
+        if self._lent is None or model is not lent or not is_same or is_adapted(self.model):
             return run()
         with seen_passes(self.accelerator.unwrap_model(model), self._lent.layers) as passes:
             found = run()
@@ -263,7 +265,7 @@ class SGPOMixin:
     def lend_policy(self) -> Iterator[Any]:
         """Lend the policy as it is now to a judge, in evaluation mode; see `judgekit.judges.card.LentModel`."""
         with self._at_rest(self.model) as policy:
-            yield policy.get_base_model() if is_peft_model(policy) else policy
+            yield language_model(policy)
 
     @contextmanager
     def lend_reference(self) -> Iterator[Any]:
@@ -277,10 +279,10 @@ class SGPOMixin:
                 yield reference
             return
         with self._at_rest(self.model) as policy:
-            if not is_peft_model(policy):
+            if not is_adapted(policy):
                 raise ConfigError("there is no reference model to lend to a judge: beta_kl=0, and no adapters")
             with policy.disable_adapter():
-                yield policy.get_base_model()
+                yield language_model(policy)
 
     @contextmanager
     def _at_rest(self, wrapped: Any) -> Iterator[Any]:

@@ -18,6 +18,7 @@ from judgekit.judges.card import LentModel
 from judgekit.judges.probe import judge as probe_judge
 from judgekit.text.prompts import RawPrompt
 from judgekit.training.config import ProbeConfig
+from judgekit.training.lora import LoraOptions
 from judgekit.training.probe import train_probe
 from judgekit.types import LabelledSolution
 from sgpo.online.config import OnlineConfig
@@ -84,7 +85,9 @@ def test_a_judge_on_the_reference_model_says_the_same_and_loads_no_copy(
     monkeypatch.setattr(probe_judge, "load_scorer", lambda name, **kwargs: loaded.append(name) or real(name, **kwargs))
     own, n_own = run("own")
     lent, n_lent = run("reference", judge_model="reference")
-    assert (n_own, n_lent) == (1, 0)
+    adapted, n_adapted = run("lora", judge_model="reference", lora=LoraOptions(rank=2), beta_kl=0.0)
+    assert (n_own, n_lent, n_adapted) == (1, 0, 0)
+    assert [row["sgpo/judge_drift"] for row in adapted] == [0.0] * 3 and adapted[0]["train/grad_norm"] > 0
     assert [row["sgpo/judge_drift"] for row in lent] == [0.0] * 3 and "sgpo/judge_drift" not in own[0]
     for one, other in zip(own, lent, strict=True):
         assert one["sgpo/judge_calls"] == other["sgpo/judge_calls"] > 0
