@@ -17,7 +17,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 import torch
-from accelerate.utils import DistributedType, gather, gather_object
+from accelerate.utils import DistributedType, gather, gather_object, is_peft_model
 from torch.nn.utils.rnn import pad_sequence
 from transformers import TrainerCallback
 from trl import GRPOTrainer
@@ -30,7 +30,7 @@ from judgekit.judges.card import Golden, LentModel
 from judgekit.judges.golden import golden_difference
 from judgekit.text.prompts import completion_text, encode_prompt, with_fixed_clock
 from judgekit.text.segmentation import PARAGRAPHS, SegmentationConfig, StepSpan, segment
-from judgekit.training.lora import is_adapted, language_model
+from judgekit.training.lora import language_model
 from judgekit.types import Solution
 from sgpo.algorithms.base import Algorithm, GroupBatch, LossRule, Need, Response, Scale, Scored, Shaped, TokenSum
 from sgpo.algorithms.grpo import GRPO
@@ -254,7 +254,7 @@ class SGPOMixin:
         lent = self.model if self._lent_trains else self.ref_model
         is_same = self.accelerator.mixed_precision == "no" and not torch.is_grad_enabled() and self.model.training
         # with adapters, the same object runs with them and without
-        if self._lent is None or model is not lent or not is_same or is_adapted(self.model):
+        if self._lent is None or model is not lent or not is_same or is_peft_model(self.model):
             return run()
         with seen_passes(self.accelerator.unwrap_model(model), self._lent.layers) as passes:
             found = run()
@@ -279,7 +279,7 @@ class SGPOMixin:
                 yield reference
             return
         with self._at_rest(self.model) as policy:
-            if not is_adapted(policy):
+            if not is_peft_model(policy):
                 raise ConfigError("there is no reference model to lend to a judge: beta_kl=0, and no adapters")
             with policy.disable_adapter():
                 yield language_model(policy)
