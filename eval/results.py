@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from judgekit.errors import DataError, describe_validation_error, shorten
 from judgekit.io import read_json, write_json
+from judgekit.judges.members import asked_members, what_it_took
 from judgekit.types import Judgement
 
 
@@ -34,6 +35,19 @@ class Metric(Part):
     """Upper end."""
 
 
+class AskedJudge(Part):
+    """A judge that a cascade asked, over all solutions."""
+
+    judge_id: str
+    n_asked: int
+    """Solutions that it was asked about."""
+    n_answered: int
+    """Of these, those that it answered: the others went on."""
+    n_tokens: int
+    seconds: float
+    cost_usd: float | None = None
+
+
 class Cost(Part):
     """What judging took."""
 
@@ -44,15 +58,28 @@ class Cost(Part):
     cost_usd: float | None = None
     """US dollars; `None` where no price is known."""
 
+    asked: list[AskedJudge] | None = None
+    """The judges that a cascade asked, in its order; `None` of other judges. What they took is counted above."""
+
     @classmethod
     def of(cls, judgements: Sequence[Judgement]) -> Cost:
         """Add up what judgements took; a judgement without a price adds nothing to the dollars of the others."""
-        prices = [judgement.cost_usd for judgement in judgements if judgement.cost_usd is not None]
-        return cls(
-            n_tokens=sum(judgement.n_tokens for judgement in judgements),
-            seconds=sum(judgement.seconds for judgement in judgements),
-            cost_usd=sum(prices) if prices else None,
-        )
+        members = [
+            AskedJudge(
+                judge_id=member.judge_id,
+                n_asked=member.n_asked,
+                n_answered=member.n_answered,
+                **what_it_took(member.took),
+            )
+            for member in asked_members(judgements)
+        ]
+        return cls(**what_it_took(judgements), **({"asked": members} if members else {}))
+
+    @property
+    def answered_by(self) -> str:
+        """Say which share each member of a cascade answered; nothing of other judges."""
+        n = sum(member.n_answered for member in self.asked or ())
+        return ", ".join(f"{member.judge_id} {member.n_answered / n:.0%}" for member in self.asked or ())
 
 
 class Bootstrap(Part):

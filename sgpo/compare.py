@@ -275,6 +275,7 @@ def _seed_report(run: ArmRun, rows: Sequence[Mapping[str, Any]], curve: Curve, *
         "first_frac_all_negative": results["first_frac_all_negative"],
         "judge_calls": results["judge_calls"],
         "judge_seconds": results["judge_seconds"],
+        **{name: value for name, value in results.items() if name.startswith(("judge_deferred_", "judge_usd"))},
         "seconds_per_step": _mean(step_times.values),
         "curve": curve._asdict(),
         "training": {name: read_curve(rows, f"sgpo/{name}")._asdict() for name in TRAINING_CURVES},
@@ -317,7 +318,7 @@ def print_table(report: Mapping[str, Any]) -> None:
     """Print one line an arm.
 
     Its columns: final accuracy, updates to the level and their share of the reference arm's, all-negative groups at the
-    start, responses judged in a run, seconds an update.
+    start, responses judged in a run, with the shares that a cascade deferred, seconds an update.
     """
     table = Table(title=f"level to reach: {report['level']:.3f}, final accuracy of {report['reference']}")
     for name in ("arm", "final [95 %]", "by seed", "updates", "of ref.", "all-neg.", "judged", "s/step"):
@@ -335,13 +336,20 @@ def print_table(report: Mapping[str, Any]) -> None:
             _shown(values["updates_to_reach"], "d"),
             _shown(values["ratio"], ".0%"),
             _shown(values["first_frac_all_negative"], ".0%"),
-            _shown(_mean([seed["judge_calls"] for seed in seeds]), ".0f"),
+            f"{_shown(_mean([seed['judge_calls'] for seed in seeds]), '.0f')}{_deferred(list(seeds))}",
             _shown(_mean([seed["seconds_per_step"] for seed in seeds]), ".2f"),
         )
     Console().print(table)
     for arm, values in report["arms"].items():
         if values["finding"] is not None:
             print(f"{arm}: {values['finding']}")
+
+
+def _deferred(seeds: Sequence[Mapping[str, Any]]) -> str:
+    """Say which share of the judged responses went on behind each member of a cascade; nothing of other judges."""
+    names = sorted({name for seed in seeds for name in seed if name.startswith("judge_deferred_")})
+    shares = [_mean([seed.get(name) for seed in seeds]) for name in names]
+    return f" ({', '.join(_shown(share, '.0%') for share in shares)} deferred)" if shares else ""
 
 
 def _shown(value: float | None, spec: str) -> str:

@@ -212,8 +212,10 @@ def credit_stats(
 
     `frac_all_negative`, `frac_all_positive`, `frac_zero_advantage_before`, `frac_zero_advantage_after` and
     `frac_revived` are shares of groups; `accuracy` is the mean raw outcome; `judge_calls`, `judge_seconds`, `unscored`
-    and `truncated` are sums; `rts_mean` is over scored responses and `rts_spread` is the mean over groups of the
-    largest minus the smallest RTS, both absent where nothing was scored.
+    and `truncated` are sums, also `judge_usd`, where a price is known; `judge_deferred_K` is the share of judged
+    responses that a cascade has asked more than K members about, absent with other judges; `rts_mean` is over scored
+    responses and `rts_spread` is the mean over groups of the largest minus the smallest RTS, both absent where nothing
+    was scored.
 
     Args:
         batch: The groups.
@@ -240,6 +242,11 @@ def credit_stats(
         "unscored": float(sum(scored.rts is None for scored in judged)),
         "truncated": batch.truncated_N.float().sum().item(),
     }
+    prices = [scored.cost_usd for scored in judged if scored.cost_usd is not None]
+    if prices:
+        stats["judge_usd"] = sum(prices)
+    deferred_KJ = zip(*(scored.deferred for scored in judged if scored.deferred), strict=True)
+    stats |= {f"judge_deferred_{k}": sum(went_J) / len(went_J) for k, went_J in enumerate(deferred_KJ, start=1)}
     if len(known):
         stats["accuracy"] = is_correct(known).float().mean().item()
     values_N = torch.tensor([torch.nan if rts is None else rts for rts in rts_N], dtype=outcomes_N.dtype)

@@ -132,9 +132,10 @@ def subset_scores_html(benchmark: JudgedBenchmark, subset: str) -> str:
 
 def protocol_html(board: Leaderboard) -> str:
     """Return how each judge was run and what its figures may be compared with."""
+    with_cascades = any(row.results.cost.asked for row in board.rows)
     header = (
         "judge", "kind", "precision", "decision", "threshold", "reference shown", "votes", "cut off", "calibrator",
-        "prompt", "tokens", "seconds", "US dollars",
+        "prompt", "tokens", "seconds", "US dollars", *(("answered by",) if with_cascades else ()),
     )  # fmt: skip
     body = []
     for results in (row.results for row in board.rows):
@@ -158,6 +159,7 @@ def protocol_html(board: Leaderboard) -> str:
                 f"{cost.n_tokens:,}",
                 f"{cost.seconds:,.1f}",
                 "unknown" if cost.cost_usd is None else f"{cost.cost_usd:.2f}",
+                *([cost.answered_by or "itself"] if with_cascades else []),
             ]
         )
     shared, own = split_notes({row.judge: _notes(row.results) for row in board.rows})

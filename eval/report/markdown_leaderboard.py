@@ -104,9 +104,10 @@ def _section(board: Leaderboard) -> Iterator[str]:
     headline = board.first.headline.name
     yield f"## {find_benchmark(board.benchmark).title}"
     yield f"{overall.n:,} solutions, {overall.n_error:,} with an error: {subsets}. Headline: {headline}."
+    with_cascades = any(row.results.cost.asked for row in board.rows)
     header = (
         "judge", headline, "judged only", *map(score_name, board.main_scores), "AUROC", "AUROC within position", "ECE",
-        "no verdict", "threshold", "seen before", "tokens", "seconds",
+        "no verdict", "threshold", "seen before", "tokens", "seconds", *(("answered by",) if with_cascades else ()),
     )  # fmt: skip
     # a column for those that were tested, see `judgekit attack --store`
     reads = bool(board.reading_notes)
@@ -114,10 +115,15 @@ def _section(board: Leaderboard) -> Iterator[str]:
     rows = [
         _quoted_row(row, n_columns=len(header))
         if isinstance(row, PublishedScore)
-        else [*_own_row(row, board.main_scores), *([_reading_cell(row)] if reads else [])]
+        else [*_own_row(row, board.main_scores, with_cascades=with_cascades), *([_reading_cell(row)] if reads else [])]
         for row in board.ranked
     ]
     yield markdown_table(header, rows)
+    if with_cascades:
+        yield (
+            "answered by: the members of a cascade, cheap ones first, and the share of the solutions that each one "
+            "answered; the others went on to the next. Tokens and seconds are those of all members that were asked."
+        )
     # Why a table says `none` stands right under it.
     if board.first.undefined:
         yield "\n".join(f"- none: {text}" for text in board.first.undefined)
@@ -146,7 +152,7 @@ def _section(board: Leaderboard) -> Iterator[str]:
         yield "Caveats:\n\n" + "\n".join(lines)
 
 
-def _own_row(row: MeasuredRow, scores: Sequence[str]) -> list[str]:
+def _own_row(row: MeasuredRow, scores: Sequence[str], *, with_cascades: bool) -> list[str]:
     results, overall = row.results, row.results.overall
     seen = results.protocol.contamination
     steps = [row.steps.get(name, "not measured") for name in STEP_METRICS]
@@ -162,6 +168,7 @@ def _own_row(row: MeasuredRow, scores: Sequence[str]) -> list[str]:
         seen.status + (f" ({seen.n_solutions:,} of {overall.n:,} solutions)" if seen.n_solutions else ""),
         f"{results.cost.n_tokens:,}",
         f"{results.cost.seconds:,.1f}",
+        *([results.cost.answered_by] if with_cascades else []),
     ]
 
 

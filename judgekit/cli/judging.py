@@ -31,6 +31,7 @@ def _judge(args: argparse.Namespace, config: JudgingConfig) -> None:
     from rich import print as show
 
     from judgekit.judges import load_judge
+    from judgekit.judges.members import asked_members
     from judgekit.judges.shared import share_judge
     from judgekit.judges.unfamiliar import warn_unfamiliar
     from judgekit.judging.run import judge_file, read_solutions
@@ -53,6 +54,9 @@ def _judge(args: argparse.Namespace, config: JudgingConfig) -> None:
         show(render_judgement(solution, judgement, rule=rule, conformal=conformal))
     n_no_verdict = sum(judgement.verdict is None for judgement in judgements)
     print(f"{len(judgements)} judged, {n_no_verdict} without a verdict: {args.output}")
+    for member in asked_members(judgements):
+        seconds = sum(asked.seconds for asked in member.took)
+        print(f"  {member.judge_id}: asked about {member.n_asked}, answered {member.n_answered}, {seconds:.1f} s")
 
 
 JUDGE_SOLUTIONS = Command(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from pydantic import Field
 
@@ -63,6 +64,32 @@ def what_it_took(parts: Sequence[Judgement | Asked]) -> dict[str, Any]:
         "seconds": sum(part.seconds for part in parts),
         "cost_usd": sum(prices) if prices else None,
     }
+
+
+class AskedMember(NamedTuple):
+    """What a member of a cascade was asked over many solutions."""
+
+    judge_id: str
+    """The member."""
+    n_asked: int
+    """Solutions that it was asked about."""
+    n_answered: int
+    """Of these, those that it answered: the others went on to the next member."""
+    took: Sequence[Asked]
+    """What each of them took."""
+
+
+def asked_members(judgements: Sequence[Judgement]) -> list[AskedMember]:
+    """Return what each member of a cascade was asked, in its order; nothing of other judges.
+
+    Members that no solution got to are not there: judgements do not name them.
+    """
+    by_place: dict[int, list[Asked]] = {}
+    answered = Counter(len(judgement.asked) - 1 for judgement in judgements)
+    for judgement in judgements:
+        for place, asked in enumerate(judgement.asked):
+            by_place.setdefault(place, []).append(asked)
+    return [AskedMember(took[0].judge_id, len(took), answered[place], took) for place, took in sorted(by_place.items())]
 
 
 def member_line(head: str, member: JudgeInfo, judgement: Judgement) -> str:

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from judgekit.errors import DataError, JudgekitError
 from judgekit.io import find_record_type, read_records, write_text
 from judgekit.judges.base import Judge
+from judgekit.judges.members import asked_members, what_it_took
 from judgekit.judges.stored import StoredJudge
 from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.judging.config import JudgingConfig
@@ -45,7 +46,8 @@ def judge_file(judge: Judge, config: JudgingConfig, output: Path, *, resume: boo
     )
     write_text(output / JUDGEMENTS, "".join(judgement.model_dump_json() + "\n" for judgement in judgements))
     counts = {"n": len(judgements), "n_no_verdict": sum(item.verdict is None for item in judgements)}
-    run.finish(counts | {"dtype": judge.info.dtype})
+    asked = [item._asdict() | {"took": what_it_took(item.took)} for item in asked_members(judgements)]
+    run.finish(counts | {"dtype": judge.info.dtype} | ({"asked": asked} if asked else {}))
     return judgements
 
 

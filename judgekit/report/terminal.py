@@ -68,6 +68,9 @@ def render_judgement(
             Text(f"Judge {visible(judgement.judge_id)}: {place} ({how}, {visible(rule.origin)}).", style="bold")
         )
         lines.append(Text(f"P(no error in any step) {judgement.verdict.p_none:.3f}"))
+    if judgement.asked:
+        asked = [visible(member.judge_id) for member in judgement.asked]
+        lines.append(Text(f"Asked: {', then '.join(asked)}."))
     if isinstance(solution, LabelledSolution):
         method = solution.label_method or "unknown"
         lines.append(Text(f"Truth: {_place(solution.first_error)} (labelled by: {method})."))

@@ -104,6 +104,10 @@ class Scored:
     """Judge's time on this response."""
     judged: bool = True
     """Whether a judge was asked; a response without steps has RTS 0 by rule."""
+    deferred: tuple[bool, ...] = ()
+    """For each member of a cascade but the last, whether the response went on behind it; empty of other judges."""
+    cost_usd: float | None = None
+    """What the judge's servers asked for it, US dollars; `None` where no price is known."""
 
 
 _NOT_BY_ROW = {"reward_weights_F", "memory"}

@@ -72,14 +72,16 @@ class Judged(Algorithm):
         seconds = (time.perf_counter() - start) / max(len(asked), 1)
         check_answers(judge, solutions, judgements)
         scored = [Scored(rts=0.0, judged=False)] * len(responses)
-        decision = judge.info.decision
+        decision, n_members = judge.info.decision, len(judge.info.members)
         for i, judgement in zip(asked, judgements, strict=True):
             rts = None
             if judgement.verdict is not None:
                 rts = self.rts.compute(
                     judgement.verdict, decision=decision, lengths_S=responses[i].lengths_S, min_survival=min_survival
                 )
-            scored[i] = Scored(rts, seconds)
+            n_asked = len(judgement.asked)
+            deferred = tuple(n_asked > k for k in range(1, n_members)) if n_asked else ()
+            scored[i] = Scored(rts, seconds, deferred=deferred, cost_usd=judgement.cost_usd)
         return scored
 
     def read_prefixes(self, batch: GroupBatch, rows_M: torch.Tensor, scored_M: Sequence[Scored]) -> Prefixes:

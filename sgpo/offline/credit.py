@@ -254,9 +254,10 @@ def report_credits(
     `groups`, `responses`, `all_negative`, `all_positive`, `mixed`: counts on raw outcomes. `zero_advantage_before`,
     `zero_advantage_after`: groups that teach nothing without and with the judge; `revived`: all-negative groups that
     teach something with it. `judge_calls`: different responses the judge was asked; `judge_seconds`: their engine time,
-    all processes that ever worked on this run together; `unscored`, `truncated`: responses without verdict, and known
-    to be cut off. `rts_mean`: over scored responses; `rts_spread`: mean over groups of the largest minus the smallest
-    RTS; both `None` where nothing was scored. `steps_mean`: steps of a response; `accuracy`: mean outcome.
+    all processes that ever worked on this run together; `judge_usd` and `judge_deferred_K`: of a judge with prices, and
+    of a cascade, see `credit_stats`; `unscored`, `truncated`: responses without verdict, and known to be cut off.
+    `rts_mean`: over scored responses; `rts_spread`: mean over groups of the largest minus the smallest RTS; both `None`
+    where nothing was scored. `steps_mean`: steps of a response; `accuracy`: mean outcome.
     """
     counts = count_groups(groups)
     n_steps = sum(len(rollout.steps) for group in groups for rollout in group.rollouts)
@@ -267,6 +268,7 @@ def report_credits(
         "revived": round(stats["frac_revived"] * counts.groups),
         "judge_calls": len(judgements),
         "judge_seconds": math.fsum(judgement.seconds for judgement in judgements),
+        **{name: value for name, value in stats.items() if name.startswith(("judge_deferred_", "judge_usd"))},
         "unscored": int(stats["unscored"]),
         "truncated": int(stats["truncated"]),
         "rts_mean": stats.get("rts_mean"),

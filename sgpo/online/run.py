@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -312,18 +313,28 @@ class Evaluator(TrainerCallback):
 def summarise_metrics(path: Path) -> dict[str, Any]:
     """Return what a whole run came to, from its `metrics.jsonl`.
 
-    `first_frac_all_negative` is of the first row; sums of judge calls, seconds and unscored responses count every
-    optimiser step; `final_accuracy` is the last evaluation, `None` without one.
+    `first_frac_all_negative` is of the first row; sums of judge calls, seconds, dollars and unscored responses count
+    every optimiser step, and shares that a cascade deferred are of all judge calls; `final_accuracy` is the last
+    evaluation, `None` without one.
     """
     rows = [row for _, row in read_jsonl(path) if isinstance(row, dict)]
     logged = [row for row in rows if "sgpo/judge_on" in row]
     evaluated = [row for row in rows if "eval/accuracy" in row]
     totals = dict.fromkeys(("judge_calls", "judge_seconds", "unscored"), 0.0)
+    dollars = ["judge_usd"] if any("sgpo/judge_usd" in row for row in logged) else []
+    totals |= dict.fromkeys(dollars, 0.0)
+    deferred: Counter[str] = Counter()  # responses that a cascade has asked more than so many members about
     before = 0
     for row in logged:
+        n_steps = row["step"] - before
         for name in totals:
-            totals[name] += row[f"sgpo/{name}"] * (row["step"] - before)
+            totals[name] += row.get(f"sgpo/{name}", 0.0) * n_steps
+        for key in row:
+            if key.startswith("sgpo/judge_deferred_"):
+                deferred[key.removeprefix("sgpo/")] += row[key] * row["sgpo/judge_calls"] * n_steps
         before = row["step"]
+    if totals["judge_calls"]:
+        totals |= {name: n_deferred / totals["judge_calls"] for name, n_deferred in deferred.items()}
     return totals | {
         "steps": before,
         "first_frac_all_negative": logged[0]["sgpo/frac_all_negative"] if logged else None,

@@ -14,6 +14,8 @@ import pytest
 from eval.evaluate import Evaluation, evaluate
 from eval.judges.candidates import Candidate, candidate_key, find_candidates, lazily, tell_apart
 from eval.judges.config import EvalConfig
+from eval.judges.schema import EvalResults
+from eval.results import read_results
 from judgekit.errors import CheckpointError, ConfigError, DataError
 from judgekit.io import read_records
 from judgekit.judges import load_judge
@@ -265,6 +267,16 @@ def test_a_cascade_asks_its_members_by_itself_unless_they_are_judges_of_the_run(
     asked.clear()
     together = run([str(tmp_path / "c"), "builtin:first-step", str(tiny_judge)], labelled_data, tmp_path / "together")
     assert asked == {"builtin:first-step": 40, "tiny": 40}, "no judge is asked twice"
+    for found in (alone.runs[0].results, together.runs[0].results):
+        assert found.cost.asked is not None
+        assert [(item.judge_id, item.n_asked, item.n_answered) for item in found.cost.asked] == [
+            ("builtin:first-step", 40, 0), ("tiny", 40, 40)
+        ]  # fmt: skip
+        assert found.cost.n_tokens == found.cost.asked[1].n_tokens > 0
+    assert read_results(tmp_path / "alone/judges/c/additions/results.json", EvalResults).cost.asked is not None
+    assert together.runs[1].results.cost.asked is None
+    assert "| builtin:first-step 0%, tiny 100% |" in (tmp_path / "alone/leaderboard.md").read_text()
+    assert "answered by" in (tmp_path / "together/report.html").read_text()
     assert alone.runs[0].results.headline == together.runs[0].results.headline == together.runs[2].results.headline
     copy = Path(shutil.copytree(tiny_judge, tmp_path / "copy"))
     write_card(tmp_path / "c", JudgeCard(judge_id="c", spec=spec.model_copy(update={"members": ("x", str(copy))})))

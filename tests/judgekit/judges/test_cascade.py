@@ -12,6 +12,7 @@ from judgekit.judges import declare_judge, load_judge
 from judgekit.judges.base import Judge, JudgeInfo, LazyJudge
 from judgekit.judges.card import JudgeCard, parse_card, write_card
 from judgekit.judges.cascade import CascadeJudge, CascadeSpec, Stage
+from judgekit.judges.members import asked_members
 from judgekit.types import Asked, Judgement, NoVerdictReason, Solution, ThresholdRule, Verdict
 from tests.fakes import FakeJudge
 
@@ -69,6 +70,9 @@ def test_only_what_is_unsure_goes_on() -> None:
     assert "cheap: no verdict, nothing_to_check" in (found[3].raw or "")
     assert {item.judge_id for item in found} == {"cascade"}
     assert judge.judge([]) == []
+    members = [(member.judge_id, member.n_asked, member.n_answered) for member in asked_members(found)]
+    assert members == [("cheap", 4, 2), ("costly", 2, 2)]
+    assert asked_members(FakeJudge({"s0": UNSURE}).judge(solutions(1))) == []
 
 
 def test_three_members_in_turn() -> None:

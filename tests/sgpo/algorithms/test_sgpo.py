@@ -7,6 +7,8 @@ import torch
 
 from judgekit.calibration.card import ConformalCard, Fingerprint
 from judgekit.errors import ConfigError, JudgeError
+from judgekit.judges.card import JudgeCard
+from judgekit.judges.cascade import CascadeJudge, CascadeSpec, Stage
 from judgekit.judges.stored import StoredJudge
 from judgekit.types import NoVerdictReason, Solution
 from sgpo.algorithms.base import GroupBatch, Scored, WindowConfig
@@ -67,6 +69,21 @@ def test_rewards_of_a_revived_group_and_an_untouched_one() -> None:
     assert result.stats["accuracy"] == pytest.approx(1 / 8)
     assert result.stats["rts_mean"] == pytest.approx(0.3)
     assert result.stats["rts_spread"] == pytest.approx(0.6)
+
+
+def test_what_a_cascade_deferred_is_told() -> None:
+    sure, unsure, names = (0.8, 0.1, 0.1), (0.4, 0.2, 0.4), [f"r{i}" for i in range(4)]
+    cheap, costly = FakeJudge(dict.fromkeys(names, unsure) | {"r0": sure}), FakeJudge(dict.fromkeys(names, sure))
+    spec = CascadeSpec(members=("a", "b"), stages=(Stage(hi=0.9, lo=0.25),))
+    result = guide(
+        torch.zeros(4),
+        group_ids_N=torch.zeros(4, dtype=torch.long),
+        responses=[response(name, n_steps=2) for name in names],
+        judge=CascadeJudge(JudgeCard(judge_id="c", spec=spec), [cheap, costly]),
+        algorithm=PLAIN,
+    )
+    assert result.stats["judge_deferred_1"] == 0.75
+    assert not any(name.startswith(("judge_deferred", "judge_usd")) for name in guided([0] * 4, [0] * 4).stats)
 
 
 def test_every_wrong_colours_mixed_groups_and_keeps_wrong_below_right() -> None:

@@ -201,6 +201,16 @@ def test_totals_count_every_step_behind_a_row(tmp_path: Path) -> None:
     assert (results["first_accuracy"], results["final_accuracy"], results["steps"]) == (0.1, 0.4, 10)
 
 
+def test_what_a_cascade_deferred_is_a_share_of_all_judge_calls(tmp_path: Path) -> None:
+    row = {"sgpo/judge_on": 1.0, "sgpo/judge_seconds": 0.5, "sgpo/unscored": 1.0, "sgpo/frac_all_negative": 0.75}
+    rows = [{"step": 5, "sgpo/judge_calls": 8.0, "sgpo/judge_deferred_1": 0.5, "sgpo/judge_usd": 0.2} | row]
+    rows += [{"step": 10, "sgpo/judge_calls": 2.0, "sgpo/judge_deferred_1": 0.0} | row]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    results = summarise_metrics(tmp_path / "metrics.jsonl")
+    assert results["judge_deferred_1"] == pytest.approx(20 / 50)
+    assert results["judge_usd"] == pytest.approx(1.0)
+
+
 def test_batches_that_do_not_divide_are_refused(config: OnlineConfig, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"8 responses a step .* into 1 processes with micro-batches of 3"):
         grpo_arguments(config.model_copy(update={"micro_batch": 3}), tmp_path)
