@@ -26,6 +26,7 @@ IMPORTERS = {
 """Importers that come with the project: name -> where the source stands."""
 
 GENERATORS = {
+    "pairs": "datasets_builders.labelling.pairs:SOURCE",
     "procedural": "datasets_builders.procedural.chains:SOLUTIONS",
     "procedural-problems": "datasets_builders.procedural.chains:PROBLEMS",
     "procedural-word": "datasets_builders.procedural.word_problems:SOLUTIONS",

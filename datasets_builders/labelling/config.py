@@ -113,3 +113,19 @@ class ConsensusConfig(BaseConfig):
     """Data set of the same solutions labelled by a judge."""
     gold: Path | None = None
     """Data set of the same solutions with true labels, to measure both and the filter against; `null` for none."""
+
+
+class PairsConfig(BaseConfig):
+    """Which groups preference pairs are made of, and how they are chosen."""
+
+    groups: Path | None = None
+    """Groups data set: folder, parquet or JSON-lines file of `Rollout` rows; has to be given."""
+    judge: str | None = None
+    """Judge directory, Hub id, address of a service or `builtin:NAME`, for groups that are all wrong; `null` leaves
+    these out."""
+    max_pairs: int = Field(default=1, ge=1)
+    """Most pairs a group: the best with the worst, the second best with the second worst, and so on."""
+    min_margin: float = Field(default=0.25, gt=0, le=1)
+    """Least difference of two wrong responses, as a share of their steps before the first error."""
+    shared_steps: Literal["response", "prompt"] = "response"
+    """Where the steps that both responses begin with stand."""
