@@ -19,8 +19,9 @@ def _label(args: argparse.Namespace, config: LabelConfig) -> None:
     from datasets_builders.by_hand.figures import fit_prior
     from datasets_builders.by_hand.page import serve_page
     from datasets_builders.by_hand.terminal import label_in_terminal
-    from datasets_builders.by_hand.text_probe import TextProbe
+    from datasets_builders.by_hand.text_probe import TextProbe, fit_lengths
     from datasets_builders.by_hand.work import DATA_SET, open_work
+    from judgekit.training.floors import LENGTH
 
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")  # a note may hold whatever a terminal sends
@@ -31,7 +32,7 @@ def _label(args: argparse.Namespace, config: LabelConfig) -> None:
         judge=args.judge,
         random_share=args.random_share,
         disputed=args.disputed,
-        fits={"position prior": fit_prior, "probe without a model": TextProbe().fit},
+        fits={"position prior": fit_prior, LENGTH: fit_lengths, "probe without a model": TextProbe().fit},
         resume=args.resume,
     ) as work:
         if work.pool.n_left_out:

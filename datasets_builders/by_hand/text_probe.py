@@ -15,6 +15,7 @@ from judgekit.judges.base import Judge, JudgeInfo
 from judgekit.judges.probe.features import GROUPS
 from judgekit.metrics.checks import Floats
 from judgekit.text.identity import group_problems
+from judgekit.training.floors import LENGTH, fit_floor
 from judgekit.types import Judgement, LabelledSolution, Solution, Verdict
 
 
@@ -60,8 +61,18 @@ class TextProbe:
         return FittedProbe(JudgeInfo("probe without a model", fitted.rule, deterministic=True), verdicts)
 
 
+def fit_lengths(solutions: Sequence[LabelledSolution]) -> Judge:
+    """Fit the judge that knows of a solution how long its steps are and nothing else, see `judgekit.training.floors`.
+
+    Raises:
+        DataError: all solutions are right, or all are wrong.
+    """
+    verdicts, rule = fit_floor(LENGTH, solutions)
+    return FittedProbe(JudgeInfo(LENGTH, rule, deterministic=True), verdicts)
+
+
 class FittedProbe:
-    """A probe that is fitted."""
+    """A probe, or a floor, that is fitted."""
 
     def __init__(self, info: JudgeInfo, verdicts: Callable[[Sequence[Solution]], list[Verdict]]) -> None:
         self.info = info

@@ -135,6 +135,8 @@ def _about(name: str, judge: Judge, card: JudgeCard | None) -> tuple[str, ...]:
         lines.append(f"assumed: {card.assumes}")
     if card.calibrator is not None:
         lines.append(f"calibrator: {describe_calibrator(card.calibrator)}, left out below")
+    if card.reading is not None:
+        lines.append(f"reading score: {card.reading.auc:.2f}, {card.reading.words}")
     return tuple(lines)
 
 

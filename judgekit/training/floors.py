@@ -18,12 +18,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from judgekit.errors import DataError
 from judgekit.judges.position_prior import place_of_step
 from judgekit.metrics.checks import Floats
 from judgekit.metrics.threshold import choose_threshold
 from judgekit.text.identity import split_words
 from judgekit.training.config import PriorConfig
-from judgekit.types import LabelledSolution, ThresholdRule, Verdict
+from judgekit.types import LabelledSolution, Solution, ThresholdRule, Verdict
 
 POSITION = "floor: position"
 LENGTH = "floor: position and length"
@@ -32,7 +33,7 @@ PRIOR = PriorConfig(n_bins=12)
 STRENGTH = 10.0
 """Steps by which the shares of all solutions weigh in those of solutions of one length."""
 
-Judges = Callable[[Sequence[LabelledSolution]], list[Verdict]]
+Judges = Callable[[Sequence[Solution]], list[Verdict]]
 
 
 class Floor(NamedTuple):
@@ -82,7 +83,7 @@ def fit_position(solutions: Sequence[LabelledSolution]) -> Judges:
             wrong[cell] += step == item.first_error
     rates = (wrong + STRENGTH * share_K) / (reached + STRENGTH)
 
-    def judge(others: Sequence[LabelledSolution]) -> list[Verdict]:
+    def judge(others: Sequence[Solution]) -> list[Verdict]:
         lengths = [len(other.steps) for other in others]
         return [
             Verdict.from_step_probs([float(1 - rates[min(n, last + 1), min(step, last)]) for step in range(n)])
@@ -100,7 +101,7 @@ def fit_length(solutions: Sequence[LabelledSolution]) -> Judges:
         features_K_F, ok_K
     )
 
-    def judge(others: Sequence[LabelledSolution]) -> list[Verdict]:
+    def judge(others: Sequence[Solution]) -> list[Verdict]:
         p_ok_K = model.predict_proba(np.concatenate([step_features(other.steps) for other in others]))[:, 1]
         ends = np.cumsum([len(other.steps) for other in others])[:-1]
         return [Verdict.from_step_probs(p_ok_S.tolist()) for p_ok_S in np.split(p_ok_K, ends)]
@@ -134,6 +135,9 @@ def fit_floor(name: str, solutions: Sequence[LabelledSolution]) -> FittedFloor:
     Raises:
         DataError: they are all right, or all wrong.
     """
+    n_right = sum(item.first_error is None for item in solutions)
+    if not 0 < n_right < len(solutions):  # scikit-learn would say so in words of its own
+        raise DataError(f"no {name}: of {len(solutions)} solutions {n_right} are right, and it needs both kinds")
     judge = FLOORS[name].fit(solutions)
     # on what this very model says of them: models of inner folds say other things by as much as thresholds differ
     said = [verdict.p_ok_S for verdict in judge(solutions)]

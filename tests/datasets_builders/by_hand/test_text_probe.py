@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from datasets_builders.by_hand.figures import compute_learning_curve, cross_fit, fit_prior
-from datasets_builders.by_hand.text_probe import TextProbe
+from datasets_builders.by_hand.text_probe import TextProbe, fit_lengths
 from judgekit.errors import DataError
 from judgekit.types import LabelledSolution, labels_from_first_error
 
@@ -21,15 +21,15 @@ def solution(index: int) -> LabelledSolution:
 SUMS = [solution(index) for index in range(60)]
 
 
-def test_it_learns_what_the_prior_cannot() -> None:
+def test_it_learns_what_floors_cannot() -> None:
     gold = [item.first_error for item in SUMS]
     _, predicted = cross_fit(SUMS, TextProbe().fit)
     assert sum(found == true for found, true in zip(predicted, gold, strict=True)) > 54
     losses = [
         compute_learning_curve(SUMS, fit, measured_N=[True] * 60, n_repeats=1).points[-1].log_loss.value
-        for fit in (TextProbe().fit, fit_prior)
+        for fit in (TextProbe().fit, fit_prior, fit_lengths)
     ]
-    assert losses[0] is not None and losses[1] is not None and losses[0] < losses[1] - 0.5
+    assert None not in losses and losses[0] < min(losses[1:]) - 0.5
 
 
 def test_too_few_labels_are_refused() -> None:

@@ -233,6 +233,8 @@ def test_the_command_stores_the_score_in_the_card_leaderboards_show_it_and_calib
     stored = read_card(judge).reading
     assert stored is not None and stored.auc == 0.5 and stored.fingerprint.data == "data"
     assert load_judge(judge).info.reading == stored
+    assert main(["doctor", str(judge)]) == 0
+    assert "reading score: 0.50, does not react to a changed problem" in capsys.readouterr().out
     assert main(["attack", "builtin:random", *command[2:], "--output", str(tmp_path / "c"), wanted]) == 2
     assert not (tmp_path / "c").exists(), "refused before anything is judged"
     command = ["eval", "--judge", str(judge), "--judge", "builtin:first-step", "--benchmark", "hand", str(data)]
