@@ -83,7 +83,8 @@ class AssumedConfig(BaseConfig):
     group_size: int | None = Field(default=None, ge=2)
     """Responses of a group of an offline run, where the data set is not here; `null` where it is."""
     frac_all_negative: float = Field(default=1.0, ge=0, le=1)
-    """Share of groups without a right response while the judge is asked: 1 gives the most that judging can cost."""
+    """Share of groups without a right response while the judge is asked; where wrong responses of other groups are
+    judged too, these are taken to have one right response. 1 gives the most that judging can cost."""
     prompt_tokens: int = Field(default=512, ge=1)
     """Tokens of a prompt."""
     response_tokens: int | None = Field(default=None, ge=1)

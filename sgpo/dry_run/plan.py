@@ -17,6 +17,7 @@ from judgekit.io import read_records
 from judgekit.judges.critics.card import CriticSpec
 from judgekit.judges.recognise import find_card
 from judgekit.types import Problem
+from sgpo.algorithms.base import Algorithm, GroupBatch
 from sgpo.assumed import AssumedConfig
 from sgpo.config import PolicyTrainingConfig
 from sgpo.dry_run.known import policy_sizes
@@ -58,6 +59,8 @@ class Plan:
     """Groups of an optimiser step, in the mean."""
     responses: int
     """Responses trained on, each once a time it is read."""
+    sampled: int
+    """Responses sampled at most, where batches may be sampled again; 0 offline."""
     passes_per_step: int
     """Forward and backward passes of an optimiser step, on each device."""
     pass_tokens: int
@@ -102,7 +105,12 @@ def plan_online(config: OnlineConfig) -> Plan:
         window.is_open(step=step, n_steps=config.max_steps, epoch=step / steps_per_epoch)
         for step in range(config.max_steps)
     )
-    n_batches = math.ceil(config.max_steps / n_iterations)
+    n_guided = min(math.ceil(config.max_steps / n_iterations), math.ceil(guided / n_iterations))
+    # A dead group and one with a single right response: what is judged of either.
+    size, algorithm = config.group_size, config.resolved_algorithm
+    scored = scored_rows(algorithm, ["dead"] * size + ["mixed"] * size, [0.0] * size + [1.0] + [0.0] * (size - 1))
+    n_dead, dead_frac = sum(row < size for row in scored), assume.frac_all_negative
+    judged_per_batch = config.prompts_per_step * (dead_frac * n_dead + (1 - dead_frac) * (len(scored) - n_dead))
     # vLLM in the trainer's process holds a share of the device throughout; elsewhere, nothing of this one.
     uses_vllm = bool(config.trl.get("use_vllm", False))
     is_beside = uses_vllm and config.trl.get("vllm_mode", "colocate") == "colocate"
@@ -113,6 +121,7 @@ def plan_online(config: OnlineConfig) -> Plan:
         n_trained=sizes.n_parameters if config.lora is None else sizes.n_adapter_parameters(config.lora),
         groups_per_step=float(config.prompts_per_step),
         responses=config.max_steps * config.n_responses,
+        sampled=math.ceil(config.max_steps / n_iterations) * config.n_responses * (1 + algorithm.n_refills),
         passes_per_step=n_passes,
         pass_tokens=micro * longest,
         steps=config.max_steps,
@@ -133,8 +142,7 @@ def plan_online(config: OnlineConfig) -> Plan:
         ),
         judge=_plan_judge(
             config,
-            read_N=[assume.prompt_tokens + mean]
-            * round(min(n_batches, math.ceil(guided / n_iterations)) * config.n_responses * assume.frac_all_negative),
+            read_N=[assume.prompt_tokens + mean] * round(n_guided * (1 + algorithm.n_refills) * judged_per_batch),
         ),
     )
 
@@ -170,6 +178,7 @@ def plan_offline(config: OfflineConfig) -> Plan:
         raise ConfigError(
             f"{config.groups}: every group is all right or all wrong, or too long: there is nothing to train on"
         )
+    outcomes, groups = [row.outcome for row in rows], [row.group_id for row in rows]
     if config.groups_per_step is None and config.bins_per_step % assume.n_devices:
         raise ConfigError(
             f"{config.bins_per_step} packed passes a step (bins_per_step) do not divide into {assume.n_devices} devices"
@@ -180,6 +189,7 @@ def plan_offline(config: OfflineConfig) -> Plan:
         n_trained=sizes.n_parameters if config.lora is None else sizes.n_adapter_parameters(config.lora),
         groups_per_step=len({row.group_id for row in rows}) * responses / len(rows) / steps,
         responses=responses,
+        sampled=0,
         passes_per_step=n_passes,
         pass_tokens=config.token_budget,
         steps=steps,
@@ -197,8 +207,25 @@ def plan_offline(config: OfflineConfig) -> Plan:
             n_shards=assume.n_devices if assume.sharded else 1,
             lora=config.lora,
         ),
-        judge=_plan_judge(config, read_N=[row.tokens for row in rows if row.group == "dead"]),
+        judge=_plan_judge(
+            config, read_N=[rows[row].tokens for row in scored_rows(config.resolved_algorithm, groups, outcomes)]
+        ),
     )
+
+
+def scored_rows(algorithm: Algorithm, groups_N: Sequence[str], outcomes_N: Sequence[float]) -> list[int]:
+    """Return which responses an algorithm has scored, none of them cut off."""
+    import torch
+
+    index = {group: number for number, group in enumerate(dict.fromkeys(groups_N))}
+    outcomes = torch.tensor(outcomes_N)
+    batch = GroupBatch(
+        outcomes,
+        torch.tensor([index[group] for group in groups_N]),
+        truncated_N=torch.zeros(len(outcomes), dtype=torch.bool),
+        n_tokens_N=torch.ones(len(outcomes), dtype=torch.int64),
+    )
+    return [int(row) for row in algorithm.rows_to_score(batch)]
 
 
 def _count_problems(path: Path) -> int | None:
@@ -209,6 +236,7 @@ def _count_problems(path: Path) -> int | None:
 class _Row(NamedTuple):
     group_id: str
     group: Literal["dead", "mixed", "right"]
+    outcome: float
     prompt_tokens: int
     response_tokens: int
 
@@ -225,6 +253,7 @@ def _offline_rows(config: OfflineConfig) -> list[_Row]:
             _Row(
                 group.group_id,
                 "dead" if group.all_negative else "right" if group.all_positive else "mixed",
+                rollout.outcome,
                 math.ceil(len(rollout.prompt) / CHARS_PER_TOKEN),
                 math.ceil(len(rollout.response) / CHARS_PER_TOKEN),
             )
@@ -240,9 +269,15 @@ def _offline_rows(config: OfflineConfig) -> list[_Row]:
     longest = max(config.max_tokens - assume.prompt_tokens, 1)
     n_dead = round(assume.n_problems * assume.frac_all_negative)
     return [
-        _Row(str(group), "dead" if group < n_dead else "mixed", assume.prompt_tokens, assume.response_tokens or longest)
+        _Row(
+            group_id=str(group),
+            group="dead" if group < n_dead else "mixed",
+            outcome=float(group >= n_dead and sample == 0),  # one right response: the most that can be judged
+            prompt_tokens=assume.prompt_tokens,
+            response_tokens=assume.response_tokens or longest,
+        )
         for group in range(assume.n_problems)
-        for _ in range(assume.group_size)
+        for sample in range(assume.group_size)
     ]
 
 
@@ -277,6 +312,7 @@ def print_plan(plan: Plan, *, assume: AssumedConfig) -> None:
         ("groups a step", f"{plan.groups_per_step:.3g}"),
         ("responses trained on", f"{plan.responses:,}"),
         ("their tokens", f"{plan.trained_tokens:,}"),
+        ("responses sampled, at most", f"{plan.sampled:,}"),
         ("passes a step and device", f"{plan.passes_per_step:,} of at most {plan.pass_tokens:,} tokens"),
     ]
     rows += [

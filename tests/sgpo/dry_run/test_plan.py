@@ -124,6 +124,11 @@ def test_steps_and_judgements_online(tmp_path: Path) -> None:
     assert (twice.guided_steps, twice.epochs) == (20, 2.0)
     assert twice.judge is not None and twice.judge.judgements == 10 * 8 // 2
     assert plan_online(online(tmp_path, judge=None)).judge is None
+    # One that judges every wrong response: 4 of a dead group, 3 of one with a right response.
+    every = plan_online(online(tmp_path, algorithm={"type": "sgpo", "scope": "every_wrong"})).judge
+    assert every is not None and every.judgements == 20 * (4 + 3)
+    refilled = plan_online(online(tmp_path, judge=None, algorithm={"type": "dapo", "max_refills": 2}))
+    assert (refilled.responses, refilled.sampled) == (160, 480)
     # The problems themselves count where they are here.
     rows = [Problem(problem_id=str(i), problem=f"{i}?", answer="1", source="own") for i in range(5)]
     write_records(tmp_path / "problems", rows, record_type=Problem)
