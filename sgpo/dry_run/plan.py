@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from judgekit.errors import ConfigError
-from judgekit.groups import load_groups
+from judgekit.groups import is_right
 from judgekit.io import read_records
 from judgekit.judges.critics.card import CriticSpec
 from judgekit.judges.recognise import find_card
@@ -23,6 +23,7 @@ from sgpo.config import PolicyTrainingConfig
 from sgpo.dry_run.known import policy_sizes
 from sgpo.dry_run.memory import HEAD_ROWS, Memory, estimate_memory
 from sgpo.offline.config import OfflineConfig
+from sgpo.offline.rows import load_offline_groups
 from sgpo.online.config import OnlineConfig
 
 HEADROOM = 0.95
@@ -152,7 +153,7 @@ def plan_offline(config: OfflineConfig) -> Plan:
 
     Raises:
         ConfigError: sizes of the policy, or the groups, are neither here nor assumed.
-        DataError: the groups are here and cannot be read.
+        DataError: the groups are here and cannot be used.
     """
     assume, sizes = config.assume, policy_sizes(config.policy, assumed=config.assume.sizes)
     rows = _offline_rows(config)
@@ -161,7 +162,12 @@ def plan_offline(config: OfflineConfig) -> Plan:
     # A step holds whole groups: as many as it is told, or as fit its passes, at least one.
     taken = config.groups_per_step or max(1, int(config.token_budget * config.bins_per_step // max(group_tokens, 1)))
     trained = {
-        guided: [row for row in fitting if row.group == "mixed" or (row.group == "dead" and guided)]
+        guided: [
+            row
+            for row in fitting
+            if (row.group == "mixed" or (row.group == "dead" and guided))
+            and (config.train_on == "all" or is_right(row.outcome) == (config.train_on == "positive"))
+        ]
         for guided in (False, True)
     }
     steps = guided_steps = responses = tokens = 0
@@ -257,8 +263,7 @@ def _offline_rows(config: OfflineConfig) -> list[_Row]:
                 math.ceil(len(rollout.prompt) / CHARS_PER_TOKEN),
                 math.ceil(len(rollout.response) / CHARS_PER_TOKEN),
             )
-            for group in load_groups(config.groups, min_size=1)
-            if len(group) > 1
+            for group in load_offline_groups(config, None).groups
             for rollout in group.rollouts
         ]
     if assume.n_problems is None or assume.group_size is None:

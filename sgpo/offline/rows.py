@@ -34,8 +34,12 @@ class GroupsFile(NamedTuple):
     """`no_outcome`: responses whose outcome is not known; `single`: groups of which one response alone is left."""
 
 
-def load_offline_groups(config: OfflineConfig, tokenizer: PreTrainedTokenizerBase) -> GroupsFile:
+def load_offline_groups(config: OfflineConfig, tokenizer: PreTrainedTokenizerBase | None) -> GroupsFile:
     """Read the groups file of a configuration. Rows of our own have steps; plain ones are split by `segmentation`.
+
+    Args:
+        config: The configuration.
+        tokenizer: Renders prompts that are conversations; `None` puts their messages one below the other.
 
     Raises:
         DataError: a row is not valid, the rows of a group differ in problem or prompt, or no group is left.
@@ -68,7 +72,7 @@ def load_offline_groups(config: OfflineConfig, tokenizer: PreTrainedTokenizerBas
 def _as_rollouts(
     row: Mapping[str, Any],
     config: OfflineConfig,
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: PreTrainedTokenizerBase | None,
     counts: Counter[str],
     *,
     where: str,
@@ -89,7 +93,11 @@ def _as_rollouts(
         return found
 
     prompt, responses = required("prompt"), required("response")
-    text = prompt if isinstance(prompt, str) else render_text(tokenizer, [_message(turn) for turn in prompt])
+    if isinstance(prompt, str):
+        text = prompt
+    else:
+        turns = [_message(turn) for turn in prompt]
+        text = "\n".join(turn["content"] for turn in turns) if tokenizer is None else render_text(tokenizer, turns)
     problem = value("problem")
     if problem is None:  # what the user said last
         said = [turn for turn in ([] if isinstance(prompt, str) else prompt) if turn["role"] == "user"]

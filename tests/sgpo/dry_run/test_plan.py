@@ -174,6 +174,14 @@ def test_steps_and_judgements_offline(tmp_path: Path) -> None:
     there = plan_offline(OfflineConfig.model_validate(given))
     assert there.judge is not None and there.judge.judgements == 4
     assert there.responses == 8 + 4  # the negative and the mixed group, then the mixed one alone
+    wrong = plan_offline(OfflineConfig.model_validate(given | {"train_on": "negative"}))
+    assert wrong.responses == 7 + 3
+    # Plain rows, prompts as conversations among them, need no tokenizer here.
+    turns = [{"role": "user", "content": "1+1?"}]
+    row = {"prompt": turns, "responses": ["It is 3.", "It is 4."], "rewards": [0.0, 0.0]}
+    (tmp_path / "plain.jsonl").write_text(json.dumps(row) + "\n")
+    plain = plan_offline(OfflineConfig.model_validate(given | {"groups": tmp_path / "plain.jsonl", "epochs": 1}))
+    assert plain.judge is not None and plain.judge.judgements == plain.responses == 2
 
 
 @pytest.mark.parametrize("path", sorted(PAPER.glob("o*line_*.yaml")), ids=lambda path: path.stem)
