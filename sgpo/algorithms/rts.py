@@ -97,6 +97,8 @@ class ExpectedRTS(RTS):
     """Tells the kinds apart."""
 
     def _read(self, verdict: Verdict, share_S: Sequence[float], *, decision: Rule, min_survival: float) -> float | None:
+        if self.no_error == "unscored" and verdict.decide(decision) is None:
+            return None
         error_mass = math.fsum(verdict.posterior[:-1])
         expected = math.fsum(prob * share for prob, share in zip(verdict.posterior[:-1], share_S, strict=True))
         # Rounded, as equal responses get the same sums in another order and a group of them must be constant.

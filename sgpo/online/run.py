@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import random
 import time
 import warnings
@@ -33,7 +34,7 @@ from judgekit.judges.golden import measure_golden
 from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.reading.rows import read_jsonl
 from judgekit.run import METRICS, Run
-from judgekit.text.prompts import completion_text
+from judgekit.text.prompts import ChatPrompt, completion_text
 from judgekit.training.loop import MetricsCallback, finite, save_policy, train, training_arguments
 from judgekit.training.lora import language_model
 from judgekit.types import Problem
@@ -43,6 +44,8 @@ from sgpo.online.config import OnlineConfig, PeriodicEvalConfig
 from sgpo.online.trainer import SGPOTrainer
 from sgpo.policy import load_policy
 
+SAMPLED = "sgpo/judge_on"
+"""What a row of metrics has where responses were sampled since the row before."""
 POLICY = "policy"
 """Folder of the trained policy below the run's output."""
 
@@ -92,8 +95,11 @@ def run_online(config: OnlineConfig, output: Path, *, resume: bool = False) -> d
 
 def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) -> SGPOTrainer:
     """Open policy, judge and problems and put them into a trainer."""
-    policy = load_policy(config.policy, lora=config.lora)
+    arguments = grpo_arguments(config, output)  # what cannot be is told before anything large is opened
     problems = read_problems(config.problems, n_max=config.n_problems)
+    policy = load_policy(config.policy, lora=config.lora)
+    if isinstance(config.prompt, ChatPrompt) and policy.tokenizer.chat_template is None:
+        raise ConfigError(f"the policy {config.policy} has no chat template: set prompt.type=raw")
     lent = None if config.judge_model == "own" else LentModel(language_model(policy.model))
     judge = None if config.judge is None else load_judge(config.judge, dtype=config.judge_dtype, lent=lent)
     if lent is not None and not lent.taken_by:
@@ -107,7 +113,7 @@ def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) ->
     trainer = SGPOTrainer(
         model=policy.model,
         reward_funcs=[outcome_reward(check), *(objective_reward(*item) for item in config.objectives.items())],
-        args=grpo_arguments(config, output),
+        args=arguments,
         train_dataset=training_rows(problems, config),
         processing_class=policy.tokenizer,
         judge=judge,
@@ -115,6 +121,7 @@ def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) ->
         guards=config.guards,
         segmentation=config.segmentation,
         steps_per_epoch=len(problems) / config.prompts_per_step,
+        outcome="outcome",
     )
     if lent is not None and judge is not None:
         trainer.lend(lent, as_it_trains=config.judge_model == "policy")
@@ -166,8 +173,10 @@ def grpo_arguments(config: OnlineConfig, output: Path) -> GRPOConfig:
     """Translate our options into TRL's; those under `trl` win.
 
     Raises:
-        ConfigError: the responses of a step do not divide into processes and micro-batches.
+        ConfigError: the responses of a step do not divide into processes and micro-batches, or vLLM is not installed.
     """
+    if config.trl.get("use_vllm") and importlib.util.find_spec("vllm") is None:
+        raise ConfigError("trl.use_vllm needs vLLM, which is not installed: pip install 'sgpo[vllm]', or leave it out")
     own = {
         "num_generations": config.group_size,
         "shuffle_dataset": False,
@@ -210,14 +219,19 @@ class Recorder(MetricsCallback):
     """
 
     def __init__(self, trainer: SGPOTrainer, run: Run, *, n_samples: int) -> None:
-        super().__init__(run, "train", bare=("sgpo/",), needs="sgpo/judge_on")
+        # Not `sgpo/judge_on`: with trl.num_iterations above 1 there are steps that sample nothing.
+        super().__init__(run, "train", bare=("sgpo/",), needs="loss")
         self.trainer = trainer
         self.n_samples = n_samples
+        self._n_batches = 0
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         """Write one row and its samples, on the main process."""
+        n_batches, self._n_batches = self.trainer.n_batches - self._n_batches, self.trainer.n_batches
+        if logs and SAMPLED in logs:  # the means of a row are over so many batches, whatever steps they served
+            logs = logs | {"sgpo/batches": n_batches}
         super().on_log(args, state, control, logs=logs)
-        if state.is_world_process_zero and logs and self.needs in logs:
+        if state.is_world_process_zero and logs and SAMPLED in logs:
             self.run.log_samples(islice(self._samples(state.global_step), self.n_samples))
 
     def _samples(self, step: int) -> Iterable[dict[str, Any]]:
@@ -227,7 +241,9 @@ class Recorder(MetricsCallback):
         columns = zip(
             sampled.prompts_N, sampled.texts_N, sampled.outcomes_N, sampled.rewards_N, sampled.rts_N, strict=True
         )
-        for prompt, text, outcome, reward, rts in columns:
+        rows = list(columns)
+        random.Random(step).shuffle(rows)  # not always the first of the first group
+        for prompt, text, outcome, reward, rts in sorted(rows, key=lambda row: row[-1] is None):  # judged ones first
             yield {
                 "step": step,
                 "prompt": prompt,
@@ -314,11 +330,11 @@ def summarise_metrics(path: Path) -> dict[str, Any]:
     """Return what a whole run came to, from its `metrics.jsonl`.
 
     `first_frac_all_negative` is of the first row; sums of judge calls, seconds, dollars and unscored responses count
-    every optimiser step, and shares that a cascade deferred are of all judge calls; `final_accuracy` is the last
+    every batch, and shares that a cascade deferred are of all judge calls; `final_accuracy` is the last
     evaluation, `None` without one.
     """
     rows = [row for _, row in read_jsonl(path) if isinstance(row, dict)]
-    logged = [row for row in rows if "sgpo/judge_on" in row]
+    logged = [row for row in rows if SAMPLED in row]
     evaluated = [row for row in rows if "eval/accuracy" in row]
     totals = dict.fromkeys(("judge_calls", "judge_seconds", "unscored"), 0.0)
     dollars = ["judge_usd"] if any("sgpo/judge_usd" in row for row in logged) else []
@@ -326,17 +342,18 @@ def summarise_metrics(path: Path) -> dict[str, Any]:
     deferred: Counter[str] = Counter()  # responses that a cascade has asked more than so many members about
     before = 0
     for row in logged:
-        n_steps = row["step"] - before
+        # Folders of earlier releases do not say; there it was a batch a step.
+        n_batches = row.get("sgpo/batches", row["step"] - before)
         for name in totals:
-            totals[name] += row.get(f"sgpo/{name}", 0.0) * n_steps
+            totals[name] += row.get(f"sgpo/{name}", 0.0) * n_batches
         for key in row:
             if key.startswith("sgpo/judge_deferred_"):
-                deferred[key.removeprefix("sgpo/")] += row[key] * row["sgpo/judge_calls"] * n_steps
+                deferred[key.removeprefix("sgpo/")] += row[key] * row["sgpo/judge_calls"] * n_batches
         before = row["step"]
     if totals["judge_calls"]:
         totals |= {name: n_deferred / totals["judge_calls"] for name, n_deferred in deferred.items()}
     return totals | {
-        "steps": before,
+        "steps": max((row["step"] for row in rows), default=0),
         "first_frac_all_negative": logged[0]["sgpo/frac_all_negative"] if logged else None,
         "first_accuracy": evaluated[0]["eval/accuracy"] if evaluated else None,
         "final_accuracy": evaluated[-1]["eval/accuracy"] if evaluated else None,

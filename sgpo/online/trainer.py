@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import itemgetter
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -25,6 +26,7 @@ from trl import GRPOTrainer
 from judgekit.engines.scoring.encoded import Encoded
 from judgekit.engines.scoring.token_statistics import SeenPass, TokenStatistics, seen_passes
 from judgekit.errors import ConfigError, JudgeError, JudgekitError, boundary
+from judgekit.judges import load_judge
 from judgekit.judges.base import Judge
 from judgekit.judges.card import Golden, LentModel
 from judgekit.judges.golden import golden_difference
@@ -35,6 +37,7 @@ from judgekit.types import Solution
 from sgpo.algorithms.base import Algorithm, GroupBatch, LossRule, Need, Response, Scale, Scored, Shaped, TokenSum
 from sgpo.algorithms.grpo import GRPO
 from sgpo.algorithms.judged import Judged, certified_survival
+from sgpo.algorithms.registry import parse_algorithm
 from sgpo.algorithms.sgpo import SGPO
 from sgpo.config import GIVEN, GuardsConfig
 from sgpo.credit import (
@@ -49,7 +52,7 @@ from sgpo.credit import (
     token_spans,
 )
 from sgpo.divergence import share_divergences
-from sgpo.online.contract import check_trl_contract
+from sgpo.online.contract import check_outcomes, check_trl_contract
 from sgpo.online.prompts import Prompts, PromptsCallback, fill_up, join_rows
 from sgpo.rewards import group_std, std_floor_factor
 
@@ -98,12 +101,15 @@ class PolicyRun(NamedTuple):
 class SGPOMixin:
     """Trains a `GRPOTrainer` by any algorithm; put it before the trainer in the list of bases.
 
-    The first reward function is the outcome: 1 for right, 0 for wrong, `None` for unknown; further ones are added as
-    TRL does. Rows of the data set need a column `problem`; `answer` is shown to judges that read a reference.
+    One reward function is the outcome: 1 for right, 0 for wrong, `None` for unknown; further ones are added as TRL
+    does. Judges are shown the problem of a row, and those that read a reference its answer.
 
     Args:
         args: Positional arguments of the trainer.
-        judge: The judge; `None` for algorithms that ask none.
+        judge: The judge, or what `load_judge` opens; `None` for algorithms that ask none.
+        outcome: Name of the reward function that is the outcome, the first of them; `None` where there is one alone.
+        problem_column: Column of the data set with the problem's text.
+        answer_column: Column with the right answer, which may be missing.
         algorithm: How outcomes and judgements become advantages, and when; never in evaluation. `None` is SGPO where
             there is a judge and plain GRPO where there is none, which still logs the group statistics.
         guards: What stops the run because its judge does no good.
@@ -131,6 +137,7 @@ class SGPOMixin:
     epsilon_high: float
     importance_sampling_level: str
     reward_weights: torch.Tensor
+    reward_func_names: list[str]
     eos_token_ids: list[int]
     multi_objective_aggregation: str
     chat_template: str | None
@@ -148,14 +155,23 @@ class SGPOMixin:
     def __init__(
         self,
         *args: Any,
-        judge: Judge | None = None,
-        algorithm: Algorithm | None = None,
+        judge: Judge | str | Path | None = None,
+        algorithm: Algorithm | Mapping[str, Any] | None = None,
         guards: GuardsConfig | None = None,
         segmentation: SegmentationConfig = PARAGRAPHS,
         steps_per_epoch: float | None = None,
+        outcome: str | None = None,
+        problem_column: str = "problem",
+        answer_column: str = "answer",
         **kwargs: Any,
     ) -> None:
         check_trl_contract()
+        if not isinstance(self, GRPOTrainer):
+            raise ConfigError(f"{type(self).__name__} is no GRPOTrainer of TRL, and SGPO extends no other trainer")
+        if "guidance" in kwargs:
+            raise ConfigError('guidance is now called algorithm: give algorithm={"type": "sgpo", ...}')
+        judge = load_judge(judge) if isinstance(judge, str | Path) else judge
+        algorithm = parse_algorithm(dict(algorithm)) if isinstance(algorithm, Mapping) else algorithm
         super().__init__(*args, **kwargs)
         template = self.chat_template or getattr(self.processing_class, "chat_template", None)
         if isinstance(template, str) and with_fixed_clock(template) != template:
@@ -170,8 +186,22 @@ class SGPOMixin:
         self.judge = judge
         self.algorithm: Algorithm = algorithm or (PLAIN if judge is None else SGPO())
         scores = type(self.algorithm).score is not Algorithm.score
-        if scores and columns is not None and "problem" not in columns:
-            raise ConfigError(f"the training data have no column 'problem' to show to the judge, only {columns}")
+        if scores and columns is not None and problem_column not in columns:
+            raise ConfigError(
+                f"the training data have no column {problem_column!r} to show to the judge, only {columns}: name one "
+                "with problem_column"
+            )
+        self._columns = problem_column, answer_column
+        names = list(self.reward_func_names)
+        self._outcome_name = outcome or names[0]
+        if scores and (self._outcome_name != names[0] or (outcome is None and len(names) > 1)):
+            raise ConfigError(
+                f"which of the reward functions {', '.join(names)} is the outcome? It stands first and is named with "
+                "outcome=NAME; guidance depends on it alone"
+            )
+        self._warned_of_outcome = False
+        self.n_batches = 0
+        """Batches that were sampled in training so far."""
         if "judge" in self.algorithm.needs and judge is None:
             raise ConfigError(f"the algorithm {self.algorithm.type} needs a judge: give one, or take GRPO()")
         if "objectives" in self.algorithm.needs and len(self.reward_weights) < 2:
@@ -461,6 +491,9 @@ class SGPOMixin:
         texts_N = [completion_text(completion) for completion in completions]
         spans_N = [segment(text, self.segmentation) for text in texts_N]
         outcomes_N, device = rewards_NF[:, 0], rewards_NF.device
+        self.n_batches += 1
+        if not self._warned_of_outcome:
+            self._warned_of_outcome = check_outcomes(outcomes_N, name=self._outcome_name)
         batch = GroupBatch(
             outcomes_N,
             rewards_NF=rewards_NF if rewards_NF.size(1) > 1 else None,
@@ -558,11 +591,12 @@ class SGPOMixin:
         requests = []
         for row in rows:
             shown, steps = inputs[row - local.start], tuple(span.text for span in spans_N[row - local.start])
-            solution = Solution(
-                problem_id=shown.get("problem_id", ""),
-                problem=shown["problem"],
+            problem, answer = (shown.get(name) for name in self._columns)
+            solution = Solution(  # data sets of others have numbers in these columns
+                problem_id=str(shown.get("problem_id") or ""),
+                problem=str(problem),
                 steps=steps,
-                reference=shown.get("answer"),
+                reference=None if answer is None else str(answer),
             )
             lengths_S = step_lengths(
                 steps, unit=self.algorithm.unit, count_tokens=lambda text: len(encode(text=text)["input_ids"])

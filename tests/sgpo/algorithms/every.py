@@ -69,6 +69,7 @@ def main(policy: Path, output: Path) -> None:
             output / "run",
             Kept,
             reward=[by_problem, *(objective_reward(*item) for item in OBJECTIVES.items())],
+            outcome="by_problem",
             args_reward_weights=[1.0, *(objective.weight for objective in OBJECTIVES.values())],
             judge=HashJudge(unscored_every=UNSCORED_EVERY),
             algorithm=algorithm,

@@ -99,6 +99,18 @@ def test_wrong_response_without_a_visible_error_follows_the_rule(mode: str, rts:
     assert compute_rts(verdict, decision=HALF, lengths_S=(1, 1, 1), no_error=mode) == pytest.approx(rts)  # type: ignore[arg-type]
 
 
+def test_expected_without_a_visible_error_follows_the_rule_too() -> None:
+    """Posterior (.05, .2, .1 | .65), shares (0, 1/3, 2/3): expected (.2/3 + .2/3) = 2/15; .65 more where it is full."""
+    verdict = Verdict(posterior=(0.05, 0.2, 0.1, 0.65))
+    for no_error, rts in (("locate", 2 / 15 / 0.35), ("full", 2 / 15 + 0.65), ("unscored", None)):
+        found = compute_rts(verdict, decision=HALF, lengths_S=(1, 1, 1), mode="expected", no_error=no_error)
+        assert found == (None if rts is None else pytest.approx(rts))
+    seen = Verdict(posterior=(0.7, 0.1, 0.1, 0.1))  # an error is seen, so the rule is not asked
+    for no_error in ("locate", "unscored"):
+        found = compute_rts(seen, decision=HALF, lengths_S=(1, 1, 1), mode="expected", no_error=no_error)
+        assert found == pytest.approx((0.1 / 3 + 0.2 / 3) / 0.9)
+
+
 def test_a_judge_sure_of_no_error_cannot_locate_one() -> None:
     for mode in ("hard", "expected"):
         assert compute_rts(certain(3, n_steps=3), decision=ArgmaxRule(), lengths_S=(1, 1, 1), mode=mode) is None

@@ -19,6 +19,7 @@ from judgekit.config import load_config
 from judgekit.engines.generation.config import SamplingConfig, TransformersGeneration
 from judgekit.engines.generation.door import build_generator
 from judgekit.errors import CheckpointError, ConfigError, DataError
+from judgekit.text.prompts import ChatPrompt
 from judgekit.types import Problem
 from sgpo.algorithms.sgpo import SGPO
 from sgpo.online.config import OnlineConfig, PeriodicEvalConfig
@@ -276,3 +277,32 @@ def test_real_model_with_chat_template_and_math_verify(tmp_path: Path) -> None:
     (first, *_) = rows_of(tmp_path / "run" / "samples.jsonl")
     assert first["prompt"][-1]["role"] == "user"
     assert first["outcome"] in (0.0, 1.0)
+
+
+def test_batches_that_serve_several_steps_are_counted_once(
+    config: OnlineConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = HashJudge()
+    monkeypatch.setattr(sgpo.online.run, "load_judge", lambda *_, **__: judge)
+    twice = config.model_copy(update={"trl": {"num_iterations": 2}, "max_steps": 3, "eval": None, "save_every": None})
+    results = run_online(twice, tmp_path)
+    assert results["steps"] == 3
+    assert results["judge_calls"] == len(judge.seen) > 0
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2, 3]
+    assert [row.get("sgpo/batches") for row in rows] == [1, None, 1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"trl": {"use_vllm": True}}, "needs vLLM, which is not installed"),
+        ({"prompt": ChatPrompt()}, "has no chat template: set prompt.type=raw"),
+        ({"micro_batch": 3}, "do not divide into 1 processes"),
+    ],
+)
+def test_what_cannot_run_is_one_line(
+    changes: dict[str, Any], complaint: str, config: OnlineConfig, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        build_trainer(config.model_copy(update=changes), tmp_path, check=LastNumberCheck())

@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 import torch
 from datasets import Dataset
-from trl import GRPOTrainer
+from trl import GRPOTrainer, RLOOTrainer
 
-from judgekit.errors import ConfigError, JudgeError
+from judgekit.errors import CheckpointError, ConfigError, JudgeError
 from judgekit.text.prompts import ChatPrompt, RawPrompt, encode_prompt
 from judgekit.text.segmentation import segment
 from judgekit.types import Judgement, Solution
 from sgpo.algorithms.base import WindowConfig
 from sgpo.algorithms.sgpo import SGPO
 from sgpo.config import GuardsConfig
-from sgpo.online.contract import check_trl_contract
+from sgpo.online.contract import check_outcomes, check_trl_contract
+from sgpo.online.trainer import SGPOMixin, SGPOTrainer
 from sgpo.policy import load_policy
 from sgpo.rewards import compute_advantages
 from tests.sgpo.samples import GROUP, SEGMENTATION, Cut, HashJudge, Watched, guide, hopeless, make_trainer, mixed
@@ -176,7 +177,7 @@ def test_other_reward_functions_are_added_as_trl_does(policy: Path, tmp_path: Pa
         return [0.1 * len(text) for text in completions]
 
     options = {"judge": HashJudge(unscored_every=3), "algorithm": JUDGE_ALL, "segmentation": SEGMENTATION}
-    trainer = make_trainer(policy, tmp_path, reward=[hopeless, length], **options, args_max_steps=1)
+    trainer = make_trainer(policy, tmp_path, reward=[hopeless, length], outcome="hopeless", **options, args_max_steps=1)
     trainer.train()
     (batch,) = trainer.batches
     totals = torch.tensor(batch["rewards"]) + torch.tensor([0.1 * len(text) for text in batch["texts"]])
@@ -258,3 +259,48 @@ def test_a_policy_reads_in_training_what_it_reads_in_evaluation(
     assert len(set(counts)) == 1, "no problem adds a reserved token"
     begun = [[{"role": "user", "content": "1?"}, {"role": "assistant", "content": "It"}]]
     assert trainer._tokenize_prompts(begun) == GRPOTrainer._tokenize_prompts(trainer, begun), "left to TRL"
+
+
+def _formatted(completions: Any, **_: Any) -> list[float]:
+    return [1.0] * len(completions)
+
+
+def test_the_outcome_is_named_and_is_one(policy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    options: dict[str, Any] = {"judge": HashJudge(), "segmentation": SEGMENTATION}
+    for reward, outcome in (([_formatted, hopeless], None), ([_formatted, hopeless], "hopeless")):
+        with pytest.raises(ConfigError, match=r"_formatted, hopeless is the outcome.*outcome=NAME"):
+            make_trainer(policy, tmp_path, reward=reward, outcome=outcome, **options)
+    assert make_trainer(policy, tmp_path, reward=[hopeless, _formatted], outcome="hopeless", **options)
+    with pytest.raises(ConfigError, match=r"hopeless gave -1, and an outcome lies in 0..1"):
+        check_outcomes(torch.tensor([0.0, -1.0]), name="hopeless")
+    assert check_outcomes(torch.tensor([0.0, 0.4, torch.nan]), name="hopeless")
+    assert "the outcome hopeless gave 0.4, which counts as wrong" in caplog.text
+    assert not check_outcomes(torch.tensor([0.0, 1.0, torch.nan]), name="hopeless")
+
+
+def test_columns_hold_numbers_and_have_any_name(policy: Path, tmp_path: Path) -> None:
+    rows = [{"prompt": f"{i}+{i}?", "question": i, "solution": 2 * i, "problem_id": i} for i in range(8)]
+    options: dict[str, Any] = {"algorithm": {"type": "sgpo", "truncated": "judge"}, "segmentation": SEGMENTATION}
+    options |= {"judge": (judge := HashJudge()), "reward": hopeless, "train_dataset": Dataset.from_list(rows)}
+    with pytest.raises(ConfigError, match=r"no column 'problem' .*name one with problem_column"):
+        make_trainer(policy, tmp_path, **options)
+    trainer = make_trainer(
+        policy, tmp_path, SGPOTrainer, problem_column="question", answer_column="solution", args_max_steps=1, **options
+    )
+    trainer.train()
+    assert judge.seen
+    for solution in judge.seen:
+        assert solution.reference == str(2 * int(solution.problem))
+
+
+def test_what_users_pass_by_mistake_is_one_line(policy: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="guidance is now called algorithm"):
+        make_trainer(policy, tmp_path, guidance={"beta": 5})
+    with pytest.raises(CheckpointError, match="no/such/judge"):
+        make_trainer(policy, tmp_path, judge="no/such/judge")
+
+    class RLOO(SGPOMixin, RLOOTrainer):
+        """Another trainer of TRL."""
+
+    with pytest.raises(ConfigError, match="RLOO is no GRPOTrainer of TRL"):
+        RLOO()
