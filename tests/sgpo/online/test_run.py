@@ -252,7 +252,7 @@ def test_judges_are_asked_through_the_one_door(
     config: OnlineConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judge = HashJudge()
-    monkeypatch.setattr(sgpo.online.run, "load_judge", lambda name, *, dtype: judge)
+    monkeypatch.setattr(sgpo.online.run, "load_judge", lambda name, **_: judge)
     run_online(config.model_copy(update={"judge": "runs/judge", "max_steps": 1, "eval": None}), tmp_path / "run")
     assert judge.seen
 
