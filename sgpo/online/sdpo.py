@@ -1,0 +1,103 @@
+"""SDPO with a judge: where no response of a group is right, the policy is told which step of each is wrong.
+
+The trainer is TRL's own (experimental in 1.16); this gives it the feedback, which it shows to the policy as its
+teacher. A trainer of its own and no algorithm, as its loss is a distillation: for scripts, not for `sgpo online`.
+
+Source:
+    SDPO (2601.20802), as TRL's `SDPOTrainer` implements it. That the feedback is a judge's, not an environment's, is
+    ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from trl.experimental.sdpo import SDPOTrainer
+from trl.experimental.sdpo.sdpo_trainer import SuccessfulRolloutTeacherContextBuilder
+
+from judgekit.errors import ConfigError
+from judgekit.judges.base import Judge
+from judgekit.judges.stored import judge_batch
+from judgekit.text.segmentation import PARAGRAPHS, SegmentationConfig, segment
+from judgekit.ties import first_largest
+from judgekit.types import Judgement, Solution
+
+FEEDBACK = "Step {number} is wrong: {step}"
+"""What the policy is told; steps are numbered from 1."""
+
+
+def feedback_on(solution: Solution, judgement: Judgement, *, judge: Judge) -> str | None:
+    """Return what to say of a solution that is known to be wrong, `None` without a verdict.
+
+    A judge that sees no error is known to miss one: the most probable step is named.
+    """
+    if judgement.verdict is None or not solution.steps:
+        return None
+    step = judgement.verdict.decide(judge.info.decision)
+    if step is None:
+        step = first_largest(judgement.verdict.posterior[:-1])
+    return FEEDBACK.format(number=step + 1, step=solution.steps[step])
+
+
+class _ToldByJudge(SuccessfulRolloutTeacherContextBuilder):
+    """TRL's builder of what the teacher reads, with the judge's feedback in place of the data set's."""
+
+    def build(
+        self, output: dict[str, Any], prompts: list[Any], rewards: torch.Tensor, feedbacks: list[Any] | None = None
+    ) -> dict[str, torch.Tensor]:
+        return super().build(output, prompts, rewards, feedbacks=self.trainer.judge_responses(output, rewards))
+
+
+class JudgedSDPOTrainer(SDPOTrainer):
+    """TRL's `SDPOTrainer` whose feedback is a judge's.
+
+    Rows of the data set need a column `problem`; `answer` is shown to judges that read a reference.
+
+    Args:
+        args: Positional arguments of the trainer.
+        judge: The judge. It is asked about groups without a right response alone.
+        segmentation: What a step of a response is.
+        kwargs: Keyword arguments of the trainer.
+
+    Raises:
+        ConfigError: the trainer is not to use feedback, so that the judge would be asked for nothing.
+    """
+
+    def __init__(self, *args: Any, judge: Judge, segmentation: SegmentationConfig = PARAGRAPHS, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.args.include_environment_feedback:
+            raise ConfigError("include_environment_feedback is off, so a judge's feedback is not used: switch it on")
+        self.judge = judge
+        self.segmentation = segmentation
+        self.teacher_context_builder = _ToldByJudge(self)
+        self._rows: Sequence[Mapping[str, Any]] = []
+
+    def _prepare_training_batch(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        self._rows = inputs
+        batch: dict[str, Any] = super()._prepare_training_batch(inputs)
+        return batch
+
+    def judge_responses(self, output: Mapping[str, Any], rewards: torch.Tensor) -> list[str | None]:
+        """Return the feedback on this process's responses, `None` where their group holds a right one."""
+        threshold, n_local = self.args.success_reward_threshold, len(rewards)
+        group_size = self.num_generations if self.model.training else self.num_generations_eval
+        solved = (self.accelerator.gather(rewards) >= threshold).view(-1, group_size).any(dim=1)
+        groups = (torch.arange(n_local) + self.accelerator.process_index * n_local) // group_size
+        texts = self.processing_class.batch_decode(output["completion_ids"], skip_special_tokens=True)
+        asked = [row for row in range(n_local) if not solved[groups[row]]]
+        solutions = [
+            Solution(
+                problem=self._rows[row]["problem"],
+                steps=tuple(span.text for span in segment(texts[row], self.segmentation)),
+                reference=self._rows[row].get("answer"),
+            )
+            for row in asked
+        ]
+        feedback: list[str | None] = [None] * n_local
+        stepped = [(row, solution) for row, solution in zip(asked, solutions, strict=True) if solution.steps]
+        judgements = judge_batch(self.judge, [solution for _, solution in stepped]) if stepped else []
+        for (row, solution), judgement in zip(stepped, judgements, strict=True):
+            feedback[row] = feedback_on(solution, judgement, judge=self.judge)
+        return feedback
