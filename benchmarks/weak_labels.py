@@ -21,7 +21,7 @@ from judgekit.judges.probe.heads import Floats
 from judgekit.text.identity import group_problems
 from judgekit.training.probe import AGAINST, mean_rise
 from judgekit.training.probe_heads import Labelled, fit_heads, fit_probe, log_losses, verdicts_of
-from judgekit.training.weak import Reading, Weak, log_evidence
+from judgekit.training.weak import Reading, Weak
 from judgekit.types import LabelledSolution, Solution, WeaklyLabelledSolution
 
 SIZES = (50, 100, 300)
@@ -46,14 +46,8 @@ def main() -> None:
         group_N[: len(exact)],
         [-1 if name.partition(":")[0] in AGAINST else 0 for name in names],
     )
-    weak = Weak(
-        [text_features(row) for row in rows],
-        [log_evidence(row) for row in rows],
-        [bool(row.final_answer_correct) for row in rows],
-        group_N[len(exact) :],
-        [0] * len(rows),
-        n_sources=1,
-    )
+    features_N, weak_group_N = [text_features(row) for row in rows], group_N[len(exact) :]
+    weak = Weak.of(rows, features_N=features_N, group_N=weak_group_N, source_N=[0] * len(rows), n_sources=1)
     asked, known = set(weak.group_N), set(data.group_N)
     here = data.take(i for i, group in enumerate(data.group_N) if group not in asked)
     pool = [i for i, group in enumerate(data.group_N) if group in asked]

@@ -427,8 +427,8 @@ WAY_IN = (
 )
 """What to do with step-labelled rows that are not as `LabelledSolution` stores them."""
 WEAK_WAY = (
-    "its rows do not say where the first error is. Give them as `weak` to `judgekit train`, or label them: "
-    "`judgekit label`, `judgekit monte-carlo`"
+    "its rows do not say where the first error is. Give them as `weak` to `judgekit train` (a probe or step "
+    "classifier), or label them: `judgekit label`, `judgekit monte-carlo`"
 )
 """What to do with weakly labelled rows where step labels are wanted."""
 

@@ -44,7 +44,7 @@ from judgekit.training.judge_files import (
     save_judge,
 )
 from judgekit.training.probe_heads import Honest, Labelled, cross_fit, fit_probe, folds, log_losses, nested
-from judgekit.training.weak import Reading, Weak, log_evidence
+from judgekit.training.weak import Reading, Weak
 from judgekit.types import LabelledSolution, Solution, WeakLabel, WeaklyLabelledSolution
 
 logger = logging.getLogger(__name__)
@@ -283,12 +283,11 @@ def weak_features(
     numbers: dict[str, int] = {}
     problems = group_problems([*solutions, *(row for _, row in rows)])
     group_N = [numbers.setdefault(problem, len(numbers)) for problem in problems]
-    weak = Weak(
-        [store[row.id].stacked() for _, row in rows],
-        [log_evidence(row) for _, row in rows],
-        [row.known is WeakLabel.UNLABELLED and bool(row.final_answer_correct) for _, row in rows],
-        group_N[len(solutions) :],
-        [source for source, _ in rows],
+    weak = Weak.of(
+        [row for _, row in rows],
+        features_N=[store[row.id].stacked() for _, row in rows],
+        group_N=group_N[len(solutions) :],
+        source_N=[source for source, _ in rows],
         n_sources=len(weak_by_source),
     )
     return replace(data, group_N=group_N[: len(solutions)]), weak

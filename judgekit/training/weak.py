@@ -85,6 +85,23 @@ class Weak:
     weight_N: Sequence[float] = ()
     """How many exactly labelled solutions each counts for; empty before it is said, see `read_as`."""
 
+    @classmethod
+    def of(
+        cls,
+        solutions: Sequence[WeaklyLabelledSolution],
+        *,
+        features_N: Sequence[Floats],
+        group_N: Sequence[int],
+        source_N: Sequence[int],
+        n_sources: int,
+    ) -> Self:
+        """Read off what the solutions say. Counts of rollouts have the final answer as one of the last step."""
+        right_N = [
+            row.known is WeakLabel.UNLABELLED and bool(row.final_answer_correct) and row.n_rollouts is None
+            for row in solutions
+        ]
+        return cls(features_N, [*map(log_evidence, solutions)], right_N, group_N, source_N, n_sources)
+
     def __len__(self) -> int:
         """Number of solutions."""
         return len(self.features_N)

@@ -43,6 +43,21 @@ def test_evidence_by_hand() -> None:
     np.testing.assert_allclose(np.exp(last), [1, 1, 0])
 
 
+def test_a_right_answer_counts_once() -> None:
+    """Either by the rate of right answers with an error, or as one of the rollouts from the last step."""
+    rows = [
+        solution("unlabelled", final_answer_correct=True),
+        solution("unlabelled", final_answer_correct=True, n_success=(0, 1), n_rollouts=(0, 1)),
+        solution("no_error", final_answer_correct=True),
+        solution("some_error", final_answer_correct=False),
+    ]
+    weak = Weak.of(rows, features_N=[np.zeros((2, 1))] * 4, group_N=[0] * 4, source_N=[0] * 4, n_sources=1)
+    evidence_N = weak.read_as([Reading(0.5, 0.25)]).log_evidence_N
+    np.testing.assert_allclose(np.exp(evidence_N[:2]), [[0.25, 0.25, 1], [1, 1, (1 / 2) / (1 / 10)]])
+    assert [evidence.tolist() for evidence in evidence_N[2:]] == [NONE, NOT_NONE]
+    assert weak.log_evidence_N[0].tolist() == [0, 0, 0]  # another reading begins anew
+
+
 def test_likelihoods_and_expected_steps_by_hand() -> None:
     logits_N = [logit([0.8, 0.5]), logit([0.9])]
     np.testing.assert_allclose(np.exp(outcome_logprobs(logits_N)), [[0.2, 0.4, 0.4], [0.1, 0, 0.9]])
