@@ -20,7 +20,7 @@ from judgekit.config import BaseConfig, load_config
 from judgekit.errors import ConfigError
 from judgekit.judges.recognise import find_card
 from judgekit.serving.config import ServeConfig
-from judgekit.training.config import ClassifierConfig, LanguageModelConfig, LikelihoodConfig, ProbeConfig
+from judgekit.training.config import CascadeConfig, ClassifierConfig, LanguageModelConfig, LikelihoodConfig, ProbeConfig
 from sgpo.compare_config import CompareConfig
 from sgpo.offline.config import OfflineConfig
 from sgpo.online.config import OnlineConfig
@@ -50,6 +50,7 @@ CLASSES: dict[str, type[BaseConfig]] = {
     "eval/policy.yaml": PolicyConfig,
     "eval/processbench.yaml": EvalConfig,
     "judge/smollm2.yaml": ClassifierConfig,
+    "judge/cascade.yaml": CascadeConfig,
     "judge/probe_*.yaml": ProbeConfig,
     "serve/*.yaml": ServeConfig,
     "sgpo/offline_*.yaml": OfflineConfig,

@@ -3,7 +3,7 @@
 Source:
     Learn then Test (2110.01052): a bound on a share is promised for settings whose hypothesis "the share is above the
     bound" a valid test rejects, with control over all tests together; fixed-sequence testing with an order found on
-    other data is its "split fixed sequence testing". The bound is that of Clopper and Pearson 1934, The use of
+    other data is known as split fixed-sequence testing. The bound is that of Clopper and Pearson 1934, The use of
     confidence or fiducial limits illustrated in the case of the binomial.
 """
 
@@ -45,7 +45,7 @@ def fixed_sequence(p_values: Sequence[float], *, delta: float) -> int:
     delta, though each is tested at the whole of it: the first true one must be rejected for that.
 
     Source:
-        Fixed-sequence testing, Learn then Test (2110.01052), section 2.2.
+        Fixed-sequence testing, in Learn then Test (2110.01052).
 
     Example:
         >>> fixed_sequence([0.01, 0.05, 0.2, 0.01], delta=0.1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 
 from judgekit.cli import main
 from judgekit.errors import ConfigError, DataError, JudgeError
-from judgekit.io import write_records
+from judgekit.io import read_json, write_records
 from judgekit.judges import load_judge
 from judgekit.judges.builtin import BuiltinJudge
 from judgekit.judges.card import read_card
@@ -70,6 +72,23 @@ def test_a_promised_cost_is_what_is_asked(data: Path, tmp_path: Path) -> None:
         build_cascade(MEMBERS, data, tmp_path / "d", CascadeConfig(max_cost=0.5))
     with pytest.raises(DataError, match=r"builtin:symbolic has no price for 300 of 300 judgements"):
         build_cascade(MEMBERS, data, tmp_path / "d", CascadeConfig(max_cost=0.5, cost_unit="usd"))
+
+
+def test_the_commands_of_the_guide(
+    tiny_judge: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_judge, "runs/probe/judge")
+    shutil.copytree(data, "data/promise")
+    write_records(Path("data/check"), labelled_solutions(range(200, 220)), record_type=LabelledSolution)
+    block = (Path(__file__).parents[3] / "docs" / "cascade.md").read_text().split("```")[1]
+    commands = [shlex.split(line.replace("SOURCE", "additions")) for line in block.strip().splitlines()]
+    assert [command[1] for command in commands] == ["cascade", "cascade", "eval", "judge"]
+    for program, *arguments in commands:
+        assert (program, main(arguments)) == ("judgekit", 0), capsys.readouterr().err
+    assert "builtin:symbolic: asked about 40, answered 40" in capsys.readouterr().out
+    assert read_json(Path("runs/judged/manifest.json"))["results"]["asked"][0]["n_answered"] == 40
+    assert read_card(Path("runs/half")).spec_as(CascadeSpec).members == ("builtin:symbolic", "../probe/judge")
 
 
 def test_where_no_threshold_keeps_the_error_everything_is_deferred_and_it_is_said(
