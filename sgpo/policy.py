@@ -18,10 +18,10 @@ class Policy(NamedTuple):
     """Its tokenizer; pads on the left and has a padding token."""
 
 
-def load_policy(name: str, *, lora: LoraOptions | None = None) -> Policy:
+def load_policy(name: str, *, lora: LoraOptions | None = None, seed: int = 0) -> Policy:
     """Open a policy from a directory or the Hub: safetensors only, no remote code, weights in float32.
 
-    With `lora` adapters are trained and the weights, in the precision that it says, are not.
+    With `lora` adapters, which begin by `seed`, are trained and the weights, in the precision that it says, are not.
 
     Raises:
         CheckpointError: model or tokenizer is missing, or has no end-of-text token.
@@ -34,4 +34,4 @@ def load_policy(name: str, *, lora: LoraOptions | None = None) -> Policy:
         tokenizer.pad_token = tokenizer.eos_token
     model = load_language_model(name, dtype="float32" if lora is None else lora.dtype)
     check_sizes(model, tokenizer)
-    return Policy(model if lora is None else add_lora(model, lora), tokenizer)
+    return Policy(model if lora is None else add_lora(model, lora, seed=seed), tokenizer)

@@ -39,12 +39,18 @@ class LoraOptions(BaseConfig):
     """Precision of the model's own weights, and of the policy that is written at the end. The matrices are float32."""
 
 
-def add_lora(model: Any, options: LoraOptions) -> Any:
+def add_lora(model: Any, options: LoraOptions, *, seed: int) -> Any:
     """Return the model with fresh adapters, which alone will be trained.
+
+    Args:
+        model: A causal language model.
+        options: Which adapters.
+        seed: Of their first values. torch's own generator is left as it was.
 
     Raises:
         ConfigError: there is no linear map of a name that is asked for.
     """
+    import torch
     from peft import LoraConfig, get_peft_model
 
     config = LoraConfig(
@@ -55,7 +61,8 @@ def add_lora(model: Any, options: LoraOptions) -> Any:
         target_modules=options.targets if isinstance(options.targets, str) else list(options.targets),
     )
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.random.fork_rng():
+            torch.manual_seed(seed)
             warnings.filterwarnings(
                 "ignore", message="`is_gradient_checkpointing`", category=FutureWarning
             )  # peft's own

@@ -57,6 +57,11 @@ def test_adapters_start_at_the_policy_and_are_all_that_trains(tmp_path: Path) ->
     assert torch.equal(plain.model(ids).logits, adapted.model(ids).logits)
     trained = {name for name, parameter in adapted.model.named_parameters() if parameter.requires_grad}
     assert trained and all(".lora_" in name for name in trained)
+    again = load_policy(name, lora=LoraOptions.model_validate(LORA))
+    for (name_, first), (_, second) in zip(
+        adapted.model.named_parameters(), again.model.named_parameters(), strict=True
+    ):
+        assert torch.equal(first, second), name_
     with pytest.raises(ConfigError, match=r"lora.targets: .*no_proj"):
         load_policy(name, lora=LoraOptions(targets=("no_proj",)))
 

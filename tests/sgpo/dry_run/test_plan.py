@@ -68,7 +68,7 @@ def test_adapters_are_those_of_peft() -> None:
     name, lora = "HuggingFaceTB/SmolLM2-135M-Instruct", LoraOptions(rank=8, dtype="bfloat16")
     with torch.device("meta"):
         config = AutoConfig.for_model("llama", **KNOWN[name].model_dump(exclude={"head_dim", "attention_bias"}))
-        model = add_lora(AutoModelForCausalLM.from_config(config), lora)
+        model = add_lora(AutoModelForCausalLM.from_config(config), lora, seed=0)
     n_trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     assert KNOWN[name].n_adapter_parameters(lora) == n_trained
     few = KNOWN[name].n_adapter_parameters(lora.model_copy(update={"targets": ("q_proj",)}))
