@@ -13,6 +13,7 @@ from datasets import Dataset
 
 from judgekit.text.prompts import RawPrompt
 from sgpo.algorithms.base import Algorithm
+from sgpo.algorithms.dapo import DAPO
 from sgpo.algorithms.registry import ALGORITHMS, parse_algorithm
 from sgpo.objectives import LengthObjective
 from sgpo.online.run import objective_reward
@@ -29,6 +30,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 OBJECTIVES = {"short": LengthObjective(max_chars=8, weight=0.3)}
 SOURCES = ("plums", "plums", "pears")
 UNSCORED_EVERY = 5
+REFILLED = "dapo, refilled"
 
 
 def every() -> list[Algorithm]:
@@ -63,7 +65,8 @@ def main(policy: Path, output: Path) -> None:
         for i, source in enumerate(SOURCES)
     ]
     found = {}
-    for algorithm in every():
+    runs: dict[str, Algorithm] = {algorithm.type: algorithm for algorithm in every()}
+    for name, algorithm in (runs | {REFILLED: DAPO(max_refills=2)}).items():
         trainer = make_trainer(
             policy,
             output / "run",
@@ -82,7 +85,7 @@ def main(policy: Path, output: Path) -> None:
         trainer.train()
         model = trainer.accelerator.unwrap_model(trainer.model)
         weights = float(sum(parameter.detach().abs().sum() for parameter in model.parameters()))
-        found[algorithm.type] = {"batch": trainer.batches[-1], "weights": weights, "logged": trainer.state.log_history}
+        found[name] = {"batch": trainer.batches[-1], "weights": weights, "logged": trainer.state.log_history}
     rank = int(os.environ.get("RANK", "0"))
     (output / f"rank{rank}.json").write_text(json.dumps(found))
     torch.distributed.barrier()

@@ -25,7 +25,7 @@ from sgpo.config import PolicyTrainingConfig
 from sgpo.credit import StepCredit, give_credit, put_back, shape_groups, sum_rewards
 from sgpo.offline.config import OfflineConfig
 from sgpo.offline.run import run_offline
-from tests.sgpo.algorithms.every import OBJECTIVES, SOURCES, UNSCORED_EVERY, every
+from tests.sgpo.algorithms.every import OBJECTIVES, REFILLED, SOURCES, UNSCORED_EVERY, every
 from tests.sgpo.offline.offline_samples import make_rollout, write_groups
 from tests.sgpo.samples import GROUP, SEGMENTATION, Cut, HashJudge
 
@@ -133,6 +133,17 @@ def ranks(policy: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[s
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return [json.loads((output / f"rank{rank}.json").read_text()) for rank in range(2)]
+
+
+def test_a_refilled_batch_is_dealt_out_again(ranks: list[dict[str, Any]]) -> None:
+    """Responses tell problems apart by answers or by their length in part only, so that more is sampled."""
+    seen = [rank[REFILLED]["batch"] for rank in ranks]
+    by_group = torch.tensor(seen[0]["advantages"] + seen[1]["advantages"]).view(3, GROUP)
+    alive = (by_group != 0).any(dim=1)
+    assert alive.sum() >= 2 and alive.tolist() == sorted(alive.tolist(), reverse=True), "what is lacking is at the end"
+    torch.testing.assert_close(by_group.sum(dim=1), torch.zeros(3), atol=1e-4, rtol=0)
+    assert ranks[0][REFILLED]["weights"] == ranks[1][REFILLED]["weights"]
+    assert ranks[0][REFILLED]["logged"][0]["sgpo/refill_rounds"] >= 1
 
 
 @names
