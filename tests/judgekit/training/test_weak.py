@@ -142,6 +142,15 @@ def test_a_source_counts_where_it_is_true_and_is_left_out_where_it_misleads() ->
     assert log_losses(verdicts_of(misled.head, fresh.features_N), fresh.gold_N).mean() == without
 
 
+def test_trees_learn_from_the_weights_of_the_linear_head() -> None:
+    data, fresh, weak = planted(30, seed=0), planted(1000, seed=9), outcomes(planted(200, seed=1))
+    without, with_weak = (
+        log_losses(verdicts_of(fit_heads(data, ["trees"], read)["trees"], fresh.features_N), fresh.gold_N).mean()
+        for read in (None, weak.read_as([Reading(0.3, 0.05)] * 2))
+    )
+    assert with_weak < without - 0.01
+
+
 def test_wrong_answers_alone_teach_that_everything_is_wrong() -> None:
     """Why right answers must not be passed over."""
     data, weak = planted(30, seed=0), outcomes(planted(400, seed=1))
