@@ -16,6 +16,7 @@ COMMANDS: Registry[Command] = Registry(
     own={
         "online": "sgpo.commands:ONLINE",
         "offline": "sgpo.commands:OFFLINE",
+        "iterate": "sgpo.commands:ITERATE",
         "compare": "sgpo.commands:COMPARE",
         "theory": "sgpo.commands:THEORY",
     },

@@ -9,6 +9,7 @@ from judgekit.cli.command import OUTPUT, Argument, Command
 from judgekit.errors import ConfigError
 from sgpo.compare_config import CompareConfig
 from sgpo.offline.config import OfflineConfig
+from sgpo.offline.iterate_config import IterateConfig
 from sgpo.online.config import OnlineConfig
 from sgpo.theory.config import TheoryConfig
 
@@ -74,6 +75,22 @@ OFFLINE = Command(
     run=_offline,
     arguments=TRAINING,
     config=OfflineConfig,
+)
+
+
+def _iterate(args: argparse.Namespace, config: IterateConfig) -> None:
+    from sgpo.offline.iterate import run_iterate
+
+    for row in run_iterate(config, args.output, resume=args.resume):
+        print(", ".join(f"{name.removeprefix('iterate/')} {value}" for name, value in row.items()))
+
+
+ITERATE = Command(
+    summary="Sample, judge and train offline, round after round, each with the policy that came out of the last.",
+    example="sgpo iterate configs/sgpo/iterate_gsm8k_smollm2.yaml rounds=2 --output runs/iterate",
+    run=_iterate,
+    arguments=OUTPUT,
+    config=IterateConfig,
 )
 
 

@@ -23,6 +23,7 @@ from judgekit.serving.config import ServeConfig
 from judgekit.training.config import CascadeConfig, ClassifierConfig, LanguageModelConfig, LikelihoodConfig, ProbeConfig
 from sgpo.compare_config import CompareConfig
 from sgpo.offline.config import OfflineConfig
+from sgpo.offline.iterate_config import IterateConfig
 from sgpo.online.config import OnlineConfig
 from sgpo.theory.config import TheoryConfig
 
@@ -54,6 +55,8 @@ CLASSES: dict[str, type[BaseConfig]] = {
     "judge/probe_*.yaml": ProbeConfig,
     "serve/*.yaml": ServeConfig,
     "sgpo/offline_*.yaml": OfflineConfig,
+    "sgpo/iterate_gsm8k_*.yaml": IterateConfig,
+    "sgpo/iterate_offline.yaml": OfflineConfig,
     "sgpo/online_*.yaml": OnlineConfig,
     "sgpo/compare*.yaml": CompareConfig,
     "theory/*.yaml": TheoryConfig,

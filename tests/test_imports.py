@@ -56,6 +56,7 @@ WITHOUT_TORCH = [
     "sgpo.config",
     "sgpo.online.config",
     "sgpo.offline.config",
+    "sgpo.offline.iterate_config",
     "sgpo.compare",
     "sgpo.theory.run",
     "datasets_builders.by_hand.commands",

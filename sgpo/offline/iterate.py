@@ -1,0 +1,71 @@
+"""Iterated offline training: rounds of sampling and training, each a process of its own that goes on where it was.
+
+Stages meet at files, so a killed run is one whose last stage is resumed; those before it are found finished.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from judgekit.errors import JudgekitError
+from judgekit.io import read_json
+from judgekit.run import MANIFEST, Run
+from sgpo.offline.iterate_config import IterateConfig
+
+logger = logging.getLogger(__name__)
+
+SHOWN = ("accuracy", "groups", "all_negative", "revived", "judge_calls", "rows_trained", "steps")
+"""What a row of metrics takes from the report of a round's training."""
+
+
+def run_iterate(config: IterateConfig, output: Path, *, resume: bool = False) -> list[dict[str, Any]]:
+    """Train for some rounds and return a row of each: how the policy that it began with answers, what was trained on.
+
+    `output` holds `round-K/groups`, `round-K/train` with the policy that came out, `round-K/*.log`, `metrics.jsonl` and
+    `judgements/`, which all rounds share.
+
+    Raises:
+        ConfigError: see `judgekit.run.Run`.
+        DataError: a configuration has changed since the run began.
+        JudgekitError: a stage failed; names its log.
+    """
+    run = Run(output, config, inputs={"rollouts": [config.rollouts], "offline": [config.offline]}, resume=resume)
+    policy, rows = config.policy, []
+    for number in range(config.rounds):
+        folder = output / f"round-{number}"
+        seed, groups, trained = f"seed={config.seed + number}", folder / "groups", folder / "train"
+        run_stage("judgekit.cli", "rollouts", config.rollouts, [f"generation.model={policy}", seed], groups)
+        own = [f"policy={policy}", f"groups={groups}", f"judgements={output / 'judgements'}", seed]
+        run_stage("sgpo.cli", "offline", config.offline, own, trained)
+        report = read_json(trained / MANIFEST)["results"]
+        rows.append({"step": number} | {f"iterate/{name}": report[name] for name in SHOWN})
+        run.rewind(number - 1)
+        run.log(rows[-1])
+        logger.info("round %d: accuracy %.3f", number, report["accuracy"])
+        policy = str(trained / "policy")
+    run.finish({"rounds": rows, "policy": policy})
+    return rows
+
+
+def run_stage(module: str, command: str, config: Path, overrides: Sequence[str], output: Path) -> None:
+    """Run one command in a process of its own, so that it leaves no memory behind, and resume it where it has begun.
+
+    Raises:
+        JudgekitError: it failed.
+    """
+    log = output.with_name(f"{command}.log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    line = [sys.executable, "-m", module, command, str(config), *overrides, "--output", str(output), "--resume"]
+    with log.open("ab") as file:
+        status = subprocess.run(line, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
+    if status:
+        said = [part.strip() for part in log.read_text(encoding="utf-8", errors="replace").splitlines() if part.strip()]
+        raise JudgekitError(
+            f"{command} of {output.parent.name} ended with status {status}, see {log}: "
+            f"{said[-1] if said else 'it printed nothing'}. Continue with --resume"
+        )
