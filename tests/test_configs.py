@@ -56,7 +56,6 @@ CLASSES: dict[str, type[BaseConfig]] = {
     "serve/*.yaml": ServeConfig,
     "sgpo/offline_*.yaml": OfflineConfig,
     "sgpo/iterate_gsm8k_*.yaml": IterateConfig,
-    "sgpo/iterate_offline.yaml": OfflineConfig,
     "sgpo/online_*.yaml": OnlineConfig,
     "sgpo/compare*.yaml": CompareConfig,
     "theory/*.yaml": TheoryConfig,

@@ -8,13 +8,14 @@ from judgekit.config import load_config
 from sgpo.cli import main
 from sgpo.compare_config import CompareConfig
 from sgpo.offline.config import OfflineConfig
+from sgpo.offline.iterate_config import IterateConfig
 from sgpo.online.config import OnlineConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "sgpo"
-CLASSES = {"online": OnlineConfig, "offline": OfflineConfig, "compare": CompareConfig}
+CLASSES = {"online": OnlineConfig, "offline": OfflineConfig, "compare": CompareConfig, "iterate": IterateConfig}
 
 
-@pytest.mark.parametrize("command", ["online", "offline", "compare"])
+@pytest.mark.parametrize("command", ["online", "offline", "compare", "iterate"])
 def test_unknown_keys_are_named(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status = main([command, "jugde=x", "--output", str(tmp_path / "out")])
     assert status == 2
