@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import torch
 
 from judgekit.engines.checkpoint import locate_model
 from judgekit.engines.scoring.encoded import Encoded, PassOptions
@@ -30,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 CHARS_AT_ONCE = 1_000_000
 """Characters that are tokenised at once: what is too long for the judge then never adds up in memory."""
+CPU_TOKENS = 2048
+"""Most tokens of a forward pass on a CPU: larger ones are no faster there, and blocks of tens of MB, each of another
+size, leave gaps in memory that nothing fills."""
 PROGRESS_FROM = 100
 """Solutions in a batch from which a progress bar is shown."""
 
@@ -41,7 +45,7 @@ class StepLogitJudge(ABC):
         card: The judge's description.
         model: Its model.
         tokenizer: Its fast tokenizer.
-        token_budget: Most tokens of one forward pass.
+        token_budget: Most tokens of one forward pass; on a CPU `CPU_TOKENS` where that is less.
         progress: Show a progress bar on batches of at least 100 solutions.
         neutralise: Keep candidates from acting as markup; off only to measure what that prevents.
     """
@@ -181,8 +185,9 @@ class StepLogitJudge(ABC):
 
     def engine_options(self, n_solutions: int) -> PassOptions:
         """Return what the engine is told about a batch of that many solutions."""
+        on_cpu = getattr(self.model, "device", None) == torch.device("cpu")
         return {
-            "token_budget": self.token_budget,
+            "token_budget": min(self.token_budget, CPU_TOKENS) if on_cpu else self.token_budget,
             "pad_id": self.tokenizer.pad_token_id or 0,
             "progress": self.progress and n_solutions >= PROGRESS_FROM,
         }

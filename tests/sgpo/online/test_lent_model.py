@@ -186,3 +186,10 @@ def test_features_come_from_the_pass_of_the_trainer_where_it_read_the_same_token
         trainer._get_per_token_logps_and_entropies(trainer.model, ids, mask, laid["completion_ids"].size(1), 2)
     trainer._get_per_token_logps_and_entropies(trainer.ref_model, ids, mask, laid["completion_ids"].size(1), 2)
     assert len(trainer._seen) == 2
+    rounded = make_trainer(policy, tmp_path / "bf16", args_beta=0.1, args_bf16=True)
+    rounded.lend(lent)
+    with torch.no_grad():
+        rounded._get_per_token_logps_and_entropies(rounded.ref_model, ids, mask, laid["completion_ids"].size(1), 2)
+    assert not rounded._seen  # a pass in a lower precision than the judge's own
+    for one, other in zip(expected, judge.features(encoded), strict=True):
+        np.testing.assert_allclose(one.stacked(), other.stacked(), atol=1e-5)
