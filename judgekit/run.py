@@ -23,6 +23,7 @@ CONFIG = "config.json"
 MANIFEST = "manifest.json"
 METRICS = "metrics.jsonl"
 SAMPLES = "samples.jsonl"
+FIRINGS = "guards.jsonl"
 BUILT_DATA = "data"
 """Folder in which commands build data sets of raw inputs, before the run begins that reads them."""
 _MADE_OF = ("inputs", "items")
@@ -165,13 +166,21 @@ class Run:
         """
         append_jsonl(self.output / SAMPLES, samples)
 
+    def log_firings(self, firings: Iterable[Mapping[str, Any]]) -> None:
+        """Append rows to `guards.jsonl`: what watches over the run has found, see `sgpo.watch`.
+
+        Raises:
+            DataError: the disk is full or the folder cannot be written.
+        """
+        append_jsonl(self.output / FIRINGS, firings)
+
     def rewind(self, step: int) -> None:
-        """Drop metrics and samples beyond a training step, before a run continues from a checkpoint of it."""
+        """Drop metrics, samples and firings beyond a training step, before a run continues from a checkpoint of it."""
         self._keep_rows(lambda row: _step_of(row) <= step)
 
     def _keep_rows(self, wanted: Callable[[Mapping[str, Any]], bool]) -> None:
-        """Drop the rows of metrics and samples that are not wanted, and half a row of a run that was killed."""
-        for path in (self.output / METRICS, self.output / SAMPLES):
+        """Drop the rows of these files that are not wanted, and half a row of a run that was killed."""
+        for path in (self.output / METRICS, self.output / SAMPLES, self.output / FIRINGS):
             if path.is_file() and path.stat().st_size:
                 rows = [row for _, row in read_jsonl(path)]
                 kept = [row for row in rows if isinstance(row, dict) and wanted(row)]

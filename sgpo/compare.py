@@ -25,7 +25,7 @@ from judgekit.io import read_json, write_json
 from judgekit.metrics.bootstrap import t_interval
 from judgekit.reading.rows import read_jsonl
 from judgekit.report.page import COLOURS
-from judgekit.run import MANIFEST, METRICS, Run
+from judgekit.run import FIRINGS, MANIFEST, METRICS, Run
 from sgpo.compare_config import CompareConfig
 
 REPORT, PLOT = "compare.json", "compare.png"
@@ -278,8 +278,15 @@ def _seed_report(run: ArmRun, rows: Sequence[Mapping[str, Any]], curve: Curve, *
         **{name: value for name, value in results.items() if name.startswith(("judge_deferred_", "judge_usd"))},
         "seconds_per_step": _mean(step_times.values),
         "curve": curve._asdict(),
+        "guards": read_guards(run.folder),
         "training": {name: read_curve(rows, f"sgpo/{name}")._asdict() for name in TRAINING_CURVES},
     }
+
+
+def read_guards(folder: Path) -> list[dict[str, Any]]:
+    """Return the rows of a run's `guards.jsonl`, see `sgpo.guards.Firing`; none where no guard has fired."""
+    path = folder / FIRINGS
+    return [row for _, row in read_jsonl(path) if isinstance(row, dict)] if path.is_file() else []
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -315,7 +322,7 @@ def plot_curves(report: Mapping[str, Any], path: Path) -> None:
 
 
 def print_table(report: Mapping[str, Any]) -> None:
-    """Print one line an arm.
+    """Print one line an arm, what follows, and every guard that has fired.
 
     Its columns: final accuracy, updates to the level and their share of the reference arm's, all-negative groups at the
     start, responses judged in a run, with the shares that a cascade deferred, seconds an update.
@@ -343,6 +350,10 @@ def print_table(report: Mapping[str, Any]) -> None:
     for arm, values in report["arms"].items():
         if values["finding"] is not None:
             print(f"{arm}: {values['finding']}")
+    for arm, values in report["arms"].items():
+        for seed, of_seed in values["seeds"].items():
+            for row in of_seed["guards"]:
+                print(f"{arm}, seed {seed}, step {row['step']}: guards.{row['guard']}, {row['action']}: {row['what']}")
 
 
 def _deferred(seeds: Sequence[Mapping[str, Any]]) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from judgekit.config import BaseConfig, parse_config
+from judgekit.config import parse_config
 from judgekit.engines.precision import AUTO, ChosenPrecision
 from judgekit.training.lora import LoraOptions
 from judgekit.training.optim import OptimConfig
@@ -16,6 +16,7 @@ from sgpo.algorithms.grpo import GRPO
 from sgpo.algorithms.registry import AlgorithmConfig, parse_algorithm
 from sgpo.algorithms.sgpo import SGPO
 from sgpo.assumed import AssumedConfig
+from sgpo.guards import EARLIER, GuardsConfig
 from sgpo.objectives import Objective
 
 GIVEN: Mapping[Moment, frozenset[Need]] = {
@@ -23,23 +24,6 @@ GIVEN: Mapping[Moment, frozenset[Need]] = {
     "step": frozenset({"spans", "old_logprobs", "seq_logps", "entropy", "divergence", "domain"}),
 }
 """What trainers give algorithms of each moment, the judge and the objectives apart; only online there is a history."""
-
-
-class GuardsConfig(BaseConfig):
-    """What stops a run, or warns, because its judge does no good."""
-
-    max_unscored_frac: float = Field(default=0.5, ge=0, le=1)
-    """The run stops with an error when more than this share of judged responses had no verdict."""
-    max_judge_drift: float = Field(default=0.1, gt=0, le=1)
-    """The run stops with an error when the policy's training has changed a P(step ok) of a judge that runs on its model
-    by more than this, on a few fixed solutions; see `judge_model`. Online training only."""
-    alarm_rows: int = Field(default=10, ge=1)
-    """Rows of `metrics.jsonl` that an alarm averages over. Alarms are for online training and only warn."""
-    max_step_factor: float | None = Field(default=2.0, gt=1)
-    """Alarm when responses have more than this many times the steps of the run's first rows; `null` switches it off."""
-    max_rts_rise: float | None = Field(default=0.1, gt=0)
-    """Alarm when the mean RTS of judged responses rose by more than this over the rows before while accuracy stood
-    still; `null` switches it off."""
 
 
 class PolicyTrainingConfig(OptimConfig):
@@ -57,7 +41,7 @@ class PolicyTrainingConfig(OptimConfig):
     objectives: dict[str, Objective] = Field(default_factory=dict)
     """Rewards beside the outcome, by name: functions of a response's text, summed with their weights."""
     guards: GuardsConfig = GuardsConfig()
-    """What stops a run, or warns, because its judge does no good."""
+    """What warns, switches the judge off or stops a run because the judge does no good."""
     lora: LoraOptions | None = None
     """Train low-rank adapters in place of all weights, and add them to the weights at the end; `null` trains all."""
     assume: AssumedConfig = AssumedConfig()
@@ -77,7 +61,7 @@ class PolicyTrainingConfig(OptimConfig):
             if data.get("algorithm") is not None:
                 raise ValueError(
                     "guidance and algorithm are both given: write guidance.KEY as algorithm.KEY (algorithm.type=sgpo), "
-                    f"and {', '.join(GuardsConfig.model_fields)} as guards.KEY"
+                    f"and {', '.join(EARLIER)} as guards.KEY"
                 )
             algorithm, guards = upgrade_guidance(data.pop("guidance"))
             data["guards"] = dict(data.get("guards") or {}) | guards
@@ -125,7 +109,7 @@ def upgrade_guidance(guidance: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what a mapping `guidance` of earlier releases changed, as options of `algorithm` and of `guards`."""
     if not isinstance(guidance, Mapping):
         raise ValueError("guidance is a mapping of options; today it is called algorithm")
-    guards = {key: value for key, value in guidance.items() if key in GuardsConfig.model_fields}
+    guards = {key: value for key, value in guidance.items() if key in EARLIER}
     options = {key: value for key, value in guidance.items() if key not in guards}
     changed = [
         {key: value for key, value in given.items() if value != defaults[key]}

@@ -14,12 +14,10 @@ from typing import NamedTuple
 
 import torch
 
-from judgekit.errors import DataError, JudgeError
+from judgekit.errors import DataError
 from sgpo.algorithms.base import Algorithm, GroupBatch, Scale, Scored, Shaped, Unit
+from sgpo.algorithms.grpo import GRPO
 from sgpo.rewards import classify_groups, group_rows, group_std, is_correct
-
-MIN_JUDGED_FOR_ALARM = 32
-"""Judged responses before the share without verdict may stop a run."""
 
 
 class GroupCredit(NamedTuple):
@@ -33,6 +31,10 @@ class GroupCredit(NamedTuple):
     """The groups, with what scoring found."""
     stats: Mapping[str, float]
     """Metrics, see `credit_stats`."""
+    rows_M: torch.Tensor
+    """Responses that the algorithm had scored. Shape (M,)."""
+    scored: Mapping[int, Scored]
+    """What became of them, and of those that were asked about beside them, by row."""
 
 
 def step_lengths(steps: Sequence[str], *, unit: Unit, count_tokens: Callable[[str], int]) -> tuple[float, ...]:
@@ -85,7 +87,11 @@ def token_spans(
 
 
 def shape_groups(
-    batch: GroupBatch, algorithm: Algorithm, score_rows: Callable[[torch.Tensor], Sequence[Scored]]
+    batch: GroupBatch,
+    algorithm: Algorithm,
+    score_rows: Callable[[torch.Tensor], Sequence[Scored]],
+    *,
+    ask_more: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> GroupCredit:
     """Have the responses scored that the algorithm wants scored, and let it shape the rewards.
 
@@ -94,15 +100,28 @@ def shape_groups(
         algorithm: What is done with them; `GRPO()` outside the algorithm's window.
         score_rows: Scores the responses with these indices, in order; called once, also for none, so that every
             process of a run takes part.
+        ask_more: Given the rows to score, others to score in the same breath, which the algorithm does not see.
     """
     rows_M = algorithm.rows_to_score(batch)
-    scored_M = score_rows(rows_M)
-    rts = dict(zip(rows_M.tolist(), (scored.rts for scored in scored_M), strict=True))
-    rts_N = [rts.get(row) for row in range(len(batch.outcomes_N))]
+    asked = rows_M if ask_more is None else torch.cat([rows_M, ask_more(rows_M)]).sort().values
+    scored = dict(zip(asked.tolist(), score_rows(asked), strict=True))
+    scored_M = [scored[row] for row in rows_M.tolist()]
+    rts_N: list[float | None] = [None] * len(batch.outcomes_N)
+    for row, item in zip(rows_M.tolist(), scored_M, strict=True):
+        rts_N[row] = item.rts
     batch = with_rts(batch, rts_N)
     shaped = algorithm.transform(batch, rows_M, scored_M)
-    stats = credit_stats(batch, shaped.rewards_N, rts_N=rts_N, scored_M=scored_M)
-    return GroupCredit(shaped, rts_N, batch, stats)
+    stats = credit_stats(
+        batch, shaped.rewards_N, rts_N=rts_N, scored_M=scored_M, asked=[item for item in scored.values() if item.judged]
+    )
+    return GroupCredit(shaped, rts_N, batch, stats, rows_M, scored)
+
+
+def without_judge(credit: GroupCredit) -> GroupCredit:
+    """Return plain GRPO's credit of the same batch, and as its metrics what the judge has cost for nothing."""
+    plain = shape_groups(credit.batch, GRPO(), lambda rows_M: [])
+    cost = {name: value for name, value in credit.stats.items() if name.startswith("judge_") or name == "unscored"}
+    return plain._replace(stats={**plain.stats, **cost})
 
 
 def with_rts(batch: GroupBatch, rts_N: Sequence[float | None]) -> GroupBatch:
@@ -206,7 +225,12 @@ def mean_advantage(advantages_T: torch.Tensor) -> float:
 
 
 def credit_stats(
-    batch: GroupBatch, rewards_N: torch.Tensor, *, rts_N: Sequence[float | None], scored_M: Sequence[Scored]
+    batch: GroupBatch,
+    rewards_N: torch.Tensor,
+    *,
+    rts_N: Sequence[float | None],
+    scored_M: Sequence[Scored],
+    asked: Sequence[Scored],
 ) -> dict[str, float]:
     """Return the metrics of one batch.
 
@@ -222,6 +246,7 @@ def credit_stats(
         rewards_N: Rewards as the algorithm shaped them. Shape (N,).
         rts_N: RTS, `None` where not scored. Shape (N,).
         scored_M: What became of the responses to score.
+        asked: All that a judge was asked about, for guards too; its cost is of these.
     """
     outcomes_N, group_ids_N = batch.outcomes_N, batch.group_ids_N
     groups = classify_groups(outcomes_N, group_ids_N=group_ids_N)
@@ -230,22 +255,21 @@ def credit_stats(
     dead_before = (group_std(outcomes_N, group_ids_N=group_ids_N) == 0)[first_rows]
     dead_after = ~(group_std(rewards_N, group_ids_N=group_ids_N) > 0)[first_rows]
     known = outcomes_N[~torch.isnan(outcomes_N)]
-    judged = [scored for scored in scored_M if scored.judged]
     stats = {
         "frac_all_negative": groups.all_negative_N[first_rows].float().mean().item(),
         "frac_all_positive": groups.all_positive_N[first_rows].float().mean().item(),
         "frac_zero_advantage_before": dead_before.float().mean().item(),
         "frac_zero_advantage_after": dead_after.float().mean().item(),
         "frac_revived": (groups.all_negative_N[first_rows] & ~dead_after).float().mean().item(),
-        "judge_calls": float(len(judged)),
-        "judge_seconds": sum(scored.seconds for scored in judged),
-        "unscored": float(sum(scored.rts is None for scored in judged)),
+        "judge_calls": float(len(asked)),
+        "judge_seconds": sum(scored.seconds for scored in asked),
+        "unscored": float(sum(scored.judged and scored.rts is None for scored in scored_M)),
         "truncated": batch.truncated_N.float().sum().item(),
     }
-    prices = [scored.cost_usd for scored in judged if scored.cost_usd is not None]
+    prices = [scored.cost_usd for scored in asked if scored.cost_usd is not None]
     if prices:
         stats["judge_usd"] = sum(prices)
-    deferred_KJ = zip(*(scored.deferred for scored in judged if scored.deferred), strict=True)
+    deferred_KJ = zip(*(scored.deferred for scored in asked if scored.deferred), strict=True)
     stats |= {f"judge_deferred_{k}": sum(went_J) / len(went_J) for k, went_J in enumerate(deferred_KJ, start=1)}
     if len(known):
         stats["accuracy"] = is_correct(known).float().mean().item()
@@ -257,31 +281,3 @@ def credit_stats(
         spreads = [(values.max() - values.min()).item() for values in known_rts if len(values)]
         stats |= {"rts_mean": values_N[scored_N].mean().item(), "rts_spread": sum(spreads) / len(spreads)}
     return stats
-
-
-class UnscoredAlarm:
-    """Stops a run whose judge gives too few verdicts.
-
-    Args:
-        max_frac: Highest share of judged responses without a verdict that passes.
-    """
-
-    def __init__(self, max_frac: float) -> None:
-        self.max_frac = max_frac
-        self.n_judged = 0
-        self.n_unscored = 0
-
-    def count(self, scored: Sequence[Scored]) -> None:
-        """Add one batch.
-
-        Raises:
-            JudgeError: the share so far lies above the bound, over at least 32 judged responses.
-        """
-        self.n_judged += sum(item.judged for item in scored)
-        self.n_unscored += sum(item.judged and item.rts is None for item in scored)
-        if self.n_judged >= MIN_JUDGED_FOR_ALARM and self.n_unscored / self.n_judged > self.max_frac:
-            raise JudgeError(
-                f"the judge gave no verdict for {self.n_unscored} of {self.n_judged} responses, more than "
-                f"guards.max_unscored_frac={self.max_frac}: look at its reasons with `judgekit judge`, or raise the "
-                "bound"
-            )

@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "datasets_builders": {"datasets_builders", "judgekit"},
     "eval": {"eval", "judgekit"},
     "sgpo": {"sgpo", "judgekit"},
-    "benchmarks": {"benchmarks", "datasets_builders", "eval", "judgekit"},
+    "benchmarks": {"benchmarks", "datasets_builders", "eval", "judgekit", "sgpo"},
 }
 WITHOUT_TORCH = [
     "judgekit.types",

@@ -108,6 +108,10 @@ class Scored:
     """For each member of a cascade but the last, whether the response went on behind it; empty of other judges."""
     cost_usd: float | None = None
     """What the judge's servers asked for it, US dollars; `None` where no price is known."""
+    p_no_error: float | None = None
+    """The judge's probability that the response holds no error, for the guards; `None` without a verdict."""
+    flawless: bool = False
+    """Whether the judge decided that it holds none."""
 
 
 _NOT_BY_ROW = {"reward_weights_F", "memory"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from judgekit.errors import ConfigError
@@ -74,14 +75,15 @@ class Judged(Algorithm):
         scored = [Scored(rts=0.0, judged=False)] * len(responses)
         decision, n_members = judge.info.decision, len(judge.info.members)
         for i, judgement in zip(asked, judgements, strict=True):
-            rts = None
-            if judgement.verdict is not None:
-                rts = self.rts.compute(
-                    judgement.verdict, decision=decision, lengths_S=responses[i].lengths_S, min_survival=min_survival
-                )
-            n_asked = len(judgement.asked)
+            n_asked, verdict = len(judgement.asked), judgement.verdict
             deferred = tuple(n_asked > k for k in range(1, n_members)) if n_asked else ()
-            scored[i] = Scored(rts, seconds, deferred=deferred, cost_usd=judgement.cost_usd)
+            scored[i] = Scored(None, seconds, deferred=deferred, cost_usd=judgement.cost_usd)
+            if verdict is not None:
+                rts = self.rts.compute(
+                    verdict, decision=decision, lengths_S=responses[i].lengths_S, min_survival=min_survival
+                )
+                flawless = verdict.decide(decision) is None
+                scored[i] = replace(scored[i], rts=rts, p_no_error=verdict.p_none, flawless=flawless)
         return scored
 
     def read_prefixes(self, batch: GroupBatch, rows_M: torch.Tensor, scored_M: Sequence[Scored]) -> Prefixes:

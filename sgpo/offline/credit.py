@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,9 @@ from judgekit.io import MANIFEST, read_json, read_records, write_records
 from judgekit.judges.stored import StoredJudge
 from judgekit.types import Judgement, Record, Rollout
 from sgpo.algorithms.base import Algorithm, GroupBatch, Response, Scale, Scored, Shaped
-from sgpo.config import GuardsConfig
+from sgpo.algorithms.grpo import GRPO
 from sgpo.credit import (
     StepCredit,
-    UnscoredAlarm,
     give_credit,
     mean_advantage,
     put_back,
@@ -33,9 +33,15 @@ from sgpo.credit import (
     step_lengths,
     sum_rewards,
     with_rts,
+    without_judge,
 )
+from sgpo.guards import Firing, GuardsConfig, Observation
 from sgpo.objectives import Objective
 from sgpo.rewards import compute_advantages
+from sgpo.watch import Guards, asked_counts, observe
+
+GUARDS = "guards"
+"""Where a report has the guards that have fired."""
 
 
 class Credit(Record):
@@ -87,7 +93,7 @@ class CreditTable:
     credits_N: tuple[Credit, ...]
     """One a response, group by group. Shape (N,)."""
     report: dict[str, Any]
-    """Numbers of `report_credits`, by name."""
+    """Numbers of `report_credits`, by name; `judge_off`, 1 where a guard switched the judge off, and what fired."""
 
 
 def load_credits(folder: Path) -> CreditTable | None:
@@ -117,6 +123,8 @@ def assign_credit(
     objectives: Mapping[str, Objective] | None = None,
     scale: Scale = "group",
     chunk: int = 64,
+    seed: int = 0,
+    listeners: Sequence[Callable[[Firing], None]] = (),
 ) -> CreditTable:
     """Score the responses that the algorithm asks for and compute every advantage by it and by outcomes alone.
 
@@ -124,38 +132,56 @@ def assign_credit(
         groups: The groups of one file.
         judge: Where judgements come from; `None` for algorithms that need none.
         algorithm: What is trained by; its window is not read here.
-        guards: When a judge without verdicts stops the run.
+        guards: What looks at the judge after every chunk; where it switches the judge off, no further response is
+            judged and everything is plain GRPO.
         count_tokens: Number of the policy's tokens in a text.
         trained: The trained tokens of each response, by group id and sample; absent where it is not trained.
         objectives: Rewards beside the outcome, by name.
         scale: See `sgpo.rewards.compute_advantages`; `batch` means all rewards of the file.
         chunk: Responses judged between two writes.
+        seed: Of the responses that the judge is asked about for the guards.
+        listeners: Told each guard that fires.
 
     Raises:
-        JudgeError: too many responses got no verdict, see `GuardsConfig.max_unscored_frac`.
+        JudgeError: a guard stopped the run.
     """
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     batch = build_batch(groups, trained, objectives=objectives or {})
     chosen: list[Rollout] = []
 
     def score_rows(rows_M: torch.Tensor) -> list[Scored]:
-        alarm, scored_M = UnscoredAlarm(guards.max_unscored_frac), list[Scored]()
-        chosen.extend(rollouts[row] for row in rows_M.tolist())
-        for start in track(range(0, len(chosen), chunk), description="judging", disable=not chosen):
+        rows, scored = rows_M.tolist(), dict[int, Scored]()
+        for start in track(range(0, len(rows), chunk), description="judging", disable=not rows):
+            if watch.judge_off:
+                return [scored.get(row, Scored(None, judged=False)) for row in rows]
+            part = rows[start : start + chunk]
+            chosen.extend(rollouts[row] for row in part)
             responses = [
                 Response(
                     rollout.solution,
                     step_lengths(rollout.steps, unit=algorithm.unit, count_tokens=count_tokens),
                     key=f"{rollout.group_id}:{rollout.sample}",
                 )
-                for rollout in chosen[start : start + chunk]
+                for rollout in chosen[start:]
             ]
-            scored = algorithm.score(responses, judge=judge)
-            alarm.count(scored)
-            scored_M += scored
-        return scored_M
+            found = dict(zip(part, algorithm.score(responses, judge=judge), strict=True))
+            scored |= found
+            counts = asked_counts(batch, wanted.intersection(part), found)
+            watch.look(Observation(step=0, **counts))
+        return [scored[row] for row in rows]
 
-    credit = shape_groups(batch, algorithm, score_rows)
+    fired: list[Firing] = []
+    watch = Guards(guards, asks_judge="judge" in algorithm.needs, seed=seed)
+    watch.listeners += [*listeners, fired.append]
+    wanted = set(algorithm.rows_to_score(batch).tolist())
+    credit = shape_groups(batch, algorithm, score_rows, ask_more=partial(watch.rows_to_ask, batch, step=0))
+    n_steps_N = [len(rollout.steps) for rollout in rollouts]
+    rows_M = credit.rows_M if type(algorithm).score is not Algorithm.score else None
+    everything = observe(batch, step=0, rows_M=rows_M, scored=credit.scored, n_steps_N=n_steps_N)
+    watch.look(everything.model_copy(update={"n_judged": 0, "n_unscored": 0, "known": ()}))  # which chunks have shown
+    watch.finish()
+    if watch.judge_off:
+        algorithm, credit = GRPO(), without_judge(credit)
     batch, std_floor_N = credit.batch, credit.shaped.std_floor_N
     rewards_N = sum_rewards(put_back(credit.shaped.rewards_N, batch), batch)
     guided: torch.Tensor | list[torch.Tensor] = torch.zeros_like(rewards_N)
@@ -188,7 +214,8 @@ def assign_credit(
         assert batch.rewards_NF is not None
         report |= {f"objective_{name}_mean": batch.rewards_NF[:, index].mean().item()}
         report |= {f"objective_{name}_std": batch.rewards_NF[:, index].std().item()}
-    return CreditTable(credits_N, report)
+    watched = {"judge_off": int(watch.judge_off), GUARDS: [firing.model_dump(mode="json") for firing in fired]}
+    return CreditTable(credits_N, report | watched)
 
 
 def build_batch(

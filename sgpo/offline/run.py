@@ -33,10 +33,19 @@ from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.run import Run
 from judgekit.text.identity import content_id
 from judgekit.training.loop import MetricsCallback, last_checkpoint, save_policy, train, training_arguments
+from sgpo.algorithms.grpo import GRPO
 from sgpo.credit import StepCredit, token_spans
 from sgpo.divergence import group_divergence
 from sgpo.offline.config import OfflineConfig
-from sgpo.offline.credit import CreditTable, Trained, assign_credit, load_credits, read_step_credit, write_credits
+from sgpo.offline.credit import (
+    GUARDS,
+    CreditTable,
+    Trained,
+    assign_credit,
+    load_credits,
+    read_step_credit,
+    write_credits,
+)
 from sgpo.offline.packing import OfflineRow, PackedSteps, fill_old_logprobs
 from sgpo.offline.plan import Plan, build_rows, plan_steps, report_plan, token_ids
 from sgpo.offline.rows import load_offline_groups
@@ -95,7 +104,9 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
             of_initial[value] = _load_or_compute_initial(config, model, rows, run, value=value)
     with state.main_process_first():
         trained = _trained_tokens(config, groups, rows, policy.tokenizer, of_initial=of_initial)
-        table = _load_or_assign_credit(config, groups, trained, policy.tokenizer, output)
+        table = _load_or_assign_credit(config, groups, trained, policy.tokenizer, run)
+    if table.report.get("judge_off"):
+        config = config.model_copy(update={"algorithm": GRPO(), "judge": None})
     report = run.results
     if not run.finished:
         longest = max(map(len, rows), default=0)  # none is left where all are too long, which the plan then refuses
@@ -205,9 +216,9 @@ def _load_or_assign_credit(
     groups: Sequence[RolloutGroup],
     trained: Mapping[tuple[str, int], Trained],
     tokenizer: PreTrainedTokenizerBase,
-    output: Path,
+    run: Run,
 ) -> CreditTable:
-    credit_folder = output / "credit"
+    credit_folder = run.output / "credit"
     if (table := load_credits(credit_folder)) is not None:
         return table
     judge = None
@@ -217,12 +228,17 @@ def _load_or_assign_credit(
         shared = None
         if config.judgements is not None:
             shared = shared_folder(config.judgements, name=config.judge, info=opened.info)
-        judge = StoredJudge(opened, shared or output / "judgements", raw=shared is not None)
+        judge = StoredJudge(opened, shared or run.output / "judgements", raw=shared is not None)
     table = assign_credit(
         groups,
         judge=judge,
         algorithm=config.resolved_algorithm,
         guards=config.guards,
+        seed=config.seed,
+        listeners=[
+            lambda firing: logger.warning("%s", firing),
+            lambda firing: run.log_firings([firing.model_dump(mode="json")]),
+        ],
         count_tokens=lambda text: len(token_ids(tokenizer, text)),
         trained=trained,
         objectives=config.objectives,
@@ -237,6 +253,8 @@ def print_report(report: Mapping[str, Any]) -> None:
     """Show the report as a table of names and values."""
     table = Table("", "", title="offline groups", show_header=False)
     for name, value in report.items():
+        if name == GUARDS:
+            continue  # said when it happened
         shown = "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
         table.add_row(name.replace("_", " "), shown)
     Console().print(table)
@@ -257,7 +275,9 @@ class Recorder(MetricsCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Write the report, unless an earlier process did before the checkpoint."""
         if state.is_world_process_zero and state.global_step == 0:
-            self.run.log({"step": 0} | {f"prepare/{name}": value for name, value in self.report.items()})
+            numbers = {f"prepare/{name}": value for name, value in self.report.items() if name != GUARDS}
+            self.run.log({"step": 0} | numbers)
+            self.run.log_firings(self.report.get(GUARDS, ()))  # the begin of training is a clean slate
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         """Write a row with what the plan says of its last step."""

@@ -64,7 +64,7 @@ class OnlineConfig(PolicyTrainingConfig):
     """What a probe judge runs that was fitted on this policy. `own`: a copy in its directory, in `judge_dtype`. Without
     a copy, in the policy's precision: `reference`, the model behind `beta_kl` or under the adapters of `lora`, which
     stays as it was; `policy`, as it trains: the features that the head was fitted on drift, and
-    `guards.max_judge_drift` stops that."""
+    `guards.judge_drift` stops that."""
 
     group_size: int = Field(default=8, ge=2)
     """Responses sampled a prompt."""

@@ -39,7 +39,6 @@ from judgekit.training.loop import MetricsCallback, finite, save_policy, train, 
 from judgekit.training.lora import language_model
 from judgekit.types import Problem
 from sgpo.objectives import Objective
-from sgpo.online.alarms import AlarmCallback
 from sgpo.online.config import OnlineConfig, PeriodicEvalConfig
 from sgpo.online.trainer import SGPOTrainer
 from sgpo.policy import load_policy
@@ -53,7 +52,8 @@ POLICY = "policy"
 def run_online(config: OnlineConfig, output: Path, *, resume: bool = False) -> dict[str, Any]:
     """Train a policy and return the results, which the run's manifest stores too.
 
-    The folder gets `config.json`, `manifest.json`, `metrics.jsonl`, `samples.jsonl`, `checkpoints/` and `policy/`.
+    The folder gets `config.json`, `manifest.json`, `metrics.jsonl`, `samples.jsonl`, `checkpoints/` and `policy/`, and
+    `guards.jsonl` with a line for each guard that has fired.
     Under a launcher such as torchrun every process calls this and the first one writes.
 
     Raises:
@@ -77,8 +77,8 @@ def run_online(config: OnlineConfig, output: Path, *, resume: bool = False) -> d
             trainer = build_trainer(config, run.output, check=check)
             trainer.remove_callback(ProgressCallback)
             trainer.add_callback(AccuracyProgress())
-            if config.judge is not None:
-                trainer.add_callback(AlarmCallback(config.guards))  # before the recorder, which writes what it adds
+            if state.is_main_process:
+                trainer.guards.listeners.append(lambda firing: run.log_firings([firing.model_dump(mode="json")]))
             trainer.add_callback(Recorder(trainer, run, n_samples=config.samples_per_log))
             if config.eval is not None:
                 problems = read_problems(config.eval.problems, n_max=config.eval.n_problems)
@@ -214,8 +214,8 @@ class AccuracyProgress(ProgressCallback):
 class Recorder(MetricsCallback):
     """Writes TRL's logs to `metrics.jsonl` and some responses to `samples.jsonl`.
 
-    Names: `sgpo/...` as `SGPOMixin` gives them, averaged over the steps of a row, and the alarms of
-    `sgpo.online.alarms`; all else of TRL as `train/...`.
+    Names: `sgpo/...` as `SGPOMixin` gives them, averaged over the steps of a row; all else of TRL
+    as `train/...`.
     """
 
     def __init__(self, trainer: SGPOTrainer, run: Run, *, n_samples: int) -> None:

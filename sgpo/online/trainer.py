@@ -8,6 +8,7 @@ With plain GRPO, or outside the algorithm's window, nothing is changed, so train
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,10 +40,9 @@ from sgpo.algorithms.grpo import GRPO
 from sgpo.algorithms.judged import Judged, certified_survival
 from sgpo.algorithms.registry import parse_algorithm
 from sgpo.algorithms.sgpo import SGPO
-from sgpo.config import GIVEN, GuardsConfig
+from sgpo.config import GIVEN
 from sgpo.credit import (
     StepCredit,
-    UnscoredAlarm,
     give_credit,
     mean_advantage,
     put_back,
@@ -50,11 +50,16 @@ from sgpo.credit import (
     step_lengths,
     sum_rewards,
     token_spans,
+    without_judge,
 )
 from sgpo.divergence import share_divergences
+from sgpo.guards import GuardsConfig
 from sgpo.online.contract import check_outcomes, check_trl_contract
 from sgpo.online.prompts import Prompts, PromptsCallback, fill_up, join_rows
 from sgpo.rewards import group_std, std_floor_factor
+from sgpo.watch import GuardCallback, Guards, observe
+
+logger = logging.getLogger(__name__)
 
 PLAIN = GRPO()
 """What trains outside an algorithm's window."""
@@ -112,7 +117,8 @@ class SGPOMixin:
         answer_column: Column with the right answer, which may be missing.
         algorithm: How outcomes and judgements become advantages, and when; never in evaluation. `None` is SGPO where
             there is a judge and plain GRPO where there is none, which still logs the group statistics.
-        guards: What stops the run because its judge does no good.
+        guards: What warns, switches the judge off or stops the run because the judge does no good; as `None` what a
+            configuration without `guards` has. Whoever wants to hear of each firing adds to `guards.listeners`.
         segmentation: What a step of a response is.
         steps_per_epoch: Optimiser steps in one pass over the problems, for a window in epochs; `None` reads the
             trainer's own count.
@@ -231,13 +237,15 @@ class SGPOMixin:
         """The latest training batch of this process."""
         self.golden: Sequence[Golden] = ()
         """What the judge said of a few solutions at the start, where it runs on a model of this trainer; compared with
-        what it says of them now, see `GuardsConfig.max_judge_drift`."""
+        what it says of them now, see `sgpo.guards.JudgeDrift`."""
         self._lent: LentModel | None = None
         self._lent_trains = False
         self._seen: list[SeenPass] = []
         self._n_reused = 0
-        self._guards = guards or GuardsConfig()
-        self._alarm = UnscoredAlarm(self._guards.max_unscored_frac)
+        self.guards = Guards(guards or GuardsConfig(), asks_judge="judge" in self.algorithm.needs, seed=self.args.seed)
+        if self.accelerator.is_main_process:
+            self.guards.listeners.append(lambda firing: logger.warning("%s", firing))
+        self.add_callback(GuardCallback(self.guards))
         self._advantage_factor_N: torch.Tensor | None = None
         self._advantages: torch.Tensor | list[torch.Tensor] | None = None
         self._step_credit: StepCredit | None = None
@@ -479,9 +487,9 @@ class SGPOMixin:
     ) -> torch.Tensor:
         """Return the gathered rewards with guided outcomes. Shape (N over all processes, reward functions).
 
-        Logs `sgpo/<name>` for every statistic of `credit_stats`, `steps_per_response`, `judge_on` and, of a judge
-        that runs on a model of this trainer, `judge_drift` and `judge_reused`, the texts whose features came from a
-        pass of the trainer's.
+        Logs `sgpo/<name>` for every statistic of `credit_stats`, `steps_per_response`, `judge_on`, of every guard
+        `guard_<name>`: 1 while its bound is passed, and, of a judge that runs on a model of this trainer, `judge_drift`
+        and `judge_reused`, the texts whose features came from a pass of the trainer's.
         """
         rewards_NF: torch.Tensor = super()._calculate_rewards(  # type: ignore[misc]
             inputs, prompts, completions, completion_ids_list
@@ -537,23 +545,32 @@ class SGPOMixin:
             batch = replace(batch, spans_N=tuple(gather_object(own_spans)), n_prompt_tokens_N=gather(n_prompt_N))
 
         def score_rows(rows_M: torch.Tensor) -> list[Scored]:
-            scored_M = self._score_pooled(self._local_requests(rows_M, inputs, spans_N)) if is_on else []
-            self._alarm.count(scored_M)
-            return scored_M
+            return self._score_pooled(self._local_requests(rows_M, inputs, spans_N)) if is_on else []
 
-        credit = shape_groups(batch, self.algorithm if is_on else PLAIN, score_rows)
-        own = {"steps_per_response": n_steps_N.float().mean().item(), "judge_on": float(is_on)}
+        update = self.state.global_step + 1
+        ask_more = partial(self.guards.rows_to_ask, batch, step=update) if is_on else None
+        credit = shape_groups(batch, self.algorithm if is_on else PLAIN, score_rows, ask_more=ask_more)
+        scores = type(self.algorithm).score is not Algorithm.score
+        own = {"steps_per_response": n_steps_N.float().mean().item()}
         if is_on and self._lent is not None:
             own["judge_reused"] = gather(torch.tensor([self._n_reused], device=device)).sum().item()
+        seen = observe(
+            batch,
+            step=update,
+            rows_M=credit.rows_M if is_on and scores else None,
+            scored=credit.scored,
+            n_steps_N=n_steps_N.tolist(),
+        )
         if is_on and self.golden:
             assert self.judge is not None
-            own["judge_drift"] = drift = golden_difference(self.judge, self.golden)
-            if drift > self._guards.max_judge_drift:
-                raise JudgeError(
-                    f"a P(step ok) of {self.judge.info.judge_id} has moved by {drift:.3f} since the start, with the "
-                    f"policy's model that it runs on (max_judge_drift={self._guards.max_judge_drift}): its head was "
-                    "fitted on other features. Take judge_model=reference or own, or fit it again on this policy"
-                )
+            seen = seen.model_copy(update={"judge_drift": golden_difference(self.judge, self.golden)})
+        self.guards.look(seen)
+        if is_on and self.guards.judge_off:  # by what this batch showed, which is not trained on by the judge either
+            credit, is_on, self._rule = without_judge(credit), False, None
+        own["judge_on"] = float(is_on)
+        if seen.judge_drift is not None:
+            own["judge_drift"] = seen.judge_drift
+        own |= {f"guard_{name}": float(name in self.guards.ringing) for name in self.guards.config.on}
         for name, value in {**credit.stats, **own}.items():
             self._log_metric(f"sgpo/{name}", value)
         local = self._local_rows(len(texts_N))
@@ -567,11 +584,12 @@ class SGPOMixin:
         return self._put_back(credit.shaped, credit.batch) if is_on else rewards_NF
 
     def _is_on(self) -> bool:
-        """Whether the algorithm is in force; plain GRPO never is, as TRL does it."""
+        """Whether the algorithm is in force; plain GRPO never is, as TRL does it, nor one whose judge is off."""
         step = self.state.global_step
         epoch = step / self.steps_per_epoch if self.steps_per_epoch else self.state.epoch or 0.0
         is_open = self.algorithm.window.is_open(step=step, n_steps=self.state.max_steps, epoch=epoch)
-        return is_open and type(self.algorithm) is not GRPO  # what derives from it has something of its own
+        # What derives from GRPO has something of its own.
+        return is_open and not self.guards.judge_off and type(self.algorithm) is not GRPO
 
     def _is_truncated(self, completion_ids: Sequence[int]) -> bool:
         """As TRL tells it: the last token is no end and no padding."""

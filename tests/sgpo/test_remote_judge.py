@@ -12,12 +12,12 @@ from judgekit.judges import load_judge
 from judgekit.judges.base import Judge
 from judgekit.judges.stored import StoredJudge
 from sgpo.algorithms.sgpo import SGPO
-from sgpo.config import GuardsConfig
+from sgpo.guards import GuardsConfig
 from sgpo.offline.credit import CreditTable, assign_credit
 from tests.judgekit.serving.service import HashJudge, running_service
 from tests.sgpo.offline.offline_samples import SampleJudge, make_rollout, three_groups
 
-COMMON = {"guards": GuardsConfig(), "trained": {}, "count_tokens": len}
+COMMON = {"guards": GuardsConfig(judge_auc=None), "trained": {}, "count_tokens": len}
 
 
 def assign(judge: Judge, folder: Path, algorithm: SGPO) -> CreditTable:

@@ -239,7 +239,7 @@ def test_configurations_name_their_algorithm() -> None:
     )
     assert chosen(guidance={"beta": 3}) == GRPO(), "without a judge earlier releases trained plain GRPO"
     config = PolicyTrainingConfig.model_validate({"policy": "p", "judge": "j", "guidance": {"max_unscored_frac": 0.1}})
-    assert config.guards.max_unscored_frac == 0.1
+    assert config.guards.unscored is not None and config.guards.unscored.bound == 0.1
     assert PolicyTrainingConfig.model_validate(config.model_dump(mode="json")) == config
 
 

@@ -11,10 +11,9 @@ from judgekit.judges.card import JudgeCard
 from judgekit.judges.cascade import CascadeJudge, CascadeSpec, Stage
 from judgekit.judges.stored import StoredJudge
 from judgekit.types import NoVerdictReason, Solution
-from sgpo.algorithms.base import GroupBatch, Scored, WindowConfig
+from sgpo.algorithms.base import GroupBatch, WindowConfig
 from sgpo.algorithms.grpo import GRPO
 from sgpo.algorithms.sgpo import SGPO
-from sgpo.credit import UnscoredAlarm
 from sgpo.rewards import compute_advantages, shape_rts
 from tests.fakes import FakeJudge
 from tests.sgpo.samples import Cut, Guided, guide
@@ -220,17 +219,6 @@ def test_grpo_changes_nothing() -> None:
     )
     assert result.rewards_N.tolist() == [1.0, 0.0]
     assert "rts_mean" not in result.stats
-
-
-def test_alarm_rings_after_enough_unscored_responses() -> None:
-    alarm = UnscoredAlarm(0.5)
-    alarm.count([Scored(None)] * 31)
-    with pytest.raises(JudgeError, match="32 of 32"):
-        alarm.count([Scored(None)])
-    calm = UnscoredAlarm(0.5)
-    calm.count([Scored(None), Scored(0.5)] * 100)
-    calm.count([Scored(0.0, judged=False)])
-    assert (calm.n_judged, calm.n_unscored) == (200, 100)
 
 
 def test_window_of_the_paper_is_the_first_quarter() -> None:

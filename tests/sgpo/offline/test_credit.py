@@ -12,12 +12,12 @@ from judgekit.judges.stored import StoredJudge
 from judgekit.types import Judgement, NoVerdictReason, Solution
 from sgpo.algorithms.grpo import GRPO
 from sgpo.algorithms.sgpo import SGPO
-from sgpo.config import GuardsConfig
+from sgpo.guards import GuardsConfig
 from sgpo.offline.credit import assign_credit, load_credits, write_credits
 from tests.sgpo.offline.offline_samples import SampleJudge, make_rollout, three_groups
 
 GROUPS = build_groups(three_groups(), where="samples")
-COMMON = {"algorithm": SGPO(), "guards": GuardsConfig(), "trained": {}, "count_tokens": len}
+COMMON = {"algorithm": SGPO(), "guards": GuardsConfig(judge_auc=None), "trained": {}, "count_tokens": len}
 
 # RTS 0, 1/4, 1/2, 3/4 -> rewards sigmoid(-5), sigmoid(-2.5), sigmoid(0), sigmoid(2.5): mean 0.3766732, standard
 # deviation 0.4251693 (n - 1), so for example (0.0066929 - 0.3766732) / (0.4251693 + 0.0001)
@@ -57,6 +57,8 @@ def test_report_by_hand(tmp_path: Path) -> None:
         "rts_spread": 0.75,
         "steps_mean": 4.0,
         "accuracy": pytest.approx(5 / 12),
+        "judge_off": 0,
+        "guards": [],
     }
 
 
@@ -113,14 +115,31 @@ class _Mute(SampleJudge):
 
 
 def test_no_verdict_is_no_zero(tmp_path: Path) -> None:
-    table = assign_credit(GROUPS, judge=StoredJudge(_Mute(), tmp_path), **COMMON)
+    lenient = COMMON | {"guards": GuardsConfig(judge_auc=None, unscored=None)}
+    table = assign_credit(GROUPS, judge=StoredJudge(_Mute(), tmp_path), **lenient)
     assert [(c.rts, c.reward, c.guided_advantage) for c in table.credits_N[:4]] == [(None, None, 0.0)] * 4
     assert (table.report["unscored"], table.report["revived"]) == (4, 0)
 
 
 def test_a_mute_judge_stops_the_run(tmp_path: Path) -> None:
     groups = build_groups([make_rollout("g", k, 0.0) for k in range(40)], where="here")
-    judge = _Mute()
-    with pytest.raises(JudgeError, match="no verdict for 32 of 32 responses"):
-        assign_credit(groups, judge=StoredJudge(judge, tmp_path), **COMMON, chunk=8)
-    assert len(judge.judged) == 32
+    judge, fired = _Mute(), []
+    with pytest.raises(JudgeError, match="no verdict for 8 of 8 responses"):
+        assign_credit(groups, judge=StoredJudge(judge, tmp_path / "a"), **COMMON, chunk=8, listeners=[fired.append])
+    assert len(judge.judged) == 8 and [firing.guard for firing in fired] == ["unscored"]
+    with pytest.raises(JudgeError, match="no verdict for any of 4 responses"):  # too few for a share to say anything
+        assign_credit(GROUPS, judge=StoredJudge(_Mute(), tmp_path / "b"), **COMMON)
+
+
+def test_a_judge_that_knows_nothing_is_off_and_training_is_grpo(tmp_path: Path) -> None:
+    """Eight right responses and eight wrong ones of as many mixed groups; this judge says the same of all."""
+    rollouts = [make_rollout(f"g{g}", k, float(k == 0 and g % 2)) for g in range(40) for k in range(2)]
+    guards = GuardsConfig.model_validate({"judge_auc": {"min_right": 5, "sample": 1.0}})
+    options = COMMON | {"guards": guards, "algorithm": SGPO(scope="every_wrong")}
+    judge = SampleJudge()
+    table = assign_credit(build_groups(rollouts, where="here"), judge=StoredJudge(judge, tmp_path), **options, chunk=20)
+    assert table.report["judge_off"] == 1 and 20 <= len(judge.judged) < 80, "judging ends where it is known"
+    assert [c.guided_advantage for c in table.credits_N] == [c.plain_advantage for c in table.credits_N]
+    assert {c.rts for c in table.credits_N} == {None}
+    (firing,) = table.report["guards"]
+    assert (firing["guard"], firing["action"], firing["value"]) == ("judge_auc", "judge_off", 0.5)

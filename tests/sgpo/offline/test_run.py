@@ -93,10 +93,10 @@ def test_a_run_trains_reports_and_saves(
     config = _config(policy_path, groups_path, report_to=["tensorboard"])
     report = run_offline(config, tmp_path)
     assert list((tmp_path / "tensorboard").iterdir())
-    assert (report["all_negative"], report["revived"], report["judge_calls"]) == (1, 1, 4)
+    assert (report["all_negative"], report["revived"], report["judge_calls"]) == (1, 1, 5)
     assert (report["zero_advantage_rows"], report["overlong"], report["rows_trained"]) == (4, 0, 8)
     head, *steps = _metrics(tmp_path)
-    assert head == {"step": 0} | {f"prepare/{name}": value for name, value in report.items()}
+    assert head == {"step": 0} | {f"prepare/{name}": value for name, value in report.items() if name != "guards"}
     assert [row["step"] for row in steps] == list(range(1, report["steps"] + 1))
     assert [row["offline/epoch"] for row in steps] == sorted([0, 1] * (report["steps"] // 2))
     assert sum(row["offline/tokens"] for row in steps) == report["tokens_trained"]
@@ -110,7 +110,7 @@ def test_a_run_trains_reports_and_saves(
     assert trained.dtype == torch.float32
     assert any(not torch.equal(new, old) for new, old in zip(trained.parameters(), before.parameters(), strict=True))
     assert run_offline(config, tmp_path, resume=True) == report
-    assert len(judge.judged) == 4
+    assert len(judge.judged) == 5, "four, and a right one for the guards"
 
 
 def test_a_policy_that_the_judge_was_not_calibrated_on_is_named(
@@ -153,7 +153,7 @@ def test_resumed_run_equals_straight_run(
     assert _metrics(killed) == _metrics(straight)
     assert _weights(killed).keys() == _weights(straight).keys()
     _assert_same_weights(killed, straight, atol=0.0)
-    assert len(judge.judged) == 8  # four a folder: the resumed run judged none
+    assert len(judge.judged) == 10  # four and one for the guards a folder: the resumed run judged none
 
 
 @pytest.mark.parametrize("moment", ["rollout", "step"])
@@ -441,6 +441,6 @@ def test_runs_that_share_judgements_ask_a_judge_once(
         changes = {"judge": "builtin:random", "judgements": str(tmp_path / "shared"), "algorithm": algorithm}
         config = _config(policy_path, groups_path, **changes, epochs=1)
         reports.append(run_offline(config, tmp_path / str(number)))
-    assert len(asked) == len({*asked}) == 4, "other options of the algorithm do not ask again"
-    assert [report["judge_calls"] for report in reports] == [4, 4, 4]
+    assert len(asked) == len({*asked}) == 5, "other options of the algorithm do not ask again"
+    assert [report["judge_calls"] for report in reports] == [5, 5, 5]
     assert not (tmp_path / "0" / "judgements").exists()

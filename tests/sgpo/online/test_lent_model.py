@@ -21,6 +21,7 @@ from judgekit.training.config import ProbeConfig
 from judgekit.training.lora import LoraOptions
 from judgekit.training.probe import train_probe
 from judgekit.types import LabelledSolution
+from sgpo.guards import GuardsConfig
 from sgpo.online.config import OnlineConfig
 from sgpo.online.run import run_online
 from sgpo.policy import load_policy
@@ -102,7 +103,7 @@ def test_a_judge_on_the_policy_drifts_with_it_until_the_guard_stops_the_run(
     run_online(config, tmp_path / "slow")
     drift = [row["sgpo/judge_drift"] for row in rows_of(tmp_path / "slow")]
     assert drift[0] == 0.0 < drift[1] < 0.1
-    guards = config.guards.model_copy(update={"max_judge_drift": drift[1] / 2})
+    guards = GuardsConfig.model_validate({"judge_drift": {"bound": drift[1] / 2}})
     with pytest.raises(JudgeError, match="has moved by 0"):
         run_online(config.model_copy(update={"guards": guards}), tmp_path / "fast")
 

@@ -79,7 +79,7 @@ def test_run_folder_holds_metrics_samples_policy_and_results(config: OnlineConfi
     assert [row["step"] for row in evaluated] == [0, 2, 4]
     assert [row["eval/n"] for row in evaluated] == [10, 10, 10]
     assert {"train/grad_norm", "train/reward", "sgpo/frac_all_negative", "sgpo/rts_mean"} <= training[0].keys()
-    assert [row["sgpo/alarm_step_inflation"] for row in training] == [0.0] * 4
+    assert [row["sgpo/guard_step_drift"] for row in training] == [0.0] * 4
     assert results["judge_calls"] == sum(row["sgpo/judge_calls"] for row in training) > 0
     assert results["final_accuracy"] == evaluated[-1]["eval/accuracy"]
     samples = rows_of(tmp_path / "run" / "samples.jsonl")

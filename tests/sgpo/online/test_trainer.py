@@ -17,7 +17,7 @@ from judgekit.text.segmentation import segment
 from judgekit.types import Judgement, Solution
 from sgpo.algorithms.base import WindowConfig
 from sgpo.algorithms.sgpo import SGPO
-from sgpo.config import GuardsConfig
+from sgpo.guards import GuardsConfig
 from sgpo.online.contract import check_outcomes, check_trl_contract
 from sgpo.online.trainer import SGPOMixin, SGPOTrainer
 from sgpo.policy import load_policy
@@ -26,6 +26,8 @@ from tests.sgpo.samples import GROUP, SEGMENTATION, Cut, HashJudge, Watched, gui
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 JUDGE_ALL = SGPO(truncated="judge")
+UNASKED = GuardsConfig(judge_auc=None)
+"""No guard that asks the judge anything."""
 
 
 def weights(trainer: Any) -> torch.Tensor:
@@ -103,7 +105,7 @@ def test_all_negative_batch_teaches_sgpo_and_not_grpo(policy: Path, tmp_path: Pa
 )
 def test_rewards_and_advantages_are_those_of_the_core(policy: Path, tmp_path: Path, algorithm: SGPO) -> None:
     judge = HashJudge(unscored_every=5)
-    options = {"judge": judge, "algorithm": algorithm, "segmentation": SEGMENTATION}
+    options = {"judge": judge, "algorithm": algorithm, "segmentation": SEGMENTATION, "guards": UNASKED}
     trainer = make_trainer(policy, tmp_path, **options)
     trainer.train()
     again = HashJudge(unscored_every=5)
@@ -124,7 +126,7 @@ def test_unscored_rows_have_no_advantage_and_no_say_in_the_baseline(policy: Path
         reward=hopeless,
         judge=HashJudge(unscored_every=2),
         algorithm=SGPO(truncated="judge"),
-        guards=GuardsConfig(max_unscored_frac=1),
+        guards=GuardsConfig(unscored=None),
         segmentation=SEGMENTATION,
         args_max_steps=1,
     )
@@ -136,6 +138,48 @@ def test_unscored_rows_have_no_advantage_and_no_say_in_the_baseline(policy: Path
     assert (advantages[rewards.isnan()] == 0).all()
     torch.testing.assert_close(advantages.sum(1), torch.zeros(3), atol=1e-4, rtol=0)
     assert logged(trainer, "sgpo/unscored") == [rewards.isnan().sum().item()]
+
+
+def test_a_judge_switched_off_leaves_grpo_to_the_bit(policy: Path, tmp_path: Path) -> None:
+    """It is off with the very batch that shows it, so that nothing at all is trained by it."""
+
+    def trained(trainer_type: type, name: str, **options: Any) -> Any:
+        trainer = make_trainer(policy, tmp_path / name, trainer_type, args_max_steps=3, **options)
+        trainer.train()
+        return trainer
+
+    plain = trained(GRPOTrainer, "plain")
+    judged = {"judge": HashJudge(), "algorithm": JUDGE_ALL, "segmentation": SEGMENTATION}
+    free = trained(Watched, "free", **judged, guards=UNASKED)
+    assert not torch.equal(weights(free), weights(plain)), "the judge matters"
+    strict = GuardsConfig.model_validate({"unscored": {"bound": 0.0, "action": "judge_off"}, "judge_auc": None})
+    judged["judge"] = HashJudge(unscored_every=1)
+    off = trained(Watched, "off", **judged, guards=strict)
+    assert torch.equal(weights(off), weights(plain))
+    assert logged(off, "sgpo/judge_on") == [0.0] * 3 and logged(off, "sgpo/guard_unscored")[0] == 1.0
+    assert logged(off, "sgpo/judge_calls")[0] > 0 and logged(off, "sgpo/judge_calls")[1:] == [0.0, 0.0]
+
+
+def test_guards_go_on_from_a_checkpoint(policy: Path, tmp_path: Path) -> None:
+    """The judge falls silent and is switched off; a run that resumes before ends like the straight one."""
+    options = {
+        "judge": HashJudge(unscored_every=2),
+        "algorithm": JUDGE_ALL,
+        "segmentation": SEGMENTATION,
+        "guards": GuardsConfig.model_validate({"unscored": {"bound": 0.25, "action": "judge_off"}}),
+        "args_save_strategy": "steps",
+        "args_save_steps": 1,
+        "args_max_steps": 4,
+        "reward": hopeless,
+    }
+    straight = make_trainer(policy, tmp_path, **options)
+    straight.train()
+    on = logged(straight, "sgpo/judge_on")
+    assert on[0] == 1.0 and on[-1] == 0.0
+    resumed = make_trainer(policy, tmp_path, **options)
+    resumed.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{on.index(0.0)}"))
+    assert torch.equal(weights(resumed), weights(straight))
+    assert resumed.guards.state() == straight.guards.state() and resumed.guards.judge_off
 
 
 def test_window_closes(policy: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from sgpo.algorithms.sgpo import SGPO
+from sgpo.guards import GuardsConfig
 from tests.sgpo.samples import SEGMENTATION, HashJudge, make_trainer
 
 UNSCORED_EVERY = 5
@@ -21,6 +22,7 @@ def main(policy: Path, output: Path) -> None:
         judge=judge,
         algorithm=SGPO(truncated="judge"),
         segmentation=SEGMENTATION,
+        guards=GuardsConfig(judge_auc=None),
         args_per_device_train_batch_size=2,
         args_gradient_accumulation_steps=3,
         args_ddp_backend="gloo",
