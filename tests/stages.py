@@ -127,6 +127,9 @@ STAGES: dict[str, Stage] = {
 """By command. `calibrate`, `cascade`, `ensemble` and `prior` make a judge's directory in seconds and resume nothing."""
 NO_FOLDER = {
     "push": "uploads a folder",
+    "adapt": "killed and resumed in tests/judgekit/training/test_probe.py, beside the probe judge that it needs",
+    "iterate": "killed and resumed in tests/sgpo/offline/test_iterate.py",
+    "theory": "reads nothing and takes seconds",
     "doctor": "writes nothing",
     "trust": "writes a record of the user",
     "serve": "writes nothing",

@@ -377,26 +377,3 @@ def test_a_programming_error_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("judgekit.judges.load_judge", fail)
     with pytest.raises(ZeroDivisionError):
         main(["judge", "--judge", "x", "--problem", "?", "--step", "a"])
-
-
-# Groups for offline training
-
-
-def test_stored_groups_of_one_response_are_refused(
-    rows: Callable[..., str], capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    rollout = {
-        "group_id": "g1",
-        "sample": 0,
-        "problem": "?",
-        "prompt": "?",
-        "response": "a",
-        "steps": ["a"],
-        "step_start": [0],
-        "step_end": [1],
-        "outcome": 1.0,
-        "source": "test",
-    }
-    settings = [f"groups={rows(rollout)}", "policy=gone", "judge=builtin:random"]
-    assert sgpo.cli.main(["offline", *settings, "--output", str(tmp_path / "out")]) == 2
-    assert "group 'g1' has one response (1 of 1 groups have fewer than 2)" in capsys.readouterr().err

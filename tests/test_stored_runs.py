@@ -69,7 +69,10 @@ def test_a_stored_folder_is_resumed_or_refused_with_the_way_out(
     assert status == 0, said
     for path in finished.rglob("*.parquet"):
         if path.parts[-2] in ("data", "removed"):
-            assert pl.read_parquet(Path("out") / path.relative_to(finished)).equals(pl.read_parquet(path)), path
+            now, then = pl.read_parquet(Path("out") / path.relative_to(finished)), pl.read_parquet(path)
+            # What the earlier release did not know of a rollout is known of those that are sampled now.
+            unknown = [name for name in ("behaviour_token_ids", "behaviour_logprobs") if name in then.columns]
+            assert now.drop(unknown).equals(then.drop(unknown)), path
     for manifest in finished.rglob(MANIFEST):
         rows = json.loads(manifest.read_text()).get("n_rows")
         assert json.loads((Path("out") / manifest.relative_to(finished)).read_text()).get("n_rows") == rows

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from judgekit.types import LabelledSolution, StepLabel, labels_from_first_error
 
 if TYPE_CHECKING:
+    from judgekit.engines.generation.base import Completion
     from judgekit.training.config import TinyConfig
 
 TEXTS = ["Start with 12.\n12+7=19\n19+3=22", "Add 5 and 9.\n5+9=14"]
@@ -44,6 +49,13 @@ def addition(number: int, *, first_error: int | None = None, n_steps: int = 3) -
         source="additions",
         label_method=None,
     )
+
+
+def assert_same(ours: Sequence[Sequence[Completion]], theirs: Sequence[Sequence[Completion]]) -> None:
+    """Completions are the same, their log-probabilities but for rounding: batches of other sizes add up otherwise."""
+    for one, other in zip(chain(*ours), chain(*theirs), strict=True):
+        assert replace(one, logprobs=None) == replace(other, logprobs=None)
+        assert (one.logprobs or ()) == pytest.approx(other.logprobs or (), abs=1e-4)
 
 
 def labelled_solutions(numbers: Iterable[int]) -> Iterator[LabelledSolution]:

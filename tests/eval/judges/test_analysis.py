@@ -104,7 +104,7 @@ def test_figures_by_hand():
     assert [100 * estimates[name].value for name in SCORES] == pytest.approx(expected)
     offsets = ("exact", "early", "late", "missed", "no_verdict_error", "clear", "false_alarm", "no_verdict_correct")
     assert value_of(values["offsets"], *offsets) == [0.25, 0.25, 0.0, 0.25, 0.25, 0.5, 0.5, 0.0]
-    assert values["cost"] == {"n_tokens": 60, "seconds": 3.0, "cost_usd": None}
+    assert values["cost"] == {"n_tokens": 60, "seconds": 3.0, "cost_usd": None, "asked": None}
 
 
 def test_posterior_figures_by_hand():

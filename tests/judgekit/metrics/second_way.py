@@ -245,6 +245,36 @@ def best_threshold(p_ok_N_S: Sequence[Sequence[Fraction] | None], gold_N: Sequen
     return [best, lo, hi]
 
 
+def best_no_error_weight(posterior_N_O: Sequence[Sequence[Fraction] | None], gold_N: Sequence[int | None]) -> Fraction:
+    """Share t = w / (1 + w) in the middle of the widest stretch with the best F1: every stretch is tried."""
+
+    def end(posterior_O: Sequence[Fraction]) -> Fraction:
+        return max(posterior_O[:-1]) / (max(posterior_O[:-1]) + posterior_O[-1])
+
+    cuts = sorted({F(0), F(1), *(end(posterior_O) for posterior_O in posterior_N_O if posterior_O is not None)})
+
+    def f1_at(share: Fraction) -> Fraction:
+        rows = []
+        for posterior_O, gold in zip(posterior_N_O, gold_N, strict=True):
+            weighed = (
+                [] if posterior_O is None else [*((1 - share) * p for p in posterior_O[:-1]), share * posterior_O[-1]]
+            )
+            best = weighed.index(max(weighed)) if weighed else 0
+            rows.append(Localized(gold, None if best == len(weighed) - 1 else best, posterior_O is not None))
+        f1 = localization(rows)[2]
+        assert f1 is not None
+        return f1
+
+    values = [f1_at(hi) for hi in cuts[1:]]
+    stretches: list[tuple[Fraction, Fraction]] = []
+    for (lo, hi), value in zip(pairwise(cuts), values, strict=True):
+        if value == max(values):
+            joined = stretches and stretches[-1][1] == lo
+            stretches = [*stretches[:-1], (stretches[-1][0], hi)] if joined else [*stretches, (lo, hi)]
+    lo, hi = max(stretches, key=lambda stretch: (stretch[1] - stretch[0], -stretch[0]))
+    return (lo + hi) / 2
+
+
 class FirstError(NamedTuple):
     log_loss: float
     n_above: int

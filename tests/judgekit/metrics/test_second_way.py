@@ -397,6 +397,18 @@ def check_threshold(m: Any, of: Judged) -> None:
     same([choice.f1, choice.lo, choice.hi, choice.threshold], [best, lo, hi, (lo + hi) / 2])
 
 
+@second_way_of("choose_no_error_weight")
+def check_no_error_weight(m: Any, of: Judged) -> None:
+    posterior_N_O = [None if p_S is None else naive.posterior(p_S) for p_S in of.p_N_S]
+    given = [None if posterior_O is None else of.jittered(posterior_O).tolist() for posterior_O in posterior_N_O]
+    if len({gold is None for gold in of.gold_N}) < 2:
+        with pytest.raises(DataError):
+            m.choose_no_error_weight(given, gold_N=of.gold_N)
+        return
+    weight = m.choose_no_error_weight(given, gold_N=of.gold_N)
+    same([weight / (1 + weight)], [naive.best_no_error_weight(posterior_N_O, of.gold_N)])
+
+
 @second_way_of("score_first_errors", "FirstErrorScores")
 def check_first_errors(m: Any, of: Judged) -> None:
     probs_N, gold_N = zip(*of.verdicts, strict=True)

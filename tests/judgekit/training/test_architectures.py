@@ -26,7 +26,7 @@ from judgekit.training.config import ClassifierConfig, LikelihoodConfig
 from judgekit.training.likelihood import fit_likelihood
 from judgekit.training.tiny import build_tokenizer
 from tests.judgekit.architectures import VOCABULARY, save_architecture
-from tests.judgekit.samples import TEXTS, addition
+from tests.judgekit.samples import TEXTS, addition, assert_same
 
 OWN_HEAD = ["recurrent_gemma", "gemma3_text", "gemma3", "qwen3_5", "olmo3", "cohere", "opt", "mamba"]
 """Types without a token-classification class in transformers, or wrapped with a model of images."""
@@ -157,7 +157,7 @@ def test_wrapped_and_hybrid_models_complete_prompts_the_same_alone_and_together(
     engine = build_generator(TransformersGeneration(model=str(base), dtype="float32"))
     prompts = ["1+1=", "Start with 12.\n12+7=19\n", "9"]
     together = engine.generate(list(prompts), at_one(5), n=2)
-    assert together == [engine.generate([prompt], at_one(5), n=2)[0] for prompt in prompts]
+    assert_same(together, [engine.generate([prompt], at_one(5), n=2)[0] for prompt in prompts])
 
 
 def test_a_model_without_a_cache_to_take_rows_from_is_one_line(

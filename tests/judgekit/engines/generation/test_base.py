@@ -19,6 +19,7 @@ from judgekit.engines.generation.token_trie import TokenTrie
 from judgekit.engines.generation.transformers import TransformersGenerator, sample_tokens
 from judgekit.errors import CheckpointError, ConfigError, JudgeError
 from judgekit.types import NoVerdictReason
+from tests.judgekit.samples import assert_same
 
 PROMPTS = ["Start with 3.", "1+1=", "Start with 12. 12+5=17 and then", "7"]
 
@@ -84,8 +85,8 @@ def test_a_completion_depends_on_its_prompt_sample_and_seed_alone(tiny_base: Pat
     together = large.generate(PROMPTS, sampling, n=4, seed=3)
     assert large.generate(PROMPTS, sampling, n=4, seed=3) == together
     for prompt, completions in zip(PROMPTS, together, strict=True):
-        assert small.generate([prompt], sampling, n=4, seed=3) == [completions]
-        assert large.generate([prompt], sampling, n=2, seed=3) == [completions[:2]], "more samples keep the first ones"
+        assert_same(small.generate([prompt], sampling, n=4, seed=3), [completions])
+        assert_same(large.generate([prompt], sampling, n=2, seed=3), [completions[:2]])  # more samples keep the first
     assert len({completion.text for completion in together[0]}) == 4
     assert large.generate(PROMPTS, sampling, n=4, seed=4) != together
 
