@@ -28,8 +28,8 @@ from judgekit.judges.probe.heads import DomainHead, domain_of
 from judgekit.metrics.steps import collect_reached_steps, compute_calibration
 from judgekit.store import Store
 from judgekit.training.config import HeadKind
-from judgekit.training.probe import SolutionFeatures, features_of, honest_metrics
-from judgekit.training.probe_heads import Honest, Labelled, cross_fit, fit_probe, folds, nested, verdicts_of
+from judgekit.training.probe.fit import SolutionFeatures, features_of, honest_metrics
+from judgekit.training.probe.heads import Honest, Labelled, cross_fit, fit_probe, folds, nested, verdicts_of
 from judgekit.types import DecisionKind, LabelledSolution, Verdict
 
 KINDS: tuple[HeadKind, ...] = ("linear", "mean")

@@ -19,9 +19,9 @@ from judgekit.io import read_records
 from judgekit.judges.probe.features import GROUPS
 from judgekit.judges.probe.heads import Floats
 from judgekit.text.identity import group_problems
-from judgekit.training.probe import AGAINST, mean_rise
-from judgekit.training.probe_heads import Labelled, fit_heads, fit_probe, log_losses, verdicts_of
-from judgekit.training.weak import Reading, Weak
+from judgekit.training.probe.evidence import Reading, Weak
+from judgekit.training.probe.fit import AGAINST, mean_rise
+from judgekit.training.probe.heads import Labelled, fit_heads, fit_probe, log_losses, verdicts_of
 from judgekit.types import LabelledSolution, Solution, WeaklyLabelledSolution
 
 SIZES = (50, 100, 300)

@@ -127,7 +127,7 @@ STAGES: dict[str, Stage] = {
 """By command. `calibrate`, `cascade`, `ensemble` and `prior` make a judge's directory in seconds and resume nothing."""
 NO_FOLDER = {
     "push": "uploads a folder",
-    "adapt": "killed and resumed in tests/judgekit/training/test_probe.py, beside the probe judge that it needs",
+    "adapt": "killed and resumed in tests/judgekit/training/probe/test_fit.py, beside the probe judge that it needs",
     "iterate": "killed and resumed in tests/sgpo/offline/test_iterate.py",
     "theory": "reads nothing and takes seconds",
     "doctor": "writes nothing",

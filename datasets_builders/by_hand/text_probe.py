@@ -40,7 +40,7 @@ class TextProbe:
             DataError: too few labels, or too few of one kind.
         """
         # Imports torch, which takes seconds, and nothing is fitted before there are some labels.
-        from judgekit.training.probe_heads import Labelled, fit_probe, verdicts_of
+        from judgekit.training.probe.heads import Labelled, fit_probe, verdicts_of
 
         problems = group_problems(solutions)
         numbers = {problem: number for number, problem in enumerate(sorted(set(problems)))}

@@ -44,7 +44,7 @@ def _train(
             print(f"warning: {sentence}")
     elif isinstance(config, ProbeConfig):
         from judgekit.training.floors import FLOORS
-        from judgekit.training.probe import train_probe
+        from judgekit.training.probe.fit import train_probe
 
         directory = train_probe(config, args.output, resume=args.resume)
         card = read_card(directory)
@@ -97,7 +97,7 @@ FIT = Command(
 
 
 def _adapt(args: argparse.Namespace, config: AdaptConfig) -> None:
-    from judgekit.training.adapt import adapt_probe
+    from judgekit.training.probe.adapt import adapt_probe
 
     directory = adapt_probe(args.judge, args.data, config, args.output, resume=args.resume)
     print(f"judge: {directory}; its promises in judge.json are of the domain that it comes from")

@@ -115,7 +115,7 @@ def _prior(parts: Parts) -> Path:
 
 
 def _probe(parts: Parts) -> Path:
-    from judgekit.training.probe import train_probe
+    from judgekit.training.probe.fit import train_probe
 
     write_records(parts.folder / "data", labelled_solutions(range(9)), record_type=LabelledSolution)
     options = {"model": str(parts.base), "data": [parts.folder / "data"], "max_tokens": MAX_TOKENS, "n_folds": 2}

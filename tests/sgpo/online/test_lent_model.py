@@ -19,7 +19,7 @@ from judgekit.judges.probe import judge as probe_judge
 from judgekit.text.prompts import RawPrompt
 from judgekit.training.config import ProbeConfig
 from judgekit.training.lora import LoraOptions
-from judgekit.training.probe import train_probe
+from judgekit.training.probe.fit import train_probe
 from judgekit.types import LabelledSolution
 from sgpo.guards import GuardsConfig
 from sgpo.online.config import OnlineConfig

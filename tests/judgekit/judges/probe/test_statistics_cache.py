@@ -21,7 +21,7 @@ from judgekit.judges.probe import judge as probe_judge
 from judgekit.judges.probe.statistics_cache import AT_ONCE, StatisticsCache
 from judgekit.judges.stored import verdict_key
 from judgekit.training.config import ProbeConfig
-from judgekit.training.probe import train_probe
+from judgekit.training.probe.fit import train_probe
 from tests.judgekit.samples import addition
 
 

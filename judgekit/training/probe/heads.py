@@ -36,7 +36,7 @@ from judgekit.judges.probe.heads import (
 from judgekit.judges.steps.by_step import probs_from_logits
 from judgekit.metrics.first_error import score_first_errors
 from judgekit.training.config import HeadKind
-from judgekit.training.weak import LEFT_OUT, Reading, Weak, expected_steps
+from judgekit.training.probe.evidence import LEFT_OUT, Reading, Weak, expected_steps
 from judgekit.types import ArgmaxRule, DecisionKind, ThresholdRule, Verdict
 
 

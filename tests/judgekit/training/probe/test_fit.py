@@ -23,8 +23,8 @@ from judgekit.judges.probe.judge import ProbeJudge
 from judgekit.judges.probe.spec import HEAD_FILE, ProbeSpec
 from judgekit.training.config import ProbeConfig
 from judgekit.training.floors import FLOORS
-from judgekit.training.probe import honest_metrics, measure_groups, train_probe
-from judgekit.training.probe_heads import (
+from judgekit.training.probe.fit import honest_metrics, measure_groups, train_probe
+from judgekit.training.probe.heads import (
     STRENGTH_OF_PRIOR,
     Labelled,
     cross_fit,
@@ -220,7 +220,7 @@ def test_a_killed_run_computes_no_features_twice(
     with pytest.raises(KeyboardInterrupt):
         train_probe(options, tmp_path / "run")
     (tmp_path / "again").touch()
-    monkeypatch.setattr("judgekit.training.probe.measure_golden", lambda _: ())
+    monkeypatch.setattr("judgekit.training.probe.fit.measure_golden", lambda _: ())
     train_probe(options, tmp_path / "run", resume=True)
     assert len(seen) == 40
 
@@ -259,12 +259,12 @@ def test_adapting_takes_solutions_and_no_labels(
     write_records(tmp_path / "others", others, record_type=Solution)
     command = ["adapt", "--judge", str(judge), "--data", str(tmp_path / "others"), "--output", str(tmp_path / "new")]
     with monkeypatch.context() as patch:
-        patch.setattr("judgekit.training.adapt.domain_of", None)  # killed once the features are there
+        patch.setattr("judgekit.training.probe.adapt.domain_of", None)  # killed once the features are there
         with pytest.raises(TypeError):
             main(command)
     monkeypatch.setattr(ProbeJudge, "features", None)  # and none is computed again
     with monkeypatch.context() as patch:
-        patch.setattr("judgekit.training.adapt.measure_golden", lambda judge: ())
+        patch.setattr("judgekit.training.probe.adapt.measure_golden", lambda judge: ())
         assert main([*command, "--resume"]) == 0
     monkeypatch.undo()
     card, before = read_card(tmp_path / "new" / "judge"), read_card(judge)

@@ -21,7 +21,7 @@ from judgekit.judging.run import as_seen, read_solutions
 from judgekit.run import Run
 from judgekit.training.config import AdaptConfig
 from judgekit.training.judge_files import JUDGE, save_judge
-from judgekit.training.probe import keep_features
+from judgekit.training.probe.fit import keep_features
 
 _log = logging.getLogger(__name__)
 

@@ -43,8 +43,8 @@ from judgekit.training.judge_files import (
     refuse_overlap,
     save_judge,
 )
-from judgekit.training.probe_heads import Honest, Labelled, cross_fit, fit_probe, folds, log_losses, nested
-from judgekit.training.weak import Reading, Weak
+from judgekit.training.probe.evidence import Reading, Weak
+from judgekit.training.probe.heads import Honest, Labelled, cross_fit, fit_probe, folds, log_losses, nested
 from judgekit.types import LabelledSolution, Solution, WeakLabel, WeaklyLabelledSolution
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def train_probe(config: ProbeConfig, output: Path, *, resume: bool = False) -> P
     evaluation data where there are some; what the judge promises on data like those it was fitted on stands in
     `training.cross_fitted`, what judges that read nothing reach in the same folds under the names of
     `judgekit.training.floors.FLOORS`, and what each group of features is worth in `training.ablation`: see
-    `judgekit.training.probe_heads.nested`.
+    `judgekit.training.probe.heads.nested`.
 
     Raises:
         ConfigError: the output folder is in use, or the run resumed has another configuration.

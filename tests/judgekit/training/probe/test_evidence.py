@@ -10,8 +10,7 @@ from scipy.optimize import minimize
 from scipy.special import logit
 
 from judgekit.judges.probe.heads import DomainHead, LinearHead
-from judgekit.training.probe_heads import Labelled, cross_fit, fit_heads, fit_probe, log_losses, verdicts_of
-from judgekit.training.weak import (
+from judgekit.training.probe.evidence import (
     LEFT_OUT,
     Reading,
     Weak,
@@ -20,6 +19,7 @@ from judgekit.training.weak import (
     log_likelihoods,
     outcome_logprobs,
 )
+from judgekit.training.probe.heads import Labelled, cross_fit, fit_heads, fit_probe, log_losses, verdicts_of
 from judgekit.types import WeaklyLabelledSolution
 
 NOT_NONE, NONE = [0.0, 0.0, -np.inf], [-np.inf, -np.inf, 0.0]

@@ -1,0 +1,1 @@
+"""Probe judges: features, heads, honest figures of both, and the way to another domain."""
