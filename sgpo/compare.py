@@ -204,7 +204,8 @@ def build_report(runs: Sequence[ArmRun], *, reference: str, n_steps: int) -> dic
 
     `updates_to_reach` is read off an arm's mean curve, and off each seed's: the first evaluation at or above the final
     accuracy of the reference arm, which is the mean over seeds of the last three evaluations. `ratio` divides it by the
-    same figure of the reference arm, `ratio_of_all` by all the steps of a run. `null` where the level is never reached.
+    same figure of the reference arm, `ratio_of_all` by all the steps of a run. `null` where the level is never reached,
+    and `ratio` also where the reference arm has it before its first update.
     `final_accuracy` has `lo` and `hi`, Student's 95 % interval over seeds within [0, 1], in `final_interval`;
     `difference` is the mean over seeds of an arm's final accuracy less the reference's with the same seed, with its
     interval and of how many seeds. Without an end: one seed alone, or seeds that end alike. `finding` says in words
@@ -330,6 +331,7 @@ def print_table(report: Mapping[str, Any]) -> None:
     table = Table(title=f"level to reach: {report['level']:.3f}, final accuracy of {report['reference']}")
     for name in ("arm", "final [95 %]", "by seed", "updates", "of ref.", "all-neg.", "judged", "s/step"):
         table.add_column(name, justify="left" if name == "arm" else "right")
+    needed = report["arms"][report["reference"]]["updates_to_reach"]
     for arm, values in report["arms"].items():
         seeds = values["seeds"].values()
         # An arm's final accuracy with its interval over seeds, as text.
@@ -341,12 +343,17 @@ def print_table(report: Mapping[str, Any]) -> None:
             shown_final,
             " ".join(_shown(seed["final_accuracy"], ".3f") for seed in seeds),
             _shown(values["updates_to_reach"], "d"),
-            _shown(values["ratio"], ".0%"),
+            _shown(values["ratio"], ".0%") if needed else "-",
             _shown(values["first_frac_all_negative"], ".0%"),
             f"{_shown(_mean([seed['judge_calls'] for seed in seeds]), '.0f')}{_deferred(list(seeds))}",
             _shown(_mean([seed["seconds_per_step"] for seed in seeds]), ".2f"),
         )
     Console().print(table)
+    if needed == 0:
+        print(
+            f"{report['reference']} ends no higher than it begins: updates until its level say nothing, and shares of "
+            "them are left out"
+        )
     for arm, values in report["arms"].items():
         if values["finding"] is not None:
             print(f"{arm}: {values['finding']}")

@@ -84,6 +84,19 @@ def test_updates_to_the_reference_by_hand(runs: list[ArmRun]) -> None:
     assert sgpo["seeds"]["0"]["training"]["frac_all_negative"] == {"steps": [10], "values": [0.8]}
 
 
+def test_a_level_that_is_there_at_the_start_is_not_one_that_is_never_reached(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [ArmRun(arm, 0, tmp_path / f"{arm}-seed0") for arm in ("grpo", "sgpo")]
+    write_run(runs[0].folder, [0.4, 0.3, 0.3, 0.3])
+    write_run(runs[1].folder, [0.4, 0.5, 0.5, 0.5])
+    report = build_report(runs, reference="grpo", n_steps=40)
+    assert [report["arms"][arm]["updates_to_reach"] for arm in ("grpo", "sgpo")] == [0, 0]
+    print_table(report)
+    said = capsys.readouterr().out
+    assert "never" not in said and "grpo ends no higher than it begins" in said
+
+
 def test_two_seeds_do_not_tell_arms_apart(runs: list[ArmRun]) -> None:
     """By seed: grpo .3 and .26667, sgpo .46667 and .53333. Half a width is t(1) = 12.7062 times sd / sqrt(2)."""
     arms = build_report(runs, reference="grpo", n_steps=40)["arms"]
