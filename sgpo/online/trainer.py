@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import itemgetter
@@ -19,21 +18,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from accelerate.utils import DistributedType, gather, gather_object, is_peft_model
+from accelerate.utils import gather, gather_object
 from torch.nn.utils.rnn import pad_sequence
 from transformers import TrainerCallback
 from trl import GRPOTrainer
 
-from judgekit.engines.scoring.encoded import Encoded
-from judgekit.engines.scoring.token_statistics import SeenPass, TokenStatistics, seen_passes
 from judgekit.errors import ConfigError, JudgeError, JudgekitError, boundary
 from judgekit.judges import load_judge
 from judgekit.judges.base import Judge
-from judgekit.judges.card import Golden, LentModel
 from judgekit.judges.golden import golden_difference
 from judgekit.text.prompts import completion_text, encode_prompt, with_fixed_clock
 from judgekit.text.segmentation import PARAGRAPHS, SegmentationConfig, StepSpan, segment
-from judgekit.training.lora import language_model
 from judgekit.types import Solution
 from sgpo.algorithms.base import Algorithm, GroupBatch, LossRule, Need, Response, Scale, Scored, Shaped, TokenSum
 from sgpo.algorithms.grpo import GRPO
@@ -55,6 +50,7 @@ from sgpo.credit import (
 from sgpo.divergence import share_divergences
 from sgpo.guards import GuardsConfig
 from sgpo.online.contract import check_outcomes, check_trl_contract
+from sgpo.online.lending import Lending
 from sgpo.online.prompts import Prompts, PromptsCallback, fill_up, join_rows
 from sgpo.rewards import group_std, std_floor_factor
 from sgpo.watch import GuardCallback, Guards, observe
@@ -103,7 +99,7 @@ class PolicyRun(NamedTuple):
     """Entropy at each token, nats, where asked for. A tensor of shape (T,) a response."""
 
 
-class SGPOMixin:
+class SGPOMixin(Lending):
     """Trains a `GRPOTrainer` by any algorithm; put it before the trainer in the list of bases.
 
     One reward function is the outcome: 1 for right, 0 for wrong, `None` for unknown; further ones are added as TRL
@@ -130,10 +126,7 @@ class SGPOMixin:
     """
 
     args: Any
-    model: Any
-    ref_model: Any
     train_dataset: Any
-    accelerator: Any
     state: Any
     processing_class: Any
     num_generations: int
@@ -235,13 +228,6 @@ class SGPOMixin:
         self.steps_per_epoch = steps_per_epoch
         self.sampled: Sampled | None = None
         """The latest training batch of this process."""
-        self.golden: Sequence[Golden] = ()
-        """What the judge said of a few solutions at the start, where it runs on a model of this trainer; compared with
-        what it says of them now, see `sgpo.guards.JudgeDrift`."""
-        self._lent: LentModel | None = None
-        self._lent_trains = False
-        self._seen: list[SeenPass] = []
-        self._n_reused = 0
         self.guards = Guards(guards or GuardsConfig(), asks_judge="judge" in self.algorithm.needs, seed=self.args.seed)
         if self.accelerator.is_main_process:
             self.guards.listeners.append(lambda firing: logger.warning("%s", firing))
@@ -266,75 +252,6 @@ class SGPOMixin:
         if problems:
             self.add_callback(PromptsCallback(self._prompts))
         self._rule: LossRule | None = None
-
-    def lend(self, lent: LentModel, *, as_it_trains: bool = False) -> None:
-        """Let judges run on the start of the policy, or on the policy `as_it_trains`, from now on.
-
-        Where the trainer runs the same model over responses without gradients (the reference model's pass for the KL
-        term, the policy's for old log-probabilities), their features come from that pass: of judges that read what the
-        policy read and wrote, token by token, and where no lower precision than the weights' is mixed in.
-        """
-        self._lent, self._lent_trains = lent, as_it_trains
-        lent.at_work = self.lend_policy if as_it_trains else self.lend_reference
-        lent.seen = self._find_seen
-
-    def _find_seen(self, encoded: Encoded) -> TokenStatistics | None:
-        found = (seen.find(encoded) for seen in self._seen)
-        statistics = next((item for item in found if item is not None), None)
-        self._n_reused += statistics is not None
-        return statistics
-
-    def _get_per_token_logps_and_entropies(
-        self, model: Any, *args: Any, **kwargs: Any
-    ) -> tuple[torch.Tensor, Any, Any]:
-        """Keep what a pass shows of the model that a judge runs on."""
-        run = partial(super()._get_per_token_logps_and_entropies, model, *args, **kwargs)  # type: ignore[misc]
-        lent = self.model if self._lent_trains else self.ref_model
-        is_same = self.accelerator.mixed_precision == "no" and not torch.is_grad_enabled() and self.model.training
-        # with adapters, the same object runs with them and without
-        if self._lent is None or model is not lent or not is_same or is_peft_model(self.model):
-            return run()
-        with seen_passes(self.accelerator.unwrap_model(model), self._lent.layers) as passes:
-            found = run()
-        self._seen += passes
-        return found
-
-    @contextmanager
-    def lend_policy(self) -> Iterator[Any]:
-        """Lend the policy as it is now to a judge, in evaluation mode; see `judgekit.judges.card.LentModel`."""
-        with self._at_rest(self.model) as policy:
-            yield language_model(policy)
-
-    @contextmanager
-    def lend_reference(self) -> Iterator[Any]:
-        """Lend the policy as it was at the start to a judge: the reference model, or the policy without its adapters.
-
-        Raises:
-            ConfigError: there is neither.
-        """
-        if self.ref_model is not None:
-            with self._at_rest(self.ref_model) as reference:
-                yield reference
-            return
-        with self._at_rest(self.model) as policy:
-            if not is_peft_model(policy):
-                raise ConfigError("there is no reference model to lend to a judge: beta_kl=0, and no adapters")
-            with policy.disable_adapter():
-                yield language_model(policy)
-
-    @contextmanager
-    def _at_rest(self, wrapped: Any) -> Iterator[Any]:
-        if self.accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
-            raise ConfigError(
-                "a policy whose weights are spread over processes cannot be lent to a judge: judge_model=own"
-            )
-        model = self.accelerator.unwrap_model(wrapped)
-        was_training = model.training
-        model.eval()
-        try:
-            yield model
-        finally:
-            model.train(was_training)
 
     def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], Any, dict[str, Any]]:
         """Let the policy read in training what it reads in evaluation: reserved tokens in a problem are plain text.

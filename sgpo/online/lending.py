@@ -1,0 +1,105 @@
+"""A trainer's models for judges: the reference model, or the policy, in place of a second copy of the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from accelerate.utils import DistributedType, is_peft_model
+
+from judgekit.engines.scoring.encoded import Encoded
+from judgekit.engines.scoring.token_statistics import SeenPass, TokenStatistics, seen_passes
+from judgekit.errors import ConfigError
+from judgekit.judges.card import Golden, LentModel
+from judgekit.training.lora import language_model
+
+
+class Lending:
+    """Part of `sgpo.online.trainer.SGPOMixin`: lends what the trainer has, and what its passes show."""
+
+    model: Any
+    ref_model: Any
+    accelerator: Any
+
+    golden: Sequence[Golden] = ()
+    """What the judge said of a few solutions at the start, where it runs on a model of this trainer; compared with what
+    it says of them now, see `sgpo.guards.JudgeDrift`."""
+    _lent: LentModel | None = None
+    _lent_trains = False
+    _n_reused = 0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._seen: list[SeenPass] = []
+        super().__init__(*args, **kwargs)
+
+    def lend(self, lent: LentModel, *, as_it_trains: bool = False) -> None:
+        """Let judges run on the start of the policy, or on the policy `as_it_trains`, from now on.
+
+        Where the trainer runs the same model over responses without gradients (the reference model's pass for the KL
+        term, the policy's for old log-probabilities), their features come from that pass: of judges that read what the
+        policy read and wrote, token by token, and where no lower precision than the weights' is mixed in.
+        """
+        self._lent, self._lent_trains = lent, as_it_trains
+        lent.at_work = self.lend_policy if as_it_trains else self.lend_reference
+        lent.seen = self._find_seen
+
+    def _find_seen(self, encoded: Encoded) -> TokenStatistics | None:
+        found = (seen.find(encoded) for seen in self._seen)
+        statistics = next((item for item in found if item is not None), None)
+        self._n_reused += statistics is not None
+        return statistics
+
+    def _get_per_token_logps_and_entropies(
+        self, model: Any, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, Any, Any]:
+        """Keep what a pass shows of the model that a judge runs on."""
+        run = partial(super()._get_per_token_logps_and_entropies, model, *args, **kwargs)  # type: ignore[misc]
+        lent = self.model if self._lent_trains else self.ref_model
+        is_same = self.accelerator.mixed_precision == "no" and not torch.is_grad_enabled() and self.model.training
+        # with adapters, the same object runs with them and without
+        if self._lent is None or model is not lent or not is_same or is_peft_model(self.model):
+            return run()
+        with seen_passes(self.accelerator.unwrap_model(model), self._lent.layers) as passes:
+            found = run()
+        self._seen += passes
+        return found
+
+    @contextmanager
+    def lend_policy(self) -> Iterator[Any]:
+        """Lend the policy as it is now to a judge, in evaluation mode; see `judgekit.judges.card.LentModel`."""
+        with self._at_rest(self.model) as policy:
+            yield language_model(policy)
+
+    @contextmanager
+    def lend_reference(self) -> Iterator[Any]:
+        """Lend the policy as it was at the start to a judge: the reference model, or the policy without its adapters.
+
+        Raises:
+            ConfigError: there is neither.
+        """
+        if self.ref_model is not None:
+            with self._at_rest(self.ref_model) as reference:
+                yield reference
+            return
+        with self._at_rest(self.model) as policy:
+            if not is_peft_model(policy):
+                raise ConfigError("there is no reference model to lend to a judge: beta_kl=0, and no adapters")
+            with policy.disable_adapter():
+                yield language_model(policy)
+
+    @contextmanager
+    def _at_rest(self, wrapped: Any) -> Iterator[Any]:
+        if self.accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
+            raise ConfigError(
+                "a policy whose weights are spread over processes cannot be lent to a judge: judge_model=own"
+            )
+        model = self.accelerator.unwrap_model(wrapped)
+        was_training = model.training
+        model.eval()
+        try:
+            yield model
+        finally:
+            model.train(was_training)
