@@ -384,6 +384,10 @@ class ThresholdRule(BaseModel):
     origin: str = "default"
     """Where the threshold comes from: `default`, or the split it was chosen on."""
 
+    def __str__(self) -> str:
+        """What it does, for people."""
+        return f"P(ok) below {self.threshold:.4g}, {self.origin}"
+
 
 class ArgmaxRule(BaseModel):
     """Decide on the most probable outcome of the first-error posterior.
@@ -401,6 +405,11 @@ class ArgmaxRule(BaseModel):
     """What P(no error) is multiplied by before outcomes are compared; above 1 it takes more to accuse."""
     origin: str = "default"
     """Where the weight comes from: `default`, or the split it was chosen on."""
+
+    def __str__(self) -> str:
+        """What it does, for people."""
+        weight = "" if self.no_error_weight == 1 else f", no error x {self.no_error_weight:.3g}"
+        return f"most probable outcome{weight}, {self.origin}"
 
 
 DecisionRule = Annotated[ThresholdRule | ArgmaxRule, Field(discriminator="kind")]

@@ -246,4 +246,4 @@ def describe_after(report: CalibrationReport, kind: str) -> str:
     """
     if report.after_is == "nested":
         return "after choosing and fitting a calibrator in every fold"
-    return "after (none: the judge is left as it is)" if kind == "identity" else f"after ({kind}, cross-fitted)"
+    return "after (none: probabilities are left as they are)" if kind == "identity" else f"after ({kind}, cross-fitted)"

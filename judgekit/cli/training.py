@@ -55,9 +55,11 @@ def _train(
             print(f"{name}: {shown[0]} [{shown[1]}, {shown[2]}]")
         for source, said in card.training.get("weak", {}).items():
             shown = ["-" if value is None else f"{value:.3f}" for value in said["worth"].values()]
+            taken = f"weight {said['weight']:g}, right despite error {said['right_despite_error']:g}"
+            how = taken if said["weight"] else "left out, as no weight helps"
             print(
-                f"{source}: {said['solutions']} weak labels, weight {said['weight']:g}, right despite error "
-                f"{said['right_despite_error']:g}; worth {shown[0]} [{shown[1]}, {shown[2]}] nats of held-out log loss"
+                f"{source}: {said['solutions']} weak labels, {how}; "
+                f"choosing anew in every fold it is worth {shown[0]} [{shown[1]}, {shown[2]}] nats of held-out log loss"
             )
     else:
         from judgekit.training.classifier import train_classifier
@@ -216,8 +218,9 @@ def _cascade(args: argparse.Namespace, config: CascadeConfig) -> None:
         if stage is None:
             sure = "answers the rest"
         else:
-            hi, lo = ("never" if value is None else f"{value:.4f}" for value in (stage.hi, stage.lo))
-            sure = f"no error from P(none) {hi}, an error where all but one step have at most {lo}"
+            hi = "never says no error" if stage.hi is None else f"no error from P(none) {stage.hi:.4f}"
+            lo = "never an error" if stage.lo is None else f"an error where all but it have at most {stage.lo:.4f}"
+            sure = f"{hi}, {lo}"
         print(f"{member}: cost {cost:.4g}; {sure}")
     if promise.shown is not None:
         wrong = "" if promise.n_wrong is None else f", {promise.n_wrong} of them wrongly"

@@ -120,6 +120,8 @@ def find_card(name: str | Path, *, revision: str | None = None, named_by: Trust 
         card = read_card(directory)
         check_card(card, directory=directory, trust=trust, where=str(name))
         return FoundCard(directory, card, trust)
+    if (directory / "judge" / CARD).is_file():
+        raise CheckpointError(f"{name} is the folder of a run: its judge is {Path(name) / 'judge'}")
     family, _ = _recognise(directory, str(name))
     card = make_card(family.card, where=str(name), model=".", judge_id=_short_name(str(name)))
     return FoundCard(directory, card, trust)

@@ -59,14 +59,7 @@ def render_judgement(
         lines.append(Text(f"No verdict by {visible(judgement.judge_id)}: {judgement.no_verdict}.", style="bold"))
     else:
         place = _place(judgement.verdict.decide(rule))
-        if isinstance(rule, ThresholdRule):
-            how = f"P(ok) below {rule.threshold:.4g}"
-        else:
-            how = "most probable outcome"
-            how += f", no error x {rule.no_error_weight:.3g}" if rule.no_error_weight != 1 else ""
-        lines.append(
-            Text(f"Judge {visible(judgement.judge_id)}: {place} ({how}, {visible(rule.origin)}).", style="bold")
-        )
+        lines.append(Text(f"Judge {visible(judgement.judge_id)}: {place} ({visible(str(rule))}).", style="bold"))
         lines.append(Text(f"P(no error in any step) {judgement.verdict.p_none:.3f}"))
     if judgement.asked:
         asked = [visible(member.judge_id) for member in judgement.asked]

@@ -189,7 +189,7 @@ def _report(
     refused = {item.kind: item.reason for item in chosen.candidates if item.reason is not None}
     if kept == "identity" and len(refused) == len(chosen.candidates) - 1 > 0:
         kind, reason = next(iter(refused.items()))
-        warnings.append(f"the judge is left as it is, every calibrator was left out: {kind}, because {reason}")
+        warnings.append(f"probabilities are left as they are, every calibrator was left out: {kind}, because {reason}")
     for name, value in figures_after.items():
         if value > figures_before[name]:
             warnings.append(

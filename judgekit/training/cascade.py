@@ -15,8 +15,9 @@ from judgekit.calibration.conformal import fresh_problems
 from judgekit.calibration.decision import fit_decision
 from judgekit.calibration.fingerprint import fingerprint_of
 from judgekit.errors import ConfigError, DataError
-from judgekit.judges.card import JudgeCard
+from judgekit.judges.card import CARDLESS, JudgeCard
 from judgekit.judges.cascade import CascadeSpec, Promise
+from judgekit.judges.probe.spec import ProbeSpec
 from judgekit.judges.problem_lists import (
     CALIBRATION_PROBLEMS,
     TRAIN_PROBLEMS,
@@ -27,6 +28,7 @@ from judgekit.judges.problem_lists import (
     train_problems,
     write_problems,
 )
+from judgekit.judges.recognise import find_card
 from judgekit.judges.stored import verdict_key
 from judgekit.judges.trust import write_own_card
 from judgekit.metrics.localization import compute_localization
@@ -85,6 +87,14 @@ def build_cascade(members: Sequence[str], data: Path, output: Path, config: Casc
     split = Split.of(solutions, unfit=calibrated, test_frac=config.test_frac)
     refuse_one_kind(list(compress(solutions, split.choosing_N)), "solutions", purpose="choosing thresholds")
     infos_M = [declare_judge(name, dtype=config.dtype) for name in members]  # all, before any works for hours
+    if config.costs is None and config.cost_unit == "seconds":
+        for name in members:
+            spec = None if name.startswith(CARDLESS) else find_card(name).card.spec
+            if isinstance(spec, ProbeSpec) and spec.feature_cache is not None:
+                raise ConfigError(
+                    f"{name} takes features from the cache {spec.feature_cache}, so that its seconds are not those of "
+                    "reading: name the judge directory itself, or give cost_unit=tokens or costs=[...]"
+                )
     judgements_M = []
     for m, name in enumerate(members):  # one after another, for two large models seldom fit at once
         judge = load_judge(name, dtype=config.dtype)

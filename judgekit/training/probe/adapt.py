@@ -87,6 +87,8 @@ def adapt_probe(directory: Path, data: Path, config: AdaptConfig, output: Path, 
             "golden": (),
         }
     )
+    if card.decision.kind == "argmax":
+        _log.warning("a weight of no error is a guess elsewhere: a judge of decision=threshold carries over better")
     judge.card = card
     golden = measure_golden(judge) if config.dtype == "float32" else ()
     target = output / JUDGE

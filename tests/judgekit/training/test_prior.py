@@ -119,7 +119,7 @@ def test_a_prior_reads_nothing_so_no_calibrator_is_kept_for_it(tmp_path: Path) -
     report = calibrate_judge(tmp_path / "prior", harder, CalibrationConfig())
     assert report.after == report.before
     assert set(report.chosen_by_fold) == {"identity"}
-    assert "the judge is left as it is" in report.warnings[0]
+    assert "probabilities are left as they are" in report.warnings[0]
     [before] = load_judge(tmp_path / "prior").judge([made(0, 4)])
     assert before.verdict is not None and before.verdict.p_none > 0.5
 

@@ -191,7 +191,10 @@ def test_outcomes_of_other_problems_are_learned_from(
     assert (said["solutions"], said["weight"], said["right_despite_error"]) == (len(weak), 1.0, 0.1)
     # arithmetic that is wrong is seen: outcomes of forty solutions say more than labels of twelve
     assert said["worth"]["value"] > 0.1 and said["worth"]["lo"] > 0
-    assert "40 weak labels, weight 1, right despite error 0.1; worth 0." in capsys.readouterr().out
+    assert (
+        "40 weak labels, weight 1, right despite error 0.1; choosing anew in every fold it is worth 0."
+        in capsys.readouterr().out
+    )
     # problems whose outcomes were learned from were seen
     with pytest.raises(DataError, match="belong to training problems"):
         write_records(tmp_path / "eval", truth[:4], record_type=LabelledSolution)
@@ -281,3 +284,21 @@ def test_adapting_takes_solutions_and_no_labels(
     np.testing.assert_allclose(adapted.head.logits(features_N[0]), first.head.logits(same_K_F), atol=1e-6)
     write_records(tmp_path / "few", others[:5], record_type=Solution)
     assert main([*command[:3], "--data", str(tmp_path / "few"), "--output", str(tmp_path / "none")]) == 2
+
+
+def test_what_a_judge_is_named_by_is_told_apart(
+    labelled_data: Path, tiny_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = config(tiny_base, labelled_data, ablation=False, features=("position", "surprisal"))
+    train_probe(options, tmp_path / "run")
+    write_records(tmp_path / "more", labelled_solutions(range(60, 90)), record_type=LabelledSolution)
+    data = ["--data", str(tmp_path / "more")]
+    assert main(["adapt", "--judge", str(tmp_path / "run"), *data, "--output", str(tmp_path / "a")]) == 2
+    assert f"is the folder of a run: its judge is {tmp_path / 'run' / 'judge'}" in capsys.readouterr().err
+    cached = tmp_path / "cached.yaml"
+    cached.write_text(f"model: {tmp_path / 'run' / 'judge'}\nfeature_cache: {tmp_path / 'cache'}\n")
+    members = ["--member", "builtin:symbolic", "--member", str(cached)]
+    command = ["cascade", *members, *data, "max_cost=0.9", "--output", str(tmp_path / "c")]
+    assert main(command) == 2  # what was read before takes no time
+    assert "its seconds are not those of reading" in capsys.readouterr().err
+    assert main([*command, "costs=[1, 50]"]) == 0
