@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -51,7 +51,7 @@ def addition(number: int, *, first_error: int | None = None, n_steps: int = 3) -
     )
 
 
-def assert_same(ours: Sequence[Sequence[Completion]], theirs: Sequence[Sequence[Completion]]) -> None:
+def assert_same(ours: Iterable[Iterable[Completion]], theirs: Iterable[Iterable[Completion]]) -> None:
     """Completions are the same, their log-probabilities but for rounding: batches of other sizes add up otherwise."""
     for one, other in zip(chain(*ours), chain(*theirs), strict=True):
         assert replace(one, logprobs=None) == replace(other, logprobs=None)
