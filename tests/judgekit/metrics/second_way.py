@@ -256,11 +256,12 @@ def best_no_error_weight(posterior_N_O: Sequence[Sequence[Fraction] | None], gol
     def f1_at(share: Fraction) -> Fraction:
         rows = []
         for posterior_O, gold in zip(posterior_N_O, gold_N, strict=True):
-            weighed = (
-                [] if posterior_O is None else [*((1 - share) * p for p in posterior_O[:-1]), share * posterior_O[-1]]
-            )
-            best = weighed.index(max(weighed)) if weighed else 0
-            rows.append(Localized(gold, None if best == len(weighed) - 1 else best, posterior_O is not None))
+            if posterior_O is None:
+                rows.append(Localized(gold, None, judged=False))
+                continue
+            *steps, none = posterior_O
+            is_none = share * none > (1 - share) * max(steps)
+            rows.append(Localized(gold, None if is_none else steps.index(max(steps)), judged=True))
         f1 = localization(rows)[2]
         assert f1 is not None
         return f1
