@@ -60,6 +60,7 @@ def adapt_probe(directory: Path, data: Path, config: AdaptConfig, output: Path, 
             f"{directory} is no probe judge whose head knows its domain: adapt one of `judgekit train kind=probe`, or "
             "fit it again if an earlier release did"
         )
+    card = read_card(directory)  # before the model runs over everything
     rows = [as_seen(solution, show_reference=False) for solution in read_solutions(data)[: config.n_max]]
     readable, store = keep_features(judge, rows, output / "features")
     if len(readable) < FEWEST:
@@ -68,7 +69,6 @@ def adapt_probe(directory: Path, data: Path, config: AdaptConfig, output: Path, 
         _log.warning("%d solutions say little about a domain; from %d on more hardly help", len(readable), ENOUGH)
     mean_F, scale_F = domain_of([store[solution.id].stacked() for solution in readable])
     judge.head = replace(judge.head, mean_F=mean_F, scale_F=scale_F)
-    card = read_card(directory)
     adapted = {
         "from": card.judge_id,
         "to": data.name,

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +16,7 @@ from judgekit import cli
 from judgekit.io import read_records
 from judgekit.judges.shared import split_evenly
 from judgekit.types import Judgement, LabelledSolution
-
-REPOSITORY = Path(__file__).parents[3]
+from tests.processes import run_on_two
 
 
 @given(weights=st.lists(st.integers(1, 100), max_size=30), n_parts=st.integers(1, 5))
@@ -42,16 +38,7 @@ def folders(tiny_judge: Path, labelled_data: Path, tmp_path_factory: pytest.Temp
     judges = [*judge, "--judge", "builtin:first-step"]
     benchmark = ["--benchmark", "additions", str(labelled_data)]
     assert cli.main(["eval", *judges, *benchmark, "--output", str(one / "eval")]) == 0
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    done = subprocess.run(
-        [*launch, str(script.__file__), str(tiny_judge), str(labelled_data), str(two)],
-        cwd=REPOSITORY,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
+    run_on_two(script.__file__, tiny_judge, labelled_data, two, timeout=240)
     return one, two
 
 

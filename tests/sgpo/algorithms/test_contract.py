@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,11 +22,11 @@ from sgpo.config import PolicyTrainingConfig
 from sgpo.credit import StepCredit, give_credit, put_back, shape_groups, sum_rewards
 from sgpo.offline.config import OfflineConfig
 from sgpo.offline.run import run_offline
+from tests.processes import REPOSITORY, run_on_two
 from tests.sgpo.algorithms.every import OBJECTIVES, REFILLED, SOURCES, UNSCORED_EVERY, every
 from tests.sgpo.offline.offline_samples import make_rollout, write_groups
 from tests.sgpo.samples import GROUP, SEGMENTATION, Cut, HashJudge
 
-REPOSITORY = Path(__file__).parents[3]
 NAN = float("nan")
 ALL = every()
 OUTCOMES = [0.0, 0, 0, 0, 1, 0, 0, 1, 1, 1, 1, 1, 0, NAN, 0, 0, NAN, NAN, NAN, NAN]
@@ -121,17 +118,7 @@ def test_constant_groups_and_unknown_outcomes(algorithm: Algorithm) -> None:
 def ranks(policy: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What two processes made of one step by every algorithm, on three groups of four that span them."""
     output = tmp_path_factory.mktemp("every")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run(
-        [*launch, str(script.__file__), str(policy), str(output)],
-        cwd=REPOSITORY,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
+    run_on_two(script.__file__, policy, output)
     return [json.loads((output / f"rank{rank}.json").read_text()) for rank in range(2)]
 
 

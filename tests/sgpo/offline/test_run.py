@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +28,7 @@ from sgpo.offline.plan import Plan, build_rows, plan_steps
 from sgpo.offline.run import run_offline
 from sgpo.offline.trainer import compute_row_values
 from sgpo.policy import Policy, load_policy
+from tests.processes import run_on_two
 from tests.sgpo.offline.offline_samples import SampleJudge, make_rollout, three_groups, write_groups, write_policy
 
 SETTINGS: dict[str, Any] = {
@@ -171,11 +169,7 @@ def test_two_processes_equal_one(moment: str, policy_path: Path, groups_path: Pa
         "from sgpo.offline.run import OfflineConfig, run_offline\n"
         "run_offline(OfflineConfig.model_validate_json(Path(sys.argv[1]).read_text()), Path(sys.argv[2]))\n"
     )
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    command += [str(tmp_path / "run.py"), str(tmp_path / "config.json"), str(tmp_path / "two")]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[3])}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_on_two(tmp_path / "run.py", tmp_path / "config.json", tmp_path / "two")
     assert read_json(tmp_path / "two" / "manifest.json")["results"] == report
     for one, two in zip(_metrics(tmp_path / "one"), _metrics(tmp_path / "two"), strict=True):
         unknown = {name for name, value in one.items() if value is None}

@@ -1,9 +1,6 @@
 """The online trainer on two processes, with a group that spans both of them and several micro-batches."""
 
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,26 +13,15 @@ from judgekit.text.segmentation import segment
 from judgekit.types import Solution
 from sgpo.algorithms.sgpo import SGPO
 from sgpo.rewards import classify_groups, compute_advantages
+from tests.processes import run_on_two
 from tests.sgpo.samples import GROUP, SEGMENTATION, Cut, HashJudge, guide
-
-REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
 def ranks(policy: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What each rank wrote after two steps on 3 groups of 4: rank 0 holds rows 0..5, rank 1 rows 6..11."""
     output = tmp_path_factory.mktemp("ranks")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run(
-        [*launch, str(script.__file__), str(policy), str(output)],
-        cwd=REPOSITORY,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
+    run_on_two(script.__file__, policy, output, timeout=240)
     return [json.loads((output / f"rank{rank}.json").read_text()) for rank in range(2)]
 
 
