@@ -31,6 +31,10 @@ class PolicyTrainingConfig(OptimConfig):
 
     policy: str = Field(min_length=1)
     """Checkpoint directory or Hub id of the policy: safetensors, no remote code."""
+    dtype: ChosenPrecision = "float32"
+    """Precision in which the policy's weights are trained and written. `bfloat16` takes half the memory, and loses
+    updates that are small beside a weight, as most are below lr=1e-4: a run then warns. For passes in bfloat16 over
+    float32 weights there is `bf16`; with `lora`, whose adapters are float32, `lora.dtype` says it."""
     judge: str | None = None
     """Judge directory, Hub id, address of a service or `builtin:NAME`; `null` for algorithms that ask none."""
     judge_dtype: ChosenPrecision = AUTO
@@ -93,6 +97,12 @@ class PolicyTrainingConfig(OptimConfig):
                 f"the algorithm {algorithm.type} needs {', '.join(lacking)}, which this trainer does not give at its "
                 f"moment, the {algorithm.when}, as it is configured"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _precision_is_said_once(self) -> Self:
+        if self.lora is not None and self.dtype != "float32":
+            raise ValueError(f"dtype={self.dtype} is for training all weights: with adapters, set lora.dtype")
         return self
 
     def _gives(self) -> frozenset[Need]:

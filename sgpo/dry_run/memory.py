@@ -1,9 +1,10 @@
 """How much memory of a device a training needs, by formulas. Bytes throughout; estimates, good to a quarter or so.
 
-AdamW on float32 weights holds 16 bytes a trained parameter: weight, gradient, two moments. Autocast keeps a bfloat16
-copy of a float32 weight for a pass, 2 bytes more. Weights beside adapters have no gradient and no moments. Activations
-are those of a decoder with gated feed-forward layers: about 10 hidden widths, 2 of queries and keys and 4 of the inner
-width a token and layer; with checkpointing the inputs of all layers and the activations of one.
+AdamW on float32 weights holds 16 bytes a trained parameter: weight, gradient, two moments; on bfloat16 ones half of it.
+Autocast keeps a bfloat16 copy of a float32 weight for a pass, 2 bytes more. Weights beside adapters have no gradient
+and no moments. Activations are those of a decoder with gated feed-forward layers: about 10 hidden widths, 2 of queries
+and keys and 4 of the inner width a token and layer; with checkpointing the inputs of all layers and the activations of
+one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 
 from judgekit.training.lora import LoraOptions
+from judgekit.types import Precision
 from sgpo.assumed import Sizes
 
 HEAD_ROWS = 512
@@ -73,6 +75,7 @@ def estimate_memory(
     n_shards: int,
     n_vllm_bytes: float = 0.0,
     lora: LoraOptions | None = None,
+    dtype: Precision = "float32",
 ) -> Memory:
     """Return what one device holds.
 
@@ -86,9 +89,11 @@ def estimate_memory(
         has_reference: Whether a second copy of the weights is kept.
         n_shards: Devices that share weights, gradients and moments.
         n_vllm_bytes: What vLLM takes beside the trainer.
-        lora: Adapters that are trained; `None` trains all weights, in float32.
+        lora: Adapters that are trained; `None` trains all weights.
+        dtype: Precision of weights that are trained; adapters are in float32.
     """
-    width = 2 if bf16 else 4
+    stored = 2 if dtype == "bfloat16" else 4
+    width = min(2 if bf16 else 4, stored)
     n_total = sizes.n_parameters
     n_trained = n_total if lora is None else sizes.n_adapter_parameters(lora)
     frozen = 0 if lora is None else n_total * (2 if lora.dtype == "bfloat16" else 4)
@@ -99,11 +104,11 @@ def estimate_memory(
     a_token = inputs + layer if checkpointing else sizes.num_hidden_layers * layer
     key_value = 2 * sizes.num_hidden_layers * sizes.num_key_value_heads * sizes.head_width * width
     return Memory(
-        weights=(frozen + 4 * n_trained) / n_shards,
-        gradients=4 * n_trained / n_shards,
-        optimizer=8 * n_trained / n_shards,
-        autocast=2 * n_cast / n_shards if bf16 else 0.0,
-        reference=4 * n_trained / n_shards if has_reference else 0.0,  # with adapters, a copy of these alone
+        weights=(frozen + stored * n_trained) / n_shards,
+        gradients=stored * n_trained / n_shards,
+        optimizer=2 * stored * n_trained / n_shards,
+        autocast=2 * n_cast / n_shards if bf16 and stored == 4 else 0.0,
+        reference=stored * n_trained / n_shards if has_reference else 0.0,  # with adapters, a copy of these alone
         activations=float(n_pass_tokens * a_token),
         # Logits, their log-softmax and the gradients of both, in the precision of the pass but for the softmax.
         logits=float(n_logits * sizes.vocab_size * (2 * width + 8)),

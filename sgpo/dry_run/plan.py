@@ -140,6 +140,7 @@ def plan_online(config: OnlineConfig) -> Plan:
             n_vllm_bytes=vllm_frac * 1e9 * assume.device_gb,
             n_shards=assume.n_devices if assume.sharded else 1,
             lora=config.lora,
+            dtype=config.dtype,
         ),
         judge=_plan_judge(
             config,
@@ -212,6 +213,7 @@ def plan_offline(config: OfflineConfig) -> Plan:
             has_reference=False,
             n_shards=assume.n_devices if assume.sharded else 1,
             lora=config.lora,
+            dtype=config.dtype,
         ),
         judge=_plan_judge(
             config, read_N=[rows[row].tokens for row in scored_rows(config.resolved_algorithm, groups, outcomes)]

@@ -82,7 +82,7 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
     """
     state = _start_process(config)
     shard_paths(config.groups)  # a file that is not there is told before the policy is loaded
-    policy = load_policy(config.policy, lora=config.lora, seed=config.seed)
+    policy = load_policy(config.policy, dtype=config.dtype, lora=config.lora, seed=config.seed, lr=config.lr)
     groups, left_out = load_offline_groups(config, policy.tokenizer)
     context = getattr(policy.model.config, "max_position_embeddings", None)
     if context is not None and config.max_tokens > context:

@@ -97,7 +97,7 @@ def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) ->
     """Open policy, judge and problems and put them into a trainer."""
     arguments = grpo_arguments(config, output)  # what cannot be is told before anything large is opened
     problems = read_problems(config.problems, n_max=config.n_problems)
-    policy = load_policy(config.policy, lora=config.lora, seed=config.seed)
+    policy = load_policy(config.policy, dtype=config.dtype, lora=config.lora, seed=config.seed, lr=config.lr)
     if isinstance(config.prompt, ChatPrompt) and policy.tokenizer.chat_template is None:
         raise ConfigError(f"the policy {config.policy} has no chat template: set prompt.type=raw")
     lent = None if config.judge_model == "own" else LentModel(language_model(policy.model))

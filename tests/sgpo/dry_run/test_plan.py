@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,9 @@ def test_memory_by_hand() -> None:
     sizes = Sizes.model_validate(SMALL)
     # 2 layers of 8x8 + 2 of 8x4 + 8x8 + 3 of 8x16 + 2 norms of 8, 2 embeddings of 100x8, the last norm
     assert sizes.n_parameters == 2 * (64 + 2 * 32 + 64 + 3 * 128 + 16) + 1600 + 8 == 2792
-    memory = estimate_memory(
+    estimate = partial(
+        estimate_memory,
         sizes,
-        bf16=True,
         checkpointing=True,
         n_pass_tokens=10,
         n_logits=5,
@@ -53,6 +54,9 @@ def test_memory_by_hand() -> None:
         has_reference=True,
         n_shards=2,
     )
+    memory, half = estimate(bf16=True), estimate(bf16=False, dtype="bfloat16")
+    assert (half.weights, half.gradients, half.optimizer) == (2792, 2792, 2 * 2792)
+    assert (half.autocast, half.reference, half.activations) == (0, 2792, memory.activations)
     assert (memory.weights, memory.gradients, memory.optimizer) == (2 * 2792, 2 * 2792, 4 * 2792)
     assert (memory.autocast, memory.reference) == (2792, 2 * 2792)
     layer = 2 * (10 * 8 + 2 * 3 * 4 + 4 * 16)
