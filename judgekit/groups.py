@@ -7,22 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from judgekit.answers.checks import CORRECT_ABOVE
 from judgekit.errors import DataError
 from judgekit.io import read_records
 from judgekit.types import Rollout
 
-CORRECT_ABOVE = 0.5
-"""Outcome rewards above this count as a right answer; see `is_right` for one, `sgpo.rewards.is_correct` for tensors."""
 
-
-def is_right(outcome: float) -> bool:
+def is_right(outcome: float, *, above: float = CORRECT_ABOVE) -> bool:
     """Whether an outcome reward in [0, 1] counts as a right answer. NaN, an unknown outcome, does not.
 
     Example:
         >>> is_right(1.0), is_right(0.5), is_right(float("nan"))
         (True, False, False)
     """
-    return outcome > CORRECT_ABOVE
+    return outcome > above
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,8 @@ class RolloutGroup:
     """Id shared by the responses."""
     rollouts: tuple[Rollout, ...]
     """The responses; at least one, of one problem and one prompt, no two with one `sample`. Shape (G,)."""
+    correct_above: float = CORRECT_ABOVE
+    """Outcomes above this are right."""
 
     def __len__(self) -> int:
         """Return G, the number of responses."""
@@ -51,7 +51,7 @@ class RolloutGroup:
     @property
     def n_correct(self) -> int:
         """Responses whose answer is right."""
-        return sum(map(is_right, self.outcome_G))
+        return sum(is_right(outcome, above=self.correct_above) for outcome in self.outcome_G)
 
     @property
     def all_negative(self) -> bool:
@@ -93,7 +93,9 @@ def load_groups(path: Path, *, min_size: int = 2) -> list[RolloutGroup]:
     return build_groups(read_records(path, Rollout), where=str(path), min_size=min_size)
 
 
-def build_groups(rollouts: Iterable[Rollout], *, where: str, min_size: int = 2) -> list[RolloutGroup]:
+def build_groups(
+    rollouts: Iterable[Rollout], *, where: str, min_size: int = 2, correct_above: float = CORRECT_ABOVE
+) -> list[RolloutGroup]:
     """Gather rollouts into groups, see `load_groups`. `where` names the data in complaints."""
     by_group: dict[str, dict[int, Rollout]] = {}
     for rollout in rollouts:
@@ -104,7 +106,7 @@ def build_groups(rollouts: Iterable[Rollout], *, where: str, min_size: int = 2) 
                 "give the groups of several sampling runs different ids"
             )
         members[rollout.sample] = rollout
-    groups = [RolloutGroup(key, tuple(rows[i] for i in sorted(rows))) for key, rows in by_group.items()]
+    groups = [RolloutGroup(key, tuple(rows[i] for i in sorted(rows)), correct_above) for key, rows in by_group.items()]
     small = [group for group in groups if len(group) < min_size]
     if small:
         found = "one response" if len(small[0]) == 1 else f"{len(small[0])} responses"

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from judgekit.answers.checks import CORRECT_ABOVE
 from judgekit.config import parse_config
 from judgekit.engines.precision import AUTO, ChosenPrecision
 from judgekit.training.lora import LoraOptions
@@ -42,6 +43,8 @@ class PolicyTrainingConfig(OptimConfig):
     algorithm: AlgorithmConfig | None = None
     """How outcomes, and a judge where it asks for one, become rewards and advantages; `null`: `sgpo` where there is a
     judge, `grpo` where there is none."""
+    correct_above: float = Field(default=CORRECT_ABOVE, ge=0, lt=1)
+    """Outcomes, in 0..1, above this count as right, in training, guards, statistics and evaluation."""
     objectives: dict[str, Objective] = Field(default_factory=dict)
     """Rewards beside the outcome, by name: functions of a response's text, summed with their weights."""
     guards: GuardsConfig = GuardsConfig()

@@ -17,7 +17,7 @@ import torch
 from judgekit.errors import DataError
 from sgpo.algorithms.base import Algorithm, GroupBatch, Scale, Scored, Shaped, Unit
 from sgpo.algorithms.grpo import GRPO
-from sgpo.rewards import classify_groups, group_rows, group_std, is_correct
+from sgpo.rewards import group_rows, group_std
 
 
 class GroupCredit(NamedTuple):
@@ -249,12 +249,12 @@ def credit_stats(
         asked: All that a judge was asked about, for guards too; its cost is of these.
     """
     outcomes_N, group_ids_N = batch.outcomes_N, batch.group_ids_N
-    groups = classify_groups(outcomes_N, group_ids_N=group_ids_N)
+    groups = batch.classify()
     rows_of_group = group_rows(group_ids_N)
     first_rows = torch.stack([rows[0] for rows in rows_of_group])
     dead_before = (group_std(outcomes_N, group_ids_N=group_ids_N) == 0)[first_rows]
     dead_after = ~(group_std(rewards_N, group_ids_N=group_ids_N) > 0)[first_rows]
-    known = outcomes_N[~torch.isnan(outcomes_N)]
+    right = batch.right_N[~torch.isnan(outcomes_N)]
     stats = {
         "frac_all_negative": groups.all_negative_N[first_rows].float().mean().item(),
         "frac_all_positive": groups.all_positive_N[first_rows].float().mean().item(),
@@ -271,8 +271,8 @@ def credit_stats(
         stats["judge_usd"] = sum(prices)
     deferred_KJ = zip(*(scored.deferred for scored in asked if scored.deferred), strict=True)
     stats |= {f"judge_deferred_{k}": sum(went_J) / len(went_J) for k, went_J in enumerate(deferred_KJ, start=1)}
-    if len(known):
-        stats["accuracy"] = is_correct(known).float().mean().item()
+    if len(right):
+        stats["accuracy"] = right.float().mean().item()
     values_N = torch.tensor([torch.nan if rts is None else rts for rts in rts_N], dtype=outcomes_N.dtype)
     scored_N = ~torch.isnan(values_N)
     if scored_N.any():

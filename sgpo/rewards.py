@@ -7,48 +7,14 @@ or of one size. NaN means "not known" in outcomes and "outside the baseline" in 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 
-from judgekit.groups import CORRECT_ABOVE
 from judgekit.ties import TIE
 
 STD_EPS = 1e-4
 """Added to the standard deviation before dividing, as in TRL's GRPO."""
-
-
-class GroupMasks(NamedTuple):
-    """Which rows belong to which sort of group, decided on raw outcomes. Each of shape (N,), bool."""
-
-    all_negative_N: torch.Tensor
-    """Rows of groups with a known outcome and no right response."""
-    all_positive_N: torch.Tensor
-    """Rows of groups in which every known outcome is right."""
-
-
-def is_correct(outcomes_N: torch.Tensor) -> torch.Tensor:
-    """Whether each outcome reward in [0, 1] counts as a right answer, as in `judgekit.groups`; NaN does not. (N,)."""
-    return outcomes_N > CORRECT_ABOVE
-
-
-def classify_groups(outcomes_N: torch.Tensor, *, group_ids_N: torch.Tensor) -> GroupMasks:
-    """Find all-negative and all-positive groups.
-
-    Rows without a known outcome (NaN) are looked past; a group of nothing else is neither.
-
-    Args:
-        outcomes_N: Raw outcome rewards in [0, 1], NaN where unknown. Shape (N,).
-        group_ids_N: Integer group of each row. Shape (N,).
-    """
-    _, index_N = torch.unique(group_ids_N, return_inverse=True)
-    n_groups = int(index_N.max()) + 1 if len(index_N) else 0
-    known_N = ~torch.isnan(outcomes_N)
-    zeros = torch.zeros(n_groups, device=outcomes_N.device)
-    n_known = zeros.index_add(0, index_N, known_N.float())
-    n_right = zeros.index_add(0, index_N, is_correct(outcomes_N).float())
-    negative, positive = (n_known > 0) & (n_right == 0), (n_known > 0) & (n_right == n_known)
-    return GroupMasks(negative[index_N], positive[index_N])
 
 
 def group_rows(group_ids_N: torch.Tensor) -> list[torch.Tensor]:
@@ -72,6 +38,7 @@ def guided_rewards(
     *,
     rts_N: torch.Tensor,
     guided_N: torch.Tensor,
+    right_N: torch.Tensor,
     group_ids_N: torch.Tensor,
     beta: float = 10.0,
     gamma: float = 0.5,
@@ -86,6 +53,7 @@ def guided_rewards(
         outcomes_N: Raw outcome rewards, NaN where unknown. Shape (N,).
         rts_N: RTS in [0, 1]; read where `guided_N`. Shape (N,).
         guided_N: Rows that were judged and scored. Shape (N,), bool.
+        right_N: Rows whose answer is right. Shape (N,), bool.
         group_ids_N: Integer group of each row. Shape (N,).
         beta: See `shape_rts`.
         gamma: See `shape_rts`.
@@ -100,7 +68,7 @@ def guided_rewards(
             continue
         rows = rows[~torch.isnan(outcomes_N[rows])]
         rts = torch.where(guided_N[rows], rts_N[rows], 0.0)
-        if not is_correct(outcomes_N[rows]).any() and rts.max() - rts.min() <= min_spread + _slack(rts):
+        if not right_N[rows].any() and rts.max() - rts.min() <= min_spread + _slack(rts):
             rewards_N[rows] = outcomes_N[rows]
     return rewards_N
 

@@ -18,7 +18,6 @@ from transformers import TrainerCallback
 from judgekit.errors import JudgeError
 from sgpo.algorithms.base import GroupBatch, Scored
 from sgpo.guards import Firing, GuardsConfig, Known, Observation, Reading
-from sgpo.rewards import classify_groups, is_correct
 
 STATE = "SGPOGuards"
 """Where a checkpoint's `trainer_state.json` keeps what guards have seen, among `stateful_callbacks`."""
@@ -59,7 +58,7 @@ class Guards:
         guard = self.config.judge_auc
         if guard is None or not self.asks_judge or not len(rows_M):
             return rows_M[:0]
-        right = (is_correct(batch.outcomes_N) & ~batch.truncated_N).nonzero().flatten()
+        right = (batch.right_N & ~batch.truncated_N).nonzero().flatten()
         right = right[~torch.isin(right, rows_M)]
         n_asked = min(math.ceil(guard.sample * len(rows_M)), len(right))
         chosen = sorted(random.Random(f"{self.seed}:{step}").sample(range(len(right)), n_asked))
@@ -130,7 +129,7 @@ class Guards:
 
 def asked_counts(batch: GroupBatch, rows: Collection[int], scored: Mapping[int, Scored]) -> dict[str, Any]:
     """Return what an observation says of the judge, given the rows that the algorithm had scored and all scores."""
-    outcomes, right = batch.outcomes_N.tolist(), is_correct(batch.outcomes_N).tolist()
+    outcomes, right = batch.outcomes_N.tolist(), batch.right_N.tolist()
     group_ids = batch.group_ids_N.tolist()
     judged = {row: item for row, item in scored.items() if item.judged}
     return {
@@ -163,14 +162,14 @@ def observe(
         scored: What became of them, and of those that guards asked about, by row.
         n_steps_N: Steps of each response.
     """
-    known_N = batch.outcomes_N[~batch.outcomes_N.isnan()]
+    right = batch.right_N[~batch.outcomes_N.isnan()]
     rows, cut = set() if rows_M is None else set(rows_M.tolist()), batch.truncated_N.tolist()
     scored_rts = [value for row in rows if (value := scored[row].rts) is not None]
-    negative_N = classify_groups(batch.outcomes_N, group_ids_N=batch.group_ids_N).all_negative_N
+    negative_N = batch.classify().all_negative_N
     negative = [] if rows_M is None else negative_N.nonzero().flatten().tolist()
     return Observation(
         step=step,
-        accuracy=is_correct(known_N).double().mean().item() if len(known_N) else None,
+        accuracy=right.double().mean().item() if len(right) else None,
         rts=fmean(scored_rts) if scored_rts else None,
         n_steps=fmean(n_steps_N),
         n_tokens=batch.n_tokens_N.double().mean().item(),

@@ -26,6 +26,8 @@ from judgekit.answers.scalars import Agreement
 from judgekit.config import BaseConfig
 from judgekit.errors import DataError
 
+CORRECT_ABOVE = 0.5
+"""Outcomes above this count as a right answer, unless a run says otherwise (`correct_above`)."""
 _PLAIN = re.compile(r"-?\d{1,30}(?:\.\d{1,30})?")
 _HUGE = re.compile(
     r"""\^\s*\{?[^{}]{0,40}?\^\s*\{?\s*[^{}]{0,20}?(?:\^|\d\d)  # 9^{9^{9^9}}, 2^{3^{40}}

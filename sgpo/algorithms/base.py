@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
+from judgekit.answers.checks import CORRECT_ABOVE
 from judgekit.config import BaseConfig
 
 if TYPE_CHECKING:
@@ -114,7 +115,16 @@ class Scored:
     """Whether the judge decided that it holds none."""
 
 
-_NOT_BY_ROW = {"reward_weights_F", "memory"}
+_NOT_BY_ROW = {"reward_weights_F", "memory", "correct_above"}
+
+
+class GroupMasks(NamedTuple):
+    """Which rows belong to which sort of group, decided on raw outcomes. Each of shape (N,), bool."""
+
+    all_negative_N: torch.Tensor
+    """Rows of groups with a known outcome and no right response."""
+    all_positive_N: torch.Tensor
+    """Rows of groups in which every known outcome is right."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +139,8 @@ class GroupBatch:
     """Responses cut off by their length limit. Shape (N,), bool."""
     n_tokens_N: torch.Tensor
     """Trained tokens of each response, what ends it included; 0 where it is not trained. Shape (N,), int64."""
+    correct_above: float = CORRECT_ABOVE
+    """Outcomes above this are right."""
     rts_N: torch.Tensor | None = None
     """Valid prefix share of each scored response, NaN for the others; there from `transform` on. Shape (N,)."""
     rewards_NF: torch.Tensor | None = None
@@ -161,6 +173,20 @@ class GroupBatch:
     nats, NaN where it is not trained. Shape (N,)."""
     old_seq_logprobs_N: torch.Tensor | None = None
     """For `old_logprobs`: the same under the old policy, as it was before it trained on them. Shape (N,)."""
+
+    @property
+    def right_N(self) -> torch.Tensor:
+        """Responses whose answer is right; one with an unknown outcome is not. Shape (N,), bool."""
+        return self.outcomes_N > self.correct_above
+
+    def classify(self) -> GroupMasks:
+        """Find all-negative and all-positive groups; unknown outcomes are looked past, a group of them is neither."""
+        ids, index_N = self.group_ids_N.unique(return_inverse=True)
+        zeros = self.right_N.new_zeros(len(ids)).float()
+        n_known = zeros.index_add(0, index_N, (~self.outcomes_N.isnan()).float())
+        n_right = zeros.index_add(0, index_N, self.right_N.float())
+        negative, positive = (n_known > 0) & (n_right == 0), (n_known > 0) & (n_right == n_known)
+        return GroupMasks(negative[index_N], positive[index_N])
 
     def take(self, rows_M: torch.Tensor) -> GroupBatch:
         """Return the batch of some responses. Shape (M,)."""

@@ -47,13 +47,13 @@ class DisCO(Algorithm):
         1/n for each of n right responses, minus a softmax over wrong ones, times the group's size; and for all alike
         the pull back to the old policy.
         """
-        from sgpo.rewards import group_rows, is_correct  # need torch
+        from sgpo.rewards import group_rows  # needs torch
 
         assert batch.seq_logprobs_N is not None and batch.old_seq_logprobs_N is not None
         change_N, n_tokens_N = batch.seq_logprobs_N - batch.old_seq_logprobs_N, batch.n_tokens_N
         trained_N = ~change_N.isnan()
         credit_N = rewards_N.new_zeros(len(rewards_N))
-        right_N = is_correct(batch.outcomes_N)
+        right_N = batch.right_N
         wrong_N = ~right_N & ~batch.outcomes_N.isnan()
         for rows in group_rows(batch.group_ids_N):
             rows = rows[trained_N[rows]]

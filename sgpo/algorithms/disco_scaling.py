@@ -32,10 +32,10 @@ class DISCOScaling(Algorithm):
         self, rewards_N: torch.Tensor, *, batch: GroupBatch, std_floor_N: torch.Tensor, scale: Scale
     ) -> torch.Tensor:
         """Return the weighted advantages. Shape (N,)."""
-        from sgpo.rewards import compute_advantages, group_moments, is_correct  # need torch
+        from sgpo.rewards import compute_advantages, group_moments  # need torch
 
         assert batch.domain_shares_N is not None
-        right_N = is_correct(batch.outcomes_N).to(rewards_N).masked_fill(batch.outcomes_N.isnan(), float("nan"))
+        right_N = batch.right_N.to(rewards_N).masked_fill(batch.outcomes_N.isnan(), float("nan"))
         solved_N, _ = group_moments(right_N, batch.group_ids_N)
         weights_N = (1 + 1 / batch.domain_shares_N).log() / (solved_N + self.eps)
         return weights_N.to(rewards_N) * compute_advantages(rewards_N, group_ids_N=batch.group_ids_N, scale="none")

@@ -32,11 +32,9 @@ class GroupRobust(Algorithm):
 
     def remember(self, memory: Mapping[str, float], batch: GroupBatch) -> dict[str, float]:
         """Return the weights after a batch, by domain, of mean 1; a new domain begins at 1."""
-        from sgpo.rewards import is_correct  # needs torch
-
         assert batch.domains_N is not None
         weights = dict(memory)
-        outcomes = zip(batch.domains_N, batch.outcomes_N.tolist(), is_correct(batch.outcomes_N).tolist(), strict=True)
+        outcomes = zip(batch.domains_N, batch.outcomes_N.tolist(), batch.right_N.tolist(), strict=True)
         wrong: dict[str, list[bool]] = {}
         for domain, outcome, right in outcomes:
             if not math.isnan(outcome):

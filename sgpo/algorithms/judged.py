@@ -44,9 +44,7 @@ class Judged(Algorithm):
 
     def in_scope(self, batch: GroupBatch) -> torch.Tensor:
         """Return the responses that the judge is for: the wrong ones. Shape (N,), bool."""
-        from sgpo.rewards import is_correct  # needs torch
-
-        return ~batch.outcomes_N.isnan() & ~is_correct(batch.outcomes_N)
+        return ~batch.outcomes_N.isnan() & ~batch.right_N
 
     def rows_to_score(self, batch: GroupBatch) -> torch.Tensor:
         """Return the responses in scope, cut-off ones only if configured. Shape (M,)."""

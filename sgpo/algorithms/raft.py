@@ -34,9 +34,7 @@ class RAFT(Algorithm):
         self, rewards_N: torch.Tensor, *, batch: GroupBatch, std_floor_N: torch.Tensor, scale: Scale
     ) -> torch.Tensor:
         """Return 1 for right responses, else 0. Shape (N,)."""
-        from sgpo.rewards import is_correct  # needs torch
-
-        return is_correct(batch.outcomes_N).to(rewards_N.dtype)
+        return batch.right_N.to(rewards_N.dtype)
 
 
 class ReinforceRej(Algorithm):
@@ -52,16 +50,12 @@ class ReinforceRej(Algorithm):
 
     def keep(self, batch: GroupBatch, rewards_N: torch.Tensor) -> torch.Tensor:
         """Return the responses of groups with right and wrong ones. Shape (N,), bool."""
-        from sgpo.rewards import classify_groups  # needs torch
-
-        masks = classify_groups(batch.outcomes_N, group_ids_N=batch.group_ids_N)
+        masks = batch.classify()
         return ~(masks.all_negative_N | masks.all_positive_N)
 
     def credit(
         self, rewards_N: torch.Tensor, *, batch: GroupBatch, std_floor_N: torch.Tensor, scale: Scale
     ) -> torch.Tensor:
         """Return +1 and -1, 0 where the outcome is unknown. Shape (N,)."""
-        from sgpo.rewards import is_correct  # needs torch
-
-        signs_N = 2 * is_correct(batch.outcomes_N).to(rewards_N.dtype) - 1
+        signs_N = 2 * batch.right_N.to(rewards_N.dtype) - 1
         return signs_N * ~batch.outcomes_N.isnan()

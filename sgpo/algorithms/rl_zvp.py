@@ -37,18 +37,18 @@ class RLZVP(Algorithm):
         self, rewards_N: torch.Tensor, *, batch: GroupBatch, std_floor_N: torch.Tensor, scale: Scale
     ) -> list[torch.Tensor]:
         """Return one advantage a token; 0 where the outcome is unknown. Shapes (T,)."""
-        from sgpo.rewards import classify_groups, compute_advantages, is_correct  # need torch
+        from sgpo.rewards import compute_advantages  # needs torch
 
         assert batch.entropies_N is not None
         plain_N = compute_advantages(rewards_N, group_ids_N=batch.group_ids_N)
-        masks = classify_groups(batch.outcomes_N, group_ids_N=batch.group_ids_N)
+        masks = batch.classify()
         constant_N = (masks.all_negative_N | masks.all_positive_N) & ~batch.outcomes_N.isnan()
         advantages = []
         for row, entropies_T in enumerate(batch.entropies_N):
             entropies_T = entropies_T.to(rewards_N)
             if not constant_N[row] or not len(entropies_T):
                 given_T = plain_N[row].expand(len(entropies_T))
-            elif is_correct(batch.outcomes_N)[row]:
+            elif batch.right_N[row]:
                 given_T = self.alpha * entropies_T
             else:
                 given_T = self.alpha * (entropies_T - entropies_T.max())

@@ -51,30 +51,29 @@ class SGPO(Judged):
 
     def in_scope(self, batch: GroupBatch) -> torch.Tensor:
         """Return the wrong responses, of all-negative groups alone unless `scope` says otherwise. Shape (N,), bool."""
-        from sgpo.rewards import classify_groups  # needs torch
-
         wrong_N = super().in_scope(batch)
         if self.scope == "every_wrong":
             return wrong_N
-        return wrong_N & classify_groups(batch.outcomes_N, group_ids_N=batch.group_ids_N).all_negative_N
+        return wrong_N & batch.classify().all_negative_N
 
     def transform(self, batch: GroupBatch, rows_M: torch.Tensor, scored_M: Sequence[Scored]) -> Shaped:
         """Put the shaped RTS in place of the outcome of scored rows; rows without a verdict follow `on_unscored`."""
         import torch  # lazily, as this is a configuration too
 
-        from sgpo.rewards import classify_groups, guided_rewards
+        from sgpo.rewards import guided_rewards
 
         prefixes = self.read_prefixes(batch, rows_M, scored_M)
         rewards_N = guided_rewards(
             prefixes.baseline_N,
             rts_N=prefixes.rts_N,
             guided_N=prefixes.scored_N,
+            right_N=batch.right_N,
             group_ids_N=batch.group_ids_N,
             beta=self.beta,
             gamma=self.gamma,
             min_spread=self.min_spread,
         )
-        all_negative_N = classify_groups(batch.outcomes_N, group_ids_N=batch.group_ids_N).all_negative_N
+        all_negative_N = batch.classify().all_negative_N
         # In float32 first, whatever the outcomes are in: stored runs were made with this floor.
         floor_N = torch.where(all_negative_N, self.std_floor or 0.0, 0.0).to(batch.outcomes_N.dtype)
         return Shaped(rewards_N, floor_N)

@@ -23,14 +23,14 @@ class SRPO(Algorithm):
 
     def remember(self, memory: Mapping[str, float], batch: GroupBatch) -> dict[str, float]:
         """Return the share of right responses at the last sampling, by problem."""
-        from sgpo.rewards import group_rows, is_correct  # need torch
+        from sgpo.rewards import group_rows  # needs torch
 
         assert batch.problem_ids_N is not None
         shares = dict(memory)
         for rows in group_rows(batch.group_ids_N):
             known = rows[~batch.outcomes_N[rows].isnan()]
             if len(known):
-                shares[batch.problem_ids_N[int(rows[0])]] = is_correct(batch.outcomes_N[known]).double().mean().item()
+                shares[batch.problem_ids_N[int(rows[0])]] = batch.right_N[known].double().mean().item()
         return shares
 
     def wants(self, memory: Mapping[str, float], problem_id: str) -> bool:

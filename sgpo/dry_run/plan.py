@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from judgekit.answers.checks import CORRECT_ABOVE
 from judgekit.errors import ConfigError
 from judgekit.groups import is_right
 from judgekit.io import read_records
@@ -167,7 +168,10 @@ def plan_offline(config: OfflineConfig) -> Plan:
             row
             for row in fitting
             if (row.group == "mixed" or (row.group == "dead" and guided))
-            and (config.train_on == "all" or is_right(row.outcome) == (config.train_on == "positive"))
+            and (
+                config.train_on == "all"
+                or is_right(row.outcome, above=config.correct_above) == (config.train_on == "positive")
+            )
         ]
         for guided in (False, True)
     }
@@ -186,6 +190,7 @@ def plan_offline(config: OfflineConfig) -> Plan:
             f"{config.groups}: every group is all right or all wrong, or too long: there is nothing to train on"
         )
     outcomes, groups = [row.outcome for row in rows], [row.group_id for row in rows]
+    scored = scored_rows(config.resolved_algorithm, groups, outcomes, correct_above=config.correct_above)
     if config.groups_per_step is None and config.bins_per_step % assume.n_devices:
         raise ConfigError(
             f"{config.bins_per_step} packed passes a step (bins_per_step) do not divide into {assume.n_devices} devices"
@@ -215,13 +220,13 @@ def plan_offline(config: OfflineConfig) -> Plan:
             lora=config.lora,
             dtype=config.dtype,
         ),
-        judge=_plan_judge(
-            config, read_N=[rows[row].tokens for row in scored_rows(config.resolved_algorithm, groups, outcomes)]
-        ),
+        judge=_plan_judge(config, read_N=[rows[row].tokens for row in scored]),
     )
 
 
-def scored_rows(algorithm: Algorithm, groups_N: Sequence[str], outcomes_N: Sequence[float]) -> list[int]:
+def scored_rows(
+    algorithm: Algorithm, groups_N: Sequence[str], outcomes_N: Sequence[float], *, correct_above: float = CORRECT_ABOVE
+) -> list[int]:
     """Return which responses an algorithm has scored, none of them cut off."""
     import torch
 
@@ -232,6 +237,7 @@ def scored_rows(algorithm: Algorithm, groups_N: Sequence[str], outcomes_N: Seque
         torch.tensor([index[group] for group in groups_N]),
         truncated_N=torch.zeros(len(outcomes), dtype=torch.bool),
         n_tokens_N=torch.ones(len(outcomes), dtype=torch.int64),
+        correct_above=correct_above,
     )
     return [int(row) for row in algorithm.rows_to_score(batch)]
 

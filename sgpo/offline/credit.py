@@ -18,6 +18,7 @@ import torch
 from pydantic import Field
 from rich.progress import track
 
+from judgekit.answers.checks import CORRECT_ABOVE
 from judgekit.groups import RolloutGroup, count_groups
 from judgekit.io import MANIFEST, read_json, read_records, write_records
 from judgekit.judges.stored import StoredJudge
@@ -249,6 +250,7 @@ def build_batch(
         outcomes_N=torch.tensor([rollout.outcome for rollout in rollouts], dtype=torch.float64),
         group_ids_N=torch.tensor([index for index, group in enumerate(groups) for _ in group.rollouts]),
         truncated_N=torch.tensor([bool(rollout.truncated) for rollout in rollouts]),
+        correct_above=groups[0].correct_above if groups else CORRECT_ABOVE,
         n_tokens_N=torch.tensor([found.n_tokens for found in trained_N]),
         spans_N=tuple(found.spans_S for found in trained_N),
         old_seq_logprobs_N=torch.tensor([found.old_logprob for found in trained_N], dtype=torch.float64),

@@ -187,7 +187,8 @@ def _trained_groups(
         group_id = row.key[0]
         index, credit = credit_of[row.key]
         sizes[group_id] += StepSize(0, len(row.completion_ids))
-        if config.train_on != "all" and is_right(credit.outcome) != (config.train_on == "positive"):
+        own = "positive" if is_right(credit.outcome, above=config.correct_above) else "negative"
+        if config.train_on not in ("all", own):
             continue
         advantage: float | tuple[float, ...] = credit.guided_advantage if guided else credit.plain_advantage
         if guided and credit.token_advantages_T is not None:

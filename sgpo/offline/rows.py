@@ -58,7 +58,7 @@ def load_offline_groups(config: OfflineConfig, tokenizer: PreTrainedTokenizerBas
                     n_unknown += 1
                 else:
                     rollouts.append(parse_record(values, Rollout, where=where))
-    groups = build_groups(rollouts, where=str(config.groups), min_size=1)
+    groups = build_groups(rollouts, where=str(config.groups), min_size=1, correct_above=config.correct_above)
     kept = [group for group in groups if len(group) > 1]
     if not kept:
         raise DataError(

@@ -1,19 +1,24 @@
-"""What the online trainer relies on, checked before it does: TRL's methods, and that the outcome is one."""
+"""What the online trainer relies on, checked before it does: TRL's methods, an algorithm's needs, and the outcome."""
 
 from __future__ import annotations
 
 import inspect
 import logging
+from collections.abc import Sequence
 
 import torch
 import trl
 from trl import GRPOTrainer
 
 from judgekit.errors import ConfigError
-from sgpo.rewards import is_correct
+from judgekit.judges.base import Judge
+from sgpo.algorithms.base import Algorithm, Need
+from sgpo.algorithms.judged import Judged, certified_survival
+from sgpo.config import GIVEN
 
 logger = logging.getLogger(__name__)
 
+_OF_TOKENS: frozenset[Need] = frozenset({"spans", "old_logprobs", "seq_logps", "entropy"})
 _CONTRACT = {
     "_calculate_rewards": ["self", "inputs", "prompts", "completions", "completion_ids_list"],
     "_compute_loss": ["self", "model", "inputs"],
@@ -40,7 +45,55 @@ def check_trl_contract(trainer_type: type = GRPOTrainer) -> None:
             )
 
 
-def check_outcomes(outcomes_N: torch.Tensor, *, name: str) -> bool:
+def check_algorithm(
+    algorithm: Algorithm,
+    *,
+    judge: Judge | None,
+    n_rewards: int,
+    columns: Sequence[str] | None,
+    importance_sampling_level: str,
+    text_alone: bool,
+) -> None:
+    """Check that a trainer has what an algorithm needs, before anything is sampled.
+
+    Args:
+        algorithm: The algorithm.
+        judge: The judge, if there is one.
+        n_rewards: Reward functions.
+        columns: Columns of the training data, `None` where a stream does not say.
+        importance_sampling_level: TRL's option.
+        text_alone: Whether responses are text, without images, tools or environments.
+
+    Raises:
+        ConfigError: something is missing, or the judge certifies nothing where certified prefixes are asked for.
+    """
+    name, needs = algorithm.type, algorithm.needs
+    if "judge" in needs and judge is None:
+        raise ConfigError(f"the algorithm {name} needs a judge: give one, or take GRPO()")
+    if "objectives" in needs and n_rewards < 2:
+        raise ConfigError(f"the algorithm {name} needs reward functions beside the outcome")
+    if "domain" in needs and columns is not None and "source" not in columns:
+        raise ConfigError(f"the training data have no column 'source', which is the domain of a problem: {columns}")
+    if lacking := needs - GIVEN[algorithm.when] - {"judge", "objectives", "history"}:
+        raise ConfigError(
+            f"the algorithm {name} needs {', '.join(sorted(lacking))}, which online training does not give at its "
+            f"moment, the {algorithm.when}"
+        )
+    if needs & _OF_TOKENS and not text_alone:
+        raise ConfigError(
+            f"the algorithm {name} needs {', '.join(sorted(needs & _OF_TOKENS))}, which responses with images, tools "
+            "or environments do not have"
+        )
+    if algorithm.loss_rule is not None and importance_sampling_level != "token":
+        raise ConfigError(
+            f"the algorithm {name} says how tokens add up and clip, and importance_sampling_level="
+            f"{importance_sampling_level} takes one ratio a response: set it to token"
+        )
+    if judge is not None and isinstance(algorithm, Judged) and algorithm.rts.type == "certified":
+        certified_survival(judge)
+
+
+def check_outcomes(outcomes_N: torch.Tensor, *, name: str, correct_above: float) -> bool:
     """Check that rewards are outcomes; returns whether they were suspicious, which is then logged.
 
     Which group is all wrong is decided on them, so a format reward in their place would switch guidance off silently.
@@ -48,6 +101,7 @@ def check_outcomes(outcomes_N: torch.Tensor, *, name: str) -> bool:
     Args:
         outcomes_N: Rewards of the function that is taken for the outcome, NaN where unknown. Shape (N,).
         name: Its name.
+        correct_above: Outcomes above this are right.
 
     Raises:
         ConfigError: one lies outside [0, 1].
@@ -58,11 +112,13 @@ def check_outcomes(outcomes_N: torch.Tensor, *, name: str) -> bool:
             f"the reward function {name} gave {outcomes_N[outside_N][0].item():g}, and an outcome lies in 0..1 (1 is "
             "right). Name the function that checks the answer with outcome=NAME, or map its values"
         )
-    partly_N = (outcomes_N > 0) & ~is_correct(outcomes_N)
+    partly_N = (outcomes_N > 0) & (outcomes_N <= correct_above)
     if partly_N.any():
         logger.warning(
-            "the outcome %s gave %g, which counts as wrong, as all up to 0.5 does: map what is right to 1",
+            "the outcome %s gave %g, which counts as wrong, as all up to %g does: map what is right to 1, or lower "
+            "correct_above",
             name,
             outcomes_N[partly_N].max().item(),
+            correct_above,
         )
     return bool(partly_N.any())

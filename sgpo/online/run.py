@@ -122,6 +122,7 @@ def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) ->
         segmentation=config.segmentation,
         steps_per_epoch=len(problems) / config.prompts_per_step,
         outcome="outcome",
+        correct_above=config.correct_above,
     )
     if lent is not None and judge is not None:
         trainer.lend(lent, as_it_trains=config.judge_model == "policy")
@@ -289,14 +290,14 @@ class Evaluator(TrainerCallback):
         accelerator = self.trainer.accelerator
         local = self.problems[accelerator.process_index :: accelerator.num_processes]
         outcomes = [outcome for share in gather_object([self._outcomes(local)]) for outcome in share]
-        known = [outcome for outcome in outcomes if outcome is not None]
+        right = [is_right(outcome, above=self.config.correct_above) for outcome in outcomes if outcome is not None]
         if state.is_world_process_zero:
             self.run.log(
                 {
                     "step": state.global_step,
-                    "eval/accuracy": sum(map(is_right, known)) / len(known) if known else None,
-                    "eval/n": len(known),
-                    "eval/n_unknown": len(outcomes) - len(known),
+                    "eval/accuracy": sum(right) / len(right) if right else None,
+                    "eval/n": len(right),
+                    "eval/n_unknown": len(outcomes) - len(right),
                     "eval/seconds": time.perf_counter() - start,
                 }
             )

@@ -23,6 +23,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import TrainerCallback
 from trl import GRPOTrainer
 
+from judgekit.answers.checks import CORRECT_ABOVE
 from judgekit.errors import ConfigError, JudgeError, JudgekitError, boundary
 from judgekit.judges import load_judge
 from judgekit.judges.base import Judge
@@ -30,12 +31,10 @@ from judgekit.judges.golden import golden_difference
 from judgekit.text.prompts import completion_text, encode_prompt, with_fixed_clock
 from judgekit.text.segmentation import PARAGRAPHS, SegmentationConfig, StepSpan, segment
 from judgekit.types import Solution
-from sgpo.algorithms.base import Algorithm, GroupBatch, LossRule, Need, Response, Scale, Scored, Shaped, TokenSum
+from sgpo.algorithms.base import Algorithm, GroupBatch, LossRule, Response, Scale, Scored, Shaped, TokenSum
 from sgpo.algorithms.grpo import GRPO
-from sgpo.algorithms.judged import Judged, certified_survival
 from sgpo.algorithms.registry import parse_algorithm
 from sgpo.algorithms.sgpo import SGPO
-from sgpo.config import GIVEN
 from sgpo.credit import (
     StepCredit,
     give_credit,
@@ -49,7 +48,7 @@ from sgpo.credit import (
 )
 from sgpo.divergence import share_divergences
 from sgpo.guards import GuardsConfig
-from sgpo.online.contract import check_outcomes, check_trl_contract
+from sgpo.online.contract import check_algorithm, check_outcomes, check_trl_contract
 from sgpo.online.lending import Lending
 from sgpo.online.prompts import Prompts, PromptsCallback, fill_up, join_rows
 from sgpo.rewards import group_std, std_floor_factor
@@ -66,7 +65,6 @@ _TRL_LOSS: dict[TokenSum, str] = {
     "fixed": "dr_grpo",  # the length is max_completion_length
     "seq_sum": "luspo",
 }
-_OF_TOKENS: frozenset[Need] = frozenset({"spans", "old_logprobs", "seq_logps", "entropy"})
 
 
 def _problem_id(row: Mapping[str, Any]) -> str:
@@ -111,6 +109,7 @@ class SGPOMixin(Lending):
         outcome: Name of the reward function that is the outcome, the first of them; `None` where there is one alone.
         problem_column: Column of the data set with the problem's text.
         answer_column: Column with the right answer, which may be missing.
+        correct_above: Outcomes above this are right.
         algorithm: How outcomes and judgements become advantages, and when; never in evaluation. `None` is SGPO where
             there is a judge and plain GRPO where there is none, which still logs the group statistics.
         guards: What warns, switches the judge off or stops the run because the judge does no good; as `None` what a
@@ -162,6 +161,7 @@ class SGPOMixin(Lending):
         outcome: str | None = None,
         problem_column: str = "problem",
         answer_column: str = "answer",
+        correct_above: float = CORRECT_ABOVE,
         **kwargs: Any,
     ) -> None:
         check_trl_contract()
@@ -191,6 +191,7 @@ class SGPOMixin(Lending):
                 "with problem_column"
             )
         self._columns = problem_column, answer_column
+        self.correct_above = correct_above
         names = list(self.reward_func_names)
         self._outcome_name = outcome or names[0]
         if scores and (self._outcome_name != names[0] or (outcome is None and len(names) > 1)):
@@ -201,29 +202,14 @@ class SGPOMixin(Lending):
         self._warned_of_outcome = False
         self.n_batches = 0
         """Batches that were sampled in training so far."""
-        if "judge" in self.algorithm.needs and judge is None:
-            raise ConfigError(f"the algorithm {self.algorithm.type} needs a judge: give one, or take GRPO()")
-        if "objectives" in self.algorithm.needs and len(self.reward_weights) < 2:
-            raise ConfigError(f"the algorithm {self.algorithm.type} needs reward functions beside the outcome")
-        if "domain" in self.algorithm.needs and columns is not None and "source" not in columns:
-            raise ConfigError(f"the training data have no column 'source', which is the domain of a problem: {columns}")
-        if lacking := self.algorithm.needs - GIVEN[self.algorithm.when] - {"judge", "objectives", "history"}:
-            raise ConfigError(
-                f"the algorithm {self.algorithm.type} needs {', '.join(sorted(lacking))}, which online training does "
-                f"not give at its moment, the {self.algorithm.when}"
-            )
-        if self.algorithm.needs & _OF_TOKENS and (self._is_vlm or self.tools or self.environment_factories):
-            raise ConfigError(
-                f"the algorithm {self.algorithm.type} needs {', '.join(sorted(self.algorithm.needs & _OF_TOKENS))}, "
-                "which responses with images, tools or environments do not have"
-            )
-        if self.algorithm.loss_rule is not None and self.importance_sampling_level != "token":
-            raise ConfigError(
-                f"the algorithm {self.algorithm.type} says how tokens add up and clip, and importance_sampling_level="
-                f"{self.importance_sampling_level} takes one ratio a response: set it to token"
-            )
-        if judge is not None and isinstance(self.algorithm, Judged) and self.algorithm.rts.type == "certified":
-            certified_survival(judge)  # a judge that certifies nothing is refused before anything is sampled
+        check_algorithm(
+            self.algorithm,
+            judge=judge,
+            n_rewards=len(self.reward_weights),
+            columns=columns,
+            importance_sampling_level=self.importance_sampling_level,
+            text_alone=not (self._is_vlm or self.tools or self.environment_factories),
+        )
         self.segmentation = segmentation
         self.steps_per_epoch = steps_per_epoch
         self.sampled: Sampled | None = None
@@ -418,9 +404,12 @@ class SGPOMixin(Lending):
         outcomes_N, device = rewards_NF[:, 0], rewards_NF.device
         self.n_batches += 1
         if not self._warned_of_outcome:
-            self._warned_of_outcome = check_outcomes(outcomes_N, name=self._outcome_name)
+            self._warned_of_outcome = check_outcomes(
+                outcomes_N, name=self._outcome_name, correct_above=self.correct_above
+            )
         batch = GroupBatch(
             outcomes_N,
+            correct_above=self.correct_above,
             rewards_NF=rewards_NF if rewards_NF.size(1) > 1 else None,
             reward_weights_F=tuple(self.reward_weights.tolist()),
             group_ids_N=torch.arange(len(outcomes_N), device=device) // self.num_generations,

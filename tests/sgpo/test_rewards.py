@@ -5,17 +5,21 @@ import math
 import pytest
 import torch
 
+from sgpo.algorithms.base import GroupBatch
 from sgpo.rewards import (
-    classify_groups,
     compute_advantages,
     group_std,
     guided_rewards,
-    is_correct,
     shape_rts,
     std_floor_factor,
 )
 
 NAN = float("nan")
+
+
+def batch_of(outcomes_N: torch.Tensor, ids_N: torch.Tensor, **options: float) -> GroupBatch:
+    n = len(outcomes_N)
+    return GroupBatch(outcomes_N, ids_N, torch.zeros(n, dtype=torch.bool), torch.ones(n), **options)
 
 
 def test_reward_values_of_the_paper() -> None:
@@ -33,13 +37,19 @@ def test_reward_rises_with_rts_and_stays_below_a_right_answer() -> None:
 def test_groups_are_decided_on_known_outcomes() -> None:
     outcomes = torch.tensor([0, 0, 1, 0, 1, NAN, 0, NAN, NAN, NAN])
     ids = torch.tensor([7, 7, 3, 3, 5, 5, 2, 2, 9, 9])
-    masks = classify_groups(outcomes, group_ids_N=ids)
+    masks = batch_of(outcomes, ids).classify()
     assert masks.all_negative_N.tolist() == [True, True, False, False, False, False, True, True, False, False]
     assert masks.all_positive_N.tolist() == [False, False, False, False, True, True, False, False, False, False]
 
 
-def test_unknown_outcomes_are_not_correct() -> None:
-    assert is_correct(torch.tensor([1.0, 0.5, 0.0, NAN])).tolist() == [True, False, False, False]
+def test_what_is_right_and_that_unknown_outcomes_are_not() -> None:
+    outcomes, ids = torch.tensor([1.0, 0.5, 0.4, 0.0, NAN]), torch.tensor([0, 0, 1, 1, 1])
+    assert batch_of(outcomes, ids).right_N.tolist() == [True, False, False, False, False]
+    partial = batch_of(outcomes, ids, correct_above=0.3)
+    assert partial.right_N.tolist() == [True, True, True, False, False]
+    assert batch_of(outcomes, ids).classify().all_negative_N.tolist() == [False] * 2 + [True] * 3
+    assert not partial.classify().all_negative_N.any()
+    assert partial.classify().all_positive_N.tolist() == [True] * 2 + [False] * 3
 
 
 def test_guided_rows_get_the_shaped_reward_and_others_keep_theirs() -> None:
@@ -48,6 +58,7 @@ def test_guided_rows_get_the_shaped_reward_and_others_keep_theirs() -> None:
         outcomes,
         rts_N=torch.tensor([0.6, 0.2, 0.9, 0.9]),
         guided_N=torch.tensor([True, True, False, False]),
+        right_N=outcomes > 0.5,
         group_ids_N=torch.tensor([0, 0, 1, 1]),
     )
     torch.testing.assert_close(rewards, torch.tensor([0.7311, 0.0474, 1.0, 0.0]), atol=5e-5, rtol=0)
@@ -57,13 +68,14 @@ def test_a_group_failing_at_one_place_gets_exactly_no_advantage() -> None:
     """3/7 repeated has a float mean that differs from it; the rule must not leave that noise."""
     outcomes, ids = torch.zeros(7), torch.zeros(7, dtype=torch.long)
     guided = torch.ones(7, dtype=torch.bool)
-    rewards = guided_rewards(outcomes, rts_N=torch.full((7,), 3 / 7), guided_N=guided, group_ids_N=ids)
+    rewards = guided_rewards(outcomes, rts_N=torch.full((7,), 3 / 7), guided_N=guided, right_N=~guided, group_ids_N=ids)
     assert compute_advantages(rewards, group_ids_N=ids).tolist() == [0.0] * 7
 
 
 def test_min_spread_silences_a_hairs_breadth() -> None:
     rts = torch.tensor([0.5, 0.5, 0.5, 0.51])
     common = {"rts_N": rts, "guided_N": torch.ones(4, dtype=torch.bool), "group_ids_N": torch.zeros(4)}
+    common["right_N"] = ~common["guided_N"]
     assert guided_rewards(torch.zeros(4), **common, min_spread=0.02).tolist() == [0.0] * 4
     assert guided_rewards(torch.zeros(4), **common, min_spread=0.005)[3] > 0.5
 
@@ -130,7 +142,7 @@ def test_a_group_that_is_constant_but_for_rounding_gets_exactly_no_advantage(dty
     rts = torch.full((4,), 0.3, dtype=dtype) * (1 + steps * torch.finfo(dtype).eps)
     ids, guided, outcomes = torch.zeros(4), torch.ones(4, dtype=torch.bool), torch.zeros(4, dtype=dtype)
     assert len(rts.unique()) > 1
-    assert guided_rewards(outcomes, rts_N=rts, guided_N=guided, group_ids_N=ids).tolist() == [0.0] * 4
+    assert guided_rewards(outcomes, rts_N=rts, guided_N=guided, right_N=~guided, group_ids_N=ids).tolist() == [0.0] * 4
     for rewards in (shape_rts(rts), rts, 1 - rts):
         assert group_std(rewards, group_ids_N=ids).tolist() == [0.0] * 4
         assert compute_advantages(rewards, group_ids_N=ids).tolist() == [0.0] * 4

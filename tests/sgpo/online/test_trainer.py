@@ -316,10 +316,29 @@ def test_the_outcome_is_named_and_is_one(policy: Path, tmp_path: Path, caplog: p
             make_trainer(policy, tmp_path, reward=reward, outcome=outcome, **options)
     assert make_trainer(policy, tmp_path, reward=[hopeless, _formatted], outcome="hopeless", **options)
     with pytest.raises(ConfigError, match=r"hopeless gave -1, and an outcome lies in 0..1"):
-        check_outcomes(torch.tensor([0.0, -1.0]), name="hopeless")
-    assert check_outcomes(torch.tensor([0.0, 0.4, torch.nan]), name="hopeless")
-    assert "the outcome hopeless gave 0.4, which counts as wrong" in caplog.text
-    assert not check_outcomes(torch.tensor([0.0, 1.0, torch.nan]), name="hopeless")
+        check_outcomes(torch.tensor([0.0, -1.0]), name="hopeless", correct_above=0.5)
+    assert check_outcomes(torch.tensor([0.0, 0.4, torch.nan]), name="hopeless", correct_above=0.5)
+    assert "the outcome hopeless gave 0.4, which counts as wrong, as all up to 0.5 does" in caplog.text
+    assert not check_outcomes(torch.tensor([0.0, 1.0, torch.nan]), name="hopeless", correct_above=0.5)
+    assert not check_outcomes(torch.tensor([0.0, 0.4, torch.nan]), name="hopeless", correct_above=0.3)
+
+
+def _partly(completions: Sequence[str], answer: Sequence[str], **_: Any) -> list[float]:
+    return [0.4 * value for value in mixed(completions, answer)]
+
+
+def test_an_outcome_of_two_values_below_a_half_has_right_ones_where_it_is_told(policy: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"algorithm": {"type": "sgpo", "truncated": "judge"}, "segmentation": SEGMENTATION}
+    seen = {}
+    for above in (0.5, 0.2):
+        judge = HashJudge()
+        trainer = make_trainer(policy, tmp_path, reward=_partly, judge=judge, correct_above=above, **options)
+        trainer.train()
+        seen[above] = len(judge.seen), trainer.state.log_history[0]["sgpo/accuracy"]
+    outcomes = trainer.batches[0]["outcomes"]
+    share = sum(outcome > 0 for outcome in outcomes) / len(outcomes)
+    assert seen[0.5][1] == 0 and seen[0.2][1] == pytest.approx(share) and share > 0
+    assert seen[0.2][0] < seen[0.5][0], "groups with a right response are no business of the judge"
 
 
 def test_columns_hold_numbers_and_have_any_name(policy: Path, tmp_path: Path) -> None:
