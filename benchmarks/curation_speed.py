@@ -27,15 +27,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from datasets_builders.curation.batches import join_sketches
-from datasets_builders.curation.config import ContaminationConfig, CurationConfig, DuplicatesConfig
-from datasets_builders.curation.curate import REMOVED, curate
-from datasets_builders.curation.decontamination import BenchmarkIndex, row_words
-from datasets_builders.curation.near_duplicates import SketchFiles, find_duplicates, sketch
-from datasets_builders.curation.text_hashes import hash_words
 from judgekit.io import MANIFEST, SHARD_DIR, atomic_path, parquet_schema, write_json
 from judgekit.reading.rows import read_jsonl
 from judgekit.types import LabelledSolution
+from judgekit_datasets.curation.batches import join_sketches
+from judgekit_datasets.curation.config import ContaminationConfig, CurationConfig, DuplicatesConfig
+from judgekit_datasets.curation.curate import REMOVED, curate
+from judgekit_datasets.curation.decontamination import BenchmarkIndex, row_words
+from judgekit_datasets.curation.near_duplicates import SketchFiles, find_duplicates, sketch
+from judgekit_datasets.curation.text_hashes import hash_words
 
 THRESHOLD = 0.8
 """Jaccard similarity from which on rows count as near-duplicates."""

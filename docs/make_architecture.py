@@ -9,7 +9,7 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("judgekit", "datasets_builders", "eval", "sgpo", "benchmarks", "examples")
+PACKAGES = ("judgekit", "datasets_builders/judgekit_datasets", "eval/judgekit_eval", "sgpo", "benchmarks", "examples")
 HEAD = """# Architecture
 
 Made by `python docs/make_architecture.py` from the docstrings of the modules; do not edit by hand.
@@ -17,6 +17,10 @@ Made by `python docs/make_architecture.py` from the docstrings of the modules; d
 Stages meet at files: parquet shards with a manifest, a judge directory, a groups file. So each of them runs, is tested
 and fails alone. `judgekit` imports none of the other packages; these import `judgekit` and not each other. Between the
 rooms of one package imports go one way, and nowhere in a circle. `tests/test_imports.py` holds the house to that.
+
+The folders `eval` and `datasets_builders` hold the packages `judgekit_eval` and `judgekit_datasets`, so that a folder
+`eval` of a user's own never stands for ours. A checkout that is not installed runs with all three on the path:
+`PYTHONPATH=$PWD:$PWD/eval:$PWD/datasets_builders`.
 
 To add a judge kind, a command, a data source, a benchmark or an algorithm, from inside or from a package of your own,
 see `judgekit/extensions.py`. Examples from outside, each under 40 lines: `tests/test_outside.py` (an algorithm, a data

@@ -29,7 +29,7 @@ BUILT_DATA = "data"
 _MADE_OF = ("inputs", "items")
 """What the settings of a data set say of its inputs, beside its configuration."""
 _FOREIGN = "{} holds files of something else, for example {}: choose another --output"
-_PACKAGES = ("judgekit", "torch", "transformers", "trl", "datasets", "accelerate", "peft", "polars", "scikit-learn",
+_PACKAGES = ("sgpo", "torch", "transformers", "trl", "datasets", "accelerate", "peft", "polars", "scikit-learn",
              "math-verify", "vllm")  # fmt: skip
 
 

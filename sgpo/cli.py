@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from judgekit.cli.command import Command, run_program
-from judgekit.cli.packages import leave_start_folder
+from judgekit.cli.start_folder import leave_start_folder
 from judgekit.extensions import Registry
 
 DESCRIPTION = "Train a policy with SGPO and any judge: online while it samples, offline on stored groups, arm by arm."

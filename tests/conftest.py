@@ -13,11 +13,15 @@ from hypothesis import settings
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let `auto` mean float32 in every test and process: a machine's processor must not decide what passes."""
+    """Say to every process that a test starts what holds for all tests."""
     patch = pytest.MonkeyPatch()
-    patch.setenv("JUDGEKIT_DTYPE", "float32")
+    patch.setenv("JUDGEKIT_DTYPE", "float32")  # what `auto` means: a machine's processor must not decide what passes
+    # The packages of this checkout, also where another one is installed.
+    patch.setenv("PYTHONPATH", os.pathsep.join(str(ROOT / folder) for folder in ("", "eval", "datasets_builders")))
     config.add_cleanup(patch.undo)
 
+
+ROOT = Path(__file__).parents[1]
 
 settings.register_profile("no_clock", deadline=None)  # no test may fail for a busy machine
 settings.load_profile("no_clock")

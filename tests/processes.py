@@ -16,7 +16,7 @@ def run_on_two(script: str | Path | None, *arguments: Path, timeout: int = 300) 
     done = subprocess.run(
         [*launch, str(script), *map(str, arguments)],
         cwd=REPOSITORY,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)},
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=timeout,

@@ -19,6 +19,6 @@ def test_the_architecture_page_is_up_to_date() -> None:
 
 
 def test_every_module_and_room_says_what_it_is_for() -> None:
-    for package in ("judgekit", "datasets_builders", "eval", "sgpo", "benchmarks"):
+    for package in ("judgekit", "datasets_builders/judgekit_datasets", "eval/judgekit_eval", "sgpo", "benchmarks"):
         for path in (ROOT / package).rglob("*.py"):
             assert path.read_text().lstrip().startswith(('"""', 'r"""')), f"{path} has no docstring"

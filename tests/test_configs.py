@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from datasets_builders.curation.config import CurationConfig
-from datasets_builders.importers.labelled import LabelledConfig
-from datasets_builders.injection.inject import InjectionConfig
-from datasets_builders.labelling.config import ConsensusConfig, JudgeLabelsConfig, MonteCarloConfig, RolloutsConfig
-from datasets_builders.mix_config import MixConfig
-from datasets_builders.procedural.chains import ProceduralConfig, ProceduralProblemsConfig
-from eval.judges.config import EvalConfig
-from eval.policy.config import PolicyConfig
 from judgekit.config import BaseConfig, load_config
 from judgekit.errors import ConfigError
 from judgekit.judges.recognise import find_card
 from judgekit.serving.config import ServeConfig
 from judgekit.training.config import CascadeConfig, ClassifierConfig, LanguageModelConfig, LikelihoodConfig, ProbeConfig
+from judgekit_datasets.curation.config import CurationConfig
+from judgekit_datasets.importers.labelled import LabelledConfig
+from judgekit_datasets.injection.inject import InjectionConfig
+from judgekit_datasets.labelling.config import ConsensusConfig, JudgeLabelsConfig, MonteCarloConfig, RolloutsConfig
+from judgekit_datasets.mix_config import MixConfig
+from judgekit_datasets.procedural.chains import ProceduralConfig, ProceduralProblemsConfig
+from judgekit_eval.judges.config import EvalConfig
+from judgekit_eval.policy.config import PolicyConfig
 from sgpo.compare_config import CompareConfig
 from sgpo.offline.config import OfflineConfig
 from sgpo.offline.iterate_config import IterateConfig

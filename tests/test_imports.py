@@ -13,11 +13,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {
     "judgekit": {"judgekit"},
-    "datasets_builders": {"datasets_builders", "judgekit"},
-    "eval": {"eval", "judgekit"},
+    "judgekit_datasets": {"judgekit_datasets", "judgekit"},
+    "judgekit_eval": {"judgekit_eval", "judgekit"},
     "sgpo": {"sgpo", "judgekit"},
-    "benchmarks": {"benchmarks", "datasets_builders", "eval", "judgekit", "sgpo"},
+    "benchmarks": {"benchmarks", "judgekit_datasets", "judgekit_eval", "judgekit", "sgpo"},
 }
+FOLDERS = {"judgekit_datasets": ROOT / "datasets_builders", "judgekit_eval": ROOT / "eval"}
+"""What a package lies in, where that is not the repository itself."""
 WITHOUT_TORCH = [
     "judgekit.types",
     "judgekit.errors",
@@ -47,11 +49,11 @@ WITHOUT_TORCH = [
     "judgekit.answers.pool",
     "judgekit.answers.grammar",
     "benchmarks.answer_speed",
-    "eval.speed.judge_speed",
-    "eval.speed.speed_report",
-    "eval.attacks.run",
-    "eval.evaluate",
-    "eval.report.markdown_leaderboard",
+    "judgekit_eval.speed.judge_speed",
+    "judgekit_eval.speed.speed_report",
+    "judgekit_eval.attacks.run",
+    "judgekit_eval.evaluate",
+    "judgekit_eval.report.markdown_leaderboard",
     "sgpo.cli",
     "sgpo.config",
     "sgpo.online.config",
@@ -59,16 +61,21 @@ WITHOUT_TORCH = [
     "sgpo.offline.iterate_config",
     "sgpo.compare",
     "sgpo.theory.run",
-    "datasets_builders.by_hand.commands",
-    "datasets_builders.by_hand.work",
-    *(f"datasets_builders.{path.stem}" for path in sorted((ROOT / "datasets_builders").glob("[a-z]*.py"))),
+    "judgekit_datasets.by_hand.commands",
+    "judgekit_datasets.by_hand.work",
+    *(
+        f"datasets_builders.{path.stem}"
+        for path in sorted((ROOT / "datasets_builders/judgekit_datasets").glob("[a-z]*.py"))
+    ),
 ]
 
 
 def package_files() -> dict[str, Path]:
     """Return every module of the packages by its name."""
-    files = (path for package in MAY_IMPORT for path in sorted((ROOT / package).rglob("*.py")))
-    return {".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file for file in files}
+    folders = {package: FOLDERS.get(package, ROOT) for package in MAY_IMPORT}
+    files = {file: folder for package, folder in folders.items() for file in sorted((folder / package).rglob("*.py"))}
+    names = {".".join(file.relative_to(folder).with_suffix("").parts): file for file, folder in files.items()}
+    return {name.removesuffix(".__init__"): file for name, file in names.items()}
 
 
 MODULES = package_files()
@@ -91,7 +98,7 @@ def room_of(name: str) -> str:
     """Return the room of a module: its folder, or the module itself where its folder has rooms of its own."""
     folder = MODULES[name].parent
     has_rooms = any(path.is_dir() and path.name != "__pycache__" for path in folder.iterdir() if any(path.glob("*.py")))
-    return name if has_rooms else ".".join(folder.relative_to(ROOT).parts)
+    return name if has_rooms or MODULES[name].stem == "__init__" else name.rpartition(".")[0]
 
 
 def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
@@ -118,7 +125,11 @@ def test_import_arrows(package: str) -> None:
 
 
 def test_every_package_is_checked() -> None:
-    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    faces = [
+        *ROOT.glob("*/__init__.py"),
+        *(face for folder in FOLDERS.values() for face in folder.glob("*/__init__.py")),
+    ]
+    packages = {face.parent.name for face in faces} - {"tests"}
     assert packages == MAY_IMPORT.keys()
 
 
@@ -153,7 +164,7 @@ def test_configurations_import_nothing_heavier_than_pydantic() -> None:
         found |= new
         kinds |= {kind for _, kind in new}
     modules = sorted({name for name, _ in found})
-    assert len(found) > 50 and {"eval.judges.config", "sgpo.online.config"} <= {*modules}
+    assert len(found) > 50 and {"judgekit_eval.judges.config", "sgpo.online.config"} <= {*modules}
     heavy = [
         "torch",
         "transformers",

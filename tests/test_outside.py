@@ -69,7 +69,7 @@ def test_an_algorithm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 SOURCE = '''
 """Rows of one wrong line each: {"task": ..., "lines": [...], "bad": index or null}."""
-from datasets_builders.source import NoOptions, RowRejected, Source
+from judgekit_datasets.source import NoOptions, RowRejected, Source
 from judgekit.types import LabelledSolution, LabelMethod, labels_from_first_error
 
 
@@ -93,8 +93,8 @@ SOURCE = Source("orchard-lines", LabelledSolution, NoOptions, convert)
 
 BENCHMARK = '''
 """How those rows are scored: the share of all solutions that are decided rightly."""
-from eval.judges.benchmarks import Benchmark
-from eval.judges.counting import FIRST_ERROR
+from judgekit_eval.judges.benchmarks import Benchmark
+from judgekit_eval.judges.counting import FIRST_ERROR
 
 BENCHMARK = Benchmark(
     name="orchard-lines",

@@ -10,11 +10,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from datasets_builders.procedural.chains import ProceduralConfig, generate
 from judgekit.cli import main
 from judgekit.io import MANIFEST, read_json, read_records
 from judgekit.training.judge_files import read_labelled
 from judgekit.types import LabelledSolution
+from judgekit_datasets.procedural.chains import ProceduralConfig, generate
 
 FIELDS = ("problem", "steps", "labels", "source")
 """What the rows hold: no ids, no label method, nothing that a stored record has beside."""

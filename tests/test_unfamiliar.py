@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from eval.judges.candidates import RecordedJudge, candidate_of, find_candidates
 from judgekit.answers import LastNumberCheck
 from judgekit.cli import main
 from judgekit.io import write_records
@@ -23,6 +22,7 @@ from judgekit.training.calibrate import calibrate_judge
 from judgekit.training.config import CalibrationConfig, PriorConfig
 from judgekit.training.prior import build_prior
 from judgekit.types import LabelledSolution, Rollout, labels_from_first_error
+from judgekit_eval.judges.candidates import RecordedJudge, candidate_of, find_candidates
 from sgpo.offline.config import OfflineConfig
 from sgpo.offline.run import run_offline
 from sgpo.online.config import OnlineConfig

@@ -3,7 +3,7 @@
 import sys
 
 from judgekit.cli import main
-from judgekit.cli.packages import leave_start_folder
+from judgekit.cli.start_folder import leave_start_folder
 
 leave_start_folder()
 sys.exit(main())

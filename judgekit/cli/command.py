@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from judgekit.cli.options import render_options
-from judgekit.cli.packages import claim_packages
 from judgekit.config import BaseConfig, load_config, read_settings
 from judgekit.errors import ConfigError, JudgeError, JudgekitError
 from judgekit.extensions import Registry, resolve
@@ -147,7 +146,6 @@ def run_program(name: str, description: str, commands: Registry[Command], argv: 
     """Run the command that a line names; our own errors become one line on stderr. Returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv
     try:
-        claim_packages()  # before a command is found: it may lie in one of them
         if not argv or argv[0] in ("-h", "--help"):
             print(_list_commands(name, description, commands), file=sys.stdout if argv else sys.stderr)
             return 0 if argv else 2
@@ -228,7 +226,7 @@ def build_if_raw(given: Path, *, source: str, output: Path, resume: bool) -> Pat
         DataError: the input cannot be read or gives no row.
     """
     # By name: nothing in judgekit may import the package that builds data.
-    build = cast("Callable[..., Path]", resolve("datasets_builders.build:build_if_raw"))
+    build = cast("Callable[..., Path]", resolve("judgekit_datasets.build:build_if_raw"))
     return build(given, source=source, output=output, resume=resume)
 
 

@@ -135,7 +135,7 @@ def _serve(args: argparse.Namespace, config: ServeConfig) -> None:
     try:
         from judgekit.serving.server import read_token, serve
     except ImportError as error:
-        raise ConfigError(f"judgekit serve cannot run here ({error}): pip install 'judgekit[serve]'") from error
+        raise ConfigError(f"judgekit serve cannot run here ({error}): pip install 'sgpo[serve]'") from error
 
     read_token(config)  # before the judge is loaded, which may take minutes
     opened = load_judge(config.judge, dtype=config.dtype)

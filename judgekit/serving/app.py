@@ -68,7 +68,7 @@ class JudgeService:
         info = judge.info
         self.description = Description(
             **{name: vars(info)[name] for name in INFO_FIELDS - {"reserved"}},
-            version=version("judgekit"),
+            version=version("sgpo"),
             limits=Limits(
                 max_solutions=config.max_solutions,
                 max_body_bytes=config.max_body_bytes,

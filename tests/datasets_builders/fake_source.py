@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from datasets_builders.source import GeneratorSource
 from judgekit.config import BaseConfig
 from judgekit.types import LabelledSolution, LabelMethod, labels_from_first_error
+from judgekit_datasets.source import GeneratorSource
 
 
 class CountingConfig(BaseConfig):

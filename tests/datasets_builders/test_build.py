@@ -18,19 +18,19 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from datasets_builders.build import build
-from datasets_builders.build_report import BuildReport, render_report
-from datasets_builders.source import GeneratorSource
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import read_json, read_records
 from judgekit.rejections import REJECTED
 from judgekit.types import LabelledSolution
+from judgekit_datasets.build import build
+from judgekit_datasets.build_report import BuildReport, render_report
+from judgekit_datasets.source import GeneratorSource
 from tests.datasets_builders.fake_source import COUNTING, CountingConfig, count
 
 SCRIPT = """
 import sys
 from pathlib import Path
-from datasets_builders.build import build
+from judgekit_datasets.build import build
 build("stepwise-supervision", input=sys.argv[1], output=Path(sys.argv[2]), resume=True, rows_per_shard=50)
 """
 

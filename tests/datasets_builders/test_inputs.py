@@ -12,10 +12,10 @@ import huggingface_hub
 import polars as pl
 import pytest
 
-from datasets_builders.build import build
-from datasets_builders.inputs import open_input
 from judgekit.errors import DataError
 from judgekit.io import file_sha256
+from judgekit_datasets.build import build
+from judgekit_datasets.inputs import open_input
 
 ROWS = [{"prompt": f"P{i}", "completions": ["a"], "labels": [True]} for i in range(3)]
 

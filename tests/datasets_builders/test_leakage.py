@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from datasets_builders.build import build
-from datasets_builders.leakage import LeakageConfig, LeakageSample, measure_leakage
 from judgekit.errors import DataError
 from judgekit.types import LabelledSolution, LabelMethod, labels_from_first_error
+from judgekit_datasets.build import build
+from judgekit_datasets.leakage import LeakageConfig, LeakageSample, measure_leakage
 from tests.datasets_builders.fake_source import COUNTING, CountingConfig
 
 WORDS = ["red", "green", "blue", "small", "large", "fast", "slow", "warm", "cold", "old", "new"]

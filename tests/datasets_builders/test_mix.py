@@ -14,13 +14,13 @@ import pytest
 from pydantic import ValidationError
 from rich.console import Console
 
-from datasets_builders import mix
-from datasets_builders.mix import MixReport, build_mix, render_mix_report
-from datasets_builders.mix_config import MixConfig
 from judgekit.config import load_config
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import MANIFEST, file_sha256, read_json, read_records
 from judgekit.types import LabelledSolution
+from judgekit_datasets import mix
+from judgekit_datasets.mix import MixReport, build_mix, render_mix_report
+from judgekit_datasets.mix_config import MixConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "data"
 PROCEDURAL = {"source": "procedural", "options": {"n": 300, "seed": 1}}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from datasets_builders.registry import GENERATORS, load_source, source_names
-from datasets_builders.source import GeneratorSource
 from judgekit.errors import ConfigError
+from judgekit_datasets.registry import GENERATORS, load_source, source_names
+from judgekit_datasets.source import GeneratorSource
 
 
 @pytest.mark.parametrize("name", source_names())

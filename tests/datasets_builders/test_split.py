@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from datasets_builders.build import build
-from datasets_builders.split import choose_side, split
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import read_json, read_records, write_records
 from judgekit.types import LabelledSolution, Rollout
+from judgekit_datasets.build import build
+from judgekit_datasets.split import choose_side, split
 from tests.datasets_builders.fake_source import COUNTING, CountingConfig
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.evaluate import Evaluation, evaluate
-from eval.judges.candidates import Candidate, candidate_of
-from eval.judges.config import EvalConfig
 from judgekit.judges.base import Judge
 from judgekit.types import LabelledSolution, LabelMethod, Verdict, labels_from_first_error
+from judgekit_eval.evaluate import Evaluation, evaluate
+from judgekit_eval.judges.candidates import Candidate, candidate_of
+from judgekit_eval.judges.config import EvalConfig
 
 
 def sample(

@@ -12,8 +12,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-from eval.evaluate import check_benchmark
-from eval.judges.schema import Headline
 from judgekit.errors import ConfigError, DataError, JudgeError
 from judgekit.io import read_json
 from judgekit.judges.base import JudgeInfo
@@ -25,6 +23,8 @@ from judgekit.types import (
     ThresholdRule,
     labels_from_first_error,
 )
+from judgekit_eval.evaluate import check_benchmark
+from judgekit_eval.judges.schema import Headline
 from tests.eval.samples import evaluate_all, pointing_at, sample
 from tests.fakes import FakeJudge
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from eval.attacks.schema import AttackResults
-from eval.best_of_n.schema import BestOfNResults
-from eval.judges.comparisons import Comparisons
-from eval.judges.schema import EvalResults
-from eval.policy.schema import PolicyResults
-from eval.report.markdown_leaderboard import merge_leaderboards
-from eval.results import Results, read_results
 from judgekit.errors import DataError
+from judgekit_eval.attacks.schema import AttackResults
+from judgekit_eval.best_of_n.schema import BestOfNResults
+from judgekit_eval.judges.comparisons import Comparisons
+from judgekit_eval.judges.schema import EvalResults
+from judgekit_eval.policy.schema import PolicyResults
+from judgekit_eval.report.markdown_leaderboard import merge_leaderboards
+from judgekit_eval.results import Results, read_results
 
 STORED = Path(__file__).parents[1] / "fixtures" / "present_release" / "results"
 MODELS: dict[str, type[Results]] = {

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from datasets_builders.build import build
 from judgekit.errors import DataError
 from judgekit.groups import build_groups, count_groups, load_groups
+from judgekit_datasets.build import build
 from tests.sgpo.offline.offline_samples import make_rollout, three_groups, write_groups
 
 

@@ -39,7 +39,7 @@ class TransformersGeneration(BaseConfig):
 
 
 class VllmGeneration(BaseConfig):
-    """A model run by vLLM in this process; needs the extra `judgekit[vllm]`."""
+    """A model run by vLLM in this process; needs the extra `sgpo[vllm]`."""
 
     type: Literal["vllm"] = "vllm"
     """Tells the engines apart."""

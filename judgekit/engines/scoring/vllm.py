@@ -39,7 +39,7 @@ def open_llm(model: str, **options: Any) -> Any:
         from vllm.platforms import current_platform
     except ImportError as error:
         raise ConfigError(
-            f"the engine vllm cannot be used here ({error}): pip install 'judgekit[vllm]', "
+            f"the engine vllm cannot be used here ({error}): pip install 'sgpo[vllm]', "
             "or choose the engine transformers"
         ) from error
     options.setdefault("enforce_eager", current_platform.is_cpu())

@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from datasets_builders.by_hand.figures import (
+from judgekit.errors import DataError
+from judgekit.judges.base import Judge
+from judgekit.judges.exposure import Exposure
+from judgekit.judges.problem_lists import TRAIN_PROBLEMS, ProblemList, write_problems
+from judgekit.metrics.bootstrap import Interval, PairedDifference
+from judgekit.types import ArgmaxRule, LabelledSolution, NoVerdictReason, labels_from_first_error
+from judgekit_datasets.by_hand.figures import (
     CurvePoint,
     LearningCurve,
     compute_judge_figures,
@@ -17,12 +23,6 @@ from datasets_builders.by_hand.figures import (
     fit_prior,
     unseen_by,
 )
-from judgekit.errors import DataError
-from judgekit.judges.base import Judge
-from judgekit.judges.exposure import Exposure
-from judgekit.judges.problem_lists import TRAIN_PROBLEMS, ProblemList, write_problems
-from judgekit.metrics.bootstrap import Interval, PairedDifference
-from judgekit.types import ArgmaxRule, LabelledSolution, NoVerdictReason, labels_from_first_error
 from tests.datasets_builders.by_hand.work import label_all, opened, write_solutions
 from tests.fakes import FakeJudge
 

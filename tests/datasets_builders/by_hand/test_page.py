@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from datasets_builders.by_hand.page import MAX_BODY, TOKEN_HEADER, LabelServer
 from judgekit.io import read_records
 from judgekit.types import LabelledSolution
+from judgekit_datasets.by_hand.page import MAX_BODY, TOKEN_HEADER, LabelServer
 from tests.conftest import Browser
 from tests.datasets_builders.by_hand.work import opened, write_solutions
 

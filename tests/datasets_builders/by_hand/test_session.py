@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from datasets_builders.by_hand.annotations import Annotations
-from datasets_builders.by_hand.pool import read_pool
-from datasets_builders.by_hand.session import Session, posterior_entropy, random_sample
+from judgekit_datasets.by_hand.annotations import Annotations
+from judgekit_datasets.by_hand.pool import read_pool
+from judgekit_datasets.by_hand.session import Session, posterior_entropy, random_sample
 from tests.datasets_builders.by_hand.work import write_solutions
 
 

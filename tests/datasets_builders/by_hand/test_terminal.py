@@ -13,9 +13,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from datasets_builders.by_hand.terminal import label_in_terminal
 from judgekit.io import read_records
 from judgekit.types import LabelledSolution
+from judgekit_datasets.by_hand.terminal import label_in_terminal
 from tests.datasets_builders.by_hand.work import opened, write_solutions
 
 

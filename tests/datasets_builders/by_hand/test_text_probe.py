@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from datasets_builders.by_hand.figures import compute_learning_curve, cross_fit, fit_prior
-from datasets_builders.by_hand.text_probe import TextProbe, fit_lengths
 from judgekit.errors import DataError
 from judgekit.types import LabelledSolution, labels_from_first_error
+from judgekit_datasets.by_hand.figures import compute_learning_curve, cross_fit, fit_prior
+from judgekit_datasets.by_hand.text_probe import TextProbe, fit_lengths
 
 
 def solution(index: int) -> LabelledSolution:

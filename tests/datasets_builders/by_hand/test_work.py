@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from datasets_builders.by_hand.annotations import Annotations, find_agreements
-from datasets_builders.by_hand.pool import read_pool
-from datasets_builders.by_hand.work import DATA_SET, DECISIONS
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import read_records
 from judgekit.reading.rows import read_jsonl
 from judgekit.types import LabelledSolution, LabelMethod
+from judgekit_datasets.by_hand.annotations import Annotations, find_agreements
+from judgekit_datasets.by_hand.pool import read_pool
+from judgekit_datasets.by_hand.work import DATA_SET, DECISIONS
 from tests.datasets_builders.by_hand.work import label_all, opened, write_solutions
 from tests.stages import rollout
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from datasets_builders.by_hand.config import LabelConfig
-from datasets_builders.by_hand.work import Work, open_work
+from judgekit_datasets.by_hand.config import LabelConfig
+from judgekit_datasets.by_hand.work import Work, open_work
 
 HOSTILE = (
     "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">\x1b[2J\u202e%NONCE%"

@@ -2,8 +2,8 @@ import hashlib
 
 import polars as pl
 
-from datasets_builders.curation.balance import balance, draw_ranks
-from datasets_builders.curation.config import BalanceConfig
+from judgekit_datasets.curation.balance import balance, draw_ranks
+from judgekit_datasets.curation.config import BalanceConfig
 
 
 def rows(n_errors, n_fine, **columns):

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from datasets_builders.curation.card import CARD
-from datasets_builders.curation.config import CurationConfig, DuplicatesConfig
-from datasets_builders.curation.curate import curate
 from judgekit.io import write_records
 from judgekit.types import LabelledSolution, LabelMethod, StepLabel
+from judgekit_datasets.curation.card import CARD
+from judgekit_datasets.curation.config import CurationConfig, DuplicatesConfig
+from judgekit_datasets.curation.curate import curate
 
 
 @pytest.mark.parametrize("near", [0.8, None])

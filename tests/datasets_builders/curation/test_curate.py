@@ -5,21 +5,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from datasets_builders.curation import batches as curation_batches
-from datasets_builders.curation import curate as curation
-from datasets_builders.curation.config import (
+from judgekit.config import load_config
+from judgekit.errors import ConfigError, DataError
+from judgekit.io import MANIFEST, parquet_schema, read_records, write_records
+from judgekit.text.identity import exact_problem_id
+from judgekit.types import LabelledSolution, labels_from_first_error
+from judgekit_datasets.curation import batches as curation_batches
+from judgekit_datasets.curation import curate as curation
+from judgekit_datasets.curation.config import (
     BalanceConfig,
     ContaminationConfig,
     CurationConfig,
     DuplicatesConfig,
     QualityConfig,
 )
-from datasets_builders.curation.curate import REMOVED, curate
-from judgekit.config import load_config
-from judgekit.errors import ConfigError, DataError
-from judgekit.io import MANIFEST, parquet_schema, read_records, write_records
-from judgekit.text.identity import exact_problem_id
-from judgekit.types import LabelledSolution, labels_from_first_error
+from judgekit_datasets.curation.curate import REMOVED, curate
 
 WORDS = [
     "red",
@@ -286,7 +286,7 @@ def test_configuration_is_checked():
 
 
 def test_real_sets_against_real_benchmarks(tmp_path, real_data):
-    from datasets_builders.build import build
+    from judgekit_datasets.build import build
 
     for source, folder in (("processbench", "processbench/gsm8k.jsonl"), ("prmbench", "prmbench")):
         build(source, input=real_data / folder, output=tmp_path / source)

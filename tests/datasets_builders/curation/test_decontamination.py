@@ -4,10 +4,10 @@ import json
 import polars as pl
 import pytest
 
-from datasets_builders.curation.config import ContaminationConfig
-from datasets_builders.curation.decontamination import PARTS, RULES, BenchmarkIndex, row_words
 from judgekit.errors import DataError
 from judgekit.reading.rows import read_jsonl
+from judgekit_datasets.curation.config import ContaminationConfig
+from judgekit_datasets.curation.decontamination import PARTS, RULES, BenchmarkIndex, row_words
 
 LONG = "Ann buys three pens for two dollars each and then gives one of them to her brother Tom"  # 18 words
 SHORT = "How many eggs do four hens lay today"  # 8 words

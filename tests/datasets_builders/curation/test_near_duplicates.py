@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets_builders.curation.config import DuplicatesConfig
-from datasets_builders.curation.near_duplicates import (
+from judgekit_datasets.curation.config import DuplicatesConfig
+from judgekit_datasets.curation.near_duplicates import (
     ShingleFile,
     SketchFiles,
     find_duplicates,
@@ -15,7 +15,7 @@ from datasets_builders.curation.near_duplicates import (
     shingle_sets,
     sketch,
 )
-from datasets_builders.curation.text_hashes import hash_words
+from judgekit_datasets.curation.text_hashes import hash_words
 
 BASE = "the quick brown fox jumps over a lazy dog while nine small birds sing in old trees near our green house"
 WORDS = BASE.split()

@@ -6,9 +6,9 @@ from typing import ClassVar
 import huggingface_hub
 import pytest
 
-from datasets_builders.curation import publish
-from datasets_builders.curation.publish import push_to_hub
 from judgekit.errors import ConfigError, DataError
+from judgekit_datasets.curation import publish
+from judgekit_datasets.curation.publish import push_to_hub
 
 COMMIT = "https://huggingface.co/datasets/me/set/commit/1"
 

@@ -1,10 +1,10 @@
 import polars as pl
 import pytest
 
-from datasets_builders.curation.config import QualityConfig
-from datasets_builders.curation.quality import complaints, with_first_error
 from judgekit.io import parquet_schema
 from judgekit.types import LabelledSolution
+from judgekit_datasets.curation.config import QualityConfig
+from judgekit_datasets.curation.quality import complaints, with_first_error
 
 
 def complain(config=None, **values):

@@ -4,11 +4,11 @@ import re
 import pytest
 from datasets import load_dataset
 
-from datasets_builders.curation.config import BalanceConfig, ContaminationConfig, CurationConfig, DuplicatesConfig
-from datasets_builders.curation.curate import curate
-from datasets_builders.curation.report import CurationReport, Share, write_page
 from judgekit.io import MANIFEST, read_json, write_json, write_records
 from judgekit.types import LabelledSolution, labels_from_first_error
+from judgekit_datasets.curation.config import BalanceConfig, ContaminationConfig, CurationConfig, DuplicatesConfig
+from judgekit_datasets.curation.curate import curate
+from judgekit_datasets.curation.report import CurationReport, Share, write_page
 
 HOSTILE = "</script><img src=x onerror=\"document.title='owned'\"><!-- | [x](y)"
 

@@ -6,7 +6,8 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets_builders.curation.text_hashes import (
+from judgekit.text.identity import problem_words
+from judgekit_datasets.curation.text_hashes import (
     HashSet,
     exact_part_hashes,
     hash_words,
@@ -14,7 +15,6 @@ from datasets_builders.curation.text_hashes import (
     ngrams,
     whole_hashes,
 )
-from judgekit.text.identity import problem_words
 from tests.judgekit.text.test_identity import SAME, rewritings
 
 TEXTS = st.lists(st.text(alphabet=st.sampled_from("ab 1,.-/+\n\u2019\u00e9\u2212"), max_size=30), max_size=8)
@@ -108,7 +108,7 @@ def test_ngrams_by_hand():
 
 
 def test_hash_is_the_same_in_another_process():
-    code = "from datasets_builders.curation.text_hashes import *; print(whole_hashes(hash_words(['Two é 3']))[0])"
+    code = "from judgekit_datasets.curation.text_hashes import *; print(whole_hashes(hash_words(['Two é 3']))[0])"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert int(printed) == int(whole_hashes(hash_words(["Two é 3"]))[0])
 

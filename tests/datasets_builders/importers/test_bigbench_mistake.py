@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from datasets_builders.build import build
-from datasets_builders.importers.bigbench_mistake import INSTRUCTIONS, BigBenchMistakeConfig, convert, find_task
-from datasets_builders.source import RowRejected
 from judgekit.errors import ConfigError
 from judgekit.io import read_records
 from judgekit.types import LabelledSolution, LabelMethod
+from judgekit_datasets.build import build
+from judgekit_datasets.importers.bigbench_mistake import INSTRUCTIONS, BigBenchMistakeConfig, convert, find_task
+from judgekit_datasets.source import RowRejected
 
 INPUTS = {
     "dyck_languages": ("( { [ ]", "} )"),

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from datasets_builders.build import build
-from datasets_builders.importers.groups import GroupsConfig, convert
 from judgekit.errors import DataError
 from judgekit.io import read_records
 from judgekit.text.segmentation import SegmentationConfig
 from judgekit.types import Rollout
+from judgekit_datasets.build import build
+from judgekit_datasets.importers.groups import GroupsConfig, convert
 
 
 def test_spans_are_those_of_the_joined_response() -> None:

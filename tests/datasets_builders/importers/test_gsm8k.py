@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from datasets_builders.build import build
 from judgekit.io import read_records
 from judgekit.types import LabelledSolution, Problem
+from judgekit_datasets.build import build
 
 
 def test_answers_stand_after_the_mark(fixture_rows: Path, tmp_path: Path) -> None:

@@ -18,13 +18,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from datasets_builders.build import _outcomes, build
-from datasets_builders.inputs import InputPart
-from datasets_builders.registry import IMPORTERS, load_source
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import parquet_schema, parse_record
 from judgekit.rejections import REJECTED
 from judgekit.types import LabelledSolution, Problem, Record, Rollout, Solution
+from judgekit_datasets.build import _outcomes, build
+from judgekit_datasets.inputs import InputPart
+from judgekit_datasets.registry import IMPORTERS, load_source
 
 FIXTURES = {
     "bigbench-mistake": "multistep_arithmetic",

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from datasets_builders.build import build
-from datasets_builders.importers.labelled import LabelledConfig, convert
-from datasets_builders.registry import load_source
-from datasets_builders.source import RowRejected
 from judgekit.config import load_config
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import read_records
 from judgekit.rejections import REJECTED
 from judgekit.types import LabelledSolution
+from judgekit_datasets.build import build
+from judgekit_datasets.importers.labelled import LabelledConfig, convert
+from judgekit_datasets.registry import load_source
+from judgekit_datasets.source import RowRejected
 
 ROW: dict[str, Any] = {"problem": "2+3-1?", "steps": ["2+3=6", "6-1=5"]}
 

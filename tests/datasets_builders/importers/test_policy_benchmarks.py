@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from datasets_builders.build import build
-from datasets_builders.importers.policy_benchmarks import PolicyBenchmarksConfig
 from judgekit.answers import AnswerPool, MathVerifyCheck
 from judgekit.io import read_records
 from judgekit.rejections import REJECTED
 from judgekit.text.identity import problem_id
 from judgekit.types import Problem
+from judgekit_datasets.build import build
+from judgekit_datasets.importers.policy_benchmarks import PolicyBenchmarksConfig
 
 COUNTS = {
     "aime24": (30, 30),

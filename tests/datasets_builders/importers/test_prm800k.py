@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from datasets_builders.importers.prm800k import PRM800KConfig, convert
-from datasets_builders.source import RowRejected
 from judgekit.types import LabelledSolution
+from judgekit_datasets.importers.prm800k import PRM800KConfig, convert
+from judgekit_datasets.source import RowRejected
 
 
 def completion(text: str, rating: int | None, *, flagged: bool = False) -> dict[str, Any]:

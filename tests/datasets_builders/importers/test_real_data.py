@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from datasets_builders.build import build
 from judgekit.errors import DataError
 from judgekit.io import read_records
 from judgekit.rejections import REJECTED
 from judgekit.types import LabelledSolution, Problem, Rollout
+from judgekit_datasets.build import build
 
 
 @pytest.mark.parametrize(

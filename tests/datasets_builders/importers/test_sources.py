@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from datasets_builders.build import build
-from datasets_builders.registry import IMPORTERS, load_source
-from datasets_builders.source import RowRejected
 from judgekit.io import read_records
 from judgekit.rejections import REJECTED
 from judgekit.types import LabelledSolution, LabelMethod
+from judgekit_datasets.build import build
+from judgekit_datasets.registry import IMPORTERS, load_source
+from judgekit_datasets.source import RowRejected
 
 MALFORMED = "malformed JSON"
 EXPECTED: dict[str, tuple[str, dict[str, int], dict[int, str]]] = {

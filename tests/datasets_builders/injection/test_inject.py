@@ -17,15 +17,15 @@ from typing import Any, NamedTuple
 import pytest
 from pydantic import ValidationError
 
-from datasets_builders.build import build
-from datasets_builders.injection.error_types import COMPUTATIONAL, FALSE_ARITHMETIC, ErrorType, elide, slip
-from datasets_builders.injection.harmless import HarmlessEdit
-from datasets_builders.injection.inject import HARMLESS, UNEDITED, InjectionConfig, convert
-from datasets_builders.source import RowRejected
 from judgekit.io import read_json, read_records
 from judgekit.rejections import REJECTED
 from judgekit.text.arithmetic.calculations import parse_step
 from judgekit.types import LabelledSolution, LabelMethod, StepLabel
+from judgekit_datasets.build import build
+from judgekit_datasets.injection.error_types import COMPUTATIONAL, FALSE_ARITHMETIC, ErrorType, elide, slip
+from judgekit_datasets.injection.harmless import HarmlessEdit
+from judgekit_datasets.injection.inject import HARMLESS, UNEDITED, InjectionConfig, convert
+from judgekit_datasets.source import RowRejected
 
 # The checker: finds equations with regular expressions and Python's own parser, and compares with the right solution.
 

@@ -6,8 +6,8 @@ from fractions import Fraction
 
 import pytest
 
-from datasets_builders.injection.worked_solution import Change, NotCarried, WorkedSolution
 from judgekit.text.arithmetic.calculations import parse_step, quantities
+from judgekit_datasets.injection.worked_solution import Change, NotCarried, WorkedSolution
 
 PROBLEM = "A pump fills 35 liters each minute, for 3 hours. Then 500 liters are used."
 STEPS = (

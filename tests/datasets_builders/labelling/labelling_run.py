@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from datasets_builders.build_report import BuildReport
-from datasets_builders.labelling.chunks import Label
-from datasets_builders.labelling.run import run_labelling
-from datasets_builders.source import RowRejected
 from judgekit.config import BaseConfig
 from judgekit.errors import JudgeError, JudgekitError
 from judgekit.types import LabelledSolution, LabelMethod, Solution, labels_from_first_error
+from judgekit_datasets.build_report import BuildReport
+from judgekit_datasets.labelling.chunks import Label
+from judgekit_datasets.labelling.run import run_labelling
+from judgekit_datasets.source import RowRejected
 
 
 class CountingLabelsConfig(BaseConfig):

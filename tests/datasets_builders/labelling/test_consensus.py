@@ -13,7 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from datasets_builders.labelling.agreement import (
+from judgekit.errors import ConfigError, DataError
+from judgekit.io import read_json, read_records, write_records
+from judgekit.types import LabelledSolution, LabelMethod, labels_from_first_error
+from judgekit_datasets.labelling.agreement import (
     Agreement,
     Labelled,
     build_agreement_report,
@@ -21,11 +24,8 @@ from datasets_builders.labelling.agreement import (
     compute_kappa,
     render_agreement,
 )
-from datasets_builders.labelling.config import ConsensusConfig
-from datasets_builders.labelling.consensus import filter_consensus
-from judgekit.errors import ConfigError, DataError
-from judgekit.io import read_json, read_records, write_records
-from judgekit.types import LabelledSolution, LabelMethod, labels_from_first_error
+from judgekit_datasets.labelling.config import ConsensusConfig
+from judgekit_datasets.labelling.consensus import filter_consensus
 
 ROLLOUTS: dict[str, int | None] = {"a": None, "b": 0, "c": 1, "d": 2, "e": None, "f": 1}
 JUDGE: dict[str, int | None] = {"a": None, "b": 0, "c": 2, "d": None, "e": 1, "g": 0}

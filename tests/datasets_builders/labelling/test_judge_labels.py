@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from datasets_builders.labelling.config import JudgeLabelsConfig
-from datasets_builders.labelling.judge_labels import JudgeLabeller, count_votes, label_with_judge, majority
-from datasets_builders.source import RowRejected
 from judgekit.errors import CheckpointError, ConfigError
 from judgekit.io import read_json, read_records, write_records
 from judgekit.judges import load_judge
 from judgekit.types import Judgement, LabelledSolution, LabelMethod, NoVerdictReason, Solution, StepLabel, Verdict
+from judgekit_datasets.labelling.config import JudgeLabelsConfig
+from judgekit_datasets.labelling.judge_labels import JudgeLabeller, count_votes, label_with_judge, majority
+from judgekit_datasets.source import RowRejected
 from tests.fakes import FakeJudge
 
 TRUE = LabelledSolution(

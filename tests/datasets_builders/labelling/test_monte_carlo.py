@@ -13,8 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets_builders.labelling.config import MonteCarloConfig
-from datasets_builders.labelling.monte_carlo import (
+from judgekit.engines.generation.base import Completion
+from judgekit.errors import JudgeError
+from judgekit.io import read_records, write_records
+from judgekit.text.identity import problem_id
+from judgekit.types import LabelledSolution, LabelMethod, Problem, Rollout, Solution, StepLabel
+from judgekit_datasets.labelling.config import MonteCarloConfig
+from judgekit_datasets.labelling.monte_carlo import (
     Candidate,
     MonteCarloLabeller,
     Spending,
@@ -25,13 +30,8 @@ from datasets_builders.labelling.monte_carlo import (
     search_by_bisection,
     search_exhaustively,
 )
-from datasets_builders.labelling.tally import Fate
-from datasets_builders.source import RowRejected
-from judgekit.engines.generation.base import Completion
-from judgekit.errors import JudgeError
-from judgekit.io import read_records, write_records
-from judgekit.text.identity import problem_id
-from judgekit.types import LabelledSolution, LabelMethod, Problem, Rollout, Solution, StepLabel
+from judgekit_datasets.labelling.tally import Fate
+from judgekit_datasets.source import RowRejected
 from tests.datasets_builders.labelling.scripted_generator import CUT, FAILED, ScriptedGenerator, stop
 from tests.datasets_builders.labelling.test_rollouts import NumberCheck
 from tests.judgekit.samples import TEXTS, tiny_config

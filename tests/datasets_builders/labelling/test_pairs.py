@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from datasets_builders.build import build
-from datasets_builders.labelling.config import PairsConfig
-from datasets_builders.labelling.pairs import SOURCE, PreferencePair
 from judgekit.io import read_records
 from judgekit.types import Rollout
+from judgekit_datasets.build import build
+from judgekit_datasets.labelling.config import PairsConfig
+from judgekit_datasets.labelling.pairs import SOURCE, PreferencePair
 from tests.sgpo.offline.offline_samples import SampleJudge, make_rollout, three_groups, write_groups, write_policy
 
 
@@ -31,7 +31,7 @@ def test_a_right_response_is_preferred_and_other_groups_are_left_out(tmp_path: P
 
 def test_where_all_are_wrong_the_judge_says_which_gets_further(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Errors at steps 0, 1, 2, 3 of 4: 3 against 0 by 0.75, 2 against 1 by 0.25."""
-    monkeypatch.setattr("datasets_builders.labelling.pairs.load_judge", lambda _: SampleJudge())
+    monkeypatch.setattr("judgekit_datasets.labelling.pairs.load_judge", lambda _: SampleJudge())
     rollouts = [row for row in three_groups() if row.group_id == "negative"]
     pairs = pairs_of(tmp_path, rollouts, judge="sample", max_pairs=3)
     assert [(pair.chosen[:14], pair.rejected[:14], pair.margin) for pair in pairs] == [

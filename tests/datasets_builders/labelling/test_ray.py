@@ -44,7 +44,7 @@ def test_a_labeller_that_fails_on_ray_stops_the_run_with_its_own_error(tmp_path:
 
 def test_ray_that_is_not_installed_is_named_with_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ConfigError, match=r"pip install 'judgekit\[ray\]'"):
+    with pytest.raises(ConfigError, match=r"pip install 'sgpo\[ray\]'"):
         run(tmp_path / "out", counted_solutions(3), engine="ray")
 
 

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from datasets_builders.build import build
-from datasets_builders.by_hand.pool import read_pool
-from datasets_builders.labelling.config import MonteCarloConfig
-from datasets_builders.labelling.monte_carlo import read_candidates
-from datasets_builders.labelling.relabel import RelabelConfig, convert
-from datasets_builders.source import RowRejected
-from datasets_builders.split import split
 from judgekit.cli import main
 from judgekit.errors import DataError
 from judgekit.io import find_record_type, read_records
 from judgekit.judging.run import read_solutions
 from judgekit.types import LabelledSolution, LabelMethod, Rollout, Solution, WeakLabel, WeaklyLabelledSolution
+from judgekit_datasets.build import build
+from judgekit_datasets.by_hand.pool import read_pool
+from judgekit_datasets.labelling.config import MonteCarloConfig
+from judgekit_datasets.labelling.monte_carlo import read_candidates
+from judgekit_datasets.labelling.relabel import RelabelConfig, convert
+from judgekit_datasets.source import RowRejected
+from judgekit_datasets.split import split
 
 GROUPS = [
     {

@@ -9,15 +9,6 @@ from typing import Any
 
 import pytest
 
-from datasets_builders.labelling.config import RolloutsConfig
-from datasets_builders.labelling.rollouts import (
-    Question,
-    RolloutCounts,
-    RolloutLabeller,
-    count_rollouts,
-    sample_rollouts,
-)
-from datasets_builders.source import RowRejected
 from judgekit.answers import LastNumberCheck
 from judgekit.config import load_config
 from judgekit.engines.generation.base import Completion
@@ -25,6 +16,15 @@ from judgekit.errors import ConfigError, DataError
 from judgekit.groups import load_groups
 from judgekit.io import read_records
 from judgekit.types import Rollout
+from judgekit_datasets.labelling.config import RolloutsConfig
+from judgekit_datasets.labelling.rollouts import (
+    Question,
+    RolloutCounts,
+    RolloutLabeller,
+    count_rollouts,
+    sample_rollouts,
+)
+from judgekit_datasets.source import RowRejected
 from tests.datasets_builders.labelling.scripted_generator import CUT, FAILED, ScriptedGenerator, stop
 from tests.http_server import answer, drip, running_server
 from tests.judgekit.samples import TEXTS, tiny_config

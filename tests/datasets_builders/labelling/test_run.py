@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from datasets_builders.labelling.chunks import CHUNK_DIR, Chunk, open_labels
 from judgekit.errors import ConfigError, DataError, JudgeError
 from judgekit.io import read_records
 from judgekit.store import claim
 from judgekit.types import LabelledSolution
+from judgekit_datasets.labelling.chunks import CHUNK_DIR, Chunk, open_labels
 from tests.datasets_builders.labelling.labelling_run import (
     CountingLabeller,
     CountingLabelsConfig,

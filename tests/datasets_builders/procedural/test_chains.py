@@ -9,7 +9,8 @@ from typing import NamedTuple
 import pytest
 from pydantic import ValidationError
 
-from datasets_builders.procedural.chains import (
+from judgekit.types import LabelledSolution, LabelMethod, StepLabel
+from judgekit_datasets.procedural.chains import (
     ErrorKind,
     Form,
     ProceduralConfig,
@@ -17,7 +18,6 @@ from datasets_builders.procedural.chains import (
     generate,
     generate_problems,
 )
-from judgekit.types import LabelledSolution, LabelMethod, StepLabel
 
 
 class Operation(NamedTuple):

@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
-from datasets_builders.build import build
-from datasets_builders.procedural.reasoning_gym import (
+from judgekit.errors import ConfigError
+from judgekit.types import LabelledSolution, Problem, StepLabel
+from judgekit_datasets.build import build
+from judgekit_datasets.procedural.reasoning_gym import (
     ReasoningGymConfig,
     ReasoningGymSolutionsConfig,
     _solution,
     generate_problems,
     generate_solutions,
 )
-from datasets_builders.source import RowRejected
-from judgekit.errors import ConfigError
-from judgekit.types import LabelledSolution, Problem, StepLabel
+from judgekit_datasets.source import RowRejected
 
 needs_extra = pytest.mark.skipif(
-    importlib.util.find_spec("reasoning_gym") is None, reason="needs the extra: pip install 'judgekit[reasoning-gym]'"
+    importlib.util.find_spec("reasoning_gym") is None, reason="needs the extra: pip install 'sgpo[reasoning-gym]'"
 )
 
 
@@ -102,5 +102,5 @@ def test_without_the_extra_the_message_says_what_to_install(monkeypatch: pytest.
     for name in [name for name in sys.modules if name.split(".")[0] == "reasoning_gym"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "reasoning_gym", None)
-    with pytest.raises(ConfigError, match=r"pip install 'judgekit\[reasoning-gym\]'"):
+    with pytest.raises(ConfigError, match=r"pip install 'sgpo\[reasoning-gym\]'"):
         next(iter(generate_problems(ReasoningGymConfig())))

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from datasets_builders.build import build
-from datasets_builders.leakage import LeakageConfig, measure_leakage
-from datasets_builders.procedural.families.errors import WordErrorKind, WrongSolution
-from datasets_builders.procedural.families.evaluation import read_equation
-from datasets_builders.procedural.families.task import Level, Line, Step, Task, work_out
-from datasets_builders.procedural.word_problems import (
+from judgekit.errors import DataError
+from judgekit.types import LabelMethod, StepLabel
+from judgekit_datasets.build import build
+from judgekit_datasets.leakage import LeakageConfig, measure_leakage
+from judgekit_datasets.procedural.families.errors import WordErrorKind, WrongSolution
+from judgekit_datasets.procedural.families.evaluation import read_equation
+from judgekit_datasets.procedural.families.task import Level, Line, Step, Task, work_out
+from judgekit_datasets.procedural.word_problems import (
     Family,
     Notation,
     WordProblemsConfig,
@@ -26,8 +28,6 @@ from datasets_builders.procedural.word_problems import (
     write_problem,
     write_steps,
 )
-from judgekit.errors import DataError
-from judgekit.types import LabelMethod, StepLabel
 
 TASK = Task(
     problem="{who} buys {n} pens at {p} dollars and pays with {note} dollars. What is left?",

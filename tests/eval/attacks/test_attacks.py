@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from eval.attacks.attacks import ATTACKS, Family, Manipulation
-from eval.attacks.texts import (
+from judgekit.errors import DataError
+from judgekit.types import LabelledSolution, labels_from_first_error
+from judgekit_eval.attacks.attacks import ATTACKS, Family, Manipulation
+from judgekit_eval.attacks.texts import (
     ACCEPTANCE,
     ASSURANCES,
     CHAT_MARKUP,
@@ -14,8 +16,6 @@ from eval.attacks.texts import (
     TURNS,
     VERDICTS,
 )
-from judgekit.errors import DataError
-from judgekit.types import LabelledSolution, labels_from_first_error
 
 STEPS = ("Tom has 2 bags of 3 plums.", "2 * 3 = 7.", "7 + 1 = 8 plums.")
 SEEDS = range(40)

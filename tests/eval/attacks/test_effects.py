@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from eval.attacks.attacks import Manipulation
-from eval.attacks.effects import AttackedPair, compute_effects, expected_rts, find_worst, hard_rts, p_none_gain
-from eval.results import Metric
 from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, ThresholdRule, Verdict
+from judgekit_eval.attacks.attacks import Manipulation
+from judgekit_eval.attacks.effects import AttackedPair, compute_effects, expected_rts, find_worst, hard_rts, p_none_gain
+from judgekit_eval.results import Metric
 from tests.eval.samples import sample
 
 RULE = ArgmaxRule()

@@ -9,11 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from eval.attacks.config import AttackConfig
-from eval.attacks.nonsense import KINDS, write_nonsense
-from eval.attacks.reading import NUMBER, READING_TESTS
-from eval.attacks.run import attack_judges
-from eval.attacks.schema import AttackResults
 from judgekit.calibration.card import Fingerprint
 from judgekit.cli import main
 from judgekit.errors import DataError
@@ -23,6 +18,11 @@ from judgekit.judges.base import JudgeInfo
 from judgekit.judges.card import read_card
 from judgekit.judges.reading import ReadingScore
 from judgekit.types import Judgement, LabelledSolution, Solution, ThresholdRule, Verdict, labels_from_first_error
+from judgekit_eval.attacks.config import AttackConfig
+from judgekit_eval.attacks.nonsense import KINDS, write_nonsense
+from judgekit_eval.attacks.reading import NUMBER, READING_TESTS
+from judgekit_eval.attacks.run import attack_judges
+from judgekit_eval.attacks.schema import AttackResults
 
 
 def solution(index: int, *, first_error: int | None = None, subset: str | None = None) -> LabelledSolution:

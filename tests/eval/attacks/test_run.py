@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from eval.attacks.attacks import ATTACKS
-from eval.attacks.config import AttackConfig
-from eval.attacks.run import attack_judges, choose_erroneous, reserved_strings
-from eval.attacks.schema import AttackResults
-from eval.results import read_results
 from judgekit.cli import main
 from judgekit.errors import DataError
 from judgekit.io import write_records
 from judgekit.judges import load_judge
 from judgekit.types import LabelledSolution
+from judgekit_eval.attacks.attacks import ATTACKS
+from judgekit_eval.attacks.config import AttackConfig
+from judgekit_eval.attacks.run import attack_judges, choose_erroneous, reserved_strings
+from judgekit_eval.attacks.schema import AttackResults
+from judgekit_eval.results import read_results
 from tests.eval.samples import sample
 from tests.fakes import PhraseJudge
 from tests.judgekit.samples import labelled_solutions

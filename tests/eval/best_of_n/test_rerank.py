@@ -11,13 +11,6 @@ from typing import Any
 
 import pytest
 
-from datasets_builders.build import build
-from eval.best_of_n.answer_groups import group_answers
-from eval.best_of_n.config import BestOfNConfig
-from eval.best_of_n.curves import score_verdict
-from eval.best_of_n.rerank import choose_groups, evaluate_best_of_n
-from eval.best_of_n.schema import BestOfNResults, MethodMetrics
-from eval.results import read_results
 from judgekit.answers import MathVerifyCheck
 from judgekit.cli import main
 from judgekit.errors import ConfigError, DataError, JudgeError
@@ -27,6 +20,13 @@ from judgekit.judges import load_judge
 from judgekit.judges.card import JudgeCard, write_card
 from judgekit.judges.ensemble import EnsembleSpec
 from judgekit.types import Judgement, NoVerdictReason, Rollout, Solution, Verdict
+from judgekit_datasets.build import build
+from judgekit_eval.best_of_n.answer_groups import group_answers
+from judgekit_eval.best_of_n.config import BestOfNConfig
+from judgekit_eval.best_of_n.curves import score_verdict
+from judgekit_eval.best_of_n.rerank import choose_groups, evaluate_best_of_n
+from judgekit_eval.best_of_n.schema import BestOfNResults, MethodMetrics
+from judgekit_eval.results import read_results
 from tests.fakes import FakeJudge, PhraseJudge
 
 

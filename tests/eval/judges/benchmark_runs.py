@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from eval.judges.benchmarks import find_benchmark
-from eval.judges.candidates import candidate_of
-from eval.judges.config import EvalConfig
-from eval.judges.judged_solution import BenchmarkRun
-from eval.judges.results import compute_results
-from eval.judges.thresholds import decide_all
 from judgekit.judges.base import Judge
 from judgekit.types import LabelledSolution
+from judgekit_eval.judges.benchmarks import find_benchmark
+from judgekit_eval.judges.candidates import candidate_of
+from judgekit_eval.judges.config import EvalConfig
+from judgekit_eval.judges.judged_solution import BenchmarkRun
+from judgekit_eval.judges.results import compute_results
+from judgekit_eval.judges.thresholds import decide_all
 
 N_RESAMPLES = 100
 

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from eval.judges.analysis import analyse_subset
-from eval.judges.benchmarks import find_benchmark, resample, score
-from eval.judges.counting import FIRST_ERROR
-from eval.judges.intervals import Estimate, average, paired_difference
-from eval.judges.judged_solution import JudgedSolution, decide
 from judgekit.errors import DataError
 from judgekit.metrics.selective import NO_VERDICT_CONFIDENCE, decision_confidence, weighted_aurc
 from judgekit.metrics.steps import compute_bins, compute_ece
 from judgekit.types import ArgmaxRule, Judgement, NoVerdictReason, ThresholdRule, Verdict
+from judgekit_eval.judges.analysis import analyse_subset
+from judgekit_eval.judges.benchmarks import find_benchmark, resample, score
+from judgekit_eval.judges.counting import FIRST_ERROR
+from judgekit_eval.judges.intervals import Estimate, average, paired_difference
+from judgekit_eval.judges.judged_solution import JudgedSolution, decide
 from tests.eval.samples import sample
 
 OPTIONS = {"n_resamples": 200, "seed": 0, "n_bins": 5}

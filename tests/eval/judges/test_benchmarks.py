@@ -6,21 +6,6 @@ from itertools import compress
 import numpy as np
 import pytest
 
-from eval.judges.benchmarks import (
-    BENCHMARKS,
-    by_subset,
-    clusters,
-    comparability,
-    find_benchmark,
-    score_overall,
-    score_subset,
-    why_undefined,
-)
-from eval.judges.counting import called_ok, labelled_ok
-from eval.judges.intervals import LOCALIZATION_RATES, average
-from eval.judges.judged_solution import decide
-from eval.judges.published import PUBLISHED, quoted
-from eval.results import Metric
 from judgekit.errors import DataError
 from judgekit.metrics.prmbench import PRMBENCH_CLASSES, PRMBENCH_DIMENSIONS
 from judgekit.types import (
@@ -33,6 +18,21 @@ from judgekit.types import (
     ThresholdRule,
     Verdict,
 )
+from judgekit_eval.judges.benchmarks import (
+    BENCHMARKS,
+    by_subset,
+    clusters,
+    comparability,
+    find_benchmark,
+    score_overall,
+    score_subset,
+    why_undefined,
+)
+from judgekit_eval.judges.counting import called_ok, labelled_ok
+from judgekit_eval.judges.intervals import LOCALIZATION_RATES, average
+from judgekit_eval.judges.judged_solution import decide
+from judgekit_eval.judges.published import PUBLISHED, quoted
+from judgekit_eval.results import Metric
 
 HALF = ThresholdRule(threshold=0.5)
 
@@ -223,7 +223,7 @@ def test_a_source_without_a_protocol_is_plain_localization():
 
 
 def test_benchmarks_are_found_as_sources_are():
-    from datasets_builders.registry import source_names
+    from judgekit_datasets.registry import source_names
 
     assert set(BENCHMARKS.names()) <= set(source_names())
     assert find_benchmark("BIGBENCH_MISTAKE") is BENCHMARKS.load("bigbench-mistake")

@@ -11,8 +11,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from datasets_builders.build import build
-from eval.judges.benchmarks import (
+from judgekit.io import read_records
+from judgekit.judges import load_judge
+from judgekit.judging.run import as_seen
+from judgekit.types import Judgement, LabelledSolution, NoVerdictReason, ThresholdRule, Verdict
+from judgekit_datasets.build import build
+from judgekit_eval.judges.benchmarks import (
     by_subset,
     clusters,
     comparability,
@@ -21,11 +25,7 @@ from eval.judges.benchmarks import (
     score_subset,
     why_undefined,
 )
-from eval.judges.judged_solution import JudgedSolution, decide
-from judgekit.io import read_records
-from judgekit.judges import load_judge
-from judgekit.judging.run import as_seen
-from judgekit.types import Judgement, LabelledSolution, NoVerdictReason, ThresholdRule, Verdict
+from judgekit_eval.judges.judged_solution import JudgedSolution, decide
 from tests.eval.judges import naive_benchmarks
 
 pytestmark = pytest.mark.skipif(

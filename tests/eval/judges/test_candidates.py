@@ -11,11 +11,6 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
-from eval.evaluate import Evaluation, evaluate
-from eval.judges.candidates import Candidate, candidate_key, find_candidates, lazily, tell_apart
-from eval.judges.config import EvalConfig
-from eval.judges.schema import EvalResults
-from eval.results import read_results
 from judgekit.errors import CheckpointError, ConfigError, DataError
 from judgekit.io import read_records
 from judgekit.judges import load_judge
@@ -28,6 +23,11 @@ from judgekit.judges.exposure import NOTHING_FITTED, SAYS_NOTHING, find_exposure
 from judgekit.judges.steps.by_step import StepLogitJudge
 from judgekit.judging.run import as_seen
 from judgekit.types import Judgement, LabelledSolution, Solution
+from judgekit_eval.evaluate import Evaluation, evaluate
+from judgekit_eval.judges.candidates import Candidate, candidate_key, find_candidates, lazily, tell_apart
+from judgekit_eval.judges.config import EvalConfig
+from judgekit_eval.judges.schema import EvalResults
+from judgekit_eval.results import read_results
 
 
 def ensemble(folder: Path, *members: str, judge_id: str = "both") -> Path:

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eval.judges.comparisons import Pair, compare_judges
-from eval.judges.intervals import Estimate
 from judgekit.types import LabelledSolution
+from judgekit_eval.judges.comparisons import Pair, compare_judges
+from judgekit_eval.judges.intervals import Estimate
 from tests.eval.samples import evaluate_all, pointing_at, sample
 from tests.fakes import FakeJudge
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eval.judges.candidates import candidate_of
-from eval.judges.contamination import check_contamination
 from judgekit.judges.card import JudgeCard
 from judgekit.judges.ensemble import EnsembleSpec
 from judgekit.judges.exposure import NOTHING_FITTED, SAYS_NOTHING, Exposure, read_exposure
@@ -14,6 +12,8 @@ from judgekit.judges.steps.layout import InputConvention
 from judgekit.judges.steps.specs import StepClassifierSpec
 from judgekit.text.identity import exact_problem_id
 from judgekit.types import ThresholdRule
+from judgekit_eval.judges.candidates import candidate_of
+from judgekit_eval.judges.contamination import check_contamination
 from tests.eval.samples import evaluate_all, pointing_at, sample
 from tests.fakes import FakeJudge
 

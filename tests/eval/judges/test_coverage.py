@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from datasets_builders.build import build
-from eval.judges.coverage import measure_coverage
-from eval.judges.judged_solution import JudgedSolution, decide
 from judgekit.calibration.conformal import CertifiedPrefixes, IndexSets
 from judgekit.io import read_records
 from judgekit.judges import load_judge
 from judgekit.judging.run import as_seen
 from judgekit.types import Judgement, LabelledSolution, NoVerdictReason, ThresholdRule, Verdict
+from judgekit_datasets.build import build
+from judgekit_eval.judges.coverage import measure_coverage
+from judgekit_eval.judges.judged_solution import JudgedSolution, decide
 from tests.eval.samples import sample
 
 

@@ -12,14 +12,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
 
-from eval.judges.benchmarks import clusters, find_benchmark
-from eval.judges.floors import decide_floor, floor_candidate
-from eval.judges.judged_solution import JudgedSolution
-from eval.report.markdown_leaderboard import merge_leaderboards
 from judgekit.errors import DataError, JudgeError
 from judgekit.io import read_json
 from judgekit.training.floors import LENGTH, POSITION, step_features
 from judgekit.types import LabelledSolution, StepLabel, labels_from_first_error
+from judgekit_eval.judges.benchmarks import clusters, find_benchmark
+from judgekit_eval.judges.floors import decide_floor, floor_candidate
+from judgekit_eval.judges.judged_solution import JudgedSolution
+from judgekit_eval.report.markdown_leaderboard import merge_leaderboards
 from tests.eval.samples import evaluate_all, pointing_at, sample
 from tests.fakes import FakeJudge
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from eval.judges.benchmarks import find_benchmark
-from eval.judges.config import EvalConfig
-from eval.judges.thresholds import Decisions, decide_all
-from eval.report.leaderboard import threshold_origin
 from judgekit.errors import ConfigError
 from judgekit.metrics.threshold import choose_threshold
 from judgekit.types import ArgmaxRule, Judgement, LabelledSolution, ThresholdRule, Verdict
+from judgekit_eval.judges.benchmarks import find_benchmark
+from judgekit_eval.judges.config import EvalConfig
+from judgekit_eval.judges.thresholds import Decisions, decide_all
+from judgekit_eval.report.leaderboard import threshold_origin
 from tests.eval.samples import sample
 
 ORCHARD = find_benchmark("orchard")

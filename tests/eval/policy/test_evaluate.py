@@ -10,11 +10,7 @@ from zipfile import ZipFile
 
 import pytest
 
-import eval.policy.evaluate as policy
-from eval.policy.config import PolicyConfig
-from eval.policy.evaluate import choose_problems, evaluate_policy
-from eval.policy.schema import PolicyResults
-from eval.results import read_results
+import judgekit_eval.policy.evaluate as policy
 from judgekit.cli import main
 from judgekit.config import load_config
 from judgekit.engines.generation.base import Completion
@@ -22,6 +18,10 @@ from judgekit.errors import ConfigError, DataError
 from judgekit.io import checkpoint_files
 from judgekit.run import Run
 from judgekit.types import Problem
+from judgekit_eval.policy.config import PolicyConfig
+from judgekit_eval.policy.evaluate import choose_problems, evaluate_policy
+from judgekit_eval.policy.schema import PolicyResults
+from judgekit_eval.results import read_results
 from tests.datasets_builders.labelling.scripted_generator import CUT, FAILED, ScriptedGenerator, stop
 from tests.judgekit.samples import TEXTS, tiny_config
 

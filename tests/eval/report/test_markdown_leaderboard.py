@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from eval.judges.schema import Decision
-from eval.report.leaderboard import threshold_origin
-from eval.report.markdown_leaderboard import cell, merge_leaderboards
 from judgekit.cli import main
 from judgekit.errors import ConfigError, DataError
 from judgekit.io import read_json, write_json
 from judgekit.metrics.bootstrap import Interval
 from judgekit.report.markdown import markdown_table
 from judgekit.types import LabelledSolution, ThresholdRule
+from judgekit_eval.judges.schema import Decision
+from judgekit_eval.report.leaderboard import threshold_origin
+from judgekit_eval.report.markdown_leaderboard import cell, merge_leaderboards
 from tests.eval.samples import evaluate_all, pointing_at, sample
 from tests.fakes import FakeJudge
 

@@ -4,18 +4,18 @@ import re
 import pytest
 
 from benchmarks.report_speed import measure_opening
-from eval.judges.comparisons import BenchmarkComparisons, Pair
-from eval.judges.schema import EvalResults
-from eval.report.benchmark import group_runs
-from eval.report.browser import solutions_data
-from eval.report.calibration import step_scores_html
-from eval.report.leaderboard import build_leaderboards
-from eval.report.page import report_html
 from judgekit.errors import ConfigError, DataError
 from judgekit.judges import load_judge
 from judgekit.metrics.bootstrap import Interval
 from judgekit.report.interval_cells import interval_cell, interval_text
 from judgekit.types import NoVerdictReason
+from judgekit_eval.judges.comparisons import BenchmarkComparisons, Pair
+from judgekit_eval.judges.schema import EvalResults
+from judgekit_eval.report.benchmark import group_runs
+from judgekit_eval.report.browser import solutions_data
+from judgekit_eval.report.calibration import step_scores_html
+from judgekit_eval.report.leaderboard import build_leaderboards
+from judgekit_eval.report.page import report_html
 from tests.eval.judges.benchmark_runs import run_of
 from tests.eval.samples import pointing_at, sample
 from tests.fakes import FakeJudge

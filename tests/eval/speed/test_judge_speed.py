@@ -8,13 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.results import read_results
-from eval.speed import judge_speed
-from eval.speed.config import BenchConfig
-from eval.speed.judge_speed import BASELINE, Method, Rounds, bench, ideal_ratio, make_group, summarise
-from eval.speed.judging_methods import Reader, encode_chat, label_id, save_label_classifier
-from eval.speed.schema import BenchResults, Ratio
-from eval.speed.speed_report import HEADER, table_rows
 from judgekit import cli
 from judgekit.engines.scoring.encoded import Encoded
 from judgekit.engines.scoring.forward import score_positions
@@ -23,6 +16,13 @@ from judgekit.errors import ConfigError, DataError
 from judgekit.io import write_records
 from judgekit.training.tiny import build_tiny
 from judgekit.types import LabelledSolution
+from judgekit_eval.results import read_results
+from judgekit_eval.speed import judge_speed
+from judgekit_eval.speed.config import BenchConfig
+from judgekit_eval.speed.judge_speed import BASELINE, Method, Rounds, bench, ideal_ratio, make_group, summarise
+from judgekit_eval.speed.judging_methods import Reader, encode_chat, label_id, save_label_classifier
+from judgekit_eval.speed.schema import BenchResults, Ratio
+from judgekit_eval.speed.speed_report import HEADER, table_rows
 from tests.judgekit.samples import TEXTS, labelled_solutions, tiny_config
 
 CHAT = (

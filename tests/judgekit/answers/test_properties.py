@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets_builders.importers.policy_benchmarks import PolicyBenchmarksConfig, convert
-from datasets_builders.source import RowRejected
 from judgekit.answers import MathVerifyCheck, compare_plainly
 from judgekit.reading.rows import read_jsonl
+from judgekit_datasets.importers.policy_benchmarks import PolicyBenchmarksConfig, convert
+from judgekit_datasets.source import RowRejected
 from tests.judgekit.answers.changes import changes, rewritings
 
 OWN_ANSWERS = (

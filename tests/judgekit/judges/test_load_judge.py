@@ -85,7 +85,7 @@ def test_an_engine_that_is_not_installed_is_named(
     judge_copy: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "vllm", None)
-    with pytest.raises(ConfigError, match=r"the engine vllm cannot be used here .*pip install 'judgekit\[vllm\]'"):
+    with pytest.raises(ConfigError, match=r"the engine vllm cannot be used here .*pip install 'sgpo\[vllm\]'"):
         load_judge(judge_copy(engine="vllm"))
 
 

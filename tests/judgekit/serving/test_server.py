@@ -50,7 +50,7 @@ print("done", flush=True)
 @contextlib.contextmanager
 def process(*command: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Start a service and wait until it prints its address."""
-    env = os.environ | {"PYTHONPATH": str(ROOT)} | environment
+    env = os.environ | environment
     with subprocess.Popen(
         [sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=ROOT
     ) as started:
@@ -164,4 +164,4 @@ def test_the_extra_is_named_where_it_is_missing(
     missing: Any = None
     monkeypatch.setitem(sys.modules, "uvicorn", missing)
     assert main(["serve", "--judge", "builtin:random"]) == 2
-    assert "pip install 'judgekit[serve]'" in capsys.readouterr().err
+    assert "pip install 'sgpo[serve]'" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Judges that read nothing, worked out by hand; how they stand in a benchmark is tested with `eval.judges.floors`."""
+"""Judges that read nothing, worked out by hand; how they stand in a benchmark is tested beside that."""
 
 from __future__ import annotations
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from datasets_builders.labelling.config import RolloutsConfig
-from datasets_builders.labelling.rollouts import RolloutLabeller
 from judgekit.answers import LastNumberCheck
 from judgekit.config import parse_config
 from judgekit.engines.generation.transformers import TransformersGenerator
 from judgekit.errors import DataError
 from judgekit.groups import RolloutGroup
 from judgekit.types import Rollout
+from judgekit_datasets.labelling.config import RolloutsConfig
+from judgekit_datasets.labelling.rollouts import RolloutLabeller
 from sgpo.offline.config import OfflineConfig
 from sgpo.offline.plan import build_rows
 from sgpo.offline.rows import GroupsFile, load_offline_groups

@@ -9,9 +9,9 @@ from fractions import Fraction
 
 import pytest
 
-from datasets_builders.procedural.families.errors import WordErrorKind, WrongSolution, draw_wrong_solution
-from datasets_builders.procedural.families.task import Draw, Level, Line, Step, Task, compute, fits, quantity, work_out
-from datasets_builders.procedural.word_problems import Family, stories
+from judgekit_datasets.procedural.families.errors import WordErrorKind, WrongSolution, draw_wrong_solution
+from judgekit_datasets.procedural.families.task import Draw, Level, Line, Step, Task, compute, fits, quantity, work_out
+from judgekit_datasets.procedural.word_problems import Family, stories
 
 
 def wrong_solutions(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets_builders.procedural.families.evaluation import read_equation
 from judgekit.errors import DataError
+from judgekit_datasets.procedural.families.evaluation import read_equation
 
 TIMES, OVER = "\N{MULTIPLICATION SIGN}", "\N{DIVISION SIGN}"
 

@@ -9,9 +9,9 @@ from fractions import Fraction
 
 import pytest
 
-from datasets_builders.procedural.families.evaluation import read_equation
-from datasets_builders.procedural.families.task import Draw, Level, Story, Task, fits, format_number, work_out
-from datasets_builders.procedural.word_problems import Family, stories, write_problem
+from judgekit_datasets.procedural.families.evaluation import read_equation
+from judgekit_datasets.procedural.families.task import Draw, Level, Story, Task, fits, format_number, work_out
+from judgekit_datasets.procedural.word_problems import Family, stories, write_problem
 
 STORIES = [
     pytest.param(story, level, id=f"{family}-{level}-{story.__name__}")

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from datasets_builders.procedural.families.task import (
+from judgekit_datasets.procedural.families.task import (
     Draw,
     Level,
     Line,

@@ -149,7 +149,7 @@ def test_engines_are_told_apart_by_their_type() -> None:
 
 def test_vllm_is_asked_for_by_name_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "vllm", None)
-    with pytest.raises(ConfigError, match=r"pip install 'judgekit\[vllm\]'"):
+    with pytest.raises(ConfigError, match=r"pip install 'sgpo\[vllm\]'"):
         build_generator(VllmGeneration(model="m"))
 
 

@@ -1,0 +1,134 @@
+"""Commands that make data: build, mix, split, curate, publish."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from judgekit.cli.command import OUTPUT, Argument, Command
+from judgekit.config import BaseConfig
+from judgekit.errors import ConfigError
+from judgekit_datasets.curation.config import CurationConfig
+from judgekit_datasets.mix_config import MixConfig
+from judgekit_datasets.registry import load_source, source_names
+
+
+def _options_of_source(args: argparse.Namespace) -> type[BaseConfig]:
+    if args.source is None:
+        raise ConfigError("each source has its own: judgekit build SOURCE --help tells them")
+    return load_source(args.source).config_type
+
+
+def _build(args: argparse.Namespace, options: BaseConfig) -> None:
+    from rich import print as show
+
+    from judgekit_datasets.build import build
+    from judgekit_datasets.build_report import render_report
+
+    source = load_source(args.source)
+    report = build(
+        source, input=args.input, output=args.output, options=options, resume=args.resume, progress=sys.stderr.isatty()
+    )
+    show(render_report(report))
+
+
+BUILD = Command(
+    summary="Build a data set from a source: import, check, count; rejected rows go to rejected.jsonl.",
+    example="judgekit build processbench --input gsm8k.jsonl --output data/processbench",
+    run=_build,
+    arguments=(
+        Argument("source", metavar="SOURCE", help=f"one of {', '.join(source_names())}"),
+        Argument("--input", help="file, folder or hub id (OWNER/NAME[:CONFIG[:SPLIT]]); none for procedural ones"),
+        *OUTPUT,
+    ),
+    config=_options_of_source,
+)
+
+
+def _split(args: argparse.Namespace) -> None:
+    from judgekit_datasets.split import split
+
+    outputs = {}
+    for side in args.sides:
+        folder, _, fraction = side.rpartition("=")
+        try:
+            outputs[Path(folder)] = float(fraction)
+        except ValueError as error:
+            raise ConfigError(f"{side!r} is no side: write FOLDER=FRACTION, for example data/train=0.9") from error
+    for folder, n_rows in split(args.input, outputs, seed=args.seed, resume=args.resume).items():
+        print(f"{folder}: {n_rows} rows")
+
+
+SPLIT = Command(
+    summary="Split a data set by problem, so that no problem is on two sides.",
+    example="judgekit split data/all data/train=0.9 data/calibration=0.1",
+    run=_split,
+    arguments=(
+        Argument("input", type=Path, help="data set folder"),
+        Argument("sides", nargs="+", metavar="FOLDER=FRACTION", help="folders to write; fractions sum to 1"),
+        Argument("--seed", type=int, default=0, help="another seed gives another split (default 0)"),
+        Argument("--resume", action="store_true", help="continue an interrupted split"),
+    ),
+)
+
+
+def _mix(args: argparse.Namespace, config: MixConfig) -> None:
+    from rich import print as show
+
+    from judgekit_datasets.mix import build_mix, render_mix_report
+
+    show(render_mix_report(build_mix(config, args.output, resume=args.resume, progress=sys.stderr.isatty())))
+
+
+MIX = Command(
+    summary="Build several sources, shuffle them into one data set and count what is in it.",
+    example="judgekit mix configs/data/mixed_300k.yaml data_root=downloads --output data/mixed",
+    run=_mix,
+    arguments=OUTPUT,
+    config=MixConfig,
+)
+
+
+def _curate(args: argparse.Namespace, config: CurationConfig) -> None:
+    from rich import print as show
+
+    from judgekit_datasets.curation.curate import curate
+    from judgekit_datasets.curation.report import render_curation
+
+    show(render_curation(curate(config, args.output, resume=args.resume, progress=sys.stderr.isatty())))
+    print(f"report: {args.output / 'curation.html'}")
+    if args.push_to_hub is not None:
+        from judgekit_datasets.curation.publish import push_to_hub
+
+        print(push_to_hub(args.output, args.push_to_hub))
+
+
+CURATE = Command(
+    summary="Filter, deduplicate, decontaminate, balance and split; all that goes is kept aside with its reason.",
+    example="judgekit curate configs/data/curate.yaml data=[data/mixed] --output data/curated",
+    run=_curate,
+    arguments=(
+        *OUTPUT,
+        Argument("--push-to-hub", metavar="OWNER/NAME", help="put the result on the Hub (private) when done"),
+    ),
+    config=CurationConfig,
+)
+
+
+def _push(args: argparse.Namespace) -> None:
+    from judgekit_datasets.curation.publish import push_to_hub
+
+    print(push_to_hub(args.directory, args.repo_id, private=not args.public))
+
+
+PUSH = Command(
+    summary="Put a curated data set with its card on the Hub.",
+    example="judgekit push data/curated my-name/my-data",
+    run=_push,
+    arguments=(
+        Argument("directory", type=Path, help="folder that `judgekit curate` has finished"),
+        Argument("repo_id", metavar="OWNER/NAME", help="repository on the Hub; made where it is missing"),
+        Argument("--public", action="store_true", help="make a new repository public (default: private)"),
+    ),
+)

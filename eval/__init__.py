@@ -1,1 +1,0 @@
-"""Benchmarks and reports. Hides a builtin: always write `from eval.x import y`."""

@@ -1,0 +1,1 @@
+"""Benchmarks of judges and policies, and the reports about them."""

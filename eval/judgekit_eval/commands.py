@@ -1,0 +1,285 @@
+"""Commands that measure: judges on benchmarks and under attack, what they are worth for choosing, policies, speed."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from judgekit.cli.command import JUDGE_HELP, OUTPUT, Argument, Command, build_if_raw, raise_failed
+from judgekit.errors import CheckpointError, ConfigError, DataError, one_line
+from judgekit_eval.attacks.config import AttackConfig
+from judgekit_eval.best_of_n.config import BestOfNConfig
+from judgekit_eval.judges.config import EvalConfig
+from judgekit_eval.policy.config import PolicyConfig
+from judgekit_eval.speed.config import BenchConfig
+
+
+def _judges_and_benchmarks(args: argparse.Namespace) -> dict[str, object]:
+    """Return what the options name; a configuration may name it instead."""
+    given: dict[str, object] = {"judges": args.judge} if args.judge else {}
+    benchmarks: dict[str, list[str]] = {}
+    for name, inputs in _named_inputs(args):
+        if name in benchmarks:
+            raise ConfigError(f"--benchmark {name} is given twice: name all its inputs behind one")
+        benchmarks[name] = inputs
+    return given | ({"benchmarks": benchmarks} if benchmarks else {})
+
+
+def _named_inputs(args: argparse.Namespace) -> list[tuple[str, list[str]]]:
+    """Return what `--benchmark NAME INPUT [INPUT ...]` was given, in order."""
+    for name, *inputs in args.benchmark or ():
+        if not inputs:
+            raise ConfigError(f"--benchmark {name} has no input: write --benchmark {name} INPUT [INPUT ...]")
+    return [(name, inputs) for name, *inputs in args.benchmark or ()]
+
+
+def _build_inputs(given: Sequence[str], source: str, output: Path, *, resume: bool) -> list[Path]:
+    # Each raw input is built into a folder of its own, named after it.
+    stems = [Path(item).stem for item in given]
+    double = {stem for stem in stems if stems.count(stem) > 1}
+    if double:
+        raise ConfigError(f"two inputs of {source} are called {double.pop()}: rename one, or give it once")
+    return [build_if_raw(Path(item), source=source, output=output, resume=resume) for item in given]
+
+
+def _eval(args: argparse.Namespace, config: EvalConfig) -> None:
+    from judgekit.io import read_records
+    from judgekit.judges.shared import share_in_turn
+    from judgekit.types import LabelledSolution
+    from judgekit_eval.evaluate import LEADERBOARD, evaluate
+    from judgekit_eval.judges.candidates import Failure, find_candidates, lazily
+    from judgekit_eval.report.terminal import print_leaderboards
+    from judgekit_eval.runner import REPORT
+
+    unopened: list[Failure] = []
+    candidates = find_candidates(
+        config.judges,
+        dtype=config.dtype,
+        on_failure=lambda name, error: unopened.append(Failure(name, None, one_line(error))),
+    )
+    if not candidates:
+        raise CheckpointError("; ".join(failure.line for failure in unopened))
+    for failure in unopened:
+        print(f"{failure.line}; the others go on", file=sys.stderr)
+    with share_in_turn([lazily(candidate) for candidate in candidates if not candidate.members]) as judges:
+        if judges is None:
+            return
+        inputs = {
+            name: _build_inputs(given, name, args.output / "data" / name, resume=args.resume)
+            for name, given in config.benchmarks.items()
+        }
+        evaluation = evaluate(
+            candidates,
+            judges,
+            {
+                name: [solution for folder in folders for solution in read_records(folder, LabelledSolution)]
+                for name, folders in inputs.items()
+            },
+            output=args.output,
+            config=config,
+            inputs=inputs,
+            resume=args.resume,
+            unopened=unopened,
+        )
+    print_leaderboards(evaluation.leaderboards)
+    print(f"report: {args.output / REPORT}, leaderboard: {args.output / LEADERBOARD}")
+    raise_failed([failure.line for failure in evaluation.failures], n_judges=len(config.judges))
+
+
+EVAL = Command(
+    summary="Benchmark judges: figures with intervals, calibration, comparisons, leaderboard.md and report.html.",
+    example="judgekit eval --judge DIR --judge builtin:random --benchmark processbench gsm8k.jsonl --output runs/e",
+    run=_eval,
+    arguments=(
+        Argument("--judge", action="append", metavar="JUDGE", help=f"{JUDGE_HELP}; once for each judge"),
+        Argument(
+            "--benchmark",
+            action="append",
+            nargs="+",
+            metavar=("NAME", "INPUT"),
+            help="source, for example processbench, and its built data sets or raw files; once for each benchmark",
+        ),
+        *OUTPUT,
+    ),
+    config=EvalConfig,
+    fixed=_judges_and_benchmarks,
+)
+
+
+def _leaderboard(args: argparse.Namespace) -> None:
+    from judgekit_eval.report.markdown_leaderboard import merge_leaderboards
+
+    results = merge_leaderboards(args.run, args.output)
+    n_judges = len({item.judge.judge_id for item in results})
+    n_benchmarks = len({item.benchmark for item in results})
+    print(f"{n_judges} judges on {n_benchmarks} benchmarks: {args.output}")
+
+
+LEADERBOARD = Command(
+    summary="Merge evaluations of the same benchmark data into one leaderboard.",
+    example="judgekit leaderboard runs/eval-a runs/eval-b --output leaderboard.md",
+    run=_leaderboard,
+    arguments=(
+        Argument("run", nargs="+", type=Path, help="folder that `judgekit eval` has written"),
+        Argument("--output", type=Path, required=True, help="Markdown file to write"),
+    ),
+)
+
+
+def _attack(args: argparse.Namespace, config: AttackConfig) -> None:
+    from judgekit.io import read_records
+    from judgekit.judges import load_judge
+    from judgekit.judges.card import CARD, read_card
+    from judgekit.judges.trust import update_card
+    from judgekit.report.interval_bars import signed
+    from judgekit.types import LabelledSolution
+    from judgekit_eval.attacks.report import reading_lines
+    from judgekit_eval.attacks.run import attack_judges
+    from judgekit_eval.runner import REPORT
+
+    if args.store and not (Path(args.judge) / CARD).is_file():
+        raise ConfigError(f"--store is for judge directories, and {args.judge} has no {CARD}: leave it out")
+    # Variants of one judge are few and of one size, and all are asked in turn: they stay open together.
+    judges = {"judge": load_judge(args.judge, dtype=config.dtype)}
+    if config.without_neutralisation:
+        judges["not-neutralised"] = load_judge(args.judge, dtype=config.dtype, neutralise=False)
+    solutions = read_records(args.input, LabelledSolution)
+    results = attack_judges(
+        judges, solutions, output=args.output, config=config, inputs=[args.input], resume=args.resume
+    )
+    for name, attack in results.attacks.items():
+        for judge, effects in attack.judges.items():
+            changes = f"P(no error) {signed(effects.p_none.value)}, RTS {signed(effects.rts.value)}"
+            counts = f"flips {effects.n_flips} of {effects.n_found_before}, unscored {effects.n_unscored}"
+            print(f"{name}, {judge}: {changes}, {counts}")
+    for line in reading_lines(results):
+        print(line)
+    print(f"report: {args.output / REPORT}")
+    if args.store:
+        score = results.reading.scores["judge"] if results.reading else None
+        if score is None:
+            raise DataError(
+                f"no reading score to store: {args.input} must hold right solutions to several problems, with numbers "
+                "in them, and attacks= must not leave out problems-shuffled or numbers-changed"
+            )
+        directory = Path(args.judge)
+        update_card(directory, read_card(directory).model_copy(update={"reading": score}))
+        print(f"reading score stored in {directory / CARD}")
+
+
+ATTACK = Command(
+    summary="Attack a judge: by how much ways to hide an error raise P(no error); and does it read the problem?",
+    example="judgekit attack DIR --input data/processbench --output runs/attacks n_max=100",
+    run=_attack,
+    arguments=(
+        Argument("judge", help=JUDGE_HELP),
+        Argument("--input", type=Path, required=True, help="labelled data set: folder, parquet or JSON lines"),
+        Argument("--store", action="store_true", help="store the reading score in the judge directory's judge.json"),
+        *OUTPUT,
+    ),
+    config=AttackConfig,
+    fixed=lambda args: {"judge": args.judge},
+)
+
+
+def _best_of_n(args: argparse.Namespace, config: BestOfNConfig) -> None:
+    from judgekit.groups import load_groups
+    from judgekit.judges import load_judge
+    from judgekit_eval.best_of_n.rerank import TABLE, evaluate_best_of_n
+
+    judges = {name: functools.partial(load_judge, name, dtype=config.dtype) for name in args.judge}
+    groups = load_groups(args.groups, min_size=1)  # the smallest N is 1: small groups are left out where N is larger
+    results = evaluate_best_of_n(
+        judges, groups, output=args.output, config=config, inputs=[args.groups], resume=args.resume
+    )
+    print((args.output / TABLE).read_text(encoding="utf-8"))
+    raise_failed(results.failures, n_judges=len(judges))
+
+
+BEST_OF_N = Command(
+    summary="Rerank stored groups of responses by judges: best of N beside oracle, majority and random choice.",
+    example="judgekit best-of-n --judge DIR --judge builtin:symbolic --groups data/groups --output runs/best-of-n",
+    run=_best_of_n,
+    arguments=(
+        Argument("--judge", action="append", required=True, help=f"{JUDGE_HELP}; may be repeated"),
+        Argument("--groups", type=Path, required=True, help="groups data set: `judgekit build groups`, rollouts"),
+        *OUTPUT,
+    ),
+    config=BestOfNConfig,
+    fixed=lambda args: {"judges": tuple(args.judge)},
+)
+
+
+def _policy(args: argparse.Namespace, config: PolicyConfig) -> None:
+    from judgekit.io import read_records
+    from judgekit.types import Problem
+    from judgekit_eval.policy.evaluate import TABLE, evaluate_policy
+
+    data = [
+        build_if_raw(Path(item), source=source, output=args.output / "data" / source, resume=args.resume)
+        for source, given in _named_inputs(args)
+        for item in given
+    ]
+    problems = [problem for folder in data for problem in read_records(folder, Problem)]
+    evaluate_policy(problems, output=args.output, config=config, inputs=data, resume=args.resume)
+    print((args.output / TABLE).read_text(encoding="utf-8"))
+
+
+POLICY = Command(
+    summary="Evaluate a policy on problems with answers: avg@k and unbiased pass@k, with intervals.",
+    example="judgekit policy configs/eval/policy.yaml --benchmark gsm8k test.jsonl --output runs/policy",
+    run=_policy,
+    arguments=(
+        Argument(
+            "--benchmark",
+            nargs="+",
+            action="append",
+            required=True,
+            metavar=("SOURCE", "INPUT"),
+            help="a source of problems and its files, folders or hub ids, or data sets built from it; may be repeated",
+        ),
+        *OUTPUT,
+    ),
+    config=PolicyConfig,
+)
+
+
+def _bench(args: argparse.Namespace, config: BenchConfig) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from judgekit.judging.run import read_solutions
+    from judgekit.run import Run
+    from judgekit_eval.runner import Runner
+    from judgekit_eval.speed.judge_speed import bench
+    from judgekit_eval.speed.speed_report import HEADER, draw_ratios, speed_markdown, table_rows
+
+    data = build_if_raw(args.input, source=args.benchmark, output=args.output / "data", resume=args.resume)
+    run = Run(args.output, config, inputs=[data], resume=args.resume)
+    results = bench(config, read_solutions(data))
+    draw_ratios(args.output / "bench.png", results)
+    shown, summary = {"bench.md": speed_markdown(results)}, {"ways": len(results.ways)}
+    Runner(run).write(results, shown, summary=summary, name="bench.json")
+    table = Table(*HEADER[:6])
+    for row in table_rows(results):
+        table.add_row(*row[:6])
+    Console().print(table)
+    print(f"bench.json, bench.md and bench.png: {args.output}")
+
+
+BENCH = Command(
+    summary="Measure the speed of judging beside the methods of public scripts, as ratios of one run.",
+    example="judgekit bench --model DIR --input gsm8k.jsonl --output runs/bench n_solutions=16 rounds=3",
+    run=_bench,
+    arguments=(
+        Argument("--model", required=True, help="checkpoint or judge directory, or hub id of a language model"),
+        Argument("--input", type=Path, required=True, help="solutions: a built data set, or a raw file"),
+        Argument("--benchmark", default="processbench", help="source that reads a raw input (default processbench)"),
+        *OUTPUT,
+    ),
+    config=BenchConfig,
+    fixed=lambda args: {"model": args.model, "data": args.input},
+)
