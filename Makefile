@@ -21,7 +21,7 @@ JOBS ?= logical
 PYTEST_FLAGS := -n $(JOBS) --maxprocesses 8 --dist loadfile
 Q := runs/quickstart
 
-.PHONY: setup lock test test-all test-vllm lint types quickstart quickstart-clean
+.PHONY: setup lock test test-all test-vllm test-wheel lint types quickstart quickstart-clean
 
 setup: $(VENV)/.ready
 
@@ -74,6 +74,10 @@ $(VLLM_VENV)/.ready: pyproject.toml
 
 test-vllm: $(VLLM_VENV)/.ready
 	OMP_NUM_THREADS=1 $(VLLM_VENV)/bin/pytest -m vllm tests/judgekit/engines
+
+# What people download: built, installed into an environment without this repository, and run there.
+test-wheel: setup
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m wheel tests/test_wheel.py
 
 lint: setup
 	$(BIN)/ruff check .

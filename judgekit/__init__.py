@@ -1,3 +1,5 @@
 """Step-wise judges: build step-labelled data, train, calibrate and benchmark. See `README.md` for the commands."""
 
-__version__ = "0.1.0"
+from judgekit.version import VERSION
+
+__version__ = VERSION

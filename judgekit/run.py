@@ -18,6 +18,7 @@ from judgekit.errors import ConfigError, DataError
 from judgekit.io import append_jsonl, input_hashes, read_json, write_json, write_text
 from judgekit.reading.rows import read_jsonl
 from judgekit.rejections import REJECTED
+from judgekit.version import VERSION
 
 CONFIG = "config.json"
 MANIFEST = "manifest.json"
@@ -29,7 +30,7 @@ BUILT_DATA = "data"
 _MADE_OF = ("inputs", "items")
 """What the settings of a data set say of its inputs, beside its configuration."""
 _FOREIGN = "{} holds files of something else, for example {}: choose another --output"
-_PACKAGES = ("sgpo", "torch", "transformers", "trl", "datasets", "accelerate", "peft", "polars", "scikit-learn",
+_PACKAGES = ("torch", "transformers", "trl", "datasets", "accelerate", "peft", "polars", "scikit-learn",
              "math-verify", "vllm")  # fmt: skip
 
 
@@ -267,7 +268,7 @@ def refuse_foreign(output: Path, *, own: Collection[str] = ()) -> None:
 
 def package_versions() -> dict[str, str]:
     """Return the installed versions of the packages that can change a result; absent ones are left out."""
-    versions = {}
+    versions = {"sgpo": VERSION}
     for name in _PACKAGES:
         try:
             versions[name] = importlib.metadata.version(name)

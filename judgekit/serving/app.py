@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Coroutine
-from importlib.metadata import version
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -51,6 +50,7 @@ from judgekit.serving.wire import (
 )
 from judgekit.solution_ids import SolutionIds
 from judgekit.types import Judgement, NoVerdictReason, Solution
+from judgekit.version import VERSION
 
 T = TypeVar("T")
 
@@ -68,7 +68,7 @@ class JudgeService:
         info = judge.info
         self.description = Description(
             **{name: vars(info)[name] for name in INFO_FIELDS - {"reserved"}},
-            version=version("sgpo"),
+            version=VERSION,
             limits=Limits(
                 max_solutions=config.max_solutions,
                 max_body_bytes=config.max_body_bytes,
