@@ -6,11 +6,12 @@ import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from statistics import stdev
 from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 from judgekit.metrics.checks import Floats, check_lengths
 from judgekit.ties import TIE
@@ -188,7 +189,7 @@ def percentile_interval(value: float | None, resampled_R: Floats, *, level: floa
 
 
 class PairedDifference(NamedTuple):
-    """By how much one judge is better than another on the same solutions; all `None` where undefined."""
+    """By how much one figure exceeds another on the same solutions or seeds; all `None` where undefined."""
 
     difference: float | None
     """Figure of the first less figure of the second."""
@@ -262,6 +263,37 @@ def t_interval(values_N: Sequence[float], *, level: float = 0.95) -> Interval:
     std_error = math.sqrt(math.fsum((value - mean) ** 2 for value in values_N) / (n - 1) / n)
     half = float(stdtrit(n - 1, (1 + level) / 2)) * std_error
     return Interval(mean, mean - half, mean + half)
+
+
+def paired_t(a_N: Sequence[float], b_N: Sequence[float]) -> PairedDifference:
+    """Compare two ways of training by the difference between them at each seed: Student's interval and paired t test.
+
+    For a few seeds; the differences should not be far from normal. `lo`, `hi` and `p_value` are `None` where there is
+    no spread to go by: one seed, or differences that are all alike.
+
+    Args:
+        a_N: One value a seed.
+        b_N: Those of the other, seed by seed. Shape (N,).
+
+    Raises:
+        DataError: lengths differ, or no values.
+
+    Source:
+        Student, The probable error of a mean (1908).
+
+    Example:
+        >>> difference, lo, hi, p_value = paired_t([0.4, 0.5, 0.7], [0.3, 0.3, 0.4])
+        >>> round(difference, 3), round(lo, 3), round(hi, 3), round(p_value, 3)
+        (0.2, -0.048, 0.448, 0.074)
+    """
+    check_lengths(a_N, b_N)
+    # Differences alike but for the rounding of the values themselves have no spread, however small they are.
+    size = max(map(abs, [*a_N, *b_N]))
+    gaps_N = [a - b for a, b in zip(a_N, b_N, strict=True)]
+    if max(gaps_N) - min(gaps_N) <= TIE * size:
+        return PairedDifference(math.fsum(gaps_N) / len(gaps_N), None, None, None)
+    t = math.fsum(gaps_N) / (stdev(gaps_N) * math.sqrt(len(gaps_N)))
+    return PairedDifference(*t_interval(gaps_N), p_value=2 * float(stdtr(len(gaps_N) - 1, -abs(t))))
 
 
 def holm_adjust(p_values: Sequence[float]) -> list[float]:

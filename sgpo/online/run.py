@@ -6,7 +6,6 @@ import importlib.util
 import random
 import time
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -32,7 +31,6 @@ from judgekit.judges import load_judge
 from judgekit.judges.card import LentModel
 from judgekit.judges.golden import measure_golden
 from judgekit.judges.unfamiliar import warn_unfamiliar
-from judgekit.reading.rows import read_jsonl
 from judgekit.run import METRICS, Run
 from judgekit.text.prompts import ChatPrompt, completion_text
 from judgekit.training.loop import MetricsCallback, finite, save_policy, train, training_arguments
@@ -40,11 +38,10 @@ from judgekit.training.lora import language_model
 from judgekit.types import Problem
 from sgpo.objectives import Objective
 from sgpo.online.config import OnlineConfig, PeriodicEvalConfig
+from sgpo.online.totals import SAMPLED, summarise_metrics
 from sgpo.online.trainer import SGPOTrainer
 from sgpo.policy import load_policy
 
-SAMPLED = "sgpo/judge_on"
-"""What a row of metrics has where responses were sampled since the row before."""
 POLICY = "policy"
 """Folder of the trained policy below the run's output."""
 
@@ -225,12 +222,14 @@ class Recorder(MetricsCallback):
         self.trainer = trainer
         self.n_samples = n_samples
         self._n_batches = 0
+        self._n_rollouts = 0
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         """Write one row and its samples, on the main process."""
         n_batches, self._n_batches = self.trainer.n_batches - self._n_batches, self.trainer.n_batches
+        n_rollouts, self._n_rollouts = self.trainer.n_rollouts - self._n_rollouts, self.trainer.n_rollouts
         if logs and SAMPLED in logs:  # the means of a row are over so many batches, whatever steps they served
-            logs = logs | {"sgpo/batches": n_batches}
+            logs = logs | {"sgpo/batches": n_batches, "sgpo/rollouts": n_rollouts}
         super().on_log(args, state, control, logs=logs)
         if state.is_world_process_zero and logs and SAMPLED in logs:
             self.run.log_samples(islice(self._samples(state.global_step), self.n_samples))
@@ -325,37 +324,3 @@ class Evaluator(TrainerCallback):
             )
             model.train(was_training)
         return [sample.outcome for samples in found for sample in samples]
-
-
-def summarise_metrics(path: Path) -> dict[str, Any]:
-    """Return what a whole run came to, from its `metrics.jsonl`.
-
-    `first_frac_all_negative` is of the first row; sums of judge calls, seconds, dollars and unscored responses count
-    every batch, and shares that a cascade deferred are of all judge calls; `final_accuracy` is the last
-    evaluation, `None` without one.
-    """
-    rows = [row for _, row in read_jsonl(path) if isinstance(row, dict)]
-    logged = [row for row in rows if SAMPLED in row]
-    evaluated = [row for row in rows if "eval/accuracy" in row]
-    totals = dict.fromkeys(("judge_calls", "judge_seconds", "unscored"), 0.0)
-    dollars = ["judge_usd"] if any("sgpo/judge_usd" in row for row in logged) else []
-    totals |= dict.fromkeys(dollars, 0.0)
-    deferred: Counter[str] = Counter()  # responses that a cascade has asked more than so many members about
-    before = 0
-    for row in logged:
-        # Folders of earlier releases do not say; there it was a batch a step.
-        n_batches = row.get("sgpo/batches", row["step"] - before)
-        for name in totals:
-            totals[name] += row.get(f"sgpo/{name}", 0.0) * n_batches
-        for key in row:
-            if key.startswith("sgpo/judge_deferred_"):
-                deferred[key.removeprefix("sgpo/")] += row[key] * row["sgpo/judge_calls"] * n_batches
-        before = row["step"]
-    if totals["judge_calls"]:
-        totals |= {name: n_deferred / totals["judge_calls"] for name, n_deferred in deferred.items()}
-    return totals | {
-        "steps": max((row["step"] for row in rows), default=0),
-        "first_frac_all_negative": logged[0]["sgpo/frac_all_negative"] if logged else None,
-        "first_accuracy": evaluated[0]["eval/accuracy"] if evaluated else None,
-        "final_accuracy": evaluated[-1]["eval/accuracy"] if evaluated else None,
-    }

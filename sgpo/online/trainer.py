@@ -200,8 +200,8 @@ class SGPOMixin(Lending):
                 "outcome=NAME; guidance depends on it alone"
             )
         self._warned_of_outcome = False
-        self.n_batches = 0
-        """Batches that were sampled in training so far."""
+        self.n_batches = self.n_rollouts = 0
+        """Batches, and responses of them all, that were sampled in training so far; those that fill up count, too."""
         check_algorithm(
             self.algorithm,
             judge=judge,
@@ -403,6 +403,7 @@ class SGPOMixin(Lending):
         spans_N = [segment(text, self.segmentation) for text in texts_N]
         outcomes_N, device = rewards_NF[:, 0], rewards_NF.device
         self.n_batches += 1
+        self.n_rollouts += len(rewards_NF)
         if not self._warned_of_outcome:
             self._warned_of_outcome = check_outcomes(
                 outcomes_N, name=self._outcome_name, correct_above=self.correct_above

@@ -494,7 +494,7 @@ def check_resamples(m: Any, of: Judged) -> None:
         assert weights_R_N.tolist() == [[units.count(unit) for unit in range(len(cluster_N))] for units in drawn_units]
 
 
-@second_way_of("percentile_interval", "paired_bootstrap", "holm_adjust", "wilson_interval", "t_interval")
+@second_way_of("percentile_interval", "paired_bootstrap", "paired_t", "holm_adjust", "wilson_interval", "t_interval")
 def check_intervals(m: Any, of: Judged) -> None:
     rng, n = of.rng, of.rng.randint(2, 90)
     exact_a = [rng.choice([None, *VALUES]) for _ in range(n)]
@@ -539,6 +539,17 @@ def check_intervals(m: Any, of: Judged) -> None:
         same(found[0], statistics.fmean(runs))
     else:
         same(found, [runs[0], None, None])
+
+    pairs = [(a, b) for a, b in zip(exact_a, exact_b, strict=True) if a is not None and b is not None][:5]
+    if pairs:
+        tested = m.paired_t(*zip(*[(of.moved(a), of.moved(b)) for a, b in pairs], strict=True))
+        same(tested.difference, sum((a - b for a, b in pairs), F(0)) / len(pairs))
+        if len({a - b for a, b in pairs}) == 1:
+            same(tested[1:], [None, None, None])
+        else:
+            other = scipy.stats.ttest_rel(*zip(*[(float(a), float(b)) for a, b in pairs], strict=True))
+            same(tested.p_value, float(other.pvalue))
+            same([tested.lo, tested.hi], list(other.confidence_interval()))
 
 
 @second_way_of("check_lengths", "defined", "ratio")

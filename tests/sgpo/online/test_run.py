@@ -29,9 +29,9 @@ from sgpo.online.run import (
     grpo_arguments,
     outcome_reward,
     run_online,
-    summarise_metrics,
     training_rows,
 )
+from sgpo.online.totals import summarise_metrics
 from sgpo.policy import load_policy
 from tests.sgpo.samples import SEGMENTATION, HashJudge, write_problems
 
@@ -291,6 +291,7 @@ def test_batches_that_serve_several_steps_are_counted_once(
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [1, 2, 3]
     assert [row.get("sgpo/batches") for row in rows] == [1, None, 1]
+    assert [row.get("sgpo/rollouts") for row in rows] == [8, None, 8]
 
 
 @pytest.mark.parametrize(
