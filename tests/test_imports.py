@@ -64,7 +64,7 @@ WITHOUT_TORCH = [
     "judgekit_datasets.by_hand.commands",
     "judgekit_datasets.by_hand.work",
     *(
-        f"datasets_builders.{path.stem}"
+        f"judgekit_datasets.{path.stem}"
         for path in sorted((ROOT / "datasets_builders/judgekit_datasets").glob("[a-z]*.py"))
     ),
 ]
