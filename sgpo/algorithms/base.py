@@ -111,8 +111,19 @@ class Scored:
     """What the judge's servers asked for it, US dollars; `None` where no price is known."""
     p_no_error: float | None = None
     """The judge's probability that the response holds no error, for the guards; `None` without a verdict."""
-    flawless: bool = False
-    """Whether the judge decided that it holds none."""
+    first_error: int | None = None
+    """Step that the judge decided is the first wrong one, 0-based; `None` where it sees none, or gave no verdict."""
+    n_valid: float | None = None
+    """Steps of the valid prefix, by the same rule as the RTS; whole ones but for an expected RTS. `None` without."""
+    rts_noise: float = 0.0
+    """How far the judge's posterior lies from the RTS, see `RTS.noise`; 0 where no verdict stands behind it."""
+    text: str | None = None
+    """What the judge wrote, where it writes."""
+
+    @property
+    def flawless(self) -> bool:
+        """Whether the judge decided that it holds no error."""
+        return self.p_no_error is not None and self.first_error is None
 
 
 _NOT_BY_ROW = {"reward_weights_F", "memory", "correct_above"}

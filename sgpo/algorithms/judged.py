@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from judgekit.errors import ConfigError
@@ -70,18 +71,21 @@ class Judged(Algorithm):
         judgements = judge.judge(solutions) if asked else []
         seconds = (time.perf_counter() - start) / max(len(asked), 1)
         check_answers(judge, solutions, judgements)
-        scored = [Scored(rts=0.0, judged=False)] * len(responses)
+        scored = [Scored(rts=0.0, judged=False, n_valid=0.0)] * len(responses)
         decision, n_members = judge.info.decision, len(judge.info.members)
         for i, judgement in zip(asked, judgements, strict=True):
             n_asked, verdict = len(judgement.asked), judgement.verdict
             deferred = tuple(n_asked > k for k in range(1, n_members)) if n_asked else ()
-            scored[i] = Scored(None, seconds, deferred=deferred, cost_usd=judgement.cost_usd)
-            if verdict is not None:
-                rts = self.rts.compute(
-                    verdict, decision=decision, lengths_S=responses[i].lengths_S, min_survival=min_survival
-                )
-                flawless = verdict.decide(decision) is None
-                scored[i] = replace(scored[i], rts=rts, p_no_error=verdict.p_none, flawless=flawless)
+            scored[i] = Scored(None, seconds, deferred=deferred, cost_usd=judgement.cost_usd, text=judgement.raw)
+            if verdict is None:
+                continue
+            first_error = verdict.decide(decision)
+            scored[i] = replace(scored[i], p_no_error=verdict.p_none, first_error=first_error)
+            read = partial(self.rts.compute, verdict, decision=decision, min_survival=min_survival)
+            rts, share = read(lengths_S=responses[i].lengths_S), read(lengths_S=[1.0] * verdict.n_steps)
+            if rts is not None and share is not None:  # neither or both
+                noise = self.rts.noise(verdict, rts=rts, lengths_S=responses[i].lengths_S)
+                scored[i] = replace(scored[i], rts=rts, n_valid=share * verdict.n_steps, rts_noise=noise)
         return scored
 
     def read_prefixes(self, batch: GroupBatch, rows_M: torch.Tensor, scored_M: Sequence[Scored]) -> Prefixes:

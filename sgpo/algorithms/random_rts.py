@@ -27,4 +27,7 @@ class RandomRTS(SGPO):
     def score(self, responses: Sequence[Response], *, judge: Judge | None) -> list[Scored]:
         """Draw a score for each response."""
         draws = [random.Random(f"{self.seed}:{response.key}:{response.solution.id}").random() for response in responses]
-        return [Scored(rts, judged=False) for rts in draws]
+        return [
+            Scored(rts, judged=False, n_valid=rts * len(response.solution.steps))
+            for rts, response in zip(draws, responses, strict=True)
+        ]

@@ -48,6 +48,23 @@ class RTS(BaseConfig):
             raise ValueError(f"{len(lengths_S)} lengths for a verdict over {verdict.n_steps} steps")
         return self._read(verdict, prefix_shares(lengths_S), decision=decision, min_survival=min_survival)
 
+    def noise(self, verdict: Verdict, *, rts: float, lengths_S: Sequence[float]) -> float:
+        """Return the mean of (prefix - rts)^2 under the posterior, in [0, 1]: of the expected RTS its variance.
+
+        The posterior is that of a response with an error, as its answer is known to be wrong; with `no_error="full"` no
+        error counts as a prefix of 1.
+
+        Args:
+            verdict: First-error posterior over n steps.
+            rts: What `compute` made of it.
+            lengths_S: As for `compute`. Shape (n,).
+        """
+        outcomes = list(zip(verdict.posterior[:-1], prefix_shares(lengths_S), strict=True))
+        if self.no_error == "full":
+            outcomes.append((verdict.p_none, 1.0))
+        mass = math.fsum(prob for prob, _ in outcomes)
+        return rounded(math.fsum(prob * (share - rts) ** 2 for prob, share in outcomes) / mass) if mass > 0 else 0.0
+
     def _read(self, verdict: Verdict, share_S: Sequence[float], *, decision: Rule, min_survival: float) -> float | None:
         """Return the score, given what share of the response lies before each step."""
         raise NotImplementedError

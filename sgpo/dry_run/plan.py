@@ -8,6 +8,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -18,7 +19,7 @@ from judgekit.io import read_records
 from judgekit.judges.critics.card import CriticSpec
 from judgekit.judges.recognise import find_card
 from judgekit.types import Problem
-from sgpo.algorithms.base import Algorithm, GroupBatch
+from sgpo.algorithms.base import GroupBatch
 from sgpo.assumed import AssumedConfig
 from sgpo.config import PolicyTrainingConfig
 from sgpo.dry_run.known import policy_sizes
@@ -26,6 +27,7 @@ from sgpo.dry_run.memory import HEAD_ROWS, Memory, estimate_memory
 from sgpo.offline.config import OfflineConfig
 from sgpo.offline.rows import load_offline_groups
 from sgpo.online.config import OnlineConfig
+from sgpo.watch import Guards
 
 HEADROOM = 0.95
 """Share of a device's memory that may be planned with: the rest is the driver's and lost between blocks."""
@@ -39,6 +41,8 @@ class JudgePlan:
 
     judgements: int
     """Responses judged."""
+    for_guards: int
+    """Those of them that guards alone ask about, at most: right ones, see `JudgeAUC.sample`."""
     requests: int
     """Answers of a critic, one a vote; judgements of any other judge."""
     prompt_tokens: int
@@ -110,9 +114,14 @@ def plan_online(config: OnlineConfig) -> Plan:
     n_guided = min(math.ceil(config.max_steps / n_iterations), math.ceil(guided / n_iterations))
     # A dead group and one with a single right response: what is judged of either.
     size, algorithm = config.group_size, config.resolved_algorithm
-    scored = scored_rows(algorithm, ["dead"] * size + ["mixed"] * size, [0.0] * size + [1.0] + [0.0] * (size - 1))
-    n_dead, dead_frac = sum(row < size for row in scored), assume.frac_all_negative
+    outcomes = [0.0] * size + [1.0] + [0.0] * (size - 1)
+    scored = algorithm.rows_to_score(build_batch(["dead"] * size + ["mixed"] * size, outcomes))
+    n_dead, dead_frac = int((scored < size).sum()), assume.frac_all_negative
     judged_per_batch = config.prompts_per_step * (dead_frac * n_dead + (1 - dead_frac) * (len(scored) - n_dead))
+    guard = config.guards.judge_auc
+    # At most, as nobody knows how many of the others are right.
+    for_guards = 0 if guard is None else math.ceil(guard.sample * judged_per_batch)
+    for_guards_per_batch = min(for_guards, int(config.n_responses - judged_per_batch))
     # vLLM in the trainer's process holds a share of the device throughout; elsewhere, nothing of this one.
     uses_vllm = bool(config.trl.get("use_vllm", False))
     is_beside = uses_vllm and config.trl.get("vllm_mode", "colocate") == "colocate"
@@ -146,6 +155,7 @@ def plan_online(config: OnlineConfig) -> Plan:
         judge=_plan_judge(
             config,
             read_N=[assume.prompt_tokens + mean] * round(n_guided * (1 + algorithm.n_refills) * judged_per_batch),
+            for_guards_N=[assume.prompt_tokens + mean] * (n_guided * (1 + algorithm.n_refills) * for_guards_per_batch),
         ),
     )
 
@@ -190,7 +200,10 @@ def plan_offline(config: OfflineConfig) -> Plan:
             f"{config.groups}: every group is all right or all wrong, or too long: there is nothing to train on"
         )
     outcomes, groups = [row.outcome for row in rows], [row.group_id for row in rows]
-    scored = scored_rows(config.resolved_algorithm, groups, outcomes, correct_above=config.correct_above)
+    batch = build_batch(groups, outcomes, correct_above=config.correct_above)
+    scored = config.resolved_algorithm.rows_to_score(batch)
+    guards = Guards(config.guards, asks_judge="judge" in config.resolved_algorithm.needs, seed=config.seed)
+    for_guards = guards.rows_to_ask(batch, scored, step=0)
     if config.groups_per_step is None and config.bins_per_step % assume.n_devices:
         raise ConfigError(
             f"{config.bins_per_step} packed passes a step (bins_per_step) do not divide into {assume.n_devices} devices"
@@ -220,26 +233,26 @@ def plan_offline(config: OfflineConfig) -> Plan:
             lora=config.lora,
             dtype=config.dtype,
         ),
-        judge=_plan_judge(config, read_N=[rows[row].tokens for row in scored]),
+        judge=_plan_judge(
+            config,
+            read_N=[rows[row].tokens for row in scored.tolist()],
+            for_guards_N=[rows[row].tokens for row in for_guards.tolist()],
+        ),
     )
 
 
-def scored_rows(
-    algorithm: Algorithm, groups_N: Sequence[str], outcomes_N: Sequence[float], *, correct_above: float = CORRECT_ABOVE
-) -> list[int]:
-    """Return which responses an algorithm has scored, none of them cut off."""
-    import torch
-
+def build_batch(
+    groups_N: Sequence[str], outcomes_N: Sequence[float], *, correct_above: float = CORRECT_ABOVE
+) -> GroupBatch:
+    """Return responses as algorithms and guards choose among them, none of them cut off."""
     index = {group: number for number, group in enumerate(dict.fromkeys(groups_N))}
-    outcomes = torch.tensor(outcomes_N)
-    batch = GroupBatch(
-        outcomes,
+    return GroupBatch(
+        torch.tensor(outcomes_N),
         torch.tensor([index[group] for group in groups_N]),
-        truncated_N=torch.zeros(len(outcomes), dtype=torch.bool),
-        n_tokens_N=torch.ones(len(outcomes), dtype=torch.int64),
+        truncated_N=torch.zeros(len(outcomes_N), dtype=torch.bool),
+        n_tokens_N=torch.ones(len(outcomes_N), dtype=torch.int64),
         correct_above=correct_above,
     )
-    return [int(row) for row in algorithm.rows_to_score(batch)]
 
 
 def _count_problems(path: Path) -> int | None:
@@ -294,25 +307,29 @@ def _offline_rows(config: OfflineConfig) -> list[_Row]:
     ]
 
 
-def _plan_judge(config: PolicyTrainingConfig, *, read_N: Sequence[int]) -> JudgePlan | None:
+def _plan_judge(
+    config: PolicyTrainingConfig, *, read_N: Sequence[int], for_guards_N: Sequence[int]
+) -> JudgePlan | None:
     """Return what judging responses takes; nothing is fetched, so only a card on this machine says a price.
 
     Args:
         config: The run.
-        read_N: Tokens of each response that is judged, with its problem. Shape (N,).
+        read_N: Tokens of each response that is judged for the algorithm, with its problem. Shape (N,).
+        for_guards_N: The same of those that are judged for guards beside. Shape (N,).
     """
     if config.judge is None or "judge" not in config.resolved_algorithm.needs:
         return None
-    n_judged, n_read = len(read_N), sum(read_N)
+    n_for_guards = len(for_guards_N)
+    n_judged, n_read = len(read_N) + n_for_guards, sum(read_N) + sum(for_guards_N)
     if not Path(config.judge).exists():
-        return JudgePlan(n_judged, n_judged, n_read, answer_tokens=None, usd=None)
+        return JudgePlan(n_judged, n_for_guards, n_judged, n_read, answer_tokens=None, usd=None)
     card = find_card(config.judge).card
     if not isinstance(card.spec, CriticSpec):
-        return JudgePlan(n_judged, n_judged, n_read, answer_tokens=None, usd=None)
+        return JudgePlan(n_judged, n_for_guards, n_judged, n_read, answer_tokens=None, usd=None)
     votes, price = card.spec.votes, card.declare(dtype="float32").usd_per_mtok
     n_written = n_judged * votes * (config.assume.judge_tokens or card.spec.sampling.max_tokens)
     usd = None if price is None else (votes * n_read * price[0] + n_written * price[1]) / 1e6
-    return JudgePlan(n_judged, n_judged * votes, votes * n_read, n_written, usd)
+    return JudgePlan(n_judged, n_for_guards, n_judged * votes, votes * n_read, n_written, usd)
 
 
 def print_plan(plan: Plan, *, assume: AssumedConfig) -> None:
@@ -338,7 +355,7 @@ def print_plan(plan: Plan, *, assume: AssumedConfig) -> None:
     rows.append(("memory: peak", f"{memory.peak / 1e9:.1f} GB in {when}: {fits} into {assume.device_gb:g} GB"))
     if judge is not None:
         rows += [
-            ("judgements", f"{judge.judgements:,}"),
+            ("judgements, for guards", f"{judge.judgements:,}, {judge.for_guards:,}"),
             ("requests to the judge", f"{judge.requests:,}"),
             ("tokens it reads", f"{judge.prompt_tokens:,}"),
             ("tokens it writes", "no card says" if judge.answer_tokens is None else f"{judge.answer_tokens:,}"),

@@ -6,7 +6,7 @@ import importlib.util
 import random
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from judgekit.judges.golden import measure_golden
 from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.run import METRICS, Run
 from judgekit.text.prompts import ChatPrompt, completion_text
-from judgekit.training.loop import MetricsCallback, finite, save_policy, train, training_arguments
+from judgekit.training.loop import MetricsCallback, save_policy, train, training_arguments
 from judgekit.training.lora import language_model
 from judgekit.types import Problem
 from sgpo.objectives import Objective
@@ -231,27 +231,8 @@ class Recorder(MetricsCallback):
         if logs and SAMPLED in logs:  # the means of a row are over so many batches, whatever steps they served
             logs = logs | {"sgpo/batches": n_batches, "sgpo/rollouts": n_rollouts}
         super().on_log(args, state, control, logs=logs)
-        if state.is_world_process_zero and logs and SAMPLED in logs:
-            self.run.log_samples(islice(self._samples(state.global_step), self.n_samples))
-
-    def _samples(self, step: int) -> Iterable[dict[str, Any]]:
-        sampled = self.trainer.sampled
-        if sampled is None:
-            return
-        columns = zip(
-            sampled.prompts_N, sampled.texts_N, sampled.outcomes_N, sampled.rewards_N, sampled.rts_N, strict=True
-        )
-        rows = list(columns)
-        random.Random(step).shuffle(rows)  # not always the first of the first group
-        for prompt, text, outcome, reward, rts in sorted(rows, key=lambda row: row[-1] is None):  # judged ones first
-            yield {
-                "step": step,
-                "prompt": prompt,
-                "response": text,
-                "outcome": finite(outcome),
-                "reward": finite(reward),
-                "rts": rts,
-            }
+        if state.is_world_process_zero and logs and SAMPLED in logs and self.trainer.sampled is not None:
+            self.run.log_samples(islice(self.trainer.sampled.rows(step=state.global_step), self.n_samples))
 
 
 class Evaluator(TrainerCallback):

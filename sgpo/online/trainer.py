@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
@@ -51,6 +51,7 @@ from sgpo.guards import GuardsConfig
 from sgpo.online.contract import check_algorithm, check_outcomes, check_trl_contract
 from sgpo.online.lending import Lending
 from sgpo.online.prompts import Prompts, PromptsCallback, fill_up, join_rows
+from sgpo.online.sampled import Sampled
 from sgpo.rewards import group_std, std_floor_factor
 from sgpo.watch import GuardCallback, Guards, observe
 
@@ -70,22 +71,6 @@ _TRL_LOSS: dict[TokenSum, str] = {
 def _problem_id(row: Mapping[str, Any]) -> str:
     """Return what tells a problem from others."""
     return str(row.get("problem_id") or row.get("problem") or row["prompt"])
-
-
-@dataclass(frozen=True)
-class Sampled:
-    """The latest batch of one process, kept for the record. Axis `_N` runs over this process's rows."""
-
-    prompts_N: Sequence[Any]
-    """Prompts as TRL has them: texts or conversations."""
-    texts_N: Sequence[str]
-    """Response texts."""
-    outcomes_N: Sequence[float]
-    """Raw outcome rewards, NaN where unknown."""
-    rewards_N: Sequence[float]
-    """Outcome rewards after guidance, NaN outside the baseline."""
-    rts_N: Sequence[float | None]
-    """RTS of the judged responses that got a verdict."""
 
 
 class PolicyRun(NamedTuple):
@@ -487,6 +472,7 @@ class SGPOMixin(Lending):
             outcomes_N=outcomes_N[local].tolist(),
             rewards_N=credit.shaped.rewards_N[local].tolist(),
             rts_N=credit.rts_N[local],
+            scored_N=[credit.scored.get(row) for row in range(local.start, local.stop)],
         )
         return self._put_back(credit.shaped, credit.batch) if is_on else rewards_NF
 

@@ -188,10 +188,10 @@ def test_observation_by_hand() -> None:
     """An all-negative group (one cut off, one of one step), and a mixed one with an unknown outcome."""
     groups = batch([0.0, 0, 0, 0, 1, 0, NAN, 0], cut=[True] + [False] * 7)
     scored = {
-        1: Scored(0.0, p_no_error=0.2),
-        2: Scored(0.5, p_no_error=0.9, flawless=True),
+        1: Scored(0.0, p_no_error=0.2, first_error=0),
+        2: Scored(0.5, p_no_error=0.9),
         3: Scored(None),
-        4: Scored(0.9, p_no_error=0.7),
+        4: Scored(0.9, p_no_error=0.7, first_error=1),
     }
     seen = observe(groups, step=3, rows_M=torch.tensor([1, 2, 3]), scored=scored, n_steps_N=[3, 1, 4, 4, 4, 4, 4, 0])
     assert seen == Observation(

@@ -9,7 +9,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from judgekit.types import ArgmaxRule, ThresholdRule, Verdict
-from sgpo.algorithms.rts import AnyRTS
+from sgpo.algorithms.rts import AnyRTS, ExpectedRTS, HardRTS
 
 FIVE_STEPS = (1.0,) * 5
 HALF = ThresholdRule(threshold=0.5)
@@ -75,45 +75,50 @@ def test_certified_rts_is_the_length_of_the_steps_that_survive(min_survival: flo
     ) == pytest.approx(rts)
 
 
-@pytest.mark.parametrize(("no_error", "rts"), [("locate", 1 / 3), ("full", 1.0), ("unscored", None)])
-def test_a_wrong_response_certified_to_its_end_follows_the_rule(no_error: str, rts: float | None) -> None:
-    verdict = Verdict(posterior=(0.05, 0.2, 0.1, 0.65))
-    found = compute_rts(
-        verdict,
-        decision=HALF,
-        lengths_S=(1, 1, 1),
-        mode="certified",
-        no_error=no_error,  # type: ignore[arg-type]
-        min_survival=0.6,
-    )
-    assert found == (None if rts is None else pytest.approx(rts))
-
-
 def test_nothing_is_certified_without_a_threshold() -> None:
     assert compute_rts(certain(4, n_steps=5), decision=HALF, lengths_S=FIVE_STEPS, mode="certified") == 0.0
 
 
-@pytest.mark.parametrize(("mode", "rts"), [("locate", 1 / 3), ("full", 1.0), ("unscored", None)])
-def test_wrong_response_without_a_visible_error_follows_the_rule(mode: str, rts: float | None) -> None:
-    verdict = Verdict(posterior=(0.05, 0.2, 0.1, 0.65))  # p_ok 0.95, 0.789, 0.867: no step below 0.5
-    assert compute_rts(verdict, decision=HALF, lengths_S=(1, 1, 1), no_error=mode) == pytest.approx(rts)  # type: ignore[arg-type]
+SEEN = Verdict(posterior=(0.7, 0.1, 0.1, 0.1))
+"""An error at step 0; prefixes 0, 1/3, 2/3. Survival 0.3, 0.2, 0.1."""
+UNSEEN = Verdict(posterior=(0.05, 0.2, 0.1, 0.65))
+"""No step below 0.5 (p_ok 0.95, 0.79, 0.87), and all three certified by 0.6; the likeliest error is at step 1."""
+NONE = Verdict(posterior=(0.0, 0.0, 0.0, 1.0))
+"""No error for sure, so that none can be located."""
 
 
-def test_expected_without_a_visible_error_follows_the_rule_too() -> None:
-    """Posterior (.05, .2, .1 | .65), shares (0, 1/3, 2/3): expected (.2/3 + .2/3) = 2/15; .65 more where it is full."""
-    verdict = Verdict(posterior=(0.05, 0.2, 0.1, 0.65))
-    for no_error, rts in (("locate", 2 / 15 / 0.35), ("full", 2 / 15 + 0.65), ("unscored", None)):
-        found = compute_rts(verdict, decision=HALF, lengths_S=(1, 1, 1), mode="expected", no_error=no_error)
-        assert found == (None if rts is None else pytest.approx(rts))
-    seen = Verdict(posterior=(0.7, 0.1, 0.1, 0.1))  # an error is seen, so the rule is not asked
-    for no_error in ("locate", "unscored"):
-        found = compute_rts(seen, decision=HALF, lengths_S=(1, 1, 1), mode="expected", no_error=no_error)
-        assert found == pytest.approx((0.1 / 3 + 0.2 / 3) / 0.9)
+@pytest.mark.parametrize(
+    ("mode", "no_error", "seen", "unseen", "none"),
+    [
+        ("hard", "locate", 0.0, 1 / 3, None),
+        ("hard", "full", 0.0, 1.0, 1.0),
+        ("hard", "unscored", 0.0, None, None),
+        ("certified", "locate", 0.0, 1 / 3, None),
+        ("certified", "full", 0.0, 1.0, 1.0),
+        ("certified", "unscored", 0.0, None, None),
+        ("expected", "locate", (0.1 / 3 + 0.2 / 3) / 0.9, (0.2 / 3 + 0.2 / 3) / 0.35, None),
+        ("expected", "full", 0.1 / 3 + 0.2 / 3 + 0.1, 0.2 / 3 + 0.2 / 3 + 0.65, 1.0),
+        ("expected", "unscored", (0.1 / 3 + 0.2 / 3) / 0.9, None, None),
+    ],
+)
+def test_every_kind_honours_what_is_said_of_no_error(
+    mode: str, no_error: str, seen: float, unseen: float | None, none: float | None
+) -> None:
+    for verdict, expected in ((SEEN, seen), (UNSEEN, unseen), (NONE, none)):
+        options: dict[str, Any] = {"decision": HALF, "lengths_S": (1, 1, 1), "min_survival": 0.6}
+        found = compute_rts(verdict, mode=mode, no_error=no_error, **options)
+        assert found == (None if expected is None else pytest.approx(expected)), verdict
 
 
-def test_a_judge_sure_of_no_error_cannot_locate_one() -> None:
-    for mode in ("hard", "expected"):
-        assert compute_rts(certain(3, n_steps=3), decision=ArgmaxRule(), lengths_S=(1, 1, 1), mode=mode) is None
+def test_noise_is_the_mean_squared_distance_of_the_posterior() -> None:
+    """Given an error prefixes 0, 1/3, 2/3 at 7/9, 1/9, 1/9: mean 1/9, mean square 5/81, variance 5/81 - 1/81."""
+    lengths = (2.0, 2.0, 2.0)
+    assert ExpectedRTS().noise(SEEN, rts=1 / 9, lengths_S=lengths) == pytest.approx(4 / 81)
+    assert HardRTS().noise(SEEN, rts=0.0, lengths_S=lengths) == pytest.approx(5 / 81)
+    full = ExpectedRTS(no_error="full")  # a prefix of 1 at 0.1 more: mean 0.2, mean square 0.5/9 + 0.1
+    assert full.noise(SEEN, rts=0.2, lengths_S=lengths) == pytest.approx(0.5 / 9 + 0.1 - 0.04)
+    assert HardRTS().noise(certain(1, n_steps=3), rts=1 / 3, lengths_S=lengths) == 0
+    assert HardRTS(no_error="full").noise(NONE, rts=1.0, lengths_S=lengths) == 0
 
 
 def test_rts_refuses_lengths_of_another_solution() -> None:

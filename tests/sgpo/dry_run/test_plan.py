@@ -121,16 +121,19 @@ def test_steps_and_judgements_online(tmp_path: Path) -> None:
     plan = plan_online(online(tmp_path, algorithm=window, micro_batch=2))
     assert (plan.steps, plan.epochs, plan.guided_steps) == (20, 4.0, 15)  # 5 steps of 2 prompts an epoch
     assert (plan.responses, plan.passes_per_step, plan.pass_tokens) == (160, 4, 2 * 120)
-    assert plan.judge is not None and plan.judge.judgements == 15 * 8 // 2
-    assert plan.judge.prompt_tokens == 60 * (20 + 60)
+    # Beside 4 responses of a batch, guards ask about one of the others: a quarter, where they are right.
+    assert plan.judge is not None and plan.judge.judgements == 15 * (8 // 2 + 1)
+    assert plan.judge.for_guards == 15 and plan.judge.prompt_tokens == 75 * (20 + 60)
+    unguarded = plan_online(online(tmp_path, algorithm=window, guards={"judge_auc": None})).judge
+    assert unguarded is not None and (unguarded.judgements, unguarded.for_guards) == (60, 0)
     # Two updates a batch of rollouts: half as many rollouts, and an epoch of twice as many updates.
     twice = plan_online(online(tmp_path, algorithm=window, trl={"num_iterations": 2}))
     assert (twice.guided_steps, twice.epochs) == (20, 2.0)
-    assert twice.judge is not None and twice.judge.judgements == 10 * 8 // 2
+    assert twice.judge is not None and twice.judge.judgements == 10 * (8 // 2 + 1)
     assert plan_online(online(tmp_path, judge=None)).judge is None
     # One that judges every wrong response: 4 of a dead group, 3 of one with a right response.
     every = plan_online(online(tmp_path, algorithm={"type": "sgpo", "scope": "every_wrong"})).judge
-    assert every is not None and every.judgements == 20 * (4 + 3)
+    assert every is not None and every.judgements == 20 * (4 + 3 + 1)
     refilled = plan_online(online(tmp_path, judge=None, algorithm={"type": "dapo", "max_refills": 2}))
     assert (refilled.responses, refilled.sampled) == (160, 480)
     # The problems themselves count where they are here.
@@ -145,7 +148,7 @@ def test_a_critic_costs_votes_times_tokens(tmp_path: Path) -> None:
     card = (PAPER / "critic_deepseek_v3.yaml").read_text()
     card = card.replace("votes: 1", "votes: 4").replace("temperature: null", "temperature: 1.0")
     (tmp_path / "critic.yaml").write_text(card)
-    judge = plan_online(online(tmp_path, judge=str(tmp_path / "critic.yaml"))).judge
+    judge = plan_online(online(tmp_path, judge=str(tmp_path / "critic.yaml"), guards={"judge_auc": None})).judge
     assert judge is not None and judge.answer_tokens is not None
     assert (judge.judgements, judge.requests) == (80, 320)
     assert (judge.prompt_tokens, judge.answer_tokens) == (320 * 80, 320 * 4096)
@@ -169,14 +172,17 @@ def test_steps_and_judgements_offline(tmp_path: Path) -> None:
     assert (plan.steps, plan.guided_steps, plan.responses, plan.epochs) == (15, 10, 60, 1.5)
     assert plan.passes_per_step == 2
     assert plan.trained_tokens == 60 * 30
-    assert plan.judge is not None and plan.judge.judgements == 20
+    assert plan.judge is not None and (plan.judge.judgements, plan.judge.for_guards) == (
+        25,
+        5,
+    )  # a right one in each of 5
     cut = plan_offline(OfflineConfig.model_validate(given | {"assume": assumed, "max_steps": 5}))
     assert (cut.steps, cut.responses) == (5, 20)
     with pytest.raises(ConfigError, match=r"groups is not here: say how many groups it has, assume.n_problems"):
         plan_offline(OfflineConfig.model_validate(given))
     write_groups(tmp_path / "groups", three_groups())
     there = plan_offline(OfflineConfig.model_validate(given))
-    assert there.judge is not None and there.judge.judgements == 4
+    assert there.judge is not None and (there.judge.judgements, there.judge.for_guards) == (4 + 1, 1)
     assert there.responses == 8 + 4  # the negative and the mixed group, then the mixed one alone
     wrong = plan_offline(OfflineConfig.model_validate(given | {"train_on": "negative"}))
     assert wrong.responses == 7 + 3

@@ -84,7 +84,9 @@ def test_run_folder_holds_metrics_samples_policy_and_results(config: OnlineConfi
     assert results["final_accuracy"] == evaluated[-1]["eval/accuracy"]
     samples = rows_of(tmp_path / "run" / "samples.jsonl")
     assert [row["step"] for row in samples] == [1, 1, 2, 2, 3, 3, 4, 4]
-    assert samples[0].keys() == {"step", "prompt", "response", "outcome", "reward", "rts"}
+    assert list(samples[0]) == [
+        *("step", "prompt", "response", "outcome", "reward", "rts", "first_error", "p_no_error", "judge_text")
+    ]
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert manifest["results"] == results
     policy = TransformersGeneration(model=str(tmp_path / "run" / "policy"))

@@ -1,0 +1,51 @@
+"""The latest batch of rollouts of one process, and the rows of `samples.jsonl` that show some of it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from judgekit.training.loop import finite
+from sgpo.algorithms.base import Scored
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """The latest batch of one process, kept for the record. Axis `_N` runs over this process's rows."""
+
+    prompts_N: Sequence[Any]
+    """Prompts as TRL has them: texts or conversations."""
+    texts_N: Sequence[str]
+    """Response texts."""
+    outcomes_N: Sequence[float]
+    """Raw outcome rewards, NaN where unknown."""
+    rewards_N: Sequence[float]
+    """Outcome rewards after guidance, NaN outside the baseline."""
+    rts_N: Sequence[float | None]
+    """RTS of the judged responses that got a verdict."""
+    scored_N: Sequence[Scored | None]
+    """What the judge said, also of responses that it was asked about for the guards; `None` of all others."""
+
+    def rows(self, *, step: int) -> Iterator[dict[str, Any]]:
+        """Return what `samples.jsonl` shows of the responses, in an order drawn by the step, those with an RTS first.
+
+        `first_error` is 0-based. Where it is null, `p_no_error` tells "the judge sees no error" from "no verdict": it
+        is null, too, without one. `judge_text` is what a critic wrote.
+        """
+        rows = list(range(len(self.texts_N)))
+        random.Random(step).shuffle(rows)  # not always the first of the first group
+        for row in sorted(rows, key=lambda row: self.rts_N[row] is None):
+            scored = self.scored_N[row] or Scored(None)
+            yield {
+                "step": step,
+                "prompt": self.prompts_N[row],
+                "response": self.texts_N[row],
+                "outcome": finite(self.outcomes_N[row]),
+                "reward": finite(self.rewards_N[row]),
+                "rts": self.rts_N[row],
+                "first_error": scored.first_error,
+                "p_no_error": scored.p_no_error,
+                "judge_text": scored.text,
+            }
