@@ -126,6 +126,7 @@ KINDS: Registry[type[JudgeSpec]] = Registry(
         "critic": "judgekit.judges.critics.card:CriticSpec",
         "ensemble": "judgekit.judges.ensemble:EnsembleSpec",
         "cascade": "judgekit.judges.cascade:CascadeSpec",
+        "mistaken": "judgekit.judges.mistaken:MistakenSpec",
         "position_prior": "judgekit.judges.position_prior:PositionPriorSpec",
         "probe": "judgekit.judges.probe.spec:ProbeSpec",
     },

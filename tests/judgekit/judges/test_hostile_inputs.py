@@ -21,6 +21,7 @@ from judgekit.judges.card import KINDS, write_card
 from judgekit.judges.cascade import CascadeJudge
 from judgekit.judges.critics.critic import CriticJudge
 from judgekit.judges.ensemble import EnsembleJudge
+from judgekit.judges.mistaken import MistakenJudge
 from judgekit.judges.recognise import make_card
 from judgekit.judges.rules.symbolic import SymbolicJudge
 from judgekit.judges.steps.by_step import StepLogitJudge
@@ -107,6 +108,10 @@ def _cascade(parts: Parts) -> Path:
     return _card(parts, "cascade", **members)
 
 
+def _mistaken(parts: Parts) -> Path:
+    return _card(parts, "mistaken", members=(str(parts.classifier),), errors="random", rate=0.5)
+
+
 def _prior(parts: Parts) -> Path:
     fingerprint = {"data": "d", "sha256": "0", "n_solutions": 9, "n_problems": 9, "sources": [], "generators": []}
     return _card(
@@ -134,6 +139,7 @@ JUDGES: dict[str, Callable[[Parts], Path | str]] = {
     "critic": _critic,
     "ensemble": _ensemble,
     "cascade": _cascade,
+    "mistaken": _mistaken,
     "position_prior": _prior,
     "probe": _probe,
 }
@@ -158,7 +164,8 @@ def allowed_reasons(judge: Judge) -> set[NoVerdictReason]:
         return {NoVerdictReason.TOO_LONG}
     if isinstance(judge, SymbolicJudge):
         return {NoVerdictReason.NOTHING_TO_CHECK}
-    return {NoVerdictReason.TOO_LONG} if isinstance(judge, EnsembleJudge | CascadeJudge) else set()
+    asks_others = isinstance(judge, EnsembleJudge | CascadeJudge | MistakenJudge)
+    return {NoVerdictReason.TOO_LONG} if asks_others else set()
 
 
 def judged(judge: Judge, steps: tuple[str, ...], *, problem: str = "How many plums?") -> Judgement:
