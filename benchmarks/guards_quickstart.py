@@ -20,7 +20,7 @@ from judgekit.answers import build_outcome
 from judgekit.config import load_config
 from judgekit.judges import load_judge
 from sgpo.algorithms.base import Response, Scored
-from sgpo.compare_config import CompareConfig
+from sgpo.compare.config import CompareConfig
 from sgpo.guards import Firing, JudgeAUC, Known, Observation
 from sgpo.online import run as online_run
 from sgpo.online.config import OnlineConfig

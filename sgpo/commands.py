@@ -7,7 +7,7 @@ from pathlib import Path
 
 from judgekit.cli.command import OUTPUT, Argument, Command
 from judgekit.errors import ConfigError
-from sgpo.compare_config import CompareConfig
+from sgpo.compare.config import CompareConfig
 from sgpo.offline.config import OfflineConfig
 from sgpo.offline.iterate_config import IterateConfig
 from sgpo.online.config import OnlineConfig
@@ -95,7 +95,8 @@ ITERATE = Command(
 
 
 def _compare(args: argparse.Namespace, config: CompareConfig) -> None:
-    from sgpo.compare import print_table, run_compare
+    from sgpo.compare.report import print_table
+    from sgpo.compare.run import run_compare
 
     print_table(run_compare(config, args.output, resume=args.resume))
 

@@ -21,7 +21,7 @@ from judgekit_datasets.mix_config import MixConfig
 from judgekit_datasets.procedural.chains import ProceduralConfig, ProceduralProblemsConfig
 from judgekit_eval.judges.config import EvalConfig
 from judgekit_eval.policy.config import PolicyConfig
-from sgpo.compare_config import CompareConfig
+from sgpo.compare.config import CompareConfig
 from sgpo.offline.config import OfflineConfig
 from sgpo.offline.iterate_config import IterateConfig
 from sgpo.online.config import OnlineConfig

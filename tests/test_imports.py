@@ -59,7 +59,7 @@ WITHOUT_TORCH = [
     "sgpo.online.config",
     "sgpo.offline.config",
     "sgpo.offline.iterate_config",
-    "sgpo.compare",
+    "sgpo.compare.run",
     "sgpo.theory.run",
     "judgekit_datasets.by_hand.commands",
     "judgekit_datasets.by_hand.work",

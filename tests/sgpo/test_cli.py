@@ -6,7 +6,7 @@ import pytest
 
 from judgekit.config import load_config
 from sgpo.cli import main
-from sgpo.compare_config import CompareConfig
+from sgpo.compare.config import CompareConfig
 from sgpo.offline.config import OfflineConfig
 from sgpo.offline.iterate_config import IterateConfig
 from sgpo.online.config import OnlineConfig

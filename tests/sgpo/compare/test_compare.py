@@ -8,13 +8,11 @@ from typing import Any
 
 import pytest
 
-import sgpo.compare
+import sgpo.compare.runs
 from judgekit.config import load_config
 from judgekit.errors import ConfigError, JudgekitError
-from sgpo.compare import (
-    PLOT,
-    REPORT,
-    ArmRun,
+from sgpo.compare.config import CompareConfig
+from sgpo.compare.report import (
     Curve,
     build_report,
     describe_difference,
@@ -22,10 +20,10 @@ from sgpo.compare import (
     mean_curve,
     print_table,
     read_curve,
-    run_compare,
     updates_to_reach,
 )
-from sgpo.compare_config import CompareConfig
+from sgpo.compare.run import PLOT, REPORT, run_compare
+from sgpo.compare.runs import ArmRun
 from tests.sgpo.samples import write_problems
 
 ACCURACIES = {
@@ -195,8 +193,8 @@ def start_scripted(run: ArmRun, *, threads: int) -> subprocess.Popen[bytes]:
 def test_a_failing_run_is_named_and_loses_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = CompareConfig.model_validate(settings(tmp_path))
     output = tmp_path / "out"
-    monkeypatch.setattr(sgpo.compare, "POLL_S", 0.02)
-    monkeypatch.setattr(sgpo.compare, "_start", start_scripted)
+    monkeypatch.setattr(sgpo.compare.runs, "POLL_S", 0.02)
+    monkeypatch.setattr(sgpo.compare.runs, "_start", start_scripted)
     with pytest.raises(JudgekitError, match=r"2 of 6 runs failed: random-seed0 ended with status 3, see .*boom"):
         run_compare(config, output)
     assert all(
@@ -213,7 +211,7 @@ def test_a_failing_run_is_named_and_loses_no_other(tmp_path: Path, monkeypatch: 
         write_run(run.folder, ACCURACIES[run.arm, run.seed])
         return subprocess.Popen([sys.executable, "-c", ""])
 
-    monkeypatch.setattr(sgpo.compare, "_start", start_fixed)
+    monkeypatch.setattr(sgpo.compare.runs, "_start", start_fixed)
     report = run_compare(config, output, resume=True)
     assert started == ["random-seed0", "random-seed1"]
     assert json.loads((output / REPORT).read_text()) == report

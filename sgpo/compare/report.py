@@ -1,78 +1,27 @@
-"""The comparison of arms: every arm with every seed as a run of its own, then curves, a table and a plot.
-
-Arms differ from one base configuration by their overrides only. Runs are processes of their own, so they cannot share
-state, and one that fails takes no other with it. Imports no torch.
-"""
+"""What a comparison found: curves and figures of all arms, a table and a plot."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from judgekit.errors import JudgekitError
-from judgekit.io import read_json, write_json
+from judgekit.io import read_json
 from judgekit.metrics.bootstrap import t_interval
 from judgekit.reading.rows import read_jsonl
 from judgekit.report.page import COLOURS
-from judgekit.run import FIRINGS, MANIFEST, METRICS, Run
-from sgpo.compare_config import CompareConfig
+from judgekit.run import FIRINGS, MANIFEST
+from sgpo.compare.runs import ArmRun
 
-REPORT, PLOT = "compare.json", "compare.png"
 N_FINAL = 3
 """Evaluations at the end of a curve whose mean is its final accuracy."""
 TRAINING_CURVES = ("accuracy", "frac_all_negative", "frac_zero_advantage_after")
 """`sgpo/` metrics of training that the report keeps as curves."""
-POLL_S = 0.5
-
-
-class ArmRun(NamedTuple):
-    """One arm with one seed."""
-
-    arm: str
-    """Name of the arm."""
-    seed: int
-    """Seed of the run."""
-    folder: Path
-    """Its run folder; the configuration and the log lie beside it, as `.json` and `.log`."""
-
-    @property
-    def log(self) -> Path:
-        """What the run printed."""
-        return self.folder.with_name(self.folder.name + ".log")
-
-    @property
-    def config_file(self) -> Path:
-        """Its resolved configuration."""
-        return self.folder.with_name(self.folder.name + ".json")
-
-    @property
-    def finished(self) -> bool:
-        """Whether the run came to its end."""
-        manifest = self.folder / MANIFEST
-        return manifest.is_file() and "finished" in read_json(manifest)
-
-    @property
-    def step(self) -> int:
-        """Optimiser steps logged so far."""
-        return max((row["step"] for row in self.rows()), default=0)
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Rows of `metrics.jsonl`; a line that is only half written is left out."""
-        path = self.folder / METRICS
-        if not path.is_file() or not path.stat().st_size:
-            return []
-        return [row for _, row in read_jsonl(path) if isinstance(row, dict)]
 
 
 class Curve(NamedTuple):
@@ -82,90 +31,6 @@ class Curve(NamedTuple):
     """Optimiser steps, rising."""
     values: list[float]
     """One value a step."""
-
-
-def run_compare(config: CompareConfig, output: Path, *, resume: bool = False) -> dict[str, Any]:
-    """Train every arm with every seed, write `compare.json` and `compare.png`, and return the report.
-
-    Raises:
-        ConfigError: the folder is in use, or another comparison is resumed.
-        JudgekitError: a run failed; names its log. The others are finished first.
-    """
-    assert config.base.eval is not None
-    inputs = [config.base.problems, config.base.eval.problems]
-    run = Run(output, config, inputs=inputs, resume=resume)
-    runs = [ArmRun(arm, seed, output / f"{arm}-seed{seed}") for arm in config.arms for seed in config.seeds]
-    for item in runs:
-        write_json(item.config_file, config.arm_config(item.arm, seed=item.seed).model_dump(mode="json"))
-    failures = train_runs(runs, config)
-    if failures:
-        raise JudgekitError(
-            f"{len(failures)} of {len(runs)} runs failed: {'; '.join(failures)}. Finished runs are kept; continue with "
-            "--resume"
-        )
-    report = build_report(runs, reference=config.reference, n_steps=config.base.max_steps)
-    write_json(output / REPORT, report)
-    plot_curves(report, output / PLOT)
-    run.finish({arm: {key: value[key] for key in ("final_accuracy", "ratio")} for arm, value in report["arms"].items()})
-    return report
-
-
-def train_runs(runs: Sequence[ArmRun], config: CompareConfig) -> list[str]:
-    """Train the unfinished runs, `config.workers` at a time, and return a complaint for each that failed."""
-    waiting = [run for run in runs if not run.finished]
-    active: dict[ArmRun, subprocess.Popen[bytes]] = {}
-    failures: dict[ArmRun, str] = {}
-    with _progress(runs, config.base.max_steps) as tasks, _ended_with_us(active):
-        while waiting or active:
-            while waiting and len(active) < config.workers:
-                run = waiting.pop(0)
-                active[run] = _start(run, threads=config.threads)
-            time.sleep(POLL_S)
-            for run in [run for run, process in active.items() if process.poll() is not None]:
-                status = active.pop(run).returncode
-                if status or not run.finished:
-                    lines = run.log.read_text(encoding="utf-8", errors="replace").split("\n")
-                    # Progress bars write over their line; what stands last is what was said last.
-                    said = [line.split("\r")[-1] for line in lines if line.strip()] or ["it printed nothing"]
-                    failures[run] = f"{run.folder.name} ended with status {status}, see {run.log}: {said[-1]}"
-            for run, (progress, task) in tasks.items():
-                progress.update(task, completed=run.step)
-    return [failures[run] for run in runs if run in failures]  # in the order of the runs, whichever ended first
-
-
-def _start(run: ArmRun, *, threads: int) -> subprocess.Popen[bytes]:
-    command = [
-        sys.executable,
-        "-m",
-        "sgpo.cli",
-        "online",
-        str(run.config_file),
-        "--output",
-        str(run.folder),
-        "--resume",
-    ]
-    limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads)) | {"TOKENIZERS_PARALLELISM": "false"}
-    with run.log.open("ab") as log:
-        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | limits)
-
-
-@contextmanager
-def _ended_with_us(active: Mapping[ArmRun, subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Leave no run behind when the comparison is interrupted."""
-    try:
-        yield
-    finally:
-        for process in active.values():
-            process.terminate()
-        for process in active.values():
-            process.wait()
-
-
-@contextmanager
-def _progress(runs: Sequence[ArmRun], n_steps: int) -> Iterator[dict[ArmRun, tuple[Progress, TaskID]]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield {run: (progress, progress.add_task(run.folder.name, total=n_steps)) for run in runs}
 
 
 def read_curve(rows: Sequence[Mapping[str, Any]], name: str) -> Curve:
