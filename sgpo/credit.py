@@ -109,7 +109,7 @@ def shape_groups(
     rts_N: list[float | None] = [None] * len(batch.outcomes_N)
     for row, item in zip(rows_M.tolist(), scored_M, strict=True):
         rts_N[row] = item.rts
-    batch = with_rts(batch, rts_N)
+    batch = with_scores(batch, {row: scored[row] for row in rows_M.tolist()})
     shaped = algorithm.transform(batch, rows_M, scored_M)
     stats = credit_stats(
         batch, shaped.rewards_N, rts_N=rts_N, scored_M=scored_M, asked=[item for item in scored.values() if item.judged]
@@ -124,9 +124,20 @@ def without_judge(credit: GroupCredit) -> GroupCredit:
     return plain._replace(stats={**plain.stats, **cost})
 
 
-def with_rts(batch: GroupBatch, rts_N: Sequence[float | None]) -> GroupBatch:
-    """Return the batch with the RTS of its responses, `None` where there is none. Shape (N,)."""
-    return replace(batch, rts_N=batch.outcomes_N.new_tensor([math.nan if rts is None else rts for rts in rts_N]))
+def with_scores(batch: GroupBatch, scored: Mapping[int, Scored]) -> GroupBatch:
+    """Return the batch with what became of the responses that the algorithm had scored, by row."""
+
+    def column(value: Callable[[Scored], float | None], missing: float) -> torch.Tensor:
+        found = {row: value(item) for row, item in scored.items() if item.rts is not None}
+        values = (found.get(row) for row in range(len(batch.outcomes_N)))
+        return batch.outcomes_N.new_tensor([missing if value is None else value for value in values])
+
+    return replace(
+        batch,
+        rts_N=column(lambda item: item.rts, math.nan),
+        rts_noise_N=column(lambda item: item.rts_noise, 0.0),
+        valid_steps_N=column(lambda item: item.n_valid, math.nan),
+    )
 
 
 def put_back(rewards_N: torch.Tensor, batch: GroupBatch) -> torch.Tensor:

@@ -33,44 +33,73 @@ def shape_rts(rts_N: torch.Tensor, *, beta: float = 10.0, gamma: float = 0.5) ->
     return torch.sigmoid(beta * (rts_N - gamma))
 
 
-def guided_rewards(
-    outcomes_N: torch.Tensor,
-    *,
+def flat_groups(
     rts_N: torch.Tensor,
-    guided_N: torch.Tensor,
-    right_N: torch.Tensor,
+    *,
+    noise_N: torch.Tensor,
+    counted_N: torch.Tensor,
     group_ids_N: torch.Tensor,
-    beta: float = 10.0,
-    gamma: float = 0.5,
     min_spread: float = 0.0,
+    min_certainty: float = 0.0,
 ) -> torch.Tensor:
-    """Put the shaped RTS in place of the outcome of guided rows.
+    """Find groups whose RTS values do not tell their responses apart; shaped, they would be advantages all the same.
 
-    A group without a right answer whose RTS values lie within `min_spread` of each other, or differ by rounding alone,
-    keeps its outcomes, so that it gets exactly no advantage; rows that were not guided count there as RTS 0.
+    The largest and the smallest lie within `min_spread` of each other, or within the rounding of their precision, or
+    nearer than `min_certainty` standard errors of their difference, sqrt(noise of the one + noise of the other).
 
     Args:
-        outcomes_N: Raw outcome rewards, NaN where unknown. Shape (N,).
-        rts_N: RTS in [0, 1]; read where `guided_N`. Shape (N,).
-        guided_N: Rows that were judged and scored. Shape (N,), bool.
-        right_N: Rows whose answer is right. Shape (N,), bool.
+        rts_N: RTS in [0, 1], 0 where there is none. Shape (N,).
+        noise_N: How uncertain each is, see `sgpo.algorithms.rts.RTS.noise`. Shape (N,).
+        counted_N: Rows that are looked at. Shape (N,), bool.
         group_ids_N: Integer group of each row. Shape (N,).
-        beta: See `shape_rts`.
-        gamma: See `shape_rts`.
-        min_spread: In RTS, see `SGPO.min_spread`.
+        min_spread: In RTS.
+        min_certainty: In standard errors; 0 looks at no noise.
 
     Returns:
-        Rewards. Shape (N,).
+        Rows of such groups. Shape (N,), bool.
     """
-    rewards_N = torch.where(guided_N, shape_rts(rts_N, beta=beta, gamma=gamma).to(outcomes_N.dtype), outcomes_N)
+    flat_N = torch.zeros_like(counted_N)
     for rows in group_rows(group_ids_N):
-        if not guided_N[rows].any():
+        counted = rows[counted_N[rows]]
+        if not len(counted):
             continue
-        rows = rows[~torch.isnan(outcomes_N[rows])]
-        rts = torch.where(guided_N[rows], rts_N[rows], 0.0)
-        if not right_N[rows].any() and rts.max() - rts.min() <= min_spread + _slack(rts):
-            rewards_N[rows] = outcomes_N[rows]
-    return rewards_N
+        rts, noise = rts_N[counted], noise_N[counted]
+        spread = rts.max() - rts.min()
+        flat_N[rows] = spread <= min_spread + _slack(rts)
+        if min_certainty:  # of equal ones the surest, so that their order does not matter
+            error = (noise[rts == rts.max()].min() + noise[rts == rts.min()].min()).sqrt()
+            flat_N[rows] |= spread < min_certainty * error
+    return flat_N
+
+
+def shrink_rts(
+    rts_N: torch.Tensor, *, noise_N: torch.Tensor, guided_N: torch.Tensor, group_ids_N: torch.Tensor
+) -> torch.Tensor:
+    """Draw each RTS towards the mean of its group, the more the less sure the judge is of it. Shape (N,).
+
+    mean + w (RTS - mean), w = signal / (signal + noise of the response), where signal is what the variance of the
+    group's RTS (n - 1) leaves when the mean noise is taken off, at least 0. A group that differs by no more than its
+    noise is constant then.
+
+    Args:
+        rts_N: RTS in [0, 1]. Shape (N,).
+        noise_N: How uncertain each is, see `sgpo.algorithms.rts.RTS.noise`. Shape (N,).
+        guided_N: Rows that have one; others keep what they have. Shape (N,), bool.
+        group_ids_N: Integer group of each row. Shape (N,).
+
+    Source:
+        Ours: the weights of empirical Bayes for means of known variance (Efron and Morris 1975), the signal by moments.
+    """
+    shrunk_N = rts_N.clone()
+    for rows in group_rows(group_ids_N):
+        rows = rows[guided_N[rows]]
+        if len(rows) < 2:
+            continue
+        rts, noise = rts_N[rows], noise_N[rows]
+        signal = (rts.var() - noise.mean()).clamp(min=0)
+        weights = torch.where(signal > 0, signal / (signal + noise), 0.0)
+        shrunk_N[rows] = rts.mean() + weights * (rts - rts.mean())
+    return shrunk_N
 
 
 def group_moments(rewards_N: torch.Tensor, group_ids_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -104,6 +133,7 @@ def compute_advantages(
     group_ids_N: torch.Tensor,
     scale: Literal["group", "batch", "none"] = "group",
     std_floor_N: torch.Tensor | None = None,
+    undivided_N: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Return group-relative advantages, (r - mean) / (std + 1e-4) for `scale="group"`.
 
@@ -112,6 +142,7 @@ def compute_advantages(
         group_ids_N: Integer group of each row. Shape (N,).
         scale: Divide by the group's standard deviation, by the batch's, or by nothing.
         std_floor_N: Lowest standard deviation for each row, read by `scale="group"`. Shape (N,).
+        undivided_N: Rows that are divided by nothing, whatever `scale` says. Shape (N,), bool.
 
     Returns:
         Shape (N,). Zero mean within a group; exactly 0 in a group that is constant but for rounding, which the division
@@ -123,13 +154,14 @@ def compute_advantages(
     mean_N, std_N = group_moments(rewards_N, group_ids_N)
     centred_N = torch.where(std_N == 0, torch.zeros_like(rewards_N), rewards_N - mean_N)
     centred_N = torch.nan_to_num(centred_N, nan=0.0)
-    if scale == "none":
+    known = rewards_N[~torch.isnan(rewards_N)]
+    if scale == "none" or (scale == "batch" and len(known) < 2):
         return centred_N
-    if scale == "batch":
-        known = rewards_N[~torch.isnan(rewards_N)]
-        return centred_N / (known.std() + STD_EPS) if len(known) > 1 else centred_N
-    divisor_N = std_N if std_floor_N is None else torch.maximum(std_N, std_floor_N)
-    return centred_N / (divisor_N + STD_EPS)
+    divisor_N = known.std().expand_as(std_N) if scale == "batch" else std_N
+    if scale == "group" and std_floor_N is not None:
+        divisor_N = torch.maximum(std_N, std_floor_N)
+    divided_N = centred_N / (divisor_N + STD_EPS)
+    return divided_N if undivided_N is None else torch.where(undivided_N, centred_N, divided_N)
 
 
 def normalize_then_sum(

@@ -154,6 +154,10 @@ class GroupBatch:
     """Outcomes above this are right."""
     rts_N: torch.Tensor | None = None
     """Valid prefix share of each scored response, NaN for the others; there from `transform` on. Shape (N,)."""
+    rts_noise_N: torch.Tensor | None = None
+    """See `Scored.rts_noise`; there with `rts_N`, 0 of responses without. Shape (N,)."""
+    valid_steps_N: torch.Tensor | None = None
+    """See `Scored.n_valid`; there with `rts_N`, NaN of responses without. Shape (N,)."""
     rewards_NF: torch.Tensor | None = None
     """Where there are objectives beside the outcome: value of every reward function, the raw outcome first, NaN where
     one gives none. Shape (N, F)."""
@@ -242,6 +246,11 @@ class Algorithm(BaseConfig):
     def loss_rule(self) -> LossRule | None:
         """How tokens add up and clip while it is in force; `None`, as here: as the trainer is configured."""
         return None
+
+    @property
+    def has_own_credit(self) -> bool:
+        """Whether `credit` is another than GRPO's, which TRL computes online by itself."""
+        return type(self).credit is not Algorithm.credit
 
     @property
     def n_refills(self) -> int:

@@ -88,19 +88,17 @@ class Judged(Algorithm):
                 scored[i] = replace(scored[i], rts=rts, n_valid=share * verdict.n_steps, rts_noise=noise)
         return scored
 
-    def read_prefixes(self, batch: GroupBatch, rows_M: torch.Tensor, scored_M: Sequence[Scored]) -> Prefixes:
+    def read_prefixes(self, batch: GroupBatch) -> Prefixes:
         """Return the valid prefixes by response, and the outcomes without the rows that are to be left out."""
-        outcomes_N = batch.outcomes_N
-        rts_N, scored_N = outcomes_N.new_zeros(len(outcomes_N)), batch.truncated_N.new_zeros(len(outcomes_N))
-        baseline_N = outcomes_N.clone()
-        for row, scored in zip(rows_M.tolist(), scored_M, strict=True):
-            if scored.rts is not None:
-                rts_N[row], scored_N[row] = scored.rts, True
-            elif self.on_unscored == "drop":
-                baseline_N[row] = float("nan")
+        assert batch.rts_N is not None
+        scored_N = ~batch.rts_N.isnan()
+        baseline_N = batch.outcomes_N.clone()
+        if self.on_unscored == "drop":
+            rows_M = self.rows_to_score(batch)
+            baseline_N[rows_M[~scored_N[rows_M]]] = float("nan")
         if self.truncated == "drop":
             baseline_N[self.in_scope(batch) & batch.truncated_N] = float("nan")
-        return Prefixes(baseline_N, rts_N, scored_N)
+        return Prefixes(baseline_N, batch.rts_N.nan_to_num(nan=0.0), scored_N)
 
 
 def certified_survival(judge: Judge) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from sgpo.algorithms.base import Need, Response, Scored
 from sgpo.algorithms.sgpo import SGPO
@@ -22,7 +22,10 @@ class RandomRTS(SGPO):
     """Another seed draws other scores; a response keeps its own, whenever and wherever it is scored, also when a run
     is resumed. Responses of the same text have different ones."""
 
-    needs: ClassVar[frozenset[Need]] = frozenset()
+    @property
+    def needs(self) -> frozenset[Need]:  # type: ignore[override]
+        """What SGPO needs, but for the judge."""
+        return super().needs - {"judge"}
 
     def score(self, responses: Sequence[Response], *, judge: Judge | None) -> list[Scored]:
         """Draw a score for each response."""

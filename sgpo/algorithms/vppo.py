@@ -11,7 +11,6 @@ Source:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -19,6 +18,7 @@ from pydantic import Field
 
 from sgpo.algorithms.base import GroupBatch, Need, Scale, Scored, Shaped
 from sgpo.algorithms.judged import Judged
+from sgpo.algorithms.prefix import Buffer, prefix_shares, rewarded_tokens, spread_over_prefix
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +31,7 @@ class VPPO(Judged):
     """Name of the algorithm."""
     alpha: float = Field(default=0.5, ge=0, le=1)
     """Credit of a valid prefix; the paper found 0.3 to 0.7 alike and 0.9 worse."""
-    buffer: Literal["prompt"] | int = "prompt"
+    buffer: Buffer = "prompt"
     """Tokens at the end of a valid prefix that earn nothing: as many as the prompt has, or a number."""
     relu: bool = False
     """Never push a rewarded prefix down, also where alpha lies below the group's mean; for policies that are tuned to
@@ -41,45 +41,21 @@ class VPPO(Judged):
 
     def transform(self, batch: GroupBatch, rows_M: torch.Tensor, scored_M: Sequence[Scored]) -> Shaped:
         """Put the share of the rewarded prefix, times alpha, in place of the outcome of scored rows."""
-        prefixes = self.read_prefixes(batch, rows_M, scored_M)
-        rewards_N = prefixes.baseline_N.clone()
-        for row in prefixes.scored_N.nonzero().flatten().tolist():
-            n_tokens = max(int(batch.n_tokens_N[row]), 1)
-            rewards_N[row] = self.alpha * self._n_rewarded(batch, row, float(prefixes.rts_N[row])) / n_tokens
+        prefixes = self.read_prefixes(batch)
+        rewards_N = prefixes.baseline_N.where(~prefixes.scored_N, self.alpha * prefix_shares(batch, buffer=self.buffer))
         return Shaped(rewards_N, rewards_N.new_zeros(len(rewards_N)))
-
-    def _n_rewarded(self, batch: GroupBatch, row: int, rts: float) -> int:
-        """Return the tokens of a wrong response that earn alpha: whole valid steps, less the buffer."""
-        assert batch.spans_N is not None and batch.n_prompt_tokens_N is not None
-        spans_S = batch.spans_N[row]
-        n_valid = math.floor(rts * len(spans_S) + 1e-6)  # whole steps; a share of k/n may fall short by its rounding
-        if n_valid == 0:
-            return 0
-        n_buffer = int(batch.n_prompt_tokens_N[row]) if self.buffer == "prompt" else self.buffer
-        # What ends a response belongs to no step; a response that is valid throughout has it too.
-        end = int(batch.n_tokens_N[row]) if n_valid == len(spans_S) else spans_S[n_valid - 1][1]
-        return max(0, end - n_buffer)
 
     def credit(
         self, rewards_N: torch.Tensor, *, batch: GroupBatch, std_floor_N: torch.Tensor, scale: Scale
     ) -> list[torch.Tensor]:
         """Return each token's credit less the group's mean, 0 for responses outside it. Shapes (T,)."""
-        from sgpo.rewards import group_moments  # needs torch
+        from sgpo.rewards import compute_advantages  # needs torch
 
         assert batch.rts_N is not None
-        mean_N, _ = group_moments(rewards_N, batch.group_ids_N)
-        advantages = []
-        for row, (reward, mean) in enumerate(zip(rewards_N.tolist(), mean_N.tolist(), strict=True)):
-            n_tokens, rts = int(batch.n_tokens_N[row]), float(batch.rts_N[row])
-            if math.isnan(reward):
-                advantages.append(rewards_N.new_zeros(n_tokens))
-            elif math.isnan(rts):
-                advantages.append(rewards_N.new_full((n_tokens,), reward - mean))
-            else:
-                n_rewarded = self._n_rewarded(batch, row, rts)
-                given_T = rewards_N.new_full((n_tokens,), reward - self.alpha * n_rewarded / max(n_tokens, 1) - mean)
-                given_T[:n_rewarded] += self.alpha
-                if self.relu:
-                    given_T[:n_rewarded].clamp_(min=0)
-                advantages.append(given_T)
+        bonus_N = self.alpha * (~batch.rts_N.isnan() & ~rewards_N.isnan()).to(rewards_N)
+        advantages_N = compute_advantages(rewards_N, group_ids_N=batch.group_ids_N, scale="none")
+        advantages = spread_over_prefix(advantages_N, bonus_N=bonus_N, batch=batch, buffer=self.buffer)
+        if self.relu:
+            for row, n_rewarded in enumerate(rewarded_tokens(batch, buffer=self.buffer).tolist()):
+                advantages[row][:n_rewarded].clamp_(min=0)
         return advantages

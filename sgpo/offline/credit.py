@@ -33,7 +33,7 @@ from sgpo.credit import (
     shape_groups,
     step_lengths,
     sum_rewards,
-    with_rts,
+    with_scores,
     without_judge,
 )
 from sgpo.guards import Firing, GuardsConfig, Observation
@@ -267,10 +267,11 @@ def read_step_credit(
     scale: Scale,
 ) -> StepCredit:
     """Return what gives credit at every optimiser step, by the scores that a finished table holds."""
-    batch = with_rts(build_batch(groups, trained, objectives=objectives), [credit.rts for credit in credits_N])
+    batch = build_batch(groups, trained, objectives=objectives)
     rows_M = algorithm.rows_to_score(batch)
-    scored_M = [Scored(credits_N[row].rts) for row in rows_M.tolist()]
-    shaped = algorithm.transform(batch, rows_M, scored_M)
+    scored = {row: Scored(credits_N[row].rts) for row in rows_M.tolist()}
+    batch = with_scores(batch, scored)
+    shaped = algorithm.transform(batch, rows_M, list(scored.values()))
     rewards_N = sum_rewards(put_back(shaped.rewards_N, batch), batch)
     return StepCredit(batch, Shaped(rewards_N, shaped.std_floor_N), algorithm, scale)
 

@@ -551,7 +551,7 @@ class SGPOMixin(Lending):
                 batch, Shaped(total_N, shaped.std_floor_N), self.algorithm, self.scale_rewards
             )
             return rewards_NF
-        if type(self.algorithm).credit is not Algorithm.credit:
+        if self.algorithm.has_own_credit:
             self._advantages = give_credit(
                 total_N,
                 batch=batch,

@@ -8,9 +8,10 @@ import torch
 from sgpo.algorithms.base import GroupBatch
 from sgpo.rewards import (
     compute_advantages,
+    flat_groups,
     group_std,
-    guided_rewards,
     shape_rts,
+    shrink_rts,
     std_floor_factor,
 )
 
@@ -52,32 +53,36 @@ def test_what_is_right_and_that_unknown_outcomes_are_not() -> None:
     assert partial.classify().all_positive_N.tolist() == [True] * 2 + [False] * 3
 
 
-def test_guided_rows_get_the_shaped_reward_and_others_keep_theirs() -> None:
-    outcomes = torch.tensor([0.0, 0.0, 1.0, 0.0])
-    rewards = guided_rewards(
-        outcomes,
-        rts_N=torch.tensor([0.6, 0.2, 0.9, 0.9]),
-        guided_N=torch.tensor([True, True, False, False]),
-        right_N=outcomes > 0.5,
-        group_ids_N=torch.tensor([0, 0, 1, 1]),
-    )
-    torch.testing.assert_close(rewards, torch.tensor([0.7311, 0.0474, 1.0, 0.0]), atol=5e-5, rtol=0)
-
-
-def test_a_group_failing_at_one_place_gets_exactly_no_advantage() -> None:
-    """3/7 repeated has a float mean that differs from it; the rule must not leave that noise."""
-    outcomes, ids = torch.zeros(7), torch.zeros(7, dtype=torch.long)
-    guided = torch.ones(7, dtype=torch.bool)
-    rewards = guided_rewards(outcomes, rts_N=torch.full((7,), 3 / 7), guided_N=guided, right_N=~guided, group_ids_N=ids)
-    assert compute_advantages(rewards, group_ids_N=ids).tolist() == [0.0] * 7
+def flat(rts: torch.Tensor, noise: torch.Tensor | float = 0.0, **options: float) -> list[bool]:
+    noise_N, ids = torch.zeros_like(rts) + noise, torch.zeros(len(rts), dtype=torch.long)
+    counted = torch.ones(len(rts), dtype=torch.bool)
+    return flat_groups(rts, noise_N=noise_N, counted_N=counted, group_ids_N=ids, **options).tolist()
 
 
 def test_min_spread_silences_a_hairs_breadth() -> None:
     rts = torch.tensor([0.5, 0.5, 0.5, 0.51])
-    common = {"rts_N": rts, "guided_N": torch.ones(4, dtype=torch.bool), "group_ids_N": torch.zeros(4)}
-    common["right_N"] = ~common["guided_N"]
-    assert guided_rewards(torch.zeros(4), **common, min_spread=0.02).tolist() == [0.0] * 4
-    assert guided_rewards(torch.zeros(4), **common, min_spread=0.005)[3] > 0.5
+    assert flat(rts, min_spread=0.02) == [True] * 4
+    assert flat(rts, min_spread=0.005) == [False] * 4
+
+
+def test_min_certainty_counts_standard_errors_of_the_widest_difference() -> None:
+    """0.5 apart, standard error sqrt(0.03 + 0.01) = 0.2: 2.5 of them. Of the two smallest the surer one counts."""
+    rts, noise = torch.tensor([0.7, 0.2, 0.5, 0.2]), torch.tensor([0.03, 0.01, 0.9, 0.2])
+    assert flat(rts, noise, min_certainty=2.4) == [False] * 4
+    assert flat(rts, noise, min_certainty=2.6) == [True] * 4
+    assert flat(rts, 0.0, min_certainty=99.0) == [False] * 4, "a judge that is sure"
+
+
+def test_shrinking_takes_off_what_is_noise() -> None:
+    """RTS 0, 0.5, 1: variance 0.25; mean noise 0.05 leaves a signal of 0.2; weights 0.2 / (0.2 + noise)."""
+    rts, noise = torch.tensor([0.0, 0.5, 1.0, 0.9]), torch.tensor([0.0, 0.1, 0.05, 0.0])
+    rows, ids = torch.tensor([True, True, True, False]), torch.zeros(4)
+    shrunk = shrink_rts(rts, noise_N=noise, guided_N=rows, group_ids_N=ids)
+    torch.testing.assert_close(shrunk, torch.tensor([0.0, 0.5, 0.5 + 0.5 * 0.2 / 0.25, 0.9]))
+    loud = shrink_rts(rts, noise_N=torch.full((4,), 0.3), guided_N=rows, group_ids_N=ids)
+    assert loud.tolist() == [0.5, 0.5, 0.5, pytest.approx(0.9)], "no more than noise"
+    sure = shrink_rts(rts, noise_N=torch.zeros(4), guided_N=rows, group_ids_N=ids)
+    torch.testing.assert_close(sure, rts)
 
 
 def test_a_lone_winner_among_eight_is_full_size_without_a_floor() -> None:
@@ -140,9 +145,9 @@ def test_a_group_that_is_constant_but_for_rounding_gets_exactly_no_advantage(dty
     """One bit of difference, divided by a standard deviation of one bit, would be an advantage."""
     steps = torch.tensor([0.0, 1.0, -1.0, 2.0], dtype=dtype)
     rts = torch.full((4,), 0.3, dtype=dtype) * (1 + steps * torch.finfo(dtype).eps)
-    ids, guided, outcomes = torch.zeros(4), torch.ones(4, dtype=torch.bool), torch.zeros(4, dtype=dtype)
+    ids = torch.zeros(4)
     assert len(rts.unique()) > 1
-    assert guided_rewards(outcomes, rts_N=rts, guided_N=guided, right_N=~guided, group_ids_N=ids).tolist() == [0.0] * 4
+    assert flat(rts) == [True] * 4
     for rewards in (shape_rts(rts), rts, 1 - rts):
         assert group_std(rewards, group_ids_N=ids).tolist() == [0.0] * 4
         assert compute_advantages(rewards, group_ids_N=ids).tolist() == [0.0] * 4

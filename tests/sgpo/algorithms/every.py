@@ -27,15 +27,24 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "disco": {"tau": 0.5},
 }
 """What makes an algorithm do something on a policy of random weights, which never ends a response, in one sampling."""
+VARIANTS: dict[str, dict[str, Any]] = {
+    "sgpo by token": {"type": "sgpo", "truncated": "judge", "unit": "token", "rts": {"type": "expected"}},
+    "sgpo by char, undivided": {"type": "sgpo", "truncated": "judge", "unit": "char", "std": "none", "shrink": True},
+    "sgpo, prefixes of every wrong one": {"type": "sgpo", "truncated": "judge", "unit": "token", "scope": "every_wrong",
+        "credited": "prefix", "buffer": 1, "min_certainty": 1.0},
+    "vppo by token": {"type": "vppo", "truncated": "judge", "unit": "token", "buffer": 0},
+}  # fmt: skip
+"""Options that change what is asked for or computed."""
 OBJECTIVES = {"short": LengthObjective(max_chars=8, weight=0.3)}
 SOURCES = ("plums", "plums", "pears")
 UNSCORED_EVERY = 5
 REFILLED = "dapo, refilled"
 
 
-def every() -> list[Algorithm]:
-    """All algorithms of the registry."""
-    return [parse_algorithm({"type": name} | OPTIONS.get(name, {})) for name in ALGORITHMS.names()]
+def every() -> dict[str, Algorithm]:
+    """All algorithms of the registry, and some again with other options, by name."""
+    chosen = {name: {"type": name} | OPTIONS.get(name, {}) for name in ALGORITHMS.names()}
+    return {name: parse_algorithm(options) for name, options in (chosen | VARIANTS).items()}
 
 
 def by_problem(completions: list[str], answer: list[str], **_: Any) -> list[float]:
@@ -65,8 +74,7 @@ def main(policy: Path, output: Path) -> None:
         for i, source in enumerate(SOURCES)
     ]
     found = {}
-    runs: dict[str, Algorithm] = {algorithm.type: algorithm for algorithm in every()}
-    for name, algorithm in (runs | {REFILLED: DAPO(max_refills=2)}).items():
+    for name, algorithm in (every() | {REFILLED: DAPO(max_refills=2)}).items():
         trainer = make_trainer(
             policy,
             output / "run",

@@ -19,6 +19,7 @@ from sgpo.algorithms.ngrpo import NGRPO
 from sgpo.algorithms.objectives import GDPO, MultiObjective
 from sgpo.algorithms.raft import RAFT, ReinforceRej
 from sgpo.algorithms.rl_zvp import RLZVP
+from sgpo.algorithms.sgpo import SGPO
 from sgpo.algorithms.srpo import SRPO
 from sgpo.algorithms.tw_grpo import TWGRPO
 from sgpo.algorithms.unlikeliness import Unlikeliness
@@ -39,7 +40,14 @@ def given(
     own = {"group_ids_N": torch.arange(n) // 4, "truncated_N": torch.zeros(n).bool()}
     own["n_tokens_N"] = torch.full((n,), 4)
     batch = GroupBatch(outcomes_N, **(own | facts))
-    credit: GroupCredit = shape_groups(batch, algorithm, lambda rows: [Scored(rts[row]) for row in rows.tolist()])
+
+    def score(rows_M: torch.Tensor) -> list[Scored]:
+        """Steps of one length: the valid ones are a share of them, of two where no spans say how many there are."""
+        n_steps = [len(spans) for spans in batch.spans_N or [((), ())] * n]
+        found = {row: rts[row] for row in rows_M.tolist()}
+        return [Scored(x, n_valid=None if x is None else x * n_steps[row]) for row, x in found.items()]
+
+    credit: GroupCredit = shape_groups(batch, algorithm, score)
     rewards_N = sum_rewards(put_back(credit.shaped.rewards_N, credit.batch), credit.batch)
     floor_N = credit.shaped.std_floor_N
     advantages = give_credit(rewards_N, batch=credit.batch, algorithm=algorithm, std_floor_N=floor_N, scale="group")
@@ -111,6 +119,36 @@ def test_vppo_pays_a_prefix_less_its_buffer() -> None:
     assert whole[0] == pytest.approx([0.5 - 0.5 * 6 / 9 / 4] * 6 + [-0.5 * 6 / 9 / 4] * 3)
     kept = given(VPPO(relu=True), [1.0, 1, 1, 0], rts=[None, None, None, 0.5], **facts)
     assert kept[3][:2] == [0, 0] and kept[3][2:] == pytest.approx([-(3 + 1 / 9) / 4] * 7)
+
+
+def test_sgpo_without_division_is_the_reward_less_the_mean() -> None:
+    """RTS 0.5, 0, 0, 0: rewards 1/2 and s = sigmoid(-5); a mixed group is divided as ever."""
+    s = 1 / (1 + math.exp(5))
+    found = given(SGPO(std="none"), [*WRONG, *MIXED], rts=[0.5, 0, 0, 0])
+    mean = (0.5 + 3 * s) / 4
+    assert found[:4] == pytest.approx([0.5 - mean, *[s - mean] * 3])
+    assert found[4:] == pytest.approx([0.75 / (STD + 1e-4), *[-0.25 / (STD + 1e-4)] * 3])
+
+
+def test_sgpo_credits_a_prefix_less_its_buffer() -> None:
+    """Two steps of 4 tokens and one that ends: 9; RTS 0.5, 0.5, 0, and none that is given. Buffer of 1: 3, 3, 0 tokens.
+
+    Tokens of the prefixes earn 1/2, all others 0: means 1/6, 1/6, 0, of which 1/9 is taken from every token.
+    """
+    facts = {
+        "spans_N": (((0, 4), (4, 8)),) * 4,
+        "n_tokens_N": torch.full((4,), 9),
+        "n_prompt_tokens_N": torch.full((4,), 2),
+    }
+    found = given(SGPO(credited="prefix", buffer=1), WRONG, rts=[0.5, 0.5, 0.0, None], **facts)
+    assert found[0] == found[1] == pytest.approx([0.5 - 1 / 9] * 3 + [-1 / 9] * 6)
+    assert found[2] == pytest.approx([-1 / 9] * 9)
+    assert found[3] == [0] * 9
+    assert given(SGPO(credited="prefix"), WRONG, rts=[0.5] * 4, **facts) == [[0] * 9] * 4, "fails at one place"
+    # Beside a right response, whose tokens all earn 1; prompt of 2: 2 tokens of 9.
+    mixed = given(SGPO(credited="prefix", scope="every_wrong"), MIXED, rts=[None, 0.5, None, None], **facts)
+    mean = (1 + 0.5 * 2 / 9) / 2
+    assert mixed[0] == pytest.approx([1 - mean] * 9) and mixed[1] == pytest.approx([0.5 - mean] * 2 + [-mean] * 7)
 
 
 def test_rl_zvp_weighs_tokens_of_constant_groups_by_entropy() -> None:

@@ -19,7 +19,7 @@ from tests.fakes import FakeJudge
 from tests.sgpo.samples import Cut, Guided, guide
 
 NAN = float("nan")
-PLAIN = SGPO(std_floor=None)
+PLAIN = SGPO(std="group")
 
 
 def response(name: str, *, n_steps: int = 5, truncated: bool = False) -> Cut:
@@ -85,8 +85,17 @@ def test_what_a_cascade_deferred_is_told() -> None:
     assert not any(name.startswith(("judge_deferred", "judge_usd")) for name in guided([0] * 4, [0] * 4).stats)
 
 
+def test_a_group_failing_at_one_place_keeps_its_outcomes() -> None:
+    """3/7 repeated has a float mean that differs from it; the rule must not leave that noise."""
+    responses = [response(f"r{i}", n_steps=7) for i in range(7)]
+    judge = FakeJudge({f"r{i}": error_at(3, n_steps=7) for i in range(7)})
+    ids = torch.zeros(7, dtype=torch.long)
+    result = guide(torch.zeros(7), group_ids_N=ids, responses=responses, judge=judge, algorithm=PLAIN)
+    assert result.rewards_N.tolist() == [0.0] * 7 and result.stats["frac_revived"] == 0
+
+
 def test_every_wrong_colours_mixed_groups_and_keeps_wrong_below_right() -> None:
-    result = guided([1, 0, 0, 0], [4, 4, 0, 0], algorithm=SGPO(scope="every_wrong", std_floor=None))
+    result = guided([1, 0, 0, 0], [4, 4, 0, 0], algorithm=SGPO(scope="every_wrong", std="group"))
     assert result.rewards_N.tolist() == pytest.approx([1.0, 0.9526, 0.0067, 0.0067], abs=1e-4)
     assert result.stats["judge_calls"] == 3
 
@@ -111,7 +120,7 @@ def test_unscored_rows_are_dropped_not_zero() -> None:
 
 
 def test_unscored_rows_can_keep_their_outcome() -> None:
-    algorithm = SGPO(on_unscored="outcome", std_floor=None)
+    algorithm = SGPO(on_unscored="outcome", std="group")
     assert guided([0, 0, 0, 0], [0, 2, 4, None], algorithm=algorithm).rewards_N[3] == 0
 
 
@@ -119,7 +128,7 @@ def test_unscored_rows_can_keep_their_outcome() -> None:
     ("rule", "judged", "last"), [("outcome", [0, 1, 2], 0.0), ("judge", [0, 1, 2, 3], 0.9526), ("drop", [0, 1, 2], NAN)]
 )
 def test_truncated_responses_follow_the_rule(rule: str, judged: list[int], last: float) -> None:
-    algorithm = SGPO(truncated=rule, std_floor=None)  # type: ignore[arg-type]
+    algorithm = SGPO(truncated=rule, std="group")  # type: ignore[arg-type]
     judge = FakeJudge({f"r{i}": error_at(i + 1) for i in range(4)})
     responses = [response(f"r{i}", truncated=i == 3) for i in range(4)]
     result = guide(torch.zeros(4), group_ids_N=torch.zeros(4), responses=responses, judge=judge, algorithm=algorithm)
@@ -150,6 +159,16 @@ def test_responses_without_steps_earn_rts_zero_unasked() -> None:
 def test_floor_holds_in_all_negative_groups_only() -> None:
     result = guided([0, 0, 0, 0, 1, 0, 0, 0], [0, 0, 0, 1, 0, 0, 0, 0], algorithm=SGPO(std_floor=0.2))
     assert result.std_floor_N.tolist() == pytest.approx([0.2] * 4 + [0.0] * 4)
+
+
+def test_the_earlier_spelling_of_the_paper_s_division() -> None:
+    assert SGPO.model_validate({"std_floor": None}) == SGPO(std="group")
+    assert SGPO.model_validate({"std_floor": 0.2}).std == "floor"
+    later = SGPO.model_validate(SGPO(std="none").model_dump() | {"std_floor": None})
+    assert (later.std, later.std_floor) == ("none", 0.05)
+    assert SGPO(credited="prefix").std == "none"
+    with pytest.raises(ValueError, match="divides guided groups by nothing, and std is 'group': set std=none"):
+        SGPO(credited="prefix", std="group")
 
 
 def test_permuting_a_group_permutes_its_rewards() -> None:

@@ -99,7 +99,7 @@ def test_all_negative_batch_teaches_sgpo_and_not_grpo(policy: Path, tmp_path: Pa
     [
         JUDGE_ALL,
         SGPO(std_floor=0.3, truncated="judge"),
-        SGPO(scope="every_wrong", truncated="judge", std_floor=None),
+        SGPO(scope="every_wrong", truncated="judge", std="group"),
         SGPO(truncated="drop"),
     ],
 )
