@@ -12,7 +12,8 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.metadata
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar, cast
 
 from judgekit.errors import ConfigError, boundary
@@ -24,6 +25,24 @@ def resolve(target: str) -> object:
     """Import what `module:attribute` names."""
     module, _, attribute = target.partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def lazily(package: str, exports: Mapping[str, str]) -> Callable[[str], object]:
+    """Return a package's `__getattr__`, which imports what it exports when that is first asked for (PEP 562).
+
+    Args:
+        package: Name of the package.
+        exports: Name -> `module:attribute`.
+    """
+
+    def __getattr__(name: str) -> object:  # noqa: N807 - it becomes one
+        if name not in exports:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = resolve(exports[name])
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return __getattr__
 
 
 class Registry(Generic[T]):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import functools
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from judgekit.cli.command import JUDGE_HELP, OUTPUT, Argument, Command, build_if_raw, raise_failed
-from judgekit.errors import CheckpointError, ConfigError, DataError, one_line
+from judgekit.errors import ConfigError, DataError
 from judgekit_eval.attacks.config import AttackConfig
 from judgekit_eval.best_of_n.config import BestOfNConfig
 from judgekit_eval.judges.config import EvalConfig
@@ -36,54 +34,15 @@ def _named_inputs(args: argparse.Namespace) -> list[tuple[str, list[str]]]:
     return [(name, inputs) for name, *inputs in args.benchmark or ()]
 
 
-def _build_inputs(given: Sequence[str], source: str, output: Path, *, resume: bool) -> list[Path]:
-    # Each raw input is built into a folder of its own, named after it.
-    stems = [Path(item).stem for item in given]
-    double = {stem for stem in stems if stems.count(stem) > 1}
-    if double:
-        raise ConfigError(f"two inputs of {source} are called {double.pop()}: rename one, or give it once")
-    return [build_if_raw(Path(item), source=source, output=output, resume=resume) for item in given]
-
-
 def _eval(args: argparse.Namespace, config: EvalConfig) -> None:
-    from judgekit.io import read_records
-    from judgekit.judges.shared import share_in_turn
-    from judgekit.types import LabelledSolution
-    from judgekit_eval.evaluate import LEADERBOARD, evaluate
-    from judgekit_eval.judges.candidates import Failure, find_candidates, lazily
+    from judgekit_eval.api import evaluate_config
+    from judgekit_eval.evaluate import LEADERBOARD
     from judgekit_eval.report.terminal import print_leaderboards
     from judgekit_eval.runner import REPORT
 
-    unopened: list[Failure] = []
-    candidates = find_candidates(
-        config.judges,
-        dtype=config.dtype,
-        on_failure=lambda name, error: unopened.append(Failure(name, None, one_line(error))),
-    )
-    if not candidates:
-        raise CheckpointError("; ".join(failure.line for failure in unopened))
-    for failure in unopened:
-        print(f"{failure.line}; the others go on", file=sys.stderr)
-    with share_in_turn([lazily(candidate) for candidate in candidates if not candidate.members]) as judges:
-        if judges is None:
-            return
-        inputs = {
-            name: _build_inputs(given, name, args.output / "data" / name, resume=args.resume)
-            for name, given in config.benchmarks.items()
-        }
-        evaluation = evaluate(
-            candidates,
-            judges,
-            {
-                name: [solution for folder in folders for solution in read_records(folder, LabelledSolution)]
-                for name, folders in inputs.items()
-            },
-            output=args.output,
-            config=config,
-            inputs=inputs,
-            resume=args.resume,
-            unopened=unopened,
-        )
+    evaluation = evaluate_config(config, args.output, resume=args.resume)
+    if evaluation is None:
+        return
     print_leaderboards(evaluation.leaderboards)
     print(f"report: {args.output / REPORT}, leaderboard: {args.output / LEADERBOARD}")
     raise_failed([failure.line for failure in evaluation.failures], n_judges=len(config.judges))

@@ -94,7 +94,7 @@ class Evaluation(NamedTuple):
     """Judges that failed, whose results are missing in part or whole."""
 
 
-def evaluate(
+def run_evaluation(
     candidates: Sequence[Candidate],
     judges: Iterable[Judge],
     benchmarks: Mapping[str, Sequence[LabelledSolution]],

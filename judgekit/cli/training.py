@@ -6,12 +6,11 @@ import argparse
 from pathlib import Path
 
 from judgekit.cli.command import OUTPUT, Argument, Command
-from judgekit.errors import ConfigError
+from judgekit.training.api import CONFIGS, TrainingConfig, calibrated_directory, train_config
 from judgekit.training.config import (
     AdaptConfig,
     CalibrationConfig,
     CascadeConfig,
-    ClassifierConfig,
     EnsembleConfig,
     LanguageModelConfig,
     LikelihoodConfig,
@@ -23,31 +22,23 @@ _DATA = Argument("--data", type=Path, required=True, help="data set of labelled 
 _JUDGE_DIRECTORY = Argument("--output", type=Path, required=True, help="judge directory to write; refused where in use")
 
 
-def _train(
-    args: argparse.Namespace, config: ClassifierConfig | LikelihoodConfig | ProbeConfig | LanguageModelConfig
-) -> None:
+def _train(args: argparse.Namespace, config: TrainingConfig) -> None:
+    directory = train_config(config, args.output, resume=args.resume)
     if isinstance(config, LanguageModelConfig):
-        from judgekit.training.language_model import train_language_model
-
-        print(f"language model: {train_language_model(config, args.output, resume=args.resume)}")
+        print(f"language model: {directory}")
         return
     from judgekit.judges.card import read_card
 
+    card = read_card(directory)
     if isinstance(config, LikelihoodConfig):
         from judgekit.judges.steps.specs import LikelihoodSpec
-        from judgekit.training.likelihood import fit_likelihood
 
-        directory = fit_likelihood(config, args.output, resume=args.resume)
-        card = read_card(directory)
         print(f"judge: {directory}\nfitted: {card.spec_as(LikelihoodSpec).fitted}")
         for sentence in card.training["warnings"]:
             print(f"warning: {sentence}")
     elif isinstance(config, ProbeConfig):
         from judgekit.training.floors import FLOORS
-        from judgekit.training.probe.fit import train_probe
 
-        directory = train_probe(config, args.output, resume=args.resume)
-        card = read_card(directory)
         print(f"judge: {directory}\nhead: {card.training['head']}; {card.decision}")
         floors = {f"{floor}: {name}": found for floor in FLOORS for name, found in card.training[floor].items()}
         for name, values in (card.training["cross_fitted"] | floors | card.training.get("ablation", {})).items():
@@ -62,10 +53,6 @@ def _train(
                 f"choosing anew in every fold it is worth {shown[0]} [{shown[1]}, {shown[2]}] nats of held-out log loss"
             )
     else:
-        from judgekit.training.classifier import train_classifier
-
-        directory = train_classifier(config, args.output, resume=args.resume)
-        card = read_card(directory)
         print(f"judge: {directory}")
     _print_figures(card.metrics)
 
@@ -75,12 +62,7 @@ TRAIN = Command(
     example="judgekit train configs/judge/smollm2.yaml lr=1e-4 --output runs/judge",
     run=_train,
     arguments=OUTPUT,
-    config={
-        "step_classifier": ClassifierConfig,
-        "likelihood": LikelihoodConfig,
-        "probe": ProbeConfig,
-        "language_model": LanguageModelConfig,
-    },
+    config=CONFIGS,
 )
 PRETRAIN = Command(
     summary="The same as train kind=language_model: the tiny language model, a base that needs no download.",
@@ -120,20 +102,10 @@ ADAPT = Command(
 
 def _calibrate(args: argparse.Namespace, config: CalibrationConfig) -> None:
     from judgekit.calibration.card import describe_after, describe_calibrator
-    from judgekit.judges.card import SERVED, read_card
-    from judgekit.training.calibrate import calibrate_judge, wrap_builtin
+    from judgekit.judges.card import read_card
+    from judgekit.training.calibrate import calibrate_judge
 
-    is_builtin = args.judge.startswith("builtin:")
-    if is_builtin and args.output is None:
-        raise ConfigError(
-            f"{args.judge} has no directory to keep a calibrator in: add --output DIR, which becomes a judge directory "
-            "around it"
-        )
-    if not is_builtin and args.output is not None:
-        raise ConfigError("--output is for builtin judges; any other judge's calibrator goes into its own directory")
-    if args.judge.startswith(SERVED):
-        raise ConfigError(f"{args.judge} is a service: calibrate the judge directory that it serves, and serve it anew")
-    directory = wrap_builtin(args.judge, args.output) if is_builtin else Path(args.judge)
+    directory = calibrated_directory(args.judge, args.output)
     report = calibrate_judge(directory, args.data, config)
     for candidate in report.candidates:
         if candidate.log_loss is None or candidate.reason is not None:

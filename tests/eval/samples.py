@@ -8,7 +8,7 @@ from typing import Any
 
 from judgekit.judges.base import Judge
 from judgekit.types import LabelledSolution, LabelMethod, Verdict, labels_from_first_error
-from judgekit_eval.evaluate import Evaluation, evaluate
+from judgekit_eval.evaluate import Evaluation, run_evaluation
 from judgekit_eval.judges.candidates import Candidate, candidate_of
 from judgekit_eval.judges.config import EvalConfig
 
@@ -53,4 +53,4 @@ def evaluate_all(
         **small | options,
     )
     opened = (candidate.load(None) for candidate in candidates if not candidate.members)
-    return evaluate(candidates, opened, {source: solutions}, output=output, config=config, resume=resume)
+    return run_evaluation(candidates, opened, {source: solutions}, output=output, config=config, resume=resume)

@@ -23,7 +23,7 @@ from judgekit.judges.exposure import NOTHING_FITTED, SAYS_NOTHING, find_exposure
 from judgekit.judges.steps.by_step import StepLogitJudge
 from judgekit.judging.run import as_seen
 from judgekit.types import Judgement, LabelledSolution, Solution
-from judgekit_eval.evaluate import Evaluation, evaluate
+from judgekit_eval.evaluate import Evaluation, run_evaluation
 from judgekit_eval.judges.candidates import Candidate, candidate_key, find_candidates, lazily, tell_apart
 from judgekit_eval.judges.config import EvalConfig
 from judgekit_eval.judges.schema import EvalResults
@@ -42,7 +42,7 @@ def run(names: Sequence[str], data: Path, output: Path, *, resume: bool = False)
         judges=names, benchmarks={"additions": [str(data)]}, chunk_size=8, n_resamples=100, n_splits=2, alphas=(0.2,)
     )
     candidates = find_candidates(names, dtype="float32")
-    return evaluate(
+    return run_evaluation(
         candidates,
         (lazily(candidate)() for candidate in candidates if not candidate.members),
         {"additions": list(read_records(data, LabelledSolution))},
