@@ -83,9 +83,7 @@ def test_the_wheel_installs_our_packages_and_no_folder_names(wheel: Path) -> Non
 
 
 def test_judges_are_opened_in_python(bin: Path, here: Path) -> None:
-    code = (
-        "import judgekit, sgpo; from judgekit import load_judge; print(judgekit.__file__, judgekit.__version__)"
-    )
+    code = "import judgekit, sgpo; from judgekit import load_judge; print(judgekit.__file__, judgekit.__version__)"
     file, version = run(bin / "python", "-c", code, cwd=here).split()
     assert Path(file).is_relative_to(bin.parent)
     listed = run(bin / "python", "-c", "from importlib.metadata import version; print(version('sgpo'))", cwd=here)
