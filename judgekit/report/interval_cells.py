@@ -31,15 +31,22 @@ WIDTH, HEIGHT = 150.0, 16.0
 """Size of a bar in pixels."""
 
 
-def interval_text(interval: HasInterval, *, digits: int, scale: float = 1.0) -> str:
+def interval_text(interval: HasInterval, *, digits: int, scale: float = 1.0, sign: Literal["-", "+"] = "-") -> str:
     """Return `value [lo, hi]`, each times `scale`; `none` where there is no value, no brackets where no interval."""
     value, lo, hi = interval.value, interval.lo, interval.hi
     if value is None:
         return "none"
-    text = number_text(scale * value, digits)
+    text = number_text(scale * value, digits, sign=sign)
     if lo is None or hi is None:
         return text
-    return f"{text} [{number_text(scale * lo, digits)}, {number_text(scale * hi, digits)}]"
+    return f"{text} [{number_text(scale * lo, digits, sign=sign)}, {number_text(scale * hi, digits, sign=sign)}]"
+
+
+def p_value_text(p: float | None) -> str:
+    """Return a p-value as tables show it."""
+    if p is None:
+        return "none"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def number_text(value: float, digits: int, *, sign: Literal["-", "+"] = "-") -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from judgekit.metrics.bootstrap import Interval
-from judgekit.report.interval_cells import interval_cell, interval_text
+from judgekit.report.interval_cells import interval_cell, interval_text, p_value_text
 from judgekit.report.page import Html, bullet_list, collapsed, escape, paragraph, table
 from judgekit_eval.judges.benchmarks import READS_NOTHING, find_benchmark
 from judgekit_eval.judges.comparisons import Family
@@ -17,7 +17,6 @@ from judgekit_eval.report.leaderboard import (
     MeasuredRow,
     best_first,
     difference_text,
-    p_value_text,
     score_name,
     split_notes,
     threshold_origin,

@@ -224,10 +224,3 @@ def difference_text(pair: Pair, *, better: bool) -> str:
     if pair.p_holm >= 0.05:
         return "not shown"
     return "no, worse" if better and pair.difference < 0 else "yes"
-
-
-def p_value_text(p: float | None) -> str:
-    """Return a p-value as tables show it."""
-    if p is None:
-        return "none"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"

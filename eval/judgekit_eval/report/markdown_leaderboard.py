@@ -8,7 +8,7 @@ from pathlib import Path
 from judgekit.errors import DataError
 from judgekit.io import write_text
 from judgekit.metrics.bootstrap import Interval
-from judgekit.report.interval_cells import HasInterval, interval_text
+from judgekit.report.interval_cells import HasInterval, interval_text, p_value_text
 from judgekit.report.markdown import markdown_table
 from judgekit_eval.judges.benchmarks import READS_NOTHING, find_benchmark
 from judgekit_eval.judges.published import PublishedScore
@@ -19,7 +19,6 @@ from judgekit_eval.report.leaderboard import (
     MeasuredRow,
     build_leaderboards,
     difference_text,
-    p_value_text,
     score_name,
     split_notes,
     threshold_origin,
