@@ -95,14 +95,14 @@ ITERATE = Command(
 
 
 def _compare(args: argparse.Namespace, config: CompareConfig) -> None:
-    from sgpo.compare.report import print_table
     from sgpo.compare.run import run_compare
+    from sgpo.compare.table import print_table
 
     print_table(run_compare(config, args.output, resume=args.resume))
 
 
 COMPARE = Command(
-    summary="Train every arm with every seed, then write compare.json and compare.png and print a table.",
+    summary="Train every arm with every seed, compare them over seeds, and write a page, tables and curves.",
     example="sgpo compare configs/quickstart/compare.yaml seeds=[0,1,2] --output runs/compare",
     run=_compare,
     arguments=OUTPUT,

@@ -159,6 +159,21 @@ def figures(*plots: str) -> str:
     return f'<div class="figures">{"".join(plots)}</div>'
 
 
+def panels(*plots: str) -> str:
+    """Put small figures into a grid, as many in a row as have room."""
+    return f'<div class="panels">{"".join(plots)}</div>'
+
+
+def series_legend(names: Sequence[str]) -> str:
+    """Return the legend of a line plot's series, in their order, for plots that share one."""
+    return legend([(key(f'<path class="line" {_look(i)} d="M0 5H34"/>'), name) for i, name in enumerate(names)])
+
+
+def _look(i: int) -> str:
+    """Return colour and dash of a line by its place among the series."""
+    return f'stroke="{COLOURS[i % len(COLOURS)]}" stroke-dasharray="{DASHES[i % len(DASHES)]}"'
+
+
 @dataclass(frozen=True)
 class _Frame:
     """Maps data coordinates to the plot's pixels."""
@@ -188,7 +203,13 @@ class _Frame:
 
 
 def line_plot(
-    series: Sequence[Series], *, title: str, x_label: str, y_label: str, y_range: tuple[float, float] | None = None
+    series: Sequence[Series],
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    y_range: tuple[float, float] | None = None,
+    small: bool = False,
 ) -> str:
     """Return a figure of lines with optional bands and a legend.
 
@@ -198,17 +219,18 @@ def line_plot(
         x_label: Name and unit of the horizontal axis.
         y_label: Name and unit of the vertical axis.
         y_range: Ends of the vertical axis; `None` takes them from the values.
+        small: Draw one of many panels, without a legend: `series_legend` is for all of them.
     """
     series = [line for line in series if any(value is not None for value in line.y)]
     if not series:
         return paragraph(f"{title}: no values.")
     columns = [column for line in series for column in (line.y, line.lo or (), line.hi or ())]
     values = round_values(*_range([y for column in columns for y in column if y is not None]), n_most=5)
-    frame = _Frame(x=_range([x for line in series for x in line.x]), y=y_range or (values[0], values[-1]))
-    bands, lines, keys = [], [], []
+    size: dict[str, float] = {"width": 280, "height": 190, "left": 46} if small else {}
+    frame = _Frame(x=_range([x for line in series for x in line.x]), y=y_range or (values[0], values[-1]), **size)
+    bands, lines = [], []
     for i, line in enumerate(series):
-        colour = COLOURS[i % len(COLOURS)]
-        look = f'stroke="{colour}" stroke-dasharray="{DASHES[i % len(DASHES)]}"'
+        colour, look = COLOURS[i % len(COLOURS)], _look(i)
         if line.lo is not None and line.hi is not None:
             for xs, los, his in _stretches(line.x, line.lo, line.hi):
                 outline = f"{frame.points(xs, los)} {frame.points(xs[::-1], his[::-1])}"
@@ -217,9 +239,9 @@ def line_plot(
             lines.append(f'<polyline class="line" {look} points="{frame.points(xs, ys)}"/>')
             if len(xs) == 1:  # a line of one point shows nothing
                 lines.append(f'<circle cx="{frame.px(xs[0]):.1f}" cy="{frame.py(ys[0]):.1f}" r="3" fill="{colour}"/>')
-        keys.append((key(f'<path class="line" {look} d="M0 5H34"/>'), line.name))
     # Bands first: what is drawn later lies on top, and no band may hide a line.
-    return frame.figure([_axes(frame, x_label, y_label), *bands, *lines], title, legend=legend(keys))
+    keys = "" if small else series_legend([line.name for line in series])
+    return frame.figure([_axes(frame, x_label, y_label), *bands, *lines], title, legend=keys)
 
 
 def bar_plot(

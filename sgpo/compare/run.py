@@ -6,20 +6,18 @@ Arms differ from one base configuration by their overrides only. Imports no torc
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from judgekit.errors import JudgekitError
 from judgekit.io import write_json
 from judgekit.run import Run
 from sgpo.compare.config import CompareConfig
-from sgpo.compare.report import build_report, plot_curves
+from sgpo.compare.report import write_report
+from sgpo.compare.results import Comparison
 from sgpo.compare.runs import ArmRun, train_runs
 
-REPORT, PLOT = "compare.json", "compare.png"
 
-
-def run_compare(config: CompareConfig, output: Path, *, resume: bool = False) -> dict[str, Any]:
-    """Train every arm with every seed, write `compare.json` and `compare.png`, and return the report.
+def run_compare(config: CompareConfig, output: Path, *, resume: bool = False) -> Comparison:
+    """Train every arm with every seed, write what they come to (`sgpo.compare.report`) and return it.
 
     Raises:
         ConfigError: the folder is in use, or another comparison is resumed.
@@ -37,8 +35,6 @@ def run_compare(config: CompareConfig, output: Path, *, resume: bool = False) ->
             f"{len(failures)} of {len(runs)} runs failed: {'; '.join(failures)}. Finished runs are kept; continue with "
             "--resume"
         )
-    report = build_report(runs, reference=config.reference, n_steps=config.base.max_steps)
-    write_json(output / REPORT, report)
-    plot_curves(report, output / PLOT)
-    run.finish({arm: {key: value[key] for key in ("final_accuracy", "ratio")} for arm, value in report["arms"].items()})
-    return report
+    comparison = write_report(output, runs, reference=config.reference, n_steps=config.base.max_steps)
+    run.finish({arm: {"final_accuracy": of.final_accuracy, "ratio": of.ratio} for arm, of in comparison.arms.items()})
+    return comparison

@@ -1,0 +1,120 @@
+"""What a run's folder says: held-out accuracy, what was used up to each step, and metrics of training, as curves.
+
+Curves of training, by name: `accuracy` of the rollouts, `frac_all_negative` (dead groups), `frac_zero_advantage_after`
+(groups that teach nothing, after the algorithm's work), `rts_mean` of the responses that were scored, `entropy` (nats a
+token), `response_tokens` (mean length), and, summed up to each step, `judge_calls` and `judge_seconds`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from judgekit.io import read_json
+from judgekit.judges.mistaken import MistakenSpec
+from judgekit.judges.recognise import find_card, locate_member
+from judgekit.reading.rows import read_jsonl
+from judgekit.run import FIRINGS, MANIFEST
+from sgpo.compare.results import ArmFacts, Curve
+from sgpo.compare.runs import ArmRun
+from sgpo.guards import Firing
+from sgpo.online.totals import logged_batches
+
+TRAINING = {
+    "accuracy": "sgpo/accuracy",
+    "frac_all_negative": "sgpo/frac_all_negative",
+    "frac_zero_advantage_after": "sgpo/frac_zero_advantage_after",
+    "rts_mean": "sgpo/rts_mean",
+    "entropy": "train/entropy",
+    "response_tokens": "train/completions/mean_length",
+}
+"""Curves of training, and the metrics of `metrics.jsonl` that they are."""
+COUNTED = ("judge_calls", "judge_seconds")
+"""`sgpo/` metrics of a batch that are summed up."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a finished run's folder says."""
+
+    facts: ArmFacts
+    """What was trained how."""
+    curve: Curve
+    """Held-out accuracy."""
+    rollouts: Curve
+    """Rollouts used up to a step."""
+    seconds: Curve
+    """Seconds of training up to a step."""
+    training: Mapping[str, Curve]
+    """Metrics of training by name."""
+    guards: tuple[Firing, ...]
+    """Guards that fired."""
+    results: Mapping[str, float | None]
+    """What the run's manifest says it came to."""
+    seconds_per_step: float | None
+    """Mean seconds of an optimiser step."""
+
+
+def read_record(run: ArmRun) -> RunRecord:
+    """Read the folder of a finished run."""
+    rows, config = run.rows(), read_json(run.config_file)
+    per_batch = config["group_size"] * config["prompts_per_step"]
+    batches = list(logged_batches(rows))
+    # Folders of earlier releases do not count rollouts; a batch had as many as a step trains on.
+    used = [(row["step"], row.get("sgpo/rollouts", n * per_batch)) for row, n in batches]
+    times, before = [], 0
+    for row in rows:
+        if row.get("train/step_time") is not None:  # the mean over the steps of a row
+            times.append((row["step"], row["train/step_time"] * (row["step"] - before)))
+            before = row["step"]
+    return RunRecord(
+        facts=arm_facts(config),
+        curve=read_curve(rows, "eval/accuracy"),
+        rollouts=_summed(used),
+        seconds=_summed(times),
+        training={name: read_curve(rows, metric) for name, metric in TRAINING.items()}
+        | {name: _summed((row["step"], row.get(f"sgpo/{name}", 0.0) * n) for row, n in batches) for name in COUNTED},
+        guards=read_guards(run.folder),
+        results=read_json(run.folder / MANIFEST)["results"],
+        seconds_per_step=sum(time for _, time in times) / before if before else None,
+    )
+
+
+def _summed(rows: Iterable[tuple[int, float]]) -> Curve:
+    """Return sums over all rows up to each step, from 0 at the start."""
+    rows = list(rows)
+    if not rows:
+        return Curve()
+    return Curve(steps=(0, *(step for step, _ in rows)), values=tuple(accumulate((n for _, n in rows), initial=0.0)))
+
+
+def read_curve(rows: Sequence[Mapping[str, Any]], name: str) -> Curve:
+    """Return a metric of `metrics.jsonl` over the steps at which it has a value."""
+    found = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
+    return Curve(steps=tuple(step for step, _ in found), values=tuple(value for _, value in found))
+
+
+def read_guards(folder: Path) -> tuple[Firing, ...]:
+    """Return what a run's `guards.jsonl` holds; nothing where no guard has fired."""
+    path = folder / FIRINGS
+    return tuple(Firing.model_validate(row) for _, row in read_jsonl(path)) if path.is_file() else ()
+
+
+def arm_facts(config: Mapping[str, Any]) -> ArmFacts:
+    """Return what an arm is by the configuration of one of its runs.
+
+    A judge that is no longer in its place is known by its name alone.
+    """
+    judge: str | None = config["judge"]
+    algorithm = config["algorithm"]["type"] if config["algorithm"] else "grpo" if judge is None else "sgpo"
+    if judge is None or not Path(judge).exists():
+        return ArmFacts(algorithm, judge)
+    found = find_card(judge)
+    if not isinstance(found.card.spec, MistakenSpec):
+        return ArmFacts(algorithm, os.path.normpath(judge))
+    spec = found.card.spec
+    return ArmFacts(algorithm, os.path.normpath(locate_member(found.directory, *spec.members)), spec.errors, spec.rate)

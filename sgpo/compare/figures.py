@@ -1,0 +1,174 @@
+"""The figures of a comparison as data: lines with bands over seeds, for the page and for pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from judgekit.metrics.bootstrap import t_interval
+from judgekit.report.page import COLOURS, Series, round_values
+from sgpo.compare.results import ArmResult, Comparison, Curve, SeedResult
+
+N_POINTS = 60
+"""Points of a line at most; of longer curves, means of so many stretches."""
+MOST_LINES = len(COLOURS)
+"""Arms that one plot can tell apart; of more, each has a panel with the reference arm behind it."""
+MOST_FLAT = 4
+"""Arms without a judge that are drawn beside those with an erring one, at most; of more, the reference arm alone."""
+
+
+class Plot(NamedTuple):
+    """A plot as data."""
+
+    title: str
+    """What it shows."""
+    series: Sequence[Series]
+    """Lines with their bands, cut at the ends of the vertical axis."""
+    x_label: str
+    """Name of the horizontal axis."""
+    y_label: str
+    """Name of the vertical axis."""
+    y_range: tuple[float, float]
+    """Ends of the vertical axis."""
+
+
+class Metric(NamedTuple):
+    """Something that runs have a curve of."""
+
+    name: str
+    """Name and unit."""
+    of: Callable[[SeedResult], Curve]
+    """The curve over updates."""
+    is_share: bool = False
+    """Whether it lies in [0, 1]."""
+
+
+def training(name: str, shown: str, *, is_share: bool = False) -> Metric:
+    """Return a metric of training by its name in `sgpo.compare.curves`; a run that uses nothing of it has no curve."""
+
+    def of(run: SeedResult) -> Curve:
+        curve = run.training.get(name, Curve())
+        return curve if is_share or any(curve.values) else Curve()
+
+    return Metric(shown, of, is_share)
+
+
+ACCURACY = Metric("held-out accuracy", lambda run: run.curve, is_share=True)
+DEAD = training("frac_all_negative", "share of groups without a right response", is_share=True)
+SILENT = training("frac_zero_advantage_after", "share of groups with zero advantage after", is_share=True)
+RTS = training("rts_mean", "mean RTS of scored responses", is_share=True)
+JUDGED = training("judge_calls", "responses judged so far")
+JUDGE_SECONDS = training("judge_seconds", "seconds in the judge so far")
+ENTROPY = training("entropy", "entropy (nats a token)")
+LENGTH = training("response_tokens", "response length (tokens)")
+
+
+def plots(comparison: Comparison, metric: Metric, *, over_rollouts: bool = False) -> list[Plot]:
+    """Return a metric of all arms: one plot where that can tell them apart, else one an arm, best first.
+
+    Arms without the metric are left out, and so is everything where none has it. The vertical axis reaches from the
+    lowest to the highest run, in all panels alike; bands are cut there.
+    """
+    runs = {name: list(arm.seeds.values()) for name, arm in comparison.best_first.items()}
+    lines = {name: band(name, of, metric, over_rollouts=over_rollouts) for name, of in runs.items()}
+    lines = {name: line for name, line in lines.items() if line.x}
+    if not lines:
+        return []
+    values = [value for name in lines for run in runs[name] for value in metric.of(run).values]
+    ends = round_values(0.0 if metric.is_share else min(values), max(values), n_most=5)
+    y_range = (ends[0], min(ends[-1], 1.0) if metric.is_share and max(values) <= 1 else ends[-1])
+    lines = {name: _cut(line, y_range) for name, line in lines.items()}
+    x_label = "rollouts" if over_rollouts else "optimiser updates"
+    if len(lines) <= MOST_LINES:
+        return [Plot(metric.name, list(lines.values()), x_label, metric.name, y_range)]
+    behind = lines.get(comparison.reference)
+    return [
+        Plot(name, [line, *([behind] if behind else [])], x_label, "", y_range)
+        for name, line in lines.items()
+        if name != comparison.reference
+    ]
+
+
+def band(name: str, runs: Sequence[SeedResult], metric: Metric, *, over_rollouts: bool) -> Series:
+    """Return the mean of a metric over seeds with Student's 95 % interval at each point; no points without values.
+
+    Seeds are put on common points by straight lines between their own, from where all have begun to where the first
+    one ends.
+    """
+    curves = []
+    for run in runs:
+        curve = metric.of(run)
+        xs = np.array([run.rollouts.at(step) if over_rollouts else step for step in curve.steps], dtype=float)
+        if len(xs) and not np.isnan(xs).any():
+            n_parts = math.ceil(len(xs) / math.ceil(len(xs) / N_POINTS))
+            parts = [np.array_split(column, n_parts) for column in (xs, np.array(curve.values))]
+            curves.append([np.array([part.mean() for part in column]) for column in parts])
+    if not curves:
+        return Series(name, [], [], [], [])
+    lo, hi = max(xs[0] for xs, _ in curves), min(xs[-1] for xs, _ in curves)
+    grid = next((xs for xs, _ in curves if xs[0] == lo), curves[0][0])
+    grid = grid[(grid >= lo) & (grid <= hi)]
+    at_points = np.array([np.interp(grid, xs, values) for xs, values in curves])
+    bands = [t_interval(column) for column in at_points.T.tolist()]
+    return Series(
+        name,
+        grid.tolist(),
+        [of.value for of in bands],
+        [of.lo for of in bands],
+        [of.hi for of in bands],
+    )
+
+
+def _cut(line: Series, y_range: tuple[float, float]) -> Series:
+    """Cut a band at the ends of the axis: of two seeds it can be many times as high as the plot."""
+
+    def within(values: Sequence[float | None] | None) -> list[float | None]:
+        return [None if value is None else min(max(value, y_range[0]), y_range[1]) for value in values or ()]
+
+    return line._replace(lo=within(line.lo), hi=within(line.hi))
+
+
+def error_plots(comparison: Comparison) -> list[Plot]:
+    """Return final accuracy over the judge's error rate: a plot a kind of error, a line an algorithm.
+
+    Arms whose judge has no known error stand at rate 0 of each kind; arms without a judge, and the reference arm, are
+    level lines. Nothing where no judge has known errors.
+    """
+    erring = {name: arm for name, arm in comparison.arms.items() if arm.error_rate is not None}
+    most = max((arm.error_rate or 0.0 for arm in erring.values()), default=0.0)
+    flat = {name: arm for name, arm in comparison.arms.items() if arm.judge is None}
+    if len(flat) > MOST_FLAT:
+        flat = {}
+    flat = {comparison.reference: comparison.arms[comparison.reference]} | flat
+    found = []
+    for kind in dict.fromkeys(arm.error_kind for arm in erring.values()):
+        lines: dict[tuple[str, str | None], list[tuple[float, ArmResult]]] = {}
+        for arm in erring.values():
+            if arm.error_kind == kind:
+                lines.setdefault((arm.algorithm, arm.judge), []).append((arm.error_rate or 0.0, arm))
+        for arm in comparison.arms.values():
+            if arm.error_rate is None and (arm.algorithm, arm.judge) in lines:
+                lines[arm.algorithm, arm.judge].append((0.0, arm))
+        judges = {judge for _, judge in lines}
+        series = [
+            _line(algorithm if len(judges) == 1 else f"{algorithm}, {judge}", sorted(points, key=lambda item: item[0]))
+            for (algorithm, judge), points in lines.items()
+        ]
+        series += [_line(name, [(0.0, arm), (most, arm)]) for name, arm in flat.items()]
+        found.append(
+            Plot(f"{kind} errors", series, "share of verdicts that are wrong, %", "final accuracy", (0.0, 1.0))
+        )
+    ends = [end for plot in found for line in plot.series for end in line.y if end is not None]
+    top = round_values(0.0, max(ends, default=1.0), n_most=5)[-1]
+    return [
+        plot._replace(y_range=(0.0, top), series=[_cut(line, (0.0, top)) for line in plot.series]) for plot in found
+    ]
+
+
+def _line(name: str, points: Sequence[tuple[float, ArmResult]]) -> Series:
+    ends = [arm.final_interval for _, arm in points]
+    values = [arm.final_accuracy for _, arm in points]
+    return Series(name, [100 * rate for rate, _ in points], values, [end.lo for end in ends], [end.hi for end in ends])

@@ -1,0 +1,118 @@
+"""The page of a comparison: what follows, the table, curves with bands over seeds, guards; one file, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from judgekit.report.page import (
+    Section,
+    bullet_list,
+    collapsed,
+    figures,
+    line_plot,
+    panels,
+    paragraph,
+    render_page,
+    series_legend,
+    table,
+)
+from sgpo.compare.figures import (
+    ACCURACY,
+    DEAD,
+    ENTROPY,
+    JUDGE_SECONDS,
+    JUDGED,
+    LENGTH,
+    RTS,
+    SILENT,
+    Metric,
+    Plot,
+    error_plots,
+    plots,
+)
+from sgpo.compare.results import Comparison
+from sgpo.compare.table import LEGEND, findings, table_rows
+
+BANDS = "Lines are means over seeds, bands Student's 95 % interval of the mean, cut at the ends of the axis."
+
+
+def comparison_html(comparison: Comparison) -> str:
+    """Return the whole page."""
+    rows = table_rows(comparison)
+    shown = [name for name in rows[0] if name != "equal rollouts"]
+    sections = [
+        Section("What follows", bullet_list(findings(comparison))),
+        Section("All arms", table(shown, [[row[name] for name in shown] for row in rows]) + bullet_list(LEGEND)),
+    ]
+    if errors := error_plots(comparison):
+        text = (
+            f"Final accuracy where the judge errs by design on a share of its verdicts. Level lines are arms without a "
+            f"judge and {comparison.reference}. {BANDS}"
+        )
+        sections.append(Section("What a judge's errors do", paragraph(text) + figures(*map(_svg, errors))))
+    sections += [
+        Section("Accuracy over rollouts", _all_arms(comparison, [ACCURACY], over_rollouts=True)),
+        Section("Accuracy over updates", _all_arms(comparison, [ACCURACY])),
+        Section("Groups that teach nothing", _all_arms(comparison, [DEAD, SILENT])),
+        Section("The judge: what it gives, what it takes", _all_arms(comparison, [RTS, JUDGED, JUDGE_SECONDS])),
+        Section("Entropy and length", _all_arms(comparison, [ENTROPY, LENGTH])),
+        Section("Guards", _guards(comparison)),
+        Section("Runs", _runs(comparison)),
+    ]
+    n_seeds = max(len(arm.seeds) for arm in comparison.arms.values())
+    lead = paragraph(
+        f"{len(comparison.arms)} arms, {n_seeds} seeds, {comparison.n_steps} updates a run, against "
+        f"{comparison.reference}, whose final accuracy is {comparison.level:.3f}. Written by sgpo compare."
+    )
+    return render_page("Comparison of algorithms", sections, lead=lead)
+
+
+def _all_arms(comparison: Comparison, metrics: Sequence[Metric], *, over_rollouts: bool = False) -> str:
+    """Return the plots of metrics; where each arm has a panel of its own, all but the first metric are folded away."""
+    found, together = "", []
+    for metric in metrics:
+        drawn = plots(comparison, metric, over_rollouts=over_rollouts)
+        if len(drawn) == 1:
+            together.append(_svg(drawn[0]))
+        elif drawn:
+            keys = series_legend(["the arm of the panel", comparison.reference])
+            grid = keys + panels(*(_svg(plot, small=True) for plot in drawn))
+            found += grid if metric is ACCURACY else collapsed(f"{metric.name}, by arm", grid)
+    if not found and not together:
+        return paragraph("No arm has any of this.")
+    return paragraph(BANDS) + (figures(*together) if together else "") + found
+
+
+def _svg(plot: Plot, *, small: bool = False) -> str:
+    return line_plot(
+        plot.series,
+        title=plot.title,
+        x_label=plot.x_label,
+        y_label=plot.y_label,
+        y_range=plot.y_range,
+        small=small,
+    )
+
+
+def _guards(comparison: Comparison) -> str:
+    rows = [
+        [name, seed, str(fired.step), fired.guard, fired.action, fired.what]
+        for name, arm in comparison.best_first.items()
+        for seed, run in arm.seeds.items()
+        for fired in run.guards
+    ]
+    if not rows:
+        return paragraph("No guard fired.")
+    return table(["arm", "seed", "step", "guard", "action", "what it saw"], rows)
+
+
+def _runs(comparison: Comparison) -> str:
+    rows = [{name: value for name, value in row.items() if name != "guards"} for row in comparison.rows()]
+    body = [
+        [
+            "none" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+            for value in row.values()
+        ]
+        for row in rows
+    ]
+    return collapsed("Every run; results.jsonl has the same", table([name.replace("_", " ") for name in rows[0]], body))
