@@ -10,9 +10,16 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[1]
 
 
-def run_on_two(script: str | Path | None, *arguments: Path, timeout: int = 300) -> None:
-    """Run a script in the repository on two processes with a thread each, and show what it said where it failed."""
+def run_on_two(
+    script: str | Path | None, *arguments: str | Path, timeout: int = 300, accelerate: Path | None = None
+) -> None:
+    """Run a script in the repository on two processes with a thread each, and show what it said where it failed.
+
+    With a configuration of `accelerate` it is started by `accelerate launch`.
+    """
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    if accelerate is not None:
+        launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(accelerate)]
     done = subprocess.run(
         [*launch, str(script), *map(str, arguments)],
         cwd=REPOSITORY,

@@ -37,7 +37,9 @@ def is_card(path: Path) -> bool:
 
 CARDS = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.glob("*/*.yaml") if is_card(path))
 """Cards of judges, which `load_judge` opens."""
-FILES = sorted({str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml")} - {*CARDS})
+OF_ACCELERATE = {str(path.relative_to(CONFIGS)) for path in CONFIGS.glob("accelerate/*.yaml")}
+"""Configurations of `accelerate launch`, which tests/sgpo/test_sharded.py reads."""
+FILES = sorted({str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml")} - {*CARDS} - OF_ACCELERATE)
 CLASSES: dict[str, type[BaseConfig]] = {
     "data/curate.yaml": CurationConfig,
     "data/injection.yaml": InjectionConfig,

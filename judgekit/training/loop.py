@@ -16,6 +16,7 @@ import torch
 from accelerate.utils import is_peft_model
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
+from torch.distributed.fsdp import FSDPModule
 from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
 
 from judgekit.engines.checkpoint import safe_checkpoint
@@ -333,15 +334,29 @@ def train(trainer: Any, run: Run, *, report_to: Sequence[Tracker] = ()) -> None:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
 
-def save_policy(trainer: Any, tokenizer: Any, folder: Path) -> None:
+def save_policy(trainer: Any, tokenizer: Any, folder: Path, *, reopen: Callable[[], Any]) -> None:
     """Write what was trained as a checkpoint of safetensors with its tokenizer; every process calls this.
 
     Adapters are written to `adapter` beside the folder, and then added to the weights.
+
+    Args:
+        trainer: The trainer.
+        tokenizer: Of the policy.
+        folder: Where the policy goes.
+        reopen: Opens the policy with fresh adapters, for weights that are spread over processes.
     """
     model = trainer.accelerator.unwrap_model(trainer.model)
     with weights_written_to(folder):
         if not is_peft_model(model):
             trainer.save_model(str(folder))
+        elif isinstance(model, FSDPModule):
+            adapter = folder.with_name("adapter")
+            trainer.save_model(str(adapter))
+            if trainer.is_world_process_zero():
+                (adapter / "training_args.bin").unlink(missing_ok=True)
+                model = reopen()
+                restore_adapters(model, adapter)
+                model.merge_and_unload().save_pretrained(str(folder))
         elif trainer.is_world_process_zero():
             model.save_pretrained(str(folder.with_name("adapter")))
             model.merge_and_unload().save_pretrained(str(folder))

@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.run import Run
 from judgekit.text.identity import content_id
 from judgekit.training.loop import MetricsCallback, last_checkpoint, save_policy, train, training_arguments
+from judgekit.training.sharding import start_process
 from sgpo.algorithms.grpo import GRPO
 from sgpo.credit import StepCredit, token_spans
 from sgpo.divergence import group_divergence
@@ -153,7 +155,7 @@ def _start_process(config: OfflineConfig) -> PartialState:
             "or show it one with CUDA_VISIBLE_DEVICES"
         )
     options = {"timeout": PREPARE_TIMEOUT, "backend": "gloo" if cpu else "nccl"} if "WORLD_SIZE" in os.environ else {}
-    state = PartialState(cpu=cpu, **options)
+    state = start_process(cpu=cpu, **options)
     if config.groups_per_step is None and config.bins_per_step % state.num_processes:
         raise ConfigError(
             f"bins_per_step={config.bins_per_step} cannot be shared evenly by {state.num_processes} processes"
@@ -323,7 +325,8 @@ def _train(
     longest = max(len(row) for step in plan.steps for packed in step for row in packed)
     with packed_policy(policy.model, longest=longest):
         train(trainer, run, report_to=config.report_to)
-    save_policy(trainer, policy.tokenizer, run.output / POLICY_DIR)
+    reopen = partial(load_policy, config.policy, lora=config.lora, seed=config.seed)
+    save_policy(trainer, policy.tokenizer, run.output / POLICY_DIR, reopen=lambda: reopen().model)
 
 
 def _load_or_compute_initial(

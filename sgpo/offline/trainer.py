@@ -10,10 +10,12 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from itertools import pairwise
 from typing import Any, Literal
 
 import torch
+from torch.distributed.fsdp import FSDPModule
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel, Trainer
 
@@ -62,7 +64,8 @@ def token_values(
     """Return the log-probability of each trained token of one bin, or the entropy there, nats. Shape (T,), float32.
 
     Only the positions that predict a trained token go through the output layer, a block of them at a time, and the
-    backward pass computes a block's logits again: those of a whole bin over the vocabulary would need gigabytes.
+    backward pass computes a block's logits again: those of a whole bin over the vocabulary would need gigabytes. Where
+    FSDP2 spreads the weights, those of a whole bin are there at once.
 
     Args:
         model: The policy, perhaps wrapped for several processes, within `packed_policy`.
@@ -80,32 +83,33 @@ def token_values(
         options["layout"] = PackLayout(pack, input_ids_P.device)
     else:
         assert len(starts) == 1, "responses that share a bin need packed_policy"
+
+    def values(logits_TV: torch.Tensor, target_T: torch.Tensor) -> torch.Tensor:
+        logits_TV = logits_TV.float()
+        if value == "entropy":
+            return torch.special.entr(logits_TV.softmax(-1)).sum(-1)
+        return logits_TV.gather(-1, target_T[:, None])[:, 0] - logits_TV.logsumexp(-1)
+
+    run = partial(model, input_ids=input_ids_P[None], position_ids=position_ids_P[None], use_cache=False, **options)
+    if isinstance(model, FSDPModule):
+        # A process has the whole output layer within the model's own pass alone.
+        return values(run(logits_to_keep=inputs["source_T"]).logits[0], inputs["target_T"])
     # The wrapper's forward has to run for gradients to be shared between processes, so the hidden states are caught on
     # their way; of the model's own logits only one row is made.
     caught: list[torch.Tensor] = []
     handle = policy.base_model.register_forward_hook(lambda module, args, output: caught.append(output[0]))
     try:
-        model(
-            input_ids=input_ids_P[None],
-            position_ids=position_ids_P[None],
-            logits_to_keep=1,
-            use_cache=False,
-            **options,
-        )
+        run(logits_to_keep=1)
     finally:
         handle.remove()
     head = OutputHead.of(policy)
 
     def block_values(hidden_T: torch.Tensor, target_T: torch.Tensor) -> torch.Tensor:
-        logits_TV = head.logits(hidden_T).float()
-        if value == "entropy":
-            return torch.special.entr(logits_TV.softmax(-1)).sum(-1)
-        return logits_TV.gather(-1, target_T[:, None])[:, 0] - logits_TV.logsumexp(-1)
+        return values(head.logits(hidden_T), target_T)
 
     hidden_T, target_T = caught[0][0][inputs["source_T"]], inputs["target_T"]
     blocks = head_blocks(max(1, len(target_T)), target_T.device)
-    values = [checkpoint(block_values, hidden_T[rows], target_T[rows], use_reentrant=False) for rows in blocks]
-    return torch.cat(values)
+    return torch.cat([checkpoint(block_values, hidden_T[rows], target_T[rows], use_reentrant=False) for rows in blocks])
 
 
 @torch.no_grad()

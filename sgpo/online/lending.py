@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
 import torch
-from accelerate.utils import DistributedType, is_peft_model
+from accelerate.utils import is_peft_model
+from torch.distributed.fsdp import FSDPModule
 
 from judgekit.engines.scoring.encoded import Encoded
 from judgekit.engines.scoring.token_statistics import SeenPass, TokenStatistics, seen_passes
 from judgekit.errors import ConfigError
 from judgekit.judges.card import Golden, LentModel
 from judgekit.training.lora import language_model
+from judgekit.training.sharding import whole_weights
 
 
 class Lending:
@@ -46,6 +48,15 @@ class Lending:
         lent.at_work = self.lend_policy if as_it_trains else self.lend_reference
         lent.seen = self._find_seen
 
+    @contextmanager
+    def lent_whole(self) -> Iterator[None]:
+        """Have the weights that a judge runs on on every process; all of them enter, whether they have work or not."""
+        with ExitStack() as stack:
+            if self._lent is not None:
+                lent = self.model if self._lent_trains or self.ref_model is None else self.ref_model
+                stack.enter_context(whole_weights(self.accelerator.unwrap_model(lent), self.accelerator))
+            yield
+
     def _find_seen(self, encoded: Encoded) -> TokenStatistics | None:
         found = (seen.find(encoded) for seen in self._seen)
         statistics = next((item for item in found if item is not None), None)
@@ -58,7 +69,13 @@ class Lending:
         """Keep what a pass shows of the model that a judge runs on."""
         run = partial(super()._get_per_token_logps_and_entropies, model, *args, **kwargs)  # type: ignore[misc]
         lent = self.model if self._lent_trains else self.ref_model
-        is_same = self.accelerator.mixed_precision == "no" and not torch.is_grad_enabled() and self.model.training
+        is_spread = isinstance(self.model, FSDPModule)  # the output layer is whole within the model's own pass alone
+        is_same = (
+            not is_spread
+            and self.accelerator.mixed_precision == "no"
+            and not torch.is_grad_enabled()
+            and self.model.training
+        )
         # with adapters, the same object runs with them and without
         if self._lent is None or model is not lent or not is_same or is_peft_model(self.model):
             return run()
@@ -92,10 +109,6 @@ class Lending:
 
     @contextmanager
     def _at_rest(self, wrapped: Any) -> Iterator[Any]:
-        if self.accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
-            raise ConfigError(
-                "a policy whose weights are spread over processes cannot be lent to a judge: judge_model=own"
-            )
         model = self.accelerator.unwrap_model(wrapped)
         was_training = model.training
         model.eval()

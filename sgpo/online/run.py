@@ -7,6 +7,7 @@ import random
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from judgekit.run import METRICS, Run
 from judgekit.text.prompts import ChatPrompt, completion_text
 from judgekit.training.loop import MetricsCallback, save_policy, train, training_arguments
 from judgekit.training.lora import language_model
+from judgekit.training.sharding import start_process, whole_weights
 from judgekit.types import Problem
 from sgpo.objectives import Objective
 from sgpo.online.config import OnlineConfig, PeriodicEvalConfig
@@ -61,7 +63,7 @@ def run_online(config: OnlineConfig, output: Path, *, resume: bool = False) -> d
     """
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    state = PartialState(cpu=config.device == "cpu" or not torch.cuda.is_available())
+    state = start_process(cpu=config.device == "cpu" or not torch.cuda.is_available())
     inputs = [config.problems, *([config.eval.problems] if config.eval else [])]
     with state.main_process_first():
         run = Run(output, config, inputs=inputs, resume=resume or not state.is_main_process)
@@ -83,7 +85,8 @@ def run_online(config: OnlineConfig, output: Path, *, resume: bool = False) -> d
             train(trainer, run, report_to=config.report_to)
         finally:
             check.close()
-        save_policy(trainer, trainer.processing_class, run.output / POLICY)
+        reopen = partial(load_policy, config.policy, lora=config.lora, seed=config.seed)
+        save_policy(trainer, trainer.processing_class, run.output / POLICY, reopen=lambda: reopen().model)
     if state.is_main_process:
         run.finish(summarise_metrics(output / METRICS))
     state.wait_for_everyone()
@@ -123,7 +126,8 @@ def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) ->
     )
     if lent is not None and judge is not None:
         trainer.lend(lent, as_it_trains=config.judge_model == "policy")
-        trainer.golden = measure_golden(judge)
+        with trainer.lent_whole():
+            trainer.golden = measure_golden(judge)
     return trainer
 
 
@@ -285,7 +289,11 @@ class Evaluator(TrainerCallback):
     def _outcomes(self, problems: Sequence[Problem]) -> list[float | None]:
         """Sample responses and check them. Leaves the random generators and the mode of the model as they were."""
         was_training = self.trainer.model.training
-        with unwrap_model_for_generation(self.trainer.model_wrapped, self.trainer.accelerator) as model:
+        accelerator = self.trainer.accelerator
+        with (
+            unwrap_model_for_generation(self.trainer.model_wrapped, accelerator) as model,
+            whole_weights(model, accelerator),  # processes differ in how many tokens their responses have
+        ):
             model.eval()
             found = sample_and_check(
                 [Asked(problem.problem, problem.answer) for problem in problems],

@@ -455,7 +455,8 @@ class SGPOMixin(Lending):
         )
         if is_on and self.golden:
             assert self.judge is not None
-            seen = seen.model_copy(update={"judge_drift": golden_difference(self.judge, self.golden)})
+            with self.lent_whole():
+                seen = seen.model_copy(update={"judge_drift": golden_difference(self.judge, self.golden)})
         self.guards.look(seen)
         if is_on and self.guards.judge_off:  # by what this batch showed, which is not trained on by the judge either
             credit, is_on, self._rule = without_judge(credit), False, None
@@ -525,7 +526,7 @@ class SGPOMixin(Lending):
         answers: list[tuple[int, Scored]] = []
         failure: JudgekitError | None = None
         try:
-            with boundary(JudgeError, f"scoring by {self.algorithm.type} failed"):
+            with self.lent_whole(), boundary(JudgeError, f"scoring by {self.algorithm.type} failed"):
                 scored = self.algorithm.score([response for _, response in mine], judge=self.judge)
             answers = [(row, score) for (row, _), score in zip(mine, scored, strict=True)]
         except JudgekitError as error:

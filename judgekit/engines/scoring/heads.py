@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
+from torch.distributed.fsdp import FSDPModule
 
 from judgekit.errors import CheckpointError
 
@@ -52,7 +53,8 @@ class OutputHead:
             CheckpointError: there is no plain output embedding, or the model does something else to its logits.
         """
         layer, config = model.get_output_embeddings(), model.config.get_text_config()
-        if type(layer) is not torch.nn.Linear:
+        # FSDP2 makes a class of its own of each that it spreads; no adapter and no quantised layer is of either.
+        if torch.nn.Linear not in (type(layer), *(type(layer).__bases__ if isinstance(layer, FSDPModule) else ())):
             raise CheckpointError(
                 f"{type(model).__name__} has a {type(layer).__name__} as output embedding, not a linear layer: "
                 "merge its adapter or undo its quantisation first"
