@@ -58,7 +58,7 @@ def start_process(*, cpu: bool, **options: Any) -> PartialState:
         }
         why = {
             "fsdp_version": "evaluation and judges run between two passes, which version 1 does not allow",
-            "fsdp_state_dict_type": "checkpoints hold the whole policy, so that any number of processes can go on",
+            "fsdp_state_dict_type": "checkpoints hold the whole policy as safetensors",
             "fsdp_cpu_ram_efficient_loading": "it would leave judge and reference model empty in all processes but one",
         }
         for name, value in wanted.items():
