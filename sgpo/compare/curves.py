@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -55,22 +55,29 @@ class RunRecord:
     """Guards that fired."""
     results: Mapping[str, float | None]
     """What the run's manifest says it came to."""
+    first_frac_all_negative: float | None
+    """Share of groups without a right response: of the first batch, or of all stored groups."""
     seconds_per_step: float | None
     """Mean seconds of an optimiser step."""
 
 
 def read_record(run: ArmRun) -> RunRecord:
     """Read the folder of a finished run."""
-    rows, config = run.rows(), read_json(run.config_file)
-    per_batch = config["group_size"] * config["prompts_per_step"]
+    rows, config, results = run.rows(), read_json(run.config_file), read_json(run.folder / MANIFEST)["results"]
     batches = list(logged_batches(rows))
-    # Folders of earlier releases do not count rollouts; a batch had as many as a step trains on.
-    used = [(row["step"], row.get("sgpo/rollouts", n * per_batch)) for row, n in batches]
-    times, before = [], 0
-    for row in rows:
-        if row.get("train/step_time") is not None:  # the mean over the steps of a row
-            times.append((row["step"], row["train/step_time"] * (row["step"] - before)))
-            before = row["step"]
+    if prepared := next((row for row in rows if "prepare/responses" in row), None):  # an offline run
+        # Everything was sampled and judged before the first update.
+        used = [(1, prepared["prepare/responses"]), (max(row["step"] for row in rows), 0)]
+        times = [(row["step"], row["offline/seconds"]) for row in rows if "offline/seconds" in row]
+        first_dead = results["all_negative"] / results["groups"]
+    else:
+        # Folders of earlier releases do not count rollouts; a batch had as many as a step trains on.
+        per_batch = config["group_size"] * config["prompts_per_step"]
+        used = [(row["step"], row.get("sgpo/rollouts", n * per_batch)) for row, n in batches]
+        known = read_curve(rows, "train/step_time")  # the mean over the steps of a row
+        n_steps = [step - before for before, step in pairwise((0, *known.steps))]
+        times = [(step, time * n) for step, time, n in zip(known.steps, known.values, n_steps, strict=True)]
+        first_dead = results["first_frac_all_negative"]
     return RunRecord(
         facts=arm_facts(config),
         curve=read_curve(rows, "eval/accuracy"),
@@ -79,8 +86,9 @@ def read_record(run: ArmRun) -> RunRecord:
         training={name: read_curve(rows, metric) for name, metric in TRAINING.items()}
         | {name: _summed((row["step"], row.get(f"sgpo/{name}", 0.0) * n) for row, n in batches) for name in COUNTED},
         guards=read_guards(run.folder),
-        results=read_json(run.folder / MANIFEST)["results"],
-        seconds_per_step=sum(time for _, time in times) / before if before else None,
+        results=results,
+        first_frac_all_negative=first_dead,
+        seconds_per_step=sum(time for _, time in times) / times[-1][0] if times else None,
     )
 
 

@@ -140,7 +140,7 @@ class SeedResult(BaseModel):
     seconds_to_reach: float | None
     """Seconds of training until then."""
     first_frac_all_negative: float | None
-    """Share of all-negative groups in the first row of metrics."""
+    """Share of all-negative groups: in the first row of metrics, or of all stored groups."""
     judge_calls: float
     """Responses that were judged."""
     judge_seconds: float
@@ -150,7 +150,7 @@ class SeedResult(BaseModel):
     curve: Curve
     """Held-out accuracy."""
     rollouts: Curve
-    """Rollouts used up to a step, those that DAPO samples again included; no points where none are sampled."""
+    """Rollouts used up to a step, those that DAPO samples again included; stored ones are used by the first update."""
     seconds: Curve
     """Seconds of training up to a step, evaluation not included."""
     guards: tuple[Firing, ...]

@@ -92,7 +92,7 @@ def _seed_result(run: RunRecord, *, level: float) -> SeedResult:
         updates_to_reach=reached,
         rollouts_to_reach=None if reached is None else run.rollouts.at(reached),
         seconds_to_reach=None if reached is None else run.seconds.at(reached),
-        first_frac_all_negative=run.results["first_frac_all_negative"],
+        first_frac_all_negative=run.first_frac_all_negative,
         judge_calls=run.results["judge_calls"],
         judge_seconds=run.results["judge_seconds"],
         seconds_per_step=run.seconds_per_step,

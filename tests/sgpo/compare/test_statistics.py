@@ -1,5 +1,6 @@
 """What runs come to against the reference arm: every figure by hand, and against scipy where it has it."""
 
+import json
 import math
 from pathlib import Path
 
@@ -46,6 +47,22 @@ def test_what_a_run_has_used_up_to_each_step(tmp_path: Path) -> None:
     assert record.rollouts == Curve(steps=(0, 10, 20), values=(0.0, 30.0 * PER_BATCH, 60.0 * PER_BATCH))
     assert record.seconds == Curve(steps=(0, 10, 20), values=(0.0, 60.0, 120.0))
     assert record.training["judge_calls"].values == (0.0, 90.0, 180.0)
+
+
+def test_an_offline_run_has_used_its_rollouts_by_the_first_update(tmp_path: Path) -> None:
+    run = write_run(ArmRun("offline", 0, tmp_path / "offline-seed0"), [])
+    rows = [{"step": 0, "prepare/responses": 640}, {"step": 0, "eval/accuracy": 0.1}]
+    rows += [{"step": step, "offline/seconds": 3.0, "eval/accuracy": 0.05 * step} for step in (2, 4)]
+    (run.folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    results = {"all_negative": 30, "groups": 40, "judge_calls": 5, "judge_seconds": 0.1}
+    (run.folder / "manifest.json").write_text(json.dumps({"finished": "now", "results": results}))
+    run.config_file.write_text(json.dumps({"judge": None, "algorithm": None}))
+    record = read_record(run)
+    assert record.rollouts == Curve(steps=(0, 1, 4), values=(0.0, 640.0, 640.0))
+    assert record.seconds == Curve(steps=(0, 2, 4), values=(0.0, 3.0, 6.0))
+    assert (record.first_frac_all_negative, record.seconds_per_step) == (0.75, 1.5)
+    arms = {"grpo": {0: record}, "same": {0: record}}
+    assert compare_arms(arms, reference="grpo", n_steps=4).arms["same"].matched_rollouts.budget == 640
 
 
 def test_two_seeds_do_not_tell_arms_apart(tmp_path: Path) -> None:
