@@ -10,14 +10,16 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 
 from judgekit.errors import DataError
 from sgpo.algorithms.base import Algorithm, GroupBatch, Scale, Scored, Shaped, Unit
 from sgpo.algorithms.grpo import GRPO
-from sgpo.rewards import group_rows, group_std
+from sgpo.rewards import compute_advantages, group_rows, group_std
+
+Advantage = TypeVar("Advantage", float, torch.Tensor)
 
 
 class GroupCredit(NamedTuple):
@@ -183,6 +185,17 @@ def give_credit(
                 "give one a token, as batch.n_tokens_N counts them"
             )
     return [given_T if kept else given_T * 0 for given_T, kept in zip(advantages, keep_N.tolist(), strict=True)]
+
+
+def plain_advantages(batch: GroupBatch, *, scale: Scale) -> torch.Tensor:
+    """Return GRPO's advantages, from outcomes and objectives as they are. Shape (N,)."""
+    rewards_N = sum_rewards(put_back(batch.outcomes_N, batch), batch)
+    return compute_advantages(rewards_N, group_ids_N=batch.group_ids_N, scale=scale)
+
+
+def mix_advantages(own: Advantage, plain: Advantage, *, weight: float) -> Advantage:
+    """Return what an algorithm's advantages are while it fades, see `WindowConfig.fade`; exact at weights 0 and 1."""
+    return weight * own + (1 - weight) * plain
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ known" in outcomes and "outside the baseline" in rewards, never zero. Imports no
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -70,12 +71,28 @@ class WindowConfig(BaseConfig):
     """It is on from here, inclusive."""
     stop: float | None = Field(default=None, gt=0)
     """It is off from here; `null` keeps it on to the end."""
+    fade: Literal["none", "linear", "cosine"] = "none"
+    """How it gives way to plain GRPO within the window: not at all, or from all to nothing along a line or half a
+    cosine. Advantages are w times the algorithm's plus 1 - w times GRPO's, as rewards would lose their scale when they
+    are divided by their standard deviation; `loss_rule` stays the algorithm's."""
 
     @model_validator(mode="after")
     def _ordered(self) -> WindowConfig:
         if self.stop is not None and self.stop <= self.start:
             raise ValueError(f"the window stops at {self.stop}, not after its start {self.start}")
+        if self.fade != "none" and self.stop is None and self.unit != "fraction":
+            raise ValueError(f"fade={self.fade} needs to know where the window ends: give stop, in {self.unit}")
         return self
+
+    def weight(self, *, step: int, n_steps: int, epoch: float) -> float:
+        """Return how much it counts at this optimiser step, in [0, 1], see `fade`; 0 where it is off."""
+        if not self.is_open(step=step, n_steps=n_steps, epoch=epoch):
+            return 0.0
+        if self.fade == "none":
+            return 1.0
+        now = {"fraction": step / max(n_steps, 1), "steps": float(step), "epochs": epoch}[self.unit]
+        gone = (now - self.start) / ((1.0 if self.stop is None else self.stop) - self.start)
+        return 1 - gone if self.fade == "linear" else (1 + math.cos(math.pi * gone)) / 2
 
     def is_open(self, *, step: int, n_steps: int, epoch: float) -> bool:
         """Whether it is on at this optimiser step (0-based) of `n_steps`, in this epoch."""
@@ -241,6 +258,15 @@ class Algorithm(BaseConfig):
     stands online, whatever `credit` says."""
     unit: Unit = "step"
     """Unit in which the steps of a response are measured."""
+
+    @model_validator(mode="after")
+    def _can_fade(self) -> Self:
+        if self.window.fade != "none" and (self.when == "step" or self.aggregation == "normalize_then_sum"):
+            raise ValueError(
+                f"the algorithm {self.type} cannot fade, as its advantages are not at hand before training: set "
+                "window.fade=none"
+            )
+        return self
 
     @property
     def loss_rule(self) -> LossRule | None:

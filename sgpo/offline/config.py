@@ -122,7 +122,9 @@ class OfflineConfig(PolicyTrainingConfig):
                 f"token_budget {self.token_budget} is below max_tokens {self.max_tokens}: the longest rows fit no bin"
             )
         algorithm = self.resolved_algorithm
-        opens = algorithm.window.unit == "steps" or any(map(self._is_open, range(self.epochs)))
+        opens = algorithm.window.unit == "steps" or any(
+            self.weight(epoch=epoch, steps_before=0) for epoch in range(self.epochs)
+        )
         if algorithm.type != "grpo" and not opens:
             raise ValueError(
                 f"algorithm.window opens in none of the {self.epochs} epochs: set algorithm.type=grpo, or move it"
@@ -142,13 +144,15 @@ class OfflineConfig(PolicyTrainingConfig):
         own = LossRule(_TOKENS[self.loss], None if self.ratio == "none" else (self.clip_low, self.clip_high))
         return (self.resolved_algorithm.loss_rule if guided else None) or own
 
-    def _is_open(self, epoch: int) -> bool:
-        return self.resolved_algorithm.window.is_open(step=epoch, n_steps=self.epochs, epoch=epoch)
+    def weight(self, *, epoch: int, steps_before: int) -> float:
+        """How much the algorithm counts in an epoch (0-based) that begins after `steps_before` steps, in [0, 1]."""
+        algorithm = self.resolved_algorithm
+        if algorithm.type == "grpo":
+            return 0.0
+        in_steps = algorithm.window.unit == "steps"
+        step, n_steps = (steps_before, 1) if in_steps else (epoch, self.epochs)
+        return algorithm.window.weight(step=step, n_steps=n_steps, epoch=epoch)
 
     def is_guided(self, *, epoch: int, steps_before: int) -> bool:
         """Whether an epoch (0-based) that begins after `steps_before` optimiser steps trains by the algorithm."""
-        if self.resolved_algorithm.type == "grpo":
-            return False
-        if self.resolved_algorithm.window.unit == "steps":
-            return self.resolved_algorithm.window.is_open(step=steps_before, n_steps=1, epoch=epoch)
-        return self._is_open(epoch)
+        return self.weight(epoch=epoch, steps_before=steps_before) > 0

@@ -29,6 +29,7 @@ from sgpo.credit import (
     StepCredit,
     give_credit,
     mean_advantage,
+    plain_advantages,
     put_back,
     shape_groups,
     step_lengths,
@@ -38,7 +39,6 @@ from sgpo.credit import (
 )
 from sgpo.guards import Firing, GuardsConfig, Observation
 from sgpo.objectives import Objective
-from sgpo.rewards import compute_advantages
 from sgpo.watch import Guards, asked_counts, observe
 
 GUARDS = "guards"
@@ -188,8 +188,7 @@ def assign_credit(
     guided: torch.Tensor | list[torch.Tensor] = torch.zeros_like(rewards_N)
     if algorithm.when == "rollout":
         guided = give_credit(rewards_N, batch=batch, algorithm=algorithm, std_floor_N=std_floor_N, scale=scale)
-    plain_rewards_N = sum_rewards(put_back(batch.outcomes_N, batch), batch)
-    plain_N = compute_advantages(plain_rewards_N, group_ids_N=batch.group_ids_N, scale=scale)
+    plain_N = plain_advantages(batch, scale=scale)
     by_token_N = [None] * len(rollouts) if isinstance(guided, torch.Tensor) else [tuple(t.tolist()) for t in guided]
     guided_N = guided.tolist() if isinstance(guided, torch.Tensor) else [mean_advantage(t) for t in guided]
     columns = zip(rollouts, credit.rts_N, rewards_N.tolist(), guided_N, by_token_N, plain_N.tolist(), strict=True)

@@ -12,6 +12,7 @@ from judgekit.errors import ConfigError, DataError, shorten
 from judgekit.groups import RolloutGroup, is_right
 from judgekit.text.prompts import ChatPrompt, encode_prompt
 from judgekit.types import Rollout
+from sgpo.credit import mix_advantages
 from sgpo.offline.config import OfflineConfig, StoredPrompt
 from sgpo.offline.credit import Credit, CreditTable
 from sgpo.offline.packing import Bin, GroupRows, OfflineRow, StepSize, deal_steps
@@ -145,9 +146,9 @@ def plan_steps(
     """
     plan = Plan([], [], [], [])
     for epoch in range(config.epochs):
-        guided = config.is_guided(epoch=epoch, steps_before=len(plan.steps))
+        weight = config.weight(epoch=epoch, steps_before=len(plan.steps))
         dealt = deal_steps(
-            _trained_groups(rows, credits_N, guided=guided, config=config),
+            _trained_groups(rows, credits_N, weight=weight, config=config),
             bins_per_step=config.bins_per_step,
             groups_per_step=config.groups_per_step,
             token_budget=config.token_budget,
@@ -157,7 +158,7 @@ def plan_steps(
         plan.steps.extend(bins for bins, _ in dealt)
         plan.sizes.extend(size for _, size in dealt)
         plan.epochs.extend([epoch] * len(dealt))
-        plan.guided.extend([guided] * len(dealt))
+        plan.guided.extend([weight > 0] * len(dealt))
     if not plan.steps:
         raise DataError(
             f"{config.groups}: no response that fits max_tokens={config.max_tokens} has an advantage, so there is "
@@ -172,10 +173,10 @@ def plan_steps(
 
 
 def _trained_groups(
-    rows: Sequence[OfflineRow], credits_N: Sequence[Credit], *, guided: bool, config: OfflineConfig
+    rows: Sequence[OfflineRow], credits_N: Sequence[Credit], *, weight: float, config: OfflineConfig
 ) -> list[GroupRows]:
     """Return what trains of each group, and what the group counts in the divisor."""
-    every_step = guided and config.resolved_algorithm.when == "step"
+    every_step = weight > 0 and config.resolved_algorithm.when == "step"
     alive: dict[str, list[OfflineRow]] = {}
     sizes: dict[str, StepSize] = {}
     credit_of: dict[tuple[str, int], tuple[int, Credit]] = {}
@@ -187,12 +188,13 @@ def _trained_groups(
         group_id = row.key[0]
         index, credit = credit_of[row.key]
         sizes[group_id] += StepSize(0, len(row.completion_ids))
-        own = "positive" if is_right(credit.outcome, above=config.correct_above) else "negative"
-        if config.train_on not in ("all", own):
+        sign = "positive" if is_right(credit.outcome, above=config.correct_above) else "negative"
+        if config.train_on not in ("all", sign):
             continue
-        advantage: float | tuple[float, ...] = credit.guided_advantage if guided else credit.plain_advantage
-        if guided and credit.token_advantages_T is not None:
-            advantage = credit.token_advantages_T
+        plain = credit.plain_advantage
+        advantage: float | tuple[float, ...] = mix_advantages(credit.guided_advantage, plain, weight=weight)
+        if weight and credit.token_advantages_T is not None:
+            advantage = tuple(mix_advantages(own, plain, weight=weight) for own in credit.token_advantages_T)
         if every_step:  # nobody knows beforehand what their credit will be
             alive.setdefault(group_id, []).append(replace(row, batch_row=index))
         elif any(advantage) if isinstance(advantage, tuple) else advantage:

@@ -39,6 +39,8 @@ from sgpo.credit import (
     StepCredit,
     give_credit,
     mean_advantage,
+    mix_advantages,
+    plain_advantages,
     put_back,
     shape_groups,
     step_lengths,
@@ -240,7 +242,7 @@ class SGPOMixin(Lending):
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """Let the algorithm choose the problems, where it does, and fill up a batch whose groups say nothing."""
-        if not (self._prompts.in_charge and self.model.training and self._is_on()):
+        if not (self._prompts.in_charge and self.model.training and self._weight()):
             return self._sample(inputs)
         n_local, world = len(inputs), self.accelerator.num_processes
         n_groups = n_local * world // self.num_generations
@@ -268,7 +270,7 @@ class SGPOMixin(Lending):
     def _sample(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """Let TRL sample, and put the algorithm's advantages in place of its own."""
         self._advantage_factor_N = self._advantages = self._step_credit = None
-        if self.model.training and self._is_on():
+        if self.model.training and self._weight():
             self.multi_objective_aggregation = self.algorithm.aggregation
         self._n_reused = 0
         try:
@@ -375,9 +377,10 @@ class SGPOMixin(Lending):
     ) -> torch.Tensor:
         """Return the gathered rewards with guided outcomes. Shape (N over all processes, reward functions).
 
-        Logs `sgpo/<name>` for every statistic of `credit_stats`, `steps_per_response`, `judge_on`, of every guard
-        `guard_<name>`: 1 while its bound is passed, and, of a judge that runs on a model of this trainer, `judge_drift`
-        and `judge_reused`, the texts whose features came from a pass of the trainer's.
+        Logs `sgpo/<name>` for every statistic of `credit_stats`, `steps_per_response`, `judge_on`, `weight` where the
+        algorithm fades, of every guard `guard_<name>`: 1 while its bound is passed, and, of a judge that runs on a
+        model of this trainer, `judge_drift` and `judge_reused`, the texts whose features came from a pass of the
+        trainer's.
         """
         rewards_NF: torch.Tensor = super()._calculate_rewards(  # type: ignore[misc]
             inputs, prompts, completions, completion_ids_list
@@ -403,7 +406,8 @@ class SGPOMixin(Lending):
             n_tokens_N=gather(torch.tensor([len(ids) for ids in completion_ids_list], device=device)),
         )
         n_steps_N = gather(torch.tensor([len(spans) for spans in spans_N], device=device))
-        is_on = self._is_on()
+        weight = self._weight()
+        is_on = weight > 0
         self._rule = self.algorithm.loss_rule if is_on else None
         needs = self.algorithm.needs if is_on else frozenset()
         if needs & {"old_logprobs", "entropy"} or (is_on and self.algorithm.when == "step"):
@@ -461,6 +465,8 @@ class SGPOMixin(Lending):
         if is_on and self.guards.judge_off:  # by what this batch showed, which is not trained on by the judge either
             credit, is_on, self._rule = without_judge(credit), False, None
         own["judge_on"] = float(is_on)
+        if self.algorithm.window.fade != "none":
+            own["weight"] = weight if is_on else 0.0
         if seen.judge_drift is not None:
             own["judge_drift"] = seen.judge_drift
         own |= {f"guard_{name}": float(name in self.guards.ringing) for name in self.guards.config.on}
@@ -475,15 +481,15 @@ class SGPOMixin(Lending):
             rts_N=credit.rts_N[local],
             scored_N=[credit.scored.get(row) for row in range(local.start, local.stop)],
         )
-        return self._put_back(credit.shaped, credit.batch) if is_on else rewards_NF
+        return self._put_back(credit.shaped, credit.batch, weight) if is_on else rewards_NF
 
-    def _is_on(self) -> bool:
-        """Whether the algorithm is in force; plain GRPO never is, as TRL does it, nor one whose judge is off."""
+    def _weight(self) -> float:
+        """How much the algorithm counts; plain GRPO never does, as TRL does it, nor one whose judge is off."""
         step = self.state.global_step
         epoch = step / self.steps_per_epoch if self.steps_per_epoch else self.state.epoch or 0.0
-        is_open = self.algorithm.window.is_open(step=step, n_steps=self.state.max_steps, epoch=epoch)
-        # What derives from GRPO has something of its own.
-        return is_open and not self.guards.judge_off and type(self.algorithm) is not GRPO
+        if self.guards.judge_off or type(self.algorithm) is GRPO:  # what derives from GRPO has something of its own
+            return 0.0
+        return self.algorithm.window.weight(step=step, n_steps=self.state.max_steps, epoch=epoch)
 
     def _is_truncated(self, completion_ids: Sequence[int]) -> bool:
         """As TRL tells it: the last token is no end and no padding."""
@@ -537,7 +543,7 @@ class SGPOMixin(Lending):
                 raise failed
         return [score for _, score in sorted((answer for _, share in shares for answer in share), key=_row)]
 
-    def _put_back(self, shaped: Shaped, batch: GroupBatch) -> torch.Tensor:
+    def _put_back(self, shaped: Shaped, batch: GroupBatch, weight: float) -> torch.Tensor:
         """Put shaped rewards in place of the outcomes and prepare the advantages.
 
         TRL makes GRPO's advantages of them; a floor of the standard deviation is a factor on these. An algorithm whose
@@ -552,14 +558,19 @@ class SGPOMixin(Lending):
                 batch, Shaped(total_N, shaped.std_floor_N), self.algorithm, self.scale_rewards
             )
             return rewards_NF
-        if self.algorithm.has_own_credit:
-            self._advantages = give_credit(
+        if self.algorithm.has_own_credit or weight < 1:
+            given = give_credit(
                 total_N,
                 batch=batch,
                 algorithm=self.algorithm,
                 std_floor_N=shaped.std_floor_N,
                 scale=self.scale_rewards,
             )
+            if weight < 1:
+                plain_N = plain_advantages(batch, scale=self.scale_rewards)
+                mixed = [mix_advantages(own, plain, weight=weight) for own, plain in zip(given, plain_N, strict=True)]
+                given = torch.stack(mixed) if isinstance(given, torch.Tensor) else mixed
+            self._advantages = given
             return rewards_NF
         std_N = group_std(total_N, group_ids_N=batch.group_ids_N)
         factor_N = torch.ones_like(std_N)

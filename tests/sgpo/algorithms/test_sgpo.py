@@ -13,7 +13,9 @@ from judgekit.judges.stored import StoredJudge
 from judgekit.types import NoVerdictReason, Solution
 from sgpo.algorithms.base import GroupBatch, WindowConfig
 from sgpo.algorithms.grpo import GRPO
+from sgpo.algorithms.registry import parse_algorithm
 from sgpo.algorithms.sgpo import SGPO
+from sgpo.credit import mix_advantages
 from sgpo.rewards import compute_advantages, shape_rts
 from tests.fakes import FakeJudge
 from tests.sgpo.samples import Cut, Guided, guide
@@ -250,3 +252,25 @@ def test_window_of_the_paper_is_the_first_quarter() -> None:
     assert WindowConfig().is_open(step=10**6, n_steps=1, epoch=9)
     with pytest.raises(ValueError, match="not after its start"):
         WindowConfig(start=0.5, stop=0.5)
+
+
+def test_an_algorithm_fades_within_its_window() -> None:
+    """From 1 at the start to 0 at the stop: a quarter of the way 3/4, or (1 + cos 45 degrees) / 2."""
+    line = WindowConfig(unit="epochs", start=1, stop=5, fade="linear")
+    assert [line.weight(step=0, n_steps=1, epoch=epoch) for epoch in (0, 1, 2, 4, 5)] == [0, 1, 0.75, 0.25, 0]
+    cosine = WindowConfig(fade="cosine")
+    found = [cosine.weight(step=step, n_steps=8, epoch=0) for step in (0, 2, 4, 8)]
+    assert found == pytest.approx([1, (1 + 2**-0.5) / 2, 0.5, 0], abs=1e-12)
+    assert WindowConfig(unit="steps", stop=3).weight(step=2, n_steps=9, epoch=0) == 1
+    with pytest.raises(ValueError, match="fade=linear needs to know where the window ends: give stop, in steps"):
+        WindowConfig(unit="steps", fade="linear")
+    for name in ("gdpo", "rebel"):
+        with pytest.raises(ConfigError, match=f"the algorithm {name} cannot fade"):
+            parse_algorithm({"type": name, "window": {"fade": "linear"}})
+
+
+def test_fading_mixes_advantages_and_is_exact_at_its_ends() -> None:
+    own, plain = torch.tensor([0.3, -1 / 3]), torch.tensor([0.1, 0.7])
+    assert mix_advantages(own, plain, weight=0.0).tolist() == plain.tolist()
+    assert mix_advantages(own, plain, weight=1.0).tolist() == own.tolist()
+    torch.testing.assert_close(mix_advantages(own, plain, weight=0.25), torch.tensor([0.15, -1 / 12 + 0.525]))

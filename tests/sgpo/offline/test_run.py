@@ -224,6 +224,25 @@ def test_the_judge_counts_in_the_epochs_of_its_window(
     assert {epoch for epoch, guided in zip(plan.epochs, plan.guided, strict=True) if guided} == guided_epochs
 
 
+def test_the_judge_fades_over_the_epochs_of_its_window(
+    policy: Policy, policy_path: Path, groups_path: Path, tmp_path: Path
+) -> None:
+    """Three epochs to the end of the window: all, two thirds, one third; the fourth is plain."""
+    window = {"unit": "epochs", "stop": 3, "fade": "linear"}
+    algorithm = {"type": "sgpo", "scope": "every_wrong", "window": window}
+    config = _config(policy_path, groups_path, epochs=4, algorithm=algorithm, bins_per_step=1)
+    _, _, plan = _prepare(policy, config, tmp_path)
+    assert plan.guided == [epoch < 3 for epoch in plan.epochs]
+    advantages: list[dict[tuple[str, int], Any]] = [{}, {}, {}, {}]
+    for epoch, step in zip(plan.epochs, plan.steps, strict=True):
+        advantages[epoch] |= {row.key: row.advantage for packed in step for row in packed}
+    own, *faded, plain = advantages
+    assert {group for group, _ in plain} == {"mixed"} and {group for group, _ in own} == {"mixed", "negative"}
+    for weight, found in zip((2 / 3, 1 / 3), faded, strict=True):
+        mixed = {key: weight * own[key] + (1 - weight) * plain.get(key, 0.0) for key in own}
+        assert found == pytest.approx(mixed)
+
+
 def test_every_row_with_an_advantage_is_trained_once_an_epoch(
     policy: Policy, policy_path: Path, groups_path: Path, tmp_path: Path
 ) -> None:

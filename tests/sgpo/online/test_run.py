@@ -137,7 +137,7 @@ def test_window_in_epochs_counts_passes_over_the_problems(config: OnlineConfig, 
     trainer.state.max_steps = MAX_STEPS
     on = []
     for trainer.state.global_step in range(MAX_STEPS):
-        on.append(trainer._is_on())
+        on.append(trainer._weight() > 0)
     assert on == [True, True, True, False]  # 5 problems, 2 a step: a pass is 2.5 steps
 
 

@@ -50,8 +50,27 @@ def guided_in_one_process(batch: dict[str, Any], algorithm: SGPO, judge: HashJud
     return guided.rewards_N.tolist(), advantages.tolist()
 
 
+@pytest.mark.parametrize("std", ["group", "none"])
+def test_a_fading_algorithm_is_mixed_with_grpo(std: str, policy: Path, tmp_path: Path) -> None:
+    """The second of two steps, half way: half of either."""
+    window = {"unit": "steps", "stop": 2, "fade": "linear"}
+    algorithm = SGPO(truncated="judge", scope="every_wrong", std=std, window=window)  # type: ignore[arg-type]
+    options = {"judge": HashJudge(), "algorithm": algorithm, "segmentation": SEGMENTATION, "guards": UNASKED}
+    trainer = make_trainer(policy, tmp_path, **options)
+    trainer.train()
+    assert logged(trainer, "sgpo/weight") == [1.0, 0.5]
+    for batch, weight in zip(trainer.batches, (1.0, 0.5), strict=True):
+        outcomes, ids = torch.tensor(batch["outcomes"]), torch.arange(12) // GROUP
+        rewards = torch.tensor(guided_in_one_process(batch, algorithm, HashJudge())[0])
+        negative = (outcomes.view(3, GROUP) == 0).all(dim=1).repeat_interleave(GROUP)
+        own = compute_advantages(rewards, group_ids_N=ids, undivided_N=negative & (std == "none"))
+        mixed = weight * own + (1 - weight) * compute_advantages(outcomes, group_ids_N=ids)
+        assert batch["advantages"] == pytest.approx(mixed.tolist(), abs=1e-4)
+        assert negative.any() and (outcomes > 0).any()
+
+
 def test_without_a_judge_it_is_grpo_to_the_bit(policy: Path, tmp_path: Path) -> None:
-    closed = SGPO(window=WindowConfig(unit="steps", start=100))
+    closed = SGPO(window=WindowConfig(unit="steps", start=100, stop=200, fade="linear"))
     start = weights(make_trainer(policy, tmp_path))
 
     def trained(trainer_type: type, **options: Any) -> Any:
