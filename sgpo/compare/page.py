@@ -31,7 +31,7 @@ from sgpo.compare.figures import (
     plots,
 )
 from sgpo.compare.results import Comparison
-from sgpo.compare.table import LEGEND, findings, table_rows
+from sgpo.compare.table import LEGEND, WIDE, describe_guards, findings, table_rows
 
 BANDS = "Lines are means over seeds, bands Student's 95 % interval of the mean, cut at the ends of the axis."
 
@@ -39,10 +39,10 @@ BANDS = "Lines are means over seeds, bands Student's 95 % interval of the mean, 
 def comparison_html(comparison: Comparison) -> str:
     """Return the whole page."""
     rows = table_rows(comparison)
-    shown = [name for name in rows[0] if name != "equal rollouts"]
+    tables = "".join(table(names, [[row[name] for name in names] for row in rows]) for names in WIDE)
     sections = [
         Section("What follows", bullet_list(findings(comparison))),
-        Section("All arms", table(shown, [[row[name] for name in shown] for row in rows]) + bullet_list(LEGEND)),
+        Section("All arms", tables + bullet_list(LEGEND)),
     ]
     if errors := error_plots(comparison):
         text = (
@@ -61,8 +61,8 @@ def comparison_html(comparison: Comparison) -> str:
     ]
     n_seeds = max(len(arm.seeds) for arm in comparison.arms.values())
     lead = paragraph(
-        f"{len(comparison.arms)} arms, {n_seeds} seeds, {comparison.n_steps} updates a run, against "
-        f"{comparison.reference}, whose final accuracy is {comparison.level:.3f}. Written by sgpo compare."
+        f"{len(comparison.arms)} arms, {n_seeds} seed{'s' * (n_seeds > 1)}, up to {comparison.n_steps} updates a run, "
+        f"against {comparison.reference}, whose final accuracy is {comparison.level:.3f}. Written by sgpo compare."
     )
     return render_page("Comparison of algorithms", sections, lead=lead)
 
@@ -103,7 +103,9 @@ def _guards(comparison: Comparison) -> str:
     ]
     if not rows:
         return paragraph("No guard fired.")
-    return table(["arm", "seed", "step", "guard", "action", "what it saw"], rows)
+    said = [f"{name}: {line}" for name, arm in comparison.best_first.items() for line in describe_guards(arm)]
+    every = table(["arm", "seed", "step", "guard", "action", "what it saw"], rows)
+    return bullet_list(said) + collapsed("What each saw", every)
 
 
 def _runs(comparison: Comparison) -> str:

@@ -14,7 +14,7 @@ from sgpo.compare.pictures import draw_comparison
 from sgpo.compare.results import Comparison
 from sgpo.compare.runs import ArmRun
 from sgpo.compare.statistics import compare_arms
-from sgpo.compare.table import LEGEND, findings, table_rows
+from sgpo.compare.table import LEGEND, WIDE, findings, table_rows
 
 REPORT, RESULTS, PAGE, TABLE, PLOT = "compare.json", "results.jsonl", "compare.html", "compare.md", "compare.png"
 
@@ -44,11 +44,9 @@ def read_runs(runs: Sequence[ArmRun]) -> dict[str, dict[int, RunRecord]]:
 
 
 def comparison_markdown(comparison: Comparison) -> str:
-    """Return the table in Markdown, with what follows and what its columns are."""
+    """Return the tables in Markdown, with what follows and what their columns are."""
     rows = table_rows(comparison)
-    shown = [name for name in rows[0] if name != "equal rollouts"]
-    below = "\n".join(f"- {line}" for line in [*findings(comparison), *LEGEND])
-    table = markdown_table(shown, [[row[name] for name in shown] for row in rows])
-    return (
-        f"Level to reach: {comparison.level:.3f}, the final accuracy of {comparison.reference}.\n\n{table}\n\n{below}\n"
-    )
+    parts = [f"Level to reach: {comparison.level:.3f}, the final accuracy of {comparison.reference}."]
+    parts += [markdown_table(names, [[row[name] for name in names] for row in rows]) for names in WIDE]
+    parts.append("\n".join(f"- {line}" for line in [*findings(comparison), *LEGEND]))
+    return "\n\n".join(parts) + "\n"

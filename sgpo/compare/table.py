@@ -15,6 +15,34 @@ from sgpo.compare.statistics import ALPHA
 
 NARROW = ("arm", "final [95 %]", "difference [95 %]", "p", "equal rollouts", "rollouts to level", "reached")
 """Columns that a terminal of 100 characters has room for."""
+WIDE = (
+    (
+        "arm",
+        "final [95 %]",
+        "difference [95 %]",
+        "p alone",
+        "p",
+        "equal rollouts [95 %]",
+        "p, equal rollouts",
+        "equal seconds [95 %]",
+        "p, equal seconds",
+    ),
+    (
+        "arm",
+        "by seed",
+        "rollouts to level [95 %]",
+        "p, rollouts to level",
+        "reached",
+        "at the start",
+        "updates",
+        "dead groups",
+        "judged",
+        "judge, s",
+        "s an update",
+        "guards",
+    ),
+)
+"""Columns of the two tables of pages and documents: accuracy, and what it took."""
 AGAINST = (
     "difference [95 %]",
     "p alone",
