@@ -93,6 +93,31 @@ def check_algorithm(
         certified_survival(judge)
 
 
+def find_outcome(names: Sequence[str], outcome: str | int | None, *, is_required: bool) -> int | None:
+    """Return the place of the reward function that says what is right; `None` where none is named and none needed.
+
+    Args:
+        names: Names of the reward functions.
+        outcome: Which it is, by name or place; `None`: the only one.
+        is_required: Whether anything depends on it.
+
+    Raises:
+        ConfigError: there are several and none is named, or none, or several, are called so.
+    """
+    if outcome is None and len(names) == 1:
+        return 0
+    if outcome is None and not is_required:
+        return None
+    known = f"the reward functions are {', '.join(f'{name} ({index})' for index, name in enumerate(names))}"
+    if outcome is None:
+        raise ConfigError(f"which reward function is the outcome, 1 for a right answer? Say outcome=NAME: {known}")
+    if isinstance(outcome, int) and 0 <= outcome < len(names):
+        return outcome
+    if isinstance(outcome, str) and names.count(outcome) == 1:
+        return names.index(outcome)
+    raise ConfigError(f"outcome={outcome!r} names no one reward function: {known}")
+
+
 def check_outcomes(outcomes_N: torch.Tensor, *, name: str, correct_above: float) -> bool:
     """Check that rewards are outcomes; returns whether they were suspicious, which is then logged.
 

@@ -16,10 +16,23 @@ from accelerate.utils import gather, gather_object
 from torch.nn.utils.rnn import pad_sequence
 from transformers import TrainerCallback
 
+from judgekit.text.prompts import completion_text
 from sgpo.algorithms.base import Algorithm
 
 STATE = "sgpo_prompts"
 """Where a checkpoint's `trainer_state.json` keeps it, among `stateful_callbacks`."""
+
+
+def shown_text(value: Any) -> str | None:
+    """Return what a judge is shown of a column: a text or number as text, of a conversation what its user says.
+
+    Example:
+        >>> shown_text([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2+3?"}])
+        '2+3?'
+    """
+    if isinstance(value, list):
+        return completion_text([message for message in value if message.get("role") == "user"])
+    return None if value is None else str(value)
 
 
 class Prompts:

@@ -24,7 +24,7 @@ from transformers import TrainerCallback
 from trl import GRPOTrainer
 
 from judgekit.answers.checks import CORRECT_ABOVE
-from judgekit.errors import ConfigError, JudgeError, JudgekitError, boundary
+from judgekit.errors import ConfigError, DataError, JudgeError, JudgekitError, boundary, shorten
 from judgekit.judges import load_judge
 from judgekit.judges.base import Judge
 from judgekit.judges.golden import golden_difference
@@ -50,9 +50,9 @@ from sgpo.credit import (
 )
 from sgpo.divergence import share_divergences
 from sgpo.guards import GuardsConfig
-from sgpo.online.contract import check_algorithm, check_outcomes, check_trl_contract
+from sgpo.online.contract import check_algorithm, check_outcomes, check_trl_contract, find_outcome
 from sgpo.online.lending import Lending
-from sgpo.online.prompts import Prompts, PromptsCallback, fill_up, join_rows
+from sgpo.online.prompts import Prompts, PromptsCallback, fill_up, join_rows, shown_text
 from sgpo.online.sampled import Sampled
 from sgpo.rewards import group_std, std_floor_factor
 from sgpo.watch import GuardCallback, Guards, observe
@@ -93,9 +93,12 @@ class SGPOMixin(Lending):
     Args:
         args: Positional arguments of the trainer.
         judge: The judge, or what `load_judge` opens; `None` for algorithms that ask none.
-        outcome: Name of the reward function that is the outcome, the first of them; `None` where there is one alone.
-        problem_column: Column of the data set with the problem's text.
+        outcome: The reward function that is the outcome, by its name or its place among them (0 is the first); `None`
+            where there is one alone. Plain GRPO may go without: it then logs no accuracy.
+        problem_column: Column of the data set with the problem: a text, a number, or a conversation, of which judges
+            are shown what the user says.
         answer_column: Column with the right answer, which may be missing.
+        reference_column: Column with what is shown to judges that read a reference; `None` is the answer.
         correct_above: Outcomes above this are right.
         algorithm: How outcomes and judgements become advantages, and when; never in evaluation. `None` is SGPO where
             there is a judge and plain GRPO where there is none, which still logs the group statistics.
@@ -145,9 +148,10 @@ class SGPOMixin(Lending):
         guards: GuardsConfig | None = None,
         segmentation: SegmentationConfig = PARAGRAPHS,
         steps_per_epoch: float | None = None,
-        outcome: str | None = None,
+        outcome: str | int | None = None,
         problem_column: str = "problem",
         answer_column: str = "answer",
+        reference_column: str | None = None,
         correct_above: float = CORRECT_ABOVE,
         **kwargs: Any,
     ) -> None:
@@ -175,17 +179,14 @@ class SGPOMixin(Lending):
         if scores and columns is not None and problem_column not in columns:
             raise ConfigError(
                 f"the training data have no column {problem_column!r} to show to the judge, only {columns}: name one "
-                "with problem_column"
+                "with problem_column, which may be prompt"
             )
-        self._columns = problem_column, answer_column
+        self._columns = problem_column, reference_column or answer_column
         self.correct_above = correct_above
-        names = list(self.reward_func_names)
-        self._outcome_name = outcome or names[0]
-        if scores and (self._outcome_name != names[0] or (outcome is None and len(names) > 1)):
-            raise ConfigError(
-                f"which of the reward functions {', '.join(names)} is the outcome? It stands first and is named with "
-                "outcome=NAME; guidance depends on it alone"
-            )
+        is_required = type(self.algorithm) is not GRPO
+        self._outcome = find_outcome(list(self.reward_func_names), outcome, is_required=is_required)
+        # Here the outcome stands first; TRL keeps its order.
+        self._order = sorted(range(len(self.reward_weights)), key=lambda index: index != self._outcome)
         self._warned_of_outcome = False
         self.n_batches = self.n_rollouts = 0
         """Batches, and responses of them all, that were sampled in training so far; those that fill up count, too."""
@@ -233,7 +234,7 @@ class SGPOMixin(Lending):
         """
         plain = all(
             isinstance(prompt, str)
-            or (prompt[-1]["role"] != "assistant" and all(isinstance(turn["content"], str) for turn in prompt))
+            or (prompt[-1]["role"] != "assistant" and all(isinstance(turn.get("content"), str) for turn in prompt))
             for prompt in prompts
         )
         if not plain or self.tools or self._is_vlm or self.environment_factories or self.chat_template_kwargs:
@@ -389,18 +390,24 @@ class SGPOMixin(Lending):
             return rewards_NF
         texts_N = [completion_text(completion) for completion in completions]
         spans_N = [segment(text, self.segmentation) for text in texts_N]
-        outcomes_N, device = rewards_NF[:, 0], rewards_NF.device
+        ours_NF, device = rewards_NF[:, self._order], rewards_NF.device
         self.n_batches += 1
         self.n_rollouts += len(rewards_NF)
-        if not self._warned_of_outcome:
-            self._warned_of_outcome = check_outcomes(
-                outcomes_N, name=self._outcome_name, correct_above=self.correct_above
-            )
+        if self._outcome is not None and not self._warned_of_outcome:
+            name = self.reward_func_names[self._outcome]
+            try:
+                self._warned_of_outcome = check_outcomes(ours_NF[:, 0], name=name, correct_above=self.correct_above)
+            except ConfigError as error:
+                if type(self.algorithm) is not GRPO:
+                    raise
+                logger.warning("%s; until then nothing is logged of what is right", error)
+                self._outcome = None
+        outcomes_N = ours_NF[:, 0] if self._outcome is not None else torch.full_like(ours_NF[:, 0], torch.nan)
         batch = GroupBatch(
             outcomes_N,
             correct_above=self.correct_above,
-            rewards_NF=rewards_NF if rewards_NF.size(1) > 1 else None,
-            reward_weights_F=tuple(self.reward_weights.tolist()),
+            rewards_NF=ours_NF if ours_NF.size(1) > 1 else None,
+            reward_weights_F=tuple(self.reward_weights[self._order].tolist()),
             group_ids_N=torch.arange(len(outcomes_N), device=device) // self.num_generations,
             truncated_N=gather(torch.tensor([self._is_truncated(ids) for ids in completion_ids_list], device=device)),
             n_tokens_N=gather(torch.tensor([len(ids) for ids in completion_ids_list], device=device)),
@@ -481,7 +488,10 @@ class SGPOMixin(Lending):
             rts_N=credit.rts_N[local],
             scored_N=[credit.scored.get(row) for row in range(local.start, local.stop)],
         )
-        return self._put_back(credit.shaped, credit.batch, weight) if is_on else rewards_NF
+        if is_on:
+            rewards_NF = rewards_NF.clone()
+            rewards_NF[:, self._order] = self._put_back(credit.shaped, credit.batch, weight)
+        return rewards_NF
 
     def _weight(self) -> float:
         """How much the algorithm counts; plain GRPO never does, as TRL does it, nor one whose judge is off."""
@@ -509,13 +519,14 @@ class SGPOMixin(Lending):
         requests = []
         for row in rows:
             shown, steps = inputs[row - local.start], tuple(span.text for span in spans_N[row - local.start])
-            problem, answer = (shown.get(name) for name in self._columns)
-            solution = Solution(  # data sets of others have numbers in these columns
-                problem_id=str(shown.get("problem_id") or ""),
-                problem=str(problem),
-                steps=steps,
-                reference=None if answer is None else str(answer),
-            )
+            problem, reference = (shown_text(shown.get(name)) for name in self._columns)
+            if not problem:
+                raise DataError(
+                    f"a row of the training data has nothing in {self._columns[0]!r} to show to the judge: "
+                    f"{shorten(dict(shown))}. Name the column with problem_column, or leave such rows out"
+                )
+            problem_id = shown_text(shown.get("problem_id")) or ""
+            solution = Solution(problem_id=problem_id, problem=problem, steps=steps, reference=reference)
             lengths_S = step_lengths(
                 steps, unit=self.algorithm.unit, count_tokens=lambda text: len(encode(text=text)["input_ids"])
             )

@@ -11,7 +11,7 @@ import torch
 from datasets import Dataset
 from trl import GRPOTrainer, RLOOTrainer
 
-from judgekit.errors import CheckpointError, ConfigError, JudgeError
+from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError
 from judgekit.text.prompts import ChatPrompt, RawPrompt, encode_prompt
 from judgekit.text.segmentation import segment
 from judgekit.types import Judgement, Solution
@@ -22,7 +22,18 @@ from sgpo.online.contract import check_outcomes, check_trl_contract
 from sgpo.online.trainer import SGPOMixin, SGPOTrainer
 from sgpo.policy import load_policy
 from sgpo.rewards import compute_advantages
-from tests.sgpo.samples import GROUP, SEGMENTATION, Cut, HashJudge, Watched, guide, hopeless, make_trainer, mixed
+from tests.sgpo.samples import (
+    GROUP,
+    SEGMENTATION,
+    Cut,
+    HashJudge,
+    Watched,
+    guide,
+    hopeless,
+    make_trainer,
+    mixed,
+    text_number,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 JUDGE_ALL = SGPO(truncated="judge")
@@ -248,6 +259,75 @@ def test_other_reward_functions_are_added_as_trl_does(policy: Path, tmp_path: Pa
     assert batch["advantages"] == pytest.approx(expected.tolist(), abs=1e-4)
 
 
+@pytest.mark.parametrize("outcome", ["mixed", 1])
+def test_the_outcome_may_stand_anywhere(policy: Path, tmp_path: Path, outcome: str | int) -> None:
+    def length(completions: Sequence[str], **_: Any) -> list[float]:
+        return [0.1 * len(text) for text in completions]
+
+    def trained(reward: list[Any], outcome: str | int, weights: list[float]) -> Any:
+        judge = HashJudge()
+        options = {"judge": judge, "algorithm": JUDGE_ALL, "segmentation": SEGMENTATION, "outcome": outcome}
+        trainer = make_trainer(
+            policy, tmp_path, SGPOTrainer, reward=reward, **options, args_max_steps=2, args_reward_weights=weights
+        )
+        trainer.train()
+        answers = [str(2 * int(prompt.split("+")[0])) for prompt in trainer.sampled.prompts_N]
+        assert judge.seen and trainer.sampled.outcomes_N == mixed(trainer.sampled.texts_N, answers)
+        return trainer
+
+    first, other = trained([mixed, length], "mixed", [2.0, 0.5]), trained([length, mixed], outcome, [0.5, 2.0])
+    for name in ("rewards/length/mean", "rewards/mixed/mean", "sgpo/accuracy", "sgpo/rts_mean", "reward"):
+        assert logged(first, name) == pytest.approx(logged(other, name)), name
+    assert torch.allclose(weights(first), weights(other), atol=1e-6)
+
+
+def test_plain_grpo_takes_any_rewards(policy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def signed(completions: Sequence[str], **_: Any) -> list[float]:
+        return [1.0 if text_number(text) % 3 == 0 else -1.0 for text in completions]
+
+    def length(completions: Sequence[str], **_: Any) -> list[float]:
+        return [float(len(text)) for text in completions]
+
+    for reward in ([signed], [signed, length]):
+        trainers = []
+        for kind in (GRPOTrainer, SGPOTrainer):
+            trainers.append(make_trainer(policy, tmp_path, kind, reward=reward, args_max_steps=2))  # seeds everything
+            trainers[-1].train()
+        assert torch.equal(weights(trainers[0]), weights(trainers[1]))
+        assert not any("sgpo/accuracy" in row for row in trainers[1].state.log_history), "nobody knows what is right"
+    assert caplog.text.count("signed gave -1, and an outcome lies in 0..1") == 1
+
+
+CALL = {"type": "function", "function": {"name": "add", "arguments": {"a": 1, "b": 2}}}
+
+
+@pytest.mark.parametrize("judge", [None, HashJudge()])
+def test_conversations_with_tools_and_several_parts_are_read(
+    policy: Path, tmp_path: Path, judge: HashJudge | None
+) -> None:
+    """What TRL hands to reward functions: messages without content, with parts, with calls and results of tools."""
+    completions = [
+        [{"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "name": "add", "content": "3"},
+         {"role": "assistant", "content": "It is 3.\n\nSo 4."}],
+        [{"role": "assistant", "content": [{"type": "text", "text": "2.\n\nSo 3."}]}],
+        [{"role": "assistant", "content": ""}],
+        [{"role": "assistant", "tool_calls": [CALL]}],
+    ]  # fmt: skip
+    said = [{"type": "text", "text": "1+2?"}]
+    prompt = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": said}]
+    rows = [{"prompt": prompt, "answer": 3, "problem_id": 7}] * 4
+    trainer = make_trainer(policy, tmp_path, SGPOTrainer, judge=judge, reward=hopeless, problem_column="prompt")
+    trainer.model.train()
+    ids = [[5, trainer.eos_token_ids[0]]] * 4
+    rewards = trainer._calculate_rewards(rows, [prompt] * 4, completions, ids)
+    assert rewards.shape == (4, 1)
+    if judge is not None:
+        assert [solution.steps for solution in judge.seen] == [("It is 3.", "So 4."), ("2.", "So 3.")]
+        assert {(solution.problem, solution.reference) for solution in judge.seen} == {("1+2?", "3")}
+        with pytest.raises(DataError, match="nothing in 'prompt' to show to the judge"):
+            trainer._calculate_rewards([{"prompt": None}] * 4, [prompt] * 4, completions, ids)
+
+
 def test_rewards_normalised_one_by_one_are_refused(policy: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="sum_then_normalize"):
         make_trainer(policy, tmp_path, reward=mixed, args_multi_objective_aggregation="normalize_then_sum")
@@ -330,10 +410,12 @@ def _formatted(completions: Any, **_: Any) -> list[float]:
 
 def test_the_outcome_is_named_and_is_one(policy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     options: dict[str, Any] = {"judge": HashJudge(), "segmentation": SEGMENTATION}
-    for reward, outcome in (([_formatted, hopeless], None), ([_formatted, hopeless], "hopeless")):
-        with pytest.raises(ConfigError, match=r"_formatted, hopeless is the outcome.*outcome=NAME"):
-            make_trainer(policy, tmp_path, reward=reward, outcome=outcome, **options)
-    assert make_trainer(policy, tmp_path, reward=[hopeless, _formatted], outcome="hopeless", **options)
+    two = [_formatted, hopeless]
+    with pytest.raises(ConfigError, match=r"outcome=NAME: the reward functions are _formatted \(0\), hopeless \(1\)"):
+        make_trainer(policy, tmp_path, reward=two, **options)
+    for wrong in ("hopless", 2, -1):
+        with pytest.raises(ConfigError, match=f"outcome={wrong!r} names no one reward function"):
+            make_trainer(policy, tmp_path, reward=two, outcome=wrong, **options)
     with pytest.raises(ConfigError, match=r"hopeless gave -1, and an outcome lies in 0..1"):
         check_outcomes(torch.tensor([0.0, -1.0]), name="hopeless", correct_above=0.5)
     assert check_outcomes(torch.tensor([0.0, 0.4, torch.nan]), name="hopeless", correct_above=0.5)
