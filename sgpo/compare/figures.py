@@ -10,14 +10,12 @@ import numpy as np
 
 from judgekit.metrics.bootstrap import t_interval
 from judgekit.report.page import COLOURS, Series, round_values
-from sgpo.compare.results import ArmResult, Comparison, Curve, SeedResult
+from sgpo.compare.results import Comparison, Curve, SeedResult
 
 N_POINTS = 60
 """Points of a line at most; of longer curves, means of so many stretches."""
 MOST_LINES = len(COLOURS)
 """Arms that one plot can tell apart; of more, each has a panel with the reference arm behind it."""
-MOST_FLAT = 4
-"""Arms without a judge that are drawn beside those with an erring one, at most; of more, the reference arm alone."""
 
 
 class Plot(NamedTuple):
@@ -80,7 +78,7 @@ def plots(comparison: Comparison, metric: Metric, *, over_rollouts: bool = False
     values = [value for name in lines for run in runs[name] for value in metric.of(run).values]
     ends = round_values(0.0 if metric.is_share else min(values), max(values), n_most=5)
     y_range = (ends[0], min(ends[-1], 1.0) if metric.is_share and max(values) <= 1 else ends[-1])
-    lines = {name: _cut(line, y_range) for name, line in lines.items()}
+    lines = {name: cut(line, y_range) for name, line in lines.items()}
     x_label = "rollouts" if over_rollouts else "optimiser updates"
     if len(lines) <= MOST_LINES:
         return [Plot(metric.name, list(lines.values()), x_label, metric.name, y_range)]
@@ -122,53 +120,10 @@ def band(name: str, runs: Sequence[SeedResult], metric: Metric, *, over_rollouts
     )
 
 
-def _cut(line: Series, y_range: tuple[float, float]) -> Series:
+def cut(line: Series, y_range: tuple[float, float]) -> Series:
     """Cut a band at the ends of the axis: of two seeds it can be many times as high as the plot."""
 
     def within(values: Sequence[float | None] | None) -> list[float | None]:
         return [None if value is None else min(max(value, y_range[0]), y_range[1]) for value in values or ()]
 
     return line._replace(lo=within(line.lo), hi=within(line.hi))
-
-
-def error_plots(comparison: Comparison) -> list[Plot]:
-    """Return final accuracy over the judge's error rate: a plot a kind of error, a line an algorithm.
-
-    Arms whose judge has no known error stand at rate 0 of each kind; arms without a judge, and the reference arm, are
-    level lines. Nothing where no judge has known errors.
-    """
-    erring = {name: arm for name, arm in comparison.arms.items() if arm.error_rate is not None}
-    most = max((arm.error_rate or 0.0 for arm in erring.values()), default=0.0)
-    flat = {name: arm for name, arm in comparison.arms.items() if arm.judge is None}
-    if len(flat) > MOST_FLAT:
-        flat = {}
-    flat = {comparison.reference: comparison.arms[comparison.reference]} | flat
-    found = []
-    for kind in dict.fromkeys(arm.error_kind for arm in erring.values()):
-        lines: dict[tuple[str, str | None], list[tuple[float, ArmResult]]] = {}
-        for arm in erring.values():
-            if arm.error_kind == kind:
-                lines.setdefault((arm.algorithm, arm.judge), []).append((arm.error_rate or 0.0, arm))
-        for arm in comparison.arms.values():
-            if arm.error_rate is None and (arm.algorithm, arm.judge) in lines:
-                lines[arm.algorithm, arm.judge].append((0.0, arm))
-        judges = {judge for _, judge in lines}
-        series = [
-            _line(algorithm if len(judges) == 1 else f"{algorithm}, {judge}", sorted(points, key=lambda item: item[0]))
-            for (algorithm, judge), points in lines.items()
-        ]
-        series += [_line(name, [(0.0, arm), (most, arm)]) for name, arm in flat.items()]
-        found.append(
-            Plot(f"{kind} errors", series, "share of verdicts that are wrong, %", "final accuracy", (0.0, 1.0))
-        )
-    ends = [end for plot in found for line in plot.series for end in line.y if end is not None]
-    top = round_values(0.0, max(ends, default=1.0), n_most=5)[-1]
-    return [
-        plot._replace(y_range=(0.0, top), series=[_cut(line, (0.0, top)) for line in plot.series]) for plot in found
-    ]
-
-
-def _line(name: str, points: Sequence[tuple[float, ArmResult]]) -> Series:
-    ends = [arm.final_interval for _, arm in points]
-    values = [arm.final_accuracy for _, arm in points]
-    return Series(name, [100 * rate for rate, _ in points], values, [end.lo for end in ends], [end.hi for end in ends])

@@ -27,11 +27,11 @@ from sgpo.compare.figures import (
     SILENT,
     Metric,
     Plot,
-    error_plots,
     plots,
 )
+from sgpo.compare.judge_errors import error_plots
 from sgpo.compare.results import Comparison
-from sgpo.compare.table import LEGEND, WIDE, describe_guards, findings, table_rows
+from sgpo.compare.table import LEGEND, TREND, TRENDS, WIDE, describe_guards, findings, table_rows, trend_rows
 
 BANDS = "Lines are means over seeds, bands Student's 95 % interval of the mean, cut at the ends of the axis."
 
@@ -49,7 +49,8 @@ def comparison_html(comparison: Comparison) -> str:
             f"Final accuracy where the judge errs by design on a share of its verdicts. Level lines are arms without a "
             f"judge and {comparison.reference}. {BANDS}"
         )
-        sections.append(Section("What a judge's errors do", paragraph(text) + figures(*map(_svg, errors))))
+        slopes = table(list(TREND), [[row[name] for name in TREND] for row in trend_rows(comparison)], caption=TRENDS)
+        sections.append(Section("What a judge's errors do", paragraph(text) + figures(*map(_svg, errors)) + slopes))
     sections += [
         Section("Accuracy over rollouts", _all_arms(comparison, [ACCURACY], over_rollouts=True)),
         Section("Accuracy over updates", _all_arms(comparison, [ACCURACY])),

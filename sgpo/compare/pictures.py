@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from judgekit.io import atomic_path
 from judgekit.report.page import COLOURS
-from sgpo.compare.figures import ACCURACY, Plot, error_plots, plots
+from sgpo.compare.figures import ACCURACY, Plot, plots
+from sgpo.compare.judge_errors import error_plots
 from sgpo.compare.results import Comparison
 
 N_COLUMNS = 4

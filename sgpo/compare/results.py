@@ -211,6 +211,21 @@ class ArmResult(_Part):
     """What follows for final accuracy, in words; `null` for the reference arm."""
 
 
+class Trend(_Part):
+    """How an algorithm's final accuracy changes with the rate at which its judge errs by design."""
+
+    error_kind: str
+    """Which way the judge errs."""
+    algorithm: str
+    """Type of the algorithm."""
+    judge: str | None
+    """The judge that is made to err."""
+    rates: tuple[float, ...]
+    """Error rates of its arms, rising."""
+    slope: Difference
+    """Change of final accuracy for an error rate that is higher by 1: a line through all rates, seed by seed."""
+
+
 class Comparison(_Part):
     """All arms in the order of the configuration."""
 
@@ -224,6 +239,8 @@ class Comparison(_Part):
     """Optimiser updates of a run."""
     arms: dict[str, ArmResult]
     """By name."""
+    trends: tuple[Trend, ...] = ()
+    """Where judges err by design: one a kind of error and algorithm, p-values corrected for all of them."""
 
     @property
     def best_first(self) -> dict[str, ArmResult]:

@@ -43,6 +43,13 @@ WIDE = (
     ),
 )
 """Columns of the two tables of pages and documents: accuracy, and what it took."""
+TREND = ("errors", "algorithm", "for 10 points more [95 %]", "p alone", "p", "seeds")
+"""Columns of the table of what a judge's errors do."""
+TRENDS = (
+    "By how much final accuracy changes for 10 percentage points more of wrong verdicts: a line through all rates, "
+    "seed by seed; t test over seeds, corrected by Holm for all lines."
+)
+"""What that table says."""
 AGAINST = (
     "difference [95 %]",
     "p alone",
@@ -108,6 +115,23 @@ def _row(name: str, arm: ArmResult, *, is_reference: bool) -> dict[str, str]:
     return row | (dict.fromkeys(AGAINST, "") | {AGAINST[0]: "reference"} if is_reference else {})
 
 
+def trend_rows(comparison: Comparison) -> list[dict[str, str]]:
+    """Return a row a kind of error and algorithm, column -> text; what they are says `TRENDS`."""
+    return [
+        {
+            "errors": trend.error_kind,
+            "algorithm": trend.algorithm,
+            "for 10 points more [95 %]": interval_text(
+                Interval(trend.slope.value, trend.slope.lo, trend.slope.hi), digits=3, scale=0.1, sign="+"
+            ),
+            "p alone": p_value_text(trend.slope.p_value),
+            "p": p_value_text(trend.slope.p_holm),
+            "seeds": str(trend.slope.n_seeds),
+        }
+        for trend in comparison.trends
+    ]
+
+
 def describe_guards(arm: ArmResult) -> list[str]:
     """Say for each guard that fired in how many seeds, first at which steps, and what it did."""
     first: dict[tuple[str, str], dict[str, int]] = {}
@@ -161,6 +185,9 @@ def print_table(comparison: Comparison, console: Console | None = None) -> None:
     console.print(table)
     for line in findings(comparison):
         console.print(line, markup=False, highlight=False)
+    for row in trend_rows(comparison):
+        said = f"{row['algorithm']}, {row['errors']} errors: {row['for 10 points more [95 %]']} for 10 points more, p {row['p']}"
+        console.print(said, markup=False, highlight=False)
     if comparison.arms[comparison.reference].updates_to_reach == 0:
         console.print(
             f"{comparison.reference} ends no higher than it begins: what is needed to its level says nothing",

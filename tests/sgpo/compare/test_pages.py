@@ -7,7 +7,8 @@ import pytest
 import scipy.stats
 from rich.console import Console
 
-from sgpo.compare.figures import ACCURACY, MOST_LINES, RTS, band, error_plots, plots
+from sgpo.compare.figures import ACCURACY, MOST_LINES, RTS, band, plots
+from sgpo.compare.judge_errors import error_plots, error_trends
 from sgpo.compare.page import comparison_html
 from sgpo.compare.report import comparison_markdown, read_runs
 from sgpo.compare.results import ArmResult, Comparison, Curve
@@ -101,6 +102,20 @@ def test_accuracy_over_the_error_rate(small: Comparison) -> None:
     assert (sgpo.name, sgpo.x) == ("sgpo", [0.0, 30.0, 60.0])
     assert sgpo.y == pytest.approx([0.5, 0.5, 0.5 / 3])
     assert (grpo.name, grpo.x, grpo.y) == ("grpo", [0.0, 60.0], pytest.approx([0.85 / 3] * 2))
+
+
+def test_the_slope_over_the_error_rate_by_hand(small: Comparison) -> None:
+    """Seed 0: sgpo .46667 at 0 and 30 %, .13333 at 60 %; seed 1: .53333 twice, .2. Both fall by 1/3 from 30 to 60 %.
+
+    Through y, y, y - 1/3 at 0, .3, .6 the slope is (-1/3 * .3) / (.09 + .09) = -.55556, the same for both seeds.
+    """
+    (trend,) = error_trends(erring(small).arms)
+    assert (trend.error_kind, trend.algorithm, trend.rates) == ("late", "sgpo", (0.0, 0.3, 0.6))
+    assert trend.slope.value == pytest.approx(-0.1 / 0.18)
+    assert (trend.slope.n_seeds, trend.slope.lo) == (2, None), "no spread, so no interval"
+    shown = comparison_markdown(small.model_copy(update={"trends": (trend,)}))
+    assert "| late | sgpo | \u22120.056 | none | none | 2 |" in shown
+    assert error_trends(small.arms) == ()
 
 
 def test_the_table_is_best_first_and_fits_a_terminal(large: Comparison, capsys: pytest.CaptureFixture[str]) -> None:
