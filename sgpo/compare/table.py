@@ -186,8 +186,8 @@ def print_table(comparison: Comparison, console: Console | None = None) -> None:
     for line in findings(comparison):
         console.print(line, markup=False, highlight=False)
     for row in trend_rows(comparison):
-        said = f"{row['algorithm']}, {row['errors']} errors: {row['for 10 points more [95 %]']} for 10 points more, p {row['p']}"
-        console.print(said, markup=False, highlight=False)
+        slope = f"{row['for 10 points more [95 %]']} for 10 points more, p {row['p']}"
+        console.print(f"{row['algorithm']}, {row['errors']} errors: {slope}", markup=False, highlight=False)
     if comparison.arms[comparison.reference].updates_to_reach == 0:
         console.print(
             f"{comparison.reference} ends no higher than it begins: what is needed to its level says nothing",
