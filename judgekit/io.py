@@ -526,3 +526,11 @@ def write_records(
             raise DataError(f"no rows for {output}: the input gave none, or every row was rejected")
         writer.info = dict(info or {})
     return writer.n_rows
+
+
+def last_words(log: Path) -> str:
+    """Return what a process said last in the file of what it printed."""
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    # Progress bars write over their line; what stands last is what was said last.
+    said = (line.split("\r")[-1].strip() for line in reversed(text.split("\n")) if line.strip())
+    return next(said, "it printed nothing")

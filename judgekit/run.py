@@ -18,6 +18,7 @@ from judgekit.errors import ConfigError, DataError
 from judgekit.io import append_jsonl, input_hashes, read_json, write_json, write_text
 from judgekit.reading.rows import read_jsonl
 from judgekit.rejections import REJECTED
+from judgekit.store import claim
 from judgekit.version import VERSION
 
 CONFIG = "config.json"
@@ -25,6 +26,7 @@ MANIFEST = "manifest.json"
 METRICS = "metrics.jsonl"
 SAMPLES = "samples.jsonl"
 FIRINGS = "guards.jsonl"
+CHECKPOINTS = "checkpoints"
 BUILT_DATA = "data"
 """Folder in which commands build data sets of raw inputs, before the run begins that reads them."""
 _MADE_OF = ("inputs", "items")
@@ -173,7 +175,8 @@ class Run:
         Raises:
             DataError: the disk is full or the folder cannot be written.
         """
-        append_jsonl(self.output / FIRINGS, firings)
+        if rows := list(firings):
+            append_jsonl(self.output / FIRINGS, rows)
 
     def rewind(self, step: int) -> None:
         """Drop metrics, samples and firings beyond a training step, before a run continues from a checkpoint of it."""
@@ -192,6 +195,14 @@ class Run:
         """Mark the run as finished and store its results in the manifest."""
         self._manifest = self._manifest | {"finished": _now(), "results": dict(results)}
         write_json(self.output / MANIFEST, self._manifest)
+
+
+def is_training(output: Path) -> bool:
+    """Whether a process of this machine, perhaps one whose parent was killed, trains into a folder at this moment."""
+    if not (output / CHECKPOINTS).is_dir():
+        return False
+    with claim(output / CHECKPOINTS, None) as claimed:
+        return not claimed
 
 
 def _step_of(row: Mapping[str, Any]) -> float:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from judgekit.answers.checks import CORRECT_ABOVE
-from judgekit.config import parse_config
+from judgekit.config import BaseConfig, parse_config
 from judgekit.engines.precision import AUTO, ChosenPrecision
 from judgekit.training.lora import LoraOptions
 from judgekit.training.optim import OptimConfig
@@ -25,6 +26,29 @@ GIVEN: Mapping[Moment, frozenset[Need]] = {
     "step": frozenset({"spans", "old_logprobs", "seq_logps", "entropy", "divergence", "domain"}),
 }
 """What trainers give algorithms of each moment, the judge and the objectives apart; only online there is a history."""
+
+
+class PeriodicEvalConfig(BaseConfig):
+    """Evaluation of the policy on held-out problems, before the first update, every few updates and at the end."""
+
+    problems: Path
+    """Problem data set that training never sees."""
+    every: int = Field(default=10, ge=1)
+    """Optimiser steps between evaluations."""
+    n_problems: int | None = Field(default=128, ge=1)
+    """How many problems to use, from the first on; `null` uses all."""
+    n_samples: int = Field(default=1, ge=1)
+    """Responses sampled a problem; above 1 only with a temperature."""
+    temperature: float | None = Field(default=None, gt=0)
+    """Sampling temperature; `null` decodes greedily."""
+    batch_size: int = Field(default=128, ge=1)
+    """Responses generated at once by one process."""
+
+    @model_validator(mode="after")
+    def _samples_differ(self) -> PeriodicEvalConfig:
+        if self.n_samples > 1 and self.temperature is None:
+            raise ValueError(f"{self.n_samples} greedy samples are all the same: set a temperature, or n_samples=1")
+        return self
 
 
 class PolicyTrainingConfig(OptimConfig):

@@ -23,7 +23,8 @@ from judgekit.engines.checkpoint import safe_checkpoint
 from judgekit.engines.scoring.load import opening
 from judgekit.errors import CheckpointError, ConfigError, boundary, one_line, shorten
 from judgekit.io import weights_written_to
-from judgekit.run import Run
+from judgekit.run import CHECKPOINTS, Run
+from judgekit.store import claim
 from judgekit.training.config import LoopConfig
 from judgekit.training.lora import restore_adapters
 from judgekit.training.optim import OptimConfig, Tracker
@@ -31,7 +32,6 @@ from judgekit.training.tracking import tracking
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINTS = "checkpoints"
 CHECKPOINTING = next(
     name
     for name in ("activation_checkpointing", "gradient_checkpointing")
@@ -316,8 +316,18 @@ def train(trainer: Any, run: Run, *, report_to: Sequence[Tracker] = ()) -> None:
 
     Raises:
         CheckpointError: the checkpoint is of another model, or a file of it is not what it must be.
+        ConfigError: another process trains into the folder.
         DataError: the disk is full.
     """
+    if not trainer.is_world_process_zero():
+        return _train(trainer, run)
+    with claim(run.output / CHECKPOINTS, None) as claimed:
+        if not claimed:
+            raise ConfigError(f"another process trains into {run.output}: wait for it, or stop it and resume")
+        _train(trainer, run, report_to=report_to)
+
+
+def _train(trainer: Any, run: Run, *, report_to: Sequence[Tracker] = ()) -> None:
     checkpoint = last_checkpoint(run.output)
     step = int(checkpoint.name.removeprefix("checkpoint-")) if checkpoint else 0
     run.rewind(step if checkpoint else -1)
@@ -329,8 +339,7 @@ def train(trainer: Any, run: Run, *, report_to: Sequence[Tracker] = ()) -> None:
         ):  # fmt: skip
             if hasattr(trainer, name):
                 setattr(trainer, name, _told(getattr(trainer, name), checkpoint))
-    trackers = report_to if trainer.is_world_process_zero() else ()
-    with tracking(run, trackers, step=step), weights_written_to(run.output / CHECKPOINTS), _tf32():
+    with tracking(run, report_to, step=step), weights_written_to(run.output / CHECKPOINTS), _tf32():
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
 

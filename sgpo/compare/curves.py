@@ -109,7 +109,9 @@ def read_curve(rows: Sequence[Mapping[str, Any]], name: str) -> Curve:
 def read_guards(folder: Path) -> tuple[Firing, ...]:
     """Return what a run's `guards.jsonl` holds; nothing where no guard has fired."""
     path = folder / FIRINGS
-    return tuple(Firing.model_validate(row) for _, row in read_jsonl(path)) if path.is_file() else ()
+    if not path.is_file() or not path.stat().st_size:  # offline runs of earlier releases leave it empty
+        return ()
+    return tuple(Firing.model_validate(row) for _, row in read_jsonl(path))
 
 
 def arm_facts(config: Mapping[str, Any]) -> ArmFacts:

@@ -5,36 +5,102 @@ Arms differ from one base configuration by their overrides only. Imports no torc
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from judgekit.errors import JudgekitError
-from judgekit.io import write_json
-from judgekit.run import Run
+from judgekit.io import read_json, write_json
+from judgekit.reading.rows import read_jsonl
+from judgekit.run import MANIFEST, METRICS, Run
 from sgpo.compare.config import CompareConfig
 from sgpo.compare.report import write_report
 from sgpo.compare.results import Comparison
 from sgpo.compare.runs import ArmRun, train_runs
+from sgpo.offline.config import OfflineConfig
+from sgpo.online.config import OnlineConfig
+
+logger = logging.getLogger(__name__)
+
+JUDGES = "judges"
+"""Folder of the cards of judges that err."""
+JUDGEMENTS = "judgements"
+"""Folder in which offline arms share what a judge said."""
 
 
 def run_compare(config: CompareConfig, output: Path, *, resume: bool = False) -> Comparison:
     """Train every arm with every seed, write what they come to (`sgpo.compare.report`) and return it.
 
+    A row of `metrics.jsonl` names each run that has come to its end.
+
     Raises:
         ConfigError: the folder is in use, or another comparison is resumed.
         JudgekitError: a run failed; names its log. The others are finished first.
     """
-    assert config.base.eval is not None
-    inputs = [config.base.problems, config.base.eval.problems]
-    run = Run(output, config, inputs=inputs, resume=resume)
-    runs = [ArmRun(arm, seed, output / f"{arm}-seed{seed}") for arm in config.arms for seed in config.seeds]
+    inputs = [item for base in (config.base, config.base_offline) if base is not None for item in _inputs(base)]
+    run = Run(output, config, inputs=list(dict.fromkeys(inputs)), resume=resume)
+    runs = prepare_runs(config, output.resolve())
+    metrics = output / METRICS
+    noted = [row["compare/run"] for _, row in read_jsonl(metrics) if isinstance(row, dict)] if metrics.is_file() else []
+
+    def note(item: ArmRun) -> None:
+        noted.append(item.folder.name)
+        accuracy = read_json(item.folder / MANIFEST)["results"]["final_accuracy"]
+        run.log({"step": len(noted), "compare/run": noted[-1], "compare/final_accuracy": accuracy})
+        logger.info("%d of %d runs: %s, held-out accuracy %s", len(noted), len(runs), noted[-1], accuracy)
+
     for item in runs:
-        write_json(item.config_file, config.arm_config(item.arm, seed=item.seed).model_dump(mode="json"))
-    failures = train_runs(runs, config)
+        if item.finished and item.folder.name not in noted:  # we were killed before we could say so
+            note(item)
+    failures = train_runs(runs, workers=config.workers, threads=config.threads, on_finished=note)
     if failures:
         raise JudgekitError(
             f"{len(failures)} of {len(runs)} runs failed: {'; '.join(failures)}. Finished runs are kept; continue with "
             "--resume"
         )
-    comparison = write_report(output, runs, reference=config.reference, n_steps=config.base.max_steps)
+    comparison = write_report(output, runs, reference=config.reference, n_steps=max(item.n_steps or 0 for item in runs))
     run.finish({arm: {"final_accuracy": of.final_accuracy, "ratio": of.ratio} for arm, of in comparison.arms.items()})
     return comparison
+
+
+def prepare_runs(config: CompareConfig, output: Path) -> list[ArmRun]:
+    """Write the configuration of every run, and the cards of judges that err, and return the runs.
+
+    All arms of the first seed come first, so that a comparison that is stopped is whole for some seeds.
+
+    Args:
+        config: What is compared.
+        output: Folder of the comparison, from the root, as configurations name it.
+    """
+    runs = list[ArmRun]()
+    erring = {item.name: item for item in config.erring_arms}
+    for name, item in erring.items():
+        judge = config.arm_config(item.arm, seed=config.seeds[0]).judge
+        assert judge is not None, "judge_errors takes arms with a judge"
+        assert config.judge_errors is not None
+        card = {
+            "kind": "mistaken",
+            "judge_id": name,
+            "members": [str(Path(judge).resolve()) if Path(judge).exists() else judge],
+            "errors": item.kind,
+            "rate": item.rate,
+            "seed": config.judge_errors.seed,
+            "decision": {"kind": "argmax"},
+        }
+        write_json(output / JUDGES / f"{name}.yaml", card)  # JSON is YAML
+    for seed in config.seeds:
+        for name in [*config.arms, *erring]:
+            arm = erring[name].arm if name in erring else name
+            values = config.arm_config(arm, seed=seed).model_dump(mode="json")
+            if name in erring:
+                values["judge"] = str(output / JUDGES / f"{name}.yaml")
+            command = config.command(arm)
+            if command == "offline" and values["judgements"] is None:
+                values["judgements"] = str(output / JUDGEMENTS)
+            runs.append(ArmRun(name, seed, output / f"{name}-seed{seed}", command))
+            write_json(runs[-1].config_file, values)
+    return runs
+
+
+def _inputs(base: OnlineConfig | OfflineConfig) -> list[Path]:
+    assert base.eval is not None, "comparisons need evaluations"
+    return [base.problems if isinstance(base, OnlineConfig) else base.groups, base.eval.problems]

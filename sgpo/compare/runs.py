@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from judgekit.io import read_json
+from judgekit.io import last_words, read_json
 from judgekit.reading.rows import read_jsonl
-from judgekit.run import MANIFEST, METRICS
-from sgpo.compare.config import CompareConfig
+from judgekit.run import MANIFEST, METRICS, is_training
+from sgpo.compare.config import Command
 
 POLL_S = 0.5
 
@@ -34,6 +34,8 @@ class ArmRun(NamedTuple):
     """Seed of the run."""
     folder: Path
     """Its run folder; the configuration and the log lie beside it, as `.json` and `.log`."""
+    command: Command = "online"
+    """The command of `sgpo` that it is a run of."""
 
     @property
     def log(self) -> Path:
@@ -56,6 +58,18 @@ class ArmRun(NamedTuple):
         """Optimiser steps logged so far."""
         return max((row["step"] for row in self.rows()), default=0)
 
+    @property
+    def n_steps(self) -> int | None:
+        """Optimiser steps of the whole run; `None` while an offline one has not said how many its groups make."""
+        if self.command == "online":
+            return int(read_json(self.config_file)["max_steps"])
+        return next((int(row["prepare/steps"]) for row in self.rows() if "prepare/steps" in row), None)
+
+    @property
+    def last_words(self) -> str:
+        """What stands last in its log."""
+        return last_words(self.log)
+
     def rows(self) -> list[dict[str, Any]]:
         """Rows of `metrics.jsonl`; a line that is only half written is left out."""
         path = self.folder / METRICS
@@ -64,43 +78,56 @@ class ArmRun(NamedTuple):
         return [row for _, row in read_jsonl(path) if isinstance(row, dict)]
 
 
-def train_runs(runs: Sequence[ArmRun], config: CompareConfig) -> list[str]:
-    """Train the unfinished runs, `config.workers` at a time, and return a complaint for each that failed."""
+def train_runs(
+    runs: Sequence[ArmRun], *, workers: int, threads: int, on_finished: Callable[[ArmRun], None] = lambda run: None
+) -> list[str]:
+    """Train the unfinished runs, so many at a time, and return a complaint for each that failed.
+
+    A run that a comparison which was killed has left training is waited for.
+
+    Args:
+        runs: The runs; their configurations are written.
+        workers: Runs at a time.
+        threads: CPU threads of one run.
+        on_finished: Told each run that comes to its end.
+    """
     waiting = [run for run in runs if not run.finished]
     active: dict[ArmRun, subprocess.Popen[bytes]] = {}
     failures: dict[ArmRun, str] = {}
-    with _progress(runs, config.base.max_steps) as tasks, _ended_with_us(active):
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress, _ended_with_us(active):
+        total = progress.add_task("runs", total=len(runs), completed=len(runs) - len(waiting))
+        bars: dict[ArmRun, TaskID] = {}
         while waiting or active:
-            while waiting and len(active) < config.workers:
-                run = waiting.pop(0)
-                active[run] = _start(run, threads=config.threads)
+            while len(active) < workers and (run := next((it for it in waiting if not is_training(it.folder)), None)):
+                waiting.remove(run)
+                active[run] = _start(run, threads=threads)
+                bars[run] = progress.add_task(run.folder.name, total=None)
             time.sleep(POLL_S)
-            for run in [run for run, process in active.items() if process.poll() is not None]:
+            for run in list(active):
+                progress.update(bars[run], completed=run.step, total=run.n_steps)
+                if active[run].poll() is None:
+                    continue
                 status = active.pop(run).returncode
+                progress.remove_task(bars.pop(run))
                 if status or not run.finished:
-                    lines = run.log.read_text(encoding="utf-8", errors="replace").split("\n")
-                    # Progress bars write over their line; what stands last is what was said last.
-                    said = [line.split("\r")[-1] for line in lines if line.strip()] or ["it printed nothing"]
-                    failures[run] = f"{run.folder.name} ended with status {status}, see {run.log}: {said[-1]}"
-            for run, (progress, task) in tasks.items():
-                progress.update(task, completed=run.step)
+                    failures[run] = f"{run.folder.name} ended with status {status}, see {run.log}: {run.last_words}"
+                else:
+                    on_finished(run)
+                progress.advance(total)
     return [failures[run] for run in runs if run in failures]  # in the order of the runs, whichever ended first
 
 
 def _start(run: ArmRun, *, threads: int) -> subprocess.Popen[bytes]:
-    command = [
-        sys.executable,
-        "-m",
-        "sgpo.cli",
-        "online",
-        str(run.config_file),
-        "--output",
-        str(run.folder),
-        "--resume",
-    ]
+    module = [sys.executable, "-m", "sgpo.cli", run.command]
     limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads)) | {"TOKENIZERS_PARALLELISM": "false"}
     with run.log.open("ab") as log:
-        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | limits)
+        return subprocess.Popen(
+            [*module, str(run.config_file), "--output", str(run.folder), "--resume"],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=os.environ | limits,
+        )
 
 
 @contextmanager
@@ -113,10 +140,3 @@ def _ended_with_us(active: Mapping[ArmRun, subprocess.Popen[bytes]]) -> Iterator
             process.terminate()
         for process in active.values():
             process.wait()
-
-
-@contextmanager
-def _progress(runs: Sequence[ArmRun], n_steps: int) -> Iterator[dict[ArmRun, tuple[Progress, TaskID]]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield {run: (progress, progress.add_task(run.folder.name, total=n_steps)) for run in runs}

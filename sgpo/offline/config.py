@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from judgekit.answers import LastNumberConfig, OutcomeConfig
 from judgekit.config import BaseConfig
-from judgekit.text.prompts import ChatPrompt, RawPrompt
+from judgekit.text.prompts import ChatPrompt, PromptConfig, RawPrompt
 from judgekit.text.segmentation import PARAGRAPHS, SegmentationConfig
 from sgpo.algorithms.base import LossRule, Need, TokenSum
-from sgpo.config import PolicyTrainingConfig
+from sgpo.config import PeriodicEvalConfig, PolicyTrainingConfig
 
 _TOKENS: dict[str, TokenSum] = {"grpo": "seq_token_mean", "dapo": "token_mean", "dr_grpo": "fixed"}
 
@@ -47,6 +48,17 @@ class StoredPrompt(BaseConfig):
     """Tells the kinds apart."""
 
 
+class HeldOutConfig(PeriodicEvalConfig):
+    """Held-out evaluation of a policy that trains on stored responses, which say nothing of how to ask and check."""
+
+    prompt: PromptConfig = RawPrompt()
+    """How a problem becomes a prompt."""
+    outcome: OutcomeConfig = LastNumberConfig()
+    """How a final answer is checked."""
+    max_completion_length: int = Field(default=256, ge=1)
+    """Longest response, in tokens."""
+
+
 class OfflineConfig(PolicyTrainingConfig):
     """Offline training by any algorithm: SGPO where a judge is given, or plain GRPO, unless told otherwise.
 
@@ -68,6 +80,9 @@ class OfflineConfig(PolicyTrainingConfig):
     algorithm, or other options of it. `null` keeps them in the run's own folder."""
     judge_chunk: int = Field(default=64, ge=1)
     """Responses judged between two writes to disk; a killed run loses at most that many judgements."""
+
+    eval: HeldOutConfig | None = None
+    """Held-out evaluation; `null` does none."""
 
     prompt: Annotated[ChatPrompt | RawPrompt | StoredPrompt, Field(discriminator="type")] = StoredPrompt()
     """What the responses follow on: the prompt that is stored with them, or the problem rendered anew."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from judgekit.errors import JudgekitError
-from judgekit.io import read_json
+from judgekit.io import last_words, read_json
 from judgekit.run import MANIFEST, Run
 from sgpo.offline.iterate_config import IterateConfig
 
@@ -64,8 +64,5 @@ def run_stage(module: str, command: str, config: Path, overrides: Sequence[str],
     with log.open("ab") as file:
         status = subprocess.run(line, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
     if status:
-        said = [part.strip() for part in log.read_text(encoding="utf-8", errors="replace").splitlines() if part.strip()]
-        raise JudgekitError(
-            f"{command} of {output.parent.name} ended with status {status}, see {log}: "
-            f"{said[-1] if said else 'it printed nothing'}. Continue with --resume"
-        )
+        what = f"{command} of {output.parent.name} ended with status {status}"
+        raise JudgekitError(f"{what}, see {log}: {last_words(log)}. Continue with --resume")

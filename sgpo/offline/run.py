@@ -25,19 +25,22 @@ from rich.progress import track
 from rich.table import Table
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
+from judgekit.answers import build_outcome
 from judgekit.errors import ConfigError
 from judgekit.groups import RolloutGroup
 from judgekit.io import atomic_path, read_json, shard_paths, write_json
 from judgekit.judges import load_judge
 from judgekit.judges.stored import StoredJudge, shared_folder
 from judgekit.judges.unfamiliar import warn_unfamiliar
-from judgekit.run import Run
+from judgekit.reading.rows import read_jsonl
+from judgekit.run import METRICS, Run
 from judgekit.text.identity import content_id
 from judgekit.training.loop import MetricsCallback, last_checkpoint, save_policy, train, training_arguments
 from judgekit.training.sharding import start_process
 from sgpo.algorithms.grpo import GRPO
 from sgpo.credit import StepCredit, token_spans
 from sgpo.divergence import group_divergence
+from sgpo.held_out import Evaluator, HeldOut, read_problems
 from sgpo.offline.config import OfflineConfig
 from sgpo.offline.credit import (
     GUARDS,
@@ -52,6 +55,7 @@ from sgpo.offline.packing import OfflineRow, PackedSteps, fill_old_logprobs
 from sgpo.offline.plan import Plan, build_rows, plan_steps, report_plan, token_ids
 from sgpo.offline.rows import load_offline_groups
 from sgpo.offline.trainer import OfflineTrainer, OldValue, can_pack, compute_row_values, packed_policy
+from sgpo.online.totals import held_out_ends
 from sgpo.policy import Policy, load_policy
 
 logger = logging.getLogger(__name__)
@@ -69,7 +73,8 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
     `output` then holds `policy/` (safetensors and tokenizer), `credit/` (each response's RTS, reward and advantages),
     `judgements/`, `metrics.jsonl` and the manifest with the report. The first row of metrics has the report as
     `prepare/...`, see `sgpo.offline.credit.report_credits`, `build_rows` and `report_plan` in `sgpo.offline.plan`.
-    Each later row is of `log_every` optimiser steps as `offline/...`, see `Recorder`.
+    Each later row is of `log_every` optimiser steps as `offline/...`, see `Recorder`, or a held-out evaluation as
+    `eval/...`, whose first and last accuracy the report has, too.
 
     Args:
         config: What to train on what.
@@ -95,6 +100,7 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
     with state.main_process_first():
         card = Path(config.judge or "") / "judge.json"
         inputs = [config.groups, card] if config.judge and card.is_file() else [config.groups]
+        inputs += [] if config.eval is None else [config.eval.problems]
         run = Run(output, config, inputs=inputs, resume=resume or not state.is_main_process)
     needs, of_initial = config.resolved_algorithm.needs, dict[OldValue, dict[tuple[str, int], list[float]]]()
     if config.ratio == "initial" and "old_logprobs" in needs:
@@ -138,6 +144,8 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
             )
         _train(config, run, policy, plan, report, step_credit)
         if state.is_main_process:
+            if config.eval is not None:
+                report |= held_out_ends([row for _, row in read_jsonl(output / METRICS) if isinstance(row, dict)])
             run.finish(report)
     state.wait_for_everyone()
     if torch.distributed.is_initialized():
@@ -322,9 +330,23 @@ def _train(
         step_credit=step_credit,
         callbacks=[Recorder(run, plan, report)],
     )
-    longest = max(len(row) for step in plan.steps for packed in step for row in packed)
-    with packed_policy(policy.model, longest=longest):
-        train(trainer, run, report_to=config.report_to)
+    check = None if config.eval is None else build_outcome(config.eval.outcome)
+    try:
+        if config.eval is not None and check is not None:
+            held_out = HeldOut(
+                read_problems(config.eval.problems, n_max=config.eval.n_problems),
+                config.eval,
+                prompt=config.eval.prompt,
+                max_tokens=config.eval.max_completion_length,
+                check=check,
+            )
+            trainer.add_callback(Evaluator(trainer, run, held_out, config=config, tokenizer=policy.tokenizer))
+        longest = max(len(row) for step in plan.steps for packed in step for row in packed)
+        with packed_policy(policy.model, longest=longest):
+            train(trainer, run, report_to=config.report_to)
+    finally:
+        if check is not None:
+            check.close()
     reopen = partial(load_policy, config.policy, lora=config.lora, seed=config.seed)
     save_policy(trainer, policy.tokenizer, run.output / POLICY_DIR, reopen=lambda: reopen().model)
 

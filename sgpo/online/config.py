@@ -8,40 +8,16 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from judgekit.answers import LastNumberConfig, OutcomeConfig
-from judgekit.config import BaseConfig
 from judgekit.text.prompts import PromptConfig, RawPrompt
 from judgekit.text.segmentation import PARAGRAPHS, SegmentationConfig
 from sgpo.algorithms.base import Need
-from sgpo.config import PolicyTrainingConfig
+from sgpo.config import PeriodicEvalConfig, PolicyTrainingConfig
 
 RESERVED_TRL_KEYS = frozenset(
     {"output_dir", "num_generations", "per_device_train_batch_size", "gradient_accumulation_steps", "max_steps"}
     | {"steps_per_generation", "generation_batch_size", "shuffle_dataset", "num_train_epochs", "resume_from_checkpoint"}
 )
 """Options of TRL's GRPOConfig that follow from ours and cannot be given in `trl`."""
-
-
-class PeriodicEvalConfig(BaseConfig):
-    """Evaluation of the policy on held-out problems, before the first update, every few updates and at the end."""
-
-    problems: Path
-    """Problem data set that training never sees."""
-    every: int = Field(default=10, ge=1)
-    """Optimiser steps between evaluations."""
-    n_problems: int | None = Field(default=128, ge=1)
-    """How many problems to use, from the first on; `null` uses all."""
-    n_samples: int = Field(default=1, ge=1)
-    """Responses sampled a problem; above 1 only with a temperature."""
-    temperature: float | None = Field(default=None, gt=0)
-    """Sampling temperature; `null` decodes greedily."""
-    batch_size: int = Field(default=128, ge=1)
-    """Responses generated at once by one process."""
-
-    @model_validator(mode="after")
-    def _samples_differ(self) -> PeriodicEvalConfig:
-        if self.n_samples > 1 and self.temperature is None:
-            raise ValueError(f"{self.n_samples} greedy samples are all the same: set a temperature, or n_samples=1")
-        return self
 
 
 class OnlineConfig(PolicyTrainingConfig):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import random
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,20 +13,13 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from accelerate.utils import gather_object
 from datasets import Dataset
-from transformers import ProgressCallback, TrainerCallback
+from transformers import ProgressCallback
 from trl import GRPOConfig
-from trl.models import unwrap_model_for_generation
 
 from judgekit.answers import OutcomeCheck, build_outcome
-from judgekit.answers.sample_and_check import Asked, sample_and_check
 from judgekit.calibration.fingerprint import Origin
-from judgekit.engines.generation.config import SamplingConfig
-from judgekit.engines.generation.transformers import TransformersGenerator
 from judgekit.errors import ConfigError
-from judgekit.groups import is_right
-from judgekit.io import read_records
 from judgekit.judges import load_judge
 from judgekit.judges.card import LentModel
 from judgekit.judges.golden import measure_golden
@@ -36,10 +28,11 @@ from judgekit.run import METRICS, Run
 from judgekit.text.prompts import ChatPrompt, completion_text
 from judgekit.training.loop import MetricsCallback, save_policy, train, training_arguments
 from judgekit.training.lora import language_model
-from judgekit.training.sharding import start_process, whole_weights
+from judgekit.training.sharding import start_process
 from judgekit.types import Problem
+from sgpo.held_out import Evaluator, HeldOut, read_problems
 from sgpo.objectives import Objective
-from sgpo.online.config import OnlineConfig, PeriodicEvalConfig
+from sgpo.online.config import OnlineConfig
 from sgpo.online.totals import SAMPLED, summarise_metrics
 from sgpo.online.trainer import SGPOTrainer
 from sgpo.policy import load_policy
@@ -80,8 +73,15 @@ def run_online(config: OnlineConfig, output: Path, *, resume: bool = False) -> d
                 trainer.guards.listeners.append(lambda firing: run.log_firings([firing.model_dump(mode="json")]))
             trainer.add_callback(Recorder(trainer, run, n_samples=config.samples_per_log))
             if config.eval is not None:
-                problems = read_problems(config.eval.problems, n_max=config.eval.n_problems)
-                trainer.add_callback(Evaluator(trainer, run, problems, config=config, check=check))
+                held_out = HeldOut(
+                    read_problems(config.eval.problems, n_max=config.eval.n_problems),
+                    config.eval,
+                    prompt=config.prompt,
+                    max_tokens=config.max_completion_length,
+                    check=check,
+                )
+                tokenizer = trainer.processing_class
+                trainer.add_callback(Evaluator(trainer, run, held_out, config=config, tokenizer=tokenizer))
             train(trainer, run, report_to=config.report_to)
         finally:
             check.close()
@@ -129,11 +129,6 @@ def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) ->
         with trainer.lent_whole():
             trainer.golden = measure_golden(judge)
     return trainer
-
-
-def read_problems(path: Path, *, n_max: int | None) -> list[Problem]:
-    """Read a problem data set, or its first rows."""
-    return list(islice(read_records(path, Problem), n_max))
 
 
 def training_rows(problems: Sequence[Problem], config: OnlineConfig) -> Dataset:
@@ -237,79 +232,3 @@ class Recorder(MetricsCallback):
         super().on_log(args, state, control, logs=logs)
         if state.is_world_process_zero and logs and SAMPLED in logs and self.trainer.sampled is not None:
             self.run.log_samples(islice(self.trainer.sampled.rows(step=state.global_step), self.n_samples))
-
-
-class Evaluator(TrainerCallback):
-    """Measures the policy on held-out problems and logs `eval/accuracy`, `eval/n`, `eval/n_unknown`, `eval/seconds`."""
-
-    def __init__(
-        self,
-        trainer: SGPOTrainer,
-        run: Run,
-        problems: Sequence[Problem],
-        *,
-        config: OnlineConfig,
-        check: OutcomeCheck,
-    ) -> None:
-        assert config.eval is not None
-        self.trainer = trainer
-        self.run = run
-        self.problems = problems
-        self.config = config
-        self.eval: PeriodicEvalConfig = config.eval
-        self.check = check
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Measure the policy before the first update; a resumed run has that behind it."""
-        if state.global_step == 0:
-            self._evaluate(state)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Measure the policy when its turn has come, and at the end."""
-        if state.global_step % self.eval.every == 0 or state.global_step == state.max_steps:
-            self._evaluate(state)
-
-    def _evaluate(self, state: Any) -> None:
-        start = time.perf_counter()
-        accelerator = self.trainer.accelerator
-        local = self.problems[accelerator.process_index :: accelerator.num_processes]
-        outcomes = [outcome for share in gather_object([self._outcomes(local)]) for outcome in share]
-        right = [is_right(outcome, above=self.config.correct_above) for outcome in outcomes if outcome is not None]
-        if state.is_world_process_zero:
-            self.run.log(
-                {
-                    "step": state.global_step,
-                    "eval/accuracy": sum(right) / len(right) if right else None,
-                    "eval/n": len(right),
-                    "eval/n_unknown": len(outcomes) - len(right),
-                    "eval/seconds": time.perf_counter() - start,
-                }
-            )
-
-    def _outcomes(self, problems: Sequence[Problem]) -> list[float | None]:
-        """Sample responses and check them. Leaves the random generators and the mode of the model as they were."""
-        was_training = self.trainer.model.training
-        accelerator = self.trainer.accelerator
-        with (
-            unwrap_model_for_generation(self.trainer.model_wrapped, accelerator) as model,
-            whole_weights(model, accelerator),  # processes differ in how many tokens their responses have
-        ):
-            model.eval()
-            found = sample_and_check(
-                [Asked(problem.problem, problem.answer) for problem in problems],
-                generator=TransformersGenerator(
-                    model,
-                    self.trainer.processing_class,
-                    generator_id=self.config.policy,
-                    batch_size=self.eval.batch_size,
-                ),
-                check=self.check,
-                prompt=self.config.prompt,
-                sampling=SamplingConfig(
-                    max_tokens=self.config.max_completion_length, temperature=self.eval.temperature
-                ),
-                n=self.eval.n_samples,
-                seed=self.config.seed,
-            )
-            model.train(was_training)
-        return [sample.outcome for samples in found for sample in samples]

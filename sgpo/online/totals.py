@@ -35,7 +35,6 @@ def summarise_metrics(path: Path) -> dict[str, Any]:
     """
     rows = [row for _, row in read_jsonl(path) if isinstance(row, dict)]
     logged = list(logged_batches(rows))
-    evaluated = [row for row in rows if "eval/accuracy" in row]
     totals = dict.fromkeys(("judge_calls", "judge_seconds", "unscored"), 0.0)
     dollars = ["judge_usd"] if any("sgpo/judge_usd" in row for row, _ in logged) else []
     totals |= dict.fromkeys(dollars, 0.0)
@@ -51,6 +50,11 @@ def summarise_metrics(path: Path) -> dict[str, Any]:
     return totals | {
         "steps": max((row["step"] for row in rows), default=0),
         "first_frac_all_negative": logged[0][0]["sgpo/frac_all_negative"] if logged else None,
-        "first_accuracy": evaluated[0]["eval/accuracy"] if evaluated else None,
-        "final_accuracy": evaluated[-1]["eval/accuracy"] if evaluated else None,
+        **held_out_ends(rows),
     }
+
+
+def held_out_ends(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """Return `first_accuracy` and `final_accuracy` of the held-out evaluations in a run's metrics, else `None`."""
+    found = [row["eval/accuracy"] for row in rows if "eval/accuracy" in row] or [None]
+    return {"first_accuracy": found[0], "final_accuracy": found[-1]}

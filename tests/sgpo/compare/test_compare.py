@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 
 import sgpo.compare.runs
-from judgekit.config import load_config
 from judgekit.errors import ConfigError, JudgekitError
+from judgekit.judges import load_judge
+from judgekit.judges.mistaken import MistakenJudge
+from judgekit.run import is_training
 from sgpo.compare.config import CompareConfig
 from sgpo.compare.report import PAGE, PLOT, REPORT, RESULTS, TABLE
-from sgpo.compare.run import run_compare
-from sgpo.compare.runs import ArmRun
+from sgpo.compare.run import prepare_runs, run_compare
+from sgpo.compare.runs import ArmRun, train_runs
 from tests.sgpo.compare.samples import ACCURACIES, write_run
+from tests.sgpo.offline.offline_samples import three_groups, write_groups, write_policy
 from tests.sgpo.samples import write_problems
 
 
@@ -53,6 +56,41 @@ def test_arms_change_the_base_and_nothing_else(tmp_path: Path) -> None:
 def test_bad_comparisons_are_refused(tmp_path: Path, change: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         CompareConfig.model_validate(settings(tmp_path, **change))
+
+
+ERRORS = {"arms": ["sgpo"]}
+ERRING = ("stored", "stored_late100")
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"judge_errors": {"arms": ["ppo"]}}, "'ppo' is none of the arms"),
+        ({"judge_errors": {"arms": ["grpo"]}}, "'grpo' asks no judge that could err"),
+        ({"judge_errors": ERRORS | {"rates": [1.5]}}, "less than or equal to 1"),
+        ({"judge_errors": ERRORS | {"rates": [0.3, 0.3]}}, "two arms are called 'sgpo_early30'"),
+        ({"arms": {"grpo": {"command": "offline"}}}, "there is no base_offline"),
+        ({"arms": {"grpo": {"command": "oflfine"}}}, "online or offline, not 'oflfine'"),
+    ],
+)
+def test_offline_arms_and_judge_errors_are_checked(tmp_path: Path, change: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        CompareConfig.model_validate(settings(tmp_path, **change))
+
+
+def test_a_judge_errs_by_a_card_and_the_first_seed_comes_first(tmp_path: Path) -> None:
+    errors = {"arms": ["sgpo"], "kinds": ["late"], "rates": [0.125, 0.6], "seed": 3}
+    arms = {"grpo": {}, "sgpo": {"judge": "builtin:symbolic"}, "random": {"judge": "builtin:random"}}
+    config = CompareConfig.model_validate(settings(tmp_path, arms=arms, judge_errors=errors))
+    prepared = prepare_runs(config, tmp_path / "out")
+    names = ["grpo", "sgpo", "random", "sgpo_late12p5", "sgpo_late60"]
+    assert [run.folder.name for run in prepared] == [f"{name}-seed{seed}" for seed in (0, 1) for name in names]
+    wanted = json.loads(prepared[4].config_file.read_text())
+    assert wanted | {"judge": None} == json.loads(prepared[1].config_file.read_text()) | {"judge": None}
+    judge = load_judge(wanted["judge"])
+    assert isinstance(judge, MistakenJudge)
+    assert (judge.spec.errors, judge.spec.rate, judge.spec.seed) == ("late", 0.6, 3)
+    assert judge.spec.members == ("builtin:symbolic",)
 
 
 def test_comparison_needs_evaluations(tmp_path: Path) -> None:
@@ -94,6 +132,8 @@ def test_a_failing_run_is_named_and_loses_no_other(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(sgpo.compare.runs, "_start", start_fixed)
     report = run_compare(config, output, resume=True)
     assert started == ["random-seed0", "random-seed1"]
+    noted = [json.loads(line)["compare/run"] for line in (output / "metrics.jsonl").read_text().splitlines()]
+    assert sorted(noted) == sorted(f"{arm}-seed{seed}" for arm in ("grpo", "sgpo", "random") for seed in (0, 1))
     assert json.loads((output / REPORT).read_text()) == report.model_dump(mode="json")
     assert (output / PLOT).read_bytes().startswith(b"\x89PNG")
     rows = [json.loads(line) for line in (output / RESULTS).read_text().splitlines()]
@@ -101,24 +141,68 @@ def test_a_failing_run_is_named_and_loses_no_other(tmp_path: Path, monkeypatch: 
     assert all((output / name).stat().st_size for name in (PAGE, TABLE))
 
 
-def test_a_real_run_end_to_end(policy: Path, tmp_path: Path) -> None:
+def test_a_run_that_still_trains_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a comparison that was killed leaves behind: a training that goes on."""
+    folder = tmp_path / "grpo-seed0"
+    hold = f"""
+import sys
+from pathlib import Path
+from judgekit.store import claim
+with claim(Path({str(folder / "checkpoints")!r}), None) as claimed:
+    print(claimed, flush=True)
+    sys.stdin.read()
+"""
+    orphan = subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert orphan.stdin is not None and orphan.stdout is not None
+    assert orphan.stdout.readline() == "True\n"
+    assert is_training(folder)
+    polls: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        polls.append(seconds)
+        if len(polls) == 3:
+            orphan.communicate()
+
+    started = []
+
+    def start(run: ArmRun, *, threads: int) -> subprocess.Popen[bytes]:
+        started.append(len(polls))
+        write_run(run, [0.1, 0.2])
+        return subprocess.Popen([sys.executable, "-c", ""])
+
+    monkeypatch.setattr(sgpo.compare.runs.time, "sleep", sleep)
+    monkeypatch.setattr(sgpo.compare.runs, "_start", start)
+    run = ArmRun("grpo", 0, folder)
+    assert train_runs([run], workers=1, threads=1) == []
+    assert started == [3]
+
+
+def test_offline_and_online_arms_end_to_end(tmp_path: Path) -> None:
+    policy = write_policy(tmp_path / "policy")
     problems = write_problems(tmp_path / "data", n=4)
-    overrides = [
-        f"base.policy={policy}",
-        f"base.problems={problems}",
-        f"base.eval.problems={problems}",
-        "base.max_steps=1",
-        "base.prompts_per_step=1",
-        "base.group_size=2",
-        "base.max_completion_length=4",
-        "base.device=cpu",
-        "arms={random: {judge: 'builtin:random'}}",
-        "reference=random",
-        "seeds=[3]",
-    ]
-    report = run_compare(load_config(CompareConfig, overrides=overrides), tmp_path / "out")
-    assert report.arms["random"].mean.steps == (0, 1)
-    run = report.arms["random"].seeds["3"]
+    groups = write_groups(tmp_path / "groups", three_groups())
+    base = {"policy": str(policy), "device": "cpu", "bf16": False, "max_steps": 1}
+    settings = {
+        "base": base
+        | {"problems": str(problems), "prompts_per_step": 1, "group_size": 2, "max_completion_length": 4}
+        | {"eval": {"problems": str(problems)}},
+        "base_offline": base
+        | {"groups": str(groups), "max_tokens": 110, "token_budget": 110, "prompt": {"type": "raw"}}
+        | {"eval": {"problems": str(problems), "max_completion_length": 4}},
+        "arms": {"grpo": {}, "stored": {"command": "offline", "judge": "builtin:first-step"}},
+        "reference": "grpo",
+        "seeds": [3],
+        "judge_errors": {"arms": ["stored"], "kinds": ["late"], "rates": [1.0]},
+    }
+    output = tmp_path / "out"
+    report = run_compare(CompareConfig.model_validate(settings), output)
+    assert set(report.arms) == {"grpo", "stored", "stored_late100"}
+    assert report.arms["stored"].mean.steps == report.arms["grpo"].mean.steps == (0, 1)
+    run = report.arms["grpo"].seeds["3"]
     assert (run.training["accuracy"].steps, run.rollouts.values) == ((1,), (0.0, 2.0))
-    stored = json.loads((tmp_path / "out" / "random-seed3" / "config.json").read_text())
-    assert (stored["seed"], stored["threads"], stored["judge"]) == (3, 1, "builtin:random")
+    stored = json.loads((output / "grpo-seed3" / "config.json").read_text())
+    assert (stored["seed"], stored["threads"], stored["judge"]) == (3, 1, None)
+    assert (output / "judgements").is_dir()
+    assert report.arms["stored"].seeds["3"].rollouts.values == (0.0, 12.0, 12.0)
+    rts = [json.loads((output / f"{arm}-seed3/manifest.json").read_text())["results"]["rts_mean"] for arm in ERRING]
+    assert rts[0] == 0 < rts[1]

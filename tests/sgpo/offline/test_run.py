@@ -30,6 +30,7 @@ from sgpo.offline.trainer import compute_row_values
 from sgpo.policy import Policy, load_policy
 from tests.processes import run_on_two
 from tests.sgpo.offline.offline_samples import SampleJudge, make_rollout, three_groups, write_groups, write_policy
+from tests.sgpo.samples import write_problems
 
 SETTINGS: dict[str, Any] = {
     "judge": "sample",
@@ -295,6 +296,21 @@ def test_steps_of_an_earlier_release_are_not_mixed_with_todays(
     (tmp_path / "plan.json").unlink()
     with pytest.raises(ConfigError, match="an earlier release dealt the responses out to other optimiser steps"):
         run_offline(config, tmp_path, resume=True)
+
+
+def test_the_policy_is_measured_on_held_out_problems_while_it_trains(
+    policy_path: Path, groups_path: Path, judge: SampleJudge, tmp_path: Path
+) -> None:
+    held_out = {"problems": str(write_problems(tmp_path / "problems", n=6)), "every": 1, "max_completion_length": 4}
+    plain = _config(policy_path, groups_path, judge="sample", epochs=2)
+    config = _config(policy_path, groups_path, judge="sample", epochs=2, eval=held_out)
+    run_offline(plain, tmp_path / "plain")
+    report = run_offline(config, tmp_path / "measured")
+    evaluated = [row for row in _metrics(tmp_path / "measured") if "eval/accuracy" in row]
+    assert [row["step"] for row in evaluated] == list(range(report["steps"] + 1))
+    assert {row["eval/n"] for row in evaluated} == {6}
+    assert report["final_accuracy"] == evaluated[-1]["eval/accuracy"]
+    _assert_same_weights(tmp_path / "plain", tmp_path / "measured", atol=0)
 
 
 def test_max_steps_cuts_the_plan(policy: Policy, policy_path: Path, groups_path: Path, tmp_path: Path) -> None:

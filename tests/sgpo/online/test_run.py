@@ -22,9 +22,10 @@ from judgekit.errors import CheckpointError, ConfigError, DataError
 from judgekit.text.prompts import ChatPrompt
 from judgekit.types import Problem
 from sgpo.algorithms.sgpo import SGPO
-from sgpo.online.config import OnlineConfig, PeriodicEvalConfig
+from sgpo.config import PeriodicEvalConfig
+from sgpo.held_out import Evaluator, HeldOut
+from sgpo.online.config import OnlineConfig
 from sgpo.online.run import (
-    Evaluator,
     build_trainer,
     grpo_arguments,
     outcome_reward,
@@ -186,9 +187,10 @@ def test_unknown_outcomes_stay_unknown(config: OnlineConfig, tmp_path: Path) -> 
     problems = [Problem(problem_id="p", problem="x", answer="1", source="test")] * 2
     for outcomes in ([1.0, None, 0.0, None], [None] * 4):
         run: Any = SimpleNamespace(log=rows.append)
-        Evaluator(trainer, run, problems, config=config, check=Scripted(outcomes)).on_train_begin(
-            None, trainer.state, None
-        )
+        assert config.eval is not None
+        held_out = HeldOut(problems, config.eval, prompt=config.prompt, max_tokens=12, check=Scripted(outcomes))
+        evaluator = Evaluator(trainer, run, held_out, config=config, tokenizer=trainer.processing_class)
+        evaluator.on_train_begin(None, trainer.state, None)
     keys = ("eval/accuracy", "eval/n", "eval/n_unknown")
     assert [tuple(row[key] for key in keys) for row in rows] == [(0.5, 2, 2), (None, 0, 4)]
 
