@@ -110,8 +110,9 @@ class SGPOMixin(Lending):
         kwargs: Keyword arguments of the trainer.
 
     Raises:
-        ConfigError: the installed TRL does not fit, rewards are normalised one by one before they are summed, the data
-            have no column `problem`, or certified prefixes are asked of a judge that certifies none.
+        ConfigError: the installed TRL does not fit, rewards are normalised one by one before they are summed and the
+            algorithm is not plain GRPO, the data have no column `problem`, or certified prefixes are asked of a judge
+            that certifies none.
     """
 
     args: Any
@@ -167,14 +168,15 @@ class SGPOMixin(Lending):
         if isinstance(template, str) and with_fixed_clock(template) != template:
             # the day of a prompt is the same before and behind midnight, and in a resumed run
             self.chat_template = with_fixed_clock(template)
-        if self.multi_objective_aggregation != "sum_then_normalize":
-            raise ConfigError(
-                f"multi_objective_aggregation={self.multi_objective_aggregation} scales guided rewards on their own, "
-                "so a wrong answer may earn as much as a right one: use sum_then_normalize, or the algorithm gdpo"
-            )
         columns = self.train_dataset.column_names
         self.judge = judge
         self.algorithm: Algorithm = algorithm or (PLAIN if judge is None else SGPO())
+        self._aggregation = self.multi_objective_aggregation
+        if self._aggregation != PLAIN.aggregation and type(self.algorithm) is not GRPO:
+            raise ConfigError(
+                f"multi_objective_aggregation={self._aggregation} scales guided rewards on their own, so a wrong "
+                "answer may earn as much as a right one: use sum_then_normalize, or the algorithm gdpo"
+            )
         scores = type(self.algorithm).score is not Algorithm.score
         if scores and columns is not None and problem_column not in columns:
             raise ConfigError(
@@ -278,7 +280,7 @@ class SGPOMixin(Lending):
             output: dict[str, Any] = super()._generate_and_score_completions(inputs)  # type: ignore[misc]
         finally:
             self._seen.clear()  # the hidden states of a whole batch
-            self.multi_objective_aggregation = PLAIN.aggregation
+            self.multi_objective_aggregation = self._aggregation
         local, log = self._local_rows(len(inputs)), self._logs["advantages"]
         if self._step_credit is not None:
             # The policy has not trained on them yet: it is its own old policy, and this is the first step's credit.

@@ -328,9 +328,22 @@ def test_conversations_with_tools_and_several_parts_are_read(
             trainer._calculate_rewards([{"prompt": None}] * 4, [prompt] * 4, completions, ids)
 
 
-def test_rewards_normalised_one_by_one_are_refused(policy: Path, tmp_path: Path) -> None:
+def test_rewards_normalised_one_by_one_are_trls_without_an_algorithm(policy: Path, tmp_path: Path) -> None:
+    def length(completions: Sequence[str], **_: Any) -> list[float]:
+        return [0.1 * len(text) for text in completions]
+
+    options = {"reward": [mixed, length], "args_multi_objective_aggregation": "normalize_then_sum"}
+    trained = []
+    for trainer_type, more in ((GRPOTrainer, {}), (SGPOTrainer, {}), (SGPOTrainer, {"outcome": "mixed"})):
+        trainer = make_trainer(policy, tmp_path, trainer_type, **options, **more)
+        trainer.train()
+        trained.append(weights(trainer))
+    assert torch.equal(trained[1], trained[0]) and torch.equal(trained[2], trained[0])
+    summed = make_trainer(policy, tmp_path, SGPOTrainer, reward=[mixed, length])
+    summed.train()
+    assert not torch.equal(weights(summed), trained[0])
     with pytest.raises(ConfigError, match="sum_then_normalize"):
-        make_trainer(policy, tmp_path, reward=mixed, args_multi_objective_aggregation="normalize_then_sum")
+        make_trainer(policy, tmp_path, judge=HashJudge(), outcome="mixed", **options)
 
 
 def test_a_judge_that_certifies_nothing_is_refused_before_training(policy: Path, tmp_path: Path) -> None:
