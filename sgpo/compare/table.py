@@ -166,8 +166,13 @@ def findings(comparison: Comparison) -> list[str]:
 
 
 def print_table(comparison: Comparison, console: Console | None = None) -> None:
-    """Print one line an arm, best first, what follows, and the guards that fired."""
+    """Print one line an arm, best first, what follows, and the guards that fired.
+
+    A narrower terminal shows the first columns; a file has room for all.
+    """
     console = console or Console()
+    if not console.is_terminal:
+        console.width = max(console.width, 100)
     rows = table_rows(comparison)
     table = Table(
         title=f"level to reach: {comparison.level:.3f}, final accuracy of {comparison.reference}",
@@ -176,12 +181,16 @@ def print_table(comparison: Comparison, console: Console | None = None) -> None:
         collapse_padding=True,
         pad_edge=False,
     )
+    names, width = [], 0
     for name in NARROW:
         # Headings of several words stand on two lines; a figure is never broken.
         heading = name.replace(" rollouts", "\nrollouts").replace("rollouts to", "rollouts\nto")
-        table.add_column(heading, justify="left" if name == "arm" else "right", no_wrap=name != "arm", overflow="fold")
+        width += 1 + max(map(len, [*heading.split("\n"), *(row[name] for row in rows)]))
+        if width <= console.width + 1:
+            names.append(name)
+            table.add_column(heading, justify="left" if name == "arm" else "right", no_wrap=True)
     for row in rows:
-        table.add_row(*(row[name] for name in NARROW))
+        table.add_row(*(row[name] for name in names))
     console.print(table)
     for line in findings(comparison):
         console.print(line, markup=False, highlight=False)

@@ -126,6 +126,9 @@ def test_the_table_is_best_first_and_fits_a_terminal(large: Comparison, capsys: 
     assert len(rows) == 17 and rows[0] == "sgpo", "a line an arm"
     assert "+0.300" in next(line for line in shown if line.startswith("sgpo"))
     assert "reference" in next(line for line in shown if line.startswith("grpo"))
+    print_table(large, Console(width=60, force_terminal=True))
+    row = next(line for line in capsys.readouterr().out.splitlines() if "algorithm_00_long" in line)
+    assert "]" in row and len(row) < 80, "fewer columns, none of them broken"
 
 
 def test_what_was_not_told_apart_is_said(large: Comparison) -> None:
