@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, model_validator
 
 from judgekit.answers.checks import CORRECT_ABOVE
 from judgekit.config import BaseConfig, parse_config
 from judgekit.engines.precision import AUTO, ChosenPrecision
+from judgekit.errors import ConfigError
 from judgekit.training.lora import LoraOptions
 from judgekit.training.optim import OptimConfig
 from sgpo.algorithms.base import Algorithm, Moment, Need
@@ -20,6 +21,9 @@ from sgpo.algorithms.sgpo import SGPO
 from sgpo.assumed import AssumedConfig
 from sgpo.guards import EARLIER, GuardsConfig
 from sgpo.objectives import Objective
+
+if TYPE_CHECKING:
+    from judgekit.judges.base import JudgeInfo  # brings polars
 
 GIVEN: Mapping[Moment, frozenset[Need]] = {
     "rollout": frozenset({"spans", "old_logprobs", "entropy", "divergence", "domain"}),
@@ -64,6 +68,12 @@ class PolicyTrainingConfig(OptimConfig):
     """Judge directory, Hub id, address of a service or `builtin:NAME`; `null` for algorithms that ask none."""
     judge_dtype: ChosenPrecision = AUTO
     """Precision in which the judge runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
+    judge_votes: int | None = Field(default=None, ge=1)
+    """Answers that a critic is asked for each response, whose votes become the posterior; `null`: as many as its card
+    says. Refused for judges that sample nothing, or decode greedily."""
+    show_reference: bool = True
+    """Whether the judge may see the right answer; those that need it are refused without. A judge that was calibrated
+    with it says other things."""
     algorithm: AlgorithmConfig | None = None
     """How outcomes, and a judge where it asks for one, become rewards and advantages; `null`: `sgpo` where there is a
     judge, `grpo` where there is none."""
@@ -105,6 +115,8 @@ class PolicyTrainingConfig(OptimConfig):
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> Self:
         algorithm = self.resolved_algorithm
+        if self.judge_votes is not None and self.judge is None:
+            raise ValueError(f"judge_votes={self.judge_votes} are for a judge, and there is none: give judge=...")
         given = {"judge": self.judge is not None, "objectives": bool(self.objectives)}
         lacking = sorted(algorithm.needs - self._gives() - {name for name, is_given in given.items() if is_given})
         if lacking == ["judge"]:
@@ -135,6 +147,18 @@ class PolicyTrainingConfig(OptimConfig):
     def _gives(self) -> frozenset[Need]:
         """Return what an algorithm may need of this trainer, the judge and the objectives apart."""
         return GIVEN[self.resolved_algorithm.when]
+
+    def check_judge(self, info: JudgeInfo) -> None:
+        """Check that the opened judge can do what is asked of it.
+
+        Raises:
+            ConfigError: it needs the reference, which it is not shown.
+        """
+        if info.needs_reference and not self.show_reference:
+            raise ConfigError(
+                f"show_reference=false, and the judge {info.judge_id} gives no verdict without a reference: take a "
+                "critic whose prompt asks for none, or show_reference=true"
+            )
 
     @property
     def resolved_algorithm(self) -> Algorithm:

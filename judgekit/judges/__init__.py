@@ -23,6 +23,7 @@ def load_judge(
     calibrated: bool = True,
     dtype: Precision = "float32",
     neutralise: bool = True,
+    votes: int | None = None,
     open_member: Callable[[str], Judge] | None = None,
     lent: LentModel | None = None,
     named_by: Trust | None = None,
@@ -37,6 +38,7 @@ def load_judge(
         calibrated: Apply the calibrator that the card stores.
         dtype: Precision of judges with weights.
         neutralise: Keep candidates from acting as markup. Off only to measure what that prevents.
+        votes: Answers that a critic is asked for, in place of what its card says; `None` leaves that.
         open_member: Opens the members of an ensemble, by name; `None` for this function. For callers that have the
             members' judgements already.
         lent: A model of the caller's for judges, members too, whose frozen model it is: they load none, and run in its
@@ -48,7 +50,7 @@ def load_judge(
         CheckpointError: nothing can be opened there; says what was tried. Or a card that is not the user's own names a
             server, an environment variable or a file to write; or one of the Hub, a path outside of its repository.
         ConfigError: an unknown builtin judge, family or precision; a service is asked to leave out calibration or
-            neutralisation.
+            neutralisation; votes are asked of a judge that samples none.
         JudgeError: no judge service answers at an address, or it refuses the token.
 
     Example:
@@ -58,6 +60,8 @@ def load_judge(
         0
     """
     text = str(name)
+    if votes is not None and text.startswith(CARDLESS):
+        raise ConfigError(f"{votes} votes are asked of {text}, which has no card of a critic: leave votes out")
     if text.startswith("builtin:"):
         rule = text.removeprefix("builtin:")
         if rule == "symbolic":
@@ -81,6 +85,9 @@ def load_judge(
         raise ConfigError(f"unknown precision {dtype!r}: use {' or '.join(get_args(Precision))}")
     found = find_card(name, named_by=named_by)
     refuse_cycle(found)
+    card = found.card
+    if votes is not None:
+        card = card.model_copy(update={"spec": card.spec.with_votes(votes)})
     # Each member is opened with its own calibrator: weights are fitted to what members say behind theirs.
     open_one = open_member or functools.partial(
         load_judge, dtype=dtype, neutralise=neutralise, lent=lent, named_by=found.trust
@@ -91,9 +98,9 @@ def load_judge(
             return open_one(member)
         return LazyJudge(declare_judge(member, dtype=dtype, named_by=found.trust), functools.partial(open_one, member))
 
-    judge = found.card.spec.open(
+    judge = card.spec.open(
         Opening(
-            found.card,
+            card,
             found.directory,
             hub_only=found.trust.root is not None,
             dtype=dtype,
@@ -103,13 +110,13 @@ def load_judge(
             lent=lent,
         )
     )
-    if not calibrated or found.card.calibrator is None:
+    if not calibrated or card.calibrator is None:
         return judge
     # Calibrators bring scipy, which judges without one, and their cards, do not need.
     from judgekit.calibration.calibrators import open_calibrator
     from judgekit.judges.calibrated import CalibratedJudge
 
-    stored, conformal = found.card.calibrator, found.card.conformal
+    stored, conformal = card.calibrator, card.conformal
     return CalibratedJudge(judge, open_calibrator(stored), fingerprint=stored.fingerprint, conformal=conformal)
 
 

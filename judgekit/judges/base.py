@@ -36,6 +36,9 @@ class JudgeInfo:
     """Conformal thresholds for its verdicts; `None` where it has none."""
     reading: ReadingScore | None = None
     """How far its verdicts depend on the problem; `None` where nobody has stored that, or it is unsaid."""
+    needs_reference: bool | None = None
+    """Whether it has no verdict on a solution without a reference; `None` where only the opened judge knows, or it is
+    unsaid."""
     reserved: tuple[str, ...] | None = ()
     """What it keeps for itself in candidates' texts: reserved tokens, tags, verdicts. `None` where only the opened
     judge knows."""

@@ -110,6 +110,17 @@ class JudgeSpec(BaseModel, ABC):
         """Return how many answers are asked for; `None` where nothing is sampled."""
         return None
 
+    def with_votes(self, votes: int) -> Self:
+        """Return it with so many answers asked for.
+
+        Raises:
+            ConfigError: nothing is sampled, so that all of them would be one.
+        """
+        raise ConfigError(
+            f"{votes} votes are asked of a judge of kind {self.kind}, which samples no answers of its own: leave votes "
+            "out, or set them in the cards of the judges that it asks"
+        )
+
     def prompt_sha256_of(self, directory: Path) -> str | None:
         """Return the hash of its prompt file, `None` where it has none. Relative paths begin at `directory`."""
         return None

@@ -178,8 +178,8 @@ def verdict_key(
     return content_id(card=found.card.model_dump(mode="json", exclude=exclude), depends=depends, dtype=dtype)
 
 
-def shared_folder(root: Path, *, name: str, info: JudgeInfo) -> Path | None:
-    """Return the folder below `root` in which runs share one judge's judgements, the reference shown.
+def shared_folder(root: Path, *, name: str, info: JudgeInfo, votes: int | None = None) -> Path | None:
+    """Return the folder below `root` in which runs share one judge's judgements.
 
     It depends on what the verdicts depend on, see `verdict_key`. What is done with them does not count.
 
@@ -187,6 +187,7 @@ def shared_folder(root: Path, *, name: str, info: JudgeInfo) -> Path | None:
         root: Folder of the judgements of all judges.
         name: The judge as it was opened: a directory, a hub id, an address.
         info: What it says of itself.
+        votes: As it was opened with, see `load_judge`.
 
     Returns:
         The folder; `None`, with a warning, where nothing tells whether kept judgements are still this judge's.
@@ -195,5 +196,5 @@ def shared_folder(root: Path, *, name: str, info: JudgeInfo) -> Path | None:
     if key is None:
         _log.warning(UNKNOWN_VERDICTS, info.judge_id, "its judgements stay with this run and are not shared")
         return None
-    key = content_id(judge=info.judge_id, verdicts=key)
+    key = content_id(judge=info.judge_id, verdicts=key, **({} if votes is None else {"votes": votes}))
     return root / f"{''.join(c if c.isalnum() or c in '-_.' else '-' for c in info.judge_id)[:60]}-{key[:16]}"

@@ -73,6 +73,8 @@ class Description(_Said):
     """The data that its probabilities were fitted on; `null` where nothing was, or where the service does not say."""
     reading: ReadingScore | None = None
     """How far its verdicts depend on the problem; `null` where that is unsaid."""
+    needs_reference: bool | None = None
+    """Whether it has no verdict without a reference; `null` where that is unsaid."""
     reserved: tuple[str, ...] = ()
     """What it keeps for itself in candidates' texts."""
     kind: str | None = None

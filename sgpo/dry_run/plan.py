@@ -326,7 +326,7 @@ def _plan_judge(
     card = find_card(config.judge).card
     if not isinstance(card.spec, CriticSpec):
         return JudgePlan(n_judged, n_for_guards, n_judged, n_read, answer_tokens=None, usd=None)
-    votes, price = card.spec.votes, card.declare(dtype="float32").usd_per_mtok
+    votes, price = config.judge_votes or card.spec.votes, card.declare(dtype="float32").usd_per_mtok
     n_written = n_judged * votes * (config.assume.judge_tokens or card.spec.sampling.max_tokens)
     usd = None if price is None else (votes * n_read * price[0] + n_written * price[1]) / 1e6
     return JudgePlan(n_judged, n_for_guards, n_judged * votes, votes * n_read, n_written, usd)

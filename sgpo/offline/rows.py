@@ -54,6 +54,8 @@ def load_offline_groups(config: OfflineConfig, tokenizer: PreTrainedTokenizerBas
             with boundary(DataError, where):  # columns may hold anything
                 found = [row] if "step_start" in row else [*_as_rollouts(row, config, tokenizer, counts, where=where)]
             for values in found:
+                if not config.show_reference:
+                    values = values | {"answer": None}
                 if values.get("outcome") is None:
                     n_unknown += 1
                 else:

@@ -233,11 +233,12 @@ def _load_or_assign_credit(
         return table
     judge = None
     if config.judge is not None:
-        opened = load_judge(config.judge, dtype=config.judge_dtype)
+        opened = load_judge(config.judge, dtype=config.judge_dtype, votes=config.judge_votes)
+        config.check_judge(opened.info)
         warn_unfamiliar(opened, [rollout for group in groups for rollout in group.rollouts])
         shared = None
         if config.judgements is not None:
-            shared = shared_folder(config.judgements, name=config.judge, info=opened.info)
+            shared = shared_folder(config.judgements, name=config.judge, info=opened.info, votes=config.judge_votes)
         judge = StoredJudge(opened, shared or run.output / "judgements", raw=shared is not None)
     table = assign_credit(
         groups,

@@ -101,7 +101,10 @@ def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) ->
     if isinstance(config.prompt, ChatPrompt) and policy.tokenizer.chat_template is None:
         raise ConfigError(f"the policy {config.policy} has no chat template: set prompt.type=raw")
     lent = None if config.judge_model == "own" else LentModel(language_model(policy.model))
-    judge = None if config.judge is None else load_judge(config.judge, dtype=config.judge_dtype, lent=lent)
+    judge = None
+    if config.judge is not None:
+        judge = load_judge(config.judge, dtype=config.judge_dtype, votes=config.judge_votes, lent=lent)
+        config.check_judge(judge.info)
     if lent is not None and not lent.taken_by:
         raise ConfigError(
             f"judge_model={config.judge_model} is for a probe judge whose frozen model is the policy {config.policy}, "
@@ -122,6 +125,7 @@ def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) ->
         segmentation=config.segmentation,
         steps_per_epoch=len(problems) / config.prompts_per_step,
         outcome="outcome",
+        answer_column="answer" if config.show_reference else None,
         correct_above=config.correct_above,
     )
     if lent is not None and judge is not None:

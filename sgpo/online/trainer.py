@@ -97,7 +97,7 @@ class SGPOMixin(Lending):
             where there is one alone. Plain GRPO may go without: it then logs no accuracy.
         problem_column: Column of the data set with the problem: a text, a number, or a conversation, of which judges
             are shown what the user says.
-        answer_column: Column with the right answer, which may be missing.
+        answer_column: Column with the right answer, which may be missing; `None` shows judges none.
         reference_column: Column with what is shown to judges that read a reference; `None` is the answer.
         correct_above: Outcomes above this are right.
         algorithm: How outcomes and judgements become advantages, and when; never in evaluation. `None` is SGPO where
@@ -151,7 +151,7 @@ class SGPOMixin(Lending):
         steps_per_epoch: float | None = None,
         outcome: str | int | None = None,
         problem_column: str = "problem",
-        answer_column: str = "answer",
+        answer_column: str | None = "answer",
         reference_column: str | None = None,
         correct_above: float = CORRECT_ABOVE,
         **kwargs: Any,
@@ -521,7 +521,7 @@ class SGPOMixin(Lending):
         requests = []
         for row in rows:
             shown, steps = inputs[row - local.start], tuple(span.text for span in spans_N[row - local.start])
-            problem, reference = (shown_text(shown.get(name)) for name in self._columns)
+            problem, reference = (None if name is None else shown_text(shown.get(name)) for name in self._columns)
             if not problem:
                 raise DataError(
                     f"a row of the training data has nothing in {self._columns[0]!r} to show to the judge: "

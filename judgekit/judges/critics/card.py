@@ -11,7 +11,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from judgekit.engines.generation.config import GenerationConfig, OpenAIGeneration, SamplingConfig
-from judgekit.errors import shorten
+from judgekit.errors import ConfigError, shorten
 from judgekit.judges.base import JudgeInfo
 from judgekit.judges.card import JudgeSpec
 from judgekit.judges.critics.prompt import load_prompt
@@ -95,6 +95,15 @@ class CriticSpec(JudgeSpec):
     def n_votes(self) -> int:
         """Return the votes."""
         return self.votes
+
+    def with_votes(self, votes: int) -> Self:
+        """Return it with so many votes; greedy ones are all the same."""
+        if votes > 1 and self.sampling.temperature is None:
+            raise ConfigError(
+                f"{votes} votes of a critic that decodes greedily are one: give its card sampling.temperature, or "
+                "leave votes out"
+            )
+        return self.model_copy(update={"votes": votes})
 
     def prompt_sha256_of(self, directory: Path) -> str:
         """Return the hash of the prompt file."""

@@ -55,7 +55,8 @@ class CriticJudge:
         self._n_judged: Counter[str] = Counter()
         _check(self.critic, prompt, card.decision)
         declared = card.declare(dtype="float32")  # a critic says nothing of its engine's precision
-        self.info = replace(declared, reserved=tuple(dict.fromkeys(prompt.reserved)))
+        reserved = tuple(dict.fromkeys(prompt.reserved))
+        self.info = replace(declared, reserved=reserved, needs_reference=prompt.needs_reference)
 
     @classmethod
     def open(cls, opening: Opening) -> Self:

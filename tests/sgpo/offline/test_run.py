@@ -63,7 +63,7 @@ def groups_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def judge(monkeypatch: pytest.MonkeyPatch) -> SampleJudge:
     judge = SampleJudge()
-    monkeypatch.setattr(sgpo.offline.run, "load_judge", lambda _, dtype: judge)
+    monkeypatch.setattr(sgpo.offline.run, "load_judge", lambda *_, **__: judge)
     return judge
 
 
@@ -451,6 +451,30 @@ def test_rows_longer_than_the_context(policy_path: Path, groups_path: Path, tmp_
 def test_configurations_that_cannot_be(changes: dict[str, Any], complaint: str, policy_path: Path) -> None:
     with pytest.raises(ConfigError, match=complaint):
         _config(policy_path, Path("groups"), **changes)
+
+
+def test_a_judge_that_is_not_shown_the_reference(
+    policy_path: Path, groups_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Watching(SampleJudge):
+        def judge(self, solutions: Any) -> Any:
+            references.append({solution.reference for solution in solutions})
+            return super().judge(solutions)
+
+    references: list[set[str | None]] = []
+    monkeypatch.setattr("sgpo.offline.run.load_judge", lambda *args, **options: Watching())
+    for shown in (True, False):
+        changes = {
+            "judge": "builtin:random",
+            "judgements": str(tmp_path / "shared"),
+            "show_reference": shown,
+            "epochs": 1,
+        }
+        run_offline(_config(policy_path, groups_path, **changes), tmp_path / str(shown))
+    assert None not in references[0] and references[1] == {None}, "and what was said of the one is not the other's"
+    monkeypatch.setattr(Watching, "info", replace(SampleJudge.info, needs_reference=True))
+    with pytest.raises(ConfigError, match="show_reference=false, and the judge sample gives no verdict"):
+        run_offline(_config(policy_path, groups_path, judge="builtin:random", show_reference=False), tmp_path / "needs")
 
 
 def test_runs_that_share_judgements_ask_a_judge_once(

@@ -255,10 +255,21 @@ def test_policy_without_an_end_token_is_refused(policy: Path, tmp_path: Path) ->
 def test_judges_are_asked_through_the_one_door(
     config: OnlineConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge = HashJudge()
-    monkeypatch.setattr(sgpo.online.run, "load_judge", lambda name, **_: judge)
-    run_online(config.model_copy(update={"judge": "runs/judge", "max_steps": 1, "eval": None}), tmp_path / "run")
-    assert judge.seen
+    judge, options = HashJudge(), dict[str, Any]()
+
+    def load(name: str, **given: Any) -> HashJudge:
+        options.update(given)
+        return judge
+
+    monkeypatch.setattr(sgpo.online.run, "load_judge", load)
+    changes = {"judge": "runs/judge", "max_steps": 1, "eval": None}
+    run_online(config.model_copy(update=changes), tmp_path / "run")
+    assert judge.seen and all(solution.reference for solution in judge.seen) and options["votes"] is None
+    judge.seen.clear()
+    run_online(config.model_copy(update=changes | {"show_reference": False, "judge_votes": 4}), tmp_path / "hidden")
+    assert judge.seen and not any(solution.reference for solution in judge.seen) and options["votes"] == 4
+    with pytest.raises(ValueError, match="judge_votes=4 are for a judge, and there is none"):
+        OnlineConfig(policy="p", problems=config.problems, judge_votes=4)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,10 +12,12 @@ import pytest
 
 from judgekit.engines.generation.base import ChoiceScores, Completion
 from judgekit.errors import ConfigError
+from judgekit.judges import load_judge
 from judgekit.judges.card import JudgeCard, parse_card
 from judgekit.judges.critics.card import CriticSpec
 from judgekit.judges.critics.critic import CriticJudge
 from judgekit.judges.critics.prompt import load_prompt
+from judgekit.judges.position_prior import PositionPriorSpec
 from judgekit.judges.recognise import families, make_card
 from judgekit.types import NoVerdictReason, Solution, Verdict
 from tests.judgekit.judges.critics.scripted_critic import ScriptedCritic, box, said
@@ -51,6 +54,22 @@ def test_votes_become_the_posterior() -> None:
         "4 votes: 2 x first error at step 1; 1 x no error; 1 x first error at step 2\n--- answer 1"
     )
     assert judgement.raw.count("So \\boxed{") == 4
+
+
+def test_votes_may_be_others_than_the_card_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = {"kind": "critic", "prompt": "generic-1", "sampling": {"max_tokens": 9, "temperature": 1.0}}
+    (tmp_path / "c.yaml").write_text(json.dumps({"family": "critic", "critic": card}))
+    generator = ScriptedCritic(always(*box(1, -1, 1, 2)))
+    monkeypatch.setattr("judgekit.judges.critics.critic.build_generator", lambda *_, **__: generator)
+    [judgement] = load_judge(tmp_path / "c.yaml", votes=4).judge([THREE])
+    assert judgement.verdict == Verdict.from_votes([1, None, 1, 2], n_steps=3)
+    with pytest.raises(ConfigError, match="4 votes of a critic that decodes greedily are one"):
+        critic_card(sampling={"max_tokens": 9, "temperature": None}).spec.with_votes(4)
+    for name in ("builtin:random", "http://127.0.0.1:9"):
+        with pytest.raises(ConfigError, match=f"4 votes are asked of {name}, which has no card of a critic"):
+            load_judge(name, votes=4)
+    with pytest.raises(ConfigError, match="4 votes are asked of a judge of kind position_prior, which samples no"):
+        PositionPriorSpec.with_votes(PositionPriorSpec.model_construct(kind="position_prior"), 4)
 
 
 def test_answers_that_cannot_be_read_are_dropped_and_counted() -> None:
