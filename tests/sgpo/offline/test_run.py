@@ -454,7 +454,7 @@ def test_configurations_that_cannot_be(changes: dict[str, Any], complaint: str, 
 
 
 def test_a_judge_that_is_not_shown_the_reference(
-    policy_path: Path, groups_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    policy_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Watching(SampleJudge):
         def judge(self, solutions: Any) -> Any:
@@ -462,6 +462,8 @@ def test_a_judge_that_is_not_shown_the_reference(
             return super().judge(solutions)
 
     references: list[set[str | None]] = []
+    answered = [rollout.model_copy(update={"answer": "4"}) for rollout in three_groups()]
+    groups_path = write_groups(tmp_path / "groups", answered)
     monkeypatch.setattr("sgpo.offline.run.load_judge", lambda *args, **options: Watching())
     for shown in (True, False):
         changes = {
@@ -471,7 +473,7 @@ def test_a_judge_that_is_not_shown_the_reference(
             "epochs": 1,
         }
         run_offline(_config(policy_path, groups_path, **changes), tmp_path / str(shown))
-    assert None not in references[0] and references[1] == {None}, "and what was said of the one is not the other's"
+    assert references == [{"4"}, {None}], "and what was said of the one is not the other's"
     monkeypatch.setattr(Watching, "info", replace(SampleJudge.info, needs_reference=True))
     with pytest.raises(ConfigError, match="show_reference=false, and the judge sample gives no verdict"):
         run_offline(_config(policy_path, groups_path, judge="builtin:random", show_reference=False), tmp_path / "needs")
