@@ -95,17 +95,22 @@ ITERATE = Command(
 
 
 def _compare(args: argparse.Namespace, config: CompareConfig) -> None:
+    if args.dry_run:
+        from sgpo.dry_run.comparison import plan_comparison, print_comparison_plan
+
+        return print_comparison_plan(plan_comparison(config, args.output))
+    output = _output_of(args)
     from sgpo.compare.run import run_compare
     from sgpo.compare.table import print_table
 
-    print_table(run_compare(config, args.output, resume=args.resume))
+    print_table(run_compare(config, output, resume=args.resume))
 
 
 COMPARE = Command(
     summary="Train every arm with every seed, compare them over seeds, and write a page, tables and curves.",
     example="sgpo compare configs/quickstart/compare.yaml seeds=[0,1,2] --output runs/compare",
     run=_compare,
-    arguments=OUTPUT,
+    arguments=TRAINING,
     config=CompareConfig,
 )
 

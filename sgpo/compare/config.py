@@ -122,6 +122,11 @@ class CompareConfig(BaseConfig):
             return []
         return [ErringArm(*item) for item in product(errors.arms, errors.kinds, errors.rates)]
 
+    @property
+    def trained_arms(self) -> dict[str, str]:
+        """Every arm that is trained, by name, and the arm of `arms` that it is but for its judge."""
+        return {arm: arm for arm in self.arms} | {erring.name: erring.arm for erring in self.erring_arms}
+
     def command(self, arm: str) -> Command:
         """Return the command that an arm of `arms` is a run of."""
         command: Command = self.arms[arm].get("command", "offline" if self.base is None else "online")

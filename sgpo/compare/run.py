@@ -62,16 +62,22 @@ def run_compare(config: CompareConfig, output: Path, *, resume: bool = False) ->
     return comparison
 
 
+def list_runs(config: CompareConfig, output: Path) -> list[ArmRun]:
+    """Return the runs of a comparison, the first seed's first: one that is stopped is whole for some seeds."""
+    return [
+        ArmRun(name, seed, output / f"{name}-seed{seed}", config.command(arm))
+        for seed in config.seeds
+        for name, arm in config.trained_arms.items()
+    ]
+
+
 def prepare_runs(config: CompareConfig, output: Path) -> list[ArmRun]:
     """Write the configuration of every run, and the cards of judges that err, and return the runs.
-
-    All arms of the first seed come first, so that a comparison that is stopped is whole for some seeds.
 
     Args:
         config: What is compared.
         output: Folder of the comparison, from the root, as configurations name it.
     """
-    runs = list[ArmRun]()
     erring = {item.name: item for item in config.erring_arms}
     for name, item in erring.items():
         judge = config.arm_config(item.arm, seed=config.seeds[0]).judge
@@ -87,17 +93,14 @@ def prepare_runs(config: CompareConfig, output: Path) -> list[ArmRun]:
             "decision": {"kind": "argmax"},
         }
         write_json(output / JUDGES / f"{name}.yaml", card)  # JSON is YAML
-    for seed in config.seeds:
-        for name in [*config.arms, *erring]:
-            arm = erring[name].arm if name in erring else name
-            values = config.arm_config(arm, seed=seed).model_dump(mode="json")
-            if name in erring:
-                values["judge"] = str(output / JUDGES / f"{name}.yaml")
-            command = config.command(arm)
-            if command == "offline" and values["judgements"] is None:
-                values["judgements"] = str(output / JUDGEMENTS)
-            runs.append(ArmRun(name, seed, output / f"{name}-seed{seed}", command))
-            write_json(runs[-1].config_file, values)
+    runs, arms = list_runs(config, output), config.trained_arms
+    for run in runs:
+        values = config.arm_config(arms[run.arm], seed=run.seed).model_dump(mode="json")
+        if run.arm in erring:
+            values["judge"] = str(output / JUDGES / f"{run.arm}.yaml")
+        if run.command == "offline" and values["judgements"] is None:
+            values["judgements"] = str(output / JUDGEMENTS)
+        write_json(run.config_file, values)
     return runs
 
 

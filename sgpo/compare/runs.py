@@ -5,6 +5,7 @@ Processes cannot share state, and one that fails takes no other with it.
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from judgekit.io import last_words, read_json
 from judgekit.reading.rows import read_jsonl
 from judgekit.run import MANIFEST, METRICS, is_training
 from sgpo.compare.config import Command
+
+logger = logging.getLogger(__name__)
 
 POLL_S = 0.5
 
@@ -112,6 +115,7 @@ def train_runs(
                 progress.remove_task(bars.pop(run))
                 if status or not run.finished:
                     failures[run] = f"{run.folder.name} ended with status {status}, see {run.log}: {run.last_words}"
+                    logger.warning(failures[run])  # now, too: the others may take hours
                 else:
                     on_finished(run)
                 progress.advance(total)

@@ -92,7 +92,7 @@ def plan_online(config: OnlineConfig) -> Plan:
         ConfigError: sizes or the number of problems are neither here nor assumed, or a step's responses do not divide.
     """
     assume, sizes = config.assume, policy_sizes(config.policy, assumed=config.assume.sizes)
-    counts = [n for n in (_count_problems(config.problems) or assume.n_problems, config.n_problems) if n is not None]
+    counts = [n for n in (count_problems(config.problems) or assume.n_problems, config.n_problems) if n is not None]
     if not counts:
         raise ConfigError(f"{config.problems} is not here: say how many problems it has, assume.n_problems")
     micro = config.micro_batch or max(config.n_responses // assume.n_devices, 1)
@@ -255,7 +255,7 @@ def build_batch(
     )
 
 
-def _count_problems(path: Path) -> int | None:
+def count_problems(path: Path) -> int | None:
     """Return how many problems a data set has; `None` where it is not here."""
     return sum(1 for _ in read_records(path, Problem)) if path.exists() else None
 

@@ -1,0 +1,138 @@
+"""`sgpo compare --dry-run`: how many runs a comparison is, what they sample and judge, and how long they still take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from math import ceil
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from sgpo.compare.config import Command, CompareConfig
+from sgpo.compare.curves import read_record
+from sgpo.compare.run import list_runs
+from sgpo.compare.runs import ArmRun
+from sgpo.dry_run.plan import count_problems, plan_offline, plan_online
+from sgpo.offline.config import OfflineConfig
+
+
+@dataclass(frozen=True)
+class ArmPlan:
+    """What one arm would do."""
+
+    command: Command
+    """The command that its runs are of."""
+    judge: str | None
+    """Whom it asks; `None` where the algorithm asks no judge."""
+    n_runs: int
+    """Its runs, one a seed."""
+    n_finished: int
+    """Those that have finished."""
+    steps: int
+    """Optimiser steps of a run."""
+    rollouts: int
+    """Responses that a run samples to train on, at most; offline, those stored that it trains on."""
+    judge_calls: int
+    """Responses that a run has judged, at most; offline, those that are judged for all its runs."""
+    held_out: int | None
+    """Responses to held-out problems that a run samples; `None` where the problems are not here."""
+    seconds_left: float | None
+    """Of training and evaluation, by runs that have finished; `None` where none of the same command has."""
+
+
+@dataclass(frozen=True)
+class ComparisonPlan:
+    """What a comparison would be."""
+
+    arms: dict[str, ArmPlan]
+    """By name."""
+    workers: int
+    """Runs at a time."""
+
+    @property
+    def judge_calls(self) -> int:
+        """Responses judged in all runs, at most: offline arms that ask the same judge share what it says."""
+        shared: dict[str | None, int] = {}
+        for arm in self.arms.values():
+            if arm.command == "offline":
+                shared[arm.judge] = max(shared.get(arm.judge, 0), arm.judge_calls)
+        online = (arm.n_runs * arm.judge_calls for arm in self.arms.values() if arm.command == "online")
+        return sum(online) + sum(shared.values())
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until the last run ends; `None` where no run has finished that would tell."""
+        known = [arm.seconds_left for arm in self.arms.values() if arm.seconds_left is not None]
+        return sum(known) / self.workers if len(known) == len(self.arms) else None
+
+
+def plan_comparison(config: CompareConfig, output: Path | None) -> ComparisonPlan:
+    """Return what `sgpo compare` would do, and what it has left to do in a folder that it has begun.
+
+    Raises:
+        ConfigError: sizes of a policy or the number of problems are neither here nor assumed.
+    """
+    runs = list_runs(config, output or Path("unknown"))
+    finished = [run for run in runs if run.finished]
+    cost = {run: run_seconds(run) for run in finished}
+    per_step = {run: cost[run] / max(run.step, 1) for run in finished}
+    arms = dict[str, ArmPlan]()
+    for name, arm in config.trained_arms.items():
+        run_config, command = config.arm_config(arm, seed=config.seeds[0]), config.command(arm)
+        plan = plan_offline(run_config) if isinstance(run_config, OfflineConfig) else plan_online(run_config)
+        held_out = run_config.eval
+        assert held_out is not None, "comparisons need evaluations"
+        n_problems = [n for n in (count_problems(held_out.problems), held_out.n_problems) if n is not None]
+        n_evaluations = 1 + ceil(plan.steps / held_out.every)
+        own = [run for run in runs if run.arm == name]
+        # What an arm costs is known best by its own runs, then by those of other algorithms.
+        alike = [run for run in finished if run.arm == name] or [run for run in finished if run.command == command]
+        a_step = sum(per_step[run] for run in alike) / len(alike) if alike else None
+        to_do = sum(max(plan.steps - run.step, 0) for run in own if not run.finished)
+        arms[name] = ArmPlan(
+            command=command,
+            # The judge that errs is another one.
+            judge=None if plan.judge is None else f"{run_config.judge} of {name}" if name != arm else run_config.judge,
+            n_runs=len(own),
+            n_finished=sum(run.finished for run in own),
+            steps=plan.steps,
+            rollouts=plan.sampled or plan.responses,
+            judge_calls=0 if plan.judge is None else plan.judge.judgements,
+            held_out=n_evaluations * min(n_problems) * held_out.n_samples if n_problems else None,
+            seconds_left=0.0 if not to_do else None if a_step is None else a_step * to_do,
+        )
+    return ComparisonPlan(arms, config.workers)
+
+
+def run_seconds(run: ArmRun) -> float:
+    """Return the seconds that a finished run has trained and evaluated for; the start of its process is not counted."""
+    record = read_record(run)
+    evaluated = sum(row.get("eval/seconds", 0.0) for row in run.rows())
+    return evaluated + (record.seconds.values[-1] if record.seconds.values else 0.0)
+
+
+def print_comparison_plan(plan: ComparisonPlan) -> None:
+    """Show a plan as a table with a row an arm, and the time that is left."""
+    table = Table(title="dry run: nothing is trained, fetched or written")
+    table.add_column("arm", no_wrap=True)
+    for name in ("done", "updates", "rollouts", "judged", "held-out", "left"):
+        table.add_column(name, justify="right")
+    for name, arm in plan.arms.items():
+        held_out = "?" if arm.held_out is None else f"{arm.held_out:,}"
+        numbers = (f"{n:,}" for n in (arm.steps, arm.rollouts, arm.judge_calls))
+        table.add_row(name, f"{arm.n_finished}/{arm.n_runs}", *numbers, held_out, _time(arm.seconds_left))
+    Console().print(table)
+    arms = plan.arms.values()
+    print(f"{sum(arm.n_runs for arm in arms)} runs, {sum(arm.n_finished for arm in arms)} of them finished.")
+    print("Updates, rollouts, responses judged and answers to held-out problems are those of one run, at most.")
+    print(f"In all runs: {sum(arm.n_runs * arm.rollouts for arm in arms):,} rollouts, {plan.judge_calls:,} judged.")
+    if plan.seconds_left is None:
+        print("How long it takes is known once a run has finished: ask again, with --output of the comparison.")
+    else:
+        print(f"Left with {plan.workers} at a time: {_time(plan.seconds_left)} hours, by the runs that have finished.")
+
+
+def _time(seconds: float | None) -> str:
+    return "?" if seconds is None else str(timedelta(seconds=round(seconds)))
