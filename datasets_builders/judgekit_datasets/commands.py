@@ -114,21 +114,3 @@ CURATE = Command(
     ),
     config=CurationConfig,
 )
-
-
-def _push(args: argparse.Namespace) -> None:
-    from judgekit_datasets.curation.publish import push_to_hub
-
-    print(push_to_hub(args.directory, args.repo_id, private=not args.public))
-
-
-PUSH = Command(
-    summary="Put a curated data set with its card on the Hub.",
-    example="judgekit push data/curated my-name/my-data",
-    run=_push,
-    arguments=(
-        Argument("directory", type=Path, help="folder that `judgekit curate` has finished"),
-        Argument("repo_id", metavar="OWNER/NAME", help="repository on the Hub; made where it is missing"),
-        Argument("--public", action="store_true", help="make a new repository public (default: private)"),
-    ),
-)

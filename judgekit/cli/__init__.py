@@ -20,7 +20,7 @@ COMMANDS: Registry[Command] = Registry(
         "split": "judgekit_datasets.commands:SPLIT",
         "mix": "judgekit_datasets.commands:MIX",
         "curate": "judgekit_datasets.commands:CURATE",
-        "push": "judgekit_datasets.commands:PUSH",
+        "push": "judgekit.cli.push:PUSH",
         "rollouts": "judgekit_datasets.labelling.commands:ROLLOUTS",
         "monte-carlo": "judgekit_datasets.labelling.commands:MONTE_CARLO",
         "judge-labels": "judgekit_datasets.labelling.commands:JUDGE_LABELS",

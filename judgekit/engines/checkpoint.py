@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from judgekit.errors import CheckpointError, DataError, shorten
 from judgekit.io import read_json
+from judgekit.reading.rows import is_hidden
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _FILES = [
@@ -54,6 +56,13 @@ def fetch_from_hub(name: str, *, revision: str | None = None) -> Path:
         return Path(snapshot_download(name, allow_patterns=_FILES, **pinned))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise CheckpointError(f"{name} is no directory here and cannot be fetched from the hub: {error}") from error
+
+
+def fetched_files(directory: Path) -> list[str]:
+    """Return what of a directory would be fetched, were it on the hub: paths in it. Hidden files are none."""
+    paths = [path for path in sorted(directory.rglob("*")) if path.is_file() and not is_hidden(path, directory)]
+    names = [path.relative_to(directory).as_posix() for path in paths]
+    return [name for name in names if any(fnmatch(name, pattern) for pattern in _FILES)]
 
 
 def locate_model(directory: Path, model: str, *, revision: str | None = None, hub_only: bool = False) -> Path:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from huggingface_hub import HfApi
-
-from judgekit.errors import ConfigError, DataError
+from judgekit.errors import DataError
+from judgekit.hub import upload
 from judgekit.io import MANIFEST
+from judgekit.reading.rows import is_hidden
 from judgekit.run import CONFIG
 from judgekit_datasets.curation.card import CARD
 
@@ -27,18 +27,10 @@ def push_to_hub(directory: Path, repo_id: str, *, private: bool = True) -> str:
     for name in (MANIFEST, CARD):
         if not (directory / name).is_file():
             raise DataError(f"{directory} has no {name}: push a folder that `judgekit curate` has finished")
-    api = HfApi()
-    try:
-        api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True)
-        commit = api.upload_folder(
-            repo_id=repo_id,
-            repo_type="dataset",
-            folder_path=directory,
-            ignore_patterns=[".*", CONFIG],  # the settings as given, with the folders of this machine
-            commit_message=f"Upload {directory.name}",
-        )
-    except Exception as error:  # the boundary to the Hub: its client raises whatever its transport raises
-        raise ConfigError(
-            f"cannot push {directory} to {repo_id!r}: {error}. Log in with `hf auth login`, or set HF_TOKEN"
-        ) from error
-    return str(commit.commit_url)
+    files = {
+        path.relative_to(directory).as_posix(): path
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and not is_hidden(path, directory)
+    }
+    files.pop(CONFIG, None)  # the settings as given, with the folders of this machine
+    return upload(files, repo_id, kind="dataset", private=private, what=directory.name)

@@ -46,6 +46,8 @@ class Benchmark:
     clustered_by: Literal["problem_id", "source_id"] = "problem_id"
     """What makes solutions one cluster of the bootstrap, of folds and of splits: the problem, see
     `judgekit.text.identity`, or besides it the id that the source gives to all versions of one problem."""
+    hub_id: str | None = None
+    """The data set on the Hub that holds its published data; `None` where that is not known."""
     n_published: int | None = None
     """Solutions that the published figures are over; `None` = nothing is published."""
     published_subsets: Mapping[str, int] = field(default_factory=dict)
@@ -58,12 +60,19 @@ class Benchmark:
     caveats: tuple[str, ...] = ()
     """What keeps its figures from meaning, or equalling, what a reader might think; whole sentences."""
 
+    def is_whole(self, n_here: Mapping[str, int]) -> bool:
+        """Return whether these solutions, counted by subset, are as many as the published figures are over."""
+        return self.n_published == sum(n_here.values()) and all(
+            n_here.get(name) == n for name, n in self.published_subsets.items()
+        )
+
 
 PROCESSBENCH = Benchmark(
     name="processbench",
     title="ProcessBench",
     paper="2412.06559",
     licence="Apache-2.0",
+    hub_id="Qwen/ProcessBench",
     n_published=3400,
     published_subsets={"gsm8k": 400, "math": 1000, "olympiadbench": 1000, "omnimath": 1000},
     derived_from={
@@ -81,6 +90,7 @@ PRM_BENCH = Benchmark(
     title="PRMBench",
     paper="2501.03124",
     licence="Apache-2.0",
+    hub_id="hitsmy/PRMBench_Preview",
     headline="PRMScore",
     headline_score="prm_score",
     subset_metrics=(FIRST_ERROR, STEPS),

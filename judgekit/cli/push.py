@@ -1,0 +1,51 @@
+"""`judgekit push`: a judge or a data set for others. Each package uploads what is its own."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from judgekit.cli.command import Argument, Command
+from judgekit.errors import ConfigError
+from judgekit.extensions import resolve
+
+
+def _push(args: argparse.Namespace) -> None:
+    from judgekit.judges.card import CARD
+
+    about_judges = {"licence": args.licence, "runs": args.results, "base_model": args.base_model}
+    # By name: nothing in judgekit may import the packages that evaluate and that build data.
+    if (args.directory / CARD).is_file():
+        push = cast("Callable[..., str]", resolve("judgekit_eval.publish.push:push_judge"))
+        print(push(args.directory, args.repo_id, private=not args.public, **about_judges))
+        return
+    if any(about_judges.values()):
+        raise ConfigError(
+            f"--licence, --results and --base-model are of judges, and {args.directory} has no {CARD}: leave them out"
+        )
+    push = cast("Callable[..., str]", resolve("judgekit_datasets.curation.publish:push_to_hub"))
+    print(push(args.directory, args.repo_id, private=not args.public))
+
+
+PUSH = Command(
+    summary="Put a judge, with its model card and figures, or a curated data set on the Hub.",
+    example="judgekit push runs/judge/judge my-name/my-judge --licence apache-2.0 --results runs/eval",
+    run=_push,
+    arguments=(
+        Argument("directory", type=Path, help="judge directory, or folder that `judgekit curate` has finished"),
+        Argument("repo_id", metavar="OWNER/NAME", help="repository on the Hub; made where it is missing"),
+        Argument("--licence", help="of a judge's weights, as the Hub spells it: apache-2.0, mit, other, ..."),
+        Argument(
+            "--results",
+            type=Path,
+            action="append",
+            default=[],
+            metavar="RUN",
+            help="folder of `judgekit eval` with this judge, for the figures of the model card; may be repeated",
+        ),
+        Argument("--base-model", metavar="OWNER/NAME", help="what a judge was trained from, where its card cannot say"),
+        Argument("--public", action="store_true", help="make a new repository public (default: private)"),
+    ),
+)
