@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
+OURS = {"judgekit", "judgekit_datasets", "judgekit_eval", "sgpo"}
 PINNED = re.compile(
     r"^(?P<name>[\w.-]+)==(?P<version>[^ ;\\]+)[^\\]*\\\n(?P<hashes>(?:    --hash=sha256:[0-9a-f]{64}.*\n)+)", re.M
 )
@@ -28,3 +32,21 @@ def test_every_package_is_pinned_with_hashes() -> None:
             assert version is not None and requirement.specifier.contains(version[1])
             continue
         assert requirement.specifier.contains(pinned[name]), f"{requirement} and {pinned[name]}: run `make lock` again"
+
+
+def test_whatever_is_imported_is_a_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = (item for items in project["optional-dependencies"].values() for item in items)
+    declared = {canonicalize_name(Requirement(item).name) for item in (*project["dependencies"], *extras)}
+    modules = {name: {*map(canonicalize_name, found)} for name, found in packages_distributions().items()}
+    trackers = {"wandb", "trackio"}  # the user's own choice: a message says what to install
+    for folder in ("judgekit", "sgpo", "eval/judgekit_eval", "datasets_builders/judgekit_datasets"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                for name in {name.partition(".")[0] for name in names} - sys.stdlib_module_names - trackers:
+                    known = modules.get(name, {canonicalize_name(name)}) | {canonicalize_name(name)}
+                    assert known & declared or name in OURS, (
+                        f"{path} imports {name}, which pyproject.toml does not name"
+                    )

@@ -8,7 +8,8 @@ r"""Is the final answer of a response right? A check to trust: right, wrong, or 
 4. `pool` asks math-verify about formulas beyond the grammar, in processes with bounded time and memory; its "equal"
    counts only if it has read the whole of both texts.
 
-Everything here imports neither torch nor sympy; sympy is imported by the worker processes alone.
+Everything here imports neither torch nor sympy; sympy is imported by the worker processes alone. For programs:
+`MathVerifyCheck.compare_many`, see docs/python.md.
 """
 
 from judgekit.answers.checks import (

@@ -24,7 +24,7 @@ from contextlib import suppress
 from enum import StrEnum
 from functools import lru_cache
 from multiprocessing.connection import Connection, wait
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from judgekit.errors import JudgeError
 
@@ -70,6 +70,11 @@ class Comparison(NamedTuple):
     """1.0 for right, 0.0 for wrong, `None` where it could not be checked."""
     unchecked: Unchecked | None = None
     """Why not; `None` where it could."""
+
+    @property
+    def verdict(self) -> Literal["right", "wrong", "unchecked"]:
+        """The outcome in a word."""
+        return "unchecked" if self.outcome is None else "right" if self.outcome else "wrong"
 
 
 class AnswerPool:
