@@ -73,7 +73,7 @@ $(VLLM_VENV)/.ready: pyproject.toml
 	@touch $@
 
 test-vllm: $(VLLM_VENV)/.ready
-	OMP_NUM_THREADS=1 $(VLLM_VENV)/bin/pytest -m vllm tests/judgekit/engines
+	OMP_NUM_THREADS=1 $(VLLM_VENV)/bin/pytest -W default -m vllm tests/judgekit/engines tests/sgpo/online
 
 # What people download: built, installed into an environment without this repository, and run there.
 test-wheel: setup

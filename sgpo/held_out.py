@@ -16,6 +16,7 @@ from trl.models import unwrap_model_for_generation
 
 from judgekit.answers import OutcomeCheck
 from judgekit.answers.sample_and_check import Asked, sample_and_check
+from judgekit.engines.generation.base import Generator
 from judgekit.engines.generation.config import SamplingConfig
 from judgekit.engines.generation.transformers import TransformersGenerator
 from judgekit.engines.scoring.forward import attention
@@ -59,6 +60,7 @@ class Evaluator(TrainerCallback):
         held_out: What is asked.
         config: Whose policy, seed and `correct_above` count.
         tokenizer: The policy's.
+        generator: The engine that rollouts come from, which all processes call together; `None` runs the policy itself.
     """
 
     def __init__(
@@ -69,12 +71,14 @@ class Evaluator(TrainerCallback):
         *,
         config: PolicyTrainingConfig,
         tokenizer: PreTrainedTokenizerBase,
+        generator: Generator | None = None,
     ) -> None:
         self.trainer = trainer
         self.run = run
         self.held_out = held_out
         self.config = config
         self.tokenizer = tokenizer
+        self.generator = generator
         # Offline, the policy trains in an attention that keeps packed responses apart and cannot generate.
         self._attention: str = language_model(trainer.model).config._attn_implementation
 
@@ -106,7 +110,9 @@ class Evaluator(TrainerCallback):
             )
 
     def _outcomes(self, problems: Sequence[Problem]) -> list[float | None]:
-        """Sample responses and check them. Leaves the random generators and the mode of the model as they were."""
+        """Sample responses and check them; the mode of the model and torch's random generators stay as they were."""
+        if self.generator is not None:
+            return self._check(problems, self.generator)
         trained: Any = self.trainer.model
         was_training, options, accelerator = trained.training, self.held_out.options, self.trainer.accelerator
         with warnings.catch_warnings():
@@ -118,16 +124,22 @@ class Evaluator(TrainerCallback):
                 whole_weights(model, accelerator),  # processes differ in how many tokens their responses have
             ):
                 model.eval()
-                found = sample_and_check(
-                    [Asked(problem.problem, problem.answer) for problem in problems],
-                    generator=TransformersGenerator(
-                        model, self.tokenizer, generator_id=self.config.policy, batch_size=options.batch_size
-                    ),
-                    check=self.held_out.check,
-                    prompt=self.held_out.prompt,
-                    sampling=SamplingConfig(max_tokens=self.held_out.max_tokens, temperature=options.temperature),
-                    n=options.n_samples,
-                    seed=self.config.seed,
+                generator = TransformersGenerator(
+                    model, self.tokenizer, generator_id=self.config.policy, batch_size=options.batch_size
                 )
+                outcomes = self._check(problems, generator)
                 model.train(was_training)
+        return outcomes
+
+    def _check(self, problems: Sequence[Problem], generator: Generator) -> list[float | None]:
+        options = self.held_out.options
+        found = sample_and_check(
+            [Asked(problem.problem, problem.answer) for problem in problems],
+            generator=generator,
+            check=self.held_out.check,
+            prompt=self.held_out.prompt,
+            sampling=SamplingConfig(max_tokens=self.held_out.max_tokens, temperature=options.temperature),
+            n=options.n_samples,
+            seed=self.config.seed,
+        )
         return [sample.outcome for samples in found for sample in samples]

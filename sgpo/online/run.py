@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
 import warnings
 from collections.abc import Callable, Sequence
@@ -35,6 +34,7 @@ from sgpo.objectives import Objective
 from sgpo.online.config import OnlineConfig
 from sgpo.online.totals import SAMPLED, summarise_metrics
 from sgpo.online.trainer import SGPOTrainer
+from sgpo.online.vllm_rollouts import VllmRollouts, check_vllm
 from sgpo.policy import load_policy
 
 POLICY = "policy"
@@ -80,8 +80,16 @@ def run_online(config: OnlineConfig, output: Path, *, resume: bool = False) -> d
                     max_tokens=config.max_completion_length,
                     check=check,
                 )
-                tokenizer = trainer.processing_class
-                trainer.add_callback(Evaluator(trainer, run, held_out, config=config, tokenizer=tokenizer))
+                trainer.add_callback(
+                    Evaluator(
+                        trainer,
+                        run,
+                        held_out,
+                        config=config,
+                        tokenizer=trainer.processing_class,
+                        generator=VllmRollouts(trainer, generator_id=config.policy) if trainer.use_vllm else None,
+                    )
+                )
             train(trainer, run, report_to=config.report_to)
         finally:
             check.close()
@@ -174,10 +182,10 @@ def grpo_arguments(config: OnlineConfig, output: Path) -> GRPOConfig:
     """Translate our options into TRL's; those under `trl` win.
 
     Raises:
-        ConfigError: the responses of a step do not divide into processes and micro-batches, or vLLM is not installed.
+        ConfigError: the responses of a step do not divide into processes and micro-batches, or vLLM cannot be used, see
+            `check_vllm`.
     """
-    if config.trl.get("use_vllm") and importlib.util.find_spec("vllm") is None:
-        raise ConfigError("trl.use_vllm needs vLLM, which is not installed: pip install 'sgpo[vllm]', or leave it out")
+    check_vllm(config.trl, cpu=config.device == "cpu" or not torch.cuda.is_available(), policy=config.policy)
     own = {
         "num_generations": config.group_size,
         "shuffle_dataset": False,

@@ -159,6 +159,18 @@ class LocalGenerator:
         return [encode_prompt(self.tokenizer, prompt, chat_date=self.chat_date) for prompt in prompts]
 
 
+def completion_of(tokenizer: Any, prompt_ids: list[int], tokens: list[int], *, end_ids: set[int]) -> Completion:
+    """Return tokens as a completion, decoded behind the prompt: some tokenizers drop a text's first white space."""
+    options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
+    before = tokenizer.decode(prompt_ids, **options)
+    return Completion(
+        text=tokenizer.decode([*prompt_ids, *tokens], **options)[len(before) :],
+        finish_reason="stop" if tokens[-1] in end_ids else "length",
+        n_tokens=len(tokens),
+        n_prompt_tokens=len(prompt_ids),
+    )
+
+
 def prompt_seed(text: str, *, seed: int) -> int:
     """Return the seed of a prompt: the same in every process, whatever else is asked for. In [0, 2**63).
 

@@ -18,7 +18,14 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from judgekit.engines.generation.base import ChoiceScores, Completion, LocalGenerator, first_token_ids, prompt_seed
+from judgekit.engines.generation.base import (
+    ChoiceScores,
+    Completion,
+    LocalGenerator,
+    completion_of,
+    first_token_ids,
+    prompt_seed,
+)
 from judgekit.engines.generation.config import SamplingConfig, TransformersGeneration
 from judgekit.engines.generation.token_trie import TokenTrie
 from judgekit.engines.scoring.load import (
@@ -125,7 +132,7 @@ class TransformersGenerator(LocalGenerator):
                     found[prompt][sample] = NON_FINITE
                     continue
                 tokens = [token for token, _ in sampled]
-                completion = self._completion(ids_P[prompt], tokens)
+                completion = completion_of(self.tokenizer, ids_P[prompt], tokens, end_ids=self.end_ids)
                 completion = replace(completion, token_ids=tuple(tokens), logprobs=tuple(value for _, value in sampled))
                 trie = tries_P[prompt]
                 choice = None if trie is None else trie.choice(tokens)
@@ -165,17 +172,6 @@ class TransformersGenerator(LocalGenerator):
             raise JudgeError(f"out of memory on {len(ids_B)} prompts at once: lower batch_size") from error
         logprobs: list[list[float]] = (logits[:, choice_ids] - logits.logsumexp(dim=-1, keepdim=True)).tolist()
         return logprobs
-
-    def _completion(self, prompt_ids: list[int], tokens: list[int]) -> Completion:
-        """Decode behind the prompt: some tokenizers drop the first white space of a text."""
-        options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
-        before = self.tokenizer.decode(prompt_ids, **options)
-        return Completion(
-            text=self.tokenizer.decode([*prompt_ids, *tokens], **options)[len(before) :],
-            finish_reason="stop" if tokens[-1] in self.end_ids else "length",
-            n_tokens=len(tokens),
-            n_prompt_tokens=len(prompt_ids),
-        )
 
     @torch.no_grad()  # no inference mode: a model in training would keep what it computes of its positions here
     def _decode(
