@@ -42,6 +42,11 @@ class OnlineConfig(PolicyTrainingConfig):
     stays as it was; `policy`, as it trains: the features that the head was fitted on drift, and
     `guards.judge_drift` stops that."""
 
+    judge_ahead: bool = False
+    """Ask a judge behind a service as soon as responses are there, while policy and reference model still run over
+    them; the verdicts are the same. It pays where there are such passes: with `beta_kl`, with vLLM, or with
+    `trl.num_iterations` above 1. `judge_seconds` is then what the trainer waits."""
+
     group_size: int = Field(default=8, ge=2)
     """Responses sampled a prompt."""
     prompts_per_step: int = Field(default=8, ge=1)
@@ -77,6 +82,11 @@ class OnlineConfig(PolicyTrainingConfig):
 
     @model_validator(mode="after")
     def _judge_has_its_model(self) -> OnlineConfig:
+        if self.judge_ahead and not (self.judge or "").startswith(("http://", "https://")):
+            raise ValueError(
+                f"judge_ahead is for a judge behind a service, and judge={self.judge} would run in this process, on "
+                "the device that is then at work: judgekit serve it, and give judge=http://HOST:PORT"
+            )
         if self.judge_model != "own" and self.judge is None:
             raise ValueError(f"judge_model={self.judge_model} is for a judge, and there is none: give judge=...")
         if self.judge_model == "reference" and not self.beta_kl and self.lora is None:

@@ -31,6 +31,7 @@ from judgekit.training.sharding import start_process
 from judgekit.types import Problem
 from sgpo.held_out import Evaluator, HeldOut, read_problems
 from sgpo.objectives import Objective
+from sgpo.online.ahead import AheadJudge
 from sgpo.online.config import OnlineConfig
 from sgpo.online.totals import SAMPLED, summarise_metrics
 from sgpo.online.trainer import SGPOTrainer
@@ -127,7 +128,7 @@ def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) ->
         args=arguments,
         train_dataset=training_rows(problems, config),
         processing_class=policy.tokenizer,
-        judge=judge,
+        judge=AheadJudge(judge) if judge is not None and config.judge_ahead else judge,
         algorithm=config.resolved_algorithm,
         guards=config.guards,
         segmentation=config.segmentation,

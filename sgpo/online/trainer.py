@@ -50,6 +50,7 @@ from sgpo.credit import (
 )
 from sgpo.divergence import share_divergences
 from sgpo.guards import GuardsConfig
+from sgpo.online.ahead import AheadJudge, JudgingAhead
 from sgpo.online.contract import check_algorithm, check_outcomes, check_trl_contract, find_outcome
 from sgpo.online.lending import Lending
 from sgpo.online.prompts import Prompts, PromptsCallback, fill_up, join_rows, shown_text
@@ -84,7 +85,7 @@ class PolicyRun(NamedTuple):
     """Entropy at each token, nats, where asked for. A tensor of shape (T,) a response."""
 
 
-class SGPOMixin(Lending):
+class SGPOMixin(Lending, JudgingAhead):
     """Trains a `GRPOTrainer` by any algorithm; put it before the trainer in the list of bases.
 
     One reward function is the outcome: 1 for right, 0 for wrong, `None` for unknown; further ones are added as TRL
@@ -541,7 +542,9 @@ class SGPOMixin(Lending):
         All-negative groups lie side by side and would pile up on one process.
         """
         pool = sorted(gather_object(local), key=_row)
-        mine = pool[self.accelerator.process_index :: self.accelerator.num_processes]
+        # What was asked ahead was asked by the process that holds the response; a service is not faster for the other.
+        ahead = isinstance(self.judge, AheadJudge)
+        mine = local if ahead else pool[self.accelerator.process_index :: self.accelerator.num_processes]
         answers: list[tuple[int, Scored]] = []
         failure: JudgekitError | None = None
         try:
