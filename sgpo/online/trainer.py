@@ -278,7 +278,7 @@ class SGPOMixin(Lending, JudgingAhead):
             self.multi_objective_aggregation = self.algorithm.aggregation
         self._n_reused = 0
         try:
-            output: dict[str, Any] = super()._generate_and_score_completions(inputs)  # type: ignore[misc]
+            output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         finally:
             self._seen.clear()  # the hidden states of a whole batch
             self.multi_objective_aggregation = self._aggregation
@@ -542,9 +542,8 @@ class SGPOMixin(Lending, JudgingAhead):
         All-negative groups lie side by side and would pile up on one process.
         """
         pool = sorted(gather_object(local), key=_row)
-        # What was asked ahead was asked by the process that holds the response; a service is not faster for the other.
-        ahead = isinstance(self.judge, AheadJudge)
-        mine = local if ahead else pool[self.accelerator.process_index :: self.accelerator.num_processes]
+        is_ahead = isinstance(self.judge, AheadJudge)  # asked by the process that holds the response
+        mine = local if is_ahead else pool[self.accelerator.process_index :: self.accelerator.num_processes]
         answers: list[tuple[int, Scored]] = []
         failure: JudgekitError | None = None
         try:
