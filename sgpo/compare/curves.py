@@ -7,7 +7,6 @@ token), `response_tokens` (mean length), and, summed up to each step, `judge_cal
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -117,14 +116,15 @@ def read_guards(folder: Path) -> tuple[Firing, ...]:
 def arm_facts(config: Mapping[str, Any]) -> ArmFacts:
     """Return what an arm is by the configuration of one of its runs.
 
-    A judge that is no longer in its place is known by its name alone.
+    Judges are known by their ids, one that is no longer in its place, or has no card here, by its name.
     """
     judge: str | None = config["judge"]
     algorithm = config["algorithm"]["type"] if config["algorithm"] else "grpo" if judge is None else "sgpo"
     if judge is None or not Path(judge).exists():
         return ArmFacts(algorithm, judge)
-    found = find_card(judge)
-    if not isinstance(found.card.spec, MistakenSpec):
-        return ArmFacts(algorithm, os.path.normpath(judge))
-    spec = found.card.spec
-    return ArmFacts(algorithm, os.path.normpath(locate_member(found.directory, *spec.members)), spec.errors, spec.rate)
+    directory, card, _ = find_card(judge)
+    if not isinstance(card.spec, MistakenSpec):
+        return ArmFacts(algorithm, card.judge_id)
+    member = locate_member(directory, *card.spec.members)
+    asked = find_card(member).card.judge_id if Path(member).exists() else member
+    return ArmFacts(algorithm, asked, card.spec.errors, card.spec.rate)

@@ -165,7 +165,7 @@ class ArmFacts(NamedTuple):
     algorithm: str
     """Type of its algorithm."""
     judge: str | None
-    """Its judge; of one with known errors the judge that it asks; `None` without."""
+    """Id of its judge; of one with known errors, of the judge that it asks; `None` without."""
     error_kind: str | None = None
     """Which way a judge with known errors errs; `None` of others."""
     error_rate: float | None = None
@@ -178,7 +178,7 @@ class ArmResult(_Part):
     algorithm: str
     """Type of its algorithm."""
     judge: str | None
-    """Its judge; of one with known errors the judge that it asks; `null` without."""
+    """Id of its judge; of one with known errors, of the judge that it asks; `null` without."""
     error_kind: str | None
     """`early`, `late` or `random`, of a judge with known errors; `null` of others."""
     error_rate: float | None

@@ -9,6 +9,7 @@ import scipy.stats
 
 from judgekit.errors import JudgekitError
 from judgekit.judges.card import JudgeCard, write_card
+from judgekit.judges.ensemble import EnsembleSpec
 from judgekit.judges.mistaken import MistakenSpec
 from judgekit.types import ArgmaxRule
 from sgpo.compare.curves import arm_facts, read_curve, read_record
@@ -218,10 +219,20 @@ def test_curves_keep_to_the_steps_that_all_seeds_have() -> None:
 
 
 def test_an_arm_is_known_by_its_judges_errors(tmp_path: Path) -> None:
-    (tmp_path / "base").mkdir()
-    spec = MistakenSpec(members=("../base",), errors="late", rate=0.3)
+    """The judge itself and the one that asks it have one id, whatever path leads there."""
+    base = JudgeCard(
+        judge_id="base",
+        spec=EnsembleSpec(members=("builtin:random",), rule="product", weights=(1.0,)),
+        decision=ArgmaxRule(),
+    )
+    write_card(tmp_path / "somewhere", base)
+    spec = MistakenSpec(members=("../somewhere",), errors="late", rate=0.3)
     write_card(tmp_path / "late", JudgeCard(judge_id="late", spec=spec, decision=ArgmaxRule()))
-    config = {"algorithm": {"type": "vppo"}, "judge": str(tmp_path / "late")}
-    assert arm_facts(config) == ArmFacts("vppo", str(tmp_path / "base"), "late", 0.3)
+    vppo = {"algorithm": {"type": "vppo"}}
+    assert arm_facts(vppo | {"judge": str(tmp_path / "somewhere")}) == ArmFacts("vppo", "base")
+    assert arm_facts(vppo | {"judge": str(tmp_path / "late")}) == ArmFacts("vppo", "base", "late", 0.3)
+    gone = MistakenSpec(members=("builtin:random",), errors="late", rate=0.3)
+    write_card(tmp_path / "late", JudgeCard(judge_id="late", spec=gone, decision=ArgmaxRule()))
+    assert arm_facts(vppo | {"judge": str(tmp_path / "late")}) == ArmFacts("vppo", "builtin:random", "late", 0.3)
     assert arm_facts({"algorithm": None, "judge": "builtin:random"}) == ArmFacts("sgpo", "builtin:random")
     assert arm_facts({"algorithm": None, "judge": None}) == ArmFacts("grpo", None)
