@@ -2,7 +2,8 @@
 
 Curves of training, by name: `accuracy` of the rollouts, `frac_all_negative` (dead groups), `frac_zero_advantage_after`
 (groups that teach nothing, after the algorithm's work), `rts_mean` of the responses that were scored, `entropy` (nats a
-token), `response_tokens` (mean length), and, summed up to each step, `judge_calls` and `judge_seconds`.
+token), `response_tokens` (mean length), and, summed up to each step, `judge_calls`, `judge_seconds` and, online,
+`tokens` of the responses sampled.
 """
 
 from __future__ import annotations
@@ -77,12 +78,16 @@ def read_record(run: ArmRun) -> RunRecord:
         n_steps = [step - before for before, step in pairwise((0, *known.steps))]
         times = [(step, time * n) for step, time, n in zip(known.steps, known.values, n_steps, strict=True)]
         first_dead = results["first_frac_all_negative"]
+    # The mean length is that of all batches behind a row, those that were sampled again included.
+    lengths = [row.get("train/completions/mean_length") for row, _ in batches]
+    tokens = [(step, n * length) for (step, n), length in zip(used, lengths, strict=False) if length is not None]
     return RunRecord(
         facts=arm_facts(config),
         curve=read_curve(rows, "eval/accuracy"),
         rollouts=_summed(used),
         seconds=_summed(times),
         training={name: read_curve(rows, metric) for name, metric in TRAINING.items()}
+        | {"tokens": _summed(tokens)}
         | {name: _summed((row["step"], row.get(f"sgpo/{name}", 0.0) * n) for row, n in batches) for name in COUNTED},
         guards=read_guards(run.folder),
         results=results,

@@ -252,7 +252,7 @@ class Comparison(_Part):
         rows = []
         for name, arm in self.arms.items():
             for seed, run in arm.seeds.items():
-                dead = run.training.get("frac_all_negative", Curve())
+                dead, tokens = (run.training.get(name, Curve()) for name in ("frac_all_negative", "tokens"))
                 rows.append(
                     {
                         "arm": name,
@@ -266,6 +266,7 @@ class Comparison(_Part):
                         "rollouts_to_reach": run.rollouts_to_reach,
                         "updates": max(run.curve.steps, default=None),
                         "rollouts": run.rollouts.values[-1] if run.rollouts.values else None,
+                        "tokens": tokens.values[-1] if tokens.values else None,
                         "seconds": run.seconds.values[-1] if run.seconds.values else None,
                         "judge_calls": run.judge_calls,
                         "judge_seconds": run.judge_seconds,

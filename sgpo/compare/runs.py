@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -97,6 +99,8 @@ def train_runs(
     waiting = [run for run in runs if not run.finished]
     active: dict[ArmRun, subprocess.Popen[bytes]] = {}
     failures: dict[ArmRun, str] = {}
+    for name in [run.folder.name for run in waiting if is_training(run.folder)]:
+        logger.info("%s still trains, left by a comparison that was killed: it is waited for", name)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress, _ended_with_us(active):
         total = progress.add_task("runs", total=len(runs), completed=len(runs) - len(waiting))
@@ -136,7 +140,13 @@ def _start(run: ArmRun, *, threads: int) -> subprocess.Popen[bytes]:
 
 @contextmanager
 def _ended_with_us(active: Mapping[ArmRun, subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Leave no run behind when the comparison is interrupted."""
+    """Leave no run behind when the comparison is interrupted, by Ctrl-C or, in a main thread, by SIGTERM."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)  # as a shell says it
+
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, end) if is_main else None
     try:
         yield
     finally:
@@ -144,3 +154,5 @@ def _ended_with_us(active: Mapping[ArmRun, subprocess.Popen[bytes]]) -> Iterator
             process.terminate()
         for process in active.values():
             process.wait()
+        if is_main:
+            signal.signal(signal.SIGTERM, before)

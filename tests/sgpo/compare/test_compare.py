@@ -1,6 +1,9 @@
 """The comparison: curves by hand, runs as processes that may fail, and what is written about them."""
 
 import json
+import logging
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +17,13 @@ from judgekit.judges import load_judge
 from judgekit.judges.mistaken import MistakenJudge
 from judgekit.run import is_training
 from sgpo.compare.config import CompareConfig
+from sgpo.compare.curves import read_record
 from sgpo.compare.report import PAGE, PLOT, REPORT, RESULTS, TABLE
+from sgpo.compare.results import Curve
 from sgpo.compare.run import prepare_runs, run_compare
 from sgpo.compare.runs import ArmRun, train_runs
-from tests.sgpo.compare.samples import ACCURACIES, write_run
+from sgpo.compare.statistics import compare_arms
+from tests.sgpo.compare.samples import ACCURACIES, PER_BATCH, write_run
 from tests.sgpo.offline.offline_samples import three_groups, write_groups, write_policy
 from tests.sgpo.samples import write_problems
 
@@ -141,7 +147,9 @@ def test_a_failing_run_is_named_and_loses_no_other(tmp_path: Path, monkeypatch: 
     assert all((output / name).stat().st_size for name in (PAGE, TABLE))
 
 
-def test_a_run_that_still_trains_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_still_trains_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """What a comparison that was killed leaves behind: a training that goes on."""
     folder = tmp_path / "grpo-seed0"
     hold = f"""
@@ -173,8 +181,51 @@ with claim(Path({str(folder / "checkpoints")!r}), None) as claimed:
     monkeypatch.setattr(sgpo.compare.runs.time, "sleep", sleep)
     monkeypatch.setattr(sgpo.compare.runs, "_start", start)
     run = ArmRun("grpo", 0, folder)
-    assert train_runs([run], workers=1, threads=1) == []
+    with caplog.at_level(logging.INFO):
+        assert train_runs([run], workers=1, threads=1) == []
     assert started == [3]
+    assert "grpo-seed0 still trains" in caplog.text
+
+
+def test_tokens_are_those_of_all_rollouts(tmp_path: Path) -> None:
+    run = write_run(ArmRun("dapo", 0, tmp_path / "dapo-seed0"), [0.0, 0.1, 0.2], n_batches=2)
+    path, rows = run.folder / "metrics.jsonl", run.rows()
+    sampled = [row for row in rows if "sgpo/batches" in row]
+    for length, row in zip((5.0, 3.0), sampled, strict=True):
+        row["train/completions/mean_length"] = length
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    record = read_record(run)
+    n = 10 * 2 * PER_BATCH
+    assert record.training["tokens"] == Curve(steps=(0, 10, 20), values=(0.0, 5.0 * n, 8.0 * n))
+    rows_out = compare_arms({"dapo": {0: record}}, reference="dapo", n_steps=20).rows()
+    assert (rows_out[0]["tokens"], rows_out[0]["rollouts"]) == (8.0 * n, 2 * n)
+
+
+def test_what_ends_the_comparison_ends_its_runs(tmp_path: Path) -> None:
+    script = """
+import subprocess, sys, time
+from pathlib import Path
+import sgpo.compare.runs as runs
+children, sleep = [], time.sleep
+def start(run, *, threads):
+    children.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]))
+    return children[-1]
+def poll(seconds):
+    print(children[-1].pid, flush=True)
+    sleep(seconds)
+runs._start, runs.time.sleep = start, poll
+runs.train_runs([runs.ArmRun("grpo", 0, Path(sys.argv[1]))], workers=1, threads=1)
+"""
+    (tmp_path / "grpo-seed0.json").write_text('{"max_steps": 2}')
+    command = [sys.executable, "-c", script, str(tmp_path / "grpo-seed0")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    child = int(process.stdout.readline())
+    process.terminate()
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM, said
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
 
 
 def test_offline_and_online_arms_end_to_end(tmp_path: Path) -> None:
