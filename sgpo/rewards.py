@@ -77,9 +77,10 @@ def shrink_rts(
 ) -> torch.Tensor:
     """Draw each RTS towards the mean of its group, the more the less sure the judge is of it. Shape (N,).
 
-    mean + w (RTS - mean), w = signal / (signal + noise of the response), where signal is what the variance of the
-    group's RTS (n - 1) leaves when the mean noise is taken off, at least 0. A group that differs by no more than its
-    noise is constant then.
+    mean + w (RTS - mean), w = signal / (signal + noise of the response), where signal is the variance of the group's
+    RTS (n - 1). An expected RTS is the mean of a posterior and its noise the variance, so that signal and mean noise
+    add up to the variance of the true prefixes (law of total variance), and w is the share that the judge explains; of
+    other kinds of RTS it is a rule of thumb.
 
     Args:
         rts_N: RTS in [0, 1]. Shape (N,).
@@ -88,7 +89,7 @@ def shrink_rts(
         group_ids_N: Integer group of each row. Shape (N,).
 
     Source:
-        Ours: the weights of empirical Bayes for means of known variance (Efron and Morris 1975), the signal by moments.
+        Ours.
     """
     shrunk_N = rts_N.clone()
     for rows in group_rows(group_ids_N):
@@ -96,8 +97,7 @@ def shrink_rts(
         if len(rows) < 2:
             continue
         rts, noise = rts_N[rows], noise_N[rows]
-        signal = (rts.var() - noise.mean()).clamp(min=0)
-        weights = torch.where(signal > 0, signal / (signal + noise), 0.0)
+        weights = torch.where(noise > 0, rts.var() / (rts.var() + noise), 1.0)
         shrunk_N[rows] = rts.mean() + weights * (rts - rts.mean())
     return shrunk_N
 

@@ -73,14 +73,12 @@ def test_min_certainty_counts_standard_errors_of_the_widest_difference() -> None
     assert flat(rts, 0.0, min_certainty=99.0) == [False] * 4, "a judge that is sure"
 
 
-def test_shrinking_takes_off_what_is_noise() -> None:
-    """RTS 0, 0.5, 1: variance 0.25; mean noise 0.05 leaves a signal of 0.2; weights 0.2 / (0.2 + noise)."""
-    rts, noise = torch.tensor([0.0, 0.5, 1.0, 0.9]), torch.tensor([0.0, 0.1, 0.05, 0.0])
+def test_shrinking_weighs_signal_against_noise() -> None:
+    """RTS 0, 0.5, 1: variance 0.25, weights 0.25 / (0.25 + noise): 1, 5/7 and 1/2. The fourth is not guided."""
+    rts, noise = torch.tensor([0.0, 0.5, 1.0, 0.9]), torch.tensor([0.0, 0.1, 0.25, 0.0])
     rows, ids = torch.tensor([True, True, True, False]), torch.zeros(4)
     shrunk = shrink_rts(rts, noise_N=noise, guided_N=rows, group_ids_N=ids)
-    torch.testing.assert_close(shrunk, torch.tensor([0.0, 0.5, 0.5 + 0.5 * 0.2 / 0.25, 0.9]))
-    loud = shrink_rts(rts, noise_N=torch.full((4,), 0.3), guided_N=rows, group_ids_N=ids)
-    assert loud.tolist() == [0.5, 0.5, 0.5, pytest.approx(0.9)], "no more than noise"
+    torch.testing.assert_close(shrunk, torch.tensor([0.0, 0.5, 0.75, 0.9]))
     sure = shrink_rts(rts, noise_N=torch.zeros(4), guided_N=rows, group_ids_N=ids)
     torch.testing.assert_close(sure, rts)
 
