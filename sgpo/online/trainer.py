@@ -179,9 +179,10 @@ class SGPOMixin(Lending, JudgingAhead):
                 "answer may earn as much as a right one: use sum_then_normalize, or the algorithm gdpo"
             )
         scores = type(self.algorithm).score is not Algorithm.score
-        if scores and columns is not None and problem_column not in columns:
+        shown = columns or (list(next(iter(self.train_dataset), ())) if scores else [])  # a stream says by a row
+        if scores and problem_column not in shown:
             raise ConfigError(
-                f"the training data have no column {problem_column!r} to show to the judge, only {columns}: name one "
+                f"the training data have no column {problem_column!r} to show to the judge, only {shown}: name one "
                 "with problem_column, which may be prompt"
             )
         self._columns = problem_column, reference_column or answer_column

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from datasets import Dataset
+from datasets import Dataset, IterableDataset
 from trl import GRPOTrainer, RLOOTrainer
 
 from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError
@@ -354,8 +354,10 @@ def test_a_judge_that_certifies_nothing_is_refused_before_training(policy: Path,
 
 def test_data_without_the_problem_are_refused(policy: Path, tmp_path: Path) -> None:
     bare = Dataset.from_list([{"prompt": "1?", "answer": "1"}] * 4)
-    with pytest.raises(ConfigError, match="no column 'problem'"):
-        make_trainer(policy, tmp_path, judge=HashJudge(), train_dataset=bare)
+    stream = IterableDataset.from_generator(lambda: iter(bare.to_list()))
+    for rows in (bare, stream):
+        with pytest.raises(ConfigError, match=r"no column 'problem' to show to the judge, only \['prompt', 'answer'\]"):
+            make_trainer(policy, tmp_path, judge=HashJudge(), train_dataset=rows)
 
 
 def test_contract_names_what_is_missing() -> None:
