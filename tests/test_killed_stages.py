@@ -93,7 +93,7 @@ def contents() -> dict[str, Any]:
     for path in sorted(Path("out").rglob("*")):
         if path.is_dir() or path.name.endswith(".partial"):
             continue
-        elif path.suffix in OPAQUE or path.name == "README.md":
+        elif path.suffix in OPAQUE or path.name in {"README.md", "compare.md"}:
             found[str(path)] = None
         elif path.suffix == ".json":
             found[str(path)] = without_times(json.loads(path.read_text()))
