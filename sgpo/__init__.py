@@ -20,8 +20,10 @@ _EXPORTS = {
     "GRPO": "sgpo.algorithms.grpo:GRPO",
     "GroupRobust": "sgpo.algorithms.group_robust:GroupRobust",
     "GuardsConfig": "sgpo.guards:GuardsConfig",
+    "IGRPO": "sgpo.algorithms.igrpo:IGRPO",
     "MultiObjective": "sgpo.algorithms.objectives:MultiObjective",
     "NGRPO": "sgpo.algorithms.ngrpo:NGRPO",
+    "NTHR": "sgpo.algorithms.nthr:NTHR",
     "RAFT": "sgpo.algorithms.raft:RAFT",
     "REBEL": "sgpo.algorithms.rebel:REBEL",
     "RLZVP": "sgpo.algorithms.rl_zvp:RLZVP",
@@ -45,7 +47,9 @@ if TYPE_CHECKING:
     from sgpo.algorithms.gpg import GPG as GPG
     from sgpo.algorithms.group_robust import GroupRobust as GroupRobust
     from sgpo.algorithms.grpo import GRPO as GRPO
+    from sgpo.algorithms.igrpo import IGRPO as IGRPO
     from sgpo.algorithms.ngrpo import NGRPO as NGRPO
+    from sgpo.algorithms.nthr import NTHR as NTHR
     from sgpo.algorithms.objectives import GDPO as GDPO
     from sgpo.algorithms.objectives import MultiObjective as MultiObjective
     from sgpo.algorithms.raft import RAFT as RAFT

@@ -26,10 +26,21 @@ if TYPE_CHECKING:
     from judgekit.judges.base import JudgeInfo  # brings polars
 
 GIVEN: Mapping[Moment, frozenset[Need]] = {
-    "rollout": frozenset({"spans", "old_logprobs", "entropy", "divergence", "domain"}),
-    "step": frozenset({"spans", "old_logprobs", "seq_logps", "entropy", "divergence", "domain"}),
+    "rollout": frozenset({"spans", "old_logprobs", "entropy", "divergence", "influence", "domain"}),
+    "step": frozenset({"spans", "old_logprobs", "seq_logps", "entropy", "divergence", "influence", "domain"}),
 }
-"""What trainers give algorithms of each moment, the judge and the objectives apart; only online there is a history."""
+"""What trainers give algorithms of each moment, the judge and the objectives apart."""
+ONLINE_ALONE: Mapping[Need, str] = {
+    "history": (
+        "what came of earlier batches changes with the policy, and stored responses do not: those to a problem that "
+        "was solved every time teach GRPO nothing already, so take grpo"
+    ),
+    "drafts": (
+        "stored responses follow on the prompts that they were sampled from: store responses to prompts that hold a "
+        "draft, and take grpo on them"
+    ),
+}
+"""What training on stored responses cannot give, and why."""
 
 
 class PeriodicEvalConfig(BaseConfig):
@@ -132,9 +143,10 @@ class PolicyTrainingConfig(OptimConfig):
                     "'outcome'"
                 )
         if lacking:
+            why = "".join(f"; {ONLINE_ALONE[need]}" for need in lacking if need in ONLINE_ALONE)
             raise ValueError(
                 f"the algorithm {algorithm.type} needs {', '.join(lacking)}, which this trainer does not give at its "
-                f"moment, the {algorithm.when}, as it is configured"
+                f"moment, the {algorithm.when}, as it is configured{why}"
             )
         return self
 

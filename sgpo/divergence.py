@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from accelerate import PartialState
-from accelerate.utils import gather_object
 from torch.nn.utils.rnn import pad_sequence
 
 POSITIONS = 64
@@ -34,31 +32,6 @@ def mean_divergence(logits_GTV: torch.Tensor, *, n_tokens_G: torch.Tensor) -> to
         mean = logprobs.logsumexp(0) - math.log(len(logprobs))
         found.append((logprobs.exp() * (logprobs - mean)).sum(-1).mean(0))
     return torch.cat(found)
-
-
-def share_divergences(
-    model: Any, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], *, group_size: int, temperature: float
-) -> tuple[torch.Tensor, ...]:
-    """Return the divergence of each response's group, on every process. Groups span processes, so they are dealt out.
-
-    Args:
-        model: See `group_divergence`.
-        pairs: Tokens of prompt and completion of this process's responses.
-        group_size: Responses of a group; they are neighbours over all processes.
-        temperature: See `group_divergence`.
-    """
-    state, asked = PartialState(), gather_object(list(pairs))
-    groups = [asked[start : start + group_size] for start in range(0, len(asked), group_size)]
-    mine = []
-    for turn in range(-(-len(groups) // state.num_processes)):  # all as often: a sharded policy waits for every process
-        index = min(turn * state.num_processes + state.process_index, len(groups) - 1)
-        completions_G = [ids for _, ids in groups[index]]
-        found_T = group_divergence(
-            model, prompt_ids=groups[index][0][0], completions_G=completions_G, temperature=temperature
-        )
-        mine.append((index, found_T))
-    by_group = dict(gather_object(mine))
-    return tuple(by_group[row // group_size] for row in range(len(asked)))
 
 
 @torch.no_grad()

@@ -30,7 +30,17 @@ if TYPE_CHECKING:
     from judgekit.types import Solution
 
 Need = Literal[
-    "judge", "objectives", "spans", "old_logprobs", "seq_logps", "entropy", "divergence", "domain", "history"
+    "judge",
+    "objectives",
+    "spans",
+    "old_logprobs",
+    "seq_logps",
+    "entropy",
+    "divergence",
+    "influence",
+    "domain",
+    "history",
+    "drafts",
 ]
 """What an algorithm may need beside outcomes and numbers of tokens. Trainers compute only what is asked for, and refuse
 at the start what they cannot give: see `sgpo.config.GIVEN`."""
@@ -192,6 +202,9 @@ class GroupBatch:
     """For `divergence`: how far the old policy's distributions over the group lie apart at each position up to the end
     of its longest response, nats, see `sgpo.divergence`. A tensor of shape (T,) a response, the same for all of a
     group; empty where it is not trained."""
+    influences_N: tuple[torch.Tensor, ...] | None = None
+    """For `influence`: how much each trained token moves the right responses of its group, under the old policy, see
+    `sgpo.influence`. A tensor of shape (T,) a response; empty in groups without a right response or a wrong one."""
     problem_ids_N: tuple[str, ...] | None = None
     """For `history`: id of each response's problem. Shape (N,)."""
     memory: Mapping[str, float] = field(default_factory=dict)
@@ -266,6 +279,10 @@ class Algorithm(BaseConfig):
                 f"the algorithm {self.type} cannot fade, as its advantages are not at hand before training: set "
                 "window.fade=none"
             )
+        if self.window.fade != "none" and "drafts" in self.needs:
+            raise ValueError(
+                f"the algorithm {self.type} cannot fade, as it differs in its prompts: set window.fade=none"
+            )
         return self
 
     @property
@@ -282,6 +299,10 @@ class Algorithm(BaseConfig):
     def n_refills(self) -> int:
         """How often a batch may be sampled again in place of groups without an advantage; 0 here. Online alone."""
         return 0
+
+    def behind(self, prompt: str, draft: str) -> str:
+        """Return what the policy reads in place of a prompt when it has drafted, for `drafts`; here one text."""
+        return prompt + draft
 
     def remember(self, memory: Mapping[str, float], batch: GroupBatch) -> dict[str, float]:
         """Return what is to be known of this batch and all before it; asked before `transform`, for `history`."""

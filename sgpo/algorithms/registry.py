@@ -23,6 +23,8 @@ ALGORITHMS: Registry[type[Algorithm]] = Registry(
         "dapo": "sgpo.algorithms.dapo:DAPO",
         "srpo": "sgpo.algorithms.srpo:SRPO",
         "tw_grpo": "sgpo.algorithms.tw_grpo:TWGRPO",
+        "nthr": "sgpo.algorithms.nthr:NTHR",
+        "igrpo": "sgpo.algorithms.igrpo:IGRPO",
         "group_robust": "sgpo.algorithms.group_robust:GroupRobust",
         "gpg": "sgpo.algorithms.gpg:GPG",
         "raft": "sgpo.algorithms.raft:RAFT",

@@ -102,7 +102,9 @@ def plan_online(config: OnlineConfig) -> Plan:
             f"{config.n_responses} responses a step do not divide into {assume.n_devices} devices with micro-batches "
             f"of {micro}: change prompts_per_step, group_size, micro_batch or assume.n_devices"
         )
-    longest = assume.prompt_tokens + config.max_completion_length
+    # a draft in the prompt, and one sampled for each response
+    drafts = int("drafts" in config.resolved_algorithm.needs)
+    longest = assume.prompt_tokens + (1 + drafts) * config.max_completion_length
     mean = min(assume.response_tokens or config.max_completion_length, config.max_completion_length)
     # A batch of rollouts is used for this many updates.
     n_iterations = int(config.trl.get("num_iterations", 1))
@@ -132,7 +134,7 @@ def plan_online(config: OnlineConfig) -> Plan:
         n_trained=sizes.n_parameters if config.lora is None else sizes.n_adapter_parameters(config.lora),
         groups_per_step=float(config.prompts_per_step),
         responses=config.max_steps * config.n_responses,
-        sampled=math.ceil(config.max_steps / n_iterations) * config.n_responses * (1 + algorithm.n_refills),
+        sampled=math.ceil(config.max_steps / n_iterations) * config.n_responses * (1 + algorithm.n_refills + drafts),
         passes_per_step=n_passes,
         pass_tokens=micro * longest,
         steps=config.max_steps,

@@ -85,6 +85,8 @@ class Trained:
     """Entropy of the policy before training at each of them, nats; empty where it is not asked for."""
     divergences_T: tuple[float, ...] = ()
     """Divergence of the group at each position, see `GroupBatch.divergences_N`; empty where it is not asked for."""
+    influences_T: tuple[float, ...] = ()
+    """How much each moves the group's right responses, see `GroupBatch.influences_N`; empty where it is not asked."""
 
 
 @dataclass(frozen=True)
@@ -244,6 +246,7 @@ def build_batch(
         n_prompt_tokens_N=torch.tensor([found.n_prompt_tokens for found in trained_N]),
         entropies_N=tuple(torch.tensor(found.entropies_T, dtype=torch.float64) for found in trained_N),
         divergences_N=tuple(torch.tensor(found.divergences_T, dtype=torch.float64) for found in trained_N),
+        influences_N=tuple(torch.tensor(found.influences_T, dtype=torch.float64) for found in trained_N),
         domains_N=tuple(rollout.source for rollout in rollouts),
         domain_shares_N=torch.tensor([domains[rollout.source] / len(groups) for rollout in rollouts]).double(),
         outcomes_N=torch.tensor([rollout.outcome for rollout in rollouts], dtype=torch.float64),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import timedelta
 from functools import partial
 from itertools import groupby
@@ -27,7 +27,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArgum
 
 from judgekit.answers import build_outcome
 from judgekit.errors import ConfigError
-from judgekit.groups import RolloutGroup
+from judgekit.groups import RolloutGroup, is_right
 from judgekit.io import atomic_path, read_json, shard_paths, write_json
 from judgekit.judges import load_judge
 from judgekit.judges.stored import StoredJudge, shared_folder
@@ -41,6 +41,7 @@ from sgpo.algorithms.grpo import GRPO
 from sgpo.credit import StepCredit, token_spans
 from sgpo.divergence import group_divergence
 from sgpo.held_out import Evaluator, HeldOut, read_problems
+from sgpo.influence import group_influences
 from sgpo.offline.config import OfflineConfig
 from sgpo.offline.credit import (
     GUARDS,
@@ -105,11 +106,17 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
     needs, of_initial = config.resolved_algorithm.needs, dict[OldValue, dict[tuple[str, int], list[float]]]()
     if config.ratio == "initial" and "old_logprobs" in needs:
         of_initial["logprob"] = _load_or_compute_initial(config, policy.model.to(state.device), rows, run)
-    asked: tuple[OldValue, ...] = ("entropy", "divergence")
+    asked: tuple[OldValue, ...] = ("entropy", "divergence", "influence")
+    right = {
+        (r.group_id, r.sample)
+        for group in groups
+        for r in group.rollouts
+        if is_right(r.outcome, above=group.correct_above)
+    }
     for value in asked:
         if value in needs:
             model = policy.model.to(state.device)
-            of_initial[value] = _load_or_compute_initial(config, model, rows, run, value=value)
+            of_initial[value] = _load_or_compute_initial(config, model, rows, run, value=value, right=right)
     with state.main_process_first():
         trained = _trained_tokens(config, groups, rows, policy.tokenizer, of_initial=of_initial)
         table = _load_or_assign_credit(config, groups, trained, policy.tokenizer, run)
@@ -217,6 +224,7 @@ def _trained_tokens(
             old_logprob=math.nan if old_T is None else math.fsum(old_T),
             entropies_T=tuple(of_initial.get("entropy", {}).get(row.key, ())),
             divergences_T=tuple(of_initial.get("divergence", {}).get(row.key, ())),
+            influences_T=tuple(of_initial.get("influence", {}).get(row.key, ())),
         )
     return trained
 
@@ -359,29 +367,43 @@ def _load_or_compute_initial(
     run: Run,
     *,
     value: OldValue = "logprob",
+    right: Set[tuple[str, int]] = frozenset(),
 ) -> dict[tuple[str, int], list[float]]:
     """Values of the trained tokens of responses under the policy before training, by row key, nats.
 
     Those that lie in the run's folder are read, of whichever rows; a run that needs them before there is a plan has
-    those of all.
+    those of all. `right` has the keys of right responses, for influences.
     """
-    names = {"logprob": "old_logprobs", "entropy": "old_entropies", "divergence": "old_divergences"}
+    names: Mapping[OldValue, str] = {
+        "logprob": "old_logprobs",
+        "entropy": "old_entropies",
+        "divergence": "old_divergences",
+        "influence": "old_influences",
+    }
     path = run.output / f"{names[value]}.parquet"
     state = PartialState()
     if not path.is_file():
         told: dict[str, Any] = {"description": f"old {value}", "disable": not state.is_main_process}
-        if value == "divergence":  # which is of whole groups
+        if value == "divergence" or value == "influence":  # which are of whole groups
             groups = [list(found) for _, found in groupby(rows, key=lambda row: row.key[0])]
             groups = groups[state.process_index :: state.num_processes]
             mine, values = [row for group in groups for row in group], list[list[float]]()
             was_training = model.training
             model.eval()
             for group in track(groups, **told):
+                prompt_ids, completions_G = group[0].prompt_ids, [row.completion_ids for row in group]
+                right_G = [row.key in right for row in group]
                 with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=config.bf16):
-                    found_T = group_divergence(
-                        model, prompt_ids=group[0].prompt_ids, completions_G=[row.completion_ids for row in group]
-                    )
-                values += [found_T.tolist()] * len(group)
+                    if value == "divergence":
+                        found_T = group_divergence(model, prompt_ids=prompt_ids, completions_G=completions_G)
+                        found_G = [found_T] * len(group)
+                    elif any(right_G) and not all(right_G):
+                        found_G = group_influences(
+                            model, prompt_ids=prompt_ids, completions_G=completions_G, is_right_G=right_G
+                        )
+                    else:
+                        found_G = [torch.zeros(0)] * len(group)
+                values += [found_T.tolist() for found_T in found_G]
             model.train(was_training)
         else:
             mine = list(rows[state.process_index :: state.num_processes])

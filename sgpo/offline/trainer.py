@@ -54,7 +54,7 @@ def can_pack(model: PreTrainedModel, *, longest: int) -> bool:
 
 TokenValue = Literal["logprob", "entropy"]
 """What is read off a token's distribution: the log-probability of the token, or the entropy over all of them."""
-OldValue = TokenValue | Literal["divergence"]
+OldValue = TokenValue | Literal["divergence", "influence"]
 """What algorithms may ask of the policy before training, for each token."""
 
 

@@ -11,7 +11,7 @@ from judgekit.answers import LastNumberConfig, OutcomeConfig
 from judgekit.text.prompts import PromptConfig, RawPrompt
 from judgekit.text.segmentation import PARAGRAPHS, SegmentationConfig
 from sgpo.algorithms.base import Need
-from sgpo.config import PeriodicEvalConfig, PolicyTrainingConfig
+from sgpo.config import ONLINE_ALONE, PeriodicEvalConfig, PolicyTrainingConfig
 
 RESERVED_TRL_KEYS = frozenset(
     {"output_dir", "num_generations", "per_device_train_batch_size", "gradient_accumulation_steps", "max_steps"}
@@ -96,7 +96,7 @@ class OnlineConfig(PolicyTrainingConfig):
         return self
 
     def _gives(self) -> frozenset[Need]:
-        return super()._gives() | {"history"}
+        return super()._gives() | ONLINE_ALONE.keys()
 
     @property
     def n_responses(self) -> int:

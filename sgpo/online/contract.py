@@ -14,14 +14,17 @@ from judgekit.errors import ConfigError
 from judgekit.judges.base import Judge
 from sgpo.algorithms.base import Algorithm, Need
 from sgpo.algorithms.judged import Judged, certified_survival
-from sgpo.config import GIVEN
+from sgpo.config import GIVEN, ONLINE_ALONE
 
 logger = logging.getLogger(__name__)
 
-_OF_TOKENS: frozenset[Need] = frozenset({"spans", "old_logprobs", "seq_logps", "entropy"})
+_OF_TOKENS: frozenset[Need] = frozenset(
+    {"spans", "old_logprobs", "seq_logps", "entropy", "divergence", "influence", "drafts"}
+)
 _CONTRACT = {
     "_calculate_rewards": ["self", "inputs", "prompts", "completions", "completion_ids_list"],
     "_compute_loss": ["self", "model", "inputs"],
+    "_generate": ["self", "prompts"],
     "_generate_and_score_completions": ["self", "inputs"],
     "_log_metric": ["self", "name", "value"],
     "_tokenize_prompts": ["self", "prompts"],
@@ -74,7 +77,7 @@ def check_algorithm(
         raise ConfigError(f"the algorithm {name} needs reward functions beside the outcome")
     if "domain" in needs and columns is not None and "source" not in columns:
         raise ConfigError(f"the training data have no column 'source', which is the domain of a problem: {columns}")
-    if lacking := needs - GIVEN[algorithm.when] - {"judge", "objectives", "history"}:
+    if lacking := needs - GIVEN[algorithm.when] - {"judge", "objectives"} - ONLINE_ALONE.keys():
         raise ConfigError(
             f"the algorithm {name} needs {', '.join(sorted(lacking))}, which online training does not give at its "
             f"moment, the {algorithm.when}"

@@ -15,11 +15,10 @@ from dataclasses import replace
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from accelerate.utils import gather, gather_object
-from torch.nn.utils.rnn import pad_sequence
 from transformers import TrainerCallback
 from trl import GRPOTrainer
 
@@ -48,11 +47,12 @@ from sgpo.credit import (
     token_spans,
     without_judge,
 )
-from sgpo.divergence import share_divergences
 from sgpo.guards import GuardsConfig
 from sgpo.online.ahead import AheadJudge, JudgingAhead
 from sgpo.online.contract import check_algorithm, check_outcomes, check_trl_contract, find_outcome
+from sgpo.online.drafts import Drafting
 from sgpo.online.lending import Lending
+from sgpo.online.passes import PolicyPasses
 from sgpo.online.prompts import Prompts, PromptsCallback, fill_up, join_rows, shown_text
 from sgpo.online.sampled import Sampled
 from sgpo.rewards import group_std, std_floor_factor
@@ -76,16 +76,7 @@ def _problem_id(row: Mapping[str, Any]) -> str:
     return str(row.get("problem_id") or row.get("problem") or row["prompt"])
 
 
-class PolicyRun(NamedTuple):
-    """What the policy gives the responses of all processes, by row of the gathered batch."""
-
-    seq_logprobs_N: torch.Tensor
-    """Summed log-probability of each response, nats. Shape (N,)."""
-    entropies_N: tuple[torch.Tensor, ...] | None
-    """Entropy at each token, nats, where asked for. A tensor of shape (T,) a response."""
-
-
-class SGPOMixin(Lending, JudgingAhead):
+class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
     """Trains a `GRPOTrainer` by any algorithm; put it before the trainer in the list of bases.
 
     One reward function is the outcome: 1 for right, 0 for wrong, `None` for unknown; further ones are added as TRL
@@ -139,7 +130,6 @@ class SGPOMixin(Lending, JudgingAhead):
     _log_metric: Callable[[str, float], None]
     _logs: dict[str, deque[Any]]
     _metrics: dict[str, dict[str, list[float]]]
-    temperature: float
     add_callback: Callable[[TrainerCallback], None]
 
     def __init__(
@@ -193,7 +183,8 @@ class SGPOMixin(Lending, JudgingAhead):
         self._order = sorted(range(len(self.reward_weights)), key=lambda index: index != self._outcome)
         self._warned_of_outcome = False
         self.n_batches = self.n_rollouts = 0
-        """Batches, and responses of them all, that were sampled in training so far; those that fill up count, too."""
+        """Batches, and responses of them all, that were sampled in training so far; those that fill up count, and of
+        responses also drafts."""
         check_algorithm(
             self.algorithm,
             judge=judge,
@@ -213,7 +204,6 @@ class SGPOMixin(Lending, JudgingAhead):
         self._advantage_factor_N: torch.Tensor | None = None
         self._advantages: torch.Tensor | list[torch.Tensor] | None = None
         self._step_credit: StepCredit | None = None
-        self._old_seq_logprobs_N = torch.zeros(0)
         self._domains = Counter(self.train_dataset["source"]) if "domain" in self.algorithm.needs else Counter[str]()
         self._credit_step = -1
         problems: dict[str, int] = {}
@@ -242,7 +232,7 @@ class SGPOMixin(Lending, JudgingAhead):
             for prompt in prompts
         )
         if not plain or self.tools or self._is_vlm or self.environment_factories or self.chat_template_kwargs:
-            return super()._tokenize_prompts(prompts)  # type: ignore[misc]
+            return super()._tokenize_prompts(prompts)
         return [encode_prompt(self.processing_class, prompt) for prompt in prompts], None, {}
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -277,6 +267,8 @@ class SGPOMixin(Lending, JudgingAhead):
         self._advantage_factor_N = self._advantages = self._step_credit = None
         if self.model.training and self._weight():
             self.multi_objective_aggregation = self.algorithm.aggregation
+            if "drafts" in self.algorithm.needs:
+                inputs = self._with_best_drafts(inputs)
         self._n_reused = 0
         try:
             output: dict[str, Any] = super()._generate_and_score_completions(inputs)
@@ -338,41 +330,6 @@ class SGPOMixin(Lending, JudgingAhead):
         self._advantages = self._step_credit.at(seq_logprobs_N, old_seq_logprobs_N=self._old_seq_logprobs_N)
         self._credit_step = self.state.global_step
 
-    @torch.no_grad()
-    def _run_policy(self, batches: Sequence[Mapping[str, Any]], *, entropies: bool = False) -> PolicyRun:
-        """Run the policy as it is on responses, each process on its own; every one gets all values, by row."""
-        rows, sums, own = [], [], list[torch.Tensor]()
-        for batch in batches:
-            mask = batch["completion_mask"]
-            logprobs, entropies_BT, _ = self._get_per_token_logps_and_entropies(
-                self.model,
-                torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1),
-                torch.cat([batch["prompt_mask"], mask], dim=1),
-                mask.size(1),
-                batch_size=self.args.per_device_train_batch_size,
-                compute_entropy=entropies,
-            )
-            rows.append(batch["row_N"])
-            sums.append((logprobs * mask).sum(dim=1).double())
-            if entropies:
-                own += [values_T[: int(n)].cpu() for values_T, n in zip(entropies_BT, mask.sum(dim=1), strict=True)]
-        rows_N, sums_N = gather(torch.cat(rows)), gather(torch.cat(sums))
-        by_row = torch.argsort(rows_N)
-        all_entropies = gather_object(own) if entropies else []
-        return PolicyRun(sums_N[by_row], tuple(all_entropies[row] for row in by_row.tolist()) if entropies else None)
-
-    def _lay_out(self, prompts: list[Any], completion_ids_N: Sequence[list[int]]) -> dict[str, torch.Tensor]:
-        """Lay out this process's responses as TRL will after it has their rewards, for the policy to run on them."""
-        device, local = self.accelerator.device, self._local_rows(len(prompts))
-        laid = {"row_N": torch.arange(local.start, local.stop, device=device)}
-        prompt_ids_N = self._tokenize_prompts(prompts)[0]
-        for name, ids_N, side in (("prompt", prompt_ids_N, "left"), ("completion", completion_ids_N, "right")):
-            rows = [torch.tensor(ids, device=device) for ids in ids_N]
-            pad_id = self.processing_class.pad_token_id
-            laid[f"{name}_ids"] = pad_sequence(rows, batch_first=True, padding_value=pad_id, padding_side=side)
-            laid[f"{name}_mask"] = pad_sequence(list(map(torch.ones_like, rows)), batch_first=True, padding_side=side)
-        return laid
-
     def _calculate_rewards(
         self,
         inputs: list[dict[str, Any]],
@@ -421,16 +378,13 @@ class SGPOMixin(Lending, JudgingAhead):
         is_on = weight > 0
         self._rule = self.algorithm.loss_rule if is_on else None
         needs = self.algorithm.needs if is_on else frozenset()
-        if needs & {"old_logprobs", "entropy"} or (is_on and self.algorithm.when == "step"):
-            found = self._run_policy([self._lay_out(prompts, completion_ids_list)], entropies="entropy" in needs)
-            self._old_seq_logprobs_N = found.seq_logprobs_N
-            batch = replace(batch, old_seq_logprobs_N=found.seq_logprobs_N, entropies_N=found.entropies_N)
-        if "divergence" in needs:
-            pairs = list(zip(self._tokenize_prompts(prompts)[0], completion_ids_list, strict=True))
-            found_N = share_divergences(
-                self.model, pairs, group_size=self.num_generations, temperature=self.temperature
-            )
-            batch = replace(batch, divergences_N=found_N)
+        batch = self._ask_policy(
+            batch,
+            needs=needs,
+            of_step=is_on and self.algorithm.when == "step",
+            prompts=prompts,
+            completion_ids_N=completion_ids_list,
+        )
         if "domain" in needs:
             domains_N = gather_object([row["source"] for row in inputs])
             shares = {name: count / len(self.train_dataset) for name, count in self._domains.items()}
@@ -508,10 +462,6 @@ class SGPOMixin(Lending, JudgingAhead):
     def _is_truncated(self, completion_ids: Sequence[int]) -> bool:
         """As TRL tells it: the last token is no end and no padding."""
         return completion_ids[-1] not in {*self.eos_token_ids, self.processing_class.pad_token_id}
-
-    def _local_rows(self, n_local: int) -> slice:
-        start = self.accelerator.process_index * n_local
-        return slice(start, start + n_local)
 
     def _local_requests(
         self, rows_M: torch.Tensor, inputs: Sequence[Mapping[str, Any]], spans_N: Sequence[Sequence[StepSpan]]

@@ -25,6 +25,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "dapo": {"max_refills": 0},
     "vppo": {"truncated": "judge", "buffer": 2},
     "disco": {"tau": 0.5},
+    "igrpo": {"template": "\n{draft}\n"},
 }
 """What makes an algorithm do something on a policy of random weights, which never ends a response, in one sampling."""
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -18,7 +18,7 @@ from sgpo.algorithms.grpo import GRPO
 from sgpo.algorithms.random_rts import RandomRTS
 from sgpo.algorithms.registry import parse_algorithm
 from sgpo.algorithms.sgpo import SGPO
-from sgpo.config import PolicyTrainingConfig
+from sgpo.config import ONLINE_ALONE, PolicyTrainingConfig
 from sgpo.credit import StepCredit, give_credit, put_back, shape_groups, sum_rewards
 from sgpo.offline.config import OfflineConfig
 from sgpo.offline.run import run_offline
@@ -62,6 +62,7 @@ def facts(n: int) -> GroupBatch:
         old_seq_logprobs_N=old_N,
         entropies_N=tuple(torch.rand(3 * s + 1, generator=draw, dtype=torch.float64) for s in n_steps),
         divergences_N=tuple(torch.rand(13, generator=torch.Generator().manual_seed(i // 4)) for i in range(n)),
+        influences_N=tuple(torch.rand(3 * s + 1, generator=draw, dtype=torch.float64) for s in n_steps),
         problem_ids_N=tuple(f"p{i // 4}" for i in range(n)),
         memory={"a": 1.2, "b": 0.8},
         domains_N=tuple("ab"[i // 8 % 2] for i in range(n)),
@@ -182,8 +183,9 @@ def test_offline_in_one_process_equals_online_in_two(
         "bf16": False,
         "device": "cpu",
     }
-    if "history" in algorithm.needs:
-        with pytest.raises(ValueError, match=f"{algorithm.type} needs history, which this trainer does not give"):
+    if ONLINE_ALONE.keys() & algorithm.needs:
+        (need,) = ONLINE_ALONE.keys() & algorithm.needs
+        with pytest.raises(ValueError, match=f"{algorithm.type} needs {need}, which .*; {ONLINE_ALONE[need]}"):
             OfflineConfig.model_validate(values)
         return
     config = OfflineConfig.model_validate(values)

@@ -16,6 +16,7 @@ from sgpo.algorithms.dr_grpo import DrGRPO
 from sgpo.algorithms.gpg import GPG
 from sgpo.algorithms.group_robust import GroupRobust
 from sgpo.algorithms.ngrpo import NGRPO
+from sgpo.algorithms.nthr import NTHR
 from sgpo.algorithms.objectives import GDPO, MultiObjective
 from sgpo.algorithms.raft import RAFT, ReinforceRej
 from sgpo.algorithms.rl_zvp import RLZVP
@@ -175,6 +176,27 @@ def test_tw_grpo_weighs_positions_at_which_the_group_differs() -> None:
     right, wrong = 0.75 / (STD + 1e-4), -0.25 / (STD + 1e-4)
     assert found[0] == pytest.approx([right, 1.25 * right, 1.5 * right])
     assert found[1] == pytest.approx([wrong, 1.25 * wrong])
+
+
+def test_nthr_spares_what_right_responses_share() -> None:
+    """Right responses score 2 and 1 a token on average, so beta 1 spares tokens above 1; p is 2/4, or 1/4 of group two.
+
+    There eta is 2 |0.5 - 0.25|, and the only right response scores 3.
+    """
+    scores = ((2, 2, 2, 2), (3, 1, 0, 0), (0, 1, 1.5, 9), (-5, 0.9, 1.1, 1), (3, 3, 3, 3), *[(4, 2, 2, 3.5)] * 3)
+    facts = {"influences_N": tuple(doubles(*scores_T) for scores_T in scores)}
+    found = given(NTHR(), [1.0, 1, 0, 0, *MIXED], **facts)
+    low = -0.5 / (math.sqrt(1 / 3) + 1e-4)
+    assert found[0] == found[1] == pytest.approx([-low] * 4)
+    assert found[2] == pytest.approx([low, low, 0, 0]) and found[3] == pytest.approx([low, low, 0, low])
+    low = -0.25 / (STD + 1e-4)
+    assert found[5] == pytest.approx([low / 2, low, low, low / 2])
+    first = {"influences_N": facts["influences_N"][:4]}
+    low = -0.5 / (math.sqrt(1 / 3) + 1e-4)
+    assert given(NTHR(beta=2.0, eta=0.1), [1.0, 1, 0, 0], **first)[2] == pytest.approx([low, low, low, low / 10])
+    raised = {"rewards_NF": torch.stack([doubles(1, 1, 0, 0), doubles(0, 0, 0, 4)], dim=1)}
+    gaining = given(NTHR(), [1.0, 1, 0, 0], reward_weights_F=(1.0, 1.0), **first, **raised)[3]
+    assert min(gaining) == max(gaining) > 0, "nothing is taken from a response that gains"
 
 
 def test_divergence_of_a_group() -> None:
