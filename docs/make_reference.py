@@ -1,4 +1,4 @@
-"""Writes `docs/reference/{judgekit,sgpo,sources}.md`: the help of every command and data source, as they print it.
+"""Writes `docs/reference/{judgekit,sgpo,sources}.md`, the help of every command and data source, and `docs/changelog.md`.
 
 `make docs` runs it before it builds the pages, so that they say what the code says.
 """
@@ -55,5 +55,7 @@ if __name__ == "__main__":
         "sgpo": page("sgpo", SGPO_DESCRIPTION, SGPO_COMMANDS),
         "sources": sources_page(),
     }
+    changes = (FOLDER.parents[1] / "CHANGELOG.md").read_text(encoding="utf-8")
+    (FOLDER.parent / "changelog.md").write_text(changes.replace("](docs/", "]("), encoding="utf-8")
     for name, text in pages.items():
         (FOLDER / f"{name}.md").write_text(text, encoding="utf-8")

@@ -96,10 +96,11 @@ def test_every_help_tells_all_options_without_heavy_imports(name: str) -> None:
 
 
 def test_every_command_that_is_written_down_can_be_typed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The examples of the help, README, Makefile and heads of YAML: parsed, and files read by their command's class."""
+    """The examples of the help, README, pages, Makefile and heads of YAML: parsed, and files read by their command's class."""
     monkeypatch.chdir(ROOT)
     programs = {"judgekit": cli.COMMANDS, "sgpo": sgpo.cli.COMMANDS}
-    blocks = re.findall(r"^```\w*\n(.*?)^```", Path("README.md").read_text(), re.DOTALL | re.MULTILINE)
+    pages = "\n".join(path.read_text() for path in [Path("README.md"), *sorted(Path("docs").glob("*.md"))])
+    blocks = re.findall(r"^```\w*\n(.*?)^```", pages, re.DOTALL | re.MULTILINE)
     files = [
         re.sub(r"^#(?: Run:)? {2,}", "", path.read_text(), flags=re.MULTILINE)
         for path in sorted(Path("configs").rglob("*.yaml"))

@@ -178,7 +178,7 @@ def test_pickles_are_refused_and_can_be_converted(
     folder = pickled(copied(miniature("skywork-prm"), tmp_path / "Skywork-o1-Open-PRM-Qwen-2.5-1.5B"))
     with pytest.raises(CheckpointError, match=r"no safetensors file but pickled weights \(pytorch_model\.bin\)"):
         load_judge(folder)
-    # as README shows
+    # as docs/judges.md shows
     weights = {}
     for path in sorted(folder.glob("*.bin")):
         weights |= torch.load(path, map_location="cpu", weights_only=True)
