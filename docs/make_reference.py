@@ -1,4 +1,4 @@
-"""Writes `docs/reference/{judgekit,sgpo,sources}.md`, the help of every command and data source, and `docs/changelog.md`.
+"""Writes `docs/changelog.md` and, as `docs/reference/*.md`, the help of every command and data source.
 
 `make docs` runs it before it builds the pages, so that they say what the code says.
 """

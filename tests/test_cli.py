@@ -96,7 +96,7 @@ def test_every_help_tells_all_options_without_heavy_imports(name: str) -> None:
 
 
 def test_every_command_that_is_written_down_can_be_typed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The examples of the help, README, pages, Makefile and heads of YAML: parsed, and files read by their command's class."""
+    """Examples of help, README, pages, Makefile and heads of YAML: parsed, and files read by their command's class."""
     monkeypatch.chdir(ROOT)
     programs = {"judgekit": cli.COMMANDS, "sgpo": sgpo.cli.COMMANDS}
     pages = "\n".join(path.read_text() for path in [Path("README.md"), *sorted(Path("docs").glob("*.md"))])

@@ -201,8 +201,8 @@ def missing_weights(directory: Path) -> str | None:
     found = f"pickled weights ({', '.join(pickles[:3])})" if pickles else "no weights (pickled ones are never fetched)"
     return (
         f"it holds no safetensors file but {found}. A pickle can run code when it is opened, so it is not read here: "
-        "convert it once with torch.load(..., weights_only=True), as docs/judges.md shows under 'Public judges', or fetch a "
-        "revision with safetensors"
+        "convert it once with torch.load(..., weights_only=True), as docs/judges.md shows under 'Public judges', or "
+        "fetch a revision with safetensors"
     )
 
 
