@@ -27,6 +27,8 @@ METRICS = "metrics.jsonl"
 SAMPLES = "samples.jsonl"
 FIRINGS = "guards.jsonl"
 CHECKPOINTS = "checkpoints"
+MOST_SHOWN = 8
+"""Differing options that an error names."""
 BUILT_DATA = "data"
 """Folder in which commands build data sets of raw inputs, before the run begins that reads them."""
 _MADE_OF = ("inputs", "items")
@@ -119,7 +121,9 @@ class Run:
             stored, now = ({k: v for k, v in of.items() if k not in _MADE_OF} for of in (stored, now))
         differing = differing_keys(stored, now)
         if differing:
-            raise ConfigError(f"cannot resume {self.output}: the configuration differs in {'; '.join(differing)}")
+            shown = [line if len(line) <= 200 else f"{line[:197]}..." for line in differing[:MOST_SHOWN]]
+            more = f"; and in {len(differing) - len(shown)} more" if len(differing) > len(shown) else ""
+            raise ConfigError(f"cannot resume {self.output}: the configuration differs in {'; '.join(shown)}{more}")
         if not isinstance(before, dict):
             raise DataError(f"{self.output / MANIFEST} does not say what the run was begun with: begin another")
         current = before | hashes if partial else hashes
