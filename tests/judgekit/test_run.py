@@ -59,7 +59,7 @@ def test_a_fresh_folder_may_be_resumed(tmp_path: Path) -> None:
 
 def test_a_folder_of_quite_another_run_is_refused_in_one_line_that_can_be_read(tmp_path: Path) -> None:
     Run(tmp_path, {f"option_{i}": "x" * 300 for i in range(20)}).log({"step": 1})
-    with pytest.raises(ConfigError, match="differs in option_0: .*; and in 13 more$") as refused:
+    with pytest.raises(ConfigError, match=r"differs in option_0: .*; and in 13 more$") as refused:
         Run(tmp_path, {"other": 1} | {f"option_{i}": 0 for i in range(19)}, resume=True)
     assert len(str(refused.value)) < 2000
 
