@@ -44,6 +44,7 @@ def test_the_commands_of_the_guide(
             shutil.rmtree(quickstart / "groups")
             write_groups(quickstart / "groups", three_groups())
         said.append(capsys.readouterr().out)
-    assert "85 runs, 0 of them finished." in said[0]
+    arms = yaml.safe_load((ROOT / "configs/sgpo/compare_algorithms.yaml").read_text())["arms"]
+    assert f"{5 * len(arms)} runs, 0 of them finished." in said[0]
     assert "140 runs" in said[3] and "vppo_random60" in said[3]
     assert "12 runs" in said[-1] and "sgpo_offline" in said[-1]

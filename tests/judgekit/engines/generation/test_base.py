@@ -93,18 +93,16 @@ def test_a_completion_depends_on_its_prompt_sample_and_seed_alone(tiny_base: Pat
 
 def test_the_end_of_text_stops_a_completion(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = TransformersGenerator.open(TransformersGeneration(model=str(tiny_base)))
-    sampled: list[list[int]] = []
-    decode = generator._completion
-    monkeypatch.setattr(generator, "_completion", lambda ids, tokens: sampled.append(tokens) or decode(ids, tokens))
     usual = generator.generate(["1+1="], at_one(6), n=8, seed=1)[0]
     assert {(completion.finish_reason, completion.n_tokens) for completion in usual} == {("length", 6)}
 
+    sampled = [completion.token_ids or () for completion in usual]
     end = sampled[0][2]
     assert end not in sampled[0][:2]
     monkeypatch.setattr(generator, "end_ids", {end})
     stopped = generator.generate(["1+1="], at_one(6), n=8, seed=1)[0]
-    expected = [tokens[: tokens.index(end) + 1] if end in tokens else tokens for tokens in sampled[:8]]
-    assert sampled[8:] == expected, "the other rows go on as before"
+    expected = [tokens[: tokens.index(end) + 1] if end in tokens else tokens for tokens in sampled]
+    assert [completion.token_ids for completion in stopped] == expected, "the other rows go on as before"
     assert (stopped[0].finish_reason, stopped[0].n_tokens) == ("stop", 3)
 
 
