@@ -82,7 +82,7 @@ $(VLLM_VENV)/.ready: pyproject.toml
 	@touch $@
 
 test-vllm: $(VLLM_VENV)/.ready
-	OMP_NUM_THREADS=1 $(VLLM_VENV)/bin/pytest -W default -m vllm tests/judgekit/engines tests/sgpo/online
+	OMP_NUM_THREADS=1 $(VLLM_VENV)/bin/pytest -W default -m vllm tests/judgekit/engines tests/sgpo/online/test_vllm_rollouts.py
 
 # What people download: built, installed into an environment without this repository, and run there.
 test-wheel: setup
