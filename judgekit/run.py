@@ -201,6 +201,15 @@ class Run:
         write_json(self.output / MANIFEST, self._manifest)
 
 
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a file that runs append to; a line that is only half written is left out.
+
+    Raises:
+        DataError: the file is missing or empty.
+    """
+    return [row for _, row in read_jsonl(path) if isinstance(row, dict)]
+
+
 def is_training(output: Path) -> bool:
     """Whether a process of this machine, perhaps one whose parent was killed, trains into a folder at this moment."""
     if not (output / CHECKPOINTS).is_dir():

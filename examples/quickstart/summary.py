@@ -22,9 +22,8 @@ from judgekit.io import MANIFEST, read_json, write_text
 from judgekit.judges.card import JudgeCard, read_card
 from judgekit.judges.steps.specs import LikelihoodSpec
 from judgekit.metrics.steps import Bin
-from judgekit.reading.rows import read_jsonl
 from judgekit.report.page import Section, Series, figures, line_plot, paragraph, reliability_diagram, render_page, table
-from judgekit.run import METRICS
+from judgekit.run import METRICS, read_rows
 
 
 class Headline(NamedTuple):
@@ -149,7 +148,7 @@ def _data_section(folder: Path) -> Section:
 def _training_section(folder: Path) -> Section:
     plots = []
     for name, title in (("base", "Language model behind the judge"), ("policy", "Policy, from the language model")):
-        rows = [row for _, row in read_jsonl(folder / name / METRICS) if isinstance(row, dict)]
+        rows = read_rows(folder / name / METRICS)
         line = _series(rows, "pretrain/loss", name)
         plots.append(line_plot([line], title=title, x_label="optimiser step", y_label="loss per token (nats)"))
     card = read_card(folder / "judge" / "judge")

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from judgekit.errors import JudgekitError
 from judgekit.io import read_json, write_json
-from judgekit.reading.rows import read_jsonl
-from judgekit.run import MANIFEST, METRICS, Run
+from judgekit.run import MANIFEST, METRICS, Run, read_rows
 from sgpo.compare.config import CompareConfig
 from sgpo.compare.report import write_report
 from sgpo.compare.results import Comparison
@@ -40,7 +39,7 @@ def run_compare(config: CompareConfig, output: Path, *, resume: bool = False) ->
     run = Run(output, config, inputs=list(dict.fromkeys(inputs)), resume=resume)
     runs = prepare_runs(config, output.resolve())
     metrics = output / METRICS
-    noted = [row["compare/run"] for _, row in read_jsonl(metrics) if isinstance(row, dict)] if metrics.is_file() else []
+    noted = [row["compare/run"] for row in read_rows(metrics)] if metrics.is_file() else []
 
     def note(item: ArmRun) -> None:
         noted.append(item.folder.name)

@@ -21,8 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from judgekit.io import last_words, read_json
-from judgekit.reading.rows import read_jsonl
-from judgekit.run import MANIFEST, METRICS, is_training
+from judgekit.run import MANIFEST, METRICS, is_training, read_rows
 from sgpo.compare.config import Command
 
 logger = logging.getLogger(__name__)
@@ -78,9 +77,7 @@ class ArmRun(NamedTuple):
     def rows(self) -> list[dict[str, Any]]:
         """Rows of `metrics.jsonl`; a line that is only half written is left out."""
         path = self.folder / METRICS
-        if not path.is_file() or not path.stat().st_size:
-            return []
-        return [row for _, row in read_jsonl(path) if isinstance(row, dict)]
+        return read_rows(path) if path.is_file() and path.stat().st_size else []
 
 
 def train_runs(

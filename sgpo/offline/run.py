@@ -32,8 +32,7 @@ from judgekit.io import atomic_path, read_json, shard_paths, write_json
 from judgekit.judges import load_judge
 from judgekit.judges.stored import StoredJudge, shared_folder
 from judgekit.judges.unfamiliar import warn_unfamiliar
-from judgekit.reading.rows import read_jsonl
-from judgekit.run import METRICS, Run
+from judgekit.run import METRICS, Run, read_rows
 from judgekit.text.identity import content_id
 from judgekit.training.loop import MetricsCallback, last_checkpoint, save_policy, train, training_arguments
 from judgekit.training.sharding import start_process
@@ -152,7 +151,7 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
         _train(config, run, policy, plan, report, step_credit)
         if state.is_main_process:
             if config.eval is not None:
-                report |= held_out_ends([row for _, row in read_jsonl(output / METRICS) if isinstance(row, dict)])
+                report |= held_out_ends(read_rows(output / METRICS))
             run.finish(report)
     state.wait_for_everyone()
     if torch.distributed.is_initialized():

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from judgekit.reading.rows import read_jsonl
+from judgekit.run import read_rows
 
 SAMPLED = "sgpo/judge_on"
 """What a row of metrics has where responses were sampled since the row before."""
@@ -33,7 +33,7 @@ def summarise_metrics(path: Path) -> dict[str, Any]:
     every batch, and shares that a cascade deferred are of all judge calls; `final_accuracy` is the last
     evaluation, `None` without one.
     """
-    rows = [row for _, row in read_jsonl(path) if isinstance(row, dict)]
+    rows = read_rows(path)
     logged = list(logged_batches(rows))
     totals = dict.fromkeys(("judge_calls", "judge_seconds", "unscored"), 0.0)
     dollars = ["judge_usd"] if any("sgpo/judge_usd" in row for row, _ in logged) else []
