@@ -26,7 +26,7 @@ from judgekit.io import weights_written_to
 from judgekit.run import CHECKPOINTS, Run
 from judgekit.store import claim
 from judgekit.training.config import LoopConfig
-from judgekit.training.lora import restore_adapters
+from judgekit.training.lora import merge_adapters, restore_adapters
 from judgekit.training.optim import OptimConfig, Tracker
 from judgekit.training.tracking import tracking
 
@@ -365,10 +365,10 @@ def save_policy(trainer: Any, tokenizer: Any, folder: Path, *, reopen: Callable[
                 (adapter / "training_args.bin").unlink(missing_ok=True)
                 model = reopen()
                 restore_adapters(model, adapter)
-                model.merge_and_unload().save_pretrained(str(folder))
+                merge_adapters(model).save_pretrained(str(folder))
         elif trainer.is_world_process_zero():
             model.save_pretrained(str(folder.with_name("adapter")))
-            model.merge_and_unload().save_pretrained(str(folder))
+            merge_adapters(model).save_pretrained(str(folder))
         if trainer.is_world_process_zero():
             tokenizer.save_pretrained(folder)
             (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle, and config.json says it all

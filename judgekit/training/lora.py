@@ -7,6 +7,7 @@ Source:
 
 from __future__ import annotations
 
+import logging
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +20,8 @@ from judgekit.errors import CheckpointError, ConfigError, one_line
 
 if TYPE_CHECKING:
     import torch
+
+logger = logging.getLogger(__name__)
 
 ADAPTER = "adapter_model.safetensors"
 """Where a checkpoint of PEFT has what was trained."""
@@ -69,6 +72,39 @@ def add_lora(model: Any, options: LoraOptions, *, seed: int) -> Any:
             return get_peft_model(model, config)
     except ValueError as error:
         raise ConfigError(f"lora.targets: {one_line(error)}") from error
+
+
+def merge_adapters(model: Any) -> Any:
+    """Add the adapters to the model's own weights and return the model without them.
+
+    Warns where the precision of the weights is too coarse for what was trained: of the weights that should change, more
+    than a tenth stay as they are.
+
+    Args:
+        model: A model with adapters. It cannot be trained any further.
+    """
+    import torch
+    from peft.tuners.lora import Linear
+
+    n_lost = n_changed = 0
+    with torch.no_grad():
+        for layer in model.modules():
+            if not isinstance(layer, Linear):
+                continue
+            before: Any = layer.get_base_layer().weight
+            for name in layer.active_adapters:
+                delta = layer.get_delta_weight(name)
+                n_changed += int((delta != 0).sum())
+                n_lost += int(((before + delta.to(before.dtype) == before) & (delta != 0)).sum())
+    if n_lost > 0.1 * n_changed:
+        logger.warning(
+            "%.0f %% of the adapted weights do not change when the adapters are added to them, as %s is too coarse: "
+            "the merged model is not what was trained. Load the adapter on top of the original model, or set "
+            "lora.dtype=float32",
+            100 * n_lost / n_changed,
+            str(before.dtype).removeprefix("torch."),
+        )
+    return model.merge_and_unload()
 
 
 def language_model(model: Any) -> Any:

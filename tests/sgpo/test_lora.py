@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from judgekit.config import parse_config
 from judgekit.errors import CheckpointError, ConfigError
-from judgekit.training.lora import ADAPTER, LoraOptions, restore_adapters
+from judgekit.training.lora import ADAPTER, LoraOptions, merge_adapters, restore_adapters
 from sgpo.offline.config import OfflineConfig
 from sgpo.offline.run import run_offline
 from sgpo.online.config import OnlineConfig
@@ -64,6 +64,26 @@ def test_adapters_start_at_the_policy_and_are_all_that_trains(tmp_path: Path) ->
         assert torch.equal(first, second), name_
     with pytest.raises(ConfigError, match=r"lora.targets: .*no_proj"):
         load_policy(name, lora=LoraOptions(targets=("no_proj",)))
+
+
+@pytest.mark.parametrize(("dtype", "warns"), [("bfloat16", True), ("float32", False)])
+def test_merging_warns_of_what_rounding_loses(
+    dtype: str, warns: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = str(write_policy(tmp_path / "policy"))
+    model = load_policy(name, lora=LoraOptions.model_validate(LORA | {"dtype": dtype})).model
+    before = {key: value.clone() for key, value in model.get_base_model().state_dict().items() if "base_layer" in key}
+    with torch.no_grad():
+        for key, parameter in model.named_parameters():
+            if ".lora_B" in key:
+                parameter.fill_(3e-4)
+    merged = merge_adapters(model).state_dict()
+    same = sum(int((merged[key.replace(".base_layer", "")] == old).sum()) for key, old in before.items())
+    share = 100 * same / sum(old.numel() for old in before.values())
+    assert (share > 10) == warns
+    assert [record.message.startswith(f"{share:.0f} % of the adapted weights") for record in caplog.records] == [
+        True
+    ] * warns
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
