@@ -42,12 +42,13 @@ endif
 	@touch $@
 
 # Asks the package index for the hashes of all files of the versions in $(VENV), wheels for other machines too: minutes.
+# appnope is what ipykernel wants on macOS alone; it is pure Python and does nothing elsewhere.
 # To renew: rm -rf .venv && make setup LOCK= && make lint types test && make lock
 lock:
 	$(PYTHON) -m venv $(LOCK_VENV)
 	$(LOCK_VENV)/bin/pip install --quiet pip-tools==7.6.2
 	mkdir -p constraints
-	(echo "setuptools>=77"; $(BIN)/pip freeze --exclude-editable) > constraints/.installed.in
+	(echo "setuptools>=77"; echo "appnope"; $(BIN)/pip freeze --exclude-editable) > constraints/.installed.in
 	$(LOCK_VENV)/bin/pip-compile --quiet --generate-hashes --strip-extras --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --no-emit-options --unsafe-package torch \
 		--output-file constraints/.compiled.txt constraints/.installed.in

@@ -1,4 +1,4 @@
-"""Step-wise judges: open, train, calibrate and benchmark them. What is exported here is imported when it is asked for.
+"""Step-wise judges: make data, open, train, calibrate and benchmark. What is exported is imported when it is asked for.
 
 Example:
     >>> from judgekit import Solution, load_judge
@@ -22,17 +22,33 @@ _EXPORTS = {
     "NoVerdictReason": "judgekit.types:NoVerdictReason",
     "Solution": "judgekit.types:Solution",
     "Verdict": "judgekit.types:Verdict",
+    "build": "judgekit_datasets.api:build",
     "calibrate": "judgekit.training.api:calibrate",
+    "certified_steps": "judgekit.calibration.conformal:certified_steps",
     "evaluate": "judgekit_eval.api:evaluate",
+    "index_set": "judgekit.calibration.conformal:index_set",
     "load_judge": "judgekit.judges:load_judge",
+    "read_records": "judgekit.io:read_records",
+    "read_solutions": "judgekit.judging.run:read_solutions",
+    "render_judgement": "judgekit.report.terminal:render_judgement",
+    "segment": "judgekit.text.segmentation:segment",
+    "split": "judgekit_datasets.split:split",
     "train": "judgekit.training.api:train",
+    "write_records": "judgekit.io:write_records",
 }
 __all__ = [*_EXPORTS]
 
 if TYPE_CHECKING:
+    from judgekit.calibration.conformal import certified_steps as certified_steps
+    from judgekit.calibration.conformal import index_set as index_set
+    from judgekit.io import read_records as read_records
+    from judgekit.io import write_records as write_records
     from judgekit.judges import load_judge as load_judge
     from judgekit.judges.base import Judge as Judge
     from judgekit.judges.base import JudgeInfo as JudgeInfo
+    from judgekit.judging.run import read_solutions as read_solutions
+    from judgekit.report.terminal import render_judgement as render_judgement
+    from judgekit.text.segmentation import segment as segment
     from judgekit.training.api import calibrate as calibrate
     from judgekit.training.api import train as train
     from judgekit.types import Judgement as Judgement
@@ -40,6 +56,8 @@ if TYPE_CHECKING:
     from judgekit.types import NoVerdictReason as NoVerdictReason
     from judgekit.types import Solution as Solution
     from judgekit.types import Verdict as Verdict
+    from judgekit_datasets.api import build as build
+    from judgekit_datasets.split import split as split
     from judgekit_eval.api import evaluate as evaluate
 else:
     __getattr__ = lazily(__name__, _EXPORTS)

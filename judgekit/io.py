@@ -433,14 +433,14 @@ WEAK_WAY = (
 """What to do with weakly labelled rows where step labels are wanted."""
 
 
-def read_records(path: Path, record_type: type[RecordT]) -> Iterator[RecordT]:
+def read_records(path: str | Path, record_type: type[RecordT]) -> Iterator[RecordT]:
     """Yield the records of a data set folder, or of any file that `reading.rows` reads, in the record's own fields.
 
     Raises:
         DataError: a file is missing, empty or damaged, a column is missing or unknown, a row is not valid, or two
             different solutions have one id; names file, row and value.
     """
-    n_rows = n_renamed = 0
+    path, n_rows, n_renamed = Path(path), 0, 0
     ids = SolutionIds()
     is_own = record_type is LabelledSolution and not (path / MANIFEST).is_file()
     # A builder must say how labels came about, or that it does not know; a file of the user's may leave it out.
@@ -506,7 +506,7 @@ def current_problem_ids(stored: pl.Series, problems: pl.Series) -> pl.Series:
 
 
 def write_records(
-    output: Path,
+    output: str | Path,
     records: Iterable[RecordT],
     *,
     record_type: type[RecordT],
@@ -519,7 +519,7 @@ def write_records(
         ConfigError: the folder holds shards and `resume` is off.
         DataError: see `ShardWriter.write`; also when there is no record at all.
     """
-    with ShardWriter(output, record_type, resume=resume) as writer:
+    with ShardWriter(Path(output), record_type, resume=resume) as writer:
         for record in records:
             writer.write(record)
         if not writer.n_rows:

@@ -25,7 +25,7 @@ MAY_IMPORT = {
 }
 FOLDERS = {"judgekit_datasets": ROOT / "datasets_builders", "judgekit_eval": ROOT / "eval"}
 """What a package lies in, where that is not the repository itself."""
-FRONT_DOORS = {"judgekit": {"judgekit_eval"}}
+FRONT_DOORS = {"judgekit": {"judgekit_eval", "judgekit_datasets"}}
 """What a package exports of another one, for type checkers alone: by name when it is asked for."""
 WITHOUT_TORCH = [
     "judgekit",

@@ -30,8 +30,9 @@ def test_the_code_of_the_page(
         exec(compile(block.replace("MODEL", "model").replace("SOURCE", "additions"), str(PAGE), "exec"), names)
         said.append(capsys.readouterr().out)
     assert said[0].splitlines()[-1] == "0", "the first step is wrong"
-    assert [line.split()[0] for line in said[2].splitlines() if line.startswith(("judge", "doubtful"))][
+    assert "▶ judge's first error" in said[2]
+    assert [line.split()[0] for line in said[3].splitlines() if line.startswith(("judge", "doubtful"))][
         -1
     ] == "doubtful"
-    assert said[3].splitlines() == ["right None", "wrong None", "unchecked huge"]
+    assert said[4].splitlines() == ["right None", "wrong None", "unchecked huge"]
     assert Path("runs/eval/report.html").is_file()

@@ -48,9 +48,14 @@ def choose_side(problem_id: str, sides: Mapping[str, float], *, seed: int) -> st
 
 
 def split(
-    input: Path, outputs: Mapping[Path, float], *, seed: int = 0, resume: bool = False, rows_per_shard: int = 50_000
+    input: str | Path,
+    outputs: Mapping[str, float] | Mapping[Path, float],
+    *,
+    seed: int = 0,
+    resume: bool = False,
+    rows_per_shard: int = 50_000,
 ) -> dict[Path, int]:
-    """Split the data set folder `input` and return the number of records of each output.
+    """Split the data set folder `input` by problem and return the number of records of each output.
 
     Args:
         input: A finished data set folder, or a file of records.
@@ -64,6 +69,7 @@ def split(
             split has other options.
         DataError: the input is unfinished, of an unknown type or has changed, or an output would be empty.
     """
+    input, outputs = Path(input), {Path(folder): fraction for folder, fraction in outputs.items()}
     if not all(fraction > 0 for fraction in outputs.values()) or not math.isclose(math.fsum(outputs.values()), 1):
         raise ConfigError(f"fractions must be above 0 and sum to 1, not {list(outputs.values())}")
     sides = {str(path): fraction for path, fraction in outputs.items()}

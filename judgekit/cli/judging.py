@@ -42,16 +42,15 @@ def _judge(args: argparse.Namespace, config: JudgingConfig) -> None:
         solution = Solution(problem=args.problem, steps=tuple(args.step))
         judge = load_judge(args.judge, dtype=config.dtype)
         warn_unfamiliar(judge, [solution])
-        conformal = judge.info.conformal
-        show(render_judgement(solution, judge.judge([solution])[0], rule=judge.info.decision, conformal=conformal))
+        show(render_judgement(solution, judge.judge([solution])[0], judge.info))
         return
     with share_judge(lambda: load_judge(args.judge, dtype=config.dtype)) as shared:
         if shared is None:
             return
         judgements = judge_file(shared, config, args.output, resume=args.resume)
-        rule, conformal = shared.info.decision, shared.info.conformal
+        info = shared.info
     for solution, judgement in list(zip(read_solutions(args.input), judgements, strict=True))[: args.show]:
-        show(render_judgement(solution, judgement, rule=rule, conformal=conformal))
+        show(render_judgement(solution, judgement, info))
     n_no_verdict = sum(judgement.verdict is None for judgement in judgements)
     print(f"{len(judgements)} judged, {n_no_verdict} without a verdict: {args.output}")
     for member in asked_members(judgements):

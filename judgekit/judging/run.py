@@ -51,13 +51,13 @@ def judge_file(judge: Judge, config: JudgingConfig, output: Path, *, resume: boo
     return judgements
 
 
-def read_solutions(path: Path) -> list[Solution]:
+def read_solutions(path: str | Path) -> list[Solution]:
     """Read solutions, labelled or not, or rollouts, from a data set folder or any file that `reading.rows` reads.
 
     Raises:
         DataError: see `judgekit.io.read_records`.
     """
-    return [_as_solution(row) for row in _read_rows(path)]
+    return [_as_solution(row) for row in _read_rows(Path(path))]
 
 
 def _read_rows(path: Path) -> list[Solution | Rollout]:

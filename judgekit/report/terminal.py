@@ -16,7 +16,8 @@ from rich.text import Text
 
 from judgekit.calibration.card import ConformalCard
 from judgekit.calibration.conformal import certified_steps, index_set
-from judgekit.types import ArgmaxRule, Judgement, LabelledSolution, Solution, StepLabel, ThresholdRule
+from judgekit.judges.base import JudgeInfo
+from judgekit.types import Judgement, LabelledSolution, Solution, StepLabel
 
 _WRONG, _UNSURE, _RIGHT = (213, 94, 0), (128, 128, 128), (20, 130, 200)
 """Red, green, blue; each at least 3.9 : 1 against black and white."""
@@ -24,25 +25,19 @@ _KEPT_FORMATS = frozenset("\u200c\u200d")
 """Joiners: needed by several scripts and harmless."""
 
 
-def render_judgement(
-    solution: Solution,
-    judgement: Judgement,
-    *,
-    rule: ThresholdRule | ArgmaxRule,
-    conformal: ConformalCard | None = None,
-) -> RenderableType:
-    """Build what is printed for one judged solution.
+def render_judgement(solution: Solution, judgement: Judgement, info: JudgeInfo) -> RenderableType:
+    """Build what is printed for one judged solution; a notebook shows it with `rich.print`, too.
 
     Args:
         solution: The solution; true labels are shown where it is a `LabelledSolution`.
         judgement: What the judge said about it.
-        rule: Turns the verdict into the predicted first error.
-        conformal: The judge's thresholds for index sets and certified prefixes, where it has some.
+        info: What the judge says of itself: its decision rule, and its thresholds for index sets and certified
+            prefixes, where it has some.
 
     Returns:
         A renderable for `rich.print` or `Console.print`.
     """
-    verdict = judgement.verdict
+    verdict, rule = judgement.verdict, info.decision
     predicted = verdict.decide(rule) if verdict else None
     table = Table(box=None, padding=(0, 1), expand=True)
     for name in ("step", "P(ok)"):
@@ -71,7 +66,7 @@ def render_judgement(
         Panel(Text(visible(solution.problem)), title="problem", title_align="left"),
         table,
         *lines,
-        *_promises(solution, judgement, conformal),
+        *_promises(solution, judgement, info.conformal),
     )
 
 

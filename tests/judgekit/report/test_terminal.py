@@ -4,6 +4,7 @@ import pytest
 from rich.console import Console
 
 from judgekit.calibration.card import ConformalCard, Fingerprint
+from judgekit.judges.base import JudgeInfo
 from judgekit.report.terminal import render_judgement, visible
 from judgekit.types import (
     ArgmaxRule,
@@ -36,7 +37,8 @@ def shown(solution, judgement, rule=None, *, colour=False, conformal=None):
     console = Console(
         file=file, width=80, force_terminal=colour, color_system="truecolor" if colour else None, legacy_windows=False
     )
-    console.print(render_judgement(solution, judgement, rule=rule or ThresholdRule(), conformal=conformal))
+    info = JudgeInfo("tiny", rule or ThresholdRule(), conformal=conformal)
+    console.print(render_judgement(solution, judgement, info))
     return file.getvalue()
 
 
