@@ -1,4 +1,4 @@
-"""Building blocks of self-contained HTML pages: sections, tables and inline SVG plots, no network, no links out.
+"""Building blocks of self-contained HTML pages: sections, tables and inline SVG plots; no network.
 
 Every text goes through `escape`, so nothing that a model wrote can act as markup; bulk data travels as JSON with `<`
 escaped, and scripts put it on the page as text. A content policy in the page forbids everything but its own style and
@@ -43,10 +43,10 @@ class Section(NamedTuple):
 
 
 class Html(NamedTuple):
-    """A table cell that is HTML already, made of escaped texts."""
+    """A piece of a cell, paragraph or list that is HTML already, made of escaped texts."""
 
     html: str
-    """What is put into the cell as it is."""
+    """What is put on the page as it is."""
 
 
 class Series(NamedTuple):
@@ -69,14 +69,29 @@ def escape(text: object) -> str:
     return html.escape(str(text).encode("utf-8", "replace").decode("utf-8"))
 
 
-def paragraph(text: str) -> str:
-    """Return one paragraph of plain text."""
-    return f"<p>{escape(text)}</p>"
+def paragraph(*parts: str | Html) -> str:
+    """Return one paragraph of plain texts and pieces of HTML, one behind the other."""
+    return f"<p>{inline(*parts).html}</p>"
 
 
-def bullet_list(items: Sequence[str]) -> str:
-    """Return a list of plain texts; nothing where there are none."""
-    return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>" if items else ""
+def bullet_list(items: Sequence[str | Html]) -> str:
+    """Return a list of plain texts and pieces of HTML; nothing where there are none."""
+    return f"<ul>{''.join(f'<li>{inline(item).html}</li>' for item in items)}</ul>" if items else ""
+
+
+def inline(*parts: object) -> Html:
+    """Put pieces one behind the other: `Html` as it is, everything else escaped."""
+    return Html("".join(part.html if isinstance(part, Html) else escape(part) for part in parts))
+
+
+def link(text: str, to: str) -> Html:
+    """Return a link, for example to a file beside the page."""
+    return Html(f'<a href="{escape(to)}">{escape(text)}</a>')
+
+
+def code(text: str) -> Html:
+    """Return a command or a name in the font of code."""
+    return Html(f"<code>{escape(text)}</code>")
 
 
 def table(header: Sequence[object], rows: Sequence[Sequence[object]], *, caption: str = "") -> str:
@@ -84,11 +99,11 @@ def table(header: Sequence[object], rows: Sequence[Sequence[object]], *, caption
 
     A cell that is `Html` is put in as it is; everything else is escaped.
     """
-    head = "".join(f'<th scope="col">{_cell(cell)}</th>' for cell in header)
+    head = "".join(f'<th scope="col">{inline(cell).html}</th>' for cell in header)
     body = []
     for first, *rest in rows:
-        cells = "".join(f"<td>{_cell(cell)}</td>" for cell in rest)
-        body.append(f'<tr><th scope="row"><div>{_cell(first)}</div></th>{cells}</tr>')
+        cells = "".join(f"<td>{inline(cell).html}</td>" for cell in rest)
+        body.append(f'<tr><th scope="row"><div>{inline(first).html}</div></th>{cells}</tr>')
     return _scrolling(f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>", caption)
 
 
@@ -110,10 +125,6 @@ def heat_table(
     )
 
 
-def _cell(content: object) -> str:
-    return content.html if isinstance(content, Html) else escape(content)
-
-
 def _scrolling(table_html: str, caption: str) -> str:
     above = f'<p class="dim">{escape(caption)}</p>' if caption else ""
     return f'{above}<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}">{table_html}</div>'
@@ -124,11 +135,23 @@ def collapsed(summary: str, inner: str) -> str:
     return f"<details><summary>{escape(summary)}</summary>{inner}</details>"
 
 
-def figure(width: float, height: float, marks: Sequence[str], title: str, *, legend: str = "") -> str:
-    """Return a drawing of SVG elements, its size in pixels, with its legend and its title as the caption."""
+def figure(
+    width: float, height: float, marks: Sequence[str], title: str, *, legend: str = "", caption: bool = True
+) -> str:
+    """Return a drawing of SVG elements, its size in pixels, with its legend and its title as the caption.
+
+    Args:
+        width: Of the drawing.
+        height: Of the drawing.
+        marks: Its SVG elements.
+        title: What it shows, also for who cannot see it.
+        legend: HTML below the drawing.
+        caption: Whether the title is written below, too.
+    """
+    below = f"<figcaption>{escape(title)}</figcaption>" if caption else ""
     return (
         f'<figure><svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(title)}">'
-        f"{''.join(marks)}</svg>{legend}<figcaption>{escape(title)}</figcaption></figure>"
+        f"{''.join(marks)}</svg>{legend}{below}</figure>"
     )
 
 
@@ -159,14 +182,19 @@ def figures(*plots: str) -> str:
     return f'<div class="figures">{"".join(plots)}</div>'
 
 
+def columns(*parts: str) -> str:
+    """Put parts of a section side by side where there is room."""
+    return f'<div class="columns">{"".join(f"<div>{part}</div>" for part in parts)}</div>'
+
+
 def panels(*plots: str) -> str:
     """Put small figures into a grid, as many in a row as have room."""
     return f'<div class="panels">{"".join(plots)}</div>'
 
 
-def series_legend(names: Sequence[str]) -> str:
-    """Return the legend of a line plot's series, in their order, for plots that share one."""
-    return legend([(key(f'<path class="line" {_look(i)} d="M0 5H34"/>'), name) for i, name in enumerate(names)])
+def series_legend(names: Mapping[int, str]) -> str:
+    """Return the legend of a line plot's series by their places among all of them."""
+    return legend([(key(f'<path class="line" {_look(i)} d="M0 5H34"/>'), name) for i, name in names.items()])
 
 
 def _look(i: int) -> str:
@@ -182,9 +210,9 @@ class _Frame:
     y: tuple[float, float]
     width: float = 430
     height: float = 290
-    left: float = 52
+    left: float = 46
     right: float = 12
-    top: float = 12
+    top: float = 28
     bottom: float = 44
 
     def px(self, x: float) -> float:
@@ -198,8 +226,8 @@ class _Frame:
     def points(self, xs: Sequence[float], ys: Sequence[float]) -> str:
         return " ".join(f"{self.px(x):.1f},{self.py(y):.1f}" for x, y in zip(xs, ys, strict=True))
 
-    def figure(self, marks: Sequence[str], title: str, *, legend: str = "") -> str:
-        return figure(self.width, self.height, marks, title, legend=legend)
+    def figure(self, marks: Sequence[str], title: str, *, legend: str = "", caption: bool = True) -> str:
+        return figure(self.width, self.height, marks, title, legend=legend, caption=caption)
 
 
 def line_plot(
@@ -214,22 +242,27 @@ def line_plot(
     """Return a figure of lines with optional bands and a legend.
 
     Args:
-        series: The lines; those without any value are left out.
-        title: Caption under the figure.
+        series: The lines; those without any value are left out, and the others look as if they were there.
+        title: Caption under the figure, left out where it is the name of the vertical axis.
         x_label: Name and unit of the horizontal axis.
         y_label: Name and unit of the vertical axis.
         y_range: Ends of the vertical axis; `None` takes them from the values.
         small: Draw one of many panels, without a legend: `series_legend` is for all of them.
     """
-    series = [line for line in series if any(value is not None for value in line.y)]
-    if not series:
+    # By their places among all lines, so that a name looks the same in plots that lack some of the others.
+    drawn = {i: line for i, line in enumerate(series) if any(value is not None for value in line.y)}
+    if not drawn:
         return paragraph(f"{title}: no values.")
-    columns = [column for line in series for column in (line.y, line.lo or (), line.hi or ())]
-    values = round_values(*_range([y for column in columns for y in column if y is not None]), n_most=5)
-    size: dict[str, float] = {"width": 280, "height": 190, "left": 46} if small else {}
-    frame = _Frame(x=_range([x for line in series for x in line.x]), y=y_range or (values[0], values[-1]), **size)
+    heights = [y for line in drawn.values() for column in (line.y, line.lo or (), line.hi or ()) for y in column]
+    values = round_values(*_range([y for y in heights if y is not None]), n_most=5)
+    size: dict[str, float] = {"width": 280, "height": 190} if small else {}
+    if not y_label:
+        size["top"] = 12
+    frame = _Frame(
+        x=_range([x for line in drawn.values() for x in line.x]), y=y_range or (values[0], values[-1]), **size
+    )
     bands, lines = [], []
-    for i, line in enumerate(series):
+    for i, line in drawn.items():
         colour, look = COLOURS[i % len(COLOURS)], _look(i)
         if line.lo is not None and line.hi is not None:
             for xs, los, his in _stretches(line.x, line.lo, line.hi):
@@ -240,8 +273,8 @@ def line_plot(
             if len(xs) == 1:  # a line of one point shows nothing
                 lines.append(f'<circle cx="{frame.px(xs[0]):.1f}" cy="{frame.py(ys[0]):.1f}" r="3" fill="{colour}"/>')
     # Bands first: what is drawn later lies on top, and no band may hide a line.
-    keys = "" if small else series_legend([line.name for line in series])
-    return frame.figure([_axes(frame, x_label, y_label), *bands, *lines], title, legend=keys)
+    keys = "" if small else series_legend({i: line.name for i, line in drawn.items()})
+    return frame.figure([_axes(frame, x_label, y_label), *bands, *lines], title, legend=keys, caption=title != y_label)
 
 
 def bar_plot(
@@ -259,7 +292,7 @@ def bar_plot(
     totals = [sum(column) for column in zip(*counts.values(), strict=True)]
     if not any(totals):
         return paragraph(f"{title}: no values.")
-    frame = _Frame(x=(0, len(names)), y=(0, round_values(0, max(totals), n_most=5)[-1]), left=78)
+    frame = _Frame(x=(0, len(names)), y=(0, round_values(0, max(totals), n_most=5)[-1]), left=70)
     marks = [_grid(frame), _axis_labels(frame, x_label, y_label)]
     # As many names under the bars as have room, about 7 pixels a letter, on one line or on two by turns.
     n_lines = 1 if x_label else 2
@@ -329,10 +362,10 @@ def _grid(frame: _Frame) -> str:
 
 
 def _axis_labels(frame: _Frame, x_label: str, y_label: str) -> str:
-    x_middle, y_middle = frame.px(sum(frame.x) / 2), frame.py(sum(frame.y) / 2)
-    across = f'<text class="label mid" x="{x_middle:.1f}" y="{frame.height - 8:g}">{escape(x_label)}</text>'
-    turned = f'transform="translate(13 {y_middle:.1f}) rotate(-90)"'
-    return f'{across}<text class="label mid" {turned}>{escape(y_label)}</text>'
+    middle = frame.px(sum(frame.x) / 2)
+    below = f'<text class="label mid" x="{middle:.1f}" y="{frame.height - 8:g}">{escape(x_label)}</text>'
+    # Above the plot and not beside it: read without turning the head, and a long name is not cut.
+    return f'{below}<text class="label" x="4" y="14">{escape(y_label)}</text>' if y_label else below
 
 
 def _ticks(ends: tuple[float, float]) -> list[float]:
@@ -374,7 +407,14 @@ def asset(module: str, name: str) -> str:
 
 
 def render_page(
-    title: str, sections: Sequence[Section], *, lead: str = "", controls: str = "", data: str = "", script: str = ""
+    title: str,
+    sections: Sequence[Section],
+    *,
+    lead: str = "",
+    controls: str = "",
+    foot: str = "",
+    data: str = "",
+    script: str = "",
 ) -> str:
     """Return a whole HTML document.
 
@@ -383,6 +423,7 @@ def render_page(
         sections: The parts in order.
         lead: HTML under the heading.
         controls: HTML between heading and sections that may stay in view while they scroll.
+        foot: HTML under everything: how the page came about.
         data: `json_script` elements that the script reads.
         script: JavaScript run at the end; the only script that the page's content policy lets run.
     """
@@ -397,7 +438,8 @@ def render_page(
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}"><style>{style}</style></head>\n'
-        f"<body><header><h1>{escape(title)}</h1>{lead}</header>\n{controls}<main>{body}</main>\n{data}"
+        f"<body><header><h1>{escape(title)}</h1>{lead}</header>\n{controls}<main>{body}</main>\n"
+        f"{f'<footer>{foot}</footer>' if foot else ''}{data}"
         f"{f'<script>{script}</script>' if script else ''}</body></html>\n"
     )
 

@@ -67,26 +67,26 @@ LENGTH = training("response_tokens", "response length (tokens)")
 def plots(comparison: Comparison, metric: Metric, *, over_rollouts: bool = False) -> list[Plot]:
     """Return a metric of all arms: one plot where that can tell them apart, else one an arm, best first.
 
-    Arms without the metric are left out, and so is everything where none has it. The vertical axis reaches from the
-    lowest to the highest run, in all panels alike; bands are cut there.
+    Arms without the metric have lines without points, and nothing is drawn where none has it. The vertical axis
+    reaches from the lowest to the highest run, in all panels alike; bands are cut there.
     """
     runs = {name: list(arm.seeds.values()) for name, arm in comparison.best_first.items()}
     lines = {name: band(name, of, metric, over_rollouts=over_rollouts) for name, of in runs.items()}
-    lines = {name: line for name, line in lines.items() if line.x}
-    if not lines:
+    n_drawn = sum(bool(line.x) for line in lines.values())
+    if not n_drawn:
         return []
     values = [value for name in lines for run in runs[name] for value in metric.of(run).values]
     ends = round_values(0.0 if metric.is_share else min(values), max(values), n_most=5)
     y_range = (ends[0], min(ends[-1], 1.0) if metric.is_share and max(values) <= 1 else ends[-1])
     lines = {name: cut(line, y_range) for name, line in lines.items()}
     x_label = "rollouts" if over_rollouts else "optimiser updates"
-    if len(lines) <= MOST_LINES:
+    if n_drawn <= MOST_LINES:
         return [Plot(metric.name, list(lines.values()), x_label, metric.name, y_range)]
-    behind = lines.get(comparison.reference)
+    behind = lines[comparison.reference]
     return [
-        Plot(name, [line, *([behind] if behind else [])], x_label, "", y_range)
+        Plot(name, [line, behind], x_label, "", y_range)
         for name, line in lines.items()
-        if name != comparison.reference
+        if name != comparison.reference and line.x
     ]
 
 

@@ -52,8 +52,7 @@ def comparison_html(comparison: Comparison) -> str:
         slopes = table(list(TREND), [[row[name] for name in TREND] for row in trend_rows(comparison)], caption=TRENDS)
         sections.append(Section("What a judge's errors do", paragraph(text) + figures(*map(_svg, errors)) + slopes))
     sections += [
-        Section("Accuracy over rollouts", _all_arms(comparison, [ACCURACY], over_rollouts=True)),
-        Section("Accuracy over updates", _all_arms(comparison, [ACCURACY])),
+        Section("Accuracy", _all_arms(comparison, [ACCURACY])),
         Section("Groups that teach nothing", _all_arms(comparison, [DEAD, SILENT])),
         Section("The judge: what it gives, what it takes", _all_arms(comparison, [RTS, JUDGED, JUDGE_SECONDS])),
         Section("Entropy and length", _all_arms(comparison, [ENTROPY, LENGTH])),
@@ -68,17 +67,22 @@ def comparison_html(comparison: Comparison) -> str:
     return render_page("Comparison of algorithms", sections, lead=lead)
 
 
-def _all_arms(comparison: Comparison, metrics: Sequence[Metric], *, over_rollouts: bool = False) -> str:
-    """Return the plots of metrics; where each arm has a panel of its own, all but the first metric are folded away."""
+def _all_arms(comparison: Comparison, metrics: Sequence[Metric]) -> str:
+    """Return the plots of metrics over updates, and of accuracy also over rollouts.
+
+    Where each arm has a panel of its own, all but accuracy are folded away.
+    """
     found, together = "", []
     for metric in metrics:
-        drawn = plots(comparison, metric, over_rollouts=over_rollouts)
-        if len(drawn) == 1:
-            together.append(_svg(drawn[0]))
-        elif drawn:
-            keys = series_legend(["the arm of the panel", comparison.reference])
-            grid = keys + panels(*(_svg(plot, small=True) for plot in drawn))
-            found += grid if metric is ACCURACY else collapsed(f"{metric.name}, by arm", grid)
+        for over_rollouts in (True, False) if metric is ACCURACY else (False,):
+            drawn = plots(comparison, metric, over_rollouts=over_rollouts)
+            if len(drawn) == 1:
+                together.append(_svg(drawn[0]))
+            elif drawn:
+                keys = series_legend({0: "the arm of the panel", 1: comparison.reference})
+                grid = keys + panels(*(_svg(plot, small=True) for plot in drawn))
+                name = f"{metric.name} over {drawn[0].x_label}"
+                found += paragraph(name) + grid if metric is ACCURACY else collapsed(f"{name}, by arm", grid)
     if not found and not together:
         return paragraph("No arm has any of this.")
     return paragraph(BANDS) + (figures(*together) if together else "") + found
@@ -111,11 +115,12 @@ def _guards(comparison: Comparison) -> str:
 
 def _runs(comparison: Comparison) -> str:
     rows = [{name: value for name, value in row.items() if name != "guards"} for row in comparison.rows()]
-    body = [
-        [
-            "none" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
-            for value in row.values()
-        ]
-        for row in rows
-    ]
-    return collapsed("Every run; results.jsonl has the same", table([name.replace("_", " ") for name in rows[0]], body))
+
+    def text(value: object) -> str:
+        if isinstance(value, float):
+            return f"{value:.4g}" if value < 1e4 else f"{value:,.0f}"
+        return "none" if value is None else str(value)
+
+    header = [name.replace("_", " ") for name in rows[0]]
+    body = [[text(value) for value in row.values()] for row in rows]
+    return collapsed("Every run; results.jsonl has the same", table(header, body))

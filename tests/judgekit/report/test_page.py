@@ -8,10 +8,13 @@ from judgekit.report.page import (
     Section,
     Series,
     bullet_list,
+    code,
+    collapsed,
     escape,
     heat_table,
     json_script,
     line_plot,
+    link,
     paragraph,
     reliability_diagram,
     render_page,
@@ -56,9 +59,9 @@ def test_lone_surrogates_do_not_break_the_page():
 
 
 def test_line_plot_maps_values_to_pixels():
-    # frame: 52..418 sideways for x in 0..2, 12..246 from the top for y in 0..1
+    # frame: 46..418 sideways for x in 0..2, 28..246 from the top for y in 0..1
     plot = line_plot([Series("a", [0, 1, 2], [0.0, 0.5, 1.0])], title="t", x_label="x", y_label="y", y_range=(0.0, 1.0))
-    assert 'points="52.0,246.0 235.0,129.0 418.0,12.0"' in plot
+    assert 'points="46.0,246.0 232.0,137.0 418.0,28.0"' in plot
 
 
 def test_line_plot_leaves_gaps_and_draws_single_points():
@@ -73,7 +76,21 @@ def test_line_plot_leaves_gaps_and_draws_single_points():
 def test_band_runs_along_the_lower_edge_and_back_along_the_upper():
     series = Series("a", [0, 1], [0.5, 0.5], lo=[0.25, 0.0], hi=[0.75, 1.0])
     plot = line_plot([series], title="t", x_label="x", y_label="y", y_range=(0.0, 1.0))
-    assert 'points="52.0,187.5 418.0,246.0 418.0,12.0 52.0,70.5"' in plot
+    assert 'points="46.0,191.5 418.0,246.0 418.0,28.0 46.0,82.5"' in plot
+
+
+def test_a_line_looks_the_same_where_another_has_no_values_and_a_caption_never_repeats_the_axis():
+    both = line_plot([Series("a", [0], [1.0]), Series("b", [0, 1], [0, 1])], title="t", x_label="x", y_label="t")
+    alone = line_plot([Series("a", [], []), Series("b", [0, 1], [0, 1])], title="t", x_label="x", y_label="t")
+    [look] = re.findall(r'<polyline class="line" (stroke="[^"]*" stroke-dasharray="[^"]*")[^>]* [^>]*246.0 ', alone)
+    assert look in both and 'points="46.0,246.0' in both
+    assert "figcaption" not in alone and ">a</li>" not in alone
+
+
+def test_pieces_of_a_paragraph_are_escaped_but_for_html():
+    assert paragraph("a < b, ", link("c & d", 'e"f'), code("<g>")) == (
+        '<p>a &lt; b, <a href="e&quot;f">c &amp; d</a><code>&lt;g&gt;</code></p>'
+    )
 
 
 def test_plot_without_values_says_so():
@@ -103,12 +120,26 @@ def test_page_fits_its_window_and_asks_for_nothing(browser, tmp_path, width):
         [f"column {i}" for i in range(20)], [["x"] * 20], caption="A caption that is long enough to wrap. " * 3
     )
     page = tmp_path / "page.html"
-    page.write_text(render_page("Title", [Section("One", plot + wide)]), encoding="utf-8")
+    page.write_text(render_page("Title", [Section("One", plot + wide + table(["a"], [["b"]]))]), encoding="utf-8")
     driver = browser.open(page, width=width)
     assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+    scrolls, whole = driver.execute_script(
+        "return [...document.querySelectorAll('.scroll')].map((e) => getComputedStyle(e, '::before').maxHeight)"
+    )
+    assert scrolls != "0px" and whole == "0px"  # only a table that goes on behind the edge says so
     text_size = driver.execute_script(
         "const t = document.querySelector('svg text'); return t.getBoundingClientRect().height"
     )
     assert text_size > 10
     assert browser.requests() == [page.as_uri()]
     assert browser.messages() == []
+
+
+def test_paper_shows_what_is_folded(browser, tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text(render_page("Title", [Section("One", collapsed("more", paragraph("inside")))]), encoding="utf-8")
+    driver, is_visible = browser.open(page), "return document.querySelector('details p').checkVisibility()"
+    assert not driver.execute_script(is_visible)
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert driver.execute_script(is_visible)
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
