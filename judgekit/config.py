@@ -155,6 +155,9 @@ def differing_keys(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -
 
 def _explain(error: ValidationError, config_type: type[BaseConfig]) -> str:
     unknown = next((item for item in error.errors() if item["type"] == "extra_forbidden"), None)
+    missing = [".".join(map(str, item["loc"])) for item in error.errors() if item["type"] == "missing"]
+    if unknown is None and len(missing) > 1:
+        return f"fields {', '.join(map(repr, missing))} are missing"
     if unknown is None:
         return describe_validation_error(error)
     *parents, key = [str(part) for part in unknown["loc"]]

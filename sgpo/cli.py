@@ -19,6 +19,7 @@ COMMANDS: Registry[Command] = Registry(
         "iterate": "sgpo.commands:ITERATE",
         "compare": "sgpo.commands:COMPARE",
         "theory": "sgpo.commands:THEORY",
+        "list": "sgpo.commands:LIST",
     },
 )
 """Every command by its name."""

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from judgekit.cli.command import OUTPUT, Argument, Command
+from judgekit.cli.listing import Names, described, listing
 from judgekit.errors import ConfigError
 from sgpo.compare.config import CompareConfig
 from sgpo.offline.config import OfflineConfig
@@ -108,7 +109,7 @@ def _compare(args: argparse.Namespace, config: CompareConfig) -> None:
 
 COMPARE = Command(
     summary="Train every arm with every seed, compare them over seeds, and write a page, tables and curves.",
-    example="sgpo compare configs/quickstart/compare.yaml seeds=[0,1,2] --output runs/compare",
+    example='sgpo compare configs/quickstart/compare.yaml "seeds=[0,1,2]" --output runs/compare',
     run=_compare,
     arguments=TRAINING,
     config=CompareConfig,
@@ -129,3 +130,12 @@ THEORY = Command(
     arguments=OUTPUT,
     config=TheoryConfig,
 )
+
+
+def _algorithms() -> Names:
+    from sgpo.algorithms.registry import ALGORITHMS
+
+    return described(ALGORITHMS)
+
+
+LIST = listing({"algorithms": _algorithms}, prog="sgpo")

@@ -134,6 +134,7 @@ NO_FOLDER = {
     "trust": "writes a record of the user",
     "serve": "writes nothing",
     "leaderboard": "writes files anew from what others wrote",
+    "list": "writes nothing",
     "bench": "measures time, which no second run gives again",
 }
 """Commands that have no stage here, and why."""

@@ -21,8 +21,15 @@ from judgekit.cli import main
 from judgekit.cli.command import settings_config
 from judgekit.errors import CheckpointError, ConfigError, DataError, JudgeError
 from judgekit.io import read_records
+from judgekit.judges.builtin import BUILTIN
+from judgekit.judges.card import KINDS
+from judgekit.judges.recognise import families
 from judgekit.training.config import ClassifierConfig
 from judgekit.types import LabelledSolution
+from judgekit.version import VERSION
+from judgekit_datasets.registry import SOURCES
+from judgekit_eval.judges.benchmarks import BENCHMARKS
+from sgpo.algorithms.registry import ALGORITHMS
 
 HELP_OF_EVERY_COMMAND = """
 import contextlib, importlib, io, sys
@@ -111,6 +118,8 @@ def test_every_command_that_is_written_down_can_be_typed(monkeypatch: pytest.Mon
     found = [match for line in lines if (match := re.match(r"(?:[A-Z_]+=\S+ )*(judgekit|sgpo) (\S+) (.*)", line))]
     assert len(found) > 80 and {match[2] for match in found} == {name for t in programs.values() for name in t.names()}
     for program, name, rest in (match.groups() for match in found):
+        bare = re.sub(r"'[^']*'|\"[^\"]*\"|\s#.*", "", rest)
+        assert not re.search(r"[\[\]{}*?]", bare), f"zsh takes this for a pattern, write quotes: {rest}"
         command = programs[program].load(name)
         args = command.parse(f"{program} {name}", shlex.split(rest, comments=True))
         assert command.config is None or command.read_config(args), rest
@@ -120,6 +129,20 @@ def test_an_unknown_command_names_the_nearest_and_the_known(refused: Callable[..
     complaint = refused("jugde")
     assert "unknown command 'jugde'; did you mean 'judge'?" in complaint
     assert all(name in complaint for name in cli.COMMANDS.names())
+
+
+@pytest.mark.parametrize("program", [main, sgpo.cli.main])
+def test_version_and_lists_of_names(program: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert program(["--version"]) == 0
+    assert capsys.readouterr().out.endswith(f" {VERSION}\n")
+    assert program(["list"]) == 0
+    printed = capsys.readouterr().out
+    registries = [KINDS, SOURCES, BENCHMARKS] if program is main else [ALGORITHMS]
+    names = {name for registry in registries for name in registry.names()}
+    if program is main:
+        names |= families().keys() | {"builtin:symbolic"} | {f"builtin:{name}" for name in BUILTIN}
+    assert {line.split()[0] for line in printed.splitlines() if re.match(r"  \S", line)} == names
+    assert not re.search(r"^  \S+$", printed, re.MULTILINE)  # none without its sentence
 
 
 def test_a_line_without_a_command_lists_them(capsys: pytest.CaptureFixture[str]) -> None:

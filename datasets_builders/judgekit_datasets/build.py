@@ -275,6 +275,8 @@ def build_if_raw(given: Path, *, source: str, output: Path, resume: bool) -> Pat
                 f"{given} has rows with {shorten(sorted(field_names(given)))}, and no source {source!r} reads them"
                 f"{hint}; {WAY_IN}"
             )
+    elif given.is_absolute() or given.suffix in {".jsonl", ".json", ".parquet", ".arrow"}:  # no hub id
+        raise DataError(f"{given} does not exist: give a data set, a file or folder of raw rows, or a Hub id")
     folder = output / given.stem
     build(source, input=str(given), output=folder, resume=resume)
     return folder

@@ -106,7 +106,7 @@ def _curate(args: argparse.Namespace, config: CurationConfig) -> None:
 
 CURATE = Command(
     summary="Filter, deduplicate, decontaminate, balance and split; all that goes is kept aside with its reason.",
-    example="judgekit curate configs/data/curate.yaml data=[data/mixed] --output data/curated",
+    example='judgekit curate configs/data/curate.yaml "data=[data/mixed]" --output data/curated',
     run=_curate,
     arguments=(
         *OUTPUT,

@@ -44,6 +44,7 @@ COMMANDS: Registry[Command] = Registry(
         "best-of-n": "judgekit_eval.commands:BEST_OF_N",
         "policy": "judgekit_eval.commands:POLICY",
         "bench": "judgekit_eval.commands:BENCH",
+        "list": "judgekit.cli.listing:LIST",
     },
 )
 """Every command by its name."""

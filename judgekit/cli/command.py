@@ -25,6 +25,7 @@ from judgekit.cli.options import render_options
 from judgekit.config import BaseConfig, load_config, read_settings
 from judgekit.errors import ConfigError, JudgeError, JudgekitError
 from judgekit.extensions import Registry, resolve
+from judgekit.version import VERSION
 
 ConfigT = TypeVar("ConfigT", bound=BaseConfig)
 
@@ -93,7 +94,12 @@ class Command:
         args, rest = parser.parse_known_args(argv)
         if rest and (self.config is None or any(item.startswith("-") for item in rest)):
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
-        if rest:
+        if self.config is not None:
+            # What stands behind `--benchmark NAME INPUT ...` may be a setting, which argparse takes for one more input.
+            for group in (group for given in vars(args).values() if isinstance(given, list) for group in given):
+                if isinstance(group, list):
+                    rest += [item for item in group[1:] if _is_setting(item)]
+                    group[1:] = [item for item in group[1:] if not _is_setting(item)]
             args.settings = [*args.settings, *rest]
         return args
 
@@ -146,6 +152,9 @@ def run_program(name: str, description: str, commands: Registry[Command], argv: 
     """Run the command that a line names; our own errors become one line on stderr. Returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv
     try:
+        if argv[:1] == ["--version"]:
+            print(f"{name} {VERSION}")
+            return 0
         if not argv or argv[0] in ("-h", "--help"):
             print(_list_commands(name, description, commands), file=sys.stdout if argv else sys.stderr)
             return 0 if argv else 2
@@ -169,7 +178,8 @@ def run_program(name: str, description: str, commands: Registry[Command], argv: 
 
 
 def _list_commands(name: str, description: str, commands: Registry[Command]) -> str:
-    lines = [f"usage: {name} COMMAND ...", "", description, "", f"commands ({name} COMMAND --help tells more):"]
+    usage = f"usage: {name} COMMAND ... | --help | --version"
+    lines = [usage, "", description, "", f"commands ({name} COMMAND --help tells more):"]
     for command in commands.names():
         try:
             summary = commands.load(command).summary
@@ -177,6 +187,14 @@ def _list_commands(name: str, description: str, commands: Registry[Command]) -> 
             summary = f"error: {error}"
         lines += textwrap.wrap(summary, 100, initial_indent=f"  {command:<16}", subsequent_indent=" " * 18)
     return "\n".join(lines)
+
+
+def _is_setting(item: str) -> bool:
+    """Tell a setting from the path of an input: `key=value`, or a configuration in YAML."""
+    key, equals, _ = item.partition("=")
+    return (
+        not Path(item).exists() and key.replace(".", "").isidentifier() if equals else item.endswith((".yaml", ".yml"))
+    )
 
 
 def split_settings(settings: Sequence[str]) -> tuple[Path | None, list[str]]:

@@ -113,7 +113,11 @@ def _trust(args: argparse.Namespace) -> None:
     from judgekit.judges.recognise import trust_judge
     from judgekit.judges.trust import trusted_cards
 
-    for line in trust_judge(args.judge):
+    lines = trust_judge(args.judge)
+    if not lines:
+        print(f"{args.judge} has no card, and names nothing that would have to be trusted")
+        return
+    for line in lines:
         print(f"trusted {line}")
     print(f"as they are now and where they are now, by {trusted_cards()}: take the line out to end it")
 

@@ -162,12 +162,14 @@ def render_options(config: type[BaseConfig], *, kind: str = "") -> str:
         kind: What a file says to get this configuration, where there are several; stands in the head.
     """
     width = shutil.get_terminal_size().columns - 2
-    lines = [f"settings of kind={kind}:" if kind else "settings:"]
+    options = [*describe_options(config)]
+    needed = ", ".join(f"{option.key}=" for option in options if option.default is None and "." not in option.key)
+    lines = [f"settings{f' of kind={kind}' if kind else ''}{f' ({needed} must be given)' if needed else ''}:"]
 
     def add(text: str, first: str, rest: str) -> None:
         lines.extend(textwrap.wrap(text, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False))
 
-    for option in describe_options(config):
+    for option in options:
         if kind and option.key == "kind":  # the head says it
             continue
         indent, inner = "  " * (1 + option.depth), "  " * (3 + option.depth)

@@ -13,8 +13,9 @@ from judgekit.extensions import resolve
 
 
 def _push(args: argparse.Namespace) -> None:
-    from judgekit.judges.card import CARD
+    from judgekit.judges.card import CARD, refuse_run_folder
 
+    refuse_run_folder(args.directory)
     about_judges = {"licence": args.licence, "runs": args.results, "base_model": args.base_model}
     # By name: nothing in judgekit may import the packages that evaluate and that build data.
     if (args.directory / CARD).is_file():

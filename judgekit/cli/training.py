@@ -73,7 +73,7 @@ PRETRAIN = Command(
 )
 FIT = Command(
     summary="The same as train kind=likelihood: a language model whose surprise at a step is mapped to P(step ok).",
-    example="judgekit fit model=runs/base/model data=[data/train] --output runs/judge",
+    example='judgekit fit model=runs/base/model "data=[data/train]" --output runs/judge',
     run=_train,
     arguments=OUTPUT,
     config=LikelihoodConfig,

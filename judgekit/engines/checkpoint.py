@@ -35,8 +35,12 @@ def fetch_checkpoint(name: str, *, revision: str | None = None) -> Path:
     """Return a directory of this machine that holds a checkpoint; a hub id is fetched, at a revision or the latest.
 
     Raises:
-        CheckpointError: it is neither a directory nor a hub id, or it cannot be fetched.
+        CheckpointError: it is neither a directory nor a hub id, it cannot be fetched, or it is the folder of a run, in
+            which the model is.
     """
+    for part in ("model", "policy"):
+        if (Path(name) / "manifest.json").is_file() and (Path(name) / part / "config.json").is_file():
+            raise CheckpointError(f"{name} is the folder of a run: its {part} is {Path(name) / part}")
     return Path(name) if os.path.exists(name) else fetch_from_hub(name, revision=revision)
 
 

@@ -345,6 +345,16 @@ def parse_card(values: object, *, where: str) -> JudgeCard:
         raise CheckpointError(f"{where}: {describe_validation_error(error)}") from error
 
 
+def refuse_run_folder(directory: Path) -> None:
+    """Refuse the folder of a run that was given for the judge in it.
+
+    Raises:
+        CheckpointError: it is one; says where the judge is.
+    """
+    if not (directory / CARD).is_file() and (directory / "judge" / CARD).is_file():
+        raise CheckpointError(f"{directory} is the folder of a run: its judge is {directory / 'judge'}")
+
+
 def read_card(directory: Path) -> JudgeCard:
     """Read and check a directory's `judge.json`.
 
@@ -354,6 +364,7 @@ def read_card(directory: Path) -> JudgeCard:
     if not directory.is_dir():
         raise CheckpointError(f"{directory} is no directory: give a judge directory, a hub id or a builtin judge")
     path = directory / CARD
+    refuse_run_folder(directory)
     if not path.is_file():
         raise CheckpointError(f"{directory} has no {CARD}, so it is no judge directory: `judgekit train` writes one")
     try:

@@ -24,7 +24,7 @@ from judgekit.engines.checkpoint import (
 )
 from judgekit.errors import CheckpointError, ConfigError, DataError, one_line, shorten
 from judgekit.io import read_json
-from judgekit.judges.card import CARD, CARDLESS, JudgeCard, parse_card, read_card, upgrade
+from judgekit.judges.card import CARD, CARDLESS, JudgeCard, parse_card, read_card, refuse_run_folder, upgrade
 from judgekit.judges.trust import Trust, check_card, hub_trust, record_trust, trust_of
 from judgekit.reading.safe_yaml import load_yaml
 from judgekit.reading.texts import read_text
@@ -120,8 +120,7 @@ def find_card(name: str | Path, *, revision: str | None = None, named_by: Trust 
         card = read_card(directory)
         check_card(card, directory=directory, trust=trust, where=str(name))
         return FoundCard(directory, card, trust)
-    if (directory / "judge" / CARD).is_file():
-        raise CheckpointError(f"{name} is the folder of a run: its judge is {Path(name) / 'judge'}")
+    refuse_run_folder(directory)
     family, _ = _recognise(directory, str(name))
     card = make_card(family.card, where=str(name), model=".", judge_id=_short_name(str(name)))
     return FoundCard(directory, card, trust)
@@ -236,6 +235,8 @@ def trust_judge(name: str) -> list[str]:
     """
     lines: dict[Path, str] = {}
     _trust_all(name, None, lines)
+    if not lines and not name.startswith(CARDLESS):
+        find_card(name)  # says why there is no card, where there should be one
     return list(lines.values())
 
 

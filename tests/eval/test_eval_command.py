@@ -57,8 +57,8 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 
 def test_judges_and_benchmarks_of_one_command(raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "run"
-    command = ["eval", "--judge", "builtin:symbolic", "--judge", "builtin:first-step", "n_resamples=100", "n_splits=2"]
-    command += ["--benchmark", "processbench", str(raw), "--output", str(output)]
+    command = ["eval", "--judge", "builtin:symbolic", "--judge", "builtin:first-step", "n_resamples=100"]
+    command += ["--benchmark", "processbench", str(raw), "n_splits=2", "--output", str(output)]
     assert main(command) == 0
     shown = capsys.readouterr().out
     assert "processbench, 20 solutions: average F1" in shown and "builtin:symbolic" in shown and "cross-fitted" in shown

@@ -82,7 +82,7 @@ def test_every_option_is_described() -> None:
 def test_help_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "50")
     text = render_options(Whole)
-    assert text.startswith("settings:\n  files: list of path, not empty; required\n      What is read.\n")
+    assert text.startswith("settings (files= must be given):\n  files: list of path, not empty; required\n      What")
     assert "    walk.steps: whole number >= 1; default 5\n        How many.\n" in text
     assert "      One of them, over two lines.\n" in text
     assert max(map(len, text.splitlines())) <= 48

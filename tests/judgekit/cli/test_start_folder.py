@@ -76,7 +76,7 @@ def test_the_other_command_and_its_children_start_there_too(folder: Path) -> Non
     )
     done = start(folder, "-c", code)
     assert done.returncode == 0, done.stderr
-    assert "field 'policy' is missing" in done.stderr
+    assert "fields 'policy', 'problems' are missing" in done.stderr
 
 
 def test_a_checkout_that_is_not_installed_runs_from_its_own_folder() -> None:
