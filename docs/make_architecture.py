@@ -22,10 +22,47 @@ The folders `eval` and `datasets_builders` hold the packages `judgekit_eval` and
 `eval` of a user's own never stands for ours. A checkout that is not installed runs with all three on the path:
 `PYTHONPATH=$PWD:$PWD/eval:$PWD/datasets_builders`.
 
-To add a judge kind, a command, a data source, a benchmark or an algorithm, from inside or from a package of your own,
-see `judgekit/extensions.py`. Examples from outside, each under 40 lines: `tests/test_outside.py` (an algorithm, a data
-source, a benchmark), `tests/judgekit/cli/test_command.py` (a command), `tests/judgekit/judges/test_card.py` (a judge
-kind).
+## Where to begin
+
+| you want to change | look into |
+|---|---|
+| what a solution, a verdict or a row on disk is | `judgekit/types.py`, `judgekit/groups.py` |
+| how files are written, folders resumed, rows refused | `io.py`, `run.py`, `store.py`, `rejections.py` of `judgekit/` |
+| how a judge reads a solution | `judgekit/judges/`, a room a family; `judgekit/engines/` runs the models |
+| how a judge is made | `judgekit/training/`; `judgekit/calibration/` makes its probabilities honest |
+| how data are made | `datasets_builders/judgekit_datasets/`: read, generated, spoilt, labelled, filtered |
+| what is measured of a judge | `judgekit/metrics/` has the formulas, `eval/judgekit_eval/` the benchmarks and reports |
+| what a response earns | `sgpo/algorithms/`, a file an algorithm; `sgpo/credit.py`, which all of them go through |
+| how a policy is trained | `sgpo/online/`, `sgpo/offline/`, `sgpo/compare/`; `sgpo/guards.py` watches |
+| a command and its help | `judgekit/cli/`, and `commands.py` of the package whose command it is |
+
+Imports go from top to bottom:
+
+```text
+judgekit_datasets   judgekit_eval   sgpo           none of the three imports another
+
+judgekit:
+  cli                                              commands; those of other packages by name alone
+  training   serving                               judges are made, and served
+  judging   report                                 files of solutions are judged; what is looked at
+  judges                                           of all kinds, behind one door, `load_judge`
+  groups                                           groups of responses
+  calibration   answers                            honest probabilities; final answers
+  engines   metrics                                models are run; formulas
+  run   store   rejections   hub                   folders and what lies in them
+  io   solution_ids                                files
+  types                                            solutions, verdicts, judgements, rollouts
+  text                                             prompts, steps, ids of problems
+  config   extensions                              options; names that stand for code
+  errors   reading   ties   version
+```
+
+One arrow goes up: `judges` opens a judge behind an address by `serving/remote.py`, when one is named.
+
+What is added from outside (a judge kind, an algorithm, a source, a benchmark, a command) goes through
+`judgekit/extensions.py`: [extending](extending.md).
+
+## The rooms
 """
 
 
@@ -42,7 +79,7 @@ def architecture() -> str:
         folders = sorted({path.parent for path in (ROOT / package).rglob("*.py") if "__pycache__" not in path.parts})
         for folder in folders:
             face = folder / "__init__.py"
-            level = "#" * (2 + (folder != ROOT / package))
+            level = "#" * (3 + (folder != ROOT / package))
             parts.append(f"{level} {folder.relative_to(ROOT)}/\n")
             if face.is_file():
                 parts.append(f"{first_sentence(face)}\n")

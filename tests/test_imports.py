@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import types
@@ -218,3 +219,18 @@ def check(code: str, *, absent: list[str]) -> None:
     code = code.replace(f"{absent} &", f"set({absent}) &")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
+
+
+def test_rooms_import_from_top_to_bottom_as_the_page_draws_it() -> None:
+    drawn = (ROOT / "docs" / "architecture.md").read_text().split("judgekit:\n")[1].split("```")[0]
+    named = [re.split(r" {4,}", line.strip())[0].split() for line in drawn.strip().splitlines()]
+    height = {room: -row for row, rooms in enumerate(named) for room in rooms}
+    assert {name.split(".")[1] for name in MODULES if name.startswith("judgekit.")} == height.keys()
+    up = {
+        (name.split(".")[1], other.split(".")[1])
+        for name in MODULES
+        for other in imported_modules(name)
+        if name.startswith("judgekit.") and other.startswith("judgekit.")
+        if height[name.split(".")[1]] < height[other.split(".")[1]]
+    }
+    assert up == {("judges", "serving")}

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import json
+import re
 import shutil
 import textwrap
 import types
@@ -45,7 +47,8 @@ def describe_options(
 ) -> Iterator[Option]:
     """Yield all options of a configuration in the order of its class; nested ones follow theirs, with its key in front.
 
-    Where one of several models is chosen by a key such as `type`, an option `type=...` opens the options of each.
+    Where one of several models is chosen by a key such as `type`, an option `type=...` opens the options of each that
+    none before it has.
 
     Args:
         config: The class.
@@ -57,13 +60,13 @@ def describe_options(
         key = prefix + name
         default = getattr(defaults, name) if defaults else field.get_default(call_default_factory=True)
         is_required = field.is_required() and not defaults
-        named = next((mark for mark in field.metadata if isinstance(mark, OneOf)), None)
-        models = _models(field.annotation) if named is None else [*named.models()]
+        models = _models(field.annotation, field.metadata)
         # What tells several models apart: a key that each has, with a value of its own.
         tags = [
             tag
             for tag in (models[0].model_fields if len(models) > 1 else ())
             if all(tag in m.model_fields and get_origin(m.model_fields[tag].annotation) is Literal for m in models)
+            and len({m.model_fields[tag].get_default() for m in models}) == len(models)
         ]
         shown = "" if models and isinstance(default, BaseModel) else _yaml(default)
         if tags and isinstance(default, BaseModel):
@@ -71,24 +74,38 @@ def describe_options(
         value = _value(field.annotation, field.metadata)
         yield Option(key, value, None if is_required else shown, field.description or "", depth)
         inside = key + ("[]." if value.startswith("list of ") else ".")
+        told: list[list[Option]] = []
         for model in models:
-            if tags:
-                choice = f"{inside}{tags[0]}={_yaml(model.model_fields[tags[0]].get_default())}"
-                yield Option(choice, "", "", inspect.cleandoc(model.__doc__ or "").partition("\n\n")[0], depth)
             nested = describe_options(
                 model,
                 defaults=default if isinstance(default, model) else None,
                 prefix=inside,
                 depth=depth + len(tags[:1]),
             )
-            yield from (option for option in nested if option.key not in {f"{inside}{tag}" for tag in tags[:1]})
+            rest = (option for option in nested if option.key not in {f"{inside}{tag}" for tag in tags[:1]})
+            by_field = itertools.groupby(rest, key=lambda option: re.split(r"[.\[]", option.key[len(inside) :])[0])
+            blocks = {field_name: [*options] for field_name, options in by_field}
+            if tags:
+                choice = f"{inside}{tags[0]}={_yaml(model.model_fields[tags[0]].get_default())}"
+                about = inspect.cleandoc(model.__doc__ or "").partition("\n\n")[0]
+                # What choices share is told with the first that has it: twenty algorithms have a window.
+                if known := [field_name for field_name, options in blocks.items() if options in told]:
+                    about = f"{about} Takes, as above: {', '.join(known)}."
+                yield Option(choice, "", "", about, depth)
+            yield from (option for options in blocks.values() if options not in told for option in options)
+            told += blocks.values()
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
+def _models(annotation: Any, metadata: Sequence[Any] = ()) -> list[type[BaseModel]]:
     """Return the configurations that a type holds, in a list of them or beside others."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:  # as it stands beside null; a field that is nothing else has the marks in its metadata
+        return _models(args[0], args[1:])
+    if (named := next((mark for mark in metadata if isinstance(mark, OneOf)), None)) is not None:
+        return [*named.models()]
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for arg in get_args(annotation) for model in _models(arg)]
+    return [model for arg in args for model in _models(arg)]
 
 
 def _value(annotation: Any, metadata: Sequence[Any] = ()) -> str:
@@ -111,7 +128,7 @@ def _value(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     elif isinstance(annotation, type) and issubclass(annotation, Enum):
         words = " | ".join(str(member.value) for member in annotation)
     elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        words = _NESTED
+        words = "one of these" if any(isinstance(mark, OneOf) for mark in metadata) else _NESTED
     else:
         words = _WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)))
     bounds = [*_bounds(metadata)]

@@ -33,8 +33,8 @@ class MeasuredRow:
 
     results: EvalResults
     """All that was measured."""
-    judged_only: Metric
-    """The headline over the solutions with a verdict alone."""
+    judged_only: Metric | None
+    """The headline over the solutions with a verdict alone; `None` where the benchmark has no such score."""
     steps: Mapping[str, float | None]
     """`STEP_METRICS`; `None` where undefined, left out where an earlier release did not measure one."""
     subsets: Scores
@@ -161,7 +161,7 @@ def _row(results: EvalResults) -> MeasuredRow:
             steps[name] = 100 * sum(known) / len(known) if known else None
     return MeasuredRow(
         results=results,
-        judged_only=overall.scores[f"{score}{SCORED}"],
+        judged_only=overall.scores.get(f"{score}{SCORED}"),
         steps=steps,
         subsets={name: part.scores[score] for name, part in results.subsets.items() if score in part.scores},
         pooled=pooled.get(score) if pooled else None,

@@ -159,7 +159,7 @@ def _own_row(row: MeasuredRow, scores: Sequence[str], *, with_cascades: bool) ->
         f"{_name(row)}{f' ({READS_NOTHING})' if row.is_floor else ''}"
         f"{', shown the reference' if results.protocol.reference_shown else ''}",
         f"**{cell(results.headline)}**",
-        cell(row.judged_only),
+        "" if row.judged_only is None else cell(row.judged_only),
         *(cell(overall.scores[name]) for name in scores),
         *("none" if value is None else value if isinstance(value, str) else f"{value:.1f}" for value in steps),
         f"{overall.n_no_verdict:,}",

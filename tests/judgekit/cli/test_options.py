@@ -9,7 +9,7 @@ import pytest
 from pydantic import Field
 
 from judgekit.cli.options import Option, describe_options, render_options
-from judgekit.config import BaseConfig
+from judgekit.config import BaseConfig, OneOf
 
 
 class Near(BaseConfig):
@@ -58,6 +58,22 @@ class Whole(BaseConfig):
     """Numbers."""
 
 
+class Farther(Near):
+    """Goes on."""
+
+    type: Literal["farther"] = "farther"  # type: ignore[assignment]
+    """Tells them apart."""
+    hours: int = 2
+    """How long."""
+
+
+class Trip(BaseConfig):
+    """Where a registry knows the choices."""
+
+    walk: Annotated[BaseConfig, OneOf(lambda: [Near, Farther])] | None = None
+    """Where to."""
+
+
 def test_every_option_is_described() -> None:
     assert list(describe_options(Whole)) == [
         Option("files", "list of path, not empty", None, "What is read.", 0),
@@ -76,6 +92,16 @@ def test_every_option_is_described() -> None:
         Option("single", "the keys below", "", "One of them,\nover two lines.", 0),
         Option("single.name", "text", "one", "Its name.", 0),
         Option("by_name", "mapping of text to list of number >= 0", "{}", "Numbers.", 0),
+    ]
+
+
+def test_choices_of_a_registry_are_listed_and_what_they_share_is_told_once() -> None:
+    assert list(describe_options(Trip)) == [
+        Option("walk", "one of these | null", "null", "Where to.", 0),
+        Option("walk.type=near", "", "", "Stays here.", 0),
+        Option("walk.steps", "whole number >= 1", "3", "How many.", 1),
+        Option("walk.type=farther", "", "", "Goes on. Takes, as above: steps.", 0),
+        Option("walk.hours", "whole number", "2", "How long.", 1),
     ]
 
 
