@@ -1,236 +1,435 @@
-"""One page about the folder of the quick start, from data to SGPO: what `make quickstart` ends with.
+"""One page about the folder of the quick start, from a judged solution to SGPO: what `make quickstart` ends with.
 
     python examples/quickstart/summary.py runs/quickstart
 
 Everything is read from the files that the stages left; nothing is computed anew. The folder is laid out as the
-Makefile's quick start does: `data/*`, `base`, `judge`, `eval` and `compare`.
+Makefile's quick start does: `data/*`, `base`, `judge`, `eval`, `policy` and `compare`.
 """
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from urllib.parse import quote
 
-from rich.console import Console
-from rich.table import Table
+import polars as pl
+from pydantic import ValidationError
 
-from judgekit.calibration.card import describe_after, describe_calibrator
-from judgekit.errors import DataError, JudgekitError
-from judgekit.io import MANIFEST, read_json, write_text
-from judgekit.judges.card import JudgeCard, read_card
+from judgekit.calibration.card import CalibrationReport, CalibratorCard, describe_calibrator
+from judgekit.errors import DataError, JudgekitError, describe_validation_error
+from judgekit.io import MANIFEST, read_json, read_records, write_text
+from judgekit.judges.card import CARD, JudgeCard, read_card
 from judgekit.judges.steps.specs import LikelihoodSpec
+from judgekit.metrics.localization import Outcome
 from judgekit.metrics.steps import Bin
-from judgekit.report.page import Section, Series, figures, line_plot, paragraph, reliability_diagram, render_page, table
+from judgekit.report.interval_cells import interval_cell, interval_text
+from judgekit.report.judged_solution import judged_solution
+from judgekit.report.page import (
+    Html,
+    Section,
+    Series,
+    bullet_list,
+    code,
+    columns,
+    escape,
+    figures,
+    inline,
+    line_plot,
+    link,
+    paragraph,
+    reliability_diagram,
+    render_page,
+    table,
+    words,
+)
 from judgekit.run import METRICS, read_rows
+from judgekit.types import Judgement, LabelledSolution, Problem, Verdict
+from judgekit_eval.evaluate import PREDICTIONS
+from judgekit_eval.judges.schema import EvalResults
+from judgekit_eval.results import read_results
+from sgpo.compare.figures import ACCURACY, plots
+from sgpo.compare.page import BANDS, plot_html
+from sgpo.compare.report import REPORT
+from sgpo.compare.results import Comparison
+from sgpo.compare.table import describe_guards, table_rows
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+STAGES = {
+    f"data/all/{MANIFEST}": "judgekit build procedural configs/quickstart/judge_data.yaml --output {}/data/all",
+    f"data/test/{MANIFEST}": "judgekit split {0}/data/all {0}/data/train=0.9 {0}/data/calibration=0.05 "
+    "{0}/data/test=0.05",
+    f"data/rl-train/{MANIFEST}": "judgekit split {0}/data/problems {0}/data/rl-train=0.9 {0}/data/rl-test=0.1",
+    f"base/{MANIFEST}": "judgekit pretrain configs/quickstart/base.yaml --output {}/base",
+    f"judge/judge/{CARD}": "judgekit fit configs/quickstart/judge.yaml --output {}/judge",
+    "eval/report.html": "judgekit eval --judge {0}/judge/judge --benchmark procedural {0}/data/test --output {0}/eval",
+    f"policy/{MANIFEST}": "judgekit pretrain configs/quickstart/policy.yaml --output {}/policy",
+    f"compare/{REPORT}": "sgpo compare configs/quickstart/compare.yaml --output {}/compare",
+}
+"""What a stage leaves last, and the command that makes it in a folder."""
+USES = {
+    "base": "right solutions, from which the small language model learns the task",
+    "policy": "solutions with errors, which make the policy weak",
+    "all": "labelled solutions for the judge, split into the next three",
+    "train": "of these, some fit the judge",
+    "calibration": "calibrates it",
+    "test": "benchmarks it",
+    "problems": "problems with checkable answers, split into the next two",
+    "rl-train": "GRPO and SGPO train on them",
+    "rl-test": "held-out accuracy is measured on them",
+}
+"""What each data set is for, in the order of the table."""
+MODELS = {
+    "base": "Language model that learns the task",
+    "judge_base": "Language model behind the judge",
+    "policy": "Policy, which learns to err",
+}
+SCORES = {
+    "f1": "F1",
+    "error_accuracy": "wrong solutions: first error found, %",
+    "correct_accuracy": "right solutions passed, %",
+}
+"""Columns of the judge's table."""
+CALIBRATION = {
+    "ece": "calibration error (ECE)",
+    "nll": "log loss of a step (nats)",
+    "first_error_log_loss": "log loss of the first error (nats)",
+}
+"""Rows of the calibrator's table."""
 
 
-class Headline(NamedTuple):
-    """One figure of the headline table."""
-
-    name: str
-    """What was measured."""
-    value: str
-    """The figure as shown."""
-
-
-def write_summary(folder: Path, page: Path) -> list[Headline]:
-    """Write the page and return its headline figures.
+def write_summary(folder: Path, page: Path) -> list[tuple[str, str]]:
+    """Write the page and return its headline: what was measured, and the figure as shown.
 
     Raises:
-        DataError: a stage's file is missing or damaged; run the stages first.
-        CheckpointError: the judge directory is missing or damaged.
+        DataError: a stage has not finished, or its file is damaged; names the command that makes it.
+        CheckpointError: the judge directory is damaged.
     """
+    for made, command in STAGES.items():
+        if not (folder / made).exists():
+            raise DataError(
+                f"{folder / made} is missing, so its stage has not finished: `make quickstart` goes on from there, or "
+                f"run {command.format(folder)}"
+            )
     card = read_card(folder / "judge" / "judge")
-    results = _only_results(folder / "eval")
-    comparison = read_json(folder / "compare" / "compare.json")
-    headline = _headline(folder, card, results, comparison)
+    results = {kind: _only_results(folder / "eval", kind) for kind in ("judges", "floors")}
+    try:
+        comparison = Comparison.model_validate(read_json(folder / "compare" / REPORT))
+    except ValidationError as error:
+        raise DataError(
+            f"{folder / 'compare' / REPORT} is damaged or of an earlier release: {describe_validation_error(error)}. "
+            f"Run {STAGES[f'compare/{REPORT}'].format(folder)} --resume"
+        ) from error
+    [(evaluated, judged)] = results["judges"].items()
     sections = [
-        Section("Headline", table(["measured", "value"], headline)),
-        _data_section(folder),
-        _training_section(folder),
-        _calibration_section(card),
-        _benchmark_section(results),
-        _comparison_section(comparison),
+        Section("What the judge says", _solutions(folder, evaluated)),
+        Section("SGPO against GRPO and a judge that answers at random", _comparison(comparison)),
+        Section("How good is the judge?", _benchmark(judged, [*results["floors"].values()], folder, evaluated)),
+        Section("Can its probabilities be believed?", _calibration(card, judged)),
+        Section("What it was made of", _data(folder)),
+        Section("How the models trained", _training(folder, card)),
+        Section("What to do next", _next(page.parent)),
     ]
-    write_text(page, render_page(f"judgekit: {folder.name}", sections))
+    lead = paragraph(
+        "A judge reads a solution step by step and says where its first error is. Here a tiny language model became "
+        "one from labelled arithmetic, and SGPO trained a policy with it where GRPO learns nothing: in groups of "
+        "responses that are all wrong. A small task shows how the parts work and is no evidence for other tasks."
+    )
+    write_text(
+        page,
+        render_page(
+            "Quick start: a judge of steps, and what SGPO makes of it",
+            sections,
+            lead=lead,
+            foot=_foot(folder, comparison),
+        ),
+    )
+    headline = [("first-error F1 of the judge on held-out problems", interval_text(judged.headline, digits=1))]
+    if card.calibration is not None:
+        before, after = card.calibration.before["ece"], card.calibration.after["ece"]
+        headline.append(("its calibration error", f"{before:.4f} before calibration, {after:.4f} after"))
+    headline += [(f"final held-out accuracy of {row['arm']}", row["final [95 %]"]) for row in table_rows(comparison)]
+    headline += [
+        (f"{name} less {comparison.reference}", arm.finding) for name, arm in comparison.arms.items() if arm.finding
+    ]
     return headline
 
 
-def _only_results(evaluation: Path) -> Any:
-    """Read the results of an evaluation of one judge on one benchmark."""
-    found = sorted(evaluation.glob("judges/*/*/results.json"))
-    if len(found) != 1:
+def _only_results(evaluation: Path, kind: str) -> dict[Path, EvalResults]:
+    """Read the results of an evaluation on one benchmark, by their folders: of its one judge, or of the floors."""
+    found = sorted(evaluation.glob(f"{kind}/*/*/results.json"))
+    if kind == "judges" and len(found) != 1:
         raise DataError(f"{evaluation} holds results of {len(found)} judges and benchmarks, and one is wanted here")
-    return read_json(found[0])
+    return {path.parent: read_results(path, EvalResults) for path in found}
 
 
-def print_headline(headline: Sequence[Headline]) -> None:
-    """Print the headline table."""
-    shown = Table(title="headline")
-    shown.add_column("measured")
-    shown.add_column("value", justify="right")
-    for name, value in headline:
-        shown.add_row(name, value)
-    Console().print(shown)
-
-
-def _headline(
-    folder: Path, card: JudgeCard, results: Mapping[str, Any], comparison: Mapping[str, Any]
-) -> list[Headline]:
-    lines = [
-        Headline("step-labelled solutions built", f"{_n_rows(folder / 'data' / 'all'):,}"),
-        Headline("judge: first-error F1 on held-out problems", _interval(results["headline"])),
-    ]
-    if card.calibration is not None and card.calibrator is not None:
-        before, after = card.calibration.before["ece"], card.calibration.after["ece"]
-        what = describe_after(card.calibration, card.calibrator.kind)
-        lines.append(Headline(f"judge: ECE before and {what}", f"{before:.4f} -> {after:.4f}"))
-    reference = comparison["arms"][comparison["reference"]]
-    start = reference["first_frac_all_negative"]
-    lines.append(Headline("all-negative groups at the start", "unknown" if start is None else f"{start:.0%}"))
-    for name, arm in comparison["arms"].items():
-        lines.append(Headline(f"{name}: final held-out accuracy, 95 % interval over seeds", describe_final(arm)))
-        if name != comparison["reference"]:
-            goal = f"updates to reach {comparison['reference']}'s final accuracy"
-            lines.append(Headline(f"{name}: final accuracy less {comparison['reference']}'s", describe_finding(arm)))
-            lines.append(Headline(f"{name}: {goal}", _updates(arm, comparison["n_steps"])))
-    return lines
-
-
-_NO_INTERVAL = "compared by an earlier release, without intervals: sgpo compare into a new folder has them"
-"""What a comparison without `finding` says of the difference between two arms."""
-
-
-def describe_final(arm: Mapping[str, Any]) -> str:
-    """An arm's final accuracy with its interval, or why there is none."""
-    if arm["final_accuracy"] is None:
-        return "unknown: no answer was checked"
-    interval = arm.get("final_interval")
-    if interval is None:
-        return f"{arm['final_accuracy']:.3f} (no interval: {_NO_INTERVAL})"
-    lo, hi = interval["lo"], interval["hi"]
-    if lo is None or hi is None:
-        return f"{arm['final_accuracy']:.3f} (no interval: one seed, or seeds that end alike)"
-    return f"{arm['final_accuracy']:.3f} [{lo:.3f}, {hi:.3f}]"
-
-
-def describe_finding(arm: Mapping[str, Any]) -> str:
-    """Say what is known of the difference between an arm and the reference arm."""
-    return str(arm.get("finding", _NO_INTERVAL))
-
-
-def _n_rows(data: Path) -> int:
-    return int(read_json(data / MANIFEST)["n_rows"])
-
-
-def _interval(figure: Mapping[str, float | None]) -> str:
-    if figure["value"] is None:
-        return "undefined"
-    value = f"{figure['value']:.1f}"
-    return value if figure["lo"] is None else f"{value} [{figure['lo']:.1f}, {figure['hi']:.1f}]"
-
-
-def _updates(arm: Mapping[str, Any], n_steps: int) -> str:
-    reached = arm["updates_to_reach"]
-    return "never" if reached is None else f"{reached} of {n_steps} ({arm['ratio_of_all']:.0%})"
-
-
-def _data_section(folder: Path) -> Section:
-    rows = [
-        (path.parent.name, read_json(path)["record"], f"{read_json(path)['n_rows']:,}")
-        for path in sorted((folder / "data").glob(f"*/{MANIFEST}"))
-    ]
-    return Section("Data", table(["data set", "rows are", "rows"], rows))
-
-
-def _training_section(folder: Path) -> Section:
-    plots = []
-    for name, title in (("base", "Language model behind the judge"), ("policy", "Policy, from the language model")):
-        rows = read_rows(folder / name / METRICS)
-        line = _series(rows, "pretrain/loss", name)
-        plots.append(line_plot([line], title=title, x_label="optimiser step", y_label="loss per token (nats)"))
-    card = read_card(folder / "judge" / "judge")
-    how = card.spec_as(LikelihoodSpec).fitted
-    fitted = f"The judge was fitted on {card.training['counts']['solutions']} labelled solutions: {how}."
-    return Section("Training", figures(*plots) + paragraph(fitted))
-
-
-def _series(rows: Sequence[Mapping[str, Any]], key: str, name: str) -> Series:
-    points = [(row["step"], row[key]) for row in rows if key in row]
-    return Series(name, [step for step, _ in points], [value for _, value in points])
-
-
-def _calibration_section(card: JudgeCard) -> Section:
-    if card.calibration is None or card.calibrator is None:
-        return Section("Calibration", paragraph("The judge is not calibrated."))
-    report = card.calibration
-    columns = {"before": report.before, describe_after(report, card.calibrator.kind): report.after}
-    if report.nested is not None:
-        columns["choosing anew in every fold"] = report.nested
-    rows = [(name, *(f"{figures_of[name]:.4f}" for figures_of in columns.values())) for name in report.before]
-    plots = [
-        reliability_diagram([Bin(**_bin(values)) for values in bins], title=title)
-        for title, bins in (("Before", report.bins_before), ("After", report.bins_after))
-    ]
-    n_problems = card.calibrator.fingerprint.n_problems
+def _solutions(folder: Path, evaluated: Path) -> str:
+    """Show judged solutions of the test set that a fixed rule chooses, so that nobody picks the prettiest."""
+    solutions = {solution.id: solution for solution in read_records(folder / "data" / "test", LabelledSolution)}
+    rows = [row for row in pl.read_parquet(evaluated / PREDICTIONS).iter_rows(named=True) if row["posterior"]]
+    errs = [row for row in rows if row["outcome"] != Outcome.RIGHT]
+    chosen: dict[str, str] = {}
+    for title, of in (
+        ("A wrong solution", [row for row in rows if row["gold"] is not None]),
+        ("A right solution", [row for row in rows if row["gold"] is None]),
+        ("Where the judge errs", errs),
+    ):
+        if row := next((row for row in of if row["id"] not in chosen), None):
+            judgement = Judgement(
+                solution_id=row["id"], judge_id="", verdict=Verdict(posterior=tuple(row["posterior"]))
+            )
+            shown = judged_solution(solutions[row["id"]], judgement, predicted=row["predicted"])
+            chosen[row["id"]] = f"<h3>{escape(title)}</h3>{shown}"
     text = (
-        f"Calibrator {describe_calibrator(card.calibrator)}, fitted on {n_problems} problems "
-        f"that were not trained on; figures cross-fitted over problems, {report.n_steps} steps. "
-        f"Decision: {card.decision.model_dump()}."
+        "The first wrong and the first right solution of the test set, and the first one on which the judge errs: a "
+        "rule, not a choice. Colour and number are P(ok), the probability that a step is right if all before it are: "
+        "orange is wrong, blue is right, the paler the less sure. Steps count from 0. "
     )
-    warnings = "".join(paragraph(f"Warning: {sentence}.") for sentence in report.warnings)
-    return Section("Calibration", paragraph(text) + warnings + table(["", *columns], rows) + figures(*plots))
+    n = f"The judge decides {len(rows) - len(errs):,} of {len(rows):,} rightly; "
+    return paragraph(text, n, link("all of them", "eval/report.html#solutions"), ".") + columns(*chosen.values())
 
 
-def _bin(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {**values, "count": int(values["count"])}
-
-
-def _benchmark_section(results: Mapping[str, Any]) -> Section:
-    metrics = ("error_accuracy", "correct_accuracy", "f1")
-    parts = {**results["subsets"], results["headline"]["name"]: results["overall"]}
-    rows = [(name, *(_interval(part["scores"][metric]) for metric in metrics)) for name, part in parts.items()]
-    text = "Held-out problems, 95 % intervals; the whole report with all solutions is eval/report.html."
-    return Section("Benchmark of the judge", paragraph(text) + table(["subset", *metrics], rows))
-
-
-def _comparison_section(comparison: Mapping[str, Any]) -> Section:
-    lines = []
-    for name, arm in comparison["arms"].items():
-        steps = arm["mean"]["steps"]
-        by_seed = [
-            dict(zip(seed["curve"]["steps"], seed["curve"]["values"], strict=True)) for seed in arm["seeds"].values()
-        ]
-        lo = [min(curve[step] for curve in by_seed) for step in steps]
-        hi = [max(curve[step] for curve in by_seed) for step in steps]
-        lines.append(Series(name, steps, arm["mean"]["values"], lo, hi))
-    plot = line_plot(
-        lines,
-        title="Mean over seeds; the band reaches from the lowest to the highest seed",
-        x_label="optimiser updates",
-        y_label="held-out accuracy",
-        y_range=(0.0, 1.0),
-    )
-    rows = [
-        (
-            name,
-            describe_final(arm),
-            " ".join(
-                "unknown" if seed["final_accuracy"] is None else f"{seed['final_accuracy']:.3f}"
-                for seed in arm["seeds"].values()
-            ),
-            _updates(arm, comparison["n_steps"]),
-        )
-        for name, arm in comparison["arms"].items()
+def _comparison(comparison: Comparison) -> str:
+    """Show the curves beside what follows from them, the sentence of the paired test first."""
+    reference = comparison.arms[comparison.reference]
+    findings = [
+        inline(Html("<strong>"), f"{name}: ", Html("</strong>"), f"{arm.finding}.")
+        for name, arm in comparison.best_first.items()
+        if arm.finding is not None
     ]
-    header = ["arm", "final accuracy, 95 % interval over seeds", "by seed", f"updates to {comparison['level']:.3f}"]
-    text = f"Level to reach: the final accuracy of {comparison['reference']}, {comparison['level']:.3f}."
-    others = {name: arm for name, arm in comparison["arms"].items() if name != comparison["reference"]}
-    findings = [f"{name}: {describe_finding(arm)}." for name, arm in others.items()]
-    below = "".join(paragraph(finding) for finding in findings)
-    return Section("SGPO against its baselines", figures(plot) + paragraph(text) + table(header, rows) + below)
+    arms = []
+    for name, arm in comparison.arms.items():
+        kind = "" if name == arm.algorithm else f"is {arm.algorithm} and "
+        arms.append(f"{name} {kind}asks {f'the judge {arm.judge}' if arm.judge else 'no judge'}")
+    guards = [f"{name}: {line}" for name, arm in comparison.arms.items() for line in describe_guards(arm)]
+    n_seeds = max(len(arm.seeds) for arm in comparison.arms.values())
+    start = reference.first_frac_all_negative
+    beside = (
+        paragraph(
+            "Final accuracy less that of ",
+            comparison.reference,
+            f", paired by seed, with Student's 95 % interval and t test over {n_seeds} seeds:",
+        )
+        + bullet_list(findings)
+        + table(
+            ["arm", "final accuracy [95 %]", "difference [95 %]", "p"],
+            [[row["arm"], row["final [95 %]"], row["difference [95 %]"], row["p"]] for row in table_rows(comparison)],
+        )
+        + bullet_list(arms)
+        + paragraph(
+            "Where all responses of a group are wrong, GRPO has nothing to tell them apart by; SGPO rewards the share "
+            "of steps before the first error. "
+            + ("" if start is None else f"That is so in {start:.0%} of the groups at the start.")
+        )
+        + (paragraph("Guards that fired: ", "; ".join(guards), ".") if guards else "")
+        + paragraph(link("Rollouts, entropy, cost and every run", "compare/compare.html"))
+    )
+    drawn = "".join(map(plot_html, plots(comparison, ACCURACY)))
+    return columns(drawn + paragraph(BANDS), beside)
+
+
+def _benchmark(judged: EvalResults, floors: Sequence[EvalResults], folder: Path, evaluated: Path) -> str:
+    """Show the judge beside judges that read nothing, and what it makes of each kind of error."""
+    rows = [
+        [result.judge.judge_id, *(interval_cell(result.overall.scores[name]) for name in SCORES)]
+        for result in (judged, *floors)
+    ]
+    text = (
+        f"{judged.data.n_solutions:,} solutions of problems that nothing was trained on, with 95 % intervals. F1 is "
+        "the harmonic mean of the two shares beside it. A floor knows a step's position or length and reads nothing."
+    )
+    kinds = {solution.id: solution.generator for solution in read_records(folder / "data" / "test", LabelledSolution)}
+    n, n_right = Counter[str](), Counter[str]()
+    for row in pl.read_parquet(evaluated / PREDICTIONS).iter_rows(named=True):
+        kind = "no error" if row["gold"] is None else (kinds[row["id"]] or "unknown").removeprefix("procedural-")
+        n[kind] += 1
+        n_right[kind] += row["outcome"] == Outcome.RIGHT
+    by_kind = [
+        f"{kind} {n_right[kind]:,} of {n[kind]:,}" for kind in sorted(n, key=lambda kind: n_right[kind] / n[kind])
+    ]
+    threshold = judged.decision.threshold
+    rule = (
+        "The most probable outcome decides."
+        if threshold is None
+        else f"A step counts as wrong where P(ok) lies below {threshold:.3f} ({judged.decision.origin})."
+    )
+    return (
+        paragraph(text)
+        + table(["judge", *SCORES.values()], rows)
+        + paragraph(f"Rightly decided, by kind of error: {', '.join(by_kind)}.")
+        + paragraph(rule, " ", link("The whole report, with every solution", "eval/report.html"))
+    )
+
+
+def _calibration(card: JudgeCard, judged: EvalResults) -> str:
+    """Say in words what calibration did, and show it."""
+    report = card.calibration
+    if report is None or card.calibrator is None:
+        return paragraph("The judge is not calibrated.")
+    rows = [[name, f"{report.before[key]:.4f}", f"{report.after[key]:.4f}"] for key, name in CALIBRATION.items()]
+    diagrams = [
+        reliability_diagram(
+            [Bin(**{**values, "count": int(values["count"] or 0)}) for values in bins],
+            title=f"{title}: ECE {of['ece']:.4f}",
+        )
+        for title, bins, of in (
+            ("Before", report.bins_before, report.before),
+            ("After", report.bins_after, report.after),
+        )
+    ]
+    steps = judged.pooled.steps if judged.pooled else None
+    fingerprint = card.calibrator.fingerprint
+    said = [
+        describe_change(report, card.calibrator),
+        f"Fitted on {fingerprint.n_solutions:,} solutions of {fingerprint.n_problems:,} problems that nothing else was "
+        f"trained on; each figure is that of solutions which its own fit did not see ({report.n_steps:,} steps). On "
+        "the diagonal a probability is a share; grey bars say how many steps lie where.",
+        *(f"{sentence[0].upper()}{sentence[1:]}." for sentence in report.warnings),
+    ]
+    if steps is not None:
+        said.append(f"On the test set the calibrated judge has an ECE of {interval_text(steps.ece, digits=4)}.")
+    for name, floor in report.floors.items():
+        said.append(f"{name.capitalize()}, which reads nothing: ECE {floor['ece']:.4f}, log loss {floor['nll']:.4f}.")
+    in_words = paragraph(said[0]) + table(["", "before", "after"], rows) + "".join(map(paragraph, said[1:]))
+    return figures(*diagrams, f"<div>{in_words}</div>")
+
+
+def describe_change(report: CalibrationReport, calibrator: CalibratorCard) -> str:
+    """Say which calibrator was kept and what it changed, worse included."""
+    if calibrator.kind == "identity":
+        return "No calibrator was better than none, so the probabilities stay as the model gives them."
+    changes = []
+    for name in ("ece", "nll"):
+        before, after = f"{report.before[name]:.4f}", f"{report.after[name]:.4f}"
+        verb = "falls" if report.after[name] < report.before[name] else "rises"
+        changes.append(
+            f"{CALIBRATION[name]} stays at {after}"
+            if before == after
+            else f"{CALIBRATION[name]} {verb} from {before} to {after}"
+        )
+    means = []
+    for bins in (report.bins_before, report.bins_after):
+        known = [(b["count"] or 0, b["mean_prob"] or 0.0, b["frac_ok"] or 0.0) for b in bins if b["count"]]
+        total = sum(n for n, _, _ in known)
+        means.append((sum(n * p for n, p, _ in known) / total, sum(n * ok for n, _, ok in known) / total))
+    (said, right), (now, _) = means
+    return (
+        f"A calibrator helps: {describe_calibrator(calibrator)}. Before, the judge gives steps a mean probability of "
+        f"{said:.3f} where {right:.3f} are right; after, {now:.3f}. The {changes[0]}, the {changes[1]}."
+    )
+
+
+def _data(folder: Path) -> str:
+    """Show what was built, and a row of each kind."""
+    rows = []
+    for name, use in USES.items():
+        path = folder / "data" / name / MANIFEST
+        if path.exists():
+            rows.append([name, words(use), f"{read_json(path)['n_rows']:,}"])
+    solution = next(iter(read_records(folder / "data" / "test", LabelledSolution)))
+    problem = next(iter(read_records(folder / "data" / "rl-train", Problem)))
+    example = {
+        "problem": solution.problem,
+        "steps": "\n".join(solution.steps),
+        "labels": ", ".join(solution.labels),
+        "right answer": solution.reference or "unknown",
+        "written by": solution.generator or "unknown",
+    }
+    return columns(
+        table(["data set", words("what it is for"), "rows"], rows)
+        + paragraph(f"A problem for reinforcement learning has a text and its answer ({problem.answer}), no steps."),
+        table(["field", words("the first row of data/test")], [[name, words(text)] for name, text in example.items()]),
+    )
+
+
+def _training(folder: Path, card: JudgeCard) -> str:
+    """Show the loss of each language model, and what the judge learned from labels."""
+    drawn, every = [], set()
+    for name, title in MODELS.items():
+        if not (folder / name / METRICS).exists():
+            continue
+        points = [
+            (row["step"], row["pretrain/loss"]) for row in read_rows(folder / name / METRICS) if "pretrain/loss" in row
+        ]
+        every |= {after - before for (before, _), (after, _) in pairwise(points)}
+        line = Series("training loss", [step for step, _ in points], [loss for _, loss in points])
+        drawn.append(line_plot([line], title=title, x_label="optimiser step", y_label="loss (nats a token)"))
+    spec = card.spec
+    learned = ""
+    if isinstance(spec, LikelihoodSpec):
+        numbers = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in spec.fitted.model_dump().items())
+        n = card.training["counts"]["solutions"]
+        learned = paragraph(
+            f"The judge itself is {len(spec.fitted.model_dump())} numbers, fitted on {n} labelled solutions: how the "
+            f"model's surprise at a step's tokens becomes P(ok): {numbers}."
+        )
+    note = f"A point is the mean loss of the {min(every)} steps before it." if every else ""
+    zigzag = (
+        " Batches hold solutions of like length in rounds of 50 steps, so points of fewer steps rise and fall with it."
+        if every and min(every) % 50
+        else ""
+    )
+    return learned + paragraph(note + zigzag) + figures(*drawn)
+
+
+def _next(beside: Path) -> str:
+    """Lead on, with commands, and pages below docs/ as seen from the page."""
+    judge = 'judgekit judge --judge runs/quickstart/judge/judge --problem "2+3-1?" --step "2+3=5" --step "5-1=3"'
+    seeds = 'sgpo compare configs/quickstart/compare.yaml "seeds=[0,1,2,3,4,5,6,7]" --output runs/more_seeds'
+    steps = [
+        ("Judge a solution of your own: ", judge, "judges.md"),
+        ("Label 300 solutions and get a judge for your task: ", "", "own_judge.md"),
+        ("Benchmark judges, published ones too: ", "", "benchmark.md"),
+        ("Put a judge into your GRPO script: ", "examples/grpo_to_sgpo.py", "sgpo.md"),
+        ("More seeds, which narrow the intervals: ", seeds, "compare.md"),
+        ("What was measured elsewhere, with commands: ", "", "results/algorithms.md"),
+    ]
+    lines = []
+    for what, command, name in steps:
+        more = link(f"docs/{name}", quote(os.path.relpath(DOCS / name, beside.resolve())))
+        lines.append(inline(what, code(command), ", ", more) if command else inline(what, more))
+    return bullet_list(lines)
+
+
+def _foot(folder: Path, comparison: Comparison) -> str:
+    """Say how the page came about: date, version, commands, seeds, time."""
+    times: dict[str, tuple[datetime, datetime]] = {}
+    for path in sorted(folder.glob(f"*/{MANIFEST}")):
+        manifest = read_json(path)
+        if "finished" in manifest:
+            times[path.parent.name] = (
+                datetime.fromisoformat(manifest["started"]),
+                datetime.fromisoformat(manifest["finished"]),
+            )
+    manifest = read_json(folder / "compare" / MANIFEST)
+    git = manifest["git"] or {}
+    commit = f", commit {git['sha'][:10]}{' with local changes' if git['dirty'] else ''}" if git.get("sha") else ""
+    took = [
+        f"{name} {_minutes((end - start).total_seconds())}"
+        for name, (start, end) in sorted(times.items(), key=lambda item: item[1])
+    ]
+    whole = max(end for _, end in times.values()) - min(start for start, _ in times.values())
+    seeds = sorted({int(seed) for arm in comparison.arms.values() for seed in arm.seeds})
+    versions = ", ".join(f"{name} {manifest['packages'][name]}" for name in ("sgpo", "torch", "transformers", "trl"))
+    return (
+        paragraph(
+            f"Finished {max(end for _, end in times.values()):%Y-%m-%d %H:%M} UTC by ",
+            code("make quickstart"),
+            f" with {versions}{commit}; seeds of the comparison: {', '.join(map(str, seeds))}.",
+        )
+        + paragraph(
+            f"Machine time: {', '.join(took)}; from the first of these to the last {_minutes(whole.total_seconds())}."
+        )
+        + paragraph("This page again: ", code(f"python examples/quickstart/summary.py {folder}"))
+    )
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 60 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -238,11 +437,14 @@ def main(argv: Sequence[str]) -> int:
     if len(argv) != 1:
         print("usage: summary.py FOLDER, laid out as `make quickstart` does", file=sys.stderr)
         return 2
+    page = Path(argv[0]) / "report.html"
     try:
-        print_headline(write_summary(Path(argv[0]), Path(argv[0]) / "report.html"))
+        headline = write_summary(Path(argv[0]), page)
     except JudgekitError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    for name, value in [*headline, ("the page", str(page))]:
+        print(f"{name}: {value}")
     return 0
 
 

@@ -89,6 +89,11 @@ def link(text: str, to: str) -> Html:
     return Html(f'<a href="{escape(to)}">{escape(text)}</a>')
 
 
+def words(text: str) -> Html:
+    """Return a cell of prose: left-aligned, its lines kept and broken where they are long."""
+    return Html(f'<div class="words text">{escape(text)}</div>')
+
+
 def code(text: str) -> Html:
     """Return a command or a name in the font of code."""
     return Html(f"<code>{escape(text)}</code>")

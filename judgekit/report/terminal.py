@@ -47,21 +47,21 @@ def render_judgement(solution: Solution, judgement: Judgement, info: JudgeInfo) 
         prob = verdict.p_ok_S[index] if verdict else None
         number = Text("-" if prob is None else f"{prob:.3f}", style="" if prob is None else f"bold {_colour(prob)}")
         text = Text(visible(step), style="" if prob is None else _colour(prob))
-        marks = _marks(solution, index, predicted)
+        marks = "".join(f" {mark} " for mark in step_marks(solution, index, predicted))
         table.add_row(Text(str(index)), number, Group(Text(marks, style="bold reverse"), text) if marks else text)
     lines = []
     if judgement.verdict is None:
         lines.append(Text(f"No verdict by {visible(judgement.judge_id)}: {judgement.no_verdict}.", style="bold"))
     else:
-        place = _place(judgement.verdict.decide(rule))
-        lines.append(Text(f"Judge {visible(judgement.judge_id)}: {place} ({visible(str(rule))}).", style="bold"))
+        said = f"{place(predicted)} ({visible(str(rule))})"
+        lines.append(Text(f"Judge {visible(judgement.judge_id)}: {said}.", style="bold"))
         lines.append(Text(f"P(no error in any step) {judgement.verdict.p_none:.3f}"))
     if judgement.asked:
         asked = [visible(member.judge_id) for member in judgement.asked]
         lines.append(Text(f"Asked: {', then '.join(asked)}."))
     if isinstance(solution, LabelledSolution):
         method = solution.label_method or "unknown"
-        lines.append(Text(f"Truth: {_place(solution.first_error)} (labelled by: {method})."))
+        lines.append(Text(f"Truth: {place(solution.first_error)} (labelled by: {method})."))
     return Group(
         Panel(Text(visible(solution.problem)), title="problem", title_align="left"),
         table,
@@ -85,13 +85,14 @@ def visible(text: str) -> str:
     return "".join(spelled)
 
 
-def _marks(solution: Solution, index: int, predicted: int | None) -> str:
-    marks = [" ▶ judge's first error "] if index == predicted else []
+def step_marks(solution: Solution, index: int, predicted: int | None) -> list[str]:
+    """Say of a step whether judge or labels put the first error there, or hold it to be neutral."""
+    marks = ["▶ judge's first error"] if index == predicted else []
     if isinstance(solution, LabelledSolution) and index == solution.first_error:
-        marks.append(" ◆ true first error ")
+        marks.append("◆ true first error")
     elif isinstance(solution, LabelledSolution) and solution.labels[index] is StepLabel.NEUTRAL:
-        marks.append(" labelled neutral ")
-    return "".join(marks)
+        marks.append("labelled neutral")
+    return marks
 
 
 def _promises(solution: Solution, judgement: Judgement, conformal: ConformalCard | None) -> list[Text]:
@@ -123,7 +124,8 @@ def _listed(outcomes: Sequence[int | None]) -> str:
     return " or ".join([*named, *(["no error"] if None in outcomes else [])])
 
 
-def _place(first_error: int | None) -> str:
+def place(first_error: int | None) -> str:
+    """Say where the first error is."""
     return "no error" if first_error is None else f"first error at step {first_error}"
 
 

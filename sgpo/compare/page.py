@@ -50,7 +50,9 @@ def comparison_html(comparison: Comparison) -> str:
             f"judge and {comparison.reference}. {BANDS}"
         )
         slopes = table(list(TREND), [[row[name] for name in TREND] for row in trend_rows(comparison)], caption=TRENDS)
-        sections.append(Section("What a judge's errors do", paragraph(text) + figures(*map(_svg, errors)) + slopes))
+        sections.append(
+            Section("What a judge's errors do", paragraph(text) + figures(*map(plot_html, errors)) + slopes)
+        )
     sections += [
         Section("Accuracy", _all_arms(comparison, [ACCURACY])),
         Section("Groups that teach nothing", _all_arms(comparison, [DEAD, SILENT])),
@@ -77,10 +79,10 @@ def _all_arms(comparison: Comparison, metrics: Sequence[Metric]) -> str:
         for over_rollouts in (True, False) if metric is ACCURACY else (False,):
             drawn = plots(comparison, metric, over_rollouts=over_rollouts)
             if len(drawn) == 1:
-                together.append(_svg(drawn[0]))
+                together.append(plot_html(drawn[0]))
             elif drawn:
                 keys = series_legend({0: "the arm of the panel", 1: comparison.reference})
-                grid = keys + panels(*(_svg(plot, small=True) for plot in drawn))
+                grid = keys + panels(*(plot_html(plot, small=True) for plot in drawn))
                 name = f"{metric.name} over {drawn[0].x_label}"
                 found += paragraph(name) + grid if metric is ACCURACY else collapsed(f"{name}, by arm", grid)
     if not found and not together:
@@ -88,7 +90,8 @@ def _all_arms(comparison: Comparison, metrics: Sequence[Metric]) -> str:
     return paragraph(BANDS) + (figures(*together) if together else "") + found
 
 
-def _svg(plot: Plot, *, small: bool = False) -> str:
+def plot_html(plot: Plot, *, small: bool = False) -> str:
+    """Draw a plot, or one of many panels, for a page."""
     return line_plot(
         plot.series,
         title=plot.title,
