@@ -5,14 +5,13 @@ other TRL's own code alone; which of them comes first changes from pair to pair.
 ratio of their seconds, with the bootstrap's 95 % interval over pairs, and what the judge takes of it. Without a GPU the
 seconds are those of the process on the CPU, so that load beside it does not count, nor does waiting for a service.
 
-    python -m benchmarks.sgpo_overhead --quickstart runs/quickstart --updates 30
+    python -m benchmarks.sgpo_overhead --updates 30
     python -m benchmarks.sgpo_overhead --config online.yaml --updates 50 lora.rank=32 trl.use_vllm=true
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,12 +32,11 @@ from judgekit.judges.base import WrappedJudge
 from judgekit.metrics.bootstrap import Interval, percentile_interval
 from judgekit.training.sharding import start_process
 from judgekit.types import Judgement, Problem, Solution
-from sgpo.compare.config import CompareConfig
 from sgpo.online import run as online_run
 from sgpo.online.config import OnlineConfig
 from sgpo.online.trainer import SGPOTrainer
 
-QUICKSTART = Path(__file__).parents[1] / "configs" / "quickstart" / "compare.yaml"
+CONFIG = Path(__file__).parents[1] / "configs" / "sgpo" / "arithmetic" / "online.yaml"
 CLOCK = "wall time" if torch.cuda.is_available() else "CPU time"
 N_WARMUP = 2
 """Pairs that are not counted: the first steps compile, allocate and open things."""
@@ -184,26 +182,14 @@ def run_pairs(config: OnlineConfig, output: Path) -> list[Step]:
 def main() -> None:
     """Print a table and write `overhead.json` with every step."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--quickstart",
-        type=Path,
-        default="runs/quickstart",
-        help="the folder of `make quickstart`, whose SGPO arm runs",
-    )
-    parser.add_argument("--config", type=Path, help="a configuration of `sgpo online` in its place")
+    parser.add_argument("--config", type=Path, default=CONFIG, help="a configuration of `sgpo online`")
     parser.add_argument("--updates", type=int, default=30, help="steps of either arm")
     parser.add_argument("--output", type=Path, default=Path("runs/overhead"), help="folder of overhead.json")
     parser.add_argument("changes", nargs="*", default=[], metavar="KEY=VALUE", help="options of the configuration")
     args = parser.parse_intermixed_args()
     changes = [*args.changes, f"max_steps={args.updates}"]
-    if args.config is not None:
-        config = load_config(OnlineConfig, args.config, overrides=changes)
-    else:
-        arm = load_config(CompareConfig, QUICKSTART).arm_config("sgpo", seed=0).model_dump(mode="json")
-        arm = json.loads(json.dumps(arm).replace("runs/quickstart", str(args.quickstart)))
-        args.output.mkdir(parents=True, exist_ok=True)
-        write_json(args.output / "config.json", arm)
-        config = load_config(OnlineConfig, args.output / "config.json", overrides=changes)
+    args.output.mkdir(parents=True, exist_ok=True)
+    config = load_config(OnlineConfig, args.config, overrides=changes)
     steps = run_pairs(config, args.output)
     found = summarise(steps)
     write_json(args.output / "overhead.json", found | {"clock": CLOCK, "steps": [step._asdict() for step in steps]})

@@ -66,11 +66,18 @@ CLASSES: dict[str, type[BaseConfig]] = {
     "paper/offline_*.yaml": OfflineConfig,
     "paper/online_*.yaml": OnlineConfig,
     "quickstart/compare.yaml": CompareConfig,
-    "quickstart/problems.yaml": ProceduralProblemsConfig,
-    "quickstart/*_data.yaml": ProceduralConfig,
-    "quickstart/judge.yaml": LikelihoodConfig,
-    "quickstart/base.yaml": LanguageModelConfig,
-    "quickstart/policy.yaml": LanguageModelConfig,
+    "sgpo/arithmetic/online.yaml": OnlineConfig,
+    **{
+        f"{folder}/{file}.yaml": config_type
+        for folder in ("quickstart", "sgpo/arithmetic")
+        for file, config_type in {
+            "problems": ProceduralProblemsConfig,
+            "*_data": ProceduralConfig,
+            "judge": LikelihoodConfig,
+            "base": LanguageModelConfig,
+            "policy": LanguageModelConfig,
+        }.items()
+    },
 }
 """Which command reads which files; every file matches exactly one."""
 GIVEN_BY_OPTIONS = {EvalConfig: {"judges": ["builtin:random"]}}

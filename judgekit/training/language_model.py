@@ -1,4 +1,4 @@
-"""Trains a small language model on solutions: the base of the quick start's judge and its policy."""
+"""Trains a small language model on solutions: the base of judges and policies that need no download."""
 
 from __future__ import annotations
 

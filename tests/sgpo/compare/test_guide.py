@@ -30,9 +30,10 @@ def test_the_commands_of_the_guide(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     quickstart = Path("runs/quickstart")
-    shutil.copytree(policy, quickstart / "policy/model")
-    for name in ("rl-train", "rl-test"):
-        write_problems(quickstart / "data" / name, n=4)
+    for folder in (quickstart, Path("runs/arithmetic")):
+        shutil.copytree(policy, folder / "policy/model")
+        for name in ("rl-train", "rl-test"):
+            write_problems(folder / "data" / name, n=4)
     said = []
     commands = "".join(block for block in BLOCKS if not block.startswith("yaml\n")).split("\n")
     for line in filter(None, commands):
