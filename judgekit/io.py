@@ -423,7 +423,8 @@ def parquet_copies(path: Path, record_type: type[RecordT], *, below: Path) -> li
 
 WAY_IN = (
     "rows in other fields or with other labels are made a data set by "
-    "`judgekit build labelled --input FILE --output FOLDER fields.problem=... fields.steps=... fields.labels=...`"
+    "`judgekit build labelled --input FILE --output FOLDER fields.problem=... fields.steps=... fields.labels=... "
+    "source=NAME`, fields.first_error=... for an index; it asks for what it cannot tell"
 )
 """What to do with step-labelled rows that are not as `LabelledSolution` stores them."""
 WEAK_WAY = (

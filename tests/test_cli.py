@@ -319,6 +319,10 @@ def test_judge_directories_that_are_none_are_refused(
     assert "judge.json is not valid JSON" in judge("cut")
     assert "names the model '../gone'" in judge("orphan") and "does not exist" in judge("orphan")
     assert "does not exist, and is no hub id" in judge("a/b/c")
+    one = ("--problem", "1+1?", "--step", "1+1=2")
+    assert "is called builtin:symbolic" in refused("judge", "--judge", "symbolic", *one)
+    page = refused("judge", "--judge", "https://huggingface.co/owner/judge-7b/tree/main", *one)
+    assert "is a page of the Hub, no judge service: give its id, owner/judge-7b" in page
     for command in ("calibrate", "eval"):
         options = {
             "calibrate": ["--data", rows(BENCH)],

@@ -81,6 +81,31 @@ def test_own_rows_are_fitted_to_and_judged(given: Path, tmp_path: Path, capsys: 
     assert run(*evaluation, "--benchmark", "mine", given, "--output", output / "eval") == 0
 
 
+def test_eval_reads_rows_without_a_source_and_asks_what_numbers_mean(
+    rows: list[dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given, output = tmp_path / "rows.jsonl", tmp_path / "run"
+    bare = [{name: row[name] for name in ("problem", "steps", "labels")} for row in rows]
+    numbered = [row | {"labels": [int(label == "ok") for label in row["labels"]]} for row in bare]
+
+    def evaluate(rows: list[dict[str, Any]]) -> int:
+        given.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        options = ("n_resamples=100", "n_splits=2", "--output", output)
+        return run("eval", "--judge", "builtin:symbolic", *options, "--benchmark", "mine", given)
+
+    assert evaluate(numbered) == 2
+    said = capsys.readouterr().err
+    assert "give label_form=one_is_ok" in said
+    assert f"`judgekit build labelled --input {given} --output FOLDER source=mine ...`; then name FOLDER here" in said
+    assert evaluate(bare) == 0, "the folder is free after a refusal"
+    read = list(read_records(output / "data" / "mine" / "rows", LabelledSolution))
+    assert {row.source for row in read} == {"mine"} and len(read) == len({str(row) for row in bare})
+    assert (
+        run("eval", "--judge", "builtin:random", "--benchmark", "mine", "gone.jsonl", "--output", tmp_path / "b") == 2
+    )
+    assert "gone.jsonl does not exist: give a data set" in capsys.readouterr().err
+
+
 def test_rows_in_other_fields_are_told_the_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = tmp_path / "rows.jsonl"
     given.write_text(json.dumps({"question": "2+3?", "chain": ["6"], "marks": ["wrong"]}) + "\n")

@@ -25,6 +25,7 @@ from judgekit.solution_ids import content_of
 from judgekit.text.identity import content_id
 from judgekit.types import LabelledSolution, Problem, Record, WeaklyLabelledSolution
 from judgekit_datasets.build_report import BuildReport, histogram
+from judgekit_datasets.importers.labelled import LabelledConfig
 from judgekit_datasets.inputs import InputPart, open_input
 from judgekit_datasets.leakage import LeakageSample, measure_leakage
 from judgekit_datasets.registry import is_source, load_source, source_names
@@ -259,24 +260,41 @@ class _SeenKeys:
 def build_if_raw(given: Path, *, source: str, output: Path, resume: bool) -> Path:
     """Return a data set, or a file of stored records, as it is.
 
-    A raw file or folder of a source, or its hub id, is built below `output` first.
+    A raw file or folder of a source, or its hub id, is built below `output` first. Step-labelled rows under a name that
+    is no source are a user's own: they are read as `labelled` reads them, and the name is their source where they have
+    none.
 
     Raises:
-        ConfigError: there is no such source, and the rows are no stored records; says how they become some.
+        ConfigError: there is no such source, and the rows are neither stored records nor plainly labelled; says how
+            they become some.
         DataError: the input cannot be read or gives no row.
     """
+    folder = output / given.stem
     if given.exists():
         if holds_records(given):
             return given
         if not is_source(source):
-            nearest = difflib.get_close_matches(source, source_names(), n=1)
-            hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
-            raise ConfigError(
-                f"{given} has rows with {shorten(sorted(field_names(given)))}, and no source {source!r} reads them"
-                f"{hint}; {WAY_IN}"
-            )
+            _build_own_rows(given, source=source, output=folder, resume=resume)
+            return folder
     elif given.is_absolute() or given.suffix in {".jsonl", ".json", ".parquet", ".arrow"}:  # no hub id
         raise DataError(f"{given} does not exist: give a data set, a file or folder of raw rows, or a Hub id")
-    folder = output / given.stem
     build(source, input=str(given), output=folder, resume=resume)
     return folder
+
+
+def _build_own_rows(given: Path, *, source: str, output: Path, resume: bool) -> None:
+    fields = field_names(given)
+    if "steps" not in fields or fields.isdisjoint({"labels", "first_error"}):
+        nearest = difflib.get_close_matches(source, source_names(), n=1)
+        hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+        raise ConfigError(
+            f"{given} has rows with {shorten(sorted(fields))}, and no source {source!r} reads them{hint}; {WAY_IN}"
+        )
+    options = LabelledConfig(source=None if "source" in fields else source)
+    try:
+        build("labelled", input=str(given), output=output, options=options, resume=resume)
+    except (ConfigError, DataError) as error:
+        raise type(error)(
+            f"{error}. Options are taken by `judgekit build labelled --input {given} --output FOLDER source={source} "
+            "...`; then name FOLDER here"
+        ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
@@ -15,6 +16,8 @@ from judgekit.judges.recognise import check_weights, find_card, locate_member, r
 from judgekit.judges.rules.symbolic import SymbolicJudge
 from judgekit.judges.trust import Trust
 from judgekit.types import Precision
+
+_HUB_PAGE = re.compile(r"https?://(?:huggingface\.co|hf\.co)/([\w.-]+/[\w.-]+).*")
 
 
 def load_judge(
@@ -69,6 +72,8 @@ def load_judge(
         if rule not in BUILTIN:
             raise ConfigError(f"no builtin judge {rule!r}: there are {', '.join(sorted([*BUILTIN, 'symbolic']))}")
         return BuiltinJudge(rule, BUILTIN[rule])
+    if page := _HUB_PAGE.fullmatch(text):  # else problems would be sent there
+        raise CheckpointError(f"{shorten(text)} is a page of the Hub, no judge service: give its id, {page[1]}")
     if text.startswith(SERVED):
         if named_by is not None and not named_by.is_own:
             raise CheckpointError(

@@ -96,7 +96,7 @@ def check_algorithm(
         certified_survival(judge)
 
 
-def find_outcome(names: Sequence[str], outcome: str | int | None, *, is_required: bool) -> int | None:
+def find_outcome(names: Sequence[str], outcome: object, *, is_required: bool) -> int | None:
     """Return the place of the reward function that says what is right; `None` where none is named and none needed.
 
     Args:

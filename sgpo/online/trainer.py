@@ -23,6 +23,7 @@ from transformers import TrainerCallback
 from trl import GRPOTrainer
 
 from judgekit.answers.checks import CORRECT_ABOVE
+from judgekit.config import parse_config
 from judgekit.errors import ConfigError, DataError, JudgeError, JudgekitError, boundary, shorten
 from judgekit.judges import load_judge
 from judgekit.judges.base import Judge
@@ -85,26 +86,27 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
     Args:
         args: Positional arguments of the trainer.
         judge: The judge, or what `load_judge` opens; `None` for algorithms that ask none.
-        outcome: The reward function that is the outcome, by its name or its place among them (0 is the first); `None`
-            where there is one alone. Plain GRPO may go without: it then logs no accuracy.
+        outcome: The reward function that is the outcome: itself, its name, or its place among them (0 is the first);
+            `None` where there is one alone. Plain GRPO may go without: it then logs no accuracy.
         problem_column: Column of the data set with the problem: a text, a number, or a conversation, of which judges
-            are shown what the user says.
+            are shown what the user says. `None` takes `problem`, or `prompt` where there is none, and says so.
         answer_column: Column with the right answer, which may be missing; `None` shows judges none.
         reference_column: Column with what is shown to judges that read a reference; `None` is the answer.
         correct_above: Outcomes above this are right.
-        algorithm: How outcomes and judgements become advantages, and when; never in evaluation. `None` is SGPO where
-            there is a judge and plain GRPO where there is none, which still logs the group statistics.
+        algorithm: How outcomes and judgements become advantages, and when; never in evaluation. A name, or its options
+            with the name as `type`, will do. `None` is SGPO where there is a judge and plain GRPO where there is none,
+            which still logs the group statistics.
         guards: What warns, switches the judge off or stops the run because the judge does no good; as `None` what a
             configuration without `guards` has. Whoever wants to hear of each firing adds to `guards.listeners`.
-        segmentation: What a step of a response is.
+        segmentation: What a step of a response is. The mode alone will do, or a mapping of options.
         steps_per_epoch: Optimiser steps in one pass over the problems, for a window in epochs; `None` reads the
             trainer's own count.
         kwargs: Keyword arguments of the trainer.
 
     Raises:
         ConfigError: the installed TRL does not fit, rewards are normalised one by one before they are summed and the
-            algorithm is not plain GRPO, the data have no column `problem`, or certified prefixes are asked of a judge
-            that certifies none.
+            algorithm is not plain GRPO, the data have no such column, or certified prefixes are asked of a judge that
+            certifies none.
     """
 
     args: Any
@@ -118,6 +120,7 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
     epsilon_high: float
     importance_sampling_level: str
     reward_weights: torch.Tensor
+    reward_funcs: list[Callable[..., Any]]
     reward_func_names: list[str]
     eos_token_ids: list[int]
     multi_objective_aggregation: str
@@ -136,12 +139,12 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
         self,
         *args: Any,
         judge: Judge | str | Path | None = None,
-        algorithm: Algorithm | Mapping[str, Any] | None = None,
-        guards: GuardsConfig | None = None,
-        segmentation: SegmentationConfig = PARAGRAPHS,
+        algorithm: Algorithm | Mapping[str, Any] | str | None = None,
+        guards: GuardsConfig | Mapping[str, Any] | None = None,
+        segmentation: SegmentationConfig | Mapping[str, Any] | str = PARAGRAPHS,
         steps_per_epoch: float | None = None,
-        outcome: str | int | None = None,
-        problem_column: str = "problem",
+        outcome: str | int | Callable[..., Any] | None = None,
+        problem_column: str | None = None,
         answer_column: str | None = "answer",
         reference_column: str | None = None,
         correct_above: float = CORRECT_ABOVE,
@@ -153,7 +156,15 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
         if "guidance" in kwargs:
             raise ConfigError('guidance is now called algorithm: give algorithm={"type": "sgpo", ...}')
         judge = load_judge(judge) if isinstance(judge, str | Path) else judge
+        if judge is not None and not isinstance(judge, Judge):
+            raise ConfigError(f"{shorten(judge)} is no judge: it needs `info` and `judge`, as load_judge gives it")
+        algorithm = {"type": algorithm} if isinstance(algorithm, str) else algorithm
         algorithm = parse_algorithm(dict(algorithm)) if isinstance(algorithm, Mapping) else algorithm
+        if isinstance(guards, Mapping):
+            guards = parse_config(GuardsConfig, dict(guards), where="guards")
+        if not isinstance(segmentation, SegmentationConfig):
+            options = {"mode": segmentation} if isinstance(segmentation, str) else dict(segmentation)
+            segmentation = parse_config(SegmentationConfig, options, where="segmentation")
         super().__init__(*args, **kwargs)
         template = self.chat_template or getattr(self.processing_class, "chat_template", None)
         if isinstance(template, str) and with_fixed_clock(template) != template:
@@ -170,6 +181,12 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
             )
         scores = type(self.algorithm).score is not Algorithm.score
         shown = columns or (list(next(iter(self.train_dataset), ())) if scores else [])  # a stream says by a row
+        if problem_column is None:
+            problem_column = "problem" if "problem" in shown or "prompt" not in shown else "prompt"
+            if scores and problem_column == "prompt" and self.accelerator.is_main_process:
+                logger.warning(
+                    "the data have no column 'problem': judges are shown 'prompt'; problem_column=NAME gives another"
+                )
         if scores and problem_column not in shown:
             raise ConfigError(
                 f"the training data have no column {problem_column!r} to show to the judge, only {shown}: name one "
@@ -177,6 +194,8 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
             )
         self._columns = problem_column, reference_column or answer_column
         self.correct_above = correct_above
+        if callable(outcome) and outcome in self.reward_funcs:
+            outcome = self.reward_funcs.index(outcome)
         is_required = type(self.algorithm) is not GRPO
         self._outcome = find_outcome(list(self.reward_func_names), outcome, is_required=is_required)
         # Here the outcome stands first; TRL keeps its order.

@@ -1,5 +1,6 @@
 """The online trainer on one process: GRPO to the bit without a judge, exact gating and rules with one."""
 
+import re
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -251,7 +252,7 @@ def test_other_reward_functions_are_added_as_trl_does(policy: Path, tmp_path: Pa
         return [0.1 * len(text) for text in completions]
 
     options = {"judge": HashJudge(unscored_every=3), "algorithm": JUDGE_ALL, "segmentation": SEGMENTATION}
-    trainer = make_trainer(policy, tmp_path, reward=[hopeless, length], outcome="hopeless", **options, args_max_steps=1)
+    trainer = make_trainer(policy, tmp_path, reward=[hopeless, length], outcome=hopeless, **options, args_max_steps=1)
     trainer.train()
     (batch,) = trainer.batches
     totals = torch.tensor(batch["rewards"]) + torch.tensor([0.1 * len(text) for text in batch["texts"]])
@@ -357,7 +358,7 @@ def test_data_without_the_problem_are_refused(policy: Path, tmp_path: Path) -> N
     stream = IterableDataset.from_generator(lambda: iter(bare.to_list()))
     for rows in (bare, stream):
         with pytest.raises(ConfigError, match=r"no column 'problem' to show to the judge, only \['prompt', 'answer'\]"):
-            make_trainer(policy, tmp_path, judge=HashJudge(), train_dataset=rows)
+            make_trainer(policy, tmp_path, judge=HashJudge(), train_dataset=rows, problem_column="problem")
 
 
 def test_contract_names_what_is_missing() -> None:
@@ -457,12 +458,15 @@ def test_an_outcome_of_two_values_below_a_half_has_right_ones_where_it_is_told(p
     assert seen[0.2][0] < seen[0.5][0], "groups with a right response are no business of the judge"
 
 
-def test_columns_hold_numbers_and_have_any_name(policy: Path, tmp_path: Path) -> None:
+def test_columns_hold_numbers_and_have_any_name(policy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rows = [{"prompt": f"{i}+{i}?", "question": i, "solution": 2 * i, "problem_id": i} for i in range(8)]
     options: dict[str, Any] = {"algorithm": {"type": "sgpo", "truncated": "judge"}, "segmentation": SEGMENTATION}
     options |= {"judge": (judge := HashJudge()), "reward": hopeless, "train_dataset": Dataset.from_list(rows)}
-    with pytest.raises(ConfigError, match=r"no column 'problem' .*name one with problem_column"):
-        make_trainer(policy, tmp_path, **options)
+    with caplog.at_level("WARNING"):
+        make_trainer(policy, tmp_path, SGPOTrainer, answer_column="solution", args_max_steps=1, **options).train()
+    assert "no column 'problem': judges are shown 'prompt'" in caplog.text
+    assert judge.seen and all(re.fullmatch(r"\d\+\d\?", solution.problem) for solution in judge.seen)
+    judge.seen.clear()
     trainer = make_trainer(
         policy, tmp_path, SGPOTrainer, problem_column="question", answer_column="solution", args_max_steps=1, **options
     )
@@ -477,6 +481,11 @@ def test_what_users_pass_by_mistake_is_one_line(policy: Path, tmp_path: Path) ->
         make_trainer(policy, tmp_path, guidance={"beta": 5})
     with pytest.raises(CheckpointError, match="no/such/judge"):
         make_trainer(policy, tmp_path, judge="no/such/judge")
+    with pytest.raises(ConfigError, match="is no judge: it needs `info` and `judge`"):
+        make_trainer(policy, tmp_path, judge=object())
+    for wrong in ({"algorithm": "sgppo"}, {"segmentation": "line"}, {"guards": {"judge_auk": None}}):
+        with pytest.raises(ConfigError, match=r"did you mean|segmentation: "):
+            make_trainer(policy, tmp_path, judge=HashJudge(), **wrong)
 
     class RLOO(SGPOMixin, RLOOTrainer):
         """Another trainer of TRL."""
