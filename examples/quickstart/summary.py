@@ -183,14 +183,14 @@ def _solutions(folder: Path, evaluated: Path) -> str:
                 solution_id=row["id"], judge_id="", verdict=Verdict(posterior=tuple(row["posterior"]))
             )
             shown = judged_solution(solutions[row["id"]], judgement, predicted=row["predicted"])
-            chosen[row["id"]] = f"<h3>{escape(title)}</h3>{shown}"
+            chosen[row["id"]] = f"<div><h3>{escape(title)}</h3>{shown}</div>"
     text = (
         "The first wrong and the first right solution of the test set, and the first one on which the judge errs: a "
         "rule, not a choice. Colour and number are P(ok), the probability that a step is right if all before it are: "
         "orange is wrong, blue is right, the paler the less sure. Steps count from 0. "
     )
     n = f"The judge decides {len(rows) - len(errs):,} of {len(rows):,} rightly; "
-    return paragraph(text, n, link("all of them", "eval/report.html#solutions"), ".") + columns(*chosen.values())
+    return paragraph(text, n, link("all of them", "eval/report.html#solutions"), ".") + figures(*chosen.values())
 
 
 def _comparison(comparison: Comparison) -> str:
@@ -216,7 +216,7 @@ def _comparison(comparison: Comparison) -> str:
         )
         + bullet_list(findings)
         + table(
-            ["arm", "final accuracy [95 %]", "difference [95 %]", "p"],
+            ["arm", "final accuracy [95\u00a0%]", "difference [95\u00a0%]", "p"],
             [[row["arm"], row["final [95 %]"], row["difference [95 %]"], row["p"]] for row in table_rows(comparison)],
         )
         + bullet_list(arms)

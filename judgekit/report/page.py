@@ -183,12 +183,12 @@ def diamond(x: float, middle: float) -> str:
 
 
 def figures(*plots: str) -> str:
-    """Put figures side by side where there is room."""
+    """Put figures, or other narrow blocks, side by side where there is room: up to three."""
     return f'<div class="figures">{"".join(plots)}</div>'
 
 
 def columns(*parts: str) -> str:
-    """Put parts of a section side by side where there is room."""
+    """Put parts of a section, with tables of their own, side by side where there is room: up to two."""
     return f'<div class="columns">{"".join(f"<div>{part}</div>" for part in parts)}</div>'
 
 
