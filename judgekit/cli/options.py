@@ -60,7 +60,7 @@ def describe_options(
         key = prefix + name
         default = getattr(defaults, name) if defaults else field.get_default(call_default_factory=True)
         is_required = field.is_required() and not defaults
-        models = _models(field.annotation, field.metadata)
+        models = models_in(field.annotation, field.metadata)
         # What tells several models apart: a key that each has, with a value of its own.
         tags = [
             tag
@@ -71,7 +71,7 @@ def describe_options(
         shown = "" if models and isinstance(default, BaseModel) else _yaml(default)
         if tags and isinstance(default, BaseModel):
             shown = f"{tags[0]}: {_yaml(getattr(default, tags[0]))}"
-        value = _value(field.annotation, field.metadata)
+        value = value_in_words(field.annotation, field.metadata)
         yield Option(key, value, None if is_required else shown, field.description or "", depth)
         inside = key + ("[]." if value.startswith("list of ") else ".")
         told: list[list[Option]] = []
@@ -96,25 +96,25 @@ def describe_options(
             told += blocks.values()
 
 
-def _models(annotation: Any, metadata: Sequence[Any] = ()) -> list[type[BaseModel]]:
+def models_in(annotation: Any, metadata: Sequence[Any] = ()) -> list[type[BaseModel]]:
     """Return the configurations that a type holds, in a list of them or beside others."""
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:  # as it stands beside null; a field that is nothing else has the marks in its metadata
-        return _models(args[0], args[1:])
+        return models_in(args[0], args[1:])
     if (named := next((mark for mark in metadata if isinstance(mark, OneOf)), None)) is not None:
         return [*named.models()]
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for arg in args for model in _models(arg)]
+    return [model for arg in args for model in models_in(arg)]
 
 
-def _value(annotation: Any, metadata: Sequence[Any] = ()) -> str:
+def value_in_words(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     """Say in words what values a type has, within the bounds that its metadata set."""
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _value(args[0], [*metadata, *args[1:]])
+        return value_in_words(args[0], [*metadata, *args[1:]])
     if origin in (Union, types.UnionType):  # bounds are about whatever is not null
-        kinds = [_value(arg, metadata) for arg in args if arg is not type(None)]
+        kinds = [value_in_words(arg, metadata) for arg in args if arg is not type(None)]
         if len(kinds) > 1 and {*kinds} == {_NESTED}:
             kinds = ["one of these"]
         return " | ".join([*kinds, "null"] if type(None) in args else kinds)
@@ -122,9 +122,9 @@ def _value(annotation: Any, metadata: Sequence[Any] = ()) -> str:
         words = " | ".join(_yaml(arg) for arg in args)
     elif origin in (tuple, list):
         is_pair = origin is tuple and args[-1] is not Ellipsis
-        words = f"[{', '.join(map(_value, args))}]" if is_pair else f"list of {_value(args[0])}"
+        words = f"[{', '.join(map(value_in_words, args))}]" if is_pair else f"list of {value_in_words(args[0])}"
     elif origin is dict:
-        words = f"mapping of {_value(args[0])} to {_value(args[1])}"
+        words = f"mapping of {value_in_words(args[0])} to {value_in_words(args[1])}"
     elif isinstance(annotation, type) and issubclass(annotation, Enum):
         words = " | ".join(str(member.value) for member in annotation)
     elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
