@@ -100,7 +100,10 @@ def read_settings(path: Path | None, *, overrides: Sequence[str] = ()) -> dict[A
         merged = merge_settings(OmegaConf.to_container(base), OmegaConf.to_container(changes))
         values = OmegaConf.to_container(OmegaConf.create(merged), resolve=True)
     except DataError as error:
-        raise ConfigError(str(error).replace("cannot read ", "cannot read the configuration ", 1)) from error
+        said = str(error).replace("cannot read ", "cannot read the configuration ", 1)
+        is_ours = path is not None and not path.exists() and path.parts[:1] == ("configs",)
+        hint = "; those below configs/ lie in the repository, an installed package has none" if is_ours else ""
+        raise ConfigError(said + hint) from error
     except ConfigError:
         raise
     except (YAMLError, OmegaConfBaseException, RecursionError, ValueError) as error:

@@ -355,7 +355,8 @@ def test_a_file_is_judged_and_bad_files_are_refused(
     assert not output.exists(), "a file that cannot be read takes no folder"
     without_steps = {"problem": "none?", "steps": []}
     assert main([*command, rows(*good, without_steps)]) == 0
-    assert "4 judged, 1 without a verdict" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "4 judged, first errors by builtin:random: " in said and "1 without a verdict: row 4 (empty)" in said
     lines = [json.loads(line) for line in (output / "judgements.jsonl").read_text().splitlines()]
     assert [line["no_verdict"] for line in lines] == [None, None, None, "empty"]
     assert "already holds a run" in refused(*command, rows(*good, without_steps))

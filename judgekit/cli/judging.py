@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def _judge(args: argparse.Namespace, config: JudgingConfig) -> None:
     from judgekit.judges.members import asked_members
     from judgekit.judges.shared import share_judge
     from judgekit.judges.unfamiliar import warn_unfamiliar
-    from judgekit.judging.run import judge_file, read_solutions
+    from judgekit.judging.run import JUDGEMENTS, judge_file, read_solutions
     from judgekit.report.terminal import render_judgement
     from judgekit.types import Solution
 
@@ -51,8 +52,14 @@ def _judge(args: argparse.Namespace, config: JudgingConfig) -> None:
         info = shared.info
     for solution, judgement in list(zip(read_solutions(args.input), judgements, strict=True))[: args.show]:
         show(render_judgement(solution, judgement, info))
-    n_no_verdict = sum(judgement.verdict is None for judgement in judgements)
-    print(f"{len(judgements)} judged, {n_no_verdict} without a verdict: {args.output}")
+    decided = Counter(j.verdict.decide(info.decision) for j in judgements if j.verdict is not None)
+    first = [f"step {step}: {decided[step]}" for step in sorted(step for step in decided if step is not None)]
+    print(f"{len(judgements)} judged, first errors by {info.judge_id}: {', '.join([f'none: {decided[None]}', *first])}")
+    without = [(row, j.no_verdict) for row, j in enumerate(judgements, start=1) if j.verdict is None]
+    if without:
+        shown = ", ".join(f"row {row} ({reason})" for row, reason in without[:10])
+        print(f"{len(without)} without a verdict: {shown}{', ...' if len(without) > 10 else ''}")
+    print(f"all judgements, in the order of the rows: {args.output / JUDGEMENTS}")
     for member in asked_members(judgements):
         seconds = sum(asked.seconds for asked in member.took)
         print(f"  {member.judge_id}: asked about {member.n_asked}, answered {member.n_answered}, {seconds:.1f} s")

@@ -78,6 +78,8 @@ def test_what_cannot_be_is_refused_by_name(override: str, complaint: str) -> Non
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot read the configuration .*gone\.yaml: No such file"):
         load_config(Outer, tmp_path / "gone.yaml")
+    with pytest.raises(ConfigError, match="those below configs/ lie in the repository"):
+        load_config(Outer, Path("configs/gone.yaml"))
     with pytest.raises(ConfigError, match=r"c\.yaml is no valid configuration"):
         load("lr: [1", tmp_path)
     with pytest.raises(ConfigError, match=r"c\.yaml must hold keys and values, not a list"):
