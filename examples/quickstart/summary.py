@@ -283,19 +283,18 @@ def _calibration(card: JudgeCard, judged: EvalResults) -> str:
     ]
     steps = judged.pooled.steps if judged.pooled else None
     fingerprint = card.calibrator.fingerprint
-    said = [
-        describe_change(report, card.calibrator),
+    notes = [
         f"Fitted on {fingerprint.n_solutions:,} solutions of {fingerprint.n_problems:,} problems that nothing else was "
         f"trained on; each figure is that of solutions which its own fit did not see ({report.n_steps:,} steps). On "
         "the diagonal a probability is a share; grey bars say how many steps lie where.",
         *(f"{sentence[0].upper()}{sentence[1:]}." for sentence in report.warnings),
     ]
     if steps is not None:
-        said.append(f"On the test set the calibrated judge has an ECE of {interval_text(steps.ece, digits=4)}.")
+        notes.insert(0, f"On the test set the calibrated judge has an ECE of {interval_text(steps.ece, digits=4)}.")
     for name, floor in report.floors.items():
-        said.append(f"{name.capitalize()}, which reads nothing: ECE {floor['ece']:.4f}, log loss {floor['nll']:.4f}.")
-    in_words = paragraph(said[0]) + table(["", "before", "after"], rows) + "".join(map(paragraph, said[1:]))
-    return figures(*diagrams, f"<div>{in_words}</div>")
+        notes.append(f"{name.capitalize()}, which reads nothing: ECE {floor['ece']:.4f}, log loss {floor['nll']:.4f}.")
+    change = paragraph(describe_change(report, card.calibrator)) + table(["", "before", "after"], rows)
+    return figures(*diagrams, f"<div>{change}</div>") + bullet_list(notes)
 
 
 def describe_change(report: CalibrationReport, calibrator: CalibratorCard) -> str:

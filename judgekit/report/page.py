@@ -27,6 +27,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Line colours in the order of the series."""
 DASHES = ("none", "7 4", "2 3", "9 3 2 3", "12 4")
 """Line dashes in the order of the series; another number than of the colours, so that 30 lines differ."""
+FEW = 10
+"""Steps of a bin below which its share says little, and its point is hollow."""
 N_SHADES = 10
 """Shades of a heat table, `heat-0` to `heat-9` in the style sheet."""
 
@@ -336,11 +338,13 @@ def reliability_diagram(bins: Sequence[Bin], *, title: str) -> str:
     line = frame.points([x for x, _, _ in points], [y for _, y, _ in points])
     marks.append(f'<polyline class="line" stroke="{COLOURS[0]}" points="{line}"/>')
     for x, y, bin_ in points:
+        look = ' class="few"' if bin_.count < FEW else ""
         marks.append(
-            f'<circle cx="{frame.px(x):.1f}" cy="{frame.py(y):.1f}" r="4" fill="{COLOURS[0]}">'
-            f"<title>{_describe_bin(bin_)}</title></circle>"
+            f'<circle{look} cx="{frame.px(x):.1f}" cy="{frame.py(y):.1f}" r="4" fill="{COLOURS[0]}" '
+            f'stroke="{COLOURS[0]}"><title>{_describe_bin(bin_)}</title></circle>'
         )
-    return frame.figure(marks, title)
+    hollow = (key(f'<circle class="few" cx="17" cy="5" r="4" stroke="{COLOURS[0]}"/>'), f"fewer than {FEW} steps")
+    return frame.figure(marks, title, legend=legend([hollow] if any(b.count < FEW for *_, b in points) else []))
 
 
 def _describe_bin(bin_: Bin) -> str:

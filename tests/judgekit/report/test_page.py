@@ -93,6 +93,13 @@ def test_pieces_of_a_paragraph_are_escaped_but_for_html():
     )
 
 
+def test_points_of_few_steps_are_hollow_and_the_legend_says_so():
+    few = reliability_diagram(compute_bins([0.2] * 10 + [0.9] * 9, [0] * 10 + [1] * 9, n_bins=2), title="t")
+    assert few.count('<circle class="few"') == 2 and "fewer than 10 steps" in few  # a point, and the legend's key
+    many = reliability_diagram(compute_bins([0.2] * 10, [0] * 10, n_bins=2), title="t")
+    assert "few" not in many
+
+
 def test_plot_without_values_says_so():
     assert line_plot([Series("a", [0], [None])], title="Loss", x_label="x", y_label="y") == "<p>Loss: no values.</p>"
 
