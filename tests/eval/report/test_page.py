@@ -325,7 +325,7 @@ def test_choices_change_the_figures(browser, report):
     page.choose("subset", "mill")
     assert "mill: percent" in page.text('[data-panel="scores"]')
     assert "Risk at each coverage on mill" in page.text('[data-panel="risk"]')
-    assert len(page.driver.find_elements("css selector", '[data-panel="reliability"] svg')) == 2
+    assert len(page.driver.find_elements("css selector", '[data-panel="reliability"] figure')) == 2
     before = page.text('[data-panel="first_error"]')
     page.choose("judge", SECOND)
     assert page.text('[data-panel="first_error"]') != before
