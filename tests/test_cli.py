@@ -316,6 +316,13 @@ def test_judge_directories_that_are_none_are_refused(
         return refused("judge", "--judge", tmp_path / name, "--problem", "1+1?", "--step", "1+1=2")
 
     assert "bare has no judge.json, so it is no judge directory" in judge("bare")
+    assert "It holds no model either" in judge("bare")
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "config.json").write_text('{"architectures": ["LlamaForCausalLM"]}')
+    assert "no public family fits its name or its LlamaForCausalLM" in judge("plain")
+    (tmp_path / "above/of/judge").mkdir(parents=True)
+    (tmp_path / "above/of/judge/judge.json").write_text("{}")
+    assert f"Judges lie below it: {tmp_path / 'above/of/judge'}" in judge("above")
     assert "judge.json is not valid JSON" in judge("cut")
     assert "names the model '../gone'" in judge("orphan") and "does not exist" in judge("orphan")
     assert "does not exist, and is no hub id" in judge("a/b/c")

@@ -352,7 +352,7 @@ def _recognise(directory: Path, name: str) -> tuple[Family, str]:
     """Return the family of a checkpoint without `judge.json`, and in words what told it. A name counts more.
 
     Raises:
-        CheckpointError: none fits, or several do; says what was tried and how to write a card.
+        CheckpointError: none fits, or several do; says how to write a card, or where judges lie.
     """
     checkpoint = _Checkpoint(directory)
     shown = name if not os.path.exists(name) else _short_name(name)
@@ -364,7 +364,7 @@ def _recognise(directory: Path, name: str) -> tuple[Family, str]:
     ]
     if not fitting:  # tensors and vocabulary are read only where they are needed
         how = "its configuration and tensors"
-        fitting = [family for family in families().values() if not checkpoint.complaint(family)]
+        fitting = [family for family in families().values() if checkpoint.fits(family)]
     if len(fitting) > 1:
         raise CheckpointError(
             f"{name} could be {' or '.join(family.name for family in fitting)}: say which in a YAML file and open "
@@ -372,14 +372,18 @@ def _recognise(directory: Path, name: str) -> tuple[Family, str]:
         )
     if fitting:
         return fitting[0], how
-    tried = "; ".join(f"{family.name} ({checkpoint.complaint(family)})" for family in families().values())
+    said = f"{name} has no {CARD}, so it is no judge directory of ours, and no public family fits"
+    below = [path.parent for pattern in (f"*/{CARD}", f"*/*/{CARD}") for path in sorted(directory.glob(pattern))]
+    if below:
+        raise CheckpointError(f"{said}. Judges lie below it: {', '.join(map(str, below[:5]))}")
+    if not (checkpoint.architectures or "model_type" in checkpoint.config):
+        raise CheckpointError(f"{said}. It holds no model either: no config.json names one")
     raise CheckpointError(
-        f"{name} has no {CARD}, so it is no judge directory of ours, and no public family fits. "
-        f"It holds architecture {', '.join(checkpoint.architectures) or 'unknown'}. Tried: {tried}. "
-        f"If it is a judge of one of these, open a YAML file that says so: {{family: {next(iter(families()))}, model: "
-        f"{name}}}. If its convention is another one, write it down there: {{kind: label_token, model: {name}, "
-        'label_tokens: {ok: "+", error: "-"}, input: {layout: template, begin: "{problem}\\n", step: "{step}", '
-        'mark: " <tag>", between: "\\n"}}'
+        f"{said} its name or its {', '.join(checkpoint.architectures) or 'tensors'}. If it is of a known family, open "
+        f"a YAML file with {{family: NAME, model: {name}}}, NAME being one of {', '.join(families())}. If its convention "
+        f'is another one, write it down there: {{kind: label_token, model: {name}, label_tokens: {{ok: "+", error: '
+        '"-"}, input: {layout: template, begin: "{problem}\\n", step: "{step}", mark: " <tag>", between: "\\n"}}. A '
+        "language model that is no judge yet becomes one by `judgekit train kind=probe`"
     )
 
 
@@ -425,23 +429,16 @@ class _Checkpoint:
         labels = self.config.get("id2label")
         return int(self.config.get("num_labels") or (len(labels) if labels else 2))
 
-    def complaint(self, family: Family) -> str:
-        """Return what about the structure does not fit; empty where all fits."""
+    def fits(self, family: Family) -> bool:
+        """Tell whether it holds all that the family's structure names; a family that only names tell fits nothing."""
         structure = family.recognise.structure
         if structure is None:
-            return f"name has not {' or '.join(family.recognise.names) or 'to be given'}"
+            return False
         patterns = structure.architectures
-        if patterns and not any(re.fullmatch(pattern, name) for pattern in patterns for name in self.architectures):
-            return f"architecture is not {' or '.join(patterns)}"
-        if structure.model_type is not None and self.config.get("model_type") != structure.model_type:
-            return f"model_type is not {structure.model_type}"
-        if structure.n_labels is not None and self.n_labels != structure.n_labels:
-            return f"head has not {structure.n_labels} labels"
-        for what, wanted, held in (
-            ("tensor", structure.tensors, lambda: self.tensors),
-            ("token", structure.tokens, lambda: self.tokens),
-        ):
-            missing = set(wanted) - held() if wanted else set()
-            if missing:
-                return f"no {what} {', '.join(sorted(missing))}"
-        return ""
+        return (
+            (not patterns or any(re.fullmatch(pattern, name) for pattern in patterns for name in self.architectures))
+            and structure.model_type in (None, self.config.get("model_type"))
+            and (structure.n_labels is None or structure.n_labels == self.n_labels)
+            and (not structure.tensors or self.tensors >= set(structure.tensors))
+            and (not structure.tokens or self.tokens >= set(structure.tokens))
+        )
