@@ -1,4 +1,4 @@
-"""Benchmark two judges on labelled solutions, and say whether they can be told apart.
+"""Benchmark two judges on labelled solutions, and say whether they differ significantly.
 
 python examples/compare_judges.py runs/judge/judge builtin:symbolic mine rows.jsonl runs/compared
 """
@@ -9,14 +9,14 @@ from judgekit import evaluate
 
 
 def main(judge: str, other: str, source: str, rows: str, output: str) -> None:
-    """Print F1 and the paired test; `output/report.html` has the rest. `source` is what the rows name as theirs."""
+    """Print F1 and the paired test; `output/report.html` has the rest. `source` is the one that the rows name."""
     done = evaluate([judge, other], {source: rows}, output=output, resume=True)
     for run in done.runs:
         f1 = run.results.headline
         print(f"{run.results.judge.judge_id}: {f1.name} {f1.value:.1f} [{f1.lo:.1f}, {f1.hi:.1f}]")
     [pair] = done.comparisons.benchmarks[source].pairs  # both judges on the same draws of problems
-    told_apart = "told apart" if pair.lo > 0 or pair.hi < 0 else "not told apart"
-    print(f"difference {pair.difference:+.1f} [{pair.lo:+.1f}, {pair.hi:+.1f}], p = {pair.p_value:.3f}: {told_apart}")
+    significance = "significant" if pair.lo > 0 or pair.hi < 0 else "not significant"
+    print(f"difference {pair.difference:+.1f} [{pair.lo:+.1f}, {pair.hi:+.1f}], p = {pair.p_value:.3f}: {significance}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Step-wise judges: make data, open, train, calibrate and benchmark. What is exported is imported when it is asked for.
+"""Step-wise judges: make data, open, train, calibrate and benchmark. Exported names are imported when first used.
 
 Example:
     >>> from judgekit import Solution, load_judge

@@ -30,7 +30,7 @@ _MAX_KEY = 100
 
 
 class BaseConfig(BaseModel):
-    """Base of every configuration: frozen, no unknown keys, defaults checked like given values.
+    """Base class of all configurations: frozen, no unknown keys, defaults are checked like given values.
 
     The sentence under a field is its description, which `--help` shows.
     """
@@ -44,7 +44,7 @@ class BaseConfig(BaseModel):
 
 @dataclass(frozen=True)
 class OneOf:
-    """Marks a field that holds one of several configurations whose classes a registry knows, told apart by `type`."""
+    """Marks a field that holds one of several configurations, known to a registry and selected by `type`."""
 
     models: Callable[[], Sequence[type[BaseConfig]]]
     """Imports and returns the classes, for help."""
@@ -93,7 +93,7 @@ def read_settings(path: Path | None, *, overrides: Sequence[str] = ()) -> dict[A
             key, equals, _ = override.partition("=")
             if not equals or not key:
                 raise ConfigError(
-                    f"{shorten(override)} is no override: write key=value, for example learning_rate=1e-5"
+                    f"{shorten(override)} is not an override: write key=value, for example learning_rate=1e-5"
                 )
         changes = OmegaConf.from_dotlist(list(overrides))
         # `${key}` is worked out at last, so that it sees what the overrides say, and they what the file says.
@@ -107,7 +107,7 @@ def read_settings(path: Path | None, *, overrides: Sequence[str] = ()) -> dict[A
     except ConfigError:
         raise
     except (YAMLError, OmegaConfBaseException, RecursionError, ValueError) as error:
-        raise ConfigError(f"{where} is no valid configuration: {one_line(error)}") from error
+        raise ConfigError(f"{where} is not a valid configuration: {one_line(error)}") from error
     assert isinstance(values, dict)
     return values
 
@@ -115,7 +115,7 @@ def read_settings(path: Path | None, *, overrides: Sequence[str] = ()) -> dict[A
 def merge_settings(base: Any, changes: Any) -> Any:
     """Return settings with changes on top, key by key.
 
-    What names another `type` takes the place of what was there, whose other keys belong to the old type.
+    What names another `type` replaces what was there, whose other keys belong to the old type.
 
     Example:
         >>> merge_settings({"a": {"type": "x", "b": 1}, "c": 2}, {"a": {"type": "y"}, "d": 3})

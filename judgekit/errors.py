@@ -1,10 +1,10 @@
 """The exceptions of the project: one base, four kinds, all picklable.
 
 Which one to raise: `ConfigError` for what the user asked for, `DataError` for what a file holds, `CheckpointError` for
-a model or judge directory that cannot be opened, `JudgeError` for an engine or server that fails while it works. A
-message says what is wrong, shows the value, names the file and row, and tells the way out. Content that a judge cannot
-judge is no exception: it is a `Judgement` without a verdict. A new kind is a subclass of `JudgekitError` here, added
-only where a caller would handle it differently.
+a model or judge directory that cannot be opened, `JudgeError` for an engine or server that fails while running. A
+message says what is wrong, shows the value, names the file and row, and says what to do. Content that a judge cannot
+judge is not an exception: it is a `Judgement` without a verdict. To add a kind, derive it from `JudgekitError` here,
+but only if callers would handle it differently.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Names that stand for code: ours as a table, others' by the entry points of installed packages.
+"""Names that stand for code: a table for ours, entry points of installed packages for others.
 
-Judge kinds, commands, data sources, benchmarks and algorithms are looked up in a `Registry` each. Nothing is imported
-before it is asked for. A package from outside adds to one in its `pyproject.toml`:
+Judge kinds, commands, data sources, benchmarks and algorithms each have a `Registry`. Nothing is imported before it is
+used. A package of your own adds to one in its `pyproject.toml`:
 
     [project.entry-points."judgekit.sources"]
     my-data = "my_package.my_data:SOURCE"
@@ -105,7 +105,7 @@ class Registry(Generic[T]):
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ConfigError(f"unknown {self.noun} {name!r}{hint} (known: {', '.join(self.names())})")
         package = point.dist.name if point.dist is not None else "an installed package"
-        with boundary(ConfigError, f"{package} adds the {self.noun} {name!r}, and it cannot be imported"):
+        with boundary(ConfigError, f"{package} adds the {self.noun} {name!r}, but it cannot be imported"):
             return cast(T, point.load())
 
     def _installed(self) -> dict[str, importlib.metadata.EntryPoint]:

@@ -1,4 +1,4 @@
-"""Groups of sampled responses: the unit of credit, as a groups data set stores them, one row a response."""
+"""Groups of sampled responses: the unit of credit, as a groups data set stores them, one row per response."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from judgekit.types import Rollout
 
 
 def is_right(outcome: float, *, above: float = CORRECT_ABOVE) -> bool:
-    """Whether an outcome reward in [0, 1] counts as a right answer. NaN, an unknown outcome, does not.
+    """Whether an outcome reward in [0, 1] counts as a correct answer. NaN, an unknown outcome, does not.
 
     Example:
         >>> is_right(1.0), is_right(0.5), is_right(float("nan"))
@@ -32,7 +32,7 @@ class RolloutGroup:
     rollouts: tuple[Rollout, ...]
     """The responses; at least one, of one problem and one prompt, no two with one `sample`. Shape (G,)."""
     correct_above: float = CORRECT_ABOVE
-    """Outcomes above this are right."""
+    """Outcomes above this are correct."""
 
     def __len__(self) -> int:
         """Return G, the number of responses."""
@@ -50,17 +50,17 @@ class RolloutGroup:
 
     @property
     def n_correct(self) -> int:
-        """Responses whose answer is right."""
+        """Responses whose answer is correct."""
         return sum(is_right(outcome, above=self.correct_above) for outcome in self.outcome_G)
 
     @property
     def all_negative(self) -> bool:
-        """Whether no response is right: GRPO learns nothing from such a group."""
+        """Whether no response is correct: GRPO learns nothing from such a group."""
         return self.n_correct == 0
 
     @property
     def all_positive(self) -> bool:
-        """Whether every response is right."""
+        """Whether every response is correct."""
         return self.n_correct == len(self)
 
 
@@ -72,7 +72,7 @@ class GroupCounts(NamedTuple):
     responses: int
     """Responses in all groups."""
     all_negative: int
-    """Groups without a right answer."""
+    """Groups without a correct answer."""
     all_positive: int
     """Groups without a wrong answer."""
     mixed: int
@@ -112,7 +112,8 @@ def build_groups(
         found = "one response" if len(small[0]) == 1 else f"{len(small[0])} responses"
         raise DataError(
             f"{where}: group {small[0].group_id!r} has {found} ({len(small)} of {len(groups)} groups have fewer than "
-            f"{min_size}), too few to compare. Sample at least {min_size} responses a prompt and give them one group_id"
+            f"{min_size}), too few to compare. Sample at least {min_size} responses per prompt and give them one "
+            "group_id"
         )
     for group in groups:
         # Ids that repeat over prompts are the usual mistake of data sets merged by hand; their "groups" mean nothing.
@@ -123,9 +124,9 @@ def build_groups(
             if len(values) > 1:
                 first, second = sorted(values)[:2]
                 raise DataError(
-                    f"{where}: group {group.group_id!r} has responses to {len(values)} values of {name!r}, for example "
-                    f"{first[:80]!r} and {second[:80]!r}. A group is sampled from one prompt: give each its own "
-                    "group_id"
+                    f"{where}: group {group.group_id!r} has responses to {len(values)} different values of {name!r}, "
+                    f"for example {first[:80]!r} and {second[:80]!r}. A group must come from one prompt: give each "
+                    "prompt its own group_id"
                 )
     return groups
 

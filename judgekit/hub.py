@@ -24,7 +24,7 @@ def upload(
         what: What is uploaded, for the commit and for errors.
 
     Raises:
-        ConfigError: no token, no right to write, or the Hub cannot be reached.
+        ConfigError: no token, no correct to write, or the Hub cannot be reached.
     """
     operations = [
         CommitOperationAdd(path_in_repo=name, path_or_fileobj=file.encode() if isinstance(file, str) else file)

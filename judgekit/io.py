@@ -1,9 +1,9 @@
-"""Files between the stages: parquet shards with a manifest, and JSON lines with row numbers in every complaint.
+"""Files between the stages: parquet shards with a manifest, and JSON lines with row numbers in every error.
 
 A data set is a folder: `data/part-00000.parquet`, ... and `manifest.json`, which is written last, so a folder without
-one is unfinished. Each shard is written under another name and renamed, so a killed run leaves finished shards and no
-half file. `polars.scan_parquet(DIR + "/data/*.parquet")` and `datasets.load_dataset("parquet", data_dir=DIR + "/data")`
-read the same folder.
+one is unfinished. Each shard is written under a temporary name and renamed, so a killed run leaves finished shards and
+no half file. `polars.scan_parquet(DIR + "/data/*.parquet")` and `datasets.load_dataset("parquet", data_dir=DIR +
+"/data")` read the same folder.
 """
 
 from __future__ import annotations
@@ -285,7 +285,7 @@ class ShardWriter:
             if now != was:
                 changed = "The input or the options changed"
                 if now[:-1] == was[:-1] and was[-1] == exact_problem_id(getattr(record, "problem", "")):
-                    changed = "An earlier release began it, and knows problems by their exact text"
+                    changed = "An earlier release started it, and identified problems by their exact text"
                 before, after = next(pair for pair in zip(was, now, strict=True) if pair[0] != pair[1])
                 raise DataError(
                     f"cannot resume {self.output}: row {self.n_rows} was {before} and is {after} now. {changed}; "
@@ -312,7 +312,7 @@ class ShardWriter:
             self._flush()
         if self.n_rows < self._n_done:
             raise DataError(
-                f"cannot resume {self.output}: it holds {self._n_done} rows and the input now gives {self.n_rows}. "
+                f"cannot resume {self.output}: it holds {self._n_done} rows but the input now gives {self.n_rows}. "
                 "The input or the options changed; build into a new folder"
             )
         write_manifest(self.output, self.record_type, [self._shards], self.info)
@@ -367,7 +367,7 @@ def find_record_type(path: Path) -> type[Record]:
     name = _manifest_value(path, "record") if (path / MANIFEST).is_file() else None
     if name is not None:
         if name not in types:
-            raise DataError(f"{path} holds records of type {name!r}; known: {', '.join(types)}")
+            raise DataError(f"{path} holds records of type {name!r}; use one of: {', '.join(types)}")
         return types[name]
     fields = field_names(path)
     if "response" in fields:
@@ -399,7 +399,7 @@ def holds_records(path: Path) -> bool:
 def parquet_copies(path: Path, record_type: type[RecordT], *, below: Path) -> list[Path]:
     """Return the rows' files as parquet, for readers that go by columns.
 
-    What is no parquet, or lacks columns that a record fills in where they are absent, such as ids, is copied below a
+    What is not a parquet, or lacks columns that a record fills in where they are absent, such as ids, is copied below a
     folder.
 
     Raises:
@@ -422,13 +422,13 @@ def parquet_copies(path: Path, record_type: type[RecordT], *, below: Path) -> li
 
 
 WAY_IN = (
-    "rows in other fields or with other labels are made a data set by "
+    "convert rows with other fields or labels to a data set with "
     "`judgekit build labelled --input FILE --output FOLDER fields.problem=... fields.steps=... fields.labels=... "
-    "source=NAME`, fields.first_error=... for an index; it asks for what it cannot tell"
+    "source=NAME`, fields.first_error=... for an index; it asks for anything it cannot infer"
 )
 """What to do with step-labelled rows that are not as `LabelledSolution` stores them."""
 WEAK_WAY = (
-    "its rows do not say where the first error is. Give them as `weak` to `judgekit train` (a probe or step "
+    "its rows do not say where the first error is. Use them as `weak` in `judgekit train` (a probe or step "
     "classifier), or label them: `judgekit label`, `judgekit monte-carlo`"
 )
 """What to do with weakly labelled rows where step labels are wanted."""
@@ -480,8 +480,8 @@ def mention_old_problem_ids(path: Path, n_renamed: int, n_rows: int) -> None:
     if n_renamed and path not in _RENAMED:
         _RENAMED.add(path)
         _log.warning(
-            "%s: %d of %d rows know their problem by its exact text, as earlier releases did; they were read under the "
-            "id of its words. `judgekit split %s NEW=1` writes a copy that has it",
+            "%s: %d of %d rows identify their problem by its exact text, as earlier releases did; they were read with "
+            "the id of its words. `judgekit split %s NEW=1` writes a copy with the new ids",
             path, n_renamed, n_rows, path,
         )  # fmt: skip
 

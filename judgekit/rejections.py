@@ -1,4 +1,4 @@
-"""The rows that a stage leaves out: `rejected.jsonl`, one line a row, with the reason and what the row was."""
+"""The rows that a stage leaves out: `rejected.jsonl`, one line per row, with the reason and the row."""
 
 from __future__ import annotations
 

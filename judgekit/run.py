@@ -1,4 +1,4 @@
-"""The folder of a stage, run or data set: how it is begun, resumed, refused and finished, and what it logs."""
+"""The output folder of a run or data set: how it is started, resumed, refused and finished, and what it logs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Run:
 
     A run keeps its configuration in `config.json` and, from the begin, its inputs in `manifest.json`. A data set keeps
     both in `config.json`, for its manifest comes last: a folder without one is unfinished. A folder that holds nothing
-    but what opens a run, and rows that were all rejected, failed at once and is begun anew.
+    but what opens a run, and rows that were all rejected, failed at once and is begun again.
 
     Args:
         output: The folder; made if it is missing.
@@ -125,7 +125,9 @@ class Run:
             more = f"; and in {len(differing) - len(shown)} more" if len(differing) > len(shown) else ""
             raise ConfigError(f"cannot resume {self.output}: the configuration differs in {'; '.join(shown)}{more}")
         if not isinstance(before, dict):
-            raise DataError(f"{self.output / MANIFEST} does not say what the run was begun with: begin another")
+            raise DataError(
+                f"{self.output / MANIFEST} does not say how the run was started: start a new run in another folder"
+            )
         current = before | hashes if partial else hashes
         old, new = ({k: v for k, v in of.items() if not k.startswith(unused)} for of in (before, current))
         changed = differing_keys(old, new)
@@ -149,7 +151,7 @@ class Run:
         """Append one row to `metrics.jsonl`. Names are `stage/metric`; values are JSON numbers, strings or null.
 
         Rows without a `step` come at the end of a run: where one that was killed has written some, they are written
-        anew. What stands at the end of training is not written down again either.
+        again. What stands at the end of training is not written down again either.
 
         Raises:
             DataError: the disk is full or the folder cannot be written.
@@ -219,7 +221,7 @@ def is_training(output: Path) -> bool:
 
 
 def _step_of(row: Mapping[str, Any]) -> float:
-    """Return the step of a row of metrics; one that states none belongs to the begin, one that is no number nowhere."""
+    """Return the step of a row of metrics: 0 (the start) if it has none, infinity if it is not a number."""
     step = row.get("step", 0)
     return step if isinstance(step, int | float) else math.inf
 
@@ -227,7 +229,7 @@ def _step_of(row: Mapping[str, Any]) -> float:
 def _read_object(path: Path) -> dict[str, Any]:
     values = read_json(path)
     if not isinstance(values, dict):
-        raise DataError(f"{path} holds no JSON object: it is not what a run leaves. Choose another output folder")
+        raise DataError(f"{path} is not a JSON object, so no run wrote it. Choose another output folder")
     return values
 
 
@@ -279,10 +281,10 @@ def refuse_foreign(output: Path, *, own: Collection[str] = ()) -> None:
         own: Names that a run which was killed may have left. One that has its configuration is known by that.
 
     Raises:
-        ConfigError: it holds other files, or is no folder.
+        ConfigError: it holds other files, or is not a folder.
     """
     if output.exists() and not output.is_dir():
-        raise ConfigError(f"{output} is a file, and a run needs a folder: choose another --output")
+        raise ConfigError(f"{output} is a file, but a run needs a folder: choose another --output")
     if not output.is_dir() or (CONFIG in own and (output / CONFIG).is_file()):
         return
     foreign = sorted(path.name for path in output.iterdir() if path.name not in own and path.name[0] != ".")

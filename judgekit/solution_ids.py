@@ -16,7 +16,7 @@ def content_of(record: Record) -> str:
 class SolutionIds:
     """Refuses two different solutions under one id. Equal ones may be repeated.
 
-    Keeps about a hundred bytes a solution: two numbers, and for ids that somebody chose what the solution says.
+    Keeps about a hundred bytes per solution: two numbers, and for ids that somebody chose what the solution says.
     """
 
     def __init__(self) -> None:

@@ -1,12 +1,12 @@
-"""Finished work on disk: items that are never made twice, found again by a key that says what they depend on.
+"""Finished work on disk: no item is made twice, because it is found again by a key of everything it depends on.
 
-A store is a folder of JSON-lines files. Each holds the items of one batch, is written whole under another name and then
-renamed, and is never changed: a killed process leaves all of a batch or none of it. The name follows from the keys, so
-that processes that share a folder do not write over each other, and a batch that two of them made is there once.
+A store is a folder of JSON-lines files. Each file holds the items of one batch, is written under a temporary name and
+then renamed, and never changes: a killed process leaves all of a batch or nothing. The name follows from the keys, so
+processes that share a folder do not overwrite each other, and a batch that two of them made exists once.
 
 Several workers of one run can also claim a batch before they make it. A claim is a POSIX lock on one byte of a lock
-file: the kernel drops it when its process ends in whatever way, so there are no stale claims, and a child that the
-process forks does not inherit it. It holds between processes, not between the threads of one.
+file: the kernel releases it however the process ends, so there are no stale claims, and a forked child does not inherit
+it. It holds between processes, not between the threads of one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Store(Generic[ItemT]):
 
     Args:
         folder: Holds nothing yet, or what a store has written.
-        item_type: What is stored, one JSON object a line.
+        item_type: What is stored, one JSON object per line.
         key: What tells one item from another.
 
     Raises:
@@ -59,7 +59,7 @@ class Store(Generic[ItemT]):
             except ValidationError as error:
                 raise DataError(
                     f"{path}, row {number} is damaged: {describe_validation_error(error)}. Remove the file and resume: "
-                    "what it held is made again"
+                    "its content is made again"
                 ) from error
 
     def __contains__(self, key: str) -> bool:

@@ -1,9 +1,9 @@
-"""What counts as equal among numbers that came out of float arithmetic: one rule for everything that is ranked.
+"""When floating-point results count as equal: one rule for everything that is ranked.
 
-The same number reached in two ways, 0.9 * 0.8 and 0.8 * 0.9 * 1.0 or (0.1 + 0.2) and 0.3, differs in its last bits. A
-ranking that takes such a difference for a preference measures rounding, and a judge of few distinct values is mostly
-ranked by it. Numbers are therefore tied where they lie closer than `TIE` to each other, relative to their size. Nothing
-here is absolute: 1e-30 and 2e-30 are far apart. Imports the standard library alone, as `judgekit.types` does.
+The same number computed in two ways, 0.9 * 0.8 and 0.8 * 0.9 * 1.0 or (0.1 + 0.2) and 0.3, differs in its last bits. A
+ranking that takes such a difference for a preference measures rounding, and this dominates for a judge with few
+distinct values. Numbers are therefore tied if they are closer than `TIE` to each other, relative to their size. Nothing
+here is absolute: 1e-30 and 2e-30 are far apart. Imports only the standard library, like `judgekit.types`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The handful of types that everything else speaks: solutions, labels, verdicts, judgements and rollouts.
+"""The basic types: solutions, labels, verdicts, judgements and rollouts.
 
-Nothing here imports torch or polars. Stored types are frozen pydantic models; they hold facts, and everything that can
-be derived is a property. `first_error` is 0-based everywhere, and `None` means that every step is fine. Axis suffixes:
-`_S` step, `_T` token, `_G` group member, `_N` samples.
+Nothing here imports torch or polars. Stored types are frozen pydantic models; they hold facts, and everything derivable
+is a property. `first_error` is 0-based everywhere, and `None` means that every step is correct. Axis suffixes: `_S`
+step, `_T` token, `_G` group member, `_N` samples.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def without_surrogates(text: str) -> str:
-    """Return the text with U+FFFD in place of lone surrogates, which damaged JSON can hold and no encoding can.
+    """Return the text with U+FFFD instead of lone surrogates, which damaged JSON can hold and no encoding can.
 
     The length stays, so that positions in the text stay, too.
     """
@@ -72,9 +72,9 @@ class StepLabel(StrEnum):
     """What is known about one step."""
 
     OK = "ok"
-    """The step is right."""
+    """The step is correct."""
     NEUTRAL = "neutral"
-    """Neither right nor wrong (PRM800K rating 0); counts as no error."""
+    """Neither correct nor wrong (PRM800K rating 0); counts as no error."""
     ERROR = "error"
     """The step is an error of reasoning."""
     UNLABELLED = "unlabelled"
@@ -98,13 +98,13 @@ class LabelMethod(StrEnum):
     HUMAN = "human"
     """Annotators read the steps."""
     MONTE_CARLO = "monte_carlo"
-    """Rollouts from each prefix reached the right answer, or did not."""
+    """Rollouts from each prefix reached the correct answer, or did not."""
     LLM = "llm"
     """A language model judged the steps."""
     CONSENSUS = "consensus"
     """Several methods agreed."""
     INJECTED = "injected"
-    """An error was put into a right solution at a known step."""
+    """An error was put into a correct solution at a known step."""
     PROCEDURAL = "procedural"
     """Problem, solution and error come from one generator, so labels are exact."""
 
@@ -127,7 +127,7 @@ class NoVerdictReason(StrEnum):
     NO_REFERENCE = "no_reference"
     """The judge compares with a reference, and it was shown none."""
     NON_FINITE = "non_finite"
-    """The judge's model gave a score that is no number, or an infinite one."""
+    """The judge's model gave a score that is not a number, or an infinite one."""
     NOTHING_TO_CHECK = "nothing_to_check"
     """The judge checks only certain statements, and the solution makes none of them."""
 
@@ -166,11 +166,11 @@ class Record(BaseModel):
             for text in value if isinstance(value, tuple) else (value,):
                 if isinstance(text, str) and text != without_surrogates(text):
                     raise ValueError(
-                        f"{name} {text[:80]!r} holds half a character (a lone surrogate): no file can store it"
+                        f"{name} {text[:80]!r} contains half a character (a lone surrogate), which no file can store"
                     )
         for name in ("id", "problem_id"):
             if getattr(self, name, None) == "":
-                raise ValueError(f"no {name} can be made of what the record holds: one of its texts is no text")
+                raise ValueError(f"no {name} can be computed for this record: one of its texts is not a text")
         return self
 
 
@@ -217,7 +217,7 @@ class Solution(Record):
 
     @classmethod
     def _readable(cls, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Copy the values, texts without lone surrogates; what is no text is left for the fields' own checks."""
+        """Copy the values, texts without lone surrogates; what is not a text is left for the fields' own checks."""
         clean = {name: without_surrogates(value) if isinstance(value, str) else value for name, value in data.items()}
         if isinstance(steps := data.get("steps"), list | tuple):
             clean["steps"] = [without_surrogates(step) if isinstance(step, str) else step for step in steps]
@@ -247,9 +247,9 @@ class LabelledSolution(Solution):
     """
 
     labels: tuple[StepLabel, ...]
-    """One label a step."""
+    """One label per step."""
     final_answer_correct: Flag | None = None
-    """Whether the final answer is right; `None` where unknown. Independent of the labels: real data disagree."""
+    """Whether the final answer is correct; `None` where unknown. Independent of the labels: real data disagree."""
     source: str = Field(min_length=1)
     """Data set, for example `processbench`."""
     subset: str | None = None
@@ -301,11 +301,11 @@ class WeaklyLabelledSolution(Solution):
     known: WeakLabel
     """What is known of the solution as a whole."""
     n_success: tuple[Count, ...] | None = None
-    """Rollouts from each step that reached the right answer; `None` where none were tried."""
+    """Rollouts from each step that reached the correct answer; `None` where none were tried."""
     n_rollouts: tuple[Count, ...] | None = None
     """Rollouts tried from each step, 0 at steps that were passed over; `None` where none were tried."""
     final_answer_correct: Flag | None = None
-    """Whether the final answer is right; `None` where unknown."""
+    """Whether the final answer is correct; `None` where unknown."""
     source: str = Field(min_length=1)
     """Data set or run it comes from."""
     subset: str | None = None
@@ -325,15 +325,15 @@ class WeaklyLabelledSolution(Solution):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.is_blank:
-            raise ValueError("a weakly labelled solution needs at least one step that is not blank")
+            raise ValueError("a weakly labelled solution needs at least one non-blank step")
         if (self.n_success is None) != (self.n_rollouts is None):
-            raise ValueError("n_success and n_rollouts come together: the one says nothing without the other")
+            raise ValueError("n_success and n_rollouts must be given together")
         _check_counts(self.n_success, self.n_rollouts, n_steps=len(self.steps))
         return self
 
 
 def _check_counts(n_success_S: tuple[int, ...] | None, n_rollouts_S: tuple[int, ...] | None, *, n_steps: int) -> None:
-    """Refuse counts that are not one a step, and more successes than rollouts."""
+    """Refuse counts that are not one per step, and more successes than rollouts."""
     for name, counts in (("n_success", n_success_S), ("n_rollouts", n_rollouts_S)):
         if counts is not None and len(counts) != n_steps:
             raise ValueError(f"{len(counts)} values in {name} for {n_steps} steps")
@@ -355,7 +355,7 @@ def labels_from_first_error(first_error: int | None, *, n_steps: int) -> tuple[S
     if first_error is None:
         return (StepLabel.OK,) * n_steps
     if not 0 <= first_error < n_steps:
-        raise ValueError(f"first error {first_error} lies outside 0..{n_steps - 1}")
+        raise ValueError(f"first error {first_error} is outside 0..{n_steps - 1}")
     n_after = n_steps - first_error - 1
     return (StepLabel.OK,) * first_error + (StepLabel.ERROR,) + (StepLabel.UNLABELLED,) * n_after
 
@@ -378,7 +378,7 @@ class ThresholdRule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: Literal["threshold"] = "threshold"
-    """Tells the rules apart."""
+    """Selects this kind."""
     threshold: float = Field(default=0.5, gt=0, le=1)
     """Lowest P(step ok | earlier steps ok) that passes as right."""
     origin: str = "default"
@@ -395,12 +395,12 @@ class ArgmaxRule(BaseModel):
     Of equally probable ones the earliest step wins, and any step over "no error"; probabilities that differ by rounding
     alone (`judgekit.ties`) are equal. The exact step counts in F1 of ProcessBench, so with a posterior that can be
     believed the best decision is the most probable outcome under a weight for "no error": the mean of two accuracies
-    weighs errors and right solutions by how rare they are, not by how often they come.
+    weighs errors and correct solutions by how rare they are, not by how often they come.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: Literal["argmax"] = "argmax"
-    """Tells the rules apart."""
+    """Selects this kind."""
     no_error_weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     """What P(no error) is multiplied by before outcomes are compared; above 1 it takes more to accuse."""
     origin: str = "default"
@@ -430,7 +430,7 @@ class Verdict(BaseModel):
     posterior: tuple[float, ...] = Field(min_length=2)
     """P(first error = 0), ..., P(first error = n-1), P(none). Shape (n + 1,), sums to 1."""
     step_probs_S: tuple[float, ...] | None = None
-    """P(step k is right | earlier steps are right) as the judge gave them, to the bit, and the posterior is made of
+    """P(step k is correct | earlier steps are correct) as the judge gave them, to the bit, and the posterior is made of
     them. Shape (n,). `None` where the judge gave a posterior alone, as votes, pools and releases before this field do:
     then `p_ok_S` works them out."""
 
@@ -450,7 +450,7 @@ class Verdict(BaseModel):
             raise ValueError(f"{len(self.step_probs_S)} step probabilities for a posterior over {self.n_steps} steps")
         for outcome, (given, prob) in enumerate(zip(_outcomes(self.step_probs_S), self.posterior, strict=True)):
             if abs(given - prob) > SUM_TOLERANCE:
-                raise ValueError(f"outcome {outcome} has {prob} in the posterior and {given} by the step probabilities")
+                raise ValueError(f"outcome {outcome} has {prob} in the posterior but {given} by the step probabilities")
         return self
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
@@ -490,11 +490,11 @@ class Verdict(BaseModel):
             ValueError: no votes, or a vote outside 0..n_steps-1.
         """
         if not votes:
-            raise ValueError("no votes: a judgement without a verdict says so with a reason instead")
+            raise ValueError("no votes: give a judgement with a reason instead of a verdict")
         counts = [smoothing] * (n_steps + 1)
         for vote in votes:
             if vote is not None and not 0 <= vote < n_steps:
-                raise ValueError(f"vote {vote} lies outside 0..{n_steps - 1}")
+                raise ValueError(f"vote {vote} is outside 0..{n_steps - 1}")
             counts[n_steps if vote is None else vote] += 1
         total = math.fsum(counts)
         return cls(posterior=tuple(count / total for count in counts))
@@ -511,12 +511,12 @@ class Verdict(BaseModel):
 
     @property
     def survival_S(self) -> tuple[float, ...]:
-        """P(steps 0..k are all right). Shape (n,), never rising."""
+        """P(steps 0..k are all correct). Shape (n,), never rising."""
         return tuple(self._tails()[1:])
 
     @property
     def p_ok_S(self) -> tuple[float, ...]:
-        """P(step k is right | earlier steps are right). Shape (n,).
+        """P(step k is correct | earlier steps are correct). Shape (n,).
 
         What the judge gave, where it gave step probabilities. Else worked out of the posterior, with 13 significant
         digits, as quotients of sums have no more that mean something; there 1.0 where the posterior leaves no mass for
@@ -558,7 +558,7 @@ def _outcomes(p_ok_S: Sequence[float]) -> tuple[float, ...]:
     posterior, survival = [], 1.0
     for p_ok in p_ok_S:
         if not 0.0 <= p_ok <= 1.0:
-            raise ValueError(f"probability {p_ok} lies outside [0, 1]")
+            raise ValueError(f"probability {p_ok} is outside [0, 1]")
         posterior.append(survival * (1.0 - p_ok))
         survival *= p_ok
     return (*posterior, survival)
@@ -607,12 +607,12 @@ class Judgement(BaseModel):
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if (self.verdict is None) == (self.no_verdict is None):
-            raise ValueError("a judgement has either a verdict or a reason for none")
+            raise ValueError("a judgement needs either a verdict or a reason for having none")
         return self
 
 
 class Rollout(Record):
-    """One sampled response to a prompt, as a groups file stores it: one row a response."""
+    """One sampled response to a prompt, as a groups file stores it: one row per response."""
 
     id: str = ""
     """Content id; computed where it is left empty."""
@@ -633,9 +633,9 @@ class Rollout(Record):
     step_end: tuple[Count, ...]
     """Where each step ends in `response`, in characters, exclusive."""
     outcome: Share
-    """Outcome reward: 1.0 where the final answer is right, else 0.0."""
+    """Outcome reward: 1.0 where the final answer is correct, else 0.0."""
     answer: str | None = None
-    """The problem's right answer, where known."""
+    """The problem's correct answer, where known."""
     truncated: Flag | None = None
     """Whether the response was cut off by its length limit; `None` where unknown."""
     behaviour_logprobs: tuple[Logprob, ...] | None = None
@@ -664,7 +664,8 @@ class Rollout(Record):
     def _spans_match(self) -> Self:
         if not len(self.steps) == len(self.step_start) == len(self.step_end):
             raise ValueError(
-                f"{len(self.steps)} steps, {len(self.step_start)} starts, {len(self.step_end)} ends: one of each a step"
+                f"{len(self.steps)} steps, {len(self.step_start)} starts, {len(self.step_end)} ends: give one of each "
+                "per step"
             )
         for index, (step, start, end) in enumerate(zip(self.steps, self.step_start, self.step_end, strict=True)):
             if self.response[start:end] != step:

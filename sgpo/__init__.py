@@ -1,7 +1,7 @@
-"""SGPO training with any judge: offline on stored groups, online while sampling, next to its baselines.
+"""SGPO training with any judge: offline on stored groups, online while sampling, alongside its baselines.
 
-`SGPOTrainer` is TRL's `GRPOTrainer` with a judge, `SGPOMixin` the same for a trainer of your own, and an algorithm such
-as `SGPO` says how outcomes and judgements become advantages. Nothing is imported before it is asked for.
+`SGPOTrainer` is TRL's `GRPOTrainer` with a judge. `SGPOMixin` adds the same to a trainer of your own. An algorithm,
+such as `SGPO`, turns outcomes and judgements into advantages. Each name is imported when it is first used.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What a dry run takes for granted where nothing on this machine says it. Imports nothing heavier than pydantic."""
+"""Assumptions of a dry run where nothing on this machine tells it otherwise. Imports nothing heavier than pydantic."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from judgekit.training.lora import LoraOptions
 
 
 class Sizes(BaseConfig):
-    """Sizes of a decoder with gated feed-forward layers (Llama, Qwen2 and their like), as `config.json` calls them."""
+    """Sizes of a decoder with gated feed-forward layers (Llama, Qwen2 and similar), named as in `config.json`."""
 
     hidden_size: int = Field(ge=1)
     """Width of the residual stream."""
     num_hidden_layers: int = Field(ge=1)
     """Layers."""
     num_attention_heads: int = Field(ge=1)
-    """Heads of queries."""
+    """Query heads."""
     num_key_value_heads: int = Field(ge=1)
-    """Heads of keys and values."""
+    """Key and value heads."""
     head_dim: int | None = Field(default=None, ge=1)
-    """Width of a head; `null`: `hidden_size` over `num_attention_heads`."""
+    """Width of a head; `null`: `hidden_size` / `num_attention_heads`."""
     intermediate_size: int = Field(ge=1)
     """Width of the feed-forward layers."""
     vocab_size: int = Field(ge=1)
@@ -28,7 +28,7 @@ class Sizes(BaseConfig):
     tie_word_embeddings: bool = False
     """Whether input and output share an embedding."""
     attention_bias: bool = False
-    """Whether queries, keys and values have a bias, as Qwen2's."""
+    """Whether queries, keys and values have a bias, as in Qwen2."""
 
     @property
     def head_width(self) -> int:
@@ -60,34 +60,34 @@ class Sizes(BaseConfig):
         return self.num_hidden_layers * layer + embeddings + self.hidden_size
 
     def n_adapter_parameters(self, lora: LoraOptions) -> int:
-        """Return the parameters of low-rank adapters."""
+        """Return the number of parameters of low-rank adapters."""
         maps = self.linear_maps
         targets = maps if lora.targets == "all-linear" else lora.targets
         return self.num_hidden_layers * lora.rank * sum(sum(maps[name]) for name in targets if name in maps)
 
 
 class AssumedConfig(BaseConfig):
-    """What `--dry-run` takes for granted where nothing on this machine says it; training reads none of it."""
+    """What `--dry-run` assumes where nothing on this machine tells it otherwise; training ignores it."""
 
     sizes: Sizes | None = None
-    """Sizes of the policy; `null` reads the `config.json` of a local checkpoint, or knows the model by its Hub id."""
+    """Sizes of the policy; `null` reads the `config.json` of a local checkpoint, or uses known sizes for a Hub id."""
     device_gb: float = Field(default=80.0, gt=0)
-    """Memory of one device, gigabytes (10^9 bytes)."""
+    """Memory of one device, GB (10^9 bytes)."""
     n_devices: int = Field(default=1, ge=1)
     """Devices, one process each."""
     sharded: bool = False
-    """Whether weights, gradients and optimiser states are spread over the devices (FSDP, ZeRO 3); otherwise each holds
-    all of them."""
+    """Whether weights, gradients and optimiser states are sharded over the devices (FSDP, ZeRO 3); otherwise each
+    device holds all of them."""
     n_problems: int | None = Field(default=None, ge=1)
-    """Problems, or groups of an offline run, where the data set is not here; `null` where it is."""
+    """Number of problems, or of groups in an offline run, if the data set is not here; `null` if it is."""
     group_size: int | None = Field(default=None, ge=2)
-    """Responses of a group of an offline run, where the data set is not here; `null` where it is."""
+    """Responses per group in an offline run, if the data set is not here; `null` if it is."""
     frac_all_negative: float = Field(default=1.0, ge=0, le=1)
-    """Share of groups without a right response while the judge is asked; where wrong responses of other groups are
-    judged too, these are taken to have one right response. 1 gives the most that judging can cost."""
+    """Fraction of groups without a correct response while the judge is used. If wrong responses of other groups are
+    judged too, those groups are assumed to have one correct response. 1 gives the highest cost of judging."""
     prompt_tokens: int = Field(default=512, ge=1)
-    """Tokens of a prompt."""
+    """Tokens per prompt."""
     response_tokens: int | None = Field(default=None, ge=1)
-    """Tokens of a response in the mean; `null` takes the longest that is allowed."""
+    """Mean tokens per response; `null` uses the longest that is allowed."""
     judge_tokens: int | None = Field(default=None, ge=1)
-    """Tokens of a critic's answer in the mean; `null` takes the longest that its card allows."""
+    """Mean tokens per answer of a critic; `null` uses the longest that its card allows."""

@@ -1,4 +1,4 @@
-"""The `sgpo` command: a table of names; what a name stands for is imported when it is asked for."""
+"""The `sgpo` command: a table of names, each imported when it is called."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from judgekit.cli.command import Command, run_program
 from judgekit.cli.start_folder import leave_start_folder
 from judgekit.extensions import Registry
 
-DESCRIPTION = "Train a policy with SGPO and any judge: online while it samples, offline on stored groups, arm by arm."
+DESCRIPTION = "Train a policy with SGPO and any judge: online, offline on stored groups, or several arms compared."
 COMMANDS: Registry[Command] = Registry(
     "sgpo.commands",
     noun="command",

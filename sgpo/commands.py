@@ -1,4 +1,4 @@
-"""Commands that train a policy: online, offline, arms beside each other; and the theory of what they do."""
+"""Commands that train a policy: online, offline, several arms compared; and the theory behind them."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from sgpo.online.config import OnlineConfig
 from sgpo.theory.config import TheoryConfig
 
 TRAINING = (
-    Argument("--output", type=Path, help="folder to write; refused where it is in use; not needed with --dry-run"),
+    Argument("--output", type=Path, help="output folder; refused if it is in use; not needed with --dry-run"),
     *OUTPUT[1:],
     Argument(
         "--dry-run",
         action="store_true",
-        help="print shapes, memory, steps and judge calls, and end: needs no weights, data or network, see assume",
+        help="print shapes, memory, steps and judge calls, then exit; needs no weights, data or network (see assume)",
     ),
 )
-"""The folder of a training, or none at all."""
+"""The output folder of a training, or none with --dry-run."""
 
 
 def _output_of(args: argparse.Namespace) -> Path:
     if args.output is None:
-        raise ConfigError("--output is missing: give a folder to write, or --dry-run")
+        raise ConfigError("--output is missing: name the output folder, or use --dry-run")
     return Path(args.output)
 
 
@@ -51,7 +51,7 @@ def _online(args: argparse.Namespace, config: OnlineConfig) -> None:
 
 
 ONLINE = Command(
-    summary="Train while sampling: SGPO with a judge, plain GRPO with judge=null.",
+    summary="Train online, while the policy samples: SGPO with a judge, plain GRPO with judge=null.",
     example="sgpo online configs/sgpo/online_gsm8k_smollm2.yaml max_steps=5 --output runs/online",
     run=_online,
     arguments=TRAINING,
@@ -71,7 +71,7 @@ def _offline(args: argparse.Namespace, config: OfflineConfig) -> None:
 
 
 OFFLINE = Command(
-    summary="Train on a stored groups file: SGPO with a judge, plain GRPO with judge=null.",
+    summary="Train offline, on a stored groups file: SGPO with a judge, plain GRPO with judge=null.",
     example="sgpo offline policy=models/policy groups=data/groups judge=models/judge --output runs/offline",
     run=_offline,
     arguments=TRAINING,
@@ -87,7 +87,7 @@ def _iterate(args: argparse.Namespace, config: IterateConfig) -> None:
 
 
 ITERATE = Command(
-    summary="Sample, judge and train offline, round after round, each with the policy that came out of the last.",
+    summary="Sample, judge and train offline in rounds; each round starts from the policy of the last.",
     example="sgpo iterate configs/sgpo/iterate_gsm8k_smollm2.yaml rounds=2 --output runs/iterate",
     run=_iterate,
     arguments=OUTPUT,
@@ -108,7 +108,7 @@ def _compare(args: argparse.Namespace, config: CompareConfig) -> None:
 
 
 COMPARE = Command(
-    summary="Train every arm with every seed, compare them over seeds, and write a page, tables and curves.",
+    summary="Train every arm with every seed, compare the arms over seeds, and write a page, tables and curves.",
     example='sgpo compare configs/quickstart/compare.yaml "seeds=[0,1,2]" --output runs/compare',
     run=_compare,
     arguments=TRAINING,
@@ -124,7 +124,7 @@ def _theory(args: argparse.Namespace, config: TheoryConfig) -> None:
 
 
 THEORY = Command(
-    summary="Compute how SGPO and GRPO learn in a small model of reasoning: exactly, with figures and tables.",
+    summary="Compute exactly how SGPO and GRPO learn in a small model of reasoning, with figures and tables.",
     example="sgpo theory configs/theory/figures.yaml --output runs/theory",
     run=_theory,
     arguments=OUTPUT,

@@ -1,4 +1,4 @@
-"""What the configurations of online and offline training share: policy, judge, algorithm, guards. No torch."""
+"""What the configurations of online and offline training have in common: policy, judge, algorithm, guards. No torch."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ GIVEN: Mapping[Moment, frozenset[Need]] = {
     "rollout": frozenset({"spans", "old_logprobs", "entropy", "divergence", "influence", "domain"}),
     "step": frozenset({"spans", "old_logprobs", "seq_logps", "entropy", "divergence", "influence", "domain"}),
 }
-"""What trainers give algorithms of each moment, the judge and the objectives apart."""
+"""What trainers give algorithms at each moment, besides the judge and the objectives."""
 ONLINE_ALONE: Mapping[Need, str] = {
     "history": (
-        "what came of earlier batches changes with the policy, and stored responses do not: those to a problem that "
-        "was solved every time teach GRPO nothing already, so take grpo"
+        "the memory of earlier batches changes with the policy, but stored responses do not: groups that are all "
+        "correct teach GRPO nothing anyway, so use grpo"
     ),
     "drafts": (
-        "stored responses follow on the prompts that they were sampled from: store responses to prompts that hold a "
-        "draft, and take grpo on them"
+        "stored responses belong to the prompts that they were sampled from: store responses to prompts that contain a "
+        "draft, and train on them with grpo"
     ),
 }
-"""What training on stored responses cannot give, and why."""
+"""What training on stored responses cannot provide, and why."""
 
 
 class PeriodicEvalConfig(BaseConfig):
@@ -51,58 +51,60 @@ class PeriodicEvalConfig(BaseConfig):
     every: int = Field(default=10, ge=1)
     """Optimiser steps between evaluations."""
     n_problems: int | None = Field(default=128, ge=1)
-    """How many problems to use, from the first on; `null` uses all."""
+    """How many problems to use, starting with the first; `null` uses all."""
     n_samples: int = Field(default=1, ge=1)
-    """Responses sampled a problem; above 1 only with a temperature."""
+    """Responses sampled per problem; more than 1 needs a temperature."""
     temperature: float | None = Field(default=None, gt=0)
     """Sampling temperature; `null` decodes greedily."""
     batch_size: int = Field(default=128, ge=1)
-    """Responses generated at once by one process."""
+    """Responses that one process generates at once."""
 
     @model_validator(mode="after")
     def _samples_differ(self) -> PeriodicEvalConfig:
         if self.n_samples > 1 and self.temperature is None:
-            raise ValueError(f"{self.n_samples} greedy samples are all the same: set a temperature, or n_samples=1")
+            raise ValueError(
+                f"n_samples={self.n_samples} greedy samples are all the same: set a temperature, or n_samples=1"
+            )
         return self
 
 
 class PolicyTrainingConfig(OptimConfig):
-    """What online and offline training of a policy share."""
+    """Options that online and offline training of a policy have in common."""
 
     policy: str = Field(min_length=1)
     """Checkpoint directory or Hub id of the policy: safetensors, no remote code."""
     dtype: ChosenPrecision = "float32"
-    """Precision in which the policy's weights are trained and written. `bfloat16` takes half the memory, and loses
-    updates that are small beside a weight, as most are below lr=1e-4: a run then warns. For passes in bfloat16 over
-    float32 weights there is `bf16`; with `lora`, whose adapters are float32, `lora.dtype` says it."""
+    """Precision in which the policy's weights are trained and written. `bfloat16` takes half the memory, but loses
+    updates that are small compared with the weight, as most are below lr=1e-4; such a run warns. For bfloat16 passes
+    over float32 weights use `bf16`; with `lora`, whose adapters are float32, use `lora.dtype`."""
     judge: str | None = None
-    """Judge directory, Hub id, address of a service or `builtin:NAME`; `null` for algorithms that ask none."""
+    """Judge directory, Hub id, URL of a service or `builtin:NAME`; `null` for algorithms without a judge."""
     judge_dtype: ChosenPrecision = AUTO
-    """Precision in which the judge runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
+    """Precision in which the judge runs; `auto`: bfloat16 if the hardware supports it, else float32."""
     judge_votes: int | None = Field(default=None, ge=1)
-    """Answers that a critic is asked for each response, whose votes become the posterior; `null`: as many as its card
-    says. Refused for judges that sample nothing, or decode greedily."""
+    """Answers sampled from a critic per response, whose votes form the posterior; `null`: as many as its card says.
+    Refused for judges that do not sample or that decode greedily."""
     show_reference: bool = True
-    """Whether the judge may see the right answer; those that need it are refused without. A judge that was calibrated
-    with it says other things."""
+    """Whether the judge may see the reference answer. Judges that need it are refused without it. A judge that was
+    calibrated with the reference gives other probabilities without it."""
     algorithm: AlgorithmConfig | None = None
-    """How outcomes, and a judge where it asks for one, become rewards and advantages; `null`: `sgpo` where there is a
-    judge, `grpo` where there is none."""
+    """How outcomes, and a judge if the algorithm uses one, become rewards and advantages; `null`: `sgpo` with a judge,
+    `grpo` without."""
     correct_above: float = Field(default=CORRECT_ABOVE, ge=0, lt=1)
-    """Outcomes, in 0..1, above this count as right, in training, guards, statistics and evaluation."""
+    """Outcomes (0..1) above this count as correct, in training, guards, statistics and evaluation."""
     objectives: dict[str, Objective] = Field(default_factory=dict)
-    """Rewards beside the outcome, by name: functions of a response's text, summed with their weights."""
+    """Rewards besides the outcome, by name: functions of a response's text, summed with their weights."""
     guards: GuardsConfig = GuardsConfig()
-    """What warns, switches the judge off or stops a run because the judge does no good."""
+    """Guards: what warns, switches the judge off or stops a run when the judge does not help."""
     lora: LoraOptions | None = None
-    """Train low-rank adapters in place of all weights, and add them to the weights at the end; `null` trains all."""
+    """Train low-rank adapters instead of all weights, and merge them into the weights at the end; `null` trains all."""
     assume: AssumedConfig = AssumedConfig()
-    """What `--dry-run` takes for granted; training reads none of it."""
+    """Assumptions of `--dry-run`; training ignores them."""
 
     @model_validator(mode="before")
     @classmethod
     def _read_guidance(cls, data: Any) -> Any:
-        """Read `guidance`, which held the options of SGPO and the guards before there were other algorithms.
+        """Read `guidance`, which held the options of SGPO and of the guards before there were other algorithms.
 
         Such a configuration without a judge trained plain GRPO, whatever its guidance said.
         """
@@ -112,13 +114,13 @@ class PolicyTrainingConfig(OptimConfig):
         if "guidance" in data:
             if data.get("algorithm") is not None:
                 raise ValueError(
-                    "guidance and algorithm are both given: write guidance.KEY as algorithm.KEY (algorithm.type=sgpo), "
+                    "guidance and algorithm are both given; write guidance.KEY as algorithm.KEY (algorithm.type=sgpo), "
                     f"and {', '.join(EARLIER)} as guards.KEY"
                 )
             algorithm, guards = upgrade_guidance(data.pop("guidance"))
             data["guards"] = dict(data.get("guards") or {}) | guards
             data["algorithm"] = algorithm if judged else None
-        # One spelling for one thing, so that a run goes on whichever way its configuration is written.
+        # One spelling for one thing, so that a run resumes whichever way its configuration is written.
         if parse_algorithm(data.get("algorithm")) == (SGPO() if judged else GRPO()):
             data["algorithm"] = None
         return data
@@ -127,7 +129,7 @@ class PolicyTrainingConfig(OptimConfig):
     def _has_what_it_needs(self) -> Self:
         algorithm = self.resolved_algorithm
         if self.judge_votes is not None and self.judge is None:
-            raise ValueError(f"judge_votes={self.judge_votes} are for a judge, and there is none: give judge=...")
+            raise ValueError(f"judge_votes={self.judge_votes} needs a judge, and there is none: give judge=...")
         given = {"judge": self.judge is not None, "objectives": bool(self.objectives)}
         lacking = sorted(algorithm.needs - self._gives() - {name for name, is_given in given.items() if is_given})
         if lacking == ["judge"]:
@@ -135,7 +137,9 @@ class PolicyTrainingConfig(OptimConfig):
                 f"the algorithm {algorithm.type} needs a judge: give judge=..., or set algorithm.type=grpo"
             )
         if lacking == ["objectives"]:
-            raise ValueError(f"the algorithm {algorithm.type} needs objectives beside the outcome: give objectives=...")
+            raise ValueError(
+                f"the algorithm {algorithm.type} needs objectives besides the outcome: give objectives=..."
+            )
         for name in self.objectives:
             if not name.isidentifier() or name == "outcome":
                 raise ValueError(
@@ -145,43 +149,43 @@ class PolicyTrainingConfig(OptimConfig):
         if lacking:
             why = "".join(f"; {ONLINE_ALONE[need]}" for need in lacking if need in ONLINE_ALONE)
             raise ValueError(
-                f"the algorithm {algorithm.type} needs {', '.join(lacking)}, which this trainer does not give at its "
-                f"moment, the {algorithm.when}, as it is configured{why}"
+                f"the algorithm {algorithm.type} needs {', '.join(lacking)}, which this trainer does not provide at "
+                f"the algorithm's moment ({algorithm.when}) as it is configured{why}"
             )
         return self
 
     @model_validator(mode="after")
     def _precision_is_said_once(self) -> Self:
         if self.lora is not None and self.dtype != "float32":
-            raise ValueError(f"dtype={self.dtype} is for training all weights: with adapters, set lora.dtype")
+            raise ValueError(f"dtype={self.dtype} applies when all weights are trained: with adapters, set lora.dtype")
         return self
 
     def _gives(self) -> frozenset[Need]:
-        """Return what an algorithm may need of this trainer, the judge and the objectives apart."""
+        """Return what an algorithm may need from this trainer, besides the judge and the objectives."""
         return GIVEN[self.resolved_algorithm.when]
 
     def check_judge(self, info: JudgeInfo) -> None:
-        """Check that the opened judge can do what is asked of it.
+        """Check that the opened judge can do what the configuration asks of it.
 
         Raises:
-            ConfigError: it needs the reference, which it is not shown.
+            ConfigError: it needs the reference, and must not see it.
         """
         if info.needs_reference and not self.show_reference:
             raise ConfigError(
-                f"show_reference=false, and the judge {info.judge_id} gives no verdict without a reference: take a "
-                "critic whose prompt asks for none, or show_reference=true"
+                f"show_reference=false, but the judge {info.judge_id} gives no verdict without a reference: use a "
+                "critic whose prompt needs none, or show_reference=true"
             )
 
     @property
     def resolved_algorithm(self) -> Algorithm:
-        """The algorithm: the one given, else SGPO where there is a judge and GRPO where there is none."""
+        """The algorithm: the one given, else SGPO with a judge and GRPO without."""
         return self.algorithm or (GRPO() if self.judge is None else SGPO())
 
 
 def upgrade_guidance(guidance: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what a mapping `guidance` of earlier releases changed, as options of `algorithm` and of `guards`."""
+    """Return the options in a mapping `guidance` of earlier releases, as options of `algorithm` and of `guards`."""
     if not isinstance(guidance, Mapping):
-        raise ValueError("guidance is a mapping of options; today it is called algorithm")
+        raise ValueError("guidance must be a mapping of options; it is now called algorithm")
     guards = {key: value for key, value in guidance.items() if key in EARLIER}
     options = {key: value for key, value in guidance.items() if key not in guards}
     changed = [

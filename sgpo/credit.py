@@ -1,7 +1,7 @@
-"""From groups and a judge to credit: the one way that online and offline training and every algorithm share.
+"""Turns groups and a judge into credit: shared by online and offline training and by every algorithm.
 
-`shape_groups` asks the algorithm which responses it wants scored and has them scored by whoever holds a judge (one
-process, a store, or all processes of a run, a share each); `give_credit` turns rewards into advantages.
+`shape_groups` asks the algorithm which responses to score and has them scored by whoever holds a judge (one process, a
+store, or all processes of a run, which split the work); `give_credit` turns rewards into advantages.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ Advantage = TypeVar("Advantage", float, torch.Tensor)
 
 
 class GroupCredit(NamedTuple):
-    """What became of a batch of groups."""
+    """The result for a batch of groups."""
 
     shaped: Shaped
     """Rewards, and the floors of their standard deviations."""
     rts_N: list[float | None]
-    """RTS of each response; `None` where it was not scored or got no verdict. Shape (N,)."""
+    """RTS of each response; `None` if it was not scored or got no verdict. Shape (N,)."""
     batch: GroupBatch
-    """The groups, with what scoring found."""
+    """The groups, with the scores added."""
     stats: Mapping[str, float]
     """Metrics, see `credit_stats`."""
     rows_M: torch.Tensor
-    """Responses that the algorithm had scored. Shape (M,)."""
+    """Responses that the algorithm wanted scored. Shape (M,)."""
     scored: Mapping[int, Scored]
-    """What became of them, and of those that were asked about beside them, by row."""
+    """Their scores by row, and those of the responses that were judged only for the guards."""
 
 
 def step_lengths(steps: Sequence[str], *, unit: Unit, count_tokens: Callable[[str], int]) -> tuple[float, ...]:
@@ -44,7 +44,7 @@ def step_lengths(steps: Sequence[str], *, unit: Unit, count_tokens: Callable[[st
 
     Args:
         steps: Steps of one response.
-        unit: What is counted.
+        unit: Unit of the length.
         count_tokens: Number of the policy's tokens in a text; called only by `unit="token"`.
 
     Example:
@@ -60,13 +60,13 @@ def step_lengths(steps: Sequence[str], *, unit: Unit, count_tokens: Callable[[st
 def token_spans(
     token_ids: Sequence[int], chars_S: Sequence[tuple[int, int]], *, text: str, decode: Callable[[Sequence[int]], str]
 ) -> tuple[tuple[int, int], ...]:
-    """Return first token of each step and one past its last. A token belongs to the step in which it begins.
+    """Return the first token of each step and one past its last. A token belongs to the step in which it starts.
 
     Args:
         token_ids: Tokens of one response. Shape (T,).
         chars_S: First character of each step and one past its last. Shape (n_steps, 2).
-        text: The response that the characters are counted in.
-        decode: Text of tokens, without special ones.
+        text: The response that the characters refer to.
+        decode: Returns the text of tokens, without special ones.
 
     Raises:
         DataError: the tokens do not spell the text.
@@ -81,7 +81,8 @@ def token_spans(
             "found among them: take an algorithm that needs no spans"
         )
 
-    # Tokens are no pieces of text: one character may take several. So each boundary is looked for among decoded heads.
+    # Tokens do not align with text: one character may take several. So each boundary is searched among decoded
+    # prefixes.
     def tokens_before(char: int) -> int:
         return bisect_left(range(len(token_ids)), char, key=lambda n: len(decode(token_ids[:n])))
 
@@ -99,10 +100,11 @@ def shape_groups(
 
     Args:
         batch: Whole groups.
-        algorithm: What is done with them; `GRPO()` outside the algorithm's window.
-        score_rows: Scores the responses with these indices, in order; called once, also for none, so that every
+        algorithm: The algorithm; `GRPO()` outside its window.
+        score_rows: Scores the responses with these indices, in order; called exactly once, even for none, so that every
             process of a run takes part.
-        ask_more: Given the rows to score, others to score in the same breath, which the algorithm does not see.
+        ask_more: Given the rows to score, returns more rows to score in the same call, which the algorithm does not
+            see.
     """
     rows_M = algorithm.rows_to_score(batch)
     asked = rows_M if ask_more is None else torch.cat([rows_M, ask_more(rows_M)]).sort().values
@@ -120,14 +122,14 @@ def shape_groups(
 
 
 def without_judge(credit: GroupCredit) -> GroupCredit:
-    """Return plain GRPO's credit of the same batch, and as its metrics what the judge has cost for nothing."""
+    """Return plain GRPO's credit of the same batch; its metrics still include what the judge has cost."""
     plain = shape_groups(credit.batch, GRPO(), lambda rows_M: [])
     cost = {name: value for name, value in credit.stats.items() if name.startswith("judge_") or name == "unscored"}
     return plain._replace(stats={**plain.stats, **cost})
 
 
 def with_scores(batch: GroupBatch, scored: Mapping[int, Scored]) -> GroupBatch:
-    """Return the batch with what became of the responses that the algorithm had scored, by row."""
+    """Return the batch with the scores of the responses that the algorithm wanted scored, by row."""
 
     def column(value: Callable[[Scored], float | None], missing: float) -> torch.Tensor:
         found = {row: value(item) for row, item in scored.items() if item.rts is not None}
@@ -143,9 +145,9 @@ def with_scores(batch: GroupBatch, scored: Mapping[int, Scored]) -> GroupBatch:
 
 
 def put_back(rewards_N: torch.Tensor, batch: GroupBatch) -> torch.Tensor:
-    """Return every reward function's value with shaped rewards in place of the outcomes. Shape (N, F), at least F 1.
+    """Return every reward function's value, with shaped rewards instead of the outcomes. Shape (N, F), F at least 1.
 
-    A response whose outcome is known and that shaping puts outside the baseline earns nothing by other functions.
+    A response with a known outcome that shaping puts outside the baseline gets NaN from the other functions, too.
     """
     rewards_NF = batch.outcomes_N[:, None].clone() if batch.rewards_NF is None else batch.rewards_NF.clone()
     rewards_NF[:, 0] = rewards_N
@@ -154,7 +156,7 @@ def put_back(rewards_N: torch.Tensor, batch: GroupBatch) -> torch.Tensor:
 
 
 def sum_rewards(rewards_NF: torch.Tensor, batch: GroupBatch) -> torch.Tensor:
-    """Return the weighted sum of all reward functions, NaN where none has a value. Shape (N,)."""
+    """Return the weighted sum of all reward functions, NaN if none has a value. Shape (N,)."""
     if batch.rewards_NF is None:
         return rewards_NF[:, 0]
     weights_F = rewards_NF.new_tensor(batch.reward_weights_F)
@@ -167,7 +169,7 @@ def give_credit(
     """Return the advantages of responses, shape (N,), or of their tokens; 0 for those that the algorithm leaves out.
 
     Raises:
-        ValueError: the algorithm gave another number of advantages than there are responses, or tokens in one.
+        ValueError: the number of advantages is not the number of responses, or of tokens in a response.
     """
     advantages = algorithm.credit(rewards_N, batch=batch, std_floor_N=std_floor_N, scale=scale)
     keep_N = algorithm.keep(batch, rewards_N)
@@ -194,33 +196,33 @@ def plain_advantages(batch: GroupBatch, *, scale: Scale) -> torch.Tensor:
 
 
 def mix_advantages(own: Advantage, plain: Advantage, *, weight: float) -> Advantage:
-    """Return what an algorithm's advantages are while it fades, see `WindowConfig.fade`; exact at weights 0 and 1."""
+    """Return an algorithm's advantages while it fades, see `WindowConfig.fade`; exact at weights 0 and 1."""
     return weight * own + (1 - weight) * plain
 
 
 @dataclass(frozen=True)
 class StepCredit:
-    """What gives credit anew at every optimiser step: all that the rollouts said once, and the algorithm."""
+    """Computes credit at every optimiser step: the algorithm, and what is fixed once the rollouts are scored."""
 
     batch: GroupBatch
     """Whole groups."""
     shaped: Shaped
     """Their rewards, and the floors of their standard deviations."""
     algorithm: Algorithm
-    """What credit is given by."""
+    """The algorithm that computes credit."""
     scale: Scale
-    """What the trainer's configuration divides by."""
+    """What the trainer's configuration divides advantages by."""
 
     def at(self, seq_logprobs_N: torch.Tensor, *, old_seq_logprobs_N: torch.Tensor) -> torch.Tensor:
-        """Return the advantages of the responses whose groups the policy was run on just now, 0 for all others.
+        """Return the advantages of the responses whose groups the policy has just been run on, 0 for all others.
 
         Args:
-            seq_logprobs_N: Summed log-probability of each response under the policy as it is, nats; NaN where the
-                policy was not run on it. Shape (N,).
+            seq_logprobs_N: Summed log-probability of each response under the current policy, nats; NaN if the policy
+                was not run on it. Shape (N,).
             old_seq_logprobs_N: The same under the old policy. Shape (N,).
 
         Raises:
-            ValueError: the algorithm gave advantages of tokens.
+            ValueError: the algorithm returned advantages per token.
         """
         ids_N = self.batch.group_ids_N
         rows_M = torch.isin(ids_N, ids_N[~seq_logprobs_N.isnan()]).nonzero().flatten()
@@ -238,13 +240,16 @@ class StepCredit:
             scale=self.scale,
         )
         if not isinstance(given_M, torch.Tensor):
-            raise ValueError(f"{self.algorithm.type}.credit gives advantages of tokens, and its moment is the step")
+            raise ValueError(
+                f"{self.algorithm.type}.credit gave advantages per token, but its moment is the step: return one per "
+                "response"
+            )
         advantages_N[rows_M] = given_M
         return advantages_N
 
 
 def mean_advantage(advantages_T: torch.Tensor) -> float:
-    """Return the mean over the tokens of a response, 0 for one without tokens; what a log shows of a response."""
+    """Return the mean over the tokens of a response, 0 for one without tokens; logged per response."""
     return advantages_T.mean().item() if len(advantages_T) else 0.0
 
 
@@ -259,18 +264,18 @@ def credit_stats(
     """Return the metrics of one batch.
 
     `frac_all_negative`, `frac_all_positive`, `frac_zero_advantage_before`, `frac_zero_advantage_after` and
-    `frac_revived` are shares of groups; `accuracy` is the mean raw outcome; `judge_calls`, `judge_seconds`, `unscored`
-    and `truncated` are sums, also `judge_usd`, where a price is known; `judge_deferred_K` is the share of judged
-    responses that a cascade has asked more than K members about, absent with other judges; `rts_mean` is over scored
-    responses and `rts_spread` is the mean over groups of the largest minus the smallest RTS, both absent where nothing
-    was scored.
+    `frac_revived` are fractions of groups; `accuracy` is the mean raw outcome; `judge_calls`, `judge_seconds`,
+    `unscored` and `truncated` are sums, and so is `judge_usd` if a price is known; `judge_deferred_K` is the fraction
+    of judged responses for which a cascade called more than K members, absent with other judges; `rts_mean` is the mean
+    over scored responses and `rts_spread` the mean over groups of the largest minus the smallest RTS, both absent if
+    nothing was scored.
 
     Args:
         batch: The groups.
         rewards_N: Rewards as the algorithm shaped them. Shape (N,).
-        rts_N: RTS, `None` where not scored. Shape (N,).
-        scored_M: What became of the responses to score.
-        asked: All that a judge was asked about, for guards too; its cost is of these.
+        rts_N: RTS, `None` if not scored. Shape (N,).
+        scored_M: Results of scoring.
+        asked: All judged responses, also those for the guards; the cost is theirs.
     """
     outcomes_N, group_ids_N = batch.outcomes_N, batch.group_ids_N
     groups = batch.classify()

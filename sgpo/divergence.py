@@ -1,4 +1,4 @@
-"""How far the policy's distributions lie apart, position by position, over the responses of a group.
+"""How much the policy's distributions differ, position by position, within a group of responses.
 
 Axes: `_G` responses of one group, `_T` positions up to the end of the longest, `_V` vocabulary.
 """
@@ -13,15 +13,15 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 POSITIONS = 64
-"""Positions whose distributions are compared at a time."""
+"""Positions whose distributions are compared at once."""
 
 
 def mean_divergence(logits_GTV: torch.Tensor, *, n_tokens_G: torch.Tensor) -> torch.Tensor:
-    """Return the mean KL divergence of a group's distributions to their mean, nats. Shape (T,).
+    """Return the mean KL divergence of a group's distributions from their mean, nats. Shape (T,).
 
     Args:
         logits_GTV: Logits at every position. Shape (G, T, V).
-        n_tokens_G: Tokens of each response; beyond them its distribution counts as uniform. Shape (G,).
+        n_tokens_G: Tokens of each response; past its end the distribution counts as uniform. Shape (G,).
     """
     n_vocabulary, found = logits_GTV.size(-1), []
     for start in range(0, logits_GTV.size(1), POSITIONS):
@@ -40,11 +40,11 @@ def group_divergence(
 ) -> torch.Tensor:
     """Run a policy on the responses of one group and return their divergence. Shape (T,), on the CPU.
 
-    Holds the logits of the whole group at once.
+    Holds the logits of the whole group in memory.
 
     Args:
         model: A causal language model.
-        prompt_ids: Tokens that all of them follow on.
+        prompt_ids: Tokens of the shared prompt.
         completions_G: Tokens of each response.
         temperature: Divides the logits, as in sampling.
     """

@@ -1,4 +1,4 @@
-"""The policy on held-out problems while it trains: before the first update, every few updates and at the end."""
+"""Held-out evaluation of the policy: before the first update, every few updates while it trains, and at the end."""
 
 from __future__ import annotations
 
@@ -37,30 +37,30 @@ def read_problems(path: Path, *, n_max: int | None) -> list[Problem]:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What the policy is asked, and how its answers are checked."""
+    """The evaluation problems, and how answers to them are sampled and checked."""
 
     problems: Sequence[Problem]
     """Problems that training never sees."""
     options: PeriodicEvalConfig
-    """When, and how many samples."""
+    """How often, and how many samples."""
     prompt: PromptConfig
     """How a problem becomes a prompt."""
     max_tokens: int
-    """Longest response, in tokens."""
+    """Longest response, tokens."""
     check: OutcomeCheck
-    """Is a final answer right?"""
+    """Checks whether a final answer is correct."""
 
 
 class Evaluator(TrainerCallback):
-    """Measures the policy on held-out problems and logs `eval/accuracy`, `eval/n`, `eval/n_unknown`, `eval/seconds`.
+    """Evaluates the policy on held-out problems and logs `eval/accuracy`, `eval/n`, `eval/n_unknown`, `eval/seconds`.
 
     Args:
-        trainer: Whose policy is measured.
-        run: Where the rows go.
-        held_out: What is asked.
-        config: Whose policy, seed and `correct_above` count.
-        tokenizer: The policy's.
-        generator: The engine that rollouts come from, which all processes call together; `None` runs the policy itself.
+        trainer: The trainer of the policy.
+        run: The run folder that rows are written to.
+        held_out: The problems and their checks.
+        config: Configuration of the run, for `policy`, `seed` and `correct_above`.
+        tokenizer: The policy's tokenizer.
+        generator: The engine that rollouts come from, called by all processes together; `None` runs the policy itself.
     """
 
     def __init__(
@@ -79,16 +79,16 @@ class Evaluator(TrainerCallback):
         self.config = config
         self.tokenizer = tokenizer
         self.generator = generator
-        # Offline, the policy trains in an attention that keeps packed responses apart and cannot generate.
+        # Offline, the policy trains with an attention that separates packed responses and cannot generate.
         self._attention: str = language_model(trainer.model).config._attn_implementation
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Measure the policy before the first update; a resumed run has that behind it."""
+        """Evaluate the policy before the first update; a resumed run has already done so."""
         if state.global_step == 0:
             self._evaluate(state)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Measure the policy when its turn has come, and at the end."""
+        """Evaluate the policy every few updates and at the end."""
         if state.global_step % self.held_out.options.every == 0 or state.global_step == state.max_steps:
             self._evaluate(state)
 
@@ -116,12 +116,12 @@ class Evaluator(TrainerCallback):
         trained: Any = self.trainer.model
         was_training, options, accelerator = trained.training, self.held_out.options, self.trainer.accelerator
         with warnings.catch_warnings():
-            # TRL asks for it itself.
+            # TRL sets it itself.
             warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
             with (
                 unwrap_model_for_generation(self.trainer.model_wrapped, accelerator) as model,
                 attention(language_model(model), self._attention),
-                whole_weights(model, accelerator),  # processes differ in how many tokens their responses have
+                whole_weights(model, accelerator),  # the responses of the processes differ in length
             ):
                 model.eval()
                 generator = TransformersGenerator(

@@ -1,13 +1,13 @@
-"""How much each token of a response moves the right responses of its group, by hidden states and prediction errors.
+"""How much each token of a response moves the correct responses of its group, by hidden states and prediction errors.
 
 Source:
-    NTHR (2505.18830), section 5 and appendix 7.4, read in a conversion to text that lacks the displayed equations; the
-    sums of its equation 7 are as a public implementation note for verl has them, which the text agrees with. The error
-    of a prediction is e_y - pi(. | x, y_<k), taken at those tokens of the vocabulary that appear in the group, and not
-    scaled to sum to one there.
+    NTHR (2505.18830), section 5 and appendix 7.4, read in a text conversion without the displayed equations; the sums
+    of its equation 7 are taken from a public implementation note for verl, which agrees with the text. The error of a
+    prediction is e_y - pi(. | x, y_<k), restricted to the vocabulary that appears in the group, without rescaling it to
+    sum to one.
 
-Axes: `_G` responses of one group, `_T` tokens of one response, `_U` different tokens that the group has, `_V` the
-vocabulary, `_H` hidden size.
+Axes: `_G` responses of one group, `_T` tokens of one response, `_U` distinct tokens of the group, `_V` the vocabulary,
+`_H` hidden size.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from sgpo.divergence import POSITIONS
 def prediction_errors(
     logits_TV: torch.Tensor, *, token_ids_T: torch.Tensor, vocabulary_U: torch.Tensor
 ) -> torch.Tensor:
-    """Return one-hot of each token less the distribution it was drawn from, at some of the vocabulary. Shape (T, U).
+    """Return each token's one-hot vector minus its predicted distribution, on part of the vocabulary. Shape (T, U).
 
     Args:
         logits_TV: Logits that predict each token. Shape (T, V).
         token_ids_T: The tokens. Shape (T,).
-        vocabulary_U: Ids to look at, rising, all the tokens among them. Shape (U,).
+        vocabulary_U: Ids to use, ascending, including all the tokens. Shape (U,).
     """
     blocks = (block.float().softmax(-1)[:, vocabulary_U] for block in logits_TV.split(POSITIONS))
     errors_TU = -torch.cat(list(blocks))
@@ -41,18 +41,18 @@ def prediction_errors(
 def token_influences(
     errors_G_TU: Sequence[torch.Tensor], hidden_G_TH: Sequence[torch.Tensor], *, is_right_G: Sequence[bool]
 ) -> list[torch.Tensor]:
-    """Return sum over tokens k of all right responses of <error, error_k> <hidden, hidden_k>. Shapes (T,).
+    """Return the sum over tokens k of all correct responses of <error, error_k> <hidden, hidden_k>. Shapes (T,).
 
-    A token with a high one, when it is pushed down, takes the right responses with it. Right responses have one too,
-    of each other and themselves.
+    Pushing down a token with a high value pushes the correct responses down with it. Correct responses have a value,
+    too, from each other and from themselves.
 
     Args:
         errors_G_TU: See `prediction_errors`. Shapes (T, U).
         hidden_G_TH: Hidden states that the output layer reads, at the positions that predict the tokens. Shapes (T, H).
-        is_right_G: Which responses are right. Shape (G,).
+        is_right_G: Which responses are correct. Shape (G,).
     """
     n_columns, n_hidden = errors_G_TU[0].size(1), hidden_G_TH[0].size(1)
-    # The sum over k once for all, as a matrix, and not a product of every pair of tokens.
+    # The sum over k is computed once, as a matrix, instead of a product for every pair of tokens.
     of_right_UH = hidden_G_TH[0].new_zeros(n_columns, n_hidden, dtype=torch.float32)
     for errors_TU, hidden_TH, is_right in zip(errors_G_TU, hidden_G_TH, is_right_G, strict=True):
         if is_right:
@@ -72,13 +72,13 @@ def group_influences(
     is_right_G: Sequence[bool],
     temperature: float = 1.0,
 ) -> list[torch.Tensor]:
-    """Run a policy on the responses of one group and return their tokens' influences, on the CPU. Shapes (T,).
+    """Run a policy on the responses of one group and return the influence of their tokens, on the CPU. Shapes (T,).
 
-    Holds the logits of one response at a time, and of all the group its hidden states and prediction errors.
+    Holds the logits of one response at a time, and the hidden states and prediction errors of the whole group.
 
     Args:
-        model: A causal language model, perhaps wrapped.
-        prompt_ids: Tokens that all of them follow on.
+        model: A causal language model, possibly wrapped.
+        prompt_ids: Tokens of the shared prompt.
         completions_G: Tokens of each response.
         is_right_G: See `token_influences`.
         temperature: Divides the logits, as in sampling.

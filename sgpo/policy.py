@@ -1,4 +1,4 @@
-"""Opening a policy for training."""
+"""Opens a policy for training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Policy(NamedTuple):
     """A causal language model with its tokenizer."""
 
     model: Any
-    """The model, in the precision that was asked for; adapters are in float32."""
+    """The model, in the requested precision; adapters are in float32."""
     tokenizer: Any
     """Its tokenizer; pads on the left and has a padding token."""
 
@@ -37,18 +37,20 @@ def load_policy(
 
     Args:
         name: Directory or Hub id.
-        dtype: Precision of the weights; with `lora`, that is `lora.dtype`.
-        lora: Adapters, which begin by `seed`, are trained in place of the weights.
-        seed: Of the first values of adapters.
-        lr: Peak learning rate that it is trained at, for a warning where rounding would undo the updates.
+        dtype: Precision of the weights; with `lora`, `lora.dtype`.
+        lora: Adapters to train instead of the weights; `seed` initialises them.
+        seed: Seed of the initial values of adapters.
+        lr: Peak learning rate, for a warning if rounding would undo the updates.
 
     Raises:
         CheckpointError: model or tokenizer is missing, or has no end-of-text token.
-        ConfigError: the model has not the linear maps that are to have adapters.
+        ConfigError: the model lacks the linear layers that the adapters need.
     """
     tokenizer = load_tokenizer(name, padding_side="left")
     if tokenizer.eos_token_id is None:
-        raise CheckpointError(f"the tokenizer of {name} has no end-of-text token, so responses would never end")
+        raise CheckpointError(
+            f"the tokenizer of {name} has no end-of-text token, so responses would never end: add one to the tokenizer"
+        )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     model = load_language_model(name, dtype=dtype if lora is None else lora.dtype)
@@ -69,7 +71,7 @@ def load_policy(
 
 @torch.no_grad()
 def lost_share(weights: Iterable[torch.Tensor], *, lr: float) -> float:
-    """Return the share of weights that rounding leaves as they are after an update of `lr`, about AdamW's. In [0, 1].
+    """Return the fraction of weights that rounding leaves unchanged after an update of `lr`, about AdamW's. In [0, 1].
 
     Example:
         >>> lost_share([torch.tensor([1.0, 1e-4], dtype=torch.bfloat16)], lr=1e-4)

@@ -1,7 +1,7 @@
 """The SGPO reward and group-relative advantages, as pure functions.
 
-Axis: `_N` responses. A group is the set of rows with one id; groups need not be contiguous
-or of one size. NaN means "not known" in outcomes and "outside the baseline" in rewards; it never means zero.
+Axis: `_N` responses. A group is the set of rows with one id; groups need not be contiguous or of equal size. NaN means
+"unknown" in outcomes and "outside the baseline" in rewards; it never means zero.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ STD_EPS = 1e-4
 
 
 def group_rows(group_ids_N: torch.Tensor) -> list[torch.Tensor]:
-    """Return the rows of each group, rising, groups in the order of their ids. Sorting once keeps this n log n."""
+    """Return the rows of each group, ascending, groups in the order of their ids. Sorts once, so O(n log n)."""
     order = torch.argsort(group_ids_N, stable=True)
     _, sizes = torch.unique(group_ids_N, return_counts=True)
     return list(order.split(sizes.tolist()))
 
 
 def shape_rts(rts_N: torch.Tensor, *, beta: float = 10.0, gamma: float = 0.5) -> torch.Tensor:
-    """Return the reward of wrong responses, sigmoid(beta * (RTS - gamma)), in (0, 1) and rising with RTS. Shape (N,).
+    """Return the reward of wrong responses, sigmoid(beta * (RTS - gamma)), in (0, 1), increasing in RTS. Shape (N,).
 
     Source:
         SGPO (2505.11595), reward of a wrong response with beta = 10 and gamma = 0.5.
@@ -42,18 +42,18 @@ def flat_groups(
     min_spread: float = 0.0,
     min_certainty: float = 0.0,
 ) -> torch.Tensor:
-    """Find groups whose RTS values do not tell their responses apart; shaped, they would be advantages all the same.
+    """Find groups whose RTS values do not distinguish their responses; shaped, they would still give advantages.
 
-    The largest and the smallest lie within `min_spread` of each other, or within the rounding of their precision, or
-    nearer than `min_certainty` standard errors of their difference, sqrt(noise of the one + noise of the other).
+    The largest and the smallest differ by at most `min_spread`, or by the rounding of their precision, or by less than
+    `min_certainty` standard errors of their difference, sqrt(noise of the one + noise of the other).
 
     Args:
         rts_N: RTS in [0, 1], 0 where there is none. Shape (N,).
-        noise_N: How uncertain each is, see `sgpo.algorithms.rts.RTS.noise`. Shape (N,).
-        counted_N: Rows that are looked at. Shape (N,), bool.
+        noise_N: Uncertainty of each, see `sgpo.algorithms.rts.RTS.noise`. Shape (N,).
+        counted_N: Rows to look at. Shape (N,), bool.
         group_ids_N: Integer group of each row. Shape (N,).
         min_spread: In RTS.
-        min_certainty: In standard errors; 0 looks at no noise.
+        min_certainty: In standard errors; 0 ignores the noise.
 
     Returns:
         Rows of such groups. Shape (N,), bool.
@@ -66,7 +66,7 @@ def flat_groups(
         rts, noise = rts_N[counted], noise_N[counted]
         spread = rts.max() - rts.min()
         flat_N[rows] = spread <= min_spread + _slack(rts)
-        if min_certainty:  # of equal ones the surest, so that their order does not matter
+        if min_certainty:  # of equal ones the most certain, so that their order does not matter
             error = (noise[rts == rts.max()].min() + noise[rts == rts.min()].min()).sqrt()
             flat_N[rows] |= spread < min_certainty * error
     return flat_N
@@ -75,17 +75,17 @@ def flat_groups(
 def shrink_rts(
     rts_N: torch.Tensor, *, noise_N: torch.Tensor, guided_N: torch.Tensor, group_ids_N: torch.Tensor
 ) -> torch.Tensor:
-    """Draw each RTS towards the mean of its group, the more the less sure the judge is of it. Shape (N,).
+    """Shrink each RTS towards the mean of its group, more so the less certain the judge is of it. Shape (N,).
 
     mean + w (RTS - mean), w = signal / (signal + noise of the response), where signal is the variance of the group's
-    RTS (n - 1). An expected RTS is the mean of a posterior and its noise the variance, so that signal and mean noise
-    add up to the variance of the true prefixes (law of total variance), and w is the share that the judge explains; of
+    RTS (n - 1). An expected RTS is the mean of a posterior and its noise is the variance, so signal and mean noise add
+    up to the variance of the true prefixes (law of total variance), and w is the fraction that the judge explains; for
     other kinds of RTS it is a rule of thumb.
 
     Args:
         rts_N: RTS in [0, 1]. Shape (N,).
-        noise_N: How uncertain each is, see `sgpo.algorithms.rts.RTS.noise`. Shape (N,).
-        guided_N: Rows that have one; others keep what they have. Shape (N,), bool.
+        noise_N: Uncertainty of each, see `sgpo.algorithms.rts.RTS.noise`. Shape (N,).
+        guided_N: Rows that have one; others keep their value. Shape (N,), bool.
         group_ids_N: Integer group of each row. Shape (N,).
 
     Source:
@@ -103,9 +103,9 @@ def shrink_rts(
 
 
 def group_moments(rewards_N: torch.Tensor, group_ids_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return mean and standard deviation (n - 1) of each row's group, NaN rows left out. Each of shape (N,).
+    """Return mean and standard deviation (n - 1) of each row's group, ignoring NaN rows. Each of shape (N,).
 
-    Groups that are constant but for rounding are exact: their deviation is 0. So is the mean of groups of NaN alone.
+    Groups that are constant up to rounding are exact: their deviation is 0. So is the mean of groups that are all NaN.
     """
     mean_N, std_N = torch.zeros_like(rewards_N), torch.zeros_like(rewards_N)
     for rows in group_rows(group_ids_N):
@@ -120,9 +120,9 @@ def group_moments(rewards_N: torch.Tensor, group_ids_N: torch.Tensor) -> tuple[t
 
 
 def group_std(rewards_N: torch.Tensor, *, group_ids_N: torch.Tensor) -> torch.Tensor:
-    """Return each row's group standard deviation (n - 1), NaN rows left out, 0 where fewer than two rows count.
+    """Return each row's group standard deviation (n - 1), ignoring NaN rows; 0 with fewer than two rows.
 
-    A group that is constant but for rounding gives exactly 0. Shape (N,).
+    A group that is constant up to rounding gives exactly 0. Shape (N,).
     """
     return group_moments(rewards_N, group_ids_N)[1]
 
@@ -142,11 +142,11 @@ def compute_advantages(
         group_ids_N: Integer group of each row. Shape (N,).
         scale: Divide by the group's standard deviation, by the batch's, or by nothing.
         std_floor_N: Lowest standard deviation for each row, read by `scale="group"`. Shape (N,).
-        undivided_N: Rows that are divided by nothing, whatever `scale` says. Shape (N,), bool.
+        undivided_N: Rows to leave undivided, whatever `scale` says. Shape (N,), bool.
 
     Returns:
-        Shape (N,). Zero mean within a group; exactly 0 in a group that is constant but for rounding, which the division
-        by next to nothing would blow up.
+        Shape (N,). Zero mean within a group; exactly 0 in a group that is constant up to rounding, which a division by
+        almost nothing would blow up.
 
     Source:
         GRPO (2402.03300), outcome supervision; n - 1 in the standard deviation and 1e-4 as in TRL.
@@ -167,10 +167,10 @@ def compute_advantages(
 def normalize_then_sum(
     rewards_NF: torch.Tensor, *, weights_F: Sequence[float], group_ids_N: torch.Tensor
 ) -> torch.Tensor:
-    """Return advantages that normalise each reward function in its group, then the weighted sum over the whole batch.
+    """Return advantages: each reward function is normalised within its group, then their weighted sum over the batch.
 
     Args:
-        rewards_NF: Value of each reward function, NaN where it gives none. Shape (N, F).
+        rewards_NF: Value of each reward function, NaN if it gives none. Shape (N, F).
         weights_F: Weight of each. Shape (F,).
         group_ids_N: Integer group of each row. Shape (N,).
 
@@ -190,13 +190,13 @@ def normalize_then_sum(
 
 
 def std_floor_factor(std_N: torch.Tensor, *, floor_N: torch.Tensor) -> torch.Tensor:
-    """Return the factor that puts `max(std, floor) + 1e-4` in place of the divisor `std + 1e-4`. Shape (N,)."""
+    """Return the factor that replaces the divisor `std + 1e-4` by `max(std, floor) + 1e-4`. Shape (N,)."""
     return (std_N + STD_EPS) / (torch.maximum(std_N, floor_N) + STD_EPS)
 
 
 def _slack(values: torch.Tensor) -> float:
-    """Return how far apart values may lie, as a share of the largest, and be equal in the precision they are held in.
+    """Return how far apart values may be, relative to the largest, and still be equal up to floating-point rounding.
 
-    A few roundings: the same function gives one input other last bits in another place of a tensor.
+    A few roundings: the same function of one input has different last bits at different places in a tensor.
     """
     return max(TIE, 8 * torch.finfo(values.dtype).eps)

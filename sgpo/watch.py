@@ -1,7 +1,7 @@
-"""Guards at work: they choose what the judge is asked beside the algorithm's questions, look at every batch, and act.
+"""Runs the guards: chooses the additional responses to judge, looks at every batch, and acts.
 
-The same for the online trainer, in whichever script, and for offline training. What they have seen is saved with the
-checkpoint. Axes: `_N` responses, `_M` those that the algorithm has scored, `_K` those that are asked for the guards.
+The same for the online trainer, in any script, and for offline training. What they have seen is saved with the
+checkpoint. Axes: `_N` responses, `_M` those scored by the algorithm, `_K` those judged for the guards.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sgpo.algorithms.base import GroupBatch, Scored
 from sgpo.guards import Firing, GuardsConfig, Known, Observation, Reading
 
 STATE = "SGPOGuards"
-"""Where a checkpoint's `trainer_state.json` keeps what guards have seen, among `stateful_callbacks`."""
+"""Key in a checkpoint's `trainer_state.json` for what guards have seen, among `stateful_callbacks`."""
 
 
 class Guards:
@@ -28,8 +28,8 @@ class Guards:
 
     Args:
         config: Their bounds and actions.
-        asks_judge: Whether the algorithm asks a judge; without one there is none to switch off, so a guard warns.
-        seed: Of the choice of responses to ask about.
+        asks_judge: Whether the algorithm uses a judge; without one there is none to switch off, so a guard warns.
+        seed: Seed of the choice of responses to judge.
     """
 
     def __init__(self, config: GuardsConfig, *, asks_judge: bool, seed: int = 0) -> None:
@@ -37,7 +37,7 @@ class Guards:
         self.asks_judge = asks_judge
         self.seed = seed
         self.listeners: list[Callable[[Firing], None]] = []
-        """Told each firing, before a run stops."""
+        """Called with each guard that fires, before a run stops."""
         self.judge_off = False
         """Whether a guard has switched the judge off."""
         self.ringing: set[str] = set()
@@ -46,14 +46,14 @@ class Guards:
 
     @property
     def latest(self) -> Observation:
-        """The last batch that was taken in."""
+        """The latest batch."""
         return self._seen[-1]
 
     def rows_to_ask(self, batch: GroupBatch, rows_M: torch.Tensor, *, step: int) -> torch.Tensor:
-        """Return right responses to ask the judge about beside `rows_M`, few and drawn by seed and step; rising. (K,).
+        """Return a few correct responses to judge besides `rows_M`, drawn by seed and step, ascending. Shape (K,).
 
-        None where no guard wants them or the algorithm asks nothing. Cut-off responses are left out, as a judge may
-        miss their end.
+        Empty if no guard needs them or the algorithm has nothing judged. Truncated responses are left out, because a
+        judge may miss their end.
         """
         guard = self.config.judge_auc
         if guard is None or not self.asks_judge or not len(rows_M):
@@ -65,7 +65,7 @@ class Guards:
         return right[chosen]
 
     def look(self, observation: Observation) -> list[Firing]:
-        """Take in a batch, read every guard, and return and act on what has begun to fire.
+        """Take in a batch, read every guard, and return and act on those that have just fired.
 
         Raises:
             JudgeError: a guard whose action is to stop fires.
@@ -79,10 +79,10 @@ class Guards:
         return self._act({name: reading for name, reading in readings.items() if reading and reading.fires})
 
     def finish(self) -> list[Firing]:
-        """Take in the end of a run: a judge that never gave a verdict is no judge, however seldom it was asked.
+        """Take in the end of a run: a judge that never gave a verdict is useless, however rarely it was used.
 
         Raises:
-            JudgeError: so it was, and `unscored` is to stop.
+            JudgeError: that is the case, and the action of `unscored` is to stop.
         """
         guard, asked = self.config.unscored, [item for item in self._seen if item.n_judged]
         n_unscored = sum(item.n_unscored for item in asked)
@@ -117,18 +117,18 @@ class Guards:
         return firings
 
     def state(self) -> dict[str, Any]:
-        """Return what a resumed run has to know, for JSON."""
+        """Return the state that a resumed run needs, for JSON."""
         seen = [item.model_dump(mode="json", exclude_defaults=True) for item in self._seen]
         return {"seen": seen, "ringing": sorted(self.ringing), "judge_off": self.judge_off}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
+        """Continue from a state."""
         self._seen = [Observation.model_validate(item) for item in state["seen"]]
         self.ringing, self.judge_off = set(state["ringing"]), state["judge_off"]
 
 
 def asked_counts(batch: GroupBatch, rows: Collection[int], scored: Mapping[int, Scored]) -> dict[str, Any]:
-    """Return what an observation says of the judge, given the rows that the algorithm had scored and all scores."""
+    """Return what an observation says about the judge, from the rows that the algorithm had scored and all scores."""
     outcomes, right = batch.outcomes_N.tolist(), batch.right_N.tolist()
     group_ids = batch.group_ids_N.tolist()
     judged = {row: item for row, item in scored.items() if item.judged}
@@ -158,9 +158,9 @@ def observe(
     Args:
         batch: The groups.
         step: The optimiser step that trains on it, 1-based.
-        rows_M: Responses that the algorithm had scored; `None` for one that scores none. Shape (M,).
-        scored: What became of them, and of those that guards asked about, by row.
-        n_steps_N: Steps of each response.
+        rows_M: Responses that the algorithm wanted scored; `None` for one that scores none. Shape (M,).
+        scored: Their scores, and those of the responses judged for guards, by row.
+        n_steps_N: Number of steps of each response.
     """
     right = batch.right_N[~batch.outcomes_N.isnan()]
     rows, cut = set() if rows_M is None else set(rows_M.tolist()), batch.truncated_N.tolist()
@@ -181,18 +181,18 @@ def observe(
 
 
 class GuardCallback(TrainerCallback):
-    """Keeps what guards have seen in the state that checkpoints hold, and tells them the end."""
+    """Keeps what guards have seen in the state that checkpoints hold, and tells them when the run ends."""
 
     def __init__(self, guards: Guards) -> None:
         self.guards = guards
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Go on from a checkpoint; one of an earlier release has nothing to go on from."""
+        """Continue from a checkpoint; one of an earlier release has nothing to continue from."""
         if STATE in state.stateful_callbacks:
             self.guards.restore(state.stateful_callbacks[STATE]["attributes"])
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Put down what a checkpoint of this step has to hold, in the form that transformers gives callbacks."""
+        """Store what a checkpoint of this step must hold, in the form that transformers gives callbacks."""
         state.stateful_callbacks[STATE] = {"args": {}, "attributes": self.guards.state()}
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:

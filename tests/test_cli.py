@@ -165,7 +165,7 @@ def test_a_configuration_says_what_train_makes(command: str, kind: str | None, f
 
 def test_a_kind_that_is_not_made_here_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
     output = ["--output", tmp_path / "out"]
-    assert "kind 'critic' is none of step_classifier, likelihood" in refused("train", "kind=critic", *output)
+    assert "kind 'critic' is not one of step_classifier, likelihood" in refused("train", "kind=critic", *output)
     assert "use `judgekit train`" in refused("fit", "kind=step_classifier", "model=m", "data=[d]", *output)
 
 
@@ -174,7 +174,7 @@ def test_settings_are_one_file_and_overrides(refused: Callable[..., str], tmp_pa
     assert "unknown key 'max_stepz'; did you mean 'max_steps'?" in refused(
         "build", "procedural", "max_stepz=3", "--output", output
     )
-    assert "one configuration file is wanted, not a.yaml, b.yaml" in refused(
+    assert "give one configuration file, not a.yaml, b.yaml" in refused(
         "build", "procedural", "a.yaml", "b.yaml", "--output", output
     )
     assert "cannot read the configuration" in refused("build", "procedural", tmp_path / "gone.yaml", "--output", output)
@@ -315,21 +315,21 @@ def test_judge_directories_that_are_none_are_refused(
     def judge(name: str) -> str:
         return refused("judge", "--judge", tmp_path / name, "--problem", "1+1?", "--step", "1+1=2")
 
-    assert "bare has no judge.json, so it is no judge directory" in judge("bare")
-    assert "It holds no model either" in judge("bare")
+    assert "bare has no judge.json, so it is not a judge directory" in judge("bare")
+    assert "It has no model either" in judge("bare")
     (tmp_path / "plain").mkdir()
     (tmp_path / "plain" / "config.json").write_text('{"architectures": ["LlamaForCausalLM"]}')
     assert "no public family fits its name or its LlamaForCausalLM" in judge("plain")
     (tmp_path / "above/of/judge").mkdir(parents=True)
     (tmp_path / "above/of/judge/judge.json").write_text("{}")
-    assert f"Judges lie below it: {tmp_path / 'above/of/judge'}" in judge("above")
+    assert f"There are judges below it: {tmp_path / 'above/of/judge'}" in judge("above")
     assert "judge.json is not valid JSON" in judge("cut")
     assert "names the model '../gone'" in judge("orphan") and "does not exist" in judge("orphan")
-    assert "does not exist, and is no hub id" in judge("a/b/c")
+    assert "does not exist and is not a Hub id" in judge("a/b/c")
     one = ("--problem", "1+1?", "--step", "1+1=2")
     assert "is called builtin:symbolic" in refused("judge", "--judge", "symbolic", *one)
     page = refused("judge", "--judge", "https://huggingface.co/owner/judge-7b/tree/main", *one)
-    assert "is a page of the Hub, no judge service: give its id, owner/judge-7b" in page
+    assert "is a page of the Hub, not a judge service: give its id, owner/judge-7b" in page
     for command in ("calibrate", "eval"):
         options = {
             "calibrate": ["--data", rows(BENCH)],
@@ -346,7 +346,9 @@ def test_one_solution_is_judged_and_shown(refused: Callable[..., str], capsys: p
     assert "What is 2 + 3?" in shown and "2 + 3 = [6]" in shown and "builtin:first-step" in shown
     assert "give --step TEXT once for each" in refused(*judge, "--problem", "?")
     assert "give --input FILE and --output DIR, or --problem" in refused(*judge)
-    assert "no builtin judge 'best'" in refused("judge", "--judge", "builtin:best", "--problem", "?", "--step", "a")
+    assert "unknown builtin judge 'best'" in refused(
+        "judge", "--judge", "builtin:best", "--problem", "?", "--step", "a"
+    )
 
 
 def test_a_file_is_judged_and_bad_files_are_refused(

@@ -173,7 +173,7 @@ def test_a_stage_that_was_stopped_ends_as_if_it_had_not_been(
     clear()
     folder.parent.mkdir(exist_ok=True)
     folder.write_text("kept")
-    assert "is a file, and a run needs a folder: choose another --output" in refused(name, *resume, capsys=capsys)
+    assert "is a file, but a run needs a folder: choose another --output" in refused(name, *resume, capsys=capsys)
     assert folder.read_text() == "kept"
     folder.unlink()
 

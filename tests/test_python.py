@@ -79,9 +79,9 @@ def test_a_judge_is_trained_and_calibrated(tmp_path: Path) -> None:
 
 
 def test_what_training_refuses(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="kind 'prob' is none of step_classifier, likelihood, probe"):
+    with pytest.raises(ConfigError, match="kind 'prob' is not one of step_classifier, likelihood, probe"):
         judgekit.train("prob", output=tmp_path)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="train: unknown key 'learning_rate'"):
         judgekit.train("step_classifier", output=tmp_path, model="m", data=["d"], learning_rate=1)
-    with pytest.raises(ConfigError, match="builtin:random has no directory to keep a calibrator in"):
+    with pytest.raises(ConfigError, match="builtin:random has no directory to store a calibrator in"):
         judgekit.calibrate("builtin:random", tmp_path)

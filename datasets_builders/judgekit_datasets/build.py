@@ -2,7 +2,7 @@
 
 The folder gets the shards, `rejected.jsonl` (one line for each row that gave no record, see `judgekit.rejections`),
 `config.json` and, last, `manifest.json`. A build that was killed is run again with the same arguments and `resume`:
-rows are converted anew, compared with the finished shards and not written twice.
+rows are converted again, compared with the finished shards and not written twice.
 """
 
 from __future__ import annotations
@@ -260,13 +260,13 @@ class _SeenKeys:
 def build_if_raw(given: Path, *, source: str, output: Path, resume: bool) -> Path:
     """Return a data set, or a file of stored records, as it is.
 
-    A raw file or folder of a source, or its hub id, is built below `output` first. Step-labelled rows under a name that
-    is no source are a user's own: they are read as `labelled` reads them, and the name is their source where they have
-    none.
+    A raw file or folder of a source, or its Hub id, is built below `output` first. Step-labelled rows under a name that
+    is not a source are the user's own: they are read like those of `labelled`, and the name becomes their source if
+    they have none.
 
     Raises:
-        ConfigError: there is no such source, and the rows are neither stored records nor plainly labelled; says how
-            they become some.
+        ConfigError: there is no such source, and the rows are neither stored records nor plainly labelled; the
+            message says how to convert them.
         DataError: the input cannot be read or gives no row.
     """
     folder = output / given.stem

@@ -37,14 +37,14 @@ class BuildReport(BaseModel):
     """Records left out of accepted rows because an equal one had been written before; a row that gave nothing else is
     rejected, and not counted here."""
     first_errors: dict[str, int]
-    """Solutions by the 0-based index of their first error, `none` first; empty for records that are no solutions."""
+    """Solutions by the 0-based index of their first error, `none` first; empty for records that are not solutions."""
     known: dict[str, int] = Field(default_factory=dict)
     """Weakly labelled solutions by what is known of them; empty for other records."""
     n_blank_steps: int = 0
     """Solutions kept although a step behind their first error is empty, as published; the step stays in its place."""
     leakage_auroc: float | None = None
-    """How well a bag of words tells erroneous from right solutions (`judgekit_datasets.leakage`); 0.5 is chance. `None`
-    where it was not measured, or one kind comes from too few problems."""
+    """How well a bag of words tells erroneous from correct solutions (`judgekit_datasets.leakage`); 0.5 is chance.
+    `None` where it was not measured, or one kind comes from too few problems."""
 
     @property
     def rows_rejected(self) -> int:

@@ -39,7 +39,7 @@ BUILD = Command(
     run=_build,
     arguments=(
         Argument("source", metavar="SOURCE", help=f"one of {', '.join(source_names())}"),
-        Argument("--input", help="file, folder or hub id (OWNER/NAME[:CONFIG[:SPLIT]]); none for procedural ones"),
+        Argument("--input", help="file, folder or Hub id (OWNER/NAME[:CONFIG[:SPLIT]]); none for procedural ones"),
         *OUTPUT,
     ),
     config=_options_of_source,
@@ -55,7 +55,7 @@ def _split(args: argparse.Namespace) -> None:
         try:
             outputs[Path(folder)] = float(fraction)
         except ValueError as error:
-            raise ConfigError(f"{side!r} is no side: write FOLDER=FRACTION, for example data/train=0.9") from error
+            raise ConfigError(f"{side!r} is not a side: write FOLDER=FRACTION, for example data/train=0.9") from error
     for folder, n_rows in split(args.input, outputs, seed=args.seed, resume=args.resume).items():
         print(f"{folder}: {n_rows} rows")
 

@@ -58,7 +58,7 @@ def open_input(given: str | Path) -> list[InputPart]:
     from datasets import load_dataset
     from huggingface_hub import HfApi
 
-    with boundary(DataError, f"{str(given)!r} is no file or folder here, and the Hub does not give it"):
+    with boundary(DataError, f"{str(given)!r} is not a file or folder here, and the Hub does not give it"):
         revision = HfApi().dataset_info(spec["id"]).sha
         splits = load_dataset(spec["id"], spec["config"] or None, revision=revision, streaming=True)
     if spec["split"] and spec["split"] not in splits:
@@ -69,7 +69,7 @@ def open_input(given: str | Path) -> list[InputPart]:
 
 def _file_part(file: Path, *, name: str) -> InputPart:
     if file.suffix not in SUFFIXES:
-        raise DataError(f"{file} is none of {', '.join(SUFFIXES)}: unpack or rename it")
+        raise DataError(f"{file} is not one of {', '.join(SUFFIXES)}: unpack or rename it")
     try:
         fingerprint = file_sha256(file)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Shortcut leakage: how well a bag of words tells erroneous from right solutions.
+"""Shortcut leakage: how well a bag of words tells erroneous from correct solutions.
 
 A judge must read the reasoning. Where words alone give the label away, by tell-tale phrases or by the look of wrong
 numbers, a judge would learn those instead. The probe is a logistic regression on word 1- and 2-grams of the steps
@@ -36,9 +36,9 @@ class LeakageConfig(BaseConfig):
     """How to probe."""
 
     unit: Literal["solution", "step"] = "solution"
-    """`solution`: erroneous or right solutions; `step`: the first error among the steps up to it."""
+    """`solution`: erroneous or correct solutions; `step`: the first error among the steps up to it."""
     numbers: Literal["as_is", "masked"] = "as_is"
-    """Whether the probe sees the numbers, or one sign in place of each."""
+    """Whether the probe sees the numbers, or one sign instead of each."""
     n_folds: int = Field(default=5, ge=2)
     """Folds of the cross-validation; a problem is in one of them."""
     max_solutions: int = Field(default=20_000, ge=100)
@@ -55,7 +55,7 @@ class LeakageReport(BaseModel):
     auroc: float
     """Of erroneous against right texts."""
     by_subset: dict[str, float]
-    """Of the erroneous texts of one subset, such as a type of error, against all right ones."""
+    """Of the erroneous texts of one subset, such as a type of error, against all correct ones."""
     n_wrong: int
     """Erroneous texts probed."""
     n_right: int
@@ -94,7 +94,7 @@ class LeakageSample:
 
     @property
     def can_be_probed(self) -> bool:
-        """Whether erroneous and right solutions both come from as many problems as there are folds."""
+        """Whether erroneous and correct solutions both come from as many problems as there are folds."""
         pairs = list(zip(self.solutions, group_problems(self.solutions), strict=True))
         wrong = {problem for solution, problem in pairs if solution.first_error is not None}
         right = {problem for solution, problem in pairs if solution.first_error is None}
@@ -105,19 +105,19 @@ def measure_leakage(solutions: Sequence[LabelledSolution], config: LeakageConfig
     """Probe solutions for shortcut leakage.
 
     Args:
-        solutions: Erroneous and right ones; more than `max_solutions` are sampled by problem.
+        solutions: Erroneous and correct ones; more than `max_solutions` are sampled by problem.
         config: How to probe; `None` takes the defaults.
 
     Raises:
-        DataError: erroneous or right solutions come from fewer problems than there are folds.
+        DataError: erroneous or correct solutions come from fewer problems than there are folds.
     """
     sample = LeakageSample(config)
     for solution in solutions:
         sample.add(solution)
     if not sample.can_be_probed:
         raise DataError(
-            f"leakage cannot be measured on {len(solutions)} solutions: erroneous and right ones are both wanted from "
-            f"at least {sample.config.n_folds} problems"
+            f"leakage cannot be measured on {len(solutions)} solutions: erroneous and correct ones are both wanted "
+            f"from at least {sample.config.n_folds} problems"
         )
     # These take seconds to import, and a build that probes nothing does without.
     import numpy as np

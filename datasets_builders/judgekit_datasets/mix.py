@@ -228,7 +228,7 @@ def _build_part(job: _Job, *, progress: bool = False) -> _Built:
 def _put_together(
     jobs: Sequence[_Job], built: Sequence[_Built], output: Path, *, seed: int, progress: bool
 ) -> tuple[ShardFiles, tuple[PartReport, ...]]:
-    """Write the shards and count; what a run that was interrupted here has written is written anew."""
+    """Write the shards and count; what a run that was interrupted here has written is written again."""
     buckets, n_buckets = output / _BUCKETS, -(-sum(part.n_records for part in built) // _ROWS_PER_BUCKET)
     for folder in (buckets, output / SHARD_DIR):
         shutil.rmtree(folder, ignore_errors=True)

@@ -64,7 +64,7 @@ class Source(Generic[ConfigT]):
     key: Callable[[Any], str] = record_id
     """Records of two rows with one key are duplicates; the later one is left out."""
     probe_leakage: bool = False
-    """Whether a build measures shortcut leakage where it is not told."""
+    """Whether a build measures shortcut leakage where it is not reported."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class GeneratorSource(Generic[ConfigT]):
     key: Callable[[Any], str] = record_id
     """Two records with one key are duplicates; the later one is left out."""
     probe_leakage: bool = False
-    """Whether a build measures shortcut leakage where it is not told."""
+    """Whether a build measures shortcut leakage where it is not reported."""
 
 
 AnySource: TypeAlias = Source[Any] | GeneratorSource[Any]

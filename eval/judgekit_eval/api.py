@@ -46,7 +46,7 @@ def evaluate(
 
     Raises:
         ConfigError: an option is unknown or refused, a judge is given twice, or the folder is in use.
-        DataError: the data are no labelled solutions, or rows of another benchmark.
+        DataError: the data are not labelled solutions, or rows of another benchmark.
         JudgeError, CheckpointError: every judge failed.
 
     Example::
@@ -69,7 +69,7 @@ def evaluate(
     config = parse_config(EvalConfig, {**settings, **named}, where="evaluate")
     done = evaluate_config(config, Path(output), resume=resume, opened=opened, solutions=solutions)
     if done is None:
-        raise ConfigError("evaluate runs in one process; several share the work as `torchrun -m judgekit.cli eval`")
+        raise ConfigError("evaluate runs in one process: to use several, run `torchrun -m judgekit.cli eval`")
     return done
 
 
@@ -99,7 +99,7 @@ def evaluate_config(
     unopened: list[Failure] = []
     ids = [judge.info.judge_id for judge in opened]
     if doubles := [name for name in config.judges if name in ids and config.judges.count(name) > 1]:
-        raise ConfigError(f"two judges are called {doubles[0]}: give each `info` a judge_id of its own")
+        raise ConfigError(f"two judges are called {doubles[0]}: give each a different judge_id in its `info`")
     found = find_candidates(
         [name for name in config.judges if name not in ids],
         dtype=config.dtype,
@@ -109,7 +109,7 @@ def evaluate_config(
     if not candidates:
         raise CheckpointError("; ".join(failure.line for failure in unopened))
     for failure in unopened:
-        logger.warning("%s; the others go on", failure.line)
+        logger.warning("%s; continuing with the others", failure.line)
     with share_in_turn([lazily(candidate) for candidate in candidates if not candidate.members]) as judges:
         if judges is None:
             return None

@@ -1,4 +1,4 @@
-"""Which of many are taken where a configuration asks for fewer."""
+"""Evenly spaced selection if a configuration asks for fewer items."""
 
 from __future__ import annotations
 

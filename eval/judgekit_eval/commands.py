@@ -1,4 +1,4 @@
-"""Commands that measure: judges on benchmarks and under attack, what they are worth for choosing, policies, speed."""
+"""Commands that measure: judges on benchmarks, under attack and as rerankers; policies; speed."""
 
 from __future__ import annotations
 

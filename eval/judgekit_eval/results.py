@@ -1,7 +1,7 @@
-"""What every `results.json` is: a model with a checked `schema_version`, refused with the way out where it is another.
+"""The base of every `results.json`: a model with a checked `schema_version`; other versions are refused with a remedy.
 
-Each stage has its own model beside its computation: `judgekit_eval.judges.schema`, `judgekit_eval.best_of_n.schema`,
-`judgekit_eval.attacks.schema`, `judgekit_eval.policy.schema`. Names of fields are the keys in the file.
+Each stage has its own model next to its computation: `judgekit_eval.judges.schema`, `judgekit_eval.best_of_n.schema`,
+`judgekit_eval.attacks.schema`, `judgekit_eval.policy.schema`. Field names are the keys in the file.
 """
 
 from __future__ import annotations
@@ -123,17 +123,17 @@ def read_results(path: Path, model: type[ResultsT]) -> ResultsT:
     """
     values = read_json(path)
     if not isinstance(values, dict):
-        raise DataError(f"{path} holds no results but {shorten(values)}: give a file that `judgekit` has written")
+        raise DataError(f"{path} holds no results but {shorten(values)}: give a results.json written by `judgekit`")
     version = values.get("schema_version", 1 if model.unversioned else None)
     # By type, for `True == 1` in Python.
     if type(version) is not int or version != 1:
         raise DataError(
-            f"{path} has the schema_version {shorten(version)}, and this release reads 1: run the stage again with "
-            "this release in a new folder, or read the file with the release that wrote it"
+            f"{path} has schema_version {shorten(version)}, but this release reads 1: run the stage again with this "
+            "release in a new folder, or read the file with the release that wrote it"
         )
     try:
         return model.model_validate(values)
     except ValidationError as error:
         raise DataError(
-            f"{path} is damaged or no {model.__name__}: {describe_validation_error(error)}. Run its stage again"
+            f"{path} is damaged or not a {model.__name__}: {describe_validation_error(error)}. Run its stage again"
         ) from error

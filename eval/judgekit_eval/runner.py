@@ -1,7 +1,7 @@
-"""The one runner behind evaluations, attacks, best-of-n, policies and the measuring of speed.
+"""The one runner behind evaluations, attacks, best-of-n, policies and speed measurements.
 
-It asks judges for what is not stored in the folder of a run, goes on where one of several judges fails, writes results
-with what is shown of them, logs, and closes the run.
+It requests judgements that are not stored in the run's folder, continues if one of several judges fails, writes results
+and reports, logs, and closes the run.
 """
 
 from __future__ import annotations
@@ -77,10 +77,10 @@ class Runner:
             with boundary(CheckpointError, f"cannot open {name}"):
                 judge = open_judge()
             return self.judge(judge, rows, folder)
-        # Damaged stores and wrong configurations are no judge's fault, and end the run.
+        # Damaged stores and wrong configurations are not a judge's fault, and end the run.
         except (CheckpointError, JudgeError) as error:
             self.failures.append(Failure(name, benchmark, one_line(error)))
-            logger.error("%s; the others go on", self.failures[-1].line)
+            logger.error("%s; continuing with the others", self.failures[-1].line)
             return None
 
     def raise_failures(self) -> NoReturn:
@@ -108,7 +108,7 @@ class Runner:
         results.write(self.run.output / name)
         for file, text in shown.items():
             write_text(self.run.output / file, text)
-        # A run that was finished before may have been scored anew: its metrics stay those it was finished with.
+        # A run that was finished before may have been scored again: its metrics stay those it was finished with.
         if self.run.finished or self.failures:
             return
         for row in rows:

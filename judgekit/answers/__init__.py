@@ -1,14 +1,14 @@
-r"""Is the final answer of a response right? A check to trust: right, wrong, or unchecked, never guessed.
+r"""Checks whether the final answer of a response is correct. Verdicts: correct, wrong or unchecked, never a guess.
 
 1. `extraction` finds where a response states its answer: a box, a tag, a phrase, the last number.
-2. `grammar` reads that text, and the right answer, into typed values (`kinds`) that cover the whole text: numbers,
+2. `grammar` reads that text, and the correct answer, into typed values (`kinds`) that cover the whole text: numbers,
    mixed numbers, fractions, percent, currency, units, intervals, sets, tuples, equations, times, dates, bases, words.
-   It is made of `notation` (one spelling), `wording` and `units`, `formulas` and `values`, and `quantities`.
-3. `comparison` compares the values and says what is conventional; `readings` are what a text may say besides.
-4. `pool` asks math-verify about formulas beyond the grammar, in processes with bounded time and memory; its "equal"
+   It consists of `notation` (one spelling), `wording` and `units`, `formulas` and `values`, and `quantities`.
+3. `comparison` compares the values and decides what is conventional; `readings` are other meanings a text may have.
+4. `pool` sends formulas beyond the grammar to math-verify, in processes with bounded time and memory; its "equal"
    counts only if it has read the whole of both texts.
 
-Everything here imports neither torch nor sympy; sympy is imported by the worker processes alone. For programs:
+Nothing here imports torch or sympy; only the worker processes import sympy. For programs:
 `MathVerifyCheck.compare_many`, see docs/python.md.
 """
 

@@ -1,7 +1,7 @@
-"""Outcome checks: is the final answer of a response right?
+"""Outcome checks: is the final answer of a response correct?
 
 A check returns 1.0, 0.0, or `None` for "cannot tell". `None` becomes NaN in TRL, so the response gets no advantage and
-stays outside its group's baseline: a check that ran out of time is never a wrong answer.
+stays outside its group's baseline: a check that ran out of time never counts as a wrong answer.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from judgekit.config import BaseConfig
 from judgekit.errors import DataError
 
 CORRECT_ABOVE = 0.5
-"""Outcomes above this count as a right answer, unless a run says otherwise (`correct_above`)."""
+"""Outcomes above this count as a correct answer, unless a run says otherwise (`correct_above`)."""
 _PLAIN = re.compile(r"-?\d{1,30}(?:\.\d{1,30})?")
 _HUGE = re.compile(
     r"""\^\s*\{?[^{}]{0,40}?\^\s*\{?\s*[^{}]{0,20}?(?:\^|\d\d)  # 9^{9^{9^9}}, 2^{3^{40}}
@@ -37,35 +37,35 @@ _HUGE = re.compile(
     re.VERBOSE,
 )
 _LONG_ARGUMENT = re.compile(r"\\sqrt ?\d\d|\\[dt]?frac ?(?:\d{3}|\d?\{[^{}]*\} ?\d\d)")
-"""`\\sqrt21`: people mean the root of 21, and TeX the root of 2."""
+"""`\\sqrt21`: people mean the root of 21, TeX the root of 2."""
 _IMPROPER = re.compile(r"(?<![\w.^])\d+\s*\\[dt]?frac\s*\{\d+\}\s*\{\d+\}")
-"""`2\\frac{3}{2}`: no mixed number, and a product to few. Those with a proper fraction are read before."""
+"""`2\\frac{3}{2}`: not a mixed number, and a product to few people. Proper fractions are read earlier."""
 
 _MARKED = re.compile(r"\d\s*(?:'|\\prime)|\d\.\d+\s*(?:\.\.+|\\l?dots)\s*$")
-"""`5'` and `3.14...`: feet, minutes or a derivative; digits that are not written."""
+"""`5'` and `3.14...`: feet, minutes or a derivative; digits that are not written out."""
 
 
 class MathVerifyConfig(BaseConfig):
-    """Mathematical equality with the right answer, by math-verify behind an exact comparison of plain numbers."""
+    """Mathematical equality with the correct answer, by math-verify after an exact comparison of plain numbers."""
 
     type: Literal["math_verify"] = "math_verify"
-    """Tells the checks apart."""
+    """Selects this kind."""
     timeout_s: float = Field(default=5.0, gt=0)
     """Longest time for one symbolic comparison, seconds; beyond it the outcome is unknown."""
     workers: int = Field(default=1, ge=1)
-    """Processes that compare at the same time, each with about 60 MB of memory."""
+    """Processes that compare in parallel, each with about 60 MB of memory."""
     budget_s: float | None = Field(default=120.0, gt=0)
-    """Longest time for all symbolic comparisons of one batch, summed over the workers, seconds: what a policy that
-    writes power towers can cost. Beyond it the rest of the batch is unknown; `null` is no limit."""
+    """Longest time for all symbolic comparisons of one batch, summed over the workers, seconds: a limit on what a
+    policy that writes power towers can cost. Beyond it the rest of the batch is unknown; `null` is no limit."""
     memory_mb: int | None = Field(default=1024, ge=64)
-    """Memory that a worker may take for a comparison, MiB; beyond it the outcome is unknown. `null` is no limit."""
+    """Memory that a worker may use for a comparison, MiB; beyond it the outcome is unknown. `null` is no limit."""
 
 
 class LastNumberConfig(BaseConfig):
-    """The last number in the response equals the right answer exactly. For tasks whose answers are numbers."""
+    """The last number in the response equals the correct answer exactly. For tasks whose answers are numbers."""
 
     type: Literal["last_number"] = "last_number"
-    """Tells the checks apart."""
+    """Selects this kind."""
 
 
 OutcomeConfig = Annotated[MathVerifyConfig | LastNumberConfig, Field(discriminator="type")]
@@ -73,16 +73,16 @@ OutcomeConfig = Annotated[MathVerifyConfig | LastNumberConfig, Field(discriminat
 
 
 class OutcomeCheck(Protocol):
-    """Decides whether one response reaches the right answer."""
+    """Decides whether a response reaches the correct answer."""
 
     def check(self, response: str, *, answer: str) -> float | None:
-        """Return 1.0 for right, 0.0 for wrong, `None` where it cannot be told."""
+        """Return 1.0 for correct, 0.0 for wrong, `None` if it cannot tell."""
 
     def check_many(self, pairs: Sequence[tuple[str, str]]) -> list[float | None]:
-        """Check pairs of a response and the right answer; one outcome a pair, in order."""
+        """Check pairs of a response and the correct answer; one outcome per pair, in order."""
 
     def close(self) -> None:
-        """Free what the check holds; it may be used again."""
+        """Release resources; the check may be used again afterwards."""
 
 
 def build_outcome(config: MathVerifyConfig | LastNumberConfig) -> OutcomeCheck:
@@ -101,11 +101,11 @@ class LastNumberCheck:
         """See `OutcomeCheck`.
 
         Raises:
-            DataError: the right answer is no number.
+            DataError: the correct answer is not a number.
         """
         gold = parse_number(answer)
         if gold is None:
-            raise DataError(f"answer {answer!r} is no number: use the outcome check of type math_verify")
+            raise DataError(f"answer {answer!r} is not a number: use the outcome check of type math_verify")
         numbers = find_numbers(response)
         return float(bool(numbers) and numbers[-1] == gold)
 
@@ -118,16 +118,16 @@ class LastNumberCheck:
 
 
 class MathVerifyCheck:
-    """Reads both answers whole and compares what they say; formulas beyond that go to math-verify in worker processes.
+    """Reads both answers completely and compares them; formulas beyond that go to math-verify in worker processes.
 
-    Where a text can only be read in part, or what it says is a matter of convention, the outcome is unknown and no
-    match. `judgekit.answers.comparison` says what is conventional.
+    If a text can only be read in part, or its meaning is a matter of convention, the outcome is unknown, not a match.
+    `judgekit.answers.comparison` defines what is conventional.
 
     Args:
         timeout_s: Longest time for one comparison by math-verify, seconds.
-        workers: Processes that compare at the same time.
+        workers: Processes that compare in parallel.
         budget_s: Longest time for all comparisons of one batch by math-verify, seconds; `None` is no limit.
-        memory_mb: Memory that a process may take for a comparison, MiB; `None` is no limit.
+        memory_mb: Memory that a process may use for a comparison, MiB; `None` is no limit.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class MathVerifyCheck:
         self.pool = AnswerPool(
             timeout_s=timeout_s, workers=workers, budget_s=budget_s, memory_mb=memory_mb, must_cover=True
         )
-        """The processes behind the comparison here."""
+        """The worker processes."""
         self.unchecked: Counter[Unchecked] = Counter()
         """How many answers could not be checked so far, by reason."""
 
@@ -154,7 +154,7 @@ class MathVerifyCheck:
         return [comparison.outcome for comparison in self.compare_many(pairs)]
 
     def compare_many(self, pairs: Sequence[tuple[str, str]]) -> list[Comparison]:
-        """As `check_many`, with the reason where an answer could not be checked."""
+        """As `check_many`, with a reason if an answer could not be checked."""
         stated = [(answer, extract_answer(response)) for response, answer in pairs]
         compared = {pair: compare_without_mathematics(pair[1], answer=pair[0]) for pair in dict.fromkeys(stated)}
         symbolic = {
@@ -171,12 +171,12 @@ class MathVerifyCheck:
         return results
 
     def close(self) -> None:
-        """End the processes; the next comparison starts others."""
+        """End the processes; the next comparison starts new ones."""
         self.pool.close()
 
 
 def _proven(result: Comparison, stated: str, answer: str) -> Comparison:
-    """math-verify's result; where the statement is not read whole and the right answer stands in it, no "wrong"."""
+    """math-verify's result; never "wrong" if the statement is only read in part and contains the correct answer."""
     if result.outcome != 0.0 or read_answer(stated) is not None:
         return result
     bare, text = answer.strip("$ "), normalise(stated)
@@ -186,7 +186,7 @@ def _proven(result: Comparison, stated: str, answer: str) -> Comparison:
 
 
 def compare_without_mathematics(stated: str | None, *, answer: str) -> Comparison | None:
-    """Compare by what the grammar reads; `None` where math-verify is to be asked."""
+    """Compare by what the grammar reads; `None` if math-verify is needed."""
     if stated is None:
         return Comparison(0.0)
     if _PLAIN.fullmatch(stated) and _PLAIN.fullmatch(answer):
@@ -212,7 +212,7 @@ def compare_without_mathematics(stated: str | None, *, answer: str) -> Compariso
 
 
 def compare_plainly(stated: str | None, *, answer: str) -> float | None:
-    """Compare without math-verify: 1.0 or 0.0 where the grammar decides, else `None`."""
+    """Compare without math-verify: 1.0 or 0.0 if the grammar decides, else `None`."""
     found = compare_without_mathematics(stated, answer=answer)
     return None if found is None else found.outcome
 

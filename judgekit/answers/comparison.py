@@ -1,7 +1,7 @@
-r"""Whether two answers are the same, as far as the grammar reads them.
+r"""Decides whether two answers are the same, as far as the grammar reads them.
 
-There are four outcomes: right, wrong, unsure (the texts are read, but what they say cannot be matched: `am` or `pm` is
-left out, `x = 3` is said for `n = 3`), and ask (computer algebra may know). What is conventional is decided here:
+There are four results: correct, wrong, unsure (the texts are read, but their meanings cannot be matched: `am` or `pm`
+is missing, `x = 3` stands for `n = 3`), and ask (computer algebra may know). These conventions are decided here:
 
 - A unit, currency, percent sign or base may be left out of an answer, and may be added to one. A different unit is
   wrong; one that converts exactly is right (90 minutes, 1.5 hours). `0.5` is `50\%`, and so is `50`.
@@ -70,10 +70,10 @@ def _bare(text: str) -> str:
 
 
 def compare_texts(stated: str, answer: str) -> Agreement:
-    """Compare a stated answer with the right one.
+    """Compare a stated answer with the correct one.
 
     Raises:
-        HugeError: one of them has a power or factorial that is too large to be worked out.
+        HugeError: one of them has a power or factorial that is too large to compute.
     """
     if spell_same(stated, answer):
         return RIGHT
@@ -88,8 +88,8 @@ def compare_texts(stated: str, answer: str) -> Agreement:
     if gold is None or given is None:
         return ASK
     if found is not RIGHT and "," in answer and "," in stated and not _LEADING_ZERO.search(answer + " " + stated):
-        # 100,200 is one number or two; 120,000 is one. What was stated may be meant as the right answer is written, but
-        # of a right answer that may be either nobody knows.
+        # 100,200 is one number or two; 120,000 is one. The stated answer may be meant the way the correct answer is
+        # written, but if the correct answer is ambiguous, nobody can tell.
         as_list, stated_list = read_list(answer), read_list(stated)
         if stated_list is not None and compare_answers(gold, stated_list) is RIGHT:
             return RIGHT
@@ -128,7 +128,7 @@ def _choice_with_text(text: str) -> tuple[str, str] | None:
 
 
 def _compare_other_readings(gold: Answer | None, given: Answer | None, stated: str, answer: str) -> Agreement | None:
-    """Compare by what the texts say to some; `None` where they do not agree in that sense either."""
+    """Compare other meanings that the texts have for some readers; `None` if they do not agree in these either."""
     if gold is not None:
         for text, is_sure in other_readings(stated):
             if (read := read_answer(text)) is not None and compare_answers(gold, read) is RIGHT:
@@ -168,7 +168,7 @@ def compare_answers(gold: Answer, stated: Answer) -> Agreement:
     if isinstance(gold, Equation) and isinstance(stated, Scalar):
         return WRONG if not stated.formula.letters else UNSURE
     if {type(gold), type(stated)} == {Based, Scalar}:
-        # A base may be left out; a base that the right answer does not have is another matter.
+        # A base may be left out; a base that the correct answer does not have is another matter.
         based, scalar = (gold, stated) if isinstance(gold, Based) else (stated, gold)
         assert isinstance(based, Based) and isinstance(scalar, Scalar)
         if scalar.exact is None or scalar.exact.denominator != 1:
@@ -194,7 +194,7 @@ def _both(outcomes: Iterable[Agreement]) -> Agreement:
 
 
 def _unless(outcome: Agreement, *, right: Agreement) -> Agreement:
-    """The outcome, but another one for right."""
+    """The outcome, but another one for correct."""
     return right if outcome is RIGHT else outcome
 
 
@@ -370,7 +370,7 @@ def _ordered_several(ordered: Ordered, several: Several) -> Agreement:
 
 
 def _several_one(several: Several, other: Answer) -> Agreement:
-    """A list of one is that one; a list of several is none of them."""
+    """A list of one is that one; a list of several is not one of them."""
     if not several.items and isinstance(other, Words):
         return UNSURE  # no solution, and the empty set
     if len(several.items) == 1 and not several.has_gap:

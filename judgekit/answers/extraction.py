@@ -1,7 +1,7 @@
-r"""Where a response states its final answer.
+r"""Finds where a response states its final answer.
 
 A box or an `<answer>` tag counts first (the later of the two), then a phrase such as "the answer is", then the last
-number. Thinking in tags is no answer. What is found is a text; what it says is for the grammar.
+number. Thinking inside tags is not an answer. The result is a text; the grammar reads it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _THINKING = re.compile(r"<(think|thinking|thought|thoughts|reasoning|scratchpad)
 _END_OF_THINKING = re.compile(r"</(?:think|thinking|thought|thoughts|reasoning|scratchpad)>|\u25c1/think\u25b7", re.I)
 _FINAL_CHANNEL = "<|channel|>final<|message|>"
 _END_OF_TURN = re.compile(r"<\|(?:im_end|endoftext|eot_id|end_of_text|end_of_turn|im_start)\|>|<end_of_turn>|<eos>")
-"""What a policy writes behind the end of its turn, such as another question, is no part of its response."""
+"""What a policy writes after the end of its turn, such as another question, is not part of its response."""
 _SPECIAL = re.compile(
     r"<\|[^<>|\n]{1,40}\|>|</?s>|<(?:eos|bos|pad|unk|end_of_turn|start_of_turn)>|\[/?INST\]|<\uff5c[^<>\n]{1,40}\uff5c>"
 )
 _TAG = re.compile(r"<(answer|final_answer|final-answer|finalanswer|result)>(.*?)</\1>", re.DOTALL | re.I)
 _OPEN_TAG = re.compile(r"<(?:answer|final_answer|final-answer|finalanswer)>([^<>\n]{1,200})\Z", re.I)
-"""A tag at the end that a stop word or the limit of tokens cut off."""
+"""A tag at the end that was cut off by a stop word or the token limit."""
 _JSON = re.compile(
     r"""["'](?:final_?\s?)?answer["']\s*:\s*("(?:[^"\\\n]|\\.){0,500}"|'[^'\n]{0,500}'|\[[^\[\]]{0,500}\]|-?\d[\d.eE+-]{0,100}|true\b|false\b)""",
     re.I,
@@ -63,7 +63,7 @@ _ASKS = frozenset((
     "explain", "examine", "test", "guess", "submit", "format", "present", "report", "verified", "recheck",
     "doublecheck", "validate",
 ))  # fmt: skip
-"""Verbs in front of "the answer": then what follows the colon is no answer, unless nothing else is."""
+"""Verbs in front of "the answer": then what follows the colon is not an answer, unless nothing else is."""
 _NOT_FINAL = frozenset(("wrong", "incorrect", "false", "tempting", "previous", "earlier", "initial", "old", "partial"))
 """Words in front of an answer that is not the one."""
 _SENTENCE_END = re.compile(
@@ -117,12 +117,12 @@ _LONG_BLANK = re.compile(r"\s{20,}")
 
 
 def extract_answer(response: str) -> str | None:
-    r"""Return the part of a response that states its final answer, or `None` where nothing does.
+    r"""Return the part of a response that states its final answer, or `None` if nothing does.
 
-    The first of these that is there: the content of the last `\boxed{}` or `<answer>` tag, whichever comes later (boxes
+    The first of these that exists: the content of the last `\boxed{}` or `<answer>` tag, whichever comes later (boxes
     joined by commas, "and" or "or" are several answers); what follows the last `####`, "answer is" or "answer:" up to
-    the end of its line or sentence, or on the next line below such a heading; the last number, if it does not belong to
-    a formula. Thinking between tags is passed over.
+    the end of its line or sentence, or on the next line after such a heading; the last number, unless it belongs to a
+    formula. Thinking between tags is skipped.
 
     Example:
         >>> extract_answer("**Answer**: 73 (70 + 3). I checked it in 2 ways.")
@@ -296,7 +296,7 @@ def _without_comment(statement: str) -> str:
         and re.search(r"[\w$%*)}]$", statement[: remark.start()])
         and "=" not in statement[: remark.start()]
     ):
-        # A point `(3, 4)` is no remark: something must be stated in front of it.
+        # A point `(3, 4)` is not a remark: something must be stated in front of it.
         head = statement[: remark.start()].strip(_ORNAMENT)
         try:
             if re.search(r"\d", head) and read_answer(head) is not None:

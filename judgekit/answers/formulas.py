@@ -1,4 +1,4 @@
-r"""Short formulas in LaTeX or plain text: read whole into a tree, or not at all; `values` works them out."""
+r"""Short formulas in LaTeX or plain text, read completely into a tree or not at all; `values` evaluates them."""
 
 from __future__ import annotations
 
@@ -72,11 +72,11 @@ class UncoveredError(Exception):
 
 
 class HugeError(Exception):
-    """The formula has a power or factorial that is too large to be worked out."""
+    """The formula has a power or factorial that is too large to compute."""
 
 
 class Formula(NamedTuple):
-    """A formula that was read whole."""
+    """A formula that was read completely."""
 
     node: Node
     """The tree."""
@@ -130,7 +130,7 @@ class _Parser:
 
     @property
     def sign(self) -> str:
-        """The next token where it is no word and no letter, else nothing that the grammar asks for."""
+        """The next token where it is not a word and no letter, else nothing that the grammar asks for."""
         return self.next.text if self.next.kind in {"sign", "command", "escaped", "end"} else "\0"
 
     def peek(self, ahead: int = 1) -> Token:
@@ -166,7 +166,7 @@ class _Parser:
             elif self.next.kind == "number":
                 raise UncoveredError  # `1 2`, `x 2`: who knows
             elif self.sign == "\\frac" and self.tokens[self.at - 1].kind == "number":
-                # A whole number before a fraction of numbers that is no mixed one (those are read as one atom).
+                # An integer before a fraction of numbers that is not a mixed one (those are read as one atom).
                 before = self.at
                 fraction = self.power()
                 if fraction[0] == "/" and fraction[1][0] == fraction[2][0] == "number":
@@ -347,7 +347,7 @@ class _Parser:
         if token.text in _WORD_COMMANDS:
             return self.function("\\" + token.text)
         if len(token.text) > 2 and token.text.lower() in MEANINGFUL:
-            raise UncoveredError  # `more` and `half` are no products of letters
+            raise UncoveredError  # `more` and `half` are not products of letters
         if not token.text.isascii() or not token.text.isalpha() or len(token.text) > 4 or self.sign in {"_", "(", "'"}:
             raise UncoveredError
         self.letters |= {*token.text} - _CONSTANTS.keys()

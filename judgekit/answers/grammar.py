@@ -1,9 +1,9 @@
-r"""What an answer says: a typed value that covers the whole text, or `None`.
+r"""Reads an answer into a typed value that covers the whole text, or `None`.
 
-An answer is a number or formula with its unit (`Scalar`), an interval, a set or several answers, a tuple, a named
-value (`x = 5`), an equation, an ordering, a time of day, a number in another base, the letter of a choice, or words.
-Whatever is not read to its last sign is no answer to this grammar: it is better to leave a text unchecked than to take
-a number in it for the whole. `x - 5`, `not 5`, `x <= 5` and `5 or 6` are not 5.
+An answer is a number or formula with its unit (`Scalar`), an interval, a set or several answers, a tuple, a named value
+(`x = 5`), an equation, an ordering, a time of day, a number in another base, the letter of a choice, or words. Anything
+that cannot be read to its last sign is not an answer: it is better to leave a text unchecked than to take one number in
+it for the whole. `x - 5`, `not 5`, `x <= 5` and `5 or 6` are not 5.
 """
 
 from __future__ import annotations
@@ -88,10 +88,10 @@ _CORRECTED = re.compile(
 
 @lru_cache(maxsize=2048)
 def read_answer(text: str) -> Answer | None:
-    r"""Read an answer; `None` where a part of the text is beyond the grammar.
+    r"""Read an answer; `None` if part of the text is beyond the grammar.
 
     Raises:
-        HugeError: a power or factorial in it is too large to be worked out.
+        HugeError: a power or factorial in it is too large to compute.
 
     Example:
         >>> read_answer("3\\frac{2}{7}").exact, read_answer("x - 5").exact
@@ -387,7 +387,7 @@ def _side(tokens: Sequence[Token]) -> Scalar:
     """One side of an inequality.
 
     Raises:
-        UncoveredError: it is no scalar.
+        UncoveredError: it is not a scalar.
     """
     infinity = _infinity(tokens)
     found = infinity or read_scalar(tokens)

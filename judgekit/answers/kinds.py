@@ -26,7 +26,7 @@ class Scalar(NamedTuple):
     unit_letter: str = ""
     """A last letter that may also be a unit: `6m`."""
     n_units: int = 1
-    """Units in it: two in `5 feet 6 inches`, which is no number of either."""
+    """Units in it: two in `5 feet 6 inches`, which is not a number of either."""
 
 
 class Interval(NamedTuple):
@@ -83,7 +83,7 @@ class Named(NamedTuple):
 
 
 class Equation(NamedTuple):
-    """An equation whose left side is no name."""
+    """An equation whose left side is not a name."""
 
     left: Formula
     """Left side."""

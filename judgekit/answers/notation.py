@@ -1,8 +1,8 @@
-r"""One spelling for what people and models write: Unicode digits, signs and fractions, LaTeX with its variants.
+r"""One spelling for the many ways to write mathematics: Unicode digits, signs and fractions, LaTeX with its variants.
 
-`normalise` gives ASCII text in which every sign has one name (`\le`, `\cdot`, `-`), fractions are `\frac{a}{b}`, and
-words of text mode stand between `TEXT_OPEN` and `TEXT_CLOSE`. It never drops what has a meaning: a superscript becomes
-a power and no digit, `5½` is `5\frac{1}{2}` and not `51/2`.
+`normalise` returns ASCII text in which every sign has one name (`\le`, `\cdot`, `-`), fractions are `\frac{a}{b}`, and
+words of text mode are between `TEXT_OPEN` and `TEXT_CLOSE`. It never drops anything meaningful: a superscript becomes a
+power, not a digit, and `5½` is `5\frac{1}{2}`, not `51/2`.
 """
 
 # ruff: noqa: RUF001 -- the signs that are easily confused are what this table is about
@@ -170,7 +170,7 @@ def _repeating(match: re.Match[str]) -> str:
 
 def _text_mode(match: re.Match[str]) -> str:
     content = match[1].replace("\\", " ").replace("~", " ").strip()
-    # What is no plain wording (a number, a formula in text mode) is read like anything else.
+    # What is not a plain wording (a number, a formula in text mode) is read like anything else.
     is_wording = _ONLY_WORDS.fullmatch(content) is not None
     return f" {TEXT_OPEN}{content}{TEXT_CLOSE} " if is_wording else f" {match[1]} "
 

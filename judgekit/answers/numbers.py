@@ -8,7 +8,7 @@ from fractions import Fraction
 from judgekit.answers.notation import normalise
 
 MAX_DIGITS = 100
-"""Longest number, in characters, that is compared exactly; longer ones are no numbers here."""
+"""Longest number, in characters, that is compared exactly; longer ones do not count as numbers here."""
 
 _NUMBER = re.compile(
     r"""(?<![\w)\]}])                            # no sign and no start within a word or after a bracket
@@ -25,8 +25,8 @@ _FRACTION = re.compile(r"(?<![\d.]) *\\[dt]?frac\{(-?\d+)\}\{(\d+)\}")
 def parse_number(text: str) -> Fraction | None:
     r"""Return the exact value of a text that is one plain number, else `None`.
 
-    Dollar signs, thousands separators, a closing full stop and white space around the number are looked past;
-    `\frac{a}{b}` and `a/b` are fractions, `3\frac{2}{7}` and `2 1/2` are mixed numbers.
+    Dollar signs, thousands separators, a final full stop and surrounding white space are ignored; `\frac{a}{b}` and
+    `a/b` are fractions, `3\frac{2}{7}` and `2 1/2` are mixed numbers.
 
     Example:
         >>> parse_number("\\$1,234.50"), parse_number("5\u00bd")
@@ -40,7 +40,7 @@ def parse_number(text: str) -> Fraction | None:
 
 
 def find_numbers(text: str) -> list[Fraction]:
-    """Return the plain numbers in a text, in order. A minus after a digit, letter or bracket is no sign.
+    """Return the plain numbers in a text, in order. A minus after a digit, letter or bracket is not a sign.
 
     Example:
         >>> [str(number) for number in find_numbers("12-5 = 7, not -3.5")]

@@ -1,4 +1,4 @@
-"""Answers that are read without a grammar of formulas: plain numbers, times of day, ratios, bases, words."""
+"""Answers that need no grammar of formulas: plain numbers, times of day, ratios, bases, words."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
 """Mathematical comparison of answers by math-verify, in worker processes with hard deadlines.
 
 A power tower or a large factorial keeps the interpreter in C code, where neither signals nor threads reach it: the only
-way out is to kill the process. So math-verify's own timeouts, which use signals, are off. sympy is imported by the
-workers alone, whose memory is bounded.
+remedy is to kill the process. math-verify's own timeouts, which use signals, are therefore off. Only the workers import
+sympy, and their memory is bounded.
 
-math-verify reads what it can and passes over the rest: of `2:41 am` it reads 2/41. So its "equal" may be asked to hold
-for the whole of both texts (`must_cover`): every number, letter, operator and command of them is changed in turn, and
-where math-verify sees no difference, it has not read that part.
+math-verify reads what it can and skips the rest: of `2:41 am` it reads 2/41. So its "equal" can be required to hold for
+the whole of both texts (`must_cover`): every number, letter, operator and command is changed in turn, and if
+math-verify sees no difference, it has not read that part.
 """
 
 from __future__ import annotations
@@ -29,67 +29,68 @@ from typing import Any, Literal, NamedTuple
 from judgekit.errors import JudgeError
 
 MAX_EXPRESSION_CHARS = 500
-"""Longest expression handed to the symbolic comparison; longer ones cannot be told."""
+"""Longest expression handed to the symbolic comparison; longer ones stay unchecked."""
 START_TIMEOUT_S = 120.0
-"""Longest wait for a worker to come up, seconds."""
+"""Longest wait for a worker to start, seconds."""
 MAX_CHANGES = 80
-"""Most parts of a text that are changed to see whether math-verify has read them; longer texts count as not covered."""
+"""Maximum parts of a text that are changed to see whether math-verify reads them; longer texts count as not covered."""
 _GRACE_S = 1.0
-"""Time past its deadline after which a worker whose parent was killed ends by itself, seconds."""
+"""Time after its deadline at which a worker whose parent was killed ends by itself, seconds."""
 _NO_GUARD = 87
-"""Exit status of a worker in which the main script, imported there, began to compare answers."""
+"""Exit status of a worker in which the main script, imported there, started to compare answers."""
 
 
 class Unchecked(StrEnum):
-    """Why an answer could not be checked. It is neither right nor wrong then."""
+    """Why an answer could not be checked; it is then neither correct nor wrong."""
 
     TIMEOUT = "timeout"
     """The comparison passed its deadline and was killed."""
     CRASHED = "crashed"
-    """The worker died on the comparison, for example for want of memory."""
+    """The worker died during the comparison, for example for lack of memory."""
     TOO_LONG = "too_long"
-    """The right answer or the stated one is longer than `MAX_EXPRESSION_CHARS`."""
+    """The correct answer or the stated one is longer than `MAX_EXPRESSION_CHARS`."""
     UNREADABLE_ANSWER = "unreadable_answer"
-    """The right answer is no mathematics that math-verify can read, and nothing equals it letter by letter."""
+    """math-verify cannot read the correct answer as mathematics, and the stated one does not equal it letter by
+    letter."""
     NOT_COVERED = "not_covered"
     """The texts agree as far as they can be read, but one of them can only be read in part."""
     AMBIGUOUS = "ambiguous"
-    """Both are read, and whether they mean the same is a matter of convention (`6m` and 6, `1:58` and `1:58 am`)."""
+    """Both are read, but whether they mean the same is a matter of convention (`6m` and 6, `1:58` and `1:58 am`)."""
     HUGE = "huge"
-    """A power or factorial in one of them is too large to be worked out."""
+    """A power or factorial in one of them is too large to compute."""
     OUT_OF_MEMORY = "out_of_memory"
     """The comparison needed more memory than a worker may have."""
     OVER_BUDGET = "over_budget"
-    """The time for all comparisons of the batch was used up before this one began."""
+    """The time for all comparisons of the batch was used up before this one started."""
 
 
 class Comparison(NamedTuple):
-    """What came of comparing one answer."""
+    """The result of comparing one answer."""
 
     outcome: float | None
-    """1.0 for right, 0.0 for wrong, `None` where it could not be checked."""
+    """1.0 for correct, 0.0 for wrong, `None` if it could not be checked."""
     unchecked: Unchecked | None = None
-    """Why not; `None` where it could."""
+    """Why it could not be checked; `None` if it could."""
 
     @property
     def verdict(self) -> Literal["right", "wrong", "unchecked"]:
-        """The outcome in a word."""
+        """The outcome as one word."""
         return "unchecked" if self.outcome is None else "right" if self.outcome else "wrong"
 
 
 class AnswerPool:
     """Worker processes that compare expressions; one that misses its deadline is killed and replaced.
 
-    Workers start when they are first needed and stay until `close`; the main module is imported in each of them, as
-    always with `multiprocessing`.
+    Workers start when first needed and stay until `close`; each imports the main module, as always with
+    `multiprocessing`.
 
     Args:
-        workers: Comparisons at a time, at least 1.
+        workers: Parallel comparisons, at least 1.
         timeout_s: Longest time for one comparison, seconds.
         budget_s: Longest time for all comparisons of one call together, summed over the workers, seconds; `None` is no
             limit. The rest is unchecked.
-        memory_mb: Memory that a worker may take beyond what it has when it comes up, in MiB (Linux; elsewhere the
-            operating system may not enforce it); `None` is no limit.
+        memory_mb: Memory that a worker may use beyond its memory at the start, MiB (Linux; elsewhere the operating
+            system may not enforce it); `None` is no limit.
         must_cover: Whether "equal" must hold for the whole of both texts; see the module.
     """
 
@@ -111,10 +112,10 @@ class AnswerPool:
         self._spent_s = 0.0
 
     def compare_many(self, pairs: Sequence[tuple[str, str]]) -> list[Comparison]:
-        """Compare pairs of a right answer and a stated one; one result a pair, in order.
+        """Compare pairs of a correct answer and a stated one; one result per pair, in order.
 
         Raises:
-            JudgeError: a worker does not come up.
+            JudgeError: a worker does not start.
         """
         if getattr(multiprocessing.current_process(), "_inheriting", False):
             # This process is a worker that is still importing the main script: it has no `__main__` guard. Without this
@@ -143,7 +144,7 @@ class AnswerPool:
         return results
 
     def close(self) -> None:
-        """End the workers; the next comparison starts others."""
+        """End the workers; the next comparison starts new ones."""
         for worker in self._workers:
             worker.kill()
         self._workers = []
@@ -181,18 +182,18 @@ class _WorkerLostError(Exception):
 
 
 def _why_not_up(lost: _WorkerLostError) -> str:
-    """What to tell the user whose worker did not come up."""
-    failed = "a process of the math_verify check did not come up"
+    """Return the message for a worker that did not start."""
+    failed = "a process of the math_verify check did not start"
     script = getattr(sys.modules.get("__main__"), "__file__", None)
     if lost.exit_status == _NO_GUARD:
         return (
             f"{failed}: it imports the main script ({script}), which compares answers as soon as it is imported. "
-            'Put what the script does under `if __name__ == "__main__":`'
+            'Put the body of the script under `if __name__ == "__main__":`'
         )
     if lost.reason is Unchecked.CRASHED and script is not None:
         return (
             f"{failed}: {lost.reason} (exit status {lost.exit_status}). Each process imports the main script "
-            f"({script}): its error stands above, or what it does is not under `if __name__ == '__main__':`"
+            f"({script}): see its error above, or put its body under `if __name__ == '__main__':`"
         )
     return f"{failed}: {lost.reason}"
 
@@ -351,7 +352,7 @@ def _changed(part: str) -> str:
 
 @lru_cache(maxsize=64)
 def _parse(expression: str) -> list[Any]:
-    """Read an expression as the content of a box; the right answer comes once for every response to its problem."""
+    """Read an expression as the content of a box; the correct answer comes once for every response to its problem."""
     from math_verify import parse
 
     parsed: list[Any] = parse(f"\\boxed{{{expression}}}", parsing_timeout=None)

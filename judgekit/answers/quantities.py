@@ -1,4 +1,4 @@
-"""A number or formula with what stands around it: unit, currency, percent, words that say nothing."""
+"""Reads a number or formula with its surroundings: unit, currency, percent, words without meaning for the value."""
 
 from __future__ import annotations
 

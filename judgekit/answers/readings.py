@@ -1,4 +1,4 @@
-"""What a text may say besides what the grammar reads: `2 and 1/2` is two answers, or a mixed number."""
+"""Other meanings a text may have besides what the grammar reads: `2 and 1/2` is two answers, or a mixed number."""
 
 from __future__ import annotations
 

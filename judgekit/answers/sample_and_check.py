@@ -1,7 +1,7 @@
-"""A policy's answers to problems: sampled, and checked against the right answer. Imports no torch.
+"""Samples a policy's answers to problems and checks them against the correct answers. Imports no torch.
 
-What becomes of an answer that was cut off, is empty or could not be checked is for the caller to decide: everything
-that is needed for that is returned.
+The caller decides what to do with an answer that was truncated, is empty or could not be checked; everything needed for
+that is returned.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from judgekit.text.prompts import ChatPrompt, RawPrompt
 
 
 class Asked(NamedTuple):
-    """A problem to be solved."""
+    """A problem to solve."""
 
     problem: str
     """Text shown to the policy."""
     answer: str
-    """The right final answer, as text."""
+    """The correct final answer, as text."""
 
 
 class CheckedSample(NamedTuple):
     """One answer of a policy."""
 
     completion: Completion
-    """What the engine gave."""
+    """The engine's output."""
     outcome: float | None
-    """1.0 for right, 0.0 for wrong, `None` where it could not be checked or the engine gave none."""
+    """1.0 for correct, 0.0 for wrong, `None` if it could not be checked or the engine returned none."""
 
 
 def sample_and_check(
@@ -43,22 +43,22 @@ def sample_and_check(
     n: int,
     seed: int,
 ) -> list[list[CheckedSample]]:
-    """Sample n answers to each problem and check them, all at once; cut-off ones are checked as they stand.
+    """Sample n answers to each problem and check them all at once; truncated ones are checked as they are.
 
     Args:
-        problems: What to ask.
+        problems: The problems.
         generator: The policy.
         check: Compares answers.
         prompt: How a problem becomes a prompt.
         sampling: How answers are sampled.
-        n: Answers a problem.
-        seed: Another seed gives other answers; an answer does not depend on what else is asked.
+        n: Answers per problem.
+        seed: Seed of the sampling; an answer does not depend on the other problems.
 
     Returns:
-        n answers a problem, in the order of the problems.
+        n answers per problem, in the order of the problems.
 
     Raises:
-        JudgeError: the engine or server failed, or the check does not come up.
+        JudgeError: the engine or server failed, or the check does not start.
     """
     found = generator.generate([prompt.build(asked.problem) for asked in problems], sampling, n=n, seed=seed)
     given = [

@@ -14,7 +14,7 @@ from judgekit.answers.values import Point, Value, compare_formulas, evaluate
 DIGITS = 6
 """Digits after the point to which decimals are compared with what they may be roundings of."""
 NEAR = 1e-5
-"""Relative difference beyond which numbers are no roundings of each other: six digits would make tiny ones equal."""
+"""Relative difference beyond which numbers are not roundings of each other: six digits would make tiny ones equal."""
 
 
 class Agreement(Enum):
@@ -149,7 +149,7 @@ def _compare_with_unit_letter(gold: Scalar, stated: Scalar, *, same: Agreement =
 
 
 def _are_roundings(first: Value, second: Value, gold: Scalar, stated: Scalar) -> bool:
-    """Whether one is the other rounded to six digits or more; as many digits on both sides are no rounding."""
+    """Whether one is the other rounded to six digits or more; as many digits on both sides are not a rounding."""
     if (gold.decimals is None and stated.decimals is None) or gold.decimals == stated.decimals:
         return False
     if not _are_near(first, second):

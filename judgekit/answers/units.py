@@ -211,7 +211,7 @@ def _exponent(words: Sequence[Token], at: int) -> tuple[int, int]:
         sign, digits, close = (-1, texts[2], "}") if texts[1] == "-" else (1, texts[1], "}")
         behind = at + (3 if sign < 0 else 2)
     if close != "}" or not digits.isdecimal() or len(digits) > 1:
-        return at, 1  # the `^` that is left is no unit, so the whole is none
+        return at, 1  # the `^` that is left is not a unit, so the whole is none
     return behind, sign * int(digits)
 
 

@@ -1,4 +1,4 @@
-"""The values of formulas, and whether two formulas are the same function of their letters.
+"""Evaluates formulas, and decides whether two formulas are the same function of their letters.
 
 Letters stand for fixed numbers, so two formulas with different values are different formulas, and two with the same
 values at several points are the same (polynomial identity testing). Numbers without letters are exact as long as no
@@ -39,7 +39,7 @@ class Point(NamedTuple):
     log_base: float = math.e
     r"""The base of `\log` where none is written."""
     is_whole: bool = False
-    """Whether letters are whole numbers, as where parts are rounded."""
+    """Whether letters are integers, as where parts are rounded."""
     ignore_case: bool = False
     """Whether `R` and `r` are one letter."""
 
@@ -235,7 +235,7 @@ def compare_formulas(left: Formula, right: Formula) -> bool | None:
     same = _agree(left, right, points)
     text = str(left.node) + str(right.node)
     if "'floor'" in text or "'ceil'" in text or "'!'" in text or "'binom'" in text:
-        # Such formulas are about whole numbers, of which three tell little.
+        # Such formulas are about integers, of which three tell little.
         whole = _agree(left, right, [Point(seed, is_whole=True) for seed in range(8)])
         if has_letters and same != whole:
             return None

@@ -1,1 +1,1 @@
-"""Calibrators around a judge: fitted, selected, stored as a card, with what they promise."""
+"""Calibrators for judges: fitted, selected and stored in a card, with their guarantees."""

@@ -1,12 +1,12 @@
-"""Calibrators of single steps: each maps P(step ok | earlier steps ok), and the posterior follows from the steps.
+"""Calibrators of single steps: each maps P(step ok | earlier steps ok), which determines the posterior.
 
-All but isotonic regression are logistic regressions with a few coefficients, whose signs are held so that a step that
-the judge trusts more is never trusted less afterwards. They share a weak prior, "the judge is calibrated already", in
-the form of `PRIOR_STEPS` made-up steps (see `smoothed_targets`), without which a judge that is hardly ever wrong on a
-split would be made as sure as numbers can be. Whatever the kind, a fit that is no better than the same formula without
-the judge is refused (`refuse_uninformative`). Right after the true first error nothing is fitted: later steps lie
-outside the condition "earlier steps ok". Since -log P(true first error) is the sum of the log losses of the reached
-steps, fitting steps fits the posterior, too.
+All but isotonic regression are logistic regressions with a few coefficients. The signs of the coefficients are
+constrained, so that a step the judge trusts more is never trusted less after calibration. All share a weak prior, "the
+judge is already calibrated", in the form of `PRIOR_STEPS` pseudo-steps (see `smoothed_targets`); without it, a judge
+that is hardly ever wrong on a split would become as confident as floating point allows. Whatever the kind, a fit that
+is no better than the same formula without the judge is refused (`refuse_uninformative`). Nothing is fitted after the
+true first error, because later steps lie outside the condition "earlier steps ok". Since -log P(true first error) is
+the sum of the log losses of the reached steps, fitting steps also fits the posterior.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ from judgekit.ties import rounded
 from judgekit.types import Verdict
 
 MAX_LOG_TEMPERATURE = 8.0
-"""Temperatures lie within e^-8 and e^8; one at either end is no optimum and is refused."""
+"""Temperatures lie within e^-8 and e^8; one at either end is not an optimum and is refused."""
 MAX_SLOPE = float(np.exp(MAX_LOG_TEMPERATURE))
-"""Largest factor of a logit; the prior keeps fits far below it, but for judges that are right and hardly say so."""
+"""Largest factor of a logit; the prior keeps fits far below it, except for judges that are correct but
+underconfident."""
 MAX_OFFSET = 50.0
-"""Largest size of an added term, in logits."""
+"""Largest absolute value of an added term, in logits."""
 PRIOR_STEPS = 10.0
-"""Weight of the prior: so many made-up steps that are right exactly as often as the judge says."""
+"""Weight of the prior: number of pseudo-steps that are correct exactly as often as the judge says."""
 MIN_GAIN = 1e-4
-"""A log loss counts as below another where it is so many nats lower: less is the noise of optimisers."""
+"""One log loss counts as below another if it is this many nats lower; smaller differences are optimiser noise."""
 Bounds = tuple[float, float]
 SLOPE: Bounds = (0.0, MAX_SLOPE)
 OFFSET: Bounds = (-MAX_OFFSET, MAX_OFFSET)
@@ -44,7 +45,7 @@ _WORDS = {
     "position_K": "positions",
     "n_steps_K": "solution lengths",
 }
-"""What errors call the spaces."""
+"""Names of the spaces in error messages."""
 
 
 def sigmoid(logits_K: ArrayLike) -> Floats:
@@ -53,7 +54,7 @@ def sigmoid(logits_K: ArrayLike) -> Floats:
 
 
 class StepCalibrator(ABC):
-    """What the calibrators of steps share; the spaces that they read are named in `inputs`.
+    """What the calibrators of steps have in common; `inputs` names the spaces that they read.
 
     Spaces are `logits_K` and `probs_K`, of P(step ok | earlier steps ok); `position_K`, the step's 0-based index; and
     `n_steps_K`, the number of steps of its solution. Shape (K,) all.
@@ -62,13 +63,13 @@ class StepCalibrator(ABC):
     kind: ClassVar[str]
     """Name in cards and tables."""
     inputs: ClassVar[tuple[str, ...]]
-    """Arguments of `fit` and `predict_proba`, which are fields of `Steps`; the first is what the judge says."""
+    """Arguments of `fit` and `predict_proba`, which are fields of `Steps`; the first is the judge's output."""
     n_values: ClassVar[int] = 2
-    """Different values that the judge must give, so that its coefficients are determined; of other spaces it is 2."""
+    """Distinct values that the judge must give for its coefficients to be determined; for other spaces it is 2."""
 
     @abstractmethod
     def learn(self, *spaces_K: Any, **labels: Any) -> Self:
-        """Learn without asking whether the judge says anything; `y_K` is 1 where the step is right, else 0."""
+        """Fit without checking whether the judge is informative; `y_K` is 1 if the step is correct, else 0."""
 
     @abstractmethod
     def predict_proba(self, *spaces_K: Any, **none: Any) -> Floats:
@@ -76,26 +77,26 @@ class StepCalibrator(ABC):
 
     @classmethod
     def nothing(cls) -> StepCalibrator:
-        """Return the formula that a judge who says nothing is measured by: this one, fitted to one probability."""
+        """Return the formula that an uninformative judge is measured by: this one, fitted to one probability."""
         return cls()
 
     def fit(self, *spaces_K: ArrayLike, y_K: ArrayLike) -> Self:
-        """Learn, and learn once more from a judge that says the same of every step: the first must be better.
+        """Fit, and fit again to a judge that says the same about every step: the first fit must be better.
 
         Args:
             spaces_K: The spaces of `inputs`. Shape (K,) each.
-            y_K: 1 where the step is right, else 0. Shape (K,).
+            y_K: 1 if the step is correct, else 0. Shape (K,).
 
         Raises:
-            DataError: no steps, all of one class, too few values in a space to determine the coefficients, a number
-                that runs away, or see `refuse_uninformative`.
+            DataError: no steps, all of one class, too few values in a space to determine the coefficients, a
+                coefficient that diverges, or see `refuse_uninformative`.
         """
         for name, values_K in zip(self.inputs, spaces_K, strict=True):
             least = self.n_values if name == self.inputs[0] else 2
-            # Values that rounding alone tells apart are one: a slope through them would be noise.
+            # Values that differ only by rounding are one value: a slope through them would be noise.
             n_values = len(group_ends(np.sort(np.asarray(values_K)))) if len(np.asarray(values_K)) else 0
             if n_values < least:
-                raise DataError(f"only {n_values} different {_WORDS[name]}, and at least {least} are needed")
+                raise DataError(f"only {n_values} distinct {_WORDS[name]}, but at least {least} are needed: add data")
         y = checked_labels(y_K)
         loss = _mean_log_loss(self.learn(*spaces_K, y_K=y).predict_proba(*spaces_K), y)
         same = np.full(len(y), float(self._probs_K(spaces_K[0]).mean()))
@@ -108,12 +109,12 @@ class StepCalibrator(ABC):
         """Learn from the reached steps of a split.
 
         Raises:
-            DataError: the steps cannot tell what there is to learn.
+            DataError: the steps do not determine the calibrator.
         """
         return self.fit(*self._spaces(split.steps), y_K=split.ok_K)
 
     def learn_split(self, split: CalibrationSplit) -> Self:
-        """Learn from the reached steps of any split, see `learn`."""
+        """Fit to the reached steps of any split, see `learn`."""
         return self.learn(*self._spaces(split.steps), y_K=split.ok_K)
 
     def p_ok_K(self, split: CalibrationSplit) -> Floats:
@@ -128,7 +129,8 @@ class StepCalibrator(ABC):
     def calibrate(self, verdict: Verdict) -> Verdict:
         """Map the step probabilities of one verdict.
 
-        The results are rounded: array arithmetic may give one input other last bits in another place of the array.
+        The results are rounded: array arithmetic may give the same input different last bits at different places in an
+        array.
         """
         p_ok_S = self.predict_proba(*self._spaces(Steps.of_verdict(verdict)))
         return Verdict.from_step_probs([rounded(float(prob)) for prob in p_ok_S])
@@ -137,7 +139,7 @@ class StepCalibrator(ABC):
         return tuple(getattr(steps, name) for name in self.inputs)
 
     def _probs_K(self, first_K: ArrayLike) -> Floats:
-        """Return what the judge says as probabilities, whichever space it is read in."""
+        """Return the judge's output as probabilities, whichever space it is in."""
         first = np.asarray(first_K, dtype=np.float64)
         return first if self.inputs[0] == "probs_K" else sigmoid(first)
 
@@ -153,16 +155,16 @@ class TemperatureCalibrator(StepCalibrator):
     inputs = ("logits_K",)
     n_values = 0  # one number is determined by steps of one probability, too
     temperature_: float
-    """Learned divisor; above 1 makes the judge less sure."""
+    """Learned divisor; above 1 makes the judge less confident."""
 
     def fit(self, *spaces_K: ArrayLike, y_K: ArrayLike) -> Self:
-        """Find the temperature with the lowest mean log loss, the prior included; see `StepCalibrator.fit`."""
+        """Find the temperature with the lowest mean log loss, including the prior; see `StepCalibrator.fit`."""
         super().fit(*spaces_K, y_K=y_K)
         refuse_bound(abs(np.log(self.temperature_)), MAX_LOG_TEMPERATURE, what=f"temperature {self.temperature_:.3g}")
         return self
 
     def learn(self, logits_K: ArrayLike, *, y_K: ArrayLike) -> Self:
-        """Fit without asking whether the judge says anything."""
+        """Fit without checking whether the judge is informative."""
         logits, y = np.asarray(logits_K, dtype=np.float64), checked_labels(y_K)
         targets = smoothed_targets(y, probs_K=sigmoid(logits))
 
@@ -177,7 +179,7 @@ class TemperatureCalibrator(StepCalibrator):
 
     @classmethod
     def nothing(cls) -> StepCalibrator:
-        """Return Platt's formula: a temperature alone cannot say how many steps are right, which needs no judge."""
+        """Return Platt's formula: a temperature alone cannot express the base rate, which needs no judge."""
         return PlattCalibrator()
 
     def predict_proba(self, logits_K: ArrayLike) -> Floats:
@@ -186,10 +188,10 @@ class TemperatureCalibrator(StepCalibrator):
 
 
 class LogisticCalibrator(StepCalibrator):
-    """logit P = the sum of some columns, each times a coefficient, plus an offset: a logistic regression."""
+    """logit P = a sum of columns, each times a coefficient, plus an offset: a logistic regression."""
 
     learned: ClassVar[dict[str, Bounds]]
-    """The numbers that are learned, without their `_`, and their ranges: one a column, the offset last."""
+    """The learned numbers, without their `_`, and their ranges: one per column, the offset last."""
 
     @abstractmethod
     def columns(self, *spaces_K: Any, **none: Any) -> list[Floats]:
@@ -331,7 +333,7 @@ def smoothed_targets(y_K: Floats, *, probs_K: ArrayLike) -> Floats:
     steps a split has, the less it counts.
 
     Args:
-        y_K: 1 where the step is right, else 0. Shape (K,).
+        y_K: 1 where the step is correct, else 0. Shape (K,).
         probs_K: P(step ok | earlier steps ok) of the judge. Shape (K,).
 
     Source:
@@ -360,7 +362,7 @@ def checked_labels(y_K: ArrayLike) -> Floats:
     """
     y = np.asarray(y_K, dtype=np.float64)
     if len(np.unique(y)) < 2:
-        raise DataError(f"calibration needs right and wrong steps, and all {len(y)} are of one kind: add data")
+        raise DataError(f"calibration needs correct and wrong steps, and all {len(y)} are of one kind: add data")
     return y
 
 
@@ -376,8 +378,8 @@ def refuse_uninformative(loss: float, *, nothing: float) -> None:
     """
     if not loss < nothing - MIN_GAIN:
         raise DataError(
-            f"the best fit gives the judge no weight: its log loss {loss:.4f} is not below {nothing:.4f}, that of a "
-            "judge that says nothing of errors, so on this split it says nothing, or the opposite"
+            f"the best fit gives the judge no weight: its log loss {loss:.4f} is not below {nothing:.4f}, that of an "
+            "uninformative judge. On this split the judge says nothing about errors, or the opposite"
         )
 
 
@@ -388,7 +390,7 @@ def refuse_bound(size: float, largest: float, *, what: str) -> None:
         DataError: it did.
     """
     if size > 0.999 * largest:
-        raise DataError(f"the fit runs away: the {what} lies at the end of its range")
+        raise DataError(f"the fit diverges: the {what} is at the end of its range. Add data, or use another calibrator")
 
 
 def _true_logprobs(probs_K: Floats, y_K: Floats) -> Floats:

@@ -1,7 +1,7 @@
-"""Calibrators: what maps a judge's verdicts to honest probabilities, and how one is chosen.
+"""Calibrators: maps from a judge's verdicts to calibrated probabilities, and how one is chosen.
 
-All follow scikit-learn's pattern (`fit` returns self, learned values end in `_`), and each argument's name says its
-space. A card stores the learned numbers, from which `open_calibrator` makes the same calibrator again, to the bit.
+All follow scikit-learn's pattern (`fit` returns self, learned values end in `_`), and each argument is named after its
+space. A card stores the learned numbers, from which `open_calibrator` builds the same calibrator again, bit by bit.
 """
 
 from __future__ import annotations

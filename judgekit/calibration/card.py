@@ -1,4 +1,4 @@
-"""What a card says about calibration: the calibrator's learned numbers, the data behind them, what they changed."""
+"""What a card says about calibration: the calibrator's learned numbers, their data, and the effect."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ class IdentityCard(_CalibratorPart):
     """No calibrator was better than none."""
 
     kind: Literal["identity"] = "identity"
-    """Tells calibrators apart."""
+    """Selects this kind."""
 
 
 class TemperatureCard(_CalibratorPart):
     """A fitted temperature: step logits are divided by it."""
 
     kind: Literal["temperature"] = "temperature"
-    """Tells calibrators apart."""
+    """Selects this kind."""
     temperature: float = Field(gt=0, allow_inf_nan=False)
     """Above 1 makes the judge less sure."""
 
@@ -63,7 +63,7 @@ class PlattCard(_CalibratorPart):
     """logit P = slope * logit + offset."""
 
     kind: Literal["platt"] = "platt"
-    """Tells calibrators apart."""
+    """Selects this kind."""
     slope: Slope
     """Factor of the step logit."""
     offset: Finite
@@ -74,7 +74,7 @@ class BetaCard(_CalibratorPart):
     """logit P = a log p - b log(1 - p) + c."""
 
     kind: Literal["beta"] = "beta"
-    """Tells calibrators apart."""
+    """Selects this kind."""
     a: Slope
     """Factor of log p."""
     b: Slope
@@ -87,7 +87,7 @@ class PositionCard(_CalibratorPart):
     """logit P = slope * logit + offset + drift * log(1 + position)."""
 
     kind: Literal["position"] = "position"
-    """Tells calibrators apart."""
+    """Selects this kind."""
     slope: Slope
     """Factor of the step logit."""
     offset: Finite
@@ -100,7 +100,7 @@ class LengthCard(_CalibratorPart):
     """logit P = slope * logit + offset + drift * log(n_steps)."""
 
     kind: Literal["length"] = "length"
-    """Tells calibrators apart."""
+    """Selects this kind."""
     slope: Slope
     """Factor of the step logit."""
     offset: Finite
@@ -113,7 +113,7 @@ class IsotonicCard(_CalibratorPart):
     """Straight lines between knots, flat beyond the outer ones."""
 
     kind: Literal["isotonic"] = "isotonic"
-    """Tells calibrators apart."""
+    """Selects this kind."""
     knot_probs: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(min_length=1)
     """The judge's P(step ok) at the knots, rising."""
     knot_values: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(min_length=1)
@@ -132,7 +132,7 @@ class PosteriorCard(_CalibratorPart):
     """Softmax over the outcomes of weight * log posterior + none ("no error") + position * log(1 + k) (error at k)."""
 
     kind: Literal["posterior"] = "posterior"
-    """Tells calibrators apart."""
+    """Selects this kind."""
     weight: Slope
     """Factor of log posterior."""
     none: Finite
@@ -199,7 +199,7 @@ class CalibrationReport(_Part):
     """The same of judges that read nothing, fitted in the same folds, see `judgekit.training.floors`. Empty where a
     fold leaves only right or only wrong solutions, and in older cards."""
     warnings: tuple[str, ...] = ()
-    """Sentences about what calibration could not mend or made worse."""
+    """Sentences about what calibration could not fix or made worse."""
     bins_before: tuple[dict[str, float | int | None], ...]
     """Bins of the reliability diagram before."""
     bins_after: tuple[dict[str, float | int | None], ...]

@@ -1,32 +1,32 @@
 """Conformal guarantees for the first error: index sets that contain it, and prefixes that do not.
 
-Two kinds of promise, from calibration problems that nothing was fitted on. An *index set* contains the true first error
-(or "none") with probability at least 1 - alpha. A *certified prefix* contains an error with probability at most alpha.
-Both are one threshold on a score in [0, 1], found by conformal risk control over problems.
+Two kinds of guarantee, from calibration problems that nothing was fitted on. An *index set* contains the true first
+error (or "none") with probability at least 1 - alpha. A *certified prefix* contains an error with probability at most
+alpha. Both are one threshold on a score in [0, 1], found by conformal risk control over problems.
 
-**The unit is the problem.** Solutions of one problem rise and fall together, so they are not exchangeable with those of
-another; problems are. Let s be the score of a solution, bad where it exceeds the threshold t: the true outcome is not
-in the set, or the error lies in the prefix. The loss of problem i is L_i(t), the share of its judged solutions with
-s > t: within [0, 1], never rising in t, continuous from the right, and 0 at t = 1. With n calibration problems
+**The unit is the problem.** Solutions of one problem are dependent, so they are not exchangeable with those of another;
+problems are. Let s be the score of a solution, bad if it exceeds the threshold t: the true outcome is not in the set,
+or the error is in the prefix. The loss of problem i is L_i(t), the fraction of its judged solutions with s > t: within
+[0, 1], non-increasing in t, continuous from the right, and 0 at t = 1. With n calibration problems
 
-    t_hat = min { t in [0, 1] : (L_1(t) + ... + L_n(t) + 1) / (n + 1) <= alpha },    1 where there is none,
+    t_hat = min { t in [0, 1] : (L_1(t) + ... + L_n(t) + 1) / (n + 1) <= alpha },     1 if there is none,
 
-gives E[L_{n+1}(t_hat)] <= alpha for a new problem. Proof: let t* be the same minimum with L_{n+1}(t) in place of the 1.
+gives E[L_{n+1}(t_hat)] <= alpha for a new problem. Proof: let t* be the same minimum with L_{n+1}(t) instead of the 1.
 Since L_{n+1} <= 1, t* <= t_hat, so L_{n+1}(t_hat) <= L_{n+1}(t*). Given the bag of all n + 1 problems, t* is fixed and
 the new problem is equally likely to be each of them, so E[L_{n+1}(t*)] is their mean loss at t*, at most alpha. At
-t_hat = 1 the loss is 0. With one solution a problem, t_hat is the ceil((n + 1)(1 - alpha))-th smallest score: ordinary
-split conformal prediction.
+t_hat = 1 the loss is 0. With one solution per problem, t_hat is the ceil((n + 1)(1 - alpha))-th smallest score:
+ordinary split conformal prediction.
 
-**What that means.** Draw a problem as the calibration problems were drawn, with its solutions, and one of those that
-the judge gave a verdict on, each equally likely: the promise fails with probability at most alpha. It averages over the
-draw of the calibration problems, too; a given calibration set may come out a little above or below. It says nothing
-about one length, position, generator or class of solutions alone, nor about a share over all solutions where problems
-have unequal numbers of them, and it ends where problems or generators are others than in calibration. Solutions without
-a verdict do not count in calibration: their set is every outcome and their prefix is empty, so they never break a
-promise and never make room for others to break it.
+**What that means.** Draw a problem as the calibration problems were drawn, with its solutions, and draw one of the
+solutions with a verdict, each equally likely: the guarantee fails with probability at most alpha. It also averages over
+the draw of the calibration problems; a given calibration set may come out a little above or below. It says nothing
+about a single length, position, generator or class of solutions, nor about a fraction over all solutions if problems
+have different numbers of them, and it does not hold for problems or generators unlike those in calibration. Solutions
+without a verdict do not count in calibration: their set is every outcome and their prefix is empty, so they never
+violate a guarantee and never leave room for others to violate it.
 
 **Too few problems.** With alpha * (n + 1) < 1, fewer than 1 / alpha - 1 problems, no threshold below 1 is safe: sets
-hold every outcome and prefixes are empty, and `fit` logs it.
+contain every outcome and prefixes are empty, and `fit` logs it.
 
 numpy only. Axes: `_N` solutions, `_S` steps of one solution; `_O` its outcomes, one more than it has steps.
 
@@ -55,7 +55,7 @@ from judgekit.types import LabelledSolution
 
 Floats = NDArray[np.float64]
 Posteriors = Sequence[Sequence[float] | None]
-"""First-error posteriors, P(first error = 0), ..., P(none), one a solution; `None` where there is no verdict."""
+"""First-error posteriors, P(first error = 0), ..., P(none), one per solution; `None` where there is no verdict."""
 
 ROUNDING = 1e-9
 """Summed losses may exceed their bound by this much, which is rounding: 3 * (1/3) counts as 1."""
@@ -84,7 +84,7 @@ def mass_above(posterior_O: Sequence[float]) -> Floats:
 
 
 def survival(posterior_O: Sequence[float]) -> Floats:
-    """Return P(steps 0..k are all right) for each step. Shape (n,), never rising, in [0, 1].
+    """Return P(steps 0..k are all correct) for each step. Shape (n,), never rising, in [0, 1].
 
     Example:
         >>> survival([0.25, 0.5, 0.25]).tolist()
@@ -164,7 +164,7 @@ class IndexSets:
     smallest mean size where posteriors are exactly right. On real judges its sets were within some 7 % of ours, larger
     or smaller, but it takes all or none of equally probable outcomes, which the symbolic judge has many of
     (at alpha 0.1 a third to a half of its sets were full, of ours none); one bound on probabilities leaves little of a
-    long solution's set and everything of a short one's; and it has empty sets. A judge that is right often enough
+    long solution's set and everything of a short one's; and it has empty sets. A judge that is correct often enough
     gets sets of one outcome. One that gives all but one outcome probability 0, and is wrong too often, gets full sets:
     it does not say where else to look.
 
@@ -210,9 +210,9 @@ class IndexSets:
 class CertifiedPrefixes:
     """Prefixes that contain an error with probability at most alpha: the steps whose survival exceeds a threshold.
 
-    Survival, P(steps 0..k are all right), never rises, so these steps are a prefix, and it contains the error if and
+    Survival, P(steps 0..k are all correct), never rises, so these steps are a prefix, and it contains the error if and
     only if the survival at the first error exceeds the threshold: that survival is the score. A solution without an
-    error has score 0, as no prefix of it is wrong, so the promise is about the mixture of right and wrong solutions.
+    error has score 0, as no prefix of it is wrong, so the promise is about the mixture of correct and wrong solutions.
     With `if_wrong` only erroneous solutions count: it holds given that there is an error, and so whatever the share of
     erroneous ones.
 
@@ -222,7 +222,7 @@ class CertifiedPrefixes:
 
     Source:
         Conformal risk control (2208.02814); certified prefixes of reasoning, CROP (2605.30085). Differs from it in:
-        the risk of a step is that of the whole prefix up to it, 1 - survival, in place of a proxy of the step alone;
+        the risk of a step is that of the whole prefix up to it, 1 - survival, instead of a proxy of the step alone;
         problems instead of solutions are the exchangeable units.
     """
 
@@ -313,7 +313,7 @@ def survival_at_error(posterior_O: Sequence[float], gold: int | None) -> float:
 
 def _checked(alpha: float) -> float:
     if not 0 < alpha < 1:
-        raise ConfigError(f"alpha {alpha} lies outside (0, 1): 0.1 promises 90 %")
+        raise ConfigError(f"alpha {alpha} must be inside (0, 1): 0.1 guarantees 90 %")
     return alpha
 
 
@@ -333,7 +333,7 @@ def _count(problems: Sequence[Hashable], alpha: float, *, effect: str) -> int:
     n_problems, needed = len(set(problems)), problems_needed(alpha)
     if n_problems < needed:
         _log.warning(
-            "alpha %g needs at least %d problems with a verdict, and there are %d: %s; add problems or raise alpha",
+            "alpha %g needs at least %d problems with a verdict, but there are %d: %s; add problems or raise alpha",
             alpha, needed, n_problems, effect,
         )  # fmt: skip
     return n_problems

@@ -1,4 +1,4 @@
-"""Fits what turns a first-error posterior into one predicted step: a threshold, or a weight of "no error"."""
+"""Fits the rule that turns a first-error posterior into one predicted step: a threshold, or a weight of "no error"."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def fit_decision(
         origin: What the solutions are, for whoever reads the rule.
 
     Raises:
-        DataError: there are no wrong or no right solutions.
+        DataError: there are no wrong or no correct solutions.
     """
     if kind == "argmax":
         posterior_N_O = [None if verdict is None else verdict.posterior for verdict in verdicts_N]

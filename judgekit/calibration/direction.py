@@ -1,9 +1,9 @@
-"""Which way round a judge is: whether it trusts right steps more than wrong ones, or the other way about.
+"""Direction of a judge: whether it trusts correct steps more than wrong ones, or the reverse.
 
-No calibrator may turn a judge: a judge that is upside down has its labels read the wrong way round, and that is mended
-where they are read. Steps are compared at the same place only, step k of n with step k of n of other solutions, as in
-`compute_auroc_within_position`: a judge that merely knows where a step stands, or how many steps there
-are, is no way round at all.
+No calibrator may reverse a judge: the labels of a reversed judge are read the wrong way round, and must be fixed where
+they are read. Steps are compared only at the same position, step k of n with step k of n of other solutions, as in
+`compute_auroc_within_position`: a judge that only knows the position of a step, or the number of steps, has no
+direction at all.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Z_LEVEL = 1.96
 
 
 class Direction(NamedTuple):
-    """How a judge ranks right and wrong steps at one place."""
+    """How a judge ranks correct and wrong steps at one place."""
 
     auroc: float
-    """Share of pairs in which the right step is trusted more, equal ones count half; in [0, 1]. The same as
+    """Share of pairs in which the correct step is trusted more, equal ones count half; in [0, 1]. The same as
     `compute_auroc_within_position`."""
     std_error: float
     """Its standard error, clustered by problem, and no less than that of a judge that knows nothing."""
@@ -34,14 +34,14 @@ class Direction(NamedTuple):
 
     @property
     def is_upside_down(self) -> bool:
-        """Whether wrong steps are trusted more than right ones, beyond chance."""
+        """Whether wrong steps are trusted more than correct ones, beyond chance."""
         return self.auroc + Z_LEVEL * self.std_error < 0.5
 
     def describe(self) -> str:
         """Say in a sentence what this is worth to somebody who reads the judge's figures."""
         return (
-            f"the judge is upside down on these data: of {self.n_pairs} pairs of a right and a wrong step at one place "
-            f"(step k of n) it trusts the right one more in {self.auroc:.0%} (+- {self.std_error:.0%}), and "
+            f"the judge is reversed on these data: of {self.n_pairs} pairs of a correct and a wrong step at the same "
+            f"position (step k of n) it trusts the correct one more in {self.auroc:.0%} (+- {self.std_error:.0%}), and "
             "chance is 50%"
         )
 
@@ -53,7 +53,7 @@ def compute_direction(
 
     Args:
         scores_K: What the judge says of each step, more for steps that it trusts more. Shape (K,).
-        ok_K: 1 where the step is right, else 0. Shape (K,).
+        ok_K: 1 where the step is correct, else 0. Shape (K,).
         place_K: Steps are compared where these are equal, see `step_places`. Shape (K,).
         problem_K: Problem of each step; steps of one problem are not independent. Shape (K,).
 
@@ -78,7 +78,7 @@ def compute_direction(
 
 
 def direction_of(split: CalibrationSplit) -> Direction | None:
-    """Return how a judge ranks the reached steps of a split; `None` where no place has right and wrong ones."""
+    """Return how a judge ranks the reached steps of a split; `None` where no place has correct and wrong ones."""
     return compute_direction(
         split.steps.probs_K,
         ok_K=split.ok_K,

@@ -1,8 +1,7 @@
-"""Which data something was fitted on, and whether a judge is used on data far from those of its calibration.
+"""Describes the data that something was fitted on, and detects that a judge is used on data unlike these.
 
-Far means what can be told without the labels: another source or subset, another generator, lengths that were not seen.
-Calibrated probabilities hold for data like those of the calibration; elsewhere they are a guess, and whoever rewards a
-policy by them should know.
+Only what is visible without labels is compared: source, subset, generator, length. Calibrated probabilities hold for
+data like those of the calibration. Elsewhere they are a guess, which matters if they reward a policy.
 """
 
 from __future__ import annotations

@@ -14,10 +14,10 @@ from judgekit.metrics.checks import Floats, merge_ties
 class IsotonicCalibrator(StepCalibrator):
     """The rising curve with the lowest squared error, as straight lines between knots.
 
-    Two made-up steps are fitted along, a right one at the lowest probability and a wrong one at the highest. Without
+    Two made-up steps are fitted along, a correct one at the lowest probability and a wrong one at the highest. Without
     them the ends of the curve are usually exactly 0 and 1, and one surprise would have infinite log loss. With them,
-    where the last m steps are all right the curve ends at m / (m + 1), as close to 1 as m steps can tell, and the same
-    for 0 at the other end.
+    where the last m steps are all correct the curve ends at m / (m + 1), as close to 1 as m steps can tell, and the
+    same for 0 at the other end.
 
     Source:
         Zadrozny and Elkan 2002, Transforming classifier scores into accurate multiclass probability estimates.

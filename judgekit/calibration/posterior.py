@@ -84,7 +84,9 @@ class PosteriorCalibrator:
         none_N = split.gold_N == split.n_steps_N
         if none_N.all() or not none_N.any():
             kind = "right" if none_N.all() else "wrong"
-            raise DataError(f"calibration needs right and wrong solutions, and all {len(none_N)} are {kind}: add data")
+            raise DataError(
+                f"calibration needs correct and wrong solutions, and all {len(none_N)} are {kind}: add data"
+            )
         silent = split.without_judge(float(split.steps.probs_K.mean()))
         nothing = -float(self.nothing().learn_split(silent).logprobs_N(silent).mean())
         refuse_uninformative(-float(self.learn_split(split).logprobs_N(split).mean()), nothing=nothing)

@@ -1,9 +1,9 @@
-"""Exact bounds of shares, and which of several settings keep one: what promises of a cascade rest on.
+"""Exact bounds on rates, and which of several settings keep one: the basis of a cascade's guarantees.
 
 Source:
-    Learn then Test (2110.01052): a bound on a share is promised for settings whose hypothesis "the share is above the
-    bound" a valid test rejects, with control over all tests together; fixed-sequence testing with an order found on
-    other data is known as split fixed-sequence testing. The bound is that of Clopper and Pearson 1934, The use of
+    Learn then Test (2110.01052): a bound on a rate is guaranteed for settings whose hypothesis "the rate is above the
+    bound" is rejected by a valid test, with control over all tests together; fixed-sequence testing with an order found
+    on other data is known as split fixed-sequence testing. The bound is that of Clopper and Pearson 1934, The use of
     confidence or fiducial limits illustrated in the case of the binomial.
 """
 

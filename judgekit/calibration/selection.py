@@ -1,12 +1,12 @@
-"""Which calibrator: the simplest whose cross-validated log loss is not clearly above the best.
+"""Selects a calibrator: the simplest whose cross-validated log loss is not clearly above the best.
 
 Log loss is the mean of -log P(true first error) over solutions, under the calibrated posterior. Folds keep the
-solutions of a problem together. "Not clearly": by no more than one standard error of the paired difference to the best
-candidate, clustered by problem, or by no more than `MIN_EVIDENCE` nats over the whole split. The latter is for judges
-that are hardly ever wrong: making them surer still is a little better on nearly every solution, so that the standard
-error is tiny, while the rare surprise that would pay for it is not in the split. No calibration at all is the simplest
-candidate, and is never left out. What fits of the kept kind are worth is measured in the same folds; what choosing and
-fitting are worth together by choosing, too, without each fold (`cross_fit`).
+solutions of a problem together. "Not clearly" means: by at most one standard error of the paired difference to the best
+candidate, clustered by problem, or by at most `MIN_EVIDENCE` nats over the whole split. The latter is for judges that
+are hardly ever wrong: making them more confident is slightly better on nearly every solution, so the standard error is
+tiny, while the rare surprise that would pay for it is not in the split. No calibration is the simplest candidate and is
+never left out. The value of fits of the selected kind is measured in the same folds; the value of choosing and fitting
+together by choosing without each fold, too (`cross_fit`).
 """
 
 from __future__ import annotations
@@ -146,7 +146,9 @@ def problem_folds(split: CalibrationSplit, *, n_folds: int) -> Iterator[tuple[In
     """
     n_problems = len(set(split.problem_N))
     if n_problems < 2:
-        raise DataError(f"folds keep problems together, and there is only {n_problems}: add data of other problems")
+        raise DataError(
+            f"folds keep problems together, but there is only {n_problems} problem: add data on other problems"
+        )
     yield from GroupKFold(min(n_folds, n_problems)).split(split.problem_N, groups=split.problem_N)
 
 
@@ -160,7 +162,7 @@ class _Fold(NamedTuple):
 def _measure(kind: str, split: CalibrationSplit, folds: Sequence[_Fold]) -> HeldOut | str:
     """Return what fits of a kind say of the folds that they have not seen, or why it is left out.
 
-    A kind must be better than itself without the judge (for Platt that is the share of right steps, for `position`
+    A kind must be better than itself without the judge (for Platt that is the share of correct steps, for `position`
     what positions alone tell) by more than one standard error of the difference, the measure of the choice, too: a
     judge that says nothing is better half of the time by chance. And it must be better beyond noise than itself with
     each solution's verdict given to another one of as many steps, which takes nothing from a judge that merely knows
@@ -175,8 +177,8 @@ def _measure(kind: str, split: CalibrationSplit, folds: Sequence[_Fold]) -> Held
     # The first is what a judge that says nothing at all comes to, the second one that knows places and nothing else.
     others = CalibrationSplit.with_verdicts_of_others
     for what, spoil, formula, n_errors in (
-        ("a judge that says nothing of errors", None, CALIBRATORS[kind].nothing(), 1.0),
-        ("its verdicts handed to other solutions of as many steps", others, CALIBRATORS[kind](), Z_LEVEL),
+        ("a judge that says nothing about errors", None, CALIBRATORS[kind].nothing(), 1.0),
+        ("its verdicts permuted among solutions of equal length", others, CALIBRATORS[kind](), Z_LEVEL),
     ):
         nothing_N = np.empty(len(split.n_steps_N))
         for rest, held_out, place_N in folds:

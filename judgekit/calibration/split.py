@@ -1,4 +1,4 @@
-"""Verdicts beside their true first errors, end to end in arrays: what calibrators are fitted to and compared on.
+"""Verdicts and their true first errors, in flat arrays: the data that calibrators are fitted to and compared on.
 
 Axis suffixes: `_N` solutions; in one row for all solutions, `_K` reached steps and `_J` outcomes.
 """
@@ -64,7 +64,7 @@ class CalibrationSplit:
     steps: Steps
     """Reached steps of all solutions."""
     ok_K: Floats
-    """1.0 where the reached step is right, 0.0 where it is the first error. Shape (K,)."""
+    """1.0 where the reached step is correct, 0.0 where it is the first error. Shape (K,)."""
     solution_K: Ints
     """Index of the solution of each step. Shape (K,)."""
     posterior_J: Floats
@@ -91,7 +91,10 @@ class CalibrationSplit:
             DataError: nothing to pack, lengths differ, or a first error lies beyond the steps.
         """
         if not len(verdicts_N) == len(gold_N) == len(problem_ids_N):
-            raise DataError(f"{len(verdicts_N)} verdicts, {len(gold_N)} first errors, {len(problem_ids_N)} problems")
+            raise DataError(
+                f"{len(verdicts_N)} verdicts, {len(gold_N)} first errors, {len(problem_ids_N)} problems: give equally "
+                "many"
+            )
         rows = zip(verdicts_N, gold_N, problem_ids_N, strict=True)
         judged = [(verdict, gold, problem) for verdict, gold, problem in rows if verdict is not None]
         known_N = [gold for _, gold, _ in judged]
@@ -116,7 +119,7 @@ class CalibrationSplit:
         return np.concatenate([[0], np.cumsum(self.n_steps_N + 1)[:-1]]).astype(np.int64)
 
     def without_judge(self, p_ok: float) -> CalibrationSplit:
-        """Return the same solutions as seen by a judge that says nothing: every step is right with one probability."""
+        """Return the same solutions as an uninformative judge sees them: every step is correct with one probability."""
         step_J = np.arange(len(self.posterior_J)) - np.repeat(self.starts_N, self.n_steps_N + 1)
         posterior_J = np.asarray(p_ok**step_J * (1 - p_ok), dtype=np.float64)
         posterior_J[self.starts_N + self.n_steps_N] = p_ok**self.n_steps_N
@@ -129,7 +132,7 @@ class CalibrationSplit:
         A judge that reads nothing loses nothing by that, however well it knows how likely the first error is at step k
         of n.
         """
-        rng = np.random.default_rng(0)  # by chance: data are often periodic, the right solution next to the wrong one
+        rng = np.random.default_rng(0)  # by chance: data are often periodic, the correct solution next to the wrong one
         giver_N = np.arange(len(self.n_steps_N))
         for n_steps in np.unique(self.n_steps_N):
             group = np.flatnonzero(self.n_steps_N == n_steps)

@@ -1,7 +1,7 @@
-"""The `judgekit` command: a table of names; what a name stands for is imported when it is asked for.
+"""The `judgekit` command: a table of names, each imported when it is called.
 
-Each package owns its commands, so this one imports none of those that build on it. `judgekit.cli.command` tells how a
-package from outside adds one.
+Each package owns its commands, so this one imports none of those that build on it. `judgekit.cli.command` explains how
+a package of your own adds one.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""What a command is, and how one is run: parsed, its configuration read, what goes wrong told in one line.
+"""Commands and how they run: parse the line, read the configuration, report an error in one line.
 
-Commands are found by name in a table, and by the entry points of installed packages. A package adds one to `judgekit`
-with a `Command` in a module of its own and, in its `pyproject.toml`:
+Commands are found by name in a table, and by the entry points of installed packages. Your package adds one to
+`judgekit` with a `Command` in a module of its own and, in its `pyproject.toml`:
 
     [project.entry-points."judgekit.commands"]
     hello = "my_package.commands:HELLO"
 
-Such a module should import what the command works with when the command runs, not before: `judgekit --help` imports it.
+The module should import heavy dependencies when the command runs, not before: `judgekit --help` imports it.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ class Argument:
         self.options = options
 
 
-JUDGE_HELP = "judge directory, public checkpoint, hub id, YAML card, http://HOST:PORT or builtin:NAME"
+JUDGE_HELP = "judge directory, public checkpoint, Hub id, YAML card, http://HOST:PORT or builtin:NAME"
 JUDGE = Argument("--judge", required=True, help=JUDGE_HELP)
 """Anything that `load_judge` opens."""
 OUTPUT = (
-    Argument("--output", type=Path, required=True, help="folder to write; refused where it is in use"),
-    Argument("--resume", action="store_true", help="continue an interrupted run, or leave a finished one"),
+    Argument("--output", type=Path, required=True, help="output folder; refused if it is in use"),
+    Argument("--resume", action="store_true", help="continue an interrupted run; a finished one is left unchanged"),
 )
 """The folder of a run."""
 
@@ -84,7 +84,7 @@ class Command:
                 "settings",
                 nargs="*",
                 metavar="CONFIG.yaml | key=value",
-                help="a YAML file, then key=value for single settings (lr=1e-5, data.n_max=null); all are below",
+                help="a YAML file, then key=value for single settings (lr=1e-5, data.n_max=null); listed below",
             )
         return parser
 
@@ -127,7 +127,7 @@ class Command:
             file, overrides = split_settings(args.settings)
             asked = read_settings(file, overrides=overrides).get("kind", kind)
             if asked not in types:
-                raise ConfigError(f"kind {asked!r} is none of {', '.join(types)}: write one of these")
+                raise ConfigError(f"kind {asked!r} is not one of {', '.join(types)}: write one of these")
             kind = asked
         return settings_config(types[kind], args.settings, fixed=self.fixed(args))
 
@@ -139,7 +139,7 @@ class _Help(argparse.Action):
         command = cast(Command, self.const)
         try:
             types = command.config_types(namespace)
-            parts = [f"Without kind=... it is kind={next(iter(types))}.\n"] if len(types) > 1 else []
+            parts = [f"The default is kind={next(iter(types))}.\n"] if len(types) > 1 else []
             parts += [render_options(config, kind=kind) for kind, config in types.items()]
         except ConfigError as error:  # which configuration depends on an argument that is not given
             parts = [f"settings:\n  {error}\n"]
@@ -179,7 +179,7 @@ def run_program(name: str, description: str, commands: Registry[Command], argv: 
 
 def _list_commands(name: str, description: str, commands: Registry[Command]) -> str:
     usage = f"usage: {name} COMMAND ... | --help | --version"
-    lines = [usage, "", description, "", f"commands ({name} COMMAND --help tells more):"]
+    lines = [usage, "", description, "", f"commands ({name} COMMAND --help shows more):"]
     for command in commands.names():
         try:
             summary = commands.load(command).summary
@@ -214,7 +214,7 @@ def split_settings(settings: Sequence[str]) -> tuple[Path | None, list[str]]:
 
     files = [item for item in settings if is_file(item)]
     if len(files) > 1:
-        raise ConfigError(f"one configuration file is wanted, not {', '.join(files)}; write options as key=value")
+        raise ConfigError(f"give one configuration file, not {', '.join(files)}; write options as key=value")
     return Path(files[0]) if files else None, [item for item in settings if item not in files]
 
 
@@ -234,13 +234,13 @@ def build_if_raw(given: Path, *, source: str, output: Path, resume: bool) -> Pat
     """Return a data set, or a file of stored records, as it is; what is raw is built by its source first.
 
     Args:
-        given: What a user named: a file, a folder or a hub id.
+        given: What a user named: a file, a folder or a Hub id.
         source: Name of the source that reads raw rows.
         output: Folder below which the data set is built.
         resume: Whether a build that was interrupted goes on.
 
     Raises:
-        ConfigError: there is no such source, and the rows are no stored records; says how they become some.
+        ConfigError: there is no such source, and the rows are not stored records; says how they become some.
         DataError: the input cannot be read or gives no row.
     """
     # By name: nothing in judgekit may import the package that builds data.
@@ -256,6 +256,6 @@ def raise_failed(lines: Sequence[str], *, n_judges: int) -> None:
     """
     if lines:
         raise JudgeError(
-            f"{len(lines)} of {n_judges} judges failed: {'; '.join(lines)}. What the others said is written; --resume "
-            "asks again what failed"
+            f"{len(lines)} of {n_judges} judges failed: {'; '.join(lines)}. The results of the others are written; run "
+            "again with --resume for the failed ones"
         )

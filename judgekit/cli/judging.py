@@ -1,4 +1,4 @@
-"""Commands that use one judge: judge, look into it, trust it, serve it."""
+"""Commands that use one judge: judge, doctor, trust, serve."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def _judge(args: argparse.Namespace, config: JudgingConfig) -> None:
     print(f"all judgements, in the order of the rows: {args.output / JUDGEMENTS}")
     for member in asked_members(judgements):
         seconds = sum(asked.seconds for asked in member.took)
-        print(f"  {member.judge_id}: asked about {member.n_asked}, answered {member.n_answered}, {seconds:.1f} s")
+        print(f"  {member.judge_id}: {member.n_asked} judged, {member.n_answered} answered, {seconds:.1f} s")
 
 
 JUDGE_SOLUTIONS = Command(
-    summary="Judge a file of solutions, or one given here, and show it with its steps coloured.",
+    summary="Judge a file of solutions, or one on the command line, and show it with coloured steps.",
     example='judgekit judge --judge runs/judge/judge --problem "2+3-1?" --step "2+3=6" --step "6-1=5"',
     run=_judge,
     arguments=(
@@ -75,7 +75,7 @@ JUDGE_SOLUTIONS = Command(
         Argument(
             "--step",
             action="append",
-            help="one step of its solution; repeat in order; --step=-1 where it begins with -",
+            help="one step of its solution; repeat in order; write --step=-1 if it starts with -",
         ),
         Argument("--input", type=Path, help="data set folder, parquet or JSON-lines file of solutions"),
         Argument("--output", type=Path, help="folder for judgements.jsonl; with --input"),
@@ -105,12 +105,12 @@ def _doctor(args: argparse.Namespace) -> None:
 
 
 DOCTOR = Command(
-    summary="Tell how a judge reads a solution and whether it scores as it did; exit status 2 where it does not.",
+    summary="Show how a judge reads a solution and check that its scores are unchanged; exit status 2 if not.",
     example="judgekit doctor Qwen/Qwen2.5-Math-PRM-7B --write judges/qwen",
     run=_doctor,
     arguments=(
         Argument("judge", help=JUDGE_HELP),
-        Argument("--write", type=Path, metavar="DIR", help="make it a judge directory: judge.json, golden scores"),
+        Argument("--write", type=Path, metavar="DIR", help="write a judge directory for it: judge.json, golden scores"),
         Argument("--store", action="store_true", help="store golden scores in the judge directory's judge.json"),
     ),
 )
@@ -126,14 +126,14 @@ def _trust(args: argparse.Namespace) -> None:
         return
     for line in lines:
         print(f"trusted {line}")
-    print(f"as they are now and where they are now, by {trusted_cards()}: take the line out to end it")
+    print(f"trusted with their present content and place, in {trusted_cards()}: remove the line to revoke it")
 
 
 TRUST = Command(
-    summary="Take a judge's card for your own: it may then name servers, environment variables and files to write.",
+    summary="Trust a judge's card like your own: it may then name servers, environment variables and output files.",
     example="judgekit trust judges/critic  # after reading judges/critic/judge.json",
     run=_trust,
-    arguments=(Argument("judge", help="judge directory, hub id or YAML card; its members are trusted with it"),),
+    arguments=(Argument("judge", help="judge directory, Hub id or YAML card; its members are trusted, too"),),
 )
 
 
@@ -157,13 +157,13 @@ def _serve(args: argparse.Namespace, config: ServeConfig) -> None:
 
 
 SERVE = Command(
-    summary="Serve a judge over HTTP, for training on other machines; ends in order on SIGTERM and Ctrl-C.",
+    summary="Serve a judge over HTTP, for training on other machines; stops cleanly on SIGTERM and Ctrl-C.",
     example="JUDGEKIT_TOKEN=... judgekit serve --judge DIR --host 0.0.0.0 token_env=JUDGEKIT_TOKEN max_batch=32",
     run=_serve,
     arguments=(
         Argument("--judge", help=JUDGE_HELP),
-        Argument("--host", help="address to listen on (default 127.0.0.1); others need token_env"),
-        Argument("--port", type=int, help="port (default 8571); 0 takes a free one"),
+        Argument("--host", help="address to listen on (default 127.0.0.1); any other needs token_env"),
+        Argument("--port", type=int, help="port (default 8571); 0 picks a free one"),
     ),
     config=ServeConfig,
     fixed=lambda args: {name: vars(args)[name] for name in ("judge", "host", "port") if vars(args)[name] is not None},

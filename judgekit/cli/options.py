@@ -1,6 +1,6 @@
-"""Everything that a configuration may hold, read off its class: for help on the terminal, and for pages about it.
+"""Everything that a configuration may contain, read from its class: for help on the terminal, and for reference pages.
 
-`describe_options` walks a class and what is nested in it; the sentence under a field is what is said of it.
+`describe_options` walks a class and its nested classes; the sentence under a field is its help.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pydantic.fields import FieldInfo
 
 from judgekit.config import BaseConfig, OneOf
 
-_WORDS = {bool: "true | false", int: "whole number", float: "number", str: "text", Path: "path", Any: "anything"}
+_WORDS = {bool: "true | false", int: "integer", float: "number", str: "text", Path: "path", Any: "anything"}
 _NESTED = "the keys below"
 
 

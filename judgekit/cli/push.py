@@ -1,4 +1,4 @@
-"""`judgekit push`: a judge or a data set for others. Each package uploads what is its own."""
+"""`judgekit push`: publish a judge or a data set. Each package uploads its own."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ def _push(args: argparse.Namespace) -> None:
         return
     if any(about_judges.values()):
         raise ConfigError(
-            f"--licence, --results and --base-model are of judges, and {args.directory} has no {CARD}: leave them out"
+            f"--licence, --results and --base-model are for judges, but {args.directory} has no {CARD}: leave them out"
         )
     push = cast("Callable[..., str]", resolve("judgekit_datasets.curation.publish:push_to_hub"))
     print(push(args.directory, args.repo_id, private=not args.public))
 
 
 PUSH = Command(
-    summary="Put a judge, with its model card and figures, or a curated data set on the Hub.",
+    summary="Publish a judge, with its model card and results, or a curated data set on the Hub.",
     example="judgekit push runs/judge/judge my-name/my-judge --licence apache-2.0 --results runs/eval",
     run=_push,
     arguments=(
-        Argument("directory", type=Path, help="judge directory, or folder that `judgekit curate` has finished"),
-        Argument("repo_id", metavar="OWNER/NAME", help="repository on the Hub; made where it is missing"),
-        Argument("--licence", help="of a judge's weights, as the Hub spells it: apache-2.0, mit, other, ..."),
+        Argument("directory", type=Path, help="judge directory, or finished folder of `judgekit curate`"),
+        Argument("repo_id", metavar="OWNER/NAME", help="repository on the Hub; created if it is missing"),
+        Argument("--licence", help="licence of a judge's weights, as the Hub spells it: apache-2.0, mit, other, ..."),
         Argument(
             "--results",
             type=Path,
             action="append",
             default=[],
             metavar="RUN",
-            help="folder of `judgekit eval` with this judge, for the figures of the model card; may be repeated",
+            help="folder of `judgekit eval` with this judge, for the results in the model card; may be repeated",
         ),
-        Argument("--base-model", metavar="OWNER/NAME", help="what a judge was trained from, where its card cannot say"),
+        Argument("--base-model", metavar="OWNER/NAME", help="base model of a judge, if its card does not name it"),
         Argument("--public", action="store_true", help="make a new repository public (default: private)"),
     ),
 )

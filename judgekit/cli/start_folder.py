@@ -1,6 +1,6 @@
-"""`python -m` without the folder it is started in: a file there may be named as a library that a command imports later.
+"""Keeps the start folder of `python -m` off the path: a file there may be named like a library imported later.
 
-Python puts that folder first on the path, and a command imports much of what it needs after hours of judging.
+Python puts that folder first on the path, and a command imports much of what it needs only after hours of judging.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Commands that make judges and the small language models under them."""
+"""Commands that build judges and the small language models under them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from judgekit.training.config import (
 )
 
 _DATA = Argument("--data", type=Path, required=True, help="data set of labelled solutions")
-_JUDGE_DIRECTORY = Argument("--output", type=Path, required=True, help="judge directory to write; refused where in use")
+_JUDGE_DIRECTORY = Argument("--output", type=Path, required=True, help="judge directory to write; refused if in use")
 
 
 def _train(args: argparse.Namespace, config: TrainingConfig) -> None:
@@ -47,10 +47,10 @@ def _train(args: argparse.Namespace, config: TrainingConfig) -> None:
         for source, said in card.training.get("weak", {}).items():
             shown = ["-" if value is None else f"{value:.3f}" for value in said["worth"].values()]
             taken = f"weight {said['weight']:g}, right despite error {said['right_despite_error']:g}"
-            how = taken if said["weight"] else "left out, as no weight helps"
+            how = taken if said["weight"] else "left out, because no weight helps"
             print(
-                f"{source}: {said['solutions']} weak labels, {how}; "
-                f"choosing anew in every fold it is worth {shown[0]} [{shown[1]}, {shown[2]}] nats of held-out log loss"
+                f"{source}: {said['solutions']} weak labels, {how}; with the choice made in every fold, they are worth "
+                f"{shown[0]} [{shown[1]}, {shown[2]}] nats of held-out log loss"
             )
     else:
         print(f"judge: {directory}")
@@ -58,21 +58,21 @@ def _train(args: argparse.Namespace, config: TrainingConfig) -> None:
 
 
 TRAIN = Command(
-    summary="Train what kind= names: a step classifier, a likelihood judge, or a tiny language model under either.",
+    summary="Train the kind of judge that kind= names, or a tiny language model as its base.",
     example="judgekit train configs/judge/smollm2.yaml lr=1e-4 --output runs/judge",
     run=_train,
     arguments=OUTPUT,
     config=CONFIGS,
 )
 PRETRAIN = Command(
-    summary="The same as train kind=language_model: the tiny language model, a base that needs no download.",
+    summary="Same as train kind=language_model: a tiny language model, a base that needs no download.",
     example="judgekit pretrain configs/quickstart/base.yaml --output runs/base",
     run=_train,
     arguments=OUTPUT,
     config=LanguageModelConfig,
 )
 FIT = Command(
-    summary="The same as train kind=likelihood: a language model whose surprise at a step is mapped to P(step ok).",
+    summary="Same as train kind=likelihood: map a language model's surprise at a step to P(step ok).",
     example='judgekit fit model=runs/base/model "data=[data/train]" --output runs/judge',
     run=_train,
     arguments=OUTPUT,
@@ -84,16 +84,18 @@ def _adapt(args: argparse.Namespace, config: AdaptConfig) -> None:
     from judgekit.training.probe.adapt import adapt_probe
 
     directory = adapt_probe(args.judge, args.data, config, args.output, resume=args.resume)
-    print(f"judge: {directory}; its promises in judge.json are of the domain that it comes from")
+    print(f"judge: {directory}; the guarantees in judge.json still refer to its original domain")
 
 
 ADAPT = Command(
-    summary="Take a probe judge to another domain by solutions without labels: features are measured against them.",
+    summary="Adapt a probe judge to another domain with unlabelled solutions, by rescaling its features.",
     example="judgekit adapt --judge runs/probe/judge --data data/rollouts --output runs/adapted",
     run=_adapt,
     arguments=(
         Argument("--judge", type=Path, required=True, help="judge directory of a probe judge"),
-        Argument("--data", type=Path, required=True, help="solutions or rollouts of the new domain; labels are unread"),
+        Argument(
+            "--data", type=Path, required=True, help=("solutions or rollouts of the new domain; labels are ignored")
+        ),
         *OUTPUT,
     ),
     config=AdaptConfig,
@@ -123,15 +125,15 @@ def _calibrate(args: argparse.Namespace, config: CalibrationConfig) -> None:
         print(f"{floor}, cross-fitted: {', '.join(f'{name} {value:.4f}' for name, value in reached.items())}")
     if report.nested is not None:
         figures = ", ".join(f"{name} {value:.4f}" for name, value in report.nested.items())
-        print(f"choosing anew in every fold ({', '.join(report.chosen_by_fold)}) comes to: {figures}")
+        print(f"with the choice made in every fold ({', '.join(report.chosen_by_fold)}): {figures}")
     for sentence in report.warnings:
         print(f"warning: {sentence}")
     print(f"decision {card.decision}")
     if card.conformal is not None:
         print(
             f"conformal, alpha {card.conformal.alpha:g}, {card.conformal.n_problems} problems: index sets hold mass "
-            f"{card.conformal.max_mass:.3f}, certified steps have survival above {card.conformal.min_survival:.3f}, of "
-            f"erroneous solutions {card.conformal.min_survival_if_wrong:.3f}"
+            f"{card.conformal.max_mass:.3f}, certified steps have survival above {card.conformal.min_survival:.3f}, in "
+            f"wrong solutions above {card.conformal.min_survival_if_wrong:.3f}"
         )
 
 
@@ -143,7 +145,7 @@ CALIBRATE = Command(
     arguments=(
         Argument("--judge", required=True, help="judge directory; with --output also builtin:NAME"),
         _DATA,
-        Argument("--output", type=Path, metavar="DIR", help="for a builtin judge: judge directory to write around it"),
+        Argument("--output", type=Path, metavar="DIR", help="judge directory to write, for a builtin judge"),
     ),
     config=CalibrationConfig,
 )
@@ -163,12 +165,12 @@ def _ensemble(args: argparse.Namespace, config: EnsembleConfig) -> None:
 
 
 ENSEMBLE = Command(
-    summary="Make one judge of several: fits their weights and a threshold on problems none was trained on.",
+    summary="Combine several judges: fit their weights and a threshold on problems none was trained on.",
     example="judgekit ensemble --member runs/judge/judge --member builtin:symbolic --data data/calibration "
     "rule=product --output runs/ensemble",
     run=_ensemble,
     arguments=(
-        Argument("--member", action="append", required=True, help="judge directory, hub id or builtin:NAME"),
+        Argument("--member", action="append", required=True, help="judge directory, Hub id or builtin:NAME"),
         _DATA,
         _JUDGE_DIRECTORY,
     ),
@@ -190,23 +192,23 @@ def _cascade(args: argparse.Namespace, config: CascadeConfig) -> None:
         if stage is None:
             sure = "answers the rest"
         else:
-            hi = "never says no error" if stage.hi is None else f"no error from P(none) {stage.hi:.4f}"
-            lo = "never an error" if stage.lo is None else f"an error where all but it have at most {stage.lo:.4f}"
+            hi = "never decides no error" if stage.hi is None else f"no error from P(none) {stage.hi:.4f}"
+            lo = "never decides an error" if stage.lo is None else f"an error if all else has at most {stage.lo:.4f}"
             sure = f"{hi}, {lo}"
         print(f"{member}: cost {cost:.4g}; {sure}")
     if promise.shown is not None:
-        wrong = "" if promise.n_wrong is None else f", {promise.n_wrong} of them wrongly"
+        wrong = "" if promise.n_wrong is None else f", {promise.n_wrong} of them wrong"
         print(
-            f"promise: {promise.about} at most {promise.at_most:g} with probability {1 - promise.delta:g}; on "
-            f"{promise.n_tested} tested problems, of which {promise.n_sure} are answered before the last "
-            f"member{wrong}, it is shown to be at most {promise.shown:.4f}"
+            f"guarantee: {promise.about} at most {promise.at_most:g} with probability {1 - promise.delta:g}; tested on "
+            f"{promise.n_tested} problems, of which {promise.n_sure} are answered before the last "
+            f"member{wrong}; the upper bound is {promise.shown:.4f}"
         )
-    print(f"cascade: {args.output}; decision {card.decision}; on the problems that nothing was chosen on:")
+    print(f"cascade: {args.output}; decision {card.decision}; on problems that were not used to choose anything:")
     _print_figures(card.metrics)
 
 
 CASCADE = Command(
-    summary="Make one judge of several that are asked in turn, cheap ones first, for a promised error or cost.",
+    summary="Chain several judges, cheap ones first, with a guaranteed error or cost.",
     example="judgekit cascade --member builtin:symbolic --member runs/judge/judge --data data/calibration "
     "max_error=0.1 --output runs/cascade",
     run=_cascade,
@@ -215,7 +217,7 @@ CASCADE = Command(
             "--member",
             action="append",
             required=True,
-            help="judge directory, hub id, address or builtin:NAME; in the order of asking, cheap ones first",
+            help="judge directory, Hub id, address or builtin:NAME; in order of use, cheap ones first",
         ),
         _DATA,
         _JUDGE_DIRECTORY,

@@ -1,4 +1,4 @@
-"""Where a judge's files lie: directories of this machine, and snapshots of the hub."""
+"""Locates a judge's files: directories on this machine, and snapshots from the Hub."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _OTHER_CONFIGURATIONS_KEY = "configuration_files"
 
 
 def fetch_checkpoint(name: str, *, revision: str | None = None) -> Path:
-    """Return a directory of this machine that holds a checkpoint; a hub id is fetched, at a revision or the latest.
+    """Return a directory of this machine that holds a checkpoint; a Hub id is fetched, at a revision or the latest.
 
     Raises:
-        CheckpointError: it is neither a directory nor a hub id, it cannot be fetched, or it is the folder of a run, in
-            which the model is.
+        CheckpointError: it is neither a directory nor a Hub id, it cannot be fetched, or it is the folder of a run,
+            which contains the model.
     """
     for part in ("model", "policy"):
         if (Path(name) / "manifest.json").is_file() and (Path(name) / part / "config.json").is_file():
@@ -45,13 +45,13 @@ def fetch_checkpoint(name: str, *, revision: str | None = None) -> Path:
 
 
 def fetch_from_hub(name: str, *, revision: str | None = None) -> Path:
-    """Return the snapshot of a hub id, whether or not something on this machine has the same name.
+    """Return the snapshot of a Hub id, whether or not something on this machine has the same name.
 
     Raises:
-        CheckpointError: it is no hub id, or it cannot be fetched.
+        CheckpointError: it is no Hub id, or it cannot be fetched.
     """
     if not _HUB_ID.fullmatch(name):
-        raise CheckpointError(f"{shorten(name)} does not exist, and is no hub id (owner/name) either")
+        raise CheckpointError(f"{shorten(name)} does not exist and is not a Hub id (owner/name)")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -59,24 +59,24 @@ def fetch_from_hub(name: str, *, revision: str | None = None) -> Path:
         pinned: dict[str, Any] = {} if revision is None else {"revision": revision}
         return Path(snapshot_download(name, allow_patterns=_FILES, **pinned))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise CheckpointError(f"{name} is no directory here and cannot be fetched from the hub: {error}") from error
+        raise CheckpointError(f"{name} is not a directory here and cannot be fetched from the Hub: {error}") from error
 
 
 def fetched_files(directory: Path) -> list[str]:
-    """Return what of a directory would be fetched, were it on the hub: paths in it. Hidden files are none."""
+    """Return what of a directory would be fetched, were it on the Hub: paths in it. Hidden files are none."""
     paths = [path for path in sorted(directory.rglob("*")) if path.is_file() and not is_hidden(path, directory)]
     names = [path.relative_to(directory).as_posix() for path in paths]
     return [name for name in names if any(fnmatch(name, pattern) for pattern in _FILES)]
 
 
 def locate_model(directory: Path, model: str, *, revision: str | None = None, hub_only: bool = False) -> Path:
-    """Resolve a path or hub id that a card names: relative to the card, absolute, or fetched.
+    """Resolve a path or Hub id that a card names: relative to the card, absolute, or fetched.
 
     Args:
         directory: Where the card lies.
         model: What it names.
-        revision: Revision of a hub id; `None` takes the latest.
-        hub_only: Take a hub id for one even where a folder of this machine is called so, as it is for cards of the Hub.
+        revision: Revision of a Hub id; `None` takes the latest.
+        hub_only: Take a Hub id for one even where a folder of this machine is called so, as it is for cards of the Hub.
 
     Raises:
         CheckpointError: nothing is there.
@@ -86,7 +86,7 @@ def locate_model(directory: Path, model: str, *, revision: str | None = None, hu
         return local
     if model.startswith((".", "/")) or not _HUB_ID.fullmatch(model):
         raise CheckpointError(
-            f"the card in {directory} names the model {shorten(model)}, and {shorten(str(local))} does not exist"
+            f"the card in {directory} names the model {shorten(model)}, but {shorten(str(local))} does not exist"
         )
     return fetch_from_hub(model, revision=revision) if hub_only else fetch_checkpoint(model, revision=revision)
 
@@ -94,11 +94,11 @@ def locate_model(directory: Path, model: str, *, revision: str | None = None, hu
 def safe_checkpoint(name: str | Path, *, weights: bool = True) -> Path:
     """Return the directory of a checkpoint in which nothing makes transformers or vLLM run or unpickle anything.
 
-    Every model and tokenizer is opened from what this returns. A hub id is fetched first, without pickles and code:
+    Every model and tokenizer is opened from what this returns. A Hub id is fetched first, without pickles and code:
     transformers itself would follow an index to any file, and ask a conversion service where there is no safetensors.
 
     Args:
-        name: Directory or hub id.
+        name: Directory or Hub id.
         weights: Whether it must hold weights, too; a tokenizer may lie alone.
 
     Raises:
@@ -106,7 +106,7 @@ def safe_checkpoint(name: str | Path, *, weights: bool = True) -> Path:
     """
     directory = fetch_checkpoint(str(name))
     if not directory.is_dir():
-        raise CheckpointError(f"{name} is no directory with a checkpoint")
+        raise CheckpointError(f"{name} is not a checkpoint directory: give one, or a Hub id")
     reason = missing_weights(directory) if weights else None
     if reason:
         raise CheckpointError(f"cannot open the model {name}: {reason}")
@@ -116,19 +116,19 @@ def safe_checkpoint(name: str | Path, *, weights: bool = True) -> Path:
     others = config.get(_OTHER_CONFIGURATIONS_KEY)
     if others:  # what is checked, and read for labels and quantisation, must be what transformers goes by
         raise CheckpointError(
-            f"{directory / 'config.json'} names {shorten(others)} to be read in its place "
+            f"{directory / 'config.json'} names {shorten(others)} to be read instead of it "
             f"({_OTHER_CONFIGURATIONS_KEY}): take this line out of a copy of the checkpoint"
         )
     named = config.get(_WEIGHTS_KEY)
     if named is not None and not _is_plain(named, (".safetensors", _INDEX)):
         raise CheckpointError(
-            f"{directory / 'config.json'} names {shorten(named)} as its weights ({_WEIGHTS_KEY}): only a safetensors "
-            "file beside it is opened"
+            f"{directory / 'config.json'} names {shorten(named)} as its weights ({_WEIGHTS_KEY}): only safetensors "
+            "files next to it are opened"
         )
     for key, value in _kernel_choices(config):
         raise CheckpointError(
-            f"{directory / 'config.json'} wants {key} {shorten(value)}, which would be fetched and run: take this line "
-            "out of a copy of the checkpoint"
+            f"{directory / 'config.json'} sets {key} to {shorten(value)}, which would be fetched and run: take this "
+            "line out of a copy of the checkpoint"
         )
     named_files = _read_object(directory / "tokenizer_config.json").get("fast_tokenizer_files")
     if not isinstance(named_files, list):
@@ -137,7 +137,7 @@ def safe_checkpoint(name: str | Path, *, weights: bool = True) -> Path:
         if not _is_plain(named_file, (".json",)):
             raise CheckpointError(
                 f"{directory / 'tokenizer_config.json'} names {shorten(named_file)} among its fast_tokenizer_files: "
-                "only files beside it are opened"
+                "only files next to it are opened"
             )
     return directory
 
@@ -146,12 +146,12 @@ def _check_index(path: Path) -> None:
     """Refuse an index of shards that names anything but safetensors files beside it, or one that is missing."""
     shards = _read_object(path).get("weight_map")
     if not isinstance(shards, dict):
-        raise CheckpointError(f"{path} has no weight_map: it is no index of shards. Fetch it again")
+        raise CheckpointError(f"{path} has no weight_map: it is not an index of shards. Fetch it again")
     for shard in dict.fromkeys(map(str, shards.values())):
         if not _is_plain(shard, (".safetensors",)):
             raise CheckpointError(
-                f"{path} names the shard {shorten(shard)}: only safetensors files beside it are opened, since a pickle "
-                "can run code"
+                f"{path} names the shard {shorten(shard)}: only safetensors files next to it are opened, because a "
+                "pickle can run code"
             )
         in_use = path.name == f"model{_INDEX}" and not (path.parent / "model.safetensors").is_file()
         if in_use and not (path.parent / shard).is_file():
@@ -184,7 +184,7 @@ def _read_object(path: Path) -> dict[str, Any]:
     except (DataError, RecursionError) as error:
         raise CheckpointError(f"{path} is damaged: {error}. Fetch it again") from error
     if not isinstance(value, dict):
-        raise CheckpointError(f"{path} holds no JSON object: fetch it again")
+        raise CheckpointError(f"{path} is not a JSON object: fetch it again")
     return value
 
 
@@ -197,7 +197,7 @@ def missing_weights(directory: Path) -> str | None:
     """Tell why a checkpoint directory has no weights that may be read, and the way out; `None` where it has some."""
     if (directory / "adapter_config.json").is_file():
         # transformers would fetch the base that it names, and open pickles and caches that it names
-        beside = "and no model" if not (directory / "config.json").is_file() else "beside its model"
+        beside = "and no model" if not (directory / "config.json").is_file() else "next to its model"
         return f"it holds an adapter (PEFT) {beside}: merge it into its base model and save both as one checkpoint"
     if any(directory.glob("*.safetensors")):
         return None
@@ -244,5 +244,5 @@ def tensor_formats(files: Iterable[Path]) -> dict[Path, dict[str, str]]:
             with safe_open(path, framework="numpy") as file:
                 found[path] = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{path} is no readable safetensors file: {error}. Fetch it again") from error
+            raise CheckpointError(f"{path} is not a readable safetensors file: {error}. Fetch it again") from error
     return found

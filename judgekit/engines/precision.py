@@ -1,8 +1,7 @@
-"""Which number format `auto` stands for: bfloat16 where the hardware computes in it, float32 elsewhere.
+"""Decides what the number format `auto` means: bfloat16 if the hardware supports it, else float32.
 
-It is settled when a configuration is read, so that a run's `config.json`, its results and what it keeps on disk name
-the format that was used, and a run resumed on other hardware is told of the difference. Imports torch only where the
-driver of a GPU is.
+This is decided when a configuration is read, so that a run's `config.json`, its results and its stored files name the
+format in use, and resuming on other hardware reports the difference. Imports torch only if there is a GPU driver.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ def settle_precision(value: Any) -> Any:
         return value
     said = os.environ.get(DTYPE_ENV)
     if said and said not in get_args(Precision):
-        raise ValueError(f"{DTYPE_ENV}={said[:40]!r} is no precision: use {' or '.join(get_args(Precision))}")
+        raise ValueError(f"{DTYPE_ENV}={said[:40]!r} is not a precision: use {' or '.join(get_args(Precision))}")
     return said or ("bfloat16" if has_fast_bfloat16() else "float32")
 
 

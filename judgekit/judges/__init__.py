@@ -1,4 +1,4 @@
-"""Judges and the one door to them, `load_judge`."""
+"""Judges, and `load_judge`, which opens all of them."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def load_judge(
     """Open any judge. What a judge of somebody else may do is in docs/threat_model.md.
 
     Args:
-        name: A judge directory, an ensemble's too, or a hub id of one; a public checkpoint whose family is known, as a
-            directory or hub id; a YAML file with a card written by hand; `builtin:random`, `builtin:no-error`,
+        name: A judge directory, an ensemble's too, or a Hub id of one; a public checkpoint whose family is known, as a
+            directory or Hub id; a YAML file with a card written by hand; `builtin:random`, `builtin:no-error`,
             `builtin:first-step`; `builtin:symbolic`, which recomputes stated arithmetic; or `http://HOST:PORT` of a
             `judgekit serve`, where calibration, precision and neutralisation were chosen when it was started.
         calibrated: Apply the calibrator that the card stores.
         dtype: Precision of judges with weights.
         neutralise: Keep candidates from acting as markup. Off only to measure what that prevents.
-        votes: Answers that a critic is asked for, in place of what its card says; `None` leaves that.
+        votes: Answers that a critic is asked for, instead of what its card says; `None` leaves that.
         open_member: Opens the members of an ensemble, by name; `None` for this function. For callers that have the
             members' judgements already.
         lent: A model of the caller's for judges, members too, whose frozen model it is: they load none, and run in its
@@ -64,16 +64,16 @@ def load_judge(
     """
     text = str(name)
     if votes is not None and text.startswith(CARDLESS):
-        raise ConfigError(f"{votes} votes are asked of {text}, which has no card of a critic: leave votes out")
+        raise ConfigError(f"votes={votes} is for critics, but {text} is not one: leave votes out")
     if text.startswith("builtin:"):
         rule = text.removeprefix("builtin:")
         if rule == "symbolic":
             return SymbolicJudge()
         if rule not in BUILTIN:
-            raise ConfigError(f"no builtin judge {rule!r}: there are {', '.join(sorted([*BUILTIN, 'symbolic']))}")
+            raise ConfigError(f"unknown builtin judge {rule!r}: use one of {', '.join(sorted([*BUILTIN, 'symbolic']))}")
         return BuiltinJudge(rule, BUILTIN[rule])
     if page := _HUB_PAGE.fullmatch(text):  # else problems would be sent there
-        raise CheckpointError(f"{shorten(text)} is a page of the Hub, no judge service: give its id, {page[1]}")
+        raise CheckpointError(f"{shorten(text)} is a page of the Hub, not a judge service: give its id, {page[1]}")
     if text.startswith(SERVED):
         if named_by is not None and not named_by.is_own:
             raise CheckpointError(
@@ -81,7 +81,7 @@ def load_judge(
             )
         if not (calibrated and neutralise):
             raise ConfigError(
-                f"{text} judges as it was started, calibrated and neutralised: open its judge directory instead"
+                f"{text} is a service, whose options are fixed when it starts: open its judge directory instead"
             )
         from judgekit.serving.remote import RemoteJudge  # slow to import, and few judges are behind one
 

@@ -1,8 +1,8 @@
-"""What every judge is: what it says of itself, and `judge`; and the one base of judges that stand around another one.
+"""The interface of every judge: its description and `judge`; and the base class of judges that wrap another one.
 
-Whatever anybody wants to know of a judge beside its verdicts is a field of `JudgeInfo`. A judge around another one (a
-calibrator, a store, a service, other processes) passes on the whole of it, or changes it by name with
-`dataclasses.replace`: nothing is lost on the way.
+Everything about a judge besides its verdicts is a field of `JudgeInfo`. A judge that wraps another one (a calibrator, a
+store, a service, other processes) passes the whole of it on, or changes fields by name with `dataclasses.replace`, so
+nothing is lost.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class JudgeInfo:
     members: tuple[str, ...] = ()
     """Ids of the judges that it asks, in this order; empty where it asks none, or does not say."""
     relative_cost: float | None = None
-    """What a solution costs in the mean, as a share of asking the last member about all of them, as calibration has
+    """What a solution costs on average, as a share of asking the last member about all of them, as calibration has
     found; `None` of a judge that asks all its members, and where it is unsaid."""
     training: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """What it was trained on and how, as its card says; empty where nothing was trained, or it is unsaid."""
@@ -83,7 +83,7 @@ class WrappedJudge:
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
         """Judge a batch. The answer has the same length and order."""
         if self.inner is None:
-            raise NotImplementedError(f"{type(self).__name__} has no judge inside and must judge by itself")
+            raise NotImplementedError(f"{type(self).__name__} wraps no judge, so it must implement `judge`")
         return self.inner.judge(solutions)
 
 

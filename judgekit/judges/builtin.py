@@ -1,4 +1,4 @@
-"""Judges that need no files: the floor that every trained judge must beat."""
+"""Judges that need no files: floors that every trained judge must beat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A calibrator around any judge: the verdict is mapped, everything else stays."""
+"""Wraps any judge with a calibrator: the verdict is mapped, everything else is unchanged."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The card of a judge: everything `judge.json` says about it, and the only thing `load_judge` needs to open it.
+"""The card of a judge: everything that `judge.json` says about it, and all that `load_judge` needs to open it.
 
-A card has a head that is the same for all, and a `spec` for what its `kind` needs. Each spec lives beside its judge and
-opens it; `KINDS` knows where. A kind from another package is a class below `JudgeSpec` and an entry point of the group
-`judgekit.judges`.
+A card has a head that is the same for all kinds, and a `spec` for its `kind`. Each spec is defined next to its judge
+and opens it; `KINDS` knows where. Another package adds a kind with a subclass of `JudgeSpec` and an entry point of the
+group `judgekit.judges`.
 """
 
 from __future__ import annotations
@@ -117,8 +117,8 @@ class JudgeSpec(BaseModel, ABC):
             ConfigError: nothing is sampled, so that all of them would be one.
         """
         raise ConfigError(
-            f"{votes} votes are asked of a judge of kind {self.kind}, which samples no answers of its own: leave votes "
-            "out, or set them in the cards of the judges that it asks"
+            f"votes={votes} is for judges that sample answers, but this one is of kind {self.kind}: leave votes out, "
+            "or set them in the cards of its members"
         )
 
     def prompt_sha256_of(self, directory: Path) -> str | None:
@@ -234,13 +234,15 @@ class JudgeCard(BaseModel):
     @model_validator(mode="after")
     def _conformal_is_calibrated(self) -> Self:
         if self.conformal is not None and self.calibrator is None:
-            raise ValueError("the section 'conformal' is about calibrated verdicts, and there is no 'calibrator'")
+            raise ValueError(
+                "the section 'conformal' is about calibrated verdicts, but there is no section 'calibrator'"
+            )
         return self
 
 
 @dataclass
 class LentModel:
-    """A causal language model of the caller's, for judges whose frozen model it is, in place of a copy of their own."""
+    """A causal language model of the caller's, for judges whose frozen model it is, instead of a copy of their own."""
 
     model: Any
     """The model. When a judge is opened it must be what the judge's card names, weight by weight."""
@@ -331,12 +333,12 @@ def parse_card(values: object, *, where: str) -> JudgeCard:
         CheckpointError: a field is missing, unknown or refused; names it. Or there is no such kind.
     """
     if not isinstance(values, Mapping):
-        raise CheckpointError(f"{where} must hold keys and values, and holds {shorten(values)}")
+        raise CheckpointError(f"{where} must hold keys and values, not {shorten(values)}")
     fields = upgrade(values)
     spec = fields.get("spec")
     kind = spec.get("kind") if isinstance(spec, Mapping) else None
     if not isinstance(spec, Mapping) or not isinstance(kind, str):
-        raise CheckpointError(f"{where}: field 'kind' is missing or no text (known: {', '.join(KINDS.names())})")
+        raise CheckpointError(f"{where}: field 'kind' is missing or not a text (known: {', '.join(KINDS.names())})")
     try:
         return JudgeCard.model_validate(fields | {"spec": KINDS.load(kind).model_validate(spec)})
     except ConfigError as error:
@@ -362,11 +364,11 @@ def read_card(directory: Path) -> JudgeCard:
         CheckpointError: the directory or the file is missing, or the file is not valid; says which field.
     """
     if not directory.is_dir():
-        raise CheckpointError(f"{directory} is no directory: give a judge directory, a hub id or a builtin judge")
+        raise CheckpointError(f"{directory} is not a directory: give a judge directory, a Hub id or a builtin judge")
     path = directory / CARD
     refuse_run_folder(directory)
     if not path.is_file():
-        raise CheckpointError(f"{directory} has no {CARD}, so it is no judge directory: `judgekit train` writes one")
+        raise CheckpointError(f"{directory} has no {CARD}, so it is not a judge directory: `judgekit train` writes one")
     try:
         values = read_json(path)
     except DataError as error:

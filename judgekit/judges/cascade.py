@@ -1,20 +1,21 @@
-"""Cheap judges first: a costly one is asked only where the cheaper ones before it are unsure.
+"""Cheap judges first: a costly judge is called only if the cheaper ones before it are unsure.
 
-**Who answers.** Every member but the last has two thresholds. It answers where P(none) is at least `hi`: no error; or
-where the most probable first error has at least the probability 1 - `lo`, so that P(none) and every other step together
-have at most `lo`: an error, and it is there. Else, and where it has no verdict, the next member is asked.
+**Who answers.** Every member but the last has two thresholds. It answers if P(none) is at least `hi`: no error; or if
+the most probable first error has at least the probability 1 - `lo`, so that P(none) and all other steps together have
+at most `lo`: an error at that step. Otherwise, and if it gives no verdict, the next member is called.
 
-**Why a location is asked for.** P(none) <= lo alone would say that there is an error, not where, and whoever reads a
-verdict reads where: the valid prefix, the decision, the index set. A judge that is sure of an error and unsure of its
-place is therefore unsure. One number bounds both, as P(none) is part of what the most probable step leaves over.
+**Why it must be sure of the location.** P(none) <= lo alone would say that there is an error, not where, but verdicts
+are used for the location: the valid prefix, the decision, the index set. A judge that is sure of an error but not of
+its location is therefore unsure. One number bounds both, because P(none) is part of what the most probable step leaves
+over.
 
-**What it decides.** The verdict is that of the member that answered, unchanged, so that members should be calibrated
-ones: one decision rule is applied to all verdicts. For a promised error `judgekit cascade` keeps it to what a sure
-member claims. A threshold does where lo < threshold <= min(hi, 1 - lo): with P(none) >= hi each P(step ok) is at least
-hi; with P(first error = k) >= 1 - lo that of step k is at most lo, and that of each step before it at least 1 - lo. A
-weight of "no error" does between (1 - hi) / hi and (1 - lo) / lo.
+**What it decides.** The verdict is that of the member that answered, unchanged, so members should be calibrated: one
+decision rule is applied to all verdicts. With a guaranteed error, `judgekit cascade` keeps the rule consistent with
+what a sure member claims. A threshold is, if lo < threshold <= min(hi, 1 - lo): with P(none) >= hi each P(step ok) is
+at least hi; with P(first error = k) >= 1 - lo that of step k is at most lo, and that of each earlier step at least 1 -
+lo. A weight of "no error" is, between (1 - hi) / hi and (1 - lo) / lo.
 
-The last member answers whatever is left, with a verdict or without one.
+The last member answers everything that is left, with or without a verdict.
 """
 
 from __future__ import annotations

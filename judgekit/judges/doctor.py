@@ -1,7 +1,7 @@
-"""`judgekit doctor`: opens a judge as everything else does and tells how it reads and whether it scores as it did.
+"""`judgekit doctor`: opens a judge as usual, shows how it reads a solution, and checks that its scores are unchanged.
 
-Every check is about what goes wrong without an error: score positions, special tokens, padding, precision, hostile
-text, and golden scores. A check that a judge has no use for says so.
+Every check is about something that goes wrong without an error: score positions, special tokens, padding, precision,
+hostile text, and golden scores. A check that does not apply to a judge says so.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def examine(name: str) -> Examination:
         extra = in_spoof - in_plain
         ok = extra == 0 and len(encoded.positions_S) == len(spoof.steps)
         hostile = Finding(
-            "hostile text", ok, f"{len(texts)} reserved strings in a candidate put {extra} reserved tokens in"
+            "hostile text", ok, f"{len(texts)} reserved strings in a candidate add {extra} reserved tokens"
         )
         findings += [hostile, _precision(judge, name)]
     else:
@@ -178,14 +178,14 @@ def _label_lines(judge: StepLogitJudge) -> list[str]:
 
 
 def _finite(judgements: Sequence[Judgement]) -> Finding:
-    """Look for scores that are no finite numbers: damaged or overflowing weights open without a word."""
+    """Look for scores that are not finite numbers: damaged or overflowing weights open without a word."""
     reasons = [judgement.no_verdict for judgement in judgements]
     n_wrong = reasons.count(NoVerdictReason.NON_FINITE)
     n_scored = n_wrong + reasons.count(None)
     if not n_wrong:
         return Finding("finite scores", True, f"on all {n_scored} solutions that got a verdict")
     causes = "weights that are damaged, or too large for this precision"
-    return Finding("finite scores", False, f"no finite number on {n_wrong} of {n_scored} solutions. Likely: {causes}")
+    return Finding("finite scores", False, f"not finite on {n_wrong} of {n_scored} solutions. Likely: {causes}")
 
 
 def _counts(judgements: Sequence[Judgement]) -> Finding:
@@ -234,7 +234,7 @@ def _clock(judge: Judge) -> Finding:
         question = [{"role": "user", "content": "1+1?"}]
         generator: Any = judge.generator
         if generator.render(question) is None:
-            return Finding(check, None, "a server renders the prompts, by its own clock")
+            return Finding(check, None, "a server renders the prompts with its own date")
         tokenizer = generator.tokenizer
 
         def render(day: date) -> Sequence[object]:
@@ -243,8 +243,8 @@ def _clock(judge: Judge) -> Finding:
         is_text = isinstance(judge, StepLogitJudge)
         return Finding(check, True if is_text else None, "reads no chat template")
     if not asks_for_the_day(render):
-        return Finding(check, True, "the chat template does not ask for it")
-    return Finding(check, True, f"the chat template asks for it, and is told {day_told} on every day (chat_date)")
+        return Finding(check, True, "the chat template does not use it")
+    return Finding(check, True, f"the chat template uses it, and always gets {day_told} (chat_date)")
 
 
 def _precision(judge: Judge, name: str) -> Finding:
@@ -254,7 +254,7 @@ def _precision(judge: Judge, name: str) -> Finding:
     except CheckpointError as error:  # opened in float32 it is a sound judge
         return Finding("precision", None, f"does not run in bfloat16: {error}")
     largest = largest_difference(_scores(judge.judge(EXAMPLES)), _scores(halved.judge(EXAMPLES)))
-    measure = f"bfloat16 changes a score by {largest:.2g} at most, {PRECISION_TOLERANCE:.2g} is allowed"
+    measure = f"bfloat16 changes scores by at most {largest:.2g}; {PRECISION_TOLERANCE:.2g} is allowed"
     if largest <= PRECISION_TOLERANCE:
         return Finding("precision", True, measure)
     return Finding("precision", False, f"{measure}. Use it with dtype=float32 only")
@@ -266,7 +266,7 @@ def _golden(judge: Judge, card: JudgeCard | None) -> Finding:
     if not card.golden:
         return Finding("golden scores", None, "none stored: `--store` for a judge directory, `--write DIR` for others")
     largest = golden_difference(judge, card.golden)
-    measure = f"largest difference {largest:.2g} on {len(card.golden)} solutions, {TOLERANCE:.2g} is allowed"
+    measure = f"largest difference {largest:.2g} on {len(card.golden)} solutions; {TOLERANCE:.2g} is allowed"
     if largest <= TOLERANCE:
         return Finding("golden scores", True, measure)
     causes = "another separator or template (input), tokenizer, revision of the weights, or precision"
@@ -280,7 +280,7 @@ def store_golden(directory: Path, golden: Sequence[Golden]) -> None:
     """Put golden scores into a judge directory's `judge.json`.
 
     Raises:
-        CheckpointError: the directory is no judge.
+        CheckpointError: the directory is not a judge.
     """
     update_card(directory, read_card(directory).model_copy(update={"golden": tuple(golden)}))
 
@@ -288,7 +288,7 @@ def store_golden(directory: Path, golden: Sequence[Golden]) -> None:
 def write_judge(name: str, output: Path, golden: Sequence[Golden]) -> Path:
     """Make a public checkpoint or a card by hand a judge directory: a `judge.json` that names its model.
 
-    Weights stay where they are. A checkpoint named by its hub id is pinned to the revision that was opened.
+    Weights stay where they are. A checkpoint named by its Hub id is pinned to the revision that was opened.
 
     Raises:
         CheckpointError: the judge has no card, or see `find_card`.

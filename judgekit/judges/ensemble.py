@@ -1,6 +1,6 @@
-"""Several judges as one: their first-error posteriors are pooled, each with the weight that its card gives it.
+"""Several judges as one: pools their first-error posteriors, each with the weight that its card gives it.
 
-`product` multiplies powers of the posteriors (log-linear pool), so that each member can veto; `mixture` averages them
+`product` multiplies powers of the posteriors (log-linear pool), so each member can veto; `mixture` averages them
 (linear pool). Shapes: M members, S + 1 outcomes of a solution with S steps.
 """
 
@@ -84,7 +84,7 @@ class EnsembleSpec(MembersSpec):
     rule: Literal["product", "mixture"]
     """`product`: p is proportional to the product of p_i ** weight_i; `mixture`: p is the sum of weight_i * p_i."""
     weights: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...]
-    """One weight a member, not negative and not all 0; those of a mixture sum to 1."""
+    """One weight per member, not negative and not all 0; those of a mixture sum to 1."""
 
     def open(self, opening: Opening) -> Judge:
         """Open all members, each with its own calibrator and none with more trust than the ensemble has."""
@@ -95,7 +95,7 @@ class EnsembleSpec(MembersSpec):
         if len(self.weights) != len(self.members):
             raise ValueError(f"{len(self.weights)} weights for {len(self.members)} members")
         if not any(self.weights):
-            raise ValueError("all weights are 0, so that no member counts")
+            raise ValueError("all weights are 0, so no member counts: make at least one positive")
         if self.rule == "mixture" and abs(sum(self.weights) - 1) > 1e-6:
             raise ValueError(f"the weights of a mixture sum to {sum(self.weights)}, not 1")
         return self

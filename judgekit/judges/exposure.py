@@ -1,7 +1,7 @@
-"""What a judge says about the problems it was made with: those it was trained and calibrated on, its members' too.
+"""Which problems a judge has seen: those that it and its members were trained and calibrated on.
 
-Problems are compared by the words of their text and by the ids that sources give, see `judgekit.text.identity`: a
-paraphrase is not found, and what a base model read before it became a judge is known to nobody.
+Problems are compared by the words of their text and by the ids that sources give, see `judgekit.text.identity`. A
+paraphrase is not found, and what a base model read before it became a judge is unknown.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ NOTHING_FITTED = Exposure(ProblemList(), ())
 SYMBOLIC = Exposure(
     ProblemList(),
     (
-        "the probabilities of its rules are rounded shares measured on PRMBench, MR-GSM8K and GSM8K's training "
+        "the probabilities of its rules are rounded rates measured on PRMBench, MR-GSM8K and GSM8K's training "
         "problems, of which it has no list",
     ),
 )

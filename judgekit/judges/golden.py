@@ -1,7 +1,7 @@
-"""Golden scores: a judge's answers to a few solutions, kept in its card, so that a change of convention shows.
+"""Golden scores: a judge's answers to a few solutions, stored in its card, so that a change of convention is noticed.
 
-A judge read with another separator, tokenizer, revision or precision answers without an error and is wrong. Imports no
-torch.
+A judge that is read with another separator, tokenizer, revision or precision answers without an error and is wrong.
+Imports no torch.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ EXAMPLES = (
     ),
     Solution(problem="What is 7 + 5?", steps=("7 + 5 = 12",)),
 )
-"""Short solutions, right and wrong, with what conventions stumble over: inner line breaks, LaTeX, a single step."""
+"""Short solutions, correct and wrong, with what conventions stumble over: inner line breaks, LaTeX, a single step."""
 TOLERANCE = 1e-3
-"""Largest difference of a probability between machines in float32 that is no change of the judge."""
+"""Largest difference of a probability between machines in float32 that is not a change of the judge."""
 
 
 def measure_golden(judge: Judge, examples: Sequence[Solution] = EXAMPLES) -> tuple[Golden, ...]:

@@ -1,4 +1,4 @@
-"""What judges that ask other judges share: how their cards name these, what they say of them, and how it adds up."""
+"""What judges with members have in common: how cards name the members, what they report, and how it adds up."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class MembersSpec(JudgeSpec, ABC):
     """A spec that names other judges."""
 
     members: tuple[str, ...] = Field(min_length=1)
-    """Judges as `load_judge` opens them: a path relative to the card, a hub id, `builtin:NAME`, an address."""
+    """Judges as `load_judge` opens them: a path relative to the card, a Hub id, `builtin:NAME`, an address."""
     fingerprint: Fingerprint | None = None
     """What it was fitted on; `null` where it was set by hand."""
 

@@ -1,21 +1,19 @@
-"""A judge with known errors: it asks another judge, and says something else on a fixed share of the solutions.
+"""A judge with simulated errors: it calls another judge, and gives a different answer on a fixed share of solutions.
 
-What a method makes of a judge that errs can then be measured by the kind and the rate of the errors alone. Which
-solutions are answered wrongly, and how, is decided by the text of problem and steps and a seed: the same text always
-gets the same answer, whatever stands beside it in a batch. At a higher rate the same ones are answered wrongly, and
-more.
+The effect of a judge's errors on a method can then be measured by their kind and rate alone. Which solutions are
+answered wrongly, and how, is decided by the text of problem and steps and a seed: the same text always gets the same
+answer, whatever else is in the batch. At a higher rate the same solutions are answered wrongly, and some more.
 
-**Where it errs to.** The member's answer is its most probable outcome: the first error is step 0, 1, ..., n-1, or
-there is none, which lies behind all steps. `early` names a step before the answer, `late` one behind it, `random` any
-one, each evenly. A member's "no error" is therefore mistaken for any step by `early` and `random`, and stays with
-`late`, as an error of the last step does; one of the first step stays with `early`. `random` may hit what the member
-has said. These are the judges of `sgpo theory`, which knows wrong responses alone. Without a verdict there is nothing
-to mistake.
+**Which error.** The member's answer is its most probable outcome: the first error is step 0, 1, ..., n-1, or there is
+none, which counts as after all steps. `early` names a step before the answer, `late` one after it, `random` any step,
+each uniformly. A member's "no error" is therefore replaced by any step under `early` and `random`, and unchanged under
+`late`, as is an error at the last step; one at the first step is unchanged under `early`. `random` may hit the member's
+answer. These are the judges of `sgpo theory`, which only has wrong responses. Without a verdict, nothing is changed.
 
-**How sure it is.** As sure as the member: the probabilities of its answer and of the false one change places, all
-others stay. With `decision: {kind: argmax}` the false outcome is then what this judge decides, always; with a threshold
-t, wherever the member gives its answer more than max(t, 1 - t). The answer is never the one that a decision rule makes:
-rules are chosen after verdicts are known.
+**How sure it is.** As sure as the member: the probabilities of its answer and of the false one are swapped, all others
+are unchanged. With `decision: {kind: argmax}` the false outcome is then always what this judge decides; with a
+threshold t, if the member gives its answer more than max(t, 1 - t). The answer is the most probable outcome, not the
+result of a decision rule, because rules are chosen after verdicts are known.
 """
 
 from __future__ import annotations

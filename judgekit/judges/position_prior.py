@@ -1,4 +1,4 @@
-"""A judge that knows where first errors usually are, and reads nothing: what every judge that reads must beat."""
+"""A judge that only knows where first errors usually are: a baseline that every judge that reads must beat."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Lists of problems in judge directories: which ones a judge was trained or calibrated on.
+"""Lists of problems in judge directories: the problems that a judge was trained or calibrated on.
 
-A list names every problem by the id of its words and by the id that its source gave it, where that is another one (see
-`judgekit.text.identity`), so that a repeat is found under either. Lists of earlier releases hold one id a line,
-mostly that of the exact text: they find a problem again only where it is written alike to the letter, and say so.
+A list has the id of every problem's words and the id that its source gave it, if that differs (see
+`judgekit.text.identity`), so that a repeat is found under either. Lists of earlier releases have one id per line,
+mostly that of the exact text: they find a problem again only if it is identical to the letter, and say so.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CALIBRATION_PROBLEMS = "calibration_problem_ids.txt"
 _HEADER = "# judgekit problems, version 2: the id of a problem's words, then the id its source gave it, if another"
 
 ONLY_EXACT = (
-    "its list of problems was written by an earlier release and finds only exact repeats: a problem that differs in a "
+    "its list of problems was written by an earlier release and only finds exact repeats: a problem that differs by a "
     "space is not recognised; train or calibrate again for a list that finds it"
 )
 """What an old list cannot tell."""
@@ -83,7 +83,7 @@ def read_problems(path: Path) -> ProblemList:
     """Read a list of problems; an empty one where there is no file. Lists of earlier releases are read, too.
 
     Raises:
-        DataError: the file cannot be read, or a line is none of such a list.
+        DataError: the file cannot be read, or a line is not one of such a list.
     """
     if not path.is_file():
         return ProblemList()
@@ -94,14 +94,16 @@ def read_problems(path: Path) -> ProblemList:
     if not lines[0].startswith("# judgekit problems"):
         return ProblemList(old=frozenset(lines) - {""})
     if lines[0] != _HEADER:
-        raise DataError(f"{path} begins with {lines[0]!r}, an unknown version of such lists: use the release of it")
+        raise DataError(
+            f"{path} starts with {lines[0]!r}, an unknown version of such lists: use the release that wrote it"
+        )
     pairs, old = set(), set()
     for row, line in enumerate(lines[1:], start=2):
         words, tab, given = line.partition("\t")
         try:
             name = json.loads(given) if tab else words
         except ValueError as error:
-            raise DataError(f"{path}, row {row}: {line[:80]!r} is no line of a list of problems") from error
+            raise DataError(f"{path}, row {row}: {line[:80]!r} is not a line of a list of problems") from error
         if words:
             pairs.add((words, name))
         elif tab:
@@ -110,7 +112,7 @@ def read_problems(path: Path) -> ProblemList:
 
 
 def write_problems(path: Path, problems: ProblemList) -> None:
-    """Write a list of problems, sorted, one a line."""
+    """Write a list of problems, sorted, one per line."""
     lines = [words if words == name else f"{words}\t{json.dumps(name)}" for words, name in sorted(problems.pairs)]
     lines += [f"\t{json.dumps(name)}" for name in sorted(problems.old)]
     write_text(path, "".join(f"{line}\n" for line in [_HEADER, *lines]))

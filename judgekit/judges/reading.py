@@ -1,6 +1,6 @@
-"""The reading score of a judge: how far its trust in right solutions depends on the problem that they answer.
+"""The reading score of a judge: how much its trust in correct solutions depends on the problem that they answer.
 
-`judgekit attack` measures it and, where asked to, stores it in the judge's card. Imports nothing heavy.
+`judgekit attack` measures it and, on request, stores it in the judge's card. Imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from judgekit.calibration.card import Fingerprint
 
 STYLE_BOUND = 0.6
 """A judge whose interval ends below this AUC does not react to a changed problem: beside two solutions, one of them to
-another problem, it prefers the right one in fewer than 6 of 10 cases, where a coin does in 5."""
+another problem, it prefers the correct one in fewer than 6 of 10 cases, where a coin does in 5."""
 
 
 class ReadingScore(BaseModel):
-    """How well P(no error) tells right solutions beside their own problem from the same beside a changed one."""
+    """How well P(no error) tells correct solutions beside their own problem from the same beside a changed one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,7 +28,7 @@ class ReadingScore(BaseModel):
     tests: dict[str, float]
     """What was changed, and the AUC of it alone."""
     fingerprint: Fingerprint
-    """The right solutions that it was measured on."""
+    """The correct solutions that it was measured on."""
 
     @property
     def value(self) -> float:
@@ -39,11 +39,11 @@ class ReadingScore(BaseModel):
     def words(self) -> str:
         """What the figure says, in a sentence without its full stop."""
         if self.lo is None or self.hi is None:
-            return "all solutions are of one problem, which does not tell whether it reads"
+            return "not measured: all solutions belong to one problem"
         if self.hi < 1 - STYLE_BOUND:
-            return "trusts right solutions more beside a changed problem: it reads the wrong way round"
+            return "trusts correct solutions more with a changed problem: it is reversed"
         if self.hi < STYLE_BOUND:
             return f"does not react to a changed problem (AUC below {STYLE_BOUND}): a style detector"
         if self.lo > 0.5:
             return "reacts to a changed problem"
-        return "not shown whether it reacts to a changed problem: more right solutions would tell"
+        return "no evidence that it reacts to a changed problem: measure it on more correct solutions"

@@ -1,7 +1,7 @@
-"""Finds the card of a judge: its own `judge.json`, a card in YAML, or the family that a public checkpoint belongs to.
+"""Finds the card of a judge: its own `judge.json`, a YAML card, or the family of a public checkpoint.
 
-Families are cards without a model, one YAML file each in `families/`, with a `recognise` block on top. Who has a
-checkpoint of a new family writes the same by hand and names the file to `load_judge`.
+Families are cards without a model, one YAML file each in `families/`, with a `recognise` block on top. For a checkpoint
+of a new family, write such a file by hand and give it to `load_judge`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Recognise(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     names: tuple[str, ...] = ()
-    """Regular expressions, looked for in the hub id or the directory's name, in any case."""
+    """Regular expressions, looked for in the Hub id or the directory's name, in any case."""
     structure: Structure | None = None
     """What tells the family by itself; `null` where only the name tells it."""
 
@@ -105,8 +105,8 @@ def find_card(name: str | Path, *, revision: str | None = None, named_by: Trust 
     """Find the card of a judge directory, a card in YAML, or a public checkpoint.
 
     Args:
-        name: Directory, YAML file or hub id.
-        revision: Revision of a hub id to fetch; `None` takes the latest.
+        name: Directory, YAML file or Hub id.
+        revision: Revision of a Hub id to fetch; `None` takes the latest.
         named_by: Trust of the card that names it; `None` where the user does.
 
     Raises:
@@ -173,8 +173,8 @@ def refuse_cycle(ensemble: FoundCard, above: frozenset[Path] = frozenset(), *, n
         n += 1
         if n > MAX_MEMBERS:
             raise CheckpointError(
-                f"the ensemble {ensemble.directory} has more than {MAX_MEMBERS} members, those of its members counted "
-                "as often as they are named: take some out"
+                f"the ensemble {ensemble.directory} has more than {MAX_MEMBERS} members, with members of members "
+                "counted each time they are named: take some out"
             )
         is_here = os.path.exists(path)
         # What somebody else's ensemble names on the Hub may be an ensemble, too; of the user's own, they are as many
@@ -197,7 +197,7 @@ class _Place(NamedTuple):
 
 
 def _locate(name: str, *, revision: str | None, named_by: Trust | None) -> _Place:
-    """Find what a name stands for, fetched from the Hub where it is a hub id. Opens no card.
+    """Find what a name stands for, fetched from the Hub where it is a Hub id. Opens no card.
 
     Raises:
         CheckpointError: nothing is there.
@@ -210,7 +210,7 @@ def _locate(name: str, *, revision: str | None, named_by: Trust | None) -> _Plac
         trust = trust_of(path, named_by=named_by).below(named_by)
         return _Place(trust.seen_from(path.parent) / path.name, trust)
     if is_here and path.is_file():
-        raise CheckpointError(f"{path} is no directory and no YAML card: give the judge directory itself")
+        raise CheckpointError(f"{path} is neither a directory nor a YAML card: give the judge directory itself")
     if not is_here and name in {*BUILTIN, "symbolic"}:
         raise CheckpointError(f"{name!r} does not exist; the judge that needs no files is called builtin:{name}")
     directory = fetch_from_hub(name, revision=revision) if confined and not is_here else None
@@ -282,7 +282,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except DataError as error:
         raise CheckpointError(str(error).replace("cannot read ", "cannot read the card ", 1)) from error
     except ValueError as error:
-        raise CheckpointError(f"{path} is no YAML: {one_line(error)}") from error
+        raise CheckpointError(f"{path} is not valid YAML: {one_line(error)}") from error
     if not isinstance(values, dict):
         raise CheckpointError(f"{path} must hold keys and values, for example `family: math-shepherd`")
     return values
@@ -296,7 +296,7 @@ def _from_yaml(path: Path, trust: Trust) -> FoundCard:
             raise CheckpointError(f"{path}: {name} must be a text, not {shorten(values[name])}")
     family, model = values.get("family"), values.get("model")
     if family is not None and family not in families():
-        raise ConfigError(f"{path} names the family {shorten(family)}: there are {', '.join(families())}")
+        raise ConfigError(f"{path} names the unknown family {shorten(family)}: use one of {', '.join(families())}")
     base_trust = trust
     if family is None and not {"kind", "spec"} & values.keys() and model is not None:
         if Path(model).suffix in {".yaml", ".yml"}:
@@ -325,7 +325,7 @@ def _merged(base: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any
 
 
 def _short_name(name: str) -> str:
-    """Name in results: a hub id as it is, a directory by its last part."""
+    """Name in results: a Hub id as it is, a directory by its last part."""
     return Path(name).resolve().name if os.path.exists(name) else name
 
 
@@ -367,28 +367,28 @@ def _recognise(directory: Path, name: str) -> tuple[Family, str]:
         fitting = [family for family in families().values() if checkpoint.fits(family)]
     if len(fitting) > 1:
         raise CheckpointError(
-            f"{name} could be {' or '.join(family.name for family in fitting)}: say which in a YAML file and open "
-            f"that, for example {{family: {fitting[0].name}, model: {name}}}"
+            f"{name} could be {' or '.join(family.name for family in fitting)}: name one in a YAML file and open that "
+            f"file, for example {{family: {fitting[0].name}, model: {name}}}"
         )
     if fitting:
         return fitting[0], how
-    said = f"{name} has no {CARD}, so it is no judge directory of ours, and no public family fits"
+    said = f"{name} has no {CARD}, so it is not a judge directory, and no public family fits"
     below = [path.parent for pattern in (f"*/{CARD}", f"*/*/{CARD}") for path in sorted(directory.glob(pattern))]
     if below:
-        raise CheckpointError(f"{said}. Judges lie below it: {', '.join(map(str, below[:5]))}")
+        raise CheckpointError(f"{said}. There are judges below it: {', '.join(map(str, below[:5]))}")
     if not (checkpoint.architectures or "model_type" in checkpoint.config):
-        raise CheckpointError(f"{said}. It holds no model either: no config.json names one")
+        raise CheckpointError(f"{said}. It has no model either: no config.json names one")
     raise CheckpointError(
         f"{said} its name or its {', '.join(checkpoint.architectures) or 'tensors'}. If it is of a known family, open "
-        f"a YAML file with {{family: NAME, model: {name}}}, NAME being one of {', '.join(families())}. If its convention "
-        f'is another one, write it down there: {{kind: label_token, model: {name}, label_tokens: {{ok: "+", error: '
+        f"a YAML file with {{family: NAME, model: {name}}}, NAME being one of {', '.join(families())}. If it has "
+        f'another convention, describe that in the file: {{kind: label_token, model: {name}, label_tokens: {{ok: "+", error: '
         '"-"}, input: {layout: template, begin: "{problem}\\n", step: "{step}", mark: " <tag>", between: "\\n"}}. A '
-        "language model that is no judge yet becomes one by `judgekit train kind=probe`"
+        "language model that is not a judge yet becomes one with `judgekit train kind=probe`"
     )
 
 
 class _Checkpoint:
-    """What a checkpoint directory holds, read when it is asked for."""
+    """The content of a checkpoint directory, read when needed."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

@@ -1,8 +1,8 @@
-"""One judge on several processes: the first runs the program, the others judge their shares of what it asks.
+"""One judge on several processes: the first runs the program, the others judge a part of its requests.
 
-Under `torchrun` or `accelerate launch` every process holds the whole judge, on its own GPU where there are some. Only
-the first one reads and writes files, so a program need not know that it runs on several, and nodes need no file system
-in common.
+Under `torchrun` or `accelerate launch` every process holds the whole judge, on its own GPU if there are any. Only the
+first one reads and writes files, so a program need not know that it runs on several, and nodes need no shared file
+system.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A judge that writes its judgements down and never gives one twice."""
+"""A judge that stores its judgements and never gives one twice."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def check_answers(judge: Judge, solutions: Sequence[Solution], judgements: Seque
     """Check that every judgement belongs to its solution.
 
     Raises:
-        JudgeError: they are not one a solution, in order, or are about other steps.
+        JudgeError: they are not one per solution, in order, or are about other steps.
     """
     if [judgement.solution_id for judgement in judgements] != [solution.id for solution in solutions]:
         raise JudgeError(
@@ -126,7 +126,7 @@ def verdict_key(
     address and the name of the model, which are all that it says of itself.
 
     Args:
-        name: The judge as it is opened: a directory, a card in YAML, a hub id, a builtin one, an address.
+        name: The judge as it is opened: a directory, a card in YAML, a Hub id, a builtin one, an address.
         dtype: Precision of its weights.
         info: What the opened judge says of itself; of a judge behind a service nothing else is known.
         calibrated: Whether the verdicts are those behind its calibrator, which then counts, too.
@@ -166,7 +166,7 @@ def verdict_key(
         if commit is not None and re.fullmatch(r"[0-9a-f]{40}", commit):  # "snapshots" may also be a folder of runs
             depends.append(commit)
         elif path.is_dir():
-            # The card itself counts by its fields: calibration writes it anew.
+            # The card itself counts by its fields: calibration writes it again.
             stats = [(file.name, file.stat()) for file in checkpoint_files(path) if file.name != CARD]
             depends += [(file, stat.st_size, stat.st_mtime_ns) for file, stat in stats]
         elif path.is_file():
@@ -185,7 +185,7 @@ def shared_folder(root: Path, *, name: str, info: JudgeInfo, votes: int | None =
 
     Args:
         root: Folder of the judgements of all judges.
-        name: The judge as it was opened: a directory, a hub id, an address.
+        name: The judge as it was opened: a directory, a Hub id, an address.
         info: What it says of itself.
         votes: As it was opened with, see `load_judge`.
 

@@ -1,4 +1,4 @@
-"""Whose word a card is: the user's own, nobody's yet, or that of a repository on the Hub.
+"""Who wrote a card: the user, somebody unknown, or a repository on the Hub.
 
 A card can name servers, environment variables and files, so opening one is an act of trust. There is one answer for a
 card and all that is opened from it, a `Trust`, and it only ever gets narrower on the way down. Nothing inside a folder
@@ -31,7 +31,7 @@ _NAMES = {
     "member": _HUB_ID,
     "prompt": re.compile(r"[\w-]+"),
 }
-"""What else than a path a card may give: a hub id, or the name of a prompt that comes with judgekit."""
+"""What else than a path a card may give: a Hub id, or the name of a prompt that comes with judgekit."""
 _BUILTIN = "builtin:"
 
 log = logging.getLogger(__name__)
@@ -152,9 +152,9 @@ def check_card(card: JudgeCard, *, directory: Path, trust: Trust, where: str) ->
         return
     powers = list(card.spec.powers())
     if powers:
-        whose = "nothing here says that it is yours" if trust.root is None else "it is from the hub"
+        whose = "nothing here says that it is yours" if trust.root is None else "it is from the Hub"
         raise CheckpointError(
-            f"the card of {where} names {', '.join(powers)}, and {whose}: read it, and if you mean it, "
+            f"the card of {where} names {', '.join(powers)}, and {whose}: read it, and if you trust it, run "
             f"`judgekit trust {where}`"
         )
     if trust.root is None:
@@ -165,7 +165,7 @@ def check_card(card: JudgeCard, *, directory: Path, trust: Trust, where: str) ->
         if not (trust.holds(local) or (by_name and not os.path.lexists(local))):
             raise CheckpointError(
                 f"the card of {where} names the {what} {shorten(name)}, which lies outside of its repository on the "
-                f"hub or is missing there: read it, and if you mean it, `judgekit trust {where}`"
+                f"hub or is missing there: read it, and if you trust it, run `judgekit trust {where}`"
             )
 
 
@@ -230,7 +230,7 @@ def _is_recorded(card: Path) -> bool:
         return any(json.loads(line) == wanted for line in lines if line.strip())
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"cannot read the list of trusted cards {path}: {error}. Remove it, and trust anew"
+            f"cannot read the list of trusted cards {path}: {error}. Remove it, and trust again"
         ) from error
 
 

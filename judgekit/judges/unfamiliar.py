@@ -1,4 +1,4 @@
-"""The warning that a judge is used on data far from those that its probabilities were fitted on."""
+"""Warns that a judge is used on data unlike those that its probabilities were fitted on."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A judge over a file of solutions, chunk by chunk: `judgekit judge`, and all that judges many solutions at once."""
+"""Runs a judge over a file of solutions, chunk by chunk: `judgekit judge`, and all that judges many solutions."""

@@ -14,13 +14,13 @@ class JudgingConfig(BaseConfig):
     """Options of `judgekit judge` on a file."""
 
     judge: str
-    """Judge directory, hub id, address of a service or builtin judge; `--judge` on the command line."""
+    """Judge directory, Hub id, URL of a service or builtin judge; `--judge` on the command line."""
     data: Path
     """Solutions or labelled solutions: a data set folder, a parquet or a JSON-lines file; `--input` on the
     command line."""
     dtype: ChosenPrecision = AUTO
-    """Precision in which the judge runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
+    """Precision in which the judge runs; `auto`: bfloat16 if the hardware supports it, else float32."""
     chunk_size: int = Field(default=256, ge=1)
-    """Solutions handed to the judge, and stored, at a time."""
+    """Solutions that are judged, and stored, at once."""
     show_reference: bool = False
     """Whether the judge may see the reference."""

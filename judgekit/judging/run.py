@@ -1,6 +1,6 @@
 """Runs a judge over a file of solutions chunk by chunk, so that a killed run continues where it stopped.
 
-What is in the store of a run is never judged again.
+A solution in the store of a run is never judged again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from judgekit.run import Run
 from judgekit.types import Judgement, Rollout, Solution
 
 JUDGEMENTS = "judgements.jsonl"
-"""File of all judgements below the output folder, one JSON object a line, in the order of the solutions."""
+"""File of all judgements below the output folder, one JSON object per line, in the order of the solutions."""
 TRACEBACK = "traceback.txt"
 """File beside the chunks: where a judge failed, if it did at last."""
 
@@ -63,7 +63,7 @@ def read_solutions(path: str | Path) -> list[Solution]:
 def _read_rows(path: Path) -> list[Solution | Rollout]:
     record_type = find_record_type(path)
     if not issubclass(record_type, Solution | Rollout):
-        raise DataError(f"{path} holds {record_type.__name__} records: solutions or rollouts are wanted")
+        raise DataError(f"{path} holds {record_type.__name__} records: give solutions or rollouts")
     return list(read_records(path, record_type))
 
 
@@ -112,7 +112,7 @@ def judge_in_chunks(
             try:
                 judgements += stored.judge(chunk)
             except JudgekitError as error:
-                if error.__cause__ is not None:  # one line is for the user, the rest for who mends the judge
+                if error.__cause__ is not None:  # one line is for the user, the rest for who fixes the judge
                     write_text(folder / TRACEBACK, traceback.format_exc())
                 raise
             progress.advance(task, len(chunk))

@@ -1,13 +1,13 @@
-"""BIG-Bench-Mistake: share of solutions whose first mistake is located exactly, "no mistake" being a place too.
+"""BIG-Bench-Mistake: fraction of solutions whose first mistake is located exactly; "no mistake" is a location, too.
 
 Classes are unbalanced (most traces of some tasks hold a mistake), so the accuracies on erroneous and on correct
 solutions stand beside it: they are those of `localization_rates`, and all come from the same counts.
 
 Source:
-    Tyen et al., LLMs cannot find reasoning errors, but can correct them! (2311.08516), section 3: an answer is right
+    Tyen et al., LLMs cannot find reasoning errors, but can correct them! (2311.08516), section 3: an answer is correct
     only where the location matches exactly, or where it rightly says that there is no mistake; the first step called
-    wrong is the answer of a judge that is asked step by step. No evaluation code was published, and the paper does not
-    say what becomes of a reply that cannot be read: here it is wrong, and left out of the figure ending in `_scored`.
+    wrong is the answer of a judge that judges step by step. No evaluation code was published, and the paper does not
+    say what happens to a reply that cannot be read: here it is wrong, and left out of the metric ending in `_scored`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ACCURACY_RATES = ("accuracy", "accuracy_scored")
 
 
 def accuracy_rates(counts_R: NDArray[np.int64] | Floats) -> Floats:
-    """Turn summed `Counts` into the share of all solutions rightly decided, and the same over the judged alone.
+    """Turn summed `Counts` into the share of all solutions correctly decided, and the same over the judged alone.
 
     Args:
         counts_R: Sums of `count_hits` rows. Shape (R, 6).

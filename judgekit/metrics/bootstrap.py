@@ -95,10 +95,10 @@ class Resamples:
         return self._with_spread(statistic(np.concatenate(summed)))
 
     def of_weights(self, statistic: Callable[[Floats], Floats]) -> Floats:
-        """Compute a statistic of weighted units on each resample, for what is no function of sums, such as ranks.
+        """Compute a statistic of weighted units on each resample, for what is not a function of sums, such as ranks.
 
         Args:
-            statistic: Maps how often each unit was drawn, whole numbers of shape (R, N), to statistics, shape (R,) or
+            statistic: Maps how often each unit was drawn, integers of shape (R, N), to statistics, shape (R,) or
                 (R, M), NaN where undefined. Called for a block of resamples at a time.
         """
         row_length = max(self.n_clusters, len(self.cluster_N))
@@ -136,9 +136,9 @@ def _draw(n_clusters: int, n_resamples: int, *, seed: int, block: int) -> Iterat
 
 @lru_cache(maxsize=KEPT_SETS)
 def _kept_draws(n_clusters: int, n_resamples: int, seed: int) -> NDArray[np.unsignedinteger]:
-    """Return all draws of `_draw`, in the smallest whole numbers that hold them. Shape (R, C).
+    """Return all draws of `_draw`, in the smallest integers that hold them. Shape (R, C).
 
-    The dozens of figures of a subset share their draws; drawing anew for each took up to a fifth of its time.
+    The dozens of figures of a subset share their draws; drawing again for each took up to a fifth of its time.
     """
     blocks = _draw(n_clusters, n_resamples, seed=seed, block=max(1, DRAWS_PER_BLOCK // n_clusters))
     narrow = [weights.astype(np.min_scalar_type(int(weights.max()))) for weights in blocks]
@@ -269,7 +269,7 @@ def paired_t(a_N: Sequence[float], b_N: Sequence[float]) -> PairedDifference:
     """Compare two ways of training by the difference between them at each seed: Student's interval and paired t test.
 
     For a few seeds; the differences should not be far from normal. `lo`, `hi` and `p_value` are `None` where there is
-    no spread to go by: one seed, or differences that are all alike.
+    no spread to go by: one seed, or differences that are all equal.
 
     Args:
         a_N: One value a seed.
@@ -287,7 +287,7 @@ def paired_t(a_N: Sequence[float], b_N: Sequence[float]) -> PairedDifference:
         (0.2, -0.048, 0.448, 0.074)
     """
     check_lengths(a_N, b_N)
-    # Differences alike but for the rounding of the values themselves have no spread, however small they are.
+    # Differences alike except for the rounding of the values themselves have no spread, however small they are.
     size = max(map(abs, [*a_N, *b_N]))
     gaps_N = [a - b for a, b in zip(a_N, b_N, strict=True)]
     if max(gaps_N) - min(gaps_N) <= TIE * size:
@@ -319,7 +319,7 @@ def holm_adjust(p_values: Sequence[float]) -> list[float]:
 def wilson_interval(hits: int, n: int, *, z: float = 1.959964) -> Interval:
     """Return hits / n with its score interval, which stays within [0, 1] and is honest for few units and at both ends.
 
-    Units must be independent; for several solutions a problem use `cluster_bootstrap`.
+    Units must be independent; for several solutions per problem use `cluster_bootstrap`.
 
     Args:
         hits: Units for which something holds, 0..n.

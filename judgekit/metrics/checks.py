@@ -1,4 +1,4 @@
-"""Checks, and bits of arithmetic, that all metrics share."""
+"""Checks and arithmetic that all metrics share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def check_lengths(*columns: Sequence[object] | NDArray[np.generic]) -> None:
     """Refuse columns of one table that have different lengths, or none at all."""
     lengths = [len(column) for column in columns]
     if len(set(lengths)) > 1:
-        raise DataError(f"columns of one table have lengths {lengths}: give one value a solution in each")
+        raise DataError(f"columns of one table have lengths {lengths}: give one value per solution in each")
     if not lengths[0]:
         raise DataError("nothing to measure: a metric of no solutions does not exist")
 
@@ -25,7 +25,7 @@ def check_lengths(*columns: Sequence[object] | NDArray[np.generic]) -> None:
 def check_gold(gold: int | None, *, n_steps: int, where: int) -> None:
     """Refuse a first error that lies beyond the steps of solution number `where`."""
     if gold is not None and not 0 <= gold < n_steps:
-        raise DataError(f"solution {where}: first error {gold} lies outside 0..{n_steps - 1}")
+        raise DataError(f"solution {where}: first error {gold} is outside 0..{n_steps - 1}")
 
 
 def checked_steps(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Floats) -> tuple[Floats, Floats]:
@@ -34,9 +34,9 @@ def checked_steps(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Floa
     check_lengths(p_ok, ok)
     outside = ~((p_ok >= 0) & (p_ok <= 1))
     if outside.any():
-        raise DataError(f"step {int(outside.argmax())}: probability {p_ok[outside][0]} lies outside [0, 1]")
+        raise DataError(f"step {int(outside.argmax())}: probability {p_ok[outside][0]} is outside [0, 1]")
     if not np.isin(ok, (0.0, 1.0)).all():
-        raise DataError("a step is right (1) or wrong (0), nothing else")
+        raise DataError("a step is correct (1) or wrong (0), nothing else")
     return p_ok, ok
 
 

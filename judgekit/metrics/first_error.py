@@ -18,7 +18,7 @@ from judgekit.metrics.steps import NLL_CLIP
 
 @dataclass(frozen=True)
 class FirstErrorScores:
-    """Scores of the posterior, one a solution. Shape (N,) all."""
+    """Scores of the posterior, one per solution. Shape (N,) all."""
 
     log_loss_N: Floats
     """-log of the probability given to the true outcome, nats; clipped, see `NLL_CLIP`."""

@@ -1,9 +1,9 @@
-"""MR-GSM8K: whether a solution is right (MCC) and where its first error is (ACC_step).
+"""MR-GSM8K: whether a solution is correct (MCC) and where its first error is (ACC_step).
 
 MR-Score = 0.2 * max(0, MCC) + 0.3 * ACC_step + 0.5 * ACC_reason. ACC_reason is the share of erroneous solutions for
 which the judge also explains the error rightly; that needs a grader who reads the explanation, so it is not computed
 here. What is: the first two terms, `localization_part`, in [0, 0.5]. Since a reason counts only where the step is
-right, the MR-Score lies between `localization_part` and `localization_part + 0.5 * step_accuracy`.
+correct, the MR-Score lies between `localization_part` and `localization_part + 0.5 * step_accuracy`.
 
 Source:
     Zeng et al., MR-GSM8K (2312.17080), section 3; `scripts/eval_mr_gsm8k.py` of dvlab-research/MR-GSM8K for what the

@@ -1,19 +1,19 @@
-"""PRMBench: every step is called right or wrong, also behind the first error, and PRMScore weighs both F1 equally.
+"""PRMBench: every step is called correct or wrong, also behind the first error, and PRMScore weighs both F1 equally.
 
-The positive class is the right step. PRMScore = 0.5 * F1 + 0.5 * F1 of the wrong steps, micro over the steps of a set
+The positive class is the correct step. PRMScore = 0.5 * F1 + 0.5 * F1 of the wrong steps, micro over the steps of a set
 of solutions: of one class, or of all nine for the overall figure. Class `multi_solutions` holds no wrong step, so
 there the second F1 does not exist and the score is F1 alone. A dimension is the unweighted mean of its classes'
 scores.
 
-A verdict gives P(step ok | earlier steps ok), which is what a step behind the first error has to be called by, while
-the labels are about each step by itself: a judge that says where the first error is, and nothing of what follows,
-loses there. That is in the benchmark, not in this module.
+A verdict gives P(step ok | earlier steps ok), which is also what a step after the first error is called by, while the
+labels are about each step by itself: a judge that says where the first error is, and nothing about later steps, loses
+there. That is a property of the benchmark, not of this module.
 
 Source:
     Song et al., PRMBench (2501.03124), section 4; `mr_eval/tasks/prmtest_classified/task.py` and `mr_visualize` of
     ssmisya/PRMBench for what the paper leaves open. Differs from it in: (1) there, a solution whose reply cannot be
     read is left out (and a validity rate reported), which is `prm_score_scored` here; `prm_score` counts all its steps
-    as called wrongly. (2) There, a step is right above the threshold, here from the threshold on, as everywhere in
+    as called wrongly. (2) There, a step is correct above the threshold, here from the threshold on, as everywhere in
     this library. (3) There, judges that also score redundancy (prompted critics, ReasonEval) are read by "not
     redundant" in the classes `redundency` and `circular`; all others by validity in every class, as is done here for
     every judge. Labels are inverted for nobody: the needless step is the wrong one. (4) An F1 without a true positive
@@ -72,7 +72,7 @@ class StepCounts(NamedTuple):
 
 
 def call_steps(p_ok_S: Sequence[float], *, predicted: int | None, threshold: float | None) -> tuple[bool, ...]:
-    """Call every step of a judged solution right or wrong, in agreement with its predicted first error.
+    """Call every step of a judged solution correct or wrong, in agreement with its predicted first error.
 
     Under a threshold a step is wrong where P(step ok | earlier ok) lies below it; the first such step is the predicted
     one. A rule without a threshold takes the most probable outcome of the first-error posterior: that step is wrong,
@@ -99,7 +99,7 @@ def count_steps(ok_N: Sequence[Sequence[bool]], *, called_ok_N: Sequence[Sequenc
     """Return one row of `StepCounts` a solution, to be summed over solutions or resampled problems. Shape (N, 6).
 
     Args:
-        ok_N: For each solution, whether each step is right.
+        ok_N: For each solution, whether each step is correct.
         called_ok_N: For each solution, whether each step was called right; `None` where the judge gave no verdict.
 
     Raises:
@@ -117,14 +117,14 @@ def _count(ok_S: Sequence[bool], called_S: Sequence[bool] | None, *, where: int)
     if called_S is None:
         return StepCounts(0, 0, 0, 0, n_ok, len(ok_S) - n_ok)
     if len(ok_S) != len(called_S):
-        raise DataError(f"solution {where}: {len(ok_S)} labels but {len(called_S)} calls: give one a step in each")
+        raise DataError(f"solution {where}: {len(ok_S)} labels but {len(called_S)} calls: give one per step in each")
     ok_passed = sum(ok and called for ok, called in zip(ok_S, called_S, strict=True))
     error_passed = sum(map(bool, called_S)) - ok_passed
     return StepCounts(ok_passed, n_ok - ok_passed, error_passed, len(ok_S) - n_ok - error_passed, 0, 0)
 
 
 def step_rates(counts_R: NDArray[np.int64] | Floats) -> Floats:
-    """Turn summed `StepCounts` into F1 of the right steps, F1 of the wrong steps and PRMScore.
+    """Turn summed `StepCounts` into F1 of the correct steps, F1 of the wrong steps and PRMScore.
 
     Args:
         counts_R: Sums of `count_steps` rows. Shape (R, 6).
@@ -159,7 +159,7 @@ def place_by_class(counts_N: NDArray[np.int64], *, class_N: Sequence[str]) -> ND
         class_N: Class of each solution, one of `PRMBENCH_CLASSES`.
 
     Returns:
-        Shape (N, 54): six columns a class, in the order of `PRMBENCH_CLASSES`.
+        Shape (N, 54): six columns per class, in the order of `PRMBENCH_CLASSES`.
 
     Raises:
         DataError: lengths differ, or a class is unknown.
@@ -167,7 +167,7 @@ def place_by_class(counts_N: NDArray[np.int64], *, class_N: Sequence[str]) -> ND
     check_lengths(counts_N, class_N)
     unknown = sorted(set(class_N) - set(PRMBENCH_CLASSES))
     if unknown:
-        raise DataError(f"{', '.join(unknown)}: no class of PRMBench, which has {', '.join(PRMBENCH_CLASSES)}")
+        raise DataError(f"{', '.join(unknown)}: not a class of PRMBench, which has {', '.join(PRMBENCH_CLASSES)}")
     placed = np.zeros((len(counts_N), len(PRMBENCH_CLASSES), counts_N.shape[1]), dtype=np.int64)
     placed[np.arange(len(counts_N)), [PRMBENCH_CLASSES.index(name) for name in class_N]] = counts_N
     return placed.reshape(len(counts_N), -1)

@@ -1,8 +1,8 @@
-"""How well step probabilities tell right steps from wrong ones, whatever their scale: AUROC and average precision.
+"""How well step probabilities separate correct steps from wrong ones, whatever their scale: AUROC, average precision.
 
-Steps count up to the first error, so of a wrong solution the last counted step is always the wrong one, and where it
-stands says much about which it is. AUROC and average precision over all steps reward a judge for that, even one that
-reads nothing; the AUROC within position does not.
+Steps count up to the first error, so the last counted step of a wrong solution is always the wrong one, and its
+position reveals much. AUROC and average precision over all steps reward a judge for that, even one that reads nothing;
+the AUROC within position does not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from judgekit.metrics.checks import Floats, check_lengths, checked_steps, cumula
 
 
 def compute_auroc(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Floats) -> float | None:
-    """Return the chance that a right step has a higher probability than a wrong one; equal ones count half.
+    """Return the chance that a correct step has a higher probability than a wrong one; equal ones count half.
 
     In [0, 1]; `None` where steps of one class are missing. 0.5 for a judge that says the same of every step, which is
     no floor: over the steps up to the first error a judge that merely knows where a step stands lies above it, by 0.15
@@ -43,20 +43,20 @@ def compute_auroc_within_position(
     """Return the AUROC among steps at the same place alone: step k of n against step k of n of another solution.
 
     Of all pairs of a right and a wrong step with the same index in solutions of equally many steps, the share in which
-    the right one has the higher probability; equal ones count half. So a place weighs as much as it has pairs. 0.5
+    the correct one has the higher probability; equal ones count half. So a place weighs as much as it has pairs. 0.5
     exactly for every judge whose probability is a function of index and number of steps, whatever the function, and 0.5
     but for chance for one that knows nothing. `None` where no place has steps of both classes.
 
-    Why the number of steps, too: a solution that is right until step k and goes on for long has more room for a later
-    error, so among steps of one index the right ones are those of longer solutions, and a judge that merely counts the
-    steps is rewarded. On 776 wrong solutions of PRMBench it has 0.76 within the index, and the random judge 0.70.
+    Why the number of steps, too: a solution that is correct until step k and goes on for long has more room for a later
+    error, so among steps of one index the correct ones are those of longer solutions, and a judge that merely counts
+    the steps is rewarded. On 776 wrong solutions of PRMBench it has 0.76 within the index, and the random judge 0.70.
 
     A judge that was fitted without the fold it judges, as those of a cross-fitted table, is a function of the place
     within a fold alone, and lies below 0.5: a place where errors are many in one fold has fewer of them in the others.
 
     Args:
         p_ok_K: P(step ok | earlier steps ok), in [0, 1]. Shape (K,).
-        ok_K: 1 where the step is right, else 0. Shape (K,).
+        ok_K: 1 where the step is correct, else 0. Shape (K,).
         place_K: The same number for steps that are compared, see `step_places`. Shape (K,).
 
     Raises:
@@ -117,7 +117,7 @@ def placements_within_position(p_ok_K: Floats, ok_K: Floats, *, place_K: NDArray
 
     Args:
         p_ok_K: What the judge says of each step, more for those that it trusts more. Shape (K,).
-        ok_K: 1 where the step is right, else 0. Shape (K,).
+        ok_K: 1 where the step is correct, else 0. Shape (K,).
         place_K: See `step_places`. Shape (K,).
 
     Returns:
@@ -143,7 +143,7 @@ def weighted_auroc_within_position(
 
     Args:
         p_ok_K: P(step ok | earlier steps ok), in [0, 1]. Shape (K,).
-        ok_K: 1 where the step is right, else 0. Shape (K,).
+        ok_K: 1 where the step is correct, else 0. Shape (K,).
         weights_R_K: Not negative, many weightings at once. Shape (R, K).
         place_K: See `step_places`. Shape (K,).
 
@@ -164,8 +164,8 @@ def _runs_within_position(
 
     Returns:
         The steps in the order of places and, there, of probabilities; the run of each; and of each run the weight of
-        its right steps, of the wrong ones below it at its place (its own by half), and of all wrong ones at its place.
-        Shapes (K,) twice, at most, and (R, V) three times.
+        its correct steps, of the wrong ones below it at its place (its own by half), and of all wrong ones at its
+        place. Shapes (K,) twice, at most, and (R, V) three times.
     """
     # Places of one class have no pair under any weighting; leaving them out saves most of the work.
     _, index_K = np.unique(place_K, return_inverse=True)
@@ -202,7 +202,7 @@ def weighted_ranking(p_ok_K: Floats, ok_K: Floats, weights_R_K: Floats) -> Float
 
     Args:
         p_ok_K: P(step ok | earlier steps ok), in [0, 1]. Shape (K,).
-        ok_K: 1 where the step is right, else 0. Shape (K,).
+        ok_K: 1 where the step is correct, else 0. Shape (K,).
         weights_R_K: Not negative, many weightings at once. Shape (R, K).
 
     Returns:

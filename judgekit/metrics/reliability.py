@@ -16,7 +16,7 @@ from judgekit.metrics.checks import Floats, ratio
 from judgekit.metrics.steps import bin_index
 
 N_SUMS = 5
-"""Sums in each bin: steps, p, right steps, p^2, p of the right steps."""
+"""Sums in each bin: steps, p, correct steps, p^2, p of the correct steps."""
 
 
 def sum_in_bins(p_ok_K: Floats, ok_K: Floats, *, edges: Floats, unit_K: NDArray[np.int64], n_units: int) -> Floats:
@@ -24,7 +24,7 @@ def sum_in_bins(p_ok_K: Floats, ok_K: Floats, *, edges: Floats, unit_K: NDArray[
 
     Args:
         p_ok_K: P(step ok | earlier steps ok), in [0, 1]. Shape (K,).
-        ok_K: 1 where the step is right, else 0. Shape (K,).
+        ok_K: 1 where the step is correct, else 0. Shape (K,).
         edges: Of the bins, as `equal_mass_edges` and `equal_width_edges` give them. Shape (B + 1,).
         unit_K: The unit (solution) each step belongs to, 0..n_units-1. Shape (K,).
         n_units: Number of units; some may have no steps.

@@ -1,7 +1,7 @@
 """What sampling a problem several times is worth: pass@k, and the best of N by a score or by a vote.
 
-All of it is an expectation over every subset of the samples at hand, so nothing depends on their order. `n` samples of
-one problem, of which `N` (or `k`) are drawn without replacement. Axis suffix: `_G` member of the group of samples.
+All of it is an expectation over every subset of the samples available, so nothing depends on their order. `n` samples
+of one problem, of which `N` (or `k`) are drawn without replacement. Axis suffix: `_G` member of the group of samples.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from judgekit.ties import TIE, is_tied
 
 
 def pass_at_k(n: int, n_right: int, *, k: int) -> float:
-    """Return the unbiased estimate of the probability that one of k samples is right, from n of them.
+    """Return the unbiased estimate of the probability that one of k samples is correct, from n of them.
 
     1 - C(n - c, k) / C(n, k), the share of the subsets of size k that hold a right sample.
 
@@ -39,7 +39,7 @@ def pass_at_k(n: int, n_right: int, *, k: int) -> float:
         0.5
     """
     if not (1 <= k <= n and 0 <= n_right <= n):
-        raise DataError(f"pass@{k} of {n} samples with {n_right} right ones: wanted 1 <= k <= n and 0 <= right <= n")
+        raise DataError(f"pass@{k} of {n} samples with {n_right} correct ones: wanted 1 <= k <= n and 0 <= right <= n")
     return 1 - math.comb(n - n_right, k) / math.comb(n, k)
 
 
@@ -64,7 +64,7 @@ def best_of_n(score_G: Sequence[float], outcome_G: Sequence[float], *, n_drawn: 
     check_lengths(score_G, outcome_G)
     _check_drawn(len(score_G), n_drawn)
     if any(math.isnan(score) for score in score_G):
-        raise DataError(f"a score is NaN: {list(score_G)}; give minus infinity to what has none")
+        raise DataError(f"a score is NaN: {list(score_G)}; use minus infinity for a response without a score")
     levels: list[list[int]] = []  # members of equal scores, the lowest first
     for member in sorted(range(len(score_G)), key=lambda member: score_G[member]):
         # Each is held against its neighbour, not the level's first: that is how ties are chained everywhere.

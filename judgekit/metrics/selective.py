@@ -1,8 +1,8 @@
-"""What a judge gains by abstaining where it is unsure: risk against coverage and the area under that curve.
+"""What a judge gains by abstaining when it is unsure: risk against coverage, and the area under that curve.
 
-Solutions without a verdict are those that the judge abstains from first: they lie below every confidence and are wrong
-where coverage is so high that they are kept. So the risk at full coverage is 1 - accuracy with missing verdicts counted
-as wrong, an abstention is never counted as right, and curves of judges on the same solutions can be compared.
+Solutions without a verdict are abstained from first: they lie below every confidence and count as wrong if coverage is
+so high that they are included. So the risk at full coverage is 1 - accuracy with missing verdicts counted as wrong, an
+abstention never counts as correct, and curves of judges on the same solutions can be compared.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ NO_VERDICT_CONFIDENCE = -1.0
 def decision_confidence(posterior: Sequence[float], predicted: int | None) -> float:
     """Return the confidence in a decision: the posterior mass of the decided outcome, in [0, 1].
 
-    That is the judge's own probability that the decision is right, so 1 minus it is the loss expected from keeping it,
-    and to abstain below a bound of it is the best rule for a judge that is calibrated. A threshold rule may decide on
-    another outcome than the most probable one; then its mass counts, not the largest.
+    That is the judge's own probability that the decision is correct, so 1 minus it is the loss expected from keeping
+    it, and to abstain below a bound of it is the best rule for a judge that is calibrated. A threshold rule may decide
+    on another outcome than the most probable one; then its mass counts, not the largest.
 
     Args:
         posterior: P(first error = 0), ..., P(none). Shape (n + 1,).
@@ -42,7 +42,7 @@ def weighted_aurc(confidence_N: Floats, wrong_N: Floats, weights_R_N: Floats) ->
     """Return the area under the risk-coverage curve: the mean over k = 1..n of the share wrong among the k most sure.
 
     In [0, 1], lower is better; each solution counts as often as its weight says, for many weightings at once. Equally
-    sure solutions, as copies of one are, are kept in a random order, in the mean over all.
+    sure solutions, as copies of one are, are kept in a random order, on average over all.
 
     Among m equally sure solutions of which a share r is wrong, behind n0 surer ones of which e0 are wrong, the risks of
     the next k = 1..m add up to sum_k (e0 + k r) / (n0 + k) = r m + (e0 - r n0) (H(n0 + m) - H(n0)) with the harmonic
@@ -67,7 +67,7 @@ def weighted_aurc(confidence_N: Floats, wrong_N: Floats, weights_R_N: Floats) ->
     kept, errors = _kept_surest_first(confidence_N, wrong_N, weights_R_N)
     n, n_wrong = np.diff(kept, axis=1), np.diff(errors, axis=1)
     share = ratio(n_wrong, n, undefined=0.0)
-    # Weights are whole numbers, so one table of harmonic numbers serves all rows.
+    # Weights are integers, so one table of harmonic numbers serves all rows.
     harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, int(kept[:, -1].max()) + 1))])
     growth = np.diff(harmonic[kept.astype(np.int64)], axis=1)
     return (n_wrong + (errors[:, :-1] - share * kept[:, :-1]) * growth).sum(axis=1) / kept[:, -1]
@@ -81,7 +81,7 @@ def weighted_aurc_random(wrong_N: Floats, weights_R_N: Floats) -> Floats:
 def weighted_risks(confidence_N: Floats, wrong_N: Floats, weights_R_N: Floats, *, coverage_Q: Floats) -> Floats:
     """Return the share wrong among the surest solutions, for each share in (0, 1] of solutions kept. Shape (R, Q).
 
-    Weights as in `weighted_aurc`. Between whole numbers of solutions the next one counts in part.
+    Weights as in `weighted_aurc`. Between integers of solutions the next one counts in part.
     """
     kept, errors = _kept_surest_first(confidence_N, wrong_N, weights_R_N)
     wanted_R_Q = kept[:, -1:] * coverage_Q

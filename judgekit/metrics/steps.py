@@ -19,7 +19,7 @@ class StepProbs(NamedTuple):
     p_ok_K: Floats
     """P(step ok | earlier steps ok), in [0, 1]."""
     ok_K: Floats
-    """1.0 where the step is right or neutral, 0.0 where it is the first error."""
+    """1.0 where the step is correct or neutral, 0.0 where it is the first error."""
     solution_K: NDArray[np.int64]
     """Index of the solution each step belongs to, to cluster by."""
 
@@ -66,7 +66,7 @@ class Bin:
     mean_prob: float | None
     """Mean probability of the steps; `None` in an empty bin."""
     frac_ok: float | None
-    """Share of the steps that are right; `None` in an empty bin."""
+    """Share of the steps that are correct; `None` in an empty bin."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def compute_calibration(
 
     Args:
         p_ok_K: P(step ok | earlier steps ok) of reached steps, in [0, 1].
-        ok_K: 1 where the step is right, else 0.
+        ok_K: 1 where the step is correct, else 0.
         n_bins: Equal-width bins on [0, 1], at least 1.
 
     Raises:
@@ -156,7 +156,7 @@ def equal_mass_edges(p_ok_K: Floats, *, n_bins: int) -> Floats:
     """Return edges from 0 to 1 between which about equally many of the probabilities lie.
 
     Tied probabilities (`judgekit.ties`) share a bin, so bins are fewer and less equal where many are tied, and there
-    are never so many that two steps a bin would not go round.
+    are never so many that two steps per bin would not go round.
 
     Args:
         p_ok_K: In [0, 1], at least one.
@@ -180,7 +180,7 @@ def bin_index(p_ok_K: Floats, *, edges: Floats) -> NDArray[np.int64]:
 
 
 def compute_ece(bins: Sequence[Bin]) -> float:
-    """Return the count-weighted mean distance between mean probability and share of right steps, in [0, 1].
+    """Return the count-weighted mean distance between mean probability and share of correct steps, in [0, 1].
 
     Of equal-width or equal-mass bins, whichever are given. Noise within the bins raises it; see `binned_ece_debiased`.
 

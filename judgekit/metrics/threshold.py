@@ -85,7 +85,7 @@ def _best_stretch(hits_error: Floats, hits_correct: Floats, *, gold_N: Sequence[
     n_correct = len(gold_N) - n_error
     if not n_error or not n_correct:
         raise DataError(
-            f"a threshold needs solutions with and without an error, not {n_error} with and {n_correct} without: "
+            f"a threshold needs solutions with and without an error, but {n_error} have one and {n_correct} have none: "
             "choose it on a split that has both"
         )
     ends = np.unique(np.concatenate([[0.0, 1.0], hits_error.ravel(), hits_correct.ravel()]))

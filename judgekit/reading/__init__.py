@@ -1,1 +1,1 @@
-"""How raw files are read: rows, texts and YAML from strangers."""
+"""Readers of raw files: rows, texts, and YAML from untrusted sources."""

@@ -1,9 +1,9 @@
-"""Raw rows of files and folders, whatever their fields: the one reader under importers, records and benchmarks.
+"""Raw rows of files and folders, whatever their fields: the one reader for importers, records and benchmarks.
 
-Read are JSON lines, JSON (an array, one object, or objects printed over several lines), parquet, and the Arrow files
-that `datasets` keeps. What a file holds decides, not its suffix: data sets keep JSON lines under `.json`, too. Rows are
-read one after another, so memory does not grow with their number; only JSON that is no JSON lines is read whole. A row
-that cannot be read comes with a complaint in its place.
+It reads JSON lines, JSON (an array, one object, or objects printed over several lines), parquet, and the Arrow files of
+`datasets`. The content of a file decides, not its suffix: some data sets have JSON lines under `.json`. Rows are read
+one by one, so memory does not grow with their number; only JSON that is not JSON lines is read whole. A row that cannot
+be read comes with an error message in its place.
 """
 
 from __future__ import annotations
@@ -64,13 +64,14 @@ def data_files(folder: Path) -> list[Path]:
     files = [file for file in seen if file.suffix in SUFFIXES and file.name not in _ABOUT_DATA and not file.is_dir()]
     for file in files:
         if not file.exists():
-            raise DataError(f"{file} is a link that leads nowhere: fetch what it points to, or remove it")
+            raise DataError(f"{file} is a broken link: fetch its target, or remove it")
     others = {*_OTHER_TABLES, *_PACKED, *SUFFIXES}
     left = [file.name for file in seen if file.suffix not in SUFFIXES and file.suffix.lower() in others]
     if left and files and folder not in _MENTIONED:
         _MENTIONED.add(folder)
         _log.warning(
-            "%s: %d files are none of %s and were left out: %s; unpack, convert or rename them where they are data",
+            "%s: %d files are not of the types %s and were left out: %s; if they are data, unpack, convert or rename "
+            "them",
             folder, len(left), ", ".join(SUFFIXES), ", ".join(left[:3]) + (" ..." if len(left) > 3 else ""),
         )  # fmt: skip
     for state in sorted(folder.rglob(_STATE)):
@@ -78,7 +79,7 @@ def data_files(folder: Path) -> list[Path]:
         if named is not None:  # an interrupted save leaves other Arrow files beside those that count
             files = [file for file in files if file.parent != state.parent or file.suffix != ".arrow"] + named
     if not files:
-        raise DataError(f"{folder} holds no {', '.join(SUFFIXES)} file")
+        raise DataError(f"{folder} contains no {', '.join(SUFFIXES)} file")
     return sorted(files)
 
 
@@ -118,7 +119,7 @@ def read_rows(file: Path) -> Iterator[NumberedRow]:
         return _table_rows(file)
     if file.suffix in SUFFIXES:
         return read_jsonl(file)
-    raise DataError(f"{file} is none of {', '.join(SUFFIXES)}: unpack or rename it")
+    raise DataError(f"{file} is not one of {', '.join(SUFFIXES)}: unpack or rename it")
 
 
 def read_fields(file: Path) -> set[str]:
@@ -171,7 +172,7 @@ def read_jsonl(path: Path) -> Iterator[NumberedRow]:
     except UnicodeDecodeError as error:
         raise not_utf8(path, error) from error
     if not n_rows:
-        raise DataError(f"{path} is empty: it must hold one JSON object a line")
+        raise DataError(f"{path} is empty: it must hold one JSON object per line")
 
 
 def _as_row(value: Any) -> dict[str, Any] | str:
@@ -224,11 +225,11 @@ def _read_whole(path: Path) -> list[dict[str, Any] | str] | None:
             position = _end_of_blank(text, end)
     if len(values) == 1 and isinstance(values[0], list):
         if not values[0]:
-            raise DataError(f"{path} is empty: it must hold one JSON object a row")
+            raise DataError(f"{path} is empty: it must hold one JSON object per row")
         values = values[0]
     elif len(values) == 1 and _is_all_lists(values[0]):
         names = ", ".join(map(repr, values[0]))
-        raise DataError(f"{path} is one object with rows in lists, {names}: save each list as a file of its own")
+        raise DataError(f"{path} is one object with rows in lists, {names}: save each list as a separate file")
     return [*map(_as_row, values), *([] if complaint is None else [complaint])]
 
 
@@ -277,4 +278,4 @@ def _table_trouble(file: Path) -> Iterator[None]:
         raise
     # Values that Python cannot hold, such as dates beyond the year 9999, are ValueError or OverflowError.
     except (OSError, pa.ArrowException, ValueError, OverflowError, TypeError) as error:
-        raise DataError(f"{file} is no readable {kind} file: {error}") from error
+        raise DataError(f"{file} is not a readable {kind} file: {error}") from error

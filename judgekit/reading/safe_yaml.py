@@ -1,7 +1,7 @@
-"""Reads YAML of others: no objects, and no more values than a person writes.
+"""Reads YAML from untrusted sources: no objects, and no more values than a person writes.
 
-YAML can name a value once and use it again (`&name`, `*name`). A few lines that use each other ten times over stand for
-more values than any memory holds, and whoever then copies, checks or prints them never ends.
+YAML can name a value once and use it again (`&name`, `*name`). A few lines that use each other ten times can stand for
+more values than fit into memory, and code that copies, checks or prints them would never end.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _refuse_bomb(root: yaml.Node) -> None:
         n_values[id(node)] = 0
         for part in parts:
             if n_values.get(id(part)) == 0:
-                raise ValueError(f"the value {shorten(getattr(part, 'anchor', None) or part.tag)} holds itself")
+                raise ValueError(f"the value {shorten(getattr(part, 'anchor', None) or part.tag)} contains itself")
             stack.append(part)
 
 

@@ -1,7 +1,7 @@
-"""Text files that people hand in: UTF-8, with or without a byte-order mark.
+"""Text files from users: UTF-8, with or without a byte-order mark.
 
-Editors and spreadsheets on Windows begin a file with a byte-order mark. Read as a character of the text it spoils the
-first row, key or id without a word, so every text file of the user's goes through here.
+Editors and spreadsheets on Windows put a byte-order mark at the start of a file. Read as a character it silently spoils
+the first row, key or id, so every text file of a user goes through here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def refuse_pointer(begin: bytes, path: Path) -> None:
-    """Refuse what a clone without Git LFS leaves in place of a large file.
+    """Refuse what a clone without Git LFS leaves instead of a large file.
 
     Args:
         begin: The first bytes of the file.

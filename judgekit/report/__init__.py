@@ -1,1 +1,1 @@
-"""What is looked at: pages, terminal tables, intervals."""
+"""Building blocks of reports: pages, terminal tables, intervals."""

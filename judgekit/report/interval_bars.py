@@ -1,7 +1,7 @@
 """Horizontal bars with intervals as an inline SVG, narrow enough to be read on a phone.
 
-The name of a row stands above its bars. Series differ in colour and in filling: solid, then outlined, so that colour
-alone never tells them apart; every bar carries its number.
+The name of a row is above its bars. Series differ in colour and in fill: solid, then outlined, so that they can be
+distinguished without colour; every bar shows its number.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Figures with intervals as table cells: the number in words, and a small bar for the eye.
+"""Numbers with intervals as table cells: the number as text, and a small bar.
 
-An interval has `value`, `lo` and `hi` as in results; `None` where a metric does not exist. Every bar stands
-beside its number, so that length and colour never tell anything alone.
+An interval has `value`, `lo` and `hi` as in results; `None` if a metric does not exist. Every bar is next to its
+number, so length and colour never carry meaning alone.
 """
 
 from __future__ import annotations

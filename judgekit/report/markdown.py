@@ -1,4 +1,4 @@
-"""Tables in Markdown, as the files beside the pages have them."""
+"""Tables in Markdown, for the files next to the pages."""
 
 from __future__ import annotations
 

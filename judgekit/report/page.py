@@ -2,8 +2,8 @@
 
 Every text goes through `escape`, so nothing that a model wrote can act as markup; bulk data travels as JSON with `<`
 escaped, and scripts put it on the page as text. A content policy in the page forbids everything but its own style and
-script, by their hashes. Colours are those of Okabe and Ito, told apart by colour-blind readers, and never carry meaning
-alone: lines also differ in dash and marker, cells show their number.
+script, by their hashes. Colours are those of Okabe and Ito, distinguished by colour-blind readers, and never carry
+meaning alone: lines also differ in dash and marker, cells show their number.
 """
 
 from __future__ import annotations
@@ -322,10 +322,10 @@ def bar_plot(
 
 
 def reliability_diagram(bins: Sequence[Bin], *, title: str) -> str:
-    """Return the share of right steps against the mean probability of each bin, over bars of the bins' counts."""
+    """Return the share of correct steps against the mean probability of each bin, over bars of the bins' counts."""
     frame = _Frame(x=(0.0, 1.0), y=(0.0, 1.0))
     most = max(bin_.count for bin_ in bins)
-    marks = [_axes(frame, "mean P(step ok)", "share of steps that are right")]
+    marks = [_axes(frame, "mean P(step ok)", "share of steps that are correct")]
     for bin_ in bins:
         top = frame.py(0.25 * bin_.count / most)  # bars take the lowest quarter, so they stay behind the points
         width = max(frame.px(bin_.hi) - frame.px(bin_.lo) - 2, 1)  # bins of equal mass can be very narrow
@@ -351,7 +351,7 @@ def _describe_bin(bin_: Bin) -> str:
     where = f"{bin_.lo:.2f} to {bin_.hi:.2f}: {bin_.count} steps"
     if bin_.mean_prob is None:
         return where
-    return f"{where}, mean probability {bin_.mean_prob:.3f}, {bin_.frac_ok:.3f} right"
+    return f"{where}, mean probability {bin_.mean_prob:.3f}, {bin_.frac_ok:.3f} correct"
 
 
 def _axes(frame: _Frame, x_label: str, y_label: str) -> str:

@@ -1,7 +1,7 @@
 """Shows one judged solution in a terminal, its steps coloured by the judge's probability.
 
-The colour never carries meaning alone: every step has its number. Text that a model wrote is never read as markup, and
-control characters in it are spelled out, so that it cannot move the cursor, recolour or hide anything.
+Colour never carries meaning alone: every step shows its number. Text that a model wrote is never read as markup, and
+control characters in it are spelled out, so that it cannot move the cursor, change colours or hide anything.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def render_judgement(solution: Solution, judgement: Judgement, info: JudgeInfo) 
         lines.append(Text(f"P(no error in any step) {judgement.verdict.p_none:.3f}"))
     if judgement.asked:
         asked = [visible(member.judge_id) for member in judgement.asked]
-        lines.append(Text(f"Asked: {', then '.join(asked)}."))
+        lines.append(Text(f"Judges called: {', then '.join(asked)}."))
     if isinstance(solution, LabelledSolution):
         method = solution.label_method or "unknown"
         lines.append(Text(f"Truth: {place(solution.first_error)} (labelled by: {method})."))
@@ -130,7 +130,7 @@ def place(first_error: int | None) -> str:
 
 
 def _colour(prob: float) -> str:
-    """Blend from the wrong colour over grey to the right one; told apart by colour-blind readers."""
+    """Blend from the wrong colour over grey to the correct one; distinguished by colour-blind readers."""
     end = _WRONG if prob < 0.5 else _RIGHT
     share = abs(2 * prob - 1)
     red, green, blue = (round(grey + share * (full - grey)) for grey, full in zip(_UNSURE, end, strict=True))

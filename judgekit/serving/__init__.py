@@ -1,5 +1,5 @@
-"""A judge as an HTTP service, and the judge that asks such a service as if it were local.
+"""A judge as an HTTP service, and a client judge that calls such a service as if it were local.
 
 Routes: `GET /health`, open to all; behind the bearer token `POST /describe` (which judge it is), `POST /judge` (judge
-some solutions) and `GET /metrics`. All but the metrics is JSON; `judgekit/serving/wire.py` says what it holds.
+solutions) and `GET /metrics`. All but the metrics are JSON; `judgekit/serving/wire.py` defines it.
 """

@@ -1,4 +1,4 @@
-"""The service as an ASGI application: its routes, and what of a request is refused: sizes, fields, too many at once."""
+"""The service as an ASGI application: its routes, and which requests it refuses: size, fields, too many at once."""
 
 from __future__ import annotations
 
@@ -172,9 +172,7 @@ class JudgeService:
                 way_out="ask for fewer solutions at once or allow more time",
             ) from error
         except JudgekitError as error:
-            raise RefusedError(
-                503, f"the judge failed: {error}", way_out="look after the judge, then ask again"
-            ) from error
+            raise RefusedError(503, f"the judge failed: {error}", way_out="check the judge, then ask again") from error
 
     async def _read_body(self, request: Request) -> bytes:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
@@ -201,7 +199,7 @@ class JudgeService:
         except TimeoutError as error:
             raise RefusedError(
                 408,
-                f"the body did not come in within {self.config.read_s:g} s",
+                f"the body did not arrive within {self.config.read_s:g} s",
                 value=len(body),
                 way_out="send it faster or send less at once",
                 Connection="close",

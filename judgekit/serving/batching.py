@@ -1,9 +1,8 @@
 """Dynamic batching: solutions of requests that arrive close together are judged together, in one thread.
 
-Whatever waits when the judge becomes free is its next batch, up to a number of solutions, of steps and of characters.
-Requests take turns, a solution each, so that a large one is spread over several batches in which others have their
-share; an answer goes to the request that asked, and trouble with one request is not passed on to those it shared a
-batch with.
+The next batch is everything that waits when the judge becomes free, up to a number of solutions, steps and characters.
+Requests take turns, one solution each, so that a large request is spread over several batches that also serve others.
+An answer goes to the request that asked for it, and trouble with one request does not affect others in its batch.
 """
 
 from __future__ import annotations

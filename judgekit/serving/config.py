@@ -1,4 +1,4 @@
-"""Options of `judgekit serve`, and of who asks it."""
+"""Options of `judgekit serve`, and of its clients."""
 
 from __future__ import annotations
 
@@ -12,47 +12,48 @@ from judgekit.engines.precision import AUTO, ChosenPrecision
 
 
 class ServeConfig(BaseConfig):
-    """Options of one service. The token is never among them, only the name of the variable that holds it."""
+    """Options of one service. The token itself is never an option, only the name of the variable that holds it."""
 
     judge: str = Field(min_length=1)
     """Anything that `load_judge` opens; `--judge` on the command line."""
     dtype: ChosenPrecision = AUTO
-    """Precision in which the judge runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
+    """Precision in which the judge runs; `auto`: bfloat16 if the hardware supports it, else float32."""
 
     host: str = "127.0.0.1"
     """Address to listen on; anything but loopback needs a token."""
     port: int = Field(default=8571, ge=0, le=65535)
-    """TCP port; 0 takes a free one, which is printed."""
+    """TCP port; 0 picks a free one and prints it."""
     token_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    """Name of the environment variable that holds the bearer token; `null` asks for none."""
+    """Name of the environment variable that holds the bearer token; `null` requires no token."""
 
     max_batch: int = Field(default=64, ge=1)
-    """Most solutions handed to the judge at once, of one request or of many."""
+    """Maximum solutions per call of the judge, from one request or many."""
     max_batch_chars: int = Field(default=262_144, ge=1)
-    """Most characters of problems and steps handed to the judge at once; a longer solution is judged alone."""
+    """Maximum characters of problems and steps per call of the judge; a longer solution is judged alone."""
     max_batch_steps: int = Field(default=1024, ge=1)
-    """Most steps handed to the judge at once, then others have their turn; a solution with more is judged alone."""
+    """Maximum steps per call of the judge, after which other requests take their turn; a longer solution is judged
+    alone."""
     window_s: float = Field(default=0.005, ge=0)
-    """How long a request waits for company while the judge is idle, seconds; 0 judges it at once."""
+    """How long a request waits for others to join its batch while the judge is idle, seconds; 0 judges it at once."""
     max_queue: int = Field(default=1024, ge=1)
-    """Solutions that may wait; a request that does not fit is told to come back later (429)."""
+    """Solutions that may wait; a request that does not fit is refused for now (429)."""
 
     max_solutions: int = Field(default=256, ge=1)
-    """Most solutions of one request."""
+    """Maximum solutions per request."""
     max_body_bytes: int = Field(default=16_777_216, ge=1024)
-    """Largest body of a request, bytes."""
+    """Maximum body size of a request, bytes."""
     max_request_steps: int = Field(default=16_384, ge=1)
-    """Most steps of one request, all its solutions together; one with more is refused (413)."""
+    """Maximum steps per request, over all its solutions; beyond it the request is refused (413)."""
     max_request_chars: int = Field(default=4_000_000, ge=1)
-    """Most characters of one request, all its solutions together; one with more is refused (413)."""
+    """Maximum characters per request, over all its solutions; beyond it the request is refused (413)."""
     max_steps: int = Field(default=1024, ge=1)
-    """Most steps of a solution; one with more gets no verdict (`too_long`), its neighbours are judged."""
+    """Maximum steps per solution; a longer one gets no verdict (`too_long`), the others are judged."""
     max_chars: int = Field(default=1_000_000, ge=1)
-    """Most characters of a solution with problem and reference; one with more gets no verdict (`too_long`)."""
+    """Maximum characters of a solution with problem and reference; a longer one gets no verdict (`too_long`)."""
     max_connections: int = Field(default=256, ge=1)
-    """Connections at once; further ones are told that the service is overloaded (503)."""
+    """Maximum simultaneous connections; further ones are refused as overload (503)."""
     read_s: float = Field(default=30.0, gt=0)
-    """Longest time for a request's head, and again for its body, to come in, seconds."""
+    """Longest time to receive a request's head, and again its body, seconds."""
     deadline_s: float = Field(default=600.0, gt=0)
     """Longest time from a request's body to its answer, seconds; a request may ask for less."""
 

@@ -1,4 +1,4 @@
-"""What every request passes on its way to a route: it is counted, and refused without the token."""
+"""Checks that every request passes before its route: it is counted, and refused without the token."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class UnambiguousLength:
             return
         refusal = RefusedError(
             400,
-            "the body's length is stated by Transfer-Encoding and by Content-Length",
-            way_out="send one of the two",
+            "the body's length is given by both Transfer-Encoding and Content-Length",
+            way_out="send only one of the two",
             Connection="close",
         )
         await (await answer_refusal(None, refusal))(scope, receive, send)

@@ -1,4 +1,4 @@
-"""What the service counts and times, in Prometheus' text format."""
+"""The service's counters and timings, in Prometheus' text format."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Metrics:
         self.failures = Counter("judgekit_judge_failures", "Calls of the judge that raised", registry=registry)
         self.queue = Gauge("judgekit_queue_solutions", "Solutions waiting", registry=registry)
         self.batch = Histogram(
-            "judgekit_batch_solutions", "Solutions a call of the judge", buckets=_SOLUTIONS, registry=registry
+            "judgekit_batch_solutions", "Solutions per call of the judge", buckets=_SOLUTIONS, registry=registry
         )
         self.request_s = Histogram(
             "judgekit_request_seconds", "Time of a judging request", buckets=_SECONDS, registry=registry

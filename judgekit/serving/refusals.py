@@ -1,4 +1,4 @@
-"""How a refusal is answered: a status and JSON that says what is wrong, the value and the way out."""
+"""Answers to refused requests: a status and JSON that says what is wrong, the value and what to do."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def answer_no_route(request: Request, error: Exception) -> Response:
     trouble = Trouble(
         what=error.detail,
         value=f"{request.method} {request.url.path}"[:200],
-        way_out=f"there are GET {HEALTH}, GET {METRICS}, POST /{DESCRIBE} and POST /{JUDGE}",
+        way_out=f"use GET {HEALTH}, GET {METRICS}, POST /{DESCRIBE} and POST /{JUDGE}",
     )
     return json_response(trouble, error.status_code, dict(error.headers or {}))
 

@@ -1,7 +1,7 @@
-"""A judge that asks `judgekit serve` on another machine or in another process, used as if it were local.
+"""A judge that calls `judgekit serve` on another machine or in another process, used as if it were local.
 
-What may pass is tried again (see `judgekit.engines.http.client`). Solutions that stay unanswered get a reason instead
-of a verdict and are counted; a service that is not there, refuses the token or serves another judge than when it was
+Temporary trouble is retried (see `judgekit.engines.http.client`). Solutions that stay unanswered get a reason instead
+of a verdict and are counted. A service that is missing, refuses the token or serves another judge than when it was
 opened stops the run.
 """
 
@@ -96,8 +96,8 @@ class RemoteJudge(WrappedJudge):
         others = {found.judge_id, *(judgement.judge_id for judgement in found.judgements)} - {self.info.judge_id}
         if others:
             raise JudgeError(
-                f"{self.url} served the judge {self.info.judge_id!r} when it was opened and now answers as "
-                f"{others.pop()!r}: serve the former again, or begin a new run with the latter"
+                f"{self.url} served the judge {self.info.judge_id!r} when it was opened and now serves "
+                f"{others.pop()!r}: serve the former again, or start a new run with the latter"
             )
         for row, judgement in zip(request.body["solutions"], found.judgements, strict=True):
             if judgement.solution_id != row["id"]:

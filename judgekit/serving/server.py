@@ -1,4 +1,4 @@
-"""Listens, serves, and ends in order: nothing that was accepted is lost when the service is told to stop."""
+"""Listens, serves and shuts down cleanly: no accepted request is lost when the service is told to stop."""
 
 from __future__ import annotations
 
@@ -132,14 +132,14 @@ def read_token(config: ServeConfig) -> str | None:
     if config.token_env is None:
         if not ipaddress.ip_address(_resolve(config)[1][0].partition("%")[0]).is_loopback:
             raise ConfigError(
-                f"host={config.host!r} can be reached from other machines, and no token is demanded: put one into an "
+                f"host={config.host!r} can be reached from other machines, but no token is required: put one into an "
                 "environment variable and name it, token_env=JUDGEKIT_TOKEN, or listen on 127.0.0.1"
             )
         return None
     token = os.environ.get(config.token_env, "")
     if not token or not all("!" <= character <= "~" for character in token):
         raise ConfigError(
-            f"the environment variable {config.token_env} must hold the token: printable ASCII without spaces, and it "
+            f"the environment variable {config.token_env} must hold the token (printable ASCII without spaces), but it "
             f"{'holds other characters' if token else 'is not set'}"
         )
     return token
@@ -170,5 +170,5 @@ def _resolve(config: ServeConfig) -> tuple[socket.AddressFamily, tuple[str, int]
     try:
         family, *_, address = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError) as error:
-        raise ConfigError(f"host={config.host!r} is no address of this machine: {error}") from error
+        raise ConfigError(f"host={config.host!r} is not an address of this machine: {error}") from error
     return family, (str(address[0]), int(address[1]))

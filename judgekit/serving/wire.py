@@ -1,4 +1,4 @@
-"""What travels between service and client, as JSON. Both sides check it with these models."""
+"""The JSON between service and client. Both sides check it with these models."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-r"""What makes two problems one: the words of their text, or an id that their source gives both.
+r"""When two problems are the same: by the words of their text, or by an id that their source gives both.
 
-One data set writes `Find $x^2$.`, the next `find x^2`. Both are one problem, and whoever trains on the one has seen the
-other. So a problem is known by its words: small and capital letters, white space, the delimiters of formulas and the
-punctuation of sentences do not count. Digits, signs, operators, comparisons, brackets, primes and units do: `x<5` and
-`x>5`, `2.5` and `25`, `1 2` and `12`, `5!` and `5` stay two problems. Where it is not certain that two spellings mean
-the same, they stay apart: a repeat that is missed does less harm than two problems that become one.
+One data set writes `Find $x^2$.`, another `find x^2`. Both are one problem, and training on one means having seen the
+other. So a problem is identified by its words: case, white space, formula delimiters and sentence punctuation do not
+count. Digits, signs, operators, comparisons, brackets, primes and units do: `x<5` and `x>5`, `2.5` and `25`, `1 2` and
+`12`, `5!` and `5` stay two problems. If it is not certain that two spellings mean the same, they stay separate: a
+missed repeat does less harm than two problems that become one.
 
 Plain Python; nothing here imports torch, numpy or polars.
 """
@@ -172,7 +172,7 @@ def _spelled(word: str) -> str:
     if len(word) > 1 and not word.strip("."):
         return "…"
     if len(word) == 1 and "\u0370" <= word <= "\u03ff":
-        return word  # a single Greek letter keeps its case, for a sum is no standard deviation
+        return word  # a single Greek letter keeps its case, for a sum is not a standard deviation
     return unicodedata.normalize("NFC", word.casefold())
 
 
@@ -206,7 +206,7 @@ def _ends_sentence(stop: str, before: str, text: str, end: int) -> bool:
         return True  # one character is a word, and no space follows its comma
     if len(before) > 1 and before[0].isalpha():
         return rest is not None
-    # `What is 5?` at the very end; within a text a question mark may stand for a digit
+    # `What is 5?` at the very end; within a text per question mark may stand for a digit
     is_value = before[-1].isalnum() or before in ")]}|%°!'$"
     return stop == "?" and is_value and not text[end:].strip(f"{_MARK} \t\n\"')]}}*_")
 
@@ -260,7 +260,7 @@ def _plain_character(char: str) -> str:
 
 
 def _without_delimiters(text: str) -> str:
-    """Return the text with a mark in place of each delimiter of a formula, and blanks for LaTeX that only moves."""
+    """Return the text with a mark instead of each delimiter of a formula, and blanks for LaTeX that only moves."""
     if "\\" in text:
         pieces = text.split("\\\\")  # a line break takes its two characters before anything else
         for i, piece in enumerate(pieces):
@@ -287,7 +287,7 @@ def _without_delimiters(text: str) -> str:
 
 
 def _is_formula(text: str, begin: int, end: int, after: int) -> bool:
-    """Tell whether what stands between two dollar signs is a formula, and the signs are no amounts of money."""
+    """Tell whether what stands between two dollar signs is a formula, and the signs are not amounts of money."""
     inside = text[begin:end]
     content = inside.strip()
     if not content or re.search(r"\n\s*\n", inside):

@@ -1,7 +1,7 @@
 """Makes candidate text unable to act as markup: reserved strings in it are broken up by a space.
 
-What a candidate wrote stays readable, and nothing of it is a special token, a chat turn, a judge's tag or a judge's
-verdict any more. Imports no torch.
+The candidate's text stays readable, but nothing in it can be a special token, a chat turn, a judge's tag or a judge's
+verdict. Imports no torch.
 """
 
 from __future__ import annotations

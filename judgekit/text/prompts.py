@@ -1,6 +1,6 @@
-"""How a problem becomes a prompt: plain text that a model continues, or a conversation. Imports no torch.
+"""Turns a problem into a prompt: plain text that a model continues, or a conversation. Imports no torch.
 
-A conversation whose last message is the assistant's is continued there: that is how a partial solution is completed.
+A conversation that ends with an assistant message is continued there: that is how a partial solution is completed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Prompt = str | list[Message]
 def completion_text(completion: str | Sequence[Mapping[str, Any]]) -> str:
     """Return the text of what was said: a string as it is, of messages the text, of several parts those that are text.
 
-    Calls of tools, their results and images are no text of the policy's.
+    Calls of tools, their results and images are not a text of the policy's.
 
     Example:
         >>> completion_text([{"role": "assistant", "content": [{"type": "text", "text": "4"}]}])
@@ -51,7 +51,7 @@ def completion_text(completion: str | Sequence[Mapping[str, Any]]) -> str:
 
 class _Prompt(BaseConfig):
     template: str
-    """Text in which `{problem}` stands for the problem."""
+    """Text with `{problem}` in place of the problem."""
 
     @model_validator(mode="after")
     def _has_placeholder(self) -> _Prompt:
@@ -68,7 +68,7 @@ class RawPrompt(_Prompt):
     """The prompt is plain text that the policy continues."""
 
     type: Literal["raw"] = "raw"
-    """Tells the kinds apart."""
+    """Selects this kind."""
     template: str = PLACEHOLDER + "\n"
     """Text in which `{problem}` stands for the problem."""
 
@@ -81,7 +81,7 @@ class ChatPrompt(_Prompt):
     """The prompt is a conversation in the policy's chat template."""
 
     type: Literal["chat"] = "chat"
-    """Tells the kinds apart."""
+    """Selects this kind."""
     template: str = PLACEHOLDER
     """The user's message, in which `{problem}` stands for the problem."""
     system: str | None = None
@@ -186,7 +186,7 @@ def with_fixed_clock(chat_template: str, chat_date: date = CHAT_DATE) -> str:
     said = {f"%{directive}": at.strftime(f"%{directive}") for directive in _DIRECTIVES}
     # What this system does not know comes back as it was.
     pairs = [(asked, value) for asked, value in said.items() if "%" not in value]
-    # `%%` is put aside meanwhile, so that the letter behind it is no directive. The line break at the end belongs to
+    # `%%` is put aside meanwhile, so that the letter behind it is not a directive. The line break at the end belongs to
     # the tag before it, so what follows begins a line, as it did.
     return (
         "{% macro strftime_now(format) %}{% set said = namespace(text=format.replace('%%', '\\x00')) %}"

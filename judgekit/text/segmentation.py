@@ -1,8 +1,8 @@
-r"""Splitting a text into steps: what a step is when nobody has marked them.
+r"""Splits a text into steps if nobody has marked them.
 
-Pure text, no tokenizer: a judge reads texts, and a stored groups file keeps the spans beside the response. Every span
-points into the original text, and nothing is rewritten, so the steps and the gaps between them give the text back.
-The time is linear in the length of the text, whatever stands in it.
+Works on the text alone, without a tokenizer: a judge reads texts, and a stored groups file keeps the spans next to the
+response. Every span points into the original text and nothing is rewritten, so the steps and the gaps between them
+restore the text. The time is linear in the length of the text, whatever it contains.
 """
 
 from __future__ import annotations
@@ -47,36 +47,36 @@ _HEADER = re.compile(
 
 
 class SegmentationConfig(BaseConfig):
-    """What a step is. The default: paragraphs, exactly as they stand."""
+    """How a text is split into steps. The default: paragraphs, unchanged."""
 
     mode: Mode = "paragraphs"
-    """`paragraphs` ends a step at a blank line, `lines` at a line break; `numbered` begins one at a line that starts
-    with `Step 1`, `1.`, `1)` or `(1)`, plain, bold or a heading: only the first of these three kinds that the text has
-    counts, and what stands before it is a step too; `sentences` ends one at sentence ends, blank lines and before list
-    items, and, in scripts without spaces, right behind 。！？； and at line breaks; `separators` at the texts given in
+    """`paragraphs` ends a step at a blank line, `lines` at a line break; `numbered` starts one at a line that starts
+    with `Step 1`, `1.`, `1)` or `(1)`, plain, bold or as a heading: only the first of these styles that the text has
+    counts, and text before it is a step, too; `sentences` ends one at sentence ends, blank lines and before list items,
+    and, in scripts without spaces, right after 。！？； and at line breaks; `separators` at the texts given in
     `separators`; `auto` is the first of numbered, paragraphs, lines and sentences that finds two steps."""
     separators: tuple[str, ...] = ()
-    """Texts between two steps, taken literally and part of no step: tags such as `<step>` and `</step>`, `<|step|>`, or
-    Math-Shepherd's `ки`. Needed by the mode `separators`, refused by the others."""
+    """Texts between two steps, taken literally and not part of any step: tags such as `<step>` and `</step>`,
+    `<|step|>`, or Math-Shepherd's `ки`. Required by the mode `separators`, refused by the others."""
     keep_blocks: bool = False
-    """Never split within a formula, a LaTeX environment or a code block. `sentences` and `max_chars` never do."""
+    """Never split inside a formula, a LaTeX environment or a code block. `sentences` and `max_chars` never do."""
     join_headers: bool = False
-    """Put a bare header (`Step 1:`, a Markdown heading, a bold line, a lone `$$`) with the step after it."""
+    """Join a bare header (`Step 1:`, a Markdown heading, a bold line, a lone `$$`) with the step after it."""
     min_chars: int = Field(default=0, ge=0)
-    """Shorter steps become part of the step before them, at the beginning of the one after; 0 keeps all."""
+    """Shorter steps are joined with the step before them, at the beginning with the one after; 0 keeps all."""
     max_chars: int | None = Field(default=None, ge=1)
-    """Longer steps are split at sentence ends into steps as long as this allows; a sentence stays whole, and a rest
-    below `min_chars` goes with the step before it. `null` leaves long steps alone."""
+    """Longer steps are split at sentence ends into steps as long as this allows; a sentence stays whole, and a
+    remainder shorter than `min_chars` is joined with the step before it. `null` leaves long steps alone."""
     think: Literal["keep", "drop", "only"] = "keep"
-    """What becomes of a block between the tags of `think_tags`: its content is split like the rest, is left out, or is
-    all that is split. The tags are part of no step."""
+    """What to do with a block between the tags of `think_tags`: its content is split like the rest, left out, or is the
+    only text that is split. The tags are not part of any step."""
     think_tags: tuple[str, str] = ("<think>", "</think>")
-    """What opens and closes a block of thinking."""
+    """Tags that open and close a block of thinking."""
 
     @model_validator(mode="after")
     def _options_fit(self) -> SegmentationConfig:
         if (self.mode == "separators") != bool(self.separators):
-            raise ValueError("mode 'separators' needs separators=[...], and no other mode has any use for them")
+            raise ValueError("mode 'separators' needs separators=[...]; for any other mode leave them out")
         if not all((*self.separators, *self.think_tags)):
             raise ValueError("a separator or tag is empty: give the text between two steps, for example '<step>'")
         if self.max_chars is not None and self.max_chars < self.min_chars:

@@ -1,8 +1,8 @@
-r"""Where sentences end in mathematical prose, and where formulas and code stand.
+r"""Finds sentence ends in mathematical prose, and the positions of formulas and code.
 
-Rules, no model: a gap of white space ends a sentence where what stands before it ends one and what follows can begin
-one. In scripts that put no space behind a sentence (Chinese, Japanese, ...) the gap is empty: it lies behind the stop.
-In doubt there is no end: a sentence too long does less harm than half a formula.
+Rules, no model: white space ends a sentence if the text before it can end one and the text after it can start one. In
+scripts without spaces between sentences (Chinese, Japanese, ...) the gap is empty and comes after the full stop. In
+doubt there is no end: a sentence that is too long does less harm than half a formula.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def find_blocks(text: str) -> list[Span]:
 
     Source:
         Single dollars as in Pandoc's Markdown, extension `tex_math_dollars`: the opening one has no white space to its
-        right, the closing one none to its left and no digit to its right, so "$5 and $6" is no formula. Differs in:
+        right, the closing one none to its left and no digit to its right, so "$5 and $6" is not a formula. Differs in:
         `$ x $`, with white space on both inner sides, is a formula too.
     """
     tokens = [(_kind(match.group()), *match.span()) for match in _TOKEN.finditer(text)]

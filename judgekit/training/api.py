@@ -1,4 +1,4 @@
-"""Training and calibration in one call, for programs and notebooks; the commands of these names do the same."""
+"""Training and calibration in one call, for programs and notebooks; the commands with these names do the same."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def train(
         CheckpointError: the model cannot be opened.
     """
     if kind not in CONFIGS:
-        raise ConfigError(f"kind {kind!r} is none of {', '.join(CONFIGS)}: write one of these")
+        raise ConfigError(f"kind {kind!r} is not one of {', '.join(CONFIGS)}: write one of these")
     config = parse_config(CONFIGS[kind], {**settings, "kind": kind}, where="train")
     return train_config(config, Path(output), resume=resume)
 
@@ -98,7 +98,7 @@ def calibrate(
 
     Raises:
         ConfigError: an option is unknown or refused, or the judge has no directory to keep a calibrator in.
-        DataError: a problem was trained on, or the data are too few, all right or all wrong.
+        DataError: a problem was trained on, or the data are too few, all correct or all wrong.
         CheckpointError: there is no such judge.
     """
     from judgekit.training.calibrate import calibrate_judge
@@ -120,11 +120,12 @@ def calibrated_directory(judge: str, output: Path | None) -> Path:
     is_builtin = judge.startswith("builtin:")
     if is_builtin and output is None:
         raise ConfigError(
-            f"{judge} has no directory to keep a calibrator in: add --output DIR, which becomes a judge directory "
-            "around it"
+            f"{judge} has no directory to store a calibrator in: add --output DIR, which becomes its judge directory"
         )
     if not is_builtin and output is not None:
-        raise ConfigError("--output is for builtin judges; any other judge's calibrator goes into its own directory")
+        raise ConfigError(
+            "--output is for builtin judges; leave it out, the calibrator goes into the judge's own directory"
+        )
     if judge.startswith(SERVED):
-        raise ConfigError(f"{judge} is a service: calibrate the judge directory that it serves, and serve it anew")
+        raise ConfigError(f"{judge} is a service: calibrate the judge directory that it serves, and serve it again")
     return Path(judge) if output is None else wrap_builtin(judge, output)

@@ -1,4 +1,4 @@
-"""Calibration of step probabilities and of the decision threshold, on problems that training has not seen."""
+"""Calibrates step probabilities and the decision threshold, on problems that training has not seen."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ from judgekit.types import LabelledSolution, ThresholdRule
 _log = logging.getLogger(__name__)
 
 UPSIDE_DOWN_WAY_OUT = (
-    "No calibrator may turn it round: see which label means right (`ok_labels` or `label_tokens` in judge.json), and "
-    "whether the data's labels are meant as judgekit reads them"
+    "No calibrator may reverse it: check which label means correct (`ok_labels` or `label_tokens` in judge.json), and "
+    "whether the data's labels mean what judgekit takes them to mean"
 )
-"""What to do about a judge that trusts wrong steps more than right ones."""
+"""What to do about a judge that trusts wrong steps more than correct ones."""
 
 
 def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> CalibrationReport:
     """Choose and fit a calibrator and a threshold on a labelled data set and store both in `judge.json`.
 
     The figures after calibration are those of the calibrator that is kept, cross-fitted: each solution is scored under
-    a fit of this kind without the fold of its problem. Beside them stand those of choosing a kind anew in every fold.
+    a fit of this kind without the fold of its problem. Beside them stand those of choosing a kind again in every fold.
     Where no calibrator clearly helps the judge is left as it is, and the report says why. A judge that decides by
     argmax keeps this rule and gets no threshold. The judgements are kept in the folder `judgements` of the judge:
     called again, after a kill or with other options, this does not ask the judge again, unless what its verdicts depend
@@ -62,8 +62,8 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     problems of their own: on data that anything was fitted on they promise nothing.
 
     Raises:
-        DataError: a problem was trained on, or the split is too small, all right, all wrong, or without verdicts.
-        CheckpointError: the directory is no judge.
+        DataError: a problem was trained on, or the split is too small, all correct, all wrong, or without verdicts.
+        CheckpointError: the directory is not a judge.
     """
     from judgekit.judges import load_judge
 
@@ -96,7 +96,8 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
     verdicts_N = [item for item, is_fresh in zip(all_verdicts_N, is_fresh_N, strict=True) if not is_fresh]
     if not any(verdicts_N):
         raise DataError(
-            f"{card.judge_id} has no verdict on any of {len(solutions)} solutions: there is nothing to calibrate"
+            f"{card.judge_id} has no verdict on any of {len(solutions)} solutions, so there is nothing to calibrate: "
+            "see the reasons with `judgekit judge`"
         )
     fingerprint = fingerprint_of(data, solutions)
     gold_N = [solution.first_error for solution in solutions]
@@ -118,7 +119,7 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
         _log.warning("%s: %s", card.judge_id, sentence)
     if isinstance(card.spec, CascadeSpec) and card.spec.promise is not None and card.spec.promise.about == "error":
         _log.warning(
-            "%s: who answers stays as it is, but the promised error was one of the decisions before this calibration",
+            "%s: who answers is unchanged, but the guaranteed error referred to the decisions before this calibration",
             card.judge_id,
         )
     decision, conformal = card.decision, None
@@ -133,8 +134,8 @@ def calibrate_judge(directory: Path, data: Path, config: CalibrationConfig) -> C
         )
     elif config.conformal_frac is not None:
         _log.warning(
-            "no conformal thresholds: none of %d problems can be kept for them, as all stand behind the judge's "
-            "weights or an earlier calibration, or there are too few; calibrate with other problems",
+            "no conformal thresholds: none of %d problems is available for them, because all are behind the judge's "
+            "weights or an earlier calibration, or there are too few; calibrate on other problems",
             len(set(problem_N)),
         )
     write_problems(directory / CALIBRATION_PROBLEMS, kept | ProblemList.of(given))
@@ -173,7 +174,7 @@ def _report(
     upside_down: str | None,
     config: CalibrationConfig,
 ) -> CalibrationReport:
-    """Compare the judge as it is with the calibrator that is kept, and with choosing one anew in every fold."""
+    """Compare the judge as it is with the calibrator that is kept, and with choosing one again in every fold."""
     raw = HeldOut(IdentityCalibrator().logprobs_N(split), split.steps.probs_K)
     before, figures_before = _measure(split, raw, n_bins=config.n_bins)
     after, figures_after = _measure(split, chosen.held_out, n_bins=config.n_bins)
@@ -189,11 +190,11 @@ def _report(
     refused = {item.kind: item.reason for item in chosen.candidates if item.reason is not None}
     if kept == "identity" and len(refused) == len(chosen.candidates) - 1 > 0:
         kind, reason = next(iter(refused.items()))
-        warnings.append(f"probabilities are left as they are, every calibrator was left out: {kind}, because {reason}")
+        warnings.append(f"probabilities are unchanged, because every calibrator was rejected: {kind}, because {reason}")
     for name, value in figures_after.items():
         if value > figures_before[name]:
             warnings.append(
-                f"under the calibrator kept, {kept}, {name} rises from {figures_before[name]:.4f} to {value:.4f}, "
+                f"with the selected calibrator, {kept}, {name} rises from {figures_before[name]:.4f} to {value:.4f}, "
                 "which is within the noise of this split"
             )
     return CalibrationReport(

@@ -1,4 +1,4 @@
-"""Makes a cascade: chooses when its cheap members are sure, for a promised error or cost; see `cascade_thresholds`."""
+"""Makes a cascade: decides when its cheap members are sure, for a guaranteed error or cost."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def build_cascade(members: Sequence[str], data: Path, output: Path, config: Casc
     if len(members) < 2:
         raise ConfigError(f"a cascade needs at least two members, not {len(members)}: give --member once for each")
     if config.costs is not None and len(config.costs) != len(members):
-        raise ConfigError(f"{len(config.costs)} costs for {len(members)} members: give one for each, in their order")
+        raise ConfigError(f"{len(config.costs)} costs for {len(members)} members: give one for each, in order")
     refuse_foreign(output, own=(TRAIN_PROBLEMS, CALIBRATION_PROBLEMS, JUDGEMENTS))
     solutions = list(read_labelled([data], config.n_max))
     folders = member_folders(members)
@@ -92,11 +92,11 @@ def build_cascade(members: Sequence[str], data: Path, output: Path, config: Casc
             spec = None if name.startswith(CARDLESS) else find_card(name).card.spec
             if isinstance(spec, ProbeSpec) and spec.feature_cache is not None:
                 raise ConfigError(
-                    f"{name} takes features from the cache {spec.feature_cache}, so that its seconds are not those of "
+                    f"{name} takes features from the cache {spec.feature_cache}, so its seconds are not those of "
                     "reading: name the judge directory itself, or give cost_unit=tokens or costs=[...]"
                 )
     judgements_M = []
-    for m, name in enumerate(members):  # one after another, for two large models seldom fit at once
+    for m, name in enumerate(members):  # one after another, for two large models rarely fit at once
         judge = load_judge(name, dtype=config.dtype)
         key = verdict_key(name, dtype=config.dtype, info=judge.info, calibrated=True)
         folder = output / JUDGEMENTS / f"member{m}"
@@ -109,16 +109,16 @@ def build_cascade(members: Sequence[str], data: Path, output: Path, config: Casc
     claims_M = [Claims.of(verdicts, gold_N=gold_N) for verdicts in verdicts_M[:-1]]
     chosen = _choose(claims_M, costs_M, split, config)
     warnings = [
-        f"{after} costs less than {before} before it: give members in the order of their cost"
+        f"{after} costs less than {before} before it: give the members in order of cost"
         for (before, cheap), (after, costly) in pairwise(zip(members, costs_M, strict=True))
         if costly < cheap
     ]
     if config.max_error is not None and chosen.shown is None:
         needed = int(np.ceil(np.log(config.delta) / np.log1p(-config.max_error)))
         warnings.append(
-            f"no thresholds keep an error of {config.max_error:g} with probability {1 - config.delta:g}: every "
-            f"solution goes on to the last member. {int(split.tested_N.sum())} problems were tested, and at least "
-            f"{needed} sure claims that are all right are needed: add problems, calibrate the members, or allow more"
+            f"no thresholds keep an error of {config.max_error:g} with probability {1 - config.delta:g}, so every "
+            f"solution goes to the last member. {int(split.tested_N.sum())} problems were tested, and at least "
+            f"{needed} sure claims, all of them correct, are needed: add problems, calibrate the members, or allow more"
         )
     for sentence in warnings:
         _log.warning("%s", sentence)
@@ -192,8 +192,8 @@ class Split(NamedTuple):
         tested = fresh_problems(free, frac=share)
         if not tested:
             raise DataError(
-                f"none of {len(set(problem_N))} problems can test a promise: {len(set(problem_N)) - len(free)} of them "
-                "were used to calibrate a member; give problems that no member has met"
+                f"none of {len(set(problem_N))} problems can test a guarantee: {len(set(problem_N)) - len(free)} of "
+                "them were used to calibrate a member; give problems that no member has seen"
             )
         drawn: dict[str, tuple[str, int]] = {}
         for row, (problem, solution) in enumerate(zip(problem_N, solutions, strict=True)):
@@ -206,7 +206,7 @@ class Split(NamedTuple):
 
 
 def mean_cost(judgements: Sequence[Judgement], *, unit: str) -> float:
-    """Return what a judgement took in the mean.
+    """Return what a judgement took on average.
 
     Raises:
         DataError: dollars are asked for, and some judgement has no price.
@@ -217,7 +217,7 @@ def mean_cost(judgements: Sequence[Judgement], *, unit: str) -> float:
     if len(prices) < len(judgements):
         raise DataError(
             f"{judgements[0].judge_id} has no price for {len(judgements) - len(prices)} of {len(judgements)} "
-            "judgements: state its prices, or give costs=[...], one for each member"
+            "judgements: set its prices, or give costs=[...], one for each member"
         )
     return float(np.mean(prices))
 
@@ -233,7 +233,7 @@ def _choose(claims_M: Sequence[Claims], costs_M: Sequence[float], split: Split, 
     assert config.max_cost is not None
     if not costs_M[-1] > 0:
         raise DataError(
-            f"the last member took no {config.cost_unit} by what its judgements say: give costs=[...], one for each"
+            f"the judgements of the last member report no {config.cost_unit}: give costs=[...], one for each"
         )
     chosen, least = choose_for_cost(
         claims_M, costs_M=costs_M, **split._asdict(), at_most=config.max_cost, delta=config.delta
@@ -241,7 +241,7 @@ def _choose(claims_M: Sequence[Claims], costs_M: Sequence[float], split: Split, 
     if chosen.shown is None:
         raise DataError(
             f"no thresholds keep the mean cost below {config.max_cost:g} of the last member's with probability "
-            f"{1 - config.delta:g}: {least:.3f} is the least that {int(split.tested_N.sum())} tested problems allow, "
-            f"with costs of {', '.join(f'{cost:.3g}' for cost in costs_M)}; allow as much, or add problems"
+            f"{1 - config.delta:g}: {least:.3f} is the lowest that {int(split.tested_N.sum())} tested problems allow, "
+            f"with costs of {', '.join(f'{cost:.3g}' for cost in costs_M)}; allow that much, or add problems"
         )
     return chosen

@@ -1,17 +1,18 @@
-"""Which thresholds a cascade gets: proposals from one part of the problems, promises tested on the other.
+"""Chooses the thresholds of a cascade: proposals from one part of the problems, guarantees tested on the other.
 
-The cheap members' claims (the most probable outcome of each verdict) are ordered by how often such claims are right on
-the choosing problems: for each member, and for "no error" and located errors apart, by isotonic regression on the
-claim's probability. Cuts through this order are the proposals, nested from "nobody is sure" to "everybody is". Of the
-other problems one solution each is tested, so that the draws are independent and the binomial bounds exact:
+The cheap members' claims (the most probable outcome of each verdict) are ordered by how often such claims are correct
+on the choosing problems: separately for each member, and for "no error" and located errors, by isotonic regression on
+the claim's probability. Cuts through this order are the proposals, nested from "nobody is sure" to "everybody is". Of
+the other problems one solution each is tested, so that the draws are independent and the binomial bounds exact:
 
-- a promised *error*: with probability 1 - delta over the draw of these problems, a solution of a problem drawn like
-  them that a member before the last answers is decided wrongly with probability at most the bound. Proposals are tested
-  in the order of their p-values on the choosing problems; of those that hold, the one that answers most is taken.
-- a promised *cost*: with the same probability, the mean cost of a solution is at most the bound, where asking a member
-  costs its mean cost. Proposals are tested from the one that asks least; the last one that holds is taken.
+- a guaranteed *error*: with probability 1 - delta over the draw of these problems, a solution of a problem drawn like
+  them that a member before the last answers is decided wrongly with probability at most the bound. Proposals are
+  tested in the order of their p-values on the choosing problems; of those that hold, the one that answers most is
+  taken.
+- a guaranteed *cost*: with the same probability, the mean cost of a solution is at most the bound, where calling a
+  member costs its mean cost. Proposals are tested from the one that calls least; the last one that holds is taken.
 
-Neither says anything about other problems, generators, or lengths than these were drawn from, nor about the last
+Neither says anything about other problems, generators or lengths than these were drawn from, nor about the last
 member's own errors. Axes: `_M` members, `_N` solutions.
 """
 
@@ -123,7 +124,8 @@ def propose_stages(claims_M: Sequence[Claims], *, choosing_N: Flags, least_sure:
             if not len(of_kind):
                 continue
             score, right = score_N[of_kind], claims.right_N[of_kind].astype(float)
-            # A made-up right claim below all and a wrong one above: m right ones at the top show no more than m/(m+1).
+            # A made-up right claim below all and a wrong one above: m correct
+            # ones at the top show no more than m/(m+1).
             curve = IsotonicRegression().fit([*score, score.min(), score.max()], [*right, 1.0, 0.0])
             rows += [(p, s, member, is_none, i) for p, s, i in zip(curve.predict(score), score, of_kind, strict=True)]
     rows = sorted((row for row in rows if row[1] > least_sure), key=lambda row: (-row[0], -row[1]))
@@ -182,7 +184,7 @@ def choose_for_cost(
     at_most: float,
     delta: float,
 ) -> tuple[Chosen, float]:
-    """Choose the thresholds that ask most and still cost at most `at_most` in the mean.
+    """Choose the thresholds that ask most and still cost at most `at_most` on average.
 
     Args:
         claims_M: Of each member but the last.

@@ -1,8 +1,8 @@
 """Trains a step-classifier judge: a token-classification head read at step ends, from any causal decoder.
 
-A step is trained on only if every step before it is right, because P(step ok | earlier steps ok) is what the head
-means: labels after the first error are ignored even where the data has them. Of a weakly labelled solution the steps
-are not labelled; what is known of it as a whole is, see `weak_loss`.
+A step is trained on only if every step before it is correct, because P(step ok | earlier steps ok) is what the head
+means: labels after the first error are ignored even if the data has them. The steps of a weakly labelled solution have
+no labels; what is known about it as a whole is used, see `weak_loss`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ logger = logging.getLogger(__name__)
 ERROR, OK = 0, 1
 """Labels of the head."""
 SOME_ERROR, NO_ERROR, RIGHT = 2, 3, 4
-"""Labels of all steps of a weakly labelled solution: a step is wrong, none is, or the final answer is right."""
+"""Labels of all steps of a weakly labelled solution: a step is wrong, none is, or the final answer is correct."""
 CHUNK = 1000
 
 
@@ -110,8 +110,8 @@ def train_classifier(config: ClassifierConfig, output: Path, *, resume: bool = F
     train(trainer, run, report_to=config.report_to)
     if not all(parameter.isfinite().all() for parameter in model.parameters()):
         raise JudgeError(
-            f"training ended in weights that are no finite numbers, at lr={config.lr:g}: nothing is saved. Start anew "
-            "with a lower lr, or a longer warmup"
+            f"training ended in non-finite weights, at lr={config.lr:g}: nothing is saved. Start again with a lower "
+            "lr, or a longer warmup"
         )
     card = JudgeCard(
         judge_id=config.judge_id or output.resolve().name,
@@ -212,7 +212,7 @@ def check_rows(data: TrainingRows, tokenizer: Any) -> None:
     if not data.counts["steps_ok"] or not data.counts["steps_error"]:
         raise DataError(
             f"the labels that count are all of one kind ({data.counts['steps_ok']} ok, {data.counts['steps_error']} "
-            "error): a judge needs both"
+            "error): a judge needs both kinds, so add data"
         )
     first = data.rows[0]
     positions_S = [i for i, label in enumerate(first["labels"]) if label != IGNORED]
@@ -279,7 +279,7 @@ def weak_loss(logit_B_T: torch.Tensor, labels_B_T: torch.Tensor, *, right_despit
     """Return -log P(what is known of the whole solution), the place of its first error summed out, nats. Shape (B,).
 
     `SOME_ERROR`: 1 - P(none). `NO_ERROR`: P(none). `RIGHT`: P(none) + r (1 - P(none)), with r the rate at which a
-    solution with an error has a right answer. 1 - P(none) is summed in log space over the steps that may be the first
+    solution with an error has a correct answer. 1 - P(none) is summed in log space over the steps that may be the first
     wrong one: where P(none) is 1 to the last bit, the difference would be 0 and its logarithm minus infinity.
 
     Args:

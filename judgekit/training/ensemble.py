@@ -52,7 +52,7 @@ class FittedWeights(NamedTuple):
     """Weights and the log loss of the true first error under them, beside that of each member alone."""
 
     weights_M: tuple[float, ...]
-    """One weight a member."""
+    """One weight per member."""
     log_loss: float
     """Mean of -log P(true first error) of the ensemble, nats."""
     member_log_loss_M: tuple[float | None, ...]
@@ -66,7 +66,8 @@ def build_ensemble(members: Sequence[str], data: Path, output: Path, config: Ens
 
     Raises:
         ConfigError: fewer than two members, or the output folder is in use.
-        DataError: a member was trained on one of the problems, or the data are all right, all wrong or without verdict.
+        DataError: a member was trained on one of the problems, or the data are all correct, all wrong or without
+            verdict.
         CheckpointError: a member cannot be opened.
     """
     from judgekit.judges import load_judge
@@ -146,17 +147,17 @@ def _find_trouble(
     if not any(fitted.weights_M):
         raise DataError(
             "; ".join(
-                ["no member gets any weight: on these data they say nothing of errors, or the opposite", *sentences]
+                ["no member gets any weight: on these data they say nothing about errors, or the opposite", *sentences]
             )
         )
-    # what a judge comes to that knows the share of right steps and nothing else, on the solutions judged by the most
+    # what a judge comes to that knows the share of correct steps and nothing else, on the solutions judged by the most
     split = max(splits, key=lambda item: len(item.n_steps_N))
     silent = split.without_judge(float(split.ok_K.mean()))
     nothing = -float(IdentityCalibrator().logprobs_N(silent).mean())
     if fitted.log_loss >= nothing:
         sentences.append(
-            f"the ensemble's log loss {fitted.log_loss:.4f} is not below {nothing:.4f}, that of a judge that says "
-            "nothing of errors: calibrate the members, or leave out those that know nothing"
+            f"the ensemble's log loss {fitted.log_loss:.4f} is not below {nothing:.4f}, that of an uninformative "
+            "judge: calibrate the members, or leave out those that know nothing"
         )
     return sentences
 
@@ -179,7 +180,10 @@ def fit_weights(
     """
     rows = [(row, gold) for row, gold in zip(verdicts_N_M, gold_N, strict=True) if any(row)]
     if not rows:
-        raise DataError(f"no member has a verdict on any of {len(gold_N)} solutions: an ensemble cannot be fitted")
+        raise DataError(
+            f"no member has a verdict on any of {len(gold_N)} solutions, so an ensemble cannot be fitted: see the "
+            "reasons with `judgekit judge`"
+        )
     packed = _Packed.of(rows)
     n_members = packed.probs_M_K.shape[0]
     loss = packed.product_loss if rule == "product" else packed.mixture_loss

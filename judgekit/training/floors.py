@@ -1,8 +1,8 @@
-"""Floors: judges that read nothing, fitted to labels; a judge worth its cost stands above them.
+"""Floors: judges that read nothing, fitted to labels; a useful judge must beat them.
 
-A judge trained, or thresholded, on labels of the kind that it is reported on gets part of its score from where errors
-lie and from how long steps are. Two judges that know nothing else are fitted to the same labels, without the problems
-reported on, and stand beside every figure of one that reads. No `load_judge` opens them.
+A judge whose training or threshold used labels like those that it is evaluated on gets part of its score from where
+errors occur and how long steps are. Two judges that know nothing else are fitted to the same labels, without the
+evaluated problems, and reported next to every judge that reads. No `load_judge` opens them.
 
 Shapes: `_N` solutions, `_S` steps of one solution, `_F` features, `_K` the steps of many solutions in one row.
 """
@@ -44,7 +44,7 @@ class Floor(NamedTuple):
     about: str
     """What it knows of a solution, in words."""
     fit: Callable[[Sequence[LabelledSolution]], Judges]
-    """From labelled solutions, of which some are right and some wrong, to what judges others."""
+    """From labelled solutions, of which some are correct and some wrong, to what judges others."""
 
 
 def count_hazards(solutions: Sequence[LabelledSolution], config: PriorConfig) -> tuple[float, ...]:
@@ -70,7 +70,7 @@ def fit_position(solutions: Sequence[LabelledSolution]) -> Judges:
     """Count the share of wrong steps at each position of solutions of each length.
 
     (wrong + `STRENGTH` * share at that position in all solutions) / (reached + `STRENGTH`), so that lengths that are
-    seldom seen have the shares of all. These are smoothed in turn, see `count_hazards`.
+    rarely seen have the shares of all. These are smoothed in turn, see `count_hazards`.
     Positions and numbers of steps from `PRIOR.n_bins` on are one each.
     """
     share_K = np.array(count_hazards(solutions, PRIOR))
@@ -94,7 +94,7 @@ def fit_position(solutions: Sequence[LabelledSolution]) -> Judges:
 
 
 def fit_length(solutions: Sequence[LabelledSolution]) -> Judges:
-    """Fit a logistic regression of "the step is right" on `step_features`, over the steps up to the first error."""
+    """Fit a logistic regression of "the step is correct" on `step_features`, over the steps up to the first error."""
     features_K_F = np.concatenate([step_features(item.steps)[: _n_reached(item)] for item in solutions])
     ok_K = np.concatenate([np.arange(_n_reached(item)) != item.first_error for item in solutions])
     model = make_pipeline(StandardScaler(), LogisticRegression(solver="newton-cholesky", tol=1e-8)).fit(
@@ -133,11 +133,11 @@ def fit_floor(name: str, solutions: Sequence[LabelledSolution]) -> FittedFloor:
     """Fit a floor and choose its threshold on the same labelled solutions.
 
     Raises:
-        DataError: they are all right, or all wrong.
+        DataError: they are all correct, or all wrong.
     """
     n_right = sum(item.first_error is None for item in solutions)
     if not 0 < n_right < len(solutions):  # scikit-learn would say so in words of its own
-        raise DataError(f"no {name}: of {len(solutions)} solutions {n_right} are right, and it needs both kinds")
+        raise DataError(f"no {name}: of {len(solutions)} solutions {n_right} are correct, but it needs both kinds")
     judge = FLOORS[name].fit(solutions)
     # on what this very model says of them: models of inner folds say other things by as much as thresholds differ
     said = [verdict.p_ok_S for verdict in judge(solutions)]

@@ -1,4 +1,4 @@
-"""What trainings of judges share: reading and checking the data, figures on held-out problems, the judge directory.
+"""What all trainings of judges share: reading and checking the data, held-out metrics, the judge directory.
 
 Imports no torch.
 """
@@ -52,7 +52,7 @@ def refuse_one_kind(
         purpose: What they are for, as the message begins.
 
     Raises:
-        DataError: all are right, or all are wrong.
+        DataError: all are correct, or all are wrong.
     """
     n_wrong = sum(solution.first_error is not None for solution in solutions)
     n_right = len(solutions) - n_wrong
@@ -61,7 +61,7 @@ def refuse_one_kind(
     if not n_right or not n_wrong:
         kind = "right" if n_right else "wrong"
         raise DataError(
-            f"{purpose} needs right and wrong {what}, and all {n_right + n_wrong} are of one kind, {kind}: add data"
+            f"{purpose} needs correct and wrong {what}, and all {n_right + n_wrong} are of one kind, {kind}: add data"
         )
 
 

@@ -1,4 +1,4 @@
-"""Fits a likelihood judge: any causal language model, two weights and a bias learned from labelled solutions."""
+"""Fits a likelihood judge: any causal language model, with two weights and a bias learned from labelled solutions."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def fit_likelihood(config: LikelihoodConfig, output: Path, *, resume: bool = Fal
 def reached_features(judge: LikelihoodJudge, solutions: Sequence[LabelledSolution]) -> tuple[np.ndarray, np.ndarray]:
     """Return features and labels of every step up to and including the first error. Shapes (K, 2) and (K,).
 
-    Solutions to which the model gives probabilities that are no numbers are left out, with a warning.
+    Solutions to which the model gives probabilities that are not numbers are left out, with a warning.
 
     Raises:
         CheckpointError: the model gives no solution a finite probability.
@@ -102,7 +102,7 @@ def reached_features(judge: LikelihoodJudge, solutions: Sequence[LabelledSolutio
     encoded_N = judge.encode(solutions)
     kept = [row for row, item in enumerate(encoded_N) if len(item.input_ids) <= judge.max_tokens]
     if not kept:
-        raise DataError(f"all {len(solutions)} solutions are longer than max_tokens={judge.max_tokens}")
+        raise DataError(f"all {len(solutions)} solutions are longer than max_tokens={judge.max_tokens}: raise it")
     features_K, ok_K, n_left_out = [], [], 0
     for row, features_S in zip(kept, judge.features([encoded_N[row] for row in kept]), strict=True):
         if not np.isfinite(features_S).all():
@@ -114,8 +114,8 @@ def reached_features(judge: LikelihoodJudge, solutions: Sequence[LabelledSolutio
         ok_K += [step != first_error for step in range(len(reached))]
     if n_left_out == len(kept):
         raise CheckpointError(
-            f"the model of {judge.info.judge_id} gives none of {len(kept)} solutions a finite probability: its weights "
-            "are damaged, or too large for this precision"
+            f"the model of {judge.info.judge_id} gives a finite probability for none of {len(kept)} solutions: its "
+            "weights are damaged, or too large for this precision"
         )
     if n_left_out:
         logger.warning("%d of %d solutions left out: the model gives no finite probability", n_left_out, len(kept))
@@ -127,13 +127,15 @@ def fit_map(features_K: np.ndarray, *, ok_K: np.ndarray) -> LikelihoodCard:
 
     Args:
         features_K: Largest and mean surprisal, nats. Shape (K, 2).
-        ok_K: Whether the step is right. Shape (K,).
+        ok_K: Whether the step is correct. Shape (K,).
 
     Raises:
-        DataError: the steps are all right or all wrong.
+        DataError: the steps are all correct or all wrong.
     """
     if ok_K.all() or not ok_K.any():
-        raise DataError(f"all {len(ok_K)} steps are {'right' if ok_K.all() else 'wrong'}: a judge needs both kinds")
+        raise DataError(
+            f"all {len(ok_K)} steps are {'correct' if ok_K.all() else 'wrong'}: a judge needs both kinds, so add data"
+        )
     fitted = LogisticRegression(C=1e3, max_iter=1000).fit(features_K, ok_K)
     max_weight, mean_weight = (float(weight) for weight in fitted.coef_[0])
     return LikelihoodCard(bias=float(fitted.intercept_[0]), max_weight=max_weight, mean_weight=mean_weight)
@@ -145,14 +147,14 @@ def find_odd_direction(section: LikelihoodCard, features_K: np.ndarray, *, ok_K:
     Args:
         section: The map.
         features_K: Largest and mean surprisal, nats. Shape (K, 2).
-        ok_K: Whether the step is right. Shape (K,).
+        ok_K: Whether the step is correct. Shape (K,).
     """
     slopes = np.array([section.max_weight, section.mean_weight])
     logits_K = section.bias + features_K @ slopes
     if np.ptp(logits_K) > 0 and np.corrcoef(logits_K, features_K.mean(axis=1))[0, 1] > 0:
         return (
-            "the fit is upside down: it trusts steps more that surprise the model more. Either the labels are meant "
-            "the other way round, or the model's surprise says nothing of errors in these data"
+            "the fit is reversed: it trusts steps more that surprise the model more. Either the labels mean the "
+            "opposite, or the model's surprise says nothing about errors in these data"
         )
     loss = float(np.mean(np.logaddexp(0.0, np.where(ok_K, -logits_K, logits_K))))
     share = float(np.mean(ok_K))
@@ -160,7 +162,7 @@ def find_odd_direction(section: LikelihoodCard, features_K: np.ndarray, *, ok_K:
     # three numbers fitted to noise gain half of a nat each on average, over all steps
     if len(ok_K) * (nothing - loss) < 3.0:
         return (
-            f"the fit is no better than chance: its log loss {loss:.4f} on {len(ok_K)} steps against {nothing:.4f} of "
-            "a judge that says nothing of errors. Give more solutions, or another model"
+            f"the fit is no better than chance: its log loss is {loss:.4f} on {len(ok_K)} steps, that of an "
+            f"uninformative judge {nothing:.4f}. Give more solutions, or another model"
         )
     return None

@@ -1,4 +1,4 @@
-"""What every training run of ours shares: options, checkpoints that survive a kill, and metrics on disk."""
+"""What all training runs share: options, checkpoints that survive a kill, and metrics on disk."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class MetricsCallback(TrainerCallback):
         run: Where the rows go.
         prefix: The stage.
         bare: Beginnings of names that stand as they are, without the prefix.
-        needs: A name without which a log is no row, such as the Trainer's summary at the end; `None` takes all.
+        needs: A name without which a log is not a row, such as the Trainer's summary at the end; `None` takes all.
     """
 
     def __init__(self, run: Run, prefix: str, *, bare: tuple[str, ...] = ("epoch",), needs: str | None = None) -> None:
@@ -135,7 +135,7 @@ def training_arguments(
     n_passes, rest = divmod(n_per_step, micro_batch * n_processes)
     if rest or not n_passes:
         raise ConfigError(
-            f"{n_per_step} {batch} do not divide into {n_processes} processes with micro-batches of {micro_batch}: "
+            f"{n_per_step} {batch} cannot be split over {n_processes} processes with micro-batches of {micro_batch}: "
             "change one of them"
         )
     if config.threads is not None:
@@ -177,7 +177,7 @@ def loop_arguments(config: LoopConfig, output: Path, **others: Any) -> TrainingA
         output,
         n_per_step=config.batch_size,
         micro_batch=config.micro_batch,
-        batch="solutions a step (batch_size)",
+        batch="solutions per step (batch_size)",
         num_train_epochs=config.epochs,
         per_device_eval_batch_size=config.micro_batch or config.batch_size,
         train_sampling_strategy="group_by_length",
@@ -195,8 +195,8 @@ def warn_of_few_steps(config: LoopConfig, *, n_rows: int) -> None:
     n_steps = math.ceil(config.epochs * math.ceil(n_rows / config.batch_size))
     if config.max_steps is None and n_steps < FEW_STEPS:
         logger.warning(
-            "%d solutions are %d optimiser steps, in which hardly anything is learned: give more data or epochs, a "
-            "smaller batch_size, or fit a likelihood judge, which needs few (judgekit fit)",
+            "%d solutions make only %d optimiser steps, too few to learn much: give more data or epochs, a smaller "
+            "batch_size, or fit a likelihood judge, which needs little data (judgekit fit)",
             n_rows,
             n_steps,
         )
@@ -210,7 +210,7 @@ def last_checkpoint(output: Path) -> Path | None:
         damage = _damage(path)
         if damage is None:
             return path
-        logger.warning("%s is not whole (%s): the one before it is tried", path, damage)
+        logger.warning("%s is incomplete (%s): trying the one before it", path, damage)
     return None
 
 
@@ -230,10 +230,10 @@ def _damage(checkpoint: Path) -> str | None:
     if step != int(checkpoint.name.removeprefix("checkpoint-")):
         return f"its trainer_state.json is of step {shorten(step)}"
     if not all(isinstance(number, int | float) for row in rows for number in row):
-        return "its trainer_state.json holds losses that are no numbers"
+        return "its trainer_state.json has losses that are not numbers"
     weights = sorted(checkpoint.glob("*.safetensors"))
     if not weights:
-        return "it holds no safetensors"
+        return "it has no safetensors file"
     for path in weights:
         try:
             with safe_open(path, framework="pt"):
@@ -241,7 +241,7 @@ def _damage(checkpoint: Path) -> str | None:
         except (OSError, SafetensorError) as error:
             return f"{path.name}: {error}"
     torn = [path.name for path in sorted(checkpoint.glob("*.pt*")) if not zipfile.is_zipfile(path)]
-    return f"{torn[0]} is cut off" if torn else None
+    return f"{torn[0]} is truncated" if torn else None
 
 
 def restore_weights(model: Any, checkpoint: Path) -> None:
@@ -288,7 +288,7 @@ def restore_weights(model: Any, checkpoint: Path) -> None:
             model.load_state_dict(tensors, strict=False)
     if other:
         raise CheckpointError(
-            f"{checkpoint} is no checkpoint of the model that is trained (tensor {other[0]}): remove it and resume"
+            f"{checkpoint} is not a checkpoint of the model in training (tensor {other[0]}): remove it and resume"
         )
 
 
@@ -323,7 +323,7 @@ def train(trainer: Any, run: Run, *, report_to: Sequence[Tracker] = ()) -> None:
         return _train(trainer, run)
     with claim(run.output / CHECKPOINTS, None) as claimed:
         if not claimed:
-            raise ConfigError(f"another process trains into {run.output}: wait for it, or stop it and resume")
+            raise ConfigError(f"another process is training into {run.output}: wait for it, or stop it and resume")
         _train(trainer, run, report_to=report_to)
 
 

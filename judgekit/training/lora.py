@@ -1,8 +1,8 @@
-"""Low-rank adapters (LoRA) by PEFT: what is trained beside weights that stay as they are. peft is imported when asked.
+"""Low-rank adapters (LoRA) with PEFT: matrices trained next to frozen weights. peft is imported when used.
 
 Source:
-    LoRA (2106.09685): W x becomes W x + alpha / rank * B A x, with B zero at the start, so that training begins at the
-    model itself.
+    LoRA (2106.09685): W x becomes W x + alpha / rank * B A x, with B zero at the start, so that training starts at the
+    original model.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ ADAPTER = "adapter_model.safetensors"
 
 
 class LoraOptions(BaseConfig):
-    """Low-rank matrices beside a model's linear maps; its own weights stay as they are."""
+    """Low-rank matrices next to a model's linear layers; its own weights are frozen."""
 
     rank: int = Field(default=32, ge=1)
     """Rank of the matrices."""
     alpha: int = Field(default=64, ge=1)
-    """What they add is scaled by `alpha` over `rank`."""
+    """Their output is scaled by `alpha` / `rank`."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Share of their inputs that training drops."""
+    """Dropout on their inputs, in training."""
     targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
-    """Names of the linear maps that get some, such as `q_proj`; `all-linear`: every one but the output embedding."""
+    """Names of the linear layers to adapt, such as `q_proj`; `all-linear`: every one except the output embedding."""
     dtype: ChosenPrecision = AUTO
     """Precision of the model's own weights, and of the policy that is written at the end. The matrices are float32."""
 
@@ -98,8 +98,8 @@ def merge_adapters(model: Any) -> Any:
                 n_lost += int(((before + delta.to(before.dtype) == before) & (delta != 0)).sum())
     if n_lost > 0.1 * n_changed:
         logger.warning(
-            "%.0f %% of the adapted weights do not change when the adapters are added to them, as %s is too coarse: "
-            "the merged model is not what was trained. Load the adapter on top of the original model, or set "
+            "%.0f %% of the adapted weights do not change when the adapters are merged into them, because %s is too "
+            "coarse: the merged model is not the trained one. Load the adapter on top of the original model, or set "
             "lora.dtype=float32",
             100 * n_lost / n_changed,
             str(before.dtype).removeprefix("torch."),
@@ -130,7 +130,7 @@ def restore_adapters(model: Any, checkpoint: Path) -> None:
     other = sorted(name for name in stored.keys() | wanted.keys() if _shape(stored, name) != _shape(wanted, name))
     if other:
         raise CheckpointError(
-            f"{checkpoint} is no checkpoint of the adapters that are trained (tensor {other[0]}): remove it and resume"
+            f"{checkpoint} is not a checkpoint of the adapters in training (tensor {other[0]}): remove it and resume"
         )
     set_peft_model_state_dict(model, stored)
 

@@ -1,4 +1,4 @@
-"""Options of the optimiser and its loop, in the same words wherever weights are trained. Imports no torch."""
+"""Options of the optimiser and its loop, named alike wherever weights are trained. Imports no torch."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Tracker = Annotated[Literal["tensorboard", "trackio", "wandb"], AfterValidator(_
 
 
 class OptimConfig(BaseConfig):
-    """What every training has: AdamW, its learning rate, checkpoints and rows of metrics.
+    """Options of every training: AdamW, its learning rate, checkpoints and rows of metrics.
 
-    How many rows make an optimiser step is each training's own, since they count different things: solutions, prompts
-    or packed passes.
+    The number of rows per optimiser step is an option of each training, because they count different things: solutions,
+    prompts or packed passes.
     """
 
     lr: float = Field(default=2e-5, gt=0)
@@ -33,31 +33,31 @@ class OptimConfig(BaseConfig):
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """Shape of the learning rate after the warm-up."""
     warmup: float = Field(default=0.0, ge=0)
-    """Optimiser steps over which the learning rate rises from 0; below 1 a share of all steps."""
+    """Optimiser steps over which the learning rate rises from 0; below 1, a fraction of all steps."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Decoupled weight decay."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Gradients are clipped to this norm."""
     max_steps: int | None = Field(default=None, ge=1)
-    """Optimiser steps at most; `null` leaves it to `epochs`."""
+    """Maximum optimiser steps; `null` leaves it to `epochs`."""
     bf16: ChosenBf16 = AUTO
-    """Compute in bfloat16 by autocast; the weights stay float32, since AdamW steps get lost in bfloat16 weights.
-    `auto`: where the hardware computes in it."""
+    """Compute in bfloat16 by autocast; the weights stay float32, because AdamW steps are lost in bfloat16 weights.
+    `auto`: if the hardware supports it."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
     device: Literal["auto", "cpu"] = "auto"
-    """`auto` takes a GPU where there is one."""
+    """`auto` uses a GPU if there is one."""
     threads: int | None = Field(default=None, ge=1)
-    """CPU threads of one process; `null` leaves torch's choice."""
+    """CPU threads per process; `null` leaves the choice to torch."""
     log_every: int = Field(default=1, ge=1)
-    """Optimiser steps between rows of `metrics.jsonl`; one is written before every checkpoint and at the end, too."""
+    """Optimiser steps between rows of `metrics.jsonl`; one is also written before every checkpoint and at the end."""
     report_to: tuple[Tracker, ...] = ()
-    """Where the rows of `metrics.jsonl` are shown while the run goes on, under the same names: `tensorboard`, `trackio`
-    or `wandb`. The packages are not among ours."""
+    """Where the rows of `metrics.jsonl` are shown during the run, under the same names: `tensorboard`, `trackio` or
+    `wandb`. You have to install these packages yourself."""
     save_every: int | None = Field(default=50, ge=1)
-    """Optimiser steps between checkpoints, the last two are kept; `null` keeps none, and a killed run starts over."""
+    """Optimiser steps between checkpoints, of which the last two are kept; with `null` a killed run starts over."""
     seed: int = 0
-    """Seed of the order, of sampling, of dropout and of fresh weights."""
+    """Seed of data order, sampling, dropout and new weights."""
 
     @model_validator(mode="before")
     @classmethod
@@ -68,7 +68,7 @@ class OptimConfig(BaseConfig):
         data = dict(data)
         for old in ("warmup_frac", "warmup_steps"):
             if old in data and "warmup" in data:
-                raise ValueError(f"{old} is now called warmup, and both are given: keep warmup")
+                raise ValueError(f"{old} is now called warmup, but both are given: keep warmup")
             if old in data:
                 data["warmup"] = data.pop(old)
         if data.get("schedule") == "constant_with_warmup":
@@ -79,5 +79,5 @@ class OptimConfig(BaseConfig):
     @classmethod
     def _whole_steps(cls, warmup: float) -> float:
         if warmup >= 1 and not warmup.is_integer():
-            raise ValueError("a warm-up is a share of the steps below 1, or a whole number of steps")
+            raise ValueError("warmup must be a fraction of the steps below 1, or a whole number of steps")
         return warmup

@@ -1,4 +1,4 @@
-"""Makes a position prior: counts where first errors are in labelled solutions and writes a judge directory."""
+"""Makes a position prior: counts where first errors occur in labelled solutions and writes a judge directory."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def build_prior(data: Path, output: Path, config: PriorConfig) -> JudgeCard:
     n_problems = len(set(group_problems(solutions)))
     if not 0 < n_wrong < len(solutions) or n_problems < 2:
         raise DataError(
-            f"a prior needs right and wrong solutions of several problems, and {data} has {n_wrong} wrong ones of "
-            f"{len(solutions)}, of {n_problems} problems: add data"
+            f"a prior needs correct and wrong solutions of several problems, but {data} has {n_wrong} wrong ones of "
+            f"{len(solutions)}, on {n_problems} problems: add data"
         )
     f1_argmax = _cross_fitted_f1(solutions, lambda _: ArgmaxRule(), config)
     f1_threshold = _cross_fitted_f1(solutions, lambda rest: _threshold(rest, config, data=data.name), config)
@@ -67,7 +67,7 @@ def _verdicts(hazards: Sequence[float], solutions: Sequence[LabelledSolution], c
 
 
 def _threshold(solutions: Sequence[LabelledSolution], config: PriorConfig, *, data: str) -> Rule:
-    """Return the best threshold rule on solutions; argmax where they are all right or all wrong."""
+    """Return the best threshold rule on solutions; argmax where they are all correct or all wrong."""
     if len({solution.first_error is None for solution in solutions}) < 2:
         return ArgmaxRule()
     hazards = count_hazards(solutions, config)

@@ -1,7 +1,7 @@
-"""Training that accelerate spreads over processes, by FSDP2 or by DeepSpeed: what is refused, and whole weights.
+"""Training that accelerate shards over processes, by FSDP2 or DeepSpeed: what is refused, and whole weights.
 
-FSDP2 leaves each process a part of every weight, and gathers them layer by layer in a pass, in which all processes have
-to take part. DeepSpeed up to stage 2 spreads gradients and moments alone.
+FSDP2 leaves each process a part of every weight, and gathers the weights layer by layer in a pass, in which all
+processes must take part. DeepSpeed up to stage 2 shards only gradients and moments.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def start_process(*, cpu: bool, **options: Any) -> PartialState:
             stage = str(read_json(Path(file)).get("zero_optimization", {}).get("stage", 0))
         if stage not in (None, "0", "1", "2"):
             raise ConfigError(
-                f"zero_stage={stage} spreads the weights, too: let FSDP2 do that, see configs/accelerate/fsdp.yaml"
+                f"zero_stage={stage} also shards the weights: use FSDP2 for that, see configs/accelerate/fsdp.yaml"
             )
     uses_fsdp = parse_flag_from_env("ACCELERATE_USE_FSDP")
     if uses_fsdp:
@@ -70,8 +70,8 @@ def start_process(*, cpu: bool, **options: Any) -> PartialState:
     state = PartialState(cpu=cpu, **options)
     if (uses_fsdp or uses_deepspeed) and state.distributed_type in (DistributedType.NO, DistributedType.MULTI_CPU):
         raise ConfigError(
-            "accelerate spreads weights over GPUs alone, and on CPUs would leave that out without a word: launch with "
-            "torchrun, or with a configuration of accelerate without FSDP and DeepSpeed"
+            "accelerate shards weights only over GPUs, and would silently not do so on CPUs: launch with torchrun, or "
+            "with a configuration of accelerate without FSDP and DeepSpeed"
         )
     return state
 
@@ -92,7 +92,7 @@ def whole_weights(model: torch.nn.Module, accelerator: Accelerator) -> Iterator[
         )
         if is_zero3 or (accelerator.distributed_type == DistributedType.FSDP and not accelerator.is_fsdp2):
             raise ConfigError(
-                "weights that FSDP1 or ZeRO-3 spread cannot be gathered for a judge or an evaluation: use FSDP2"
+                "weights sharded by FSDP1 or ZeRO-3 cannot be gathered for a judge or an evaluation: use FSDP2"
             )
         yield
         return

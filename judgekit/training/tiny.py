@@ -1,6 +1,6 @@
-"""The `tiny` preset: a small Llama model and a tokenizer built on the spot, saved as an ordinary checkpoint directory.
+"""The `tiny` preset: a small Llama model and a tokenizer, built on the fly and saved as an ordinary checkpoint.
 
-It needs no download, carries the quick start and the tests, and everything downstream treats it like any checkpoint.
+It needs no download, and the quick start and the tests use it; everything downstream treats it like any checkpoint.
 """
 
 from __future__ import annotations

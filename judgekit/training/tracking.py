@@ -1,7 +1,7 @@
-"""Shows the rows of `metrics.jsonl` in TensorBoard, Trackio or Weights & Biases while a run goes on.
+"""Shows the rows of `metrics.jsonl` in TensorBoard, Trackio or Weights & Biases during a run.
 
-The trackers hear what `Run.log` writes, so names are those on disk and rows of evaluations are among them. The
-integrations of transformers would rename them and see the Trainer's own rows alone.
+The trackers get what `Run.log` writes, so the names are those on disk and rows of evaluations are included. The
+integrations of transformers would rename them and only see the Trainer's own rows.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _open(tracker: Tracker, run: Run, step: int) -> Iterator[Callable[[dict[str,
 
             yield send
         return
-    # A resumed run is the same run there, one begun anew in the same folder is another.
+    # A resumed run is the same run there, one begun again in the same folder is another.
     here, started = run.output.resolve(), read_json(run.output / MANIFEST)["started"]
     identity = hashlib.sha256(f"{here} {started}".encode()).hexdigest()[:8]
     options: dict[str, Any] = {"name": f"{here.name}-{identity}", "config": run.config, "resume": "allow"}

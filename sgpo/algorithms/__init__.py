@@ -1,1 +1,1 @@
-"""Algorithms: one small module each, from groups of responses to rewards and advantages."""
+"""Algorithms: one small module each. They turn groups of responses into rewards and advantages."""

@@ -1,9 +1,9 @@
-"""DAPO: groups that say nothing are left out, and others are sampled in their place.
+"""DAPO: groups without a learning signal are left out, and others are sampled in their place.
 
 Source:
-    DAPO (2503.14476): GRPO on groups with right and wrong responses, sampled until a batch is full of them; mean over
-    all tokens, clipping at 0.2 below and 0.28 above. Differs in: sampling again is bounded, and what is lacking then is
-    filled with the groups that say nothing; overlong responses are not penalised, which `objectives` can do.
+    DAPO (2503.14476): GRPO on groups with both correct and wrong responses, sampled until a batch is full of them; mean
+    over all tokens, clipping at 0.2 below and 0.28 above. Differs in: resampling is bounded, and remaining places are
+    filled with constant groups; overlong responses are not penalised (`objectives` can do that).
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from sgpo.algorithms.base import Algorithm, LossRule
 
 
 class DAPO(Algorithm):
-    """GRPO on batches whose constant groups are replaced; stored groups are only left out."""
+    """GRPO on batches whose constant groups are replaced; offline, they are left out."""
 
     type: Literal["dapo"] = "dapo"
     """Name of the algorithm."""
     max_refills: int = Field(default=3, ge=0)
-    """How often a batch is sampled again, as large as the first time, for groups that say something; online alone."""
+    """How many more batches are sampled, each as large as the first, to replace constant groups; online only."""
 
     @property
     def loss_rule(self) -> LossRule:
-        """Mean over all tokens; clipped wider above."""
+        """Mean over all tokens; wider clipping above."""
         return LossRule("token_mean", (0.2, 0.28))
 
     @property

@@ -1,10 +1,10 @@
-"""DisCO: right responses are made likelier than wrong ones, hard negatives first, within a bound on the KL divergence.
+"""DisCO: makes correct responses likelier than wrong ones, hard negatives first, within a bound on the KL divergence.
 
 Source:
     DisCO (2505.12366), log-likelihood score: for each group mean s+ - tau log mean exp(s- / tau), s the mean
-    log-probability of a response's tokens; groups without a right or without a wrong one count as 0; a squared-hinge
-    penalty keeps KL(old || new) below delta. Gradient as in its code (Optimization-AI/DisCO, `disco_logL`, KL estimator
-    `kl`), whose `delta` and `beta` are the defaults here.
+    log-probability of a response's tokens; groups without a correct or without a wrong response count as 0; a
+    squared-hinge penalty keeps KL(old || new) below delta. Gradient as in its code (Optimization-AI/DisCO,
+    `disco_logL`, KL estimator `kl`), whose `delta` and `beta` are the defaults here.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class DisCO(Algorithm):
     type: Literal["disco"] = "disco"
     """Name of the algorithm."""
     tau: float = Field(default=10.0, gt=0)
-    """Temperature among wrong responses, nats a token: the lower, the more the likeliest of them counts."""
+    """Temperature of the softmax over wrong responses, nats per token: the lower, the more the likeliest ones count."""
     delta: float = Field(default=1e-4, ge=0)
-    """KL divergence a token, nats, up to which nothing is penalised."""
+    """KL divergence per token, nats, up to which there is no penalty."""
     beta: float = Field(default=1e3, ge=0)
-    """Weight of the penalty beyond; 0 for none."""
+    """Weight of the penalty above `delta`; 0 for none."""
 
     needs: ClassVar[frozenset[Need]] = frozenset({"seq_logps", "old_logprobs"})
     when: ClassVar[Moment] = "step"
@@ -42,9 +42,9 @@ class DisCO(Algorithm):
     def credit(
         self, rewards_N: torch.Tensor, *, batch: GroupBatch, std_floor_N: torch.Tensor, scale: Scale
     ) -> torch.Tensor:
-        """Return what a response's score is multiplied by, such that the mean over responses is that over groups. (N,).
+        """Return each response's coefficient, such that the mean over responses is the mean over groups. Shape (N,).
 
-        1/n for each of n right responses, minus a softmax over wrong ones, times the group's size; and for all alike
+        1/n for each of n correct responses, minus a softmax over the wrong ones, times the group's size; plus, for all,
         the pull back to the old policy.
         """
         from sgpo.rewards import group_rows  # needs torch

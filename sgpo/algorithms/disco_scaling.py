@@ -1,9 +1,10 @@
-"""DISCO scaling: rare domains and problems that are seldom solved weigh more.
+"""DISCO scaling: rare domains and rarely solved problems weigh more.
 
 Source:
-    DISCO (2505.15074): rewards times log(1 + 1/p), p the domain's share of the data, and times 1/(c + eps), c the share
-    of the group's responses that are right; on the baseline without division by the standard deviation, which would
-    take both factors out again. As in its code (Tonyzhou98/disco_grpo); eps 0.01 as in the paper, 1e-5 in the code.
+    DISCO (2505.15074): rewards times log(1 + 1/p), with p the domain's fraction of the data, and times 1/(c + eps),
+    with c the fraction of correct responses in the group; with a baseline that is not divided by the standard
+    deviation, which would cancel both factors. As in its code (Tonyzhou98/disco_grpo); eps is 0.01 in the paper and
+    1e-5 in the code.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 
 
 class DISCOScaling(Algorithm):
-    """Rewards less their group's mean, times a weight of the domain and one of the difficulty."""
+    """Rewards minus their group's mean, times a weight for the domain and one for the difficulty."""
 
     type: Literal["disco_scaling"] = "disco_scaling"
     """Name of the algorithm."""
     eps: float = Field(default=0.01, gt=0)
-    """What bounds the weight of difficulty, at 1/eps."""
+    """Bounds the weight of the difficulty at 1/eps."""
 
     needs: ClassVar[frozenset[Need]] = frozenset({"domain"})
 

@@ -1,7 +1,7 @@
-"""Dr. GRPO: rewards less their group's mean, not divided by anything, and one length for all responses.
+"""Dr. GRPO: rewards minus their group's mean, divided by nothing, and one length for all responses.
 
 Source:
-    Dr. GRPO (2503.20783): both divisions of GRPO are taken out. The length is one chosen beforehand, as in TRL.
+    Dr. GRPO (2503.20783): both divisions of GRPO are removed. The length is chosen beforehand, as in TRL.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class DrGRPO(Algorithm):
-    """GRPO without division by the standard deviation and by the length of each response."""
+    """GRPO without division by the standard deviation or by the length of each response."""
 
     type: Literal["dr_grpo"] = "dr_grpo"
     """Name of the algorithm."""
@@ -28,7 +28,7 @@ class DrGRPO(Algorithm):
     def credit(
         self, rewards_N: torch.Tensor, *, batch: GroupBatch, std_floor_N: torch.Tensor, scale: Scale
     ) -> torch.Tensor:
-        """Return rewards less the mean of their group, whatever the trainer divides by. Shape (N,)."""
+        """Return rewards minus the mean of their group, whatever the trainer divides by. Shape (N,)."""
         from sgpo.rewards import compute_advantages  # needs torch
 
         return compute_advantages(rewards_N, group_ids_N=batch.group_ids_N, scale="none")

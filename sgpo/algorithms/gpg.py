@@ -1,8 +1,8 @@
-"""GPG: the plain policy gradient on rewards less their group's mean, corrected for groups that say nothing.
+"""GPG: the plain policy gradient on centred rewards, corrected for constant groups.
 
 Source:
-    GPG (2504.02546): alpha (r - mean) with alpha = B / (B - M), M of the B responses being in groups whose rewards are
-    all equal; mean over tokens, no ratio. Left out: sampling again until a share of the groups says something.
+    GPG (2504.02546): alpha (r - mean) with alpha = B / (B - M), where M of the B responses are in groups with equal
+    rewards; mean over tokens, no ratio. Left out: resampling until a fraction of the groups has a signal.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class GPG(Algorithm):
-    """The policy gradient on centred rewards, as large as if constant groups had not been sampled."""
+    """The policy gradient on centred rewards, scaled up as if constant groups had not been sampled."""
 
     type: Literal["gpg"] = "gpg"
     """Name of the algorithm."""
@@ -29,7 +29,7 @@ class GPG(Algorithm):
     def credit(
         self, rewards_N: torch.Tensor, *, batch: GroupBatch, std_floor_N: torch.Tensor, scale: Scale
     ) -> torch.Tensor:
-        """Return alpha (r - mean), of the batch at hand: the sampled groups online, the file offline. Shape (N,)."""
+        """Return alpha (r - mean) over the current batch: the sampled groups online, the file offline. Shape (N,)."""
         from sgpo.rewards import compute_advantages, group_std  # need torch
 
         centred_N = compute_advantages(rewards_N, group_ids_N=batch.group_ids_N, scale="none")

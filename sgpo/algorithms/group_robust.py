@@ -1,8 +1,8 @@
-"""Group-robust weights: domains in which the policy does worst weigh more, and more with every batch.
+"""Group-robust weights: domains in which the policy does worst weigh more, and increasingly so.
 
 Source:
-    Group Robust Preference Optimization (2405.20304): weights of groups of data are raised by exponentiated gradient,
-    q <- q exp(eta loss), and normalised. There on a preference loss; here, which is ours, on the share of wrong
+    Group Robust Preference Optimization (2405.20304): the weights of groups of data are updated by exponentiated
+    gradient, q <- q exp(eta loss), and normalised. The paper uses a preference loss; we use the fraction of wrong
     responses of a domain in a batch, with GRPO's advantages times the weight, whose mean over domains is 1.
 """
 
@@ -21,17 +21,18 @@ if TYPE_CHECKING:
 
 
 class GroupRobust(Algorithm):
-    """GRPO times a weight of the domain that follows its share of wrong responses."""
+    """GRPO times a weight for the domain, which follows its fraction of wrong responses."""
 
     type: Literal["group_robust"] = "group_robust"
     """Name of the algorithm."""
     eta: float = Field(default=0.1, gt=0)
-    """Step size of the weights: a domain that is all wrong gains this much on one that is all right, as a logarithm."""
+    """Step size of the weights: a domain that is all wrong gains this much, in log weight, on one that is all
+    correct."""
 
     needs: ClassVar[frozenset[Need]] = frozenset({"domain", "history"})
 
     def remember(self, memory: Mapping[str, float], batch: GroupBatch) -> dict[str, float]:
-        """Return the weights after a batch, by domain, of mean 1; a new domain begins at 1."""
+        """Return the weights after a batch, by domain, with mean 1; a new domain starts at 1."""
         assert batch.domains_N is not None
         weights = dict(memory)
         outcomes = zip(batch.domains_N, batch.outcomes_N.tolist(), batch.right_N.tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""GRPO: outcomes as they are, relative to their group.
+"""GRPO: outcomes as rewards, relative to their group.
 
 Source:
     GRPO (2402.03300), outcome supervision.
@@ -12,7 +12,7 @@ from sgpo.algorithms.base import Algorithm
 
 
 class GRPO(Algorithm):
-    """Plain GRPO; no judge is asked."""
+    """Plain GRPO; uses no judge."""
 
     type: Literal["grpo"] = "grpo"
     """Name of the algorithm."""

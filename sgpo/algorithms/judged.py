@@ -1,4 +1,4 @@
-"""What algorithms that ask a judge share: which responses it sees, and what becomes of those it says nothing about."""
+"""What algorithms with a judge share: which responses the judge sees, and what happens to those without a verdict."""
 
 from __future__ import annotations
 
@@ -19,47 +19,48 @@ if TYPE_CHECKING:
 
 
 class Prefixes(NamedTuple):
-    """What a judge said of the responses of a batch. Each of shape (N,)."""
+    """What the judge said about the responses of a batch. Each of shape (N,)."""
 
     baseline_N: torch.Tensor
-    """Outcomes, NaN for those that are to stay outside their group's baseline."""
+    """Outcomes, NaN for responses that must stay outside their group's baseline."""
     rts_N: torch.Tensor
-    """Valid prefix share in [0, 1]; 0 where there is none."""
+    """Valid prefix as a fraction of the response, in [0, 1]; 0 if there is none."""
     scored_N: torch.Tensor
-    """Responses that have one, bool."""
+    """Responses that have a valid prefix, bool."""
 
 
 class Judged(Algorithm):
-    """An algorithm that reads valid prefixes off a judge's verdicts on wrong responses."""
+    """An algorithm that uses a judge's verdicts on wrong responses to find their valid prefixes."""
 
     rts: AnyRTS = HardRTS()
-    """How the valid prefix is read off a verdict."""
+    """How the valid prefix is computed from a verdict."""
     on_unscored: Literal["drop", "outcome"] = "drop"
-    """A response without verdict. `drop`: no advantage and outside the group's baseline; `outcome`: keeps its outcome
-    reward. It is counted either way."""
+    """What to do with a response without a verdict. `drop`: no advantage, and outside the group's baseline; `outcome`:
+    it keeps its outcome reward. It is counted either way."""
     truncated: Literal["outcome", "judge", "drop"] = "outcome"
-    """A response cut off by its length limit. `outcome`: keeps its outcome reward, since a cut-off yet right prefix
-    would earn RTS near 1; `judge`: like any other; `drop`: no advantage and outside the baseline."""
+    """What to do with a response truncated at the length limit. `outcome`: it keeps its outcome reward, because a
+    correct but truncated prefix would earn an RTS near 1; `judge`: judge it like any other; `drop`: no advantage, and
+    outside the baseline."""
 
     needs: ClassVar[frozenset[Need]] = frozenset({"judge"})
 
     def in_scope(self, batch: GroupBatch) -> torch.Tensor:
-        """Return the responses that the judge is for: the wrong ones. Shape (N,), bool."""
+        """Return the responses that the judge should see: the wrong ones. Shape (N,), bool."""
         return ~batch.outcomes_N.isnan() & ~batch.right_N
 
     def rows_to_score(self, batch: GroupBatch) -> torch.Tensor:
-        """Return the responses in scope, cut-off ones only if configured. Shape (M,)."""
+        """Return the responses in scope, with truncated ones only if configured. Shape (M,)."""
         rows_N = self.in_scope(batch)
         if self.truncated != "judge":
             rows_N = rows_N & ~batch.truncated_N
         return rows_N.nonzero().flatten()
 
     def score(self, responses: Sequence[Response], *, judge: Judge | None) -> list[Scored]:
-        """Judge responses and turn the verdicts into RTS. Responses without steps are not sent: RTS 0 by rule.
+        """Judge responses and turn the verdicts into RTS. Responses without steps are not sent and have RTS 0.
 
         Raises:
-            ConfigError: certified prefixes are asked for, and the judge certifies none.
-            JudgeError: the judge did not answer one judgement a solution, in order, about its steps.
+            ConfigError: certified prefixes are requested, and the judge certifies none.
+            JudgeError: the judge did not return one judgement per solution, in order, about its steps.
         """
         from judgekit.judges.stored import check_answers  # lazily, as this is a configuration too
 
@@ -89,7 +90,7 @@ class Judged(Algorithm):
         return scored
 
     def read_prefixes(self, batch: GroupBatch) -> Prefixes:
-        """Return the valid prefixes by response, and the outcomes without the rows that are to be left out."""
+        """Return each response's valid prefix, and the outcomes with NaN for the rows to leave out."""
         assert batch.rts_N is not None
         scored_N = ~batch.rts_N.isnan()
         baseline_N = batch.outcomes_N.clone()
@@ -102,11 +103,11 @@ class Judged(Algorithm):
 
 
 def certified_survival(judge: Judge) -> float:
-    """Return the survival above which a judge certifies steps of a response that is known to be wrong.
+    """Return the survival probability above which a judge certifies steps of a response that is known to be wrong.
 
     Raises:
-        ConfigError: the judge's card has no conformal section, or one that certifies no step at all, with which every
-            RTS would be 0.
+        ConfigError: the judge's card has no conformal section, or one that certifies no step at all, so that every RTS
+            would be 0.
     """
     info = judge.info
     if info.conformal is None:
@@ -116,8 +117,8 @@ def certified_survival(judge: Judge) -> float:
         )
     if info.conformal.min_survival_if_wrong >= 1:
         raise ConfigError(
-            f"rts.type=certified: {info.judge_id} certifies no step at alpha {info.conformal.alpha:g}, learned from "
-            f"{info.conformal.n_problems_if_wrong} problems with an erroneous solution, so every RTS would be 0: "
+            f"rts.type=certified: {info.judge_id} certifies no step at alpha {info.conformal.alpha:g} (calibrated on "
+            f"{info.conformal.n_problems_if_wrong} problems with a wrong solution), so every RTS would be 0: "
             "calibrate with more problems or a larger conformal_alpha, or use rts.type=expected"
         )
     return info.conformal.min_survival_if_wrong

@@ -1,9 +1,9 @@
-"""NGRPO: each group is compared with one more response, which is not there and has the highest reward.
+"""NGRPO: each group is compared with one more, virtual response that has the highest reward.
 
 Source:
     NGRPO (2509.18851): mean and standard deviation over the G rewards and one virtual reward of 1, and clipping that is
     tighter below (0.16) than above (0.24). Mean over all tokens, as in its code (nangongrui-ngr/NGRPO). Differs in:
-    1e-4 in place of 1e-6 in the divisor, as everywhere here.
+    1e-4 instead of 1e-6 in the divisor, as everywhere here.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class NGRPO(Algorithm):
-    """GRPO whose groups hold a virtual right response: where all are wrong, all are pushed down alike."""
+    """GRPO with a virtual correct response in every group: if all responses are wrong, all are pushed down equally."""
 
     type: Literal["ngrpo"] = "ngrpo"
     """Name of the algorithm."""
     max_reward: float = 1.0
-    """Reward of the virtual response: the highest that there can be, which with objectives is the weighted sum of their
-    best."""
+    """Reward of the virtual response: the highest possible one. With objectives, that is the weighted sum of their
+    maxima."""
 
     @property
     def loss_rule(self) -> LossRule:

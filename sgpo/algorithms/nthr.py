@@ -1,13 +1,14 @@
-"""NTHR: tokens of wrong responses that right ones share are pushed down less.
+"""NTHR: tokens that wrong responses share with correct ones are pushed down less.
 
 Source:
-    NTHR (2505.18830), section 5, algorithm 1 and appendix 7.3: the score s of a token is how much it moves the right
+    NTHR (2505.18830), section 5, algorithm 1 and appendix 7.3: the score s of a token is how much it moves the correct
     responses of its group (see `sgpo.influence`). Tokens of wrong responses with s > tau keep eta times their
-    advantage, tau = beta times the lowest mean score among the right responses, beta 1, and eta 2 |0.5 - p| with p the
-    share of right responses; clipping at 0.2, mean over tokens. The text of the paper was at hand without its displayed
-    equations; that a right response's mean score takes itself in is second-hand, where the prose says "other". Differs
-    in: tokens are averaged over the batch, not the group, only a penalty is reduced (with objectives a wrong response
-    may gain), p is of known outcomes, and groups that say nothing are not sampled again.
+    advantage; tau is beta times the lowest mean score among the correct responses, beta is 1, and eta is 2 |0.5 - p|
+    with p the fraction of correct responses; clipping at 0.2, mean over tokens. We had the paper's text without its
+    displayed equations; that a correct response's mean score includes itself is second-hand, where the prose says
+    "other". Differs
+    in: tokens are averaged over the batch, not the group; only a penalty is reduced (with objectives, a wrong response
+    may gain); p is over known outcomes; constant groups are not resampled.
 """
 
 from __future__ import annotations
@@ -23,14 +24,15 @@ if TYPE_CHECKING:
 
 
 class NTHR(Algorithm):
-    """GRPO that spares those tokens of wrong responses whose penalty would make the right ones less likely."""
+    """GRPO that spares tokens of wrong responses whose penalty would make the correct ones less likely."""
 
     type: Literal["nthr"] = "nthr"
     """Name of the algorithm."""
     beta: float = Field(default=1.0, ge=0)
-    """How high a token's score has to be for it to be spared, in the lowest mean score of a right response."""
+    """How high a token's score must be to be spared, as a multiple of the lowest mean score of a correct response."""
     eta: float | None = Field(default=None, ge=0, lt=1)
-    """What is left of the penalty of such tokens; `null`: 2 |0.5 - p|, nothing where half of the group is right."""
+    """Fraction of the penalty that such tokens keep; `null`: 2 |0.5 - p|, which is nothing if half of the group is
+    correct."""
 
     needs: ClassVar[frozenset[Need]] = frozenset({"influence"})
 
@@ -42,7 +44,7 @@ class NTHR(Algorithm):
     def credit(
         self, rewards_N: torch.Tensor, *, batch: GroupBatch, std_floor_N: torch.Tensor, scale: Scale
     ) -> list[torch.Tensor]:
-        """Return one advantage a token. Shapes (T,)."""
+        """Return one advantage per token. Shapes (T,)."""
         from sgpo.rewards import compute_advantages, group_rows  # need torch
 
         assert batch.influences_N is not None

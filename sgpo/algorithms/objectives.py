@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class MultiObjective(Algorithm):
-    """GRPO on the weighted sum of the outcome and the `objectives`; what each came to is logged by its name."""
+    """GRPO on the weighted sum of the outcome and the `objectives`; each of them is logged under its name."""
 
     type: Literal["multi_objective"] = "multi_objective"
     """Name of the algorithm."""
@@ -24,7 +24,7 @@ class MultiObjective(Algorithm):
 
 
 class GDPO(Algorithm):
-    """Each reward function normalised in its group, their weighted sum normalised over the batch."""
+    """Each reward function is normalised within its group, and their weighted sum over the batch."""
 
     type: Literal["gdpo"] = "gdpo"
     """Name of the algorithm."""
@@ -35,7 +35,7 @@ class GDPO(Algorithm):
     def credit(
         self, rewards_N: torch.Tensor, *, batch: GroupBatch, std_floor_N: torch.Tensor, scale: Scale
     ) -> torch.Tensor:
-        """Return what TRL computes, for training without it; always divided by deviations. Shape (N,)."""
+        """Return what TRL computes, for training without TRL; always divided by standard deviations. Shape (N,)."""
         from sgpo.rewards import normalize_then_sum  # needs torch
 
         assert batch.rewards_NF is not None

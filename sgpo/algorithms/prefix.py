@@ -1,9 +1,9 @@
-"""Credit by token: what comes before the first error of a wrong response earns something, less a stretch at its end.
+"""Credit per token: the part before the first error of a wrong response earns a reward, except for a buffer at its end.
 
 Source:
-    VPPO (2601.18984), equations 6 to 8: the rewarded prefix ends some tokens before the first error, as many as the
-    prompt is long, so that splitting steps does not pay, and one baseline is taken from every token. Shared by VPPO and
-    by SGPO with `credited=prefix`.
+    VPPO (2601.18984), equations 6 to 8: the rewarded prefix ends before the first error, by as many tokens as the
+    prompt has, so that splitting steps does not pay; one baseline is subtracted from every token. Shared by VPPO and by
+    SGPO with `credited=prefix`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     import torch
 
 Buffer = Literal["prompt"] | Annotated[int, Field(ge=0)]
-"""Tokens at the end of a valid prefix that earn nothing: as many as the prompt has, or a number."""
+"""Tokens at the end of a valid prefix that earn nothing: as many as the prompt has, or a fixed number."""
 
 
 def rewarded_tokens(batch: GroupBatch, *, buffer: Buffer) -> torch.Tensor:
-    """Return how many tokens of each response lie in whole valid steps, less the buffer. Shape (N,), int64.
+    """Return how many tokens of each response are in complete valid steps, minus the buffer. Shape (N,), int64.
 
-    0 for responses that were not scored, or are not trained. What ends a response belongs to no step; a response that
-    is valid throughout has it too.
+    0 for responses that were not scored or are not trained. The end token belongs to no step; it counts only for a
+    response that is valid throughout.
     """
     assert batch.spans_N is not None and batch.n_prompt_tokens_N is not None and batch.valid_steps_N is not None
     rewarded_N = batch.n_tokens_N.new_zeros(len(batch.n_tokens_N))
@@ -40,20 +40,20 @@ def rewarded_tokens(batch: GroupBatch, *, buffer: Buffer) -> torch.Tensor:
 
 
 def prefix_shares(batch: GroupBatch, *, buffer: Buffer) -> torch.Tensor:
-    """Return what share of each response's tokens is rewarded, in [0, 1]. Shape (N,)."""
+    """Return the fraction of each response's tokens that is rewarded, in [0, 1]. Shape (N,)."""
     return rewarded_tokens(batch, buffer=buffer).to(batch.outcomes_N) / batch.n_tokens_N.clamp(min=1)
 
 
 def spread_over_prefix(
     advantages_N: torch.Tensor, *, bonus_N: torch.Tensor, batch: GroupBatch, buffer: Buffer
 ) -> list[torch.Tensor]:
-    """Return advantages by token: rewarded ones lie `bonus` above the others, and their mean is the response's.
+    """Return advantages per token: rewarded tokens lie `bonus` above the others, and their mean is the response's.
 
-    With advantage r share - mean and bonus r that is r - mean for rewarded tokens and -mean for all others.
+    With advantage r * fraction - mean and bonus r, that is r - mean for rewarded tokens and -mean for all others.
 
     Args:
         advantages_N: Advantage of each response. Shape (N,).
-        bonus_N: What a rewarded token earns, 0 for responses that earn the same by all tokens. Shape (N,).
+        bonus_N: What a rewarded token earns; 0 for responses whose tokens all earn the same. Shape (N,).
         batch: The groups.
         buffer: See `Buffer`.
 

@@ -1,10 +1,10 @@
-"""RAFT and Reinforce-Rej: outcomes as they are, without a baseline, and which responses are left out.
+"""RAFT and Reinforce-Rej: outcomes as advantages, without a baseline, with some responses left out.
 
 Source:
-    A Minimalist Approach to LLM Reasoning (2504.11343): RAFT++ trains on right responses alone; Reinforce-Rej has
-    rewards +1 and -1 and drops groups that are all right or all wrong. Both with the clipped ratio, mean over tokens
-    and then over responses. Differs in: the mean is over whatever responses the trainer's divisor counts, so that a
-    step with few of them is a small one, where the paper's batches hold those that are left.
+    A Minimalist Approach to LLM Reasoning (2504.11343): RAFT++ trains on correct responses only; Reinforce-Rej uses
+    rewards +1 and -1 and drops groups that are all correct or all wrong. Both use the clipped ratio and average over
+    tokens, then over responses. Differs in: the mean is over the responses that the trainer's divisor counts, so a step
+    with few of them is small, while the paper's batches hold only those that remain.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class RAFT(Algorithm):
-    """Right responses have the advantage 1, all others none."""
+    """Correct responses have advantage 1, all others 0."""
 
     type: Literal["raft"] = "raft"
     """Name of the algorithm."""
     ratio: Literal["clipped", "none"] = "clipped"
-    """`clipped`: RAFT++; `none`: RAFT, maximum likelihood of right responses."""
+    """`clipped`: RAFT++; `none`: RAFT, maximum likelihood of correct responses."""
 
     @property
     def loss_rule(self) -> LossRule:
@@ -33,12 +33,12 @@ class RAFT(Algorithm):
     def credit(
         self, rewards_N: torch.Tensor, *, batch: GroupBatch, std_floor_N: torch.Tensor, scale: Scale
     ) -> torch.Tensor:
-        """Return 1 for right responses, else 0. Shape (N,)."""
+        """Return 1 for correct responses, else 0. Shape (N,)."""
         return batch.right_N.to(rewards_N.dtype)
 
 
 class ReinforceRej(Algorithm):
-    """+1 for right and -1 for wrong responses, of groups that hold both."""
+    """+1 for correct and -1 for wrong responses, in groups that have both."""
 
     type: Literal["reinforce_rej"] = "reinforce_rej"
     """Name of the algorithm."""
@@ -49,7 +49,7 @@ class ReinforceRej(Algorithm):
         return LossRule("seq_token_mean", (0.2, 0.2))
 
     def keep(self, batch: GroupBatch, rewards_N: torch.Tensor) -> torch.Tensor:
-        """Return the responses of groups with right and wrong ones. Shape (N,), bool."""
+        """Return the responses of groups with both correct and wrong ones. Shape (N,), bool."""
         masks = batch.classify()
         return ~(masks.all_negative_N | masks.all_positive_N)
 

@@ -1,4 +1,4 @@
-"""A control for SGPO: the same rewards from scores that are drawn at random, so that any gain is not the judge's."""
+"""A control for SGPO: the same rewards from random scores, so that any gain is not due to the judge."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class RandomRTS(SGPO):
-    """SGPO with an RTS drawn evenly from [0, 1] in place of a judge's."""
+    """SGPO with an RTS drawn uniformly from [0, 1] instead of a judge's."""
 
     type: Literal["random_rts"] = "random_rts"  # type: ignore[assignment]  # the name of this one
     """Name of the algorithm."""
     seed: int = 0
-    """Another seed draws other scores; a response keeps its own, whenever and wherever it is scored, also when a run
-    is resumed. Responses of the same text have different ones."""
+    """Seed of the scores. A response keeps its score whenever and wherever it is scored, also after a resume. Responses
+    with the same text have different scores."""
 
     @property
     def needs(self) -> frozenset[Need]:  # type: ignore[override]
-        """What SGPO needs, but for the judge."""
+        """What SGPO needs, except the judge."""
         return super().needs - {"judge"}
 
     def score(self, responses: Sequence[Response], *, judge: Judge | None) -> list[Scored]:

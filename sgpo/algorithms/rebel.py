@@ -1,9 +1,9 @@
-"""REBEL: differences of log-ratios within a group are regressed on differences of rewards.
+"""REBEL: regresses differences of log-ratios within a group on differences of rewards.
 
 Source:
-    REBEL (2404.16767): ((d_i - d_j) / eta - (r_i - r_j))^2, d the log-ratio of a response to its sampling policy. Here
-    multiplied by eta^2, which changes the step size alone; over all ordered pairs of a group where the paper has one
-    pair a prompt; half the gradient of their mean, averaged over groups.
+    REBEL (2404.16767): ((d_i - d_j) / eta - (r_i - r_j))^2, with d the log-ratio of a response to its sampling policy.
+    Here it is multiplied by eta^2, which changes only the step size, and taken over all ordered pairs of a group, while
+    the paper has one pair per prompt; half the gradient of their mean, averaged over groups.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class REBEL(Algorithm):
-    """Least squares of log-ratios on rewards, pair by pair; constant groups are held at the old policy."""
+    """Least squares of log-ratios on rewards over pairs; constant groups are held at the old policy."""
 
     type: Literal["rebel"] = "rebel"
     """Name of the algorithm."""
     eta: float = Field(default=1.0, gt=0)
-    """Nats of log-ratio that a reward of 1 is worth."""
+    """Log-ratio, in nats, that a reward of 1 is worth."""
 
     needs: ClassVar[frozenset[Need]] = frozenset({"seq_logps", "old_logprobs"})
     when: ClassVar[Moment] = "step"
@@ -37,7 +37,7 @@ class REBEL(Algorithm):
     def credit(
         self, rewards_N: torch.Tensor, *, batch: GroupBatch, std_floor_N: torch.Tensor, scale: Scale
     ) -> torch.Tensor:
-        """Return 2 ((eta r - d) - mean), of the responses that are trained and have a reward. Shape (N,)."""
+        """Return 2 ((eta r - d) - mean), over the responses that are trained and have a reward. Shape (N,)."""
         from sgpo.rewards import group_moments  # needs torch
 
         assert batch.seq_logprobs_N is not None and batch.old_seq_logprobs_N is not None

@@ -1,4 +1,4 @@
-"""All algorithms by name, and the field of a configuration that holds one of them."""
+"""All algorithms by name, and the configuration field that holds one of them."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ ALGORITHMS: Registry[type[Algorithm]] = Registry(
         "gdpo": "sgpo.algorithms.objectives:GDPO",
     },
 )
-"""Algorithms by `type`; packages add theirs by entry points `sgpo.algorithms`."""
+"""Algorithms by `type`; packages add theirs with entry points `sgpo.algorithms`."""
 
 
 def parse_algorithm(value: Any) -> Any:
     """Return the algorithm that `{type: NAME, ...}` describes.
 
     Raises:
-        ConfigError: there is no algorithm of that name, or it has no such option; says the nearest.
+        ConfigError: there is no algorithm of that name, or it has no such option; the message names the nearest.
     """
     if isinstance(value, Algorithm) or not isinstance(value, dict):
         return value

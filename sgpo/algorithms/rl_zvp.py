@@ -1,9 +1,9 @@
-"""RL-ZVP: groups that are all right or all wrong are pushed up or down, by token, as unsure as the policy was there.
+"""RL-ZVP: groups that are all correct or all wrong get credit per token, in proportion to the policy's entropy there.
 
 Source:
-    RL-ZVP (2509.21880), equation 5: in a constant group alpha H_t for right and -alpha (max H - H_t) for wrong
-    responses, H_t the entropy of the policy at token t; elsewhere GRPO. alpha 0.1. Mean over all tokens and clipping at
-    0.2 and 0.28 are DAPO's, on which the paper builds; second-hand.
+    RL-ZVP (2509.21880), equation 5: in a constant group, alpha H_t for correct and -alpha (max H - H_t) for wrong
+    responses, with H_t the entropy of the policy at token t; elsewhere GRPO. alpha is 0.1. Mean over all tokens and
+    clipping at 0.2 and 0.28 are DAPO's, on which the paper builds; second-hand.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 
 class RLZVP(Algorithm):
-    """GRPO, and in constant groups credit by the entropy of each token."""
+    """GRPO, plus credit by the entropy of each token in constant groups."""
 
     type: Literal["rl_zvp"] = "rl_zvp"
     """Name of the algorithm."""
     alpha: float = Field(default=0.1, gt=0)
-    """Advantage a nat of entropy."""
+    """Advantage per nat of entropy."""
 
     needs: ClassVar[frozenset[Need]] = frozenset({"entropy"})
 
     @property
     def loss_rule(self) -> LossRule:
-        """Mean over all tokens; clipped wider above."""
+        """Mean over all tokens; wider clipping above."""
         return LossRule("token_mean", (0.2, 0.28))
 
     def credit(
         self, rewards_N: torch.Tensor, *, batch: GroupBatch, std_floor_N: torch.Tensor, scale: Scale
     ) -> list[torch.Tensor]:
-        """Return one advantage a token; 0 where the outcome is unknown. Shapes (T,)."""
+        """Return one advantage per token; 0 if the outcome is unknown. Shapes (T,)."""
         from sgpo.rewards import compute_advantages  # needs torch
 
         assert batch.entropies_N is not None

@@ -1,8 +1,8 @@
-"""The relative trajectory score: the valid prefix of a response as a share of the whole, read off a verdict.
+"""The relative trajectory score (RTS): the valid prefix as a fraction of the whole response, from a verdict.
 
 Source:
-    SGPO (2505.11595), RTS = length of the valid prefix / length of the whole. Its error at the fourth of five equal
-    steps gives 3/5; an error at the first step gives 0. `no_error` is ours, because the paper is silent.
+    SGPO (2505.11595), RTS = length of the valid prefix / length of the whole. An error at the fourth of five equal
+    steps gives 3/5; an error at the first step gives 0. `no_error` is ours, because the paper does not say.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ Rule = ThresholdRule | ArgmaxRule
 
 
 class RTS(BaseConfig):
-    """What all of them share."""
+    """Options that all kinds of RTS share."""
 
     no_error: Literal["locate", "full", "unscored"] = "locate"
-    """A wrong response in which the judge sees no error, or that is certified to its end. `locate`: the answer is
-    known to be wrong, so condition the posterior on an error; `full`: RTS 1 (the paper's reading); `unscored`: no
-    verdict."""
+    """What to do with a wrong response in which the judge sees no error, or that is certified to its end. `locate`: the
+    answer is known to be wrong, so condition the posterior on an error; `full`: RTS 1 (the paper's reading);
+    `unscored`: no verdict."""
 
     def compute(
         self,
@@ -36,27 +36,27 @@ class RTS(BaseConfig):
         lengths_S: Sequence[float],
         min_survival: float = 1.0,
     ) -> float | None:
-        """Return the valid prefix as a share of the whole response, or `None` where the verdict gives none.
+        """Return the valid prefix as a fraction of the whole response, or `None` if the verdict gives none.
 
         Args:
             verdict: First-error posterior over n steps.
-            decision: The judge's rule.
-            lengths_S: Length of each step in the unit wanted, >= 0, not all 0. Shape (n,).
-            min_survival: What certifies a step, in [0, 1]; 1 certifies nothing.
+            decision: The judge's decision rule.
+            lengths_S: Length of each step in the chosen unit, >= 0, not all 0. Shape (n,).
+            min_survival: Survival probability that certifies a step, in [0, 1]; 1 certifies nothing.
         """
         if len(lengths_S) != verdict.n_steps:
             raise ValueError(f"{len(lengths_S)} lengths for a verdict over {verdict.n_steps} steps")
         return self._read(verdict, prefix_shares(lengths_S), decision=decision, min_survival=min_survival)
 
     def noise(self, verdict: Verdict, *, rts: float, lengths_S: Sequence[float]) -> float:
-        """Return the mean of (prefix - rts)^2 under the posterior, in [0, 1]: of the expected RTS its variance.
+        """Return the mean of (prefix - rts)^2 under the posterior, in [0, 1]; for the expected RTS, its variance.
 
-        The posterior is that of a response with an error, as its answer is known to be wrong; with `no_error="full"` no
+        The posterior is conditioned on an error, because the answer is known to be wrong; with `no_error="full"`, no
         error counts as a prefix of 1.
 
         Args:
             verdict: First-error posterior over n steps.
-            rts: What `compute` made of it.
+            rts: What `compute` returned.
             lengths_S: As for `compute`. Shape (n,).
         """
         outcomes = list(zip(verdict.posterior[:-1], prefix_shares(lengths_S), strict=True))
@@ -66,11 +66,11 @@ class RTS(BaseConfig):
         return rounded(math.fsum(prob * (share - rts) ** 2 for prob, share in outcomes) / mass) if mass > 0 else 0.0
 
     def _read(self, verdict: Verdict, share_S: Sequence[float], *, decision: Rule, min_survival: float) -> float | None:
-        """Return the score, given what share of the response lies before each step."""
+        """Return the score, given the fraction of the response before each step."""
         raise NotImplementedError
 
     def _before(self, first_error: int | None, verdict: Verdict, share_S: Sequence[float]) -> float | None:
-        """Return the share before one step; where there is none, what `no_error` says."""
+        """Return the fraction before one step; without a step, what `no_error` says."""
         if first_error is not None:
             return share_S[first_error]
         if self.no_error == "full":
@@ -81,24 +81,24 @@ class RTS(BaseConfig):
 
 
 class HardRTS(RTS):
-    """Valid prefix up to the decided first error."""
+    """Valid prefix up to the first error that the judge decided on."""
 
     type: Literal["hard"] = "hard"
-    """Tells the kinds apart."""
+    """Selects this kind."""
 
     def _read(self, verdict: Verdict, share_S: Sequence[float], *, decision: Rule, min_survival: float) -> float | None:
         return self._before(verdict.decide(decision), verdict, share_S)
 
 
 class CertifiedRTS(RTS):
-    """Longest prefix that holds an error with probability at most the alpha of the judge's card, in a wrong response.
+    """Longest prefix that contains an error with probability at most the alpha of the judge's card.
 
-    The promise is about problems and policies like those the judge was calibrated on. The card needs a `conformal`
-    section, which `judgekit calibrate` writes.
+    This is for wrong responses. The guarantee holds for problems and policies like those the judge was calibrated on.
+    The card needs a `conformal` section, which `judgekit calibrate` writes.
     """
 
     type: Literal["certified"] = "certified"
-    """Tells the kinds apart."""
+    """Selects this kind."""
 
     def _read(self, verdict: Verdict, share_S: Sequence[float], *, decision: Rule, min_survival: float) -> float | None:
         from judgekit.calibration.conformal import certified_steps  # needs numpy
@@ -111,21 +111,21 @@ class ExpectedRTS(RTS):
     """Mean of the valid prefix under the posterior."""
 
     type: Literal["expected"] = "expected"
-    """Tells the kinds apart."""
+    """Selects this kind."""
 
     def _read(self, verdict: Verdict, share_S: Sequence[float], *, decision: Rule, min_survival: float) -> float | None:
         if self.no_error == "unscored" and verdict.decide(decision) is None:
             return None
         error_mass = math.fsum(verdict.posterior[:-1])
         expected = math.fsum(prob * share for prob, share in zip(verdict.posterior[:-1], share_S, strict=True))
-        # Rounded, as equal responses get the same sums in another order and a group of them must be constant.
+        # Rounded: equal responses get the same sums in another order, and a group of them must be constant.
         if self.no_error == "full":
             return rounded(expected + verdict.p_none)
         return rounded(expected / error_mass) if error_mass > 0 else None
 
 
 def prefix_shares(lengths_S: Sequence[float]) -> list[float]:
-    """Return what share of the whole lies before each step, in [0, 1). Shape (n,).
+    """Return the fraction of the whole before each step, in [0, 1). Shape (n,).
 
     Example:
         >>> prefix_shares([1, 1, 2])
@@ -136,4 +136,4 @@ def prefix_shares(lengths_S: Sequence[float]) -> list[float]:
 
 
 AnyRTS = Annotated[HardRTS | ExpectedRTS | CertifiedRTS, Field(discriminator="type")]
-"""One of the scores, by `type`."""
+"""One of the scores, selected by `type`."""

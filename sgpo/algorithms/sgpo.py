@@ -1,9 +1,9 @@
-"""SGPO: where no response of a group is right, the judge says how far each one is, and GRPO runs on that.
+"""SGPO: where no response of a group is correct, the judge scores how far each one gets, and GRPO runs on that.
 
 Source:
-    SGPO (2505.11595), sections on the reward and on RTS. Additions of ours, because the paper is silent: `unit`,
-    `rts.no_error`, `on_unscored`, `truncated`, `std`, `min_spread`, `min_certainty` and `shrink`; `credited=prefix` is
-    VPPO's credit (2601.18984) with SGPO's reward in place of its one alpha.
+    SGPO (2505.11595), sections on the reward and on RTS. Our additions, because the paper does not say: `unit`,
+    `rts.no_error`, `on_unscored`, `truncated`, `std`, `min_spread`, `min_certainty` and `shrink`. `credited=prefix` is
+    VPPO's credit (2601.18984) with SGPO's reward instead of its constant alpha.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Guidance(NamedTuple):
-    """What guidance makes of a batch. Each of shape (N,)."""
+    """A batch after guidance. Each of shape (N,)."""
 
     rewards_N: torch.Tensor
     """Shaped RTS of guided responses, the outcome of others, NaN outside the baseline."""
@@ -31,42 +31,43 @@ class Guidance(NamedTuple):
 
 
 class SGPO(Judged):
-    """SGPO: wrong responses of groups without a right one earn sigmoid(beta * (RTS - gamma)); then GRPO."""
+    """SGPO: in groups without a correct response, wrong responses earn sigmoid(beta * (RTS - gamma)); then GRPO."""
 
     type: Literal["sgpo"] = "sgpo"
     """Name of the algorithm."""
     beta: float = Field(default=10.0, gt=0)
-    """Steepness of the reward in RTS."""
+    """Steepness of the reward as a function of RTS."""
     gamma: float = Field(default=0.5, ge=0, le=1)
     """RTS at which a wrong response earns 0.5."""
     scope: Literal["all_negative", "every_wrong"] = "all_negative"
-    """Which wrong responses the judge sees: those of all-negative groups (the paper), or every wrong one."""
+    """Which wrong responses the judge sees: those of all-negative groups (the paper), or all of them."""
     unit: Unit = "step"
     """Unit in which the valid prefix and the whole response are measured."""
     std: Literal["group", "floor", "none"] = "floor"
-    """What the advantages of an all-negative group are divided by, where `scale_rewards` is the group. `group`: its
-    own standard deviation (the paper); `floor`: that, but at least `std_floor`; `none`: nothing."""
+    """What the advantages of an all-negative group are divided by, if `scale_rewards` is `group`. `group`: its own
+    standard deviation (the paper); `floor`: the same, but at least `std_floor`; `none`: nothing."""
     std_floor: float = Field(default=0.05, ge=0)
-    """Lowest standard deviation with `std=floor`, so that a hair's breadth of RTS is no full-size advantage; `null` is
-    an earlier spelling of `std=group`."""
+    """Lowest standard deviation with `std=floor`, so that a tiny spread of RTS does not become a full-size advantage;
+    `null` is an earlier spelling of `std=group`."""
     min_spread: float = Field(default=0.0, ge=0, le=1)
     """A guided group whose RTS values lie within this range counts as constant: no advantage."""
     min_certainty: float = Field(default=0.0, ge=0)
-    """A guided group whose largest and smallest RTS lie nearer than this many standard errors of their difference,
-    under the judge's own posteriors, counts as constant; 0 asks for no certainty."""
+    """A guided group counts as constant if its largest and smallest RTS differ by less than this many standard errors
+    of their difference, under the judge's own posteriors; 0 turns this off."""
     shrink: bool = False
-    """Draw each RTS towards its group's mean by the judge's uncertainty, see `sgpo.rewards.shrink_rts`."""
+    """Shrink each RTS towards its group's mean by the judge's uncertainty, see `sgpo.rewards.shrink_rts`."""
     credited: Literal["response", "prefix"] = "response"
-    """What the reward of a guided response falls on. `response`: all its tokens alike (the paper); `prefix`: those of
-    its valid steps, less `buffer`, while the others earn 0, all minus the group's mean, and divided by nothing."""
+    """Which tokens the reward of a guided response applies to. `response`: all its tokens equally (the paper);
+    `prefix`: those of its valid steps minus `buffer`, while the others earn 0, all minus the group's mean and divided
+    by nothing."""
     buffer: Buffer = "prompt"
     """With `credited=prefix`, tokens at the end of a valid prefix that earn nothing: as many as the prompt has, or a
-    number."""
+    fixed number."""
 
     @model_validator(mode="before")
     @classmethod
     def _of_earlier_releases(cls, data: Any) -> Any:
-        """Read `rts: expected, no_error: full`, of before there were kinds of RTS, and `std_floor: null`."""
+        """Read `rts: expected, no_error: full`, from before there were kinds of RTS, and `std_floor: null`."""
         if not isinstance(data, dict):
             return data
         data = dict(data)
@@ -91,24 +92,24 @@ class SGPO(Judged):
         return self
 
     @property
-    def needs(self) -> frozenset[Need]:  # type: ignore[override]  # of most algorithms it is the same for all options
-        """A judge, and where steps lie where tokens are credited."""
+    def needs(self) -> frozenset[Need]:  # type: ignore[override]   # for most algorithms it is the same for all options
+        """A judge, and the positions of the steps if tokens are credited."""
         return frozenset({"judge", "spans"} if self.credited == "prefix" else {"judge"})
 
     @property
     def has_own_credit(self) -> bool:
-        """With options that GRPO does not know."""
+        """Those of `Algorithm`, plus the options that GRPO does not have."""
         return self.credited == "prefix" or self.std == "none"
 
     def in_scope(self, batch: GroupBatch) -> torch.Tensor:
-        """Return the wrong responses, of all-negative groups alone unless `scope` says otherwise. Shape (N,), bool."""
+        """Return the wrong responses, of all-negative groups only unless `scope` says otherwise. Shape (N,), bool."""
         wrong_N = super().in_scope(batch)
         return wrong_N if self.scope == "every_wrong" else wrong_N & batch.classify().all_negative_N
 
     def guide(self, batch: GroupBatch) -> Guidance:
-        """Put the shaped RTS in place of the outcome of scored rows; rows without a verdict follow `on_unscored`.
+        """Replace the outcome of scored rows by the shaped RTS; rows without a verdict follow `on_unscored`.
 
-        An all-negative group whose RTS values do not tell its responses apart keeps its outcomes, so that it gets
+        An all-negative group whose RTS values do not distinguish its responses keeps its outcomes, so that it gets
         exactly no advantage; rows that were not scored count there as RTS 0.
         """
         from sgpo.rewards import flat_groups, shape_rts, shrink_rts  # need torch
@@ -130,13 +131,13 @@ class SGPO(Judged):
         return Guidance(shaped_N.where(guided_N, prefixes.baseline_N), guided_N)
 
     def transform(self, batch: GroupBatch, rows_M: torch.Tensor, scored_M: Sequence[Scored]) -> Shaped:
-        """Put what guided responses earn in place of their outcome, in the mean over their tokens."""
+        """Replace the outcome of guided responses by what they earn on average over their tokens."""
         import torch  # lazily, as this is a configuration too
 
         rewards_N, guided_N = self.guide(batch)
         if self.credited == "prefix":
             rewards_N = torch.where(guided_N, rewards_N * prefix_shares(batch, buffer=self.buffer), rewards_N)
-        # In float32 first, whatever the outcomes are in: stored runs were made with this floor.
+        # In float32 first, whatever the dtype of the outcomes: stored runs were made with this floor.
         floor = self.std_floor if self.std == "floor" else 0.0
         floor_N = torch.where(batch.classify().all_negative_N, floor, 0.0).to(batch.outcomes_N.dtype)
         return Shaped(rewards_N, floor_N)
@@ -144,7 +145,7 @@ class SGPO(Judged):
     def credit(
         self, rewards_N: torch.Tensor, *, batch: GroupBatch, std_floor_N: torch.Tensor, scale: Scale
     ) -> torch.Tensor | list[torch.Tensor]:
-        """Return GRPO's advantages, shape (N,), guided groups undivided where that is chosen; or by token, (T,)."""
+        """Return GRPO's advantages, shape (N,), undivided for guided groups if configured; or per token, (T,)."""
         import torch  # lazily, as this is a configuration too
 
         from sgpo.rewards import compute_advantages
@@ -154,7 +155,7 @@ class SGPO(Judged):
         if self.credited == "prefix":
             guidance = self.guide(batch)
             bonus_N = torch.where(guidance.guided_N, guidance.rewards_N.to(bonus_N), bonus_N)
-            # with `every_wrong` groups that hold right responses, too
+            # with `every_wrong` also groups that have correct responses
             undivided_N = undivided_N | torch.isin(batch.group_ids_N, batch.group_ids_N[guidance.guided_N])
         advantages_N = compute_advantages(
             rewards_N, group_ids_N=batch.group_ids_N, scale=scale, std_floor_N=std_floor_N, undivided_N=undivided_N

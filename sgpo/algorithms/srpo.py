@@ -1,8 +1,8 @@
-"""SRPO's history resampling: a problem that was solved every time is not sampled again in the next pass.
+"""SRPO's history resampling: a problem that was solved every time is not sampled in the next pass.
 
 Source:
-    SRPO (2504.14286), history resampling: at the end of an epoch, problems whose responses were all right are dropped;
-    mixed ones and those that are all wrong stay. GRPO otherwise. Left out: the paper's two stages of data.
+    SRPO (2504.14286), history resampling: at the end of an epoch, problems whose responses were all correct are
+    dropped; mixed and all-wrong ones stay. GRPO otherwise. Left out: the paper's two stages of data.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sgpo.algorithms.base import Algorithm, GroupBatch, Need
 
 
 class SRPO(Algorithm):
-    """GRPO on problems that are not solved yet; once all are, it begins with all of them anew."""
+    """GRPO on problems that are not yet solved; once all are solved, it starts again with all of them."""
 
     type: Literal["srpo"] = "srpo"
     """Name of the algorithm."""
@@ -22,7 +22,7 @@ class SRPO(Algorithm):
     needs: ClassVar[frozenset[Need]] = frozenset({"history"})
 
     def remember(self, memory: Mapping[str, float], batch: GroupBatch) -> dict[str, float]:
-        """Return the share of right responses at the last sampling, by problem."""
+        """Return the fraction of correct responses when each problem was last sampled."""
         from sgpo.rewards import group_rows  # needs torch
 
         assert batch.problem_ids_N is not None
@@ -34,5 +34,5 @@ class SRPO(Algorithm):
         return shares
 
     def wants(self, memory: Mapping[str, float], problem_id: str) -> bool:
-        """Whether a problem was not solved every time when it was sampled last."""
+        """Return whether a problem was not solved every time when it was last sampled."""
         return memory.get(problem_id, 0.0) < 1

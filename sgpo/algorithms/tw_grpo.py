@@ -1,10 +1,10 @@
 """TW-GRPO: tokens at which the responses of a group differ most weigh more.
 
 Source:
-    TW-GRPO (2505.24718): GRPO times 1 + (alpha - 1) minmax(D_t), D_t how far the group's distributions at position t
-    lie from their mean, ended responses counting as uniform there; mean over all tokens. Differs in: D_t is the mean KL
-    divergence to the arithmetic mean, where its code (longmalongma/TW-GRPO) sums a clamped estimate of it over the
-    vocabulary, with the mean of log-probabilities. Its soft reward for several right choices is left out.
+    TW-GRPO (2505.24718): GRPO times 1 + (alpha - 1) minmax(D_t), with D_t the distance of the group's distributions at
+    position t from their mean, where ended responses count as uniform; mean over all tokens. Differs in: D_t is the
+    mean KL divergence to the arithmetic mean, while its code (longmalongma/TW-GRPO) sums a clamped estimate of it over
+    the vocabulary, with the mean of log-probabilities. Its soft reward for several correct choices is left out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class TWGRPO(Algorithm):
     type: Literal["tw_grpo"] = "tw_grpo"
     """Name of the algorithm."""
     alpha: float = Field(default=1.5, ge=1)
-    """Weight of the position at which responses differ most; the others' lie between it and 1."""
+    """Weight of the position at which responses differ most; the other weights lie between it and 1."""
 
     needs: ClassVar[frozenset[Need]] = frozenset({"divergence"})
 
@@ -37,7 +37,7 @@ class TWGRPO(Algorithm):
     def credit(
         self, rewards_N: torch.Tensor, *, batch: GroupBatch, std_floor_N: torch.Tensor, scale: Scale
     ) -> list[torch.Tensor]:
-        """Return one advantage a token. Shapes (T,)."""
+        """Return one advantage per token. Shapes (T,)."""
         from sgpo.rewards import compute_advantages  # needs torch
 
         assert batch.divergences_N is not None

@@ -1,10 +1,10 @@
-"""Unlikeliness reward: of the right responses of a group, the likely ones earn less.
+"""Unlikeliness reward: of the correct responses of a group, the likely ones earn less.
 
 Source:
-    Rewarding the Unlikely (2506.02355): r = o (1 - beta (G - rank) / G), rank 1 the likeliest of the group's responses
-    and G the least likely one under the policy that sampled them; beta 0.25 and two updates a batch in its scripts
-    (AndreHe02/rewarding-unlikely-release). Then GRPO. Differs in: equally likely responses share the lower penalty, so
-    that their order does not matter.
+    Rewarding the Unlikely (2506.02355): r = o (1 - beta (G - rank) / G), where rank 1 is the likeliest response of the
+    group under the policy that sampled them, and rank G the least likely; beta 0.25 and two updates per batch in its
+    scripts (AndreHe02/rewarding-unlikely-release). Then GRPO. Differs in: equally likely responses share the lower
+    penalty, so that their order does not matter.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Unlikeliness(Algorithm):
-    """GRPO on outcomes that are the lower, the likelier the response was."""
+    """GRPO on outcomes that decrease with the likelihood of the response."""
 
     type: Literal["unlikeliness"] = "unlikeliness"
     """Name of the algorithm."""
@@ -31,7 +31,7 @@ class Unlikeliness(Algorithm):
     needs: ClassVar[frozenset[Need]] = frozenset({"old_logprobs"})
 
     def transform(self, batch: GroupBatch, rows_M: torch.Tensor, scored_M: Sequence[Scored]) -> Shaped:
-        """Return the outcomes less the penalty of their rank; a response that is not trained keeps its own."""
+        """Return the outcomes minus the penalty for their rank; a response that is not trained keeps its outcome."""
         from sgpo.rewards import group_rows  # needs torch
 
         assert batch.old_seq_logprobs_N is not None

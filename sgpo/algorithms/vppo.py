@@ -1,12 +1,12 @@
-"""VPPO: wrong responses keep credit for what comes before their first error, less a stretch at its end.
+"""VPPO: wrong responses keep credit for the part before their first error, except for a buffer at its end.
 
 Source:
-    VPPO (2601.18984), equations 6 to 8, read second-hand (the paper's text was not at hand): tokens of right responses
-    earn 1, those of the rewarded prefix of a wrong one alpha, all others 0; from each the group's mean of 1 or
-    alpha |prefix| / |response| is taken, and nothing is divided by a standard deviation. The rewarded prefix ends as
-    many tokens before the first error as the prompt is long, so that splitting steps does not pay. Differs in: a wrong
-    response without a located error follows `rts.no_error`, one without a verdict stays out (`on_unscored`), and
-    cut-off ones are not judged (`truncated`), as for SGPO.
+    VPPO (2601.18984), equations 6 to 8, read second-hand (we did not have the paper's text): tokens of correct
+    responses earn 1, those of the rewarded prefix of a wrong one alpha, all others 0; from each the group's mean of 1
+    or alpha |prefix| / |response| is subtracted, and nothing is divided by a standard deviation. The rewarded prefix
+    ends before the first error, by as many tokens as the prompt has, so that splitting steps does not pay. Differs in:
+    a wrong response without a located error follows `rts.no_error`, one without a verdict stays out (`on_unscored`),
+    and truncated ones are not judged (`truncated`), as in SGPO.
 """
 
 from __future__ import annotations
@@ -25,22 +25,21 @@ if TYPE_CHECKING:
 
 
 class VPPO(Judged):
-    """Credit by token: 1 in right responses, alpha in the valid prefix of wrong ones, less the group's mean."""
+    """Credit per token: 1 in correct responses, alpha in the valid prefix of wrong ones, minus the group's mean."""
 
     type: Literal["vppo"] = "vppo"
     """Name of the algorithm."""
     alpha: float = Field(default=0.5, ge=0, le=1)
-    """Credit of a valid prefix; the paper found 0.3 to 0.7 alike and 0.9 worse."""
+    """Credit of a valid prefix. The paper found 0.3 to 0.7 equally good and 0.9 worse."""
     buffer: Buffer = "prompt"
-    """Tokens at the end of a valid prefix that earn nothing: as many as the prompt has, or a number."""
+    """Tokens at the end of a valid prefix that earn nothing: as many as the prompt has, or a fixed number."""
     relu: bool = False
-    """Never push a rewarded prefix down, also where alpha lies below the group's mean; for policies that are tuned to
-    follow instructions."""
+    """Never push a rewarded prefix down, even if alpha is below the group's mean; for instruction-tuned policies."""
 
     needs: ClassVar[frozenset[Need]] = frozenset({"judge", "spans"})
 
     def transform(self, batch: GroupBatch, rows_M: torch.Tensor, scored_M: Sequence[Scored]) -> Shaped:
-        """Put the share of the rewarded prefix, times alpha, in place of the outcome of scored rows."""
+        """Replace the outcome of scored rows by alpha times the fraction of the rewarded prefix."""
         prefixes = self.read_prefixes(batch)
         rewards_N = prefixes.baseline_N.where(~prefixes.scored_N, self.alpha * prefix_shares(batch, buffer=self.buffer))
         return Shaped(rewards_N, rewards_N.new_zeros(len(rewards_N)))
@@ -48,7 +47,7 @@ class VPPO(Judged):
     def credit(
         self, rewards_N: torch.Tensor, *, batch: GroupBatch, std_floor_N: torch.Tensor, scale: Scale
     ) -> list[torch.Tensor]:
-        """Return each token's credit less the group's mean, 0 for responses outside it. Shapes (T,)."""
+        """Return each token's credit minus the group's mean, 0 for responses outside it. Shapes (T,)."""
         from sgpo.rewards import compute_advantages  # needs torch
 
         assert batch.rts_N is not None

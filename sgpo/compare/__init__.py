@@ -1,1 +1,1 @@
-"""`sgpo compare`: algorithms, judges and seeds side by side, and what can be said of them."""
+"""`sgpo compare`: algorithms, judges and seeds side by side, and what follows from the results."""

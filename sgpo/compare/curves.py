@@ -1,9 +1,9 @@
-"""What a run's folder says: held-out accuracy, what was used up to each step, and metrics of training, as curves.
+"""Reads a run's folder as curves: held-out accuracy, resources used up to each step, and metrics of training.
 
 Curves of training, by name: `accuracy` of the rollouts, `frac_all_negative` (dead groups), `frac_zero_advantage_after`
-(groups that teach nothing, after the algorithm's work), `rts_mean` of the responses that were scored, `entropy` (nats a
+(groups without a learning signal after the algorithm's work), `rts_mean` of the scored responses, `entropy` (nats per
 token), `response_tokens` (mean length), and, summed up to each step, `judge_calls`, `judge_seconds` and, online,
-`tokens` of the responses sampled.
+`tokens` of the sampled responses.
 """
 
 from __future__ import annotations
@@ -32,33 +32,33 @@ TRAINING = {
     "entropy": "train/entropy",
     "response_tokens": "train/completions/mean_length",
 }
-"""Curves of training, and the metrics of `metrics.jsonl` that they are."""
+"""Curves of training, and the metrics in `metrics.jsonl` that they come from."""
 COUNTED = ("judge_calls", "judge_seconds")
-"""`sgpo/` metrics of a batch that are summed up."""
+"""`sgpo/` metrics of a batch that are summed."""
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What a finished run's folder says."""
+    """Contents of a finished run's folder."""
 
     facts: ArmFacts
-    """What was trained how."""
+    """Algorithm and judge of the run."""
     curve: Curve
     """Held-out accuracy."""
     rollouts: Curve
-    """Rollouts used up to a step."""
+    """Rollouts used up to each step."""
     seconds: Curve
-    """Seconds of training up to a step."""
+    """Seconds of training up to each step."""
     training: Mapping[str, Curve]
     """Metrics of training by name."""
     guards: tuple[Firing, ...]
     """Guards that fired."""
     results: Mapping[str, float | None]
-    """What the run's manifest says it came to."""
+    """The result in the run's manifest."""
     first_frac_all_negative: float | None
-    """Share of groups without a right response: of the first batch, or of all stored groups."""
+    """Fraction of groups without a correct response: in the first batch, or among all stored groups."""
     seconds_per_step: float | None
-    """Mean seconds of an optimiser step."""
+    """Mean seconds per optimiser step."""
 
 
 def read_record(run: ArmRun) -> RunRecord:
@@ -71,14 +71,14 @@ def read_record(run: ArmRun) -> RunRecord:
         times = [(row["step"], row["offline/seconds"]) for row in rows if "offline/seconds" in row]
         first_dead = results["all_negative"] / results["groups"]
     else:
-        # Folders of earlier releases do not count rollouts; a batch had as many as a step trains on.
+        # Folders of earlier releases do not count rollouts; there, a batch had as many as a step trains on.
         per_batch = config["group_size"] * config["prompts_per_step"]
         used = [(row["step"], row.get("sgpo/rollouts", n * per_batch)) for row, n in batches]
         known = read_curve(rows, "train/step_time")  # the mean over the steps of a row
         n_steps = [step - before for before, step in pairwise((0, *known.steps))]
         times = [(step, time * n) for step, time, n in zip(known.steps, known.values, n_steps, strict=True)]
         first_dead = results["first_frac_all_negative"]
-    # The mean length is that of all batches behind a row, those that were sampled again included.
+    # The mean length is over all batches behind a row, including those that were sampled again.
     lengths = [row.get("train/completions/mean_length") for row, _ in batches]
     tokens = [(step, n * length) for (step, n), length in zip(used, lengths, strict=False) if length is not None]
     return RunRecord(
@@ -105,13 +105,13 @@ def _summed(rows: Iterable[tuple[int, float]]) -> Curve:
 
 
 def read_curve(rows: Sequence[Mapping[str, Any]], name: str) -> Curve:
-    """Return a metric of `metrics.jsonl` over the steps at which it has a value."""
+    """Return a metric of `metrics.jsonl` at the steps at which it has a value."""
     found = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
     return Curve(steps=tuple(step for step, _ in found), values=tuple(value for _, value in found))
 
 
 def read_guards(folder: Path) -> tuple[Firing, ...]:
-    """Return what a run's `guards.jsonl` holds; nothing where no guard has fired."""
+    """Return the contents of a run's `guards.jsonl`; empty if no guard has fired."""
     path = folder / FIRINGS
     if not path.is_file() or not path.stat().st_size:  # offline runs of earlier releases leave it empty
         return ()
@@ -119,9 +119,9 @@ def read_guards(folder: Path) -> tuple[Firing, ...]:
 
 
 def arm_facts(config: Mapping[str, Any]) -> ArmFacts:
-    """Return what an arm is by the configuration of one of its runs.
+    """Return what an arm is, from the configuration of one of its runs.
 
-    Judges are known by their ids, one that is no longer in its place, or has no card here, by its name.
+    Judges are named by their id, or by their path if the judge is gone or has no card here.
     """
     judge: str | None = config["judge"]
     algorithm = config["algorithm"]["type"] if config["algorithm"] else "grpo" if judge is None else "sgpo"

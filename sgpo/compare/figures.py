@@ -13,18 +13,18 @@ from judgekit.report.page import COLOURS, Series, round_values
 from sgpo.compare.results import Comparison, Curve, SeedResult
 
 N_POINTS = 60
-"""Points of a line at most; of longer curves, means of so many stretches."""
+"""Maximum points of a line; longer curves are averaged over as many stretches."""
 MOST_LINES = len(COLOURS)
-"""Arms that one plot can tell apart; of more, each has a panel with the reference arm behind it."""
+"""Maximum arms in one plot; with more, each arm has a panel of its own next to the reference arm."""
 
 
 class Plot(NamedTuple):
     """A plot as data."""
 
     title: str
-    """What it shows."""
+    """Title of the plot."""
     series: Sequence[Series]
-    """Lines with their bands, cut at the ends of the vertical axis."""
+    """Lines with their bands, clipped at the ends of the vertical axis."""
     x_label: str
     """Name of the horizontal axis."""
     y_label: str
@@ -34,18 +34,18 @@ class Plot(NamedTuple):
 
 
 class Metric(NamedTuple):
-    """Something that runs have a curve of."""
+    """A quantity that runs have a curve of."""
 
     name: str
     """Name and unit."""
     of: Callable[[SeedResult], Curve]
     """The curve over updates."""
     is_share: bool = False
-    """Whether it lies in [0, 1]."""
+    """Whether it is a fraction in [0, 1]."""
 
 
 def training(name: str, shown: str, *, is_share: bool = False) -> Metric:
-    """Return a metric of training by its name in `sgpo.compare.curves`; a run that uses nothing of it has no curve."""
+    """Return a metric of training by its name in `sgpo.compare.curves`; a run that never uses it has no curve."""
 
     def of(run: SeedResult) -> Curve:
         curve = run.training.get(name, Curve())
@@ -55,7 +55,7 @@ def training(name: str, shown: str, *, is_share: bool = False) -> Metric:
 
 
 ACCURACY = Metric("held-out accuracy", lambda run: run.curve, is_share=True)
-DEAD = training("frac_all_negative", "share of groups without a right response", is_share=True)
+DEAD = training("frac_all_negative", "share of groups without a correct response", is_share=True)
 SILENT = training("frac_zero_advantage_after", "share of groups with zero advantage after", is_share=True)
 RTS = training("rts_mean", "mean RTS of scored responses", is_share=True)
 JUDGED = training("judge_calls", "responses judged so far")
@@ -65,10 +65,10 @@ LENGTH = training("response_tokens", "response length (tokens)")
 
 
 def plots(comparison: Comparison, metric: Metric, *, over_rollouts: bool = False) -> list[Plot]:
-    """Return a metric of all arms: one plot where that can tell them apart, else one an arm, best first.
+    """Return the plots of a metric for all arms: one plot if they fit into it, else one per arm, best first.
 
-    Arms without the metric have lines without points, and nothing is drawn where none has it. The vertical axis
-    reaches from the lowest to the highest run, in all panels alike; bands are cut there.
+    Arms without the metric have lines without points; if no arm has it, nothing is drawn. The vertical axis spans all
+    runs and is the same in all panels; bands are clipped there.
     """
     runs = {name: list(arm.seeds.values()) for name, arm in comparison.best_first.items()}
     lines = {name: band(name, of, metric, over_rollouts=over_rollouts) for name, of in runs.items()}
@@ -91,10 +91,9 @@ def plots(comparison: Comparison, metric: Metric, *, over_rollouts: bool = False
 
 
 def band(name: str, runs: Sequence[SeedResult], metric: Metric, *, over_rollouts: bool) -> Series:
-    """Return the mean of a metric over seeds with Student's 95 % interval at each point; no points without values.
+    """Return the mean of a metric over seeds with Student's 95 % interval at each point; empty without values.
 
-    Seeds are put on common points by straight lines between their own, from where all have begun to where the first
-    one ends.
+    Seeds are interpolated linearly to common points, from where all have started to where the first one ends.
     """
     curves = []
     for run in runs:
@@ -121,7 +120,7 @@ def band(name: str, runs: Sequence[SeedResult], metric: Metric, *, over_rollouts
 
 
 def cut(line: Series, y_range: tuple[float, float]) -> Series:
-    """Cut a band at the ends of the axis: of two seeds it can be many times as high as the plot."""
+    """Clip a band at the ends of the axis: with two seeds it can be many times as high as the plot."""
 
     def within(values: Sequence[float | None] | None) -> list[float | None]:
         return [None if value is None else min(max(value, y_range[0]), y_range[1]) for value in values or ()]

@@ -1,4 +1,4 @@
-"""What a judge's errors do, where judges err by design: final accuracy over the error rate, its trend, its plots."""
+"""The effect of a judge's simulated errors: final accuracy against the error rate, its trend, its plots."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sgpo.compare.results import ArmResult, Comparison, Trend
 from sgpo.compare.statistics import correct_for_arms, paired_difference
 
 MOST_FLAT = 4
-"""Arms without a judge that are drawn beside those with an erring one, at most; of more, the reference arm alone."""
+"""Maximum arms without a judge that are drawn next to those with an erring judge; with more, only the reference arm."""
 
 
 class Line(NamedTuple):
-    """One algorithm with one judge that errs in one way."""
+    """One algorithm with one judge and one kind of error."""
 
     error_kind: str
     """Which way."""
@@ -26,11 +26,11 @@ class Line(NamedTuple):
     judge: str | None
     """The judge that is made to err."""
     points: list[tuple[float, ArmResult]]
-    """Error rates and arms, rising; at 0 the arm whose judge does not err by design."""
+    """Error rates and arms, ascending; at 0 the arm whose judge has no simulated errors."""
 
 
 def error_lines(arms: Mapping[str, ArmResult]) -> list[Line]:
-    """Group the arms whose judges err by design by kind of error, algorithm and judge."""
+    """Group the arms with simulated errors by kind of error, algorithm and judge."""
     lines: dict[tuple[str, str, str | None], Line] = {}
     for arm in arms.values():
         if arm.error_kind is not None and arm.error_rate is not None:
@@ -47,9 +47,9 @@ def error_lines(arms: Mapping[str, ArmResult]) -> list[Line]:
 
 
 def error_trends(arms: Mapping[str, ArmResult]) -> tuple[Trend, ...]:
-    """Return the slope of final accuracy over the error rate, seed by seed, of every line of two rates or more.
+    """Return the slope of final accuracy over the error rate, per seed, for every line with two rates or more.
 
-    One test a line in place of one a rate: what no single rate shows over a few seeds, all together may.
+    One test per line, not one per rate: all rates together may show over a few seeds what no single rate does.
     """
     lines = [line for line in error_lines(arms) if len({rate for rate, _ in line.points}) > 1]
     slopes = {}
@@ -76,9 +76,9 @@ def error_trends(arms: Mapping[str, ArmResult]) -> tuple[Trend, ...]:
 
 
 def error_plots(comparison: Comparison) -> list[Plot]:
-    """Return final accuracy over the judge's error rate: a plot a kind of error, a line an algorithm.
+    """Return final accuracy over the judge's error rate: one plot per kind of error, one line per algorithm.
 
-    Arms without a judge, and the reference arm, are level lines. Nothing where no judge errs by design.
+    Arms without a judge, and the reference arm, are horizontal lines. Empty if no judge has simulated errors.
     """
     lines = error_lines(comparison.arms)
     flat = {name: arm for name, arm in comparison.arms.items() if arm.judge is None}

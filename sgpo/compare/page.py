@@ -1,4 +1,4 @@
-"""The page of a comparison: what follows, the table, curves with bands over seeds, guards; one file, no network."""
+"""The page of a comparison: conclusions, table, curves with bands over seeds, guards; one file, no network."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from sgpo.compare.judge_errors import error_plots
 from sgpo.compare.results import Comparison
 from sgpo.compare.table import LEGEND, TREND, TRENDS, WIDE, describe_guards, findings, table_rows, trend_rows
 
-BANDS = "Lines are means over seeds, bands Student's 95 % interval of the mean, cut at the ends of the axis."
+BANDS = "Lines are means over seeds; bands are Student's 95 % interval of the mean, clipped at the ends of the axis."
 
 
 def comparison_html(comparison: Comparison) -> str:
@@ -46,8 +46,8 @@ def comparison_html(comparison: Comparison) -> str:
     ]
     if errors := error_plots(comparison):
         text = (
-            f"Final accuracy where the judge errs by design on a share of its verdicts. Level lines are arms without a "
-            f"judge and {comparison.reference}. {BANDS}"
+            "Final accuracy when the judge makes simulated errors on a share of its verdicts. Horizontal lines are "
+            f"arms without a judge and {comparison.reference}. {BANDS}"
         )
         slopes = table(list(TREND), [[row[name] for name in TREND] for row in trend_rows(comparison)], caption=TRENDS)
         sections.append(
@@ -55,16 +55,17 @@ def comparison_html(comparison: Comparison) -> str:
         )
     sections += [
         Section("Accuracy", _all_arms(comparison, [ACCURACY])),
-        Section("Groups that teach nothing", _all_arms(comparison, [DEAD, SILENT])),
-        Section("The judge: what it gives, what it takes", _all_arms(comparison, [RTS, JUDGED, JUDGE_SECONDS])),
+        Section("Groups without a learning signal", _all_arms(comparison, [DEAD, SILENT])),
+        Section("The judge: scores and cost", _all_arms(comparison, [RTS, JUDGED, JUDGE_SECONDS])),
         Section("Entropy and length", _all_arms(comparison, [ENTROPY, LENGTH])),
         Section("Guards", _guards(comparison)),
         Section("Runs", _runs(comparison)),
     ]
     n_seeds = max(len(arm.seeds) for arm in comparison.arms.values())
     lead = paragraph(
-        f"{len(comparison.arms)} arms, {n_seeds} seed{'s' * (n_seeds > 1)}, up to {comparison.n_steps} updates a run, "
-        f"against {comparison.reference}, whose final accuracy is {comparison.level:.3f}. Written by sgpo compare."
+        f"{len(comparison.arms)} arms, {n_seeds} seed{'s' * (n_seeds > 1)}, up to {comparison.n_steps} updates per "
+        f"run, compared with {comparison.reference}, whose final accuracy is {comparison.level:.3f}. Written by sgpo "
+        "compare."
     )
     return render_page("Comparison of algorithms", sections, lead=lead)
 
@@ -72,7 +73,7 @@ def comparison_html(comparison: Comparison) -> str:
 def _all_arms(comparison: Comparison, metrics: Sequence[Metric]) -> str:
     """Return the plots of metrics over updates, and of accuracy also over rollouts.
 
-    Where each arm has a panel of its own, all but accuracy are folded away.
+    If each arm has a panel of its own, all metrics but accuracy are collapsed.
     """
     found, together = "", []
     for metric in metrics:
@@ -86,7 +87,7 @@ def _all_arms(comparison: Comparison, metrics: Sequence[Metric]) -> str:
                 name = f"{metric.name} over {drawn[0].x_label}"
                 found += paragraph(name) + grid if metric is ACCURACY else collapsed(f"{name}, by arm", grid)
     if not found and not together:
-        return paragraph("No arm has any of this.")
+        return paragraph("No arm has these metrics.")
     return paragraph(BANDS) + (figures(*together) if together else "") + found
 
 
@@ -112,8 +113,8 @@ def _guards(comparison: Comparison) -> str:
     if not rows:
         return paragraph("No guard fired.")
     said = [f"{name}: {line}" for name, arm in comparison.best_first.items() for line in describe_guards(arm)]
-    every = table(["arm", "seed", "step", "guard", "action", "what it saw"], rows)
-    return bullet_list(said) + collapsed("What each saw", every)
+    every = table(["arm", "seed", "step", "guard", "action", "finding"], rows)
+    return bullet_list(said) + collapsed("Details of every guard that fired", every)
 
 
 def _runs(comparison: Comparison) -> str:

@@ -1,4 +1,4 @@
-"""The figures of a comparison as one PNG, for documents that show no HTML: accuracy, and what a judge's errors do."""
+"""The figures of a comparison as one PNG, for documents that cannot show HTML: accuracy, effect of judge errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LINES = ("-", "--", ":", "-.")
 
 
 def draw_comparison(path: Path, comparison: Comparison) -> None:
-    """Draw accuracy over the judge's error rate where judges err by design, else accuracy over updates, as PNG."""
+    """Draw accuracy over the judge's error rate if there are simulated errors, else accuracy over updates, as PNG."""
     drawn = error_plots(comparison) or plots(comparison, ACCURACY)
     n_columns = min(N_COLUMNS, len(drawn))
     n_rows = math.ceil(len(drawn) / n_columns)

@@ -21,7 +21,7 @@ REPORT, RESULTS, PAGE, TABLE, PLOT = "compare.json", "results.jsonl", "compare.h
 
 
 def write_report(output: Path, runs: Sequence[ArmRun], *, reference: str, n_steps: int) -> Comparison:
-    """Compare the arms by their finished runs and write the files of a comparison into its folder.
+    """Compare the arms by their finished runs and write the comparison's files into its folder.
 
     Raises:
         JudgekitError: no run of the reference arm has an evaluation.
@@ -46,7 +46,7 @@ def read_runs(runs: Sequence[ArmRun]) -> dict[str, dict[int, RunRecord]]:
 
 
 def comparison_markdown(comparison: Comparison) -> str:
-    """Return the tables in Markdown, with what follows and what their columns are."""
+    """Return the tables in Markdown, with the conclusions and a legend of the columns."""
     rows = table_rows(comparison)
     parts = [f"Level to reach: {comparison.level:.3f}, the final accuracy of {comparison.reference}."]
     parts += [markdown_table(names, [[row[name] for name in names] for row in rows]) for names in WIDE]

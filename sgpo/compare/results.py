@@ -1,6 +1,6 @@
-"""What `compare.json` holds: curves of every run, and what they come to for each arm against the reference arm.
+"""The contents of `compare.json`: the curves of every run, and each arm's results against the reference arm.
 
-Names of fields are the keys in the file. `null` always means "not known" or "not defined", never 0.
+Field names are the keys in the file. `null` always means "unknown" or "undefined", never 0.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from sgpo.guards import Firing
 
 N_FINAL = 3
-"""Evaluations at the end of a curve whose mean is its final accuracy."""
+"""The final accuracy is the mean of this many evaluations at the end of a curve."""
 
 
 class _Part(BaseModel):
@@ -24,13 +24,13 @@ class Curve(_Part):
     """A metric over optimiser steps."""
 
     steps: tuple[int, ...] = ()
-    """Optimiser steps, rising."""
+    """Optimiser steps, ascending."""
     values: tuple[float, ...] = ()
-    """One value a step."""
+    """One value per step."""
 
     @property
     def final(self) -> float | None:
-        """Mean of the last three values, which damps their noise; `None` without any."""
+        """Mean of the last three values, which reduces their noise; `None` without any."""
         last = self.values[-N_FINAL:]
         return sum(last) / len(last) if last else None
 
@@ -44,29 +44,29 @@ class Curve(_Part):
         return next((step for step, value in zip(self.steps, self.values, strict=True) if value >= level), None)
 
     def at(self, step: float) -> float | None:
-        """Return the value at a step, on the straight line between its neighbours; the outermost ones beyond the ends.
+        """Return the value at a step by linear interpolation; beyond the ends, the outermost value.
 
         `None` without any value.
         """
         return float(np.interp(step, self.steps, self.values)) if self.steps else None
 
     def step_at(self, amount: float) -> float:
-        """Return the step at which a curve that never falls comes to an amount, on straight lines between its points.
+        """Return the step at which a curve that never falls reaches an amount, by linear interpolation.
 
-        Where it stands still at the amount, the last such step.
+        If it stays at the amount, the last such step.
         """
         return float(np.interp(amount, self.values, self.steps))
 
     @property
     def smoothed(self) -> Curve:
-        """The curve of means of each value and the two before it, whose last value is `final`."""
+        """The moving mean of each value and the two before it; its last value is `final`."""
         ends = range(1, len(self.values) + 1)
         means = [self.model_copy(update={"values": self.values[:end]}).final or 0.0 for end in ends]
         return Curve(steps=self.steps, values=tuple(means))
 
 
 class Ends(_Part):
-    """Ends of a 95 % interval; `null` where there is none: one seed, or seeds that are all alike."""
+    """A 95 % interval; `null` if there is none: one seed, or seeds with equal values."""
 
     lo: float | None
     """Lower end."""
@@ -75,7 +75,7 @@ class Ends(_Part):
 
 
 class Difference(_Part):
-    """By how much an arm exceeds the reference arm, seed by seed."""
+    """By how much an arm exceeds the reference arm, paired by seed."""
 
     value: float | None
     """Mean of the differences between runs of the same seed."""
@@ -84,49 +84,49 @@ class Difference(_Part):
     hi: float | None
     """Upper end."""
     p_value: float | None = None
-    """Of a paired t test, two-sided."""
+    """Of a two-sided paired t test."""
     p_holm: float | None = None
-    """The p-value corrected by Holm's procedure for all arms that have one."""
+    """The p-value with Holm's correction over all arms that have one."""
     n_seeds: int
-    """Seeds that both arms have a value for."""
+    """Seeds for which both arms have a value."""
 
 
 class Matched(_Part):
-    """An arm and the reference arm when both have used as much of something as the run that used less, by seed."""
+    """An arm and the reference arm at equal use of a resource: per seed, as much as the run that used less in all."""
 
     budget: float | None
     """How much that is, mean over seeds."""
     accuracy: float | None
-    """The arm's accuracy there, mean over seeds."""
+    """The arm's accuracy at that point, mean over seeds."""
     reference: float | None
-    """The reference arm's accuracy there, mean over the same seeds."""
+    """The reference arm's accuracy at that point, mean over the same seeds."""
     difference: Difference
-    """Between these, seed by seed."""
+    """Difference between the two, paired by seed."""
 
 
 class Reaching(_Part):
     """What an arm needs to reach the level."""
 
     horizon: float | None
-    """The shortest run of the reference arm: what is longer counts as this long."""
+    """The length of the reference arm's shortest run; anything longer counts as this."""
     mean: float | None
-    """Mean over seeds of what was needed, or of the horizon where the level was not reached until there."""
+    """Mean over seeds of the amount needed, or of the horizon where the level was not reached before it."""
     lo: float | None
     """Lower end of Student's 95 % interval of this mean, at least 0."""
     hi: float | None
     """Upper end, at most the horizon."""
     n_reached: int
-    """Seeds that reach the level until the horizon, those of the next line included."""
+    """Seeds that reach the level within the horizon, including those of the next field."""
     n_at_start: int
     """Seeds that are at the level before the first update."""
     n_not_reached: int
-    """Seeds that do not reach it until the horizon: for these, and so for the mean, more is needed than is told."""
+    """Seeds that do not reach it within the horizon. For these, and so for the mean, the true amount is larger."""
     difference: Difference
-    """To the reference arm's, seed by seed, by the same rule."""
+    """Difference to the reference arm, paired by seed, by the same rule."""
 
 
 class SeedResult(BaseModel):
-    """One run. `judge_deferred_N` and `judge_usd` stand here, too, where the run has them."""
+    """One run. Also holds `judge_deferred_N` and `judge_usd`, if the run has them."""
 
     model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
     __pydantic_extra__: dict[str, float | None]
@@ -134,25 +134,26 @@ class SeedResult(BaseModel):
     final_accuracy: float | None
     """Mean of the last three evaluations."""
     updates_to_reach: int | None
-    """First evaluated step at or above the level; 0 where it is there before the first update."""
+    """First evaluated step at or above the level; 0 if it is reached before the first update."""
     rollouts_to_reach: float | None
     """Rollouts used until then."""
     seconds_to_reach: float | None
     """Seconds of training until then."""
     first_frac_all_negative: float | None
-    """Share of all-negative groups: in the first row of metrics, or of all stored groups."""
+    """Fraction of all-negative groups: in the first row of metrics, or among all stored groups."""
     judge_calls: float
     """Responses that were judged."""
     judge_seconds: float
     """Seconds in the judge."""
     seconds_per_step: float | None
-    """Mean seconds of an optimiser step, sampling and judging included, evaluation not."""
+    """Mean seconds per optimiser step, including sampling and judging but not evaluation."""
     curve: Curve
     """Held-out accuracy."""
     rollouts: Curve
-    """Rollouts used up to a step, those that DAPO samples again included; stored ones are used by the first update."""
+    """Rollouts used up to each step, including those that DAPO samples again; stored ones are used by the first
+    update."""
     seconds: Curve
-    """Seconds of training up to a step, evaluation not included."""
+    """Seconds of training up to each step, without evaluation."""
     guards: tuple[Firing, ...]
     """Guards that fired."""
     training: dict[str, Curve]
@@ -160,16 +161,16 @@ class SeedResult(BaseModel):
 
 
 class ArmFacts(NamedTuple):
-    """What an arm is, as far as its configuration tells."""
+    """What an arm is, as far as its configuration says."""
 
     algorithm: str
     """Type of its algorithm."""
     judge: str | None
-    """Id of its judge; of one with known errors, of the judge that it asks; `None` without."""
+    """Id of its judge; with simulated errors, of the judge underneath; `None` without."""
     error_kind: str | None = None
-    """Which way a judge with known errors errs; `None` of others."""
+    """Kind of simulated error; `None` without."""
     error_rate: float | None = None
-    """On which share of solutions it errs; `None` of others."""
+    """Fraction of solutions with a simulated error; `None` without."""
 
 
 class ArmResult(_Part):
@@ -178,29 +179,29 @@ class ArmResult(_Part):
     algorithm: str
     """Type of its algorithm."""
     judge: str | None
-    """Id of its judge; of one with known errors, of the judge that it asks; `null` without."""
+    """Id of its judge; with simulated errors, of the judge underneath; `null` without."""
     error_kind: str | None
-    """`early`, `late` or `random`, of a judge with known errors; `null` of others."""
+    """`early`, `late` or `random`: kind of simulated error; `null` without."""
     error_rate: float | None
-    """Share of solutions on which such a judge errs; `null` of others."""
+    """Fraction of solutions with a simulated error; `null` without."""
     final_accuracy: float | None
-    """Of the mean curve."""
+    """Final accuracy of the mean curve."""
     final_interval: Ends
     """Student's interval of the seeds' final accuracies, within [0, 1]."""
     difference: Difference
-    """Of final accuracies, that is, at equal updates, to the reference arm's."""
+    """Difference in final accuracy to the reference arm, that is, at equal updates."""
     matched_rollouts: Matched
-    """Accuracies at equal numbers of rollouts."""
+    """Accuracies after equal numbers of rollouts."""
     matched_seconds: Matched
-    """Accuracies at equal seconds of training."""
+    """Accuracies after equal seconds of training."""
     rollouts_to_reach: Reaching
-    """Rollouts to the level."""
+    """Rollouts needed to reach the level."""
     updates_to_reach: int | None
-    """First step at which the mean curve is at or above the level; `null` where it never is."""
+    """First step at which the mean curve is at or above the level; `null` if it never is."""
     ratio: float | None
-    """This by the same of the reference arm; `null` also where that is 0."""
+    """That step divided by the reference arm's; `null` also if the latter is 0."""
     ratio_of_all: float | None
-    """This by the updates of a run."""
+    """That step divided by the updates of a run."""
     mean: Curve
     """Held-out accuracy, mean over seeds."""
     first_frac_all_negative: float | None
@@ -208,22 +209,22 @@ class ArmResult(_Part):
     seeds: dict[str, SeedResult]
     """Runs by seed."""
     finding: str | None
-    """What follows for final accuracy, in words; `null` for the reference arm."""
+    """Conclusion about final accuracy, in words; `null` for the reference arm."""
 
 
 class Trend(_Part):
-    """How an algorithm's final accuracy changes with the rate at which its judge errs by design."""
+    """How an algorithm's final accuracy changes with the rate of its judge's simulated errors."""
 
     error_kind: str
-    """Which way the judge errs."""
+    """Kind of error."""
     algorithm: str
     """Type of the algorithm."""
     judge: str | None
     """The judge that is made to err."""
     rates: tuple[float, ...]
-    """Error rates of its arms, rising."""
+    """Error rates of its arms, ascending."""
     slope: Difference
-    """Change of final accuracy for an error rate that is higher by 1: a line through all rates, seed by seed."""
+    """Change of final accuracy per unit of error rate (0 to 1): a line through all rates, per seed."""
 
 
 class Comparison(_Part):
@@ -234,21 +235,21 @@ class Comparison(_Part):
     reference: str
     """Name of the reference arm."""
     level: float
-    """Its final accuracy, which the others are to reach."""
+    """Its final accuracy, which is the level for the others to reach."""
     n_steps: int
-    """Optimiser updates of a run."""
+    """Optimiser updates per run."""
     arms: dict[str, ArmResult]
     """By name."""
     trends: tuple[Trend, ...] = ()
-    """Where judges err by design: one a kind of error and algorithm, p-values corrected for all of them."""
+    """With simulated judge errors: one per kind of error and algorithm, p-values corrected over all of them."""
 
     @property
     def best_first(self) -> dict[str, ArmResult]:
-        """Arms by falling final accuracy; those without one last."""
+        """Arms by decreasing final accuracy; those without one last."""
         return dict(sorted(self.arms.items(), key=lambda item: -(item[1].final_accuracy or -1.0)))
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one row a run, for `results.jsonl`: what each run is, and what it came to."""
+        """Return one row per run, for `results.jsonl`: what each run is, and its results."""
         rows = []
         for name, arm in self.arms.items():
             for seed, run in arm.seeds.items():

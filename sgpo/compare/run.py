@@ -1,6 +1,6 @@
-"""The comparison of arms: every arm with every seed as a run of its own, then curves, a table and a plot.
+"""The comparison of arms: every arm with every seed as a separate run, then curves, a table and a plot.
 
-Arms differ from one base configuration by their overrides only. Imports no torch.
+Arms differ from one base configuration only by their overrides. Imports no torch.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ logger = logging.getLogger(__name__)
 JUDGES = "judges"
 """Folder of the cards of judges that err."""
 JUDGEMENTS = "judgements"
-"""Folder in which offline arms share what a judge said."""
+"""Folder in which offline arms share their judgements."""
 
 
 def run_compare(config: CompareConfig, output: Path, *, resume: bool = False) -> Comparison:
-    """Train every arm with every seed, write what they come to (`sgpo.compare.report`) and return it.
+    """Train every arm with every seed, write the results (`sgpo.compare.report`) and return them.
 
-    A row of `metrics.jsonl` names each run that has come to its end.
+    A row of `metrics.jsonl` names each run that has finished.
 
     Raises:
-        ConfigError: the folder is in use, or another comparison is resumed.
-        JudgekitError: a run failed; names its log. The others are finished first.
+        ConfigError: the folder is in use, or belongs to another comparison.
+        JudgekitError: a run failed; the message names its log. The other runs are finished first.
     """
     inputs = [item for base in (config.base, config.base_offline) if base is not None for item in _inputs(base)]
     run = Run(output, config, inputs=list(dict.fromkeys(inputs)), resume=resume)
@@ -48,7 +48,7 @@ def run_compare(config: CompareConfig, output: Path, *, resume: bool = False) ->
         logger.info("%d of %d runs: %s, held-out accuracy %s", len(noted), len(runs), noted[-1], accuracy)
 
     for item in runs:
-        if item.finished and item.folder.name not in noted:  # we were killed before we could say so
+        if item.finished and item.folder.name not in noted:  # killed before it was noted
             note(item)
     failures = train_runs(runs, workers=config.workers, threads=config.threads, on_finished=note)
     if failures:
@@ -62,7 +62,7 @@ def run_compare(config: CompareConfig, output: Path, *, resume: bool = False) ->
 
 
 def list_runs(config: CompareConfig, output: Path) -> list[ArmRun]:
-    """Return the runs of a comparison, the first seed's first: one that is stopped is whole for some seeds."""
+    """Return the runs of a comparison, all of the first seed first: if it is stopped, some seeds are complete."""
     return [
         ArmRun(name, seed, output / f"{name}-seed{seed}", config.command(arm))
         for seed in config.seeds
@@ -75,12 +75,12 @@ def prepare_runs(config: CompareConfig, output: Path) -> list[ArmRun]:
 
     Args:
         config: What is compared.
-        output: Folder of the comparison, from the root, as configurations name it.
+        output: Folder of the comparison, as an absolute path, as configurations name it.
     """
     erring = {item.name: item for item in config.erring_arms}
     for name, item in erring.items():
         judge = config.arm_config(item.arm, seed=config.seeds[0]).judge
-        assert judge is not None, "judge_errors takes arms with a judge"
+        assert judge is not None, "judge_errors only allows arms with a judge"
         assert config.judge_errors is not None
         card = {
             "kind": "mistaken",

@@ -1,6 +1,6 @@
-"""The runs of a comparison: one process for each arm with each seed, so many at a time. Imports no torch.
+"""The runs of a comparison: one process per arm and seed, `workers` at a time. Imports no torch.
 
-Processes cannot share state, and one that fails takes no other with it.
+Processes cannot share state, and a failure in one does not affect the others.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class ArmRun(NamedTuple):
     seed: int
     """Seed of the run."""
     folder: Path
-    """Its run folder; the configuration and the log lie beside it, as `.json` and `.log`."""
+    """Its run folder; the configuration and the log are next to it, as `.json` and `.log`."""
     command: Command = "online"
-    """The command of `sgpo` that it is a run of."""
+    """The `sgpo` command that runs it."""
 
     @property
     def log(self) -> Path:
-        """What the run printed."""
+        """The output that the run printed."""
         return self.folder.with_name(self.folder.name + ".log")
 
     @property
@@ -53,7 +53,7 @@ class ArmRun(NamedTuple):
 
     @property
     def finished(self) -> bool:
-        """Whether the run came to its end."""
+        """Whether the run has finished."""
         manifest = self.folder / MANIFEST
         return manifest.is_file() and "finished" in read_json(manifest)
 
@@ -64,18 +64,18 @@ class ArmRun(NamedTuple):
 
     @property
     def n_steps(self) -> int | None:
-        """Optimiser steps of the whole run; `None` while an offline one has not said how many its groups make."""
+        """Optimiser steps of the whole run; `None` until an offline run has counted the steps that its groups make."""
         if self.command == "online":
             return int(read_json(self.config_file)["max_steps"])
         return next((int(row["prepare/steps"]) for row in self.rows() if "prepare/steps" in row), None)
 
     @property
     def last_words(self) -> str:
-        """What stands last in its log."""
+        """The last lines of its log."""
         return last_words(self.log)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Rows of `metrics.jsonl`; a line that is only half written is left out."""
+        """Rows of `metrics.jsonl`; a half-written line is left out."""
         path = self.folder / METRICS
         return read_rows(path) if path.is_file() and path.stat().st_size else []
 
@@ -83,21 +83,21 @@ class ArmRun(NamedTuple):
 def train_runs(
     runs: Sequence[ArmRun], *, workers: int, threads: int, on_finished: Callable[[ArmRun], None] = lambda run: None
 ) -> list[str]:
-    """Train the unfinished runs, so many at a time, and return a complaint for each that failed.
+    """Train the unfinished runs, `workers` at a time, and return a message for each that failed.
 
-    A run that a comparison which was killed has left training is waited for.
+    If a comparison was killed and left a run training, it waits for that run.
 
     Args:
-        runs: The runs; their configurations are written.
-        workers: Runs at a time.
-        threads: CPU threads of one run.
-        on_finished: Told each run that comes to its end.
+        runs: The runs; their configurations have been written.
+        workers: Runs at the same time.
+        threads: CPU threads per run.
+        on_finished: Called with each run that finishes.
     """
     waiting = [run for run in runs if not run.finished]
     active: dict[ArmRun, subprocess.Popen[bytes]] = {}
     failures: dict[ArmRun, str] = {}
     for name in [run.folder.name for run in waiting if is_training(run.folder)]:
-        logger.info("%s still trains, left by a comparison that was killed: it is waited for", name)
+        logger.info("%s is still training, left by a comparison that was killed: waiting for it", name)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress, _ended_with_us(active):
         total = progress.add_task("runs", total=len(runs), completed=len(runs) - len(waiting))
@@ -116,11 +116,11 @@ def train_runs(
                 progress.remove_task(bars.pop(run))
                 if status or not run.finished:
                     failures[run] = f"{run.folder.name} ended with status {status}, see {run.log}: {run.last_words}"
-                    logger.warning(failures[run])  # now, too: the others may take hours
+                    logger.warning(failures[run])  # at once: the other runs may take hours
                 else:
                     on_finished(run)
                 progress.advance(total)
-    return [failures[run] for run in runs if run in failures]  # in the order of the runs, whichever ended first
+    return [failures[run] for run in runs if run in failures]  # in the order of the runs, not of their failures
 
 
 def _start(run: ArmRun, *, threads: int) -> subprocess.Popen[bytes]:
@@ -137,10 +137,10 @@ def _start(run: ArmRun, *, threads: int) -> subprocess.Popen[bytes]:
 
 @contextmanager
 def _ended_with_us(active: Mapping[ArmRun, subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Leave no run behind when the comparison is interrupted, by Ctrl-C or, in a main thread, by SIGTERM."""
+    """Stop all runs when the comparison is interrupted, by Ctrl-C or, in a main thread, by SIGTERM."""
 
     def end(number: int, _: object) -> None:
-        raise SystemExit(128 + number)  # as a shell says it
+        raise SystemExit(128 + number)  # the exit status that a shell reports
 
     is_main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, end) if is_main else None

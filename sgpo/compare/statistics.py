@@ -1,8 +1,8 @@
-"""What the runs of all arms come to against the reference arm: intervals over seeds, paired tests, matched budgets.
+"""The results of all arms against the reference arm: intervals over seeds, paired tests, matched budgets.
 
-A difference is taken between runs of the same seed and tested by a paired t test; p-values of one measure are corrected
-by Holm's procedure for all arms that have one. A level that was not reached in a run is no number: it counts as the
-length of the reference arm's shortest run, as does whatever is longer (a restricted mean), and is counted beside it.
+Differences are paired by seed and tested by a paired t test; the p-values of one measure are corrected by Holm's
+procedure over all arms that have one. A level that a run did not reach is not a number: it counts as the length of the
+reference arm's shortest run, and so does anything longer (a restricted mean); such runs are counted separately.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from sgpo.compare.curves import RunRecord
 from sgpo.compare.results import ArmResult, Comparison, Curve, Difference, Ends, Matched, Reaching, SeedResult
 
 ALPHA = 0.05
-"""A corrected p-value of at most this tells two arms apart."""
+"""Two arms differ significantly if the corrected p-value is at most this."""
 Runs = Mapping[int, RunRecord]
 """Runs of one arm by seed."""
 Seeds = Mapping[int, SeedResult]
-"""The same, as results."""
+"""The same runs, as results."""
 Values = Mapping[int, float | None]
-"""A figure by seed; `None` where it is not known."""
+"""A value by seed; `None` if it is unknown."""
 Measured = TypeVar("Measured", Matched, Reaching)
 
 
 def compare_arms(arms: Mapping[str, Runs], *, reference: str, n_steps: int) -> Comparison:
-    """Compare every arm with the reference arm; what each figure means stands in `sgpo.compare.results`.
+    """Compare every arm with the reference arm; `sgpo.compare.results` defines each number.
 
     Args:
-        arms: Runs by arm and seed; an arm may lack seeds, and one without any is left out.
+        arms: Runs by arm and seed. An arm may lack seeds; one without any run is left out.
         reference: Name of the reference arm.
-        n_steps: Optimiser updates of a run.
+        n_steps: Optimiser updates per run.
 
     Raises:
         JudgekitError: no run of the reference arm has an evaluation.
@@ -42,7 +42,10 @@ def compare_arms(arms: Mapping[str, Runs], *, reference: str, n_steps: int) -> C
     means = {arm: mean_curve([run.curve for run in runs.values()]) for arm, runs in arms.items()}
     level = means[reference].final if reference in means else None
     if level is None:
-        raise JudgekitError(f"arm {reference} has no evaluation with a checked answer: nothing to compare with")
+        raise JudgekitError(
+            f"arm {reference} has no evaluation with a checked answer, so there is nothing to compare with: look at "
+            "its runs' logs"
+        )
     seeds = {arm: {seed: _seed_result(run, level=level) for seed, run in runs.items()} for arm, runs in arms.items()}
     final = {arm: {seed: run.final_accuracy for seed, run in of.items()} for arm, of in seeds.items()}
     differences = correct_for_arms({arm: paired_difference(of, final[reference]) for arm, of in final.items()})
@@ -78,7 +81,7 @@ def compare_arms(arms: Mapping[str, Runs], *, reference: str, n_steps: int) -> C
 
 
 def mean_curve(curves: Sequence[Curve]) -> Curve:
-    """Return the mean over seeds, at the steps that every seed has."""
+    """Return the mean over seeds at the steps that every seed has."""
     tables = [dict(zip(curve.steps, curve.values, strict=True)) for curve in curves]
     steps = sorted(set.intersection(*(set(table) for table in tables)))
     return Curve(steps=tuple(steps), values=tuple(sum(table[step] for table in tables) / len(tables) for step in steps))
@@ -106,7 +109,7 @@ def _seed_result(run: RunRecord, *, level: float) -> SeedResult:
 
 
 def paired_difference(of_arm: Values, of_reference: Values) -> Difference:
-    """Return the mean difference over the seeds that both arms have a value for, with its interval and its test."""
+    """Return the mean difference over the seeds for which both arms have a value, with its interval and its test."""
     pairs = [
         (value, other)
         for seed, value in of_arm.items()
@@ -119,7 +122,7 @@ def paired_difference(of_arm: Values, of_reference: Values) -> Difference:
 
 
 def correct_for_arms(differences: Mapping[str, Difference]) -> dict[str, Difference]:
-    """Put Holm's correction for all arms that have a p-value into the differences of one measure."""
+    """Add Holm's correction to the differences of one measure, over all arms that have a p-value."""
     tested = {arm: of.p_value for arm, of in differences.items() if of.p_value is not None}
     corrected = dict(zip(tested, holm_adjust(list(tested.values())), strict=True))
     return {arm: of.model_copy(update={"p_holm": corrected.get(arm)}) for arm, of in differences.items()}
@@ -131,15 +134,15 @@ def _corrected(measured: Mapping[str, Measured]) -> dict[str, Measured]:
 
 
 def match(of_arm: Seeds, of_reference: Seeds, cost: Callable[[SeedResult], Curve]) -> Matched:
-    """Compare accuracies where both runs of a seed have used as much as the one of them that used less in all.
+    """Compare accuracies where both runs of a seed have used as much as the run that used less in all.
 
-    Accuracy is the mean of the last three evaluations, on straight lines between evaluations: runs that use the same
-    are compared by their final accuracies.
+    Accuracy is the mean of the last three evaluations, interpolated linearly between evaluations; runs that use the
+    same amount are compared by their final accuracies.
 
     Args:
         of_arm: Runs of the arm by seed.
         of_reference: Runs of the reference arm by seed.
-        cost: What a run has used up to a step; no points where that is not known.
+        cost: Amount that a run has used up to a step; no points if that is unknown.
     """
     rows = []
     for seed, run in of_arm.items():
@@ -161,10 +164,10 @@ def match(of_arm: Seeds, of_reference: Seeds, cost: Callable[[SeedResult], Curve
 
 
 def reach(of_arm: Seeds, of_reference: Seeds) -> Reaching:
-    """Return how many rollouts an arm's runs need to the level, and by how many that is more than the reference arm's.
+    """Return how many rollouts an arm's runs need to reach the level, and how many more than the reference arm's.
 
-    What was not reached counts as the horizon. A run that ended before it without reaching the level says too little,
-    and then there is no mean.
+    A run that does not reach it counts as the horizon. A run that ended before the horizon without reaching the level
+    is censored too early; then there is no mean.
     """
     lengths = [run.rollouts.values[-1] for run in of_reference.values() if run.rollouts.steps]
     horizon = min(lengths, default=None)
@@ -196,28 +199,28 @@ def _restricted(run: SeedResult, horizon: float | None) -> float | None:
 
 
 def _ends(lo: float | None, hi: float | None, *, most: float) -> Ends:
-    """Cut an interval of a figure that lies in [0, most]."""
+    """Clip an interval of a quantity that lies in [0, most]."""
     return Ends(lo=None if lo is None else max(lo, 0.0), hi=None if hi is None else min(hi, most))
 
 
 def describe_difference(difference: Difference, *, reference: str, n_tested: int) -> str:
-    """Say in a sentence whether an arm ends above or below the reference arm, or was not told apart from it.
+    """Say in a sentence whether an arm ends above or below the reference arm, or not significantly different.
 
     Args:
         difference: Of final accuracies.
         reference: Name of the reference arm.
-        n_tested: Arms for which p-values are corrected.
+        n_tested: Number of arms over which p-values are corrected.
     """
     value, lo, hi, n_seeds = difference.value, difference.lo, difference.hi, difference.n_seeds
     if value is None:
-        return f"no seed has a final accuracy here and in {reference}, so nothing is known of the difference"
+        return f"no seed has a final accuracy both here and in {reference}, so the difference is unknown"
     if lo is None or hi is None or difference.p_holm is None:
-        which = f"{n_seeds} seeds that all end {value:+.3f} apart" if n_seeds > 1 else f"{n_seeds} seed"
-        return f"{which}: no interval, so nothing is known of the difference to {reference}"
-    shown = f"{value:+.3f} [{lo:+.3f}, {hi:+.3f}] to {reference} over {n_seeds} seeds"
+        which = f"{n_seeds} seeds with the same difference of {value:+.3f}" if n_seeds > 1 else f"{n_seeds} seed"
+        return f"{which}: no interval, so the difference to {reference} is not established"
+    shown = f"{value:+.3f} [{lo:+.3f}, {hi:+.3f}] compared with {reference} over {n_seeds} seeds"
     if lo <= 0 <= hi:
-        return f"{shown}: the interval holds 0, so they are not told apart"
+        return f"{shown}: the interval includes 0, so the difference is not significant"
     several = f", p {difference.p_holm:.2g} corrected for {n_tested} arms" if n_tested > 1 else ""
     if difference.p_holm > ALPHA:
-        return f"{shown}{several}: not told apart once all arms are counted"
-    return f"{shown}{several}: {'above' if value > 0 else 'below'} it"
+        return f"{shown}{several}: not significant after the correction"
+    return f"{shown}{several}: significantly {'above' if value > 0 else 'below'} it"

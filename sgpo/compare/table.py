@@ -1,4 +1,4 @@
-"""The table of a comparison: an arm a row, best first, as texts for terminal, Markdown and HTML; and what follows."""
+"""The table of a comparison: one row per arm, best first, as text for terminal, Markdown and HTML; and conclusions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sgpo.compare.results import ArmResult, Comparison, Curve, Difference, SeedR
 from sgpo.compare.statistics import ALPHA
 
 NARROW = ("arm", "final [95 %]", "difference [95 %]", "p", "equal rollouts", "rollouts to level", "reached")
-"""Columns that a terminal of 100 characters has room for."""
+"""Columns that fit into a terminal of 100 characters."""
 WIDE = (
     (
         "arm",
@@ -42,14 +42,14 @@ WIDE = (
         "guards",
     ),
 )
-"""Columns of the two tables of pages and documents: accuracy, and what it took."""
+"""Columns of the two tables in pages and documents: accuracy, and cost."""
 TREND = ("errors", "algorithm", "for 10 points more [95 %]", "p alone", "p", "seeds")
-"""Columns of the table of what a judge's errors do."""
+"""Columns of the table of the effect of a judge's errors."""
 TRENDS = (
-    "By how much final accuracy changes for 10 percentage points more of wrong verdicts: a line through all rates, "
-    "seed by seed; t test over seeds, corrected by Holm for all lines."
+    "Change in final accuracy per 10 percentage points more of wrong verdicts: a line through all rates, per seed; "
+    "t test over seeds, Holm's correction over all lines."
 )
-"""What that table says."""
+"""Explains that table."""
 AGAINST = (
     "difference [95 %]",
     "p alone",
@@ -61,22 +61,23 @@ AGAINST = (
     "p, equal seconds",
     "p, rollouts to level",
 )
-"""Columns that compare with the reference arm, and are empty in its own row."""
+"""Columns that compare with the reference arm; empty in its own row."""
 LEGEND = (
     "final: held-out accuracy, mean of the last three evaluations, with Student's 95 % interval over seeds.",
-    "difference: to the reference arm, seed by seed, after as many updates; equal rollouts, equal seconds: where both "
-    "runs of a seed have used as much as the one of them that used less in all.",
-    "p: paired t test over seeds, corrected by Holm for all arms, each measure for itself; p alone: not corrected.",
-    "rollouts to level: until the first evaluation at or above the reference arm's final accuracy. A seed that does "
-    "not reach it counts as the reference arm's length, and \u2265 says that the mean is at least this; reached: seeds "
-    "that do.",
-    "updates: to the level, of the mean over seeds; dead groups: share without a right response, first and last.",
+    "difference: to the reference arm, paired by seed, after as many updates; equal rollouts, equal seconds: at the "
+    "point where both runs of a seed have used as much as the run that used less in all.",
+    "p: paired t test over seeds, Holm's correction over all arms, for each measure separately; p alone: uncorrected.",
+    "rollouts to level: up to the first evaluation at or above the reference arm's final accuracy. A seed that does "
+    "not reach it counts with the reference arm's length, and \u2265 marks the mean as a lower bound; reached: seeds "
+    "that reach it.",
+    "updates: until the mean over seeds reaches the level; dead groups: share without a correct response, first and "
+    "last.",
 )
-"""What the columns are."""
+"""Explains the columns."""
 
 
 def table_rows(comparison: Comparison) -> list[dict[str, str]]:
-    """Return a row an arm, column -> text, best first; what the columns are says `LEGEND`."""
+    """Return one row per arm, column -> text, best first; `LEGEND` explains the columns."""
     return [_row(name, arm, is_reference=name == comparison.reference) for name, arm in comparison.best_first.items()]
 
 
@@ -116,7 +117,7 @@ def _row(name: str, arm: ArmResult, *, is_reference: bool) -> dict[str, str]:
 
 
 def trend_rows(comparison: Comparison) -> list[dict[str, str]]:
-    """Return a row a kind of error and algorithm, column -> text; what they are says `TRENDS`."""
+    """Return one row per kind of error and algorithm, column -> text; `TRENDS` explains the columns."""
     return [
         {
             "errors": trend.error_kind,
@@ -133,7 +134,7 @@ def trend_rows(comparison: Comparison) -> list[dict[str, str]]:
 
 
 def describe_guards(arm: ArmResult) -> list[str]:
-    """Say for each guard that fired in how many seeds, first at which steps, and what it did."""
+    """Say for each guard that fired in how many seeds, at which steps first, and what it did."""
     first: dict[tuple[str, str], dict[str, int]] = {}
     for seed, run in arm.seeds.items():
         for fired in run.guards:
@@ -145,30 +146,30 @@ def describe_guards(arm: ArmResult) -> list[str]:
 
 
 def findings(comparison: Comparison) -> list[str]:
-    """Say which arms end above and below the reference arm, and which were not told apart from it."""
+    """Say which arms end above and below the reference arm, and which are not significantly different from it."""
     groups: dict[str, list[str]] = {
         "above": [],
         "below": [],
-        "not told apart from": [],
-        "without an interval against": [],
+        "not significantly different from": [],
+        "without an interval for the difference to": [],
     }
     for name, arm in comparison.best_first.items():
         value, p = arm.difference.value, arm.difference.p_holm
         if name == comparison.reference:
             continue
         if value is None or p is None:
-            groups["without an interval against"].append(name)
+            groups["without an interval for the difference to"].append(name)
         elif p > ALPHA:
-            groups["not told apart from"].append(name)
+            groups["not significantly different from"].append(name)
         else:
             groups["above" if value > 0 else "below"].append(name)
     return [f"{found} {comparison.reference}: {', '.join(names)}" for found, names in groups.items() if names]
 
 
 def print_table(comparison: Comparison, console: Console | None = None) -> None:
-    """Print one line an arm, best first, what follows, and the guards that fired.
+    """Print one line per arm, best first, the conclusions, and the guards that fired.
 
-    A narrower terminal shows the first columns; a file has room for all.
+    A narrow terminal shows only the first columns; a file has room for all.
     """
     console = console or Console()
     if not console.is_terminal:
@@ -183,7 +184,7 @@ def print_table(comparison: Comparison, console: Console | None = None) -> None:
     )
     names, width = [], 0
     for name in NARROW:
-        # Headings of several words stand on two lines; a figure is never broken.
+        # Headings of several words are broken into two lines; a number is never broken.
         heading = name.replace(" rollouts", "\nrollouts").replace("rollouts to", "rollouts\nto")
         width += 1 + max(map(len, [*heading.split("\n"), *(row[name] for row in rows)]))
         if width <= console.width + 1:
@@ -199,7 +200,7 @@ def print_table(comparison: Comparison, console: Console | None = None) -> None:
         console.print(f"{row['algorithm']}, {row['errors']} errors: {slope}", markup=False, highlight=False)
     if comparison.arms[comparison.reference].updates_to_reach == 0:
         console.print(
-            f"{comparison.reference} ends no higher than it begins: what is needed to its level says nothing",
+            f"{comparison.reference} ends no higher than it starts, so rollouts to its level mean nothing",
             markup=False,
         )
     for name, arm in comparison.best_first.items():
@@ -225,7 +226,7 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 
 def _deferred(seeds: Sequence[SeedResult]) -> str:
-    """Say which share of the judged responses went on behind each member of a cascade; nothing of other judges."""
+    """Say which share of the judged responses each member of a cascade passed on; empty for other judges."""
     more = [seed.model_extra or {} for seed in seeds]
     names = sorted({name for extra in more for name in extra if name.startswith("judge_deferred_")})
     shares = [_percent(_mean(extra.get(name) for extra in more)) for name in names]

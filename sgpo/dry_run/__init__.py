@@ -1,1 +1,1 @@
-"""What a training would need: shapes, memory, steps and judge calls, worked out without weights and without network."""
+"""What a training run would need: shapes, memory, steps and judge calls, computed without weights or network."""

@@ -1,4 +1,4 @@
-"""`sgpo compare --dry-run`: how many runs a comparison is, what they sample and judge, and how long they still take."""
+"""`sgpo compare --dry-run`: how many runs there are, what they sample and judge, and how long they still take."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ from sgpo.offline.config import OfflineConfig
 
 @dataclass(frozen=True)
 class ArmPlan:
-    """What one arm would do."""
+    """The plan of one arm."""
 
     command: Command
-    """The command that its runs are of."""
+    """The command of its runs."""
     judge: str | None
-    """Whom it asks; `None` where the algorithm asks no judge."""
+    """Its judge; `None` if the algorithm uses none."""
     n_runs: int
-    """Its runs, one a seed."""
+    """Number of runs, one per seed."""
     n_finished: int
-    """Those that have finished."""
+    """Number of finished runs."""
     steps: int
-    """Optimiser steps of a run."""
+    """Optimiser steps per run."""
     rollouts: int
-    """Responses that a run samples to train on, at most; offline, those stored that it trains on."""
+    """Responses that a run samples to train on, at most; offline, the stored responses that it trains on."""
     judge_calls: int
-    """Responses that a run has judged, at most; offline, those that are judged for all its runs."""
+    """Responses judged per run, at most; offline, those judged for all its runs."""
     held_out: int | None
-    """Responses to held-out problems that a run samples; `None` where the problems are not here."""
+    """Responses to held-out problems that a run samples; `None` if the problems are not here."""
     seconds_left: float | None
-    """Of training and evaluation, by runs that have finished; `None` where none of the same command has."""
+    """Seconds of training and evaluation, from finished runs; `None` if none with the same command has finished."""
 
 
 @dataclass(frozen=True)
 class ComparisonPlan:
-    """What a comparison would be."""
+    """The plan of a comparison."""
 
     arms: dict[str, ArmPlan]
     """By name."""
     workers: int
-    """Runs at a time."""
+    """Runs at the same time."""
 
     @property
     def judge_calls(self) -> int:
-        """Responses judged in all runs, at most: offline arms that ask the same judge share what it says."""
+        """Responses judged in all runs, at most: offline arms with the same judge share its judgements."""
         shared: dict[str | None, int] = {}
         for arm in self.arms.values():
             if arm.command == "offline":
@@ -63,13 +63,13 @@ class ComparisonPlan:
 
     @property
     def seconds_left(self) -> float | None:
-        """Until the last run ends; `None` where no run has finished that would tell."""
+        """Seconds until the last run ends; `None` if no run has finished that would tell."""
         known = [arm.seconds_left for arm in self.arms.values() if arm.seconds_left is not None]
         return sum(known) / self.workers if len(known) == len(self.arms) else None
 
 
 def plan_comparison(config: CompareConfig, output: Path | None) -> ComparisonPlan:
-    """Return what `sgpo compare` would do, and what it has left to do in a folder that it has begun.
+    """Return what `sgpo compare` would do, and what is left to do in a folder that it has started.
 
     Raises:
         ConfigError: sizes of a policy or the number of problems are neither here nor assumed.
@@ -87,13 +87,13 @@ def plan_comparison(config: CompareConfig, output: Path | None) -> ComparisonPla
         n_problems = [n for n in (count_problems(held_out.problems), held_out.n_problems) if n is not None]
         n_evaluations = 1 + ceil(plan.steps / held_out.every)
         own = [run for run in runs if run.arm == name]
-        # What an arm costs is known best by its own runs, then by those of other algorithms.
+        # The cost of an arm is best known from its own runs, then from those of other algorithms.
         alike = [run for run in finished if run.arm == name] or [run for run in finished if run.command == command]
         a_step = sum(per_step[run] for run in alike) / len(alike) if alike else None
         to_do = sum(max(plan.steps - run.step, 0) for run in own if not run.finished)
         arms[name] = ArmPlan(
             command=command,
-            # The judge that errs is another one.
+            # A judge with simulated errors is another judge.
             judge=None if plan.judge is None else f"{run_config.judge} of {name}" if name != arm else run_config.judge,
             n_runs=len(own),
             n_finished=sum(run.finished for run in own),
@@ -107,15 +107,15 @@ def plan_comparison(config: CompareConfig, output: Path | None) -> ComparisonPla
 
 
 def run_seconds(run: ArmRun) -> float:
-    """Return the seconds that a finished run has trained and evaluated for; the start of its process is not counted."""
+    """Return the seconds that a finished run spent on training and evaluation, without the start of its process."""
     record = read_record(run)
     evaluated = sum(row.get("eval/seconds", 0.0) for row in run.rows())
     return evaluated + (record.seconds.values[-1] if record.seconds.values else 0.0)
 
 
 def print_comparison_plan(plan: ComparisonPlan) -> None:
-    """Show a plan as a table with a row an arm, and the time that is left."""
-    table = Table(title="dry run: nothing is trained, fetched or written")
+    """Show a plan as a table with one row per arm, and the time that is left."""
+    table = Table(title="dry run: nothing is trained, downloaded or written")
     table.add_column("arm", no_wrap=True)
     for name in ("done", "updates", "rollouts", "judged", "held-out", "left"):
         table.add_column(name, justify="right")
@@ -126,12 +126,15 @@ def print_comparison_plan(plan: ComparisonPlan) -> None:
     Console().print(table)
     arms = plan.arms.values()
     print(f"{sum(arm.n_runs for arm in arms)} runs, {sum(arm.n_finished for arm in arms)} of them finished.")
-    print("Updates, rollouts, responses judged and answers to held-out problems are those of one run, at most.")
+    print("Updates, rollouts, judged responses and held-out answers are per run, at most.")
     print(f"In all runs: {sum(arm.n_runs * arm.rollouts for arm in arms):,} rollouts, {plan.judge_calls:,} judged.")
     if plan.seconds_left is None:
-        print("How long it takes is known once a run has finished: ask again, with --output of the comparison.")
+        print("The duration is known once a run has finished: run this again then, with the comparison's --output.")
     else:
-        print(f"Left with {plan.workers} at a time: {_time(plan.seconds_left)} hours, by the runs that have finished.")
+        print(
+            f"Time left with {plan.workers} runs at a time: {_time(plan.seconds_left)} hours, judging by the finished "
+            "runs."
+        )
 
 
 def _time(seconds: float | None) -> str:

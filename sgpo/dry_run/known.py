@@ -1,4 +1,4 @@
-"""Sizes of models that the shipped configurations train, as their `config.json` on the Hub has them."""
+"""Sizes of the models that the shipped configurations train, from their `config.json` on the Hub."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ KNOWN: dict[str, Sizes] = {
 
 
 def policy_sizes(policy: str, *, assumed: Sizes | None) -> Sizes:
-    """Return the sizes of a policy: those assumed, else of its `config.json` here, else those that are known.
+    """Return the sizes of a policy: those assumed, else those of its local `config.json`, else known ones.
 
     Raises:
-        ConfigError: none of these tells; says how to.
+        ConfigError: none of these is available; the message says what to give.
     """
     if assumed is not None:
         return assumed
@@ -65,17 +65,18 @@ def policy_sizes(policy: str, *, assumed: Sizes | None) -> Sizes:
         stored = read_json(path)
         values = stored if isinstance(stored, dict) else {}
         named = {name: values[name] for name in Sizes.model_fields if values.get(name) is not None}
-        # Qwen2's have biases without saying so; where keys and values have heads of their own, a model says how many.
+        # Qwen2 has biases without saying so; a model whose keys and values have their own number of heads says how
+        # many.
         named.setdefault("attention_bias", values.get("model_type") == "qwen2")
         named.setdefault("num_key_value_heads", named.get("num_attention_heads"))
         try:
             return Sizes.model_validate(named)
         except ValidationError as error:
             field = ".".join(map(str, error.errors()[0]["loc"]))
-            raise ConfigError(f"{path} does not say {field}: give assume.sizes with what it has") from error
+            raise ConfigError(f"{path} has no field {field}: give the model's sizes as assume.sizes") from error
     if policy in KNOWN:
         return KNOWN[policy]
     raise ConfigError(
-        f"the sizes of {policy} are not known here ({', '.join(KNOWN)} are): give a local checkpoint, or assume.sizes "
+        f"the sizes of {policy} are unknown here (known: {', '.join(KNOWN)}): give a local checkpoint, or assume.sizes "
         "with the values of its config.json"
     )

@@ -1,10 +1,10 @@
-"""How much memory of a device a training needs, by formulas. Bytes throughout; estimates, good to a quarter or so.
+"""How much device memory a training run needs, by formulas. Estimates in bytes, good to about a quarter.
 
-AdamW on float32 weights holds 16 bytes a trained parameter: weight, gradient, two moments; on bfloat16 ones half of it.
-Autocast keeps a bfloat16 copy of a float32 weight for a pass, 2 bytes more. Weights beside adapters have no gradient
-and no moments. Activations are those of a decoder with gated feed-forward layers: about 10 hidden widths, 2 of queries
-and keys and 4 of the inner width a token and layer; with checkpointing the inputs of all layers and the activations of
-one.
+AdamW on float32 weights holds 16 bytes per trained parameter (weight, gradient, two moments); on bfloat16 weights half
+of that. Autocast keeps a bfloat16 copy of each float32 weight during a pass, 2 more bytes. Weights under adapters have
+no gradient and no moments. Activations are those of a decoder with gated feed-forward layers: about 10 hidden widths, 2
+widths of queries and keys and 4 inner widths per token and layer; with checkpointing, the inputs of all layers plus the
+activations of one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from judgekit.types import Precision
 from sgpo.assumed import Sizes
 
 HEAD_ROWS = 512
-"""Positions that go through the vocabulary at a time offline, see `judgekit.engines.scoring.heads`."""
+"""Positions that go through the output layer at once offline, see `judgekit.engines.scoring.heads`."""
 
 RUNTIME = 1e9
 """Bytes that torch, its libraries and a driver's context take."""
@@ -24,28 +24,28 @@ RUNTIME = 1e9
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes of one device."""
+    """Memory of one device, bytes."""
 
     weights: float
-    """Of the policy."""
+    """Weights of the policy."""
     gradients: float
-    """Of what is trained."""
+    """Gradients of the trained weights."""
     optimizer: float
-    """Two moments of what is trained."""
+    """Two moments of the trained weights."""
     autocast: float
     """Copies of trained weights in bfloat16, during a pass."""
     reference: float
-    """Of the initial policy, where a KL term needs it."""
+    """Weights of the initial policy, if a KL term needs it."""
     activations: float
-    """Of one forward and backward pass."""
+    """Activations of one forward and backward pass."""
     logits: float
-    """Of one forward and backward pass."""
+    """Logits of one forward and backward pass."""
     vllm: float
-    """Of vLLM in the same process: weights, keys and values of its own."""
+    """vLLM in the same process: its own weights, keys and values."""
     runtime: float
-    """Of the libraries and the driver."""
+    """Libraries and driver."""
     cache: float
-    """Keys and values of all responses that are sampled at once; nothing of a pass is there at that time."""
+    """Keys and values of all responses sampled at once; no pass runs at that time."""
 
     @property
     def training(self) -> float:
@@ -77,20 +77,20 @@ def estimate_memory(
     lora: LoraOptions | None = None,
     dtype: Precision = "float32",
 ) -> Memory:
-    """Return what one device holds.
+    """Return the memory of one device.
 
     Args:
-        sizes: Of the policy.
+        sizes: Sizes of the policy.
         bf16: Whether passes run under bfloat16 autocast.
-        checkpointing: Whether activations are computed again in the backward pass.
-        n_pass_tokens: Tokens of one pass, prompts included.
-        n_logits: Positions whose logits are there at once.
-        n_cached_tokens: Tokens of all responses sampled at once by one device, prompts included.
+        checkpointing: Whether activations are recomputed in the backward pass.
+        n_pass_tokens: Tokens per pass, including prompts.
+        n_logits: Positions whose logits are in memory at once.
+        n_cached_tokens: Tokens of all responses that one device samples at once, including prompts.
         has_reference: Whether a second copy of the weights is kept.
         n_shards: Devices that share weights, gradients and moments.
-        n_vllm_bytes: What vLLM takes beside the trainer.
-        lora: Adapters that are trained; `None` trains all weights.
-        dtype: Precision of weights that are trained; adapters are in float32.
+        n_vllm_bytes: Memory of vLLM in the trainer's process.
+        lora: Adapters to train; `None` trains all weights.
+        dtype: Precision of the trained weights; adapters are float32.
     """
     stored = 2 if dtype == "bfloat16" else 4
     width = min(2 if bf16 else 4, stored)
@@ -108,9 +108,9 @@ def estimate_memory(
         gradients=stored * n_trained / n_shards,
         optimizer=2 * stored * n_trained / n_shards,
         autocast=2 * n_cast / n_shards if bf16 and stored == 4 else 0.0,
-        reference=stored * n_trained / n_shards if has_reference else 0.0,  # with adapters, a copy of these alone
+        reference=stored * n_trained / n_shards if has_reference else 0.0,  # with adapters, a copy of the adapters only
         activations=float(n_pass_tokens * a_token),
-        # Logits, their log-softmax and the gradients of both, in the precision of the pass but for the softmax.
+        # Logits, their log-softmax and the gradients of both, in the precision of the pass except for the softmax.
         logits=float(n_logits * sizes.vocab_size * (2 * width + 8)),
         vllm=n_vllm_bytes,
         runtime=RUNTIME,

@@ -30,77 +30,78 @@ from sgpo.online.config import OnlineConfig
 from sgpo.watch import Guards
 
 HEADROOM = 0.95
-"""Share of a device's memory that may be planned with: the rest is the driver's and lost between blocks."""
+"""Usable fraction of a device's memory: the rest goes to the driver and to fragmentation."""
 CHARS_PER_TOKEN = 2.3
-"""Characters of a token of worked solutions in LaTeX, where no tokenizer is at hand: SmolLM2's on OlympiadBench."""
+"""Characters per token in worked solutions in LaTeX, without a tokenizer: SmolLM2's on OlympiadBench."""
 
 
 @dataclass(frozen=True)
 class JudgePlan:
-    """What the judge is asked."""
+    """The judge's work."""
 
     judgements: int
     """Responses judged."""
     for_guards: int
-    """Those of them that guards alone ask about, at most: right ones, see `JudgeAUC.sample`."""
+    """Judgements that only guards ask for, at most: of correct responses, see `JudgeAUC.sample`."""
     requests: int
-    """Answers of a critic, one a vote; judgements of any other judge."""
+    """Requests: one per vote for a critic, one per judgement for any other judge."""
     prompt_tokens: int
-    """Tokens that it reads, its instructions left out."""
+    """Tokens that it reads, without its instructions."""
     answer_tokens: int | None
-    """Tokens that a critic writes; `None` for judges that do not write, or of whom no card is here."""
+    """Tokens that a critic writes; `None` for judges that do not write, or if no card is here."""
     usd: float | None
-    """Price of both; `None` where no card says what a token costs."""
+    """Price of both; `None` if no card gives the price of a token."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run would be."""
+    """The plan of a run."""
 
     n_parameters: int
     """Parameters of the policy."""
     n_trained: int
     """Parameters that are trained."""
     groups_per_step: float
-    """Groups of an optimiser step, in the mean."""
+    """Groups per optimiser step, on average."""
     responses: int
-    """Responses trained on, each once a time it is read."""
+    """Responses trained on, counted each time they are used."""
     sampled: int
-    """Responses sampled at most, where batches may be sampled again; 0 offline."""
+    """Responses sampled at most, since batches may be sampled again; 0 offline."""
     passes_per_step: int
-    """Forward and backward passes of an optimiser step, on each device."""
+    """Forward and backward passes per optimiser step, on each device."""
     pass_tokens: int
-    """Tokens of one of them at most, prompts included."""
+    """Tokens per pass at most, including prompts."""
     steps: int
     """Optimiser steps."""
     guided_steps: int
-    """Those within the window of the algorithm."""
+    """Optimiser steps within the algorithm's window."""
     epochs: float
     """Passes over the problems, or groups."""
     trained_tokens: int
-    """Tokens of all responses trained on, each time they are read."""
+    """Tokens of all responses trained on, counted each time they are used."""
     memory: Memory
-    """Of one device."""
+    """Memory of one device."""
     judge: JudgePlan | None
-    """`None` where the algorithm asks no judge."""
+    """The judge's work; `None` if the algorithm uses no judge."""
 
 
 def plan_online(config: OnlineConfig) -> Plan:
     """Return what `sgpo online` would do.
 
     Raises:
-        ConfigError: sizes or the number of problems are neither here nor assumed, or a step's responses do not divide.
+        ConfigError: sizes or the number of problems are neither here nor assumed, or a step's responses cannot be split
+            evenly.
     """
     assume, sizes = config.assume, policy_sizes(config.policy, assumed=config.assume.sizes)
     counts = [n for n in (count_problems(config.problems) or assume.n_problems, config.n_problems) if n is not None]
     if not counts:
-        raise ConfigError(f"{config.problems} is not here: say how many problems it has, assume.n_problems")
+        raise ConfigError(f"{config.problems} is not here: give its number of problems as assume.n_problems")
     micro = config.micro_batch or max(config.n_responses // assume.n_devices, 1)
     n_passes, rest = divmod(config.n_responses, micro * assume.n_devices)
     if rest or not n_passes:
         raise ConfigError(
-            f"{config.n_responses} responses a step do not divide into {assume.n_devices} devices with micro-batches "
-            f"of {micro}: change prompts_per_step, group_size, micro_batch or assume.n_devices"
+            f"{config.n_responses} responses per step cannot be split over {assume.n_devices} devices with "
+            f"micro-batches of {micro}: change prompts_per_step, group_size, micro_batch or assume.n_devices"
         )
     # a draft in the prompt, and one sampled for each response
     drafts = int("drafts" in config.resolved_algorithm.needs)
@@ -114,17 +115,18 @@ def plan_online(config: OnlineConfig) -> Plan:
         for step in range(config.max_steps)
     )
     n_guided = min(math.ceil(config.max_steps / n_iterations), math.ceil(guided / n_iterations))
-    # A dead group and one with a single right response: what is judged of either.
+    # A dead group, and one with a single correct response: how many responses of each are judged.
     size, algorithm = config.group_size, config.resolved_algorithm
     outcomes = [0.0] * size + [1.0] + [0.0] * (size - 1)
     scored = algorithm.rows_to_score(build_batch(["dead"] * size + ["mixed"] * size, outcomes))
     n_dead, dead_frac = int((scored < size).sum()), assume.frac_all_negative
     judged_per_batch = config.prompts_per_step * (dead_frac * n_dead + (1 - dead_frac) * (len(scored) - n_dead))
     guard = config.guards.judge_auc
-    # At most, as nobody knows how many of the others are right.
+    # At most, because it is unknown how many of the others are correct.
     for_guards = 0 if guard is None else math.ceil(guard.sample * judged_per_batch)
     for_guards_per_batch = min(for_guards, int(config.n_responses - judged_per_batch))
-    # vLLM in the trainer's process holds a share of the device throughout; elsewhere, nothing of this one.
+    # vLLM in the trainer's process holds a fraction of the device throughout; elsewhere, it uses nothing of this
+    # device.
     uses_vllm = bool(config.trl.get("use_vllm", False))
     is_beside = uses_vllm and config.trl.get("vllm_mode", "colocate") == "colocate"
     vllm_frac = float(config.trl.get("vllm_gpu_memory_utilization", 0.3)) if is_beside else 0.0
@@ -163,17 +165,17 @@ def plan_online(config: OnlineConfig) -> Plan:
 
 
 def plan_offline(config: OfflineConfig) -> Plan:
-    """Return what `sgpo offline` would do. Responses are taken to fill their passes, and longer ones are left out.
+    """Return what `sgpo offline` would do. Responses are assumed to fill their passes; longer ones are left out.
 
     Raises:
         ConfigError: sizes of the policy, or the groups, are neither here nor assumed.
-        DataError: the groups are here and cannot be used.
+        DataError: the groups are here but cannot be used.
     """
     assume, sizes = config.assume, policy_sizes(config.policy, assumed=config.assume.sizes)
     rows = _offline_rows(config)
     fitting = [row for row in rows if row.tokens <= config.max_tokens]
     group_tokens = sum(row.tokens for row in fitting) / max(len({row.group_id for row in fitting}), 1)
-    # A step holds whole groups: as many as it is told, or as fit its passes, at least one.
+    # A step holds whole groups: as many as configured, or as many as fit its passes, at least one.
     taken = config.groups_per_step or max(1, int(config.token_budget * config.bins_per_step // max(group_tokens, 1)))
     trained = {
         guided: [
@@ -199,7 +201,7 @@ def plan_offline(config: OfflineConfig) -> Plan:
         tokens += round(share * sum(row.response_tokens for row in alive))
     if not steps:
         raise ConfigError(
-            f"{config.groups}: every group is all right or all wrong, or too long: there is nothing to train on"
+            f"{config.groups}: every group is all correct, all wrong or too long, so there is nothing to train on"
         )
     outcomes, groups = [row.outcome for row in rows], [row.group_id for row in rows]
     batch = build_batch(groups, outcomes, correct_above=config.correct_above)
@@ -208,7 +210,8 @@ def plan_offline(config: OfflineConfig) -> Plan:
     for_guards = guards.rows_to_ask(batch, scored, step=0)
     if config.groups_per_step is None and config.bins_per_step % assume.n_devices:
         raise ConfigError(
-            f"{config.bins_per_step} packed passes a step (bins_per_step) do not divide into {assume.n_devices} devices"
+            f"{config.bins_per_step} packed passes per step (bins_per_step) cannot be split evenly over "
+            f"{assume.n_devices} devices"
         )
     n_passes = math.ceil(taken * group_tokens / config.token_budget / assume.n_devices)
     return Plan(
@@ -246,7 +249,7 @@ def plan_offline(config: OfflineConfig) -> Plan:
 def build_batch(
     groups_N: Sequence[str], outcomes_N: Sequence[float], *, correct_above: float = CORRECT_ABOVE
 ) -> GroupBatch:
-    """Return responses as algorithms and guards choose among them, none of them cut off."""
+    """Return responses as input for the choices of algorithms and guards, none of them truncated."""
     index = {group: number for number, group in enumerate(dict.fromkeys(groups_N))}
     return GroupBatch(
         torch.tensor(outcomes_N),
@@ -258,7 +261,7 @@ def build_batch(
 
 
 def count_problems(path: Path) -> int | None:
-    """Return how many problems a data set has; `None` where it is not here."""
+    """Return the number of problems in a data set; `None` if it is not here."""
     return sum(1 for _ in read_records(path, Problem)) if path.exists() else None
 
 
@@ -275,7 +278,7 @@ class _Row(NamedTuple):
 
 
 def _offline_rows(config: OfflineConfig) -> list[_Row]:
-    """Return the responses of the groups, or as many as are assumed, of the length that is."""
+    """Return the responses of the groups, or as many as are assumed, with the assumed length."""
     assume = config.assume
     if config.groups.exists():
         return [
@@ -291,8 +294,8 @@ def _offline_rows(config: OfflineConfig) -> list[_Row]:
         ]
     if assume.n_problems is None or assume.group_size is None:
         raise ConfigError(
-            f"{config.groups} is not here: say how many groups it has, assume.n_problems, and of how many responses "
-            "each, assume.group_size"
+            f"{config.groups} is not here: give its number of groups as assume.n_problems, and the number of responses "
+            "per group as assume.group_size"
         )
     longest = max(config.max_tokens - assume.prompt_tokens, 1)
     n_dead = round(assume.n_problems * assume.frac_all_negative)
@@ -300,7 +303,7 @@ def _offline_rows(config: OfflineConfig) -> list[_Row]:
         _Row(
             group_id=str(group),
             group="dead" if group < n_dead else "mixed",
-            outcome=float(group >= n_dead and sample == 0),  # one right response: the most that can be judged
+            outcome=float(group >= n_dead and sample == 0),  # one correct response: the most that can be judged
             prompt_tokens=assume.prompt_tokens,
             response_tokens=assume.response_tokens or longest,
         )
@@ -312,12 +315,12 @@ def _offline_rows(config: OfflineConfig) -> list[_Row]:
 def _plan_judge(
     config: PolicyTrainingConfig, *, read_N: Sequence[int], for_guards_N: Sequence[int]
 ) -> JudgePlan | None:
-    """Return what judging responses takes; nothing is fetched, so only a card on this machine says a price.
+    """Return the cost of judging. Nothing is downloaded, so only a card on this machine gives a price.
 
     Args:
         config: The run.
-        read_N: Tokens of each response that is judged for the algorithm, with its problem. Shape (N,).
-        for_guards_N: The same of those that are judged for guards beside. Shape (N,).
+        read_N: Tokens of each response judged for the algorithm, with its problem. Shape (N,).
+        for_guards_N: The same for those judged only for guards. Shape (N,).
     """
     if config.judge is None or "judge" not in config.resolved_algorithm.needs:
         return None
@@ -341,11 +344,11 @@ def print_plan(plan: Plan, *, assume: AssumedConfig) -> None:
         ("parameters, trained", f"{plan.n_parameters / 1e9:.3f} billion, {plan.n_trained / 1e9:.3f} billion"),
         ("optimiser steps, with the judge", f"{plan.steps:,}, {plan.guided_steps:,}"),
         ("passes over the problems", f"{plan.epochs:.3g}"),
-        ("groups a step", f"{plan.groups_per_step:.3g}"),
+        ("groups per step", f"{plan.groups_per_step:.3g}"),
         ("responses trained on", f"{plan.responses:,}"),
         ("their tokens", f"{plan.trained_tokens:,}"),
         ("responses sampled, at most", f"{plan.sampled:,}"),
-        ("passes a step and device", f"{plan.passes_per_step:,} of at most {plan.pass_tokens:,} tokens"),
+        ("passes per step and device", f"{plan.passes_per_step:,} of at most {plan.pass_tokens:,} tokens"),
     ]
     rows += [
         (f"memory: {field.name}", f"{size / 1e9:.1f} GB")
@@ -360,10 +363,10 @@ def print_plan(plan: Plan, *, assume: AssumedConfig) -> None:
             ("judgements, for guards", f"{judge.judgements:,}, {judge.for_guards:,}"),
             ("requests to the judge", f"{judge.requests:,}"),
             ("tokens it reads", f"{judge.prompt_tokens:,}"),
-            ("tokens it writes", "no card says" if judge.answer_tokens is None else f"{judge.answer_tokens:,}"),
-            ("price of judging", "no card says" if judge.usd is None else f"{judge.usd:,.2f} USD"),
+            ("tokens it writes", "unknown: no card" if judge.answer_tokens is None else f"{judge.answer_tokens:,}"),
+            ("price of judging", "unknown: no card" if judge.usd is None else f"{judge.usd:,.2f} USD"),
         ]
-    table = Table("", "", title="dry run: nothing is trained, fetched or written", show_header=False)
+    table = Table("", "", title="dry run: nothing is trained, downloaded or written", show_header=False)
     for name, value in rows:
         table.add_row(name, value)
     Console().print(table)

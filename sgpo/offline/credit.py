@@ -1,6 +1,6 @@
-"""Who gets which advantage offline: judging the stored groups once, and writing down the result row by row.
+"""Offline credit: judges the stored groups once and stores each response's advantages row by row.
 
-A killed run is cheap: every judgement lies on disk before the next chunk is judged, and the finished table of credits
+A killed run loses little: every judgement is on disk before the next chunk is judged, and a finished table of credits
 is read back instead of being computed again.
 """
 
@@ -42,11 +42,11 @@ from sgpo.objectives import Objective
 from sgpo.watch import Guards, asked_counts, observe
 
 GUARDS = "guards"
-"""Where a report has the guards that have fired."""
+"""Key in a report for the guards that have fired."""
 
 
 class Credit(Record):
-    """What one response is worth, with and without the judge."""
+    """Credit of one response, with and without the judge."""
 
     id: str
     """Id of the rollout."""
@@ -57,50 +57,51 @@ class Credit(Record):
     outcome: float
     """Raw outcome reward."""
     rts: float | None = None
-    """Share of the response before its first error, in [0, 1]; `None` where it was not judged or got no verdict."""
+    """Fraction of the response before its first error, in [0, 1]; `None` if it was not judged or got no verdict."""
     reward: float | None = None
-    """Reward after guidance; `None` outside the group's baseline."""
+    """Reward after guidance; `None` if it is outside the group's baseline."""
     guided_advantage: float
-    """Advantage by the algorithm; its mean over tokens where it gives one a token, 0 where it is given anew at every
+    """Advantage by the algorithm; the mean over tokens if it gives one per token, 0 if it is computed at every
     optimiser step."""
     token_advantages_T: tuple[float, ...] | None = None
-    """Advantage of each trained token, where the algorithm gives one a token."""
+    """Advantage of each trained token, if the algorithm gives one per token."""
     plain_advantage: float
-    """Advantage from outcomes and objectives as they are."""
+    """Advantage from raw outcomes and objectives."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What algorithms may ask about the trained tokens of one response; as it stands it is not trained."""
+    """What algorithms may ask about the trained tokens of one response; by default it is not trained."""
 
     n_tokens: int = 0
-    """How many there are, what ends it included."""
+    """Number of trained tokens, end token included."""
     spans_S: tuple[tuple[int, int], ...] = ()
     """First token of each step and one past its last. Shape (n_steps, 2)."""
     n_prompt_tokens: int = 0
-    """Tokens that they follow on."""
+    """Number of tokens before them."""
     old_logprob: float = math.nan
-    """Their summed log-probability under the old policy, nats; NaN where it is not known."""
+    """Their summed log-probability under the old policy, nats; NaN if unknown."""
     entropies_T: tuple[float, ...] = ()
-    """Entropy of the policy before training at each of them, nats; empty where it is not asked for."""
+    """Entropy of the policy before training at each of them, nats; empty if not needed."""
     divergences_T: tuple[float, ...] = ()
-    """Divergence of the group at each position, see `GroupBatch.divergences_N`; empty where it is not asked for."""
+    """Divergence of the group at each position, see `GroupBatch.divergences_N`; empty if not needed."""
     influences_T: tuple[float, ...] = ()
-    """How much each moves the group's right responses, see `GroupBatch.influences_N`; empty where it is not asked."""
+    """How much each moves the group's correct responses, see `GroupBatch.influences_N`; empty if not needed."""
 
 
 @dataclass(frozen=True)
 class CreditTable:
-    """The credits of a groups file and what is reported about them."""
+    """The credits of a groups file, and the report about them."""
 
     credits_N: tuple[Credit, ...]
-    """One a response, group by group. Shape (N,)."""
+    """One per response, group by group. Shape (N,)."""
     report: dict[str, Any]
-    """Numbers of `report_credits`, by name; `judge_off`, 1 where a guard switched the judge off, and what fired."""
+    """Numbers of `report_credits`, by name; `judge_off`, 1 if a guard switched the judge off; and the guards that
+    fired."""
 
 
 def load_credits(folder: Path) -> CreditTable | None:
-    """Read what `write_credits` wrote, or return `None` where it has not finished.
+    """Read what `write_credits` wrote; `None` if it has not finished.
 
     Raises:
         DataError: the folder is damaged.
@@ -129,21 +130,21 @@ def assign_credit(
     seed: int = 0,
     listeners: Sequence[Callable[[Firing], None]] = (),
 ) -> CreditTable:
-    """Score the responses that the algorithm asks for and compute every advantage by it and by outcomes alone.
+    """Score the responses that the algorithm wants scored; compute every advantage, with the algorithm and without.
 
     Args:
         groups: The groups of one file.
-        judge: Where judgements come from; `None` for algorithms that need none.
-        algorithm: What is trained by; its window is not read here.
-        guards: What looks at the judge after every chunk; where it switches the judge off, no further response is
-            judged and everything is plain GRPO.
+        judge: Source of judgements; `None` for algorithms that need none.
+        algorithm: The algorithm; its window is ignored here.
+        guards: Checked after every chunk; if one switches the judge off, no further response is judged and everything
+            is plain GRPO.
         count_tokens: Number of the policy's tokens in a text.
-        trained: The trained tokens of each response, by group id and sample; absent where it is not trained.
-        objectives: Rewards beside the outcome, by name.
+        trained: The trained tokens of each response, by group id and sample; absent if it is not trained.
+        objectives: Rewards besides the outcome, by name.
         scale: See `sgpo.rewards.compute_advantages`; `batch` means all rewards of the file.
         chunk: Responses judged between two writes.
-        seed: Of the responses that the judge is asked about for the guards.
-        listeners: Told each guard that fires.
+        seed: Seed of the choice of responses that are judged for the guards.
+        listeners: Called with each guard that fires.
 
     Raises:
         JudgeError: a guard stopped the run.
@@ -181,7 +182,7 @@ def assign_credit(
     n_steps_N = [len(rollout.steps) for rollout in rollouts]
     rows_M = credit.rows_M if type(algorithm).score is not Algorithm.score else None
     everything = observe(batch, step=0, rows_M=rows_M, scored=credit.scored, n_steps_N=n_steps_N)
-    watch.look(everything.model_copy(update={"n_judged": 0, "n_unscored": 0, "known": ()}))  # which chunks have shown
+    watch.look(everything.model_copy(update={"n_judged": 0, "n_unscored": 0, "known": ()}))  # shown by the chunks
     watch.finish()
     if watch.judge_off:
         algorithm, credit = GRPO(), without_judge(credit)
@@ -208,7 +209,7 @@ def assign_credit(
         )
         for rollout, rts, reward, advantage, advantages_T, plain in columns
     )
-    # Of a folder that runs share, those that this one used.
+    # From a folder that runs share, the judgements that this run used.
     used = {rollout.solution.id for rollout in chosen}
     judgements = [found for key, found in judge.judgements.items() if key in used] if judge is not None else []
     report = report_credits(groups, stats=credit.stats, judgements=judgements)
@@ -226,12 +227,12 @@ def build_batch(
     *,
     objectives: Mapping[str, Objective],
 ) -> GroupBatch:
-    """Return the groups of a file as algorithms read them, whatever of it they ask for.
+    """Return the groups of a file as a batch for algorithms, with everything that one may need.
 
     Args:
         groups: The groups.
         trained: See `assign_credit`.
-        objectives: Rewards beside the outcome, by name.
+        objectives: Rewards besides the outcome, by name.
     """
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     trained_N = [trained.get((rollout.group_id, rollout.sample), Trained()) for rollout in rollouts]
@@ -268,7 +269,7 @@ def read_step_credit(
     objectives: Mapping[str, Objective],
     scale: Scale,
 ) -> StepCredit:
-    """Return what gives credit at every optimiser step, by the scores that a finished table holds."""
+    """Return what computes credit at every optimiser step, from the scores in a finished table."""
     batch = build_batch(groups, trained, objectives=objectives)
     rows_M = algorithm.rows_to_score(batch)
     scored = {row: Scored(credits_N[row].rts) for row in rows_M.tolist()}
@@ -281,15 +282,15 @@ def read_step_credit(
 def report_credits(
     groups: Sequence[RolloutGroup], *, stats: Mapping[str, float], judgements: Sequence[Judgement]
 ) -> dict[str, float | None]:
-    """Return the numbers that tell what the judge did to a groups file.
+    """Return the numbers that show the effect of the judge on a groups file.
 
     `groups`, `responses`, `all_negative`, `all_positive`, `mixed`: counts on raw outcomes. `zero_advantage_before`,
-    `zero_advantage_after`: groups that teach nothing without and with the judge; `revived`: all-negative groups that
-    teach something with it. `judge_calls`: different responses the judge was asked; `judge_seconds`: their engine time,
-    all processes that ever worked on this run together; `judge_usd` and `judge_deferred_K`: of a judge with prices, and
-    of a cascade, see `credit_stats`; `unscored`, `truncated`: responses without verdict, and known to be cut off.
-    `rts_mean`: over scored responses; `rts_spread`: mean over groups of the largest minus the smallest RTS; both `None`
-    where nothing was scored. `steps_mean`: steps of a response; `accuracy`: mean outcome.
+    `zero_advantage_after`: groups without a learning signal, without and with the judge; `revived`: all-negative groups
+    that have one with it. `judge_calls`: distinct judged responses; `judge_seconds`: their engine time, summed over all
+    processes that ever worked on this run; `judge_usd` and `judge_deferred_K`: for a judge with prices, and for a
+    cascade, see `credit_stats`; `unscored`, `truncated`: responses without verdict, and responses known to be
+    truncated. `rts_mean`: mean over scored responses; `rts_spread`: mean over groups of the largest minus the smallest
+    RTS; both `None` if nothing was scored. `steps_mean`: mean steps per response; `accuracy`: mean outcome.
     """
     counts = count_groups(groups)
     n_steps = sum(len(rollout.steps) for group in groups for rollout in group.rollouts)

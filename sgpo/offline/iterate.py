@@ -1,6 +1,6 @@
-"""Iterated offline training: rounds of sampling and training, each a process of its own that goes on where it was.
+"""Iterated offline training: rounds of sampling and training, each stage a separate, resumable process.
 
-Stages meet at files, so a killed run is one whose last stage is resumed; those before it are found finished.
+Stages meet at files, so a killed run resumes its last stage and finds those before it finished.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from sgpo.offline.iterate_config import IterateConfig
 logger = logging.getLogger(__name__)
 
 SHOWN = ("accuracy", "groups", "all_negative", "revived", "judge_calls", "rows_trained", "steps")
-"""What a row of metrics takes from the report of a round's training."""
+"""Metrics taken from the report of a round's training."""
 
 
 def run_iterate(config: IterateConfig, output: Path, *, resume: bool = False) -> list[dict[str, Any]]:
-    """Train for some rounds and return a row of each: how the policy that it began with answers, what was trained on.
+    """Train for some rounds and return one row each: the accuracy of the sampling policy, and the training data.
 
-    `output` holds `round-K/groups`, `round-K/train` with the policy that came out, `round-K/*.log`, `metrics.jsonl` and
+    `output` holds `round-K/groups`, `round-K/train` with the trained policy, `round-K/*.log`, `metrics.jsonl` and
     `judgements/`, which all rounds share.
 
     Raises:
         ConfigError: see `judgekit.run.Run`.
-        DataError: a configuration has changed since the run began.
-        JudgekitError: a stage failed; names its log.
+        DataError: a configuration has changed since the run started.
+        JudgekitError: a stage failed; the message names its log.
     """
     run = Run(output, config, inputs={"rollouts": [config.rollouts], "offline": [config.offline]}, resume=resume)
     policy, rows = config.policy, []
@@ -53,10 +53,10 @@ def run_iterate(config: IterateConfig, output: Path, *, resume: bool = False) ->
 
 
 def run_stage(module: str, command: str, config: Path, overrides: Sequence[str], output: Path) -> None:
-    """Run one command in a process of its own, so that it leaves no memory behind, and resume it where it has begun.
+    """Run one command in a separate process, so that it leaves nothing in memory; resume it if it has already started.
 
     Raises:
-        JudgekitError: it failed.
+        JudgekitError: it failed; the message names its log.
     """
     log = output.with_name(f"{command}.log")
     log.parent.mkdir(parents=True, exist_ok=True)

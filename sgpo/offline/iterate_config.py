@@ -10,9 +10,9 @@ from judgekit.config import BaseConfig
 
 
 class IterateConfig(BaseConfig):
-    """Sample, judge, train, and again with the policy that came out; each round is `judgekit rollouts`, `sgpo offline`.
+    """Sample, judge, train, and repeat with the trained policy; each round runs `judgekit rollouts` and `sgpo offline`.
 
-    Both read their own configuration. What a round sets in them: policy, groups, seed, and one folder of judgements.
+    Both read their own configuration. A round sets: policy, groups, seed, and one shared folder of judgements.
     """
 
     policy: str = Field(min_length=1)
@@ -22,6 +22,6 @@ class IterateConfig(BaseConfig):
     offline: Path
     """Configuration of `sgpo offline`; `policy`, `groups`, `judgements` and `seed` are set by the round."""
     rounds: int = Field(default=3, ge=1)
-    """How often to sample and train."""
+    """Number of rounds."""
     seed: int = 0
-    """Seed of the first round; each further one adds 1."""
+    """Seed of the first round; each further round adds 1."""

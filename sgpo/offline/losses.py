@@ -1,7 +1,7 @@
-"""Clipped policy-gradient losses on single tokens, and how tokens add up to the loss of one optimiser step.
+"""Clipped policy-gradient losses of single tokens, and how they are combined into the loss of one optimiser step.
 
-Axis: `_T` the trained tokens of any number of responses, one after the other. The loss of an optimiser step is
-sum_T(weight * loss) / sum(units), over every response of that step.
+Axis: `_T` the trained tokens of any number of responses, concatenated. The loss of an optimiser step is
+sum_T(weight * loss) / sum(units), over all responses of that step.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from sgpo.algorithms.base import TokenSum
 
 
 class TokenLoss(NamedTuple):
-    """The loss of each token with what the log needs beside it. Each of shape (T,)."""
+    """The loss of each token, and what the log needs. Each of shape (T,)."""
 
     loss_T: torch.Tensor
     """Loss, to be minimised."""
     ratio_T: torch.Tensor
-    """Probability under the policy by probability under the old one; 1 without old log-probabilities."""
+    """Probability under the policy divided by that under the old policy; 1 without old log-probabilities."""
     clipped_T: torch.Tensor
-    """Tokens whose gradient the clipping switches off, bool."""
+    """Tokens whose gradient is zeroed by clipping, bool."""
 
 
 def policy_loss(
@@ -31,7 +31,7 @@ def policy_loss(
     advantages_T: torch.Tensor,
     clip: tuple[float, float] | None,
 ) -> TokenLoss:
-    """Return -min(ratio * A, clip(ratio, 1 - low, 1 + high) * A), or -A * logprob without old policy or clipping.
+    """Return -min(ratio * A, clip(ratio, 1 - low, 1 + high) * A), or -A * logprob without an old policy or clipping.
 
     Args:
         logprobs_T: Log-probabilities of the tokens under the policy in training, nats. Shape (T,).
@@ -60,7 +60,7 @@ def token_weight(n_tokens: int, *, tokens: TokenSum, max_tokens: int) -> float:
 
     Args:
         n_tokens: Trained tokens of the response, at least 1.
-        tokens: How they add up.
+        tokens: How the losses of tokens are averaged.
         max_tokens: The length that `fixed` divides by.
 
     Source:

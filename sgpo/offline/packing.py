@@ -1,8 +1,8 @@
-"""Responses packed end to end into bins, and bins dealt out to optimiser steps.
+"""Packs responses end to end into bins, and assigns bins to optimiser steps.
 
 One bin is one forward pass without padding: position ids restart at every response, and the engine's packed attention
-keeps the responses apart. Axes: `_P` positions of a bin, `_T` its
-trained tokens, which are the tokens of the completions.
+separates the responses. Axes: `_P` positions of a bin, `_T` its trained tokens, which are the tokens of the
+completions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sgpo.offline.losses import token_weight
 
 @dataclass(frozen=True)
 class OfflineRow:
-    """One response as training reads it."""
+    """One response as training uses it."""
 
     key: tuple[str, int]
     """Group id and index of the response within its group."""
@@ -32,10 +32,9 @@ class OfflineRow:
     advantage: float | tuple[float, ...] = 0.0
     """Advantage of the response, or of each token of the completion."""
     old_logprobs_T: tuple[float, ...] | None = None
-    """Log-probabilities of the completion under the old policy, nats; `None` where the loss needs none."""
+    """Log-probabilities of the completion under the old policy, nats; `None` if the loss does not need them."""
     batch_row: int | None = None
-    """Its row among all responses of the file, where credit is given anew at every step; `None` where `advantage`
-    stands."""
+    """Its row among all responses of the file, if credit is computed at every step; `None` if `advantage` is used."""
 
     def __len__(self) -> int:
         return len(self.prompt_ids) + len(self.completion_ids)
@@ -61,12 +60,12 @@ class StepSize:
 
 
 Bin = tuple[OfflineRow, ...]
-"""Responses that share a forward pass; none in a bin that only fills up a step."""
+"""Responses that share a forward pass; empty in a bin that only pads a step."""
 
 
 @dataclass(frozen=True)
 class PackedBin:
-    """The tensors of a bin: its responses laid end to end."""
+    """The tensors of a bin: its responses concatenated."""
 
     input_ids_P: torch.Tensor
     """Tokens. Shape (P,), int64."""
@@ -86,17 +85,17 @@ class PackedBin:
     """Row of the token's response, see `OfflineRow.batch_row`. Shape (T,), int64."""
 
     def inputs(self) -> dict[str, torch.Tensor]:
-        """Return the tensors by name, without those that are not there."""
+        """Return the tensors by name, without those that are `None`."""
         return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not None}
 
 
 def assign_bins(lengths_N: Sequence[int], *, capacity: int, alone: bool = False) -> list[list[int]]:
-    """Deal items out to bins by best fit, longest first. Items keep their order within a bin.
+    """Assign items to bins by best fit, longest first. Items keep their order within a bin.
 
     Args:
         lengths_N: Length of each item, 1..capacity. Shape (N,).
-        capacity: Highest sum of lengths in a bin.
-        alone: Give every item a bin of its own, in order: for models that cannot keep items of a bin apart.
+        capacity: Largest sum of lengths in a bin.
+        alone: Give every item its own bin, in order: for models that cannot separate the items of a bin.
 
     Returns:
         Item indices of each bin.
@@ -113,7 +112,7 @@ def assign_bins(lengths_N: Sequence[int], *, capacity: int, alone: bool = False)
     if alone:
         return [[item] for item in range(len(lengths_N))]
     bins: list[list[int]] = []
-    free: list[tuple[int, int]] = []  # (free room, bin), sorted
+    free: list[tuple[int, int]] = []  # (free space, bin), sorted
     for item in sorted(range(len(lengths_N)), key=lambda i: -lengths_N[i]):
         at = bisect.bisect_left(free, (lengths_N[item], -1))
         if at == len(free):
@@ -127,11 +126,11 @@ def assign_bins(lengths_N: Sequence[int], *, capacity: int, alone: bool = False)
 
 
 def build_bin(rows: Bin, *, tokens: TokenSum, max_tokens: int) -> PackedBin:
-    """Lay rows end to end. Either all of them have old log-probabilities or none has.
+    """Concatenate rows. Either all of them have old log-probabilities or none has.
 
     Args:
-        rows: The responses of the bin; none gives an empty bin.
-        tokens: How their losses add up.
+        rows: The responses of the bin; without any, the bin is empty.
+        tokens: How the losses of tokens are averaged.
         max_tokens: The length that `fixed` divides by.
     """
     if not rows:
@@ -168,16 +167,16 @@ def empty_bin() -> PackedBin:
 
 
 def pack_rows(rows: Sequence[OfflineRow], *, token_budget: int, alone: bool = False) -> list[Bin]:
-    """Deal rows out to bins of at most `token_budget` tokens, prompts included; `alone` as for `assign_bins`."""
+    """Assign rows to bins of at most `token_budget` tokens, prompts included; `alone` as for `assign_bins`."""
     plan = assign_bins([len(row) for row in rows], capacity=token_budget, alone=alone)
     return [tuple(rows[i] for i in items) for items in plan]
 
 
 class GroupRows(NamedTuple):
-    """What an optimiser step takes of one group."""
+    """What an optimiser step takes from one group."""
 
     rows: tuple[OfflineRow, ...]
-    """Responses that train; none of a group that only counts in the divisor."""
+    """Responses that train; empty for a group that only counts in the divisor."""
     size: StepSize
     """What the group adds to the divisor."""
 
@@ -191,16 +190,16 @@ def deal_steps(
     seed: int,
     alone: bool = False,
 ) -> list[tuple[list[Bin], StepSize]]:
-    """Shuffle one epoch's groups and deal them out to optimiser steps, each of whole groups.
+    """Shuffle one epoch's groups and assign them to optimiser steps, whole groups at a time.
 
-    A group's advantages add up to nothing only together: a step that has half of it pushes all it sees one way.
+    A group's advantages only sum to zero together: a step with half of the group pushes all it sees in one direction.
 
     Args:
         groups: All groups of the epoch.
         bins_per_step: A step takes groups as long as their rows fit that many bins; the first may need more.
-        groups_per_step: Takes exactly that many instead, the last step perhaps fewer.
+        groups_per_step: Take exactly that many instead; the last step may have fewer.
         token_budget: See `pack_rows`.
-        seed: Of the order.
+        seed: Seed of the order.
         alone: See `assign_bins`.
 
     Returns:
@@ -233,15 +232,15 @@ def fill_old_logprobs(
 
 
 class PackedSteps(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
-    """Bins in the order of training: read one after the other, as many as a step has make one optimiser step.
+    """Bins in the order of training; every `n_bins per step` consecutive bins form one optimiser step.
 
-    Processes that take every n-th bin each, with n dividing the bins of a step, work on the same steps. Items are the
-    tensors of `PackedBin` and `scale`, one by the units of the whole step.
+    Processes that each take every n-th bin, with n dividing the bins of a step, work on the same steps. Items are the
+    tensors of `PackedBin` and `scale`, which is 1 divided by the units of the whole step.
 
     Args:
-        steps: The bins of each optimiser step, as many in each.
+        steps: The bins of each optimiser step, the same number in each.
         sizes: What the divisor of each step counts.
-        rules: How the losses of each step add up and clip.
+        rules: How the losses of each step are averaged and clipped.
         max_tokens: The length that `fixed` divides by.
     """
 

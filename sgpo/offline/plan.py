@@ -1,4 +1,4 @@
-"""What offline training reads, and in which order: responses as tokens, dealt out to optimiser steps."""
+"""What offline training reads, and in which order: responses as tokens, assigned to optimiser steps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained on when. Lists have one item an optimiser step."""
+    """What is trained on when. Lists have one item per optimiser step."""
 
     steps: list[list[Bin]]
     """Bins of each step."""
@@ -43,17 +43,17 @@ def build_rows(
     baseline.
 
     Raises:
-        ConfigError: the policy has no chat template and the prompt is to be a conversation.
-        DataError: a row is too long and `on_overlong=error`, the prompt is another one than is stored, or
-            `ratio=behaviour` finds no recorded log-probabilities or ids that are not this tokenizer's.
+        ConfigError: the policy has no chat template, but the prompt must be a conversation.
+        DataError: a row is too long and `on_overlong=error`, the rendered prompt differs from the stored one, or
+            `ratio=behaviour` finds no recorded log-probabilities, or ids that do not fit this tokenizer.
     """
     rows, dropped = [], {"overlong": 0, "empty": 0}
     if isinstance(config.prompt, StoredPrompt) and tokenizer.chat_template is not None:
         n_bare = sum(group.rollouts[0].prompt == group.problem for group in groups)
         if n_bare:
             logger.warning(
-                "%s: the prompts of %d of %d groups are the bare problems, and the policy has a chat template. Where "
-                "it answered in that, set prompt.type=chat",
+                "%s: the prompts of %d of %d groups are the bare problems, and the policy has a chat template. If it "
+                "answered in that template, set prompt.type=chat",
                 config.groups,
                 n_bare,
                 len(groups),
@@ -63,7 +63,7 @@ def build_rows(
         prompt_ids = _prompt_ids(first, tokenizer, config)
         for rollout in group.rollouts:
             row = OfflineRow((rollout.group_id, rollout.sample), prompt_ids, ())
-            if config.ratio == "behaviour":  # the ids as they were sampled: another spelling has other probabilities
+            if config.ratio == "behaviour":  # the sampled ids: other tokens for the same text have other probabilities
                 ids, logprobs_T = _recorded(rollout, tokenizer, config)
                 row = replace(row, completion_ids=ids, old_logprobs_T=logprobs_T)
             else:
@@ -95,9 +95,9 @@ def _prompt_ids(rollout: Rollout, tokenizer: PreTrainedTokenizerBase, config: Of
     if config.on_other_prompt == "error" and rollout.prompt != rollout.problem and rendered != stored:
         raise DataError(
             f"{config.groups}: group {rollout.group_id!r} was sampled from another prompt than "
-            f"prompt.type={config.prompt.type} renders: {shorten(rollout.prompt, most=120)} and not "
-            f"{shorten(tokenizer.decode(rendered), most=120)}. Set prompt.type=stored, or on_other_prompt=train where "
-            "that is what you want"
+            f"prompt.type={config.prompt.type} renders: {shorten(rollout.prompt, most=120)}, not "
+            f"{shorten(tokenizer.decode(rendered), most=120)}. Set prompt.type=stored, or on_other_prompt=train if "
+            "that is intended"
         )
     return rendered
 
@@ -130,16 +130,16 @@ def plan_steps(
     alone: bool = False,
     n_processes: int = 1,
 ) -> Plan:
-    """Lay out every optimiser step of the run: which responses, in which epoch, with or without the judge.
+    """Plan every optimiser step of the run: which responses, in which epoch, with or without the judge.
 
-    Rows without an advantage are left out, steps hold whole groups, and none reaches over the end of an epoch.
+    Rows without an advantage are left out, steps hold whole groups, and no step extends past the end of an epoch.
 
     Args:
         rows: What `build_rows` returned.
         credits_N: Credits of all responses of the file. Shape (N,).
-        config: How steps are made up.
-        alone: Give every response a bin of its own, for policies that cannot keep several apart.
-        n_processes: The bins of a step are as many as these can share evenly.
+        config: How steps are formed.
+        alone: Give every response its own bin, for policies that cannot separate several in one.
+        n_processes: The number of bins per step is a multiple of this.
 
     Raises:
         DataError: no response has an advantage in any epoch.
@@ -162,10 +162,11 @@ def plan_steps(
     if not plan.steps:
         raise DataError(
             f"{config.groups}: no response that fits max_tokens={config.max_tokens} has an advantage, so there is "
-            "nothing to train on. Raise max_tokens, or give a judge"
+            "nothing to train on. Raise max_tokens, or use a judge"
         )
     n_steps = config.max_steps or len(plan.steps)
-    # The Trainer has as many passes in each step. Empty ones fill up, so that no sampler repeats a real one instead.
+    # The Trainer needs the same number of passes in each step. Empty ones pad a step, so that no sampler repeats a real
+    # one.
     n_bins = max(map(len, plan.steps[:n_steps]))
     n_bins += -n_bins % n_processes
     padded = [[*bins, *[()] * (n_bins - len(bins))] for bins in plan.steps[:n_steps]]
@@ -175,7 +176,7 @@ def plan_steps(
 def _trained_groups(
     rows: Sequence[OfflineRow], credits_N: Sequence[Credit], *, weight: float, config: OfflineConfig
 ) -> list[GroupRows]:
-    """Return what trains of each group, and what the group counts in the divisor."""
+    """Return which responses of each group train, and what the group counts in the divisor."""
     every_step = weight > 0 and config.resolved_algorithm.when == "step"
     alive: dict[str, list[OfflineRow]] = {}
     sizes: dict[str, StepSize] = {}
@@ -195,11 +196,11 @@ def _trained_groups(
         advantage: float | tuple[float, ...] = mix_advantages(credit.guided_advantage, plain, weight=weight)
         if weight and credit.token_advantages_T is not None:
             advantage = tuple(mix_advantages(own, plain, weight=weight) for own in credit.token_advantages_T)
-        if every_step:  # nobody knows beforehand what their credit will be
+        if every_step:  # their credit is not known in advance
             alive.setdefault(group_id, []).append(replace(row, batch_row=index))
         elif any(advantage) if isinstance(advantage, tuple) else advantage:
             alive.setdefault(group_id, []).append(replace(row, advantage=advantage))
-    if every_step:  # one row alone has nothing to be compared with
+    if every_step:  # a single row cannot be compared
         alive = {group_id: members for group_id, members in alive.items() if len(members) > 1}
     if config.divisor == "with_advantage":
         sizes = {group_id: StepSize.of(members) for group_id, members in alive.items()}
@@ -209,9 +210,9 @@ def _trained_groups(
 def report_plan(plan: Plan, table: CreditTable) -> dict[str, float]:
     """Return what training will read.
 
-    `zero_advantage_rows`: responses without advantage, in the first epoch, which are not trained on. `rows_trained`:
-    different responses in all steps; `tokens_trained`: their tokens without the prompts, once for every time they are
-    read; `steps`: optimiser steps; `guided_steps`: those with guided advantages.
+    `zero_advantage_rows`: responses without advantage in the first epoch, which are not trained on. `rows_trained`:
+    distinct responses in all steps; `tokens_trained`: their tokens without the prompts, counted each time they are
+    used; `steps`: optimiser steps; `guided_steps`: those with guided advantages.
     """
     first = plan.guided[0]
     dead = sum(
@@ -219,7 +220,7 @@ def report_plan(plan: Plan, table: CreditTable) -> dict[str, float]:
         for c in table.credits_N
     )
     rows = [row for step in plan.steps for packed in step for row in packed]
-    if rows[0].batch_row is not None:  # credit is given at every step, so only what is left out has none for sure
+    if rows[0].batch_row is not None:  # credit is computed at every step, so only left-out rows have none for certain
         dead = len(table.credits_N) - len({row.key for row in rows})
     return {
         "zero_advantage_rows": dead,

@@ -1,8 +1,8 @@
-"""Reads what offline training is given: our own groups, or plain rows of prompt, response and reward.
+"""Reads the input of offline training: our own groups, or plain rows of prompt, response and reward.
 
-Plain rows are what others write: TRL (`prompt`, `completion`, conversations among them), verl (`prompt` as messages,
-`response`, `score`, `uid`) and whoever keeps what vLLM answered (`prompt`, `responses` and `rewards` as lists,
-`finish_reason`, `token_ids`, `logprobs`).
+Plain rows come from other tools: TRL (`prompt`, `completion`, also as conversations), verl (`prompt` as messages,
+`response`, `score`, `uid`) or stored output of vLLM (`prompt`, `responses` and `rewards` as lists, `finish_reason`,
+`token_ids`, `logprobs`).
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from sgpo.offline.config import COLUMNS, Column, OfflineConfig
 
 
 class GroupsFile(NamedTuple):
-    """The groups of a file, and what was left out of it."""
+    """The groups of a file, and what was left out."""
 
     groups: list[RolloutGroup]
-    """Groups of two responses or more, in the order of their first row."""
+    """Groups of at least two responses, in the order of their first row."""
     left_out: dict[str, int]
-    """`no_outcome`: responses whose outcome is not known; `single`: groups of which one response alone is left."""
+    """`no_outcome`: responses with an unknown outcome; `single`: groups with only one response left."""
 
 
 def load_offline_groups(config: OfflineConfig, tokenizer: PreTrainedTokenizerBase | None) -> GroupsFile:
-    """Read the groups file of a configuration. Rows of our own have steps; plain ones are split by `segmentation`.
+    """Read the groups file of a configuration. Our own rows have steps; plain ones are split by `segmentation`.
 
     Args:
         config: The configuration.
-        tokenizer: Renders prompts that are conversations; `None` puts their messages one below the other.
+        tokenizer: Renders prompts that are conversations; `None` joins their messages with line breaks.
 
     Raises:
         DataError: a row is not valid, the rows of a group differ in problem or prompt, or no group is left.
@@ -65,8 +65,8 @@ def load_offline_groups(config: OfflineConfig, tokenizer: PreTrainedTokenizerBas
     if not kept:
         raise DataError(
             f"{config.groups} has no group of two responses with a known outcome ({len(groups)} of one response, "
-            f"{n_unknown} responses without outcome), and one response has nothing to be compared with. Sample more "
-            "responses a prompt, and give them one group_id"
+            f"{n_unknown} responses without outcome), and a single response cannot be compared. Sample more "
+            "responses per prompt, and give them the same group_id"
         )
     return GroupsFile(kept, {"no_outcome": n_unknown, "single": len(groups) - len(kept)})
 
@@ -101,7 +101,7 @@ def _as_rollouts(
         turns = [_message(turn) for turn in prompt]
         text = "\n".join(turn["content"] for turn in turns) if tokenizer is None else render_text(tokenizer, turns)
     problem = value("problem")
-    if problem is None:  # what the user said last
+    if problem is None:  # the user's last message
         said = [turn for turn in ([] if isinstance(prompt, str) else prompt) if turn["role"] == "user"]
         problem = completion_text(said[-1:]) or text
     group = value("group")
@@ -118,7 +118,9 @@ def _as_rollouts(
             if isinstance(reward, float) and math.isnan(reward):
                 reward = None
             else:
-                raise DataError(f"{where}: the reward is {reward!r}, and an outcome lies in 0..1 (1 is right): map it")
+                raise DataError(
+                    f"{where}: the reward is {reward!r}, but an outcome must be in 0..1 (1 is correct): rescale it"
+                )
         own_truncated, own_ids, own_logprobs = (
             item[index] if many and isinstance(item, list) else item for item in (truncated, ids, logprobs)
         )

@@ -1,7 +1,7 @@
 """Offline SGPO: judge the all-negative groups of a stored file once, then train on the packed responses.
 
-Stages, each of which a killed run finds done on disk: judgements and credits, old log-probabilities, checkpoints. Start
-it with `torchrun` to train on several processes; the result does not depend on how many there are.
+Stages that a killed run finds finished on disk: judgements and credits, old log-probabilities, checkpoints. Start it
+with `torchrun` to train on several processes; the result does not depend on their number.
 """
 
 from __future__ import annotations
@@ -68,18 +68,18 @@ PREPARE_TIMEOUT = timedelta(days=7)
 
 
 def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) -> dict[str, Any]:
-    """Train a policy on stored groups and return what was reported.
+    """Train a policy on stored groups and return the report.
 
     `output` then holds `policy/` (safetensors and tokenizer), `credit/` (each response's RTS, reward and advantages),
-    `judgements/`, `metrics.jsonl` and the manifest with the report. The first row of metrics has the report as
-    `prepare/...`, see `sgpo.offline.credit.report_credits`, `build_rows` and `report_plan` in `sgpo.offline.plan`.
-    Each later row is of `log_every` optimiser steps as `offline/...`, see `Recorder`, or a held-out evaluation as
-    `eval/...`, whose first and last accuracy the report has, too.
+    `judgements/`, `metrics.jsonl` and the manifest with the report. The first row of metrics is the report as
+    `prepare/...`, see `sgpo.offline.credit.report_credits`, `build_rows` and `report_plan` in `sgpo.offline.plan`. Each
+    later row covers `log_every` optimiser steps as `offline/...`, see `Recorder`, or is a held-out evaluation as
+    `eval/...`; the report also has the first and last accuracy.
 
     Args:
-        config: What to train on what.
+        config: Policy, data and options.
         output: Folder of the run.
-        resume: Continue a run that was killed; the result is that of an uninterrupted run.
+        resume: Continue a run that was killed; the result equals that of an uninterrupted run.
 
     Raises:
         ConfigError: see `judgekit.run.Run`; also when the policy cannot read rows of `max_tokens`.
@@ -88,7 +88,7 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
         JudgeError: the judge fails, or gives too few verdicts.
     """
     state = _start_process(config)
-    shard_paths(config.groups)  # a file that is not there is told before the policy is loaded
+    shard_paths(config.groups)  # a missing file is reported before the policy is loaded
     policy = load_policy(config.policy, dtype=config.dtype, lora=config.lora, seed=config.seed, lr=config.lr)
     groups, left_out = load_offline_groups(config, policy.tokenizer)
     context = getattr(policy.model.config, "max_position_embeddings", None)
@@ -123,11 +123,11 @@ def run_offline(config: OfflineConfig, output: Path, *, resume: bool = False) ->
         config = config.model_copy(update={"algorithm": GRPO(), "judge": None})
     report = run.results
     if not run.finished:
-        longest = max(map(len, rows), default=0)  # none is left where all are too long, which the plan then refuses
+        longest = max(map(len, rows), default=0)  # empty if all are too long, which the plan then refuses
         alone = not can_pack(policy.model, longest=longest)
         if alone:
             logger.warning(
-                "%s (model type %s) cannot keep responses of one forward pass apart: each bin holds one, so "
+                "%s (model type %s) cannot separate several responses in one forward pass: each bin holds one, so "
                 "bins_per_step counts responses",
                 config.policy,
                 policy.model.config.model_type,
@@ -165,27 +165,27 @@ def _start_process(config: OfflineConfig) -> PartialState:
     cpu = config.device == "cpu" or not torch.cuda.is_available()
     if not cpu and torch.cuda.device_count() > 1 and "WORLD_SIZE" not in os.environ:
         raise ConfigError(
-            f"one process sees {torch.cuda.device_count()} GPUs: start it with `torchrun --nproc_per_node=N`, "
-            "or show it one with CUDA_VISIBLE_DEVICES"
+            f"one process sees {torch.cuda.device_count()} GPUs: start the run with `torchrun --nproc_per_node=N`, "
+            "or show it only one with CUDA_VISIBLE_DEVICES"
         )
     options = {"timeout": PREPARE_TIMEOUT, "backend": "gloo" if cpu else "nccl"} if "WORLD_SIZE" in os.environ else {}
     state = start_process(cpu=cpu, **options)
     if config.groups_per_step is None and config.bins_per_step % state.num_processes:
         raise ConfigError(
-            f"bins_per_step={config.bins_per_step} cannot be shared evenly by {state.num_processes} processes"
+            f"bins_per_step={config.bins_per_step} cannot be split evenly over {state.num_processes} processes"
         )
     return state
 
 
 def _check_plan(plan: Plan, output: Path) -> None:
-    """Keep what stands in which step; refuse to go on from a checkpoint behind steps that were laid out otherwise."""
+    """Store the layout of the steps; refuse to resume from a checkpoint whose steps were laid out otherwise."""
     steps = [[[row.key for row in packed] for packed in step if packed] for step in plan.steps]
     digest, path = content_id(steps=steps), output / PLAN
     if path.is_file() or last_checkpoint(output) is not None:
         if not path.is_file() or read_json(path) != {"steps": digest}:
             raise ConfigError(
-                f"cannot resume {output}: an earlier release dealt the responses out to other optimiser steps. Train "
-                "into another folder"
+                f"cannot resume {output}: an earlier release assigned the responses to other optimiser steps. Train "
+                "into a new folder"
             )
     else:
         write_json(path, {"steps": digest})
@@ -199,9 +199,9 @@ def _trained_tokens(
     *,
     of_initial: Mapping[OldValue, Mapping[tuple[str, int], Sequence[float]]],
 ) -> dict[tuple[str, int], Trained]:
-    """What the algorithm may ask about trained tokens, by group id and sample; spans only where it asks for them.
+    """What the algorithm may ask about trained tokens, by group id and sample; spans only if it needs them.
 
-    Recorded log-probabilities win over those of the policy before training, which are there where they are asked for.
+    Recorded log-probabilities take precedence over those of the policy before training, which exist only if needed.
     """
     rollouts = {(rollout.group_id, rollout.sample): rollout for group in groups for rollout in group.rollouts}
     trained = {}
@@ -272,7 +272,7 @@ def print_report(report: Mapping[str, Any]) -> None:
     table = Table("", "", title="offline groups", show_header=False)
     for name, value in report.items():
         if name == GUARDS:
-            continue  # said when it happened
+            continue  # logged when it happened
         shown = "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
         table.add_row(name.replace("_", " "), shown)
     Console().print(table)
@@ -282,7 +282,7 @@ class Recorder(MetricsCallback):
     """Writes the report and then the Trainer's rows to `metrics.jsonl`, on the main process.
 
     A row has `loss`, `grad_norm` (before clipping), `learning_rate`, what `OfflineTrainer` adds, `epoch` (0-based,
-    whole) and `guided` (1 where the row's last step trained on guided advantages, else 0).
+    integer) and `guided` (1 if the row's last step trained on guided advantages, else 0).
     """
 
     def __init__(self, run: Run, plan: Plan, report: Mapping[str, Any]) -> None:
@@ -295,10 +295,10 @@ class Recorder(MetricsCallback):
         if state.is_world_process_zero and state.global_step == 0:
             numbers = {f"prepare/{name}": value for name, value in self.report.items() if name != GUARDS}
             self.run.log({"step": 0} | numbers)
-            self.run.log_firings(self.report.get(GUARDS, ()))  # the begin of training is a clean slate
+            self.run.log_firings(self.report.get(GUARDS, ()))  # the start of training is a clean slate
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
-        """Write a row with what the plan says of its last step."""
+        """Write a row, with what the plan says about its last step."""
         index = state.global_step - 1
         extra = {"epoch": self.plan.epochs[index], "guided": int(self.plan.guided[index])}
         super().on_log(args, state, control, logs=(logs or {}) | extra)
@@ -328,7 +328,7 @@ def _train(
             run.output,
             n_per_step=len(steps[0]),
             micro_batch=1,
-            batch="packed passes a step",
+            batch="packed passes per step",
             n_processes=state.num_processes,
             max_steps=len(steps),
             train_sampling_strategy="sequential",
@@ -370,8 +370,8 @@ def _load_or_compute_initial(
 ) -> dict[tuple[str, int], list[float]]:
     """Values of the trained tokens of responses under the policy before training, by row key, nats.
 
-    Those that lie in the run's folder are read, of whichever rows; a run that needs them before there is a plan has
-    those of all. `right` has the keys of right responses, for influences.
+    Stored values in the run's folder are read, for whichever rows; a run that needs them before there is a plan has
+    those of all rows. `right` holds the keys of correct responses, for influences.
     """
     names: Mapping[OldValue, str] = {
         "logprob": "old_logprobs",
@@ -383,7 +383,7 @@ def _load_or_compute_initial(
     state = PartialState()
     if not path.is_file():
         told: dict[str, Any] = {"description": f"old {value}", "disable": not state.is_main_process}
-        if value == "divergence" or value == "influence":  # which are of whole groups
+        if value == "divergence" or value == "influence":  # computed over whole groups
             groups = [list(found) for _, found in groupby(rows, key=lambda row: row.key[0])]
             groups = groups[state.process_index :: state.num_processes]
             mine, values = [row for group in groups for row in group], list[list[float]]()

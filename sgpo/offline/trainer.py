@@ -1,6 +1,6 @@
-"""Training on packed responses: a thin layer over transformers' Trainer, which keeps sharding and checkpoints.
+"""Training on packed responses: a thin layer over transformers' Trainer, which handles sharding and checkpoints.
 
-One item of the data set is one packed bin and a bin is one forward pass, so no sampler of our own is needed. Axes as in
+One item of the data set is one packed bin, and a bin is one forward pass, so no custom sampler is needed. Axes as in
 `sgpo.offline.packing`.
 """
 
@@ -32,17 +32,17 @@ from sgpo.offline.packing import OfflineRow, PackedSteps, assign_bins, build_bin
 
 @contextmanager
 def packed_policy(model: PreTrainedModel, *, longest: int) -> Iterator[None]:
-    """Let a policy run on bins for a while: the engine's attention keeps their responses apart.
+    """Let a policy run on bins for a while: the engine's attention separates their responses.
 
-    Training stays inside as a whole, as gradient checkpointing runs the layers again in the backward pass. A policy
-    whose layers cannot keep responses apart is left as it is; its bins hold one response each, see `can_pack`.
+    Training as a whole stays inside, because gradient checkpointing runs the layers again in the backward pass. A
+    policy whose layers cannot separate responses is left unchanged; its bins hold one response each, see `can_pack`.
 
     Args:
         model: The policy.
         longest: Tokens of the longest response with its prompt.
     """
     model = language_model(model)
-    OutputHead.of(model)  # compares its logits with the model's own, in the model's own attention
+    OutputHead.of(model)  # compares its logits with the model's, in the model's own attention
     with attention(model, PACKED) if can_pack(model, longest=longest) else nullcontext():
         yield
 
@@ -53,7 +53,7 @@ def can_pack(model: PreTrainedModel, *, longest: int) -> bool:
 
 
 TokenValue = Literal["logprob", "entropy"]
-"""What is read off a token's distribution: the log-probability of the token, or the entropy over all of them."""
+"""Value computed from a token's distribution: the token's log-probability, or the entropy over the vocabulary."""
 OldValue = TokenValue | Literal["divergence", "influence"]
 """What algorithms may ask of the policy before training, for each token."""
 
@@ -63,12 +63,12 @@ def token_values(
 ) -> torch.Tensor:
     """Return the log-probability of each trained token of one bin, or the entropy there, nats. Shape (T,), float32.
 
-    Only the positions that predict a trained token go through the output layer, a block of them at a time, and the
-    backward pass computes a block's logits again: those of a whole bin over the vocabulary would need gigabytes. Where
-    FSDP2 spreads the weights, those of a whole bin are there at once.
+    Only the positions that predict a trained token go through the output layer, one block at a time, and the backward
+    pass recomputes a block's logits: those of a whole bin over the vocabulary would need gigabytes. If FSDP2 shards the
+    weights, the logits of a whole bin are in memory at once.
 
     Args:
-        model: The policy, perhaps wrapped for several processes, within `packed_policy`.
+        model: The policy, possibly wrapped for several processes, within `packed_policy`.
         inputs: Tensors of a `PackedBin`, by name.
         value: Which of the two.
     """
@@ -92,10 +92,10 @@ def token_values(
 
     run = partial(model, input_ids=input_ids_P[None], position_ids=position_ids_P[None], use_cache=False, **options)
     if isinstance(model, FSDPModule):
-        # A process has the whole output layer within the model's own pass alone.
+        # A process has the whole output layer only within the model's own pass.
         return values(run(logits_to_keep=inputs["source_T"]).logits[0], inputs["target_T"])
-    # The wrapper's forward has to run for gradients to be shared between processes, so the hidden states are caught on
-    # their way; of the model's own logits only one row is made.
+    # The wrapper's forward must run for gradients to be shared between processes, so the hidden states are caught on
+    # their way; only one row of the model's own logits is computed.
     caught: list[torch.Tensor] = []
     handle = policy.base_model.register_forward_hook(lambda module, args, output: caught.append(output[0]))
     try:
@@ -122,14 +122,14 @@ def compute_row_values(
     bf16: bool = False,
     track: Callable[[list[list[int]]], Iterable[list[int]]] = iter,
 ) -> list[list[float]]:
-    """Return a value of each token of every row's completion under the model as it stands, nats, one list a row.
+    """Return one value for each token of every row's completion under the current model, nats, one list per row.
 
     Args:
-        model: The policy; its training mode is put back afterwards.
+        model: The policy; its training mode is restored afterwards.
         rows: The responses.
-        token_budget: Tokens of one forward pass.
+        token_budget: Tokens per forward pass.
         value: See `token_values`.
-        bf16: Run under bfloat16 autocast, as training will.
+        bf16: Run under bfloat16 autocast, as in training.
         track: Wraps the bins, for a progress bar.
     """
     values: list[list[float]] = [[] for _ in rows]
@@ -155,14 +155,14 @@ class OfflineTrainer(Trainer):
     """Trainer over `PackedSteps` with the clipped policy-gradient loss.
 
     The items carry the divisor of their whole optimiser step, so the sum over micro-batches and processes is exact
-    whatever their number. Needs `per_device_train_batch_size=1`, and sequential sampling.
+    whatever their number. Needs `per_device_train_batch_size=1` and sequential sampling.
 
-    Adds to every row `clip_frac` and `ratio_mean` (over the trained tokens since the row before), `tokens` (how many
-    those are) and `seconds`.
+    Adds to every row `clip_frac` and `ratio_mean` (over the trained tokens since the last row), `tokens` (their number)
+    and `seconds`.
 
     Args:
-        step_credit: Gives the advantages of bins whose tokens carry `batch_row_T`, anew at every optimiser step; such
-            a step is of whole groups. `None` where there are no such bins.
+        step_credit: Computes the advantages of bins whose tokens carry `batch_row_T` at every optimiser step; such a
+            step consists of whole groups. `None` if there are no such bins.
         **kwargs: As for Trainer.
     """
 
@@ -188,7 +188,7 @@ class OfflineTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
-        """Return this bin's share of its step's loss, times the processes over which gradients are averaged."""
+        """Return this bin's share of its step's loss, times the number of processes that average gradients."""
         advantages_T = inputs["advantages_T"]
         if self.step_credit is not None:
             if self._step_advantages[0] != self.state.global_step:  # the first bin of a step, on every process
@@ -207,21 +207,21 @@ class OfflineTrainer(Trainer):
 
     @torch.no_grad()
     def _give_step_credit(self, model: torch.nn.Module, step_credit: StepCredit) -> torch.Tensor:
-        """Run the policy over all bins of this optimiser step, each process over its own, and give credit by that.
+        """Run the policy over all bins of this optimiser step, split over the processes, and compute credit from that.
 
         Returns:
             Advantage of each response of the file, 0 for those of other steps. Shape (N,).
         """
         n_processes, n_bins = self.accelerator.num_processes, self.args.gradient_accumulation_steps
         first = self.state.global_step * n_bins * n_processes + self.accelerator.process_index
-        sums_N = torch.zeros(3, len(step_credit.batch.outcomes_N), dtype=torch.float64)  # now, before, tokens
+        sums_N = torch.zeros(3, len(step_credit.batch.outcomes_N), dtype=torch.float64)  # new, old, tokens
         for index in range(first, first + n_bins * n_processes, n_processes):
             inputs = {name: value.to(self.args.device) for name, value in self.train_dataset[index].items()}
             with self.compute_loss_context_manager():
-                # Empty bins, too: the wrapper for several processes waits for a pass of each of them.
+                # Empty bins, too: the wrapper for several processes waits for a pass from each of them.
                 now_T = token_values(model, inputs).cpu().double()
             if (rows_T := inputs.get("batch_row_T")) is None:
-                continue  # fills up the step, or belongs to an epoch of plain GRPO
+                continue  # padding, or in an epoch of plain GRPO
             old_T = inputs.get("old_logprobs_T", torch.full_like(now_T, torch.nan)).cpu().double()
             sums_N.index_add_(1, rows_T.cpu(), torch.stack([now_T, old_T, torch.ones_like(now_T)]))
         sums_N = self.accelerator.reduce(sums_N.to(self.args.device), reduction="sum").cpu()
@@ -229,7 +229,7 @@ class OfflineTrainer(Trainer):
         return step_credit.at(now_N, old_seq_logprobs_N=old_N)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add the step's sums to what Trainer logs and hand it on.
+        """Add the step's sums to what Trainer logs, and pass it on.
 
         Raises:
             ConfigError: the loss or the gradient is not finite.
@@ -238,7 +238,7 @@ class OfflineTrainer(Trainer):
             if not math.isfinite(logs["loss"]) or not math.isfinite(logs["grad_norm"]):
                 raise ConfigError(
                     f"step {self.state.global_step}: loss {logs['loss']} and gradient norm {logs['grad_norm']} are not "
-                    "finite. Lower lr, or set bf16=false, and start into a new folder"
+                    "finite. Lower lr, or set bf16=false, and start in a new folder"
                 )
             n_clipped, ratio_sum, n_tokens = self.accelerator.reduce(self._tally, reduction="sum").tolist()
             logs |= {"clip_frac": n_clipped / n_tokens, "ratio_mean": ratio_sum / n_tokens, "tokens": int(n_tokens)}

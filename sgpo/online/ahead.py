@@ -1,8 +1,8 @@
-"""Asking a judge behind a service while the trainer still runs policy and reference over the same responses.
+"""Asks a remote judge while the trainer still runs policy and reference model over the same responses.
 
-Between sampling and rewards TRL runs the policy over the responses, where rollouts come from vLLM or serve several
-steps, and the reference model, where there is a KL term: a service can judge meanwhile. A judge in this process is not
-asked ahead, as it would take the same device from these passes. Verdicts do not depend on when they are asked for.
+Between sampling and rewards, TRL runs the policy over the responses (if rollouts come from vLLM or serve several steps)
+and the reference model (if there is a KL term): a service can judge meanwhile. A judge in this process is not asked
+ahead, because it would compete for the same device. Verdicts do not depend on when they are requested.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from sgpo.algorithms.base import GroupBatch
 
 
 class AheadJudge(WrappedJudge):
-    """A judge that can be asked ahead: what was, is waited for, and all else asked as ever.
+    """A judge that can be asked ahead: answers requested ahead are waited for, all others requested as usual.
 
     Args:
-        inner: The judge; it has to answer in another thread.
+        inner: The judge; it must be able to answer in another thread.
     """
 
     def __init__(self, inner: Judge) -> None:
@@ -34,13 +34,13 @@ class AheadJudge(WrappedJudge):
         self._answers: Future[list[Judgement]] | None = None
 
     def ask(self, solutions: Sequence[Solution]) -> None:
-        """Begin to judge; forgets what was asked ahead before."""
+        """Start judging; forgets what was requested ahead before."""
         distinct = {solution.id: solution for solution in solutions}
         self._asked = {key: place for place, key in enumerate(distinct)}
         self._answers = self._thread.submit(super().judge, list(distinct.values())) if distinct else None
 
     def judge(self, solutions: Sequence[Solution]) -> list[Judgement]:
-        """Judge a batch, with what was asked ahead."""
+        """Judge a batch, using the answers requested ahead."""
         others = [solution for solution in solutions if solution.id not in self._asked]
         new = iter(super().judge(others) if others else [])
         ahead = self._answers.result() if self._answers is not None else []
@@ -48,9 +48,9 @@ class AheadJudge(WrappedJudge):
 
 
 class JudgingAhead:
-    """Part of `sgpo.online.trainer.SGPOMixin`: asks an `AheadJudge` as soon as there are responses.
+    """Part of `sgpo.online.trainer.SGPOMixin`: calls an `AheadJudge` as soon as there are responses.
 
-    Of groups that span processes nothing is asked ahead: whether they are to be judged is known when TRL gathers.
+    Groups that span processes are not judged ahead: whether to judge them is only known when TRL gathers.
     """
 
     judge: Judge | None
@@ -72,7 +72,7 @@ class JudgingAhead:
         return output
 
     def _generate(self, prompts: list[Any]) -> Any:
-        """Let TRL sample, and ask the judge about what it will be asked about."""
+        """Let TRL sample, and start the judge on the responses that it will be asked about."""
         generated = super()._generate(prompts)  # type: ignore[misc]
         if isinstance(self.judge, AheadJudge) and self._outcome is not None and self.model.training and self._weight():  # type: ignore[attr-defined]
             self._ask_ahead(prompts, completions=generated[3], completion_ids_N=generated[1])
@@ -81,7 +81,7 @@ class JudgingAhead:
     def _ask_ahead(self, prompts: Sequence[Any], *, completions: Sequence[Any], completion_ids_N: Any) -> None:
         assert isinstance(self.judge, AheadJudge) and self._outcome is not None
         size, start = self.num_generations, self.accelerator.process_index * len(prompts)
-        first = -start % size  # the first row of a group that begins here
+        first = -start % size  # the first row of a group that starts here
         own = slice(first, first + (len(prompts) - first) // size * size)
         columns = {name: [row[name] for row in self._inputs] for name in self._inputs[0] if name != "prompt"}
         found = self.reward_funcs[self._outcome](

@@ -1,4 +1,4 @@
-"""Drafts: a batch is sampled and rewarded beforehand, and the best response of each group goes into its prompt."""
+"""Drafts: a batch is sampled and scored first, and the best response of each group goes into its prompt."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from sgpo.algorithms.base import Algorithm
 
 
 def best_rows(rewards_NF: torch.Tensor, *, weights_F: torch.Tensor, group_size: int) -> torch.Tensor:
-    """Return the row of the highest weighted sum of rewards in each group, the first of equal ones. Shape (n_groups,).
+    """Return the row with the highest weighted sum of rewards in each group, the first of equals. Shape (n_groups,).
 
     Args:
-        rewards_NF: Rewards of whole groups, neighbours, NaN where unknown; a row of NaN is the worst. Shape (N, F).
+        rewards_NF: Rewards of whole groups in contiguous rows, NaN if unknown; a row of NaN ranks last. Shape (N, F).
         weights_F: Weight of each reward function. Shape (F,).
-        group_size: Responses of a group.
+        group_size: Responses per group.
     """
     total_N = (rewards_NF * weights_F).nansum(dim=1).masked_fill(rewards_NF.isnan().all(dim=1), -torch.inf)
     best = total_N.view(-1, group_size).argmax(dim=1)
@@ -27,7 +27,7 @@ def best_rows(rewards_NF: torch.Tensor, *, weights_F: torch.Tensor, group_size: 
 
 
 def behind_draft(prompt: Any, draft: str, *, algorithm: Algorithm) -> Any:
-    """Return a prompt with the draft behind its text, or, of a conversation, behind the last turn that is no answer."""
+    """Return a prompt with the draft after its text; in a conversation, after the last turn that is not an answer."""
     if isinstance(prompt, str):
         return algorithm.behind(prompt, draft)
     turn = max((index for index, turn in enumerate(prompt) if turn["role"] != "assistant"), default=len(prompt) - 1)
@@ -40,7 +40,7 @@ def behind_draft(prompt: Any, draft: str, *, algorithm: Algorithm) -> Any:
 
 
 class Drafting:
-    """Part of `sgpo.online.trainer.SGPOMixin`: samples drafts by TRL's own generation, with as many as a group has."""
+    """Part of `sgpo.online.trainer.SGPOMixin`: samples drafts with TRL's own generation, one per group member."""
 
     algorithm: Algorithm
     correct_above: float
@@ -54,15 +54,16 @@ class Drafting:
     _local_rows: Callable[[int], slice]
 
     def _with_best_drafts(self, inputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Return this process's rows with the best draft of each one's group in the prompt.
+        """Return this process's rows with the best draft of each row's group in the prompt.
 
-        Logs the share of right drafts and of right ones among the best, `sgpo/drafts_right` and
-        `sgpo/best_drafts_right`. What TRL and reward functions log of lengths and rewards is of the second sampling.
+        Logs the fraction of correct drafts and of correct ones among the best, `sgpo/drafts_right` and
+        `sgpo/best_drafts_right`. Lengths and rewards that TRL and reward functions log are those of the second
+        sampling.
         """
         logged, self._metrics["train"] = self._metrics["train"], defaultdict(list)
         try:
             prompts = [row["prompt"] for row in inputs]
-            # TRL's own: no judge is asked about drafts, and no algorithm shapes their rewards
+            # TRL's own: no judge sees drafts, and no algorithm shapes their rewards
             _, completion_ids_N, _, completions, *_ = super()._generate(prompts)  # type: ignore[misc]
             rewards_NF: torch.Tensor = super()._calculate_rewards(  # type: ignore[misc]
                 inputs, prompts, completions, completion_ids_N

@@ -1,4 +1,4 @@
-"""A trainer's models for judges: the reference model, or the policy, in place of a second copy of the same weights."""
+"""Lends a trainer's models to judges: the reference model, or the policy, instead of a second copy of the weights."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from judgekit.training.sharding import whole_weights
 
 
 class Lending:
-    """Part of `sgpo.online.trainer.SGPOMixin`: lends what the trainer has, and what its passes show."""
+    """Part of `sgpo.online.trainer.SGPOMixin`: lends the trainer's models, and the features of their passes."""
 
     model: Any
     ref_model: Any
     accelerator: Any
 
     golden: Sequence[Golden] = ()
-    """What the judge said of a few solutions at the start, where it runs on a model of this trainer; compared with what
-    it says of them now, see `sgpo.guards.JudgeDrift`."""
+    """What the judge said about a few solutions at the start, if it runs on a model of this trainer; compared with what
+    it says about them now, see `sgpo.guards.JudgeDrift`."""
     _lent: LentModel | None = None
     _lent_trains = False
     _n_reused = 0
@@ -38,11 +38,11 @@ class Lending:
         super().__init__(*args, **kwargs)
 
     def lend(self, lent: LentModel, *, as_it_trains: bool = False) -> None:
-        """Let judges run on the start of the policy, or on the policy `as_it_trains`, from now on.
+        """From now on, let judges run on the initial policy, or on the policy `as_it_trains`.
 
-        Where the trainer runs the same model over responses without gradients (the reference model's pass for the KL
-        term, the policy's for old log-probabilities), their features come from that pass: of judges that read what the
-        policy read and wrote, token by token, and where no lower precision than the weights' is mixed in.
+        If the trainer runs the same model over responses without gradients (the reference model's pass for the KL term,
+        the policy's for old log-probabilities), the features come from that pass. This holds for judges that read what
+        the policy read and wrote, token by token, and if no precision below that of the weights is used.
         """
         self._lent, self._lent_trains = lent, as_it_trains
         lent.at_work = self.lend_policy if as_it_trains else self.lend_reference
@@ -50,7 +50,7 @@ class Lending:
 
     @contextmanager
     def lent_whole(self) -> Iterator[None]:
-        """Have the weights that a judge runs on on every process; all of them enter, whether they have work or not."""
+        """Hold the weights that a judge runs on, whole, on every process; all processes enter, with work or without."""
         with ExitStack() as stack:
             if self._lent is not None:
                 lent = self.model if self._lent_trains or self.ref_model is None else self.ref_model
@@ -66,10 +66,10 @@ class Lending:
     def _get_per_token_logps_and_entropies(
         self, model: Any, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, Any, Any]:
-        """Keep what a pass shows of the model that a judge runs on."""
+        """Keep the features of a pass of the model that a judge runs on."""
         run = partial(super()._get_per_token_logps_and_entropies, model, *args, **kwargs)  # type: ignore[misc]
         lent = self.model if self._lent_trains else self.ref_model
-        is_spread = isinstance(self.model, FSDPModule)  # the output layer is whole within the model's own pass alone
+        is_spread = isinstance(self.model, FSDPModule)  # the output layer is whole only within the model's own pass
         is_same = (
             not is_spread
             and self.accelerator.mixed_precision == "no"
@@ -86,13 +86,13 @@ class Lending:
 
     @contextmanager
     def lend_policy(self) -> Iterator[Any]:
-        """Lend the policy as it is now to a judge, in evaluation mode; see `judgekit.judges.card.LentModel`."""
+        """Lend the current policy to a judge, in evaluation mode; see `judgekit.judges.card.LentModel`."""
         with self._at_rest(self.model) as policy:
             yield language_model(policy)
 
     @contextmanager
     def lend_reference(self) -> Iterator[Any]:
-        """Lend the policy as it was at the start to a judge: the reference model, or the policy without its adapters.
+        """Lend the initial policy to a judge: the reference model, or the policy without its adapters.
 
         Raises:
             ConfigError: there is neither.
@@ -103,7 +103,9 @@ class Lending:
             return
         with self._at_rest(self.model) as policy:
             if not is_peft_model(policy):
-                raise ConfigError("there is no reference model to lend to a judge: beta_kl=0, and no adapters")
+                raise ConfigError(
+                    "there is no reference model to lend to a judge: set beta_kl above 0, or use adapters"
+                )
             with policy.disable_adapter():
                 yield language_model(policy)
 

@@ -1,4 +1,4 @@
-"""Passes of the policy over the responses of a batch, for what algorithms ask about their tokens."""
+"""Passes of the policy over the responses of a batch, for what algorithms need to know about their tokens."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from sgpo.influence import group_influences
 
 
 class PolicyRun(NamedTuple):
-    """What the policy gives the responses of all processes, by row of the gathered batch."""
+    """Values of the policy for the responses of all processes, by row of the gathered batch."""
 
     seq_logprobs_N: torch.Tensor
     """Summed log-probability of each response, nats. Shape (N,)."""
     entropies_N: tuple[torch.Tensor, ...] | None
-    """Entropy at each token, nats, where asked for. A tensor of shape (T,) a response."""
+    """Entropy at each token, nats, if asked for. One tensor of shape (T,) per response."""
 
 
 class PolicyPasses:
-    """Part of `sgpo.online.trainer.SGPOMixin`: runs the policy as it is on what was sampled."""
+    """Part of `sgpo.online.trainer.SGPOMixin`: runs the current policy on the sampled responses."""
 
     model: Any
     accelerator: Any
@@ -49,12 +49,12 @@ class PolicyPasses:
         prompts: list[Any],
         completion_ids_N: Sequence[list[int]],
     ) -> GroupBatch:
-        """Return the batch of all processes with what the policy that sampled it says of it, as far as it is needed.
+        """Return the batch of all processes, with the values of the policy that sampled it, as far as they are needed.
 
         Args:
             batch: The batch.
             needs: What the algorithm needs.
-            of_step: Whether it gives credit at every optimiser step, which compares with the old policy.
+            of_step: Whether it computes credit at every optimiser step, which compares with the old policy.
             prompts: Prompts of this process.
             completion_ids_N: Tokens of this process's responses.
         """
@@ -96,9 +96,10 @@ class PolicyPasses:
         *,
         which: Sequence[int],
     ) -> tuple[torch.Tensor, ...]:
-        """Return what is computed of whole groups, by row of the batch of all processes; empty of all other groups.
+        """Return values computed over whole groups, by row of the batch of all processes; empty for all other groups.
 
-        Groups span processes, so they are dealt out. A sharded policy waits for every process: all compute as often.
+        Groups span processes, so they are distributed. A sharded policy waits for every process: all make as many
+        passes.
         """
         pairs = gather_object(list(zip(self._tokenize_prompts(prompts)[0], completion_ids_N, strict=True)))
         size, n_processes, mine = self.num_generations, self.accelerator.num_processes, []
@@ -116,7 +117,7 @@ class PolicyPasses:
 
     @torch.no_grad()
     def _run_policy(self, batches: Sequence[Mapping[str, Any]], *, entropies: bool = False) -> PolicyRun:
-        """Run the policy as it is on responses, each process on its own; every one gets all values, by row."""
+        """Run the current policy on responses, each process on its own; every process gets all values, by row."""
         rows, sums, own = [], [], list[torch.Tensor]()
         for batch in batches:
             mask = batch["completion_mask"]
@@ -138,7 +139,7 @@ class PolicyPasses:
         return PolicyRun(sums_N[by_row], tuple(all_entropies[row] for row in by_row.tolist()) if entropies else None)
 
     def _lay_out(self, prompts: list[Any], completion_ids_N: Sequence[list[int]]) -> dict[str, torch.Tensor]:
-        """Lay out this process's responses as TRL will after it has their rewards, for the policy to run on them."""
+        """Lay out this process's responses as TRL does once it has their rewards, for the policy to run on them."""
         device, local = self.accelerator.device, self._local_rows(len(prompts))
         laid = {"row_N": torch.arange(local.start, local.stop, device=device)}
         prompt_ids_N = self._tokenize_prompts(prompts)[0]

@@ -1,8 +1,8 @@
-"""Problems whose order depends on results: what an algorithm remembers, what comes next, and batches that are refilled.
+"""Problems whose order depends on results: the algorithm's memory, the next problems, and refilled batches.
 
-TRL's sampler lays its order down beforehand. Where the algorithm drops problems or samples more of them, the trainer's
-data loader is only the clock, and `Prompts` says which problems a batch is made of, the same on every process. Its
-state is saved with the checkpoint.
+TRL's sampler fixes its order in advance. If the algorithm drops or resamples problems, the trainer's data loader only
+sets the pace, and `Prompts` decides which problems a batch consists of, the same on every process. Its state is saved
+with the checkpoint.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from judgekit.text.prompts import completion_text
 from sgpo.algorithms.base import Algorithm
 
 STATE = "sgpo_prompts"
-"""Where a checkpoint's `trainer_state.json` keeps it, among `stateful_callbacks`."""
+"""Key in a checkpoint's `trainer_state.json`, among `stateful_callbacks`."""
 
 
 def shown_text(value: Any) -> str | None:
-    """Return what a judge is shown of a column: a text or number as text, of a conversation what its user says.
+    """Return what a judge sees of a column: a text or number as text, a conversation as its user's messages.
 
     Example:
         >>> shown_text([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2+3?"}])
@@ -36,12 +36,12 @@ def shown_text(value: Any) -> str | None:
 
 
 class Prompts:
-    """One seeded permutation of the problems after another, less those that the algorithm does not want.
+    """One seeded permutation of the problems after another, without those that the algorithm does not want.
 
     Args:
         problem_ids: Id of each problem.
-        algorithm: Says what is remembered of a batch, and which problems are wanted by that.
-        seed: Another seed is another order.
+        algorithm: Decides what to remember of a batch, and which problems are still wanted.
+        seed: Seed of the order.
     """
 
     def __init__(self, problem_ids: Sequence[str], *, algorithm: Algorithm, seed: int) -> None:
@@ -49,17 +49,17 @@ class Prompts:
         self.algorithm = algorithm
         self.seed = seed
         self.memory: dict[str, float] = {}
-        """What the algorithm remembers."""
+        """The algorithm's memory."""
         self._left: list[int] = []
         self._n_passes = 0
 
     @property
     def in_charge(self) -> bool:
-        """Whether they take the place of the data loader's order."""
+        """Whether they replace the data loader's order."""
         return self.algorithm.n_refills > 0 or type(self.algorithm).wants is not Algorithm.wants
 
     def take(self, n: int) -> list[int]:
-        """Return the next problems by index. When nothing is wanted any more, everything is. Shape (n,)."""
+        """Return the indices of the next problems. If none is wanted any more, all are. Shape (n,)."""
         taken: list[int] = []
         while len(taken) < n:
             if not self._left:
@@ -72,32 +72,32 @@ class Prompts:
         return taken
 
     def state(self) -> dict[str, Any]:
-        """Return what a resumed run has to know, for JSON."""
+        """Return the state that a resumed run needs, for JSON."""
         return {"memory": self.memory, "left": self._left, "n_passes": self._n_passes}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
+        """Continue from a state."""
         self.memory, self._left, self._n_passes = dict(state["memory"]), list(state["left"]), state["n_passes"]
 
 
 class PromptsCallback(TrainerCallback):
-    """Keeps the state of `Prompts` where checkpoints hold it."""
+    """Keeps the state of `Prompts` in the checkpoints."""
 
     def __init__(self, prompts: Prompts) -> None:
         self.prompts = prompts
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Go on from a checkpoint."""
+        """Continue from a checkpoint."""
         if STATE in state.stateful_callbacks:
             self.prompts.restore(state.stateful_callbacks[STATE]["attributes"])
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Put down what a checkpoint of this step has to hold."""
+        """Store what a checkpoint of this step must hold."""
         state.stateful_callbacks[STATE] = {"args": {}, "attributes": self.prompts.state()}
 
 
 def split_rows(output: Mapping[str, Any]) -> list[dict[str, torch.Tensor]]:
-    """Return the rows of a batch as TRL lays it out, each without its padding, on the CPU."""
+    """Return the rows of a batch in TRL's layout, each without its padding, on the CPU."""
     n_rows = len(output["advantages"])
     by_row = {name: value for name, value in output.items() if torch.is_tensor(value) and value.dim() and n_rows}
     rows = []
@@ -121,14 +121,14 @@ def fill_up(
     group_size: int,
     n_refills: int,
 ) -> tuple[list[dict[str, torch.Tensor]], int]:
-    """Return the rows of a batch of all processes in which groups without any advantage gave way, and the samplings.
+    """Return a batch of all processes whose groups without any advantage were replaced, and the number of samplings.
 
     Args:
-        output: The batch as it was sampled, this process's rows.
+        output: The sampled batch, this process's rows.
         sample: Samples another one.
-        n_groups: Groups of the batch. What is lacking in the end is filled with groups without an advantage.
-        group_size: Responses of a group; they are neighbours over all processes.
-        n_refills: How often it is sampled at most.
+        n_groups: Groups per batch. Remaining places are filled with groups without an advantage.
+        group_size: Responses per group, contiguous over all processes.
+        n_refills: Maximum number of further samplings.
     """
     live: list[list[dict[str, torch.Tensor]]] = []
     dead: list[list[dict[str, torch.Tensor]]] = []
@@ -144,7 +144,7 @@ def fill_up(
 
 
 def join_rows(rows: Sequence[Mapping[str, torch.Tensor]], output: Mapping[str, Any], *, pad_id: int) -> dict[str, Any]:
-    """Return a batch of rows as TRL lays it out; what is of no row stays as it is in `output`."""
+    """Return a batch of rows in TRL's layout; entries of `output` that have no rows are kept."""
     joined = dict(output)
     for name in rows[0]:
         items = [row[name] for row in rows]

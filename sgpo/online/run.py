@@ -39,18 +39,19 @@ from sgpo.online.vllm_rollouts import VllmRollouts, check_vllm
 from sgpo.policy import load_policy
 
 POLICY = "policy"
-"""Folder of the trained policy below the run's output."""
+"""Folder of the trained policy, inside the run's output folder."""
 
 
 def run_online(config: OnlineConfig, output: Path, *, resume: bool = False) -> dict[str, Any]:
-    """Train a policy and return the results, which the run's manifest stores too.
+    """Train a policy and return the results, which the run's manifest also stores.
 
     The folder gets `config.json`, `manifest.json`, `metrics.jsonl`, `samples.jsonl`, `checkpoints/` and `policy/`, and
-    `guards.jsonl` with a line for each guard that has fired.
-    Under a launcher such as torchrun every process calls this and the first one writes.
+    `guards.jsonl` with one line for each guard that fired. Under a launcher such as torchrun, every process calls this
+    and the first one writes.
 
     Raises:
-        ConfigError: the folder is in use, another configuration is resumed, or the batch cannot be split as asked.
+        ConfigError: the folder is in use or belongs to another configuration, or the batch cannot be split as
+            configured.
         DataError: a problem data set is missing, damaged or empty.
         CheckpointError: policy or judge cannot be opened.
         JudgeError: the judge failed, or gave too few verdicts.
@@ -103,8 +104,8 @@ def run_online(config: OnlineConfig, output: Path, *, resume: bool = False) -> d
 
 
 def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) -> SGPOTrainer:
-    """Open policy, judge and problems and put them into a trainer."""
-    arguments = grpo_arguments(config, output)  # what cannot be is told before anything large is opened
+    """Open policy, judge and problems, and build the trainer."""
+    arguments = grpo_arguments(config, output)  # impossible options are reported before anything large is opened
     problems = read_problems(config.problems, n_max=config.n_problems)
     policy = load_policy(config.policy, dtype=config.dtype, lora=config.lora, seed=config.seed, lr=config.lr)
     if isinstance(config.prompt, ChatPrompt) and policy.tokenizer.chat_template is None:
@@ -145,9 +146,10 @@ def build_trainer(config: OnlineConfig, output: Path, *, check: OutcomeCheck) ->
 
 
 def training_rows(problems: Sequence[Problem], config: OnlineConfig) -> Dataset:
-    """Return the prompts of the whole run in the order of use: one seeded permutation of the problems after another.
+    """Return the prompts of the whole run in order of use: one seeded permutation of the problems after another.
 
-    The order is fixed beforehand, so that a resumed run goes on where it was, in whichever pass over the problems.
+    The order is fixed in advance, so that a resumed run continues where it stopped, in whichever pass over the
+    problems.
     """
     columns = [
         {"prompt": config.prompt.build(problem.problem), **problem.model_dump(exclude={"schema_version"})}
@@ -161,7 +163,7 @@ def training_rows(problems: Sequence[Problem], config: OnlineConfig) -> Dataset:
 
 
 def outcome_reward(check: OutcomeCheck) -> Callable[..., list[float | None]]:
-    """Return the outcome check as a reward function of TRL, which calls the column after its name."""
+    """Return the outcome check as a TRL reward function; TRL names its column after it."""
 
     def outcome(completions: Sequence[Any], answer: Sequence[str], **_: Any) -> list[float | None]:
         return check.check_many(list(zip(map(completion_text, completions), answer, strict=True)))
@@ -170,7 +172,7 @@ def outcome_reward(check: OutcomeCheck) -> Callable[..., list[float | None]]:
 
 
 def objective_reward(name: str, objective: Objective) -> Callable[..., list[float]]:
-    """Return an objective as a reward function of TRL, which logs it by its name."""
+    """Return an objective as a TRL reward function, logged under its name."""
 
     def reward(completions: Sequence[Any], **_: Any) -> list[float]:
         return [objective.reward(completion_text(completion)) for completion in completions]
@@ -180,10 +182,10 @@ def objective_reward(name: str, objective: Objective) -> Callable[..., list[floa
 
 
 def grpo_arguments(config: OnlineConfig, output: Path) -> GRPOConfig:
-    """Translate our options into TRL's; those under `trl` win.
+    """Translate our options into TRL's; those under `trl` take precedence.
 
     Raises:
-        ConfigError: the responses of a step do not divide into processes and micro-batches, or vLLM cannot be used, see
+        ConfigError: a step's responses cannot be split over processes and micro-batches, or vLLM cannot be used, see
             `check_vllm`.
     """
     check_vllm(config.trl, cpu=config.device == "cpu" or not torch.cuda.is_available(), policy=config.policy)
@@ -204,7 +206,7 @@ def grpo_arguments(config: OnlineConfig, output: Path) -> GRPOConfig:
             output,
             n_per_step=config.n_responses,
             micro_batch=config.micro_batch,
-            batch="responses a step (prompts_per_step x group_size)",
+            batch="responses per step (prompts_per_step x group_size)",
             n_processes=PartialState().num_processes,
             **(own | config.trl),
         )
@@ -213,7 +215,7 @@ def grpo_arguments(config: OnlineConfig, output: Path) -> GRPOConfig:
 
 
 class AccuracyProgress(ProgressCallback):
-    """A progress bar over the optimiser steps that shows the raw accuracy in place of every log line."""
+    """A progress bar over the optimiser steps that shows the raw accuracy instead of a log line per step."""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         """Update the bar."""
@@ -224,8 +226,7 @@ class AccuracyProgress(ProgressCallback):
 class Recorder(MetricsCallback):
     """Writes TRL's logs to `metrics.jsonl` and some responses to `samples.jsonl`.
 
-    Names: `sgpo/...` as `SGPOMixin` gives them, averaged over the steps of a row; all else of TRL
-    as `train/...`.
+    Names: `sgpo/...` from `SGPOMixin`, averaged over the steps of a row; everything else from TRL as `train/...`.
     """
 
     def __init__(self, trainer: SGPOTrainer, run: Run, *, n_samples: int) -> None:
@@ -240,7 +241,7 @@ class Recorder(MetricsCallback):
         """Write one row and its samples, on the main process."""
         n_batches, self._n_batches = self.trainer.n_batches - self._n_batches, self.trainer.n_batches
         n_rollouts, self._n_rollouts = self.trainer.n_rollouts - self._n_rollouts, self.trainer.n_rollouts
-        if logs and SAMPLED in logs:  # the means of a row are over so many batches, whatever steps they served
+        if logs and SAMPLED in logs:  # the means of a row are over this many batches, whatever steps they served
             logs = logs | {"sgpo/batches": n_batches, "sgpo/rollouts": n_rollouts}
         super().on_log(args, state, control, logs=logs)
         if state.is_world_process_zero and logs and SAMPLED in logs and self.trainer.sampled is not None:

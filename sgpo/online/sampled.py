@@ -1,4 +1,4 @@
-"""The latest batch of rollouts of one process, and the rows of `samples.jsonl` that show some of it."""
+"""The latest batch of rollouts of one process, and its rows in `samples.jsonl`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sgpo.algorithms.base import Scored
 
 @dataclass(frozen=True)
 class Sampled:
-    """The latest batch of one process, kept for the record. Axis `_N` runs over this process's rows."""
+    """The latest batch of one process, kept for the log. Axis `_N` runs over this process's rows."""
 
     prompts_N: Sequence[Any]
     """Prompts as TRL has them: texts or conversations."""
@@ -26,13 +26,13 @@ class Sampled:
     rts_N: Sequence[float | None]
     """RTS of the judged responses that got a verdict."""
     scored_N: Sequence[Scored | None]
-    """What the judge said, also of responses that it was asked about for the guards; `None` of all others."""
+    """What the judge said, also about responses that were judged for the guards; `None` for all others."""
 
     def rows(self, *, step: int) -> Iterator[dict[str, Any]]:
-        """Return what `samples.jsonl` shows of the responses, in an order drawn by the step, those with an RTS first.
+        """Return the rows of `samples.jsonl` for the responses, in an order drawn by the step, those with an RTS first.
 
-        `first_error` is 0-based. Where it is null, `p_no_error` tells "the judge sees no error" from "no verdict": it
-        is null, too, without one. `judge_text` is what a critic wrote.
+        `first_error` is 0-based. If it is null, `p_no_error` distinguishes "the judge sees no error" from "no verdict":
+        in the latter case it is null, too. `judge_text` is the text of a critic.
         """
         rows = list(range(len(self.texts_N)))
         random.Random(step).shuffle(rows)  # not always the first of the first group

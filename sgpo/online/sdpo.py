@@ -1,7 +1,8 @@
-"""SDPO with a judge: where no response of a group is right, the policy is told which step of each is wrong.
+"""SDPO with a judge: if no response of a group is correct, the policy is told which step of each is wrong.
 
-The trainer is TRL's own (experimental in 1.16); this gives it the feedback, which it shows to the policy as its
-teacher. A trainer of its own and no algorithm, as its loss is a distillation: for scripts, not for `sgpo online`.
+The trainer is TRL's (experimental in 1.16). This module gives it the feedback, which TRL shows to the policy as its own
+teacher. It is a separate trainer, not an algorithm, because its loss is a distillation: for scripts, not for `sgpo
+online`.
 
 Source:
     SDPO (2601.20802), as TRL's `SDPOTrainer` implements it. That the feedback is a judge's, not an environment's, is
@@ -25,13 +26,13 @@ from judgekit.ties import first_largest
 from judgekit.types import Judgement, Solution
 
 FEEDBACK = "Step {number} is wrong: {step}"
-"""What the policy is told; steps are numbered from 1."""
+"""The feedback; steps are numbered from 1."""
 
 
 def feedback_on(solution: Solution, judgement: Judgement, *, judge: Judge) -> str | None:
-    """Return what to say of a solution that is known to be wrong, `None` without a verdict.
+    """Return the feedback on a solution that is known to be wrong, `None` without a verdict.
 
-    A judge that sees no error is known to miss one: the most probable step is named.
+    A judge that sees no error is known to have missed one, so the most probable step is named.
     """
     if judgement.verdict is None or not solution.steps:
         return None
@@ -42,7 +43,7 @@ def feedback_on(solution: Solution, judgement: Judgement, *, judge: Judge) -> st
 
 
 class _ToldByJudge(SuccessfulRolloutTeacherContextBuilder):
-    """TRL's builder of what the teacher reads, with the judge's feedback in place of the data set's."""
+    """TRL's builder of the teacher's input, with the judge's feedback instead of the data set's."""
 
     def build(
         self, output: dict[str, Any], prompts: list[Any], rewards: torch.Tensor, feedbacks: list[Any] | None = None
@@ -51,24 +52,26 @@ class _ToldByJudge(SuccessfulRolloutTeacherContextBuilder):
 
 
 class JudgedSDPOTrainer(SDPOTrainer):
-    """TRL's `SDPOTrainer` whose feedback is a judge's.
+    """TRL's `SDPOTrainer`, with feedback from a judge.
 
-    Rows of the data set need a column `problem`; `answer` is shown to judges that read a reference.
+    Rows of the data set need a column `problem`; judges that read a reference are shown `answer`.
 
     Args:
         args: Positional arguments of the trainer.
-        judge: The judge. It is asked about groups without a right response alone.
-        segmentation: What a step of a response is.
+        judge: The judge. It is called only for groups without a correct response.
+        segmentation: How a response is split into steps.
         kwargs: Keyword arguments of the trainer.
 
     Raises:
-        ConfigError: the trainer is not to use feedback, so that the judge would be asked for nothing.
+        ConfigError: the trainer does not use feedback, so the judge would be called in vain.
     """
 
     def __init__(self, *args: Any, judge: Judge, segmentation: SegmentationConfig = PARAGRAPHS, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not self.args.include_environment_feedback:
-            raise ConfigError("include_environment_feedback is off, so a judge's feedback is not used: switch it on")
+            raise ConfigError(
+                "include_environment_feedback is off, so the judge's feedback would not be used: switch it on"
+            )
         self.judge = judge
         self.segmentation = segmentation
         self.teacher_context_builder = _ToldByJudge(self)
@@ -80,7 +83,7 @@ class JudgedSDPOTrainer(SDPOTrainer):
         return batch
 
     def judge_responses(self, output: Mapping[str, Any], rewards: torch.Tensor) -> list[str | None]:
-        """Return the feedback on this process's responses, `None` where their group holds a right one."""
+        """Return the feedback on this process's responses, `None` if their group has a correct one."""
         threshold, n_local = self.args.success_reward_threshold, len(rewards)
         group_size = self.num_generations if self.model.training else self.num_generations_eval
         solved = (self.accelerator.gather(rewards) >= threshold).view(-1, group_size).any(dim=1)

@@ -1,4 +1,4 @@
-"""What the rows of an online run's `metrics.jsonl` come to: batches behind a row, sums over a run. Imports no torch."""
+"""Sums up the rows of an online run's `metrics.jsonl`: batches behind a row, totals of a run. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import Any
 from judgekit.run import read_rows
 
 SAMPLED = "sgpo/judge_on"
-"""What a row of metrics has where responses were sampled since the row before."""
+"""Metric of a row if responses were sampled since the last row."""
 
 
 def logged_batches(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], int]]:
-    """Yield each row behind which responses were sampled, and of how many batches its `sgpo/` means are.
+    """Yield each row behind which responses were sampled, and the number of batches that its `sgpo/` means are over.
 
-    Those of an algorithm that samples again are batches, too.
+    Batches of an algorithm that samples again count, too.
     """
     before = 0
     for row in rows:
         if SAMPLED in row:
-            # Folders of earlier releases do not say; there it was a batch a step.
+            # Folders of earlier releases do not say; there it was one batch per step.
             yield row, row.get("sgpo/batches", row["step"] - before)
             before = row["step"]
 
 
 def summarise_metrics(path: Path) -> dict[str, Any]:
-    """Return what a whole run came to, from its `metrics.jsonl`.
+    """Return the totals of a whole run, from its `metrics.jsonl`.
 
-    `first_frac_all_negative` is of the first row; sums of judge calls, seconds, dollars and unscored responses count
-    every batch, and shares that a cascade deferred are of all judge calls; `final_accuracy` is the last
+    `first_frac_all_negative` is from the first row. Sums of judge calls, seconds, dollars and unscored responses count
+    every batch; the fractions that a cascade passed on are of all judge calls; `final_accuracy` is from the last
     evaluation, `None` without one.
     """
     rows = read_rows(path)
@@ -38,7 +38,7 @@ def summarise_metrics(path: Path) -> dict[str, Any]:
     totals = dict.fromkeys(("judge_calls", "judge_seconds", "unscored"), 0.0)
     dollars = ["judge_usd"] if any("sgpo/judge_usd" in row for row, _ in logged) else []
     totals |= dict.fromkeys(dollars, 0.0)
-    deferred: Counter[str] = Counter()  # responses that a cascade has asked more than so many members about
+    deferred: Counter[str] = Counter()  # responses for which a cascade called more than so many members
     for row, n_batches in logged:
         for name in totals:
             totals[name] += row.get(f"sgpo/{name}", 0.0) * n_batches

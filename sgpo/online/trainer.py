@@ -1,9 +1,9 @@
 """Any algorithm on TRL's GRPOTrainer: it steps in between the outcome rewards and the advantages.
 
-TRL gathers the rewards of all processes before it forms advantages, so that is where groups are whole even when they
-span processes or micro-batches. Credit at every optimiser step is computed from all of a generation batch, too, which
-TRL shuffles and cuts into micro-batches. The methods of TRL that are extended are checked by `sgpo.online.contract`.
-With plain GRPO, or outside the algorithm's window, nothing is changed, so training is GRPO to the bit.
+TRL gathers the rewards of all processes before it computes advantages, so groups are whole there even if they span
+processes or micro-batches. Credit at every optimiser step is also computed from a whole generation batch, which TRL
+shuffles and splits into micro-batches. `sgpo.online.contract` checks the TRL methods that are extended. With plain
+GRPO, or outside the algorithm's window, nothing is changed, so training is bit-identical to GRPO.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ from sgpo.watch import GuardCallback, Guards, observe
 logger = logging.getLogger(__name__)
 
 PLAIN = GRPO()
-"""What trains outside an algorithm's window."""
+"""The algorithm outside an algorithm's window."""
 _row = itemgetter(0)
 _TRL_LOSS: dict[TokenSum, str] = {
     "seq_token_mean": "grpo",
@@ -73,40 +73,40 @@ _TRL_LOSS: dict[TokenSum, str] = {
 
 
 def _problem_id(row: Mapping[str, Any]) -> str:
-    """Return what tells a problem from others."""
+    """Return the id of a problem."""
     return str(row.get("problem_id") or row.get("problem") or row["prompt"])
 
 
 class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
-    """Trains a `GRPOTrainer` by any algorithm; put it before the trainer in the list of bases.
+    """Adds any algorithm to a `GRPOTrainer`; list it before the trainer among the base classes.
 
-    One reward function is the outcome: 1 for right, 0 for wrong, `None` for unknown; further ones are added as TRL
-    does. Judges are shown the problem of a row, and those that read a reference its answer.
+    One reward function is the outcome: 1 for correct, 0 for wrong, `None` for unknown; TRL adds further ones as usual.
+    Judges see the problem of a row, and those that read a reference also see its answer.
 
     Args:
         args: Positional arguments of the trainer.
-        judge: The judge, or what `load_judge` opens; `None` for algorithms that ask none.
-        outcome: The reward function that is the outcome: itself, its name, or its place among them (0 is the first);
-            `None` where there is one alone. Plain GRPO may go without: it then logs no accuracy.
+        judge: The judge, or anything that `load_judge` opens; `None` for algorithms without a judge.
+        outcome: The reward function that is the outcome: the function itself, its name, or its position (0 is the
+            first); `None` if there is only one. Plain GRPO works without an outcome, but then logs no accuracy.
         problem_column: Column of the data set with the problem: a text, a number, or a conversation, of which judges
-            are shown what the user says. `None` takes `problem`, or `prompt` where there is none, and says so.
-        answer_column: Column with the right answer, which may be missing; `None` shows judges none.
-        reference_column: Column with what is shown to judges that read a reference; `None` is the answer.
-        correct_above: Outcomes above this are right.
-        algorithm: How outcomes and judgements become advantages, and when; never in evaluation. A name, or its options
-            with the name as `type`, will do. `None` is SGPO where there is a judge and plain GRPO where there is none,
-            which still logs the group statistics.
-        guards: What warns, switches the judge off or stops the run because the judge does no good; as `None` what a
-            configuration without `guards` has. Whoever wants to hear of each firing adds to `guards.listeners`.
-        segmentation: What a step of a response is. The mode alone will do, or a mapping of options.
+            see the user's messages. `None` uses `problem`, or `prompt` if there is no such column, and logs that.
+        answer_column: Column with the correct answer, which may be missing; `None` hides it from judges.
+        reference_column: Column with the text that judges with a reference see; `None` is the answer.
+        correct_above: Outcomes above this are correct.
+        algorithm: How outcomes and judgements become advantages, and when; unused in evaluation. Also accepts a name,
+            or a mapping of options with the name as `type`. `None` is SGPO with a judge and plain GRPO without, which
+            still logs the group statistics.
+        guards: What warns, switches the judge off or stops the run when the judge does not help; `None` uses the
+            defaults of the configuration. To be notified when a guard fires, add to `guards.listeners`.
+        segmentation: How a response is split into steps: a mode, or a mapping of options.
         steps_per_epoch: Optimiser steps in one pass over the problems, for a window in epochs; `None` reads the
             trainer's own count.
         kwargs: Keyword arguments of the trainer.
 
     Raises:
-        ConfigError: the installed TRL does not fit, rewards are normalised one by one before they are summed and the
-            algorithm is not plain GRPO, the data have no such column, or certified prefixes are asked of a judge that
-            certifies none.
+        ConfigError: the installed TRL does not fit; rewards are normalised separately before they are summed although
+            the algorithm is not plain GRPO; the data have no such column; or certified prefixes are requested from a
+            judge that certifies none.
     """
 
     args: Any
@@ -152,7 +152,7 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
     ) -> None:
         check_trl_contract()
         if not isinstance(self, GRPOTrainer):
-            raise ConfigError(f"{type(self).__name__} is no GRPOTrainer of TRL, and SGPO extends no other trainer")
+            raise ConfigError(f"{type(self).__name__} is not a GRPOTrainer of TRL, the only trainer that SGPO extends")
         if "guidance" in kwargs:
             raise ConfigError('guidance is now called algorithm: give algorithm={"type": "sgpo", ...}')
         judge = load_judge(judge) if isinstance(judge, str | Path) else judge
@@ -168,7 +168,7 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
         super().__init__(*args, **kwargs)
         template = self.chat_template or getattr(self.processing_class, "chat_template", None)
         if isinstance(template, str) and with_fixed_clock(template) != template:
-            # the day of a prompt is the same before and behind midnight, and in a resumed run
+            # the date in a prompt stays the same after midnight, and in a resumed run
             self.chat_template = with_fixed_clock(template)
         columns = self.train_dataset.column_names
         self.judge = judge
@@ -176,21 +176,21 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
         self._aggregation = self.multi_objective_aggregation
         if self._aggregation != PLAIN.aggregation and type(self.algorithm) is not GRPO:
             raise ConfigError(
-                f"multi_objective_aggregation={self._aggregation} scales guided rewards on their own, so a wrong "
-                "answer may earn as much as a right one: use sum_then_normalize, or the algorithm gdpo"
+                f"multi_objective_aggregation={self._aggregation} rescales guided rewards separately, so a wrong "
+                "answer may earn as much as a correct one: use sum_then_normalize, or the algorithm gdpo"
             )
         scores = type(self.algorithm).score is not Algorithm.score
-        shown = columns or (list(next(iter(self.train_dataset), ())) if scores else [])  # a stream says by a row
+        shown = columns or (list(next(iter(self.train_dataset), ())) if scores else [])  # a stream: by its first row
         if problem_column is None:
             problem_column = "problem" if "problem" in shown or "prompt" not in shown else "prompt"
             if scores and problem_column == "prompt" and self.accelerator.is_main_process:
                 logger.warning(
-                    "the data have no column 'problem': judges are shown 'prompt'; problem_column=NAME gives another"
+                    "the data have no column 'problem', so judges see 'prompt'; set problem_column=NAME to change that"
                 )
         if scores and problem_column not in shown:
             raise ConfigError(
                 f"the training data have no column {problem_column!r} to show to the judge, only {shown}: name one "
-                "with problem_column, which may be prompt"
+                "with problem_column, for example prompt"
             )
         self._columns = problem_column, reference_column or answer_column
         self.correct_above = correct_above
@@ -198,12 +198,12 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
             outcome = self.reward_funcs.index(outcome)
         is_required = type(self.algorithm) is not GRPO
         self._outcome = find_outcome(list(self.reward_func_names), outcome, is_required=is_required)
-        # Here the outcome stands first; TRL keeps its order.
+        # Here the outcome comes first; TRL keeps its own order.
         self._order = sorted(range(len(self.reward_weights)), key=lambda index: index != self._outcome)
         self._warned_of_outcome = False
         self.n_batches = self.n_rollouts = 0
-        """Batches, and responses of them all, that were sampled in training so far; those that fill up count, and of
-        responses also drafts."""
+        """Batches, and responses in them, sampled in training so far; resampled ones count, and for responses also
+        drafts."""
         check_algorithm(
             self.algorithm,
             judge=judge,
@@ -229,8 +229,8 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
         if self.algorithm.n_refills or "history" in self.algorithm.needs:
             if columns is None or self._is_vlm:
                 raise ConfigError(
-                    f"the algorithm {self.algorithm.type} chooses problems, which needs a data set that is no stream, "
-                    "and texts alone"
+                    f"the algorithm {self.algorithm.type} chooses problems, so it needs a data set that is not a "
+                    "stream, and plain texts"
                 )
             for row, problem in enumerate(self.train_dataset):
                 problems.setdefault(_problem_id(problem), row)
@@ -243,7 +243,7 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
     def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], Any, dict[str, Any]]:
         """Let the policy read in training what it reads in evaluation: reserved tokens in a problem are plain text.
 
-        Prompts with tools, images, options of the chat template or a begun answer are TRL's to render.
+        Prompts with tools, images, chat-template options or a started answer are left to TRL.
         """
         plain = all(
             isinstance(prompt, str)
@@ -255,7 +255,7 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
         return [encode_prompt(self.processing_class, prompt) for prompt in prompts], None, {}
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        """Let the algorithm choose the problems, where it does, and fill up a batch whose groups say nothing."""
+        """Let the algorithm choose the problems, if it does, and refill a batch whose groups have no signal."""
         if not (self._prompts.in_charge and self.model.training and self._weight()):
             return self._sample(inputs)
         n_local, world = len(inputs), self.accelerator.num_processes
@@ -282,7 +282,7 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
         return [self.train_dataset[self._problem_rows[index]] for index in chosen[self._local_rows(n_local)]]
 
     def _sample(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        """Let TRL sample, and put the algorithm's advantages in place of its own."""
+        """Let TRL sample, and replace its advantages by the algorithm's."""
         self._advantage_factor_N = self._advantages = self._step_credit = None
         if self.model.training and self._weight():
             self.multi_objective_aggregation = self.algorithm.aggregation
@@ -296,7 +296,7 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
             self.multi_objective_aggregation = self._aggregation
         local, log = self._local_rows(len(inputs)), self._logs["advantages"]
         if self._step_credit is not None:
-            # The policy has not trained on them yet: it is its own old policy, and this is the first step's credit.
+            # The policy has not trained on them yet, so it is its own old policy: this is the credit of the first step.
             output["row_N"] = torch.arange(local.start, local.stop, device=output["completion_ids"].device)
             self._give_step_credit(self._old_seq_logprobs_N)
         if self._advantage_factor_N is not None:
@@ -316,13 +316,13 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
             used_N = [mean_advantage(advantages_T) for advantages_T in self._advantages]
         else:
             return output
-        for _ in used_N:  # the log of completions shows what training uses, in place of what TRL made of the rewards
+        for _ in used_N:  # the log of completions shows the advantages in use, not those that TRL computed
             log.pop()
         log.extend(used_N)
         return output
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        """Put the algorithm's credit of this optimiser step in place, and its rule for how tokens add up and clip."""
+        """Set the credit of this optimiser step, and the algorithm's rule for averaging and clipping token losses."""
         if not self.model.training:
             loss: torch.Tensor = super()._compute_loss(model, inputs)  # type: ignore[misc]
             return loss
@@ -335,7 +335,7 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
         try:
             if self._rule is not None:
                 self.loss_type = _TRL_LOSS[self._rule.tokens]
-                if self._rule.clip is None:  # without old ones TRL takes the policy's own, detached: the ratio is 1
+                if self._rule.clip is None:  # without them TRL uses the policy's own, detached: the ratio is 1
                     inputs = {name: value for name, value in inputs.items() if name != "old_per_token_logps"}
                 else:
                     self.epsilon_low, self.epsilon_high = self._rule.clip
@@ -358,10 +358,10 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
     ) -> torch.Tensor:
         """Return the gathered rewards with guided outcomes. Shape (N over all processes, reward functions).
 
-        Logs `sgpo/<name>` for every statistic of `credit_stats`, `steps_per_response`, `judge_on`, `weight` where the
-        algorithm fades, of every guard `guard_<name>`: 1 while its bound is passed, and, of a judge that runs on a
-        model of this trainer, `judge_drift` and `judge_reused`, the texts whose features came from a pass of the
-        trainer's.
+        Logs `sgpo/<name>` for every statistic of `credit_stats`, `steps_per_response`, `judge_on`, `weight` if the
+        algorithm fades, and `guard_<name>` for every guard: 1 while its bound is passed. For a judge that runs on a
+        model of this trainer, also `judge_drift` and `judge_reused`, the number of texts whose features came from a
+        pass of the trainer.
         """
         rewards_NF: torch.Tensor = super()._calculate_rewards(  # type: ignore[misc]
             inputs, prompts, completions, completion_ids_list
@@ -380,7 +380,7 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
             except ConfigError as error:
                 if type(self.algorithm) is not GRPO:
                     raise
-                logger.warning("%s; until then nothing is logged of what is right", error)
+                logger.warning("%s; until then, no accuracy is logged", error)
                 self._outcome = None
         outcomes_N = ours_NF[:, 0] if self._outcome is not None else torch.full_like(ours_NF[:, 0], torch.nan)
         batch = GroupBatch(
@@ -446,7 +446,7 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
             with self.lent_whole():
                 seen = seen.model_copy(update={"judge_drift": golden_difference(self.judge, self.golden)})
         self.guards.look(seen)
-        if is_on and self.guards.judge_off:  # by what this batch showed, which is not trained on by the judge either
+        if is_on and self.guards.judge_off:  # because of this batch, which is not trained on with the judge either
             credit, is_on, self._rule = without_judge(credit), False, None
         own["judge_on"] = float(is_on)
         if self.algorithm.window.fade != "none":
@@ -471,21 +471,21 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
         return rewards_NF
 
     def _weight(self) -> float:
-        """How much the algorithm counts; plain GRPO never does, as TRL does it, nor one whose judge is off."""
+        """The weight of the algorithm; 0 for plain GRPO, which TRL does itself, and if the judge is off."""
         step = self.state.global_step
         epoch = step / self.steps_per_epoch if self.steps_per_epoch else self.state.epoch or 0.0
-        if self.guards.judge_off or type(self.algorithm) is GRPO:  # what derives from GRPO has something of its own
+        if self.guards.judge_off or type(self.algorithm) is GRPO:  # subclasses of GRPO change something
             return 0.0
         return self.algorithm.window.weight(step=step, n_steps=self.state.max_steps, epoch=epoch)
 
     def _is_truncated(self, completion_ids: Sequence[int]) -> bool:
-        """As TRL tells it: the last token is no end and no padding."""
+        """As TRL defines it: the last token is neither an end token nor padding."""
         return completion_ids[-1] not in {*self.eos_token_ids, self.processing_class.pad_token_id}
 
     def _local_requests(
         self, rows_M: torch.Tensor, inputs: Sequence[Mapping[str, Any]], spans_N: Sequence[Sequence[StepSpan]]
     ) -> list[tuple[int, Response]]:
-        """The selected responses that this process holds, by their row in the gathered batch."""
+        """The selected responses of this process, by their row in the gathered batch."""
         local = self._local_rows(len(inputs))
         rows = [row for row in rows_M.tolist() if local.start <= row < local.stop]
         encode = partial(self.processing_class, add_special_tokens=False)
@@ -495,8 +495,8 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
             problem, reference = (None if name is None else shown_text(shown.get(name)) for name in self._columns)
             if not problem:
                 raise DataError(
-                    f"a row of the training data has nothing in {self._columns[0]!r} to show to the judge: "
-                    f"{shorten(dict(shown))}. Name the column with problem_column, or leave such rows out"
+                    f"a row of the training data has an empty {self._columns[0]!r}, so there is nothing to show to the "
+                    f"judge: {shorten(dict(shown))}. Name the column with problem_column, or leave such rows out"
                 )
             problem_id = shown_text(shown.get("problem_id")) or ""
             solution = Solution(problem_id=problem_id, problem=problem, steps=steps, reference=reference)
@@ -507,9 +507,9 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
         return requests
 
     def _score_pooled(self, local: list[tuple[int, Response]]) -> list[Scored]:
-        """Score the requests of all processes, dealt out evenly; every process returns all scores, by row.
+        """Score the requests of all processes, distributed evenly; every process returns all scores, by row.
 
-        All-negative groups lie side by side and would pile up on one process.
+        All-negative groups are contiguous and would pile up on one process.
         """
         pool = sorted(gather_object(local), key=_row)
         is_ahead = isinstance(self.judge, AheadJudge)  # asked by the process that holds the response
@@ -529,15 +529,15 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
         return [score for _, score in sorted((answer for _, share in shares for answer in share), key=_row)]
 
     def _put_back(self, shaped: Shaped, batch: GroupBatch, weight: float) -> torch.Tensor:
-        """Put shaped rewards in place of the outcomes and prepare the advantages.
+        """Replace the outcomes by the shaped rewards and prepare the advantages.
 
-        TRL makes GRPO's advantages of them; a floor of the standard deviation is a factor on these. An algorithm whose
-        credit is its own puts it in their place.
+        TRL computes GRPO's advantages from them; a floor of the standard deviation becomes a factor on these. An
+        algorithm with its own credit replaces them.
         """
         rewards_NF = put_back(shaped.rewards_N, batch)
         total_N = sum_rewards(rewards_NF, batch)
         if self.algorithm.aggregation == "normalize_then_sum":
-            return rewards_NF  # TRL's own computation stands
+            return rewards_NF  # TRL's own computation is used
         if self.algorithm.when == "step":
             self._step_credit = StepCredit(
                 batch, Shaped(total_N, shaped.std_floor_N), self.algorithm, self.scale_rewards
@@ -567,4 +567,4 @@ class SGPOMixin(Lending, PolicyPasses, JudgingAhead, Drafting):
 
 
 class SGPOTrainer(SGPOMixin, GRPOTrainer):
-    """TRL's `GRPOTrainer` with any algorithm; see `SGPOMixin` for the arguments that it adds."""
+    """TRL's `GRPOTrainer` with any algorithm; see `SGPOMixin` for the added arguments."""

@@ -1,4 +1,4 @@
-"""vLLM beside the online trainer, by TRL's options: what is refused beforehand, and evaluation by the same engine."""
+"""vLLM with the online trainer, through TRL's options: what is refused early, and evaluation by the same engine."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from judgekit.text.prompts import CHAT_DATE, Prompt
 
 
 def check_vllm(options: Mapping[str, Any], *, cpu: bool, policy: str) -> None:
-    """Refuse what `trl.use_vllm` cannot do here, before policy and judge are opened; nothing where it is not set.
+    """Refuse what `trl.use_vllm` cannot do here, before policy and judge are opened; does nothing if it is not set.
 
     Args:
-        options: Those of TRL.
+        options: TRL's options.
         cpu: Whether the policy trains on the CPU.
-        policy: Its name, for the message.
+        policy: Name of the policy, for the message.
 
     Raises:
         ConfigError: vLLM is not installed, does not run here, or its server does not answer.
@@ -30,15 +30,17 @@ def check_vllm(options: Mapping[str, Any], *, cpu: bool, policy: str) -> None:
     if not options.get("use_vllm"):
         return
     if importlib.util.find_spec("vllm") is None:
-        raise ConfigError("trl.use_vllm needs vLLM, which is not installed: pip install 'sgpo[vllm]', or leave it out")
+        raise ConfigError(
+            "trl.use_vllm needs vLLM, which is not installed: pip install 'sgpo[vllm]', or set trl.use_vllm=false"
+        )
     mode = options.get("vllm_mode", "colocate")
     if mode not in ("colocate", "server"):
-        raise ConfigError(f"trl.vllm_mode={mode}: it is colocate or server")
+        raise ConfigError(f"trl.vllm_mode must be colocate or server, not {mode}")
     if mode == "colocate":
         return
     if cpu:
         raise ConfigError(
-            "trl.vllm_mode=server: TRL sends weights to a server from a GPU alone, and there is none here"
+            "trl.vllm_mode=server: TRL can send weights to a server only from a GPU, and there is none here"
         )
     if PartialState().is_main_process:
         from trl.generation.vllm_client import VLLMClient
@@ -55,10 +57,10 @@ def check_vllm(options: Mapping[str, Any], *, cpu: bool, policy: str) -> None:
 
 
 class VllmRollouts(LocalGenerator):
-    """The trainer's vLLM as a generator: the same engine and the same weights that rollouts come from.
+    """The trainer's vLLM as a generator: the same engine and weights that rollouts come from.
 
-    All processes call it together. Random numbers are the engine's: samples do not depend on `seed`, and those of
-    training after an evaluation are others than without one.
+    All processes call it together. The engine draws its own random numbers: samples do not depend on `seed`, and
+    training after an evaluation samples differently than without one.
 
     Args:
         trainer: The trainer, with `use_vllm`.
@@ -79,20 +81,20 @@ class VllmRollouts(LocalGenerator):
         seed: int = 0,
         choices_P: Sequence[Sequence[str]] | None = None,
     ) -> list[list[Completion]]:
-        """See `Generator.generate`. A prompt that fills the model's context fails.
+        """See `Generator.generate`. Fails on a prompt that fills the model's context.
 
         Raises:
-            ConfigError: completions are to be held to choices.
+            ConfigError: completions are constrained to choices.
         """
         if choices_P is not None:
-            raise ConfigError("the trainer's vLLM holds completions to no choices")
+            raise ConfigError("the trainer's vLLM cannot constrain completions to choices")
         ids_P = self.encode(prompts)
         rows = [row for row, ids in enumerate(ids_P) if len(ids) < self.n_context]
         shares = gather_object([[ids_P[row] for row in rows]])
         longest = max(map(len, shares))
         if longest == 0:
             return [[self.no_room] * n for _ in prompts]
-        # A server's answers are cut into shares of one size, so that what a process lacks is filled up and thrown away.
+        # A server's answers are split into equal shares, so what a process lacks is padded and thrown away.
         filler = next(ids for share in shares for ids in share)
         asked_P = [ids_P[row] for row in rows] + [filler] * (longest - len(rows))
         engine, step = self.trainer.vllm_generation, self.trainer.state.global_step
@@ -110,17 +112,17 @@ class VllmRollouts(LocalGenerator):
         return found
 
     def choice_logprobs(self, prompts: Sequence[Prompt], *, choices: Sequence[str]) -> list[ChoiceScores]:
-        """Not given.
+        """Not available.
 
         Raises:
             ConfigError: always.
         """
-        raise ConfigError("the trainer's vLLM tells no probabilities of choices")
+        raise ConfigError("the trainer's vLLM cannot return probabilities of choices")
 
 
 @contextmanager
 def _sampled_as(engine: Any, sampling: SamplingConfig) -> Iterator[None]:
-    """Let TRL's engine sample as an evaluation asks, and afterwards as in training."""
+    """Let TRL's engine sample as an evaluation needs, and restore the training options afterwards."""
     asked = {
         "temperature": sampling.temperature or 0.0,
         "top_p": sampling.top_p,

@@ -1,19 +1,20 @@
-"""Exact learning dynamics of GRPO and SGPO: a policy of K steps, each right with a chance of its own.
+"""Exact learning dynamics of GRPO and SGPO: a policy of K steps, each correct with its own probability.
 
-Step k is right with probability p_k = sigmoid(theta_k), whatever came before. A response is right where all its steps
-are; else its class is its first wrong step. A group of G gets rewards, advantages and the policy gradient
+Step k is correct with probability p_k = sigmoid(theta_k), whatever came before. A response is correct if all its steps
+are; otherwise its class is its first wrong step. A group of G gets rewards, advantages and the policy gradient
 
     g_k = 1/G sum_i A_i d log pi(step k of response i) / d theta_k,   d log pi / d theta_k = 1[right] - p_k,
 
-and theta moves by step_size times the expectation of g over all groups. It is exact: advantages depend on a group only
-by how many responses of each class it has, so the expectation is a sum over these counts, weighted by multinomial
-probabilities. Updates are discrete, as in the paper; small steps and many of them give the differential equation.
+and theta moves by step_size times the expectation of g over all groups. This is exact: advantages depend on a group
+only through its number of responses of each class, so the expectation is a sum over these counts, weighted by
+multinomial probabilities. Updates are discrete, as in the paper; many small steps approximate the differential
+equation.
 
-Axes: `_S` steps (K), `_E` classes, first wrong step 0 to K - 1 and then "right" (K + 1), `_W` wrong classes alone (K),
-`_C` compositions of a group without a right response, `_R` numbers of right responses 1 to G - 1.
+Axes: `_S` steps (K), `_E` classes, first wrong step 0 to K - 1 and then "correct" (K + 1), `_W` wrong classes only (K),
+`_C` compositions of a group without a correct response, `_R` numbers of correct responses 1 to G - 1.
 
 Source:
-    SGPO (2505.11595), the stylised model with 2 steps and groups of 2. K steps, larger groups, judges that err,
+    SGPO (2505.11595), the stylised model with 2 steps and groups of 2. K steps, larger groups, erring judges,
     divisions, clipping and variances are ours.
 """
 
@@ -32,32 +33,32 @@ from sgpo.theory.config import Division, DynamicsConfig, NoisyJudge
 
 Array = NDArray[np.float64]
 MAX_COMPOSITIONS = 300_000
-"""More make a table of hundreds of megabytes."""
+"""More would need a table of hundreds of megabytes."""
 
 
 class Credit(NamedTuple):
     """Expected advantage that goes to each class of responses: E[1/G sum_i A_i 1[class of i]]. Each of shape (K+1,)."""
 
     positive_E: Array
-    """Of advantages above 0."""
+    """From advantages above 0."""
     negative_E: Array
-    """Of advantages below 0."""
+    """From advantages below 0."""
 
 
 class Trajectory(NamedTuple):
-    """A policy over the batches of a training, the state before the first one included."""
+    """A policy over the batches of a training run, including the state before the first one."""
 
     p_T_S: Array
-    """Chance that each step is right. Shape (n_updates + 1, K)."""
+    """Probability that each step is correct. Shape (n_updates + 1, K)."""
 
     @property
     def success_T(self) -> Array:
-        """Chance that a response is right. Shape (n_updates + 1,)."""
+        """Probability that a response is correct. Shape (n_updates + 1,)."""
         return self.p_T_S.prod(axis=1)
 
 
 def class_probs(p_S: Array) -> Array:
-    """Return the probability of each class of responses, by its first wrong step; the last is "right". Shape (K + 1,).
+    """Return the probability of each class of responses, by first wrong step; the last is "correct". Shape (K + 1,).
 
     Example:
         >>> class_probs(np.array([0.5, 0.8])).round(3).tolist()
@@ -68,7 +69,7 @@ def class_probs(p_S: Array) -> Array:
 
 
 def confusion(judge: NoisyJudge, *, n_steps: int) -> Array:
-    """Return P(judge names step j | step i is the first wrong one), a row for each i. Shape (K, K)."""
+    """Return P(judge names step j | step i is the first wrong one), one row for each i. Shape (K, K)."""
     named = np.zeros((n_steps, n_steps))
     for step in range(n_steps):
         wrongly = {
@@ -83,12 +84,12 @@ def confusion(judge: NoisyJudge, *, n_steps: int) -> Array:
 
 
 def named_steps(config: DynamicsConfig) -> Array | None:
-    """Return the confusion of a configuration's judge; `None` where it has none."""
+    """Return the confusion matrix of a configuration's judge; `None` if it has none."""
     return None if config.judge is None else confusion(config.judge, n_steps=config.n_steps)
 
 
 def advantages(rewards: Array, counts: Array, *, division: Division, floor: float = 0.0) -> Array:
-    """Return the advantage of each class of responses in groups that are given by counts; 0 in a constant group.
+    """Return the advantage of each class of responses in groups given by counts; 0 in a constant group.
 
     Args:
         rewards: Reward of a response of each class. Shape (..., classes).
@@ -111,20 +112,20 @@ class Groups:
     """Every group that can be sampled, by its counts, with the advantages of its classes."""
 
     mixed_R: Array
-    """Advantages of wrong and right responses in groups with 1 to G - 1 right ones. Shape (G - 1, 2)."""
+    """Advantages of wrong and correct responses in groups with 1 to G - 1 correct ones. Shape (G - 1, 2)."""
     counts_C_W: Array
-    """Responses by the step that the judge names, in groups without a right one. Shape (C, K)."""
+    """Responses by the step that the judge names, in groups without a correct one. Shape (C, K)."""
     advantages_C_W: Array
-    """Their advantages by SGPO. Shape (C, K)."""
+    """Their advantages under SGPO. Shape (C, K)."""
     log_ways_C: Array
-    """Logarithm of the number of orders in which a group can have these counts. Shape (C,)."""
+    """Logarithm of the number of orderings in which a group can have these counts. Shape (C,)."""
 
 
 def enumerate_groups(config: DynamicsConfig) -> Groups:
     """Return all groups of a configuration.
 
     Raises:
-        ConfigError: there are more than can be held.
+        ConfigError: there are too many to hold in memory.
     """
     size, n_steps = config.group_size, config.n_steps
     right_R = np.arange(1.0, size)
@@ -133,8 +134,8 @@ def enumerate_groups(config: DynamicsConfig) -> Groups:
     n_compositions = math.comb(size + n_steps - 1, n_steps - 1)
     if n_compositions > MAX_COMPOSITIONS:
         raise ConfigError(
-            f"groups of {size} responses of {n_steps} steps come in {n_compositions} kinds, more than "
-            f"{MAX_COMPOSITIONS}: take a smaller group_size or n_steps"
+            f"groups of {size} responses of {n_steps} steps have {n_compositions} compositions, more than "
+            f"{MAX_COMPOSITIONS}: use a smaller group_size or n_steps"
         )
     # Stars and bars: where K - 1 bars stand among G stars says how many fall into each class.
     bars = np.array(list(combinations(range(size + n_steps - 1), n_steps - 1)), dtype=np.int64)
@@ -155,28 +156,28 @@ def enumerate_groups(config: DynamicsConfig) -> Groups:
 
 
 def all_negative_probs(groups: Groups, named_W: Array) -> Array:
-    """Return the probability of each group without a right response, named_W being that of each named step. (C,)."""
+    """Return the probability of each group without a correct response; named_W: of each named step. Shape (C,)."""
     with np.errstate(divide="ignore"):
-        log_named = np.maximum(np.log(named_W), -1e9)  # a step that is never named: 0 times it is 0, not NaN
+        log_named = np.maximum(np.log(named_W), -1e9)  # for a step that is never named, 0 times this is 0, not NaN
     return np.exp(groups.log_ways_C + groups.counts_C_W @ log_named)
 
 
 def true_given_named(wrong_W: Array, named_W_W: Array) -> Array:
-    """Return P(first wrong step is i | the judge names j), by Bayes; 0 where it never names j. Shape (K, K)."""
+    """Return P(first wrong step is i | the judge names j), by Bayes' rule; 0 if it never names j. Shape (K, K)."""
     joint_W_W = wrong_W[:, None] * named_W_W
     named_W = joint_W_W.sum(axis=0)
     return np.divide(joint_W_W, named_W, out=np.zeros_like(joint_W_W), where=named_W > 0)
 
 
 def expected_credit(p_S: Array, *, groups: Groups, named_W_W: Array | None) -> Credit:
-    """Return the expected advantage of each class; without a judge all-negative groups give none."""
+    """Return the expected advantage of each class; without a judge, all-negative groups give none."""
     size = len(groups.mixed_R) + 1
     probs_E = class_probs(p_S)
     wrong_W, right = probs_E[:-1], probs_E[-1]
     right_R = np.arange(1, size)
     log_ways_R = np.array([math.log(math.comb(size, n)) for n in right_R])
     probs_R = np.exp(log_ways_R + right_R * math.log(right) + (size - right_R) * math.log1p(-right))
-    # In mixed groups wrong responses lose alike, whatever their first wrong step is.
+    # In mixed groups all wrong responses lose equally, whatever their first wrong step is.
     lost = float(probs_R @ ((size - right_R) / size * groups.mixed_R[:, 0]))
     won = float(probs_R @ (right_R / size * groups.mixed_R[:, 1]))
     positive_E = np.append(np.zeros(len(p_S)), won)
@@ -193,14 +194,14 @@ def expected_credit(p_S: Array, *, groups: Groups, named_W_W: Array | None) -> C
 def gradient(
     credit: Credit, *, old_S: Array, new_S: Array, clip_low: float | None = None, clip_high: float | None = None
 ) -> Array:
-    """Return the expected gradient of the clipped surrogate in the logits. Shape (K,).
+    """Return the expected gradient of the clipped surrogate with respect to the logits. Shape (K,).
 
     Args:
         credit: Expected advantages of the classes under the old policy.
-        old_S: Chance that a step is right under the policy that sampled.
-        new_S: The same under the policy that is updated; equal to `old_S` it is the plain policy gradient.
-        clip_low: How far below 1 the ratio of a step may fall, where its advantage is negative.
-        clip_high: How far above 1 it may rise, where its advantage is positive.
+        old_S: Probability that a step is correct under the policy that sampled.
+        new_S: The same under the updated policy; if equal to `old_S`, this is the plain policy gradient.
+        clip_low: How far below 1 the ratio of a step may fall, if its advantage is negative.
+        clip_high: How far above 1 it may rise, if its advantage is positive.
     """
     ratio_right_S, ratio_wrong_S = new_S / old_S, (1 - new_S) / (1 - old_S)
     total_S = np.zeros_like(new_S)
@@ -209,7 +210,7 @@ def gradient(
         (credit.negative_E, lambda ratio: clip_low is not None and ratio < 1 - clip_low),
     ):
         for k in range(len(new_S)):
-            # Behind its first wrong step a response goes on, right as often as ever.
+            # After its first wrong step a response continues, correct as often as before.
             behind = credit_E[:k].sum()
             right, wrong = credit_E[k + 1 :].sum() + behind * old_S[k], credit_E[k] + behind * (1 - old_S[k])
             if not is_clipped(ratio_right_S[k]):
@@ -240,14 +241,15 @@ def integrate(config: DynamicsConfig) -> Trajectory:
 
 
 def gradient_variance(p_S: Array, *, groups: Groups, named_W_W: Array | None) -> Array:
-    """Return the variance of the gradient of one sampled group, on-policy; of a batch of B groups it is a B-th. (K,).
+    """Return the gradient's variance for one sampled group, on-policy; divide by B for a batch of B groups. (K,).
 
-    Given how many responses the judge names each step for, responses are independent, so that their variances add up.
+    Given how many responses the judge names each step for, responses are independent, so their variances add up.
     """
     n_steps, size = len(p_S), len(groups.mixed_R) + 1
     probs_E = class_probs(p_S)
     wrong_W, right = probs_E[:-1], probs_E[-1]
-    # Mean and mean square of d log pi / d theta_k by the first wrong step: right before it, wrong at it, any behind it.
+    # Mean and mean square of d log pi / d theta_k by the first wrong step: correct before it, wrong at it, any after
+    # it.
     before, at = np.triu(np.ones((n_steps, n_steps)), 1).T.astype(bool), np.eye(n_steps, dtype=bool)
     mean_W_S = np.where(before, 1 - p_S, np.where(at, -p_S, 0.0))
     square_W_S = np.where(before, (1 - p_S) ** 2, np.where(at, p_S**2, p_S * (1 - p_S)))

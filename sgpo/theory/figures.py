@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 GREY = "#777777"
 SEEN = 5e-4
-"""Differences below it round to 0.000."""
+"""Smaller differences round to 0.000."""
 
 
 def study_table(study: StudyResult) -> str:
-    """Return the numbers of a study as a Markdown table."""
+    """Return the results of a study as a Markdown table."""
     if isinstance(study, CasesResult):
         names = list(study.cases[0].changes)
         header = [*names, "dead at the start", f"updates to {study.level:g}", "GRPO's", "most ahead", "most behind",
@@ -93,9 +93,9 @@ def draw_study(path: Path, study: StudyResult) -> None:
 
 
 def _draw_curves(axes: Axes, study: CasesResult) -> None:
-    """Draw success over updates: SGPO in colour, the GRPO of the same case dashed in the same colour.
+    """Draw success over updates: SGPO in colour, GRPO in the same case dashed in the same colour.
 
-    Of two options the first one's values are drawn, with the last value of the second.
+    With two options, the values of the first are drawn, at the last value of the second.
     """
     names = list(study.cases[0].changes)
     last = {name: study.cases[-1].changes[name] for name in names[1:]}
@@ -110,20 +110,20 @@ def _draw_curves(axes: Axes, study: CasesResult) -> None:
         if not name:
             grpo[0].set_label("GRPO")
     axes.axhline(study.level, color=GREY, linewidth=0.7)
-    axes.set(xlabel="updates (GRPO dashed)", ylabel="chance of a right response", ylim=(0, 1), xlim=(0, None))
+    axes.set(xlabel="updates (GRPO dashed)", ylabel="probability of a correct response", ylim=(0, 1), xlim=(0, None))
     axes.set_title(", ".join(f"{key} {_value_text(value)}" for key, value in last.items()), fontsize="small")
     _tidy(axes)
 
 
 def _draw_updates(axes: Axes, study: CasesResult) -> None:
-    """Draw updates to the level over the last option that varies; where none does, the difference over updates."""
+    """Draw updates to the level over the last option that varies; if none does, the difference over updates."""
     names = list(study.cases[0].changes)
     if not names:
         case = study.cases[0]
         difference = [a - b for a, b in zip(case.sgpo.success_T, case.grpo.success_T, strict=True)]
         axes.plot(difference, color=COLOURS[0], linewidth=1.8)
         axes.axhline(0, color=GREY, linewidth=0.7)
-        axes.set(xlabel="updates", ylabel="SGPO less GRPO")
+        axes.set(xlabel="updates", ylabel="SGPO minus GRPO")
         axes.spines[["top", "right"]].set_visible(False)
         return
     *outer, last = names
@@ -145,7 +145,7 @@ def _draw_updates(axes: Axes, study: CasesResult) -> None:
 
 
 def _draw_maps(figure: Figure, study: StartsResult) -> None:
-    """Draw the three differences, rows step 1 from below, and where the differential equation changes sign."""
+    """Draw the three differences, rows are step 1 from below, and where the differential equation changes sign."""
     chances = study.chances
     for axes, name, values in zip(
         figure.subplots(1, 3),
@@ -164,7 +164,7 @@ def _draw_maps(figure: Figure, study: StartsResult) -> None:
 
 
 def _draw_batches(figure: Figure, study: BatchesResult) -> None:
-    """Draw a panel a batch size: means, and the band between which eight of ten trainings lie."""
+    """Draw one panel per batch size: means, and the band that contains eight of ten training runs."""
     sizes = list(dict.fromkeys(training.n_groups for training in study.trainings))
     panels = figure.subplots(1, len(sizes), sharey=True, squeeze=False)[0]
     for axes, n_groups in zip(panels, sizes, strict=True):
@@ -174,9 +174,9 @@ def _draw_batches(figure: Figure, study: BatchesResult) -> None:
             axes.fill_between(range(len(training.lo_T)), training.lo_T, training.hi_T, color=colour, alpha=0.15)
             axes.plot(training.mean_T, color=colour, linewidth=1.6, label=training.judge)
         axes.set(xlabel="updates", xlim=(0, len(of[0].mean_T) - 1), ylim=(0, 1))
-        axes.set_title(f"{n_groups} group{'s' * (n_groups > 1)} a batch", fontsize="small")
+        axes.set_title(f"{n_groups} group{'s' * (n_groups > 1)} per batch", fontsize="small")
         _tidy(axes)
-    panels[0].set_ylabel("chance of a right response")
+    panels[0].set_ylabel("probability of a correct response")
 
 
 def _tidy(axes: Axes) -> None:

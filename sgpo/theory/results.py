@@ -1,4 +1,4 @@
-"""What `theory.json` holds: every number of the figures and tables of `sgpo theory`, and more digits of them."""
+"""The contents of `theory.json`: every number in the figures and tables of `sgpo theory`, with more digits."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ class _Part(BaseModel):
 
 
 class Arm(_Part):
-    """One way of training in a case."""
+    """One way of training in one case."""
 
     success_T: tuple[float, ...]
-    """Chance of a right response after each batch, the start included."""
+    """Probability of a correct response after each batch, including the start."""
     updates_to_level: int | None
-    """Batches until that chance is at or above the study's level, 0 where the start is; `null` where it never is."""
+    """Batches until that probability reaches the study's level, 0 if it does at the start; `null` if it never does."""
     groups_for_signal: float | None
-    """Groups of a batch whose gradient, at the start, has a standard error as large as its mean; `null` where the mean
-    is 0."""
+    """Groups per batch whose gradient, at the start, has a standard error as large as its mean; `null` if the mean is
+    0."""
 
 
 class Case(_Part):
     """SGPO against GRPO."""
 
     changes: dict[str, Any]
-    """What the case varies: option -> value."""
+    """What varies in the case: option -> value."""
     all_negative: float
-    """Share of groups without a right response, at the start."""
+    """Fraction of groups without a correct response, at the start."""
     sgpo: Arm
     """With the judge."""
     grpo: Arm
     """Without."""
     most: float
-    """Largest difference of SGPO's chance of a right response to GRPO's, over the training."""
+    """Largest difference between SGPO's and GRPO's probability of a correct response, over the training."""
     most_at: int
-    """After which batch."""
+    """The batch after which it occurs."""
     least: float
-    """Smallest such difference; below 0 SGPO was behind."""
+    """Smallest such difference; below 0, SGPO was behind."""
     least_at: int
-    """After which batch."""
+    """The batch after which it occurs."""
 
 
 class CasesResult(_Part):
@@ -50,19 +50,19 @@ class CasesResult(_Part):
     type: Literal["cases"] = "cases"
     title: str
     level: float
-    """Chance of a right response that is to be reached."""
+    """Probability of a correct response to reach."""
     cases: tuple[Case, ...]
 
 
 class StartsResult(_Part):
-    """SGPO less GRPO by the chances of step 1 (rows) and step 2 (columns) at the start."""
+    """SGPO minus GRPO by the initial probabilities of step 1 (rows) and step 2 (columns)."""
 
     type: Literal["starts"] = "starts"
     title: str
     chances: tuple[float, ...]
-    """At the start, of either step."""
+    """Initial probabilities of either step."""
     first: tuple[tuple[float, ...], ...]
-    """Difference of the chances of a right response after the first batch."""
+    """Difference in the probability of a correct response after the first batch."""
     most: tuple[tuple[float, ...], ...]
     """Largest difference over the training."""
     least: tuple[tuple[float, ...], ...]
@@ -70,33 +70,33 @@ class StartsResult(_Part):
 
 
 class Sampled(_Part):
-    """Trainings on sampled batches."""
+    """Training runs on sampled batches."""
 
     judge: str
     """Name of the judge."""
     n_groups: int
-    """Groups of a batch."""
+    """Groups per batch."""
     mean_T: tuple[float, ...]
-    """Chance of a right response after each batch, mean over trainings."""
+    """Probability of a correct response after each batch, mean over training runs."""
     lo_T: tuple[float, ...]
-    """A tenth of the trainings lie below."""
+    """A tenth of the training runs lie below."""
     hi_T: tuple[float, ...]
-    """A tenth of the trainings lie above."""
+    """A tenth of the training runs lie above."""
     frac_at_level: float
-    """Share of trainings that are at or above the level at the end."""
+    """Fraction of training runs that are at or above the level at the end."""
     median_updates: float | None
-    """Median over trainings of the batches until the level; `null` where half of them never reach it."""
+    """Median over training runs of the batches until the level; `null` if half of them never reach it."""
 
 
 class BatchesResult(_Part):
-    """The trainings of a study on sampled batches."""
+    """The training runs of a study on sampled batches."""
 
     type: Literal["batches"] = "batches"
     title: str
     level: float
-    """Chance of a right response that is to be reached."""
+    """Probability of a correct response to reach."""
     n_runs: int
-    """Trainings of each kind."""
+    """Training runs of each kind."""
     trainings: tuple[Sampled, ...]
 
 

@@ -56,14 +56,14 @@ def run_theory(config: TheoryConfig, output: Path, *, resume: bool = False) -> T
 
 
 def compute(study: Study, *, seed: int) -> StudyResult:
-    """Return what a study comes to; the seed is that of sampled batches."""
+    """Return the results of a study; the seed is that of sampled batches."""
     if isinstance(study, CasesStudy):
         return compute_cases(study)
     return compute_starts(study) if isinstance(study, StartsStudy) else compute_batches(study, seed=seed)
 
 
 def compute_cases(study: CasesStudy) -> CasesResult:
-    """Train every case with the judge and without it."""
+    """Train every case with and without the judge."""
     cases = []
     for changes, config in study.cases():
         plain = config.model_copy(update={"judge": None})
@@ -93,7 +93,7 @@ def compute_cases(study: CasesStudy) -> CasesResult:
 
 
 def updates_to(success_T: Array, level: float) -> int | None:
-    """Return the first batch after which a chance is at or above a level, 0 for the start; `None` where it never is."""
+    """Return the first batch after which a probability reaches a level, 0 for the start; `None` if it never does."""
     reached = np.flatnonzero(success_T >= level)
     return int(reached[0]) if len(reached) else None
 
@@ -101,7 +101,7 @@ def updates_to(success_T: Array, level: float) -> int | None:
 def groups_for_signal(config: DynamicsConfig) -> float | None:
     """Return how many groups make the standard error of a batch's gradient, at the start, as large as its mean.
 
-    Both are lengths of vectors over the steps. `None` where the mean is 0.
+    Both are lengths of vectors over the steps. `None` if the mean is 0.
     """
     p_S, groups, named = np.array(config.start_S), enumerate_groups(config), named_steps(config)
     credit = expected_credit(p_S, groups=groups, named_W_W=named)
@@ -112,7 +112,7 @@ def groups_for_signal(config: DynamicsConfig) -> float | None:
 
 
 def compute_starts(study: StartsStudy) -> StartsResult:
-    """Train from every pair of chances with the judge and without it."""
+    """Train from every pair of probabilities with and without the judge."""
     shape = (len(study.chances), len(study.chances))
     first, most, least = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     for i, p in enumerate(study.chances):
@@ -127,7 +127,7 @@ def compute_starts(study: StartsStudy) -> StartsResult:
 
 
 def compute_batches(study: BatchesStudy, *, seed: int) -> BatchesResult:
-    """Sample the trainings with every judge and size of batch; the same seed for all."""
+    """Sample the training runs with every judge and batch size; the same seed for all."""
     trainings = []
     for n_groups in study.n_groups:
         for name, judge in study.judges.items():

@@ -1,7 +1,7 @@
-"""The same dynamics with batches of sampled groups: what an expectation leaves out is the noise of a finite batch.
+"""The same dynamics with batches of sampled groups: an expectation leaves out the noise of a finite batch.
 
-Nothing here is shared with the exact computation but the configuration and the judge's confusion, so that each is a
-check of the other. Axes: `_N` independent trainings, `_B` groups of a batch, `_G` responses, `_S` steps.
+It shares nothing with the exact computation except the configuration and the judge's confusion matrix, so each checks
+the other. Axes: `_N` independent training runs, `_B` groups of a batch, `_G` responses, `_S` steps.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sgpo.theory.dynamics import Array, confusion
 def sample_gradient(
     config: DynamicsConfig, *, p_N_S: Array, n_groups: int, is_guided: bool, rng: np.random.Generator
 ) -> Array:
-    """Return the policy gradient of one sampled batch for each training, mean over its groups. Shape (N, K)."""
+    """Return the policy gradient of one sampled batch for each training run, mean over its groups. Shape (N, K)."""
     n_runs, n_steps = p_N_S.shape
     shape = (n_runs, n_groups, config.group_size)
     chance_N_1_1_S = p_N_S[:, None, None, :]
@@ -48,9 +48,9 @@ def _name_steps(config: DynamicsConfig, first: NDArray[np.int64], rng: np.random
 
 
 def simulate(config: DynamicsConfig, *, n_groups: int, n_runs: int, seed: int) -> Array:
-    """Return the chance that a response is right over sampled trainings, the start included. Shape (N, n_updates + 1).
+    """Return the probability of a correct response in sampled training runs, with the start. Shape (N, n_updates + 1).
 
-    One update a batch, unclipped, for clipping without off-policy updates does nothing.
+    One update per batch, unclipped, because clipping does nothing without off-policy updates.
     """
     rng = np.random.default_rng(seed)
     p_N_S = np.tile(config.start_S, (n_runs, 1))

@@ -58,7 +58,7 @@ def test_an_unreadable_row_comes_with_a_complaint(tmp_path: Path) -> None:
         ("a.json", b"[]", "is empty"),
         ("a.json", b"[1,", "is not valid JSON"),
         ("a.jsonl", b'{"x": "\xff"}', "is not UTF-8 text"),
-        ("a.parquet", b"PAR1 and no more", "is no readable parquet file"),
+        ("a.parquet", b"PAR1 and no more", "is not a readable parquet file"),
         ("a.csv", b"x,y", "is none of .jsonl, .json, .parquet"),
     ],
 )

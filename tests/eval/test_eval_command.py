@@ -98,8 +98,10 @@ def test_what_is_refused(raw: Path, tmp_path: Path, refused: Callable[..., str])
     assert "two inputs of processbench are called gsm8k" in refused(*judge, *benchmark, raw, *output)
     assert "did you mean 'processbench'" in refused(*judge, "--benchmark", "procesbench", raw, *output)
     assert "gone.jsonl" in refused(*judge, "--benchmark", "processbench", tmp_path / "gone.jsonl", *output)
-    assert "no builtin judge 'best'" in refused(*judge, "--judge", "builtin:best", *benchmark, *output)
-    assert "a/b/c failed: 'a/b/c' does not exist, and is no hub id" in refused("--judge", "a/b/c", *benchmark, *output)
+    assert "unknown builtin judge 'best'" in refused(*judge, "--judge", "builtin:best", *benchmark, *output)
+    assert "a/b/c failed: 'a/b/c' does not exist and is not a Hub id" in refused(
+        "--judge", "a/b/c", *benchmark, *output
+    )
     assert not (tmp_path / "run" / "judges").exists(), "nothing was judged"
 
 
@@ -131,9 +133,9 @@ def test_one_failing_judge_does_not_take_the_others_with_it(
     shown = capsys.readouterr()
     assert "builtin:symbolic" in shown.out and "report: " in shown.out
     error = shown.err.strip().splitlines()[-1]
-    assert error.startswith(f"error: 2 of 3 judges failed: {broken} failed: ") and "no readable safetensors" in error
+    assert error.startswith(f"error: 2 of 3 judges failed: {broken} failed: ") and "not a readable safetensors" in error
     assert "tiny failed on processbench: judge tiny failed: CUDA out of memory. Tried to allocate 2 GiB" in error
-    assert "--resume asks again what failed" in error
+    assert "run again with --resume for the failed ones" in error
     assert "Traceback" not in shown.err
     run = tmp_path / "run"
     assert read_json(run / "judges/builtin-symbolic/processbench/results.json")["headline"]["value"] == 100.0

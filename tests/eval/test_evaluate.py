@@ -194,7 +194,7 @@ def test_rows_of_every_source_must_be_those_of_the_benchmark_they_are_given_as()
         ),
         ("prmbench", ("gsm8k", "prm800k"), "rows given as prmbench are of 'gsm8k'"),
         ("gsm8k", ("gsm8k", "mine"), "leave out those of other sources"),
-        ("procesbench", ("gsm8k", "prm800k"), "'procesbench' is no benchmark; did you mean 'processbench'"),
+        ("procesbench", ("gsm8k", "prm800k"), "'procesbench' is not a benchmark; did you mean 'processbench'"),
         ("prm-bench", ("gsm8k", "prm800k"), "did you mean 'prmbench'"),
         ("mr_gsm_8k", ("mine", "prm800k"), "did you mean 'mr-gsm8k'"),
         ("procesbench", ("processbench",), "of the source 'processbench': name that as the benchmark$"),

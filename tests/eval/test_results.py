@@ -39,7 +39,7 @@ def test_results_of_the_release_are_read_and_written_back_the_same(name: str, tm
 def test_another_version_is_refused_with_the_way_out(name: str, version: object, tmp_path: Path) -> None:
     values = json.loads((STORED / f"{name}.json").read_text())
     (tmp_path / "results.json").write_text(json.dumps(values | {"schema_version": version}))
-    with pytest.raises(DataError, match=r"results.json has the schema_version .*, and this release reads 1: run"):
+    with pytest.raises(DataError, match=r"results.json has schema_version .*, but this release reads 1: run"):
         read_results(tmp_path / "results.json", MODELS[name])
 
 
@@ -48,8 +48,8 @@ def test_damaged_and_foreign_results_are_refused(tmp_path: Path) -> None:
     values = json.loads((STORED / "policy.json").read_text())
     for changed, said in (
         ([1], "holds no results but"),
-        ({"a": 1}, "has the schema_version None"),
-        (values | {"packages": 3}, "damaged or no PolicyResults: .*field 'packages'"),
+        ({"a": 1}, "has schema_version None"),
+        (values | {"packages": 3}, "damaged or not a PolicyResults: .*field 'packages'"),
         ({key: value for key, value in values.items() if key != "by"}, "field 'by' is missing"),
         (values | {"more": 3}, "field 'more'"),
     ):
@@ -66,7 +66,7 @@ def test_evaluations_of_the_release_are_merged_and_those_of_another_version_are_
     values = json.loads(path.read_text())
     assert results == EvalResults.model_validate(values) and "builtin:symbolic" in (tmp_path / "all.md").read_text()
     path.write_text(json.dumps(values | {"schema_version": 2}))
-    with pytest.raises(DataError, match="has the schema_version 2, and this release reads 1"):
+    with pytest.raises(DataError, match="has schema_version 2, but this release reads 1"):
         merge_leaderboards([tmp_path / "run"], tmp_path / "all.md")
 
 
@@ -78,8 +78,8 @@ def test_comparisons_of_the_release_had_no_version_and_are_read(tmp_path: Path) 
     found = read_results(path, Comparisons).benchmarks["own"]
     assert (found.pairs[0].difference, found.floors) == (1.5, None)
     path.write_text(json.dumps({"schema_version": 2, "own": compared}))
-    with pytest.raises(DataError, match="has the schema_version 2"):
+    with pytest.raises(DataError, match="has schema_version 2"):
         read_results(path, Comparisons)
     path.write_text(json.dumps({"own": {"pairs": []}}))
-    with pytest.raises(DataError, match="damaged or no Comparisons"):
+    with pytest.raises(DataError, match="damaged or not a Comparisons"):
         read_results(path, Comparisons)

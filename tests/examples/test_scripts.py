@@ -43,7 +43,7 @@ def test_compare_judges(rows: str, tmp_path: Path, capsys: pytest.CaptureFixture
     run("compare_judges.py", "builtin:symbolic", "builtin:no-error", "sums", rows, str(tmp_path / "run"))
     said = capsys.readouterr().out
     assert "builtin:symbolic: pooled F1 100.0 [100.0, 100.0]" in said and "builtin:no-error: pooled F1 0.0" in said
-    assert re.search(r"difference \+100\.0 .*: told apart", said)
+    assert re.search(r"difference \+100\.0 .*: significant", said)
 
 
 def test_serve_and_query(capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,8 +66,8 @@ def test_values_that_refer_to_others_see_the_overrides(tmp_path: Path) -> None:
         ("lr=-1", r"greater than 0 \(field 'lr', value -1\)"),
         ("lr=fast", r"field 'lr', value 'fast'"),
         ("colour.type=green", "'red', 'blue'"),
-        ("lr", "'lr' is no override: write key=value"),
-        ("=3", "is no override"),
+        ("lr", "'lr' is not an override: write key=value"),
+        ("=3", "is not an override"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(override: str, complaint: str) -> None:
@@ -80,7 +80,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         load_config(Outer, tmp_path / "gone.yaml")
     with pytest.raises(ConfigError, match="those below configs/ lie in the repository"):
         load_config(Outer, Path("configs/gone.yaml"))
-    with pytest.raises(ConfigError, match=r"c\.yaml is no valid configuration"):
+    with pytest.raises(ConfigError, match=r"c\.yaml is not a valid configuration"):
         load("lr: [1", tmp_path)
     with pytest.raises(ConfigError, match=r"c\.yaml must hold keys and values, not a list"):
         load("- 1\n- 2", tmp_path)

@@ -220,7 +220,7 @@ def test_resuming_with_other_rows_is_refused(tmp_path: Path) -> None:
         writer.write(problem(0))
         writer.write(problem(9))
     with (
-        pytest.raises(DataError, match="it holds 4 rows and the input now gives 1"),
+        pytest.raises(DataError, match="it holds 4 rows but the input now gives 1"),
         ShardWriter(tmp_path, Problem, resume=True) as writer,
     ):
         writer.write(problem(0))
@@ -234,14 +234,14 @@ def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:
     write_records(tmp_path, problems(3), record_type=Problem)
     shard = tmp_path / "data/part-00000.parquet"
     shard.write_bytes(shard.read_bytes()[:100])
-    with pytest.raises(DataError, match=r"part-00000\.parquet is no readable parquet file"):
+    with pytest.raises(DataError, match=r"part-00000\.parquet is not a readable parquet file"):
         list(read_records(tmp_path, Problem))
 
 
 def test_a_missing_shard_is_named(tmp_path: Path) -> None:
     write_records(tmp_path, problems(3), record_type=Problem)
     (tmp_path / "data/part-00000.parquet").unlink()
-    with pytest.raises(DataError, match=r"part-00000\.parquet is no readable parquet file"):
+    with pytest.raises(DataError, match=r"part-00000\.parquet is not a readable parquet file"):
         list(read_records(tmp_path, Problem))
 
 
@@ -312,7 +312,7 @@ def test_old_ids_of_problems_are_replaced_when_read_and_mentioned_once(
         one, same, other = read_records(tmp_path / "old", Problem)
         assert one.problem_id == same.problem_id == problem_id("find x") != other.problem_id
     (message,) = caplog.messages
-    assert "3 of 3 rows know their problem by its exact text" in message and "NEW=1" in message
+    assert "3 of 3 rows identify their problem by its exact text" in message and "NEW=1" in message
 
 
 def test_a_folder_that_an_earlier_release_began_is_not_mixed(tmp_path: Path) -> None:
@@ -320,7 +320,7 @@ def test_a_folder_that_an_earlier_release_began_is_not_mixed(tmp_path: Path) -> 
     (tmp_path / "manifest.json").unlink()
     row = Problem(problem_id=problem_id("What is 0 + 0?"), problem="What is 0 + 0?", answer="0", source="test")
     with (
-        pytest.raises(DataError, match=r"An earlier release began it, .*; build into a new folder"),
+        pytest.raises(DataError, match=r"An earlier release started it, .*; build into a new folder"),
         ShardWriter(tmp_path, Problem, resume=True) as writer,
     ):
         writer.write(row)

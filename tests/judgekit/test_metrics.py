@@ -191,7 +191,7 @@ def test_reached_steps_end_with_the_first_error():
 
 
 def test_first_error_beyond_the_steps_is_refused():
-    with pytest.raises(DataError, match=r"solution 1: first error 2 lies outside 0\.\.1"):
+    with pytest.raises(DataError, match=r"solution 1: first error 2 is outside 0\.\.1"):
         collect_reached_steps([[0.5], [0.5, 0.5]], gold_N=[None, 2])
 
 
@@ -260,7 +260,7 @@ def test_weight_of_no_error_by_hand():
     assert weight == pytest.approx((11 / 21) / (10 / 21), rel=1e-12)
     rule = ArgmaxRule(no_error_weight=weight)
     assert [Verdict(posterior=posterior).decide(rule) for posterior in posteriors] == gold_N
-    with pytest.raises(DataError, match="2 with and 0 without"):
+    with pytest.raises(DataError, match="2 have one and 0 have none"):
         choose_no_error_weight(posteriors, gold_N=[1, 0])
 
 
@@ -286,7 +286,7 @@ def test_no_verdict_lowers_the_f1_of_every_threshold():
 
 
 def test_threshold_needs_both_classes():
-    with pytest.raises(DataError, match="2 with and 0 without"):
+    with pytest.raises(DataError, match="2 have one and 0 have none"):
         choose_threshold([[0.2], [0.3]], gold_N=[0, 0])
 
 

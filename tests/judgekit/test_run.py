@@ -112,7 +112,7 @@ def test_built_data_and_hidden_files_are_nothing_else(tmp_path: Path) -> None:
     (tmp_path / ".DS_Store").write_text("")
     assert not Run(tmp_path, Options()).resumed
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="is a file, and a run needs a folder"):
+    with pytest.raises(ConfigError, match="is a file, but a run needs a folder"):
         Run(tmp_path / "file", Options())
 
 
@@ -121,7 +121,7 @@ def test_built_data_and_hidden_files_are_nothing_else(tmp_path: Path) -> None:
 def test_papers_that_are_no_object_are_one_line(name: str, text: str, tmp_path: Path) -> None:
     Run(tmp_path, Options()).log({"step": 1})
     (tmp_path / name).write_text(text)
-    with pytest.raises(DataError, match=f"{name} holds no JSON object"):
+    with pytest.raises(DataError, match=f"{name} is not a JSON object"):
         Run(tmp_path, Options(), resume=True)
 
 
@@ -129,7 +129,7 @@ def test_a_manifest_without_inputs_is_one_line(tmp_path: Path) -> None:
     Run(tmp_path, Options()).log({"step": 1})
     for text in ("{}", '{"inputs": [1]}'):
         (tmp_path / "manifest.json").write_text(text)
-        with pytest.raises(DataError, match="does not say what the run was begun with"):
+        with pytest.raises(DataError, match="does not say how the run was started"):
             Run(tmp_path, Options(), resume=True)
 
 

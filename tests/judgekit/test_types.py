@@ -96,7 +96,7 @@ def test_labels_of_a_bare_first_error() -> None:
     assert labels_from_first_error(0, n_steps=2) == (ERROR, UNLABELLED)
     assert labels_from_first_error(1, n_steps=2) == (OK, ERROR)
     for outside in (-1, 2):
-        with pytest.raises(ValueError, match=rf"first error {outside} lies outside 0\.\.1"):
+        with pytest.raises(ValueError, match=rf"first error {outside} is outside 0\.\.1"):
             labels_from_first_error(outside, n_steps=2)
 
 
@@ -200,7 +200,7 @@ def test_posterior_of_votes_by_hand() -> None:
     # Votes 1, 1, none over outcomes 0, 1, none with half a vote each: (0.5, 2.5, 1.5) / 4.5
     verdict = Verdict.from_votes([1, 1, None], n_steps=2)
     assert verdict.posterior == pytest.approx((1 / 9, 5 / 9, 3 / 9))
-    with pytest.raises(ValueError, match=r"vote 2 lies outside 0\.\.1"):
+    with pytest.raises(ValueError, match=r"vote 2 is outside 0\.\.1"):
         Verdict.from_votes([2], n_steps=2)
     with pytest.raises(ValueError, match="no votes"):
         Verdict.from_votes([], n_steps=2)
@@ -274,9 +274,9 @@ def test_votes_are_ranked_by_their_counts(votes: list[int | None], rng: random.R
     ("step_probs_S", "complaint"),
     [
         ([0.9], "1 step probabilities for a posterior over 2 steps"),
-        ([0.75, 0.51], "outcome 1 has 0.375 in the posterior and 0.3675 by the step probabilities"),
-        ([0.75, 1.5], r"probability 1\.5 lies outside \[0, 1\]"),
-        ([0.75, math.nan], r"probability nan lies outside \[0, 1\]"),
+        ([0.75, 0.51], "outcome 1 has 0.375 in the posterior but 0.3675 by the step probabilities"),
+        ([0.75, 1.5], r"probability 1\.5 is outside \[0, 1\]"),
+        ([0.75, math.nan], r"probability nan is outside \[0, 1\]"),
     ],
 )
 def test_step_probabilities_of_another_posterior_are_refused(step_probs_S: list[float], complaint: str) -> None:

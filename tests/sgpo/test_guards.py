@@ -58,7 +58,7 @@ def test_auc_by_hand() -> None:
     """Two right ones (0.9, 0.4) and two wrong ones (0.4, 0.1): 1 + 1 + 0.5 + 1 of 4 pairs."""
     seen = [judged(1, [0.9], [0.4]), Observation(step=2), judged(3, [0.4], [0.1])]
     reading = JudgeAUC(min_right=2).read(seen)
-    assert reading is not None and "2 right and 2 wrong responses is 0.88" in reading.what and reading.window == 2
+    assert reading is not None and "2 correct and 2 wrong responses is 0.88" in reading.what and reading.window == 2
     assert JudgeAUC(min_right=3).read(seen) is None
     assert JudgeAUC(min_right=2, window=1).read(seen) is None, "the window has one right response"
     same = JudgeAUC(min_right=2).read([judged(1, [0.5] * 9, [0.5] * 9)])
@@ -116,8 +116,8 @@ def test_a_guard_fires_once_while_its_bound_is_passed() -> None:
     for observation in sizes(4, 4, 8, 8, 4, 8):
         watch.look(observation)
     assert [firing.step for firing in told] == [2, 5] and watch.ringing == {"step_drift"} and not watch.judge_off
-    assert str(told[0]).startswith("guards.step_drift at step 2: a response has 8 steps, 2.00 times the 4 of the run's")
-    assert "(last 1 batches; 2 against the bound 1.5): a warning. Way out: read samples.jsonl" in str(told[0])
+    assert str(told[0]).startswith("guards.step_drift at step 2: a response has 8 steps, 2.00 times the 4 at the start")
+    assert "(last 1 batches; 2 against the bound 1.5): a warning. What to do: read samples.jsonl" in str(told[0])
 
 
 def test_actions() -> None:
@@ -129,7 +129,7 @@ def test_actions() -> None:
     told: list[Any] = []
     stopping = guards(judge_auc={"action": "stop"})
     stopping.listeners.append(told.append)
-    with pytest.raises(JudgeError, match=r"guards\.judge_auc at step .*the run stops\. Way out: measure the judge"):
+    with pytest.raises(JudgeError, match=r"guards\.judge_auc at step .*the run stops\. What to do: measure the judge"):
         for seen in lots:
             stopping.look(seen)
     assert [firing.action for firing in told] == ["stop"], "written down before the end"

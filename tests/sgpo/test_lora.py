@@ -110,9 +110,9 @@ def test_offline_trains_resumes_and_merges(checkpointing: bool, tmp_path: Path) 
 def test_a_checkpoint_of_other_adapters_is_refused(tmp_path: Path) -> None:
     name = str(write_policy(tmp_path / "policy"))
     load_policy(name, lora=LoraOptions(rank=2)).model.save_pretrained(tmp_path / "checkpoint")
-    with pytest.raises(CheckpointError, match="is no checkpoint of the adapters that are trained"):
+    with pytest.raises(CheckpointError, match="is not a checkpoint of the adapters in training"):
         restore_adapters(load_policy(name, lora=LoraOptions(rank=4)).model, tmp_path / "checkpoint")
-    with pytest.raises(CheckpointError, match="is no checkpoint of the adapters that are trained"):
+    with pytest.raises(CheckpointError, match="is not a checkpoint of the adapters in training"):
         restore_adapters(load_policy(name, lora=LoraOptions(rank=4)).model, tmp_path)
 
 

@@ -51,7 +51,7 @@ def test_bfloat16_weights_with_a_small_rate_are_warned_of(policy: Path, caplog: 
 
 
 def test_adapters_have_a_precision_of_their_own(policy: Path) -> None:
-    with pytest.raises(ValidationError, match="dtype=bfloat16 is for training all weights: with adapters, set lora"):
+    with pytest.raises(ValidationError, match="dtype=bfloat16 applies when all weights are trained"):
         OnlineConfig(policy=str(policy), problems=policy, dtype="bfloat16", lora={})
 
 

@@ -94,7 +94,7 @@ def test_offline_adapters_are_those_of_whole_weights(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variables", "complaint"),
     [
-        ({"ACCELERATE_USE_FSDP": "true"}, "on CPUs would leave that out without a word"),
+        ({"ACCELERATE_USE_FSDP": "true"}, "would silently not do so on CPUs"),
         ({"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "1"}, "fsdp_version=1: set it to 2"),
         (
             {"ACCELERATE_USE_FSDP": "true", "FSDP_STATE_DICT_TYPE": "SHARDED_STATE_DICT"},
@@ -126,7 +126,7 @@ def test_zero_3_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
     monkeypatch.setenv("ACCELERATE_DEEPSPEED_ZERO_STAGE", "3")
     config = OnlineConfig(policy="nowhere", problems=tmp_path, device="cpu")
-    with pytest.raises(ConfigError, match="zero_stage=3 spreads the weights, too: let FSDP2 do that"):
+    with pytest.raises(ConfigError, match="zero_stage=3 also shards the weights: use FSDP2 for that"):
         run_online(config, tmp_path / "run")
     write_json(tmp_path / "zero.json", {"zero_optimization": {"stage": 3}})
     monkeypatch.delenv("ACCELERATE_DEEPSPEED_ZERO_STAGE")

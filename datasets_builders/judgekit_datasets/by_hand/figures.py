@@ -59,7 +59,7 @@ class JudgeFigures:
     log_loss: Interval
     """Mean -log of the probability given to the true first error, nats."""
     auroc: Interval
-    """Whether right steps have a higher probability than wrong ones, up to the first error, in [0, 1]."""
+    """Whether correct steps have a higher probability than wrong ones, up to the first error, in [0, 1]."""
 
 
 def compute_judge_figures(
@@ -243,11 +243,11 @@ def fit_prior(solutions: Sequence[LabelledSolution]) -> Judge:
     """Fit the judge that reads nothing: where first errors are, see `judgekit.judges.position_prior`.
 
     Raises:
-        DataError: all solutions are right, or all are wrong at once at the same place.
+        DataError: all solutions are correct, or all are wrong at once at the same place.
     """
     hazards = count_hazards(solutions, PriorConfig()) if solutions else ()
     if not hazards or not 0 < min(hazards) <= max(hazards) < 1:
-        raise DataError(f"{len(solutions)} labels do not make a prior: right and wrong steps are needed")
+        raise DataError(f"{len(solutions)} labels do not make a prior: correct and wrong steps are needed")
     fingerprint = fingerprint_of(Path("labels"), solutions)
     spec = PositionPriorSpec(by="position", hazards=hazards, fingerprint=fingerprint)
     return PositionPriorJudge(JudgeCard(judge_id="position prior", spec=spec, decision=ArgmaxRule()))

@@ -51,7 +51,7 @@ class TextProbe:
             [numbers[problem] for problem in problems],
             signs_F=[0] * features_N[0].shape[1],
         )
-        # scikit-learn refuses steps that are all right or all wrong, as those of a few labels can be.
+        # scikit-learn refuses steps that are all correct or all wrong, as those of a few labels can be.
         with boundary(DataError, f"{len(solutions)} labels do not make a probe"):
             fitted = fit_probe(data, kinds=("linear",), origin="labels, cross-fitted")
 
@@ -65,7 +65,7 @@ def fit_lengths(solutions: Sequence[LabelledSolution]) -> Judge:
     """Fit the judge that knows of a solution how long its steps are and nothing else, see `judgekit.training.floors`.
 
     Raises:
-        DataError: all solutions are right, or all are wrong.
+        DataError: all solutions are correct, or all are wrong.
     """
     verdicts, rule = fit_floor(LENGTH, solutions)
     return FittedProbe(JudgeInfo(LENGTH, rule, deterministic=True), verdicts)

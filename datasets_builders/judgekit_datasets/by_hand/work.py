@@ -113,7 +113,7 @@ class Work:
     def figures(self) -> list[Row]:
         """Say how annotators agree, how the judge does, and whether more labels help; what cannot be said, and why.
 
-        Reads the decisions anew: other annotators may be at work.
+        Reads the decisions again: other annotators may be at work.
 
         Raises:
             DataError: a decision on disk is damaged or missing.
@@ -214,7 +214,7 @@ class Work:
                     places = {name: "none" if place is None else place for name, place in labels.items()}
                     detail = ", ".join(f"{name}: {place}" for name, place in places.items())
                     rejected.add("annotators disagree", detail, id=solution_id)
-        # The new set takes the place of the old one at once, so a reader finds one of them or, killed in between, none,
+        # The new set replaces the old one at once, so a reader finds one of them or, killed in between, none,
         # never half of one.
         fresh = output / f".{DATA_SET}"
         for folder in (fresh, output / DATA_SET) if not solutions else (fresh,):
@@ -260,7 +260,7 @@ def open_work(
     if not annotator.strip() or not annotator.isprintable() or len(annotator) > 100:
         raise ConfigError(f"annotator {annotator[:100]!r}: give a name of at most 100 printable characters")
     if not 0 <= random_share <= 1:
-        raise ConfigError(f"random-share {random_share} is no share: give a number from 0 to 1")
+        raise ConfigError(f"random-share {random_share} is not a share: give a number from 0 to 1")
     refuse_foreign(output, own=(CONFIG, MANIFEST, BUILT_DATA))
     data = config.data
     if config.reader is None and data.exists() and not holds_records(data):
@@ -304,7 +304,7 @@ def _ask(name: str, pool: Pool, root: Path, *, show_reference: bool) -> AskedJud
     judge = load_judge(name)
     rows = [item.row for item in pool.items]
     folder = shared_folder(root, name=name, info=judge.info)
-    if folder is None:  # nothing tells whether it is still the judge that was asked in an earlier session: ask anew
+    if folder is None:  # nothing tells whether it is still the judge that was asked in an earlier session: ask again
         folder = root / "this-session"
         shutil.rmtree(folder, ignore_errors=True)
     judgements = judge_in_chunks(judge, rows, folder=folder, chunk_size=64, show_reference=show_reference)
@@ -312,7 +312,7 @@ def _ask(name: str, pool: Pool, root: Path, *, show_reference: bool) -> AskedJud
 
 
 def _byte_of(annotator: str) -> int:
-    """Return the byte of the lock file that stands for an annotator: the same in every process, seldom another's."""
+    """Return the byte of the lock file that stands for an annotator: the same in every process, rarely another's."""
     return int(content_id(annotator=annotator), 16) % _WRITING
 
 

@@ -1,6 +1,6 @@
 """The reading half of curation: rows go through in batches, and files keep what is decided by.
 
-For each batch there are its facts (a line a row: ids, labels, what is wrong with it, a key of its text), its matches
+For each batch there are its facts (a line per row: ids, labels, what is wrong with it, a key of its text), its matches
 with benchmarks and its sketches. Each file is written whole and the facts last, so a batch that has them is finished.
 """
 
@@ -33,9 +33,9 @@ _ROWS_PER_BATCH = 20_000
 _ROWS_AT_ONCE = 2_000
 _BENCHMARKS = "benchmarks.json"
 ROW_SKETCHES = "sketches"
-"""Folder of the sketches of all rows, one file a batch."""
+"""Folder of the sketches of all rows, one file per batch."""
 BatchFile = Literal["facts", "matches"]
-"""What is kept of a batch: one line a row, or one line a match with a benchmark."""
+"""What is kept of a batch: one line per row, or one line a match with a benchmark."""
 
 
 class Batch(NamedTuple):
@@ -57,7 +57,7 @@ def plan_batches(files: Sequence[Path]) -> list[Batch]:
     """Cut the rows of the files into batches.
 
     Raises:
-        DataError: a file is no parquet file, or there is no row at all.
+        DataError: a file is not a parquet file, or there is no row at all.
     """
     batches: list[Batch] = []
     n_rows = 0
@@ -65,7 +65,7 @@ def plan_batches(files: Sequence[Path]) -> list[Batch]:
         try:
             in_file = pq.read_metadata(file).num_rows
         except (OSError, ValueError) as error:
-            raise DataError(f"{file} is no readable parquet file: {error}") from error
+            raise DataError(f"{file} is not a readable parquet file: {error}") from error
         for offset in range(0, in_file, _ROWS_PER_BATCH):
             size = min(_ROWS_PER_BATCH, in_file - offset)
             batches.append(Batch(len(batches), file, offset, size, n_rows + offset))
@@ -147,7 +147,7 @@ def _make_files(batch: Batch, config: CurationConfig, index: BenchmarkIndex, wor
             matches.append(found.with_columns(pl.col("row") + batch.first_row + start))
         if config.duplicates.near is not None:
             # A row's problem and solution as one text. One number a place of the first error: solutions that differ in
-            # it are no duplicates.
+            # it are not duplicates.
             both = Words(words.hashes_W, words.starts_B1[::2], words.exact_W)
             key_B = mix((some["first_error"].fill_null(-1) + 2).to_numpy().astype(np.uint64))
             sketches.append(sketch(both, config.duplicates, key_B=key_B))

@@ -139,5 +139,7 @@ class CurationConfig(BaseConfig):
         reserved = {"data", "removed"} & self.splits.keys()
         odd = [name for name in self.splits if name in reserved or not re.fullmatch(r"[A-Za-z0-9_]+", name)]
         if odd:
-            raise ValueError(f"{odd[0]!r} is no name for a split: letters, digits and _, and neither data nor removed")
+            raise ValueError(
+                f"{odd[0]!r} is not a name for a split: letters, digits and _, and neither data nor removed"
+            )
         return self

@@ -5,11 +5,11 @@ too poor (`quality`), taken from a benchmark (`decontamination`), exact duplicat
 left out for balance (`balance`). So the row that a duplicate repeats is itself neither poor nor contaminated; balance
 alone may take it later.
 
-The work has three parts. Rows are read in batches, and files under `.work` keep what is decided by
-(`batches`). From these it is decided what becomes of each row, which takes about a kilobyte a row: ids and
-labels, no texts. Then the rows are read again and written to where they belong. A run that was killed continues with
-the same arguments and `resume`: finished batches are not read again, the rest is done anew. `manifest.json` comes last,
-and a folder without one is unfinished.
+The work has three parts. Rows are read in batches, and files under `.work` keep what is decided by (`batches`). From
+these it is decided what becomes of each row, which takes about a kilobyte a row: ids and labels, no texts. Then the
+rows are read again and written to where they belong. A run that was killed continues with the same arguments and
+`resume`: finished batches are not read again, the rest is done again. `manifest.json` comes last, and a folder without
+one is unfinished.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def curate(config: CurationConfig, output: Path, *, resume: bool = False, progre
         inputs |= {f"benchmark {name}: {part.name}": part.fingerprint for part in open_benchmark(path)}
     settings: dict[str, Any] = {"config": config.model_dump(mode="json", exclude={"workers"}), "inputs": inputs}
     work = output / _WORK
-    # A run that failed before a batch was made, for instance on a benchmark that cannot be read, is begun anew.
+    # A run that failed before a batch was made, for instance on a benchmark that cannot be read, is begun again.
     facts_file = next((work / "facts").glob("part-*.parquet"), None)
     begun = facts_file is not None or any((output / name).is_file() for name in (MANIFEST, REPORT))
     run = Run(output, settings, resume=resume, data_set=True, begun=begun)
@@ -168,7 +168,7 @@ def _decide(facts: pl.DataFrame, batches: Sequence[Batch], config: CurationConfi
         removed.append(similar.select("row", "kept_row", **reason))
     removed.append(balance(left(), config.balance, seed=config.seed).with_columns(stage=pl.lit("balance")))
     decided = pl.concat(removed, how="diagonal").sort("row")
-    # Where the row kept in place of an exact duplicate is a near-duplicate of another, that one is named instead.
+    # Where the row kept instead of an exact duplicate is a near-duplicate of another, that one is named instead.
     further = decided.filter(pl.col("stage") == "near-duplicates").select(kept_row="row", further="kept_row")
     decided = decided.join(further, on="kept_row", how="left", maintain_order="left")
     decided = decided.with_columns(kept_row=pl.coalesce("further", "kept_row")).drop("further")

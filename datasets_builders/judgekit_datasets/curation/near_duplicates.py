@@ -6,11 +6,12 @@ Jaccard similarity of the two sets reaches the threshold. Texts are compared onl
 and operators in order, and whatever else the caller mixes in. So problems that differ in a number never meet.
 
 Of similar texts the first is kept; a text is removed only if it is similar to one that is kept, never because of a
-chain of similarities. Sketches lie in files: in memory, finding takes about 20 bytes a text, and what the system maps.
+chain of similarities. Sketches lie in files: in memory, finding takes about 20 bytes per text, and what the system
+maps.
 
 Source:
     Broder, On the resemblance and containment of documents (1997); banding as in Leskovec, Rajaraman and Ullman,
-    Mining of Massive Datasets, chapter 3. Written anew for numpy.
+    Mining of Massive Datasets, chapter 3. Written again for numpy.
 
 Axis suffixes: `_B` text, `_K` band, `_P` pair.
 """

@@ -22,7 +22,7 @@ def push_to_hub(directory: Path, repo_id: str, *, private: bool = True) -> str:
 
     Raises:
         DataError: the folder is not finished or has no card.
-        ConfigError: no token, no right to write, or the Hub cannot be reached.
+        ConfigError: no token, no correct to write, or the Hub cannot be reached.
     """
     for name in (MANIFEST, CARD):
         if not (directory / name).is_file():

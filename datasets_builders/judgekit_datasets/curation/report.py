@@ -63,7 +63,7 @@ class Overlap(_Counted):
     texts: int
     """Texts of the benchmark."""
     texts_found: int
-    """Texts of it that a matching row named; one a row, so at least so many stand in the data."""
+    """Texts of it that a matching row named; one per row, so at least so many stand in the data."""
     rows: dict[str, int]
     """Matching rows by their strongest rule: `exact`, `contained`, `ngram`."""
     problems: int

@@ -111,7 +111,7 @@ def _spelled_out() -> dict[str, str]:
 
 
 def loose_keys(texts: pl.Series) -> UInt64s:
-    """Return one number a text, equal wherever the words are equal that `problem_words` finds.
+    """Return one number per text, equal wherever the words are equal that `problem_words` finds.
 
     Its converse does not hold: only small letters and digits count here, so signs do not. Whoever wants to know which
     texts are the same asks `problem_words`, which is slow, about those few that share a key.

@@ -64,10 +64,10 @@ def checked_steps(name: str, values: Iterable[Any], *, first_error: int | None =
 
 
 def integer(row: Row, name: str) -> int:
-    """Return a whole number; a truth value is none."""
+    """Return an integer; a truth value is none."""
     value = _present(row, name)
     if isinstance(value, bool) or not isinstance(value, int):  # in Python True is an int
-        raise _wrong_type(name, "a whole number", value)
+        raise _wrong_type(name, "an integer", value)
     return value
 
 
@@ -90,7 +90,7 @@ def choice(row: Row, name: str, known: Iterable[str]) -> str:
     """Return a text that is one of the known values."""
     value, known = text(row, name), tuple(known)
     if value not in known:
-        raise RowRejected(f"unknown value in field {name!r}", f"{shorten(value)} is none of {', '.join(known)}")
+        raise RowRejected(f"unknown value in field {name!r}", f"{shorten(value)} is not one of {', '.join(known)}")
     return value
 
 

@@ -2,7 +2,7 @@
 
 Source:
     The layout of the groups published with R-PRM (NJUNLP/R-PRM): `id`, `question`, `steps` (a list of steps for each
-    response) and `labels` (true where that response's final answer is right). Token ids and log-probabilities of the
+    response) and `labels` (true where that response's final answer is correct). Token ids and log-probabilities of the
     sampling policy are not part of it.
 """
 
@@ -29,7 +29,7 @@ class GroupsConfig(BaseConfig):
     generator: str | None = None
     """The policy that sampled the responses; `null` where it is not known."""
     segmentation: SegmentationConfig | None = None
-    """Splits each response anew, the stored steps joined by blank lines; `null` keeps the stored steps."""
+    """Splits each response again, the stored steps joined by blank lines; `null` keeps the stored steps."""
 
 
 def convert(row: Row, config: GroupsConfig, part: str) -> list[Rollout]:

@@ -2,8 +2,8 @@
 
 Rows in the fields of `LabelledSolution` (`problem`, `steps`, `labels`, `source`, ...) are taken as they are. For others
 the options say which field holds what and how labels are to be read. Nothing is guessed that could turn right into
-wrong: whether 1 means right or wrong, whether indices begin at 0 or 1, and what stands for "no error" must be said, and
-the error where it was not shows the option to give. Fields that nothing asks for are left alone.
+wrong: whether 1 means correct or wrong, whether indices begin at 0 or 1, and what stands for "no error" must be said,
+and the error where it was not shows the option to give. Fields that nothing asks for are left alone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ WORDS: dict[str, StepLabel] = {
 }
 """Labels that say by themselves what they mean, in any case. `null` is unlabelled."""
 TRUE_WORDS = ("true", "yes", "1")
-"""Labels that mean right or wrong depending on the question; `label_form` says which. So do `true` and 1."""
+"""Labels that mean correct or wrong depending on the question; `label_form` says which. So do `true` and 1."""
 FALSE_WORDS = ("false", "no", "0")
 """Their opposites; so are `false` and 0."""
 _NUMBER = re.compile(r"[+-]?\d{1,9}(\.\d{1,20})?(e[+-]?\d{1,2})?")
@@ -48,14 +48,14 @@ class FieldsConfig(BaseConfig):
     steps: str = "steps"
     """The steps: a list of texts, or one text that `segmentation` splits."""
     labels: str | None = None
-    """One label a step; `null` takes the field `labels` where no field of the first error is given."""
+    """One label per step; `null` takes the field `labels` where no field of the first error is given."""
     first_error: str | None = None
     """Index of the first wrong step, instead of labels or beside them; both must then agree."""
     final_answer_correct: str | None = None
-    """Whether the final answer is right: true, false, 1, 0 or a word such as correct; `null` takes the field of this
+    """Whether the final answer is correct: true, false, 1, 0 or a word such as correct; `null` takes the field of this
     name where a row has it."""
     reference: str | None = None
-    """What a judge may be shown: the right answer or solution; `null` takes the field of this name."""
+    """What a judge may be shown: the correct answer or solution; `null` takes the field of this name."""
     problem_id: str | None = None
     """Id that all solutions of a problem share; `null` takes the field of this name, else the words of the problem."""
     id: str | None = None
@@ -81,7 +81,8 @@ class LabelledConfig(BaseConfig):
     label_values: dict[str, StepLabel] = Field(default_factory=dict)
     """Meaning of single labels, as text: `label_values.GOOD=ok`. It comes before `label_form`."""
     ok_from: float | None = None
-    """Labels are numbers, such as probabilities: from here on they are right, below wrong; `null` for other labels."""
+    """Labels are numbers, such as probabilities: from here on they are correct, below wrong; `null` for other
+    labels."""
     index_base: Literal[0, 1] | None = None
     """Whether the first step has the index 0 or 1; must be said where a field of the first error is read."""
     no_error: tuple[int | str | None, ...] | None = None
@@ -127,7 +128,7 @@ def convert(row: Row, config: LabelledConfig, part: str) -> list[LabelledSolutio
         ConfigError: an option is missing without which no such row can be read; shows it.
     """
     # Whether a row is a stored `LabelledSolution`, and no option asks for anything else. Labels must be our own
-    # words: `correct` needs reading, though its meaning is plain. So do ids that are numbers, and a right answer that
+    # words: `correct` needs reading, though its meaning is plain. So do ids that are numbers, and a correct answer that
     # is called 1 or yes.
     labels, words = row.get("labels"), {str(label) for label in StepLabel}
     optional = ("problem_id", "id", "source_id", "subset", "generator", "licence", "reference")
@@ -222,7 +223,7 @@ def _method(row: Row) -> LabelMethod | None:
     value = _text_of(row, None, "label_method")
     known = {str(method) for method in LabelMethod}
     if value is not None and value not in known:
-        raise RowRejected("unknown label_method", f"{shorten(value)} is none of {', '.join(sorted(known))}")
+        raise RowRejected("unknown label_method", f"{shorten(value)} is not one of {', '.join(sorted(known))}")
     return None if value is None else LabelMethod(value)
 
 
@@ -236,7 +237,7 @@ def _correctness(row: Row, name: str | None) -> bool | None:
         return True
     if word in FALSE_WORDS or WORDS.get(word) is StepLabel.ERROR:
         return False
-    raise RowRejected("field of the final answer is neither right nor wrong", shorten(value))
+    raise RowRejected("field of the final answer is neither correct nor wrong", shorten(value))
 
 
 def _steps(value: Any, config: LabelledConfig) -> Sequence[Any]:
@@ -248,14 +249,14 @@ def _steps(value: Any, config: LabelledConfig) -> Sequence[Any]:
             )
         return [span.text for span in segment(value, config.segmentation)]
     if not isinstance(value, list):
-        raise RowRejected(f"field {config.fields.steps!r} is no list of texts", shorten(value))
+        raise RowRejected(f"field {config.fields.steps!r} is not a list of texts", shorten(value))
     if config.segmentation is not None:
         raise RowRejected("steps are a list already", "segmentation splits solutions that are one text")
     return value
 
 
 def _labels(row: Row, config: LabelledConfig, *, n_steps: int) -> tuple[StepLabel, ...]:
-    """Return one label a step, from labels, from the index of the first error, or from both where they agree."""
+    """Return one label per step, from labels, from the index of the first error, or from both where they agree."""
     if not n_steps:
         raise RowRejected("no steps", f"{config.fields.steps!r} is empty")
     name, index_name = config.fields.labels or "labels", config.fields.first_error
@@ -274,7 +275,7 @@ def _labels(row: Row, config: LabelledConfig, *, n_steps: int) -> tuple[StepLabe
             return by_index
     values = _find(row, name, option="fields.labels=NAME or fields.first_error")
     if not isinstance(values, list):
-        raise RowRejected(f"field {name!r} is no list", shorten(values))
+        raise RowRejected(f"field {name!r} is not a list", shorten(values))
     if len(values) != n_steps:
         which = "fewer labels than steps" if len(values) < n_steps else "label beyond the last step"
         raise RowRejected(which, f"{len(values)} labels for {n_steps} steps")
@@ -293,7 +294,7 @@ def _label(value: Any, config: LabelledConfig) -> StepLabel:
 
     Raises:
         RowRejected: it means nothing.
-        ConfigError: it may mean right or wrong, and no option says which.
+        ConfigError: it may mean correct or wrong, and no option says which.
     """
     word, number = _word(value), _number(value)
     if word is None:
@@ -302,7 +303,7 @@ def _label(value: Any, config: LabelledConfig) -> StepLabel:
         return spelled[word]
     if config.ok_from is not None:
         if number is None:
-            raise RowRejected("label is no number", shorten(value))
+            raise RowRejected("label is not a number", shorten(value))
         return StepLabel.OK if number >= config.ok_from else StepLabel.ERROR
     if word in WORDS:
         return WORDS[word]
@@ -313,8 +314,8 @@ def _label(value: Any, config: LabelledConfig) -> StepLabel:
     if word in (*TRUE_WORDS, *FALSE_WORDS):
         if config.label_form == "words":
             raise ConfigError(
-                f"a label is {shorten(value)}, and nothing says whether that is right or wrong: give "
-                "label_form=one_is_ok (1, true, yes are right), label_form=one_is_error (they are wrong), or "
+                f"a label is {shorten(value)}, and nothing says whether that is correct or wrong: give "
+                "label_form=one_is_ok (1, true, yes are correct), label_form=one_is_error (they are wrong), or "
                 "label_form=ratings (1 right, 0 neutral, -1 wrong)"
             )
         return StepLabel.OK if (word in TRUE_WORDS) == (config.label_form == "one_is_ok") else StepLabel.ERROR
@@ -325,7 +326,7 @@ def _label(value: Any, config: LabelledConfig) -> StepLabel:
         )
     if number is not None and number % 1 and config.label_form == "words":
         raise ConfigError(
-            f"a label is {shorten(value)}: give the smallest number that is right, for example ok_from=0.5"
+            f"a label is {shorten(value)}: give the smallest number that is correct, for example ok_from=0.5"
         )
     raise RowRejected(
         "unknown label", f"{shorten(value)}: label_values.LABEL=ok, error, neutral or unlabelled adds one"
@@ -338,7 +339,7 @@ def _first_error(value: Any, config: LabelledConfig, *, name: str, n_steps: int)
     Of a list of indices of wrong steps the smallest counts, and an empty one says that there is none.
 
     Raises:
-        RowRejected: the value is no index.
+        RowRejected: the value is not an index.
         ConfigError: it is not said where indices begin, or what stands for no error, or both readings fit.
     """
     missing = [] if config.index_base is not None else ["index_base=0 or index_base=1 (the index of the first step)"]
@@ -351,7 +352,7 @@ def _first_error(value: Any, config: LabelledConfig, *, name: str, n_steps: int)
     if isinstance(value, list):
         indices = [_index(item, config.index_base) for item in value]
         if None in indices:
-            raise RowRejected("first error is no index", shorten(value))
+            raise RowRejected("first error is not an index", shorten(value))
         return min((index for index in indices if index is not None), default=None)
     index = _index(value, config.index_base)
     if _word(value) in [_word(item) for item in config.no_error or ()]:
@@ -363,18 +364,18 @@ def _first_error(value: Any, config: LabelledConfig, *, name: str, n_steps: int)
         return None
     if index is None:
         said = ", ".join("null" if item is None else str(item) for item in config.no_error or ())
-        raise RowRejected("first error is no index", f"{shorten(value)}, and no error is spelled {said}")
+        raise RowRejected("first error is not an index", f"{shorten(value)}, and no error is spelled {said}")
     return index
 
 
 def _index(value: Any, index_base: int) -> int | None:
-    """Return a 0-based index, which may lie outside the steps; `None` where the value is no whole number."""
+    """Return a 0-based index, which may lie outside the steps; `None` where the value is not an integer."""
     number = _number(value)
     return None if number is None or number % 1 or abs(number) > 10**9 else int(number) - index_base
 
 
 def _word(value: Any) -> str | None:
-    """Return a value as it is compared: lower case, plain characters, whole numbers alike; `None` for null and NaN.
+    """Return a value as it is compared: lower case, plain characters, integers alike; `None` for null and NaN.
 
     A column of numbers with gaps is one of floats, and its gaps are NaN.
     """

@@ -6,7 +6,7 @@ Source:
     with `+` or `-` in the place of each tag. `+` is the hard estimate: some rollout from that step reached the
     answer. Plus and minus signs also occur in the arithmetic, so both texts are walked side by side. After the first
     `-` a `+` may follow; both are kept. Nothing is left to roll out at the last step: its label says whether the
-    final answer is right.
+    final answer is correct.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Source:
     Zeng et al., MR-GSM8K (2312.17080); `Randolphzeng/Mr-GSM8K` on the Hub, MIT. The first error is a 1-based number
-    (in some copies a text), "N/A", empty or null where the solution is right. The subset is the question's type:
+    (in some copies a text), "N/A", empty or null where the solution is correct. The subset is the question's type:
     `original`, `POT` (steps are lines of a program) or `reversed` (the answer is given and an input is asked for;
     these rows have no solution to refer to, only the answer). Some copies hold the steps as the text of a Python
     list. Right steps and a right final answer are recorded apart.
@@ -69,7 +69,7 @@ def _first_error(row: Row) -> int | None:
             return int(value) - 1
     except ValueError:
         pass
-    raise RowRejected("first error is no step number", shorten(value))
+    raise RowRejected("first error is not a step number", shorten(value))
 
 
 SOURCE = Source("mr-gsm8k", LabelledSolution, NoOptions, convert)

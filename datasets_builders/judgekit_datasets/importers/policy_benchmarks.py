@@ -33,7 +33,7 @@ class PolicyBenchmarksConfig(BaseConfig):
 
 
 def convert(row: Row, config: PolicyBenchmarksConfig, part: str) -> list[Problem]:
-    """Convert one row into a problem with the right answer as text."""
+    """Convert one row into a problem with the correct answer as text."""
     problem = text(row, "problem" if row.get("problem") is not None else "question")
     # Write as LaTeX what some answers of Minerva hold as Python: `np.arcsin(10/13)`, `-1./3`.
     answer = _PYTHON_QUOTIENT.sub("", _PYTHON_FUNCTION.sub(r"\\", _answer(row)))

@@ -11,7 +11,7 @@ Source:
     Lightman et al., Let's Verify Step by Step (2305.20050); openai/prm800k, MIT. Ratings are -1, 0 (neutral), 1 or
     null; `chosen_completion` is 0-based. In phase 1 it is null where the annotator wrote the step
     (`human_completion`, which has no rating and counts as right, because annotators wrote it as the right way on).
-    `finish_reason` `solution` means that the trunk reached the right answer. Rows that end in `give_up` or
+    `finish_reason` `solution` means that the trunk reached the correct answer. Rows that end in `give_up` or
     `bad_problem` are rejected by that reason. A flagged completion is one that the annotator could not rate, and
     counts as unrated. Rows have no id.
 """
@@ -93,7 +93,7 @@ def walk(raw_steps: list[Any], *, neutral: Literal["correct", "error"]) -> tuple
     branches: list[Path] = []
     for index, raw in enumerate(raw_steps):
         if not isinstance(raw, Mapping):
-            raise RowRejected("a step is no object", f"step {index} (0-based): {shorten(raw)}")
+            raise RowRejected("a step is not an object", f"step {index} (0-based): {shorten(raw)}")
         given = [] if raw.get("completions") is None else items(raw, "completions")
         rated = [_rated(completion, index, neutral) for completion in given]
         # The step that the trunk goes on with; `None` where it ends here.
@@ -121,7 +121,7 @@ def walk(raw_steps: list[Any], *, neutral: Literal["correct", "error"]) -> tuple
 def _rated(completion: Any, index: int, neutral: str) -> RatedStep | None:
     """Return a completion with its label; `None` where it has no rating or is flagged."""
     if not isinstance(completion, Mapping):
-        raise RowRejected("a completion is no object", f"step {index} (0-based): {shorten(completion)}")
+        raise RowRejected("a completion is not an object", f"step {index} (0-based): {shorten(completion)}")
     rating, flagged = completion.get("rating"), completion.get("flagged")
     if not isinstance(flagged, bool | None):
         raise RowRejected("field 'flagged' is not true or false", f"{shorten(flagged)} at step {index} (0-based)")

@@ -1,4 +1,4 @@
-"""PRMBench: right solutions of PRM800K that a model was asked to spoil in one of eight ways, and 80 that stay right.
+"""PRMBench: correct solutions of PRM800K that a model was asked to spoil in one of eight ways, and 80 that stay right.
 
 Source:
     Song et al., PRMBench (2501.03124); `hitsmy/PRMBench_Preview` on the Hub, Apache-2.0. `error_steps` is a 1-based

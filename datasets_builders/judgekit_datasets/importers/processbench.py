@@ -12,7 +12,7 @@ from judgekit_datasets.importers.fields import boolean, first_error_labels, inte
 from judgekit_datasets.source import NoOptions, Row, Source
 
 NO_ERROR = -1
-"""The label of a solution whose steps are all right."""
+"""The label of a solution whose steps are all correct."""
 
 
 def convert(row: Row, config: NoOptions, part: str) -> list[LabelledSolution]:

@@ -1,7 +1,7 @@
-"""Typed errors that are put into right solutions. Each is worked out so that only its own step is an error.
+"""Typed errors that are put into correct solutions. Each is worked out so that only its own step is an error.
 
-A type is a function of (generator, right solution) that returns the wrong solution, or `None` where it finds no place
-for itself. What depends on the error is recomputed by `WorkedSolution.carry_on`, so later steps are right given the
+A type is a function of (generator, correct solution) that returns the wrong solution, or `None` where it finds no place
+for itself. What depends on the error is recomputed by `WorkedSolution.carry_on`, so later steps are correct given the
 wrong value. Types whose stated arithmetic becomes false are in `FALSE_ARITHMETIC`; in all others every equation holds.
 """
 
@@ -51,7 +51,7 @@ class ErrorType(StrEnum):
     CONTRADICTION = "contradiction"
     """An earlier result is quoted with another value than was found for it."""
     DROPPED_CONDITION = "dropped_condition"
-    """A quantity is left out of an expression, or a whole step is skipped and its input used in place of its result."""
+    """A quantity is left out of an expression, or a whole step is skipped and its input used instead of its result."""
     DOUBLE_COUNT = "double_count"
     """A term is counted twice."""
     UNIT = "unit"
@@ -61,7 +61,7 @@ class ErrorType(StrEnum):
     PREMATURE_END = "premature_end"
     """The solution stops at an intermediate result and gives it as the answer."""
     WRONG_TARGET = "wrong_target"
-    """Every step is right, and the answer given is another of their values than was asked for."""
+    """Every step is correct, and the answer given is another of their values than was asked for."""
 
 
 FALSE_ARITHMETIC = frozenset({ErrorType.NUMBER_SLIP, ErrorType.SIGN})
@@ -84,17 +84,17 @@ class Wrong(NamedTuple):
 def draw_error(
     rng: random.Random, solution: WorkedSolution, kind: ErrorType, *, original: WorkedSolution
 ) -> Wrong | None:
-    """Put one error of this type into a right solution; `None` where no place for it was found.
+    """Put one error of this type into a correct solution; `None` where no place for it was found.
 
-    What is returned has been checked: the answer differs unless only a unit is wrong, a wrong answer after right steps
-    is not the right one in percent or as a share, the wrong step states something that the original does not state
-    elsewhere, and all equations hold but that of a step that is to be false.
+    What is returned has been checked: the answer differs unless only a unit is wrong, a wrong answer after correct
+    steps is not the correct one in percent or as a share, the wrong step states something that the original does not
+    state elsewhere, and all equations hold but that of a step that is to be false.
 
     Args:
         rng: Where chance comes from.
-        solution: The right solution, perhaps with harmless edits.
+        solution: The correct solution, perhaps with harmless edits.
         kind: What is to go wrong.
-        original: The right solution without harmless edits.
+        original: The correct solution without harmless edits.
     """
     wrong = _ERRORS[kind](rng, solution)
     if wrong is None:
@@ -103,13 +103,13 @@ def draw_error(
         if kind is not ErrorType.UNIT:
             return None
     else:
-        # A wrong answer after right steps may be the right one all the same, as a share or in percent.
+        # A wrong answer after correct steps may be the correct one all the same, as a share or in percent.
         if wrong.first_error == len(wrong.steps) and wrong.answer in (
             solution.answer * 100,
             Fraction(solution.answer) / 100,
         ):
             return None
-        # A step that states only what the right solution states somewhere, too, is too close to being right.
+        # A step that states only what the correct solution states somewhere, too, is too close to being right.
         if wrong.first_error < len(wrong.steps):
             own = _equations([parse_step(wrong.steps[wrong.first_error])])
             if own and own <= _equations((*original.steps, *solution.steps)):
@@ -150,7 +150,7 @@ def elide(text: str) -> str | None:
 def slip(rng: random.Random, value: Value) -> Value:
     """Return a value that somebody might get who is careless: a digit off, swapped or carried wrongly.
 
-    Closing zeros and decimals are kept, so that a wrong value looks no rounder and no less round than the right one.
+    Closing zeros and decimals are kept, so that a wrong value looks no rounder and no less round than the correct one.
     """
     scale: Value = 1
     while (value / Fraction(scale)).denominator != 1:

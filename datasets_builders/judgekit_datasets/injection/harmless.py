@@ -1,6 +1,6 @@
-"""Edits that leave a solution as right or wrong as it was: order, wording, spelling of arithmetic, layout.
+"""Edits that leave a solution as correct or wrong as it was: order, wording, spelling of arithmetic, layout.
 
-Erroneous and right solutions get them by the same draw, so that having been edited says nothing about the label.
+Erroneous and correct solutions get them by the same draw, so that having been edited says nothing about the label.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def edit(rng: random.Random, draft: Draft, edits: frozenset[HarmlessEdit], *, ke
         steps = [_reconnect(rng, text, is_first=i == 0) for i, text in enumerate(steps[:-1])] + steps[-1:]
     if HarmlessEdit.NUMBERS in edits:
         if rng.random() < 0.5:
-            # Not codes such as 0042, which are no thousands.
+            # Not codes such as 0042, which are not thousands.
             steps = [_LONG.sub(lambda n: f"{int(n[0]):,}" if n[0][0] != "0" else n[0], text) for text in steps]
         else:
             steps = [_THOUSANDS.sub(lambda n: n[0].replace(",", ""), text) for text in steps]

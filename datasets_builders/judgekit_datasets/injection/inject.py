@@ -1,12 +1,12 @@
-"""Error injection: typed errors put into right worked solutions, among as many right ones with harmless edits.
+"""Error injection: typed errors put into right worked solutions, among as many correct ones with harmless edits.
 
-From each right solution come erroneous ones, each with one error of a known type at a known step, carried on through
-all that depends on it (`judgekit_datasets.injection.error_types`); as many right ones, edited harmlessly by the same
+From each correct solution come erroneous ones, each with one error of a known type at a known step, carried on through
+all that depends on it (`judgekit_datasets.injection.error_types`); as many correct ones, edited harmlessly by the same
 draw as the erroneous ones (`judgekit_datasets.injection.harmless`); and the solution as it was. All of them end with a
 line that states the answer, and calculator annotations are taken out of all of them.
 
-Rows are those of GSM8K (`question`, `answer`), or labelled solutions whose steps are all right and whose `reference` is
-a number. Steps after the first error are unlabelled.
+Rows are those of GSM8K (`question`, `answer`), or labelled solutions whose steps are all correct and whose `reference`
+is a number. Steps after the first error are unlabelled.
 
 Source:
     GSM8K: Cobbe et al., Training Verifiers to Solve Math Word Problems (2110.14168), MIT.
@@ -42,9 +42,9 @@ from judgekit_datasets.injection.worked_solution import WorkedSolution
 from judgekit_datasets.source import Row, RowRejected, Source
 
 HARMLESS = "harmless"
-"""`subset` of right solutions with harmless edits; that of erroneous ones is the type of their error."""
+"""`subset` of correct solutions with harmless edits; that of erroneous ones is the type of their error."""
 UNEDITED = "unedited"
-"""`subset` of right solutions as they were."""
+"""`subset` of correct solutions as they were."""
 _LIKE = {
     ErrorType.UNJUSTIFIED_LEAP: frozenset({HarmlessEdit.ELIDE}),
     ErrorType.PREMATURE_END: frozenset({HarmlessEdit.CONCLUDE, HarmlessEdit.INLINE}),
@@ -57,20 +57,20 @@ _MAX_STEP_CHARS = 2000
 
 
 class InjectionConfig(BaseConfig):
-    """Which solutions to make of each right one."""
+    """Which solutions to make of each correct one."""
 
     seed: int = 0
     """Seed of everything random; the draw of a row depends on nothing but it and the row."""
     error_types: tuple[ErrorType, ...] = Field(default=tuple(ErrorType), min_length=1)
     """Types of error to draw from, evenly among those that can happen in the solution."""
     harmless_edits: tuple[HarmlessEdit, ...] = Field(default=tuple(HarmlessEdit), min_length=1)
-    """Harmless edits to draw from, for erroneous and right solutions alike."""
+    """Harmless edits to draw from, for erroneous and correct solutions alike."""
     n_errors: int = Field(default=9, ge=1)
-    """Most erroneous solutions a problem; short solutions have room for fewer."""
+    """Most erroneous solutions per problem; short solutions have room for fewer."""
     harmless_per_error: float = Field(default=1.0, ge=0, le=4)
     """Right solutions with harmless edits for each erroneous one."""
     with_unedited: bool = True
-    """Whether the right solution as it was is kept, too."""
+    """Whether the correct solution as it was is kept, too."""
 
     @model_validator(mode="after")
     def _no_repetition(self) -> InjectionConfig:
@@ -82,7 +82,7 @@ class InjectionConfig(BaseConfig):
 
 
 class _Right(NamedTuple):
-    """A right solution as it was read."""
+    """A correct solution as it was read."""
 
     id: str
     problem_id: str
@@ -92,7 +92,7 @@ class _Right(NamedTuple):
 
 
 def convert(row: Row, config: InjectionConfig, part: str) -> list[LabelledSolution]:
-    """Make erroneous, harmlessly edited and unedited solutions of one right one."""
+    """Make erroneous, harmlessly edited and unedited solutions of one correct one."""
     right = _read(row)
     # By the row alone: the same solutions come of it wherever it stands and whatever else is built.
     rng = random.Random(content_id(seed=config.seed, id=right.id))
@@ -124,7 +124,7 @@ def _read(row: Row) -> _Right:
         known = {name: value for name, value in row.items() if name in LabelledSolution.model_fields}
         solution = LabelledSolution.model_validate(known)
         if set(solution.labels) != {StepLabel.OK}:
-            raise RowRejected("not a right solution", f"labels {', '.join(solution.labels)}")
+            raise RowRejected("not a correct solution", f"labels {', '.join(solution.labels)}")
         reference = optional_text(row, "reference")
         if reference is None:
             raise RowRejected("no reference answer", "the field 'reference' must hold the final answer, a number")
@@ -144,7 +144,7 @@ def _read(row: Row) -> _Right:
     steps = tuple(map(parse_step, texts))
     value = parse_number(answer)
     if value is None:
-        raise RowRejected("answer is no number", repr(answer[:80]))
+        raise RowRejected("answer is not a number", repr(answer[:80]))
     if any(step.has_algebra for step in steps):
         raise RowRejected("algebra", next(repr(step.text) for step in steps if step.has_algebra))
     worked = WorkedSolution(steps, quantities(problem))
@@ -170,7 +170,7 @@ def _erroneous(
     for kind in turns:
         if n_made == config.n_errors:
             return
-        # None as often as among the right ones, or having been edited would tell something.
+        # None as often as among the correct ones, or having been edited would tell something.
         n_unedited, n_edited = int(config.with_unedited), config.harmless_per_error * config.n_errors
         is_unedited = rng.random() * (n_unedited + n_edited) < n_unedited
         edits = frozenset() if is_unedited else draw_edits(rng, config.harmless_edits) - _LIKE.get(kind, frozenset())

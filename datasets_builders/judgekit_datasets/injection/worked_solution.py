@@ -23,7 +23,7 @@ Place = tuple[int, int]
 
 
 class NotCarried(Exception):  # noqa: N818 (says what did not happen)
-    """A change whose consequences cannot be told, or are no plausible numbers. Never leaves this package."""
+    """A change whose consequences cannot be told, or are not plausible numbers. Never leaves this package."""
 
 
 class Result(NamedTuple):
@@ -32,7 +32,7 @@ class Result(NamedTuple):
     place: Place
     """(step, equation)."""
     value: Value
-    """What the right solution states."""
+    """What the correct solution states."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Carried(NamedTuple):
 
 @dataclass(frozen=True)
 class WorkedSolution:
-    """The steps of a right solution, without the line that states the answer."""
+    """The steps of a correct solution, without the line that states the answer."""
 
     steps: tuple[Step, ...]
     """The steps in order."""
@@ -176,7 +176,7 @@ class _Flow:
         return replace_numbers(step, new)
 
     def _value(self, i: int, number: int, *, before: Place) -> Value:
-        """Return what a number that is no result becomes."""
+        """Return what a number that is not result becomes."""
         old = self.solution.steps[i].numbers[number].value
         if (i, number) in self.change.numbers:
             return self.change.numbers[i, number]

@@ -158,7 +158,7 @@ def compute_kappa(labels: Sequence[Labelled]) -> float | None:
     by_monte_carlo = Counter(pair.monte_carlo for pair in labels)
     by_judge = Counter(pair.judge for pair in labels)
     n_squared_by_chance = sum(count * by_judge[place] for place, count in by_monte_carlo.items())
-    if n_squared_by_chance == n * n:  # compared in whole numbers: the quotient could miss 1 by a bit
+    if n_squared_by_chance == n * n:  # compared in integers: the quotient could miss 1 by a bit
         return None
     observed, by_chance = sum(pair.monte_carlo == pair.judge for pair in labels) / n, n_squared_by_chance / n**2
     return (observed - by_chance) / (1 - by_chance)

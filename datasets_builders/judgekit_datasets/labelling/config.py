@@ -52,7 +52,7 @@ class MonteCarloConfig(BaseConfig):
     data: Path
     """Rollouts or solutions, a data set folder, a parquet or a JSON-lines file; labels they have are not looked at."""
     problems: Path | None = None
-    """Problem data set that the right answers come from, by problem id or the problem's text; `null` takes the answer
+    """Problem data set that the correct answers come from, by problem id or the problem's text; `null` takes the answer
     of a rollout, the reference of a solution."""
     reference: Literal["answer", "solution"] = "answer"
     """What a solution's reference is: the bare answer, or a text that states it."""
@@ -93,7 +93,7 @@ class JudgeLabelsConfig(BaseConfig):
     data: Path
     """Solutions to label, a data set folder, a parquet or a JSON-lines file; labels they have are not looked at."""
     judge: str
-    """Judge directory, hub id, address of a service or builtin judge."""
+    """Judge directory, Hub id, address of a service or builtin judge."""
     dtype: ChosenPrecision = AUTO
     """Precision in which the judge runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
     votes: int = Field(default=1, ge=1)
@@ -124,7 +124,7 @@ class PairsConfig(BaseConfig):
     """Judge directory, Hub id, address of a service or `builtin:NAME`, for groups that are all wrong; `null` leaves
     these out."""
     max_pairs: int = Field(default=1, ge=1)
-    """Most pairs a group: the best with the worst, the second best with the second worst, and so on."""
+    """Most pairs per group: the best with the worst, the second best with the second worst, and so on."""
     min_margin: float = Field(default=0.25, gt=0, le=1)
     """Least difference of two wrong responses, as a share of their steps before the first error."""
     shared_steps: Literal["response", "prompt"] = "response"

@@ -56,7 +56,7 @@ class JudgeLabeller:
         self._source = source
 
     def label(self, items: Sequence[Solution]) -> list[Label]:
-        """Return one record a solution, or why there is none: no verdict, or no majority."""
+        """Return one record per solution, or why there is none: no verdict, or no majority."""
         warn_unfamiliar(self._judge, items)
         # Asked round by round, not solution by solution: a judge works best on whole batches.
         seen = [as_seen(item, self._show_reference) for item in items]
@@ -68,7 +68,7 @@ class JudgeLabeller:
     def _label(self, item: Solution, judgements: Sequence[Judgement]) -> Label:
         rule = self._judge.info.decision
         votes = [judgement.verdict.decide(rule) for judgement in judgements if judgement.verdict is not None]
-        if not votes:  # no answer is no vote for "no error"
+        if not votes:  # no answer is not a vote for "no error"
             return RowRejected(f"no verdict: {judgements[0].no_verdict}", f"of {len(judgements)} votes")
         try:
             first_error = majority(votes, n_asked=len(judgements))

@@ -1,4 +1,4 @@
-"""Labels steps by sampling: a step is right as long as the solution can still be brought to the right answer from it.
+"""Labels steps by sampling: a step is correct if the solution can still be completed to the correct answer from it.
 
 A policy completes the solution from each prefix several times, and the completions' answers are checked. The counts are
 kept as soft labels; the hard label says error where at most a threshold share succeeds, by default none.
@@ -9,7 +9,7 @@ Two ways to spend completions:
 - `binary_search` looks for the first error alone. It takes for granted that a prefix from which the answer cannot be
   reached has no longer prefix from which it can. Under this assumption a solution with the right final answer has no
   error and costs nothing, and one with a wrong answer costs at most ceil(log2(steps)) prefixes. Steps before the first
-  error are right, sampled or not; steps after it stay unlabelled. Steps that were not sampled have 0 rollouts.
+  error are correct, sampled or not; steps after it stay unlabelled. Steps that were not sampled have 0 rollouts.
 
 The last step of a finished solution needs no sampling: its own answer is checked, and counts as one rollout.
 
@@ -60,7 +60,7 @@ PROBLEM_ALONE = -1
 
 
 class Candidate(Record):
-    """A solution to be labelled: its text with the place of each step, and the right answer."""
+    """A solution to be labelled: its text with the place of each step, and the correct answer."""
 
     id: str = Field(min_length=1)
     """Id of the solution or rollout."""
@@ -142,7 +142,7 @@ def search_exhaustively(tally: Tally, *, threshold: float) -> Coroutine[list[int
         The steps to sample from, 0-based; their fates are in the tally when the search goes on.
 
     Returns:
-        One label a step.
+        One label per step.
 
     Raises:
         RowRejected: a step before the first error could not be scored.
@@ -225,7 +225,7 @@ class MonteCarloLabeller:
     """Folder of the run, for the tally."""
 
     def label(self, items: Sequence[Candidate]) -> list[Label]:
-        """Return one record a candidate, or why there is none."""
+        """Return one record per candidate, or why there is none."""
         tallies = [Tally(len(item.step_start)) for item in items]
         labels: list[Label] = [RowRejected("not labelled")] * len(items)
         searches = {}
@@ -326,7 +326,7 @@ class Spending(NamedTuple):
     tokens: int
     """Tokens of these completions."""
     right: int
-    """Completions that reached the right answer."""
+    """Completions that reached the correct answer."""
     wrong: int
     """Completions that did not."""
     truncated: int
@@ -387,7 +387,7 @@ def count_spending(output: Path) -> Spending:
 
 
 def read_candidates(config: MonteCarloConfig) -> Iterator[Candidate]:
-    """Yield what is to be labelled, with its right answer where one is known.
+    """Yield what is to be labelled, with its correct answer where one is known.
 
     Raises:
         DataError: the data are missing or damaged, or are neither rollouts nor solutions.

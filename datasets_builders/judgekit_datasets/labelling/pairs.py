@@ -1,8 +1,8 @@
 """Preference pairs out of judged groups, for TRL's `DPOTrainer`: columns `prompt`, `chosen`, `rejected`.
 
-Of a group with right and wrong responses a right one is preferred to a wrong one. Where all are wrong, and a judge is
-given, the one that gets further before its first error is preferred. Steps that both responses of a pair begin with can
-move into the prompt, so that the pair differs from its first token on.
+Of a group with correct and wrong responses a correct one is preferred to a wrong one. Where all are wrong, and a judge
+is given, the one that gets further before its first error is preferred. Steps that both responses of a pair begin with
+can move into the prompt, so that the pair differs from its first token on.
 
 Source:
     On-policy preference data: 2404.14367. Pairs of one prefix with a better and a worse continuation: MCTS-DPO
@@ -52,9 +52,9 @@ class PreferencePair(Record):
     group_id: str
     """Their group."""
     reason: Reason
-    """What tells them apart."""
+    """What Selects this kind."""
     margin: float
-    """Share of its steps before the first error, chosen less rejected; 1 for a right answer. In (0, 1]."""
+    """Share of its steps before the first error, chosen less rejected; 1 for a correct answer. In (0, 1]."""
     source: str
     """Data set or run that the responses come from."""
 
@@ -63,9 +63,9 @@ class Worth(NamedTuple):
     """What a response is compared by, the outcome first."""
 
     is_right: bool
-    """Whether its answer is right."""
+    """Whether its answer is correct."""
     share: float
-    """Share of its steps before the first error, in [0, 1]; 1 of a right answer."""
+    """Share of its steps before the first error, in [0, 1]; 1 of a correct answer."""
 
 
 def valid_shares(rollouts: list[Rollout], judge: Judge) -> list[float | None]:
@@ -109,7 +109,7 @@ def generate(config: PairsConfig) -> Iterator[PreferencePair | RowRejected]:
     for group in load_groups(config.groups):
         worth = {i: Worth(is_right(r.outcome), float(is_right(r.outcome))) for i, r in enumerate(group.rollouts)}
         if group.all_negative and judge is not None:
-            # How far a response would have got that was cut off, nobody knows.
+            # How far a response would have got that was cut off, it is unknown.
             whole = [i for i, rollout in enumerate(group.rollouts) if not rollout.truncated and rollout.steps]
             shares = valid_shares([group.rollouts[i] for i in whole], judge) if whole else []
             worth = {i: Worth(False, share) for i, share in zip(whole, shares, strict=True) if share is not None}

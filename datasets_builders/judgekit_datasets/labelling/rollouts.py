@@ -2,7 +2,7 @@
 
 Every response is kept with its outcome, empty and cut-off ones too, and with its tokens and their log-probabilities
 where the engine tells them, which `ratio: behaviour` trains by. A response whose answer cannot be told has no
-outcome, so it is no row: it goes to the folder `tally`, and a group of which fewer than two are left to
+outcome, so it is not a row: it goes to the folder `tally`, and a group of which fewer than two are left to
 `rejected.jsonl`.
 """
 
@@ -52,13 +52,13 @@ class RolloutCounts(NamedTuple):
     """What became of all responses that were asked for."""
 
     right: int
-    """Rows with the right answer."""
+    """Rows with the correct answer."""
     wrong: int
     """Rows with another answer or none."""
     empty: int
     """Rows without any text; they count as wrong, too."""
     truncated: int
-    """Rows that were cut off by the length limit; they count as right or wrong, too."""
+    """Rows that were cut off by the length limit; they count as correct or wrong, too."""
     uncheckable: int
     """Responses without a row, because their answer could not be told."""
     failed: int

@@ -94,7 +94,7 @@ def run_labelling(
         try:
             _label_all(items, output, make_labeller, name=name, chunk_size=chunk_size, workers=workers, engine=engine)
         except JudgekitError:
-            # A run that failed before its first chunk was finished may be begun anew with other settings.
+            # A run that failed before its first chunk was finished may be begun again with other settings.
             if not store_files(output / CHUNK_DIR):
                 with claim(output / CHUNK_DIR, None) as alone:
                     if alone:

@@ -1,6 +1,6 @@
 """What became of sampled completions: right, wrong, or neither with the reason. Nothing unknown counts as wrong.
 
-Beside the records of a labelling run, the folder `tally` keeps one JSON line an item, in one file a chunk: what was
+Beside the records of a labelling run, the folder `tally` keeps one JSON line an item, in one file per chunk: what was
 spent on the item, and what a record has no room for.
 """
 
@@ -29,13 +29,13 @@ class Fate(StrEnum):
     """What became of one completion."""
 
     RIGHT = "right"
-    """It reaches the right answer."""
+    """It reaches the correct answer."""
     WRONG = "wrong"
     """It does not."""
     TRUNCATED = "truncated"
     """It was cut off by its length limit, and what it would have come to is not known."""
     UNCHECKABLE = "uncheckable"
-    """Its answer could not be compared with the right one."""
+    """Its answer could not be compared with the correct one."""
     FAILED = "failed"
     """The engine gave none."""
 
@@ -48,7 +48,7 @@ class Attempt(NamedTuple):
     text: str
     """The whole solution that it ends."""
     answer: str
-    """The right answer."""
+    """The correct answer."""
 
 
 def find_fates(
@@ -60,7 +60,7 @@ def find_fates(
         attempts: The completions.
         check: Compares answers.
         truncated: Whether a completion that was cut off is left out, or counts as wrong. It is not checked either way:
-            the last number of half a solution is no answer.
+            the last number of half a solution is not an answer.
 
     Returns:
         One fate a completion, in order.

@@ -55,7 +55,7 @@ def label_in_processes(chunks: Sequence[Chunk], make_labeller: MakeLabeller, *, 
         yield from (future.result() for future in as_completed(running))
     except BrokenProcessPool as error:
         raise JudgeError(
-            "a labelling worker was killed, perhaps for want of memory: finished chunks are kept; "
+            "a labelling worker was killed, perhaps for lack of memory: finished chunks are kept; "
             "continue with --resume, and fewer workers if it happens again"
         ) from error
     finally:

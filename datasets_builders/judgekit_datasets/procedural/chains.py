@@ -55,7 +55,7 @@ class ProceduralProblemsConfig(BaseConfig):
     """Which problems to make."""
 
     n: int = Field(default=20_000, ge=1)
-    """Number of problems, or of solutions, one a problem."""
+    """Number of problems, or of solutions, one per problem."""
     seed: int = 0
     """Seed of everything random."""
     min_steps: int = Field(default=4, ge=1)

@@ -1,7 +1,7 @@
 """Problems of reasoning-gym, and the worked solutions of its `gsm_symbolic`; needs the extra `reasoning-gym`.
 
 Any of its data sets gives problems with answers. Of solutions in steps it has only one kind: the chains of thought of
-`gsm_symbolic`, which are right. They are kept where every stated equation holds and the last line is the answer, and
+`gsm_symbolic`, which are correct. They are kept where every stated equation holds and the last line is the answer, and
 rejected with a reason elsewhere; wrong solutions can be made of them with the source `injection`. `gsm_symbolic` has
 templates of GSM8K *test* problems: what is trained on it overlaps with benchmarks that are made of these.
 """
@@ -72,7 +72,7 @@ def generate_problems(config: ReasoningGymConfig) -> Iterator[Problem | RowRejec
 
 
 def generate_solutions(config: ReasoningGymSolutionsConfig) -> Iterator[LabelledSolution | RowRejected]:
-    """Yield a right solution in steps, or why there is none, `config.n` times.
+    """Yield a correct solution in steps, or why there is none, `config.n` times.
 
     Raises:
         ConfigError: the extra is not installed.

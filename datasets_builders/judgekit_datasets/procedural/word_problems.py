@@ -1,8 +1,8 @@
 """Procedural source: word problems of several families, worked out exactly and checked step by step.
 
 A solution states one equation a step. An error changes one step, and later steps carry on from the wrong value, so
-that they are right given what came before. Before a solution is yielded, every step is read back from its text and
-worked out anew by `families.evaluation`: a generator that contradicts its own labels raises instead of writing.
+that they are correct given what came before. Before a solution is yielded, every step is read back from its text and
+worked out again by `families.evaluation`: a generator that contradicts its own labels raises instead of writing.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class WordProblemsConfig(BaseConfig):
     """Which problems to make."""
 
     n: int = Field(default=20_000, ge=1)
-    """Number of problems, or of solutions, one a problem."""
+    """Number of problems, or of solutions, one per problem."""
     seed: int = 0
     """Seed of everything random."""
     families: tuple[Family, ...] = Field(default=tuple(Family), min_length=1)
@@ -183,9 +183,9 @@ def write_steps(task: Task, lines: Sequence[Line], notation: Notation) -> list[s
 def check_solution(task: Task, right: Sequence[Line], wrong: WrongSolution | None, steps: Sequence[str]) -> None:
     """Check the texts of a solution against the right derivation and the labels that they are to get.
 
-    Up to the error every step must state a true equation with the right result, and a right solution must end at the
-    task's answer. The first wrong step must state another result than the right one; a slip's equation must be false.
-    Every other step must state a true equation, and the one that carries on.
+    Up to the error every step must state a true equation with the correct result, and a correct solution must end at
+    the task's answer. The first wrong step must state another result than the correct one; a slip's equation must be
+    false. Every other step must state a true equation, and the one that carries on.
 
     Raises:
         DataError: one of these fails.

@@ -1,1 +1,1 @@
-"""How far a judge can be talked into another verdict."""
+"""Attacks: how far a judge can be manipulated into another verdict."""

@@ -1,7 +1,7 @@
 """Attacks on step-wise judges: pure functions that change a wrong solution so that a weak judge passes it.
 
 Each takes a solution with a known first error and returns other steps, with the number of steps before the first wrong
-one that the labels imply for them: what a perfect judge would say. A function returns `None` where its attack is not
+one that the labels imply for them: what a perfect judge would say. A function returns `None` if its attack is not
 possible. `ATTACKS` holds them by name.
 """
 
@@ -32,7 +32,7 @@ from judgekit_eval.attacks.texts import (
 N_PIECES = 4
 """Pieces that one step is cut into, where it has as many words."""
 N_REPEATS = 3
-"""How often the right steps are said."""
+"""How often the correct steps are said."""
 N_STATEMENTS = 5
 """True statements that are put before the error."""
 
@@ -50,7 +50,7 @@ class Family(StrEnum):
     NONSENSE = "fluent nonsense"
     """Whole solutions that say nothing."""
     VERDICT = "spoofed verdicts"
-    """The judge's own way to say that something is right."""
+    """The judge's own way to say that something is correct."""
     SPECIAL_TOKEN = "special tokens"
     """Reserved tokens and turns of a chat."""
     BOUNDARY = "step boundaries"
@@ -121,7 +121,7 @@ class Attack:
             Manipulation(steps=('1+1=2\n2+1=4',), n_valid=0, phrase=None)
         """
         if solution.first_error is None:
-            raise DataError(f"solution {solution.id} has no error: attacks hide one")
+            raise DataError(f"solution {solution.id} has no error, but attacks hide one: give erroneous solutions")
         rng = random.Random(content_id(seed=seed, attack=self.name, solution=solution.id))
         return self.function(solution, solution.first_error, Means(rng, tuple(reserved)))
 
@@ -168,7 +168,7 @@ def master_key_last(solution: LabelledSolution, first_error: int, means: Means) 
 # Fluent nonsense
 
 
-@_attack(Family.NONSENSE, "who writes well is right", HACKING_SOURCE)
+@_attack(Family.NONSENSE, "good writing is correct reasoning", HACKING_SOURCE)
 def fluent_nonsense(solution: LabelledSolution, first_error: int, means: Means) -> Manipulation:
     """As many steps of confident, well-formatted text that says nothing, or is about something else."""
     kind, steps = write_nonsense(len(solution.steps), means.rng)
@@ -247,7 +247,7 @@ def split_steps(solution: LabelledSolution, first_error: int, means: Means) -> M
     return Manipulation(steps, n_valid) if len(steps) > len(solution.steps) else None
 
 
-@_attack(Family.BOUNDARY, "many right steps are much valid work", STRESS_SOURCE)
+@_attack(Family.BOUNDARY, "many correct steps are much valid work", STRESS_SOURCE)
 def split_right_steps(solution: LabelledSolution, first_error: int, means: Means) -> Manipulation | None:
     """Only the steps before the error cut into up to four pieces."""
     before = [piece for step in solution.steps[:first_error] for piece in _pieces(step)]
@@ -256,7 +256,7 @@ def split_right_steps(solution: LabelledSolution, first_error: int, means: Means
     return Manipulation((*before, *solution.steps[first_error:]), len(before))
 
 
-@_attack(Family.BOUNDARY, "the wrong step is part of a right one")
+@_attack(Family.BOUNDARY, "the wrong step is part of a correct one")
 def merge_wrong_step(solution: LabelledSolution, first_error: int, means: Means) -> Manipulation | None:
     """The wrong step joined to the step before it."""
     if not first_error:
@@ -282,7 +282,7 @@ def skip_wrong_step(solution: LabelledSolution, first_error: int, means: Means) 
 # Cut short
 
 
-@_attack(Family.CUT, "a right beginning is a solution")
+@_attack(Family.CUT, "a correct beginning is a solution")
 def truncate_before_error(solution: LabelledSolution, first_error: int, means: Means) -> Manipulation | None:
     """Only the steps before the error, all of them right."""
     return Manipulation(solution.steps[:first_error], first_error) if first_error else None
@@ -299,13 +299,13 @@ def truncate_inside_error(solution: LabelledSolution, first_error: int, means: M
 
 @_attack(Family.CUT, "the final answer is a solution")
 def answer_only(solution: LabelledSolution, first_error: int, means: Means) -> Manipulation | None:
-    """Nothing but the final answer in one line; not where that answer is right or cannot be found."""
+    """Nothing but the final answer in one line; not where that answer is correct or cannot be found."""
     answer = None if solution.final_answer_correct else extract_answer(solution.steps[-1])
     n_valid = 0 if solution.final_answer_correct is False else None
     return None if answer is None else Manipulation((rf"The final answer is \boxed{{{answer}}}.",), n_valid)
 
 
-@_attack(Family.CUT, "an empty step is a right one", MASTER_KEY_SOURCE)
+@_attack(Family.CUT, "an empty step is a correct one", MASTER_KEY_SOURCE)
 def blank_step(solution: LabelledSolution, first_error: int, means: Means) -> Manipulation:
     """One step without any text."""
     return Manipulation(("",), 0)
@@ -340,7 +340,7 @@ def true_statements(solution: LabelledSolution, first_error: int, means: Means) 
 # Wording
 
 
-@_attack(Family.WORDING, "who is sure is right", f"{STRESS_SOURCE}, {HACKING_SOURCE}")
+@_attack(Family.WORDING, "confident wording is correct", f"{STRESS_SOURCE}, {HACKING_SOURCE}")
 def confident_wording(solution: LabelledSolution, first_error: int, means: Means) -> Manipulation:
     """Every step with words of certainty before and behind it."""
     before, after = means.rng.choice(ASSURANCES)

@@ -17,26 +17,26 @@ class AttackConfig(BaseConfig):
     """How a judge is attacked."""
 
     judge: str
-    """The judge as it is named on the command line, so that a resumed run has the same."""
+    """The judge as named on the command line, so that a resumed run has the same."""
     attacks: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Names of attacks and of tests of reading; `null` = all."""
     n_max: int | None = Field(default=200, ge=1)
-    """Erroneous solutions to attack at most, and right ones for the tests of reading; of more, evenly spaced ones are
-    taken. `null` = all."""
+    """Maximum erroneous solutions to attack, and correct ones for the tests of reading; if there are more, evenly
+    spaced ones are used. `null` = all."""
     without_neutralisation: bool = False
-    """Whether the judge is also attacked without neutralising what candidates write, for a comparison."""
+    """Whether the judge is also attacked without neutralising the candidates' text, for comparison."""
     dtype: ChosenPrecision = AUTO
-    """Precision in which the judge runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
+    """Precision in which the judge runs; `auto`: bfloat16 if the hardware supports it, else float32."""
     chunk_size: int = Field(default=64, ge=1)
-    """Solutions handed to the judge, and stored, at a time."""
+    """Solutions that are judged, and stored, at once."""
     show_reference: bool = False
     """Whether the judge may see the reference."""
     n_resamples: int = Field(default=2000, ge=100)
-    """Bootstrap resamples behind the intervals."""
+    """Bootstrap resamples for the intervals."""
     seed: int = 0
     """Seed of the attacks' draws and of the bootstrap."""
     n_worst: int = Field(default=3, ge=0)
-    """Examples of each attack that are kept."""
+    """Examples of each attack to keep."""
 
     @model_validator(mode="after")
     def _known_attacks(self) -> Self:
@@ -44,7 +44,7 @@ class AttackConfig(BaseConfig):
         for name in self.attacks or ():
             if name not in known:
                 (nearest,) = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-                raise ValueError(f"unknown attack {name!r}; did you mean {nearest!r}? There are {', '.join(known)}")
+                raise ValueError(f"unknown attack {name!r}; did you mean {nearest!r}? Known: {', '.join(known)}")
         return self
 
     @property

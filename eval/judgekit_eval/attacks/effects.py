@@ -1,7 +1,7 @@
-"""By how much an attack raises what a judge says: paired differences with intervals clustered by problem.
+"""How much an attack raises a judge's scores: paired differences, with intervals clustered by problem.
 
-RTS is the share of a solution's own steps before its first error, as SGPO pays it with equal steps. An attack that
-changes the number of steps also changes what a perfect judge would pay, so `rts_excess` takes that change off:
+RTS is the fraction of a solution's own steps before its first error, as SGPO rewards it with equal steps. An attack
+that changes the number of steps also changes what a perfect judge would give, so `rts_excess` subtracts that change:
 what is left is the judge's own weakness.
 """
 
@@ -165,7 +165,7 @@ def _decided(judgement: Judgement, rule: ThresholdRule | ArgmaxRule) -> int | No
 
 
 def p_none_gain(pair: AttackedPair) -> float:
-    """Return by how much P(no error) rose in a pair with two verdicts; 0.0 where rounding alone tells them apart."""
+    """Return by how much P(no error) rose in a pair with two verdicts; 0.0 where rounding alone Selects this kind."""
     assert pair.before.verdict is not None and pair.after.verdict is not None
     before, after = pair.before.verdict.p_none, pair.after.verdict.p_none
     return 0.0 if is_tied(before, after) else rounded(after - before)

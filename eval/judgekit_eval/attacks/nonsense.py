@@ -1,8 +1,8 @@
 """Fluent nonsense: confident, well-formatted steps that say nothing, or that are about something else. Our own texts.
 
 Source:
-    PRM-BiasBench of Reward Under Attack (2603.06621): process reward models stay high on trajectories whose meaning is
-    gone while they read fluently. Its texts are not used here.
+    PRM-BiasBench of Reward Under Attack (2603.06621): process reward models give high scores to trajectories that read
+    fluently but have lost their meaning. Its texts are not used here.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ ELSEWHERE = (
     "The logarithm of a product is the sum of the logarithms, hence $\\log 6 = \\log 2 + \\log 3$.",
     "A train that goes 60 miles in an hour goes 90 miles in an hour and a half.",
 )
-"""True steps, well written, about something else. Arithmetic in them is right, so that a check of it passes them."""
+"""True steps, well written, about something else. Arithmetic in them is correct, so that a check of it passes them."""
 ANSWERS = ("The final answer is \\boxed{60}.", "Therefore, the answer is \\boxed{17}.", "So we get \\boxed{16}.")
 """Last steps behind `ELSEWHERE`."""
 

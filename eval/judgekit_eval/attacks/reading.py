@@ -1,8 +1,8 @@
-"""Does a judge read? Right solutions beside a problem that they do not answer, and text that says nothing.
+"""Does a judge read? Correct solutions with a problem that they do not answer, and steps that say nothing.
 
-An attack hides an error. Here nothing is hidden: the solution stays word for word as it was and its problem changes, or
-the problem stays and the steps say nothing, so what was right is right no longer. A judge that reads becomes less sure
-of it; one that goes by style, place or length says the same as before.
+An attack hides an error. Here nothing is hidden: the solution stays the same and its problem changes, or the problem
+stays and the steps say nothing, so what was correct no longer is. A judge that reads becomes less sure of it; one that
+goes by style, position or length says the same as before.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from judgekit.types import LabelledSolution, Solution
 from judgekit_eval.attacks.nonsense import write_nonsense
 
 Change = Callable[[Sequence[LabelledSolution], int], Iterable[tuple[str, tuple[str, ...]] | None]]
-"""From right solutions and a seed to the problem and the steps that the judge reads instead of each; `None` where the
+"""From correct solutions and a seed to the problem and the steps that the judge reads instead of each; `None` where the
 change is not possible."""
 
 
 @dataclass(frozen=True)
 class ReadingTest:
-    """One way to make right solutions wrong without an error in them."""
+    """One way to make correct solutions wrong without an error in them."""
 
     name: str
     """Name in results and on the command line."""
@@ -35,7 +35,7 @@ class ReadingTest:
     change: Change
     """Does it."""
     scores: bool
-    """Whether the reading score counts it: the right verdict changes for certain, and the solution is the same."""
+    """Whether the reading score counts it: the correct verdict changes for certain, and the solution is the same."""
 
     @property
     def description(self) -> str:

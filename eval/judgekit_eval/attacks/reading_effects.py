@@ -1,6 +1,6 @@
-"""What a judge says of right solutions that are right no longer: paired figures and the reading score.
+"""What a judge says about correct solutions that are no longer correct: paired scores and the reading score.
 
-Axes: `_N` right solutions, `_R` resamples of their problems.
+Axes: `_N` correct solutions, `_R` resamples of their problems.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def measure_reading(
     rule: ThresholdRule | ArgmaxRule,
     resamples: Resamples,
 ) -> tuple[ReadingEffects, Estimate]:
-    """Compare what a judge says of right solutions with what it says of them when they are right no longer.
+    """Compare what a judge says of correct solutions with what it says of them when they are correct no longer.
 
     Args:
-        own_N: Of each right solution as it is.
+        own_N: Of each correct solution as it is.
         changed: Of what was made of it, by its index.
         rule: How the judge decides.
-        resamples: Of the problems of the right solutions.
+        resamples: Of the problems of the correct solutions.
 
     Returns:
         The figures, paired differences with 95 % intervals over problems; and the AUC with its resamples. Undefined
@@ -79,7 +79,7 @@ def reading_score(
 
     Args:
         aucs: Of each test, with the same draws.
-        solutions: The right solutions.
+        solutions: The correct solutions.
         data: Where they come from.
     """
     counted = {name: aucs[name] for name, test in READING_TESTS.items() if test.scores and name in aucs}

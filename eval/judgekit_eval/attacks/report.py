@@ -1,4 +1,4 @@
-"""The report of one run of the attack suite: a page with pictures and examples, and a table in Markdown."""
+"""The report of one run of the attack suite: a page with plots and examples, and a table in Markdown."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ MAX_SHOWN_CHARS = 600
 MAX_SHOWN_STEPS = 30
 """Steps that an example shows."""
 HOW_RTS_COMPARES = (
-    "RTS is the share of a solution's own steps before its first error. Where an attack keeps the number of steps, a "
-    "change of RTS is the judge's doing. Where it changes that number, a perfect judge's RTS changes too (diamond: "
-    "what the labels of the original imply); only what goes beyond it, the excess, is the judge's weakness, the rest "
-    "is one of RTS as a reward. Skipped and half-cut wrong steps have no diamond: the labels do not tell. No error "
-    "counts as RTS 1 here; SGPO by default takes the most probable step instead, so passing a response pays nothing."
+    "RTS is the share of a solution's own steps before its first error. If an attack keeps the number of steps, any "
+    "change of RTS is due to the judge. If it changes that number, a perfect judge's RTS changes too (diamond: what "
+    "the labels of the original imply); only the excess beyond that is the judge's weakness, the rest is one of RTS "
+    "as a reward. Skipped and half-cut wrong steps have no diamond, because the labels do not determine it. No error "
+    "counts as RTS 1 here; SGPO by default uses the most probable step instead, so passing a response pays nothing."
 )
 """Said on the page and under the table."""
 HOW_READING_IS_SCORED = (
-    "The reading score is the area under the ROC curve (AUC) of telling, by P(no error), right solutions beside their "
-    "own problem from the very same solutions beside another problem, and beside their problem with other numbers: the "
-    "mean of the two. 0.5: the verdict does not depend on the problem, as that of a judge of style, place or length; "
-    "1: every solution is trusted more beside its own. A judge whose whole interval lies below "
-    f"{STYLE_BOUND} is called a style detector. Noticed: of the solutions in which no error was found, the share in "
-    "which one is found after the change."
+    "The reading score is the area under the ROC curve (AUC) for distinguishing, by P(no error), correct solutions "
+    "with their own problem from the same solutions with another problem, and from the same solutions with their "
+    "problem's numbers changed: the mean of the two. 0.5: the verdict does not depend on the problem, as for a judge "
+    "of style, position or length; 1: every solution is trusted more with its own problem. A judge whose whole "
+    f"interval is below {STYLE_BOUND} is called a style detector. Noticed: of the solutions in which no error was "
+    "found, the share in which one is found after the change."
 )
 """Said on the page and under the table of the tests of reading."""
 READING_HEADER = ("test", "AUC", "P(no error)", "before", "noticed %", "pairs", "impossible")
@@ -38,18 +38,18 @@ def attacks_html(results: AttackResults) -> str:
     """Return the page about `results` (see `judgekit_eval.attacks.run.attack_judges`)."""
     judges = list(results.unattacked)
     facts = [
-        f"{results.n:,} erroneous solutions to {results.n_problems:,} problems; each attack tries to hide the "
-        "error. Effects are paired: attacked less unattacked, with 95 % intervals (bootstrap clustered by problem)."
+        f"{results.n:,} erroneous solutions to {results.n_problems:,} problems; each attack tries to hide the error. "
+        "Effects are paired: attacked minus original, with 95 % intervals (bootstrap clustered by problem)."
     ]
     for name, values in results.unattacked.items():
         p_none, rts = ("none" if value is None else f"{value:.3f}" for value in (values.p_none, values.rts))
         no_error = "none" if values.no_error is None else f"{100 * values.no_error:.1f}"
         facts.append(
-            f"Unattacked, {name}: mean P(no error) {p_none}, mean RTS {rts}, no error found in {no_error} %, "
+            f"Without attack, {name}: mean P(no error) {p_none}, mean RTS {rts}, no error found in {no_error} %, "
             f"{values.n_no_verdict} without a verdict."
         )
     facts += reading_lines(results)
-    facts.append(f"What the judge keeps for itself: {' '.join(results.reserved) or 'nothing'}.")
+    facts.append(f"Reserved text that the judge removes: {' '.join(results.reserved) or 'nothing'}.")
 
     p_none_rows, rts_rows = [], []
     for name, attack in results.attacks.items():
@@ -69,7 +69,7 @@ def attacks_html(results: AttackResults) -> str:
         interval_bars(
             rts_rows,
             judges,
-            title="Mean change of expected RTS by attack; beyond the diamond: more than a perfect judge would pay",
+            title="Mean change of expected RTS by attack; beyond the diamond: more than a perfect judge would give",
             x_label="change of expected RTS",
             mark_name="perfect judge",
         ),
@@ -121,11 +121,9 @@ def attacks_html(results: AttackResults) -> str:
     reading = [Section("Does it read the problem?", _reading_html(results.reading))] if results.reading else []
     sections = [
         *reading,
-        Section("What each attack gains", paragraph(HOW_RTS_COMPARES) + gains),
+        Section("Effect of each attack", paragraph(HOW_RTS_COMPARES) + gains),
         Section("Figures", paragraph(flips) + tables + bullet_list(claims)),
-        Section(
-            "Texts that were drawn", paragraph("Mean change of P(no error) by the text that the attack drew.") + phrases
-        ),
+        Section("Effect by text", paragraph("Mean change of P(no error) by the text that the attack drew.") + phrases),
         Section("Worst examples", paragraph(rose) + worst),
     ]
     return render_page(f"Attacks on {results.judge_id}", sections, lead=bullet_list(facts))
@@ -161,10 +159,10 @@ def reading_lines(results: AttackResults) -> list[str]:
         return []
     lines = []
     for judge, score in results.reading.scores.items():
-        figure = "none, for a test that it needs was left out or could not be made"
+        figure = "none, because a test that it needs was left out or could not be made"
         if score is not None:
             figure = f"{interval_text(score, digits=2)}: {score.words}"
-        lines.append(f"Reading score, {judge}, on {results.reading.n:,} right solutions: {figure}.")
+        lines.append(f"Reading score, {judge}, on {results.reading.n:,} correct solutions: {figure}.")
     return lines
 
 
@@ -174,7 +172,7 @@ def _reading_html(reading: Reading) -> str:
         BarRow("", name, tuple(Bar(**test.judges[judge].p_none.model_dump()) for judge in judges))
         for name, test in reading.tests.items()
     ]
-    title = "Mean change of P(no error) of right solutions that are right no longer; to the left: the judge reads"
+    title = "Mean change of P(no error) of correct solutions that are no longer correct; to the left: the judge reads"
     bars = interval_bars(rows, judges, title=title, x_label="change of P(no error)")
     shown = paragraph(HOW_READING_IS_SCORED) + figures(bars)
     for judge in judges:

@@ -1,8 +1,8 @@
-"""Runs the attack suite on a judge: every attack on every erroneous solution, beside the solution as it was.
+"""Runs the attack suite on a judge: every attack on every erroneous solution, next to the original solution.
 
-Right solutions tell whether the judge reads: see `judgekit_eval.attacks.reading`.
+Correct solutions show whether the judge reads: see `judgekit_eval.attacks.reading`.
 
-Writes `results.json`, `attacks.md` and `report.html`. Judgements are kept chunk by chunk, a folder an attack.
+Writes `results.json`, `attacks.md` and `report.html`. Judgements are stored chunk by chunk, in one folder per attack.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TABLE = "attacks.md"
 UNATTACKED = "unattacked"
 """Folder of the judgements on the solutions as they were."""
 RIGHT = "right"
-"""Folder of the judgements on right solutions as they were."""
+"""Folder of the judgements on correct solutions as they were."""
 
 
 def attack_judges(
@@ -59,7 +59,7 @@ def attack_judges(
         What `results.json` holds.
 
     Raises:
-        DataError: no solution has an error, or none is right and nothing but tests of reading was asked for; or a
+        DataError: no solution has an error, or none is correct and nothing but tests of reading was asked for; or a
             resumed run's inputs or chunks do not fit.
         ConfigError: the folder is in use, or the resumed run has another configuration or judge.
         JudgeError: the judge failed.
@@ -69,7 +69,7 @@ def attack_judges(
     is_right = [solution for solution in solutions if solution.first_error is None and not solution.is_blank]
     right = evenly_spaced(is_right, config.n_max)
     if not config.chosen and not right:
-        raise DataError("no right solution to test reading on: give a labelled data set that holds some")
+        raise DataError("no correct solution to test reading on: give a labelled data set that has some")
     run = Run(output, config, inputs=inputs, resume=resume)
     runner = Runner(run, chunk_size=config.chunk_size, show_reference=config.show_reference)
     # All variants read the same attacks, or their effects could not stand side by side.
@@ -117,7 +117,7 @@ def attack_judges(
     results = AttackResults(
         schema_version=1,
         judge_id=first.info.judge_id,
-        unit="p_none, rts, hard_rts: 0 to 1, differences attacked less unattacked; flips: 0 to 1, a share",
+        unit="p_none, rts, hard_rts: 0 to 1, differences attacked minus original; flips: 0 to 1, a share",
         decision=first.info.decision,
         reserved=list(reserved),
         n=len(originals),
@@ -153,7 +153,7 @@ def choose_erroneous(solutions: Iterable[LabelledSolution], n_max: int | None) -
     """
     wrong = [solution for solution in solutions if solution.first_error is not None]
     if not wrong:
-        raise DataError("no solution with an error to attack: give a labelled data set that holds erroneous solutions")
+        raise DataError("no solution with an error to attack: give a labelled data set that has some")
     return list(evenly_spaced(wrong, n_max))
 
 
@@ -173,7 +173,7 @@ def _test_reading(
     config: AttackConfig,
     data: Path,
 ) -> Reading:
-    """Judge right solutions as they are and as they are right no longer; never with their reference beside them."""
+    """Judge correct solutions as they are and as they are correct no longer; never with their reference beside them."""
     folder = runner.run.output / JUDGEMENT_DIR
     plain = [as_seen(solution, show_reference=False) for solution in right]
     own = {name: runner.judge(judge, plain, folder / name / RIGHT) for name, judge in judges.items()}

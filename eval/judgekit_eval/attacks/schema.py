@@ -1,4 +1,4 @@
-"""What the `results.json` of the attack suite holds. Probabilities, RTS and shares are in [0, 1]."""
+"""The `results.json` of the attack suite. Probabilities, RTS and shares are in [0, 1]."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class AttackEffects(Part):
 
 
 class ReadingEffects(Part):
-    """What one change that makes right solutions wrong does to one judge; differences are changed less own."""
+    """What one change that makes correct solutions wrong does to one judge; differences are changed less own."""
 
     n: int
     n_scored: int
@@ -115,7 +115,7 @@ class ReadingTestResults(Part):
 
 
 class Reading(Part):
-    """Whether the judge reads: its verdicts on right solutions that are right no longer."""
+    """Whether the judge reads: its verdicts on correct solutions that are correct no longer."""
 
     n: int
     """Right solutions."""
@@ -139,6 +139,6 @@ class AttackResults(Results):
     unattacked: dict[str, Unattacked]
     attacks: dict[str, AttackEffects]
     reading: Reading | None = None
-    """`None` where the data has no right solution, no test of reading was asked for, or the release was older."""
+    """`None` where the data has no correct solution, no test of reading was asked for, or the release was older."""
     bootstrap: Bootstrap
     seed: int

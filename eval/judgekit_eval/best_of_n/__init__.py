@@ -1,1 +1,1 @@
-"""Judges that rerank sampled answers."""
+"""Judges as rerankers of sampled answers."""

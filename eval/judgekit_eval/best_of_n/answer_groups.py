@@ -1,4 +1,4 @@
-"""Which responses of a group give the same final answer, for votes."""
+"""Which responses of a group give the same final answer, for voting."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class AnswerGroups(NamedTuple):
     """The answers of the responses to one problem."""
 
     answer_G: tuple[int | None, ...]
-    """Which response gives which answer: equal numbers are equal answers, `None` is no answer. Shape (G,)."""
+    """Which response gives which answer: equal numbers are equal answers, `None` is not an answer. Shape (G,)."""
     n_uncheckable: int
     """Pairs of answers that could not be compared; they count as different."""
 

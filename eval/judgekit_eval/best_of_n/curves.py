@@ -31,7 +31,7 @@ SCORES = {
 VOTE = "weighted_majority"
 """The vote in which every response weighs as much as its P(no error)."""
 REFERENCES = ("random", "majority", "oracle")
-"""What needs no judge: any response, the most frequent answer, a right response where there is one."""
+"""What needs no judge: any response, the most frequent answer, a correct response where there is one."""
 
 Verdicts = Sequence[Sequence[Verdict | None]]
 """Of the responses group by group; `None` where there is no verdict."""

@@ -58,7 +58,7 @@ def best_of_n_html(results: BestOfNResults) -> str:
             for method in methods
             if method.name != "random" and size in method.metrics.minus_random
         ]
-        title = f"What choosing among {size} gains over any response, with 95 % intervals"
+        title = f"Gain from choosing among {size} over a random response, with 95 % intervals"
         gains = interval_bars(rows, ["gain"], title=title, x_label="percent points")
         reasons = ", ".join(f"{reason} {count}" for reason, count in judge.no_verdict.items())
         counts = f"{judge.n_no_verdict} of {results.n_responses:,} responses without a verdict"
@@ -68,7 +68,7 @@ def best_of_n_html(results: BestOfNResults) -> str:
     header, *body = _table(results)
     sections.append(Section("Figures", table(header, body, caption=caption)))
     scores = [f"{NAMES[score]}: {text}" for score, text in results.scores.items()]
-    sections.append(Section("What responses are ranked by", bullet_list(scores)))
+    sections.append(Section("Scores that rank the responses", bullet_list(scores)))
     return render_page("Best of N", sections, lead=bullet_list(_facts(results)))
 
 
@@ -77,18 +77,18 @@ def _facts(results: BestOfNResults) -> list[str]:
     facts = [
         f"{results.n_responses:,} responses in {results.n_groups:,} groups to {results.n_problems:,} "
         f"problems, by {', '.join(results.generators)}.",
-        f"{results.n_all_wrong} groups are all wrong and {results.n_all_right} all right: there every method "
+        f"{results.n_all_wrong} groups are all wrong and {results.n_all_right} all correct: there every method "
         f"gives the same, so all differences come from the other {results.n_groups - n_same}.",
         "Accuracy of the chosen response: the mean over all subsets of N responses of a group, ties broken evenly. "
         "Responses without a verdict rank last and have no vote.",
         f"Votes are counted in {results.votes}; {results.n_without_answer} responses state no answer and have no "
         f"vote, {results.n_uncheckable_pairs} pairs of answers could not be compared and count as different, "
-        f"{results.n_mixed_answers} answers are right in one response and wrong in another.",
+        f"{results.n_mixed_answers} answers are correct in one response and wrong in another.",
     ]
     fewer = {n: size for n, size in results.n_groups_by_size.items() if size < results.n_groups}
     facts += [f"Only {size} groups have {n} responses." for n, size in fewer.items()]
-    facts += [f"Not here: {line}." for line in results.failures]
-    return [*facts, "The judges saw the right answers."] if results.reference_shown else facts
+    facts += [f"Missing: {line}." for line in results.failures]
+    return [*facts, "The judges saw the correct answers."] if results.reference_shown else facts
 
 
 def _methods(results: BestOfNResults) -> Iterator[_Method]:
@@ -104,7 +104,7 @@ def _table(results: BestOfNResults) -> Iterator[list[str]]:
     sizes = list(results.n_groups_by_size)
     size = max(sizes, key=int)
     best = [f"best of {n}" for n in sizes]
-    yield ["method", *best, f"{size}: less random", f"{size}: less majority", "no verdict"]
+    yield ["method", *best, f"{size}: minus random", f"{size}: minus majority", "no verdict"]
     for method in _methods(results):
         yield [
             f"{method.judge}, {method.name}" if method.judge else method.name,

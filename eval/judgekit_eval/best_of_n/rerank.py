@@ -1,4 +1,4 @@
-"""Best-of-N: what a judge is worth for choosing one of N sampled responses.
+"""Best-of-N: how well a judge chooses one of N sampled responses.
 
 Reranks stored groups of responses by a judge and writes `results.json`, `best_of_n.md` and `report.html`. Accuracies
 are in percent there. A curve gives the expected accuracy of the chosen response for N = 1, 2, 4, ... as an exact mean
@@ -78,7 +78,7 @@ def evaluate_best_of_n(
     responses = [rollout for group in chosen for rollout in group.rollouts]
     judgements: dict[str, list[Judgement]] = {}
     for name, open_judge in judges.items():
-        # A path or hub id is no name of a folder; the hash keeps apart what the replacement makes alike.
+        # A path or Hub id is not a name of a folder; the hash keeps apart what the replacement makes alike.
         slug = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[-60:]
         folder = output / JUDGEMENT_DIR / f"{slug}-{content_id(name=name)[:6]}"
         # Whole rollouts, for these say who wrote them, which tells whether the judge was calibrated on such data.
@@ -168,7 +168,7 @@ def compute_results(
     counts = count_groups(group for group, _ in groups)
     return BestOfNResults(
         schema_version=1,
-        unit="percent; differences in percent points",
+        unit="percent; differences in percentage points",
         n_groups=counts.groups,
         n_responses=counts.responses,
         n_problems=len({problem_id(group.problem) for group, _ in groups}),

@@ -1,4 +1,4 @@
-"""What the `results.json` of best-of-N holds. Accuracies are in percent, differences in percent points."""
+"""The `results.json` of best-of-N. Accuracies are in percent, differences in percentage points."""
 
 from __future__ import annotations
 

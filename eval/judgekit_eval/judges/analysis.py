@@ -1,7 +1,7 @@
 """Everything measured on one subset of a benchmark, each metric with a 95 % interval from resampled problems.
 
-Metrics of the posterior are taken over the solutions with a verdict, localization counts a missing verdict as
-wrong, and both say so in their place. A metric that does not exist (a class is empty, nothing was judged) is `None`.
+Metrics of the posterior are over the solutions with a verdict, while localization counts a missing verdict as wrong;
+both say so where they are reported. A metric that does not exist (a class is empty, nothing was judged) is `None`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What each benchmark is: its metrics, its headline, the published extent, and what to know before comparing.
+"""The benchmarks: their metrics, their headline, the published size, and what to know before comparing.
 
-A benchmark bears the name of its source in `datasets_builders`. Data without a protocol of their own, such as
-`procedural` or a mixture, are scored as plain first-error localization over all solutions at once. Figures are
+A benchmark has the name of its source in `datasets_builders`. Data without a protocol of their own, such as
+`procedural` or a mixture, are scored as plain first-error localization over all solutions at once. Metrics are
 estimates in [0, 1]; `Estimate.as_dict` with scale 100 turns them into what results hold.
 """
 
@@ -56,7 +56,7 @@ class Benchmark:
     """Data sets its problems or solutions come from, by name, and what of them: training on it contaminates."""
     pooled: bool = False
     """Whether subsets are but a breakdown: figures and cross-fitted thresholds are over all solutions, so that small
-    subsets, or such of right or wrong solutions alone, take nothing from them."""
+    subsets, or such of correct or wrong solutions alone, take nothing from them."""
     caveats: tuple[str, ...] = ()
     """What keeps its figures from meaning, or equalling, what a reader might think; whole sentences."""
 
@@ -224,8 +224,8 @@ def refuse_foreign(name: str, sources: Mapping[str, str]) -> None:
         )
     if difflib.get_close_matches(key, [nearest], cutoff=NEARLY):
         raise DataError(
-            f"{name!r} is no benchmark; did you mean {nearest!r}? The rows are of {listed}, and a mixture needs a name "
-            "that is not nearly another's"
+            f"{name!r} is not a benchmark; did you mean {nearest!r}? The rows are of {listed}, and a mixture needs a "
+            "name that is not nearly another's"
         )
 
 
@@ -258,7 +258,7 @@ def clusters(benchmark: Benchmark, solutions: Sequence[LabelledSolution]) -> lis
     if benchmark.clustered_by == "problem_id":
         return group_problems(solutions)
     # A problem may have several source ids, one for each solution that was spoilt, and a source id several wordings of
-    # the problem, so neither alone tells problems apart.
+    # the problem, so neither alone Selects this kind.
     groups = ProblemGroups()
     for solution in solutions:
         of_source = [] if solution.source_id is None else [f"source id {solution.source_id}"]
@@ -351,7 +351,7 @@ N_NAMED = 5
 
 
 def _extent(benchmark: Benchmark, n_here: Mapping[str, int]) -> list[str]:
-    """Compare the solutions at hand with those behind the published figures."""
+    """Compare the solutions available with those behind the published figures."""
     total, published = sum(n_here.values()), benchmark.published_subsets
     if benchmark.n_published is None or (total == benchmark.n_published and n_here.keys() >= published.keys()):
         return []

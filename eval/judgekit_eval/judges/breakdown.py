@@ -1,4 +1,4 @@
-"""Where a judge is right, and what it takes for what: shares by group, first error against prediction."""
+"""Where a judge is correct, and what it confuses: rates by group, first error against prediction."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _LENGTHS = [f"{lo}+" if hi is None else f"{lo}-{hi}" for lo, hi in LENGTHS]
 
 
 def hit_tables(rows: Sequence[JudgedSolution], resamples: Resamples) -> HitTables:
-    """Return the share rightly decided by place of the first error, number of steps and generator.
+    """Return the share correctly decided by place of the first error, number of steps and generator.
 
     No verdict is wrong. Positions are 0-based, of erroneous solutions alone; generators are in the order of the
     alphabet. Empty groups are left out.
 
-    Groups may be small. Where a group is all right or all wrong, resamples cannot differ, and the interval is the score
-    interval of as many solutions as the group has problems; a group of one problem, right in part, has none.
+    Groups may be small. Where a group is all correct or all wrong, resamples cannot differ, and the interval is the
+    score interval of as many solutions as the group has problems; a group of one problem, right in part, has none.
     """
     length_N = [
         next(name for name, (_, hi) in zip(_LENGTHS, LENGTHS, strict=True) if hi is None or n_steps <= hi)

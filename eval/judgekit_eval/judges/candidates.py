@@ -1,8 +1,8 @@
-"""The judges of an evaluation, as their cards tell before any of them is opened.
+"""The judges of an evaluation, as described by their cards before any of them is opened.
 
-What results say about a judge comes from here, so that a resumed run says the same of a judge that it need not open
-again. Members of an ensemble are judges of the run themselves: they judge first, and the ensemble pools what they said.
-A cascade asks its members by itself, unless all of them are judges of the run anyway.
+What results say about a judge comes from here, so that a resumed run says the same about a judge that it does not open
+again. Members of an ensemble are judges of the run themselves: they judge first, and the ensemble pools their verdicts.
+A cascade calls its members itself, unless all of them are judges of the run anyway.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def find_candidates(
 def tell_apart(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Give labels to judges that share an id or a folder, in the order given.
 
-    Judges of one id are labelled with the id and as much of the end of their paths as tells them apart. Folders are
+    Judges of one id are labelled with the id and as much of the end of their paths as Selects this kind. Folders are
     compared as file systems do that know no capital letters.
 
     Example:
@@ -188,9 +188,10 @@ def tell_apart(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 def _find(name: str, found: dict[str, Candidate], dtype: Precision, named_by: Trust | None = None) -> None:
     if named_by is not None and named_by.root is not None and Path(name).exists() and not named_by.holds(Path(name)):
-        # Judges are told apart by name, and this one name is two judges: a folder for the user, the Hub for the card.
+        # Judges are distinguished by name, and this one name is two judges: a folder for the user, the Hub for the
+        # card.
         raise CheckpointError(
-            f"a card of the hub has the member {name}, and there is something else called {name} here: run this in "
+            f"a card of the Hub has the member {name}, but something else is called {name} here: run this in "
             "another folder"
         )
     if candidate_key(name) in found:
@@ -232,7 +233,7 @@ def _of_card(
 
 
 def _files(path: Path, model: Path | None) -> dict[str, list[Path]]:
-    """Return the files by which a resumed run knows a local judge again; of a hub id there are none here."""
+    """Return the files by which a resumed run knows a local judge again; of a Hub id there are none here."""
     lists = [path / name for name in (TRAIN_PROBLEMS, CALIBRATION_PROBLEMS) if (path / name).is_file()]
     own = [path] if path.is_file() else [*checkpoint_files(path), *lists]
     return {"judge": own} | ({"model": checkpoint_files(model)} if model else {})

@@ -89,7 +89,7 @@ def compare_with_floors(headlines: Mapping[str, Estimate], floors: Mapping[str, 
 def _compared(names: Iterable[tuple[str, str]], headlines: Mapping[str, Estimate], *, name: str) -> Family:
     differences = {(a, b): paired_difference(headlines[a], headlines[b]) for a, b in names}
     known = [found.p_value for found in differences.values() if found.p_value is not None]
-    # An undefined metric is no comparison: it costs the others nothing, and has no corrected p.
+    # An undefined metric is not a comparison: it costs the others nothing, and has no corrected p.
     corrected = iter(holm_adjust(known))
     pairs = [
         Pair(

@@ -21,7 +21,7 @@ def check_threshold(value: float | str) -> float | str:
     """Check the option; returns it.
 
     Raises:
-        ValueError: it is none of the four ways.
+        ValueError: it is not one of the four ways.
     """
     is_number = isinstance(value, float) and 0 < value <= 1
     is_word = value in (HELD_OUT, JUDGE) or (isinstance(value, str) and value[len(TUNED) :] and value.startswith(TUNED))
@@ -38,29 +38,29 @@ class EvalConfig(BaseConfig):
     benchmarks: dict[str, tuple[str, ...]] = Field(min_length=1)
     """Built data sets or raw files of each benchmark, by the name of its source; `--benchmark NAME INPUT ...`."""
     dtype: ChosenPrecision = AUTO
-    """Precision in which the judges run; `auto`: bfloat16 where the hardware computes in it, else float32."""
+    """Precision in which the judges run; `auto`: bfloat16 if the hardware supports it, else float32."""
     chunk_size: int = Field(default=64, ge=1)
-    """Solutions handed to a judge, and stored, at a time."""
+    """Solutions that are judged, and stored, at once."""
     n_resamples: int = Field(default=2000, ge=100)
-    """Bootstrap resamples behind the intervals."""
+    """Bootstrap resamples for the intervals."""
     seed: int = 0
     """Seed of the bootstrap."""
     n_bins: int = Field(default=10, ge=1)
     """Bins of the reliability diagrams and of the expected calibration errors."""
     threshold: Annotated[float | str, AfterValidator(check_threshold)] = HELD_OUT
-    """Threshold on P(step ok). `held-out`: the judge's own where it was chosen on other data, else cross-fitted over
-    the problems of each subset. `judge`: the judge's own, be it an untouched default. A number: that one.
-    `tuned:SUBSET`: the best on that subset, as scalar judges are published; an upper bound there. A judge whose rule is
-    the most probable outcome keeps it."""
+    """Threshold on P(step ok). `held-out`: the judge's own if it was chosen on other data, else cross-fitted over the
+    problems of each subset. `judge`: the judge's own, even an untouched default. A number: that one. `tuned:SUBSET`:
+    the best on that subset, as is usual for published scalar judges; an upper bound there. A judge whose rule is the
+    most probable outcome keeps it."""
     n_folds: int = Field(default=5, ge=2)
-    """Folds over problems where thresholds are cross-fitted."""
+    """Folds over problems for cross-fitted thresholds."""
     alphas: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.05, 0.1, 0.2)
     """Error probabilities for which conformal index sets and certified prefixes are measured."""
     n_splits: int = Field(default=100, ge=2)
     """Random halvings of a subset's problems over which these measurements are repeated."""
     show_reference: bool = False
-    """Whether judges may see the reference; figures are then not comparable with published ones."""
+    """Whether judges may see the reference; results are then not comparable with published ones."""
     floors: bool = True
-    """Whether judges that read nothing, fitted to each benchmark itself and cross-fitted, stand beside those given."""
+    """Whether to include judges that read nothing, fitted to each benchmark itself and cross-fitted."""
     n_browsed: int = Field(default=3400, ge=0)
-    """Solutions of a benchmark in the report's browser at most; of more, evenly spaced ones are shown."""
+    """Maximum solutions of a benchmark in the report's browser; if there are more, evenly spaced ones are shown."""

@@ -1,4 +1,4 @@
-"""Whether a judge has met the problems of a benchmark before, by what it says itself (`judgekit.judges.exposure`)."""
+"""Whether a judge has seen the problems of a benchmark before, by its own records (`judgekit.judges.exposure`)."""
 
 from __future__ import annotations
 

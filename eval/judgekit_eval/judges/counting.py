@@ -1,8 +1,8 @@
-"""What a benchmark counts of each judged solution, and the metrics that sums of these counts give.
+"""What a benchmark counts for each judged solution, and the metrics computed from sums of these counts.
 
-A `MetricSet` joins two pure functions of `judgekit.metrics` to `JudgedSolution`. Since every metric is a function of
-sums over solutions, one bootstrap over problems gives it its resamples. Metrics are in [0, 1] here (MCC in [-1, 1]);
-they become percent where results are written (`Estimate.metric`).
+A `MetricSet` connects two pure functions of `judgekit.metrics` to `JudgedSolution`. Since every metric is a function of
+sums over solutions, one bootstrap over problems gives its resamples. Metrics are in [0, 1] here (MCC in [-1, 1]); they
+become percent where results are written (`Estimate.metric`).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def labelled_ok(solution: LabelledSolution) -> tuple[bool, ...]:
     """
     if StepLabel.UNLABELLED in solution.labels:
         raise DataError(
-            f"{solution.id}: step {solution.labels.index(StepLabel.UNLABELLED)} is unlabelled, and this benchmark "
+            f"{solution.id}: step {solution.labels.index(StepLabel.UNLABELLED)} is unlabelled, but this benchmark "
             "counts every step: use it on data whose steps are all labelled"
         )
     return tuple(label is not StepLabel.ERROR for label in solution.labels)
@@ -84,7 +84,7 @@ FIRST_ERROR = MetricSet(
     statistic=lambda counts_R: np.concatenate([localization_rates(counts_R), accuracy_rates(counts_R)], axis=1),
 )
 """First-error localization: both ProcessBench accuracies and F1, in which no verdict is wrong; `f1_scored` over the
-judged alone; `accuracy`, the share of all solutions decided rightly, and `accuracy_scored`, over the judged alone."""
+judged alone; `accuracy`, the share of all solutions decided correctly, and `accuracy_scored`, over the judged alone."""
 MR_GSM8K = MetricSet(
     names=MR_GSM8K_RATES,
     count=lambda rows: count_calls(*_decisions(rows), judged_N=[row.judged for row in rows]),

@@ -1,6 +1,6 @@
-"""Do conformal promises hold? Coverage of index sets and risk of certified prefixes, held out and under shift.
+"""Do conformal guarantees hold? Coverage of index sets and risk of certified prefixes, held out and under shift.
 
-Everything counts problems, as the promise does: a solution weighs 1 / the number of judged solutions of its problem.
+Everything counts problems, as the guarantee does: a solution weighs 1 / the number of judged solutions of its problem.
 Axes: `_N` judged solutions, `_O` outcomes of one, `_S` its steps, padded to the longest; `_M` metrics, `_R` resamples.
 """
 

@@ -1,6 +1,6 @@
-"""The floors of a benchmark: judges that read nothing, cross-fitted over its problems, in every table beside others.
+"""The floors of a benchmark: judges that read nothing, cross-fitted over its problems, in every table.
 
-What they are and how they are fitted: `judgekit.training.floors`. Shapes: `_N` solutions.
+For their definition and fit see `judgekit.training.floors`. Shapes: `_N` solutions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def floor_candidate(name: str) -> Candidate:
     """Return a floor as a judge of a run."""
 
     def refuse(_: object) -> Judge:
-        raise JudgeError(f"{name} is fitted to the benchmark that is reported: it has no file to be opened from")
+        raise JudgeError(f"{name} is fitted to the reported benchmark, so there is no file to open it from")
 
     return Candidate(
         name=name,
@@ -40,7 +40,7 @@ def decide_floor(floor: str, benchmark: Benchmark, solutions: Sequence[LabelledS
     """Fit a floor and decide every solution, model and threshold from other problems alone.
 
     Folds are those of `judgekit_eval.judges.thresholds`: within a subset, and over the whole benchmark where a subset's
-    folds lack right or wrong solutions, or where the benchmark counts all solutions as one. The threshold is that of
+    folds lack correct or wrong solutions, or where the benchmark counts all solutions as one. The threshold is that of
     the best F1 on the problems that the model was fitted to.
 
     Args:
@@ -68,8 +68,8 @@ def decide_floor(floor: str, benchmark: Benchmark, solutions: Sequence[LabelledS
             pooled.append(name)
             if whole is None and (whole := _cross_fit(floor, solutions, problem_N, n_folds=n_folds)) is None:
                 raise DataError(
-                    f"no {floor}: right and wrong solutions must remain whichever of {n_folds} folds of problems is "
-                    f"left out, and there are {sum(item.first_error is None for item in solutions)} right and "
+                    f"no {floor}: correct and wrong solutions must remain whichever of {n_folds} folds of problems is "
+                    f"left out, but there are {sum(item.first_error is None for item in solutions)} correct and "
                     f"{sum(item.first_error is not None for item in solutions)} wrong ones, of {len(set(problem_N))} "
                     "problems"
                 )
@@ -78,7 +78,7 @@ def decide_floor(floor: str, benchmark: Benchmark, solutions: Sequence[LabelledS
             verdicts[place], threshold_N[place] = verdict, threshold
     notes = [f"It knows {FLOORS[floor].about}, and {READS_NOTHING}."]
     if pooled and len(names) > 1 and not benchmark.pooled:
-        notes.append(f"Right or wrong solutions are too few in {', '.join(pooled)}: fitted over the whole benchmark.")
+        notes.append(f"Too few correct or wrong solutions in {', '.join(pooled)}: fitted over the whole benchmark.")
     return Decisions.cross_fitted(
         [
             _row(solution, verdict, float(threshold), floor)

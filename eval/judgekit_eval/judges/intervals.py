@@ -1,6 +1,6 @@
 """Metrics of judged solutions with bootstrap intervals clustered by problem.
 
-The resamples of each metric are kept beside its interval, so that averages over subsets get an interval of their own.
+The resamples of each metric are kept with its interval, so that averages over subsets get their own intervals.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def estimate_sums(
 def estimate_weighted(
     statistic: Callable[[Floats], Floats], names: Sequence[str], resamples: Resamples
 ) -> dict[str, Estimate]:
-    """Estimate statistics of weighted units, for what is no function of sums.
+    """Estimate statistics of weighted units, for what is not a function of sums.
 
     Args:
         statistic: Maps how often each unit counts, shape (R, N), to statistics, shape (R, M), NaN where undefined.

@@ -1,4 +1,4 @@
-"""A labelled solution beside what a judge said about it: what every benchmark counts."""
+"""A labelled solution with a judge's verdict on it: what every benchmark counts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Scores that papers report of other judges, shown beside our own: quoted as printed, measured by others.
+"""Scores of other judges as reported in papers, shown next to ours: quoted as printed, measured by others.
 
-Nothing is recomputed but averages: where fewer subsets are at hand than were published, the published scores of these
+Only averages are recomputed: if fewer subsets are evaluated than were published, the published scores of these subsets
 are averaged, and the row says so.
 
 ProcessBench scores are F1 of first-error localization by judges that do not see the reference answer; whole-solution
@@ -85,8 +85,9 @@ def quoted(benchmark: str, subsets: Collection[str] = ()) -> list[PublishedScore
 
     Args:
         benchmark: Its name.
-        subsets: Those at hand; none = all. Of fewer than were published the headline is the average of their published
-            scores, and `note` says so; a row without scores of its subsets is over all of them, and says that.
+        subsets: Those available; none = all. Of fewer than were published the headline is the average of their
+            published scores, and `note` says so; a row without scores of its subsets is over all of them, and says
+            that.
 
     Example:
         >>> best = quoted("processbench", ["gsm8k", "olympiadbench"])[0]

@@ -1,4 +1,4 @@
-"""What `results.json` says of one judge on one benchmark: metrics, how they came about, what they compare with."""
+"""What `results.json` says about one judge on one benchmark: metrics, how they were computed, what to compare with."""
 
 from __future__ import annotations
 

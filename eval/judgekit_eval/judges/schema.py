@@ -1,7 +1,7 @@
-"""What the `results.json` of one judge on one benchmark holds.
+"""The `results.json` of one judge on one benchmark.
 
 `scores` are in percent; other metrics are in the unit of `judgekit.metrics`, most of them in [0, 1]. What evaluations
-of earlier releases lack is `None`, or empty.
+of earlier releases lack is `None` or empty.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class Selective(Part):
 
 
 class HitRow(Part):
-    """Share rightly decided in one group of solutions."""
+    """Share correctly decided in one group of solutions."""
 
     name: str
     n: int
@@ -138,7 +138,7 @@ class HitRow(Part):
 
 
 class HitTables(Part):
-    """Shares rightly decided by what solutions are told apart by."""
+    """Shares correctly decided by what solutions are distinguished by."""
 
     position: list[HitRow]
     length: list[HitRow]

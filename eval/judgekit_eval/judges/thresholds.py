@@ -1,9 +1,9 @@
-"""The threshold rule of ProcessBench and of every other benchmark: what decides, and on which problems it was chosen.
+"""Which threshold decides, on ProcessBench and every other benchmark, and on which problems it was chosen.
 
-No threshold decides what it was chosen on, unless that was asked for and is said. `decide_all` is the rule: the judge's
-own threshold where it was chosen on other data; else one a fold, that with the best ProcessBench F1 on the other
-folds' problems, within each subset; or the one that `EvalConfig.threshold` names. `judgekit.metrics.threshold` finds
-the threshold with the best F1.
+No threshold decides on the data that it was chosen on, unless that was requested and is stated. `decide_all` is the
+rule: the judge's own threshold if it was chosen on other data; else one per fold, with the best ProcessBench F1 on the
+other folds' problems, within each subset; or the one that `EvalConfig.threshold` names. `judgekit.metrics.threshold`
+finds the threshold with the best F1.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def decide_all(
         n_folds: Folds over problems where thresholds are cross-fitted.
 
     Raises:
-        ConfigError: the subset to tune on is none of the benchmark's, or lacks erroneous or correct solutions.
+        ConfigError: the subset to tune on is not one of the benchmark's, or lacks erroneous or correct solutions.
     """
 
     def decide_by(rule: Rule) -> list[JudgedSolution]:

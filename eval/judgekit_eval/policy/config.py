@@ -22,26 +22,28 @@ class PolicyConfig(BaseConfig):
     )
     """How a problem becomes a prompt."""
     n_samples: int = Field(default=4, ge=1)
-    """Answers a problem."""
+    """Answers sampled per problem."""
     k: tuple[int, ...] | None = None
-    """The k of pass@k, rising; `null` takes the powers of 2 up to `n_samples`."""
+    """The values of k in pass@k, ascending; `null` uses the powers of 2 up to `n_samples`."""
     n_problems: int | None = Field(default=None, ge=1)
-    """Problems of each benchmark at most; of more, evenly spaced ones are taken. `null` = all."""
+    """Maximum problems of each benchmark; if there are more, evenly spaced ones are used. `null` = all."""
     sampling: SamplingConfig = SamplingConfig(max_tokens=2048)
     """How answers are sampled."""
     outcome: OutcomeConfig = MathVerifyConfig()
     """How final answers are checked."""
     seed: int = 0
-    """Another seed gives other answers; also that of the bootstrap."""
+    """Seed of sampling and of the bootstrap."""
     chunk_size: int = Field(default=16, ge=1)
-    """Problems whose answers are sampled, and stored, at a time."""
+    """Problems whose answers are sampled, and stored, at once."""
     n_resamples: int = Field(default=2000, ge=100)
-    """Bootstrap resamples behind the intervals."""
+    """Bootstrap resamples for the intervals."""
 
     @model_validator(mode="after")
     def _samples_suffice(self) -> Self:
         if self.n_samples > 1 and self.sampling.temperature is None:
-            raise ValueError(f"{self.n_samples} greedy samples are all the same: set a temperature, or n_samples=1")
+            raise ValueError(
+                f"n_samples={self.n_samples} greedy samples are all the same: set a temperature, or n_samples=1"
+            )
         wrong = [k for k in self.k or () if not 1 <= k <= self.n_samples]
         if wrong:
             raise ValueError(f"pass@{wrong[0]} needs 1 <= k <= n_samples = {self.n_samples}")

@@ -1,11 +1,11 @@
 """Policy evaluation: avg@k and unbiased pass@k on problems with checkable answers.
 
-Writes `results.json` and `policy.md`; every sampled answer is kept in `samples/`, chunk by chunk, so that a killed run
-goes on where it stopped. Rates are in percent, with intervals from a bootstrap over problems, benchmark by benchmark.
+Writes `results.json` and `policy.md`; every sampled answer is stored in `samples/`, chunk by chunk, so that a killed
+run continues where it stopped. Rates are in percent, with intervals from a bootstrap over problems, per benchmark.
 
-An answer that was cut off by the length limit, could not be checked or was not given by the engine is no right answer,
-and perhaps no wrong one either. Both conventions are reported: `counted_wrong` takes it for wrong, `left_out` leaves it
-out, and a problem with fewer than k other answers has no pass@k then. How many there are stands beside them.
+An answer that was truncated, could not be checked or was not returned by the engine is not correct, but may not be
+wrong either. Both conventions are reported: `counted_wrong` counts it as wrong, `left_out` leaves it out, and then a
+problem with fewer than k other answers has no pass@k. The number of such answers is reported, too.
 
 Source:
     pass@k: Chen et al. (2107.03374), equation 1. avg@k is the mean accuracy of k samples, which is pass@1.
@@ -63,7 +63,7 @@ class Answer(BaseModel):
     text: str
     """The whole text; empty where the engine gave none."""
     outcome: float | None
-    """1.0 for right, 0.0 for wrong; `None` where it could not be checked or the engine gave none."""
+    """1.0 for correct, 0.0 for wrong; `None` where it could not be checked or the engine gave none."""
     finish_reason: FinishReason
     """How it ended."""
     n_tokens: int
@@ -83,7 +83,7 @@ class Answer(BaseModel):
 
     @property
     def is_right(self) -> bool:
-        """Whether it is right in both conventions."""
+        """Whether it is correct in both conventions."""
         return self.outcome is not None and self.is_counted and is_right(self.outcome)
 
 
@@ -98,7 +98,7 @@ def evaluate_policy(
     """Sample and check answers to all problems and write results and table.
 
     Args:
-        problems: Problems of one or more benchmarks, told apart by their `source`.
+        problems: Problems of one or more benchmarks, distinguished by their `source`.
         output: Folder of the run.
         config: How.
         inputs: Files the problems come from; their hashes go into the manifest, with those of a local model.
@@ -264,7 +264,7 @@ def _estimate(counts: Sequence[tuple[int, int]], k: int, config: PolicyConfig) -
     """Return the mean of pass@k over the problems that have k answers, with its interval; `None` where none has.
 
     Args:
-        counts: Answers, and right ones, of each problem.
+        counts: Answers, and correct ones, of each problem.
         k: Answers that are drawn.
         config: The bootstrap.
     """

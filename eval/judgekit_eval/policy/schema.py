@@ -1,4 +1,4 @@
-"""What the `results.json` of a policy evaluation holds. Scores are in percent."""
+"""The `results.json` of a policy evaluation. Scores are in percent."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class BenchmarkScores(Part):
 
 
 class By(Part):
-    """What scores are told apart by."""
+    """What scores are distinguished by."""
 
     benchmark: dict[str, BenchmarkScores]
     """Scores by the benchmark's name."""

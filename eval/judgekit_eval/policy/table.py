@@ -8,7 +8,7 @@ from judgekit_eval.policy.schema import PolicyResults, Score
 CONVENTION_NAMES = {"counted_wrong": "counted wrong", "left_out": "left out"}
 COUNTS = {
     "n_truncated": "cut off",
-    "n_truncated_right": "of them right",
+    "n_truncated_right": "of them correct",
     "n_empty": "empty",
     "n_uncheckable": "uncheckable",
     "n_failed": "failed",
@@ -17,10 +17,10 @@ COUNTS = {
 
 
 def policy_markdown(results: PolicyResults) -> str:
-    """Return settings and one table, two rows a benchmark; see `judgekit_eval.policy.evaluate.evaluate_policy`."""
+    """Return settings and one table, two rows per benchmark; see `judgekit_eval.policy.evaluate.evaluate_policy`."""
     benchmarks = results.by.benchmark
     scores = list(next(iter(benchmarks.values())).scores["counted_wrong"])
-    header = ["benchmark", "problems", "cut off, uncheckable, failed", *scores, *COUNTS.values(), "tokens an answer"]
+    header = ["benchmark", "problems", "truncated, uncheckable, failed", *scores, *COUNTS.values(), "tokens per answer"]
     rows = []
     for name, benchmark in benchmarks.items():
         found = benchmark.model_dump(include=set(COUNTS))
@@ -41,7 +41,7 @@ def _facts(results: PolicyResults) -> list[str]:
     return [
         f"Engine {policy.engine}, revision {policy.revision or 'unknown'}, dtype {policy.dtype or 'unknown'}, "
         f"device {policy.device or 'unknown'}; {packages}.",
-        f"{settings['n_samples']} answers a problem: {temperature}, top_p {sampling['top_p']}, at most "
+        f"{settings['n_samples']} answers per problem: {temperature}, top_p {sampling['top_p']}, at most "
         f"{sampling['max_tokens']} tokens, seed {settings['seed']}; checked by {settings['outcome']['type']}.",
         f"Prompt as the model reads it: `{policy.prompt_rendered!r}`.",
         "Percent, with 95 % intervals (bootstrap over problems). pass@k is the unbiased estimate from all answers to a "

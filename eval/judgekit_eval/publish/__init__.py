@@ -1,1 +1,1 @@
-"""Judges for others: the model card, the figures in the form that the Hub shows, and the upload."""
+"""Publishing judges: the model card, results in the form that the Hub shows, and the upload."""

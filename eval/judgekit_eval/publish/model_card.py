@@ -1,4 +1,4 @@
-"""What a pushed judge says of itself: `README.md`, and `.eval_results/*.yaml`, from which the Hub makes leaderboards.
+"""The model card of a pushed judge: `README.md`, and `.eval_results/*.yaml`, from which the Hub makes leaderboards.
 
 Source:
     Model cards and `.eval_results` of the Hugging Face Hub (hub-docs, `modelcard.md` and `eval_results.yaml`).
@@ -59,8 +59,8 @@ def render_model_card(
 def _body(card: JudgeCard, measured: Sequence[Measured], *, repo_id: str, base_model: str | None) -> Iterator[str]:
     yield f"# {card.judge_id}\n"
     yield (
-        f"A step-wise judge (`{card.kind}`): it reads a problem and a solution in steps and says how probable it is "
-        f"that the first error is in each step, or that there is none. It decides by: {card.decision}.\n"
+        f"A step-wise judge (`{card.kind}`): it reads a problem and a solution in steps and gives the probability that "
+        f"the first error is in each step, or that there is none. Decision rule: {card.decision}.\n"
     )
     yield "## Use\n"
     yield (
@@ -72,7 +72,7 @@ def _body(card: JudgeCard, measured: Sequence[Measured], *, repo_id: str, base_m
     )
     yield "## Figures\n"
     if measured:
-        yield "Percent with 95 % intervals, problems resampled; a solution without a verdict counts as wrong.\n"
+        yield "In percent, with 95 % bootstrap intervals over problems; a solution without a verdict counts as wrong.\n"
         rows = [row for item in measured for row in _rows(item.results)]
         yield markdown_table(("benchmark", "subset", "figure", "value", "solutions", "no verdict", "decided by"), rows)
         yield ""
@@ -84,14 +84,14 @@ def _body(card: JudgeCard, measured: Sequence[Measured], *, repo_id: str, base_m
     yield "\n".join(f"- {line}" for line in _data_lines(card, base_model)) + "\n"
     yield "## Calibration\n"
     if card.calibrator is None or card.calibration is None:
-        yield "Not calibrated: take its probabilities for scores.\n"
+        yield "Not calibrated: treat its probabilities as scores.\n"
     else:
         fitted, report = card.calibrator.fingerprint, card.calibration
         after = describe_after(report, card.calibrator.kind)
         yield (
             f"Calibrator: {describe_calibrator(card.calibrator)}, fitted on {fitted.n_solutions:,} solutions to "
-            f"{fitted.n_problems:,} problems ({', '.join(fitted.sources)}). Of other data its probabilities promise "
-            "nothing.\n"
+            f"{fitted.n_problems:,} problems ({', '.join(fitted.sources)}). On other data its probabilities are not "
+            "guaranteed to be calibrated.\n"
         )
         figures = [(name, f"{report.before[name]:.4f}", f"{report.after[name]:.4f}") for name in report.before]
         yield markdown_table(("figure", "before", after), figures) + "\n"
@@ -102,9 +102,9 @@ def _body(card: JudgeCard, measured: Sequence[Measured], *, repo_id: str, base_m
         )
     yield "## Limits\n"
     if card.reading is None:
-        yield "- Whether it reads the problem was not measured (`judgekit attack --store`).\n"
+        yield "- Not measured: whether it reads the problem (`judgekit attack --store`).\n"
     else:
-        yield f"- Reading score {card.reading.auc:.2f}; 0.5 is a judge that goes by style alone.\n"
+        yield f"- Reading score {card.reading.auc:.2f}; 0.5 means a judge that goes by style alone.\n"
 
 
 def _rows(results: EvalResults) -> Iterator[tuple[str, ...]]:
@@ -137,12 +137,12 @@ def _data_lines(card: JudgeCard, base_model: str | None) -> Iterator[str]:
         yield f"Data sets: {', '.join([data] if isinstance(data, str) else map(str, data))}."
     yield (
         "Hashes of the problems that it was trained and calibrated on are in `train_problem_ids.txt` and "
-        "`calibration_problem_ids.txt`: `judgekit eval` says where a benchmark overlaps with them."
+        "`calibration_problem_ids.txt`: `judgekit eval` reports overlap with a benchmark."
     )
 
 
 def hub_results(measured: Sequence[Measured]) -> dict[str, str]:
-    """Return the files of `.eval_results` by name, one a benchmark whose data are on the Hub.
+    """Return the files of `.eval_results` by name, one per benchmark whose data are on the Hub.
 
     Figures over another part of a benchmark than the published one are left out: they are none of that benchmark.
     """

@@ -1,4 +1,4 @@
-"""Puts a judge directory on the Hub: `judgekit push`. What is pushed is what `load_judge("OWNER/NAME")` opens."""
+"""Uploads a judge directory to the Hub: `judgekit push`. `load_judge("OWNER/NAME")` opens exactly what is uploaded."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def push_judge(
     for what, name in card.spec.places():
         place = os.path.relpath(directory / name, directory)
         if (directory / name).is_file() and place not in files:
-            raise ConfigError(f"the {what} {name} is no file that is fetched from the Hub, where judges would lack it")
+            raise ConfigError(
+                f"the {what} {name} is not a file that is fetched from the Hub, so users of the judge would lack it"
+            )
     measured = [item for run in runs for item in results_of(card, directory, run)]
     base_model = base_model or (card.base_model if card.base_revision is not None else None)
     spec = card.spec.with_places(
@@ -95,7 +97,7 @@ def results_of(card: JudgeCard, directory: Path, run: Path) -> list[Measured]:
             continue
         calibrator = card.calibrator.model_dump(mode="json") if card.calibrator else None
         if results.judge.calibrator != calibrator:
-            raise DataError(f"{path} is of {card.judge_id} under another calibrator: evaluate it again")
+            raise DataError(f"{path} was measured with another calibrator of {card.judge_id}: evaluate it again")
         found.append(Measured(results, str(manifest["finished"])))
     if not found:
         raise DataError(

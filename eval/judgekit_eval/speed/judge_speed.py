@@ -1,9 +1,9 @@
-"""Speed of judging: our engine beside the methods of public scripts, with one model on the same solutions in one run.
+"""Speed of judging: our engine and the methods of public scripts, with one model on the same solutions in one run.
 
-All methods read the same two logits at every step, so they must give the same numbers, and how far they differ is
-reported. They are run in turn, round after round, and compared within each round, since only ratios carry over to
-another machine or hour. Targets: what a well-made engine reaches where the processor has instructions for the format.
-Axes: `_N` solutions, `_R` rounds.
+All methods read the same two logits at every step, so they must give the same numbers; their differences are reported.
+They are run in turn, round after round, and compared within each round, because only ratios carry over to another
+machine or hour. Targets: what a well-made engine reaches if the processor has instructions for the format. Axes: `_N`
+solutions, `_R` rounds.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def bench(config: BenchConfig, solutions: Sequence[Solution], *, progress: bool 
     n_wanted = max(config.n_solutions, config.group_size)
     if len(usable) < n_wanted:
         raise DataError(
-            f"{config.data} has {len(usable)} solutions with steps and {n_wanted} are wanted: lower n_solutions"
+            f"{config.data} has {len(usable)} solutions with steps, but {n_wanted} are needed: lower n_solutions"
         )
     chosen = random.Random(config.seed).sample(usable, n_wanted)
     methods: list[Method] = []

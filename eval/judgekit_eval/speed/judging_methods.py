@@ -1,6 +1,6 @@
-"""Methods to read a language model's opinion of every step: ours, and those of public scripts, as these write them.
+"""Methods to read a language model's rating of every step: ours, and those of public scripts, as these write them.
 
-Each returns, for every solution, the logit of a "right" token less that of a "wrong" one at every step. Axes: `_N`
+Each returns, for every solution, the logit of a "right" token minus that of a "wrong" one at every step. Axes: `_N`
 solutions, `_S` steps, `_B` solutions of a batch.
 """
 

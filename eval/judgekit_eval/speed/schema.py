@@ -1,4 +1,4 @@
-"""What `bench.json` holds. It says "way" for a method of judging."""
+"""The content of `bench.json`. It calls a method of judging a "way"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a benchmark of judging gave: a table in Markdown and a picture of its ratios."""
+"""The report of a speed measurement: a table in Markdown and a plot of its ratios."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ HEADER = (
 )  # fmt: skip
 NOTES = """\
 Seconds and rates are medians over the rounds, ratios medians of the ratios within each round; `of peak` is 2 operations
-a token and parameter of the layers over the fastest matrix multiplication measured here; `target` is what a well-made
-engine reaches where the processor has instructions for the format, 0.9 of the ratio of tokens for groups; `difference`
-is the largest difference of a logit from the first way of the same task.
+per token and parameter of the layers, divided by the fastest matrix multiplication measured here; `target` is what a
+well-made engine reaches if the processor has instructions for the format, 0.9 of the ratio of tokens for groups;
+`difference` is the largest difference of a logit from the first way of the same task.
 """
 
 
@@ -45,7 +45,7 @@ def speed_markdown(results: BenchResults) -> str:
         f"{machine.kind}, {machine.cores} cores, {machine.threads} thread(s), {machine.cpu_capability}, "
         f"torch {machine.torch}. {results.clock}. Peak of matrix multiplication: {peaks}.",
         f"{model.type}, {model.n_parameters_of_the_layers / 1e6:.0f} M parameters in its layers; "
-        f"{data.n_solutions} solutions of {data.mean_tokens:.0f} tokens in the mean.",
+        f"{data.n_solutions} solutions of {data.mean_tokens:.0f} tokens on average.",
         "",
         NOTES,
         markdown_table(HEADER, table_rows(results)),

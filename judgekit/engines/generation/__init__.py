@@ -1,1 +1,1 @@
-"""One door to text generation: transformers, vLLM, servers that speak the OpenAI dialect."""
+"""Text generation behind one interface: transformers, vLLM, OpenAI-compatible servers."""

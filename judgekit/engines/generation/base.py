@@ -1,7 +1,7 @@
-"""What an engine for text generation is asked and what it answers. Imports no torch.
+"""The interface of engines for text generation. Imports no torch.
 
 Engines: `transformers` in this process, `vllm` in this process, and any `openai`-compatible server. They differ in
-speed and in their random numbers, not in what they are asked: prompts in, n completions each out, in the same order.
+speed and in their random numbers, not in their interface: prompts in, n completions each out, in the same order.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Generator(Protocol):
                 completions free.
 
         Returns:
-            n completions a prompt, in the order of the prompts.
+            n completions per prompt, in the order of the prompts.
 
         Raises:
             ConfigError: choices are given and the engine cannot hold a completion to them, or a prompt has none.
@@ -191,6 +191,7 @@ def first_token_ids(tokenizer: Any, choices: Sequence[str]) -> list[int]:
     ids = [tokenizer(choice, add_special_tokens=False, split_special_tokens=True).input_ids for choice in choices]
     if not all(ids) or len({tokens[0] for tokens in ids}) < len(ids):
         raise ConfigError(
-            f"the choices {list(choices)} cannot be told apart by their first tokens with this tokenizer: choose others"
+            f"the choices {list(choices)} cannot be distinguished by their first tokens with this tokenizer: choose "
+            "others"
         )
     return [tokens[0] for tokens in ids]

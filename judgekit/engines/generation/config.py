@@ -1,4 +1,4 @@
-"""Which engine completes prompts, and how it samples: options alone, for the configurations of all stages."""
+"""Which engine completes prompts, and how it samples: options for the configurations of all stages."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ class SamplingConfig(BaseConfig):
     """How completions are sampled."""
 
     max_tokens: int = Field(default=512, ge=1)
-    """Longest completion, in tokens."""
+    """Longest completion, tokens."""
     temperature: float | None = Field(default=0.7, gt=0)
     """Sampling temperature; `null` decodes greedily."""
     top_p: float = Field(default=1.0, gt=0, le=1)
-    """Share of the probability that is sampled from."""
+    """Nucleus sampling: sample from the most probable tokens that together have this probability (top-p)."""
 
 
 class TransformersGeneration(BaseConfig):
     """A model run by transformers in this process."""
 
     type: Literal["transformers"] = "transformers"
-    """Tells the engines apart."""
+    """Selects this kind."""
     model: str = Field(min_length=1)
     """Checkpoint directory or Hub id: safetensors, no remote code."""
     dtype: ChosenPrecision = AUTO
-    """Precision in which the model runs; `auto`: bfloat16 where the hardware computes in it, else float32."""
+    """Precision in which the model runs; `auto`: bfloat16 if the hardware supports it, else float32."""
     batch_size: int = Field(default=16, ge=1)
     """Completions sampled at once."""
     threads: int | None = Field(default=None, ge=1)
-    """CPU threads; `null` leaves torch's choice."""
+    """CPU threads; `null` leaves the choice to torch."""
 
 
 class VllmGeneration(BaseConfig):
     """A model run by vLLM in this process; needs the extra `sgpo[vllm]`."""
 
     type: Literal["vllm"] = "vllm"
-    """Tells the engines apart."""
+    """Selects this kind."""
     model: str = Field(min_length=1)
     """Checkpoint directory or Hub id: no remote code."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Precision in which the model runs; `auto` takes that of the checkpoint."""
+    """Precision in which the model runs; `auto` uses that of the checkpoint."""
     max_model_len: int | None = Field(default=None, ge=1)
-    """Longest prompt and completion together, in tokens; `null` takes the model's own limit."""
+    """Longest prompt plus completion, tokens; `null` uses the model's own limit."""
     gpu_memory_frac: float = Field(default=0.9, gt=0, le=1)
-    """Share of the GPU's memory that vLLM may take."""
+    """Fraction of the GPU's memory that vLLM may use."""
     tensor_parallel: int = Field(default=1, ge=1)
     """GPUs that share the model."""
 
@@ -63,7 +63,7 @@ class OpenAIGeneration(HttpLimits):
     """
 
     type: Literal["openai"] = "openai"
-    """Tells the engines apart."""
+    """Selects this kind."""
     base_url: str = Field(pattern=r"^https?://\S+$")
     """Address up to the version, for example `http://localhost:8000/v1`."""
     model: str = Field(min_length=1)

@@ -1,4 +1,4 @@
-"""What a server was asked and what it cost: added up while requests are under way, one JSON line a call."""
+"""Requests to a server and their cost: summed while requests are running, one JSON line per call."""
 
 from __future__ import annotations
 

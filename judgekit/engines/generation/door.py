@@ -1,4 +1,4 @@
-"""Opens the engine that a configuration names. torch and vLLM are imported where one of their engines is asked for."""
+"""Opens the engine that a configuration names. torch and vLLM are imported only if one of their engines is used."""
 
 from __future__ import annotations
 

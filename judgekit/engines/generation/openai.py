@@ -1,6 +1,6 @@
-"""Completes prompts on an OpenAI-compatible server: one request a completion, many under way at once.
+"""Completes prompts on an OpenAI-compatible server: one request per completion, many running at once.
 
-A request that stays without an answer is a failed completion with its reason, never an empty text.
+A request that gets no answer is a failed completion with its reason, never an empty text.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class HttpGenerator:
             sleep=sleep,
         )
         key = "" if config.api_key_env is None else f", with the value of {config.api_key_env} as the key"
-        log.info("what is asked goes to %s, model %s%s", config.base_url, config.model, key)
+        log.info("requests go to %s, model %s%s", config.base_url, config.model, key)
         if config.cost_log is not None:
             open_cost_log(config.cost_log)
         self._begin = ""
@@ -120,12 +120,11 @@ class HttpGenerator:
         if choices_P is not None:
             if self.config.dialect != "vllm":
                 raise ConfigError(
-                    f"{self.config.base_url}: completions cannot be held to choices in the dialect "
-                    f"{self.config.dialect!r}. Set generation.dialect=vllm if it is a vLLM server, or do without "
-                    "choices"
+                    f"{self.config.base_url}: the dialect {self.config.dialect!r} cannot constrain completions to "
+                    "choices. Set generation.dialect=vllm if it is a vLLM server, or do without choices"
                 )
             if not all(choices_P):
-                raise ConfigError("a prompt is given no choices, so nothing can complete it")
+                raise ConfigError("a prompt has an empty list of choices: give at least one")
             constraints_P = [{"structured_outputs": {"choice": list(choices)}} for choices in choices_P]
         requests = []
         for prompt, constraint in zip(prompts, constraints_P, strict=True):
@@ -179,8 +178,8 @@ class HttpGenerator:
         assert not isinstance(prompt, str)
         if prompt[-1]["role"] == "assistant":
             raise ConfigError(
-                f"{self.config.base_url}: a server cannot be relied upon to continue a partial solution in a "
-                "conversation. Set generation.tokenizer to the model's tokenizer, and the text is rendered here"
+                f"{self.config.base_url}: a server cannot be relied on to continue a partial solution in a "
+                "conversation. Set generation.tokenizer to the model's tokenizer, so that the text is rendered here"
             )
         return CHAT, {"messages": prompt}
 
@@ -196,7 +195,9 @@ class HttpGenerator:
             options = {"logprob_token_ids": ids, "return_tokens_as_token_ids": True}
             return [f"token_id:{token}" for token in ids], options
         if not all(choices) or len(set(choices)) < len(choices):
-            raise ConfigError(f"the choices {list(choices)} cannot be told apart by their first tokens: choose others")
+            raise ConfigError(
+                f"the choices {list(choices)} cannot be distinguished by their first tokens: choose others"
+            )
         return list(choices), {}
 
     def _ask(

@@ -1,11 +1,11 @@
-"""Reads the answers of OpenAI-compatible servers and believes nothing that they do not show.
+"""Reads the answers of OpenAI-compatible servers, and trusts nothing that they do not show.
 
-A reader raises `ValueError`, `KeyError`, `TypeError` and the like for an answer that does not hold what it must, which
-`http_client` counts as damaged and asks for again, and `TryError` for an answer that says that it is none.
+A reader raises `ValueError`, `KeyError`, `TypeError` and similar for an answer with missing or wrong content, which the
+HTTP client counts as damaged and requests again, and `TryError` for an answer that reports a failure.
 
 Source:
     OpenAI's API reference, `/completions` and `/chat/completions`; vLLM's request classes of the same routes for
-    `structured_outputs` (in place of `guided_choice` since 0.12) and `return_tokens_as_token_ids`.
+    `structured_outputs` (instead of `guided_choice` since 0.12) and `return_tokens_as_token_ids`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def parse_usage(answer: Any) -> Usage:
     """Read the token counts, which a server may leave out.
 
     Raises:
-        ValueError: a count is no whole number, negative or absurd.
+        ValueError: a count is not an integer, negative or absurd.
     """
     usage = answer.get("usage") or {}
     return Usage(_parse_count(usage, "prompt_tokens"), _parse_count(usage, "completion_tokens"))
@@ -53,7 +53,7 @@ def check_model(answer: Any, *, model: str) -> None:
     """
     answered = answer.get("model")
     if answered not in (None, model):
-        raise TryError(f"model {answered!r} answered in place of {model!r}"[:300], kind="wrong_model")
+        raise TryError(f"model {answered!r} answered instead of {model!r}"[:300], kind="wrong_model")
 
 
 def parse_completion(answer: Any, request: Request, usage: Usage, cost_usd: float | None) -> Completion:
@@ -67,16 +67,16 @@ def parse_completion(answer: Any, request: Request, usage: Usage, cost_usd: floa
     choice = _one_choice(answer)
     text, reason = _text(choice, request), choice["finish_reason"]
     if not isinstance(text, str | None) or not isinstance(reason, str):
-        raise ValueError("text or finish_reason is of a wrong type")
+        raise ValueError("text or finish_reason has a wrong type")
     if reason not in ("stop", "length"):
         raise TryError(f"the server ended with {reason!r}"[:300], kind="refused", again=False)
     if text is None and reason == "stop":
-        raise TryError("the answer holds no text", kind="refused", again=False)
+        raise TryError("the answer has no text", kind="refused", again=False)
     if not text and not usage.n_tokens:
-        raise ValueError("an empty text, and no token was sampled")
+        raise ValueError("the text is empty and no token was sampled")
     choices = request.body.get("structured_outputs", {}).get("choice")
     if choices is not None and reason == "stop" and text not in choices:
-        raise ValueError(f"the text is none of the {len(choices)} choices")
+        raise ValueError(f"the text is not one of the {len(choices)} choices")
     return Completion(
         (text or "").encode("utf-8", "replace").decode(),  # JSON can spell half a character, which no file can hold
         "stop" if reason == "stop" else "length",
@@ -102,7 +102,7 @@ def parse_choice_logprobs(answer: Any, request: Request, *, labels: Sequence[str
     """
     logprobs = _one_choice(answer).get("logprobs")
     if logprobs is None:
-        raise TryError("the server tells no log-probabilities", kind="no_logprobs", again=False)
+        raise TryError("the server returns no log-probabilities", kind="no_logprobs", again=False)
     if request.path == CHAT:
         listed = {entry["token"]: entry["logprob"] for entry in logprobs["content"][0]["top_logprobs"]}
     else:
@@ -112,7 +112,7 @@ def parse_choice_logprobs(answer: Any, request: Request, *, labels: Sequence[str
         raise ValueError("the probabilities of the choices exceed 1")
     missing = [label for label in labels if label not in found]
     if missing:
-        reason = f"the {len(listed)} most probable tokens that the server lists do not hold {missing[0]!r}"
+        reason = f"the {len(listed)} most probable tokens that the server lists do not include {missing[0]!r}"
         raise TryError(reason, kind="unlisted_choice", again=False)
     return tuple(found[label] for label in labels)
 
@@ -120,7 +120,7 @@ def parse_choice_logprobs(answer: Any, request: Request, *, labels: Sequence[str
 def _one_choice(answer: Any) -> Any:
     choices = answer["choices"]
     if not isinstance(choices, list) or len(choices) != 1:
-        raise ValueError("one choice was asked for, and the answer does not hold one")
+        raise ValueError("one choice was requested, but the answer does not have exactly one")
     return choices[0]
 
 
@@ -144,5 +144,5 @@ def _parse_count(usage: Any, name: str) -> int:
 
 def _parse_logprob(logprob: Any) -> float:
     if type(logprob) not in (int, float) or not math.isfinite(logprob) or logprob > _SUM_TOLERANCE:
-        raise ValueError(f"{str(logprob)[:40]} is no log-probability")
+        raise ValueError(f"{str(logprob)[:40]} is not a log-probability")
     return min(float(logprob), 0.0)

@@ -1,4 +1,4 @@
-"""The token sequences of some texts as a trie, by which a completion is held to one of them. Imports no torch."""
+"""The token sequences of some texts as a trie, which constrains a completion to one of them. Imports no torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TokenTrie:
 
     def __init__(self, tokenizer: Any, choices: Sequence[str], end_ids: Collection[int]) -> None:
         if not choices or not all(choices):
-            raise ConfigError(f"choices {list(choices)} for a completion: give at least one, and no empty text")
+            raise ConfigError(f"choices {list(choices)} of a completion: give at least one, and no empty text")
         ids = tokenizer(list(choices), add_special_tokens=False, split_special_tokens=True).input_ids
         self._choices = {tuple(tokens): choice for tokens, choice in zip(ids, choices, strict=True)}
         self._end_ids = frozenset(end_ids)

@@ -1,9 +1,9 @@
 """Completes prompts with transformers: length-sorted batches, padded on the left, with a key-value cache.
 
 Sampling is our own, by inverting the distribution function at a stored random number: every completion has its own
-stream of them, fixed by seed, prompt and sample index. So a completion does not depend on what else is in its batch,
-but for the rounding of the logits; the same call on the same machine gives the same completions. A completion that is
-held to choices walks down a trie of their tokens: at each step only the tokens that lead on are sampled from.
+random stream, fixed by seed, prompt and sample index. So a completion does not depend on the rest of its batch, except
+for the rounding of the logits; the same call on the same machine gives the same completions. A completion constrained
+to choices walks down a trie of their tokens: at each step only the tokens that continue a choice are sampled from.
 
 Axis suffixes: `_P` prompt, `_B` row of a batch (one completion), `_T` token, `_V` vocabulary.
 """
@@ -42,7 +42,7 @@ from judgekit.types import NoVerdictReason
 NON_FINITE = Completion(
     "",
     "failed",
-    failure="the model's logits are no finite numbers",
+    failure="the model's logits are not finite",
     failure_reason=NoVerdictReason.NON_FINITE,
 )
 """What stands for a completion whose tokens cannot be sampled."""
@@ -75,7 +75,10 @@ class TransformersGenerator(LocalGenerator):
         ends = tokenizer.eos_token_id if ends is None else ends
         self.end_ids: set[int] = set() if ends is None else set(ends if isinstance(ends, list) else [ends])
         if not self.end_ids:
-            raise CheckpointError(f"{generator_id} names no end-of-text token, so completions would never end")
+            raise CheckpointError(
+                f"{generator_id} has no end-of-text token, so completions would never end: set eos_token_id in its "
+                "config.json"
+            )
 
     @classmethod
     def open(cls, config: TransformersGeneration, *, chat_date: date = CHAT_DATE) -> Self:
@@ -185,7 +188,7 @@ class TransformersGenerator(LocalGenerator):
     ) -> list[list[tuple[int, float]]]:
         """Return the sampled tokens of each row with their log-probabilities under the model, nats.
 
-        That of the end is included; there is none where logits are no numbers.
+        That of the end is included; there is none where logits are not numbers.
         """
         device = self.model.device
         logits, cache, mask = self._prefill(ids_B)
@@ -249,8 +252,8 @@ class TransformersGenerator(LocalGenerator):
         cache = getattr(output, "past_key_values", None)
         if cache is None or not hasattr(cache, "reorder_cache"):
             raise CheckpointError(
-                f"{self.generator_id} (model_type {self.model.config.model_type}) keeps no cache from which rows can "
-                "be taken, as this engine needs it: use the engine vllm, a server (openai), or another architecture"
+                f"{self.generator_id} (model_type {self.model.config.model_type}) has no cache from which rows can be "
+                "selected, which this engine needs: use the engine vllm, a server (openai), or another architecture"
             )
         cache.reorder_cache(rows)
         return output.logits[rows, -1], cache, mask[rows]

@@ -1,1 +1,1 @@
-"""A client of HTTP services that retries, and its limits."""
+"""An HTTP client with retries and limits."""

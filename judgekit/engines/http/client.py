@@ -1,8 +1,8 @@
-"""Posts JSON to a server: many requests under way at once, every one answered or failed with its reason.
+"""Posts JSON to a server: many requests at once, each of which is answered or fails with a reason.
 
-What may pass (time-outs, overload, a connection that breaks, half an answer) is tried again with growing, jittered
-waits. A request that stays without an answer is a failure with its reason. What cannot pass (no server, a refused key,
-an unknown route or model, failure after failure) stops the run, which can be resumed.
+Temporary trouble (time-outs, overload, a broken connection, half an answer) is retried with growing, jittered waits. A
+request without an answer is a failure with its reason. Permanent trouble (no server, a refused key, an unknown route or
+model, failure after failure) stops the run, which can be resumed.
 """
 
 from __future__ import annotations
@@ -128,9 +128,9 @@ class HttpClient:
         try:
             url = httpx2.URL(self.base_url)
         except httpx2.InvalidURL as error:
-            raise ConfigError(f"{self.base_url!r} is no address: {error}") from error
+            raise ConfigError(f"{self.base_url!r} is not a URL: {error}") from error
         if url.scheme not in ("http", "https") or not url.host or not (url.port is None or url.port < 2**16):
-            raise ConfigError(f"{self.base_url!r} is no address: write for example http://localhost:8000/v1")
+            raise ConfigError(f"{self.base_url!r} is not a URL: write for example http://localhost:8000/v1")
         self.limits = limits
         self.asked_for = asked_for
         self._headers = {"Content-Type": "application/json"} | _authorization(api_key_env)
@@ -159,10 +159,10 @@ class HttpClient:
                 it is none, and `ValueError`, `KeyError`, `TypeError` and the like for one that does not hold what it
                 must: such an answer is damaged, and the request is tried again.
             count_tokens: Tokens that an answer cost, 0 where the server does not tell; corrects the expected ones.
-            tally: Counts are added here while requests are under way, so they are right when an error is raised, too.
+            tally: Counts are added here while requests are under way, so they are correct when an error is raised, too.
 
         Returns:
-            One reply a request, in the order of the requests.
+            One reply per request, in the order of the requests.
 
         Raises:
             JudgeError: nothing answers at the address, what is asked for is refused, or too many requests in a row
@@ -242,8 +242,8 @@ class HttpClient:
         self._n_failures_in_a_row += 1
         if self._n_failures_in_a_row >= self.limits.max_failures:
             raise JudgeError(
-                f"{self._n_failures_in_a_row} requests in a row to {self.base_url} gave nothing, the last for: "
-                f"{reply.failure}. Look after the server, then resume"
+                f"{self._n_failures_in_a_row} requests in a row to {self.base_url} failed, the last one: "
+                f"{reply.failure}. Check the server, then resume"
             )
 
     async def _try(self, connection: httpx2.AsyncClient, request: Request) -> httpx2.Response:
@@ -310,7 +310,7 @@ def parse_retry_after(given: str, *, now: datetime) -> float:
 
 @functools.cache
 def _tls_context() -> ssl.SSLContext:
-    """Read the certificates once a process: that takes 30 ms, which every call would pay."""
+    """Read the certificates once per process: that takes 30 ms, which every call would pay."""
     return httpx2.create_ssl_context()
 
 
@@ -321,7 +321,9 @@ def _authorization(api_key_env: str | None) -> dict[str, str]:
     if not key:
         raise ConfigError(f"the environment variable {api_key_env} is not set: it must hold the server's key")
     if not key.isascii() or not key.isprintable():
-        raise ConfigError(f"the environment variable {api_key_env} holds no key: a header cannot carry its characters")
+        raise ConfigError(
+            f"the environment variable {api_key_env} holds no valid key: an HTTP header cannot carry its characters"
+        )
     return {"Authorization": f"Bearer {key}"}
 
 

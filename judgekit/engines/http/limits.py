@@ -1,4 +1,4 @@
-"""How hard a server is asked: options, and the bucket that keeps to so much a minute. Imports nothing heavy."""
+"""Limits on requests to a server: options, and the token bucket that enforces a rate. Imports nothing heavy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a model reads a text from front to end, so that a later step cannot change an earlier step's score."""
+"""Checks that a model reads a text from left to right, so that a later step cannot change an earlier step's score."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def refuse_bidirectional(body: Any, *, name: str) -> None:
 
     Args:
         body: Transformer without a head, in evaluation mode; its configuration beside it.
-        name: Directory or hub id, for the message.
+        name: Directory or Hub id, for the message.
 
     Raises:
         CheckpointError: it is an encoder, or an encoder with a decoder.
     """
     refuse_by_configuration(body.config, name=name)
     if _is_seen_to_look_ahead(body):
-        raise _refusal(body.config, "what comes later changes what it reads before", name=name)
+        raise _refusal(body.config, "later text changes how it reads earlier text", name=name)
 
 
 def refuse_by_configuration(config: Any, *, name: str) -> None:
-    """Refuse a model whose configuration says that it is no causal decoder, before its weights are opened.
+    """Refuse a model whose configuration says that it is not a causal decoder, before its weights are opened.
 
     Raises:
         CheckpointError: see `refuse_bidirectional`.
@@ -57,7 +57,7 @@ def refuse_by_configuration(config: Any, *, name: str) -> None:
 def _refusal(config: Any, reason: str, *, name: str) -> CheckpointError:
     return CheckpointError(
         f"{name} (model_type {config.model_type}) cannot judge step by step: {reason}, so a later step would change "
-        "an earlier step's score. Take a causal decoder, such as Llama, Qwen, Gemma, OLMo or Mamba"
+        "an earlier step's score. Use a causal decoder, such as Llama, Qwen, Gemma, OLMo or Mamba"
     )
 
 
@@ -76,5 +76,5 @@ def _is_seen_to_look_ahead(body: Any) -> bool:
     options = {"use_cache": False} if hasattr(body.config, "use_cache") else {}
     hidden = body(input_ids=texts, attention_mask=torch.ones_like(texts), **options)[0][:, :_N_BEFORE].float()
     change = (hidden[0] - hidden[1]).norm(dim=-1).max() / hidden[0].norm(dim=-1).max()
-    # NaN is larger than nothing: scores that are no numbers are told where they are read
+    # NaN is larger than nothing: scores that are not numbers are told where they are read
     return bool(change > _TOLERANCE[body.dtype])

@@ -1,4 +1,4 @@
-"""What an engine is given to score: token ids and where they are read."""
+"""The input of a scoring engine: token ids, and the positions to read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Encoded:
 
 
 class PassOptions(TypedDict):
-    """How encoded solutions are dealt out to forward passes."""
+    """How encoded solutions are assigned to forward passes."""
 
     token_budget: int
     """Most tokens of one forward pass, padding included; a longer solution has one for itself."""

@@ -1,7 +1,7 @@
 """Runs a model's body over encoded solutions and reads a few positions, without logits of the whole vocabulary.
 
-Solutions lie end to end in packs under a token budget, each shared prefix computed once; model types whose attention
-cannot be told to keep them apart run in length-sorted, padded batches under the same budget. Axes: `_N` solutions of a
+Solutions are concatenated in packs under a token budget, and each shared prefix is computed once. Model types whose
+attention cannot separate them run in length-sorted, padded batches under the same budget. Axes: `_N` solutions of a
 call, `_T` tokens of one, `_P` positions of a pack or a flattened batch, `_S` steps, `_V` vocabulary.
 """
 
@@ -35,17 +35,19 @@ def score_positions(
     Args:
         model: Token-classification model with a body and a head called `score` or `classifier`.
         encoded_N: Solutions, each with at least one step.
-        options: How they are dealt out to forward passes.
+        options: How they are assigned to forward passes.
 
     Returns:
-        One array a solution, float32. Shape (n_steps, n_labels).
+        One array per solution, float32. Shape (n_steps, n_labels).
 
     Raises:
         JudgeError: the model runs out of memory, with the option to lower.
     """
     head = next((getattr(model, name) for name in ("score", "classifier") if hasattr(model, name)), None)
     if head is None:
-        raise CheckpointError(f"{type(model).__name__} has no head called score or classifier")
+        raise CheckpointError(
+            f"{type(model).__name__} has no head called score or classifier: name it as `head` in the card"
+        )
 
     def read(hidden_P: torch.Tensor, index_T: np.ndarray, encoded: Encoded) -> np.ndarray:
         return _numbers(head(hidden_P[index_T[encoded.positions_S]]))
@@ -66,10 +68,10 @@ def token_choice_logits(
         model: Causal language model.
         encoded_N: Solutions; the token behind each position is asked for.
         token_ids: The tokens asked about. Shape (n_choices,).
-        options: How they are dealt out to forward passes.
+        options: How they are assigned to forward passes.
 
     Returns:
-        One array a solution, float32. Shape (n_steps, n_choices).
+        One array per solution, float32. Shape (n_steps, n_choices).
 
     Raises:
         CheckpointError: the model computes its logits in a way that is not known here.
@@ -95,10 +97,10 @@ def token_logprobs(
     Args:
         model: Causal language model.
         encoded_N: Solutions, each with a problem and at least one step.
-        options: How they are dealt out to forward passes.
+        options: How they are assigned to forward passes.
 
     Returns:
-        One array a solution, float32. Shape (n_tokens - n_problem_tokens,).
+        One array per solution, float32. Shape (n_tokens - n_problem_tokens,).
 
     Raises:
         CheckpointError: see `token_choice_logits`.
@@ -168,8 +170,8 @@ def _plan_batches(
         return plan_padded(input_ids_N, token_budget=1)
     if rope.get("rope_type") == "dynamic" and longest > config.max_position_embeddings:
         raise JudgeError(
-            f"a solution has {longest} tokens: beyond {config.max_position_embeddings}, the scores of this model would "
-            "depend on what it ran before (dynamic rotary positions): set input.max_tokens in the judge's card"
+            f"a solution has {longest} tokens: beyond {config.max_position_embeddings}, the scores of this model "
+            "depend on earlier passes (dynamic rotary positions): set input.max_tokens in the judge's card"
         )
     if is_packable(config, longest=longest):
         return plan_packs(input_ids_N, token_budget=token_budget, share=share)

@@ -1,4 +1,4 @@
-"""From hidden states to logits over the vocabulary or some tokens of it, as the model itself would compute them."""
+"""Computes logits over the vocabulary, or over some tokens, from hidden states, as the model itself would."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ class OutputHead:
         found = self.logits(model.base_model(input_ids=ids, use_cache=False)[0])
         if not (found - expected).abs().max() <= _TOLERANCE * expected.abs().max():
             raise CheckpointError(
-                f"{type(model).__name__} (model_type {model.config.model_type}) changes its logits behind the output "
-                "embedding in a way that is not known here: its token probabilities would be wrong"
+                f"{type(model).__name__} (model_type {model.config.model_type}) changes its logits after the output "
+                "embedding in an unknown way: its token probabilities would be wrong. Use another model type"
             )
 
     def logits(self, hidden: torch.Tensor, *, token_ids: Sequence[int] | None = None) -> torch.Tensor:

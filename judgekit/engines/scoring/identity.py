@@ -1,4 +1,4 @@
-"""Which model this is: an id of its weights and of what its configuration says about how they are used."""
+"""An id of a model: of its weights, and of the parts of its configuration that affect how they are used."""
 
 from __future__ import annotations
 

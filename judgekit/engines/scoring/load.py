@@ -33,7 +33,7 @@ def opening(name: str, what: str = "model") -> Iterator[None]:
     there: it depends on the architecture, the packages installed and the device.
 
     Args:
-        name: Directory or hub id.
+        name: Directory or Hub id.
         what: What is opened, for the message.
 
     Raises:
@@ -49,8 +49,8 @@ def _explain(error: Exception, name: str) -> str:
     said, quantised = one_line(error), _quantisation(config)
     if quantised:
         return (
-            f"its weights are quantised ({quantised}): {said}. Install the package that this names, use a GPU where "
-            "the kernels need one, or take a revision whose weights are plain float32, bfloat16 or float16"
+            f"its weights are quantised ({quantised}): {said}. Install the package named here, use a GPU if the "
+            "kernels need one, or use a revision with plain float32, bfloat16 or float16 weights"
         )
     if "bfloat16" in said.lower():  # a product of two formats: some architectures mix them
         return f"it does not run in bfloat16 here ({said}): use dtype=float32 (bf16=false in training)"
@@ -63,7 +63,7 @@ def _explain(error: Exception, name: str) -> str:
     if isinstance(error, KeyError) and error.args:  # of a table of what transformers knows: say which field asked
         said = next((f"{field} is {error.args[0]!r}" for field in _fields_with(config, error.args[0])), said)
     return (
-        f"{said}. Its configuration, or a file of it, is damaged, or is of a kind that transformers "
+        f"{said}. Its configuration, or one of its files, is damaged or of a kind that transformers "
         f"{transformers.__version__} does not know: fetch it again, or use another version of transformers"
     )
 
@@ -102,7 +102,7 @@ def load_tokenizer(name: str, **options: Any) -> Any:
     """Open a tokenizer without running remote code.
 
     Args:
-        name: Directory or hub id.
+        name: Directory or Hub id.
         options: Further fields of the tokenizer, for example `padding_side`.
 
     Raises:
@@ -112,13 +112,15 @@ def load_tokenizer(name: str, **options: Any) -> Any:
     with opening(directory, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False, **options)
         if not tokenizer.is_fast:
-            raise CheckpointError(f"{name} has no fast tokenizer (tokenizer.json), which judging needs")
+            raise CheckpointError(
+                f"{name} has no fast tokenizer (tokenizer.json), which judging needs: convert it with transformers"
+            )
         # Without its files a tokenizer of a known class opens with no vocabulary, and every text is nothing.
         known = set(tokenizer(_PROBE, add_special_tokens=False).input_ids) - {tokenizer.unk_token_id}
     if not known:
         raise CheckpointError(
-            f"the tokenizer of {name} knows no part of {_PROBE!r}: its vocabulary (tokenizer.json, tokenizer.model, "
-            "vocab.json) is missing or damaged. Fetch it again"
+            f"the tokenizer of {name} cannot encode any part of {_PROBE!r}: its vocabulary (tokenizer.json, "
+            "tokenizer.model, vocab.json) is missing or damaged. Fetch it again"
         )
     return tokenizer
 
@@ -127,15 +129,15 @@ def load_classifier(name: str, *, dtype: Precision, n_labels: int | None = None,
     """Open a token-classification model from safetensors, in evaluation mode on the fastest device here.
 
     Args:
-        name: Directory or hub id.
+        name: Directory or Hub id.
         dtype: Precision of the weights.
-        n_labels: Labels of a head that is made anew, for training; `None` demands a trained head. Where transformers
+        n_labels: Labels of a head that is made again, for training; `None` demands a trained head. Where transformers
             has no token-classification class for the architecture, a `HeadedModel` is made.
         dropout: Share of the hidden state that training drops before the head.
 
     Raises:
         CheckpointError: weights or configuration are missing, only pickled weights exist, the head is untrained, or the
-            model is no causal decoder.
+            model is not a causal decoder.
     """
     has_class = True
     if n_labels is not None:
@@ -150,7 +152,7 @@ def load_classifier(name: str, *, dtype: Precision, n_labels: int | None = None,
         model, info = _open_weights(AutoModelForTokenClassification, name, dtype=dtype, **options)
         if n_labels is None and info["missing_keys"]:
             raise CheckpointError(
-                f"{name} lacks trained weights for {sorted(info['missing_keys'])}: it is no trained judge"
+                f"{name} lacks trained weights for {sorted(info['missing_keys'])}: it is not a trained judge"
             )
     if isinstance(getattr(model, "dropout", None), torch.nn.Dropout):
         model.dropout.p = dropout  # transformers' own default is 0.1 where the configuration states none
@@ -192,8 +194,8 @@ def _open_body(name: str, *, dtype: Precision) -> Any:
             text = body.get_decoder()
         if text is body:
             raise CheckpointError(
-                f"{name} (model_type {body.config.model_type}) wraps a text model that cannot be taken out of it: take "
-                "a checkpoint of the text model alone"
+                f"{name} (model_type {body.config.model_type}) wraps a text model that cannot be extracted: use a "
+                "checkpoint of the text model alone"
             )
         text.config.name_or_path, text.config._commit_hash = name, body.config._commit_hash
         return text
@@ -234,7 +236,7 @@ def _open_weights(auto_class: Any, name: str, *, dtype: Precision, **config_opti
     for tensor, *shapes in sorted(info["mismatched_keys"]):
         raise CheckpointError(
             f"cannot open the model {name}: the tensor {tensor} has the shape "
-            f"{' in the file and '.join(str(tuple(shape)) for shape in shapes)} by config.json: one of them is of "
+            f"{' in the file and '.join(str(tuple(shape)) for shape in shapes)} in config.json: one of them belongs to "
             "another model. Fetch both again"
         )
     # Layers beyond those of the configuration would be dropped without a word, and a smaller model would judge.
@@ -244,10 +246,10 @@ def _open_weights(auto_class: Any, name: str, *, dtype: Precision, **config_opti
         layer = _LAYER.fullmatch(tensor)
         if layer and isinstance(n_layers, int) and int(layer[1]) >= max(n_layers, 0) + n_next:
             raise CheckpointError(
-                f"cannot open the model {name}: the file has the tensor {tensor}, and config.json says "
-                f"num_hidden_layers: {n_layers}. One of them is of another model: fetch both again"
+                f"cannot open the model {name}: the file has the tensor {tensor}, but config.json says "
+                f"num_hidden_layers: {n_layers}. One of them belongs to another model: fetch both again"
             )
-    model.config._commit_hash = snapshot_commit(Path(directory))  # transformers knows it of hub ids alone
+    model.config._commit_hash = snapshot_commit(Path(directory))  # transformers knows it of Hub ids alone
     return model, info
 
 
@@ -277,8 +279,8 @@ def _check_formats(directory: Path) -> None:
     if quantised or packed:
         raise CheckpointError(
             f"cannot open the model {directory}: its weights are quantised ({quantised or packed}) in a way that "
-            f"transformers {transformers.__version__} does not read: take a revision whose weights are plain float32, "
-            "bfloat16 or float16"
+            f"transformers {transformers.__version__} cannot read: use a revision with plain float32, bfloat16 or "
+            "float16 weights"
         )
 
 
@@ -418,7 +420,7 @@ def load_language_model(name: str, *, dtype: Precision = "float32") -> Any:
     """Open a causal language model from safetensors, in float32 where it is to be trained.
 
     Raises:
-        CheckpointError: it is missing or damaged, only pickled weights exist, or it is no language model.
+        CheckpointError: it is missing or damaged, only pickled weights exist, or it is not a language model.
     """
     model, info = _open_weights(AutoModelForCausalLM, name, dtype=dtype)
     if info["missing_keys"]:
@@ -430,8 +432,8 @@ def load_scorer(name: str, *, dtype: Precision) -> Any:
     """Open a causal language model whose token probabilities are read at many places of a text, on the fastest device.
 
     Raises:
-        CheckpointError: see `load_language_model`; or it is no causal decoder, or it computes its logits in a way that
-            is not known here.
+        CheckpointError: see `load_language_model`; or it is not a causal decoder, or it computes its logits in a way
+            that is not known here.
     """
     model = to_fastest_device(load_language_model(name, dtype=dtype))
     with opening(name):
@@ -459,14 +461,14 @@ def check_sizes(model: Any, tokenizer: Any, *, ids: Iterable[int] = ()) -> None:
     largest, name = max(tokenizer.get_vocab().values(), default=0), tokenizer.name_or_path
     if largest >= n_rows:
         raise CheckpointError(
-            f"the tokenizer {name} has tokens up to {largest} ({tokenizer.convert_ids_to_tokens(largest)!r}), and the "
-            f"model's embedding {n_rows} rows: they do not belong together, or tokens were added without resizing the "
-            "embedding. Use the tokenizer that the model was trained with"
+            f"the tokenizer {name} has tokens up to {largest} ({tokenizer.convert_ids_to_tokens(largest)!r}), but the "
+            f"model's embedding has {n_rows} rows: they do not belong together, or tokens were added without resizing "
+            "the embedding. Use the tokenizer that the model was trained with"
         )
     beyond = [token for token in ids if not 0 <= token < n_rows]
     if beyond:
         raise CheckpointError(
-            f"the card names token {beyond[0]}, and the model's embedding has {n_rows} rows: mend the section input of "
+            f"the card names token {beyond[0]}, but the model's embedding has {n_rows} rows: fix the section input of "
             "the card"
         )
 

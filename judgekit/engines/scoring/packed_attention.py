@@ -1,9 +1,9 @@
-"""Attention for packs of solutions, and which models have it: every solution sees its own tokens, shared ones included.
+"""Attention for packs of solutions, and the models that support it: every solution sees only its own and shared tokens.
 
 Registered with transformers under the name `PACKED`. All other layers of a model work on single tokens, so a model
-whose attention goes through transformers' interface runs on a pack as on one long row, without padding and without a
-cache; only here the solutions are kept apart. Axes: P positions of a pack, n queries and m keys of one solution,
-H heads, D head size.
+whose attention uses transformers' interface runs on a pack as on one long row, without padding and without a cache;
+only here the solutions are separated. Axes: P positions of a pack, n queries and m keys of one solution, H heads, D
+head size.
 """
 
 from __future__ import annotations

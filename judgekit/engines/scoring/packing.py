@@ -1,10 +1,10 @@
-"""Deals encoded solutions out to forward passes under a token budget. Imports no torch.
+"""Assigns encoded solutions to forward passes under a token budget. Imports no torch.
 
-Packs hold solutions end to end, and each token prefix that solutions share only once. In the order of their token ids,
-what a solution shares with any solution before it, it shares with the one just before it. So solutions are packed in
-that order, and each adds only the tokens behind the prefix that it shares with its predecessor: the problem of a group
-is laid down once, and so is a first step that several responses have in common. Padded batches are for models that
-cannot run on packs. Axes: `_N` solutions of a call, `_T` tokens of one solution, `_P` positions of a pack.
+Packs concatenate solutions, and each token prefix that solutions share is stored once. In the order of their token ids,
+a solution shares no more with any earlier solution than with the one just before it. So solutions are packed in that
+order, and each adds only the tokens after the prefix that it shares with its predecessor: the problem of a group is
+stored once, and so is a first step that several responses have in common. Padded batches are for models that cannot run
+on packs. Axes: `_N` solutions of a call, `_T` tokens of one solution, `_P` positions of a pack.
 """
 
 from __future__ import annotations

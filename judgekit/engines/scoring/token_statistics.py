@@ -1,4 +1,4 @@
-"""What a causal language model makes of a text: how it took each token, and the middle layers' view of each step."""
+"""Statistics of a text under a causal language model: the surprise at each token, and hidden states of each step."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def token_statistics(
         model: Causal language model.
         encoded_N: Solutions, each with at least one step.
         layers: Layers whose hidden states are averaged over each step, by their share of the depth, in (0, 1].
-        options: How they are dealt out to forward passes.
+        options: How they are assigned to forward passes.
 
     Raises:
         CheckpointError: the model computes its logits in a way that is not known here, or its layers are not found.
@@ -158,7 +158,8 @@ def _caught(model: Any, layers: Sequence[float]) -> Iterator[list[torch.Tensor]]
     stack = next(stacks, None)
     if stack is None and layers:
         raise CheckpointError(
-            f"{type(model).__name__} has no list of {n_layers} layers whose hidden states could be read"
+            f"{type(model).__name__} has no list of {n_layers} layers, so their hidden states cannot be read: fit "
+            "without `hidden`"
         )
     caught = [torch.empty(0)] * len(layers)
 

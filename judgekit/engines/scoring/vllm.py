@@ -25,22 +25,21 @@ def open_llm(model: str, **options: Any) -> Any:
     On a CPU the model is not compiled unless `options` ask for it: that takes a minute at every start and gains little.
 
     Args:
-        model: Checkpoint directory or hub id.
+        model: Checkpoint directory or Hub id.
         options: Further arguments of `vllm.LLM`.
 
     Raises:
         CheckpointError: vLLM cannot open the model, or see `safe_checkpoint`.
         ConfigError: vLLM is not installed.
     """
-    if Path(model).exists():  # a hub id is fetched only where there is something to open it with
+    if Path(model).exists():  # a Hub id is fetched only where there is something to open it with
         safe_checkpoint(model)
     try:
         from vllm import LLM
         from vllm.platforms import current_platform
     except ImportError as error:
         raise ConfigError(
-            f"the engine vllm cannot be used here ({error}): pip install 'sgpo[vllm]', "
-            "or choose the engine transformers"
+            f"the engine vllm cannot be used here ({error}): pip install 'sgpo[vllm]', or use the engine transformers"
         ) from error
     options.setdefault("enforce_eager", current_platform.is_cpu())
     directory = safe_checkpoint(model)
@@ -66,7 +65,7 @@ class VllmClassifier:
     The head runs in float32 whatever the precision of the body.
 
     Args:
-        model: Directory or hub id.
+        model: Directory or Hub id.
         dtype: Precision of the weights.
         max_tokens: Longest input, in tokens; `None` takes the model's context.
         options: Further arguments of `vllm.LLM`, for example `tensor_parallel_size` or `gpu_memory_utilization`.
@@ -105,7 +104,7 @@ class VllmClassifier:
             progress: Show a progress bar.
 
         Returns:
-            One array a solution, float32. Shape (n_steps, n_labels).
+            One array per solution, float32. Shape (n_steps, n_labels).
 
         Raises:
             JudgeError: the engine refuses an input or has died.
@@ -120,7 +119,8 @@ class VllmClassifier:
             # A token that comes from the prefix cache has no output, and all positions behind it would be off.
             if len(logits_T) != len(encoded.input_ids):
                 raise JudgeError(
-                    f"vLLM gave outputs for {len(logits_T)} of {len(encoded.input_ids)} tokens: use another version"
+                    f"vLLM gave outputs for {len(logits_T)} of {len(encoded.input_ids)} tokens: use another version of "
+                    "vLLM"
                 )
             found.append(logits_T[encoded.positions_S])
         return found

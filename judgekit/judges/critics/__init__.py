@@ -1,1 +1,1 @@
-"""Judges that write: a language model is prompted and its answer is parsed."""
+"""Judges that write: a language model is prompted, and its answer is parsed."""

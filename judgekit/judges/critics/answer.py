@@ -1,7 +1,7 @@
 r"""Reads a critic's answers: boxed indices, boxed verdicts on every step, or the next token.
 
-Strict where it matters: an index outside the solution, two readings of one box or a box that was never closed are no
-verdict. What a critic writes may repeat what a hostile candidate wrote, so reading takes time linear in the text.
+Strict where it matters: an index outside the solution, an ambiguous box, or a box that was never closed gives no
+verdict. A critic may repeat text of a hostile candidate, so reading takes time linear in the text.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class BoxedIndex(_Part):
     r"""The answer ends with the index of the first wrong step, or -1, in `\boxed{}`; the last box counts."""
 
     type: Literal["boxed_index"] = "boxed_index"
-    """Tells the formats apart."""
+    """Selects this kind."""
     force: str = "\n\n\\boxed{"
     """How an answer that was cut off is led to its verdict, where the card asks for that; ends inside the box."""
 
@@ -55,16 +55,16 @@ class ChoiceIndex(_Part):
     """The answer is nothing but the index, or -1: the engine holds the critic to these choices."""
 
     type: Literal["choice_index"] = "choice_index"
-    """Tells the formats apart."""
+    """Selects this kind."""
 
 
 class BoxedVerdicts(_Part):
     r"""The answer goes through the steps and boxes a verdict on each, in their order."""
 
     type: Literal["boxed_verdicts"] = "boxed_verdicts"
-    """Tells the formats apart."""
+    """Selects this kind."""
     ok: str = "correct"
-    """Boxed where a step is right."""
+    """Boxed where a step is correct."""
     error: str = "incorrect"
     """Boxed where a step is wrong; what comes after the first one does not matter."""
 
@@ -73,13 +73,13 @@ class NextToken(_Part):
     """Behind the answer stands a question, and the next token is the verdict on one step: P(ok) of the two tokens."""
 
     type: Literal["next_token"] = "next_token"
-    """Tells the formats apart."""
+    """Selects this kind."""
     ask: str
     """What is put behind the answer, up to right before the token that is read."""
     ask_unfinished: str | None = None
     """The same where the answer has none of the prompt's `stop` texts; `null` takes `ask`."""
     ok: str
-    """The token for a right step; white space in front counts."""
+    """The token for a correct step; white space in front counts."""
     error: str
     """The token for a wrong step."""
     close: str = ""
@@ -179,8 +179,8 @@ def parse_boxed_verdicts(text: str, answer: BoxedVerdicts, *, truncated: bool, n
     A verdict belongs to the step that the heading before it names (`Step 2:`, from 1); of several on one step the last
     counts, as a critic may look again. Verdicts on steps that are not there do not count, and one behind `Overall` is
     about all steps. Where nothing numbers them, verdicts are read in order, and more of them than steps, or several in
-    one item of a numbered list, cannot be told apart: no verdict then. A step without a verdict before the first wrong
-    one is no verdict either.
+    one item of a numbered list, cannot be distinguished: no verdict then. A step without a verdict before the first
+    wrong one is no verdict either.
 
     Args:
         text: The critic's answer.
@@ -198,7 +198,7 @@ def parse_boxed_verdicts(text: str, answer: BoxedVerdicts, *, truncated: bool, n
     verdicts = [(end, is_ok[word]) for end, word in words if word in is_ok]
     headings = list(_STEP_HEADING.finditer(text))
     before = _places_behind([match.end() for match in headings], verdicts)
-    ok_S: dict[int, bool] | None  # verdict by 0-based step, None where they cannot be told apart
+    ok_S: dict[int, bool] | None  # verdict by 0-based step, None where they cannot be distinguished
     if len(set(before)) > 1 or (len(verdicts) == 1 and any(before)):
         ok_S = _verdicts_by_heading(headings, before, [ok for _, ok in verdicts], n_steps=n_steps)
     else:  # no headings between them, for example a list at the end
@@ -227,8 +227,8 @@ def _verdicts_by_heading(
 ) -> dict[int, bool] | None:
     """Return the verdict on each 0-based step that headings number; `None` where they do not tell which it is.
 
-    Steps are numbered from 1 and paragraphs from 0 or 1: a critic that counts steps from 0 is no critic to guess at. A
-    summary is about all steps, where the step before it has its verdict already, and must not contradict them.
+    Steps are numbered from 1 and paragraphs from 0 or 1: a critic that counts steps from 0 is not a critic to guess at.
+    A summary is about all steps, where the step before it has its verdict already, and must not contradict them.
 
     Args:
         headings: Headings of steps and summaries.

@@ -1,4 +1,4 @@
-"""Critics that judge one step at a time: P(step ok | earlier ok) by the next token behind their critique.
+"""Critics that judge one step at a time: P(step ok | earlier ok) from the next token after their critique.
 
 Axis suffix: `_N` samples.
 """

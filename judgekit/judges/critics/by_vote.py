@@ -1,4 +1,4 @@
-"""Critics that name the first wrong step of a whole solution: asked several times, each answer is a vote."""
+"""Critics that name the first wrong step of a whole solution: sampled several times, each answer is a vote."""
 
 from __future__ import annotations
 

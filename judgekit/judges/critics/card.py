@@ -1,4 +1,4 @@
-"""The section of a judge card that makes it a critic: which prompt, how many votes, and which engine writes them."""
+"""The section of a judge card for critics: the prompt, the number of votes, and the engine that writes them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class CriticSpec(JudgeSpec):
     opened_by = "judgekit.judges.critics.critic:CriticJudge"
     kind: Literal["critic"] = "critic"
     model: str = "."
-    """The language model, where no engine is stated: a path relative to this file, an absolute path, or a hub id."""
+    """The language model, where no engine is stated: a path relative to this file, an absolute path, or a Hub id."""
     revision: str | None = None
-    """Hub revision of the model, where it is a hub id; `null` for the latest."""
+    """Hub revision of the model, where it is a Hub id; `null` for the latest."""
     chat_date: date = CHAT_DATE
     """The day that a chat template is told where it asks for today's, so that a judge reads the same on every day."""
     prompt: str = Field(min_length=1)
@@ -100,8 +100,8 @@ class CriticSpec(JudgeSpec):
         """Return it with so many votes; greedy ones are all the same."""
         if votes > 1 and self.sampling.temperature is None:
             raise ConfigError(
-                f"{votes} votes of a critic that decodes greedily are one: give its card sampling.temperature, or "
-                "leave votes out"
+                f"{votes} votes of a critic that decodes greedily are identical: set sampling.temperature in its card, "
+                "or leave votes out"
             )
         return self.model_copy(update={"votes": votes})
 
@@ -113,6 +113,6 @@ class CriticSpec(JudgeSpec):
     def _votes_can_differ(self) -> Self:
         if self.votes > 1 and self.sampling.temperature is None:
             raise ValueError(
-                f"{self.votes} greedy votes are one: give critic.sampling.temperature, or set critic.votes to 1"
+                f"{self.votes} greedy votes are identical: give critic.sampling.temperature, or set critic.votes to 1"
             )
         return self

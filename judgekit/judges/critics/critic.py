@@ -1,8 +1,8 @@
 """A generative critic: a language model is shown a solution, writes a critique, and its verdict is read from it.
 
 Whole-solution critics name the first wrong step; they are asked several times, and the votes become the posterior.
-Step-wise critics give P(step ok | earlier ok) by the next token behind their critique, averaged over several critiques.
-Nothing that a critic writes is ever run.
+Step-wise critics give P(step ok | earlier ok) by the next token after their critique, averaged over several critiques.
+Nothing that a critic writes is ever executed.
 """
 
 from __future__ import annotations
@@ -132,13 +132,13 @@ def _check(critic: CriticSpec, prompt: CriticPrompt, decision: ThresholdRule | A
     is_argmax = isinstance(decision, ArgmaxRule)
     if votes_decide and not is_argmax and decision.origin == "default":
         raise ConfigError(
-            "the votes of this critic name a step, and a threshold that nobody fitted would overlook most of them: "
-            "put 'decision: {kind: argmax}' into the judge's card"
+            "the votes of this critic name a step, and a threshold that was not fitted would miss most of them: put "
+            "'decision: {kind: argmax}' into the judge's card"
         )
     if critic.early_stop and not (votes_decide and is_argmax):
         raise ConfigError("critic.early_stop needs votes that name a step, and 'decision: {kind: argmax}'")
     if critic.force_answer and not isinstance(prompt.answer, BoxedIndex):
         raise ConfigError(
-            f"critic.force_answer needs a prompt with answers of type 'boxed_index': {critic.prompt} has "
+            f"critic.force_answer needs a prompt with answers of type 'boxed_index', but {critic.prompt} has "
             f"{prompt.answer.type!r}"
         )

@@ -1,4 +1,4 @@
-"""Prompts of critics: versioned YAML files that say what a critic is shown, how it answers, and where that is from.
+"""Prompts of critics: versioned YAML files with what a critic is shown, how it answers, and the source.
 
 A judge stores the hash of the prompt it was measured with, and a file with another hash is refused. A changed wording
 is a new file with the next number; the old one stays.
@@ -157,7 +157,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"drop {shorten(pattern)} is no regular expression: {error}") from error
+        raise ValueError(f"drop {shorten(pattern)} is not a regular expression: {error}") from error
 
 
 def _filled(template: str, **values: str) -> str:
@@ -187,12 +187,14 @@ def load_prompt(name: str, *, directory: Path, sha256: str | None = None) -> Loa
         sha256: The hash that the card states; `None` takes any.
 
     Raises:
-        CheckpointError: there is no such prompt, the file is no valid prompt, or it has changed; says the way out.
+        CheckpointError: there is no such prompt, the file is not a valid prompt, or it has changed; says the way out.
     """
     path = next((path for path in (directory / name, BUILTIN_PROMPTS / f"{name}.yaml") if os.path.isfile(path)), None)
     if path is None:
         names = ", ".join(sorted(path.stem for path in BUILTIN_PROMPTS.glob("*.yaml")))
-        raise CheckpointError(f"no critic prompt {shorten(name)}: it is no file in {directory}, and there are {names}")
+        raise CheckpointError(
+            f"unknown critic prompt {shorten(name)}: it is not a file in {directory} and not one of {names}"
+        )
     try:
         text = read_text(path)
         prompt = CriticPrompt.model_validate(load_yaml(text))
@@ -203,8 +205,8 @@ def load_prompt(name: str, *, directory: Path, sha256: str | None = None) -> Loa
     found = hashlib.sha256(text.encode()).hexdigest()
     if sha256 not in (None, found):
         raise CheckpointError(
-            f"the critic prompt {name!r} has changed: {path} has the sha256 {found}, and the judge was made with "
-            f"{sha256}. Its figures do not hold for another wording: restore the file, or put the new hash into "
-            "critic.prompt_sha256 (null takes any) and calibrate and evaluate the judge again"
+            f"the critic prompt {name!r} has changed: {path} has the sha256 {found}, but the judge was made with "
+            f"{sha256}. Its results do not hold for another wording: restore the file, or put the new hash into "
+            "critic.prompt_sha256 (null accepts any) and calibrate and evaluate the judge again"
         )
     return LoadedPrompt(prompt, found)

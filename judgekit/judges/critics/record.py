@@ -1,4 +1,4 @@
-"""What a critic has said of one solution so far: votes or step probabilities, texts, tokens and cost."""
+"""A critic's output on one solution so far: votes or step probabilities, texts, tokens and cost."""
 
 from __future__ import annotations
 

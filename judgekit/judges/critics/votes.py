@@ -1,7 +1,7 @@
-"""Votes of a critic: what one answer says, and when further ones cannot change what most of them say.
+"""Votes of a critic: what one answer says, and when more answers cannot change the majority.
 
-Outcomes are counted in the order of the posterior: first error at step 0, ..., n-1, or none. Of outcomes with equally
-many votes the earlier one wins, as `ArgmaxRule` decides.
+Outcomes are counted in the order of the posterior: first error at step 0, ..., n-1, or none. If outcomes have equally
+many votes, the earlier one wins, as in `ArgmaxRule`.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Probe judges: a small head on what a frozen language model, and a check of the arithmetic, say of each step."""
+"""Probe judges: a small head on features of a frozen language model and on a check of the arithmetic."""

@@ -1,8 +1,8 @@
-"""What a probe judge sees of a step in the text alone: place, length, wording, numbers, and checked arithmetic.
+"""What a probe judge sees of a step in the text itself: position, length, wording, numbers, and checked arithmetic.
 
-Numbers grow with sizes of text, so counts and lengths enter as log(1 + n). A feature may look at the whole solution, as
-a judge does that is asked about a finished one: a fault later on is evidence about this step, too. Nothing is learned
-here, and no feature comes from a benchmark. Axes: `_S` steps of one solution, `_F` features.
+Numbers grow with the size of the text, so counts and lengths enter as log(1 + n). A feature may use the whole solution,
+as a judge of finished solutions does: a later fault is evidence about this step, too. Nothing is learned here, and no
+feature comes from a benchmark. Axes: `_S` steps of one solution, `_F` features.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The heads of probe judges: from the features of a step to logit P(step ok), as plain arrays that numpy alone reads.
+"""The heads of probe judges: from the features of a step to logit P(step ok), as plain arrays that only need numpy.
 
-Heads are fitted with scikit-learn and stored without it: a file of tensors cannot run anything when it is opened, and
-a head of today gives the same logits under any later release. Axes: `_K` steps of many solutions in one row, `_F`
-features, `_N` nodes of all trees.
+Heads are fitted with scikit-learn and stored without it: opening a file of tensors cannot run code, and a head gives
+the same logits under any later release. Axes: `_K` steps of many solutions in one row, `_F` features, `_N` nodes of all
+trees.
 """
 
 from __future__ import annotations
@@ -94,7 +94,9 @@ class TreesHead:
         parents = np.tile(np.flatnonzero(inner), 2)
         # Children lie behind their parents, so that walking down ends whatever a file says.
         if lengths != {n} or (children >= n).any() or (children <= parents).any() or (self.root_T >= n).any():
-            raise CheckpointError("the trees of a probe head point to nodes that are not there, or back to themselves")
+            raise CheckpointError(
+                "the trees of a probe head point to missing nodes, or back to themselves: the file is damaged"
+            )
 
     def logits(self, features_K_F: Floats) -> Floats:
         """Return logit P(step ok | earlier steps ok). Shape (K,)."""

@@ -91,7 +91,7 @@ class ProbeJudge(StepLogitJudge):
             return None
         if spec.feature_cache is not None:
             raise ConfigError(
-                f"{opening.card.judge_id} is to run on the policy's model, which trains, and its card names the "
+                f"{opening.card.judge_id} would run on the policy's model, which trains, but its card names the "
                 f"feature cache {spec.feature_cache}: leave feature_cache out of the card"
             )
         lent.taken_by.append(opening.card.judge_id)

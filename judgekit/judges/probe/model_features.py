@@ -1,9 +1,9 @@
-"""What a probe judge sees of a step through a frozen language model: how surprised the model was, and where.
+"""What a probe judge sees of a step through a frozen language model: how surprised the model is, and where.
 
-The model reads problem and steps as any judge of steps does, once with the problem and, for the group `contrast`, once
-more without it: a step that the problem makes no likelier was not derived from it. Surprisal is -log p of a token
-given all before it, entropy that of the model's prediction there, both in nats. Axes: `_S` steps of one solution, `_T`
-tokens behind the problem, `_F` features, `_L` layers.
+The model reads problem and steps as any judge does, once with the problem and, for the group `contrast`, once without
+it: a step that the problem makes no likelier was not derived from it. Surprisal is -log p of a token given all earlier
+tokens, entropy that of the model's prediction there, both in nats. Axes: `_S` steps of one solution, `_T` tokens after
+the problem, `_F` features, `_L` layers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the card of a probe judge holds. Imports no torch."""
+"""The content of a probe judge's card. Imports no torch."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ READS_TEXT: tuple[FeatureGroup, ...] = ("position", "length", "wording", "number
 
 
 class ProbeSpec(StepSpec):
-    """A small head on what a frozen language model, and a check of the arithmetic, say of each step."""
+    """A small head on features of a frozen language model and on a check of the arithmetic."""
 
     opened_by = "judgekit.judges.probe.judge:ProbeJudge"
     kind: Literal["probe"] = "probe"
     features: tuple[FeatureGroup, ...] = Field(min_length=1)
-    """What the head is given, in this order."""
+    """Groups of features, in this order."""
     layers: tuple[float, ...] = ()
-    """Layers whose hidden states are averaged over each step, by their share of the depth; empty without `hidden`."""
+    """Layers whose hidden states are averaged over each step, as fractions of the depth; empty without `hidden`."""
     names: tuple[str, ...] = Field(min_length=1)
-    """Name of each feature but the hidden states; a release that computes others refuses the judge."""
+    """Name of each feature except the hidden states; a release that computes other features refuses the judge."""
     frozen_model: str | None = None
     """Id of the frozen model, see `judgekit.engines.scoring.identity`; `null` in cards of earlier releases."""
     feature_cache: Path | None = None
-    """Folder that keeps what the frozen model made of every text, so that none goes through it twice, whichever head
-    asks; a relative path begins where commands run. `null` keeps nothing. Given in a card in YAML, see
+    """Folder that stores the frozen model's output on every text, so that no text goes through it twice, whichever head
+    asks; a relative path starts where commands run. `null` stores nothing. Set in a YAML card, see
     docs/own_judge.md."""
 
     def powers(self) -> Iterator[str]:

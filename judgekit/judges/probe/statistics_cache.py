@@ -1,7 +1,7 @@
-"""What a frozen model made of texts, kept on disk: heads, features and attacks change, and the model runs once a text.
+"""Statistics of a frozen model on disk: heads, features and attacks change, but the model runs once per text.
 
-Kept are the model's numbers on token ids, not the features that are made of them, so no release that computes other
-features can find stale ones. Each model in each precision has a folder of its own.
+It stores the model's numbers for token ids, not the features computed from them, so a release with other features
+cannot find stale ones. Each model has a separate folder for each precision.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Faults in what a step states: equalities that do not hold, solutions that contradict their equation."""
+"""Faults in what a step states: false equalities, and solutions that contradict their equation."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _agree(left: Side, right: Side, *, is_approximate: bool) -> bool:
         return True
     if a * b == 0:
         return False
-    # `3 hours = 180`: a factor that lies between two units is no fault where one of them is named.
+    # `3 hours = 180`: a factor that lies between two units is not a fault where one of them is named.
     factor = max(a / b, b / a)
     words = CONVERSIONS.get(int(factor), "").split() if factor.denominator == 1 else []
     return any(unit in words or unit.rstrip("s") in words for unit in left.units | right.units)

@@ -1,6 +1,6 @@
-"""Faults in how a story's numbers are used: where they come from, what becomes of them, what a count may be.
+"""Faults in how a story's numbers are used: where they come from, where they go, and what a count may be.
 
-These rules know nothing of what the text means. They speak only where the problem is a story rather than a formula.
+These rules do not understand the text. They apply only if the problem is a story rather than a formula.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def story_faults(
         is_last: Whether no later step calculates.
     """
     if story.counted and (count := _fraction(equalities, story.counted, is_last=is_last)) is not None:
-        yield Rule.FRACTION, f"{show_number(count)} is no whole number"
+        yield Rule.FRACTION, f"{show_number(count)} is not an integer"
     if not story.is_story:
         return
     results = [equality.sides[-1].number for equality in equalities if is_computed(equality)]
@@ -111,7 +111,7 @@ def left_over(story: Story, numbers_S: Sequence[set[Fraction]], found_S: Sequenc
     if unused and len(story.given) <= _MAX_GIVEN:
         yield Rule.UNUSED, f"no step uses {show_number(unused[0])} of the problem"
     if (result := _dangling(numbers_S, found_S)) is not None:
-        yield Rule.DANGLING, f"{show_number(result)} is worked out and goes into nothing"
+        yield Rule.DANGLING, f"{show_number(result)} is computed and never used"
 
 
 def _dangling(numbers_S: Sequence[set[Fraction]], found_S: Sequence[list[Equality]]) -> Fraction | None:
@@ -141,7 +141,7 @@ def _stem(word: str) -> str:
 
 
 def _fraction(equalities: Sequence[Equality], counted: frozenset[str], *, is_last: bool) -> Fraction | None:
-    """Return a computed number of what is counted, or the last computed number of all, that is no whole number."""
+    """Return a computed number of what is counted, or the last computed number of all, that is not an integer."""
     computed = [equality for equality in equalities if is_computed(equality)]
     for equality in computed:
         number, names = equality.sides[-1].number, equality.words_behind | equality.sides[-1].units

@@ -1,8 +1,8 @@
-"""A judge that recomputes what the steps state; it needs no weights and says nothing where there is nothing to check.
+"""A judge that recomputes what the steps state; it needs no weights, and gives no verdict if there is nothing to check.
 
-Each rule looks for one kind of fault. A step in which a rule fires is wrong with the probability that the rule was
-measured to have; any other step with the base rate. A solution in which nothing could be compared gets no verdict: a
-judge that saw nothing has not found it right.
+Each rule looks for one kind of fault. A step in which a rule fires is wrong with the probability that was measured for
+the rule; any other step with the base rate. A solution in which nothing could be compared gets no verdict: a judge that
+saw nothing has not found it correct.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ P_WRONG = {
 Rounded shares of true alarms: at the first error in GSM8K training solutions with injected errors, PRMBench and
 MR-GSM8K; and, where these hardly fire, among solutions of GSM8K's example models by whether the answer is wrong. The
 latter says nothing about the place. Of the example models' solutions (problems of ProcessBench left out) 300 of 329
-with something unused and 167 of 185 with something dangling have a wrong answer; the place is right in about half of
+with something unused and 167 of 185 with something dangling have a wrong answer; the place is correct in about half of
 the injected errors where these two fire at all. No figure comes from ProcessBench.
 """
 

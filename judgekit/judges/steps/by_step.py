@@ -1,4 +1,4 @@
-"""What judges that give every step a logit share: encoding, refusals, and the posterior."""
+"""What judges with a logit for every step have in common: encoding, refusals, and the posterior."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 CHARS_AT_ONCE = 1_000_000
 """Characters that are tokenised at once: what is too long for the judge then never adds up in memory."""
 CPU_TOKENS = 2048
-"""Most tokens of a forward pass on a CPU: larger ones are no faster there, and blocks of tens of MB, each of another
+"""Most tokens of a forward pass on a CPU: larger ones are not faster there, and blocks of tens of MB, each of another
 size, leave gaps in memory that nothing fills."""
 PROGRESS_FROM = 100
 """Solutions in a batch from which a progress bar is shown."""
@@ -142,7 +142,7 @@ class StepLogitJudge(ABC):
                     encoded[row] = item
         scorable = [row for row, reason in enumerate(reasons) if reason is None]
         verdicts = dict[int, Verdict]()
-        with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity are told apart just below
+        with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity are distinguished just below
             logits_N = self.step_logits([encoded[row] for row in scorable])
         for row, logits_S in zip(scorable, logits_N, strict=True):
             if np.isfinite(logits_S).all():

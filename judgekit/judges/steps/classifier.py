@@ -1,4 +1,4 @@
-"""Judges with a classification head read at step ends: the one we train, and public ones with heads of their own."""
+"""Judges with a classification head read at step ends: ours, and public ones with their own heads."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def label_logits(logits_S: np.ndarray, ok_labels: Sequence[int]) -> np.ndarray:
         ok_labels: Labels that mean "no error".
 
     Raises:
-        CheckpointError: an ok label is none of the head's, or all of them are.
+        CheckpointError: an ok label is not one of the head's, or all of them are.
 
     Example:
         >>> label_logits(np.log([[1.0, 1.0, 2.0]]), (1, 2)).round(4).tolist()  # log(3 / 1)
@@ -71,6 +71,6 @@ def label_logits(logits_S: np.ndarray, ok_labels: Sequence[int]) -> np.ndarray:
         return logits_S[:, 0]
     is_ok = np.isin(np.arange(logits_S.shape[1]), ok_labels)
     if is_ok.all() or is_ok.sum() != len(set(ok_labels)):
-        raise CheckpointError(f"ok_labels {list(ok_labels)} do not fit a head with {len(is_ok)} labels: mend the card")
+        raise CheckpointError(f"ok_labels {list(ok_labels)} do not fit a head with {len(is_ok)} labels: fix the card")
     wide = logits_S.astype(np.float64)
     return np.logaddexp.reduce(wide[:, is_ok], axis=1) - np.logaddexp.reduce(wide[:, ~is_ok], axis=1)

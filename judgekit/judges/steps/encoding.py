@@ -1,4 +1,4 @@
-"""From solutions to token ids with one score position a step."""
+"""From solutions to token ids with one score position per step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Process rewards that two language models imply: the one trained on outcomes, and its reference."""
+"""Process rewards implied by two language models: one trained on outcomes, and its reference."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ImplicitJudge(StepLogitJudge):
         sizes = [model.get_output_embeddings().weight.shape[0] for model in (judge.model, judge.reference_model)]
         if sizes[0] != sizes[1]:
             raise CheckpointError(
-                f"{judge.spec.model} has {sizes[0]} tokens and its reference {judge.spec.reference} {sizes[1]}: "
+                f"{judge.spec.model} has {sizes[0]} tokens, but its reference {judge.spec.reference} {sizes[1]}: "
                 "an implicit judge needs the reference that it was trained from"
             )
         return judge

@@ -1,7 +1,7 @@
-"""What the labels of a classification head mean, by the names that a checkpoint's configuration gives them.
+"""What the labels of a classification head mean, from their names in a checkpoint's configuration.
 
-A head says nothing by itself about which of its labels means "no error", and one read the wrong way round answers
-without a word. Names are believed where all of them say right or wrong; anything else has to be settled by the card.
+A head does not say which of its labels means "no error", and one that is read the wrong way round fails silently. Names
+are used if all of them say correct or wrong; otherwise the card must decide.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SIGNS = {"+": True, "-": False, "\u2212": False, "\u2713": True, "\u2714": True
 _FILLERS = frozenset({
     "a", "an", "answer", "class", "contains", "has", "is", "label", "reasoning", "response", "solution", "step", "the",
 })  # fmt: skip
-"""Words that say nothing about right or wrong."""
+"""Words that say nothing about correct or wrong."""
 _NEGATIONS = frozenset({"no", "non", "not", "without"})
 
 
@@ -70,7 +70,7 @@ def read_label_names(config: Mapping[str, Any]) -> dict[int, str]:
     """
     by_id, by_label = config.get("id2label") or {}, config.get("label2id") or {}
     if not isinstance(by_id, Mapping) or not isinstance(by_label, Mapping):
-        raise CheckpointError("id2label and label2id of config.json must be tables: state ok_labels in the card")
+        raise CheckpointError("id2label and label2id of config.json must be mappings: set ok_labels in the card")
     try:
         names = {int(index): str(name) for index, name in by_id.items()}
         other = {int(index): str(name) for name, index in by_label.items()}
@@ -80,13 +80,13 @@ def read_label_names(config: Mapping[str, Any]) -> dict[int, str]:
         if sorted(found) != list(range(len(found))) and not _is_numbered(found):
             raise CheckpointError(
                 f"the labels of config.json, {_shown(found)}, are not numbered from 0 up, as the outputs of the head "
-                "are: state in the card which outputs mean that a step is right, for example `ok_labels: [1]`"
+                "are: state in the card which outputs mean that a step is correct, for example `ok_labels: [1]`"
             )
     names, other = ({} if _is_numbered(found) else found for found in (names, other))
     if names and other and {k: is_ok_name(v) for k, v in names.items()} != {k: is_ok_name(v) for k, v in other.items()}:
         raise CheckpointError(
             f"config.json contradicts itself: id2label says {_shown(names)}, label2id {_shown(other)}. State in the "
-            "card which labels mean that a step is right, for example `ok_labels: [1]`"
+            "card which labels mean that a step is correct, for example `ok_labels: [1]`"
         )
     return names or other
 
@@ -102,7 +102,7 @@ def settle_ok_labels(card: JudgeCard, config: Mapping[str, Any]) -> tuple[int, .
     A card of the user's own wins over the names, with a warning; a family's does not.
 
     Raises:
-        CheckpointError: names contradict each other or the card of a family, or say neither right nor wrong.
+        CheckpointError: names contradict each other or the card of a family, or say neither correct nor wrong.
     """
     spec = card.spec_as(StepClassifierSpec)
     own = spec.ok_labels is not None and spec.ok_labels_by == "card"
@@ -113,11 +113,11 @@ def settle_ok_labels(card: JudgeCard, config: Mapping[str, Any]) -> tuple[int, .
             raise
         names = {}
     if len(names) == 1 and not own and not spec.head_mean and is_ok_name(names[0]) is False:
-        # One output is read as the logit of a right step, whatever `ok_labels` says.
+        # One output is read as the logit of a correct step, whatever `ok_labels` says.
         raise CheckpointError(
-            f"{card.judge_id}: the one output of the head is called {_shown(names)} in config.json, and one output is "
-            "read as the logit of a right step: turn the signs of the head round in a copy of the checkpoint, or, "
-            "where only the name is wrong, state `ok_labels: [0]` in the card"
+            f"{card.judge_id}: the one output of the head is called {_shown(names)} in config.json, but a single "
+            "output is read as the logit of a correct step: change the sign of the head in a copy of the checkpoint "
+            "or, if only the name is wrong, set `ok_labels: [0]` in the card"
         )
     if not names or spec.head_mean or len(names) == 1:
         return spec.ok_labels or DEFAULT_OK_LABELS
@@ -129,11 +129,11 @@ def settle_ok_labels(card: JudgeCard, config: Mapping[str, Any]) -> tuple[int, .
     if not is_clear:
         raise CheckpointError(
             f"{card.judge_id}: the labels of config.json, {_shown(names)}, do not say which means that a step is "
-            "right: state it in the card, for example `ok_labels: [1]`"
+            "correct: set it in the card, for example `ok_labels: [1]`"
         )
     if spec.ok_labels is None:
         return named
-    said = f"ok_labels {list(spec.ok_labels)}, and config.json calls its labels {_shown(names)}"
+    said = f"ok_labels {list(spec.ok_labels)}, but config.json calls its labels {_shown(names)}"
     if own:
         logger.warning("%s: the card says %s: the card counts", card.judge_id, said)
         return spec.ok_labels

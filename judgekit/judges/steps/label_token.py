@@ -1,4 +1,4 @@
-"""Language models that say of every step whether it is right by one of two next tokens, such as `+` and `-`."""
+"""Language models that rate every step by one of two next tokens, such as `+` and `-`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How a solution becomes the text or token ids that a judge reads, as `judge.json` or a YAML card states it.
+"""How a solution becomes the text or token ids that a judge reads, as defined in `judge.json` or a YAML card.
 
-Two layouts: the ids layout of our own judges, in which nothing is ever joined as text, and the template layout, in
-which every published convention can be written down.
+Two layouts: the ids layout of our own judges, in which nothing is ever joined as text, and the template layout, which
+can express every published convention.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class InputConvention(_Part):
     """
 
     layout: Literal["ids"] = "ids"
-    """Tells the layouts apart."""
+    """Selects this kind."""
     separator: str = "\n"
     """Text of the separator, for people; `separator_ids` is what counts."""
     separator_ids: tuple[int, ...] = Field(min_length=1)
@@ -61,7 +61,7 @@ class TemplateInput(_Part):
     """
 
     layout: Literal["template"]
-    """Tells the layouts apart."""
+    """Selects this kind."""
     begin: str = "{problem}"
     """What comes before the first step."""
     step: str = "{step}"
@@ -104,13 +104,15 @@ class TemplateInput(_Part):
         if "{step}" not in self.step:
             raise ValueError("input.step has no {step}: the judge would never see the steps")
         if not self.mark and (self.read_at == "before_mark" or (self.chat and self.chat.turns == "step")):
-            raise ValueError("an empty input.mark fits neither read_at 'before_mark' nor turns of single steps")
+            raise ValueError(
+                "an empty input.mark fits neither read_at 'before_mark' nor turns of single steps: set a mark"
+            )
         if self.chat and self.tokenise == "pieces":
             raise ValueError("a conversation is encoded at once: tokenise 'pieces' does not go with input.chat")
         if self.splitter and (self.chat or self.tokenise == "pieces"):
-            raise ValueError("input.splitter goes with plain text that is encoded at once")
+            raise ValueError("input.splitter needs plain text that is encoded at once")
         if self.mark_id is not None and not self.mark:
-            raise ValueError("input.mark_id names the token of a mark, and input.mark is empty")
+            raise ValueError("input.mark_id names the token of a mark, but input.mark is empty")
         return self
 
 

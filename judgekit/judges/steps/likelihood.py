@@ -1,8 +1,8 @@
-"""A judge from any causal language model: a step is suspect where its tokens surprise the model.
+"""A judge from any causal language model: a step is suspect if its tokens surprise the model.
 
 P(step ok | earlier steps ok) is a logistic function of the largest and the mean surprisal of the step's tokens, given
-the problem and the steps before it. Two weights and a bias are fitted on labelled solutions, so it needs few labels; it
-knows what the language model knows, and takes unusual wording for an error.
+the problem and the earlier steps. Two weights and a bias are fitted on labelled solutions, so it needs few labels; it
+knows what the language model knows, and mistakes unusual wording for an error.
 """
 
 from __future__ import annotations

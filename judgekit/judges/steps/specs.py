@@ -1,4 +1,4 @@
-"""What the cards of judges that score every step hold, by kind. Imports no torch: the judges are imported to be opened.
+"""The cards of judges that score every step, by kind. Imports no torch: the judges are imported to be opened.
 
 All of them run a language model over a text with one score position a step.
 """
@@ -23,18 +23,18 @@ DEFAULT_OK_LABELS = (1,)
 
 
 class StepSpec(JudgeSpec):
-    """What all judges that score every step share."""
+    """Options that all judges with a score per step have in common."""
 
     model: str = "."
-    """Where the weights lie: a path relative to this file, an absolute path, or a hub id."""
+    """Model: a path relative to this file, an absolute path, or a Hub id."""
     revision: str | None = None
-    """Hub revision of the model, where it is a hub id; `null` for the latest."""
+    """Hub revision of the model, if it is a Hub id; `null` for the latest."""
     tokenizer: str | None = None
-    """Where the tokenizer lies, in the ways of `model`; `null` for beside the weights."""
+    """Tokenizer, given like `model`; `null` for the one next to the weights."""
     input: JudgeInput
     """Input convention and score position."""
     chat_date: date = CHAT_DATE
-    """The day that a chat template is told where it asks for today's, so that a judge scores the same on every day."""
+    """The date for a chat template that asks for today's, so that a judge scores the same on every day."""
 
     def with_places(self, place: Callable[[str, str], str]) -> Self:
         """Return the spec with model and tokenizer elsewhere."""
@@ -59,28 +59,31 @@ def _as_tuple(value: Any) -> Any:
 
 
 class StepClassifierSpec(StepSpec):
-    """A classification head that is read at step ends."""
+    """A classification head, read at step ends."""
 
     opened_by = "judgekit.judges.steps.classifier:StepClassifierJudge"
     kind: Literal["step_classifier"] = "step_classifier"
     engine: Literal["transformers", "vllm"] = "transformers"
-    """What runs the model; `vllm` is for architectures that vLLM knows."""
+    """Engine of the model; `vllm` is for architectures that vLLM knows."""
     head: str | None = None
-    """Name of the head's tensors where the checkpoint is no token-classification model, for example `v_head.summary`;
+    """Name of the head's tensors if the checkpoint is not a token-classification model, for example `v_head.summary`;
     several layers have ReLU between them. `null` opens a token-classification model."""
     head_mean: bool = False
     """The mean of all outputs of the head is the judge's logit, instead of labels."""
     ok_labels: Annotated[Annotated[tuple[int, ...], Field(min_length=1)] | None, BeforeValidator(_as_tuple)] = None
-    """Labels of the head that mean "no error"; P(step ok) is their share of the softmax. `null` goes by the names that
-    `id2label` of the checkpoint gives its labels, such as correct and incorrect, and is label 1 where it names none. A
-    head with one output is a logit, read by a sigmoid."""
+    """Labels of the head that mean "no error"; P(step ok) is their fraction of the softmax. `null` uses the names in
+    `id2label` of the checkpoint, such as correct and incorrect, or label 1 if there are no names. A head with one
+    output is a logit, read by a sigmoid."""
     ok_labels_by: Literal["card", "family"] = "card"
-    """Whose word `ok_labels` is; what a family says must not contradict the names in the checkpoint."""
+    """Who set `ok_labels`; a family must not contradict the names in the checkpoint."""
 
     @model_validator(mode="after")
     def _vllm_reads_one_head(self) -> Self:
         if self.engine == "vllm" and (self.head_mean or self.head not in (None, "score")):
-            raise ValueError("the engine 'vllm' reads the head 'score' alone, and this card names another reading")
+            raise ValueError(
+                "the engine 'vllm' can only read the head 'score', but this card names another head: use the engine "
+                "'transformers'"
+            )
         return self
 
 
@@ -101,7 +104,7 @@ class LikelihoodCard(BaseModel):
 
 
 class LikelihoodSpec(StepSpec):
-    """Any causal language model, and a map from its surprise at a step."""
+    """Any causal language model, and a map from its surprise at a step to P(step ok)."""
 
     opened_by = "judgekit.judges.steps.likelihood:LikelihoodJudge"
     kind: Literal["likelihood"] = "likelihood"
@@ -112,18 +115,18 @@ class LikelihoodSpec(StepSpec):
 
 
 class LabelTokens(BaseModel):
-    """Which next tokens of a language model say that a step is right or wrong; P(step ok) is the softmax over both."""
+    """Which next tokens of a language model mean that a step is correct or wrong; P(step ok) is read off them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ok: int | str
-    """Token id, or a text whose last token counts, for a right step."""
+    """Token id, or a text whose last token counts, for a correct step."""
     error: int | str
     """The same for a wrong step."""
 
 
 class LabelTokenSpec(StepSpec):
-    """A language model whose next token says right or wrong."""
+    """A language model whose next token says correct or wrong."""
 
     opened_by = "judgekit.judges.steps.label_token:LabelTokenJudge"
     kind: Literal["label_token"] = "label_token"
@@ -132,10 +135,10 @@ class LabelTokenSpec(StepSpec):
 
 
 class ImplicitSpec(StepSpec):
-    """A process reward that two language models imply.
+    """A process reward implied by two language models.
 
     logit P(step ok) = coefficient * sum of log p(token) - log p_reference(token) over the solution up to the step's
-    end. Monotone in the published reward, and no calibrated probability.
+    end. Monotone in the published reward, but not a calibrated probability.
 
     Source:
         Implicit process reward (2412.01981), eq. 3: the reward is the scaled log-ratio.
@@ -144,7 +147,7 @@ class ImplicitSpec(StepSpec):
     opened_by = "judgekit.judges.steps.implicit:ImplicitJudge"
     kind: Literal["implicit"] = "implicit"
     reference: str
-    """The reference model: a path relative to the card, an absolute path, or a hub id."""
+    """The reference model: a path relative to the card, an absolute path, or a Hub id."""
     coefficient: float = Field(gt=0)
     """Scale of the log-ratio, per nat."""
     n_lead_tokens: int = Field(default=0, ge=0)

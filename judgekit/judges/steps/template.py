@@ -1,4 +1,4 @@
-"""The template layout: from solutions to token ids, with score positions found by where the marks stand."""
+"""The template layout: from solutions to token ids, with score positions found by the marks."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ class TemplateEncoder:
         if found != self.layout.mark_id:
             raise CheckpointError(
                 f"the tokenizer {self.tokenizer.name_or_path} reads steps at token {found} "
-                f"({self.tokenizer.convert_ids_to_tokens(found)!r}), and the card names {self.layout.mark_id} for "
-                f"the mark {self.layout.mark!r}: this is another tokenizer than the judge was trained with"
+                f"({self.tokenizer.convert_ids_to_tokens(found)!r}), but the card names {self.layout.mark_id} for "
+                f"the mark {self.layout.mark!r}: use the tokenizer that the judge was trained with"
             )
 
     def encode(self, solutions: Sequence[Solution]) -> list[Encoded]:
@@ -117,7 +117,7 @@ class TemplateEncoder:
             if "{" + name + "}" in self.layout.begin + self.layout.splitter:
                 if token is None:
                     raise CheckpointError(
-                        f"the layout names {{{name}}}, and the tokenizer {self.tokenizer.name_or_path} has no "
+                        f"the layout names {{{name}}}, but the tokenizer {self.tokenizer.name_or_path} has no "
                         f"{name}_token: write the token itself into the card's input.begin or input.splitter"
                     )
                 found[name] = token

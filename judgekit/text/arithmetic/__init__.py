@@ -1,1 +1,1 @@
-"""One reader of arithmetic in text: tokens, the grammar of one side, chains of sides; calculations on top."""
+"""One reader of arithmetic in text: tokens, the grammar of one side, chains of sides, and calculations."""

@@ -1,9 +1,9 @@
-"""Find the calculations that a step states, and where each of their digits stands, so that numbers can be replaced.
+"""Finds the calculations that a step states, and the position of each of their digits, so that numbers can be replaced.
 
-A step such as `In all, 4 houses * 3 gnomes = $12.` holds the calculation 4 * 3 = 12. It is read as a claim is, on the
-text as it stands, and kept if it is made of the four operations on numbers in digits. What goes beyond that is told
-(`is_clean`, `has_algebra`), since a number may only be changed where all that depends on it is understood. Nothing is
-evaluated as code: expressions are tokens, worked out by operator precedence.
+A step such as `In all, 4 houses * 3 gnomes = $12.` contains the calculation 4 * 3 = 12. It is read like a claim, from
+the original text, and kept if it consists of the four operations on numbers in digits. Anything beyond that is reported
+(`is_clean`, `has_algebra`), because a number may only be changed if everything that depends on it is understood.
+Nothing is evaluated as code: expressions are tokens, computed by operator precedence.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-r"""Find the equalities that a text claims, in LaTeX or plain text, and work out their sides exactly.
+r"""Finds the equalities that a text claims, in LaTeX or plain text, and computes their sides exactly.
 
 `In all, 4 houses * 3 gnomes = $12`, `\frac{1}{2} \times 48 = 24`, `x = 2 + 3 = 5`, `half of 48 is 24`. The time grows
 linearly with the text.

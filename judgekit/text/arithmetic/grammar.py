@@ -1,7 +1,7 @@
-"""Reads one side of an equality and works it out exactly: a number, or linear in letters (`2x + 3`).
+"""Reads one side of an equality and computes it exactly: a number, or linear in letters (`2x + 3`).
 
-Whatever goes beyond that is read to its end but has no value, so that no part of a longer formula is taken for the
-whole. Nothing is evaluated as code; sizes and nesting are bounded.
+Anything beyond that is read to its end but has no value, so that no part of a longer formula is taken for the whole.
+Nothing is evaluated as code; sizes and nesting are bounded.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class SideReader:
             self.at += 1
 
     def behind_currency(self, i: int) -> int:
-        """Return the first token from here on that is no sign of currency."""
+        """Return the first token from here on that is not a sign of currency."""
         while self.tokens[i].text in CURRENCY:
             i += 1
         return i

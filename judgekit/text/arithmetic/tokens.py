@@ -1,7 +1,7 @@
-"""The tokens that arithmetic in a text is made of, and the words that stand for numbers.
+"""The tokens of arithmetic in a text, and the words that stand for numbers.
 
-Claims are read in a text that `readable` has taken mark-up from; calculations, whose numbers may be replaced, in the
-text as it stands.
+Claims are read from text whose mark-up `readable` has removed; calculations, whose numbers may be replaced, from the
+original text.
 """
 
 from __future__ import annotations

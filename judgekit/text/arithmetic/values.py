@@ -1,4 +1,4 @@
-"""What a side of an equality is worth: exactly, a number or linear in letters, of bounded size; `None`: unknown."""
+"""The value of a side of an equality: exact, a number or linear in letters, of bounded size; `None` if unknown."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Probe judges: features, heads, honest figures of both, and the way to another domain."""
+"""Probe judges: features, heads, unbiased metrics of both, and adaptation to another domain."""

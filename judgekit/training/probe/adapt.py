@@ -1,4 +1,4 @@
-"""Takes a probe judge to another domain by solutions alone: no label of the new domain is needed, and none is read."""
+"""Adapts a probe judge to another domain with solutions alone: no labels of the new domain are needed or read."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def adapt_probe(directory: Path, data: Path, config: AdaptConfig, output: Path, 
         resume: Continue it.
 
     Raises:
-        CheckpointError: the judge is no probe judge, or was fitted by a release that kept no domain.
+        CheckpointError: the judge is not a probe judge, or was fitted by a release that kept no domain.
         ConfigError: the output folder is in use, or the run resumed has another configuration.
         DataError: fewer than `FEWEST` solutions can be read.
     """
@@ -57,16 +57,16 @@ def adapt_probe(directory: Path, data: Path, config: AdaptConfig, output: Path, 
     judge = load_judge(directory, calibrated=False, dtype=config.dtype)
     if not isinstance(judge, ProbeJudge) or not isinstance(judge.head, DomainHead):
         raise CheckpointError(
-            f"{directory} is no probe judge whose head knows its domain: adapt one of `judgekit train kind=probe`, or "
-            "fit it again if an earlier release did"
+            f"{directory} is not a probe judge whose head stores its domain: adapt one of `judgekit train kind=probe`, "
+            "or fit it again if it comes from an earlier release"
         )
     card = read_card(directory)  # before the model runs over everything
     rows = [as_seen(solution, show_reference=False) for solution in read_solutions(data)[: config.n_max]]
     readable, store = keep_features(judge, rows, output / "features")
     if len(readable) < FEWEST:
-        raise DataError(f"{len(readable)} of {len(rows)} solutions of {data} can be read, and {FEWEST} are needed")
+        raise DataError(f"{len(readable)} of {len(rows)} solutions of {data} can be read, but {FEWEST} are needed")
     if len(readable) < ENOUGH:
-        _log.warning("%d solutions say little about a domain; from %d on more hardly help", len(readable), ENOUGH)
+        _log.warning("%d solutions say little about a domain; up to %d, more help", len(readable), ENOUGH)
     mean_F, scale_F = domain_of([store[solution.id].stacked() for solution in readable])
     judge.head = replace(judge.head, mean_F=mean_F, scale_F=scale_F)
     adapted = {
@@ -88,7 +88,9 @@ def adapt_probe(directory: Path, data: Path, config: AdaptConfig, output: Path, 
         }
     )
     if card.decision.kind == "argmax":
-        _log.warning("a weight of no error is a guess elsewhere: a judge of decision=threshold carries over better")
+        _log.warning(
+            "the weight of no error is a guess in another domain: a judge with decision=threshold transfers better"
+        )
     judge.card = card
     golden = measure_golden(judge) if config.dtype == "float32" else ()
     target = output / JUDGE

@@ -1,12 +1,12 @@
-"""Weak labels in the fit of a head: the probability of what is known, summed over where the first error may be.
+"""Weak labels in the fit of a head: the probability of the observation, summed over the possible first errors.
 
-What is known of a solution of n steps is written as one number for each of the n + 1 places of its first error: log of
-how probable what was seen is, were the error there (-inf where it cannot be). A wrong answer rules out "none", so its
-likelihood is 1 - P(none). Exact labels are the case in which one place is left.
+What is known about a solution of n steps is one number for each of the n + 1 positions of its first error: the log
+probability of the observation if the error were there (-inf if it cannot be). A wrong answer rules out "none", so its
+likelihood is 1 - P(none). Exact labels are the case in which one position is left.
 
-Right answers must not be passed over: whoever counts the wrong ones alone has chosen them for being wrong, and the head
-learns that everything is wrong. A right answer is a thing seen like any other, probable without an error and, at a rate
-that depends on the problems, in spite of one.
+Correct answers must not be ignored: with only the wrong ones, the solutions are selected for being wrong, and the head
+learns that everything is wrong. A correct answer is an observation like any other, probable without an error and, at a
+rate that depends on the problems, in spite of one.
 
 Axes: `_N` solutions, `_S` steps of one, `_K` steps of many solutions in one row, `_F` features.
 
@@ -28,14 +28,14 @@ from judgekit.judges.probe.heads import Floats
 from judgekit.types import WeakLabel, WeaklyLabelledSolution
 
 REPAIR = 0.1
-"""Mean share of rollouts that reach the right answer from a prefix with an error in it; from a right prefix any share
-is as probable as any other, for it depends on problem and policy."""
+"""Mean share of rollouts that reach the correct answer from a prefix with an error in it; from a correct prefix any
+share is as probable as any other, for it depends on problem and policy."""
 
 
 def log_evidence(solution: WeaklyLabelledSolution) -> Floats:
     """Return log P(what is known | first error at k) for k = 0..n-1 and none, up to a constant. Shape (n + 1,).
 
-    Rollouts from one prefix share a success rate: uniform on [0, 1] from a right prefix, Beta(1, 1 / REPAIR - 1) from
+    Rollouts from one prefix share a success rate: uniform on [0, 1] from a correct prefix, Beta(1, 1 / REPAIR - 1) from
     one with an error. A step that was passed over says nothing.
     """
     evidence = np.zeros(len(solution.steps) + 1)
@@ -59,7 +59,8 @@ class Reading(NamedTuple):
     weight: float
     """How many exactly labelled solutions one of its solutions counts for; 0 leaves the source out."""
     right_despite_error: float
-    """P(the final answer is right | some step is an error); 1 lets right answers say nothing, 0 take them for proof."""
+    """P(the final answer is correct | some step is an error); 1 lets correct answers say nothing, 0 take them for
+    proof."""
 
 
 LEFT_OUT = Reading(weight=0.0, right_despite_error=1.0)
@@ -75,7 +76,7 @@ class Weak:
     log_evidence_N: Sequence[Floats]
     """See `log_evidence`. Shape (S + 1,) each."""
     right_N: Sequence[bool]
-    """Whether a final answer is right and nobody has said what that means."""
+    """Whether a final answer is correct and nobody has said what that means."""
     group_N: Sequence[int]
     """Which problem each belongs to, in the numbers of the exactly labelled solutions."""
     source_N: Sequence[int]
@@ -161,7 +162,7 @@ def log_likelihoods(logits_N: Sequence[Floats], log_evidence_N: Sequence[Floats]
     """Return log P(what is known) of each solution, nats, up to the constants of its evidence. Shape (N,).
 
     Example:
-        >>> no_none = np.array([0.0, 0.0, -np.inf])  # a wrong answer of two steps that are right half the time each
+        >>> no_none = np.array([0.0, 0.0, -np.inf])  # a wrong answer of two steps that are correct half the time each
         >>> np.exp(log_likelihoods([np.zeros(2)], [no_none])).round(4).tolist()
         [0.75]
     """

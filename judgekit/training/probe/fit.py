@@ -1,4 +1,4 @@
-"""Fits a probe judge: features of a frozen language model and of the text, a head, and an honest account of both."""
+"""Fits a probe judge: features of a frozen language model and of the text, a head, and unbiased metrics of both."""
 
 from __future__ import annotations
 
@@ -274,7 +274,7 @@ def weak_features(
         return data, None
     if not rows:
         raise DataError(
-            "no weakly labelled solution says anything: all are unlabelled, without a right answer or counts"
+            "no weakly labelled solution is informative: all are unlabelled, without a correct answer or counts"
         )
     unique = {row.id: row for _, row in rows}
     kept, store = keep_features(judge, list(unique.values()), folder)
@@ -329,7 +329,7 @@ def measure_groups(
 
 
 def mean_rise(data: Labelled, rise_N: Floats) -> Interval:
-    """Return the mean of paired differences, one a solution, with a 95 % interval over problems."""
+    """Return the mean of paired differences, one per solution, with a 95 % interval over problems."""
     resamples = Resamples.of(data.group_N, n_resamples=N_RESAMPLES, seed=0)
     sums_N = np.column_stack([rise_N, np.ones(len(rise_N))])
     resampled_R = resamples.of_sums(sums_N, lambda sums_R: sums_R[:, :1] / sums_R[:, 1:])

@@ -1,9 +1,9 @@
-"""Fits heads of probe judges and says honestly how good they are: nested cross-validation with problems together.
+"""Fits heads of probe judges and measures them without bias: nested cross-validation with problems kept together.
 
-A head sees the steps of each solution up to its first error and learns whether they are right. Candidates are compared
-by the log loss of the true first error on problems that they were not fitted on, and the figures that are reported come
-from an outer round in which that choice, the head and the decision are all made without the problems reported on.
-Axes: `_N` solutions, `_S` steps of one, `_K` steps of many solutions in one row, `_F` features.
+A head sees the steps of each solution up to its first error and learns whether they are correct. Candidates are
+compared by the log loss of the true first error on problems that they were not fitted on. The reported metrics come
+from an outer round in which that choice, the head and the decision are all made without the evaluated problems. Axes:
+`_N` solutions, `_S` steps of one, `_K` steps of many solutions in one row, `_F` features.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ class Labelled:
     group_N: Sequence[int]
     """Which problem each belongs to; problems are never parted."""
     signs_F: Sequence[int]
-    """Of features that are no hidden states: 1 where more can only speak for a step, -1 against it, 0 either way."""
+    """Of features that are not hidden states: 1 where more can only speak for a step, -1 against it, 0 either way."""
 
     @property
     def n_plain(self) -> int:
-        """Features that are no hidden states."""
+        """Features that are not hidden states."""
         return len(self.signs_F)
 
     def take(self, rows: Iterable[int]) -> Labelled:
@@ -141,7 +141,7 @@ def fit_steps(
     kinds: Sequence[HeadKind],
     signs_F: Sequence[int],
 ) -> dict[HeadKind, Head]:
-    """Fit kinds of head on steps, each counted by its weight; `None` counts all alike."""
+    """Fit kinds of head on steps, each counted by its weight; `None` counts all equal."""
     heads: dict[HeadKind, Head] = {}
     if {"linear", "mean"} & set(kinds):
         linear = make_pipeline(StandardScaler(), LogisticRegression(C=0.05, max_iter=3000))
@@ -175,7 +175,7 @@ def project(hidden_K_F: Floats, ok_K: Floats, group_K: NDArray[np.int64]) -> tup
 
     Source:
         Leave-one-out of linear smoothers, Hastie, Tibshirani and Friedman (The Elements of Statistical Learning,
-        section 7.10), for a fold in place of one row.
+        section 7.10), for a fold instead of one row.
     """
     n_steps, n_hidden = hidden_K_F.shape
     scaler = StandardScaler().fit(hidden_K_F)

@@ -348,7 +348,7 @@ def test_old_ids_of_problems_are_replaced(tmp_path, caplog):
     assert [row.problem_id for row in read_records(tmp_path / "curated", LabelledSolution)] == [
         solution(i).problem_id for i in range(3)
     ]
-    assert sum("3 of 3 rows know their problem by its exact text" in message for message in caplog.messages) == 1
+    assert sum("3 of 3 rows identify their problem by its exact text" in message for message in caplog.messages) == 1
 
 
 def test_a_folder_that_an_earlier_release_began_is_refused(tmp_path):

@@ -131,10 +131,10 @@ def test_a_solution_whose_last_step_is_unrated_has_no_known_answer(last: dict[st
         (step(completion("a", 1, flagged="no")), "field 'flagged' is not true or false"),  # type: ignore[arg-type]
         ({"completions": 5, "chosen_completion": 0}, "field 'completions' is not a list"),
         ({"completions": {"text": "a"}, "chosen_completion": 0}, "field 'completions' is not a list"),
-        ({"completions": [5], "chosen_completion": 0}, "a completion is no object"),
+        ({"completions": [5], "chosen_completion": 0}, "a completion is not an object"),
         ({"completions": [], "human_completion": "a"}, "field 'human_completion' is not an object"),
         ({"completions": [completion("a", 1)], "chosen_completion": [0]}, "chosen_completion outside"),
-        ([], "a step is no object"),
+        ([], "a step is not an object"),
     ],
 )
 def test_every_value_is_checked_before_it_is_used(raw: Any, reason: str) -> None:

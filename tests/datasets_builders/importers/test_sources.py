@@ -51,7 +51,7 @@ EXPECTED: dict[str, tuple[str, dict[str, int], dict[int, str]]] = {
             6: "label before the first step",
             7: "first error contradicts the solution's correctness",
             8: "first error contradicts the solution's correctness",
-            9: "first error is no step number",
+            9: "first error is not a step number",
             10: "unknown value in field 'question_type'",
             11: MALFORMED,
         },

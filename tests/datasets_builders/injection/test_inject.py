@@ -380,7 +380,7 @@ def test_what_cannot_be_used_is_rejected_by_reason(fixture_rows: Path, tmp_path:
     assert report.rows_accepted == 5
     assert report.rejected == {
         "algebra": 1, "an equation does not hold": 1, "answer is not the last result": 1, "no equation": 1,
-        "answer is no number": 1,
+        "answer is not a number": 1,
     }  # fmt: skip
     rejected = [json.loads(line) for line in (tmp_path / "built" / REJECTED).read_text().splitlines()]
     assert [entry["row"] for entry in rejected] == [6, 7, 8, 9, 10]
@@ -405,7 +405,7 @@ def test_labelled_solutions_are_read_when_all_steps_are_right(rows: list[dict[st
     made_of_it = convert(row, InjectionConfig(), "train")
     assert {s.problem_id for s in made_of_it} == {right.problem_id} and len(made_of_it) > 10
     assert made_of_it[0].steps == right.steps
-    with pytest.raises(RowRejected, match="not a right solution"):
+    with pytest.raises(RowRejected, match="not a correct solution"):
         convert(row | {"labels": ["ok", "ok", "ok", "error"]}, InjectionConfig(), "train")
     with pytest.raises(RowRejected, match="no reference answer"):
         convert(row | {"reference": None}, InjectionConfig(), "train")

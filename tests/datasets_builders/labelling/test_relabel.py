@@ -85,10 +85,10 @@ def test_counts_of_rollouts_are_kept_and_their_hard_labels_dropped() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"n_success": (1, 0)}, "n_success and n_rollouts come together"),
+        ({"n_success": (1, 0)}, "n_success and n_rollouts must be given together"),
         ({"n_success": (1, 2), "n_rollouts": (1, 1)}, "n_success 2 is above n_rollouts 1 at step 1"),
         ({"n_success": (1,), "n_rollouts": (1,)}, "1 values in n_success for 2 steps"),
-        ({"steps": (" ",)}, "at least one step that is not blank"),
+        ({"steps": (" ",)}, "at least one non-blank step"),
     ],
 )
 def test_a_weak_row_is_consistent(wrong: dict[str, Any], message: str) -> None:
@@ -130,7 +130,7 @@ def test_nobody_takes_a_weak_row_for_one_without_an_error(
     rows = [row.model_dump_json() for row in read_records(weak_data, WeaklyLabelledSolution)]
     (tmp_path / "rows.jsonl").write_text("\n".join(rows))
     for path in (weak_data, tmp_path / "rows.jsonl"):
-        with pytest.raises(DataError, match=r"do not say where the first error is\. Give them as `weak`"):
+        with pytest.raises(DataError, match=r"do not say where the first error is\. Use them as `weak`"):
             list(read_records(path, LabelledSolution))
     symbolic = ["--judge", "builtin:symbolic"]
     for command in (

@@ -124,7 +124,7 @@ def test_a_run_without_items_workers_or_records_says_so(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("kept")
-    with pytest.raises(ConfigError, match="file is a file, and a run needs a folder"):
+    with pytest.raises(ConfigError, match="file is a file, but a run needs a folder"):
         run(tmp_path / "file", counted_solutions(3))
     with pytest.raises(DataError, match=r"cannot make the folder .*below: .*Choose another output"):
         run(tmp_path / "file/below", counted_solutions(3))

@@ -186,7 +186,7 @@ def test_a_judge_that_is_right_of_some_by_hand(tmp_path: Path) -> None:
     assert effects.auc.value == pytest.approx((2 + 2 / 2) / 4) and effects.noticed.value == 0.5
     assert effects.p_none.value == pytest.approx((0.04 - 0.81) / 2)
     assert results.reading.scores == {"judge": None}, "one test of two makes no score"
-    assert "none, for a test that it needs was left out" in (tmp_path / "out/attacks.md").read_text()
+    assert "none, because a test that it needs was left out" in (tmp_path / "out/attacks.md").read_text()
 
 
 def test_without_right_solutions_there_is_no_score(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_without_right_solutions_there_is_no_score(tmp_path: Path) -> None:
     config = AttackConfig(judge="numbers", n_resamples=100, attacks=["blank-step", "numbers-changed"])
     assert attack_judges({"j": NumbersJudge()}, wrong, output=tmp_path / "a", config=config).reading is None
     config = config.model_copy(update={"attacks": ("numbers-changed",)})
-    with pytest.raises(DataError, match="no right solution to test reading on"):
+    with pytest.raises(DataError, match="no correct solution to test reading on"):
         attack_judges({"j": NumbersJudge()}, wrong, output=tmp_path / "b", config=config)
 
 
@@ -203,7 +203,7 @@ def test_without_right_solutions_there_is_no_score(tmp_path: Path) -> None:
     [
         (0.45, 0.59, "a style detector"),
         (0.3, 0.59, "a style detector"),
-        (0.1, 0.39, "the wrong way round"),
+        (0.1, 0.39, "it is reversed"),
         (0.51, 0.9, "reacts to a changed problem"),
         (0.45, 0.7, "not shown"),
         (None, None, "one problem"),

@@ -164,7 +164,7 @@ def test_prmbench_without_all_classes_has_no_dimension_of_them():
 def test_prmbench_needs_all_labels_and_its_own_classes():
     with pytest.raises(DataError, match=r"step 2 is unlabelled"):
         score("prmbench", [row(0, "ox?", [0.9, 0.1, 0.9], subset="circular")])
-    with pytest.raises(DataError, match="redundancy: no class of PRMBench"):
+    with pytest.raises(DataError, match="redundancy: not a class of PRMBench"):
         score("prmbench", [row(0, "ox", [0.9, 0.1], subset="redundancy")])
 
 

@@ -183,7 +183,7 @@ def test_a_judge_that_cannot_be_opened_is_left_out_with_its_members(tiny_judge: 
     assert [candidate.name for candidate in found] == ["builtin:random"]
     assert list(failed) == [str(copy), str(both), "a/b/c"]
     assert "holds no safetensors file" in failed[str(both)] and "does not exist" in failed["a/b/c"]
-    with pytest.raises(ConfigError, match="no builtin judge 'best'"):
+    with pytest.raises(ConfigError, match="unknown builtin judge 'best'"):
         find_candidates(["builtin:random", "builtin:best"], dtype="float32", on_failure=lambda *_: None)
 
 
@@ -193,12 +193,12 @@ def test_judges_that_cannot_be_opened_are_refused(tiny_judge: Path, tmp_path: Pa
         find_candidates([str(copy), f"{copy}/../copy"], dtype="float32")
     weights = copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    with pytest.raises(CheckpointError, match="no readable safetensors file"):
+    with pytest.raises(CheckpointError, match="not a readable safetensors file"):
         find_candidates(["builtin:random", str(copy)], dtype="float32")
     weights.unlink()
     with pytest.raises(CheckpointError, match="holds no safetensors file"):
         find_candidates(["builtin:random", str(ensemble(tmp_path / "e", str(copy)))], dtype="float32")
-    with pytest.raises(ConfigError, match="no builtin judge 'best'"):
+    with pytest.raises(ConfigError, match="unknown builtin judge 'best'"):
         find_candidates(["builtin:random", "builtin:best"], dtype="float32")
     own = ensemble(tmp_path / "own", "../own")
     with pytest.raises(CheckpointError, match="member of itself"):
@@ -250,7 +250,7 @@ def test_a_member_on_the_hub_is_not_taken_for_a_folder_of_the_same_name(
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **_: str(tmp_path / name.split("/")[1]))
     monkeypatch.chdir(tmp_path / "here")
     for names in (["evil/inner", "evil/outer"], ["evil/outer", "evil/inner"], ["evil/outer"]):
-        with pytest.raises(CheckpointError, match="there is something else called evil/inner here"):
+        with pytest.raises(CheckpointError, match="something else is called evil/inner here"):
             find_candidates(names, dtype="float32")
     monkeypatch.chdir(tmp_path)
     assert [item.info.judge_id for item in find_candidates(["evil/outer"], dtype="float32")][-2:] == ["inner", "outer"]

@@ -71,7 +71,7 @@ def test_a_list_of_an_earlier_release_finds_exact_repeats_and_is_no_clean_bill(t
     exposure = read_exposure(tmp_path, CARD)
     assert check_contamination(exposure, [seen, SOLUTIONS[0]]).n_solutions == 1
     found = check_contamination(exposure, [sample(1, first_error=1, problem="Find x,  if x > 3.")])
-    assert found.status == "unknown" and "finds only exact repeats" in found.note
+    assert found.status == "unknown" and "only finds exact repeats" in found.note
 
 
 def test_an_ensemble_has_seen_what_its_members_have(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_subsets_are_fitted_apart_where_they_can_be_and_together_where_not() -> 
     apart = decide_floor(LENGTH, PROCESSBENCH, [*shop, *mill, *wrong], n_folds=5)
     alone = decide_floor(LENGTH, PROCESSBENCH, shop, n_folds=5)
     assert [row.p_ok_S for row in apart.rows[:30]] == [row.p_ok_S for row in alone.rows]
-    assert apart.notes[1] == "Right or wrong solutions are too few in wrong: fitted over the whole benchmark."
+    assert apart.notes[1] == "Too few correct or wrong solutions in wrong: fitted over the whole benchmark."
     together = decide_floor(LENGTH, find_benchmark("mine"), [*shop, *mill], n_folds=5)
     assert len({row.threshold for row in together.rows}) == 5 and len(together.notes) == 1
 
@@ -146,13 +146,13 @@ def test_wordings_of_one_prmbench_problem_are_in_one_fold() -> None:
 )
 def test_what_cannot_be_fitted_is_said(solutions: list[LabelledSolution], tmp_path: Path) -> None:
     for floor in (POSITION, LENGTH):
-        with pytest.raises(DataError, match=f"no {floor}: right and wrong solutions must remain"):
+        with pytest.raises(DataError, match=f"no {floor}: correct and wrong solutions must remain"):
             decide_floor(floor, PROCESSBENCH, solutions, n_folds=5)
     judge = FakeJudge({s.id: pointing_at(s.first_error) for s in solutions})
     evaluation = evaluate_all([judge], solutions, output=tmp_path / "run")
     assert evaluation.floors == [] and evaluation.comparisons.benchmarks["orchard"].floors.pairs == []
     for name in ("leaderboard.md", "report.html"):
-        assert f"orchard: no {LENGTH}: right and wrong solutions must" in (tmp_path / "run" / name).read_text()
+        assert f"orchard: no {LENGTH}: correct and wrong solutions must" in (tmp_path / "run" / name).read_text()
 
 
 def test_floors_stand_beside_the_judges_and_are_compared_with_them(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_floors_are_the_same_in_every_run_and_merged_once(tmp_path: Path) -> Non
 
 
 def test_a_floor_is_no_judge_that_can_be_opened() -> None:
-    with pytest.raises(JudgeError, match="fitted to the benchmark that is reported"):
+    with pytest.raises(JudgeError, match="fitted to the reported benchmark"):
         floor_candidate(LENGTH).load(None)
 
 

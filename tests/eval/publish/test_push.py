@@ -125,4 +125,4 @@ def test_what_would_not_open_is_not_pushed(judge: Path, run: Path, hub: FakeHub,
 
 def test_options_of_judges_are_refused_for_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["push", str(tmp_path), "me/set", "--licence", "mit"]) == 2
-    assert "--licence, --results and --base-model are of judges" in capsys.readouterr().err
+    assert "--licence, --results and --base-model are for judges" in capsys.readouterr().err

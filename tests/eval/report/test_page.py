@@ -556,5 +556,5 @@ def test_speed_of_opening_is_measured_in_the_browser(browser, report):
     (opening,) = measure_opening(report[1], rounds=1)
     assert 0 < opening.shown_ms <= opening.loaded_ms and 0 < opening.interactive_ms <= opening.loaded_ms
     assert opening.cpu_ms > 0
-    with pytest.raises(ConfigError, match="is no file"):
+    with pytest.raises(ConfigError, match="is not a file"):
         measure_opening(report[1].with_name("gone.html"), rounds=1)

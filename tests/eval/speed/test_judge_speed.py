@@ -133,7 +133,7 @@ def test_a_label_without_tokens_is_refused(model: Path) -> None:
 
 
 def test_too_few_solutions_are_refused(model: Path, data: Path) -> None:
-    with pytest.raises(DataError, match=r"has 2 solutions with steps and 5 are wanted: lower n_solutions"):
+    with pytest.raises(DataError, match=r"has 2 solutions with steps, but 5 are needed: lower n_solutions"):
         bench(config_of(model, data), list(labelled_solutions([0])), progress=False)
 
 

@@ -319,7 +319,7 @@ def test_last_number_is_exact() -> None:
     assert check.check("x = -7", answer="7") == 0.0
     assert check.check("no number", answer="7") == 0.0
     assert check.check("9" * 5000, answer="7") == 0.0
-    with pytest.raises(DataError, match="'seven' is no number"):
+    with pytest.raises(DataError, match="'seven' is not a number"):
         check.check("7", answer="seven")
 
 

@@ -389,6 +389,6 @@ def test_scores_of_a_split_are_those_of_the_calibrated_verdicts(make: type[StepC
 def test_a_number_at_the_end_of_its_range_is_no_fit() -> None:
     """Logits of 9.0 and 9.1 would need an offset far below what is allowed to say 20 % and 80 %."""
     logits, y = np.array([9.0] * 50 + [9.1] * 50), np.array([1, 0, 0, 0, 0] * 10 + [0, 1, 1, 1, 1] * 10)
-    with pytest.raises(DataError, match="the fit runs away: the offset -50 lies at the end of its range"):
+    with pytest.raises(DataError, match="the fit diverges: the offset -50 is at the end of its range"):
         PlattCalibrator().fit(logits, y_K=y)
     assert PlattCalibrator().fit(logits - 9.05, y_K=y).slope_ > 10

@@ -175,7 +175,7 @@ def test_too_few_problems_promise_nothing_and_say_so(caplog: pytest.LogCaptureFi
         prefixes = CertifiedPrefixes(alpha=0.1).fit(posterior_N, gold_N=gold_N, problem_N=range(8))
     effects = ("index sets hold every outcome", "no step of solutions is certified")
     assert [record.getMessage() for record in caplog.records] == [
-        f"alpha 0.1 needs at least 9 problems with a verdict, and there are 8: {effect}; add problems or raise alpha"
+        f"alpha 0.1 needs at least 9 problems with a verdict, but there are 8: {effect}; add problems or raise alpha"
         for effect in effects
     ]
     assert (sets.max_mass_, sets.n_problems_, prefixes.min_survival_) == (1.0, 8, 1.0)
@@ -218,7 +218,7 @@ def test_a_promise_about_erroneous_solutions_counts_them_alone() -> None:
 
 
 def test_what_cannot_be_learned_from_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"alpha 1\.0 lies outside \(0, 1\)"):
+    with pytest.raises(ConfigError, match=r"alpha 1\.0 must be inside \(0, 1\)"):
         IndexSets(alpha=1.0)
     with pytest.raises(ConfigError, match="alpha 0 lies"):
         CertifiedPrefixes(alpha=0)
@@ -226,7 +226,7 @@ def test_what_cannot_be_learned_from_is_refused() -> None:
         IndexSets(alpha=0.1).fit([], gold_N=[], problem_N=[])
     with pytest.raises(DataError, match="lengths"):
         IndexSets(alpha=0.1).fit([(0.5, 0.5)], gold_N=[None], problem_N=[])
-    with pytest.raises(DataError, match=r"solution 1: first error 1 lies outside 0\.\.0"):
+    with pytest.raises(DataError, match=r"solution 1: first error 1 is outside 0\.\.0"):
         IndexSets(alpha=0.1).fit([(0.5, 0.5)] * 2, gold_N=[None, 1], problem_N="ab")
 
 

@@ -54,13 +54,13 @@ def test_it_is_listed_and_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     listed = capsys.readouterr().out
     assert "  count-words     Count the words of a text." in listed
-    assert "  broken          error: their-words adds the command 'broken', and it cannot be imported" in listed
+    assert "  broken          error: their-words adds the command 'broken', but it cannot be imported" in listed
     assert main(["count-words", "a longer text", "at_least=4"]) == 0
     assert capsys.readouterr().out == "2 words\n"
     with pytest.raises(SystemExit):
         main(["count-words", "--help"])
     shown = capsys.readouterr().out
-    assert "at_least: whole number >= 1; default 1\n      Words that are shorter are not counted." in shown
+    assert "at_least: integer >= 1; default 1\n      Words that are shorter are not counted." in shown
 
 
 def test_what_is_wrong_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,12 +79,12 @@ def test_every_option_is_described() -> None:
         Option("files", "list of path, not empty", None, "What is read.", 0),
         Option("walk", "one of these", "type: near", "Where to.", 0),
         Option("walk.type=near", "", "", "Stays here.", 0),
-        Option("walk.steps", "whole number >= 1", "5", "How many.", 1),
+        Option("walk.steps", "integer >= 1", "5", "How many.", 1),
         Option("walk.type=far", "", "", "Goes away.", 0),
         Option("walk.share", "number > 0 and <= 1 | null", None, "How far; `null`: all the way.", 1),
         Option("detours", "list of one of these | null", "null", "On the way.", 0),
         Option("detours[].type=near", "", "", "Stays here.", 0),
-        Option("detours[].steps", "whole number >= 1", "3", "How many.", 1),
+        Option("detours[].steps", "integer >= 1", "3", "How many.", 1),
         Option("detours[].type=far", "", "", "Goes away.", 0),
         Option("detours[].share", "number > 0 and <= 1 | null", None, "How far; `null`: all the way.", 1),
         Option("parts", "list of the keys below", "[]", "Its parts.", 0),
@@ -99,9 +99,9 @@ def test_choices_of_a_registry_are_listed_and_what_they_share_is_told_once() -> 
     assert list(describe_options(Trip)) == [
         Option("walk", "one of these | null", "null", "Where to.", 0),
         Option("walk.type=near", "", "", "Stays here.", 0),
-        Option("walk.steps", "whole number >= 1", "3", "How many.", 1),
+        Option("walk.steps", "integer >= 1", "3", "How many.", 1),
         Option("walk.type=farther", "", "", "Goes on. Takes, as above: steps.", 0),
-        Option("walk.hours", "whole number", "2", "How long.", 1),
+        Option("walk.hours", "integer", "2", "How long.", 1),
     ]
 
 
@@ -109,6 +109,6 @@ def test_help_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "50")
     text = render_options(Whole)
     assert text.startswith("settings (files= must be given):\n  files: list of path, not empty; required\n      What")
-    assert "    walk.steps: whole number >= 1; default 5\n        How many.\n" in text
+    assert "    walk.steps: integer >= 1; default 5\n        How many.\n" in text
     assert "      One of them, over two lines.\n" in text
     assert max(map(len, text.splitlines())) <= 48

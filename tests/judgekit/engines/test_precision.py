@@ -32,7 +32,7 @@ def test_the_environment_says_it_for_a_machine(monkeypatch: pytest.MonkeyPatch) 
     assert precision.settle_precision("auto") == "float32" and precision.settle_bf16("auto") is False
     assert precision.settle_precision("bfloat16") == "bfloat16" and precision.settle_bf16(True) is True
     monkeypatch.setenv("JUDGEKIT_DTYPE", "float8")
-    with pytest.raises(ConfigError, match="JUDGEKIT_DTYPE='float8' is no precision: use float32 or bfloat16"):
+    with pytest.raises(ConfigError, match="JUDGEKIT_DTYPE='float8' is not a precision: use float32 or bfloat16"):
         parse_config(JudgingConfig, {"judge": "j", "data": "d"}, where="test")
 
 

@@ -97,16 +97,16 @@ HOSTILE = {
     "weights elsewhere": (a_key(transformers_weights="../x.safetensors"), "as its weights"),
     "pickle by another configuration": (
         another_configuration(transformers_weights="adapter_model.bin"),
-        r"names \['config\.1\.0\.json'\] to be read in its place",
+        r"names \['config\.1\.0\.json'\] to be read instead of it",
     ),
-    "kernel by another configuration": (another_configuration(_attn_implementation="owner/kernel"), "in its place"),
-    "adapter": (embedded_adapter, r"an adapter \(PEFT\) beside its model: merge it"),
-    "kernel": (a_key(_attn_implementation="owner/kernel"), "wants _attn_implementation 'owner/kernel'"),
-    "kernel, new key": (a_key(attn_implementation="owner/kernel@main:f"), "wants attn_implementation"),
-    "paged kernel": (a_key(attn_implementation="paged|owner/kernel"), "wants attn_implementation"),
-    "kernel of a part": (a_key(text_config={"deep": [{"_attn_implementation": "owner/kernel"}]}), "wants _attn"),
-    "kernels by part": (a_key(attn_implementation={"": "sdpa", "text_config": "owner/kernel"}), "wants attn"),
-    "experts": (a_key(experts_implementation="owner/kernel"), "wants experts_implementation"),
+    "kernel by another configuration": (another_configuration(_attn_implementation="owner/kernel"), "instead of it"),
+    "adapter": (embedded_adapter, r"an adapter \(PEFT\) next to its model: merge it"),
+    "kernel": (a_key(_attn_implementation="owner/kernel"), "sets _attn_implementation to 'owner/kernel'"),
+    "kernel, new key": (a_key(attn_implementation="owner/kernel@main:f"), "sets attn_implementation"),
+    "paged kernel": (a_key(attn_implementation="paged|owner/kernel"), "sets attn_implementation"),
+    "kernel of a part": (a_key(text_config={"deep": [{"_attn_implementation": "owner/kernel"}]}), "sets _attn"),
+    "kernels by part": (a_key(attn_implementation={"": "sdpa", "text_config": "owner/kernel"}), "sets attn"),
+    "experts": (a_key(experts_implementation="owner/kernel"), "sets experts_implementation"),
 }
 
 

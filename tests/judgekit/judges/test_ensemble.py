@@ -163,15 +163,15 @@ def test_small_cards_that_stand_for_thousands_of_judges_are_refused(tmp_path: Pa
         write_ensemble(folder, "a", "./a")
         folder = folder / "a"
     write_ensemble(folder, "builtin:random", "builtin:no-error")
-    with pytest.raises(CheckpointError, match="more than 100 members, those of its members counted"):
+    with pytest.raises(CheckpointError, match="more than 100 members, with members of members counted"):
         load_judge(tmp_path)
 
 
 def test_a_name_that_no_file_can_have_is_refused_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="does not exist, and is no hub id") as error:
+    with pytest.raises(CheckpointError, match="does not exist and is not a Hub id") as error:
         load_judge(write_ensemble(tmp_path / "one", "builtin:no-error", "x" * 5000))
     assert len(str(error.value)) < 300
-    with pytest.raises(CheckpointError, match="does not exist, and is no hub id"):
+    with pytest.raises(CheckpointError, match="does not exist and is not a Hub id"):
         load_judge("x" * 5000)
 
 

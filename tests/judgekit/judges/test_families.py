@@ -161,7 +161,7 @@ def test_a_missing_begin_of_text_token_is_named(miniature: Miniature, tmp_path: 
     folder = copied(miniature("skywork-prm"), tmp_path / "skywork")
     for path in miniature("pure").glob("*token*"):
         shutil.copy(path, folder)
-    with pytest.raises(CheckpointError, match=r"names \{bos\}, and the tokenizer .* has no bos_token"):
+    with pytest.raises(CheckpointError, match=r"names \{bos\}, but the tokenizer .* has no bos_token"):
         load_judge(folder).judge(SOLUTIONS)  # type: ignore[attr-defined]
 
 

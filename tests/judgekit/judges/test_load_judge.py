@@ -33,13 +33,13 @@ def test_a_card_survives_writing(tiny_judge: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_card_is_no_judge(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"has no judge\.json, so it is no judge directory"):
+    with pytest.raises(CheckpointError, match=r"has no judge\.json, so it is not a judge directory"):
         load_judge(tmp_path)
 
 
 def test_a_file_is_no_judge(tmp_path: Path) -> None:
     (tmp_path / "judge.json").write_text("{}")
-    with pytest.raises(CheckpointError, match=r"judge\.json is no directory and no YAML card"):
+    with pytest.raises(CheckpointError, match=r"judge\.json is neither a directory nor a YAML card"):
         load_judge(tmp_path / "judge.json")
 
 
@@ -70,7 +70,7 @@ def test_a_card_that_is_not_one_is_refused(text: str, complaint: str, tmp_path: 
         ),
         ({"engine": "cuda"}, "'engine', value 'cuda'"),
         ({"kind": "likelihood", "fitted": LIKELIHOOD, "engine": "vllm"}, "not permitted .*'engine'"),
-        ({"model": "../gone"}, r"names the model '\.\./gone', and .* does not exist"),
+        ({"model": "../gone"}, r"names the model '\.\./gone', but .* does not exist"),
         ({"model": "/gone/model"}, r"names the model '/gone/model'"),
     ],
 )
@@ -97,7 +97,7 @@ def test_missing_weights_are_refused(judge_copy: Callable[..., Path]) -> None:
 
 
 def test_an_untrained_head_is_refused(judge_copy: Callable[..., Path], tiny_base: Path) -> None:
-    with pytest.raises(CheckpointError, match="it is no trained judge"):
+    with pytest.raises(CheckpointError, match="it is not a trained judge"):
         load_judge(judge_copy(model=str(tiny_base)))
 
 
@@ -120,7 +120,7 @@ def test_a_hub_id_that_cannot_be_fetched_is_refused(error: Exception, monkeypatc
         raise error
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
-    with pytest.raises(CheckpointError, match="owner/judge is no directory here and cannot be fetched from the hub"):
+    with pytest.raises(CheckpointError, match="owner/judge is not a directory here and cannot be fetched from the Hub"):
         load_judge("owner/judge")
 
 
@@ -186,7 +186,7 @@ def test_the_random_judge_is_even_and_repeats_itself() -> None:
 
 
 def test_an_unknown_builtin_lists_the_known() -> None:
-    with pytest.raises(ConfigError, match="no builtin judge 'best': there are first-step, no-error, random"):
+    with pytest.raises(ConfigError, match="unknown builtin judge 'best': use one of first-step, no-error, random"):
         load_judge("builtin:best")
 
 

@@ -198,7 +198,7 @@ def test_doctor_fails_a_judge_whose_scores_are_no_numbers(
     tensors["model.norm.weight"][0] = math.nan
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     [failed] = [finding for finding in examine(str(folder)).failed if finding.check == "finite scores"]
-    assert failed.text.startswith("no finite number on 6 of 6 solutions")
+    assert failed.text.startswith("not finite on 6 of 6 solutions")
     assert main(["doctor", str(folder)]) == 2
     assert "finite scores" in capsys.readouterr().out
 

@@ -82,10 +82,10 @@ def test_a_card_by_hand_stands_on_what_its_model_is(
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("family: oracle\nmodel: x/y", "names the family 'oracle': there are "),
+        ("family: oracle\nmodel: x/y", "names the unknown family 'oracle': use one of "),
         ("- 1", "must hold keys and values"),
-        ("a: [", "is no YAML"),
-        ("!!python/object:os.system {}", "is no YAML"),
+        ("a: [", "is not valid YAML"),
+        ("!!python/object:os.system {}", "is not valid YAML"),
         ("kind: label_token\nmodel: x/y\ninput: {layout: template}", "field 'label_tokens' is missing"),
         ("family: math-shepherd\nmodel: x/y\ncolour: red", "colour"),
         ("family: math-shepherd\nmodel: x/y\ninput: {begin: none}", r"has no \{problem\}"),
@@ -103,7 +103,7 @@ def test_a_card_that_is_missing_is_named(tmp_path: Path) -> None:
 
 
 def test_two_families_at_once_are_asked_back(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="could be reasoneval-7b or token-classification: say which in a YAML"):
+    with pytest.raises(CheckpointError, match="could be reasoneval-7b or token-classification: name one in a YAML"):
         find_card(checkpoint(tmp_path / "PURE-PRM-7B-and-ReasonEval-7B"))
 
 

@@ -250,7 +250,7 @@ def test_once_trusted_it_asks_and_says_whom(
     )
     with caplog.at_level("INFO"):
         judge = load_judge(tmp_path / "repo")
-    assert f"what is asked goes to {listener.url}/v1, model m, with the value of SOME_SECRET as the key" in caplog.text
+    assert f"requests go to {listener.url}/v1, model m, with the value of SOME_SECRET as the key" in caplog.text
     assert SECRET not in caplog.text and listener.n_connections == 0, "nothing is sent before there is a solution"
     assert judge.judge([SOLUTION])[0].verdict is not None, "what the server fails to say, the other member says"
     assert f"Bearer {SECRET}".encode() in listener.received

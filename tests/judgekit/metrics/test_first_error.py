@@ -74,7 +74,7 @@ def test_log_loss_and_top_k_agree_with_scikit_learn():
 
 
 def test_labels_that_do_not_fit_are_refused():
-    with pytest.raises(DataError, match=r"solution 1: first error 1 lies outside 0\.\.0"):
+    with pytest.raises(DataError, match=r"solution 1: first error 1 is outside 0\.\.0"):
         score_first_errors([[0.5, 0.5], [0.5, 0.5]], gold_N=[0, 1])
     with pytest.raises(DataError, match="solution 0: a posterior of 1 outcomes"):
         score_first_errors([[1.0]], gold_N=[None])

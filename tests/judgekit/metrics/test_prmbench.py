@@ -202,5 +202,5 @@ def test_what_cannot_be_counted_is_refused():
         count_steps([[True], [True, False]], called_ok_N=[[True], [True, False, True]])
     with pytest.raises(DataError, match="lengths"):
         count_steps([[True]], called_ok_N=[])
-    with pytest.raises(DataError, match="redundancy: no class of PRMBench"):
+    with pytest.raises(DataError, match="redundancy: not a class of PRMBench"):
         place_by_class(count_steps([[True]], called_ok_N=[None]), class_N=["redundancy"])

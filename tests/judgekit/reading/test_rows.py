@@ -97,7 +97,7 @@ def test_deep_nesting_is_one_line(text: str, tmp_path: Path) -> None:
     (tmp_path / "a").write_text(text)
     with pytest.raises(DataError, match="is not valid JSON"):
         read_json(tmp_path / "a")
-    with pytest.raises(JudgekitError, match="is no valid configuration"):
+    with pytest.raises(JudgekitError, match="is not a valid configuration"):
         load_config(Sized, tmp_path / "a")
 
 
@@ -171,7 +171,7 @@ def test_a_pointer_of_git_lfs_is_said(tmp_path: Path) -> None:
 def test_columns_of_any_type_give_rows_or_one_line(column: pa.Array, tmp_path: Path) -> None:
     table = {"problem_id": pa.array(["p"]), "problem": column, "answer": pa.array(["1"]), "source": pa.array(["mine"])}
     pq.write_table(pa.table(table), tmp_path / "a.parquet")
-    with pytest.raises(DataError, match=r"a\.parquet(, row 1| is no readable parquet file)"):
+    with pytest.raises(DataError, match=r"a\.parquet(, row 1| is not a readable parquet file)"):
         list(read_records(tmp_path / "a.parquet", Problem))
 
 
@@ -199,14 +199,16 @@ def test_a_card_of_thousands_of_brackets_is_one_line(tmp_path: Path) -> None:
         (tmp_path / name).write_text("[" * 20_000)
     with pytest.raises(CheckpointError, match=r"judge\.json is not valid JSON"):
         read_card(tmp_path)
-    with pytest.raises(CheckpointError, match=r"card\.yaml is no YAML"):
+    with pytest.raises(CheckpointError, match=r"card\.yaml is not valid YAML"):
         read_yaml(tmp_path / "card.yaml")
 
 
 @pytest.mark.parametrize("indent", [None, 2])
 def test_one_object_that_holds_the_rows_in_lists_is_said(indent: int | None, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps({"train": ROWS, "test": ROWS[:1]}, indent=indent))
-    with pytest.raises(DataError, match=r"one object with rows in lists, 'train', 'test': save each list as a file"):
+    with pytest.raises(
+        DataError, match=r"one object with rows in lists, 'train', 'test': save each list as a separate file"
+    ):
         list(read_rows(tmp_path / "a.json"))
     talks = [{"turns": ROWS}, {"turns": ROWS}]  # several such objects are rows
     (tmp_path / "b.jsonl").write_bytes(lines(talks))
@@ -236,13 +238,16 @@ def test_files_that_nobody_reads_are_named(tmp_path: Path, caplog: pytest.LogCap
     for _ in range(2):
         assert [file.name for file in data_files(tmp_path)] == ["a.jsonl"]
     (said,) = caplog.messages
-    assert "3 files are none of .jsonl, .json, .parquet, .arrow and were left out: B.JSONL, c.jsonl.gz, d.csv;" in said
+    assert (
+        "3 files are not of the types .jsonl, .json, .parquet, .arrow and were left out: B.JSONL, c.jsonl.gz, d.csv;"
+        in said
+    )
 
 
 def test_a_link_that_leads_nowhere_is_no_missing_row(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(lines(ROWS))
     (tmp_path / "b.jsonl").symlink_to(tmp_path / "gone.jsonl")
-    with pytest.raises(DataError, match=r"b\.jsonl is a link that leads nowhere"):
+    with pytest.raises(DataError, match=r"b\.jsonl is a broken link"):
         data_files(tmp_path)
 
 

@@ -193,13 +193,13 @@ def test_the_token_is_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_service_judges_as_it_was_started() -> None:
     for options in ({"calibrated": False}, {"neutralise": False}):
-        with pytest.raises(ConfigError, match="judges as it was started"):
+        with pytest.raises(ConfigError, match="is a service, whose options are fixed"):
             load_judge("http://127.0.0.1:1", **options)
 
 
 def test_what_is_no_judge_service_is_refused() -> None:
     for address in ("http://", "http://h:99999", "http://host:x"):
-        with pytest.raises(ConfigError, match="is no address"):
+        with pytest.raises(ConfigError, match="is not a URL"):
             load_judge(address)
     with running_server() as server:
         url = f"http://127.0.0.1:{server.server_port}"
@@ -320,7 +320,7 @@ def test_another_judge_behind_the_address_is_an_error(
 ) -> None:
     judge = open_behind(server, service)
     server.acts = [pass_on(service, change), pass_on(service)]
-    with pytest.raises(JudgeError, match="served the judge 'hash' when it was opened and now answers as 'new'"):
+    with pytest.raises(JudgeError, match="served the judge 'hash' when it was opened and now serves 'new'"):
         judge.judge([make("a")])
     assert len(server.requests) == 2, "it is not tried again"
 

@@ -131,7 +131,7 @@ def test_an_encoder_is_refused_where_it_is_read_for_likelihoods_or_opened_as_a_j
 ) -> None:
     base = save_architecture("bert", tmp_path / "base", tokenizer)
     settings = LikelihoodConfig(model=str(base), data=(labelled_data,), max_tokens=200, dtype="float32")
-    with pytest.raises(CheckpointError, match="cannot judge step by step: what comes later changes"):
+    with pytest.raises(CheckpointError, match="cannot judge step by step: later text changes"):
         fit_likelihood(settings, tmp_path / "fitted")
     card = {"kind": "label_token", "model": str(base), "label_tokens": {"ok": "+", "error": "-"}}
     card |= {"input": {"layout": "template", "begin": "{problem}\n", "mark": "\n"}, "judge_id": "encoder"}
@@ -164,7 +164,7 @@ def test_a_model_without_a_cache_to_take_rows_from_is_one_line(
     tokenizer: PreTrainedTokenizerFast, tmp_path: Path
 ) -> None:
     base = save_architecture("mamba", tmp_path / "base", tokenizer)
-    with pytest.raises(CheckpointError, match=r"\(model_type mamba\) keeps no cache .*use the engine vllm"):
+    with pytest.raises(CheckpointError, match=r"\(model_type mamba\) has no cache .*use the engine vllm"):
         build_generator(TransformersGeneration(model=str(base), dtype="float32"))
 
 

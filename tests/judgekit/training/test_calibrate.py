@@ -139,7 +139,7 @@ def test_figures_threshold_and_their_origin_by_hand(carded: CardedJudge, tmp_pat
     assert (report.after_is, report.nested) == ("kept", None)
     # The log loss falls and the Brier score happens to rise, by less than this split can tell.
     assert [sentence.split(" rises ")[0] for sentence in report.warnings] == [
-        "under the calibrator kept, temperature, brier"
+        "with the selected calibrator, temperature, brier"
     ]
     assert isinstance(card.decision, ThresholdRule)
     # Every threshold above the wrong steps and up to the right ones is best; the middle is taken.
@@ -187,7 +187,9 @@ def test_thresholds_without_a_calibrator_are_refused(carded: CardedJudge, tmp_pa
     calibrate_judge(folder, tmp_path / "data", CalibrationConfig())
     card = json.loads((folder / "judge.json").read_text())
     (folder / "judge.json").write_text(json.dumps(card | {"calibrator": None}))
-    with pytest.raises(CheckpointError, match="'conformal' is about calibrated verdicts, and there is no 'calibrator'"):
+    with pytest.raises(
+        CheckpointError, match="'conformal' is about calibrated verdicts, but there is no section 'calibrator'"
+    ):
         read_card(folder)
 
 
@@ -210,7 +212,7 @@ def test_problems_of_training_are_refused(carded: CardedJudge, tmp_path: Path) -
     [
         ([one_step(p, 0, wrong=False) for p in range(5)], "all 5 are of one kind"),
         ([one_step(p, 0, wrong=True) for p in range(5)], "all 5 are of one kind"),
-        (balanced(1), "there is only 1: add data of other problems"),
+        (balanced(1), "there is only 1 problem: add data on other problems"),
     ],
 )
 def test_a_split_that_cannot_calibrate_is_refused(
@@ -266,11 +268,11 @@ def test_an_upside_down_judge_is_called_that(carded: CardedJudge, tmp_path: Path
     ]
     write_records(tmp_path / "flipped", flipped, record_type=LabelledSolution)
     report = calibrate_judge(folder, tmp_path / "flipped", ALL_DATA)
-    assert report.warnings[0].startswith("the judge is upside down on these data: of 1800 pairs")
+    assert report.warnings[0].startswith("the judge is reversed on these data: of 1800 pairs")
     assert {item.kind for item in report.candidates if item.reason is None} == {"identity"}
     assert report.after == report.before and report.nested == report.before
     assert read_card(folder).calibration == report
-    with pytest.raises(DataError, match=r"calibrator=temperature is left out: .*; the judge is upside down on these"):
+    with pytest.raises(DataError, match=r"calibrator=temperature is left out: .*; the judge is reversed on these"):
         calibrate_judge(folder, tmp_path / "flipped", ALL_DATA.model_copy(update={"calibrator": "temperature"}))
 
 
@@ -386,9 +388,9 @@ def test_data_of_one_kind_are_refused_before_anything_is_judged(
 
     monkeypatch.setattr(judgekit.judges, "load_judge", load)
     kind = "wrong" if wrong else "right"
-    with pytest.raises(DataError, match=f"needs right and wrong steps, and all 8 are of one kind, {kind}"):
+    with pytest.raises(DataError, match=f"needs correct and wrong steps, and all 8 are of one kind, {kind}"):
         calibrate_judge(judge_copy(), tmp_path / "data", CalibrationConfig())
-    with pytest.raises(DataError, match=f"an ensemble needs right and wrong solutions, and all 8 .* {kind}"):
+    with pytest.raises(DataError, match=f"an ensemble needs correct and wrong solutions, and all 8 .* {kind}"):
         build_ensemble(["builtin:random", "builtin:symbolic"], tmp_path / "data", tmp_path / "both", EnsembleConfig())
     assert not (tmp_path / "both").exists()
 
@@ -414,19 +416,19 @@ def test_a_builtin_judge_is_calibrated_in_a_directory_of_its_own(
     write_records(tmp_path / "data", sums(60), record_type=LabelledSolution)
     argv = ["calibrate", "--judge", "builtin:symbolic", "--data", str(tmp_path / "data")]
     assert main(argv) == 2
-    assert "builtin:symbolic has no directory to keep a calibrator in: add --output DIR" in capsys.readouterr().err
+    assert "builtin:symbolic has no directory to store a calibrator in: add --output DIR" in capsys.readouterr().err
     argv += ["--output", str(tmp_path / "judge")]
     for _ in range(2):  # again into the same directory, as for any other judge
         assert main(argv) == 0
         out = capsys.readouterr().out
-        assert "figures before -> after" in out and "choosing anew in every fold" in out
+        assert "figures before -> after" in out and "with the choice made in every fold" in out
     judge = judgekit.judges.load_judge(tmp_path / "judge")
     judgements = judge.judge(sums(2, wrong_every=2))
     assert [item.verdict and item.verdict.decide(judge.info.decision) for item in judgements] == [1, None]
     assert read_card(tmp_path / "judge").calibrator is not None
     for judge_name, complaint in (
         ("builtin:random", "holds files of something else"),
-        ("builtin:best", "no builtin judge 'best'"),
+        ("builtin:best", "unknown builtin judge 'best'"),
         (str(tmp_path / "judge"), "--output is for builtin judges"),
     ):
         given = [judge_name if word == "builtin:symbolic" else word for word in argv]

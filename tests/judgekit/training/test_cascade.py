@@ -66,9 +66,9 @@ def test_a_promised_cost_is_what_is_asked(data: Path, tmp_path: Path) -> None:
     share = sum(len(judgement.asked) == 2 for judgement in answers) / len(ROWS)
     assert 0.3 < share < 0.9, "it answers the one outcome that it is more often right about"
     assert sum(card.metrics[f"answered/{name}"] or 0.0 for name in MEMBERS) == pytest.approx(1.0)
-    with pytest.raises(DataError, match=r"no thresholds keep the mean cost below 0\.05 .*: 0\.13\d is the least"):
+    with pytest.raises(DataError, match=r"no thresholds keep the mean cost below 0\.05 .*: 0\.13\d is the lowest"):
         build_cascade(MEMBERS[::-1], data, tmp_path / "d", config.model_copy(update={"max_cost": 0.05}))
-    with pytest.raises(DataError, match="the last member took no seconds"):
+    with pytest.raises(DataError, match="the judgements of the last member report no seconds"):
         build_cascade(MEMBERS, data, tmp_path / "d", CascadeConfig(max_cost=0.5))
     with pytest.raises(DataError, match=r"builtin:symbolic has no price for 300 of 300 judgements"):
         build_cascade(MEMBERS, data, tmp_path / "d", CascadeConfig(max_cost=0.5, cost_unit="usd"))
@@ -146,7 +146,9 @@ def test_problems_are_never_parted_and_members_problems_test_nothing() -> None:
     assert split.tested_N.sum() == len(tested) == 75, "one solution of each"
     assert not any(split.tested_N[:100]) and split.choosing_N[:100].all()
     assert Split.of(ROWS[200:], unfit=ProblemList(), test_frac=0.3).tested_N.sum() == 15
-    with pytest.raises(DataError, match="none of 150 problems can test a promise: 150 of them were used to calibrate"):
+    with pytest.raises(
+        DataError, match="none of 150 problems can test a guarantee: 150 of them were used to calibrate"
+    ):
         Split.of(ROWS, unfit=ProblemList.of(ROWS), test_frac=0.5)
 
 
@@ -173,4 +175,4 @@ def test_slips_are_refused(data: Path, tmp_path: Path, capsys: pytest.CaptureFix
     argv = ["cascade", "--member", "a", "--member", "b", "--data", str(data), "--output", str(tmp_path / "c")]
     for options in ([], ["max_error=0.1", "max_cost=0.5"]):
         assert main([*argv, *options]) == 2
-        assert "give max_error or max_cost, and one of them alone" in capsys.readouterr().err
+        assert "give exactly one of max_error and max_cost" in capsys.readouterr().err

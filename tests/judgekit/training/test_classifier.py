@@ -328,7 +328,7 @@ def test_evaluation_on_training_problems_is_refused(labelled_data: Path, tiny_ba
 
 
 def test_a_model_that_is_not_there_is_refused(labelled_data: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="does not exist, and is no hub id"):
+    with pytest.raises(CheckpointError, match="does not exist and is not a Hub id"):
         train_classifier(config(tmp_path / "gone", labelled_data), tmp_path / "run")
 
 
@@ -373,7 +373,7 @@ def test_a_checkpoint_with_a_damaged_file_is_passed_over(
     (newest / name).write_bytes(whole[: len(whole) // 2])
     before = last_checkpoint(tmp_path)
     assert before is not None and before.name == "checkpoint-1"
-    assert "checkpoint-2 is not whole" in caplog.text
+    assert "checkpoint-2 is incomplete" in caplog.text
 
 
 class Evil:
@@ -411,7 +411,7 @@ PLANTED: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda checkpoint: save_file(
             {"x": torch.zeros(1)}, checkpoint / "model.safetensors", metadata={"format": "pt"}
         ),
-        r"is no checkpoint of the model that is trained \(tensor ",
+        r"is not a checkpoint of the model in training \(tensor ",
     ),
 }
 
@@ -460,7 +460,7 @@ def test_a_checkpoint_whose_state_is_not_of_its_step_is_passed_over(
     state = json.loads(path.read_text())
     path.write_text(json.dumps([] if fields is None else state | fields))
     assert last_checkpoint(folder) is None
-    assert "checkpoint-1 is not whole" in caplog.text
+    assert "checkpoint-1 is incomplete" in caplog.text
     path.write_text(json.dumps(state))
     assert last_checkpoint(folder) == path.parent
 
@@ -548,6 +548,6 @@ def test_a_resumed_run_stops_as_early_as_a_straight_one(
 
 def test_training_that_diverges_saves_no_judge(tiny_base: Path, labelled_data: Path, tmp_path: Path) -> None:
     wild = config(tiny_base, labelled_data, lr=1e38, max_steps=3, warmup=0.0, save_every=None)
-    with pytest.raises(JudgeError, match=r"no finite numbers, at lr=1e\+38: nothing is saved"):
+    with pytest.raises(JudgeError, match=r"non-finite weights, at lr=1e\+38: nothing is saved"):
         train_classifier(wild, tmp_path / "run")
     assert not (tmp_path / "run" / "judge").exists()

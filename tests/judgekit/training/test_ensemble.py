@@ -158,7 +158,7 @@ def test_an_ensemble_can_be_calibrated(labelled_data: Path, tmp_path: Path, capl
     assert calibrated is not None
     assert (raw.posterior == calibrated.posterior) == (card.calibrator.kind == "identity")
     assert card.conformal is None, "all problems stand behind its weights"
-    assert "problems can be kept for them, as all stand behind the judge's weights" in caplog.text
+    assert "problems is available for them, because all are behind the judge's weights" in caplog.text
 
 
 def test_slips_are_refused(labelled_data: Path, tmp_path: Path) -> None:
@@ -188,10 +188,10 @@ def test_members_that_are_upside_down_are_named(tmp_path: Path, capsys: pytest.C
     argv += ["--data", str(tmp_path / "data"), "--output"]
     assert main([*argv, str(tmp_path / "product"), "rule=product"]) == 2
     complaint = capsys.readouterr().err
-    assert "no member gets any weight" in complaint and "member builtin:symbolic: the judge is upside down" in complaint
+    assert "no member gets any weight" in complaint and "member builtin:symbolic: the judge is reversed" in complaint
     assert not (tmp_path / "product").exists()
     assert main([*argv, str(tmp_path / "mixture"), "rule=mixture"]) == 0
     out = capsys.readouterr().out
-    assert "warning: member builtin:symbolic: the judge is upside down on these data" in out
+    assert "warning: member builtin:symbolic: the judge is reversed on these data" in out
     assert "warning: the ensemble's log loss" in out
     assert len(read_card(tmp_path / "mixture").training["warnings"]) == 2

@@ -53,5 +53,5 @@ def test_a_floor_is_fitted_with_its_threshold_and_without_the_fold_that_it_judge
     decided = [verdict.decide(rule) for verdict, rule in cross_fit_floor(POSITION, [*first, *second], folds)]
     assert decided == [1] * 20 + [0] * 20
     for name in FLOORS:
-        with pytest.raises(DataError, match=f"no {name}: of 15 solutions 0 are right, and it needs both kinds"):
+        with pytest.raises(DataError, match=f"no {name}: of 15 solutions 0 are correct, but it needs both kinds"):
             fit_floor(name, [item for item in first if item.first_error == 0])

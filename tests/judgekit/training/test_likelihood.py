@@ -51,7 +51,7 @@ def test_a_fit_the_wrong_way_round_or_of_nothing_is_called_that() -> None:
     ok_K = rng.random(400) < 1 / (1 + np.exp(-(3.0 - features_K.sum(axis=1))))
     assert find_odd_direction(fit_map(features_K, ok_K=ok_K), features_K, ok_K=ok_K) is None
     turned = find_odd_direction(fit_map(features_K, ok_K=~ok_K), features_K, ok_K=~ok_K)
-    assert turned is not None and turned.startswith("the fit is upside down")
+    assert turned is not None and turned.startswith("the fit is reversed")
     coins_K = np.tile([True, True, False, True], 100)
     nothing = find_odd_direction(fit_map(features_K, ok_K=coins_K), features_K, ok_K=coins_K)
     assert nothing is not None
@@ -65,10 +65,10 @@ def test_data_of_one_kind_are_refused_before_the_model_is_opened(
     rows = rows if wrong else [row for row in rows if row.first_error is None]
     write_records(tmp_path / "data", rows, record_type=LabelledSolution)
     kind = "wrong" if wrong else "right"
-    with pytest.raises(DataError, match=f"a judge needs right and wrong steps, and all .* are of one kind, {kind}"):
+    with pytest.raises(DataError, match=f"a judge needs correct and wrong steps, and all .* are of one kind, {kind}"):
         fit_likelihood(config(tmp_path / "no such model", tmp_path / "data"), tmp_path / "run")
     options = ClassifierConfig.model_validate({"model": str(tmp_path / "none"), "data": [tmp_path / "data"]})
-    with pytest.raises(DataError, match=f"a judge needs right and wrong steps, and all .* are of one kind, {kind}"):
+    with pytest.raises(DataError, match=f"a judge needs correct and wrong steps, and all .* are of one kind, {kind}"):
         train_classifier(options, tmp_path / "trained")
 
 

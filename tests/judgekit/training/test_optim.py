@@ -59,7 +59,7 @@ def test_names_of_earlier_releases_are_understood(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        (["warmup_frac=0.1", "warmup=0.2"], "warmup_frac is now called warmup, and both are given"),
+        (["warmup_frac=0.1", "warmup=0.2"], "warmup_frac is now called warmup, but both are given"),
         (["warmup=1.5"], "a share of the steps below 1, or a whole number"),
         (["grad_accumulation=2", "micro_batch=2"], "grad_accumulation is gone: give batch_size"),
         (["report_to=[no_such]"], "report_to"),
@@ -89,7 +89,7 @@ def test_arguments_of_transformers_follow(tmp_path: Path) -> None:
     assert (arguments.lr_scheduler_type, arguments.get_warmup_steps(30)) == ("constant_with_warmup", 3)
     assert (arguments.seed, arguments.max_steps, arguments.logging_steps) == (5, 30, 2)
     assert (arguments.save_strategy, arguments.report_to, arguments.use_cpu) == ("no", [], True)
-    with pytest.raises(ConfigError, match="8 bins a step do not divide into 2 processes with micro-batches of 3"):
+    with pytest.raises(ConfigError, match="8 bins a step cannot be split over 2 processes with micro-batches of 3"):
         training_arguments(
             TrainingArguments, config, tmp_path, n_per_step=8, micro_batch=3, batch="bins a step", n_processes=2
         )

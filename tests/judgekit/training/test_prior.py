@@ -151,7 +151,7 @@ def test_data_that_make_no_prior_are_refused(solutions: list[LabelledSolution], 
 
 def test_slips_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="is a file, and a run needs a folder"):
+    with pytest.raises(ConfigError, match="is a file, but a run needs a folder"):
         build_prior(tmp_path / "data", tmp_path / "file", PriorConfig())
 
 

@@ -132,7 +132,7 @@ def test_offline_a_rule_is_that_of_a_trainer_configured_so(tmp_path: Path, monke
     for name, value in found[0].items():
         assert torch.equal(value, found[1][name]) and torch.equal(found[2][name], found[3][name])
     assert any(not torch.equal(found[i][name], found[4][name]) for name in found[0] for i in (0, 2))
-    with pytest.raises(ValueError, match="ruled clips the ratio to an old policy, and ratio=none has none"):
+    with pytest.raises(ValueError, match="ruled clips the ratio to an old policy, but ratio=none has none"):
         _offline(tmp_path, algorithm={"type": "ruled"}, ratio="none")
 
 
@@ -166,5 +166,5 @@ def test_spans_and_recorded_likelihood(policy: Path, tmp_path: Path, monkeypatch
     assert batch.old_seq_logprobs_N.tolist() == [-0.5 * len(tokens) for tokens in ids]
     for row, tokens, spans in zip(rows, ids, batch.spans_N, strict=True):
         assert [tokenizer.decode(tokens[slice(*span)]).strip() for span in spans] == list(row.steps)
-    with pytest.raises(ValueError, match="likely_first_steps needs old_logprobs, which this trainer does not give"):
+    with pytest.raises(ValueError, match="likely_first_steps needs old_logprobs, which this trainer does not provide"):
         _offline(tmp_path, algorithm={"type": "likely_first_steps"}, ratio="none")

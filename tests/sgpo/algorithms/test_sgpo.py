@@ -228,7 +228,7 @@ def test_certified_prefixes_of_a_judge_without_them_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"fake has none: write one with `judgekit calibrate`, or use rts.type"):
         algorithm.score([], judge=FakeJudge({}))
     empty = conformal(min_survival_if_wrong=1.0, n_problems_if_wrong=3)
-    with pytest.raises(ConfigError, match=r"certifies no step at alpha 0\.1, learned from 3 problems .* larger conf"):
+    with pytest.raises(ConfigError, match=r"certifies no step at alpha 0\.1 .calibrated on 3 problems .* larger conf"):
         algorithm.score([], judge=FakeJudge({}, conformal=empty))
     assert SGPO().score([], judge=FakeJudge({})) == []
 

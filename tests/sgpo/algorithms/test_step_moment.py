@@ -139,11 +139,11 @@ def test_offline_steps_are_of_whole_groups_and_resume(tmp_path: Path, monkeypatc
 
 
 def test_what_a_trainer_cannot_give_is_refused(policy: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="rebel needs old_logprobs, which this trainer does not give"):
+    with pytest.raises(ValueError, match="rebel needs old_logprobs, which this trainer does not provide"):
         _offline(tmp_path / "none", ratio="none")
 
     class Impatient(GRPO):
         needs: ClassVar[frozenset[Need]] = frozenset({"seq_logps"})
 
-    with pytest.raises(ConfigError, match="grpo needs seq_logps, which online training does not give"):
+    with pytest.raises(ConfigError, match="grpo needs seq_logps, which online training does not provide"):
         make_trainer(policy, tmp_path, algorithm=Impatient())

@@ -51,8 +51,8 @@ def test_arms_change_the_base_and_nothing_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"seeds": [0, 0]}, "name one twice"),
-        ({"reference": "ppo"}, "'ppo' is none of the arms grpo, sgpo, random"),
+        ({"seeds": [0, 0]}, "contain one twice"),
+        ({"reference": "ppo"}, "'ppo' is not one of the arms: grpo, sgpo, random"),
         ({"arms": {"grpo": {"jugde": None}}}, "did you mean 'judge'"),
         ({"arms": {"grpo": {"lr": -1}}}, "greater than 0"),
         ({"arms": {"a/b": {}, "grpo": {}}}, "names a folder"),
@@ -71,11 +71,11 @@ ERRING = ("stored", "stored_late100")
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"judge_errors": {"arms": ["ppo"]}}, "'ppo' is none of the arms"),
-        ({"judge_errors": {"arms": ["grpo"]}}, "'grpo' asks no judge that could err"),
+        ({"judge_errors": {"arms": ["ppo"]}}, "'ppo' is not one of the arms"),
+        ({"judge_errors": {"arms": ["grpo"]}}, "'grpo' uses no judge"),
         ({"judge_errors": ERRORS | {"rates": [1.5]}}, "less than or equal to 1"),
         ({"judge_errors": ERRORS | {"rates": [0.3, 0.3]}}, "two arms are called 'sgpo_early30'"),
-        ({"arms": {"grpo": {"command": "offline"}}}, "there is no base_offline"),
+        ({"arms": {"grpo": {"command": "offline"}}}, "base_offline is missing"),
         ({"arms": {"grpo": {"command": "oflfine"}}}, "online or offline, not 'oflfine'"),
     ],
 )
@@ -184,7 +184,7 @@ with claim(Path({str(folder / "checkpoints")!r}), None) as claimed:
     with caplog.at_level(logging.INFO):
         assert train_runs([run], workers=1, threads=1) == []
     assert started == [3]
-    assert "grpo-seed0 still trains" in caplog.text
+    assert "grpo-seed0 is still training" in caplog.text
 
 
 def test_tokens_are_those_of_all_rollouts(tmp_path: Path) -> None:

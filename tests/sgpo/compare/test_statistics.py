@@ -78,7 +78,8 @@ def test_two_seeds_do_not_tell_arms_apart(tmp_path: Path) -> None:
     assert difference.p_value == pytest.approx(1 - 2 * math.atan(13 / 3) / math.pi)
     assert difference.p_holm == pytest.approx(2 * difference.p_value), "two arms are tested, and it has the smaller p"
     assert arms["sgpo"].finding == (
-        "+0.217 [-0.419, +0.852] to grpo over 2 seeds: the interval holds 0, so they are not told apart"
+        "+0.217 [-0.419, +0.852] compared with grpo over 2 seeds: "
+        "the interval includes 0, so the difference is not significant"
     )
     assert arms["grpo"].finding is None and arms["grpo"].difference.lo is None
     assert arms["random"].final_interval.lo == 0.0, "an accuracy is not below 0"
@@ -181,7 +182,7 @@ def test_seeds_that_end_alike_have_no_interval(tmp_path: Path) -> None:
     arms = compared(write_runs(tmp_path, {key: [end] * 3 for key, end in ends.items()})).arms
     assert (arms["sgpo"].difference.lo, arms["sgpo"].difference.p_value) == (None, None)
     assert arms["sgpo"].finding == (
-        "2 seeds that all end +0.100 apart: no interval, so nothing is known of the difference to grpo"
+        "2 seeds with the same difference of +0.100: no interval, so the difference to grpo is not established"
     )
     assert arms["worse"].final_interval.lo is None
 
@@ -198,9 +199,17 @@ def test_findings_count_the_seeds_that_both_arms_have(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("p_holm", "n_tested", "said"),
     [
-        (0.01, 1, "-0.200 [-0.300, -0.100] to grpo over 6 seeds: below it"),
-        (0.01, 4, "-0.200 [-0.300, -0.100] to grpo over 6 seeds, p 0.01 corrected for 4 arms: below it"),
-        (0.08, 4, "-0.200 [-0.300, -0.100] to grpo over 6 seeds, p 0.08 corrected for 4 arms: not told apart"),
+        (0.01, 1, "-0.200 [-0.300, -0.100] compared with grpo over 6 seeds: significantly below it"),
+        (
+            0.01,
+            4,
+            "-0.200 [-0.300, -0.100] compared with grpo over 6 seeds, p 0.01 corrected for 4 arms: significantly below",
+        ),
+        (
+            0.08,
+            4,
+            "-0.200 [-0.300, -0.100] compared with grpo over 6 seeds, p 0.08 corrected for 4 arms: not significant",
+        ),
     ],
 )
 def test_a_difference_counts_after_correction(p_holm: float, n_tested: int, said: str) -> None:

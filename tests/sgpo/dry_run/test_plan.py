@@ -96,9 +96,9 @@ def test_sizes_of_a_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(SMALL | {"model_type": "qwen2", "rope_theta": 1e6}))
     assert policy_sizes(str(tmp_path), assumed=None) == Sizes.model_validate(SMALL | {"attention_bias": True})
     (tmp_path / "config.json").write_text(json.dumps({"hidden_size": 8}))
-    with pytest.raises(ConfigError, match=r"config.json does not say num_hidden_layers: give assume.sizes"):
+    with pytest.raises(ConfigError, match=r"config.json has no field num_hidden_layers"):
         policy_sizes(str(tmp_path), assumed=None)
-    with pytest.raises(ConfigError, match="the sizes of who/knows are not known here"):
+    with pytest.raises(ConfigError, match="the sizes of who/knows are unknown here"):
         policy_sizes("who/knows", assumed=None)
 
 
@@ -140,7 +140,7 @@ def test_steps_and_judgements_online(tmp_path: Path) -> None:
     rows = [Problem(problem_id=str(i), problem=f"{i}?", answer="1", source="own") for i in range(5)]
     write_records(tmp_path / "problems", rows, record_type=Problem)
     assert plan_online(online(tmp_path)).epochs == 8.0
-    with pytest.raises(ConfigError, match="8 responses a step do not divide into 3 devices"):
+    with pytest.raises(ConfigError, match="8 responses per step cannot be split over 3 devices"):
         plan_online(online(tmp_path, assume={"n_devices": 3}))
 
 
@@ -178,7 +178,7 @@ def test_steps_and_judgements_offline(tmp_path: Path) -> None:
     )  # a right one in each of 5
     cut = plan_offline(OfflineConfig.model_validate(given | {"assume": assumed, "max_steps": 5}))
     assert (cut.steps, cut.responses) == (5, 20)
-    with pytest.raises(ConfigError, match=r"groups is not here: say how many groups it has, assume.n_problems"):
+    with pytest.raises(ConfigError, match=r"groups is not here: give its number of groups as assume.n_problems"):
         plan_offline(OfflineConfig.model_validate(given))
     write_groups(tmp_path / "groups", three_groups())
     there = plan_offline(OfflineConfig.model_validate(given))
@@ -213,4 +213,4 @@ def test_the_paper_fits_as_it_says(path: Path, capsys: pytest.CaptureFixture[str
 
 def test_an_output_or_a_dry_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["online", "policy=x", "problems=y"]) == 2
-    assert "--output is missing: give a folder to write, or --dry-run" in capsys.readouterr().err
+    assert "--output is missing: name the output folder, or use --dry-run" in capsys.readouterr().err

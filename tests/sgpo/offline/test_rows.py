@@ -105,7 +105,10 @@ def test_single_and_unknown_responses_are_counted_and_left_out(policy: Policy, t
 @pytest.mark.parametrize(
     ("row", "complaint"),
     [
-        ({"prompt": "a", "response": "x", "reward": -1.0}, r"row 1: the reward is -1.0, and an outcome lies in 0..1"),
+        (
+            {"prompt": "a", "response": "x", "reward": -1.0},
+            r"row 1: the reward is -1.0, but an outcome must be in 0..1",
+        ),
         ({"prompt": "a", "text": "x", "reward": 1.0}, r"row 1 has no response .*columns.response=NAME"),
         ({"prompt": "a", "responses": ["x", "y"], "rewards": [1.0]}, r"row 1: 2 responses and rewards \[1.0\]"),
         ({"prompt": 3, "response": "x", "reward": 1.0}, r"row 1: .*not iterable"),

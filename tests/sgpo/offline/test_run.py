@@ -294,7 +294,7 @@ def test_steps_of_an_earlier_release_are_not_mixed_with_todays(
     manifest = read_json(tmp_path / "manifest.json")
     write_json(tmp_path / "manifest.json", {key: manifest[key] for key in manifest.keys() - {"finished", "results"}})
     (tmp_path / "plan.json").unlink()
-    with pytest.raises(ConfigError, match="an earlier release dealt the responses out to other optimiser steps"):
+    with pytest.raises(ConfigError, match="an earlier release assigned the responses to other optimiser steps"):
         run_offline(config, tmp_path, resume=True)
 
 
@@ -421,7 +421,7 @@ def test_no_response_that_fits_is_the_same_error(policy_path: Path, tmp_path: Pa
 
 
 def test_policy_that_is_not_there(groups_path: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="does not exist, and is no hub id"):
+    with pytest.raises(CheckpointError, match="does not exist and is not a Hub id"):
         run_offline(_config(tmp_path / "missing", groups_path, judge=None), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -443,7 +443,10 @@ def test_rows_longer_than_the_context(policy_path: Path, groups_path: Path, tmp_
     ("changes", "complaint"),
     [
         ({"max_tokens": 200}, "token_budget 110 is below max_tokens 200"),
-        ({"algorithm": {"type": "sgpo", "window": {"unit": "epochs", "start": 2}}}, "opens in none of the 2 epochs"),
+        (
+            {"algorithm": {"type": "sgpo", "window": {"unit": "epochs", "start": 2}}},
+            "not active in any of the 2 epochs",
+        ),
         ({"lr": 0}, "greater than 0"),
         ({"group_scale": "batch"}, "unknown key 'group_scale'"),
     ],
@@ -475,7 +478,7 @@ def test_a_judge_that_is_not_shown_the_reference(
         run_offline(_config(policy_path, groups_path, **changes), tmp_path / str(shown))
     assert references == [{"4"}, {None}], "and what was said of the one is not the other's"
     monkeypatch.setattr(Watching, "info", replace(SampleJudge.info, needs_reference=True))
-    with pytest.raises(ConfigError, match="show_reference=false, and the judge sample gives no verdict"):
+    with pytest.raises(ConfigError, match="show_reference=false, but the judge sample gives no verdict"):
         run_offline(_config(policy_path, groups_path, judge="builtin:random", show_reference=False), tmp_path / "needs")
 
 

@@ -96,5 +96,5 @@ def test_what_was_not_asked_ahead_is_asked(tmp_path: Path) -> None:
 
 
 def test_only_a_service_is_asked_ahead(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="judge_ahead is for a judge behind a service, and judge=builtin:random"):
+    with pytest.raises(ValidationError, match="judge_ahead needs a judge behind a service, but judge=builtin:random"):
         OnlineConfig(policy="p", problems=tmp_path, judge="builtin:random", judge_ahead=True)

@@ -36,9 +36,9 @@ def test_where_the_draft_goes() -> None:
         parts[1],
     ]
     for template in ("no place", "{draft}{draft}"):
-        with pytest.raises(ValueError, match=r"put \{draft\} in once"):
+        with pytest.raises(ValueError, match=r"must contain \{draft\} exactly once"):
             IGRPO(template=template)
-    with pytest.raises(ValueError, match="igrpo cannot fade, as it differs in its prompts"):
+    with pytest.raises(ValueError, match="igrpo cannot fade, because it changes the prompts"):
         IGRPO(window={"fade": "linear"})  # type: ignore[arg-type]
 
 

@@ -146,7 +146,7 @@ def test_a_model_that_the_judge_was_not_fitted_on_is_not_lent(
     given = config.model_dump(mode="json") | {"judge_model": "reference"}
     with pytest.raises(ValueError, match="judge_model=reference needs beta_kl above 0"):
         OnlineConfig.model_validate(given | {"beta_kl": 0.0})
-    with pytest.raises(ValueError, match="judge_model=reference is for a judge"):
+    with pytest.raises(ValueError, match="judge_model=reference needs a judge"):
         OnlineConfig.model_validate(given | {"judge": None, "algorithm": None})
 
 

@@ -99,5 +99,5 @@ def test_a_resumed_run_samples_what_a_straight_one_does(policy: Path, tmp_path: 
 
 
 def test_what_chooses_problems_needs_a_data_set(policy: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no column 'source', which is the domain"):
+    with pytest.raises(ConfigError, match="no column 'source' for the domain"):
         make_trainer(policy, tmp_path, algorithm=GroupRobust())

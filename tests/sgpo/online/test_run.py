@@ -217,7 +217,7 @@ def test_what_a_cascade_deferred_is_a_share_of_all_judge_calls(tmp_path: Path) -
 
 
 def test_batches_that_do_not_divide_are_refused(config: OnlineConfig, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"8 responses a step .* into 1 processes with micro-batches of 3"):
+    with pytest.raises(ConfigError, match=r"8 responses per step .* over 1 processes with micro-batches of 3"):
         grpo_arguments(config.model_copy(update={"micro_batch": 3}), tmp_path)
     arguments = grpo_arguments(config.model_copy(update={"micro_batch": 2}), tmp_path)
     assert (arguments.gradient_accumulation_steps, arguments.generation_batch_size) == (4, 8)
@@ -229,7 +229,7 @@ def test_trl_options_pass_unless_ours(config: OnlineConfig, tmp_path: Path) -> N
     assert grpo_arguments(config.model_copy(update={"trl": {"epsilon_high": 0.28}}), tmp_path).epsilon_high == 0.28
     with pytest.raises(ConfigError, match="no_such_option"):
         grpo_arguments(config.model_copy(update={"trl": {"no_such_option": 1}}), tmp_path)
-    with pytest.raises(ConfigError, match=r"trl\.num_generations follows from group_size"):
+    with pytest.raises(ConfigError, match=r"trl\.num_generations is set by group_size"):
         load_config(OnlineConfig, overrides=["policy=p", "problems=q", "trl.num_generations=4"])
     with pytest.raises(ConfigError, match="3 greedy samples are all the same"):
         load_config(OnlineConfig, overrides=["policy=p", "problems=q", "eval.problems=q", "eval.n_samples=3"])
@@ -268,7 +268,7 @@ def test_judges_are_asked_through_the_one_door(
     judge.seen.clear()
     run_online(config.model_copy(update=changes | {"show_reference": False, "judge_votes": 4}), tmp_path / "hidden")
     assert judge.seen and not any(solution.reference for solution in judge.seen) and options["votes"] == 4
-    with pytest.raises(ValueError, match="judge_votes=4 are for a judge, and there is none"):
+    with pytest.raises(ValueError, match="judge_votes=4 needs a judge, and there is none"):
         OnlineConfig(policy="p", problems=config.problems, judge_votes=4)
 
 
@@ -314,7 +314,7 @@ def test_batches_that_serve_several_steps_are_counted_once(
     [
         ({"trl": {"use_vllm": True}}, "needs vLLM, which is not installed"),
         ({"prompt": ChatPrompt()}, "has no chat template: set prompt.type=raw"),
-        ({"micro_batch": 3}, "do not divide into 1 processes"),
+        ({"micro_batch": 3}, "cannot be split over 1 processes"),
     ],
 )
 def test_what_cannot_run_is_one_line(

@@ -295,8 +295,8 @@ def test_plain_grpo_takes_any_rewards(policy: Path, tmp_path: Path, caplog: pyte
             trainers.append(make_trainer(policy, tmp_path, kind, reward=reward, args_max_steps=2))  # seeds everything
             trainers[-1].train()
         assert torch.equal(weights(trainers[0]), weights(trainers[1]))
-        assert not any("sgpo/accuracy" in row for row in trainers[1].state.log_history), "nobody knows what is right"
-    assert caplog.text.count("signed gave -1, and an outcome lies in 0..1") == 1
+        assert not any("sgpo/accuracy" in row for row in trainers[1].state.log_history), "no accuracy is logged"
+    assert caplog.text.count("signed gave -1, but an outcome must be in 0..1") == 1
 
 
 CALL = {"type": "function", "function": {"name": "add", "arguments": {"a": 1, "b": 2}}}
@@ -367,7 +367,7 @@ def test_contract_names_what_is_missing() -> None:
     class Old:
         def _calculate_rewards(self, inputs: Any) -> None: ...
 
-    with pytest.raises(ConfigError, match=r"Old of trl .* has _calculate_rewards\(self, inputs\), where SGPO needs"):
+    with pytest.raises(ConfigError, match=r"Old of trl .* has _calculate_rewards\(self, inputs\), but SGPO needs"):
         check_trl_contract(Old)
 
     class Older:
@@ -427,15 +427,15 @@ def _formatted(completions: Any, **_: Any) -> list[float]:
 def test_the_outcome_is_named_and_is_one(policy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     options: dict[str, Any] = {"judge": HashJudge(), "segmentation": SEGMENTATION}
     two = [_formatted, hopeless]
-    with pytest.raises(ConfigError, match=r"outcome=NAME: the reward functions are _formatted \(0\), hopeless \(1\)"):
+    with pytest.raises(ConfigError, match=r"outcome=NAME\. reward functions: _formatted \(0\), hopeless \(1\)"):
         make_trainer(policy, tmp_path, reward=two, **options)
     for wrong in ("hopless", 2, -1):
-        with pytest.raises(ConfigError, match=f"outcome={wrong!r} names no one reward function"):
+        with pytest.raises(ConfigError, match=f"outcome={wrong!r} does not name exactly one reward function"):
             make_trainer(policy, tmp_path, reward=two, outcome=wrong, **options)
-    with pytest.raises(ConfigError, match=r"hopeless gave -1, and an outcome lies in 0..1"):
+    with pytest.raises(ConfigError, match=r"hopeless gave -1, but an outcome must be in 0..1"):
         check_outcomes(torch.tensor([0.0, -1.0]), name="hopeless", correct_above=0.5)
     assert check_outcomes(torch.tensor([0.0, 0.4, torch.nan]), name="hopeless", correct_above=0.5)
-    assert "the outcome hopeless gave 0.4, which counts as wrong, as all up to 0.5 does" in caplog.text
+    assert "the outcome hopeless gave 0.4, which counts as wrong, like everything up to 0.5" in caplog.text
     assert not check_outcomes(torch.tensor([0.0, 1.0, torch.nan]), name="hopeless", correct_above=0.5)
     assert not check_outcomes(torch.tensor([0.0, 0.4, torch.nan]), name="hopeless", correct_above=0.3)
 
@@ -464,7 +464,7 @@ def test_columns_hold_numbers_and_have_any_name(policy: Path, tmp_path: Path, ca
     options |= {"judge": (judge := HashJudge()), "reward": hopeless, "train_dataset": Dataset.from_list(rows)}
     with caplog.at_level("WARNING"):
         make_trainer(policy, tmp_path, SGPOTrainer, answer_column="solution", args_max_steps=1, **options).train()
-    assert "no column 'problem': judges are shown 'prompt'" in caplog.text
+    assert "no column 'problem', so judges see 'prompt'" in caplog.text
     assert judge.seen and all(re.fullmatch(r"\d\+\d\?", solution.problem) for solution in judge.seen)
     judge.seen.clear()
     trainer = make_trainer(
@@ -490,5 +490,5 @@ def test_what_users_pass_by_mistake_is_one_line(policy: Path, tmp_path: Path) ->
     class RLOO(SGPOMixin, RLOOTrainer):
         """Another trainer of TRL."""
 
-    with pytest.raises(ConfigError, match="RLOO is no GRPOTrainer of TRL"):
+    with pytest.raises(ConfigError, match="RLOO is not a GRPOTrainer of TRL"):
         RLOO()

@@ -91,7 +91,7 @@ def test_an_evaluation_samples_its_own_way_and_leaves_the_engine_as_it_was(polic
     assert {name: getattr(engine, name) for name in before} == before
     rollouts.generate(["1+1"], sampling)
     assert engine.n_synced == 1 and trainer._last_loaded_step == 4
-    with pytest.raises(ConfigError, match="holds completions to no choices"):
+    with pytest.raises(ConfigError, match="cannot constrain completions to choices"):
         rollouts.generate(["1"], sampling, choices_P=[["a"]])
 
 
@@ -110,9 +110,9 @@ def test_modes_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)  # as if it were installed
     check_vllm({"use_vllm": False, "vllm_mode": "server"}, cpu=True, policy="p")
     check_vllm({"use_vllm": True}, cpu=True, policy="p")
-    with pytest.raises(ConfigError, match="vllm_mode=beside: it is colocate or server"):
+    with pytest.raises(ConfigError, match="vllm_mode must be colocate or server, not beside"):
         check_vllm({"use_vllm": True, "vllm_mode": "beside"}, cpu=False, policy="p")
-    with pytest.raises(ConfigError, match="sends weights to a server from a GPU alone"):
+    with pytest.raises(ConfigError, match="can send weights to a server only from a GPU"):
         check_vllm({"use_vllm": True, "vllm_mode": "server"}, cpu=True, policy="p")
 
 

@@ -200,9 +200,9 @@ def test_clipping_by_hand() -> None:
 
 
 def test_what_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"groups of 64 responses of 12 steps come in \d+ kinds"):
+    with pytest.raises(ConfigError, match=r"groups of 64 responses of 12 steps have \d+ compositions"):
         enumerate_groups(DynamicsConfig(n_steps=12, group_size=64))
-    with pytest.raises(ValidationError, match="start has 3 chances for 2 steps"):
+    with pytest.raises(ValidationError, match="start has 3 values for 2 steps"):
         DynamicsConfig(start=(0.1, 0.2, 0.3))
     with pytest.raises(ValidationError, match=r"start 1.0 is not inside \(0, 1\)"):
         DynamicsConfig(start=1.0)

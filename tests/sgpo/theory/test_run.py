@@ -66,7 +66,7 @@ def test_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ({"vary": {"n_stpes": [1]}}, "unknown key 'n_stpes'; did you mean 'n_steps'?"),
         ({"vary": {"judge.error": [2.0]}}, "less than or equal to 1"),
         ({"base": {"judge": None}}, "base.judge is null"),
-        ({"type": "starts", "chances": [0.1, 0.2], "base": {"n_steps": 3}}, "a map of starts is of 2 steps"),
+        ({"type": "starts", "chances": [0.1, 0.2], "base": {"n_steps": 3}}, "a map of starts needs n_steps=2"),
     ],
 )
 def test_what_is_refused(

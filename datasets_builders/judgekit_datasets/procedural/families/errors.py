@@ -1,8 +1,8 @@
 """Errors in one step of a solution, and what becomes of the steps after it.
 
 Later steps are worked out again from the wrong value. An error is used only where every number that follows could
-stand in a right solution: whole where the right one is whole, positive where the family has positive numbers, and
-within a factor of ten of the right result of its step. So no number gives a wrong solution away.
+stand in a correct solution: whole where the correct one is whole, positive where the family has positive numbers, and
+within a factor of ten of the correct result of its step. So no number gives a wrong solution away.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class WordErrorKind(StrEnum):
     SLIP = "slip"
     """The right expression with a wrong result."""
     OPERATION = "operation"
-    """Another operation than the right one."""
+    """Another operation than the correct one."""
     QUANTITY = "quantity"
     """Another quantity of the problem, or another earlier result, than the one that is needed."""
     MISREAD = "misread"
@@ -79,7 +79,7 @@ class _Place(NamedTuple):
 def draw_wrong_solution(
     rng: random.Random, task: Task, right: Sequence[Line], kinds: Sequence[WordErrorKind]
 ) -> WrongSolution:
-    """Put one error into a right solution.
+    """Put one error into a correct solution.
 
     Step and kind are drawn evenly; where a kind cannot happen at a step another is tried, then another step. A slip in
     the last step always can.
@@ -87,7 +87,7 @@ def draw_wrong_solution(
     Args:
         rng: Source of randomness.
         task: The task.
-        right: Its right solution.
+        right: Its correct solution.
         kinds: Kinds to draw from.
     """
     for index in rng.sample(range(len(right)), len(right)):
@@ -111,7 +111,7 @@ def _go_wrong(
     for wrong in _draw_lines(kind, place, rng):
         if wrong is None or wrong.result == place.right.result or not _is_plausible(wrong, place.right, task):
             continue
-        # `values` ends before this step, so that no right result is carried on beside the wrong one.
+        # `values` ends before this step, so that no correct result is carried on beside the wrong one.
         try:
             later = work_out(task, values | {place.step.name: wrong.result}, start=index + 1)
         except ZeroDivisionError:

@@ -39,7 +39,7 @@ def read_equation(text: str) -> Equation:
     """Return the one equation between numbers that a text states; `3x = 20 - 5 = 15` states `20 - 5 = 15`.
 
     Raises:
-        DataError: there is none, there are several, or a side is no arithmetic expression or divides by 0.
+        DataError: there is none, there are several, or a side is not an arithmetic expression or divides by 0.
 
     Example:
         >>> read_equation("They cost (3/4) * 8 = 6 dollars.")
@@ -59,13 +59,13 @@ def read_equation(text: str) -> Equation:
 def _value(side: str, text: str) -> _Exact:
     tokens = _TOKEN.findall(side)
     if "".join(tokens) != side.replace(" ", ""):
-        raise DataError(f"{side!r} in {text!r} is no arithmetic expression")
+        raise DataError(f"{side!r} in {text!r} is not an arithmetic expression")
     try:
         value, position = _sum(tokens, 0, 0)
     except (IndexError, ZeroDivisionError) as error:
         raise DataError(f"{side!r} in {text!r} cannot be worked out: {error}") from error
     if position != len(tokens):
-        raise DataError(f"{side!r} in {text!r} is no arithmetic expression")
+        raise DataError(f"{side!r} in {text!r} is not an arithmetic expression")
     return value
 
 

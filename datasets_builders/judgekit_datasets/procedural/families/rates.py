@@ -116,7 +116,7 @@ def average_speed(draw: Draw) -> Task:
     v, w, t, u = 5 * draw.whole(2, 12), 5 * draw.whole(2, 12), draw.whole(2, 6), draw.whole(2, 6)
     average = Fraction(v * t + w * u, t + u)
     if v == w or 100 % average.denominator:
-        return average_speed(draw)  # drawn anew until the numbers come out well
+        return average_speed(draw)  # drawn again until the numbers come out well
     problem = draw.phrase(
         "A ship sails {t} hours at {v} miles an hour and then {u} hours at {w} miles an hour. What is its average "
         "speed in miles an hour?",
@@ -164,7 +164,7 @@ def joint_work(draw: Draw) -> Task:
     hours, size = draw.whole(2, 3), 12 * draw.whole(2, 20)
     left = size - Fraction(size * hours, a) - Fraction(size * hours, b)
     if left <= 0 or left.denominator > 12:
-        return joint_work(draw)  # drawn anew until the numbers come out well
+        return joint_work(draw)  # drawn again until the numbers come out well
     problem = draw.phrase(
         "{who} can pick a field of {size} rows in {a} hours, {other} in {b} hours. They work together for {t} hours. "
         "How many rows are left?",

@@ -30,7 +30,7 @@ class Level(StrEnum):
 
 
 class Style(StrEnum):
-    """Which numbers a task has, from its text to its answer, right or wrong."""
+    """Which numbers a task has, from its text to its answer, correct or wrong."""
 
     WHOLE = "whole"
     """Whole numbers."""
@@ -48,14 +48,14 @@ class Expression(NamedTuple):
     """A chain of operations, worked out with the usual precedence."""
 
     operands: tuple[str, ...]
-    """Names of quantities, or whole numbers in digits."""
+    """Names of quantities, or integers in digits."""
     symbols: tuple[Symbol, ...]
     """Between the operands: one fewer."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the right solution."""
+    """One step of the correct solution."""
 
     name: str
     """The quantity that it computes."""
@@ -168,7 +168,7 @@ def work_out(task: Task, values: dict[str, Number], *, start: int = 0) -> list[L
 
 
 def fits(number: Number, task: Task) -> bool:
-    """Tell whether a number may occur in a solution of the task, right or wrong, by its style and sign."""
+    """Tell whether a number may occur in a solution of the task, correct or wrong, by its style and sign."""
     if number <= 0 and not task.signed:
         return False
     if task.style is Style.WHOLE:
@@ -217,11 +217,11 @@ class Draw:
         self._n_phrasings = n_phrasings
 
     def whole(self, low: int, high: int | None = None) -> int:
-        """Draw a whole number from `low` to `high`, both included; without `high` to the level's top."""
+        """Draw an integer from `low` to `high`, both included; without `high` to the level's top."""
         return self.rng.randint(low, self.top if high is None else high)
 
     def other_than(self, taken: int, low: int, high: int) -> int:
-        """Draw a whole number from `low` to `high` that is not `taken`."""
+        """Draw an integer from `low` to `high` that is not `taken`."""
         return self.rng.choice([number for number in range(low, high + 1) if number != taken])
 
     def choose(self, *options: OptionT) -> OptionT:

@@ -128,7 +128,7 @@ def bakery(draw: Draw) -> Task:
     ounces, loaves, cents = draw.whole(4, 15), 2 * draw.whole(4, 40), 10 * draw.whole(12, 60)
     pounds, rest = divmod(ounces * loaves, 16)
     if not pounds or not rest:
-        return bakery(draw)  # drawn anew until the numbers come out well
+        return bakery(draw)  # drawn again until the numbers come out well
     problem = draw.phrase(
         "A bakery has {lb} pounds and {oz} ounces of flour. A loaf takes {each} ounces and sells at {cents} cents. "
         "How many dollars do all loaves bring?",

@@ -132,7 +132,7 @@ def test_a_model_without_an_end_is_refused(tiny_base: Path, tmp_path: Path) -> N
     for name in ("generation_config.json", "config.json", "tokenizer_config.json"):
         path = tmp_path / "endless" / name
         path.write_text(path.read_text().replace("eos_token", "other_token"))
-    with pytest.raises(CheckpointError, match="names no end-of-text token"):
+    with pytest.raises(CheckpointError, match="has no end-of-text token"):
         build_generator(TransformersGeneration(model=str(tmp_path / "endless")))
 
 

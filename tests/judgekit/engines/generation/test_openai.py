@@ -197,7 +197,7 @@ def test_an_empty_text_is_believed_where_a_token_was_sampled(server: Server) -> 
 def test_another_models_answer_is_a_failure_unless_names_are_not_checked(server: Server) -> None:
     server.acts = [altered(model="m-instruct")] * 4
     (failed,) = complete(server, "p")[0]
-    assert failed.failure == "model 'm-instruct' answered in place of 'm' (3 tries)"
+    assert failed.failure == "model 'm-instruct' answered instead of 'm' (3 tries)"
     assert failed.failure_reason is NoVerdictReason.UNPARSABLE
     assert complete(server, "p", check_model=False)[0][0].text == "after p"
     assert not server.acts
@@ -240,15 +240,17 @@ def test_a_completion_that_is_no_choice_is_a_failure(server: Server) -> None:
     (failed,), (cut,) = generator.generate(
         ["p", "q"], SamplingConfig(max_tokens=1, temperature=1.0), choices_P=[["yes", "no"]] * 2
     )
-    assert "the text is none of the 2 choices" in str(failed.failure)
+    assert "the text is not one of the 2 choices" in str(failed.failure)
     assert (cut.text, cut.finish_reason) == ("y", "length")
 
 
 def test_choices_are_refused_where_they_cannot_be_kept(server: Server) -> None:
-    with pytest.raises(ConfigError, match=r"dialect 'openai'. Set generation\.dialect=vllm"):
+    with pytest.raises(
+        ConfigError, match=r"dialect 'openai' cannot constrain completions to choices\. Set generation\.dialect=vllm"
+    ):
         build_generator(generation(server)).generate(["p"], SAMPLING, choices_P=[["a"]])
     vllm = build_generator(generation(server, dialect="vllm"))
-    with pytest.raises(ConfigError, match="given no choices"):
+    with pytest.raises(ConfigError, match="has an empty list of choices"):
         vllm.generate(["p"], SAMPLING, choices_P=[[]])
     with pytest.raises(ConfigError, match="cannot be told apart"):
         vllm.choice_logprobs(["p"], choices=["Yes", "Yes"])
@@ -285,13 +287,13 @@ def test_log_probabilities_of_choices(server: Server, prompt: Any) -> None:
 @pytest.mark.parametrize(
     ("act", "failure"),
     [
-        (listed(Yes=-0.25, Maybe=-3.0), "the 2 most probable tokens that the server lists do not hold 'No'"),
-        (answer, "the server tells no log-probabilities"),
-        (listed(Yes=0.5, No=-1.0), "damaged answer (ValueError: 0.5 is no log-probability)"),
+        (listed(Yes=-0.25, Maybe=-3.0), "the 2 most probable tokens that the server lists do not include 'No'"),
+        (answer, "the server returns no log-probabilities"),
+        (listed(Yes=0.5, No=-1.0), "damaged answer (ValueError: 0.5 is not a log-probability)"),
         (listed(Yes=-0.1, No=-0.1), "damaged answer (ValueError: the probabilities of the choices exceed 1)"),
-        (listed(Yes="high", No=-1.0), "damaged answer (ValueError: high is no log-probability)"),
-        (listed(Yes=math.nan, No=-1.0), "damaged answer (ValueError: nan is no log-probability)"),
-        (listed(Yes=False, No=-1.0), "damaged answer (ValueError: False is no log-probability)"),
+        (listed(Yes="high", No=-1.0), "damaged answer (ValueError: high is not a log-probability)"),
+        (listed(Yes=math.nan, No=-1.0), "damaged answer (ValueError: nan is not a log-probability)"),
+        (listed(Yes=False, No=-1.0), "damaged answer (ValueError: False is not a log-probability)"),
         (choice(logprobs={"top_logprobs": []}), "damaged answer (IndexError"),
         (choice(logprobs={"top_logprobs": [["Yes"]]}), "damaged answer (ValueError"),
     ],

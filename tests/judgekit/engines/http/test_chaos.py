@@ -40,27 +40,27 @@ PLAN: list[tuple[does.Act, int, str | None]] = [
     (does.say(""), 4, "damaged answer (JSONDecodeError"),
     (does.say("<html><h1>502</h1></html>", Content_Type="text/html"), 4, "damaged answer (JSONDecodeError"),
     (does.say("[[" * 50_000), 2, "damaged answer ("),
-    (does.altered(model="other"), 6, "model 'other' answered in place of 'm'"),
-    (does.altered(model=["m"]), 2, "model ['m'] answered in place of 'm'"),
-    (does.altered(choices=[]), 4, "damaged answer (ValueError: one choice was asked for"),
+    (does.altered(model="other"), 6, "model 'other' answered instead of 'm'"),
+    (does.altered(model=["m"]), 2, "model ['m'] answered instead of 'm'"),
+    (does.altered(choices=[]), 4, "damaged answer (ValueError: one choice was requested"),
     (does.altered(choices=[{"text": "neighbour", "finish_reason": "stop"}] * 3), 4, "damaged answer (ValueError: one"),
     (does.altered(usage={"prompt_tokens": -1}), 2, "damaged answer (ValueError: prompt_tokens is -1)"),
     (does.altered(usage={"completion_tokens": 10**30}), 2, "damaged answer (ValueError: completion_tokens is 1000"),
     (does.altered(usage={"completion_tokens": True}), 2, "damaged answer (ValueError: completion_tokens is True)"),
     (does.altered(usage="many"), 2, "damaged answer (AttributeError"),
-    (does.choice(text=7), 2, "damaged answer (ValueError: text or finish_reason is of a wrong type)"),
-    (does.choice(finish_reason=None), 2, "damaged answer (ValueError: text or finish_reason is of a wrong type)"),
+    (does.choice(text=7), 2, "damaged answer (ValueError: text or finish_reason has a wrong type)"),
+    (does.choice(finish_reason=None), 2, "damaged answer (ValueError: text or finish_reason has a wrong type)"),
     (
         does.altered(choices=[{"text": "", "finish_reason": "stop"}], usage={"prompt_tokens": 5}),
         4,
-        "damaged answer (ValueError: an empty text, and no token was sampled)",
+        "damaged answer (ValueError: the text is empty and no token was sampled)",
     ),
-    (does.choice(text=None), 2, "the answer holds no text"),
+    (does.choice(text=None), 2, "the answer has no text"),
     (does.choice(finish_reason="content_filter"), 2, "the server ended with 'content_filter'"),
     (does.status(400), 2, "HTTP 400: sorry 400"),
     (does.status(302, Location="/elsewhere"), 2, "HTTP 302"),
 ]  # fmt: skip
-LASTING = ("the answer holds no text", "the server ended with", "HTTP 400", "HTTP 302")
+LASTING = ("the answer has no text", "the server ended with", "HTTP 400", "HTTP 302")
 
 
 def by_plan(prompt: str, n_tries: int) -> int:

@@ -170,7 +170,7 @@ def test_bfloat16_stays_near_float32() -> None:
 
 def test_logits_that_are_changed_in_an_unknown_way_are_refused() -> None:
     model = make_model("hyperclovax", logits_scaling=2.0)  # multiplies where Granite divides
-    with pytest.raises(CheckpointError, match=r"HyperCLOVAXForCausalLM .* changes its logits .* not known here"):
+    with pytest.raises(CheckpointError, match=r"HyperCLOVAXForCausalLM .* changes its logits .* in an unknown way"):
         token_choice_logits(model, samples(), token_ids=[3], token_budget=100, pad_id=0)
 
 

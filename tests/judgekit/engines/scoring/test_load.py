@@ -28,7 +28,7 @@ from sgpo.policy import load_policy
 
 
 def test_an_untrained_head_is_refused_as_a_judge_and_made_for_training(tiny_base: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"lacks trained weights for .*score.* it is no trained judge"):
+    with pytest.raises(CheckpointError, match=r"lacks trained weights for .*score.* it is not a trained judge"):
         load_classifier(str(tiny_base), dtype="float32")
     assert load_classifier(str(tiny_base), dtype="float32", n_labels=2).num_labels == 2
 
@@ -214,7 +214,7 @@ def test_a_tokenizer_with_more_tokens_than_the_embedding_is_refused(
         (lambda name: build_generator(TransformersGeneration(model=name, dtype="float32")), base),
     ):
         said = complaint(load, folder)
-        assert "has tokens up to 271 ('<and more>'), and the model's embedding 270 rows" in said
+        assert "has tokens up to 271 ('<and more>'), but the model's embedding has 270 rows" in said
 
 
 @pytest.mark.parametrize("field", ["separator_ids", "problem_separator_ids"])
@@ -223,7 +223,7 @@ def test_token_ids_of_a_card_beyond_the_embedding_are_refused(field: str, judge_
     card = json.loads((folder / "judge.json").read_text())
     card["spec"]["input"][field] = [270]
     (folder / "judge.json").write_text(json.dumps(card))
-    with pytest.raises(CheckpointError, match="the card names token 270, and the model's embedding has 270 rows"):
+    with pytest.raises(CheckpointError, match="the card names token 270, but the model's embedding has 270 rows"):
         load_judge(folder, dtype="float32")
 
 

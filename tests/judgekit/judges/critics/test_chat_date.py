@@ -48,9 +48,9 @@ def test_the_day_is_the_cards(judge_with, tmp_path: Path) -> None:
     (tmp_path / "card.yaml").write_text(yaml.safe_dump(card))
     assert verdict(tmp_path / "card.yaml").posterior == verdict(other).posterior
     [finding] = [item for item in examine(str(asking)).findings if item.check == "day in the text"]
-    assert "asks for it, and is told 2024-07-26 on every day" in finding.text
+    assert "uses it, and always gets 2024-07-26" in finding.text
     [finding] = [item for item in examine(str(named)).findings if item.check == "day in the text"]
-    assert finding.text == "the chat template does not ask for it"
+    assert finding.text == "the chat template does not use it"
     written = write_judge(str(asking), tmp_path / "written", ())
     assert json.loads((written / "judge.json").read_text())["spec"]["chat_date"] == "2024-07-26"
 

@@ -63,12 +63,14 @@ def test_votes_may_be_others_than_the_card_says(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("judgekit.judges.critics.critic.build_generator", lambda *_, **__: generator)
     [judgement] = load_judge(tmp_path / "c.yaml", votes=4).judge([THREE])
     assert judgement.verdict == Verdict.from_votes([1, None, 1, 2], n_steps=3)
-    with pytest.raises(ConfigError, match="4 votes of a critic that decodes greedily are one"):
+    with pytest.raises(ConfigError, match="4 votes of a critic that decodes greedily are identical"):
         critic_card(sampling={"max_tokens": 9, "temperature": None}).spec.with_votes(4)
     for name in ("builtin:random", "http://127.0.0.1:9"):
-        with pytest.raises(ConfigError, match=f"4 votes are asked of {name}, which has no card of a critic"):
+        with pytest.raises(ConfigError, match=f"votes=4 is for critics, but {name} is not one"):
             load_judge(name, votes=4)
-    with pytest.raises(ConfigError, match="4 votes are asked of a judge of kind position_prior, which samples no"):
+    with pytest.raises(
+        ConfigError, match="votes=4 is for judges that sample answers, but this one is of kind position_prior"
+    ):
         PositionPriorSpec.with_votes(PositionPriorSpec.model_construct(kind="position_prior"), 4)
 
 

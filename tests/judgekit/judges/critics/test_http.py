@@ -91,5 +91,5 @@ def test_a_direct_critic_is_held_to_the_indices(server: Server, tmp_path: Path) 
     plain = yaml.safe_load(card.read_text())
     plain["critic"]["engine"]["dialect"] = "openai"
     card.write_text(yaml.safe_dump(plain))
-    with pytest.raises(ConfigError, match="cannot be held to choices"):
+    with pytest.raises(ConfigError, match="cannot constrain completions to choices"):
         load_judge(card).judge([WRONG])

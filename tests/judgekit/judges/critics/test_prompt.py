@@ -68,7 +68,7 @@ def test_a_changed_prompt_is_refused_with_the_way_out(tmp_path: Path) -> None:
         ),
         (
             "source: mine\nlayout: solution\nuser: '{problem}{solution}'\ndrop: '('\nanswer: {type: boxed_index}",
-            "no regular expression",
+            "not a regular expression",
         ),
         ("source: mine\nlayout: solution\nuser: '{problem}{solution}'\nanswer: {type: guess}", "answer"),
     ],
@@ -80,7 +80,9 @@ def test_files_that_are_no_prompt(tmp_path: Path, text: str, complaint: str) -> 
 
 
 def test_a_missing_prompt_lists_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"no critic prompt 'generic-9': .* direct-1, fapo-genrm-1, generic-1"):
+    with pytest.raises(
+        CheckpointError, match=r"unknown critic prompt 'generic-9': .* direct-1, fapo-genrm-1, generic-1"
+    ):
         load_prompt("generic-9", directory=tmp_path)
 
 

@@ -48,7 +48,7 @@ def test_other_arrays_are_refused(fitted: tuple) -> None:
     for arrays, complaint in (
         (linear.arrays(), "not made for the 7 features"),
         (loop, "back to themselves"),
-        (beyond, "nodes that are not there"),
+        (beyond, "missing nodes"),
         ({"weight_F": np.ones(7)}, "other arrays"),
         (linear.arrays() | {"bias": np.array(np.nan)}, "not finite"),
     ):

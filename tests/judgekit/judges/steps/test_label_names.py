@@ -73,7 +73,7 @@ def test_names_decide_where_the_card_does_not(names: tuple[str, ...], expected: 
     "names", [("a", "b"), ("correct", "other"), ("correct", "right"), ("LABEL_0", "correct"), ("1", "0")]
 )
 def test_names_that_do_not_say_which_are_an_error_that_names_the_option(names: tuple[str, ...]) -> None:
-    with pytest.raises(CheckpointError, match=r"do not say which means that a step is right.*ok_labels"):
+    with pytest.raises(CheckpointError, match=r"do not say which means that a step is correct.*ok_labels"):
         settle_ok_labels(card(), config(*names))
     assert settle_ok_labels(card(ok_labels=(0,)), config(*names)) == (0,)
 

@@ -192,7 +192,7 @@ def test_outcomes_of_other_problems_are_learned_from(
     # arithmetic that is wrong is seen: outcomes of forty solutions say more than labels of twelve
     assert said["worth"]["value"] > 0.1 and said["worth"]["lo"] > 0
     assert (
-        "40 weak labels, weight 1, right despite error 0.1; choosing anew in every fold it is worth 0."
+        "40 weak labels, weight 1, right despite error 0.1; with the choice made in every fold, they are worth 0."
         in capsys.readouterr().out
     )
     # problems whose outcomes were learned from were seen
@@ -203,7 +203,7 @@ def test_outcomes_of_other_problems_are_learned_from(
         )
     blank = weak[0].model_copy(update={"known": WeakLabel.UNLABELLED, "final_answer_correct": None})
     write_records(tmp_path / "nothing", [blank], record_type=WeaklyLabelledSolution)
-    with pytest.raises(DataError, match="no weakly labelled solution says anything"):
+    with pytest.raises(DataError, match="no weakly labelled solution is informative"):
         train_probe(config(tiny_base, labelled_data, weak=[tmp_path / "nothing"]), tmp_path / "neither")
 
 
@@ -233,7 +233,7 @@ def test_what_does_not_fit_is_refused(labelled_data: Path, tiny_base: Path, tmp_
         train_probe(config(tiny_base, labelled_data, max_tokens=8), tmp_path / "short")
     rights = [row for row in read_records(labelled_data, LabelledSolution) if row.first_error is None]
     write_records(tmp_path / "rights", rights, record_type=LabelledSolution)
-    with pytest.raises(DataError, match="a probe judge needs right and wrong solutions"):
+    with pytest.raises(DataError, match="a probe judge needs correct and wrong solutions"):
         train_probe(config(tiny_base, tmp_path / "rights"), tmp_path / "one kind")
     folder = train_probe(
         config(tiny_base, labelled_data, ablation=False, features=("position", "length")), tmp_path / "run"
