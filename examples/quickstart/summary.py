@@ -9,6 +9,7 @@ Makefile's quick start does: `data/*`, `base`, `judge`, `eval`, `policy` and `co
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -132,7 +133,7 @@ def write_summary(folder: Path, page: Path) -> list[tuple[str, str]]:
         Section("Can its probabilities be believed?", _calibration(card, judged)),
         Section("What it was made of", _data(folder)),
         Section("How the models trained", _training(folder, card)),
-        Section("What to do next", _next(page.parent)),
+        Section("What to do next", _next(folder, page.parent)),
     ]
     lead = paragraph(
         "A judge reads a solution step by step and says where its first error is. Here a tiny language model became "
@@ -375,17 +376,19 @@ def _training(folder: Path, card: JudgeCard) -> str:
     return learned + paragraph(note + zigzag) + figures(*drawn)
 
 
-def _next(beside: Path) -> str:
+def _next(folder: Path, beside: Path) -> str:
     """Lead on, with commands, and pages below docs/ as seen from the page."""
-    judge = 'judgekit judge --judge runs/quickstart/judge/judge --problem "2+3-1?" --step "2+3=5" --step "5-1=3"'
-    seeds = 'sgpo compare configs/quickstart/compare.yaml "seeds=[0,1,2,3,4,5,6,7]" --output runs/more_seeds'
+    judge, test, output = (shlex.quote(str(folder / name)) for name in ("judge/judge", "data/test", "judged"))
+    judging = f"judgekit judge --judge {judge} --input {test} --output {output}"
+    seeds = 'sgpo compare configs/quickstart/compare.yaml "seeds=[10,11,12,13,14,15,16,17]" --output runs/more_seeds'
     steps = [
-        ("Judge a solution of your own: ", judge, "judges.md"),
+        ("What the words mean, in five minutes: ", "", "concepts.md"),
+        ("Judge a file of solutions: ", judging, "judges.md"),
         ("Label 300 solutions and get a judge for your task: ", "", "own_judge.md"),
         ("Benchmark judges, published ones too: ", "", "benchmark.md"),
         ("Put a judge into your GRPO script: ", "examples/grpo_to_sgpo.py", "sgpo.md"),
         ("More seeds, which narrow the intervals: ", seeds, "compare.md"),
-        ("What was measured elsewhere, with commands: ", "", "results/algorithms.md"),
+        ("What was measured elsewhere, with commands: ", "", "results/index.md"),
     ]
     lines = []
     for what, command, name in steps:

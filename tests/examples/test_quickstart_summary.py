@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import runpy
+import shlex
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -13,6 +14,7 @@ import pytest
 
 from judgekit import build, calibrate, evaluate, split, train
 from judgekit.calibration.card import CalibrationReport, Fingerprint, IdentityCard, TemperatureCard
+from judgekit.cli import main as judgekit_main
 from judgekit.io import read_json
 from judgekit.run import Run
 from sgpo.compare.report import write_report
@@ -69,7 +71,7 @@ def test_the_page_begins_with_judged_solutions_and_the_curve(folder: Path, page:
     assert re.search('<li class="step (wrong|right) shade-', source)
     assert source.count('<polygon class="band"') >= 3 and "Student's 95 % interval" in text
     finding = read_json(folder / "compare/compare.json")["arms"]["sgpo"]["finding"]
-    assert "the interval holds 0" in finding and finding in text
+    assert "the interval includes 0" in finding and finding in text
     assert titles[-3:] == ["What it was made of", "How the models trained", "What to do next"]
     assert "grpo asks no judge" in text and "random is grpo and asks no judge" in text  # as these runs have it
 
@@ -92,6 +94,12 @@ def test_its_links_lead_to_files(page: Path) -> None:
         assert (page.parent / unquote(target.partition("#")[0])).is_file(), target
 
 
+def test_the_command_that_judges_does(page: Path) -> None:
+    [command] = re.findall("<code>(judgekit judge [^<]+)</code>", page.read_text(encoding="utf-8"))
+    assert judgekit_main(shlex.split(html.unescape(command))[1:]) == 0
+    assert (page.parent / "judged/judgements.jsonl").is_file()
+
+
 def test_a_folder_half_finished_names_the_stage_and_its_command(tmp_path: Path, capsys: Any) -> None:
     assert SUMMARY["main"]([str(tmp_path)]) == 2
     said = capsys.readouterr().err
@@ -106,7 +114,7 @@ def test_the_command_prints_a_headline_with_intervals_and_the_page(folder: Path,
     assert SUMMARY["main"]([str(folder)]) == 0
     said = capsys.readouterr().out
     assert re.search(r"^first-error F1 of the judge on held-out problems: \d+\.\d \[", said)
-    assert "the interval holds 0" in said and said.endswith(f"\nthe page: {folder}/report.html\n")
+    assert "the interval includes 0" in said and said.endswith(f"\nthe page: {folder}/report.html\n")
 
 
 def test_a_comparison_of_an_earlier_release_is_refused_with_the_way_out(folder: Path, tmp_path: Path) -> None:
