@@ -178,7 +178,7 @@ def test_settings_are_one_file_and_overrides(refused: Callable[..., str], tmp_pa
         "build", "procedural", "a.yaml", "b.yaml", "--output", output
     )
     assert "cannot read the configuration" in refused("build", "procedural", tmp_path / "gone.yaml", "--output", output)
-    assert "max_steps 3 lies below min_steps 5" in refused(
+    assert "max_steps 3 is below min_steps 5" in refused(
         "build", "procedural", "min_steps=5", "max_steps=3", "--output", output
     )
     assert not output.exists()

@@ -1,1 +1,1 @@
-"""Builders of step-labelled data: one module a public source (importers), one a construction."""
+"""Builders of step-labelled data: one module per public source (importers) and one per construction."""

@@ -1,8 +1,8 @@
 """Build a data set folder from a source: read, convert, reject with a reason, write, count.
 
 The folder gets the shards, `rejected.jsonl` (one line for each row that gave no record, see `judgekit.rejections`),
-`config.json` and, last, `manifest.json`. A build that was killed is run again with the same arguments and `resume`:
-rows are converted again, compared with the finished shards and not written twice.
+`config.json` and, last, `manifest.json`. To continue a build that was killed, run it again with the same arguments and
+`resume`: rows are converted again, compared with the finished shards and not written twice.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ class _RowFilter:
         for key in keys:
             first, is_same = self._seen.earlier_place(key, place, content_id(contents=contents[key]))
             if not is_same:
-                detail = f"id {key!r} is that of {first}, which says something else: give each its own id"
+                detail = f"id {key!r} is that of {first}, which differs: give each its own id"
                 return self._reject(outcome, RowRejected("id of another record", detail))
             earlier.append(first)
         fresh = [record for record, first in zip(outcome.records, earlier, strict=True) if first is None]
@@ -211,7 +211,7 @@ class _RowFilter:
                     f"listed in {output / REJECTED}"
                 )
         if not self._n_records:
-            raise DataError(f"no records for {output}: the options ask for none")
+            raise DataError(f"no records for {output}: the options request none")
 
         rejected = sum(self._reasons.values(), Counter())
         n_accepted = self._accepted.total()
@@ -288,7 +288,8 @@ def _build_own_rows(given: Path, *, source: str, output: Path, resume: bool) -> 
         nearest = difflib.get_close_matches(source, source_names(), n=1)
         hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
         raise ConfigError(
-            f"{given} has rows with {shorten(sorted(fields))}, and no source {source!r} reads them{hint}; {WAY_IN}"
+            f"{given} has rows with {shorten(sorted(fields))}, but there is no source {source!r} to read them{hint}; "
+            f"{WAY_IN}"
         )
     options = LabelledConfig(source=None if "source" in fields else source)
     try:

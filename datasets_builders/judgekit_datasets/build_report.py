@@ -1,4 +1,4 @@
-"""What a build did: rows read, accepted and rejected by reason, and where the first errors are."""
+"""The report of a build: rows read, accepted and rejected by reason, and where the first errors are."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def render_report(report: BuildReport) -> Group:
         counts.add_row(Text(f"  {reason}"), str(count))
     counts.add_row("duplicate records left out of accepted rows", str(report.duplicates))
     if report.n_blank_steps:
-        counts.add_row("kept with an empty step behind the first error", str(report.n_blank_steps))
+        counts.add_row("kept with an empty step after the first error", str(report.n_blank_steps))
     head = Text(f"{report.source}: {report.n_records} {report.record} records")
     parts: list[RenderableType] = [head, counts]
     if report.first_errors:
@@ -83,8 +83,10 @@ def render_report(report: BuildReport) -> Group:
             table.add_row(step, str(count), "█" * round(_BAR_WIDTH * count / most))
         parts += [Text(f"first error: {report.n_errors} of {report.n_records} solutions have one"), table]
     if report.known:
-        parts.append(Text("known of them: " + ", ".join(f"{label} {count}" for label, count in report.known.items())))
+        parts.append(Text("of which known: " + ", ".join(f"{label} {count}" for label, count in report.known.items())))
     if report.leakage_auroc is not None:
-        leakage = f"shortcut leakage: a bag of words tells erroneous from right with AUROC {report.leakage_auroc:.3f}"
+        leakage = (
+            f"shortcut leakage: a bag of words separates erroneous from correct with AUROC {report.leakage_auroc:.3f}"
+        )
         parts.append(Text(leakage))
     return Group(*parts)

@@ -16,7 +16,7 @@ from judgekit_datasets.registry import load_source, source_names
 
 def _options_of_source(args: argparse.Namespace) -> type[BaseConfig]:
     if args.source is None:
-        raise ConfigError("each source has its own: judgekit build SOURCE --help tells them")
+        raise ConfigError("options depend on the source: see judgekit build SOURCE --help")
     return load_source(args.source).config_type
 
 
@@ -61,13 +61,13 @@ def _split(args: argparse.Namespace) -> None:
 
 
 SPLIT = Command(
-    summary="Split a data set by problem, so that no problem is on two sides.",
+    summary="Split a data set by problem, so that no problem is in two parts.",
     example="judgekit split data/all data/train=0.9 data/calibration=0.1",
     run=_split,
     arguments=(
         Argument("input", type=Path, help="data set folder"),
         Argument("sides", nargs="+", metavar="FOLDER=FRACTION", help="folders to write; fractions sum to 1"),
-        Argument("--seed", type=int, default=0, help="another seed gives another split (default 0)"),
+        Argument("--seed", type=int, default=0, help="seed of the split (default 0)"),
         Argument("--resume", action="store_true", help="continue an interrupted split"),
     ),
 )
@@ -82,7 +82,7 @@ def _mix(args: argparse.Namespace, config: MixConfig) -> None:
 
 
 MIX = Command(
-    summary="Build several sources, shuffle them into one data set and count what is in it.",
+    summary="Build several sources, shuffle them into one data set and report its contents.",
     example="judgekit mix configs/data/mixed_300k.yaml data_root=downloads --output data/mixed",
     run=_mix,
     arguments=OUTPUT,
@@ -105,12 +105,12 @@ def _curate(args: argparse.Namespace, config: CurationConfig) -> None:
 
 
 CURATE = Command(
-    summary="Filter, deduplicate, decontaminate, balance and split; all that goes is kept aside with its reason.",
+    summary="Filter, deduplicate, decontaminate, balance and split; removed rows are stored with the reason.",
     example='judgekit curate configs/data/curate.yaml "data=[data/mixed]" --output data/curated',
     run=_curate,
     arguments=(
         *OUTPUT,
-        Argument("--push-to-hub", metavar="OWNER/NAME", help="put the result on the Hub (private) when done"),
+        Argument("--push-to-hub", metavar="OWNER/NAME", help="upload the result to the Hub (private) when done"),
     ),
     config=CurationConfig,
 )

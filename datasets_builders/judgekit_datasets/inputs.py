@@ -1,4 +1,4 @@
-"""Where raw rows come from: a file, a folder of them, or a data set on the Hub; see `judgekit.reading.rows`."""
+"""Sources of raw rows: a file, a folder of files, or a data set on the Hub; see `judgekit.reading.rows`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def open_input(given: str | Path) -> list[InputPart]:
     from datasets import load_dataset
     from huggingface_hub import HfApi
 
-    with boundary(DataError, f"{str(given)!r} is not a file or folder here, and the Hub does not give it"):
+    with boundary(DataError, f"{str(given)!r} is not a file or folder here, and the Hub does not provide it"):
         revision = HfApi().dataset_info(spec["id"]).sha
         splits = load_dataset(spec["id"], spec["config"] or None, revision=revision, streaming=True)
     if spec["split"] and spec["split"] not in splits:

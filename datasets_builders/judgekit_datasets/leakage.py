@@ -1,9 +1,9 @@
-"""Shortcut leakage: how well a bag of words tells erroneous from correct solutions.
+"""Shortcut leakage: how well a bag of words separates erroneous from correct solutions.
 
-A judge must read the reasoning. Where words alone give the label away, by tell-tale phrases or by the look of wrong
-numbers, a judge would learn those instead. The probe is a logistic regression on word 1- and 2-grams of the steps
-(never of the problem), cross-validated with all solutions of a problem on one side; its area under the ROC curve is
-0.5 where words say nothing.
+A judge must read the reasoning. If words alone give the label away, by typical phrases or by the look of wrong numbers,
+a judge would learn those instead. The probe is a logistic regression on word 1- and 2-grams of the steps (never of the
+problem), cross-validated with all solutions of a problem in one fold; its area under the ROC curve is 0.5 if words say
+nothing.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def measure_leakage(solutions: Sequence[LabelledSolution], config: LeakageConfig
         sample.add(solution)
     if not sample.can_be_probed:
         raise DataError(
-            f"leakage cannot be measured on {len(solutions)} solutions: erroneous and correct ones are both wanted "
+            f"leakage cannot be measured on {len(solutions)} solutions: erroneous and correct ones are both needed "
             f"from at least {sample.config.n_folds} problems"
         )
     # These take seconds to import, and a build that probes nothing does without.

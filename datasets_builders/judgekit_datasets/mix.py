@@ -1,9 +1,9 @@
-"""The mixed set: several sources built one by one, then put together as one shuffled data set.
+"""The mixed set: several sources built one by one, then merged into one shuffled data set.
 
-Each part is a data set of its own under `parts/NAME`, built by `judgekit_datasets.build`, so that an interrupted run
-keeps what is finished. Then all rows are ordered by a hash of their ids, which spreads every source evenly over the
-whole: any prefix is a fair sample. Rows are scattered to buckets by ranges of that hash, and each bucket is sorted and
-written as one shard, so memory holds one bucket or one shard at a time, however many rows there are.
+Each part is a data set under `parts/NAME`, built by `judgekit_datasets.build`, so that an interrupted run keeps what is
+finished. Then all rows are ordered by a hash of their ids, which spreads every source evenly over the whole: any prefix
+is a representative sample. Rows are scattered to buckets by ranges of that hash, and each bucket is sorted and written
+as one shard, so memory holds one bucket or one shard at a time, however many rows there are.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Options of `judgekit mix`; imports nothing heavy, so that a typo is refused at once."""
+"""Options of `judgekit mix`; imports nothing heavy, so that a typo is reported at once."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ class MixPart(BaseConfig):
     """One source of the mixed set."""
 
     source: str
-    """Name of a source of labelled solutions, as `judgekit build` knows it."""
+    """Name of a source of labelled solutions, as in `judgekit build`."""
     name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    """Its folder and its line in the report; null takes the name of the source. No two parts have one name."""
+    """Name of its folder and of its line in the report; null uses the name of the source. Names must be unique."""
     input: str | None = None
-    """File or folder that an importer reads, relative to `data_root`; null where there is none."""
+    """File or folder that an importer reads, relative to `data_root`; null if there is none."""
     hub: str | None = None
     """Hub id that an importer reads instead: `OWNER/NAME`, `OWNER/NAME:CONFIGURATION:SPLIT`."""
     options: dict[str, Any] = Field(default_factory=dict)
-    """The source's options; what is left out has its default."""
+    """The source's options; anything left out has its default."""
     n_max: int | None = Field(default=None, ge=1)
-    """Most rows to take, drawn evenly from all that the source gives; null takes all."""
+    """Maximum rows, drawn uniformly from all that the source gives; null uses all."""
 
     @property
     def label(self) -> str:
@@ -43,17 +43,17 @@ class MixConfig(BaseConfig):
     """Which sources make a mixed set, and how they are put together."""
 
     parts: tuple[MixPart, ...] = Field(min_length=1)
-    """The sources. Of two rows with one id the one of the earlier part is kept."""
+    """The sources. If two rows have the same id, that of the earlier part is kept."""
     data_root: Path | None = None
-    """Folder in which the inputs lie; null is the working folder."""
+    """Folder of the inputs; null is the working folder."""
     seed: int = 0
-    """Seed of the order of the rows, and of what `n_max` draws. Each source has a seed of its own in its options."""
+    """Seed of the order of the rows, and of what `n_max` draws. Each source has its own seed in its options."""
     workers: int = Field(default=1, ge=1)
-    """Sources that are built at the same time, each in a process of its own; changes nothing in the result."""
+    """Sources built in parallel, each in a separate process; the result does not depend on it."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         name, n_uses = Counter(part.label for part in self.parts).most_common(1)[0]
         if n_uses > 1:
-            raise ValueError(f"{n_uses} parts are called {name!r}: give them names that differ")
+            raise ValueError(f"{n_uses} parts are called {name!r}: give them different names")
         return self

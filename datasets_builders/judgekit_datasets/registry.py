@@ -1,4 +1,4 @@
-"""All sources by name. A source's module is imported when it is asked for."""
+"""All sources by name. A source's module is imported when it is used."""
 
 from __future__ import annotations
 
@@ -61,5 +61,5 @@ def load_source(name: str) -> AnySource:
         return SOURCES.load(key)
     # a name is more often mistyped beyond likeness than made up: always name the nearest, and the way for own rows
     nearest = difflib.get_close_matches(key, source_names(), n=1, cutoff=0.0)[0]
-    known = f"{', '.join(source_names())}; rows of your own are read by 'labelled'"
+    known = f"{', '.join(source_names())}; for rows of your own use 'labelled'"
     raise ConfigError(f"unknown source {name!r}; did you mean {nearest!r}? (known: {known})")

@@ -1,7 +1,7 @@
-"""What a source of data is: a name, the type it yields, its options, and one function.
+"""A source of data: a name, the type it yields, its options, and one function.
 
-An importer turns one raw row of somebody's file into records and raises `RowRejected` for a row that it cannot use. A
-generator makes records out of its options and has no input. `judgekit_datasets.build` runs both and reports in one way.
+An importer turns one raw row of a file into records and raises `RowRejected` for a row that it cannot use. A generator
+makes records from its options and has no input. `judgekit_datasets.build` runs both and reports in one way.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Split a built data set into disjoint ones, so that no problem is on two sides.
+"""Splits a built data set into disjoint ones, so that no problem is in two of them.
 
-Every problem goes to one side by a hash of its id and the seed: the same in every process, whatever the order of the
-rows, and, where problems have the ids of their texts, whatever else is in the file. Problems that share an id of their
+A hash of its id and the seed assigns every problem to one part: the same in every process, whatever the order of the
+rows and, if problems have the ids of their texts, whatever else is in the file. Problems that share an id of their
 source or the words of their text are one (`judgekit.text.identity`).
 """
 

@@ -233,4 +233,4 @@ def test_another_record_under_an_id_is_no_duplicate(tmp_path: Path) -> None:
     report = build(source, output=tmp_path / "built", options=CountingConfig(n=12))
     assert report.rejected == {"id of another record": 10} and report.n_records == 2
     details = [json.loads(line)["detail"] for line in (tmp_path / "built" / REJECTED).read_text().splitlines()]
-    assert details[0] == "id 's0' is that of row 1 of clashing, which says something else: give each its own id"
+    assert details[0] == "id 's0' is that of row 1 of clashing, which differs: give each its own id"

@@ -59,7 +59,7 @@ def test_an_unreadable_row_comes_with_a_complaint(tmp_path: Path) -> None:
         ("a.json", b"[1,", "is not valid JSON"),
         ("a.jsonl", b'{"x": "\xff"}', "is not UTF-8 text"),
         ("a.parquet", b"PAR1 and no more", "is not a readable parquet file"),
-        ("a.csv", b"x,y", "is none of .jsonl, .json, .parquet"),
+        ("a.csv", b"x,y", "is not one of .jsonl, .json, .parquet"),
     ],
 )
 def test_a_bad_file_is_an_error_that_names_it(name: str, content: bytes, complaint: str, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_build_from_the_hub(pretend_hub: Path, tmp_path: Path) -> None:
     ("given", "complaint"),
     [
         ("someone/steps::validation", "has no split 'validation'; it has"),
-        ("someone/else", "the Hub does not give it"),
+        ("someone/else", "the Hub does not provide it"),
         ("no id at all", "nor a Hub id"),
     ],
 )

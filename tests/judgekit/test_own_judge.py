@@ -63,6 +63,6 @@ def test_the_commands_of_weak_labels(
             )
             assert (program, main(arguments)) == ("judgekit", 0), capsys.readouterr().err
     said = capsys.readouterr().out
-    assert "known of them: " in said and "data/weak: 40 weak labels, weight " in said
+    assert "of which known: " in said and "data/weak: 40 weak labels, weight " in said
     assert read_card(Path("runs/probe/judge")).training["weak"]["data/weak"]["worth"]["value"] > 0
     assert read_card(Path("runs/judge/judge")).training["counts"]["weak_solutions"] == 40

@@ -1,1 +1,1 @@
-"""Labels by people: `judgekit label` in a terminal or on a local page, every decision on disk before the next."""
+"""Labelling by hand: `judgekit label` in a terminal or on a local page; every decision is saved before the next."""

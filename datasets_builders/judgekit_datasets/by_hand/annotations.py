@@ -1,6 +1,6 @@
-"""What annotators decided, on disk: one file a decision, never changed, so that a killed session loses none.
+"""Annotators' decisions on disk: one file per decision, never changed, so that a killed session loses none.
 
-To undo is a decision, too. What holds is found by going through an annotator's decisions in order.
+An undo is a decision, too. The current state follows from an annotator's decisions in order.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ class Annotations:
             history = self.histories[decision.annotator]
             if decision.number != history.n_decisions or (decision.action == "undo" and not history.holding):
                 raise DataError(
-                    f"{folder} lacks decision {history.n_decisions} of {decision.annotator!r}, and later ones are "
-                    "there: put the file back, or label into another folder"
+                    f"{folder} lacks decision {history.n_decisions} of {decision.annotator!r}, although later ones "
+                    "exist: put the file back, or label into another folder"
                 )
             history.add(decision)
 

@@ -36,7 +36,7 @@ def _label(args: argparse.Namespace, config: LabelConfig) -> None:
         resume=args.resume,
     ) as work:
         if work.pool.n_left_out:
-            print(f"{work.pool.n_left_out} rows left out: without a step, or a solution that is there already")
+            print(f"{work.pool.n_left_out} rows left out: without a step, or duplicates")
         if args.page:
             serve_page(work, port=args.port, announce=lambda url: print(f"label at {url} (Ctrl-C ends)", flush=True))
         else:
@@ -57,15 +57,15 @@ LABEL = Command(
         Argument("--input", type=Path, help="solutions, labelled ones or rollouts: folder, parquet or JSON lines"),
         *OUTPUT,
         Argument("--annotator", default="me", help="who labels; several may label in one folder (default me)"),
-        Argument("--judge", help=f"show by turns where this judge is least sure: {JUDGE_HELP}"),
+        Argument("--judge", help=f"alternate random solutions with those where this judge is least sure: {JUDGE_HELP}"),
         Argument(
             "--random-share",
             type=float,
             default=0.5,
             metavar="SHARE",
-            help="how often the next is drawn at random although there is a judge; figures are of those (default 0.5)",
+            help="with a judge, share of solutions still drawn at random; metrics use only these (default 0.5)",
         ),
-        Argument("--disputed", action="store_true", help="show only what annotators do not agree on"),
+        Argument("--disputed", action="store_true", help="show only solutions on which annotators disagree"),
         Argument("--page", action="store_true", help="label on a page that only this machine can open"),
         Argument("--port", type=int, default=0, help="port of the page (default: a free one)"),
     ),

@@ -1,8 +1,8 @@
-"""What the labels say so far: how good a judge is on them, and whether more of them would make a trained one better.
+"""Metrics from the labels so far: how good a judge is on them, and whether more labels would improve a trained one.
 
-Both are honest or absent. A judge is measured on solutions that were drawn at random and whose problems it was not made
-with; what is fitted to the labels themselves is fitted without the problems that it is measured on.
-Axis `_N`: solutions.
+Both are unbiased or absent. A judge is measured on solutions that were drawn at random and whose problems it was not
+made with; anything fitted to the labels themselves is fitted without the problems that it is measured on. Axis `_N`:
+solutions.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def cross_fit(
     problems = group_problems(solutions)
     n_folds = min(N_FOLDS, len(set(problems)))
     if n_folds < 2:
-        raise DataError("labels of one problem alone: nothing can be fitted without the problem it is measured on")
+        raise DataError("labels of a single problem: nothing can be fitted without the problem it is measured on")
     order = list(range(len(solutions)))
     random.Random(seed).shuffle(order)
     judgements: dict[int, Judgement] = {}
@@ -173,14 +173,14 @@ class LearningCurve:
     def advice(self) -> str:
         """Whether labelling goes on being worth it, in words."""
         if self.gain is None or self.gain.difference is None or self.gain.lo is None or self.gain.hi is None:
-            return "too few labels to say whether more would help"
+            return "too few labels to tell whether more would help"
         before, after = self.points[-2].n_labels, self.points[-1].n_labels
         found = f"from {before} to {after}: {self.gain.difference:+.3f} [{self.gain.lo:+.3f}, {self.gain.hi:+.3f}] nats"
         if self.gain.lo > 0:
             return f"more labels help ({found})"
         if self.gain.hi < WORTH_NATS:
-            return f"twice as many labels hardly help ({found})"
-        return f"whether more labels help cannot be told yet ({found})"
+            return f"twice as many labels would hardly help ({found})"
+        return f"not clear yet whether more labels help ({found})"
 
 
 def compute_learning_curve(

@@ -1,9 +1,9 @@
-"""Labelling on a page of this machine: a small server on 127.0.0.1 that one annotator's browser talks to.
+"""Labelling on a local page: a small server on 127.0.0.1 for one annotator's browser.
 
-The page loads nothing from elsewhere, and texts of problems and solutions reach it as JSON and are put on it as text,
-never as markup; a content policy lets no script run but its own. Whoever asks must know the token in the address, so
-other users of the machine cannot label, and other sites that the browser shows can neither read nor write: requests
-that name another host or come from another origin are refused.
+The page loads nothing from elsewhere. Texts of problems and solutions reach it as JSON and are displayed as text, never
+as markup; a content policy allows only its own script. Requests must carry the token in the address, so other users of
+the machine cannot label, and other sites open in the browser can neither read nor write: requests that name another
+host or come from another origin are refused.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class LabelServer(ThreadingHTTPServer):
         session = self.work.session
         with self.lock:
             if asked.number != session.history.n_decisions:
-                raise RefusedError(409, "this was decided in another window: here is what comes now")
+                raise RefusedError(409, "this was decided in another window: here is the next one")
             try:
                 if asked.action == "undo":
                     session.undo()
@@ -209,7 +209,7 @@ class _Handler(BaseHTTPRequestHandler):
         origins = self.server.origins
         # A site can let its own name lead to 127.0.0.1, but then its name stands here.
         if f"http://{self.headers.get('Host', '')}" not in origins:
-            raise RefusedError(403, "this page is at 127.0.0.1 alone")
+            raise RefusedError(403, "this page is only served at 127.0.0.1")
         if self.headers.get("Origin", next(iter(origins))) not in origins:
             raise RefusedError(403, "requests from other sites are refused")
         if not hmac.compare_digest(token.encode(), self.server.token.encode()):
@@ -227,7 +227,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise RefusedError(415, "send JSON")
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdigit()):
-            raise RefusedError(411, "say how long the request is")
+            raise RefusedError(411, "the request needs a Content-Length")
         if int(length) > MAX_BODY:
             raise RefusedError(413, f"more than {MAX_BODY} bytes")
         try:

@@ -1,4 +1,4 @@
-"""What is to be labelled, in a random order that all annotators share, and what a record of it will be."""
+"""The solutions to label, in a random order that all annotators share, and the records made of them."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def read_pool(path: Path, *, seed: int, n_max: int | None = None, show_reference
     """
     record_type = find_record_type(path)
     if not issubclass(record_type, Solution | Rollout):
-        raise DataError(f"{path} holds {record_type.__name__} records: solutions or rollouts are wanted")
+        raise DataError(f"{path} holds {record_type.__name__} records: give solutions or rollouts")
     items: dict[str, Item] = {}
     n_rows = 0
     for row in read_records(path, record_type):
@@ -80,6 +80,6 @@ def read_pool(path: Path, *, seed: int, n_max: int | None = None, show_reference
             items.setdefault(same, Item(as_seen(solution, show_reference), row, n_rows))
         n_rows += 1
     if not items:
-        raise DataError(f"{path} has no solution with a step: there is nothing to label")
+        raise DataError(f"{path} has no solution with a step, so there is nothing to label")
     drawn = sorted(items, key=lambda same: random.Random(f"{seed}/{same}").random())[:n_max]
     return Pool(tuple(items[same] for same in drawn), n_rows - len(items))

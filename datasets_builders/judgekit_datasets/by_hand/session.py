@@ -1,7 +1,7 @@
-"""One annotator at work: what is shown next, and what was decided about it.
+"""One annotator's session: what is shown next, and what was decided about it.
 
-Solutions come in the random order of the pool, or by turns from there and where a judge is least sure. The random turns
-are kept apart: a figure over solutions that a judge was unsure of would be a figure of hard cases alone.
+Solutions come in the random order of the pool, or alternate between that and those where a judge is least sure. The
+random ones are kept apart, because metrics over solutions that a judge was unsure of would only describe hard cases.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Session:
         """
         shown = self.shown()
         if shown is None:
-            raise DataError("everything is labelled: there is nothing to decide about")
+            raise DataError("everything is labelled, so there is nothing to decide")
         solution = shown.item.solution
         if first_error is not None and not 0 <= first_error < len(solution.steps):
             raise DataError(f"there is no step {first_error}: choose one of 0..{len(solution.steps) - 1}")

@@ -1,7 +1,7 @@
-"""Labelling in a terminal: a solution is printed, one line is read, and the next one comes.
+"""Labelling in a terminal: a solution is printed, one line is read, and the next one follows.
 
-Lines and not single keys: it works over any connection, in any terminal and from a pipe, and a slip is seen before it
-counts. The keys are those of the page, each followed by Enter.
+Whole lines, not single keys: this works over any connection, in any terminal and from a pipe, and you see a typo before
+it counts. The keys are those of the page, each followed by Enter.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ KEYS = """\
   3       the first wrong step is step 3
   n       no step is wrong
   s       skip: it will not be in the data set
-  e TEXT  a note for what is decided next (e alone takes it away)
+  e TEXT  a note for the next decision (e alone removes it)
   u       undo the last decision
-  f       figures: agreement, the judge, whether more labels help
+  f       results: agreement, the judge, whether more labels help
   ?       these keys
-  q       stop, as Ctrl-C does; everything is on disk already, and --resume goes on"""
+  q       stop, like Ctrl-C; everything is saved, and --resume continues"""
 
 
 def label_in_terminal(work: Work, *, typed: TextIO, console: Console) -> None:

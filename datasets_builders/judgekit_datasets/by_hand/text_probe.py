@@ -1,7 +1,7 @@
-"""What is trained on the labels while they come in: the head of a probe judge on what can be seen without a model.
+"""Trains on the labels as they come in: the head of a probe judge on features that need no model.
 
-It is fitted in a moment, so a learning curve of it costs seconds, and it is the part of a probe judge that
-`judgekit train kind=probe` adds a language model to: where it still gains from labels, that one does.
+It is fitted in a moment, so a learning curve costs seconds. It is the part of a probe judge to which `judgekit train
+kind=probe` adds a language model: as long as it gains from labels, so does the probe judge.
 """
 
 from __future__ import annotations

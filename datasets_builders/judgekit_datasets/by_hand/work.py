@@ -1,8 +1,8 @@
-"""A labelling folder: opened for one annotator, and written out as a data set when the annotator leaves.
+"""A labelling folder: opened for one annotator, and exported as a data set when the annotator leaves.
 
-`labels/` keeps every decision, `judgements/` what judges said, `labelled/` is the data set that all annotators' labels
-made when somebody left last, `annotations.jsonl` the labels with their notes, and `rejected.jsonl` what was skipped and
-what annotators do not agree on.
+`labels/` has every decision, `judgements/` the judges' verdicts, `labelled/` the data set of all annotators' labels as
+of the last exit, `annotations.jsonl` the labels with their notes, and `rejected.jsonl` what was skipped and what
+annotators disagree on.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class Work:
         ]
         if labels:
             seconds = statistics.median(item.seconds for item in history.holding if item.action == "label")
-            rows.append(Row("time a label", f"{seconds:.0f} s (median)"))
+            rows.append(Row("time per label", f"{seconds:.0f} s (median)"))
         return rows
 
     def figures(self) -> list[Row]:
@@ -175,8 +175,8 @@ class Work:
             return [
                 Row(
                     name,
-                    f"no figure: it was made with the problems of {n_seen} of {len(solutions)} labelled solutions that "
-                    f"were drawn at random, and {MIN_LABELS} others are needed",
+                    f"not measured: it was made with the problems of {n_seen} of {len(solutions)} labelled solutions "
+                    f"that were drawn at random, and {MIN_LABELS} others are needed",
                 )
             ]
         judgements = [judge.judgements[key] for key in kept]
@@ -265,8 +265,8 @@ def open_work(
     data = config.data
     if config.reader is None and data.exists() and not holds_records(data):
         raise ConfigError(
-            f"{data} has rows with {shorten(sorted(field_names(data)))}, which are neither solutions nor rollouts as "
-            f"they are stored: name the source that reads them, reader=NAME, one of {', '.join(source_names())}"
+            f"{data} has rows with {shorten(sorted(field_names(data)))}, which are neither stored solutions nor stored "
+            f"rollouts: name the source that reads them, reader=NAME, one of {', '.join(source_names())}"
         )
     if config.reader is not None:
         data = build_if_raw(config.data, source=config.reader, output=output / BUILT_DATA, resume=resume)

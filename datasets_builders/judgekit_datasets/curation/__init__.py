@@ -1,1 +1,1 @@
-"""Near duplicates, decontamination, quality, balance; the card and the publication of a data set."""
+"""Near-duplicates, decontamination, quality, balance; the card of a data set and its upload."""

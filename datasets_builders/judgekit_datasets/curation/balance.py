@@ -1,7 +1,7 @@
-"""Thins a set out so that no problem, step, length, generator or source outweighs the others, nor either label.
+"""Subsamples a set so that no problem, step, length, generator, source or label dominates.
 
-Which rows stay is decided by a hash of the row's id and the seed: the same on every machine, whatever the order of the
-rows, and a row that stays under a cap also stays under a higher one.
+A hash of the row's id and the seed decides which rows stay: the same on every machine, whatever the order of the rows,
+and a row that stays under a cap also stays under a higher one.
 """
 
 from __future__ import annotations

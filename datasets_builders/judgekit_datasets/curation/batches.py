@@ -1,7 +1,8 @@
-"""The reading half of curation: rows go through in batches, and files keep what is decided by.
+"""The reading half of curation: rows are read in batches, and files store what decisions are based on.
 
-For each batch there are its facts (a line per row: ids, labels, what is wrong with it, a key of its text), its matches
-with benchmarks and its sketches. Each file is written whole and the facts last, so a batch that has them is finished.
+For each batch there are its facts (one line per row: ids, labels, what is wrong with it, a key of its text), its
+matches with benchmarks, and its sketches. Each file is written whole and the facts last, so a batch that has them is
+finished.
 """
 
 from __future__ import annotations

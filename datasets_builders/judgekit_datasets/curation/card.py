@@ -19,13 +19,13 @@ _SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 _SIZE_NAMES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M")
 _LIMITS = {
     "human": "Human labels: what comes after the first error is usually unlabelled, and annotators err.",
-    "monte_carlo": "Monte-Carlo labels: a step counts as right where some completion from it reached the answer. Steps "
-    "that are wrong but harmless, or repaired later, pass; hard problems make right steps look wrong.",
+    "monte_carlo": "Monte-Carlo labels: a step counts as correct if some completion from it reached the answer. Steps "
+    "that are wrong but harmless, or repaired later, pass; hard problems make correct steps look wrong.",
     "llm": "Labels by a language model: they carry its errors and preferences.",
     "consensus": "Consensus labels: only solutions on which several methods agree are left, so hard cases are rarer.",
-    "injected": "Injected errors: the place of the error is known, but its kind and wording are the construction's.",
+    "injected": "Injected errors: the error's step is known, but its kind and wording are artificial.",
     "procedural": "Procedural solutions: labels are exact, language and reasoning are those of templates.",
-    UNKNOWN: "Some sources do not say how their labels came about.",
+    UNKNOWN: "Some sources do not say how their labels were made.",
 }
 
 
@@ -54,8 +54,8 @@ def _body(config: CurationConfig, report: CurationReport) -> Iterator[str]:
     errors = report.labels.get("error", Share(read=0, kept=0)).kept
     yield f"# {report.name}\n"
     yield (
-        f"{report.rows_kept:,} solutions in steps, {errors:,} of them with an error. A row holds a problem, the steps "
-        "of a solution and one label a step: `ok`, `neutral` (neither right nor wrong, counts as no error), `error`, "
+        f"{report.rows_kept:,} solutions in steps, {errors:,} of them with an error. A row has a problem, the steps of "
+        "a solution and one label per step: `ok`, `neutral` (neither correct nor wrong, counts as no error), `error`, "
         "or `unlabelled` (only after the first error). Indices of steps are 0-based.\n"
     )
     yield "## Counts\n"
@@ -97,19 +97,19 @@ def _limits(config: CurationConfig, report: CurationReport) -> Iterator[str]:
     methods = {origin.label_method for origin in report.origins}
     yield from (text for method, text in _LIMITS.items() if method in methods)
     if not report.contamination:
-        yield "It was compared with no benchmark: decontaminate before reporting results."
+        yield "It was not compared with any benchmark: decontaminate it before you report results."
     else:
         names = ", ".join(config.contamination.benchmarks)
-        yield f"Decontaminated against {names} only; translations and paraphrases are not found by shared words."
+        yield f"Decontaminated against {names} only; shared words do not reveal translations and paraphrases."
     if config.splits:
-        yield "Short problems that differ in a name or a thing count as different problems, and may be in two splits."
+        yield "Short problems that differ in a name or an object count as different problems, and may be in two splits."
     if config.duplicates.near is None:
         yield "Near-duplicates were not looked for."
     elif methods & set(config.duplicates.near_spares):
         spared = ", ".join(config.duplicates.near_spares)
         yield f"Near-duplicates were not removed among rows with the label method {spared}."
     for name, auroc in report.leakage_auroc.items():
-        yield f"Shortcut leakage of {name}: a bag of words tells right from wrong, AUROC {auroc:.3f} (0.5 is chance)."
+        yield f"Shortcut leakage of {name}: a bag of words has AUROC {auroc:.3f} (0.5 is chance)."
     for source, files in report.prm800k_files.items():
         n_train = sum(share.kept for name, share in files.items() if name.endswith("train"))
         if source == "prmbench" and n_train:

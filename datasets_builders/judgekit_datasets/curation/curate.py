@@ -1,15 +1,15 @@
 """Curates sets of labelled solutions: `judgekit curate`.
 
-Every row read is either kept or written to `removed/` with the first reason that applies, in this order: not valid or
-too poor (`quality`), taken from a benchmark (`decontamination`), exact duplicate, near-duplicate (`near_duplicates`),
-left out for balance (`balance`). So the row that a duplicate repeats is itself neither poor nor contaminated; balance
-alone may take it later.
+Every row is either kept or written to `removed/` with the first reason that applies, in this order: invalid or too poor
+(`quality`), taken from a benchmark (`decontamination`), exact duplicate, near-duplicate (`near_duplicates`), left out
+for balance (`balance`). So the row that a duplicate repeats is itself neither poor nor contaminated; only balance may
+remove it later.
 
-The work has three parts. Rows are read in batches, and files under `.work` keep what is decided by (`batches`). From
-these it is decided what becomes of each row, which takes about a kilobyte a row: ids and labels, no texts. Then the
-rows are read again and written to where they belong. A run that was killed continues with the same arguments and
-`resume`: finished batches are not read again, the rest is done again. `manifest.json` comes last, and a folder without
-one is unfinished.
+The work has three parts. First, rows are read in batches, and files under `.work` store what decisions are based on
+(`batches`). Then each row's fate is decided, which takes about a kilobyte per row: ids and labels, no texts. Finally
+the rows are read again and written to their place. A run that was killed continues with the same arguments and
+`resume`: finished batches are not read again, the rest is done again. `manifest.json` comes last; a folder without one
+is unfinished.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def curate(config: CurationConfig, output: Path, *, resume: bool = False, progre
         return CurationReport.model_validate(read_json(output / REPORT))
     if run.resumed and facts_file is not None and "problem_key" not in pl.read_parquet_schema(facts_file):
         raise DataError(
-            f"{output} was begun by an earlier release, which told problems apart otherwise: begin a new one"
+            f"{output} was started by an earlier release, which identified problems differently: start a new folder"
         )
     for name in (SHARD_DIR, REMOVED, *(config.splits or ())) if run.resumed else (_WORK,):
         shutil.rmtree(output / name, ignore_errors=True)  # half a set, or rows copied for other options

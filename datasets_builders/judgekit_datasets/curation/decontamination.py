@@ -1,14 +1,14 @@
-"""Finds what a data set has in common with benchmarks: word n-grams and whole texts, problems and solutions apart.
+"""Finds overlap between a data set and benchmarks: word n-grams and whole texts, for problems and for solutions.
 
 Problems are compared with problems, solutions with solutions. Three rules, strongest first:
 
 - *exact*: the two texts have the same words (problems always; solutions from `min_words` words on);
 - *contained*: one of the texts is shorter than an n-gram, has at least `min_words` words, and all of it stands in the
   other, word by word;
-- *ngram*: the share of the row's n-grams that stand somewhere in the benchmark is above zero and at least the limit.
+- *ngram*: the fraction of the row's n-grams that occur anywhere in the benchmark is above zero and at least the limit.
 
 Words are those of `text_hashes`: case, punctuation and blanks do not count, numbers and operators do. Problems that are
-the same by `judgekit.text.identity`, though LaTeX spells one otherwise, are exact, too. Every entry tells the
+the same by `judgekit.text.identity`, even if LaTeX spells one differently, are exact, too. Every entry names the
 benchmark and the first of its rows that matched.
 
 Source:

@@ -1,4 +1,4 @@
-"""Near-duplicates by MinHash and locality-sensitive hashing, every pair verified.
+"""Near-duplicates by MinHash and locality-sensitive hashing; every pair is verified.
 
 A text is the set of its word shingles. Its signature holds the minima of `n_bands * rows_per_band` hash functions over
 the set; two texts whose signatures agree in a whole band are a candidate pair, and a pair counts only if the true
@@ -6,7 +6,7 @@ Jaccard similarity of the two sets reaches the threshold. Texts are compared onl
 and operators in order, and whatever else the caller mixes in. So problems that differ in a number never meet.
 
 Of similar texts the first is kept; a text is removed only if it is similar to one that is kept, never because of a
-chain of similarities. Sketches lie in files: in memory, finding takes about 20 bytes per text, and what the system
+chain of similarities. Sketches are in files: the search needs about 20 bytes of memory per text, plus what the system
 maps.
 
 Source:

@@ -1,4 +1,4 @@
-"""Puts a curated data set folder on the Hub: `judgekit push`."""
+"""Uploads a curated data set folder to the Hub: `judgekit push`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def push_to_hub(directory: Path, repo_id: str, *, private: bool = True) -> str:
     """
     for name in (MANIFEST, CARD):
         if not (directory / name).is_file():
-            raise DataError(f"{directory} has no {name}: push a folder that `judgekit curate` has finished")
+            raise DataError(f"{directory} has no {name}: push a finished folder of `judgekit curate`")
     files = {
         path.relative_to(directory).as_posix(): path
         for path in sorted(directory.rglob("*"))

@@ -1,7 +1,7 @@
 """Quality filters of curation: each names its reason, and the first that applies counts.
 
-Before the filters that are options come those that are not: a row that is not a decidable `LabelledSolution` is removed
-as `invalid`, whatever the options.
+Some filters are not options: a row that is not a decidable `LabelledSolution` is removed as `invalid`, whatever the
+options.
 """
 
 from __future__ import annotations

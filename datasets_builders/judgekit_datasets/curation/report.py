@@ -1,6 +1,6 @@
-"""What a curation did: the counts, and a page that shows them.
+"""The report of a curation: the counts, and a page that shows them.
 
-Every histogram counts rows read and rows kept. The page is one file that opens from disk without a network.
+Every histogram shows rows read and rows kept. The page is one file that opens from disk without a network.
 """
 
 from __future__ import annotations
@@ -273,7 +273,7 @@ def write_page(report: CurationReport, path: Path) -> None:
     names = ["read", *(stage.name for stage in report.funnel)]
     left = [report.rows_read, *(stage.left for stage in report.funnel)]
     bars = bar_plot(names, {"rows left": left}, title="Rows left after each stage", x_label="", y_label="rows")
-    note = "Every row removed is in the folder removed, with the first reason that applies to it."
+    note = "Every removed row is in the folder `removed`, with the first reason that applies to it."
     funnel_html = table(("stage", "removed", "left"), _funnel_rows(report), caption=note) + figures(bars)
     plots = [
         _histogram(report.first_errors, title="First error", x_label="0-based step"),
@@ -291,11 +291,14 @@ def write_page(report: CurationReport, path: Path) -> None:
     html += figures(*plots) + "".join(tables)
     html += table(("source", "label method", "licence", "rows kept"), origins, caption="Where the kept rows come from")
     if leakage:
-        note = "How well a bag of words tells erroneous from right solutions, as the builds measured it; 0.5 is chance"
+        note = (
+            "How well a bag of words separates erroneous from correct solutions, as measured by the builds; 0.5 is "
+            "chance"
+        )
         html += table(("data", "AUROC"), leakage, caption=note)
     sections = [
         Section("Funnel", funnel_html),
-        Section("What is in it", html),
+        Section("Contents", html),
         Section("Overlap with benchmarks", _contamination_html(report)),
         Section("Removed rows", "".join(map(_example_html, report.examples)) or paragraph("No row was removed.")),
     ]
@@ -351,7 +354,7 @@ def _overlap_rows(report: CurationReport) -> list[tuple[str, ...]]:
 
 def _contamination_html(report: CurationReport) -> str:
     if not report.contamination:
-        html = paragraph("No benchmark was named (contamination.benchmarks), so nothing was compared.")
+        html = paragraph("No benchmark was given (contamination.benchmarks), so nothing was compared.")
     else:
         note = (
             "Texts of the benchmark, how many of them were found in the data, and the rows of the data that match, by "

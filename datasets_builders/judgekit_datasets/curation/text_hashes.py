@@ -1,19 +1,19 @@
 """Stable hashes of words and word n-grams, for many texts at once.
 
-A word is a run of letters and digits, in lower case; each of `+ - * / = < > ^ %` and each symbol of mathematics (`≤`,
-`∈`, ...) is a word of its own, so that formulas that differ in an operator differ. Scripts that put no space between
-words (Chinese, Japanese, Thai, Lao, Khmer, Myanmar, Tibetan) have none to be found: each of their characters is a word,
-and n-grams of words are n-grams of characters. A point between digits belongs to the number and a comma between digits
-is dropped (`80,000` = `80000`); a hyphen or slash inside text (`half-price`, `and/or`) only separates. Everything else
-separates. Texts are put into Unicode form NFKC first, but for powers and fractions (`x²` = `x^2`, `1½` = `1 1/2`), with
-digits of all scripts as plain ones, and calculator annotations (`<<48/2=24>>`) are left out.
+A word is a run of letters and digits, in lower case. Each of `+ - * / = < > ^ %` and each symbol of mathematics (`≤`,
+`∈`, ...) is a separate word, so that formulas with different operators differ. Scripts without spaces between words
+(Chinese, Japanese, Thai, Lao, Khmer, Myanmar, Tibetan) have no words to find: each of their characters is a word, and
+n-grams of words are n-grams of characters. A point between digits belongs to the number and a comma between digits is
+dropped (`80,000` = `80000`); a hyphen or slash inside text (`half-price`, `and/or`) only separates, and so does
+everything else. Texts are first put into Unicode form NFKC, except for powers and fractions (`x²` = `x^2`, `1½` = `1
+1/2`), with digits of all scripts as plain ones, and calculator annotations (`<<48/2=24>>`) are left out.
 
-This is what *similar* texts are found by. Whether two problems are the *same* is for `judgekit.text.identity` to
-say; `loose_keys` finds the few that it need be asked about.
+These words find *similar* texts. `judgekit.text.identity` decides whether two problems are the *same*; `loose_keys`
+finds the few candidates for that.
 
 The hashes are our own: the same in every process, on every machine and with every version of the libraries. They are
 polynomial in the bytes modulo 2**64 and mixed at the end, so equal words have equal hashes and others collide with a
-probability of about 2**-64 unless somebody constructs a collision.
+probability of about 2**-64 unless a collision is constructed.
 
 Axis suffixes: `_C` byte, `_W` word of any text, `_B` text; `starts_B1` has one more entry, the end of the last text.
 """

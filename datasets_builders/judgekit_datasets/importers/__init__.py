@@ -1,1 +1,1 @@
-"""One module a published data set: its rows become solutions."""
+"""One module per published data set: its rows become solutions."""

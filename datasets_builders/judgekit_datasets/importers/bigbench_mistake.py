@@ -7,9 +7,10 @@ Source:
     are by PaLM 2-L (Unicorn). Annotators marked four tasks; most of `dyck_languages` was marked by a program, and the
     rows do not say which.
 
-    The published files are one a task and say it in their names alone: a row of `word_sorting` holds bare words, one of
-    `dyck_languages` bare brackets. Here the task is read from what a row holds, and each problem begins with what is
-    asked (`INSTRUCTIONS`, in words of our own; the authors' prompts ask the same of the model that wrote the traces).
+    The published files are one per task, and only their names state the task: a row of `word_sorting` has bare words,
+    one of `dyck_languages` bare brackets. Here the task is inferred from the content of a row, and each problem begins
+    with the question (`INSTRUCTIONS`, in our own words; the authors' prompts ask the model that wrote the traces the
+    same).
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class BigBenchMistakeConfig(BaseConfig):
     """What a file may not say about itself."""
 
     task: Task | None = None
-    """The task of all rows; `null` reads it from each row, and from the file's name where the row does not tell."""
+    """The task of all rows; `null` infers it from each row, or from the file's name if the row does not show it."""
 
 
 def convert(row: Row, config: BigBenchMistakeConfig, part: str) -> list[LabelledSolution]:
@@ -104,7 +105,7 @@ def _task(question: str, target: str, config: BigBenchMistakeConfig, part: str) 
         raise RowRejected("row of another task", f"{shorten(question)} is {found}, not {named[0]}")
     if found is None and len(named) != 1:
         raise ConfigError(
-            f"neither the row, which begins with {shorten(question, most=60)}, nor the name {part!r} tells the task: "
+            f"neither the row, which begins with {shorten(question, most=60)}, nor the name {part!r} shows the task: "
             f"give task=NAME, one of {', '.join(get_args(Task))}"
         )
     return found or named[0]

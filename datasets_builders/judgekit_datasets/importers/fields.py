@@ -1,6 +1,6 @@
 """Readers of raw fields: each returns a checked value, or rejects the row with the field's name and the value.
 
-A field that is absent and a field that is null count alike: parquet and the Hub fill what is absent with null.
+An absent field and a null field are treated alike: parquet and the Hub fill in null for absent fields.
 """
 
 from __future__ import annotations

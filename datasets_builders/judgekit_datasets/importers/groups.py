@@ -25,11 +25,11 @@ class GroupsConfig(BaseConfig):
     """What the files do not say about themselves."""
 
     source: str | None = None
-    """Name of the data set; `null` takes the file's name without its suffix, or the Hub split."""
+    """Name of the data set; `null` uses the file's name without its suffix, or the Hub split."""
     generator: str | None = None
-    """The policy that sampled the responses; `null` where it is not known."""
+    """The policy that sampled the responses; `null` if unknown."""
     segmentation: SegmentationConfig | None = None
-    """Splits each response again, the stored steps joined by blank lines; `null` keeps the stored steps."""
+    """Splits each response again, with the stored steps joined by blank lines; `null` keeps the stored steps."""
 
 
 def convert(row: Row, config: GroupsConfig, part: str) -> list[Rollout]:

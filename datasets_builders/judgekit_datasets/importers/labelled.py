@@ -1,9 +1,9 @@
-"""One's own step-labelled rows, in whatever fields they are: `judgekit build labelled --input rows.jsonl`.
+"""Step-labelled rows of your own, in whatever fields: `judgekit build labelled --input rows.jsonl`.
 
-Rows in the fields of `LabelledSolution` (`problem`, `steps`, `labels`, `source`, ...) are taken as they are. For others
-the options say which field holds what and how labels are to be read. Nothing is guessed that could turn right into
-wrong: whether 1 means correct or wrong, whether indices begin at 0 or 1, and what stands for "no error" must be said,
-and the error where it was not shows the option to give. Fields that nothing asks for are left alone.
+Rows with the fields of `LabelledSolution` (`problem`, `steps`, `labels`, `source`, ...) are used unchanged. For others,
+the options name the fields and say how labels are read. Nothing is guessed that could turn correct into wrong: whether
+1 means correct or wrong, whether indices start at 0 or 1, and what stands for "no error" must be stated; if it is not,
+the error message shows the option to give. Other fields are ignored.
 """
 
 from __future__ import annotations
@@ -41,65 +41,65 @@ _RATINGS = {1: StepLabel.OK, 0: StepLabel.NEUTRAL, -1: StepLabel.ERROR}
 
 
 class FieldsConfig(BaseConfig):
-    """Which field of a row holds what. A dot goes down: `question.text`, or `steps.rating` of a list of objects."""
+    """Which field of a row contains what. A dot enters an object: `question.text`, or `steps.rating` in a list."""
 
     problem: str = "problem"
     """Text of the problem."""
     steps: str = "steps"
     """The steps: a list of texts, or one text that `segmentation` splits."""
     labels: str | None = None
-    """One label per step; `null` takes the field `labels` where no field of the first error is given."""
+    """One label per step; `null` uses the field `labels` if no field of the first error is given."""
     first_error: str | None = None
-    """Index of the first wrong step, instead of labels or beside them; both must then agree."""
+    """Index of the first wrong step, instead of labels or in addition to them; both must then agree."""
     final_answer_correct: str | None = None
-    """Whether the final answer is correct: true, false, 1, 0 or a word such as correct; `null` takes the field of this
-    name where a row has it."""
+    """Whether the final answer is correct: true, false, 1, 0 or a word such as correct; `null` uses the field of this
+    name if a row has it."""
     reference: str | None = None
-    """What a judge may be shown: the correct answer or solution; `null` takes the field of this name."""
+    """Reference for judges: the correct answer or solution; `null` uses the field of this name."""
     problem_id: str | None = None
-    """Id that all solutions of a problem share; `null` takes the field of this name, else the words of the problem."""
+    """Id that all solutions of a problem share; `null` uses the field of this name, else the words of the problem."""
     id: str | None = None
-    """The row's id in its source, kept as `source_id`; `null` takes the field `source_id`, else `id`."""
+    """The row's id in its source, kept as `source_id`; `null` uses the field `source_id`, else `id`."""
     subset: str | None = None
-    """Part of the data set; `null` takes the field of this name."""
+    """Part of the data set; `null` uses the field of this name."""
     generator: str | None = None
-    """Who wrote the solution; `null` takes the field of this name."""
+    """Who wrote the solution; `null` uses the field of this name."""
     licence: str | None = None
-    """Licence of the row; `null` takes the field of this name."""
+    """Licence of the row; `null` uses the field of this name."""
     source: str | None = None
-    """Name of the data set, row by row; `null` takes the field of this name."""
+    """Name of the data set, per row; `null` uses the field of this name."""
 
 
 class LabelledConfig(BaseConfig):
     """What the rows do not say about themselves."""
 
     fields: FieldsConfig = FieldsConfig()
-    """Which field holds what, for example `fields.problem=question`."""
+    """Which field contains what, for example `fields.problem=question`."""
     label_form: Literal["words", "one_is_ok", "one_is_error", "ratings"] = "words"
-    """How labels are to be read. `words`: those of `WORDS`. `one_is_ok`: 1, true, yes mean right, 0, false, no mean
-    wrong. `one_is_error`: the reverse. `ratings`: 1 right, 0 neutral, -1 wrong, as in PRM800K."""
+    """How labels are read. `words`: those of `WORDS`. `one_is_ok`: 1, true, yes mean correct, 0, false, no mean wrong.
+    `one_is_error`: the reverse. `ratings`: 1 correct, 0 neutral, -1 wrong, as in PRM800K."""
     label_values: dict[str, StepLabel] = Field(default_factory=dict)
-    """Meaning of single labels, as text: `label_values.GOOD=ok`. It comes before `label_form`."""
+    """Meaning of single labels, as text: `label_values.GOOD=ok`. It takes precedence over `label_form`."""
     ok_from: float | None = None
-    """Labels are numbers, such as probabilities: from here on they are correct, below wrong; `null` for other
+    """Labels are numbers, such as probabilities: correct from this value on, wrong below it; `null` for other
     labels."""
     index_base: Literal[0, 1] | None = None
-    """Whether the first step has the index 0 or 1; must be said where a field of the first error is read."""
+    """Whether the first step has index 0 or 1; required if a field of the first error is read."""
     no_error: tuple[int | str | None, ...] | None = None
-    """What stands in the field of the first error where there is none: `no_error=[-1]`, `[null]`, `[N/A]`, or several;
-    must be said, too."""
+    """What the field of the first error contains if there is none: `no_error=[-1]`, `[null]`, `[N/A]`, or several; also
+    required then."""
     segmentation: SegmentationConfig | None = None
     """Splits a solution that is one text (`segmentation.mode=lines`); `null` for lists of steps."""
     source: str | None = Field(default=None, min_length=1)
-    """Name of the data set, stored with every solution; `null` where each row says it."""
+    """Name of the data set, stored with every solution; `null` if each row states it."""
     label_method: LabelMethod | None = None
-    """How the labels came about; `null` where the rows say it, or nobody does."""
+    """How the labels were made; `null` if the rows say it, or if it is unknown."""
     subset: str | None = None
-    """Part of the data set, of all rows that do not say it."""
+    """Part of the data set, for all rows that do not state it."""
     generator: str | None = None
-    """Who wrote the solutions, of all rows that do not say it."""
+    """Who wrote the solutions, for all rows that do not state it."""
     licence: str | None = None
-    """Licence of all rows that do not say it."""
+    """Licence of all rows that do not state it."""
 
     @field_validator("label_values", mode="before")
     @classmethod
@@ -114,7 +114,9 @@ class LabelledConfig(BaseConfig):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if self.ok_from is not None and self.label_form != "words":
-            raise ValueError(f"ok_from reads labels as numbers, and label_form={self.label_form} otherwise: give one")
+            raise ValueError(
+                f"ok_from reads labels as numbers, but label_form={self.label_form} does not: give only one of them"
+            )
         if self.ok_from is not None and not math.isfinite(self.ok_from):
             raise ValueError("ok_from must be a number")
         return self
@@ -151,7 +153,7 @@ def convert(row: Row, config: LabelledConfig, part: str) -> list[LabelledSolutio
     labels_S = _labels(row, config, n_steps=len(given))
     source = config.source or _text_of(row, names.source, "source")
     if source is None:
-        raise ConfigError("nothing names the data set: give source=NAME, for example source=mine")
+        raise ConfigError("the data set has no name: give source=NAME, for example source=mine")
     solution = LabelledSolution(
         problem_id=_text_of(row, names.problem_id, "problem_id") or "",
         problem=problem,
@@ -196,7 +198,7 @@ def _find(row: Row, name: str, *, option: str) -> Any:
     value = _look(row, name)
     if value is _NOWHERE or value is None:
         raise RowRejected(
-            f"no field {name!r} ({option}=NAME gives another)", f"the row has {shorten(list(row), most=200)}"
+            f"no field {name!r} (give another with {option}=NAME)", f"the row has {shorten(list(row), most=200)}"
         )
     return value
 
@@ -310,18 +312,18 @@ def _label(value: Any, config: LabelledConfig) -> StepLabel:
     if config.label_form == "ratings":
         if number in _RATINGS:
             return _RATINGS[int(number)]
-        raise RowRejected("unknown rating", f"{shorten(value)} is none of -1, 0, 1")
+        raise RowRejected("unknown rating", f"{shorten(value)} is not one of -1, 0, 1")
     if word in (*TRUE_WORDS, *FALSE_WORDS):
         if config.label_form == "words":
             raise ConfigError(
                 f"a label is {shorten(value)}, and nothing says whether that is correct or wrong: give "
                 "label_form=one_is_ok (1, true, yes are correct), label_form=one_is_error (they are wrong), or "
-                "label_form=ratings (1 right, 0 neutral, -1 wrong)"
+                "label_form=ratings (1 correct, 0 neutral, -1 wrong)"
             )
         return StepLabel.OK if (word in TRUE_WORDS) == (config.label_form == "one_is_ok") else StepLabel.ERROR
     if word == "-1" and config.label_form == "words":
         raise ConfigError(
-            "a label is -1, and nothing says what that means: give label_form=ratings (1 right, 0 neutral, -1 wrong) "
+            "a label is -1, and its meaning is not given: give label_form=ratings (1 correct, 0 neutral, -1 wrong) "
             "or label_values.-1=error"
         )
     if number is not None and number % 1 and config.label_form == "words":
@@ -364,7 +366,7 @@ def _first_error(value: Any, config: LabelledConfig, *, name: str, n_steps: int)
         return None
     if index is None:
         said = ", ".join("null" if item is None else str(item) for item in config.no_error or ())
-        raise RowRejected("first error is not an index", f"{shorten(value)}, and no error is spelled {said}")
+        raise RowRejected("first error is not an index", f"{shorten(value)}, but no error is spelled {said}")
     return index
 
 

@@ -2,11 +2,11 @@
 
 Source:
     Wang et al., Math-Shepherd (2312.08935); `peiyi9979/Math-Shepherd` on the Hub, which states no licence. `input`
-    holds the problem and `Step 1: ...` to the last step, each step closed by the tag `ки`; `label` is the same text
-    with `+` or `-` in the place of each tag. `+` is the hard estimate: some rollout from that step reached the
-    answer. Plus and minus signs also occur in the arithmetic, so both texts are walked side by side. After the first
-    `-` a `+` may follow; both are kept. Nothing is left to roll out at the last step: its label says whether the
-    final answer is correct.
+    contains the problem and `Step 1: ...` to the last step, each step closed by the tag `ки`; `label` is the same text
+    with `+` or `-` in place of each tag. `+` is the hard estimate: some rollout from that step reached the answer. Plus
+    and minus signs also occur in the arithmetic, so both texts are read in parallel. After the first `-` a `+` may
+    follow; both are kept. At the last step nothing is left to roll out: its label says whether the final answer is
+    correct.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """MR-GSM8K: solutions of GSM8K problems and two variations of them, with the first wrong step found by annotators.
 
 Source:
-    Zeng et al., MR-GSM8K (2312.17080); `Randolphzeng/Mr-GSM8K` on the Hub, MIT. The first error is a 1-based number
-    (in some copies a text), "N/A", empty or null where the solution is correct. The subset is the question's type:
-    `original`, `POT` (steps are lines of a program) or `reversed` (the answer is given and an input is asked for;
-    these rows have no solution to refer to, only the answer). Some copies hold the steps as the text of a Python
-    list. Right steps and a right final answer are recorded apart.
+    Zeng et al., MR-GSM8K (2312.17080); `Randolphzeng/Mr-GSM8K` on the Hub, MIT. The first error is a 1-based number (in
+    some copies a text), "N/A", empty or null if the solution is correct. The subset is the question's type: `original`,
+    `POT` (steps are lines of a program) or `reversed` (the answer is given and an input is asked for; these rows have
+    no reference solution, only the answer). Some copies contain the steps as the text of a Python list. Correct steps
+    and a correct final answer are recorded separately.
 """
 
 from __future__ import annotations

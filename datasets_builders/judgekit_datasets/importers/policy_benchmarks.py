@@ -1,8 +1,8 @@
-"""Problems that policies are compared on: AIME, AMC, MATH500, Minerva, OlympiadBench, GaoKao and their like.
+"""Benchmarks of policies: AIME, AMC, MATH500, Minerva, OlympiadBench, GaoKao and similar.
 
-Each is published in fields of its own, and most in several versions. What is read is a question and a final answer:
-`problem` or `question`; `answer` (a text or a number), `final_answer` (a list, all of it asked for), or the content of
-the last box of `solution`. Worked solutions are left out.
+Each is published with its own fields, and most in several versions. A question and a final answer are read: `problem`
+or `question`; `answer` (a text or a number), `final_answer` (a list, all of it required), or the content of the last
+box of `solution`. Worked solutions are left out.
 
 Source:
     MATH500 (2305.20050), Minerva's OCWCourses (2206.14858), OlympiadBench (2402.14008), GaoKao2023en (2401.08190), and
@@ -29,7 +29,7 @@ class PolicyBenchmarksConfig(BaseConfig):
     """What the files do not say about themselves."""
 
     source: str | None = None
-    """Name of the benchmark; `null` takes the file's name without its suffix, or the Hub split."""
+    """Name of the benchmark; `null` uses the file's name without its suffix, or the Hub split."""
 
 
 def convert(row: Row, config: PolicyBenchmarksConfig, part: str) -> list[Problem]:

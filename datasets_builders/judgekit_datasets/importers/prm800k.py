@@ -1,19 +1,19 @@
 """PRM800K: step ratings by annotators, where every step may have alternatives that were rated too.
 
-A row is a trunk with branches. At each step the annotator rated one or more completions and one was chosen; the
-chosen ones are the trunk. A completion rated -1 that was not chosen is a branch: the trunk up to that step and then
-the wrong completion, whose first error is therefore exactly there. One row gives the trunk and every such branch. The
-trunk is left out where a branch goes on from its end (as in every phase-2 row that stops at its first error), for the
-branch says all that the trunk says. Alternatives rated 1 or 0 that were not chosen add no error and no end, and give
-no solution.
+A row is a trunk with branches. At each step the annotator rated one or more completions and one was chosen; the chosen
+ones are the trunk. A completion rated -1 that was not chosen is a branch: the trunk up to that step and then the wrong
+completion, whose first error is therefore exactly there. One row gives the trunk and every such branch. The trunk is
+left out if a branch continues from its end (as in every phase-2 row that stops at its first error), because the branch
+says everything that the trunk says. Alternatives rated 1 or 0 that were not chosen add no error and no end, and give no
+solution.
 
 Source:
     Lightman et al., Let's Verify Step by Step (2305.20050); openai/prm800k, MIT. Ratings are -1, 0 (neutral), 1 or
-    null; `chosen_completion` is 0-based. In phase 1 it is null where the annotator wrote the step
-    (`human_completion`, which has no rating and counts as right, because annotators wrote it as the right way on).
-    `finish_reason` `solution` means that the trunk reached the correct answer. Rows that end in `give_up` or
-    `bad_problem` are rejected by that reason. A flagged completion is one that the annotator could not rate, and
-    counts as unrated. Rows have no id.
+    null; `chosen_completion` is 0-based. In phase 1 it is null where the annotator wrote the step (`human_completion`,
+    which has no rating and counts as correct, because annotators wrote it as the correct continuation). `finish_reason`
+    `solution` means that the trunk reached the correct answer. Rows that end in `give_up` or `bad_problem` are rejected
+    by that reason. A flagged completion is one that the annotator could not rate, and counts as unrated. Rows have no
+    id.
 """
 
 from __future__ import annotations

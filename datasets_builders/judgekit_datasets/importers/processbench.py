@@ -1,8 +1,8 @@
 """ProcessBench: solutions of twelve models with the earliest wrong step found by human experts.
 
 Source:
-    Zheng et al., ProcessBench (2412.06559); `Qwen/ProcessBench` on the Hub, Apache-2.0. `label` is 0-based, -1 where no
-    step is wrong; what comes after the first error is unlabelled. Problems repeat: the row's own id keeps rows apart.
+    Zheng et al., ProcessBench (2412.06559); `Qwen/ProcessBench` on the Hub, Apache-2.0. `label` is 0-based, -1 if no
+    step is wrong; steps after the first error are unlabelled. Problems repeat: the row's own id distinguishes rows.
 """
 
 from __future__ import annotations

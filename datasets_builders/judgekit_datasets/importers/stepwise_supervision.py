@@ -1,8 +1,8 @@
-"""The ecosystem's stepwise-supervision format: a prompt, the steps as `completions`, one truth value a step.
+"""TRL's stepwise-supervision format: a prompt, the steps as `completions`, one truth value per step.
 
 Source:
-    TRL's data set formats, "stepwise supervision". The format has no place for where the labels come from, so the
-    options do; it has no spelling for "unlabelled" either: every step carries a label, also after the first error.
+    TRL's data set formats, "stepwise supervision". The format does not say where the labels come from, so the options
+    do; it has no value for "unlabelled" either: every step carries a label, also after the first error.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ class StepwiseSupervisionConfig(BaseConfig):
     source: str = "stepwise-supervision"
     """Name of the data set, stored with every solution."""
     label_method: LabelMethod | None = None
-    """How the labels came about; `null` where it is not known."""
+    """How the labels were made; `null` if unknown."""
     generator: str | None = None
-    """Who wrote the solutions; `null` where it is not known."""
+    """Who wrote the solutions; `null` if unknown."""
     licence: str | None = None
-    """Licence of the data set; `null` where it is not known."""
+    """Licence of the data set; `null` if unknown."""
 
 
 def convert(row: Row, config: StepwiseSupervisionConfig, part: str) -> list[LabelledSolution]:

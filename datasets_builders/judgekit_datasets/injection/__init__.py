@@ -1,1 +1,1 @@
-"""Errors put into worked solutions, with the step known."""
+"""Errors injected into worked solutions at known steps."""

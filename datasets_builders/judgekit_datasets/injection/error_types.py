@@ -1,8 +1,9 @@
-"""Typed errors that are put into correct solutions. Each is worked out so that only its own step is an error.
+"""Typed errors that are injected into correct solutions. Each is constructed so that only its own step is an error.
 
-A type is a function of (generator, correct solution) that returns the wrong solution, or `None` where it finds no place
-for itself. What depends on the error is recomputed by `WorkedSolution.carry_on`, so later steps are correct given the
-wrong value. Types whose stated arithmetic becomes false are in `FALSE_ARITHMETIC`; in all others every equation holds.
+A type is a function of (generator, correct solution) that returns the wrong solution, or `None` if there is no place
+for it. Everything that depends on the error is recomputed by `WorkedSolution.carry_on`, so later steps are correct
+given the wrong value. Types whose stated arithmetic becomes false are in `FALSE_ARITHMETIC`; in all others every
+equation holds.
 """
 
 from __future__ import annotations

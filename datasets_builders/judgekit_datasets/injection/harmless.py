@@ -1,6 +1,6 @@
-"""Edits that leave a solution as correct or wrong as it was: order, wording, spelling of arithmetic, layout.
+"""Edits that do not change whether a solution is correct: order, wording, spelling of arithmetic, layout.
 
-Erroneous and correct solutions get them by the same draw, so that having been edited says nothing about the label.
+Erroneous and correct solutions get them by the same random draw, so that an edit says nothing about the label.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Error injection: typed errors put into right worked solutions, among as many correct ones with harmless edits.
+"""Error injection: typed errors in correct worked solutions, and as many correct ones with harmless edits.
 
-From each correct solution come erroneous ones, each with one error of a known type at a known step, carried on through
-all that depends on it (`judgekit_datasets.injection.error_types`); as many correct ones, edited harmlessly by the same
-draw as the erroneous ones (`judgekit_datasets.injection.harmless`); and the solution as it was. All of them end with a
-line that states the answer, and calculator annotations are taken out of all of them.
+Each correct solution gives erroneous ones, each with one error of a known type at a known step, carried on through
+everything that depends on it (`judgekit_datasets.injection.error_types`); as many correct ones, edited harmlessly by
+the same draw (`judgekit_datasets.injection.harmless`); and the original solution. All of them end with a line that
+states the answer, and calculator annotations are removed from all of them.
 
 Rows are those of GSM8K (`question`, `answer`), or labelled solutions whose steps are all correct and whose `reference`
 is a number. Steps after the first error are unlabelled.
@@ -57,27 +57,27 @@ _MAX_STEP_CHARS = 2000
 
 
 class InjectionConfig(BaseConfig):
-    """Which solutions to make of each correct one."""
+    """Which solutions to make from each correct one."""
 
     seed: int = 0
-    """Seed of everything random; the draw of a row depends on nothing but it and the row."""
+    """Seed of everything random; the draw for a row depends only on it and the row."""
     error_types: tuple[ErrorType, ...] = Field(default=tuple(ErrorType), min_length=1)
-    """Types of error to draw from, evenly among those that can happen in the solution."""
+    """Types of error to draw from, uniformly among those that are possible in the solution."""
     harmless_edits: tuple[HarmlessEdit, ...] = Field(default=tuple(HarmlessEdit), min_length=1)
     """Harmless edits to draw from, for erroneous and correct solutions alike."""
     n_errors: int = Field(default=9, ge=1)
-    """Most erroneous solutions per problem; short solutions have room for fewer."""
+    """Maximum erroneous solutions per problem; short solutions have room for fewer."""
     harmless_per_error: float = Field(default=1.0, ge=0, le=4)
-    """Right solutions with harmless edits for each erroneous one."""
+    """Correct solutions with harmless edits for each erroneous one."""
     with_unedited: bool = True
-    """Whether the correct solution as it was is kept, too."""
+    """Whether to keep the original correct solution, too."""
 
     @model_validator(mode="after")
     def _no_repetition(self) -> InjectionConfig:
         for name in ("error_types", "harmless_edits"):
             values = getattr(self, name)
             if len(set(values)) < len(values):
-                raise ValueError(f"{name} names one value twice: {', '.join(values)}")
+                raise ValueError(f"{name} contains one value twice: {', '.join(values)}")
         return self
 
 

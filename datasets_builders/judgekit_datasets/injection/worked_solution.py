@@ -1,7 +1,7 @@
-"""A solution as a flow of values: which number comes from which calculation, and what follows when one changes.
+"""A solution as a flow of values: which number comes from which calculation, and what changes if one changes.
 
-A number in a step comes from an earlier result or from the problem when its value is stated there. Where a changed
-value could have come from two places of which only one changed, nothing is guessed: `NotCarried` is raised.
+A number in a step comes from an earlier result or from the problem if its value is stated there. If a changed value
+could have come from two places of which only one changed, nothing is guessed: `NotCarried` is raised.
 """
 
 from __future__ import annotations

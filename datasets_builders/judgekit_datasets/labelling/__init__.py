@@ -1,1 +1,1 @@
-"""Labels from judges, from rollouts and from votes; many workers, no work twice."""
+"""Labels from judges, from rollouts and from votes; many workers, no work done twice."""

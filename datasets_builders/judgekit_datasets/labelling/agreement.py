@@ -1,4 +1,4 @@
-"""How two sets of first-error labels agree with each other and, where the truth is known, with it."""
+"""How two sets of first-error labels agree with each other and, if it is known, with the truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The unit of a labelling run: a few items whose labels are one batch of a store, made by whoever claims them."""
+"""The unit of a labelling run: a few items whose labels form one batch of a store, made by whoever claims them."""
 
 from __future__ import annotations
 

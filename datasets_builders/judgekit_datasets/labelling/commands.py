@@ -1,4 +1,4 @@
-"""Commands that label: rollouts of a policy, Monte-Carlo labels, a judge's labels, and where the two agree."""
+"""Commands that label: rollouts of a policy, Monte-Carlo labels, a judge's labels, and their consensus."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _rollouts(args: argparse.Namespace, config: RolloutsConfig) -> None:
 
 
 ROLLOUTS = Command(
-    summary="Sample a policy's solutions of problems with answers, check them, write a groups data set for sgpo.",
+    summary="Sample a policy's solutions to problems with answers, check them, and write a groups data set for sgpo.",
     example="judgekit rollouts configs/data/rollouts.yaml problems=data/gsm8k --output data/rollouts",
     run=_rollouts,
     arguments=_LABELLING_RUN,
@@ -56,7 +56,7 @@ def _monte_carlo(args: argparse.Namespace, config: MonteCarloConfig) -> None:
 
 
 MONTE_CARLO = Command(
-    summary="Label steps by completing the solution from there: after every step, or by binary search.",
+    summary="Label steps by sampling completions: after every step, or by binary search.",
     example="judgekit monte-carlo configs/data/monte_carlo.yaml data=data/rollouts --output data/monte-carlo",
     run=_monte_carlo,
     arguments=_LABELLING_RUN,
@@ -71,7 +71,7 @@ def _judge_labels(args: argparse.Namespace, config: JudgeLabelsConfig) -> None:
 
 
 JUDGE_LABELS = Command(
-    summary="Label solutions by the votes of any judge.",
+    summary="Label solutions by the votes of a judge.",
     example="judgekit judge-labels configs/data/judge_labels.yaml data=data/rollouts --output data/judge-labels",
     run=_judge_labels,
     arguments=_LABELLING_RUN,
@@ -89,7 +89,7 @@ def _consensus(args: argparse.Namespace, config: ConsensusConfig) -> None:
 
 
 CONSENSUS = Command(
-    summary="Keep the solutions for which Monte-Carlo and a judge put the first error in the same place.",
+    summary="Keep the solutions for which Monte-Carlo labels and a judge agree on the first error.",
     example="judgekit consensus monte_carlo=data/monte-carlo judge=data/judge-labels --output data/consensus",
     run=_consensus,
     arguments=OUTPUT,

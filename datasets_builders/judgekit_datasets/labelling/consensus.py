@@ -1,7 +1,7 @@
 """Keeps the solutions on whose first error Monte-Carlo labels and a judge's labels agree.
 
-Rollouts put an error too late where the policy repairs it, and too early where the policy fails by itself; a judge errs
-in other ways. A label that both give is correct more often, at the price of the solutions they differ on.
+Rollouts place an error too late if the policy repairs it, and too early if the policy fails by itself; a judge errs in
+other ways. A label on which both agree is correct more often, at the price of the solutions they disagree on.
 
 Source:
     The Lessons of Developing Process Reward Models (2501.07301): its consensus filter keeps the solutions for which

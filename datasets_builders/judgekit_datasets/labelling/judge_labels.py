@@ -1,7 +1,7 @@
 """Labels solutions with a judge: every judge that `load_judge` opens is an annotator.
 
-A judge that samples its answers is asked several times, and the first error that more than half of its votes name is
-the label. One that always answers alike is asked once.
+A judge that samples its answers is called several times, and the first error that more than half of its votes name is
+the label. A deterministic judge is called once.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class JudgeLabeller:
     def __init__(self, judge: Judge, *, votes: int, show_reference: bool, source: str) -> None:
         if votes > 1 and judge.info.deterministic:
             raise ConfigError(
-                f"judge {judge.info.judge_id} always answers alike, so {votes} votes are one: set votes=1"
+                f"judge {judge.info.judge_id} is deterministic, so {votes} votes would be identical: set votes=1"
             )
         self._judge = judge
         self._votes = votes

@@ -1,22 +1,22 @@
 """Labels steps by sampling: a step is correct if the solution can still be completed to the correct answer from it.
 
 A policy completes the solution from each prefix several times, and the completions' answers are checked. The counts are
-kept as soft labels; the hard label says error where at most a threshold share succeeds, by default none.
+kept as soft labels; the hard label is an error if at most a threshold fraction succeeds, by default none.
 
 Two ways to spend completions:
 
 - `exhaustive` samples from every prefix and labels every step by its own counts.
-- `binary_search` looks for the first error alone. It takes for granted that a prefix from which the answer cannot be
-  reached has no longer prefix from which it can. Under this assumption a solution with the right final answer has no
-  error and costs nothing, and one with a wrong answer costs at most ceil(log2(steps)) prefixes. Steps before the first
-  error are correct, sampled or not; steps after it stay unlabelled. Steps that were not sampled have 0 rollouts.
+- `binary_search` looks only for the first error. It assumes that if the answer cannot be reached from a prefix, it
+    cannot be reached from a longer one. Under this assumption a solution with a correct final answer has no error and
+    costs nothing, and one with a wrong answer costs at most ceil(log2(steps)) prefixes. Steps before the first error
+    are correct, sampled or not; steps after it stay unlabelled. Steps that were not sampled have 0 rollouts.
 
 The last step of a finished solution needs no sampling: its own answer is checked, and counts as one rollout.
 
 Source:
-    Math-Shepherd (2312.08935), hard and soft estimation; OmegaPRM (2406.06592), binary search for the first error.
-    Additions of ours: completions that could not be checked are left out of the counts, and a solution with a step that
-    would stay undecided is rejected.
+    Math-Shepherd (2312.08935), hard and soft estimation; OmegaPRM (2406.06592), binary search for the first error. Our
+    additions: completions that could not be checked are left out of the counts, and a solution with a step that would
+    stay undecided is rejected.
 """
 
 from __future__ import annotations
@@ -419,7 +419,7 @@ def read_candidates(config: MonteCarloConfig) -> Iterator[Candidate]:
             )
         return
     if not issubclass(record_type, Solution):
-        raise DataError(f"{config.data} holds {record_type.__name__} records: solutions or rollouts are wanted")
+        raise DataError(f"{config.data} holds {record_type.__name__} records: give solutions or rollouts")
     for solution in read_records(config.data, record_type):
         ends, position = [], 0
         for step in solution.steps:

@@ -1,12 +1,12 @@
-"""Preference pairs out of judged groups, for TRL's `DPOTrainer`: columns `prompt`, `chosen`, `rejected`.
+"""Preference pairs from judged groups, for TRL's `DPOTrainer`: columns `prompt`, `chosen`, `rejected`.
 
-Of a group with correct and wrong responses a correct one is preferred to a wrong one. Where all are wrong, and a judge
-is given, the one that gets further before its first error is preferred. Steps that both responses of a pair begin with
-can move into the prompt, so that the pair differs from its first token on.
+In a group with correct and wrong responses, a correct one is preferred to a wrong one. If all are wrong and there is a
+judge, the one that gets further before its first error is preferred. Steps that both responses of a pair share at the
+start can be moved into the prompt, so that the pair differs from its first token on.
 
 Source:
     On-policy preference data: 2404.14367. Pairs of one prefix with a better and a worse continuation: MCTS-DPO
-    (2405.00451), which searches for them; here they are those that a group happens to hold.
+    (2405.00451), which searches for them; here they are those that a group happens to contain.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def generate(config: PairsConfig) -> Iterator[PreferencePair | RowRejected]:
         ConfigError: no groups are given.
     """
     if config.groups is None:
-        raise ConfigError("pairs are made of groups, and there are none: give groups=FOLDER")
+        raise ConfigError("pairs are made from groups, but none are given: give groups=FOLDER")
     judge = None if config.judge is None else load_judge(config.judge)
     for group in load_groups(config.groups):
         worth = {i: Worth(is_right(r.outcome), float(is_right(r.outcome))) for i, r in enumerate(group.rollouts)}
@@ -116,7 +116,7 @@ def generate(config: PairsConfig) -> Iterator[PreferencePair | RowRejected]:
         pairs = pair_up(group, worth, config)
         if not pairs:
             kind = "all right" if group.all_positive else "all wrong" if group.all_negative else "no difference"
-            yield RowRejected(kind, f"group {group.group_id!r} tells no response from another")
+            yield RowRejected(kind, f"group {group.group_id!r} distinguishes no responses")
         for chosen, rejected, margin in pairs:
             start = 0
             if config.shared_steps == "prompt":

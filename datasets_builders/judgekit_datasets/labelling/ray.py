@@ -1,7 +1,7 @@
 """Labels chunks as tasks of Ray Data, on this machine or on a cluster; needs the extra `ray`.
 
-A cluster is used where `RAY_ADDRESS` names one; its machines must share the output folder, with working POSIX locks,
-and have this package and what the labeller opens. Otherwise Ray is started here with one CPU a worker.
+A cluster is used if `RAY_ADDRESS` names one; its machines must share the output folder, with working POSIX locks, and
+have this package and everything that the labeller opens. Otherwise Ray is started here with one CPU per worker.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """What outcomes say about steps: solutions with checked final answers become weakly labelled solutions.
 
-A wrong final answer means that some step is an error, and not which one. A correct one means little: the solution may
-have erred on the way, so it counts as unlabelled unless it is said otherwise. So does a response that its length limit
-cut off before it came to an answer. Monte-Carlo counts are kept as they are, and the hard labels made of them dropped.
+A wrong final answer means that some step is an error, but not which one. A correct one means little: the solution may
+have erred on the way, so it counts as unlabelled unless configured otherwise. So does a response that was truncated
+before its answer. Monte-Carlo counts are kept, and the hard labels made from them are dropped.
 
 Source:
-    Counted in ProcessBench (2412.06559): every one of 700 solutions with a wrong answer has a wrong step, and so have
-    3.5 % of 200 with a correct answer on GSM8K and 32 % of 500 on OlympiadBench.
+    Counted in ProcessBench (2412.06559): every one of 700 solutions with a wrong answer has a wrong step, and so do 3.5
+    % of 200 with a correct answer on GSM8K and 32 % of 500 on OlympiadBench.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from judgekit_datasets.source import Row, RowRejected, Source
 
 
 class RelabelConfig(BaseConfig):
-    """What a correct answer stands for, and what raw groups do not say about themselves."""
+    """What a correct answer means, and what raw groups do not say about themselves."""
 
     right: Literal["unlabelled", "no_error"] = "unlabelled"
-    """What is known of a solution with a correct answer. `no_error` is a guess that is often false on hard problems."""
+    """What to assume about a solution with a correct answer. `no_error` is a guess that is often false on hard
+    problems."""
     groups: GroupsConfig = GroupsConfig()
     """How raw rows of groups (`question`, `steps`, `labels`) are read; rollouts and solutions do not need it."""
 

@@ -1,8 +1,8 @@
 """Samples solutions from a policy: a groups data set with checked answers and steps, which `sgpo offline` reads.
 
-Every response is kept with its outcome, empty and cut-off ones too, and with its tokens and their log-probabilities
-where the engine tells them, which `ratio: behaviour` trains by. A response whose answer cannot be told has no
-outcome, so it is not a row: it goes to the folder `tally`, and a group of which fewer than two are left to
+Every response is kept with its outcome, including empty and truncated ones, and with its tokens and their
+log-probabilities if the engine returns them (used by `ratio: behaviour`). A response whose answer cannot be checked has
+no outcome, so it is not a row: it goes to the folder `tally`, and a group with fewer than two rows left goes to
 `rejected.jsonl`.
 """
 

@@ -1,9 +1,9 @@
-"""Labels items chunk by chunk; a killed run resumes at what the store lacks, and any number of processes share it.
+"""Labels items chunk by chunk; a killed run resumes with what the store lacks, and several processes can share it.
 
 The items are cut into chunks by their order alone. Workers, further invocations on the same folder and the tasks of a
-cluster all take the next chunk that nobody holds, and the labels of every finished chunk are in the store of the run.
-When none is left, shards, `rejected.jsonl` and manifest are put together in the order of the items, so the result does
-not depend on who did what.
+cluster all take the next chunk that nobody holds, and the labels of every finished chunk are in the run's store. When
+no chunk is left, shards, `rejected.jsonl` and manifest are assembled in the order of the items, so the result does not
+depend on who did what.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ def run_labelling(
             if there are none, the folder is free again.
     """
     if workers < 1:
-        raise ConfigError(f"{workers} workers cannot label: give 1 or more")
+        raise ConfigError(f"workers={workers}: give 1 or more")
     if not items:
-        raise DataError(f"nothing to label for {output}: the input holds no items")
+        raise DataError(f"nothing to label for {output}: the input is empty")
     output = output.absolute()  # workers elsewhere may stand in another folder
     digest = hashlib.sha256()
     for item in items:

@@ -1,7 +1,7 @@
-"""What became of sampled completions: right, wrong, or neither with the reason. Nothing unknown counts as wrong.
+"""The results of sampled completions: correct, wrong, or neither with the reason. Nothing unknown counts as wrong.
 
-Beside the records of a labelling run, the folder `tally` keeps one JSON line an item, in one file per chunk: what was
-spent on the item, and what a record has no room for.
+Next to the records of a labelling run, the folder `tally` has one JSON line per item, in one file per chunk: what was
+spent on the item, and what does not fit into a record.
 """
 
 from __future__ import annotations

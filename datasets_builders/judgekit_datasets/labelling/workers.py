@@ -1,7 +1,7 @@
-"""Who labels the chunks of a run: this process, several processes of this machine, or tasks of Ray Data.
+"""Who labels the chunks of a run: this process, several processes on this machine, or tasks of Ray Data.
 
-Each way takes chunks and yields the index of every chunk that is finished, or `None` for one that another invocation
-holds. A chunk is stored by the process that labels it; nothing but chunks and indices travels between processes.
+Each of them takes chunks and yields the index of every finished chunk, or `None` for one that another invocation holds.
+A chunk is stored by the process that labels it; only chunks and indices travel between processes.
 """
 
 from __future__ import annotations

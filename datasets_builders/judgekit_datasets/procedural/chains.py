@@ -1,7 +1,7 @@
 """Procedural source: multi-step arithmetic with exact labels, in several surface forms.
 
-A problem is a start value and a list of instructions; a solution carries out one instruction a step (`14+7=21`). An
-error changes one step, and every later step carries on from the wrong value, so only the first error is an error of
+A problem is a start value and a list of instructions; a solution carries out one instruction per step (`14+7=21`). An
+error changes one step, and every later step continues from the wrong value, so only the first error is an error of
 reasoning unless `errors` asks for more. Steps are labelled by construction, never by comparing final answers. Lines of
 a problem and of its solution have about as many tokens, which lets very small models learn which belongs to which.
 """
@@ -59,18 +59,18 @@ class ProceduralProblemsConfig(BaseConfig):
     seed: int = 0
     """Seed of everything random."""
     min_steps: int = Field(default=4, ge=1)
-    """Fewest instructions of a problem."""
+    """Minimum instructions per problem."""
     max_steps: int = Field(default=8, ge=1)
-    """Most instructions of a problem."""
+    """Maximum instructions per problem."""
     max_value: int = Field(default=99, ge=10)
-    """Right solutions stay within 0..max_value; after an error values may leave that range."""
+    """Correct solutions stay within 0..max_value; after an error, values may leave that range."""
     forms: tuple[Form, ...] = Field(default=tuple(Form), min_length=1)
-    """Surface forms to draw from, evenly."""
+    """Surface forms to draw from, uniformly."""
 
     @model_validator(mode="after")
     def _ordered(self) -> ProceduralProblemsConfig:
         if self.max_steps < self.min_steps:
-            raise ValueError(f"max_steps {self.max_steps} lies below min_steps {self.min_steps}")
+            raise ValueError(f"max_steps {self.max_steps} is below min_steps {self.min_steps}")
         return self
 
 
@@ -78,11 +78,11 @@ class ProceduralConfig(ProceduralProblemsConfig):
     """Which solutions to make, and how often and how they go wrong."""
 
     errors: Literal["one", "independent"] = "one"
-    """`one`: a solution has one error or none; `independent`: every step may go wrong on its own."""
+    """`one`: a solution has one error or none; `independent`: every step may go wrong independently."""
     error_rate: float = Field(default=0.5, ge=0, le=1)
-    """With `one` the share of wrong solutions, with `independent` the chance of an error in each step."""
+    """With `one` the fraction of wrong solutions, with `independent` the probability of an error in each step."""
     kinds: tuple[ErrorKind, ...] = Field(default=tuple(ErrorKind), min_length=1)
-    """Kinds of error to draw from, evenly among those that can happen at a step."""
+    """Kinds of error to draw from, uniformly among those that are possible at a step."""
 
 
 class Instruction(NamedTuple):

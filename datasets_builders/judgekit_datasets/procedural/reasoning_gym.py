@@ -1,9 +1,9 @@
 """Problems of reasoning-gym, and the worked solutions of its `gsm_symbolic`; needs the extra `reasoning-gym`.
 
-Any of its data sets gives problems with answers. Of solutions in steps it has only one kind: the chains of thought of
-`gsm_symbolic`, which are correct. They are kept where every stated equation holds and the last line is the answer, and
-rejected with a reason elsewhere; wrong solutions can be made of them with the source `injection`. `gsm_symbolic` has
-templates of GSM8K *test* problems: what is trained on it overlaps with benchmarks that are made of these.
+Each of its data sets gives problems with answers. Only one gives solutions in steps: the chains of thought of
+`gsm_symbolic`, which are correct. They are kept if every stated equation holds and the last line is the answer, and
+otherwise rejected with a reason; wrong solutions can be made from them with the source `injection`. `gsm_symbolic` uses
+templates of GSM8K *test* problems: training on it overlaps with benchmarks that are made from these.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class ReasoningGymConfig(BaseConfig):
     """Which problems to make."""
 
     n: int = Field(default=1000, ge=1)
-    """Number of problems to draw; a few of them may be alike or have no answer, and are then rejected."""
+    """Number of problems to draw; a few may be duplicates or have no answer, and are then rejected."""
     seed: int = 0
     """Seed of everything random."""
     datasets: tuple[str, ...] = Field(default=(SOLVED,), min_length=1)
     """Data sets by their names in reasoning-gym, drawn from in turn."""
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Options by data set, for example `{chain_sum: {min_terms: 3}}`; what is left out has its default."""
+    """Options per data set, for example `{chain_sum: {min_terms: 3}}`; anything left out has its default."""
 
 
 class ReasoningGymSolutionsConfig(BaseConfig):

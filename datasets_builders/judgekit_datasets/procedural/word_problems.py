@@ -1,8 +1,8 @@
-"""Procedural source: word problems of several families, worked out exactly and checked step by step.
+"""Procedural source: word problems of several families, solved exactly and checked step by step.
 
-A solution states one equation a step. An error changes one step, and later steps carry on from the wrong value, so
+A solution states one equation per step. An error changes one step, and later steps continue from the wrong value, so
 that they are correct given what came before. Before a solution is yielded, every step is read back from its text and
-worked out again by `families.evaluation`: a generator that contradicts its own labels raises instead of writing.
+computed again by `families.evaluation`: a generator that contradicts its own labels raises instead of writing.
 """
 
 from __future__ import annotations
@@ -60,20 +60,20 @@ class WordProblemsConfig(BaseConfig):
     seed: int = 0
     """Seed of everything random."""
     families: tuple[Family, ...] = Field(default=tuple(Family), min_length=1)
-    """Families to draw from, evenly."""
+    """Families to draw from, uniformly."""
     levels: tuple[Level, ...] = Field(default=tuple(Level), min_length=1)
-    """Levels of difficulty to draw from, evenly."""
+    """Levels of difficulty to draw from, uniformly."""
     n_phrasings: int | None = Field(default=None, ge=1)
-    """How many of the phrasings of each text are used; null for all. Fewer leave some for a test of transfer."""
+    """How many of the phrasings of each text to use; null for all. Fewer leave some for a test of transfer."""
 
 
 class WordSolutionsConfig(WordProblemsConfig):
     """Which solutions to make, and how often and how they go wrong."""
 
     error_rate: float = Field(default=0.5, ge=0, le=1)
-    """Share of solutions with an error; each has one."""
+    """Fraction of solutions with an error; each of them has exactly one."""
     kinds: tuple[WordErrorKind, ...] = Field(default=tuple(WordErrorKind), min_length=1)
-    """Kinds of error to draw from, evenly among those that can happen."""
+    """Kinds of error to draw from, uniformly among those that are possible."""
 
 
 class Notation(NamedTuple):
@@ -191,7 +191,7 @@ def check_solution(task: Task, right: Sequence[Line], wrong: WrongSolution | Non
         DataError: one of these fails.
     """
     if right[-1].result != task.answer:
-        raise DataError(f"{task.problem!r}: the steps lead to {right[-1].result}, and the answer is {task.answer}")
+        raise DataError(f"{task.problem!r}: the steps lead to {right[-1].result}, but the answer is {task.answer}")
     lines = wrong.lines if wrong else right
     for index, (text, line) in enumerate(zip(steps, lines, strict=True)):
         equation = read_equation(text)
@@ -204,7 +204,7 @@ def check_solution(task: Task, right: Sequence[Line], wrong: WrongSolution | Non
         if goes_wrong:  # another result, or the step would be right after all
             as_labelled = as_labelled and equation.right != right[index].result
         if not as_labelled:
-            raise DataError(f"step {index} of {list(steps)} for {write_problem(task)!r} is not what its label says")
+            raise DataError(f"step {index} of {list(steps)} for {write_problem(task)!r} contradicts its label")
 
 
 def _words(task: Task) -> dict[str, str]:

@@ -77,7 +77,7 @@ def test_nothing_is_judged_by_what_saw_its_problem() -> None:
     judgements, predicted = cross_fit(twins, fit)
     assert [judgement.solution_id for judgement in judgements] == [item.id for item in twins]
     assert len(predicted) == len(twins) and len(fitted) == 5
-    with pytest.raises(DataError, match="one problem alone"):
+    with pytest.raises(DataError, match="a single problem"):
         cross_fit(twins[:1] * 3, fit_prior)
 
 
@@ -114,8 +114,8 @@ def test_a_learning_curve_tells_help_from_no_help() -> None:
     ("gain", "advice"),
     [
         (PairedDifference(0.1, 0.05, 0.2, 0.01), "more labels help (from 10 to 20: +0.100 [+0.050, +0.200] nats)"),
-        (PairedDifference(0.0, -0.01, 0.01, 1.0), "twice as many labels hardly help"),
-        (PairedDifference(0.1, -0.05, 0.3, 0.3), "whether more labels help cannot be told yet"),
+        (PairedDifference(0.0, -0.01, 0.01, 1.0), "twice as many labels would hardly help"),
+        (PairedDifference(0.1, -0.05, 0.3, 0.3), "not clear yet whether more labels help"),
         (None, "too few labels"),
     ],
 )
@@ -157,7 +157,7 @@ def test_a_judge_is_not_measured_on_its_own_problems(tmp_path: Path) -> None:
     write_problems(judge / TRAIN_PROBLEMS, ProblemList.of([solution(i, None) for i in range(38)]))
     with opened(tmp_path, data=data, judge=str(judge), resume=True) as work:
         rows = dict(work.figures())
-    assert rows["judge prior"].startswith("no figure: it was made with the problems of 38 of 40")
+    assert rows["judge prior"].startswith("not measured: it was made with the problems of 38 of 40")
 
 
 def fit_prior_to(folder: Path) -> None:

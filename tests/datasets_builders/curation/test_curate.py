@@ -359,7 +359,7 @@ def test_a_folder_that_an_earlier_release_began_is_refused(tmp_path):
     facts = tmp_path / "curated/.work/facts/part-00000.parquet"
     facts.parent.mkdir(parents=True)
     pl.DataFrame({"row": [0]}).write_parquet(facts)
-    with pytest.raises(DataError, match="was begun by an earlier release"):
+    with pytest.raises(DataError, match="was started by an earlier release"):
         curate(config, tmp_path / "curated", resume=True)
 
 

@@ -41,7 +41,7 @@ def test_folder_is_uploaded_in_one_commit_without_hidden_files(hub, folder):
 
 
 def test_unfinished_folders_are_refused(tmp_path):
-    with pytest.raises(DataError, match=r"has no manifest.json: push a folder that"):
+    with pytest.raises(DataError, match=r"has no manifest.json: push a finished folder"):
         push_to_hub(tmp_path, "me/set")
 
 

@@ -49,7 +49,7 @@ def test_a_row_that_does_not_tell_takes_the_name_or_the_option_and_nothing_else(
     assert find_task("How many books are left?", "3") is None
     assert convert(unclear, BigBenchMistakeConfig(), "multistep_arithmetic")[0].subset == "multistep_arithmetic"
     assert convert(unclear, BigBenchMistakeConfig(task="word_sorting"), "data")[0].subset == "word_sorting"
-    with pytest.raises(ConfigError, match=r"nor the name 'data' tells the task: give task=NAME, one of word_sorting, "):
+    with pytest.raises(ConfigError, match=r"nor the name 'data' shows the task: give task=NAME, one of word_sorting, "):
         convert(unclear, BigBenchMistakeConfig(), "data")
 
 

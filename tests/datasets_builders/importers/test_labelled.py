@@ -135,8 +135,12 @@ def test_a_first_error_is_read_by_base_and_word_for_none(
         ({"labels": [7, 1]}, ("label_form=ratings",), "unknown rating"),
         ({"labels": [True, 1]}, ("label_form=ratings",), "unknown rating"),
         ({"labels": 5}, (), "field 'labels' is not a list"),
-        ({}, (), r"no field 'labels' \(fields.labels=NAME or fields.first_error=NAME gives another\)"),
-        ({"labels": ["ok", "ok"], "problem": None}, (), r"no field 'problem' \(fields.problem=NAME gives another\)"),
+        ({}, (), r"no field 'labels' \(give another with fields.labels=NAME or fields.first_error=NAME\)"),
+        (
+            {"labels": ["ok", "ok"], "problem": None},
+            (),
+            r"no field 'problem' \(give another with fields.problem=NAME\)",
+        ),
         ({"labels": ["ok", "ok"]}, ("fields.reference=gold",), "no field 'gold'"),
         ({"labels": ["ok", "ok"], "steps": []}, (), "no steps"),
         ({"labels": ["ok", "ok"], "steps": ["a", ""]}, (), "empty step"),
@@ -214,7 +218,7 @@ def test_our_fields_with_ids_that_are_numbers_are_read(tmp_path: Path) -> None:
 
 def test_a_data_set_without_a_name_is_asked_for_it(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text(json.dumps(ROW | {"labels": ["ok", "ok"]}) + "\n")
-    with pytest.raises(ConfigError, match=r"rows\.jsonl, row 1: nothing names the data set: give source=NAME"):
+    with pytest.raises(ConfigError, match=r"rows\.jsonl, row 1: the data set has no name: give source=NAME"):
         build("labelled", input=tmp_path / "rows.jsonl", output=tmp_path / "built")
     with pytest.raises(ConfigError, match=r"unknown key 'fields.questoin'"):
         load_config(LabelledConfig, overrides=["fields.questoin=x"])

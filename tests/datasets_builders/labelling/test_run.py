@@ -115,7 +115,7 @@ def test_a_run_that_fails_at_once_can_be_begun_anew_with_other_settings(tmp_path
 def test_a_run_without_items_workers_or_records_says_so(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nothing to label"):
         run(tmp_path / "none", [])
-    with pytest.raises(ConfigError, match="0 workers cannot label"):
+    with pytest.raises(ConfigError, match="workers=0: give 1 or more"):
         run(tmp_path / "none", counted_solutions(3), workers=0)
     with pytest.raises(DataError, match="every item was rejected"):
         run(tmp_path / "out", counted_solutions(20)[9::10])

@@ -76,7 +76,7 @@ def test_a_solution_that_contradicts_its_labels_raises(wrong: WrongSolution | No
 
 def test_a_derivation_that_misses_the_answer_raises() -> None:
     task = Task(TASK.problem, TASK.given, TASK.steps, 9, TASK.words)
-    with pytest.raises(DataError, match="lead to 8, and the answer is 9"):
+    with pytest.raises(DataError, match="lead to 8, but the answer is 9"):
         check_solution(task, RIGHT, None, write_steps(task, RIGHT, NOTATION))
 
 

@@ -184,10 +184,10 @@ def test_figures_of_one_problem_among_several_have_no_interval():
     silent = [row(i, NoVerdictReason.TRUNCATED, gold=0, n_steps=2) for i in range(4)]
     one = [row(i, (0.6 - 0.1 * (i - 10), 0.2, 0.2 + 0.1 * (i - 10)), gold=i - 10, problem="x?") for i in (10, 11)]
     clear = [row(20, (0.1, 0.1, 0.8), gold=None)]
-    values = measured([*silent, *one])  # judged solutions of one problem alone
+    values = measured([*silent, *one])  # judged solutions of a single problem
     for figure in (values["steps"]["brier"], values["first_error"]["log_loss"], values["rts"]["mae"]):
         assert figure["value"] is not None and figure["lo"] is figure["hi"] is None
-    values = measured([*silent, *one, *clear])  # erroneous ones of one problem alone
+    values = measured([*silent, *one, *clear])  # erroneous ones of a single problem
     assert values["first_error"]["log_loss"]["lo"] is not None
     assert values["rts"]["mae"]["value"] is not None and values["rts"]["mae"]["lo"] is None
 

@@ -1,6 +1,6 @@
-"""Families of word problems whose solutions are worked out exactly, step by step: one module a family.
+"""Families of word problems with exactly computed, step-by-step solutions: one module per family.
 
 A story is a function that draws numbers and words and returns a `Task`: the problem's text, the steps with what each
-computes, and the answer found by another way than the steps. `judgekit_datasets.procedural.word_problems` solves
-tasks, puts errors into them and checks every step with `evaluation`, which knows nothing but the text.
+computes, and the answer computed in another way than the steps. `judgekit_datasets.procedural.word_problems` solves
+tasks, adds errors and checks every step with `evaluation`, which knows only the text.
 """

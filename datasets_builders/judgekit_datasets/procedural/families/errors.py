@@ -1,8 +1,8 @@
-"""Errors in one step of a solution, and what becomes of the steps after it.
+"""Errors in one step of a solution, and their consequences for the steps after it.
 
-Later steps are worked out again from the wrong value. An error is used only where every number that follows could
-stand in a correct solution: whole where the correct one is whole, positive where the family has positive numbers, and
-within a factor of ten of the correct result of its step. So no number gives a wrong solution away.
+Later steps are recomputed from the wrong value. An error is used only if every number that follows could occur in a
+correct solution: an integer if the correct one is, positive if the family has positive numbers, and within a factor of
+ten of the correct result of its step. So no number gives a wrong solution away.
 """
 
 from __future__ import annotations

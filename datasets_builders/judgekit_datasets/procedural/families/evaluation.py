@@ -1,4 +1,4 @@
-"""Reads the equation that a step states, and works out both sides exactly: knows the text and nothing else.
+"""Reads the equation that a step states, and computes both sides exactly, from the text alone.
 
 It shares no code with what writes the steps, so that a step that passes here has been checked, not trusted.
 """
@@ -51,7 +51,7 @@ def read_equation(text: str) -> Equation:
         sides = [side for side in (part.strip(" .") for part in run.split("=")) if side]
         stated += [sides] if len(sides) > 1 else []
     if len(stated) != 1 or len(stated[0]) != 2:
-        raise DataError(f"one equation is wanted in {text!r}, not {len(stated)}")
+        raise DataError(f"{text!r} must state one equation, not {len(stated)}")
     left, right = (_value(side, text) for side in stated[0])
     return Equation(left, right)
 
@@ -63,7 +63,7 @@ def _value(side: str, text: str) -> _Exact:
     try:
         value, position = _sum(tokens, 0, 0)
     except (IndexError, ZeroDivisionError) as error:
-        raise DataError(f"{side!r} in {text!r} cannot be worked out: {error}") from error
+        raise DataError(f"{side!r} in {text!r} cannot be computed: {error}") from error
     if position != len(tokens):
         raise DataError(f"{side!r} in {text!r} is not an arithmetic expression")
     return value
