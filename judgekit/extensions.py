@@ -14,9 +14,9 @@ import importlib
 import importlib.metadata
 import sys
 from collections.abc import Callable, Mapping
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
-from judgekit.errors import ConfigError, boundary
+from judgekit.errors import ConfigError, boundary, shorten
 
 T = TypeVar("T")
 
@@ -51,10 +51,13 @@ class Registry(Generic[T]):
     Args:
         group: Entry-point group that installed packages add to, for example `judgekit.sources`.
         noun: What one of them is called in a message, for example `data source`.
+        of: What its values are instances of, or classes below: what others add is held to it.
         own: Name -> `module:attribute` of what comes with the project. An installed package cannot replace these.
+        hyphens: Whether underscores and capitals count as hyphens and small letters, in names that are asked for and in
+            those that others add.
 
     Example:
-        >>> registry = Registry("judgekit.examples", noun="example", own={"pi": "math:pi"})
+        >>> registry = Registry("judgekit.examples", noun="example", of=float, own={"pi": "math:pi"})
         >>> registry.load("pi")
         3.141592653589793
         >>> registry.load("pie")
@@ -62,9 +65,19 @@ class Registry(Generic[T]):
         judgekit.errors.ConfigError: unknown example 'pie'; did you mean 'pi'? (known: pi)
     """
 
-    def __init__(self, group: str, *, noun: str, own: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        group: str,
+        *,
+        noun: str,
+        of: type[Any] | tuple[type[Any], ...],
+        own: Mapping[str, str],
+        hyphens: bool = False,
+    ) -> None:
         self.group = group
         self.noun = noun
+        self._of = of if isinstance(of, tuple) else (of,)
+        self._hyphens = hyphens
         self._own = dict(own)
         self._added: dict[str, T] = {}
 
@@ -72,11 +85,11 @@ class Registry(Generic[T]):
         """Make a name known to this process, as an entry point would; for programs and notebooks.
 
         Raises:
-            ConfigError: the name is taken.
+            ConfigError: the name is taken, or the value is something else.
         """
         if name in self:
             raise ConfigError(f"the {self.noun} {name!r} exists already: choose another name")
-        self._added[name] = value
+        self._added[self._spelled(name)] = self._checked(value, who="this program adds", name=name)
 
     def names(self) -> list[str]:
         """Return all names in order: the project's own, then those of other packages."""
@@ -87,14 +100,17 @@ class Registry(Generic[T]):
         return {name: point.value for name, point in self._installed().items()} | self._own
 
     def __contains__(self, name: object) -> bool:
-        return name in self._own or name in self._added or name in self._installed()
+        key = self._spelled(str(name))
+        return key in self._own or key in self._added or key in self._installed()
 
     def load(self, name: str) -> T:
         """Import what a name stands for.
 
         Raises:
-            ConfigError: there is none of that name (says the nearest), or the package that adds it cannot be imported.
+            ConfigError: there is none of that name (says the nearest), or the package that adds it cannot be imported
+                or names something else.
         """
+        name = self._spelled(name)
         if name in self._own:
             return cast(T, resolve(self._own[name]))
         if name in self._added:
@@ -106,10 +122,20 @@ class Registry(Generic[T]):
             raise ConfigError(f"unknown {self.noun} {name!r}{hint} (known: {', '.join(self.names())})")
         package = point.dist.name if point.dist is not None else "an installed package"
         with boundary(ConfigError, f"{package} adds the {self.noun} {name!r}, but it cannot be imported"):
-            return cast(T, point.load())
+            value = point.load()
+        return self._checked(value, who=f"{package} adds", name=name)
+
+    def _checked(self, value: object, *, who: str, name: str) -> T:
+        if not isinstance(value, self._of) and not (isinstance(value, type) and issubclass(value, self._of)):
+            wanted = " or ".join(of.__name__ for of in self._of)
+            raise ConfigError(f"{who} the {self.noun} {name!r}, but it is no {wanted}: {shorten(value)}")
+        return cast(T, value)
 
     def _installed(self) -> dict[str, importlib.metadata.EntryPoint]:
         # Read at every call: it takes a millisecond, and a notebook may have installed something in the meantime.
         # Two packages with one name: the first in the order of their targets, the same in every process.
         points = sorted(importlib.metadata.entry_points(group=self.group), key=lambda point: point.value, reverse=True)
-        return {point.name: point for point in points}
+        return {self._spelled(point.name): point for point in points}
+
+    def _spelled(self, name: str) -> str:
+        return name.replace("_", "-").lower() if self._hyphens else name

@@ -13,6 +13,7 @@ DESCRIPTION = "Train a policy with SGPO and any judge: online, offline on stored
 COMMANDS: Registry[Command] = Registry(
     "sgpo.commands",
     noun="command",
+    of=Command,
     own={
         "online": "sgpo.commands:ONLINE",
         "offline": "sgpo.commands:OFFLINE",

@@ -115,3 +115,28 @@ def test_a_policy_is_trained_on_stored_groups(bin: Path, here: Path) -> None:
     given = [f"policy={policy}", f"groups={groups}", "judge=builtin:random"]
     run(bin / "sgpo", "offline", *given, *options, "--output", "run", cwd=here)
     assert (here / "run/policy/model.safetensors").is_file()
+
+
+def test_a_package_from_outside_is_installed_beside_it(bin: Path, here: Path) -> None:
+    copy = here / "extending"  # setuptools writes into the folder that it builds
+    shutil.copytree(ROOT / "examples" / "extending", copy)
+    install = ["install", "--no-deps", "--no-index", "--no-build-isolation", copy]
+    run(sys.executable, "-m", "pip", "--python", bin / "python", *install, cwd=here)
+    run(bin / "judgekit", "build", "margin-notes", "--input", copy / "notes.jsonl", "--output", "data", cwd=here)
+    assert "words:" in run(bin / "judgekit", "telltale", "--data", "data", "--output", "judges/telltale", cwd=here)
+    judge = ["--judge", "judges/telltale"]
+    assert "step 0" in run(bin / "judgekit", "judge", *judge, "--problem", "3 + 4?", "--step", "Obviously 8.", cwd=here)
+    run(
+        bin / "judgekit",
+        "eval",
+        *judge,
+        "--benchmark",
+        "margin-notes",
+        "data",
+        "--output",
+        "run",
+        "n_splits=2",
+        cwd=here,
+    )
+    assert "Margin Notes" in (here / "run/leaderboard.md").read_text()
+    assert "algorithm.type=partial_marks" in run(bin / "sgpo", "offline", "--help", cwd=here)

@@ -6,7 +6,7 @@ import difflib
 
 from judgekit.errors import ConfigError
 from judgekit.extensions import Registry
-from judgekit_datasets.source import AnySource
+from judgekit_datasets.source import AnySource, GeneratorSource, Source
 
 IMPORTERS = {
     "bigbench-mistake": "judgekit_datasets.importers.bigbench_mistake:SOURCE",
@@ -36,8 +36,10 @@ GENERATORS = {
 }
 """Generators that come with the project: name -> where the source stands."""
 
-SOURCES: Registry[AnySource] = Registry("judgekit.sources", noun="source", own=IMPORTERS | GENERATORS)
-"""All sources by name; packages add theirs by entry points `judgekit.sources`, in small letters with hyphens."""
+SOURCES: Registry[AnySource] = Registry(
+    "judgekit.sources", noun="source", of=(Source, GeneratorSource), own=IMPORTERS | GENERATORS, hyphens=True
+)
+"""All sources by name; packages add theirs by entry points `judgekit.sources`."""
 
 
 def source_names() -> list[str]:
@@ -47,7 +49,7 @@ def source_names() -> list[str]:
 
 def is_source(name: str) -> bool:
     """Tell whether there is a source of that name; underscores and hyphens count alike."""
-    return name.replace("_", "-").lower() in SOURCES
+    return name in SOURCES
 
 
 def load_source(name: str) -> AnySource:
@@ -56,10 +58,9 @@ def load_source(name: str) -> AnySource:
     Raises:
         ConfigError: there is none; names the nearest. Or the package that adds it cannot be imported.
     """
-    key = name.replace("_", "-").lower()
-    if key in SOURCES:
-        return SOURCES.load(key)
+    if name in SOURCES:
+        return SOURCES.load(name)
     # a name is more often mistyped beyond likeness than made up: always name the nearest, and the way for own rows
-    nearest = difflib.get_close_matches(key, source_names(), n=1, cutoff=0.0)[0]
+    nearest = difflib.get_close_matches(name, source_names(), n=1, cutoff=0.0)[0]
     known = f"{', '.join(source_names())}; for rows of your own use 'labelled'"
     raise ConfigError(f"unknown source {name!r}; did you mean {nearest!r}? (known: {known})")

@@ -15,6 +15,7 @@ DESCRIPTION = "Build step-labelled data, train, calibrate and benchmark step-wis
 COMMANDS: Registry[Command] = Registry(
     "judgekit.commands",
     noun="command",
+    of=Command,
     own={
         "build": "judgekit_datasets.commands:BUILD",
         "split": "judgekit_datasets.commands:SPLIT",

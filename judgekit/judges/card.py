@@ -129,6 +129,7 @@ class JudgeSpec(BaseModel, ABC):
 KINDS: Registry[type[JudgeSpec]] = Registry(
     "judgekit.judges",
     noun="judge kind",
+    of=JudgeSpec,
     own={
         "step_classifier": "judgekit.judges.steps.specs:StepClassifierSpec",
         "likelihood": "judgekit.judges.steps.specs:LikelihoodSpec",

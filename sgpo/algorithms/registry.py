@@ -14,6 +14,7 @@ from sgpo.algorithms.base import Algorithm
 ALGORITHMS: Registry[type[Algorithm]] = Registry(
     "sgpo.algorithms",
     noun="algorithm",
+    of=Algorithm,
     own={
         "grpo": "sgpo.algorithms.grpo:GRPO",
         "sgpo": "sgpo.algorithms.sgpo:SGPO",

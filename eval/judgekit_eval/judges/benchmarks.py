@@ -169,6 +169,8 @@ MR_GSM8K_BENCHMARK = Benchmark(
 BENCHMARKS: Registry[Benchmark] = Registry(
     "judgekit.benchmarks",
     noun="benchmark",
+    of=Benchmark,
+    hyphens=True,
     own={
         "processbench": f"{__name__}:PROCESSBENCH",
         "prmbench": f"{__name__}:PRM_BENCH",
