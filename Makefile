@@ -21,7 +21,6 @@ TEST_TOOLS := "pytest>=9" "pytest-xdist>=3.8" "hypothesis>=6.130"
 # Processes that share the tests, each with one thread and whole files, so that fixtures of a file are made once.
 JOBS ?= logical
 PYTEST_FLAGS := -n $(JOBS) --maxprocesses 8 --dist loadfile
-Q := runs/quickstart
 
 .PHONY: setup docs lock test test-all test-vllm test-wheel lint types quickstart quickstart-clean
 
@@ -96,21 +95,10 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
-# Data, judge, calibration, benchmark, SGPO against GRPO, one page. Every command continues where it was interrupted.
+# Data, judge, calibration, benchmark, SGPO against GRPO, one page. Its commands are in examples/quickstart/stages.py; each
+# continues where it was interrupted.
 quickstart: setup
-	$(BIN)/judgekit build procedural configs/quickstart/base_data.yaml --output $(Q)/data/base --resume
-	$(BIN)/judgekit build procedural configs/quickstart/policy_data.yaml --output $(Q)/data/policy --resume
-	$(BIN)/judgekit build procedural configs/quickstart/judge_data.yaml --output $(Q)/data/all --resume
-	$(BIN)/judgekit split $(Q)/data/all $(Q)/data/train=0.9 $(Q)/data/calibration=0.05 $(Q)/data/test=0.05 --resume
-	$(BIN)/judgekit build procedural-problems configs/quickstart/problems.yaml --output $(Q)/data/problems --resume
-	$(BIN)/judgekit split $(Q)/data/problems $(Q)/data/rl-train=0.9 $(Q)/data/rl-test=0.1 --resume
-	$(BIN)/judgekit pretrain configs/quickstart/base.yaml --output $(Q)/base --resume
-	$(BIN)/judgekit fit configs/quickstart/judge.yaml --output $(Q)/judge --resume
-	$(BIN)/judgekit calibrate --judge $(Q)/judge/judge --data $(Q)/data/calibration dtype=float32
-	$(BIN)/judgekit eval --judge $(Q)/judge/judge --benchmark procedural $(Q)/data/test --output $(Q)/eval --resume dtype=float32
-	$(BIN)/judgekit pretrain configs/quickstart/policy.yaml --output $(Q)/policy --resume
-	$(BIN)/sgpo compare configs/quickstart/compare.yaml --output $(Q)/compare --resume
-	$(BIN)/python examples/quickstart/summary.py $(Q)
+	$(BIN)/python examples/quickstart/run.py
 
 quickstart-clean:
-	rm -rf $(Q)
+	rm -rf runs/quickstart

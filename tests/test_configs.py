@@ -66,6 +66,7 @@ CLASSES: dict[str, type[BaseConfig]] = {
     "paper/offline_*.yaml": OfflineConfig,
     "paper/online_*.yaml": OnlineConfig,
     "quickstart/compare.yaml": CompareConfig,
+    "quickstart/judge_base.yaml": LanguageModelConfig,
     "sgpo/arithmetic/online.yaml": OnlineConfig,
     **{
         f"{folder}/{file}.yaml": config_type
