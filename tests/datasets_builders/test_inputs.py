@@ -77,7 +77,7 @@ def test_an_empty_parquet_file_is_an_error(tmp_path: Path) -> None:
 def test_a_missing_file_and_an_empty_folder_are_errors(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         open_input(str(tmp_path / "gone.jsonl"))
-    with pytest.raises(DataError, match=r"holds no \.jsonl"):
+    with pytest.raises(DataError, match=r"contains no \.jsonl"):
         open_input(tmp_path)
 
 

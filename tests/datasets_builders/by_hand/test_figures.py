@@ -129,7 +129,7 @@ def test_sizes_that_cannot_be_fitted_are_left_out_and_the_last_one_raises() -> N
     assert [point.n_labels for point in compute_learning_curve(seldom, fit_prior, measured_N=[True] * 60).points][
         -1
     ] == 48
-    with pytest.raises(DataError, match="right and wrong steps are needed"):
+    with pytest.raises(DataError, match="correct and wrong steps are needed"):
         compute_learning_curve([solution(i, None) for i in range(20)], fit_prior, measured_N=[True] * 20)
 
 

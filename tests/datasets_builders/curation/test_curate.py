@@ -247,7 +247,7 @@ def test_bad_inputs_are_named(tmp_path):
     with pytest.raises(DataError, match="no column 'problem'"):
         curate(CurationConfig(data=(file,), workers=1), tmp_path / "out1")
     file.write_bytes(b"no parquet")
-    with pytest.raises(DataError, match="no readable parquet file"):
+    with pytest.raises(DataError, match="not a readable parquet file"):
         curate(CurationConfig(data=(file,), workers=1), tmp_path / "out2")
     write(tmp_path, [solution(1)])
     (tmp_path / "full").mkdir()

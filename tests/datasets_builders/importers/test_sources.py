@@ -63,7 +63,7 @@ EXPECTED: dict[str, tuple[str, dict[str, int], dict[int, str]]] = {
             7: "duplicate",
             8: "label beyond the last step",
             9: "label before the first step",
-            10: "field 'mistake_index' is not a whole number",
+            10: "field 'mistake_index' is not an integer",
             11: "field 'mistake_index' is missing",
             12: "field 'mistake_index' is missing",
         },
