@@ -167,7 +167,7 @@ def test_a_judge_that_reads_the_numbers_has_1_and_those_that_read_nothing_exactl
     assert (scores["blind"].fingerprint.n_solutions, scores["blind"].fingerprint.sources) == (8, ("hand",))
     for file in ("attacks.md", "report.html"):
         text = (tmp_path / "out" / file).read_text()
-        assert "Reading score, blind, on 8 right solutions: 0.50 [0.50, 0.50]: does not react to a changed" in text
+        assert "Reading score, blind, on 8 correct solutions: 0.50 [0.50, 0.50]: does not react to a changed" in text
         assert "Does it read the problem?" in text
 
 
@@ -205,7 +205,7 @@ def test_without_right_solutions_there_is_no_score(tmp_path: Path) -> None:
         (0.3, 0.59, "a style detector"),
         (0.1, 0.39, "it is reversed"),
         (0.51, 0.9, "reacts to a changed problem"),
-        (0.45, 0.7, "not shown"),
+        (0.45, 0.7, "no evidence"),
         (None, None, "one problem"),
     ],
 )
@@ -229,7 +229,7 @@ def test_the_command_stores_the_score_in_the_card_leaderboards_show_it_and_calib
     assert "no reading score to store" in capsys.readouterr().err and read_card(judge).reading is None
     wanted = "attacks=[problems-shuffled,numbers-changed]"
     assert main([*command, "--output", str(tmp_path / "b"), wanted]) == 0
-    assert "Reading score, judge, on 10 right solutions: 0.50 [0.50, 0.50]: does not" in capsys.readouterr().out
+    assert "Reading score, judge, on 10 correct solutions: 0.50 [0.50, 0.50]: does not" in capsys.readouterr().out
     stored = read_card(judge).reading
     assert stored is not None and stored.auc == 0.5 and stored.fingerprint.data == "data"
     assert load_judge(judge).info.reading == stored

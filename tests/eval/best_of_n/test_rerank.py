@@ -163,7 +163,7 @@ def test_groups_are_chosen_evenly_and_checked() -> None:
     assert [group.group_id for group in chosen] == ["g0", "g3", "g6"]
     with pytest.raises(DataError, match="no group has 4 responses"):
         choose_groups(gathered, BestOfNConfig(judges=("x",), sizes=(4, 8)))
-    with pytest.raises(ValueError, match="must rise"):
+    with pytest.raises(ValueError, match="must be ascending"):
         BestOfNConfig(judges=("x",), sizes=(2, 1))
 
 
