@@ -44,7 +44,7 @@ _SCALARS: dict[Any, pl.DataType] = {str: pl.String(), int: pl.Int64(), float: pl
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` to write to, and move it into place when the block ends without an error.
+    """Give a temporary path next to `path` to write to, and move it into place when the block ends without an error.
 
     Raises:
         DataError: the disk is full or the folder cannot be written.

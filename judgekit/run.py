@@ -32,7 +32,7 @@ MOST_SHOWN = 8
 BUILT_DATA = "data"
 """Folder in which commands build data sets of raw inputs, before the run begins that reads them."""
 _MADE_OF = ("inputs", "items")
-"""What the settings of a data set say of its inputs, beside its configuration."""
+"""Settings of a data set that describe its inputs, in addition to its configuration."""
 _FOREIGN = "{} holds files of something else, for example {}: choose another --output"
 _PACKAGES = ("torch", "transformers", "trl", "datasets", "accelerate", "peft", "polars", "scikit-learn",
              "math-verify", "vllm")  # fmt: skip

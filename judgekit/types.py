@@ -421,7 +421,7 @@ class Verdict(BaseModel):
 
     For n steps a distribution over n + 1 outcomes: the first error is step 0, ..., step n-1, or there is none.
     Decision, survival, valid prefix and calibration all follow from it. A judge that gave step probabilities has them
-    kept beside it: worked out of the posterior again they would differ in their last bits, and steps that the judge
+    kept next to it: worked out of the posterior again they would differ in their last bits, and steps that the judge
     gave the same probability would be ranked, binned and decided by rounding.
     """
 

@@ -214,7 +214,7 @@ def _build_parts(jobs: Sequence[_Job], *, workers: int, progress: bool) -> list[
 
 
 def _build_part(job: _Job, *, progress: bool = False) -> _Built:
-    """Build a part, or leave a finished one; the time it took lies beside its folder."""
+    """Build a part, or leave a finished one; the time it took lies next to its folder."""
     timing, started = job.folder.with_name(f"{job.folder.name}.json"), time.perf_counter()
     report = build(
         job.source, output=job.folder, input=job.input, options=job.options, resume=True, progress=progress,

@@ -119,7 +119,7 @@ class Ratio(NamedTuple):
 
 
 class Based(NamedTuple):
-    """A number in a base that is written beside it."""
+    """A number in a base that is written next to it."""
 
     digits: str
     """As it is written, without leading zeros."""

@@ -1,6 +1,6 @@
 """Words around numbers, and words that are numbers or days: `two and a half`, `one hundred and five`, `June 20th`.
 
-Words that say nothing about a value may stand beside a number; those that change it may not, or `5 sixths` and
+Words that say nothing about a value may stand next to a number; those that change it may not, or `5 sixths` and
 `a factor of 5` would be 5.
 """
 
@@ -42,7 +42,7 @@ MEANINGFUL = frozenset((
     "factor", "factors", "divisor", "divisors", "logarithm", "multiples", "powers", "roots", "complement",
     "conjugate", "negation", "successor", "predecessor",
 ))  # fmt: skip
-"""Words that change what a number beside them says; with one of them left over, a text is not covered."""
+"""Words that change what a number next to them says; with one of them left over, a text is not covered."""
 FUNCTIONS_IN_WORDS = frozenset((
     "sqrt", "cbrt", "log", "ln", "lg", "exp", "sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh",
     "arcsin", "arccos", "arctan", "asin", "acos", "atan", "floor", "ceil", "ceiling", "round", "abs", "gcd", "lcm",
@@ -212,7 +212,7 @@ def _part(texts: Sequence[str], at: int) -> tuple[Fraction | None, int]:
 
 
 def signs_for_words(text: str) -> str:
-    r"""Write operations beside numbers as signs: `minus 5`, `5 squared`, `half of 10`, `5 and a quarter`.
+    r"""Write operations next to numbers as signs: `minus 5`, `5 squared`, `half of 10`, `5 and a quarter`.
 
     Example:
         >>> signs_for_words("the square of 5 plus 2 and a half")

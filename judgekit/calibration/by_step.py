@@ -236,7 +236,7 @@ class PlattCalibrator(LogisticCalibrator):
 
     Source:
         Platt 1999, Probabilistic outputs for support vector machines. Differs from it in: targets are smoothed towards
-        what the judge says instead of towards one half; the slope cannot turn the judge upside down.
+        what the judge says instead of towards one half; the slope cannot reverse the judge.
     """
 
     kind = "platt"

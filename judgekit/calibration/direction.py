@@ -18,7 +18,7 @@ from judgekit.calibration.split import CalibrationSplit
 from judgekit.metrics.ranking import placements_within_position, step_places
 
 Z_LEVEL = 1.96
-"""Standard errors that an AUROC must lie below one half for a judge to be called upside down: 2.5 % on this side."""
+"""Standard errors that an AUROC must lie below one half for a judge to be called reversed: 2.5 % on this side."""
 
 
 class Direction(NamedTuple):

@@ -97,9 +97,9 @@ def describe_options(
 
 
 def models_in(annotation: Any, metadata: Sequence[Any] = ()) -> list[type[BaseModel]]:
-    """Return the configurations that a type holds, in a list of them or beside others."""
+    """Return the configurations that a type holds, in a list of them or next to others."""
     origin, args = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:  # as it stands beside null; a field that is nothing else has the marks in its metadata
+    if origin is Annotated:  # as it stands next to null; a field that is nothing else has the marks in its metadata
         return models_in(args[0], args[1:])
     if (named := next((mark for mark in metadata if isinstance(mark, OneOf)), None)) is not None:
         return [*named.models()]

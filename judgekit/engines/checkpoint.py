@@ -143,7 +143,7 @@ def safe_checkpoint(name: str | Path, *, weights: bool = True) -> Path:
 
 
 def _check_index(path: Path) -> None:
-    """Refuse an index of shards that names anything but safetensors files beside it, or one that is missing."""
+    """Refuse an index of shards that names anything but safetensors files next to it, or one that is missing."""
     shards = _read_object(path).get("weight_map")
     if not isinstance(shards, dict):
         raise CheckpointError(f"{path} has no weight_map: it is not an index of shards. Fetch it again")
@@ -159,7 +159,7 @@ def _check_index(path: Path) -> None:
 
 
 def _is_plain(name: object, ends: tuple[str, ...]) -> bool:
-    """Whether this is the name of a file beside, with one of these ends."""
+    """Whether this is the name of a file in the same folder, with one of these endings."""
     return isinstance(name, str) and name.endswith(ends) and name == Path(name).name and "\\" not in name
 
 
@@ -221,7 +221,7 @@ def tensor_names(directory: Path) -> dict[Path, list[str]]:
 
 
 def weight_files(directory: Path) -> list[Path]:
-    """Return the safetensors files that transformers reads a checkpoint's weights from; others may lie beside them."""
+    """Return the safetensors files that transformers reads a checkpoint's weights from; others may lie next to them."""
     path = directory / (_read_object(directory / "config.json").get(_WEIGHTS_KEY) or "model.safetensors")
     if not path.is_file():
         path = directory / f"model{_INDEX}"

@@ -173,7 +173,7 @@ class JudgeCard(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[2] = 2
-    """Version of this file; those of version 1 had the fields of `spec` beside the others, see `upgrade`."""
+    """Version of this file; those of version 1 had the fields of `spec` next to the others, see `upgrade`."""
     judge_id: str = Field(min_length=1)
     """Name in results."""
     spec: SerializeAsAny[InstanceOf[JudgeSpec]]

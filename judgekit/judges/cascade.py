@@ -43,7 +43,8 @@ class Stage(BaseModel):
     hi: Prob | None
     """Least P(none) with which it answers "no error"; `null`: it never does."""
     lo: Prob | None
-    """Most probability beside its most probable first error with which it answers that one; `null`: it never does."""
+    """Highest probability of everything else at which it answers its most probable first error; `null`: it never
+    does."""
 
     def answers(self, verdict: Verdict | None) -> bool:
         """Return whether a member with this verdict is sure enough.

@@ -310,7 +310,7 @@ def write_judge(name: str, output: Path, golden: Sequence[Golden]) -> Path:
     at_hub = not Path(name).exists() and ("model", ".") in spec.places()
 
     def beside(what: str, place: str) -> str:
-        # What lies beside the card is named by its absolute path; an engine's paths begin where commands run.
+        # What lies next to the card is named by its absolute path; an engine's paths begin where commands run.
         local = (found.directory / place).resolve()
         return str(local) if what != "engine" and os.path.exists(local) else place
 

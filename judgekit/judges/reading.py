@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from judgekit.calibration.card import Fingerprint
 
 STYLE_BOUND = 0.6
-"""A judge whose interval ends below this AUC does not react to a changed problem: beside two solutions, one of them to
+"""A judge whose interval ends below this AUC does not react to a changed problem: next to two solutions, one of them to
 another problem, it prefers the correct one in fewer than 6 of 10 cases, where a coin does in 5."""
 
 
 class ReadingScore(BaseModel):
-    """How well P(no error) tells correct solutions beside their own problem from the same beside a changed one."""
+    """How well P(no error) separates correct solutions with their own problem from the same with a changed one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

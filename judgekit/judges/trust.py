@@ -95,7 +95,7 @@ class Trust:
         if self.root is None:
             return True
         written, real_root = Path(os.path.abspath(path)), self.root.resolve()
-        if real_root.parent.name == "snapshots":  # files of the cache lead into `blobs/`, beside `snapshots/`
+        if real_root.parent.name == "snapshots":  # files of the cache lead into `blobs/`, next to `snapshots/`
             real_root = real_root.parent.parent
         return written.is_relative_to(self.root) and path.resolve().is_relative_to(real_root)
 

@@ -24,7 +24,7 @@ from judgekit.types import Judgement, Rollout, Solution
 JUDGEMENTS = "judgements.jsonl"
 """File of all judgements below the output folder, one JSON object per line, in the order of the solutions."""
 TRACEBACK = "traceback.txt"
-"""File beside the chunks: where a judge failed, if it did at last."""
+"""File next to the chunks: where a judge failed, if it did at last."""
 
 
 def judge_file(judge: Judge, config: JudgingConfig, output: Path, *, resume: bool = False) -> list[Judgement]:

@@ -1,7 +1,7 @@
 """BIG-Bench-Mistake: fraction of solutions whose first mistake is located exactly; "no mistake" is a location, too.
 
 Classes are unbalanced (most traces of some tasks hold a mistake), so the accuracies on erroneous and on correct
-solutions stand beside it: they are those of `localization_rates`, and all come from the same counts.
+solutions stand next to it: they are those of `localization_rates`, and all come from the same counts.
 
 Source:
     Tyen et al., LLMs cannot find reasoning errors, but can correct them! (2311.08516), section 3: an answer is correct

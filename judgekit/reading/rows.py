@@ -76,7 +76,7 @@ def data_files(folder: Path) -> list[Path]:
         )  # fmt: skip
     for state in sorted(folder.rglob(_STATE)):
         named = None if is_hidden(state, folder) else _saved_files(state)
-        if named is not None:  # an interrupted save leaves other Arrow files beside those that count
+        if named is not None:  # an interrupted save leaves other Arrow files next to those that count
             files = [file for file in files if file.parent != state.parent or file.suffix != ".arrow"] + named
     if not files:
         raise DataError(f"{folder} contains no {', '.join(SUFFIXES)} file")

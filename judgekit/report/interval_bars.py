@@ -26,7 +26,7 @@ class Bar(NamedTuple):
     hi: float | None = None
     """Upper end of the interval."""
     mark: float | None = None
-    """Where a diamond is drawn beside the bar; `None` for none."""
+    """Where a diamond is drawn next to the bar; `None` for none."""
 
 
 class BarRow(NamedTuple):

@@ -69,7 +69,7 @@ def percent_text(share: HasInterval) -> str:
 def interval_cell(
     interval: HasInterval, *, scale: float = 1.0, quoted: bool = False, target: float | None = None
 ) -> Html:
-    """Return a bar from 0 to 100 with its interval, beside the number.
+    """Return a bar from 0 to 100 with its interval, next to the number.
 
     Args:
         interval: The figure; in [0, 100] after scaling.

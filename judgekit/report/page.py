@@ -87,7 +87,7 @@ def inline(*parts: object) -> Html:
 
 
 def link(text: str, to: str) -> Html:
-    """Return a link, for example to a file beside the page."""
+    """Return a link, for example to a file next to the page."""
     return Html(f'<a href="{escape(to)}">{escape(text)}</a>')
 
 
@@ -373,7 +373,7 @@ def _grid(frame: _Frame) -> str:
 def _axis_labels(frame: _Frame, x_label: str, y_label: str) -> str:
     middle = frame.px(sum(frame.x) / 2)
     below = f'<text class="label mid" x="{middle:.1f}" y="{frame.height - 8:g}">{escape(x_label)}</text>'
-    # Above the plot and not beside it: read without turning the head, and a long name is not cut.
+    # Above the plot and not next to it: read without turning the head, and a long name is not cut.
     return f'{below}<text class="label" x="4" y="14">{escape(y_label)}</text>' if y_label else below
 
 
@@ -408,7 +408,7 @@ def json_script(element_id: str, value: object) -> str:
 
 
 def asset(module: str, name: str) -> str:
-    """Return a text file of the folder `assets` beside a module, which gives its `__file__`.
+    """Return a text file of the folder `assets` next to a module, which gives its `__file__`.
 
     Beside the file and not by the package's name: a folder of that name elsewhere on the path can stand for the name.
     """

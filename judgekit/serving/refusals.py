@@ -10,7 +10,7 @@ from starlette.responses import Response
 from judgekit.serving.wire import DESCRIBE, JUDGE, Trouble
 
 HEALTH, METRICS = "/health", "/metrics"
-"""Paths beside those of `judgekit.serving.wire`."""
+"""Paths next to those of `judgekit.serving.wire`."""
 
 
 class RefusedError(Exception):

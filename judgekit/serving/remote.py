@@ -30,7 +30,7 @@ TOKEN_ENV = "JUDGEKIT_TOKEN"
 OPENING_RETRIES = 2
 """Further tries when a service is opened: a wrong address is noticed soon."""
 _ENVELOPE_BYTES = 200
-"""More than a request holds beside its solutions."""
+"""More than a request needs besides its solutions."""
 
 MessageT = TypeVar("MessageT", bound=BaseModel)
 

@@ -24,7 +24,7 @@ class _Message(BaseModel):
 
 
 class _Said(_Message):
-    """What a service says of itself; a client takes no offence at what later releases will say beside it."""
+    """What a service says about itself; a client ignores fields that later releases may add."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -187,7 +187,7 @@ def _word_pattern(marks: frozenset[str]) -> re.Pattern[str]:
     accents = "".join(map(re.escape, sorted(marks)))
     no_script = f"(?![{_SCRIPTS}{_HANGUL}])"
     accent = "[" + accents + "]*" if marks else ""
-    # Greek letters beside others are symbols, as in Δx, and no part of the word.
+    # Greek letters next to others are symbols, as in Δx, and no part of the word.
     words = rf"(?:[{_GREEK}]{accent})+|(?:{no_script}(?![{_GREEK}])[^\W\d_]{accent})+"
     pattern = rf"{_COMMAND}|{_ESCAPED}|{_NUMBER}|\.\.+|!=|{words}|[{_HANGUL}]+|[^\s{_MARK}]"
     return re.compile(pattern, re.DOTALL)

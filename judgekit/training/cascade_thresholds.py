@@ -33,7 +33,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 MAX_CUTS = 50
-"""Proposals beside the one in which nobody is sure."""
+"""Proposals besides the one in which no member is sure."""
 UNSURE = Stage(hi=None, lo=None)
 """Of a member that never answers."""
 MARGIN = 10 * SUM_TOLERANCE

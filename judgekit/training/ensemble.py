@@ -49,7 +49,7 @@ _MIN_WEIGHT = 1e-6
 
 
 class FittedWeights(NamedTuple):
-    """Weights and the log loss of the true first error under them, beside that of each member alone."""
+    """Weights and the log loss of the true first error under them, next to that of each member alone."""
 
     weights_M: tuple[float, ...]
     """One weight per member."""
@@ -130,7 +130,7 @@ def _find_trouble(
     solutions: Sequence[LabelledSolution],
     fitted: FittedWeights,
 ) -> list[str]:
-    """Say which members are upside down, and whether the whole is worth more than a judge that says nothing.
+    """Say which members are reversed, and whether the whole is worth more than a judge that says nothing.
 
     Raises:
         DataError: no member gets any weight.

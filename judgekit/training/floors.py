@@ -171,7 +171,7 @@ def step_features(steps: Sequence[str]) -> Floats:
     """Return what can be known of steps without reading them.
 
     Position (logarithm), share of the way, number of steps (logarithm), first, last, length in characters and in words
-    (logarithms), length beside the solution's other steps, length of the whole solution (logarithm).
+    (logarithms), length next to the solution's other steps, length of the whole solution (logarithm).
 
     Returns:
         Shape (S, 9).

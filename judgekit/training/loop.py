@@ -346,7 +346,7 @@ def _train(trainer: Any, run: Run, *, report_to: Sequence[Tracker] = ()) -> None
 def save_policy(trainer: Any, tokenizer: Any, folder: Path, *, reopen: Callable[[], Any]) -> None:
     """Write what was trained as a checkpoint of safetensors with its tokenizer; every process calls this.
 
-    Adapters are written to `adapter` beside the folder, and then added to the weights.
+    Adapters are written to `adapter` next to the folder, and then added to the weights.
 
     Args:
         trainer: The trainer.

@@ -137,7 +137,7 @@ class Session:
 def random_sample(pool: Pool, histories: Sequence[History]) -> list[Item]:
     """Return the solutions that were drawn at random, labelled or skipped: a beginning of the random order.
 
-    It ends with the last one that somebody was shown because it came next, whatever a judge chose beside it.
+    It ends with the last one that somebody was shown because it came next, whatever a judge chose next to it.
     """
     drawn = {decision.solution_id for history in histories for decision in history.holding if decision.drawn}
     last = max((place for place, item in enumerate(pool.items) if item.solution.id in drawn), default=-1)

@@ -279,7 +279,7 @@ def _operator_swap(rng: random.Random, solution: WorkedSolution) -> Tries:
         for operator in rng.sample(equation.operators[:-1], len(equation.operators) - 1):
             old = step.text[operator.start : operator.end]
             if old not in _PLAIN_OPERATORS:
-                continue  # beside other spellings a plain sign would be odd
+                continue  # next to other spellings a plain sign would be odd
             new = rng.choice([symbol for symbol in ("+", "-", "*", "/") if symbol != operator.symbol])
             yield from _rewritten(solution, place, step.text[: operator.start] + new + step.text[operator.end :])
 

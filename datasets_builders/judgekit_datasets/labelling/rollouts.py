@@ -136,7 +136,7 @@ class RolloutLabeller:
             counts[fate] += 1
             dropped.append({"sample": sample, "fate": fate, "text": response.text, "detail": response.failure})
         row = {"counts": counts, "dropped": dropped}
-        # One response tells nothing beside no other: an advantage needs two, unless one is all that was asked for.
+        # One response tells nothing next to no other: an advantage needs two, unless one is all that was asked for.
         if len(rollouts) < min(2, self.config.n_samples):
             detail = f"{len(rollouts)} of {len(samples)} have a known outcome: {dropped[0]['fate']}"
             return RowRejected("too few checked responses", f"{detail} {dropped[0]['detail'] or ''}".rstrip()), row

@@ -171,7 +171,7 @@ def write_steps(task: Task, lines: Sequence[Line], notation: Notation) -> list[s
                 symbol = line.symbols[position - 1]
                 equation += f"{notation.space}{signs.get(symbol, symbol)}{notation.space}"
             text = format_number(number, task.style)
-            # Brackets around what would be read otherwise: fractions beside a product, negative numbers after a sign.
+            # Brackets around what would be read otherwise: fractions next to a product, negative numbers after a sign.
             beside: set[Symbol] = set(line.symbols[max(0, position - 1) : position + 1])
             is_read_otherwise = ("/" in text and not beside.isdisjoint("*/")) or (number < 0 and position > 0)
             equation += f"({text})" if is_read_otherwise else text

@@ -61,7 +61,7 @@ def remove_problems(solutions: Sequence[LabelledSolution], seed: int) -> Iterato
 
 
 def shuffle_problems(solutions: Sequence[LabelledSolution], seed: int) -> list[tuple[str, tuple[str, ...]] | None]:
-    """Each solution beside the problem of another one, of the same subset.
+    """Each solution next to the problem of another one, of the same subset.
 
     The problems of a subset are put in a circle, drawn at random, and each solution gets the one behind its own: no
     problem stays, each is used, and solutions of one problem stay together. Impossible where a subset has one problem.
@@ -128,7 +128,7 @@ def _others(text: str, taken: set[Fraction], rng: random.Random) -> Iterator[str
 
 
 def say_nothing(solutions: Sequence[LabelledSolution], seed: int) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The problem beside as many steps of fluent text that says nothing, or is about something else."""
+    """The problem next to as many steps of fluent text that says nothing, or is about something else."""
     for solution in solutions:
         rng = random.Random(content_id(seed=seed, change="fluent-nonsense", solution=solution.id))
         yield solution.problem, write_nonsense(len(solution.steps), rng).steps

@@ -173,7 +173,7 @@ def _test_reading(
     config: AttackConfig,
     data: Path,
 ) -> Reading:
-    """Judge correct solutions as they are and as they are correct no longer; never with their reference beside them."""
+    """Judge correct solutions in their original form and when no longer correct; never with their reference."""
     folder = runner.run.output / JUDGEMENT_DIR
     plain = [as_seen(solution, show_reference=False) for solution in right]
     own = {name: runner.judge(judge, plain, folder / name / RIGHT) for name, judge in judges.items()}

@@ -31,7 +31,7 @@ class _Method(NamedTuple):
 
 
 def best_of_n_markdown(results: BestOfNResults) -> str:
-    """Return the facts and one table in Markdown, a row a method; see `compute_results` beside it."""
+    """Return the facts and one table in Markdown, a row a method; see `compute_results` next to it."""
     facts = "\n".join(f"- {fact}" for fact in _facts(results))
     header, *rows = _table(results)
     return f"# Best of N\n\n{facts}\n\n{markdown_table(header, rows)}\n"

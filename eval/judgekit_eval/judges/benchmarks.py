@@ -193,7 +193,7 @@ def find_benchmark(name: str) -> Benchmark:
 
 
 def refuse_foreign(name: str, sources: Mapping[str, str]) -> None:
-    """Refuse rows under a name that is not theirs: beside figures of a benchmark stand rows of that benchmark alone.
+    """Refuse rows under a name that is not theirs: next to figures of a benchmark stand rows of that benchmark alone.
 
     Rows of several sources, a mixture, may have any name that is neither a benchmark's nor nearly one.
 
@@ -325,7 +325,7 @@ def score_overall(
 
 
 def comparability(benchmark: Benchmark, rows: Sequence[JudgedSolution]) -> list[str]:
-    """Say, in whole sentences, what of the data keeps figures from standing beside published ones.
+    """Say, in whole sentences, what of the data keeps figures from standing next to published ones.
 
     How the judge was run (threshold, reference, contamination) is another matter and not said here.
     """

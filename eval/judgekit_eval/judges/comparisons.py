@@ -45,7 +45,7 @@ class BenchmarkComparisons(Family):
 
 
 class Comparisons(Results):
-    """What `comparisons.json` holds: the benchmarks by name, beside the version."""
+    """What `comparisons.json` holds: the benchmarks by name, next to the version."""
 
     unversioned: ClassVar[bool] = True
     model_config = ConfigDict(extra="allow")

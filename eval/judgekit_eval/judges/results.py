@@ -143,7 +143,7 @@ def _notes_on_judge(
     *,
     show_reference: bool,
 ) -> list[str]:
-    """Say, in words, what about the judge and its making keeps metrics from standing beside others."""
+    """Say, in words, what about the judge and its making keeps metrics from standing next to others."""
     notes = []
     if show_reference:
         notes.append("The judge could see the reference: not comparable with published figures.")

@@ -161,7 +161,7 @@ class BestThreshold(Part):
 
 
 class CleanScores(Part):
-    """Scores over the solutions whose problems the judge has not seen, beside their number in the file."""
+    """Scores over the solutions whose problems the judge has not seen, next to their number in the file."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Metric]
@@ -302,7 +302,7 @@ class EvalResults(Results):
     decision: Decision
     protocol: HowRun
     comparability: list[str]
-    """What keeps its figures from standing beside others, in whole sentences."""
+    """What keeps its figures from standing next to others, in whole sentences."""
     headline: Headline
     undefined: list[str] = Field(default_factory=list)
     """Which figures these solutions cannot have, in whole sentences."""

@@ -13,7 +13,7 @@ COUNTS = {
     "n_uncheckable": "uncheckable",
     "n_failed": "failed",
 }
-"""Counts beside the scores, and their headings."""
+"""Counts next to the scores, and their headings."""
 
 
 def policy_markdown(results: PolicyResults) -> str:

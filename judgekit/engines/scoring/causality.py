@@ -25,7 +25,7 @@ def refuse_bidirectional(body: Any, *, name: str) -> None:
     would be part of it, so the same step would be judged otherwise in a longer solution, or while it is being written.
 
     Args:
-        body: Transformer without a head, in evaluation mode; its configuration beside it.
+        body: Transformer without a head, in evaluation mode; its configuration next to it.
         name: Directory or Hub id, for the message.
 
     Raises:

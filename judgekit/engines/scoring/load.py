@@ -142,7 +142,7 @@ def load_classifier(name: str, *, dtype: Precision, n_labels: int | None = None,
     has_class = True
     if n_labels is not None:
         config = _open_config(name)
-        # A wrapper around a text model counts as one without: its class would run what is wrapped beside it, too.
+        # A wrapper around a text model counts as one without: its class would run what is wrapped next to it, too.
         is_known = type(config) in AutoModelForTokenClassification._model_mapping
         has_class = is_known and config.get_text_config() is config
     if n_labels is not None and not has_class:
@@ -297,7 +297,7 @@ def _quiet() -> Iterator[None]:
 
 
 HEAD, HEAD_FILE = "score", "head.safetensors"
-"""Name of the head that we train, and the file that holds it beside the weights of its body."""
+"""Name of the head that we train, and the file that holds it next to the weights of its body."""
 
 
 class HeadedModel(torch.nn.Module):
@@ -340,7 +340,7 @@ class HeadedModel(torch.nn.Module):
         return state
 
     def save_pretrained(self, directory: Path) -> None:
-        """Write the body as transformers does, and the head to a file beside it; `load_headed_model` opens both."""
+        """Write the body as transformers does, and the head to a file next to it; `load_headed_model` opens both."""
         self.base_model.save_pretrained(directory)
         head = {f"{HEAD}.{name}": tensor.contiguous() for name, tensor in self.score.state_dict().items()}
         save_file(head, directory / HEAD_FILE, metadata={"format": "pt"})

@@ -30,7 +30,7 @@ _OF_NUMBERS = ("mean surprisal of digits", "largest surprisal of digits", "mean 
 def surprisal(
     encoded: Encoded, tokens_T: TokenStatistics, *, n_separator: int, is_digit_T: NDArray[np.bool_]
 ) -> Columns:
-    """Return how the model took each step, beside the mean of the solution and the most surprising later step.
+    """Return how the model took each step, next to the mean of the solution and the most surprising later step.
 
     Args:
         encoded: Token ids with one score position a step.

@@ -313,7 +313,7 @@ def measure_groups(
 ) -> dict[str, Interval]:
     """Return by how much the cross-fitted log loss rises where a group is left out, nats, with 95 % intervals.
 
-    Above 0, the group is worth having beside all others; two groups that say the same are each worth little.
+    Above 0, the group is worth having next to all others; two groups that say the same are each worth little.
     """
     columns: dict[str, list[int]] = {}
     for column in range(data.features_N[0].shape[1]):

@@ -252,7 +252,7 @@ def fit_probe(
     """Choose the kind of head, the reading of weak labels and the decision by cross-validation, and fit on everything.
 
     The kind has the lowest log loss of the true first error without weak labels. Then each source of these in turn gets
-    the reading with the lowest beside the sources before it. The decision has the best ProcessBench F1. Both figures
+    the reading with the lowest next to the sources before it. The decision has the best ProcessBench F1. Both figures
     are of exactly labelled solutions alone.
 
     Raises:

@@ -111,7 +111,7 @@ def _go_wrong(
     for wrong in _draw_lines(kind, place, rng):
         if wrong is None or wrong.result == place.right.result or not _is_plausible(wrong, place.right, task):
             continue
-        # `values` ends before this step, so that no correct result is carried on beside the wrong one.
+        # `values` ends before this step, so that no correct result is carried on next to the wrong one.
         try:
             later = work_out(task, values | {place.step.name: wrong.result}, start=index + 1)
         except ZeroDivisionError:
