@@ -66,6 +66,8 @@ def test_values_that_refer_to_others_see_the_overrides(tmp_path: Path) -> None:
         ("lr=-1", r"greater than 0 \(field 'lr', value -1\)"),
         ("lr=fast", r"field 'lr', value 'fast'"),
         ("colour.type=green", "'red', 'blue'"),
+        ("paths=a.jsonl", r"should be a list, such as \[a.jsonl\] \(field 'paths'"),
+        ("arms=a", "should be keys with values, such as {key: value}"),
         ("lr", "'lr' is not an override: write key=value"),
         ("=3", "is not an override"),
     ],
