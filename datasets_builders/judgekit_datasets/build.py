@@ -14,12 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from rich.progress import track
-
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError, boundary, shorten
 from judgekit.io import MANIFEST, WAY_IN, ShardWriter, field_names, holds_records, read_json
 from judgekit.rejections import REJECTED, Rejections
+from judgekit.report.progress import track
 from judgekit.run import Run, git_state, package_versions
 from judgekit.solution_ids import content_of
 from judgekit.text.identity import content_id
@@ -84,7 +83,7 @@ def build(
         with _SeenKeys() as seen, Rejections(output, source.name) as rejected:
             row_filter = _RowFilter(source.key, seen, rejected)
             outcomes = _outcomes(source, options, parts)
-            for outcome in track(outcomes, source.name, disable=not progress, transient=True):
+            for outcome in track(outcomes, source.name, disable=not progress):
                 for record in row_filter.accept(outcome):
                     writer.write(record)
                     if sample is not None and isinstance(record, LabelledSolution):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from judgekit.cli.command import OUTPUT, Argument, Command
@@ -21,16 +20,13 @@ def _options_of_source(args: argparse.Namespace) -> type[BaseConfig]:
 
 
 def _build(args: argparse.Namespace, options: BaseConfig) -> None:
-    from rich import print as show
-
+    from judgekit.report.terminal import console
     from judgekit_datasets.build import build
     from judgekit_datasets.build_report import render_report
 
     source = load_source(args.source)
-    report = build(
-        source, input=args.input, output=args.output, options=options, resume=args.resume, progress=sys.stderr.isatty()
-    )
-    show(render_report(report))
+    report = build(source, input=args.input, output=args.output, options=options, resume=args.resume, progress=True)
+    console().print(render_report(report))
 
 
 BUILD = Command(
@@ -74,11 +70,10 @@ SPLIT = Command(
 
 
 def _mix(args: argparse.Namespace, config: MixConfig) -> None:
-    from rich import print as show
-
+    from judgekit.report.terminal import console
     from judgekit_datasets.mix import build_mix, render_mix_report
 
-    show(render_mix_report(build_mix(config, args.output, resume=args.resume, progress=sys.stderr.isatty())))
+    console().print(render_mix_report(build_mix(config, args.output, resume=args.resume, progress=True)))
 
 
 MIX = Command(
@@ -91,12 +86,11 @@ MIX = Command(
 
 
 def _curate(args: argparse.Namespace, config: CurationConfig) -> None:
-    from rich import print as show
-
+    from judgekit.report.terminal import console
     from judgekit_datasets.curation.curate import curate
     from judgekit_datasets.curation.report import render_curation
 
-    show(render_curation(curate(config, args.output, resume=args.resume, progress=sys.stderr.isatty())))
+    console().print(render_curation(curate(config, args.output, resume=args.resume, progress=True)))
     print(f"report: {args.output / 'curation.html'}")
     if args.push_to_hub is not None:
         from judgekit_datasets.curation.publish import push_to_hub

@@ -26,7 +26,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 from pydantic import BaseModel, ConfigDict
-from rich.progress import track
 from rich.table import Column, Table
 
 from judgekit.config import BaseConfig, parse_config
@@ -45,6 +44,7 @@ from judgekit.io import (
     write_manifest,
 )
 from judgekit.rejections import Rejections
+from judgekit.report.progress import track
 from judgekit.run import Run, git_state, package_versions
 from judgekit.types import LabelledSolution, StepLabel
 from judgekit_datasets.build import build
@@ -201,7 +201,7 @@ def _build_parts(jobs: Sequence[_Job], *, workers: int, progress: bool) -> list[
     with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
         futures = [pool.submit(_build_part, job) for job in jobs]
         try:
-            for future in track(as_completed(futures), "parts", total=len(jobs), disable=not progress, transient=True):
+            for future in track(as_completed(futures), "parts", total=len(jobs), disable=not progress):
                 future.result()
         except BrokenProcessPool as error:
             raise DataError(
@@ -232,7 +232,7 @@ def _put_together(
     buckets, n_buckets = output / _BUCKETS, -(-sum(part.n_records for part in built) // _ROWS_PER_BUCKET)
     for folder in (buckets, output / SHARD_DIR):
         shutil.rmtree(folder, ignore_errors=True)
-    for number, job in enumerate(track(jobs, "scatter", disable=not progress, transient=True)):
+    for number, job in enumerate(track(jobs, "scatter", disable=not progress)):
         _scatter(job, number, buckets, n_buckets=n_buckets, seed=seed)
     shards = ShardFiles(output / SHARD_DIR)
     n_clashes = 0
@@ -242,7 +242,7 @@ def _put_together(
     n_duplicates: Counter[int] = Counter()
     has_error = pl.col("labels").list.contains(str(StepLabel.ERROR))
     with Rejections(output, "mix") as rejected:
-        for folder in track(sorted(buckets.glob("[!.]*")), "shuffle", disable=not progress, transient=True):
+        for folder in track(sorted(buckets.glob("[!.]*")), "shuffle", disable=not progress):
             rows, doubled = _gather(folder)
             shards.write(rows.select(list(parquet_schema(LabelledSolution))))
             groups = rows.group_by(_PART, "label_method", "licence").agg(n=pl.len(), n_errors=has_error.sum())

@@ -207,10 +207,10 @@ POLICY = Command(
 
 
 def _bench(args: argparse.Namespace, config: BenchConfig) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from judgekit.judging.run import read_solutions
+    from judgekit.report.terminal import console
     from judgekit.run import Run
     from judgekit_eval.runner import Runner
     from judgekit_eval.speed.judge_speed import bench
@@ -225,7 +225,7 @@ def _bench(args: argparse.Namespace, config: BenchConfig) -> None:
     table = Table(*HEADER[:6])
     for row in table_rows(results):
         table.add_row(*row[:6])
-    Console().print(table)
+    console().print(table)
     print(f"bench.json, bench.md and bench.png: {args.output}")
 
 

@@ -164,6 +164,8 @@ def run_program(name: str, description: str, commands: Registry[Command], argv: 
         for library in ("httpx", "httpx2", "huggingface_hub", "datasets", "transformers"):
             logging.getLogger(library).setLevel(logging.WARNING)
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        if not sys.stderr.isatty():  # the bars of libraries, which fill a log; ours are lines there
+            os.environ.setdefault("TQDM_DISABLE", "1")
         if command.config is None:
             command.run(args)
         else:

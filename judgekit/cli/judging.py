@@ -29,21 +29,20 @@ def _judge_and_data(args: argparse.Namespace) -> dict[str, object]:
 
 
 def _judge(args: argparse.Namespace, config: JudgingConfig) -> None:
-    from rich import print as show
-
     from judgekit.judges import load_judge
     from judgekit.judges.members import asked_members
     from judgekit.judges.shared import share_judge
     from judgekit.judges.unfamiliar import warn_unfamiliar
     from judgekit.judging.run import JUDGEMENTS, judge_file, read_solutions
-    from judgekit.report.terminal import render_judgement
+    from judgekit.report.terminal import console, render_judgement
     from judgekit.types import Solution
 
+    show = console()
     if args.problem is not None:
         solution = Solution(problem=args.problem, steps=tuple(args.step))
         judge = load_judge(args.judge, dtype=config.dtype)
         warn_unfamiliar(judge, [solution])
-        show(render_judgement(solution, judge.judge([solution])[0], judge.info))
+        show.print(render_judgement(solution, judge.judge([solution])[0], judge.info))
         return
     with share_judge(lambda: load_judge(args.judge, dtype=config.dtype)) as shared:
         if shared is None:
@@ -51,7 +50,7 @@ def _judge(args: argparse.Namespace, config: JudgingConfig) -> None:
         judgements = judge_file(shared, config, args.output, resume=args.resume)
         info = shared.info
     for solution, judgement in list(zip(read_solutions(args.input), judgements, strict=True))[: args.show]:
-        show(render_judgement(solution, judgement, info))
+        show.print(render_judgement(solution, judgement, info))
     decided = Counter(j.verdict.decide(info.decision) for j in judgements if j.verdict is not None)
     first = [f"step {step}: {decided[step]}" for step in sorted(step for step in decided if step is not None)]
     print(f"{len(judgements)} judged, first errors by {info.judge_id}: {', '.join([f'none: {decided[None]}', *first])}")

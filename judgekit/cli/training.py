@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from judgekit.cli.command import OUTPUT, Argument, Command
 from judgekit.training.api import CONFIGS, TrainingConfig, calibrated_directory, train_config
@@ -30,31 +32,53 @@ def _train(args: argparse.Namespace, config: TrainingConfig) -> None:
     from judgekit.judges.card import read_card
 
     card = read_card(directory)
+    print(f"judge: {directory}")
     if isinstance(config, LikelihoodConfig):
         from judgekit.judges.steps.specs import LikelihoodSpec
 
-        print(f"judge: {directory}\nfitted: {card.spec_as(LikelihoodSpec).fitted}")
+        fitted = card.spec_as(LikelihoodSpec).fitted
+        print(
+            f"logit P(step ok) = {fitted.bias:.3g} {fitted.max_weight:+.3g} x largest surprisal "
+            f"{fitted.mean_weight:+.3g} x mean surprisal; decision {card.decision}"
+        )
         for sentence in card.training["warnings"]:
             print(f"warning: {sentence}")
     elif isinstance(config, ProbeConfig):
-        from judgekit.training.floors import FLOORS
-
-        print(f"judge: {directory}\nhead: {card.training['head']}; {card.decision}")
-        floors = {f"{floor}: {name}": found for floor in FLOORS for name, found in card.training[floor].items()}
-        for name, values in (card.training["cross_fitted"] | floors | card.training.get("ablation", {})).items():
-            shown = ["-" if value is None else f"{value:.3f}" for value in values.values()]
-            print(f"{name}: {shown[0]} [{shown[1]}, {shown[2]}]")
-        for source, said in card.training.get("weak", {}).items():
-            shown = ["-" if value is None else f"{value:.3f}" for value in said["worth"].values()]
-            taken = f"weight {said['weight']:g}, right despite error {said['right_despite_error']:g}"
-            how = taken if said["weight"] else "left out, because no weight helps"
-            print(
-                f"{source}: {said['solutions']} weak labels, {how}; with the choice made in every fold, they are worth "
-                f"{shown[0]} [{shown[1]}, {shown[2]}] nats of held-out log loss"
-            )
+        _print_probe(card.training, decision=str(card.decision))
     else:
-        print(f"judge: {directory}")
+        print(f"decision {card.decision}")
     _print_figures(card.metrics)
+    if not card.metrics and not isinstance(config, ProbeConfig):
+        print(f"no figures yet: judgekit calibrate --judge {directory} --data DATA, then judgekit eval")
+
+
+def _print_probe(training: Mapping[str, Any], *, decision: str) -> None:
+    """Print what cross-fitting says of a probe judge, beside judges that do not read, and what its features add."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from judgekit.report.terminal import console, figure_name, figure_text
+    from judgekit.training.floors import FLOORS
+
+    print(f"head: {training['head']}; {decision}")
+    table = Table("", "this judge", *FLOORS, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name, found in training["cross_fitted"].items():
+        beside = [training[floor][name] for floor in FLOORS]
+        table.add_row(figure_name(name), *(figure_text(name, *each.values()) for each in (found, *beside)))
+    print("cross-fitted over problems, with 95 % intervals:")
+    console().print(table)
+    worth = training.get("ablation", {})
+    if worth:
+        print("what leaving a group of features out costs, nats of log loss with 95 % intervals:")
+    for group, found in worth.items():
+        print(f"  {group:<12} {figure_text(group, *found.values())}")
+    for source, said in training.get("weak", {}).items():
+        taken = f"weight {said['weight']:g}, right despite error {said['right_despite_error']:g}"
+        how = taken if said["weight"] else "left out, because no weight helps"
+        print(
+            f"{source}: {said['solutions']} weak labels, {how}; with the choice made in every fold, they are worth "
+            f"{figure_text(source, *said['worth'].values())} nats of held-out log loss"
+        )
 
 
 TRAIN = Command(
@@ -105,6 +129,7 @@ ADAPT = Command(
 def _calibrate(args: argparse.Namespace, config: CalibrationConfig) -> None:
     from judgekit.calibration.card import describe_after, describe_calibrator
     from judgekit.judges.card import read_card
+    from judgekit.report.terminal import figure_name
     from judgekit.training.calibrate import calibrate_judge
 
     directory = calibrated_directory(args.judge, args.output)
@@ -120,11 +145,12 @@ def _calibrate(args: argparse.Namespace, config: CalibrationConfig) -> None:
     after = describe_after(report, card.calibrator.kind)
     print(f"calibrator {describe_calibrator(card.calibrator)}; figures before -> {after}:")
     for name in report.before:
-        print(f"{name:>20}: {report.before[name]:.4f} -> {report.after[name]:.4f}")
+        print(f"{figure_name(name):>36}: {report.before[name]:.4f} -> {report.after[name]:.4f}")
     for floor, reached in report.floors.items():
-        print(f"{floor}, cross-fitted: {', '.join(f'{name} {value:.4f}' for name, value in reached.items())}")
+        figures = ", ".join(f"{figure_name(name)} {value:.4f}" for name, value in reached.items())
+        print(f"{floor}, cross-fitted: {figures}")
     if report.nested is not None:
-        figures = ", ".join(f"{name} {value:.4f}" for name, value in report.nested.items())
+        figures = ", ".join(f"{figure_name(name)} {value:.4f}" for name, value in report.nested.items())
         print(f"with the choice made in every fold ({', '.join(report.chosen_by_fold)}): {figures}")
     for sentence in report.warnings:
         print(f"warning: {sentence}")
@@ -232,8 +258,9 @@ def _prior(args: argparse.Namespace, config: PriorConfig) -> None:
 
     card = build_prior(args.data, args.output, config)
     spec = card.spec_as(PositionPriorSpec)
-    shares = " ".join(f"{hazard:.3f}" for hazard in spec.hazards)
-    print(f"prior: {args.output}, wrong by {spec.by}: {shares}; decision {card.decision}")
+    shares = ", ".join(f"{100 * hazard:.1f}" for hazard in spec.hazards)
+    print(f"judge: {args.output}\nshare of steps that are the first error, by {spec.by}, in percent: {shares}")
+    print(f"decision {card.decision}; F1 cross-fitted over problems:")
     _print_figures(card.metrics)
 
 
@@ -246,6 +273,8 @@ PRIOR = Command(
 )
 
 
-def _print_figures(figures: dict[str, float | int | None]) -> None:
-    for name, value in figures.items():
-        print(f"  {name}: {value:.4f}" if isinstance(value, float) else f"  {name}: {value}")
+def _print_figures(figures: Mapping[str, float | int | None]) -> None:
+    from judgekit.report.terminal import figure_name, figure_text
+
+    for key, value in figures.items():
+        print(f"  {figure_name(key):<36} {figure_text(key, value)}")

@@ -9,8 +9,6 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from judgekit.errors import DataError, JudgekitError
 from judgekit.io import find_record_type, read_records, write_text
 from judgekit.judges.base import Judge
@@ -18,6 +16,7 @@ from judgekit.judges.members import asked_members, what_it_took
 from judgekit.judges.stored import StoredJudge
 from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.judging.config import JudgingConfig
+from judgekit.report.progress import Progress
 from judgekit.run import Run
 from judgekit.types import Judgement, Rollout, Solution
 
@@ -104,9 +103,7 @@ def judge_in_chunks(
     solutions = [as_seen(_as_solution(row), show_reference) for row in rows]
     stored = StoredJudge(judge, folder)
     judgements: list[Judgement] = []
-    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns) as progress:
-        task = progress.add_task(f"judging with {judge.info.judge_id}", total=len(solutions))
+    with Progress(f"judging with {judge.info.judge_id}", len(solutions)) as progress:
         for start in range(0, len(solutions), chunk_size):
             chunk = solutions[start : start + chunk_size]
             try:
@@ -115,7 +112,7 @@ def judge_in_chunks(
                 if error.__cause__ is not None:  # one line is for the user, the rest for who fixes the judge
                     write_text(folder / TRACEBACK, traceback.format_exc())
                 raise
-            progress.advance(task, len(chunk))
+            progress.advance(len(chunk))
     return judgements
 
 

@@ -6,10 +6,11 @@ control characters in it are spelled out, so that it cannot move the cursor, cha
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Sequence
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -21,8 +22,56 @@ from judgekit.types import Judgement, LabelledSolution, Solution, StepLabel
 
 _WRONG, _UNSURE, _RIGHT = (213, 94, 0), (128, 128, 128), (20, 130, 200)
 """Red, green, blue; each at least 3.9 : 1 against black and white."""
+WIDTH_ELSEWHERE = 120
+"""Columns of what is printed where it goes to no terminal, which would know its width."""
+_FIGURES = {
+    "f1": "F1", "ece": "ECE", "nll": "log loss of a step (nats)", "brier": "Brier score", "n": "solutions",
+    "n_no_verdict": "without a verdict", "log_loss": "log loss of the first error (nats)",
+    "first_error_log_loss": "log loss of the first error (nats)", "relative_cost": "cost, share of asking the last",
+    "f1_floor_position": "F1 of position alone", "f1_floor_position_length": "F1 of position and length alone",
+}  # fmt: skip
+"""What the keys of figures in files are called where people read them; of others, the underscores go."""
+_SHARES = ("f1", "accuracy", "answered", "relative_cost")
+"""How the keys of shares begin or end: people read them in percent, as ProcessBench's tables have them."""
 _KEPT_FORMATS = frozenset("\u200c\u200d")
 """Joiners: needed by several scripts and harmless."""
+
+
+def console() -> Console:
+    """Return where tables are printed: as wide as the terminal, and wide enough for a table in a file."""
+    out = Console()
+    if not out.is_terminal and not os.environ.get("COLUMNS"):
+        out.width = WIDTH_ELSEWHERE
+    return out
+
+
+def figure_text(key: str, value: float | None, lo: float | None = None, hi: float | None = None) -> str:
+    """Return a figure of a file, with its interval, as people read it: shares in percent.
+
+    Example:
+        >>> figure_text("f1", 0.6971, 0.598, 0.778), figure_text("ece", 0.01234), figure_text("n", 40)
+        ('69.7 % [59.8, 77.8]', '0.0123', '40')
+    """
+    if value is None:
+        return "unknown"
+    if isinstance(value, int):
+        return f"{value:,}"
+    is_share = any(part.startswith(_SHARES) or part.endswith(_SHARES) for part in key.split("/"))
+    scale, digits = (100, 1) if is_share else (1, 4 if lo is None else 3)
+    ends = "" if lo is None or hi is None else f" [{scale * lo:.{digits}f}, {scale * hi:.{digits}f}]"
+    return f"{scale * value:.{digits}f}{' %' if is_share else ''}{ends}"
+
+
+def figure_name(key: str) -> str:
+    """Return what a figure's key is called where people read it.
+
+    Example:
+        >>> figure_name("f1/prm"), figure_name("f1_argmax_cross_fitted"), figure_name("error_accuracy")
+        ('F1, prm', 'F1 argmax cross fitted', 'error accuracy')
+    """
+    name, _, of = key.partition("/")
+    spelled = _FIGURES.get(name) or " ".join("F1" if word == "f1" else word for word in name.split("_"))
+    return f"{spelled}, {of}" if of else spelled
 
 
 def render_judgement(solution: Solution, judgement: Judgement, info: JudgeInfo) -> RenderableType:

@@ -8,7 +8,7 @@ import logging
 import math
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,12 +17,13 @@ from accelerate.utils import is_peft_model
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch.distributed.fsdp import FSDPModule
-from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
+from transformers import PreTrainedModel, PrinterCallback, ProgressCallback, TrainerCallback, TrainingArguments
 
 from judgekit.engines.checkpoint import safe_checkpoint
 from judgekit.engines.scoring.load import opening
 from judgekit.errors import CheckpointError, ConfigError, boundary, one_line, shorten
 from judgekit.io import weights_written_to
+from judgekit.report.progress import Progress
 from judgekit.run import CHECKPOINTS, Run
 from judgekit.store import claim
 from judgekit.training.config import LoopConfig
@@ -77,6 +78,35 @@ class MetricsCallback(TrainerCallback):
         names = {name: name if name.startswith(self.bare) else f"{self.prefix}/{name}" for name in logs}
         values = {names[name]: finite(value) for name, value in logs.items() if isinstance(value, int | float)}
         self.run.log({"step": state.global_step} | values)
+
+
+class StepProgress(TrainerCallback):
+    """Shows the optimiser steps as all commands show their work, in place of the bars and dicts of transformers."""
+
+    def __init__(self) -> None:
+        self._end = ExitStack()
+        self._shown: Progress | None = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Begin, at the step of the checkpoint."""
+        progress = Progress("training, steps", state.max_steps, done=state.global_step)
+        self._shown = self._end.enter_context(progress)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Count a step."""
+        if self._shown is not None:
+            self._shown.update(state.global_step)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        """Show the accuracy of what was sampled where there is one, else the loss."""
+        for name, shown in (("sgpo/accuracy", "accuracy"), ("loss", "loss")):
+            if self._shown is not None and logs and isinstance(logs.get(name), int | float):
+                self._shown.update(self._shown.done, note=f"{shown} {logs[name]:.3f}")
+                return
+
+    def close(self) -> None:
+        """End, however training ended."""
+        self._end.close()
 
 
 def mean_loss(log_history: list[dict[str, Any]]) -> float | None:
@@ -163,6 +193,7 @@ def training_arguments(
         "dataloader_pin_memory": not cpu,
         "ddp_backend": ("gloo" if cpu else "nccl") if n_processes > 1 else None,
         "ddp_find_unused_parameters": False,
+        "disable_tqdm": True,  # see `StepProgress`
         "report_to": "none",  # see `judgekit.training.tracking`
         "remove_unused_columns": False,
     }
@@ -319,9 +350,12 @@ def train(trainer: Any, run: Run, *, report_to: Sequence[Tracker] = ()) -> None:
         ConfigError: another process trains into the folder.
         DataError: the disk is full.
     """
+    for shows in (ProgressCallback, PrinterCallback):
+        trainer.remove_callback(shows)
     if not trainer.is_world_process_zero():
         return _train(trainer, run)
-    with claim(run.output / CHECKPOINTS, None) as claimed:
+    with claim(run.output / CHECKPOINTS, None) as claimed, closing(StepProgress()) as shown:
+        trainer.add_callback(shown)
         if not claimed:
             raise ConfigError(f"another process is training into {run.output}: wait for it, or stop it and resume")
         _train(trainer, run, report_to=report_to)

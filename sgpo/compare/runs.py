@@ -17,10 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-
 from judgekit.io import last_words, read_json
+from judgekit.report.progress import Progress
 from judgekit.run import MANIFEST, METRICS, is_training, read_rows
 from sgpo.compare.config import Command
 
@@ -98,28 +96,26 @@ def train_runs(
     failures: dict[ArmRun, str] = {}
     for name in [run.folder.name for run in waiting if is_training(run.folder)]:
         logger.info("%s is still training, left by a comparison that was killed: waiting for it", name)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress, _ended_with_us(active):
-        total = progress.add_task("runs", total=len(runs), completed=len(runs) - len(waiting))
-        bars: dict[ArmRun, TaskID] = {}
+    if waiting:
+        logger.info("each run writes a log of its own beside its folder, for example %s", waiting[0].log)
+    with Progress("runs", len(runs), done=len(runs) - len(waiting)) as progress, _ended_with_us(active):
         while waiting or active:
             while len(active) < workers and (run := next((it for it in waiting if not is_training(it.folder)), None)):
                 waiting.remove(run)
                 active[run] = _start(run, threads=threads)
-                bars[run] = progress.add_task(run.folder.name, total=None)
             time.sleep(POLL_S)
+            at = [f"{run.folder.name} at step {run.step or 0} of {run.n_steps or '?'}" for run in active]
+            progress.advance(0, note=", ".join(at))
             for run in list(active):
-                progress.update(bars[run], completed=run.step, total=run.n_steps)
                 if active[run].poll() is None:
                     continue
                 status = active.pop(run).returncode
-                progress.remove_task(bars.pop(run))
                 if status or not run.finished:
                     failures[run] = f"{run.folder.name} ended with status {status}, see {run.log}: {run.last_words}"
                     logger.warning(failures[run])  # at once: the other runs may take hours
                 else:
                     on_finished(run)
-                progress.advance(total)
+                progress.advance()
     return [failures[run] for run in runs if run in failures]  # in the order of the runs, not of their failures
 
 

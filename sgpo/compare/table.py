@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from judgekit.metrics.bootstrap import Interval
+from judgekit.report import terminal
 from judgekit.report.interval_cells import interval_text, number_text, p_value_text
 from sgpo.compare.results import ArmResult, Comparison, Curve, Difference, SeedResult
 from sgpo.compare.statistics import ALPHA
@@ -171,9 +172,7 @@ def print_table(comparison: Comparison, console: Console | None = None) -> None:
 
     A narrow terminal shows only the first columns; a file has room for all.
     """
-    console = console or Console()
-    if not console.is_terminal:
-        console.width = max(console.width, 100)
+    console = console or terminal.console()
     rows = table_rows(comparison)
     table = Table(
         title=f"level to reach: {comparison.level:.3f}, final accuracy of {comparison.reference}",

@@ -7,9 +7,9 @@ from datetime import timedelta
 from math import ceil
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
+from judgekit.report.terminal import console
 from sgpo.compare.config import Command, CompareConfig
 from sgpo.compare.curves import read_record
 from sgpo.compare.run import list_runs
@@ -123,7 +123,7 @@ def print_comparison_plan(plan: ComparisonPlan) -> None:
         held_out = "?" if arm.held_out is None else f"{arm.held_out:,}"
         numbers = (f"{n:,}" for n in (arm.steps, arm.rollouts, arm.judge_calls))
         table.add_row(name, f"{arm.n_finished}/{arm.n_runs}", *numbers, held_out, _time(arm.seconds_left))
-    Console().print(table)
+    console().print(table)
     arms = plan.arms.values()
     print(f"{sum(arm.n_runs for arm in arms)} runs, {sum(arm.n_finished for arm in arms)} of them finished.")
     print("Updates, rollouts, judged responses and held-out answers are per run, at most.")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
-from rich.console import Console
 from rich.table import Table
 
 from judgekit.answers.checks import CORRECT_ABOVE
@@ -18,6 +17,7 @@ from judgekit.groups import is_right
 from judgekit.io import read_records
 from judgekit.judges.critics.card import CriticSpec
 from judgekit.judges.recognise import find_card
+from judgekit.report.terminal import console
 from judgekit.types import Problem
 from sgpo.algorithms.base import GroupBatch
 from sgpo.assumed import AssumedConfig
@@ -369,4 +369,4 @@ def print_plan(plan: Plan, *, assume: AssumedConfig) -> None:
     table = Table("", "", title="dry run: nothing is trained, downloaded or written", show_header=False)
     for name, value in rows:
         table.add_row(name, value)
-    Console().print(table)
+    console().print(table)

@@ -16,12 +16,12 @@ from typing import Any
 
 import torch
 from pydantic import Field
-from rich.progress import track
 
 from judgekit.answers.checks import CORRECT_ABOVE
 from judgekit.groups import RolloutGroup, count_groups
 from judgekit.io import MANIFEST, read_json, read_records, write_records
 from judgekit.judges.stored import StoredJudge
+from judgekit.report.progress import track
 from judgekit.types import Judgement, Record, Rollout
 from sgpo.algorithms.base import Algorithm, GroupBatch, Response, Scale, Scored, Shaped
 from sgpo.algorithms.grpo import GRPO
@@ -155,7 +155,7 @@ def assign_credit(
 
     def score_rows(rows_M: torch.Tensor) -> list[Scored]:
         rows, scored = rows_M.tolist(), dict[int, Scored]()
-        for start in track(range(0, len(rows), chunk), description="judging", disable=not rows):
+        for start in track(range(0, len(rows), chunk), "judging", disable=not rows):
             if watch.judge_off:
                 return [scored.get(row, Scored(None, judged=False)) for row in rows]
             part = rows[start : start + chunk]

@@ -20,8 +20,6 @@ import polars as pl
 import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
-from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
@@ -32,6 +30,8 @@ from judgekit.io import atomic_path, read_json, shard_paths, write_json
 from judgekit.judges import load_judge
 from judgekit.judges.stored import StoredJudge, shared_folder
 from judgekit.judges.unfamiliar import warn_unfamiliar
+from judgekit.report.progress import track
+from judgekit.report.terminal import console
 from judgekit.run import METRICS, Run, read_rows
 from judgekit.text.identity import content_id
 from judgekit.training.loop import MetricsCallback, last_checkpoint, save_policy, train, training_arguments
@@ -275,7 +275,7 @@ def print_report(report: Mapping[str, Any]) -> None:
             continue  # logged when it happened
         shown = "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
         table.add_row(name.replace("_", " "), shown)
-    Console().print(table)
+    console().print(table)
 
 
 class Recorder(MetricsCallback):
@@ -382,7 +382,7 @@ def _load_or_compute_initial(
     path = run.output / f"{names[value]}.parquet"
     state = PartialState()
     if not path.is_file():
-        told: dict[str, Any] = {"description": f"old {value}", "disable": not state.is_main_process}
+        told: dict[str, Any] = {"what": f"old {value}", "disable": not state.is_main_process}
         if value == "divergence" or value == "influence":  # computed over whole groups
             groups = [list(found) for _, found in groupby(rows, key=lambda row: row.key[0])]
             groups = groups[state.process_index :: state.num_processes]

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from accelerate import PartialState
 from datasets import Dataset
-from transformers import ProgressCallback
 from trl import GRPOConfig
 
 from judgekit.answers import OutcomeCheck, build_outcome
@@ -69,8 +68,6 @@ def run_online(config: OnlineConfig, output: Path, *, resume: bool = False) -> d
         check = build_outcome(config.outcome)
         try:
             trainer = build_trainer(config, run.output, check=check)
-            trainer.remove_callback(ProgressCallback)
-            trainer.add_callback(AccuracyProgress())
             if state.is_main_process:
                 trainer.guards.listeners.append(lambda firing: run.log_firings([firing.model_dump(mode="json")]))
             trainer.add_callback(Recorder(trainer, run, n_samples=config.samples_per_log))
@@ -212,15 +209,6 @@ def grpo_arguments(config: OnlineConfig, output: Path) -> GRPOConfig:
         )
     except TypeError as error:
         raise ConfigError(f"trl: {error}") from error
-
-
-class AccuracyProgress(ProgressCallback):
-    """A progress bar over the optimiser steps that shows the raw accuracy instead of a log line per step."""
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
-        """Update the bar."""
-        if self.training_bar is not None and logs and "sgpo/accuracy" in logs:
-            self.training_bar.set_postfix(accuracy=f"{logs['sgpo/accuracy']:.3f}")
 
 
 class Recorder(MetricsCallback):

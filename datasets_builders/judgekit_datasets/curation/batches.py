@@ -17,10 +17,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
-from rich.progress import track
 
 from judgekit.errors import DataError
 from judgekit.io import atomic_path, current_problem_ids, parquet_schema, read_json, write_json
+from judgekit.report.progress import track
 from judgekit.text.arithmetic.tokens import ANNOTATION
 from judgekit.text.identity import content_id, problem_words
 from judgekit.types import LabelledSolution
@@ -113,12 +113,12 @@ def make_files(batches: Sequence[Batch], config: CurationConfig, work: Path, *, 
     # Starting a process takes a second: only where it has two batches to make.
     n_workers = min(config.workers or len(os.sched_getaffinity(0)), max(len(todo) // 2, 1))
     if n_workers == 1:
-        for batch in track(todo, "reading", disable=not progress, transient=True):
+        for batch in track(todo, "reading", disable=not progress):
             _make_files(batch, config, index, work)
         return
     with ProcessPoolExecutor(n_workers, get_context("spawn"), _set_up, (config, index, work)) as pool:
         done = pool.map(_make_files_here, todo)
-        for _ in track(done, "reading", total=len(todo), disable=not progress, transient=True):
+        for _ in track(done, "reading", total=len(todo), disable=not progress):
             pass
 
 

@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from rich.progress import track
 
 from judgekit.errors import DataError
 from judgekit.io import (
@@ -37,6 +36,7 @@ from judgekit.io import (
     write_manifest,
     write_text,
 )
+from judgekit.report.progress import track
 from judgekit.run import Run, git_state, package_versions
 from judgekit.text.identity import ProblemGroups, problem_id
 from judgekit.types import LabelledSolution
@@ -315,7 +315,7 @@ def _write_rows(
     folders = {side: output / side / SHARD_DIR for side in config.splits or ("",)} | {REMOVED: output / REMOVED}
     shards = {side: ShardFiles(folder, rows_per_shard=config.rows_per_shard) for side, folder in folders.items()}
     texts: dict[int, dict[str, Any]] = {}
-    for batch in track(batches, "writing", disable=not progress, transient=True):
+    for batch in track(batches, "writing", disable=not progress):
         rows = read_rows(batch)
         texts |= {row["row"]: row for row in rows.filter(pl.col("row").is_in(wanted.implode())).iter_rows(named=True)}
         gone = rows.join(removed.drop("kept_row"), on="row", how="inner", maintain_order="left")

@@ -22,11 +22,11 @@ _LABELLING_RUN = (
 
 def _label(label: Callable[..., BuildReport], args: argparse.Namespace, config: BaseConfig) -> None:
     """Label with the options of the command line, and show the report."""
-    from rich import print as show
-
+    from judgekit.report.terminal import console
     from judgekit_datasets.build_report import render_report
 
-    show(render_report(label(config, args.output, workers=args.workers, engine=args.engine, resume=args.resume)))
+    report = label(config, args.output, workers=args.workers, engine=args.engine, resume=args.resume)
+    console().print(render_report(report))
 
 
 def _rollouts(args: argparse.Namespace, config: RolloutsConfig) -> None:
@@ -80,12 +80,11 @@ JUDGE_LABELS = Command(
 
 
 def _consensus(args: argparse.Namespace, config: ConsensusConfig) -> None:
-    from rich import print as show
-
+    from judgekit.report.terminal import console
     from judgekit_datasets.labelling.agreement import render_agreement
     from judgekit_datasets.labelling.consensus import filter_consensus
 
-    show(render_agreement(filter_consensus(config, args.output, resume=args.resume)))
+    console().print(render_agreement(filter_consensus(config, args.output, resume=args.resume)))
 
 
 CONSENSUS = Command(

@@ -15,13 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError, JudgekitError
 from judgekit.io import MANIFEST, ShardWriter, input_hashes, read_json, write_json
 from judgekit.rejections import Rejections
+from judgekit.report.progress import Progress
 from judgekit.run import CONFIG, Run, git_state, package_versions
 from judgekit.store import claim, store_files
 from judgekit.types import LabelledSolution, Record
@@ -133,10 +131,8 @@ def _label_all(
     for chunk in left:
         if chunk.path in files:
             raise DataError(f"{chunk.path} lacks labels of its items: remove it and resume")
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     done: set[int] = set()  # a chunk that was tried again while it was worked at comes twice
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(f"{name}: chunks", total=len(chunks), completed=len(chunks) - len(left))
+    with Progress(f"{name}, chunks", len(chunks), done=len(chunks) - len(left)) as progress:
         if engine == "ray":
             from judgekit_datasets.labelling.ray import label_with_ray
 
@@ -147,7 +143,7 @@ def _label_all(
             indices = label_in_processes(left, make_labeller, workers=workers)
         for index in indices:
             done |= set() if index is None else {index}
-            progress.update(task, completed=len(chunks) - len(left) + len(done))
+            progress.update(len(chunks) - len(left) + len(done))
 
 
 def _assemble(items: Sequence[Record], output: Path, *, record_type: type[Record], settings: dict[str, Any]) -> None:

@@ -21,7 +21,6 @@ from pathlib import Path
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
-from rich.progress import track
 
 from judgekit.answers import build_outcome
 from judgekit.answers.sample_and_check import Asked, sample_and_check
@@ -32,6 +31,7 @@ from judgekit.groups import is_right
 from judgekit.io import checkpoint_files, read_json, write_json
 from judgekit.metrics.bootstrap import cluster_bootstrap, percentile_interval
 from judgekit.metrics.sampling import pass_at_k
+from judgekit.report.progress import track
 from judgekit.run import Run, package_versions
 from judgekit.store import Store
 from judgekit.text.prompts import PLACEHOLDER

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from judgekit.report.terminal import console
 from judgekit_eval.report.leaderboard import Leaderboard, score_name, threshold_origin
 from judgekit_eval.report.markdown_leaderboard import cell
-
-WIDTH_ELSEWHERE = 120
-"""Columns of the table where it goes to no terminal, which would know its width."""
 
 
 def print_leaderboards(boards: Sequence[Leaderboard]) -> None:
@@ -21,9 +18,7 @@ def print_leaderboards(boards: Sequence[Leaderboard]) -> None:
 
     Published figures are left out: there is no room to say where they come from.
     """
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=WIDTH_ELSEWHERE)
+    out = console()
     for board in boards:
         scores = board.main_scores[:2]
         title = f"{board.benchmark}, {board.first.overall.n:,} solutions: {board.first.headline.name}"
@@ -47,6 +42,6 @@ def print_leaderboards(boards: Sequence[Leaderboard]) -> None:
             ]
             # As `Text`: the name of a judge is not to be read as markup.
             table.add_row(*map(Text, cells))
-        console.print(table)
+        out.print(table)
         for text in (*(f"none: {text}" for text in board.first.undefined), *board.reading_notes):
-            console.print(Text(text))
+            out.print(Text(text))

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import Progress
 
 from judgekit.errors import ConfigError, DataError
+from judgekit.report.progress import Progress
 from judgekit.types import Precision, Solution
 from judgekit_eval.speed.config import BenchConfig
 from judgekit_eval.speed.schema import BenchResults, Data, Machine, MethodSpeed, Model, Ratio
@@ -199,16 +199,14 @@ def measure(methods: Sequence[Method], *, rounds: int, device: Any, progress: bo
     seconds_R: dict[str, list[float]] = {method.key: [] for method in methods}
     numbers: dict[str, list[np.ndarray]] = {}
     peaks: dict[str, float] = dict.fromkeys((method.dtype for method in methods), 0.0)
-    with Progress(disable=not progress) as bars:
-        bar = bars.add_task("measuring", total=rounds * len(methods))
+    with Progress("measuring", rounds * len(methods), disable=not progress) as shown:
         for start in range(rounds):
             # Each round begins with another method, so that none always runs first, on a cold processor.
             for method in [*methods[start % len(methods) :], *methods[: start % len(methods)]]:
-                bars.update(bar, description=method.key)
                 peaks[method.dtype] = max(peaks[method.dtype], measure_peak(method.dtype, device))
                 seconds, numbers[method.key] = timed(method.run, device)
                 seconds_R[method.key].append(seconds)
-                bars.advance(bar)
+                shown.advance(note=method.key)
     return Rounds(seconds_R, peaks, largest_differences(methods, numbers))
 
 

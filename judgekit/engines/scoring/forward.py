@@ -13,13 +13,13 @@ from typing import Any, Unpack
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from judgekit.engines.scoring.encoded import Encoded, PassOptions
 from judgekit.engines.scoring.heads import OutputHead, head_blocks
 from judgekit.engines.scoring.packed_attention import PACKABLE, PACKED, PackLayout
 from judgekit.engines.scoring.packing import Pack, PaddedBatch, plan_packs, plan_padded
 from judgekit.errors import CheckpointError, JudgeError
+from judgekit.report.progress import Progress
 
 Read = Callable[[torch.Tensor, np.ndarray, Encoded], np.ndarray]
 """From all hidden states of a batch, shape (P, n_hidden), and where the tokens of one solution lie, to its values."""
@@ -136,7 +136,7 @@ def read_hidden(
     body, found = model.base_model, [np.empty(0, dtype=np.float32)] * len(encoded_N)
     ids_N = [encoded.input_ids for encoded in encoded_N]
     batches = list(_plan_batches(body.config, ids_N, token_budget=token_budget, share=share))
-    with tqdm(total=len(encoded_N), desc="judging", unit="solution", disable=not progress) as bar:
+    with Progress("judging", len(encoded_N), disable=not progress) as shown:
         for batch in batches:
             try:
                 hidden_P = _run_body(body, batch, pad_id=pad_id)
@@ -152,7 +152,7 @@ def read_hidden(
                         [alone] = _plan_batches(body.config, [ids_N[row]], token_budget=token_budget, share=False)
                         [index_T] = alone.index_T
                         found[row] = read(_run_body(body, alone, pad_id=pad_id), index_T, encoded_N[row])
-            bar.update(len(batch.rows))
+            shown.advance(len(batch.rows))
     return found
 
 

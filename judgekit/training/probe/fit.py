@@ -12,7 +12,6 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
-from rich.progress import track
 from safetensors.numpy import save_file
 
 from judgekit.engines.scoring.identity import model_id
@@ -29,6 +28,7 @@ from judgekit.judges.steps.encoding import make_convention
 from judgekit.judges.steps.layout import ChatTurns, JudgeInput, TemplateInput
 from judgekit.metrics.bootstrap import Interval, Resamples, percentile_interval
 from judgekit.metrics.localization import count_hits, localization_rates
+from judgekit.report.progress import Progress, track
 from judgekit.run import Run, package_versions
 from judgekit.store import Store
 from judgekit.text.identity import group_problems
@@ -220,10 +220,12 @@ def keep_features(
         logger.warning("%d of %d solutions are blank or too long", len(solutions) - len(readable), len(solutions))
     todo = [s.id for s in readable if s.id not in store]
     todo.sort(key=lambda key: len(encoded[key].input_ids))  # what runs out of memory does so at the end
-    for start in track(range(0, len(todo), FEATURES_AT_ONCE), description="features", disable=not todo):
-        keys = todo[start : start + FEATURES_AT_ONCE]
-        seen_N = judge.features([encoded[key] for key in keys])
-        store.add([SolutionFeatures.of(key, seen) for key, seen in zip(keys, seen_N, strict=True)])
+    with Progress("features", len(readable), done=len(readable) - len(todo), disable=not todo) as progress:
+        for start in range(0, len(todo), FEATURES_AT_ONCE):
+            keys = todo[start : start + FEATURES_AT_ONCE]
+            seen_N = judge.features([encoded[key] for key in keys])
+            store.add([SolutionFeatures.of(key, seen) for key, seen in zip(keys, seen_N, strict=True)])
+            progress.advance(len(keys))
     return readable, store
 
 
@@ -321,7 +323,7 @@ def measure_groups(
         columns.setdefault(group, []).append(column)
     whole_N = log_losses(cross_fit(data, [kind], n_folds=n_folds, seed=seed)[kind], data.gold_N)
     worth: dict[str, Interval] = {}
-    for group in track(columns if len(columns) > 1 else (), description="leaving groups out"):
+    for group in track(columns if len(columns) > 1 else (), "leaving groups out"):
         without = cross_fit(data.without(columns[group]), [kind], n_folds=n_folds, seed=seed)
         without_N = log_losses(without[kind], data.gold_N)
         worth[group] = mean_rise(data, without_N - whole_N)

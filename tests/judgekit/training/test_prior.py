@@ -127,7 +127,7 @@ def test_a_prior_reads_nothing_so_no_calibrator_is_kept_for_it(tmp_path: Path) -
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = stored(tmp_path / "data", drawn(60, hazards=[0.3, 0.3]))
     assert main(["prior", "--data", str(data), "--output", str(tmp_path / "prior"), "by=relative", "n_bins=2"]) == 0
-    assert "wrong by relative: 0.3" in capsys.readouterr().out
+    assert "first error, by relative, in percent: 3" in capsys.readouterr().out
     judge = ["judge", "--judge", str(tmp_path / "prior")]
     assert main([*judge, "--problem", "What is 1 + 1?", "--step", "1 + 1 = 2"]) == 0
     assert main(["prior", "--data", str(data), "--output", str(tmp_path / "prior")]) == 2

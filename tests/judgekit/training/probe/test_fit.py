@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,7 @@ def test_the_whole_run(
     options = [f"model={tiny_base}", f"data=[{labelled_data}]", f"eval_data={tmp_path / 'eval'}", "n_folds=2"]
     assert main(["train", "kind=probe", *options, "--output", str(run)]) == 0
     said = capsys.readouterr().out
-    assert "f1: " in said and "symbolic: " in said and "hidden: " in said
+    assert re.search(r"F1 .* % \[.* symbolic +\d", said, re.DOTALL) and "  hidden  " in said
     card, judge = read_card(run / "judge"), load_judge(run / "judge", dtype="float32")
     assert isinstance(judge, ProbeJudge) and card.kind == "probe"
     assert card.training["counts"] == {"solutions": 40, "left_out": 0, "problems": 20}
@@ -158,7 +159,7 @@ def test_the_whole_run(
     # and what no floor knows
     for name, floor in FLOORS.items():
         figures = card.training[name]
-        assert figures["f1"]["value"] < 0.7 and f"{name}: f1: {figures['f1']['value']:.3f} [" in said
+        assert figures["f1"]["value"] < 0.7 and f"  {100 * figures['f1']['value']:.1f} % [" in said and name in said
         assert figures["log_loss"]["lo"] > card.training["cross_fitted"]["log_loss"]["hi"]
         assert card.metrics[f"f1_{floor.key}"] < card.metrics["f1"]
     one, many = judge.judge([addition(60)]), judge.judge([addition(60), addition(61, first_error=1)])
