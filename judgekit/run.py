@@ -143,6 +143,22 @@ class Run:
         return bool(self._manifest) if self._data_set else "finished" in self._manifest
 
     @property
+    def code(self) -> str:
+        """The version and, of a checkout, the commit that the run was begun with."""
+        sha, packages = self._manifest.get("git", {}).get("sha"), self._manifest.get("packages", {})
+        return f"sgpo {packages.get('sgpo', 'of an unknown version')}" + (f", commit {sha[:12]}" if sha else "")
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """Hashes of what the run reads, by name."""
+        return dict(self._manifest.get("inputs", {}))
+
+    @property
+    def started(self) -> str:
+        """When the run was begun, in UTC."""
+        return str(self._manifest.get("started", "at an unknown time"))
+
+    @property
     def results(self) -> dict[str, Any]:
         """What `finish` stored; empty before."""
         return dict(self._manifest.get("results", {}))

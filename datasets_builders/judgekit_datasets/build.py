@@ -17,8 +17,8 @@ from typing import Any, NamedTuple, Self
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError, boundary, shorten
 from judgekit.io import MANIFEST, WAY_IN, ShardWriter, field_names, holds_records, read_json
+from judgekit.progress import track
 from judgekit.rejections import REJECTED, Rejections
-from judgekit.report.progress import track
 from judgekit.run import Run, git_state, package_versions
 from judgekit.solution_ids import content_of
 from judgekit.text.identity import content_id

@@ -43,8 +43,8 @@ from judgekit.io import (
     write_json,
     write_manifest,
 )
+from judgekit.progress import track
 from judgekit.rejections import Rejections
-from judgekit.report.progress import track
 from judgekit.run import Run, git_state, package_versions
 from judgekit.types import LabelledSolution, StepLabel
 from judgekit_datasets.build import build

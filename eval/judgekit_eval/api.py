@@ -13,6 +13,7 @@ from judgekit.io import read_records
 from judgekit.judges.base import Judge
 from judgekit.judges.shared import share_in_turn
 from judgekit.types import LabelledSolution
+from judgekit_eval.choice import evenly_spaced
 from judgekit_eval.evaluate import Evaluation, run_evaluation
 from judgekit_eval.judges.candidates import Failure, candidate_of, find_candidates, lazily, tell_apart
 from judgekit_eval.judges.config import EvalConfig
@@ -29,6 +30,7 @@ def evaluate(
     *,
     output: str | Path,
     resume: bool = False,
+    reuse: Sequence[str | Path] = (),
     **settings: object,
 ) -> Evaluation:
     """Benchmark judges: figures with intervals, calibration, comparisons, `leaderboard.md` and `report.html`.
@@ -39,6 +41,7 @@ def evaluate(
             or solutions. Data without a protocol of their own are called by their `source`.
         output: Folder of the run.
         resume: Continue a run that was cut off: stored judgements are read, not made again.
+        reuse: Folders of earlier evaluations: what a judge said there is taken over where it is the same judge.
         settings: Any option of `judgekit eval`, for example `n_resamples=500`; see `EvalConfig`.
 
     Returns:
@@ -67,7 +70,9 @@ def evaluate(
         "benchmarks": inputs,
     }
     config = parse_config(EvalConfig, {**settings, **named}, where="evaluate")
-    done = evaluate_config(config, Path(output), resume=resume, opened=opened, solutions=solutions)
+    done = evaluate_config(
+        config, Path(output), resume=resume, opened=opened, solutions=solutions, reuse=[*map(Path, reuse)]
+    )
     if done is None:
         raise ConfigError("evaluate runs in one process: to use several, run `torchrun -m judgekit.cli eval`")
     return done
@@ -80,6 +85,7 @@ def evaluate_config(
     resume: bool = False,
     opened: Sequence[Judge] = (),
     solutions: Mapping[str, Sequence[LabelledSolution]] | None = None,
+    reuse: Sequence[Path] = (),
 ) -> Evaluation | None:
     """Build what is raw, open the judges one after another and evaluate.
 
@@ -89,6 +95,7 @@ def evaluate_config(
         resume: Continue a run that was cut off.
         opened: Judges that are open.
         solutions: More solutions, by benchmark.
+        reuse: Folders of earlier evaluations whose judgements are taken over.
 
     Returns:
         `None` in every process but the first, which only help with judging.
@@ -123,10 +130,13 @@ def evaluate_config(
                 build_if_raw(Path(item), source=name, output=output / "data" / name, resume=resume) for item in given
             ]
         rows = {
-            name: [
-                *(solution for folder in built for solution in read_records(folder, LabelledSolution)),
-                *(solutions or {}).get(name, ()),
-            ]
+            name: evenly_spaced(
+                [
+                    *(solution for folder in built for solution in read_records(folder, LabelledSolution)),
+                    *(solutions or {}).get(name, ()),
+                ],
+                config.n_max,
+            )
             for name, built in folders.items()
         }
         return run_evaluation(
@@ -138,4 +148,5 @@ def evaluate_config(
             inputs=folders,
             resume=resume,
             unopened=unopened,
+            reuse=reuse,
         )

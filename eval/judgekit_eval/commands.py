@@ -11,19 +11,22 @@ from judgekit.errors import ConfigError, DataError
 from judgekit_eval.attacks.config import AttackConfig
 from judgekit_eval.best_of_n.config import BestOfNConfig
 from judgekit_eval.judges.config import EvalConfig
+from judgekit_eval.judges.reuse import merge_configs
 from judgekit_eval.policy.config import PolicyConfig
 from judgekit_eval.speed.config import BenchConfig
 
 
 def _judges_and_benchmarks(args: argparse.Namespace) -> dict[str, object]:
-    """Return what the options name; a configuration may name it instead."""
-    given: dict[str, object] = {"judges": args.judge} if args.judge else {}
+    """Return what the options and the evaluations that are reused name; a configuration may name it instead."""
     benchmarks: dict[str, list[str]] = {}
     for name, inputs in _named_inputs(args):
         if name in benchmarks:
             raise ConfigError(f"--benchmark {name} is given twice: name all its inputs behind one")
         benchmarks[name] = inputs
-    return given | ({"benchmarks": benchmarks} if benchmarks else {})
+    if args.reuse:
+        return merge_configs(args.reuse, judges=args.judge or (), benchmarks=benchmarks)
+    given = {"judges": args.judge, "benchmarks": benchmarks}
+    return {name: value for name, value in given.items() if value}
 
 
 def _named_inputs(args: argparse.Namespace) -> list[tuple[str, list[str]]]:
@@ -40,7 +43,7 @@ def _eval(args: argparse.Namespace, config: EvalConfig) -> None:
     from judgekit_eval.report.terminal import print_leaderboards
     from judgekit_eval.runner import REPORT
 
-    evaluation = evaluate_config(config, args.output, resume=args.resume)
+    evaluation = evaluate_config(config, args.output, resume=args.resume, reuse=args.reuse)
     if evaluation is None:
         return
     print_leaderboards(evaluation.leaderboards)
@@ -60,6 +63,15 @@ EVAL = Command(
             nargs="+",
             metavar=("NAME", "INPUT"),
             help="source, for example processbench, and its built data sets or raw files; once for each benchmark",
+        ),
+        Argument(
+            "--reuse",
+            action="append",
+            type=Path,
+            default=[],
+            metavar="RUN",
+            help="folder of an earlier evaluation: its judges and benchmarks are part of this one, and what they said "
+            "is not asked again; may be repeated",
         ),
         *OUTPUT,
     ),

@@ -5,7 +5,7 @@ Layout of the folder of a run:
     config.json, manifest.json, metrics.jsonl
     judges/<judge>/<benchmark>/judgements/part-*.jsonl, predictions.parquet, results.json
     floors/<floor>/<benchmark>/predictions.parquet, results.json
-    comparisons.json, leaderboard.md, report.html
+    comparisons.json, leaderboard.md, leaderboard.csv, report.html
 
 Nothing in results depends on when or in how many pieces a run was made, but for the seconds that judges took. A judge
 that fails takes no other with it: what the others said is scored and written, and a resumed run asks it again.
@@ -13,7 +13,10 @@ that fails takes no other with it: what the others said is scored and written, a
 
 from __future__ import annotations
 
+import csv
+import io
 import logging
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -26,7 +29,7 @@ import polars as pl
 from judgekit.errors import ConfigError, DataError, JudgeError
 from judgekit.io import atomic_path
 from judgekit.judges.base import Judge
-from judgekit.run import Run
+from judgekit.run import CONFIG, MANIFEST, Run
 from judgekit.store import store_files
 from judgekit.training.floors import FLOORS
 from judgekit.types import Judgement, LabelledSolution
@@ -38,10 +41,12 @@ from judgekit_eval.judges.floors import decide_floor, floor_candidate
 from judgekit_eval.judges.intervals import Estimate
 from judgekit_eval.judges.judged_solution import BenchmarkRun, JudgedSolution
 from judgekit_eval.judges.results import compute_results
+from judgekit_eval.judges.reuse import JUDGES_DIR, take_judgements
+from judgekit_eval.judges.schema import Overall, SubsetResults
 from judgekit_eval.judges.thresholds import Decisions, decide_all, tuning_subset
 from judgekit_eval.report.leaderboard import Leaderboard, build_leaderboards
 from judgekit_eval.report.markdown_leaderboard import leaderboard_markdown
-from judgekit_eval.report.page import report_html
+from judgekit_eval.report.page import HowMade, report_html
 from judgekit_eval.runner import JUDGEMENT_DIR, REPORT, RESULTS, Runner
 
 logger = logging.getLogger(__name__)
@@ -49,7 +54,7 @@ logger = logging.getLogger(__name__)
 PREDICTIONS = "predictions.parquet"
 COMPARISONS = "comparisons.json"
 LEADERBOARD = "leaderboard.md"
-JUDGES_DIR = "judges"
+CSV = "leaderboard.csv"
 FLOORS_DIR = "floors"
 PREDICTION_SCHEMA: dict[str, pl.DataType] = {
     "id": pl.String(),
@@ -104,6 +109,7 @@ def run_evaluation(
     inputs: Mapping[str, Sequence[Path]] | None = None,
     resume: bool = False,
     unopened: Sequence[Failure] = (),
+    reuse: Sequence[Path] = (),
 ) -> Evaluation:
     """Judge every benchmark with every judge and write results, predictions, comparisons, leaderboard and report.
 
@@ -116,6 +122,7 @@ def run_evaluation(
         inputs: Files that the solutions come from, by benchmark; their hashes go into the manifest.
         resume: Continue a run that was cut off: stored judgements are read, not made again.
         unopened: Judges of the configuration that could not be opened, to be named where results stand.
+        reuse: Folders of earlier evaluations whose judgements are taken over, see `judgekit_eval.judges.reuse`.
 
     Raises:
         DataError: no solutions, two of one id, rows of another benchmark, or inputs or chunks of a resumed run do not
@@ -142,6 +149,16 @@ def run_evaluation(
         ],
         partial=bool(unopened),
     )
+    for candidate in candidates:
+        for name in benchmarks if not candidate.members else ():
+            take_judgements(
+                reuse,
+                _folder(output, candidate, name) / JUDGEMENT_DIR,
+                slug=candidate.slug,
+                benchmark=name,
+                inputs=run.inputs,
+                seen={"dtype": config.dtype, "show_reference": config.show_reference},
+            )
     runner = Runner(run, chunk_size=config.chunk_size, show_reference=config.show_reference, failures=unopened)
     scored = []
     for candidate, name, judgements in _judge_all(runner, candidates, iter(judges), benchmarks):
@@ -166,9 +183,21 @@ def run_evaluation(
     runs, floor_runs = [item.run for item in scored], [item.run for item in floors]
     missing = [failure.line for failure in runner.failures] + no_floors
     leaderboards = build_leaderboards([item.results for item in runs + floor_runs], comparisons.benchmarks)
+    beside = [(name, name) for name in (CSV, LEADERBOARD, COMPARISONS, CONFIG, MANIFEST)]
+    for one in scored + floors:
+        kept = FLOORS_DIR if one.candidate.info.kind == "floor" else JUDGES_DIR
+        path = f"{kept}/{one.candidate.slug}/{one.benchmark}/{RESULTS}"
+        beside.append((f"results of {one.candidate.title} on {one.benchmark}", path))
+    made = HowMade(
+        date=run.started,
+        version=run.code,
+        command=f"judgekit eval {shlex.quote(str(output / CONFIG))} --output NEW_FOLDER",
+        files=beside,
+    )
     shown = {
         LEADERBOARD: leaderboard_markdown(leaderboards, missing=missing),
-        REPORT: report_html(runs + floor_runs, leaderboards, n_browsed=config.n_browsed, missing=missing),
+        CSV: scores_csv(runs + floor_runs),
+        REPORT: report_html(runs + floor_runs, leaderboards, n_browsed=config.n_browsed, missing=missing, made=made),
     }
     summary = {f"{item.judge.judge_id}/{item.benchmark}": item.headline.model_dump() for item, _ in runs + floor_runs}
     runner.write(comparisons, shown, rows=_metric_rows(runs + floor_runs), summary=summary, name=COMPARISONS)
@@ -295,6 +324,20 @@ def _compare(scored: Sequence[Scored], floors: Sequence[Scored], benchmarks: Ite
                 floors=compare_with_floors(headlines, below, name=metric),
             )
     return Comparisons(schema_version=1, **comparisons)
+
+
+def scores_csv(runs: Sequence[BenchmarkRun]) -> str:
+    """Return all scores as CSV, one a line, in percent with the ends of their 95 % intervals; empty where undefined."""
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(("judge", "benchmark", "subset", "score", "value", "lo", "hi", "n", "n_no_verdict"))
+    for results, _ in runs:
+        parts: list[tuple[str, SubsetResults | Overall]] = [*results.subsets.items(), ("overall", results.overall)]
+        for subset, part in parts:
+            for score, metric in part.scores.items():
+                where = (results.judge.judge_id, results.benchmark, subset, score)
+                table.writerow((*where, metric.value, metric.lo, metric.hi, part.n, part.n_no_verdict))
+    return out.getvalue()
 
 
 def write_predictions(path: Path, rows: Sequence[JudgedSolution]) -> None:

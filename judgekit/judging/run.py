@@ -16,7 +16,7 @@ from judgekit.judges.members import asked_members, what_it_took
 from judgekit.judges.stored import StoredJudge
 from judgekit.judges.unfamiliar import warn_unfamiliar
 from judgekit.judging.config import JudgingConfig
-from judgekit.report.progress import Progress
+from judgekit.progress import Progress
 from judgekit.run import Run
 from judgekit.types import Judgement, Rollout, Solution
 

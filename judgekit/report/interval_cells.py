@@ -32,10 +32,10 @@ WIDTH, HEIGHT = 150.0, 16.0
 
 
 def interval_text(interval: HasInterval, *, digits: int, scale: float = 1.0, sign: Literal["-", "+"] = "-") -> str:
-    """Return `value [lo, hi]`, each times `scale`; `none` where there is no value, no brackets where no interval."""
+    """Return `value [lo, hi]`, each times `scale`; `undefined` without a value, no brackets where no interval."""
     value, lo, hi = interval.value, interval.lo, interval.hi
     if value is None:
-        return "none"
+        return "undefined"
     text = number_text(scale * value, digits, sign=sign)
     if lo is None or hi is None:
         return text
@@ -45,7 +45,7 @@ def interval_text(interval: HasInterval, *, digits: int, scale: float = 1.0, sig
 def p_value_text(p: float | None) -> str:
     """Return a p-value as tables show it."""
     if p is None:
-        return "none"
+        return "undefined"
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 

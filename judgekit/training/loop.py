@@ -23,7 +23,7 @@ from judgekit.engines.checkpoint import safe_checkpoint
 from judgekit.engines.scoring.load import opening
 from judgekit.errors import CheckpointError, ConfigError, boundary, one_line, shorten
 from judgekit.io import weights_written_to
-from judgekit.report.progress import Progress
+from judgekit.progress import Progress
 from judgekit.run import CHECKPOINTS, Run
 from judgekit.store import claim
 from judgekit.training.config import LoopConfig

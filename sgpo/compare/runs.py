@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from judgekit.io import last_words, read_json
-from judgekit.report.progress import Progress
+from judgekit.progress import Progress
 from judgekit.run import MANIFEST, METRICS, is_training, read_rows
 from sgpo.compare.config import Command
 

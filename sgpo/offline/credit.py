@@ -21,7 +21,7 @@ from judgekit.answers.checks import CORRECT_ABOVE
 from judgekit.groups import RolloutGroup, count_groups
 from judgekit.io import MANIFEST, read_json, read_records, write_records
 from judgekit.judges.stored import StoredJudge
-from judgekit.report.progress import track
+from judgekit.progress import track
 from judgekit.types import Judgement, Record, Rollout
 from sgpo.algorithms.base import Algorithm, GroupBatch, Response, Scale, Scored, Shaped
 from sgpo.algorithms.grpo import GRPO

@@ -30,7 +30,7 @@ from judgekit.io import atomic_path, read_json, shard_paths, write_json
 from judgekit.judges import load_judge
 from judgekit.judges.stored import StoredJudge, shared_folder
 from judgekit.judges.unfamiliar import warn_unfamiliar
-from judgekit.report.progress import track
+from judgekit.progress import track
 from judgekit.report.terminal import console
 from judgekit.run import METRICS, Run, read_rows
 from judgekit.text.identity import content_id

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from judgekit.errors import DataError
 from judgekit.io import atomic_path, current_problem_ids, parquet_schema, read_json, write_json
-from judgekit.report.progress import track
+from judgekit.progress import track
 from judgekit.text.arithmetic.tokens import ANNOTATION
 from judgekit.text.identity import content_id, problem_words
 from judgekit.types import LabelledSolution

@@ -36,7 +36,7 @@ from judgekit.io import (
     write_manifest,
     write_text,
 )
-from judgekit.report.progress import track
+from judgekit.progress import track
 from judgekit.run import Run, git_state, package_versions
 from judgekit.text.identity import ProblemGroups, problem_id
 from judgekit.types import LabelledSolution

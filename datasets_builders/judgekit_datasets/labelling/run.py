@@ -18,8 +18,8 @@ from typing import Any, Literal
 from judgekit.config import BaseConfig
 from judgekit.errors import ConfigError, DataError, JudgekitError
 from judgekit.io import MANIFEST, ShardWriter, input_hashes, read_json, write_json
+from judgekit.progress import Progress
 from judgekit.rejections import Rejections
-from judgekit.report.progress import Progress
 from judgekit.run import CONFIG, Run, git_state, package_versions
 from judgekit.store import claim, store_files
 from judgekit.types import LabelledSolution, Record

@@ -23,7 +23,7 @@ from judgekit.errors import DataError
 from judgekit.groups import RolloutGroup, count_groups
 from judgekit.io import read_json, write_json
 from judgekit.judges.base import Judge
-from judgekit.report.progress import track
+from judgekit.progress import track
 from judgekit.run import Run
 from judgekit.text.identity import content_id, problem_id
 from judgekit.types import Judgement

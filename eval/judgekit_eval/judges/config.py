@@ -37,6 +37,8 @@ class EvalConfig(BaseConfig):
     """Judges as `load_judge` opens them; `--judge` on the command line."""
     benchmarks: dict[str, tuple[str, ...]] = Field(min_length=1)
     """Built data sets or raw files of each benchmark, by the name of its source; `--benchmark NAME INPUT ...`."""
+    n_max: int | None = Field(default=None, ge=1)
+    """Solutions of each benchmark at most; of more, evenly spaced ones are judged. `null`: all."""
     dtype: ChosenPrecision = AUTO
     """Precision in which the judges run; `auto`: bfloat16 if the hardware supports it, else float32."""
     chunk_size: int = Field(default=64, ge=1)

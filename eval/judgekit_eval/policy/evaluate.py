@@ -31,7 +31,7 @@ from judgekit.groups import is_right
 from judgekit.io import checkpoint_files, read_json, write_json
 from judgekit.metrics.bootstrap import cluster_bootstrap, percentile_interval
 from judgekit.metrics.sampling import pass_at_k
-from judgekit.report.progress import track
+from judgekit.progress import track
 from judgekit.run import Run, package_versions
 from judgekit.store import Store
 from judgekit.text.prompts import PLACEHOLDER

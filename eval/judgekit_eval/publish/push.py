@@ -16,7 +16,7 @@ from judgekit.judges.card import CARD, JudgeCard, read_card
 from judgekit.judges.recognise import FoundCard, check_weights
 from judgekit.judges.trust import check_card, hub_trust
 from judgekit.run import MANIFEST
-from judgekit_eval.evaluate import JUDGES_DIR
+from judgekit_eval.judges.reuse import JUDGES_DIR
 from judgekit_eval.judges.schema import EvalResults
 from judgekit_eval.publish.model_card import Measured, hub_results, render_model_card
 from judgekit_eval.results import read_results

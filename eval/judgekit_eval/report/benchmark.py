@@ -30,6 +30,15 @@ class JudgedBenchmark:
         return list(self.runs)
 
     @property
+    def best(self) -> int:
+        """Place of the judge with the best headline among `judges`; floors are none."""
+        values = [
+            -1.0 if results.judge.kind == "floor" or results.headline.value is None else results.headline.value
+            for results, _ in self.runs.values()
+        ]
+        return values.index(max(values))
+
+    @property
     def subsets(self) -> list[str]:
         """Names of the benchmark's parts."""
         return list(self.first.results.subsets)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from judgekit.metrics.steps import Bin
 from judgekit.report.interval_cells import interval_text
-from judgekit.report.page import Series, collapsed, figures, line_plot, paragraph, reliability_diagram, table
+from judgekit.report.page import Series, collapsed, figures, line_plot, panels, paragraph, reliability_diagram, table
 from judgekit_eval.judges.schema import SubsetResults
 from judgekit_eval.report.benchmark import JudgedBenchmark
 from judgekit_eval.results import Metric
@@ -59,7 +59,14 @@ def step_scores_html(benchmark: JudgedBenchmark, subset: str) -> str:
             body.append([judge, *texts, f"{steps.n_steps:,}"])
         header = ("judge", *columns.values(), "steps")
         tables += table(header, body, caption=f"{note} With 95 % intervals.")
-    return tables + _without("step probabilities", benchmark, known)
+    diagrams = ""
+    if len(known) > 1:
+        drawn = [
+            reliability_diagram([Bin(**b.model_dump()) for b in of.bins], title=f"{judge}, ECE {of.ece.value:.3f}")
+            for judge, of in known.items()
+        ]
+        diagrams = "<h3>Reliability of all judges</h3>" + panels(*drawn)
+    return tables + _without("step probabilities", benchmark, known) + diagrams
 
 
 def _without(what: str, benchmark: JudgedBenchmark, known: Collection[str]) -> str:
@@ -81,7 +88,7 @@ def reliability_html(judge: str, values: SubsetResults) -> str:
             [
                 f"{b.lo:.3f} to {b.hi:.3f}",
                 f"{b.count:,}",
-                *("none" if share is None else f"{share:.3f}" for share in (b.mean_prob, b.frac_ok)),
+                *("empty" if share is None else f"{share:.3f}" for share in (b.mean_prob, b.frac_ok)),
             ]
             for b in bins
         ]

@@ -62,7 +62,7 @@ def posterior_scores_html(benchmark: JudgedBenchmark, subset: str) -> str:
 
 
 def _metric(part: Mapping[str, Metric] | None, name: str, *, digits: int, scale: float = 1.0) -> str:
-    return "none" if part is None or name not in part else interval_text(part[name], digits=digits, scale=scale)
+    return "undefined" if part is None or name not in part else interval_text(part[name], digits=digits, scale=scale)
 
 
 def offsets_table_html(benchmark: JudgedBenchmark, subset: str) -> str:

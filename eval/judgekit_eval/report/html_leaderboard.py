@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from judgekit.metrics.bootstrap import Interval
-from judgekit.report.interval_cells import interval_cell, interval_text, p_value_text
+from judgekit.report.interval_cells import HasInterval, interval_cell, interval_text, p_value_text
 from judgekit.report.page import Html, bullet_list, collapsed, escape, paragraph, table
 from judgekit_eval.judges.benchmarks import READS_NOTHING, find_benchmark
 from judgekit_eval.judges.comparisons import Family
@@ -18,11 +18,14 @@ from judgekit_eval.report.leaderboard import (
     best_first,
     difference_text,
     score_name,
+    seen_before,
     split_notes,
     threshold_origin,
 )
 
 Row = list[object]
+NOT_APPLICABLE = "\u2013"
+"""What stands where there is nothing to say of a judge of this kind; a metric that does not exist is undefined."""
 
 
 def leaderboard_html(board: Leaderboard) -> str:
@@ -38,17 +41,24 @@ def leaderboard_html(board: Leaderboard) -> str:
         f"Percent with 95 % intervals; bars from 0 to 100. {bootstrap} A solution without a "
         "verdict counts as wrong, except in columns that say judged only."
     )
-    body = [
-        _quoted_row(row, n_scores=len(scores)) if isinstance(row, PublishedScore) else _own_row(row, scores)
-        for row in board.ranked
-    ]
-    shown = table(header, body, caption=caption) + bullet_list([f"none: {text}" for text in first.undefined])
+    own = [_own_row(row, scores) for row in board.ranked if isinstance(row, MeasuredRow)]
+    shown = table(header, own, caption=caption) + bullet_list([f"undefined: {text}" for text in first.undefined])
     if board.reading_notes:
         shown += paragraph("Do they read the problem?") + bullet_list(board.reading_notes)
     if board.published:
-        shown += paragraph(
+        among = [
+            [_tagged(row.judge, "quoted"), _quoted_cell(row.headline), _words(_source(row))]
+            if isinstance(row, PublishedScore)
+            else [_tagged(row.judge, "measured here"), interval_cell(row.results.headline), ""]
+            for row in board.ranked
+        ]
+        note = (
             "Rows marked quoted, with hollow bars, are published figures: measured by others, on the whole benchmark, "
             "with prompts and thresholds of their own, and averaged over the subsets that are here."
+        )
+        shown += collapsed(
+            f"Among {len(board.published)} published figures, best first",
+            table(("judge", first.headline.name, _words("source")), among, caption=note),
         )
     if any(row.is_floor for row in board.rows):
         shown += paragraph(
@@ -66,14 +76,36 @@ def _own_row(row: MeasuredRow, scores: Sequence[str]) -> Row:
         interval_cell(results.headline),
         f"{overall.n_no_verdict:,} of {overall.n:,}",
         _words(threshold_origin(results.decision) if results.decision.kind == "argmax" else results.decision.origin),
-        results.protocol.contamination.status,
+        seen_before(results),
         *(interval_text(overall.scores[score], digits=1) for score in scores),
     ]
 
 
-def _quoted_row(row: PublishedScore, *, n_scores: int) -> Row:
-    note = row.source if row.note is None else f"{row.source}; {row.note}"
-    return [_tagged(row.judge, "quoted"), _quoted_cell(row.headline), "", _words(note), "", *[""] * n_scores]
+def _source(row: PublishedScore) -> str:
+    return row.source if row.note is None else f"{row.source}; {row.note}"
+
+
+def overview_html(boards: Sequence[Leaderboard]) -> str:
+    """Return the headline of every judge on every benchmark, the best judge of the first first; of one, its subsets.
+
+    Nothing where there is one benchmark in one part.
+    """
+    columns: list[tuple[str, dict[str, HasInterval]]] = []
+    for board in boards:
+        name = f"{board.benchmark}: {board.first.headline.name}"
+        columns.append((name, {row.judge: row.results.headline for row in board.rows}))
+    if len(boards) == 1:
+        rows = boards[0].rows
+        for subset in rows[0].subsets if len(rows[0].subsets) > 1 else ():
+            columns.append((subset, {row.judge: row.subsets[subset] for row in rows if subset in row.subsets}))
+    if len(columns) < 2:
+        return ""
+    judges = dict.fromkeys(
+        row.judge for board in boards for row in board.ranked if isinstance(row, MeasuredRow) and not row.is_floor
+    ) | dict.fromkeys(row.judge for board in boards for row in board.rows)
+    body = [[judge, *(interval_cell(of[judge]) if judge in of else "not run" for _, of in columns)] for judge in judges]
+    caption = "Percent with 95 % intervals. The judges that were given, best first on the first benchmark, then floors."
+    return "<h3>Overview</h3>" + table(("judge", *(name for name, _ in columns)), body, caption=caption)
 
 
 def _quoted_cell(value: float) -> Html:
@@ -107,7 +139,7 @@ def subset_scores_html(benchmark: JudgedBenchmark, subset: str) -> str:
                 interval_cell(values.scores[main]),
                 *(interval_text(values.scores[score], digits=1) for score in others),
                 *(f"{n:,}" for n in (values.n, values.n_error, values.n_correct, values.n_no_verdict)),
-                _words(", ".join(f"{reason} {count}" for reason, count in values.no_verdict.items()) or "none"),
+                _words(", ".join(f"{reason} {count}" for reason, count in values.no_verdict.items()) or NOT_APPLICABLE),
             ],
         )
         for judge, values in by_judge.items()
@@ -139,7 +171,7 @@ def protocol_html(board: Leaderboard) -> str:
     body = []
     for results in (row.results for row in board.rows):
         judge, decision, protocol, cost = results.judge, results.decision, results.protocol, results.cost
-        threshold = "none" if decision.threshold is None else f"{decision.threshold:.4g}"
+        threshold = NOT_APPLICABLE if decision.threshold is None else f"{decision.threshold:.4g}"
         if decision.thresholds:  # a fold each; their spread tells how sure the threshold is
             lo, hi = min(decision.thresholds), max(decision.thresholds)
             threshold = f"{lo:.3g} to {hi:.3g}, {len(decision.thresholds)} folds"
@@ -147,14 +179,14 @@ def protocol_html(board: Leaderboard) -> str:
             [
                 judge.judge_id,
                 judge.family or judge.kind or "no card",
-                judge.dtype or "none",
+                judge.dtype or NOT_APPLICABLE,
                 decision.kind,
                 threshold,
                 "yes" if protocol.reference_shown else "no",
-                protocol.votes or "none",
+                protocol.votes or NOT_APPLICABLE,
                 f"{protocol.n_truncated:,}",
-                (judge.calibrator or {}).get("kind", "none"),
-                (protocol.prompt_sha256 or "none")[:12],
+                (judge.calibrator or {}).get("kind", "not calibrated"),
+                (protocol.prompt_sha256 or "")[:12] or NOT_APPLICABLE,
                 f"{cost.n_tokens:,}",
                 f"{cost.seconds:,.1f}",
                 "unknown" if cost.cost_usd is None else f"{cost.cost_usd:.2f}",

@@ -193,6 +193,12 @@ def score_name(name: str) -> str:
     return f"{words}, judged only" if name.endswith(SCORED) else words
 
 
+def seen_before(results: EvalResults) -> str:
+    """Return whether the judge has met problems of the benchmark, as tables say it."""
+    status = results.protocol.contamination.status
+    return "no overlap" if status == "none" else status
+
+
 def threshold_origin(decision: Decision) -> str:
     """Return in few words what decides and where it comes from."""
     if decision.kind == "argmax":

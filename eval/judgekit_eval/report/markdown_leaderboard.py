@@ -125,7 +125,7 @@ def _section(board: Leaderboard) -> Iterator[str]:
         )
     # Why a table says `none` stands right under it.
     if board.first.undefined:
-        yield "\n".join(f"- none: {text}" for text in board.first.undefined)
+        yield "\n".join(f"- undefined: {text}" for text in board.first.undefined)
     if reads:
         yield "\n".join(f"- {note}" for note in board.reading_notes)
     floors = board.comparisons.floors if board.comparisons else None
@@ -161,7 +161,7 @@ def _own_row(row: MeasuredRow, scores: Sequence[str], *, with_cascades: bool) ->
         f"**{cell(results.headline)}**",
         "" if row.judged_only is None else cell(row.judged_only),
         *(cell(overall.scores[name]) for name in scores),
-        *("none" if value is None else value if isinstance(value, str) else f"{value:.1f}" for value in steps),
+        *("undefined" if value is None else value if isinstance(value, str) else f"{value:.1f}" for value in steps),
         f"{overall.n_no_verdict:,}",
         f"{threshold_origin(results.decision)}{', upper bound' if overall.threshold_tuned_here else ''}",
         seen.status + (f" ({seen.n_solutions:,} of {overall.n:,} solutions)" if seen.n_solutions else ""),
@@ -212,9 +212,9 @@ def _subset_table(board: Leaderboard) -> Iterator[str]:
 
 
 def cell(interval: HasInterval) -> str:
-    """Return an interval in percent with one decimal; `none` where undefined."""
+    """Return an interval in percent with one decimal, where it is defined."""
     if interval.value is None:
-        return "none"
+        return "undefined"
     if interval.lo is None:
         return f"{interval.value:.1f}"
     return f"{interval.value:.1f} [{interval.lo:.1f}, {interval.hi:.1f}]"

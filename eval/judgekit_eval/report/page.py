@@ -8,23 +8,60 @@ so that a run of many judges opens as fast as one of a single judge.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from judgekit.report.page import Section, asset, bullet_list, escape, json_script, paragraph, render_page
+from judgekit.report.page import (
+    Html,
+    Section,
+    asset,
+    bullet_list,
+    code,
+    escape,
+    json_script,
+    link,
+    paragraph,
+    render_page,
+)
 from judgekit_eval.judges.judged_solution import BenchmarkRun
 from judgekit_eval.report.benchmark import JudgedBenchmark, group_runs
 from judgekit_eval.report.browser import DIGITS, OUTCOMES, browser_html, solutions_data
 from judgekit_eval.report.calibration import reliability_html, risk_coverage_html, step_scores_html
 from judgekit_eval.report.coverage import coverage_html
+from judgekit_eval.report.curves import curves_html
 from judgekit_eval.report.first_error import by_subset_html, first_error_html, offsets_table_html, posterior_scores_html
-from judgekit_eval.report.html_leaderboard import comparisons_html, leaderboard_html, protocol_html, subset_scores_html
+from judgekit_eval.report.html_leaderboard import (
+    comparisons_html,
+    leaderboard_html,
+    overview_html,
+    protocol_html,
+    subset_scores_html,
+)
 from judgekit_eval.report.leaderboard import Leaderboard
 
 SCRIPTS = ("report_state.js", "report_figures.js", "report_browser.js")
 """Parts of the page's script, in order."""
 
 
+class HowMade(NamedTuple):
+    """How a report came about, for its foot."""
+
+    date: str
+    """When the evaluation was begun."""
+    version: str
+    """Of the project, and of the code where that is known."""
+    command: str
+    """What gives the same again."""
+    files: Sequence[tuple[str, str]]
+    """Names and paths of the files beside the page."""
+
+
 def report_html(
-    runs: Sequence[BenchmarkRun], boards: Sequence[Leaderboard], *, n_browsed: int, missing: Sequence[str] = ()
+    runs: Sequence[BenchmarkRun],
+    boards: Sequence[Leaderboard],
+    *,
+    n_browsed: int,
+    missing: Sequence[str] = (),
+    made: HowMade | None = None,
 ) -> str:
     """Return the report of several judges on several benchmarks, a whole page.
 
@@ -33,6 +70,7 @@ def report_html(
         boards: The leaderboards of these runs.
         n_browsed: Solutions of a benchmark in the browser at most; of more, evenly spaced ones, and the page says so.
         missing: What is not here and why, a line each: judges that failed, floors that could not be fitted.
+        made: How the evaluation came about; `None` leaves the foot out.
 
     Raises:
         DataError: no runs, a judge twice on one benchmark, or judges of one benchmark that saw different solutions.
@@ -46,8 +84,9 @@ def report_html(
     )
     absent = paragraph("Not here:") + bullet_list(missing) if missing else ""
     sections = [
-        Section("Leaderboard", absent + leaderboards, "leaderboard"),
+        Section("Leaderboard", absent + overview_html(boards) + leaderboards, "leaderboard"),
         Section("Scores on one subset", _slot("scores", "subset") + _slot("by_subset", "judge"), "scores"),
+        Section("Thresholds", _slot("curves", "subset"), "thresholds"),
         Section("Calibration", CALIBRATION, "calibration"),
         Section("Abstaining", ABSTAINING, "abstaining"),
         Section("First errors", _slot("posterior", "subset") + _slot("first_error", "subset", "judge"), "first-errors"),
@@ -64,7 +103,7 @@ def report_html(
     overview = {
         "outcomes": dict(OUTCOMES.values()),
         "scale": 10**DIGITS,
-        "benchmarks": [{"name": b.name, "subsets": b.subsets, "judges": b.judges} for b in benchmarks],
+        "benchmarks": [{"name": b.name, "subsets": b.subsets, "judges": b.judges, "best": b.best} for b in benchmarks],
     }
     data = [json_script("overview", overview)]
     # One script a benchmark, so that the browser parses only those that somebody looks at.
@@ -82,8 +121,24 @@ def report_html(
         ),
         controls=f'<nav class="bar" aria-label="choice"><div class="controls">{choices}</div>'
         f'<div class="jumps">{jumps}</div></nav>',
+        foot=_foot(benchmarks, made) if made else "",
         data="".join(data),
         script="\n".join(asset(__file__, name) for name in SCRIPTS),
+    )
+
+
+def _foot(benchmarks: Sequence[JudgedBenchmark], made: HowMade) -> str:
+    data = [
+        f"{benchmark.name}: {about.n_solutions:,} solutions, sha256 of their ids {about.sha256[:16]}"
+        for benchmark in benchmarks
+        for about in [benchmark.first.results.data]
+    ]
+    files = Html(", ".join(link(name, path).html for name, path in made.files))
+    return (
+        "<h2>How this was made</h2>"
+        + paragraph(f"Begun {made.date} by {made.version}. The same again: ", code(made.command))
+        + bullet_list(data)
+        + paragraph("All figures as files: ", files)
     )
 
 
@@ -122,6 +177,7 @@ def _panels(benchmark: JudgedBenchmark) -> dict[str, object]:
     subsets = benchmark.subsets
     return {
         "scores": [subset_scores_html(benchmark, s) + offsets_table_html(benchmark, s) for s in subsets],
+        "curves": [curves_html(benchmark, s) for s in subsets],
         "by_subset": [by_subset_html(judge, run.results) for judge, run in benchmark.runs.items()],
         "steps": [step_scores_html(benchmark, s) for s in subsets],
         "risk": [risk_coverage_html(benchmark, s) for s in subsets],

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from judgekit.report.terminal import console
-from judgekit_eval.report.leaderboard import Leaderboard, score_name, threshold_origin
+from judgekit_eval.report.leaderboard import Leaderboard, score_name, seen_before, threshold_origin
 from judgekit_eval.report.markdown_leaderboard import cell
 
 
@@ -35,13 +35,13 @@ def print_leaderboards(boards: Sequence[Leaderboard]) -> None:
             cells = [
                 row.judge,
                 cell(results.headline),
-                " / ".join("none" if value is None else f"{value:.1f}" for value in values),
+                " / ".join("undefined" if value is None else f"{value:.1f}" for value in values),
                 f"{overall.n_no_verdict:,}",
                 threshold_origin(results.decision),
-                results.protocol.contamination.status,
+                seen_before(results),
             ]
             # As `Text`: the name of a judge is not to be read as markup.
             table.add_row(*map(Text, cells))
         out.print(table)
-        for text in (*(f"none: {text}" for text in board.first.undefined), *board.reading_notes):
+        for text in (*(f"undefined: {text}" for text in board.first.undefined), *board.reading_notes):
             out.print(Text(text))

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from judgekit.errors import ConfigError, DataError
-from judgekit.report.progress import Progress
+from judgekit.progress import Progress
 from judgekit.types import Precision, Solution
 from judgekit_eval.speed.config import BenchConfig
 from judgekit_eval.speed.schema import BenchResults, Data, Machine, MethodSpeed, Model, Ratio

@@ -19,7 +19,7 @@ from judgekit.engines.scoring.heads import OutputHead, head_blocks
 from judgekit.engines.scoring.packed_attention import PACKABLE, PACKED, PackLayout
 from judgekit.engines.scoring.packing import Pack, PaddedBatch, plan_packs, plan_padded
 from judgekit.errors import CheckpointError, JudgeError
-from judgekit.report.progress import Progress
+from judgekit.progress import Progress
 
 Read = Callable[[torch.Tensor, np.ndarray, Encoded], np.ndarray]
 """From all hidden states of a batch, shape (P, n_hidden), and where the tokens of one solution lie, to its values."""

@@ -28,7 +28,7 @@ from judgekit.judges.steps.encoding import make_convention
 from judgekit.judges.steps.layout import ChatTurns, JudgeInput, TemplateInput
 from judgekit.metrics.bootstrap import Interval, Resamples, percentile_interval
 from judgekit.metrics.localization import count_hits, localization_rates
-from judgekit.report.progress import Progress, track
+from judgekit.progress import Progress, track
 from judgekit.run import Run, package_versions
 from judgekit.store import Store
 from judgekit.text.identity import group_problems

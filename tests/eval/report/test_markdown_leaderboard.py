@@ -144,7 +144,7 @@ def test_runs_that_cannot_stand_together_are_refused(tmp_path: Path) -> None:
 def test_cells() -> None:
     assert cell(Interval(12.34, 10.0, 15.06)) == "12.3 [10.0, 15.1]"
     assert cell(Interval(12.34, None, None)) == "12.3"
-    assert cell(Interval(None, None, None)) == "none"
+    assert cell(Interval(None, None, None)) == "undefined"
     assert (
         threshold_origin(Decision(kind="argmax", threshold=None, thresholds=None, origin="default"))
         == "most probable outcome"

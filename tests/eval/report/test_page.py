@@ -1,5 +1,6 @@
 import json
 import re
+from urllib.parse import quote
 
 import pytest
 
@@ -25,6 +26,8 @@ HOSTILE = (
     "<!-- <script> {{7*7}} \u202e <style>body{display:none}</style>"
 )
 FIRST, SECOND = f"judge <i>one</i> {HOSTILE}", "judge two"
+FIRST_CHOSEN = f"#judge={quote(FIRST)}"
+"""Without it the best judge is chosen, which is the second."""
 
 
 def orchard(n=60):
@@ -109,7 +112,11 @@ def test_leaderboard_ranks_judges_among_published_figures_that_are_marked(report
     shown = text[text.index('data-benchmark="processbench"') : text.index('data-benchmark="meadow"')]
     names = re.findall(r'<th scope="row"><div>([^<]*?)( <span class="tag">quoted</span>)?</div>', shown)
     ranked = [name for name, _ in names]
-    assert ranked.index("o1-mini") < ranked.index(SECOND) < ranked.index("builtin:first-step")
+    assert ranked.index(SECOND) < ranked.index("builtin:first-step") < ranked.index("o1-mini"), "own rows come first"
+    folded = shown[shown.index("<details>") :]
+    assert "Among 16 published figures" in folded
+    assert folded.index("o1-mini") < folded.index(SECOND) < folded.index("builtin:first-step")
+    assert f'{SECOND} <span class="tag">measured here</span>' in folded
     assert ("o1-mini", ' <span class="tag">quoted</span>') in names
     assert (SECOND, "") in names
     rest = text[text.index('data-benchmark="meadow"') : text.index('id="scores"')]
@@ -131,7 +138,7 @@ def test_leaderboard_states_both_conventions_and_comparisons(report):
 
 def test_intervals_in_words_and_as_bars():
     assert interval_text(Interval(0.5, 0.25, 0.75), digits=1, scale=100) == "50.0 [25.0, 75.0]"
-    assert interval_text(Interval(None, None, None), digits=1) == "none"
+    assert interval_text(Interval(None, None, None), digits=1) == "undefined"
     assert interval_text(Interval(-0.04, None, None), digits=1) == "0.0"
     bar = interval_cell(Interval(0.5, 0.0, 1.0), scale=100, target=100).html
     # the bar runs over 2..148 of 150 pixels
@@ -245,7 +252,7 @@ class Page:
 
 
 def test_filtering_and_searching(browser, report):
-    page = Page(browser.open(report[1]))
+    page = Page(browser.open(report[1], fragment=FIRST_CHOSEN))
     assert page.text("#position") == "1 of 60"
     counts = {}
     for letter in "RELMFN":
@@ -288,7 +295,7 @@ def test_filtering_and_searching(browser, report):
 
 
 def test_two_judges_side_by_side(browser, report):
-    page = Page(browser.open(report[1]))
+    page = Page(browser.open(report[1], fragment=FIRST_CHOSEN))
     assert not page.one("#pair").is_displayed()
     page.choose("other", SECOND)
     table = {row.split()[0]: row.split()[1:] for row in page.texts("#agreement tbody tr")}
@@ -320,7 +327,7 @@ def test_two_judges_side_by_side(browser, report):
 
 
 def test_choices_change_the_figures(browser, report):
-    page = Page(browser.open(report[1]))
+    page = Page(browser.open(report[1], fragment=FIRST_CHOSEN))
     assert "shop: percent" in page.text('[data-panel="scores"]')
     page.choose("subset", "mill")
     assert "mill: percent" in page.text('[data-panel="scores"]')
@@ -345,7 +352,7 @@ def test_a_copied_address_opens_the_same_view(browser, report):
     from selenium.webdriver.common.keys import Keys
 
     solutions, file = report
-    page = Page(browser.open(file))
+    page = Page(browser.open(file, fragment=FIRST_CHOSEN))
     page.choose("subset", "mill")
     page.choose("other", SECOND)
     page.choose("within", "shop")
@@ -381,7 +388,7 @@ def test_keyboard(browser, report):
     from selenium.webdriver.common.keys import Keys
 
     _, file = report
-    page = Page(browser.open(file))
+    page = Page(browser.open(file, fragment=FIRST_CHOSEN))
     body = page.one("body")
     body.send_keys("jjj")
     assert page.text("#position") == "4 of 60"
@@ -413,7 +420,7 @@ def test_keyboard(browser, report):
 
 
 def test_everything_that_can_be_operated_has_a_name(browser, report):
-    page = Page(browser.open(report[1]))
+    page = Page(browser.open(report[1], fragment=FIRST_CHOSEN))
     page.choose("other", SECOND)
     tree = page.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
     operated = {"button", "combobox", "listbox", "searchbox", "region", "image"}
@@ -425,7 +432,7 @@ def test_everything_that_can_be_operated_has_a_name(browser, report):
 
 def test_hostile_text_is_shown_and_does_nothing(browser, report):
     _, file = report
-    page = Page(browser.open(file))
+    page = Page(browser.open(file, fragment=FIRST_CHOSEN))
     assert page.driver.title == "3 judges on processbench, meadow"
     assert page.one(".problem").get_property("textContent") == HOSTILE
     assert page.driver.find_elements("css selector", ".step .text")[1].get_property("textContent") == "x\n  y < z & w"
@@ -441,7 +448,7 @@ def test_hostile_text_is_shown_and_does_nothing(browser, report):
 
 
 def test_policy_stops_scripts_that_are_not_the_page_s_own(browser, report):
-    driver = browser.open(report[1])
+    driver = browser.open(report[1], fragment=FIRST_CHOSEN)
     title = driver.title
     blocked = driver.execute_async_script(
         "const done = arguments[0];"
@@ -455,7 +462,7 @@ def test_policy_stops_scripts_that_are_not_the_page_s_own(browser, report):
 
 
 def test_thousands_of_solutions_keep_few_elements_in_the_document(browser, tmp_path):
-    page = Page(browser.open(write(tmp_path, n=3400)[1]))
+    page = Page(browser.open(write(tmp_path, n=3400)[1], fragment=FIRST_CHOSEN))
     assert page.text("#position") == "1 of 3400"
 
     def count(selector):
@@ -479,7 +486,7 @@ def test_report_fits_its_window(browser, report, tmp_path, width, scheme):
     _, file = report
     media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
     browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-    page = Page(browser.open(file, width=width))
+    page = Page(browser.open(file, width=width, fragment=FIRST_CHOSEN))
     page.choose("other", SECOND)
     for benchmark in ("processbench", "meadow"):
         page.choose("benchmark", benchmark)
@@ -494,7 +501,7 @@ def test_report_fits_its_window(browser, report, tmp_path, width, scheme):
 
 
 def test_print_leaves_out_what_cannot_be_used_on_paper(browser, report):
-    page = Page(browser.open(report[1]))
+    page = Page(browser.open(report[1], fragment=FIRST_CHOSEN))
     browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     assert not any(page.one(selector).is_displayed() for selector in (".bar", "#list", "#search"))
     assert page.one("#detail").is_displayed() and page.one('[data-benchmark="processbench"]').is_displayed()

@@ -37,9 +37,9 @@ function putRight(wanted) {
   const right = { ...wanted };
   const names = overview.benchmarks.map((b) => b.name);
   right.benchmark = oneOf(wanted.benchmark, names, names[0]);
-  const { subsets, judges } = overview.benchmarks[names.indexOf(right.benchmark)];
+  const { subsets, judges, best } = overview.benchmarks[names.indexOf(right.benchmark)];
   right.subset = oneOf(wanted.subset, subsets, subsets[0]);
-  right.judge = oneOf(wanted.judge, judges, judges[0]);
+  right.judge = oneOf(wanted.judge, judges, judges[best]);
   right.other = oneOf(wanted.other, judges.filter((name) => name !== right.judge), "");
   right.within = oneOf(wanted.within, subsets, "");
   right.show = oneOf(wanted.show, Object.keys(overview.outcomes), "all");

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from judgekit.report import progress
-from judgekit.report.progress import Progress, track
+from judgekit import progress
+from judgekit.progress import Progress, track
 
 
 def lines_of(caplog: pytest.LogCaptureFixture) -> list[str]:
