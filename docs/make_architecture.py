@@ -54,7 +54,7 @@ judgekit:
   types                                            solutions, verdicts, judgements, rollouts
   text                                             prompts, steps, ids of problems
   config   extensions                              options; names that stand for code
-  errors   reading   ties   version
+  errors   reading   progress   ties   version
 ```
 
 One arrow goes up: `judges` opens a judge behind an address by `serving/remote.py`, when one is named.

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
+import logging
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from judgekit.cli import main
 from judgekit.errors import JudgeError
 from judgekit.io import read_json
+from judgekit.judges.rules.symbolic import SymbolicJudge
 from judgekit.judges.steps.by_step import StepLogitJudge
 from judgekit.serving.config import RemoteConfig
 from judgekit.serving.remote import RemoteJudge
@@ -194,3 +198,29 @@ def test_a_service_that_dies_half_way_leaves_what_is_finished(tmp_path: Path) ->
         resumed = evaluate_all([again], solutions, output=tmp_path / "run", resume=True)
     assert sum(map(len, behind.batches)) == 4, "the first two chunks are not asked for again"
     assert resumed.runs[0].results.overall.n_no_verdict == 0
+
+
+def test_earlier_judgements_are_reused(
+    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another threshold, one more judge, two evaluations in one, a part of the rows: nobody is asked twice."""
+    first = ["--judge", "builtin:symbolic", "--benchmark", "processbench", str(raw), "n_resamples=100", "n_splits=2"]
+    assert main(["eval", *first, "--output", str(tmp_path / "a")]) == 0
+    reuse = ["eval", "--reuse", str(tmp_path / "a"), "n_resamples=200", "n_splits=2"]
+    caplog.set_level(logging.INFO)
+    more = ["--judge", "builtin:no-error", "threshold=judge", "n_max=8"]
+    with mock.patch.object(SymbolicJudge, "judge", side_effect=AssertionError("asked again")):
+        assert main([*reuse, *more, "--output", str(tmp_path / "b")]) == 0
+        assert main([*reuse, "--reuse", str(tmp_path / "b"), "--output", str(tmp_path / "both")]) == 0
+    assert "judgements of" in caplog.text
+    results = read_json(tmp_path / "b/judges/builtin-symbolic/processbench/results.json")
+    assert results["overall"]["n"] == 8 and results["headline"]["value"] == 100.0
+    assert read_json(tmp_path / "both/config.json")["judges"] == ["builtin:symbolic", "builtin:no-error"]
+    rows = list(csv.DictReader((tmp_path / "both/leaderboard.csv").read_text().splitlines()))
+    assert {row["judge"] for row in rows} >= {"builtin:symbolic", "builtin:no-error"}
+    [f1] = [row for row in rows if (row["judge"], row["subset"], row["score"]) == ("builtin:symbolic", "overall", "f1")]
+    assert float(f1["value"]) == 100.0 and f1["n"] == "20"
+    assert 'href="leaderboard.csv"' in (tmp_path / "both/report.html").read_text()
+    capsys.readouterr()
+    assert main(["eval", "--reuse", str(tmp_path), "--output", str(tmp_path / "c")]) == 2
+    assert "is no folder of an evaluation" in capsys.readouterr().err
