@@ -51,7 +51,7 @@ def measure_opening(page: Path, *, rounds: int) -> list[Opening]:
     if not (chromium and driver_path):
         raise ConfigError("needs chromium and chromedriver on PATH (apt-get install chromium chromium-driver)")
     if not page.is_file():
-        raise ConfigError(f"{page} is no file: give a report that `judgekit eval` has written")
+        raise ConfigError(f"{page} is not a file: give a report that `judgekit eval` has written")
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
