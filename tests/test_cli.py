@@ -151,6 +151,7 @@ def test_version_and_lists_of_names(program: Callable[..., int], capsys: pytest.
 def test_a_line_without_a_command_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     assert "\n  build " in capsys.readouterr().err
+    assert main(["help"]) == 0 and "\n  build " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

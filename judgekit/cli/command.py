@@ -155,7 +155,7 @@ def run_program(name: str, description: str, commands: Registry[Command], argv: 
         if argv[:1] == ["--version"]:
             print(f"{name} {VERSION}")
             return 0
-        if not argv or argv[0] in ("-h", "--help"):
+        if not argv or argv[0] in ("-h", "--help", "help"):
             print(_list_commands(name, description, commands), file=sys.stdout if argv else sys.stderr)
             return 0 if argv else 2
         command = commands.load(argv[0])
