@@ -2,13 +2,14 @@
 
     python examples/quickstart/summary.py runs/quickstart
 
-Everything is read from the files that the stages left; nothing is computed anew. The folder is laid out as the
-Makefile's quick start does: `data/*`, `base`, `judge`, `eval`, `policy` and `compare`.
+Everything is read from the files that the stages left; nothing is computed anew. The folder is laid out as they do by
+`stages.py`.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from collections import Counter
@@ -20,6 +21,7 @@ from urllib.parse import quote
 
 import polars as pl
 from pydantic import ValidationError
+from stages import FOLDER, STAGES
 
 from judgekit.calibration.card import CalibrationReport, CalibratorCard, describe_calibrator
 from judgekit.errors import DataError, JudgekitError, describe_validation_error
@@ -60,18 +62,18 @@ from sgpo.compare.results import Comparison
 from sgpo.compare.table import describe_guards, table_rows
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-STAGES = {
-    f"data/all/{MANIFEST}": "judgekit build procedural configs/quickstart/judge_data.yaml --output {}/data/all",
-    f"data/test/{MANIFEST}": "judgekit split {0}/data/all {0}/data/train=0.9 {0}/data/calibration=0.05 "
-    "{0}/data/test=0.05",
-    f"data/rl-train/{MANIFEST}": "judgekit split {0}/data/problems {0}/data/rl-train=0.9 {0}/data/rl-test=0.1",
-    f"base/{MANIFEST}": "judgekit pretrain configs/quickstart/base.yaml --output {}/base",
-    f"judge/judge/{CARD}": "judgekit fit configs/quickstart/judge.yaml --output {}/judge",
-    "eval/report.html": "judgekit eval --judge {0}/judge/judge --benchmark procedural {0}/data/test --output {0}/eval",
-    f"policy/{MANIFEST}": "judgekit pretrain configs/quickstart/policy.yaml --output {}/policy",
-    f"compare/{REPORT}": "sgpo compare configs/quickstart/compare.yaml --output {}/compare",
+MADE = {
+    "data/all": MANIFEST,
+    "data/calibration": MANIFEST,
+    "data/rl-train": MANIFEST,
+    "base": "model/config.json",
+    "judge_base": "model/config.json",
+    "judge": f"judge/{CARD}",
+    "eval": "report.html",
+    "policy": "model/config.json",
+    "compare": REPORT,
 }
-"""What a stage leaves last, and the command that makes it in a folder."""
+"""Folders that stages make, and what is there once they have finished."""
 USES = {
     "base": "right solutions, from which the small language model learns the task",
     "policy": "solutions with errors, which make the policy weak",
@@ -110,20 +112,19 @@ def write_summary(folder: Path, page: Path) -> list[tuple[str, str]]:
         DataError: a stage has not finished, or its file is damaged; names the command that makes it.
         CheckpointError: the judge directory is damaged.
     """
-    for made, command in STAGES.items():
-        if not (folder / made).exists():
-            raise DataError(
-                f"{folder / made} is missing, so its stage has not finished: `make quickstart` goes on from there, or "
-                f"run {command.format(folder)}"
-            )
+    for name, last in MADE.items():
+        if not (folder / name / last).exists():
+            raise DataError(f"{folder / name / last} is missing: {_way_out(folder, str(FOLDER / name))}")
     card = read_card(folder / "judge" / "judge")
+    if card.calibration is None:
+        raise DataError(f"the judge {folder / 'judge/judge'} is not calibrated: {_way_out(folder, 'calibrate')}")
     results = {kind: _only_results(folder / "eval", kind) for kind in ("judges", "floors")}
     try:
         comparison = Comparison.model_validate(read_json(folder / "compare" / REPORT))
     except ValidationError as error:
         raise DataError(
-            f"{folder / 'compare' / REPORT} is damaged or of an earlier release: {describe_validation_error(error)}. "
-            f"Run {STAGES[f'compare/{REPORT}'].format(folder)} --resume"
+            f"{folder / 'compare' / REPORT} is damaged or of an earlier release, {describe_validation_error(error)}: "
+            f"{_way_out(folder, str(FOLDER / 'compare'))}"
         ) from error
     [(evaluated, judged)] = results["judges"].items()
     sections = [
@@ -149,15 +150,22 @@ def write_summary(folder: Path, page: Path) -> list[tuple[str, str]]:
             foot=_foot(folder, comparison),
         ),
     )
-    headline = [("first-error F1 of the judge on held-out problems", interval_text(judged.headline, digits=1))]
-    if card.calibration is not None:
-        before, after = card.calibration.before["ece"], card.calibration.after["ece"]
-        headline.append(("its calibration error", f"{before:.4f} before calibration, {after:.4f} after"))
+    before, after = card.calibration.before["ece"], card.calibration.after["ece"]
+    headline = [
+        ("first-error F1 of the judge on held-out problems", interval_text(judged.headline, digits=1)),
+        ("its calibration error", f"{before:.4f} before calibration, {after:.4f} after"),
+    ]
     headline += [(f"final held-out accuracy of {row['arm']}", row["final [95 %]"]) for row in table_rows(comparison)]
     headline += [
         (f"{name} less {comparison.reference}", arm.finding) for name, arm in comparison.arms.items() if arm.finding
     ]
     return headline
+
+
+def _way_out(folder: Path, words: str) -> str:
+    """Say how a stage is run again: the first whose command holds some words as a whole."""
+    command = next(stage.command for stage in STAGES if re.search(rf"{re.escape(words)}(?=[ =]|$)", stage.command))
+    return f"`make quickstart` goes on from there, or run {command.replace(str(FOLDER), str(folder))}"
 
 
 def _only_results(evaluation: Path, kind: str) -> dict[Path, EvalResults]:
@@ -171,7 +179,7 @@ def _only_results(evaluation: Path, kind: str) -> dict[Path, EvalResults]:
 def _solutions(folder: Path, evaluated: Path) -> str:
     """Show judged solutions of the test set that a fixed rule chooses, so that nobody picks the prettiest."""
     solutions = {solution.id: solution for solution in read_records(folder / "data" / "test", LabelledSolution)}
-    rows = [row for row in pl.read_parquet(evaluated / PREDICTIONS).iter_rows(named=True) if row["posterior"]]
+    rows = list(pl.read_parquet(evaluated / PREDICTIONS).iter_rows(named=True))
     errs = [row for row in rows if row["outcome"] != Outcome.RIGHT]
     chosen: dict[str, str] = {}
     for title, of in (
@@ -179,7 +187,7 @@ def _solutions(folder: Path, evaluated: Path) -> str:
         ("A right solution", [row for row in rows if row["gold"] is None]),
         ("Where the judge errs", errs),
     ):
-        if row := next((row for row in of if row["id"] not in chosen), None):
+        if row := next((row for row in of if row["posterior"] and row["id"] not in chosen), None):
             judgement = Judgement(
                 solution_id=row["id"], judge_id="", verdict=Verdict(posterior=tuple(row["posterior"]))
             )
@@ -268,9 +276,8 @@ def _benchmark(judged: EvalResults, floors: Sequence[EvalResults], folder: Path,
 
 def _calibration(card: JudgeCard, judged: EvalResults) -> str:
     """Say in words what calibration did, and show it."""
-    report = card.calibration
-    if report is None or card.calibrator is None:
-        return paragraph("The judge is not calibrated.")
+    report, calibrator = card.calibration, card.calibrator
+    assert report is not None and calibrator is not None
     rows = [[name, f"{report.before[key]:.4f}", f"{report.after[key]:.4f}"] for key, name in CALIBRATION.items()]
     diagrams = [
         reliability_diagram(
@@ -283,7 +290,7 @@ def _calibration(card: JudgeCard, judged: EvalResults) -> str:
         )
     ]
     steps = judged.pooled.steps if judged.pooled else None
-    fingerprint = card.calibrator.fingerprint
+    fingerprint = calibrator.fingerprint
     notes = [
         f"Fitted on {fingerprint.n_solutions:,} solutions of {fingerprint.n_problems:,} problems that nothing else was "
         f"trained on; each figure is that of solutions which its own fit did not see ({report.n_steps:,} steps). On "
@@ -294,7 +301,7 @@ def _calibration(card: JudgeCard, judged: EvalResults) -> str:
         notes.insert(0, f"On the test set the calibrated judge has an ECE of {interval_text(steps.ece, digits=4)}.")
     for name, floor in report.floors.items():
         notes.append(f"{name.capitalize()}, which reads nothing: ECE {floor['ece']:.4f}, log loss {floor['nll']:.4f}.")
-    change = paragraph(describe_change(report, card.calibrator)) + table(["", "before", "after"], rows)
+    change = paragraph(describe_change(report, calibrator)) + table(["", "before", "after"], rows)
     return figures(*diagrams, f"<div>{change}</div>") + bullet_list(notes)
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import html
+import importlib
+import json
 import re
-import runpy
 import shlex
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -21,12 +24,20 @@ from sgpo.compare.report import write_report
 from tests.sgpo.compare.samples import write_runs
 
 ROOT = Path(__file__).parents[2]
-SUMMARY = runpy.run_path(str(ROOT / "examples/quickstart/summary.py"))
+UNCALIBRATED = ("calibration", "calibrator", "conformal")
 TASK: dict[str, Any] = {"max_value": 10, "min_steps": 3, "max_steps": 3}
 TRAINING: dict[str, Any] = {
     "preset": {"hidden_size": 32, "n_layers": 2, "n_heads": 2, "vocab_size": 300},
     "bf16": False,
 }
+
+
+@pytest.fixture(scope="module")
+def summary() -> Iterator[Any]:
+    """The module, with its folder on the path as where it is run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "examples/quickstart"))
+        yield importlib.import_module("summary")
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build("procedural-problems", output=data / "problems", n=40, seed=2, **TASK)
     split(data / "problems", {data / "rl-train": 0.5, data / "rl-test": 0.5})
     model = train("language_model", output=here / "base", data=data / "train", max_steps=12, log_every=4, **TRAINING)
+    (here / "judge_base").symlink_to(here / "base")
     train("language_model", output=here / "policy", data=data / "train", max_steps=4, log_every=2, **TRAINING)
     judge = train("likelihood", output=here / "judge", model=str(model), data=[str(data / "train")], judge_id="small")
     calibrate(judge, data / "calibration", dtype="float32")
@@ -50,9 +62,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def page(folder: Path) -> Path:
+def page(summary: Any, folder: Path) -> Path:
     file = folder / "report.html"
-    SUMMARY["write_summary"](folder, file)
+    summary.write_summary(folder, file)
     return file
 
 
@@ -100,43 +112,53 @@ def test_the_command_that_judges_does(page: Path) -> None:
     assert (page.parent / "judged/judgements.jsonl").is_file()
 
 
-def test_a_folder_half_finished_names_the_stage_and_its_command(tmp_path: Path, capsys: Any) -> None:
-    assert SUMMARY["main"]([str(tmp_path)]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"error: {tmp_path}/data/all/manifest.json is missing") and said.count("\n") == 1
-    assert f"judgekit build procedural configs/quickstart/judge_data.yaml --output {tmp_path}/data/all" in said
-    typed = [stage.command for stage in runpy.run_path(str(ROOT / "examples/quickstart/stages.py"))["STAGES"]]
-    for command in SUMMARY["STAGES"].values():
-        assert any(line.startswith(command.format("runs/quickstart")) for line in typed)
+def test_a_folder_half_finished_names_the_stage_and_its_command(summary: Any, tmp_path: Path, capsys: Any) -> None:
+    known = [stage.command.replace("runs/quickstart", str(tmp_path)) for stage in summary.STAGES]
+    for name, last in summary.MADE.items():  # in the order in which stages make them
+        assert summary.main([str(tmp_path)]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"error: {tmp_path / name / last} is missing: `make quickstart` goes on from there")
+        command = said.strip().partition(" or run ")[2]
+        assert command in known and str(tmp_path / name) in command
+        (tmp_path / name / last).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name / last).touch()
 
 
-def test_the_command_prints_a_headline_with_intervals_and_the_page(folder: Path, capsys: Any) -> None:
-    assert SUMMARY["main"]([str(folder)]) == 0
+def test_a_judge_without_calibration_is_refused(summary: Any, folder: Path, tmp_path: Path, capsys: Any) -> None:
+    shutil.copytree(folder, tmp_path / "run")
+    card = tmp_path / "run/judge/judge/judge.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | dict.fromkeys(UNCALIBRATED)))
+    assert summary.main([str(tmp_path / "run")]) == 2
+    assert "is not calibrated: " in (said := capsys.readouterr().err) and "or run judgekit calibrate --judge" in said
+
+
+def test_the_command_prints_a_headline_with_intervals_and_the_page(summary: Any, folder: Path, capsys: Any) -> None:
+    assert summary.main([str(folder)]) == 0
     said = capsys.readouterr().out
     assert re.search(r"^first-error F1 of the judge on held-out problems: \d+\.\d \[", said)
     assert "the interval includes 0" in said and said.endswith(f"\nthe page: {folder}/report.html\n")
 
 
-def test_a_comparison_of_an_earlier_release_is_refused_with_the_way_out(folder: Path, tmp_path: Path) -> None:
+def test_a_comparison_of_an_earlier_release_is_refused(summary: Any, folder: Path, tmp_path: Path) -> None:
     for stage in folder.iterdir():
         if stage.is_dir() and stage.name != "compare":
             (tmp_path / stage.name).symlink_to(stage)
     (tmp_path / "compare").mkdir()
     (tmp_path / "compare/compare.json").write_text('{"reference": "grpo", "arms": {}}')
-    with pytest.raises(Exception, match=r"of an earlier release: .*Run sgpo compare .* --resume"):
-        SUMMARY["write_summary"](tmp_path, tmp_path / "report.html")
+    with pytest.raises(Exception, match=r"of an earlier release, .*or run sgpo compare .* --resume"):
+        summary.write_summary(tmp_path, tmp_path / "report.html")
 
 
-def test_words_say_what_calibration_did_also_where_it_harms() -> None:
+def test_words_say_what_calibration_did_also_where_it_harms(summary: Any) -> None:
     before, worse = {"ece": 0.02, "nll": 0.1}, {"ece": 0.01, "nll": 0.2}
     bins = ({"lo": 0.0, "hi": 1.0, "count": 4, "mean_prob": 0.9, "frac_ok": 0.75},)
     report = CalibrationReport(before=before, after=worse, bins_before=bins, bins_after=bins, n_steps=4)
     data = Fingerprint(data="d", sha256="0", n_solutions=1, n_problems=1, sources=(), generators=())
-    said = SUMMARY["describe_change"](report, TemperatureCard(temperature=2.0, fingerprint=data))
+    said = summary.describe_change(report, TemperatureCard(temperature=2.0, fingerprint=data))
     assert "a mean probability of 0.900 where 0.750 are right" in said
     assert "calibration error (ECE) falls from 0.0200 to 0.0100" in said
     assert "log loss of a step (nats) rises from 0.1000 to 0.2000" in said
-    assert "stay as the model gives them" in SUMMARY["describe_change"](report, IdentityCard(fingerprint=data))
+    assert "stay as the model gives them" in summary.describe_change(report, IdentityCard(fingerprint=data))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
