@@ -96,7 +96,7 @@ def read_settings(path: Path | None, *, overrides: Sequence[str] = ()) -> dict[A
                     f"{shorten(override)} is not an override: write key=value, for example learning_rate=1e-5"
                 )
         changes = OmegaConf.from_dotlist(list(overrides))
-        # `${key}` is worked out at last, so that it sees what the overrides say, and they what the file says.
+        # `${key}` is computed at last, so that it sees what the overrides say, and they what the file says.
         merged = merge_settings(OmegaConf.to_container(base), OmegaConf.to_container(changes))
         values = OmegaConf.to_container(OmegaConf.create(merged), resolve=True)
     except DataError as error:

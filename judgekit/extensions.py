@@ -53,7 +53,7 @@ class Registry(Generic[T]):
         noun: What one of them is called in a message, for example `data source`.
         of: What its values are instances of, or classes below: what others add is held to it.
         own: Name -> `module:attribute` of what comes with the project. An installed package cannot replace these.
-        hyphens: Whether underscores and capitals count as hyphens and small letters, in names that are asked for and in
+        hyphens: Whether underscores and capitals count as hyphens and small letters, in names that are requested and in
             those that others add.
 
     Example:

@@ -25,11 +25,11 @@ class Rejection(BaseModel):
     stage: str | None = None
     """Who left it out: the source of a build, the labelling, `mix`, `consensus`."""
     file: str | None = None
-    """Input, or part of a mixed set, the row is of; `None` where there is one input."""
+    """Input, or part of a mixed set, the row is of; `None` if there is one input."""
     row: int | None = None
-    """Row of the input, from 1; `None` where rows are known by their ids."""
+    """Row of the input, from 1; `None` if rows are known by their ids."""
     id: str | None = None
-    """Id of the record that the row was; `None` where it never became one."""
+    """Id of the record that the row was; `None` if it never became one."""
     reason: str
     """Why, in words that are the same for every such row."""
     detail: str = ""

@@ -53,7 +53,7 @@ class Run:
             names are given as a mapping, whose keys then stand before the names. A data set names its own.
         resume: Continue a folder that a run with the same configuration and inputs has begun; a fresh folder is fine.
         data_set: Whether the folder is that of a data set.
-        begun: Whether anything was made in the folder, where the files in it do not tell; `None` where they do.
+        begun: Whether anything was made in the folder, where the files in it do not tell; `None` if they do.
         unused: Beginnings of the names of inputs that nothing in the folder was made of yet: these may have changed.
         partial: Inputs that were there when the run began may be missing now; they stay in the manifest.
 

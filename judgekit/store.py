@@ -87,7 +87,7 @@ class Store(Generic[ItemT]):
 
 
 def store_files(folder: Path) -> list[Path]:
-    """Return the files of a store in order, also those that earlier releases wrote; none where nothing is stored."""
+    """Return the files of a store in order, also those that earlier releases wrote; none if nothing is stored."""
     return sorted(path for pattern in ("part-*.jsonl", "chunk-*.jsonl") for path in folder.glob(pattern))
 
 

@@ -15,7 +15,7 @@ TIE = 1e-12
 """Numbers whose difference is at most this share of the larger one are tied: thousands of roundings, and far below what
 any judge can mean. Sorted numbers are chained: each is tied with its neighbour or begins a new group."""
 DIGITS = 13
-"""Significant digits that are kept of a probability that was worked out, not given: so many that it stays tied with the
+"""Significant digits that are kept of a probability that was computed, not given: so many that it stays tied with the
 probability that was given, and none that rounding of a long product reaches."""
 
 

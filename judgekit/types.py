@@ -43,7 +43,7 @@ def without_surrogates(text: str) -> str:
 def _set_id(data: dict[str, Any], name: str, make: Callable[[], str]) -> None:
     """Set an id that is not given.
 
-    It is hashed before the fields are checked, and left empty where they hold what cannot be hashed. Their own checks
+    It is hashed before the fields are checked, and left empty if they hold what cannot be hashed. Their own checks
     come next and name the field.
     """
     if not data.get(name):
@@ -209,7 +209,7 @@ class Solution(Record):
     def _fill_ids(cls, data: Any) -> Any:
         if isinstance(data, dict):
             data = cls._readable(data)
-            # An id is hashed before the fields are checked, and left empty where they hold what cannot be hashed: their
+            # An id is hashed before the fields are checked, and left empty if they hold what cannot be hashed: their
             # own checks come next and name the field.
             _set_id(data, "problem_id", lambda: problem_id(data["problem"]))
             _set_id(data, "id", lambda: content_id(**cls._identity(data)))
@@ -249,7 +249,7 @@ class LabelledSolution(Solution):
     labels: tuple[StepLabel, ...]
     """One label per step."""
     final_answer_correct: Flag | None = None
-    """Whether the final answer is correct; `None` where unknown. Independent of the labels: real data disagree."""
+    """Whether the final answer is correct; `None` if unknown. Independent of the labels: real data disagree."""
     source: str = Field(min_length=1)
     """Data set, for example `processbench`."""
     subset: str | None = None
@@ -257,9 +257,9 @@ class LabelledSolution(Solution):
     source_id: str | None = None
     """The row's id in its source."""
     generator: str | None = None
-    """Who wrote the solution: a model's name, or `human`; `None` where unknown."""
+    """Who wrote the solution: a model's name, or `human`; `None` if unknown."""
     label_method: LabelMethod | None
-    """How the labels came about; `None` where the source does not say."""
+    """How the labels came about; `None` if the source does not say."""
     n_success: tuple[Count, ...] | None = None
     """Counts behind soft labels: rollouts from each step that reached the answer, or a judge's votes that pass it."""
     n_rollouts: tuple[Count, ...] | None = None
@@ -288,7 +288,7 @@ class LabelledSolution(Solution):
 
     @property
     def first_error(self) -> int | None:
-        """0-based index of the first wrong step, `None` where every step is fine."""
+        """0-based index of the first wrong step, `None` if every step is fine."""
         return next((i for i, label in enumerate(self.labels) if label is StepLabel.ERROR), None)
 
 
@@ -301,11 +301,11 @@ class WeaklyLabelledSolution(Solution):
     known: WeakLabel
     """What is known of the solution as a whole."""
     n_success: tuple[Count, ...] | None = None
-    """Rollouts from each step that reached the correct answer; `None` where none were tried."""
+    """Rollouts from each step that reached the correct answer; `None` if none were tried."""
     n_rollouts: tuple[Count, ...] | None = None
-    """Rollouts tried from each step, 0 at steps that were passed over; `None` where none were tried."""
+    """Rollouts tried from each step, 0 at steps that were passed over; `None` if none were tried."""
     final_answer_correct: Flag | None = None
-    """Whether the final answer is correct; `None` where unknown."""
+    """Whether the final answer is correct; `None` if unknown."""
     source: str = Field(min_length=1)
     """Data set or run it comes from."""
     subset: str | None = None
@@ -313,7 +313,7 @@ class WeaklyLabelledSolution(Solution):
     source_id: str | None = None
     """The row's id in its source."""
     generator: str | None = None
-    """Who wrote the solution; `None` where unknown."""
+    """Who wrote the solution; `None` if unknown."""
     licence: str | None = None
     """Licence of the source, as an SPDX id where one exists."""
 
@@ -430,8 +430,8 @@ class Verdict(BaseModel):
     posterior: tuple[float, ...] = Field(min_length=2)
     """P(first error = 0), ..., P(first error = n-1), P(none). Shape (n + 1,), sums to 1."""
     step_probs_S: tuple[float, ...] | None = None
-    """P(step k is correct | earlier steps are correct) as the judge gave them, to the bit, and the posterior is made of
-    them. Shape (n,). `None` where the judge gave a posterior alone, as votes, pools and releases before this field do:
+    """P(step k is correct | earlier steps are correct) as the judge gave them, bit for bit, and the posterior is made
+    of them. Shape (n,). `None` if the judge gave a posterior alone, as votes, pools and releases before this field do:
     then `p_ok_S` works them out."""
 
     @model_validator(mode="after")
@@ -576,7 +576,7 @@ class Asked(BaseModel):
     seconds: float = Field(default=0.0, ge=0)
     """Share of its engine's time, seconds."""
     cost_usd: float | None = Field(default=None, ge=0)
-    """What a paid server asked, US dollars; `None` where no price is known."""
+    """What a paid server asked, US dollars; `None` if no price is known."""
 
 
 class Judgement(BaseModel):
@@ -599,7 +599,7 @@ class Judgement(BaseModel):
     seconds: float = Field(default=0.0, ge=0)
     """Share of the engine's time spent on this judgement, seconds."""
     cost_usd: float | None = Field(default=None, ge=0)
-    """What a paid server asked for this judgement, US dollars; `None` where no price is known."""
+    """What a paid server asked for this judgement, US dollars; `None` if no price is known."""
     asked: tuple[Asked, ...] = ()
     """The judges that a cascade asked one after another; the last of them answered, and what they took is counted
     above. Empty of every other judge."""
@@ -637,9 +637,9 @@ class Rollout(Record):
     answer: str | None = None
     """The problem's correct answer, where known."""
     truncated: Flag | None = None
-    """Whether the response was cut off by its length limit; `None` where unknown."""
+    """Whether the response was cut off by its length limit; `None` if unknown."""
     behaviour_logprobs: tuple[Logprob, ...] | None = None
-    """Log-probabilities of the response's tokens under the policy that sampled it, nats; `None` where unknown."""
+    """Log-probabilities of the response's tokens under the policy that sampled it, nats; `None` if unknown."""
     behaviour_token_ids: tuple[Count, ...] | None = None
     """Token ids that the log-probabilities belong to."""
     generator: str | None = None

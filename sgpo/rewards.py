@@ -48,7 +48,7 @@ def flat_groups(
     `min_certainty` standard errors of their difference, sqrt(noise of the one + noise of the other).
 
     Args:
-        rts_N: RTS in [0, 1], 0 where there is none. Shape (N,).
+        rts_N: RTS in [0, 1], 0 if there is none. Shape (N,).
         noise_N: Uncertainty of each, see `sgpo.algorithms.rts.RTS.noise`. Shape (N,).
         counted_N: Rows to look at. Shape (N,), bool.
         group_ids_N: Integer group of each row. Shape (N,).

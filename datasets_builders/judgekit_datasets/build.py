@@ -245,7 +245,7 @@ class _SeenKeys:
     def earlier_place(self, key: str, place: str, content: str) -> tuple[str | None, bool]:
         """Return where else the key was seen before, and whether with the same content.
 
-        The place is `None` where it was not; place and content are then remembered.
+        The place is `None` if it was not; place and content are then remembered.
         """
         try:
             # Whoever came first is in the table, be it this call or an earlier one.

@@ -44,7 +44,7 @@ class BuildReport(BaseModel):
     """Solutions kept although a step behind their first error is empty, as published; the step stays in its place."""
     leakage_auroc: float | None = None
     """How well a bag of words tells erroneous from correct solutions (`judgekit_datasets.leakage`); 0.5 is chance.
-    `None` where it was not measured, or one kind comes from too few problems."""
+    `None` if it was not measured, or one kind comes from too few problems."""
 
     @property
     def rows_rejected(self) -> int:

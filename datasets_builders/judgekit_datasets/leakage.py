@@ -48,7 +48,7 @@ class LeakageConfig(BaseConfig):
 
 
 class LeakageReport(BaseModel):
-    """What the probe found. All areas under the ROC curve lie in [0, 1]; 0.5 is chance."""
+    """What the probe found. All areas under the ROC curve are in [0, 1]; 0.5 is chance."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

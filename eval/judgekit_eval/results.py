@@ -25,12 +25,12 @@ class Part(BaseModel):
 
 
 class Metric(Part):
-    """A metric with its 95 % interval; all `None` where it is undefined."""
+    """A metric with its 95 % interval; all `None` if it is undefined."""
 
     value: float | None
     """On the data itself."""
     lo: float | None
-    """Lower end of the interval; `None` where there is but one cluster to resample."""
+    """Lower end of the interval; `None` if there is but one cluster to resample."""
     hi: float | None
     """Upper end."""
 
@@ -56,7 +56,7 @@ class Cost(Part):
     seconds: float
     """Seconds in the judge."""
     cost_usd: float | None = None
-    """US dollars; `None` where no price is known."""
+    """US dollars; `None` if no price is known."""
 
     asked: list[AskedJudge] | None = None
     """The judges that a cascade asked, in its order; `None` of other judges. What they took is counted above."""
@@ -92,7 +92,7 @@ class Bootstrap(Part):
     n_resamples: int
     """Draws."""
     seed: int | None = None
-    """Of the draws; `None` where results say it elsewhere."""
+    """Of the draws; `None` if results say it elsewhere."""
 
 
 class Results(Part):

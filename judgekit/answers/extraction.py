@@ -307,7 +307,7 @@ def _without_comment(statement: str) -> str:
 
 
 def _last_number(text: str) -> str | None:
-    """The last number, with its sign, currency, fraction and percent; `None` where it belongs to a formula."""
+    """The last number, with its sign, currency, fraction and percent; `None` if it belongs to a formula."""
     start = max(0, len(text) - _TAIL_CHARS)
     found = None
     while found is None:

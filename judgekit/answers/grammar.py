@@ -339,7 +339,7 @@ def _several(parts: Sequence[Sequence[Token]], separators: Sequence[Token]) -> A
 
 
 def _both_ends(first: Interval, second: Interval) -> Interval | None:
-    """`x > 1 and x < 3` as one interval; `None` where they are no lower and upper bound."""
+    """`x > 1 and x < 3` as one interval; `None` if they are no lower and upper bound."""
     if first.high != _INFINITY:
         first, second = second, first
     is_lower = first.high == _INFINITY and first.low != _MINUS_INFINITY
@@ -406,7 +406,7 @@ def _half_line(sign: str, end: Answer | None) -> Interval | None:
 
 
 def _equality(parts: Sequence[Sequence[Token]]) -> Answer | None:
-    """`x = 5` and `3 * 6 = 18` name or work out a value; `x + y = 4` is an equation."""
+    """`x = 5` and `3 * 6 = 18` name or compute a value; `x + y = 4` is an equation."""
     last = _read_tokens(parts[-1])
     if last is None:
         return None
@@ -415,7 +415,7 @@ def _equality(parts: Sequence[Sequence[Token]]) -> Answer | None:
         left: Formula | None = None
         with contextlib.suppress(UncoveredError):
             left = read_formula(first)
-        # What stands between (`x = 2 + 3 = 5`) was worked out on the way, but must be mathematics.
+        # What stands between (`x = 2 + 3 = 5`) was computed on the way, but must be mathematics.
         for part in parts[1:-1]:
             if _read_tokens(part) is None:
                 raise UncoveredError

@@ -75,7 +75,7 @@ class Named(NamedTuple):
     """`x = 5`, `f(x) = 2x`, `total = 18`."""
 
     name: str
-    """What is on the left; `""` where that is an expression that was worked out."""
+    """What is on the left; `""` where that is an expression that was computed."""
     value: Answer
     """What it is."""
     left: Formula | None = None

@@ -105,7 +105,7 @@ def words_of(tokens: Sequence[Token]) -> list[Token]:
 
 
 def read_unit(tokens: Sequence[Token]) -> Unit | None:
-    """Read all of the tokens as a unit with words around it that say nothing; `None` where that is not what they are.
+    """Read all of the tokens as a unit with words around it that say nothing; `None` if that is not what they are.
 
     `square inches`, `cm^{2}`, `km/h`, `dollars per day`, `eggs in the basket`.
     """

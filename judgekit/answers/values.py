@@ -2,7 +2,7 @@
 
 Letters stand for fixed numbers, so two formulas with different values are different formulas, and two with the same
 values at several points are the same (polynomial identity testing). Numbers without letters are exact as long as no
-root or transcendental is in them. Powers and factorials are bounded before they are worked out: nothing here can be
+root or transcendental is in them. Powers and factorials are bounded before they are computed: nothing here can be
 made to run for long.
 """
 
@@ -24,7 +24,7 @@ Value: TypeAlias = Fraction | complex
 MAX_BITS = 200_000
 """Size of the largest exact number; what is larger is huge, and nobody's answer."""
 MAX_FACTORIAL = 5_000
-"""Largest number whose factorial is worked out."""
+"""Largest number whose factorial is computed."""
 N_POINTS = 3
 """How many sets of values the letters take."""
 SAME = 1e-9
@@ -202,7 +202,7 @@ def are_same(left: Value, right: Value) -> bool:
 
 
 class Values:
-    """The values of one formula, worked out when they are asked for."""
+    """The values of one formula, computed when they are requested."""
 
     def __init__(self, formula: Formula) -> None:
         self.formula = formula
@@ -221,7 +221,7 @@ class Values:
 
 
 def compare_formulas(left: Formula, right: Formula) -> bool | None:
-    r"""Whether two formulas are the same function of their letters; `None` where their values cannot tell.
+    r"""Whether two formulas are the same function of their letters; `None` if their values cannot tell.
 
     Where they have letters in capitals and small ones (`R`, `r`), `\log` without a base, rounding to whole numbers, or
     a second reading, only agreement proves something.

@@ -5,7 +5,7 @@ constrained, so that a step the judge trusts more is never trusted less after ca
 judge is already calibrated", in the form of `PRIOR_STEPS` pseudo-steps (see `smoothed_targets`); without it, a judge
 that is hardly ever wrong on a split would become as confident as floating point allows. Whatever the kind, a fit that
 is no better than the same formula without the judge is refused (`refuse_uninformative`). Nothing is fitted after the
-true first error, because later steps lie outside the condition "earlier steps ok". Since -log P(true first error) is
+true first error, because later steps are outside the condition "earlier steps ok". Since -log P(true first error) is
 the sum of the log losses of the reached steps, fitting steps also fits the posterior.
 """
 
@@ -338,7 +338,7 @@ def smoothed_targets(y_K: Floats, *, probs_K: ArrayLike) -> Floats:
 
     Source:
         Platt 1999, section 2.2, whose smoothed targets come from made-up examples of both classes. Differs from it in:
-        the made-up steps are as the judge says, so that the prior is "leave it as it is", not "one half".
+        the pseudo-steps are as the judge says, so that the prior is "leave it as it is", not "one half".
     """
     share = PRIOR_STEPS / len(y_K)
     return (y_K + share * np.asarray(probs_K, dtype=np.float64)) / (1 + share)

@@ -40,7 +40,7 @@ class Calibrator(Protocol):
 
     @classmethod
     def nothing(cls) -> Calibrator:
-        """Return the formula that a judge who says nothing is measured by: it must be worse on a split."""
+        """Return the formula that a judge that says nothing is measured by: it must be worse on a split."""
 
     def p_ok_K(self, split: CalibrationSplit) -> Floats:
         """Return calibrated P(step ok | earlier steps ok) of the reached steps. Shape (K,)."""

@@ -31,7 +31,7 @@ class Fingerprint(_Part):
     generators: tuple[str, ...]
     """Who wrote them; `unknown` stands for those that do not say."""
     subsets: tuple[str, ...] = ()
-    """Their subsets as SOURCE/SUBSET; empty where there are none or the card is older than this field."""
+    """Their subsets as SOURCE/SUBSET; empty if there are none or the card is older than this field."""
     min_steps: int | None = None
     """Steps of the shortest solution; `null` in cards older than this field."""
     max_steps: int | None = None
@@ -115,7 +115,7 @@ class IsotonicCard(_CalibratorPart):
     kind: Literal["isotonic"] = "isotonic"
     """Selects this kind."""
     knot_probs: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(min_length=1)
-    """The judge's P(step ok) at the knots, rising."""
+    """The judge's P(step ok) at the knots, ascending."""
     knot_values: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(min_length=1)
     """Calibrated P(step ok) at the knots, never falling."""
 
@@ -170,7 +170,7 @@ class CandidateCard(_Part):
     """Its name."""
     log_loss: float | None
     """Mean of -log P(true first error) over the split, nats, each solution under a fit without its problem's fold;
-    `null` where it could not be fitted."""
+    `null` if it could not be fitted."""
     std_error: float | None
     """Standard error of `log_loss`, clustered by problem."""
     gap: float | None
@@ -194,9 +194,9 @@ class CalibrationReport(_Part):
     """What `after` and `bins_after` are figures of; cards older than this field have nested ones."""
     nested: dict[str, float] | None = None
     """The same with the kind chosen and fitted without the fold: what choosing and fitting are worth on new data,
-    which may be worse than the calibrator kept. `null` where nothing was to be chosen."""
+    which may be worse than the calibrator kept. `null` if nothing was to be chosen."""
     floors: dict[str, dict[str, float]] = Field(default_factory=dict)
-    """The same of judges that read nothing, fitted in the same folds, see `judgekit.training.floors`. Empty where a
+    """The same of judges that read nothing, fitted in the same folds, see `judgekit.training.floors`. Empty if a
     fold leaves only right or only wrong solutions, and in older cards."""
     warnings: tuple[str, ...] = ()
     """Sentences about what calibration could not fix or made worse."""
@@ -207,9 +207,9 @@ class CalibrationReport(_Part):
     n_steps: int
     """Steps that counted."""
     candidates: tuple[CandidateCard, ...] = ()
-    """Calibrators that were tried, the simplest first; empty where none was to be chosen."""
+    """Calibrators that were tried, the simplest first; empty if none was to be chosen."""
     chosen_by_fold: tuple[str, ...] = ()
-    """The kind chosen in each fold: how steady the choice is; empty where none was to be chosen."""
+    """The kind chosen in each fold: how steady the choice is; empty if none was to be chosen."""
 
 
 class ConformalCard(_Part):

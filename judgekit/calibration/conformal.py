@@ -55,7 +55,7 @@ from judgekit.types import LabelledSolution
 
 Floats = NDArray[np.float64]
 Posteriors = Sequence[Sequence[float] | None]
-"""First-error posteriors, P(first error = 0), ..., P(none), one per solution; `None` where there is no verdict."""
+"""First-error posteriors, P(first error = 0), ..., P(none), one per solution; `None` if there is no verdict."""
 
 ROUNDING = 1e-9
 """Summed losses may exceed their bound by this much, which is rounding: 3 * (1/3) counts as 1."""
@@ -189,7 +189,7 @@ class IndexSets:
             problem_N: The problem each solution belongs to.
 
         Raises:
-            DataError: no solutions, lengths differ, or a first error lies beyond the steps.
+            DataError: no solutions, lengths differ, or a first error is beyond the steps.
         """
         scores, problems = [], []
         for posterior, gold, problem in _judged(posterior_N_O, gold_N, problem_N):
@@ -248,7 +248,7 @@ class CertifiedPrefixes:
         return self
 
     def predict(self, posterior_N_O: Posteriors) -> list[int]:
-        """Return the number of certified steps of each solution; 0 where there is no verdict."""
+        """Return the number of certified steps of each solution; 0 if there is no verdict."""
         return [
             0 if posterior is None else certified_steps(posterior, min_survival=self.min_survival_)
             for posterior in posterior_N_O

@@ -49,7 +49,7 @@ class Direction(NamedTuple):
 def compute_direction(
     scores_K: ArrayLike, *, ok_K: ArrayLike, place_K: ArrayLike, problem_K: Sequence[object] | np.ndarray
 ) -> Direction | None:
-    """Compare right with wrong steps at the same place; `None` where no place has both.
+    """Compare right with wrong steps at the same place; `None` if no place has both.
 
     Args:
         scores_K: What the judge says of each step, more for steps that it trusts more. Shape (K,).
@@ -78,7 +78,7 @@ def compute_direction(
 
 
 def direction_of(split: CalibrationSplit) -> Direction | None:
-    """Return how a judge ranks the reached steps of a split; `None` where no place has correct and wrong ones."""
+    """Return how a judge ranks the reached steps of a split; `None` if no place has correct and wrong ones."""
     return compute_direction(
         split.steps.probs_K,
         ok_K=split.ok_K,

@@ -38,7 +38,7 @@ def fingerprint_of(data: Path, solutions: Sequence[LabelledSolution]) -> Fingerp
 
 
 def subset_name(solution: LabelledSolution | WeaklyLabelledSolution) -> str | None:
-    """Return SOURCE/SUBSET; `None` where the source has no subsets."""
+    """Return SOURCE/SUBSET; `None` if the source has no subsets."""
     return f"{solution.source}/{solution.subset}" if solution.subset else None
 
 
@@ -46,13 +46,13 @@ class Origin(NamedTuple):
     """Where a solution comes from, as far as it is known."""
 
     source: str | None = None
-    """Its data set; `None` where it does not say."""
+    """Its data set; `None` if it does not say."""
     subset: str | None = None
     """Its part of the data set as in fingerprints; `None` for none."""
     generator: str | None = None
-    """Who wrote it; `None` where it does not say."""
+    """Who wrote it; `None` if it does not say."""
     n_steps: int | None = None
-    """Its number of steps; `None` where it is not written yet."""
+    """Its number of steps; `None` if it is not written yet."""
 
     @classmethod
     def of(cls, solution: Solution | Rollout) -> Origin:
@@ -66,7 +66,7 @@ class Origin(NamedTuple):
 
 
 def unfamiliar(fingerprint: Fingerprint, solutions: Sequence[Solution | Rollout | Origin]) -> list[str]:
-    """Say in sentences how solutions differ from the data that a judge was calibrated on; nothing where they do not.
+    """Say in sentences how solutions differ from the data that a judge was calibrated on; nothing if they do not.
 
     Names are compared as they stand. What neither a solution nor an older fingerprint says is not held against it.
 

@@ -14,7 +14,7 @@ from judgekit.metrics.checks import Floats, merge_ties
 class IsotonicCalibrator(StepCalibrator):
     """The rising curve with the lowest squared error, as straight lines between knots.
 
-    Two made-up steps are fitted along, a correct one at the lowest probability and a wrong one at the highest. Without
+    Two pseudo-steps are fitted along, a correct one at the lowest probability and a wrong one at the highest. Without
     them the ends of the curve are usually exactly 0 and 1, and one surprise would have infinite log loss. With them,
     where the last m steps are all correct the curve ends at m / (m + 1), as close to 1 as m steps can tell, and the
     same for 0 at the other end.
@@ -26,7 +26,7 @@ class IsotonicCalibrator(StepCalibrator):
     kind = "isotonic"
     inputs = ("probs_K",)
     knot_probs_: tuple[float, ...]
-    """Probabilities of the judge at the knots, rising."""
+    """Probabilities of the judge at the knots, ascending."""
     knot_values_: tuple[float, ...]
     """Calibrated probabilities at the knots, never falling, inside (0, 1)."""
 

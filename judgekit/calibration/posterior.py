@@ -94,7 +94,7 @@ class PosteriorCalibrator:
 
     @classmethod
     def nothing(cls) -> Self:
-        """Return the formula that a judge who says nothing is measured by: this one."""
+        """Return the formula that a judge that says nothing is measured by: this one."""
         return cls()
 
     def learn_split(self, split: CalibrationSplit) -> Self:

@@ -88,7 +88,7 @@ class CalibrationSplit:
             problem_ids_N: Problem of each solution.
 
         Raises:
-            DataError: nothing to pack, lengths differ, or a first error lies beyond the steps.
+            DataError: nothing to pack, lengths differ, or a first error is beyond the steps.
         """
         if not len(verdicts_N) == len(gold_N) == len(problem_ids_N):
             raise DataError(

@@ -194,7 +194,7 @@ def snapshot_commit(directory: Path) -> str | None:
 
 
 def missing_weights(directory: Path) -> str | None:
-    """Tell why a checkpoint directory has no weights that may be read, and the way out; `None` where it has some."""
+    """Tell why a checkpoint directory has no weights that may be read, and the way out; `None` if it has some."""
     if (directory / "adapter_config.json").is_file():
         # transformers would fetch the base that it names, and open pickles and caches that it names
         beside = "and no model" if not (directory / "config.json").is_file() else "next to its model"

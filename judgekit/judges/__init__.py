@@ -41,12 +41,12 @@ def load_judge(
         calibrated: Apply the calibrator that the card stores.
         dtype: Precision of judges with weights.
         neutralise: Keep candidates from acting as markup. Off only to measure what that prevents.
-        votes: Answers that a critic is asked for, instead of what its card says; `None` leaves that.
+        votes: Number of answers to sample from a critic, instead of the number in its card; `None` keeps that.
         open_member: Opens the members of an ensemble, by name; `None` for this function. For callers that have the
             members' judgements already.
         lent: A model of the caller's for judges, members too, whose frozen model it is: they load none, and run in its
             precision. Which ones do, it knows afterwards.
-        named_by: For a judge that a card names: the trust of that card, which this one's never exceeds. `None` where
+        named_by: For a judge that a card names: the trust of that card, which this one's never exceeds. `None` if
             the user names it.
 
     Raises:

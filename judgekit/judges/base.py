@@ -29,28 +29,28 @@ class JudgeInfo:
     deterministic: bool = False
     """Whether the same solution always gets the same verdict."""
     dtype: str | None = None
-    """Precision of its weights; `None` where it has none here."""
+    """Precision of its weights; `None` if it has none here."""
     fingerprint: Fingerprint | None = None
-    """The data that its probabilities were fitted on; `None` where nothing was fitted, or it is unsaid."""
+    """The data that its probabilities were fitted on; `None` if nothing was fitted, or it is unsaid."""
     conformal: ConformalCard | None = None
-    """Conformal thresholds for its verdicts; `None` where it has none."""
+    """Conformal thresholds for its verdicts; `None` if it has none."""
     reading: ReadingScore | None = None
-    """How far its verdicts depend on the problem; `None` where nobody has stored that, or it is unsaid."""
+    """How far its verdicts depend on the problem; `None` if nobody has stored that, or it is unsaid."""
     needs_reference: bool | None = None
-    """Whether it has no verdict on a solution without a reference; `None` where only the opened judge knows, or it is
+    """Whether it has no verdict on a solution without a reference; `None` if only the opened judge knows, or it is
     unsaid."""
     reserved: tuple[str, ...] | None = ()
-    """What it keeps for itself in candidates' texts: reserved tokens, tags, verdicts. `None` where only the opened
+    """What it keeps for itself in candidates' texts: reserved tokens, tags, verdicts. `None` if only the opened
     judge knows."""
     usd_per_mtok: tuple[float, float] | None = None
-    """What a million tokens of prompt and of answer cost, in US dollars; `None` where it is unsaid or runs here."""
+    """What a million tokens of prompt and of answer cost, in US dollars; `None` if it is unsaid or runs here."""
     members: tuple[str, ...] = ()
-    """Ids of the judges that it asks, in this order; empty where it asks none, or does not say."""
+    """Ids of the judges that it asks, in this order; empty if it asks none, or does not say."""
     relative_cost: float | None = None
     """What a solution costs on average, as a share of asking the last member about all of them, as calibration has
     found; `None` of a judge that asks all its members, and where it is unsaid."""
     training: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    """What it was trained on and how, as its card says; empty where nothing was trained, or it is unsaid."""
+    """What it was trained on and how, as its card says; empty if nothing was trained, or it is unsaid."""
     verdict_key: str | None = None
     """Id of all that its verdicts depend on, as a service says it of the judge behind it, see
     `judgekit.judges.stored.verdict_key`; `None` of a judge that is opened here, or where the service does not say."""
@@ -72,7 +72,7 @@ class WrappedJudge:
     """A judge that speaks for another one; by itself it changes what that one says of itself, and no verdict.
 
     Args:
-        inner: The judge that it asks; `None` where that one is elsewhere or not open yet.
+        inner: The judge that it asks; `None` if that one is elsewhere or not open yet.
         info: What it says of itself: the `info` of that judge, but for what it changes.
     """
 

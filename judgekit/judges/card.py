@@ -99,7 +99,7 @@ class JudgeSpec(BaseModel, ABC):
     """Whether every solution goes to all its members."""
 
     def checkpoint(self) -> tuple[str, str | None] | None:
-        """Return place and revision of weights that run in this process; `None` where there are none."""
+        """Return place and revision of weights that run in this process; `None` if there are none."""
         return None
 
     def pinned(self, model: str, revision: str | None) -> Self:
@@ -107,7 +107,7 @@ class JudgeSpec(BaseModel, ABC):
         return self
 
     def n_votes(self) -> int | None:
-        """Return how many answers are asked for; `None` where nothing is sampled."""
+        """Return how many answers are requested; `None` if nothing is sampled."""
         return None
 
     def with_votes(self, votes: int) -> Self:
@@ -122,7 +122,7 @@ class JudgeSpec(BaseModel, ABC):
         )
 
     def prompt_sha256_of(self, directory: Path) -> str | None:
-        """Return the hash of its prompt file, `None` where it has none. Relative paths begin at `directory`."""
+        """Return the hash of its prompt file, `None` if it has none. Relative paths begin at `directory`."""
         return None
 
 
@@ -183,7 +183,7 @@ class JudgeCard(BaseModel):
     assumes: str | None = None
     """What no checkpoint of the family states and this card takes for granted; logged when the judge is opened."""
     base_model: str | None = None
-    """What the weights were trained from; `null` where unknown."""
+    """What the weights were trained from; `null` if unknown."""
     base_revision: str | None = None
     """Hub revision of the base model; `null` for a local directory."""
     decision: DecisionRule = ThresholdRule()
@@ -254,7 +254,7 @@ class LentModel:
     layers: tuple[float, ...] = ()
     """Layers whose hidden states the judge reads that took it last."""
     seen: Callable[[Encoded], TokenStatistics | None] | None = None
-    """Returns what a pass of the caller's over the same tokens shows, with these layers; `None` where there was none,
+    """Returns what a pass of the caller's over the same tokens shows, with these layers; `None` if there was none,
     and then the model runs."""
 
 

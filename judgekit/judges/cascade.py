@@ -73,14 +73,14 @@ class Promise(BaseModel):
     delta: float = Field(gt=0, lt=1)
     """Probability, over the draw of the tested problems, with which the promise may be broken."""
     shown: float | None
-    """Upper bound that the tested problems show with probability 1 - `delta`; `null` where no thresholds kept the
+    """Upper bound that the tested problems show with probability 1 - `delta`; `null` if no thresholds kept the
     bound, so that every solution goes on to the last member."""
     n_tested: int = Field(ge=0)
     """Problems that it was tested on, one solution of each."""
     n_sure: int = Field(ge=0)
     """Of these, problems whose solution a member before the last answers."""
     n_wrong: int | None = Field(default=None, ge=0)
-    """Of these, problems whose solution it decides wrongly; `null` where a cost is promised."""
+    """Of these, problems whose solution it decides wrongly; `null` if a cost is promised."""
 
 
 class CascadeSpec(MembersSpec):
@@ -90,10 +90,10 @@ class CascadeSpec(MembersSpec):
     stages: tuple[Stage, ...] = Field(min_length=1)
     """Thresholds of each member but the last."""
     promise: Promise | None = None
-    """What the thresholds were chosen for; `null` where they were set by hand. A promised error is about this card's
+    """What the thresholds were chosen for; `null` if they were set by hand. A promised error is about this card's
     own decision rule: it ends where a calibrator or another threshold is put around the cascade."""
     relative_cost: float | None = Field(default=None, ge=0)
-    """Mean cost of a solution as a share of asking the last member about all, in calibration; `null` where unknown."""
+    """Mean cost of a solution as a share of asking the last member about all, in calibration; `null` if unknown."""
 
     asks_all = False
 

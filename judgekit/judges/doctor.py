@@ -54,7 +54,7 @@ class Finding(NamedTuple):
     check: str
     """Name of the check."""
     ok: bool | None
-    """Whether all is well; `None` where the check does not apply."""
+    """Whether all is well; `None` if the check does not apply."""
     text: str
     """The measure, in words."""
 

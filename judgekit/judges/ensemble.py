@@ -144,7 +144,7 @@ class EnsembleJudge:
 
 
 def pool_verdicts(verdicts_M: Sequence[Verdict | None], spec: EnsembleSpec) -> Verdict | None:
-    """Pool the members' verdicts on one solution; `None` where no member of a weight above 0 has one."""
+    """Pool the members' verdicts on one solution; `None` if no member of a weight above 0 has one."""
     given = [
         (verdict.posterior, weight)
         for verdict, weight in zip(verdicts_M, spec.weights, strict=True)

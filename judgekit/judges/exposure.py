@@ -31,7 +31,7 @@ class Exposure(NamedTuple):
     problems: ProblemList
     """All problems it names: training and calibration, its members' too."""
     unsaid: tuple[str, ...]
-    """What it does not say, in words; empty where nothing is left open."""
+    """What it does not say, in words; empty if nothing is left open."""
 
 
 NOTHING_FITTED = Exposure(ProblemList(), ())

@@ -25,7 +25,7 @@ class MembersSpec(JudgeSpec, ABC):
     members: tuple[str, ...] = Field(min_length=1)
     """Judges as `load_judge` opens them: a path relative to the card, a Hub id, `builtin:NAME`, an address."""
     fingerprint: Fingerprint | None = None
-    """What it was fitted on; `null` where it was set by hand."""
+    """What it was fitted on; `null` if it was set by hand."""
 
     def with_places(self, place: Callable[[str, str], str]) -> Self:
         """Return the spec with the members elsewhere."""

@@ -95,7 +95,7 @@ class MistakenJudge:
 
 
 def mistaken_steps(errors: Literal["early", "late", "random"], answer: int, *, n_steps: int) -> range:
-    """Return the steps that an answer may be mistaken for; none where it cannot err that way.
+    """Return the steps that an answer may be mistaken for; none if it cannot err that way.
 
     Args:
         errors: Which way it errs.

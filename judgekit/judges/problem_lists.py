@@ -124,12 +124,12 @@ def join_lists(lists: Iterable[ProblemList]) -> ProblemList:
 
 
 def train_problems(directory: Path) -> ProblemList:
-    """Return the problems that a judge directory says it was trained on; none where it does not say."""
+    """Return the problems that a judge directory says it was trained on; none if it does not say."""
     return read_problems(directory / TRAIN_PROBLEMS)
 
 
 def calibration_problems(directory: Path) -> ProblemList:
-    """Return the problems that a judge says its calibrator, weights or threshold were fitted on; none where unsaid."""
+    """Return the problems that a judge says its calibrator, weights or threshold were fitted on; none if unsaid."""
     return read_problems(directory / CALIBRATION_PROBLEMS)
 
 

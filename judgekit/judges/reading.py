@@ -22,7 +22,7 @@ class ReadingScore(BaseModel):
     auc: float = Field(ge=0, le=1)
     """Area under the ROC curve, the mean over `tests`: 0.5 for a judge that does not look at the problem."""
     lo: float | None
-    """Lower end of the 95 % interval over problems; `null` where all solutions are of one problem."""
+    """Lower end of the 95 % interval over problems; `null` if all solutions are of one problem."""
     hi: float | None
     """Upper end."""
     tests: dict[str, float]

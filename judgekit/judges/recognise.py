@@ -60,7 +60,7 @@ class Recognise(BaseModel):
     names: tuple[str, ...] = ()
     """Regular expressions, looked for in the Hub id or the directory's name, in any case."""
     structure: Structure | None = None
-    """What tells the family by itself; `null` where only the name tells it."""
+    """What tells the family by itself; `null` if only the name tells it."""
 
 
 class Family(NamedTuple):
@@ -107,7 +107,7 @@ def find_card(name: str | Path, *, revision: str | None = None, named_by: Trust 
     Args:
         name: Directory, YAML file or Hub id.
         revision: Revision of a Hub id to fetch; `None` takes the latest.
-        named_by: Trust of the card that names it; `None` where the user does.
+        named_by: Trust of the card that names it; `None` if the user does.
 
     Raises:
         CheckpointError: nothing is there, the card is not valid, or no family fits; says what was tried. Or the card

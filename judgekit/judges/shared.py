@@ -68,7 +68,7 @@ def share_in_turn(loads: Sequence[Callable[[], Judge]]) -> Iterator[Iterator[Jud
         loads: Each opens a judge, see `share_judge`.
 
     Yields:
-        An iterator over the judges, of which each is shared until the next one is asked for; `None` in the other
+        An iterator over the judges, of which each is shared until the next one is requested; `None` in the other
         processes, once the first has left its block: they are done.
 
     Example:

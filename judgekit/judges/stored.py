@@ -118,7 +118,7 @@ def verdict_key(
     calibrated: bool = False,
     named_by: Trust | None = None,
 ) -> str | None:
-    """Return an id of what the verdicts of a judge depend on, or `None` where nobody here can know it.
+    """Return an id of what the verdicts of a judge depend on, or `None` if nobody here can know it.
 
     These are its card but for what calibration writes there, the text of its prompt, its precision, its members with
     their calibrators, and its weights and tokenizer: sizes and times of files on this disk, the commit of what is

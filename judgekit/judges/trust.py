@@ -57,7 +57,7 @@ class Trust:
     origin: Origin
     """Where it comes from."""
     root: Path | None = None
-    """The repository that no path may leave, absolute; `None` where paths may lead anywhere on this disk."""
+    """The repository that no path may leave, absolute; `None` if paths may lead anywhere on this disk."""
     depth: int = 0
     """Cards above it: of those that name each other by Hub ids, no path tells that they go in a circle."""
 
@@ -122,7 +122,7 @@ def trust_of(card: Path, *, named_by: Trust | None) -> Trust:
 
     Args:
         card: A `judge.json`, which need not exist, or a card in YAML.
-        named_by: The trust of the card that names it; `None` where the user does.
+        named_by: The trust of the card that names it; `None` if the user does.
     """
     if _is_recorded(card):
         return OWN

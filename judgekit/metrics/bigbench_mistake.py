@@ -28,7 +28,7 @@ def accuracy_rates(counts_R: NDArray[np.int64] | Floats) -> Floats:
         counts_R: Sums of `count_hits` rows. Shape (R, 6).
 
     Returns:
-        Shape (R, 2), in [0, 1]; NaN where nothing was judged, for internal arithmetic only.
+        Shape (R, 2), in [0, 1]; NaN if nothing was judged, for internal arithmetic only.
 
     Example:
         >>> from judgekit.metrics.localization import count_hits

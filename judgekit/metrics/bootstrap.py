@@ -26,7 +26,7 @@ KEPT_SETS = 2
 
 
 class Interval(NamedTuple):
-    """A value with its interval; all `None` where the value is undefined."""
+    """A value with its interval; all `None` if the value is undefined."""
 
     value: float | None
     """The statistic on the data itself."""
@@ -42,7 +42,7 @@ class Resamples:
 
     Solutions of one problem rise and fall together, so it is problems that are drawn, as many as there are, each with
     all its rows. Draws depend on seed and number of clusters alone, so figures of two judges on the same solutions are
-    paired resample by resample. One cluster shows nothing of the spread between clusters: every resample is NaN where
+    paired resample by resample. One cluster shows nothing of the spread between clusters: every resample is NaN if
     all units are of one.
     """
 
@@ -80,10 +80,10 @@ class Resamples:
 
         Args:
             sums_N: What the statistic needs summed, one row a unit. Shape (N, K).
-            statistic: Maps summed rows, shape (R, K), to statistics, shape (R, M), NaN where undefined.
+            statistic: Maps summed rows, shape (R, K), to statistics, shape (R, M), NaN if undefined.
 
         Returns:
-            Shape (R, M). NaN where a resample happened to hold no unit of a class that the statistic needs.
+            Shape (R, M). NaN if a resample happened to hold no unit of a class that the statistic needs.
 
         Raises:
             DataError: lengths differ, or no units.
@@ -99,7 +99,7 @@ class Resamples:
 
         Args:
             statistic: Maps how often each unit was drawn, integers of shape (R, N), to statistics, shape (R,) or
-                (R, M), NaN where undefined. Called for a block of resamples at a time.
+                (R, M), NaN if undefined. Called for a block of resamples at a time.
         """
         row_length = max(self.n_clusters, len(self.cluster_N))
         blocks = self._cluster_weights(row_length=row_length)
@@ -160,12 +160,12 @@ def cluster_bootstrap(
     Args:
         sums_N: What the statistic needs summed, one row a unit. Shape (N, K).
         cluster_N: The problem each unit belongs to.
-        statistic: Maps summed rows, shape (R, K), to statistics, shape (R, M), NaN where undefined.
+        statistic: Maps summed rows, shape (R, K), to statistics, shape (R, M), NaN if undefined.
         n_resamples: Number of resamples, at least 1.
         seed: Of the draws; the same seed gives the same resamples.
 
     Returns:
-        Shape (R, M). NaN where undefined: a class was not drawn, or there is but one cluster.
+        Shape (R, M). NaN if undefined: a class was not drawn, or there is but one cluster.
 
     Raises:
         DataError: no units, or lengths differ.
@@ -189,7 +189,7 @@ def percentile_interval(value: float | None, resampled_R: Floats, *, level: floa
 
 
 class PairedDifference(NamedTuple):
-    """By how much one figure exceeds another on the same solutions or seeds; all `None` where undefined."""
+    """By how much one figure exceeds another on the same solutions or seeds; all `None` if undefined."""
 
     difference: float | None
     """Figure of the first less figure of the second."""
@@ -212,9 +212,9 @@ def paired_bootstrap(
     left out.
 
     Args:
-        value_a: Figure of the first judge, `None` where undefined.
+        value_a: Figure of the first judge, `None` if undefined.
         value_b: Figure of the second judge.
-        a_R: Resamples of the first figure, NaN where undefined. Shape (R,).
+        a_R: Resamples of the first figure, NaN if undefined. Shape (R,).
         b_R: Resamples of the second, with the same draws: same solutions in the same order, same seed.
         level: Of the interval.
 
@@ -268,7 +268,7 @@ def t_interval(values_N: Sequence[float], *, level: float = 0.95) -> Interval:
 def paired_t(a_N: Sequence[float], b_N: Sequence[float]) -> PairedDifference:
     """Compare two ways of training by the difference between them at each seed: Student's interval and paired t test.
 
-    For a few seeds; the differences should not be far from normal. `lo`, `hi` and `p_value` are `None` where there is
+    For a few seeds; the differences should not be far from normal. `lo`, `hi` and `p_value` are `None` if there is
     no spread to go by: one seed, or differences that are all equal.
 
     Args:

@@ -23,7 +23,7 @@ def check_lengths(*columns: Sequence[object] | NDArray[np.generic]) -> None:
 
 
 def check_gold(gold: int | None, *, n_steps: int, where: int) -> None:
-    """Refuse a first error that lies beyond the steps of solution number `where`."""
+    """Refuse a first error that is beyond the steps of solution number `where`."""
     if gold is not None and not 0 <= gold < n_steps:
         raise DataError(f"solution {where}: first error {gold} is outside 0..{n_steps - 1}")
 
@@ -46,7 +46,7 @@ def ratio(part: Floats, whole: Floats, *, undefined: float = np.nan) -> Floats:
 
 
 def defined(value: float) -> float | None:
-    """Return the number, or `None` where arithmetic left NaN for "undefined"."""
+    """Return the number, or `None` if arithmetic left NaN for "undefined"."""
     return None if np.isnan(value) else float(value)
 
 
@@ -62,7 +62,7 @@ def group_ends(sorted_N: Floats) -> NDArray[np.int64]:
 
 
 def merge_ties(values_N: Floats) -> Floats:
-    """Return the values with each put at the lowest value that it is tied with, so that ties are equal to the bit.
+    """Return the values with each put at the lowest value that it is tied with, so that ties are equal bit for bit.
 
     Example:
         >>> merge_ties(np.array([0.1 + 0.2, 0.5, 0.3])).tolist()

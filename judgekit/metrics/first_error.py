@@ -60,7 +60,7 @@ def score_first_errors(posterior_N_S: Sequence[Sequence[float]], *, gold_N: Sequ
         gold_N: True first errors, 0-based, `None` = no error.
 
     Raises:
-        DataError: no solutions, lengths differ, or a first error lies beyond the steps.
+        DataError: no solutions, lengths differ, or a first error is beyond the steps.
 
     Example:
         >>> scores = score_first_errors([[0.25, 0.5, 0.25]], gold_N=[0])

@@ -88,7 +88,7 @@ def count_hits(
 
 @dataclass(frozen=True)
 class Localization:
-    """ProcessBench figures of one set of solutions. A rate is `None` where its class is empty.
+    """ProcessBench figures of one set of solutions. A rate is `None` if its class is empty.
 
     Source:
         ProcessBench (2412.06559), section 3: accuracies on the erroneous and on the correct solutions, and their
@@ -108,7 +108,7 @@ class Localization:
     correct_accuracy: float | None
     """Share of correct solutions for which no error was predicted; no verdict counts as wrong."""
     f1: float | None
-    """Harmonic mean of the two, 0 where both are 0."""
+    """Harmonic mean of the two, 0 if both are 0."""
     f1_scored: float | None
     """The same over the solutions with a verdict alone. Not the published convention."""
 
@@ -153,7 +153,7 @@ def localization_rates(counts_R: NDArray[np.int64] | Floats) -> Floats:
         counts_R: Sums of `count_hits` rows. Shape (R, 6).
 
     Returns:
-        Shape (R, 4); NaN where a class is empty, for internal arithmetic only.
+        Shape (R, 4); NaN if a class is empty, for internal arithmetic only.
     """
     n_error, n_correct, n_error_judged, n_correct_judged, error_hit, correct_hit = np.asarray(counts_R, dtype=float).T
     error_accuracy, correct_accuracy = ratio(error_hit, n_error), ratio(correct_hit, n_correct)
@@ -163,14 +163,14 @@ def localization_rates(counts_R: NDArray[np.int64] | Floats) -> Floats:
 
 
 def harmonic_mean(a: Floats, b: Floats) -> Floats:
-    """Return 2ab / (a + b) elementwise, 0 where both are 0, NaN where either is NaN."""
+    """Return 2ab / (a + b) elementwise, 0 if both are 0, NaN if either is NaN."""
     total = a + b
     return np.divide(2 * a * b, total, out=np.where(np.isnan(total), np.nan, 0.0), where=total > 0)
 
 
 @dataclass(frozen=True)
 class OffsetRates:
-    """Where predictions fall relative to the true first error. Shares of their class, `None` where it is empty.
+    """Where predictions fall relative to the true first error. Shares of their class, `None` if it is empty.
 
     The first five are shares of the erroneous solutions and sum to 1; the last three are shares of the correct ones and
     sum to 1.
@@ -218,7 +218,7 @@ def count_offsets(
 
 
 def offset_rates(counts_R: NDArray[np.int64] | Floats) -> Floats:
-    """Turn summed `count_offsets` into the fields of `OffsetRates`. Shape (R, 8), NaN where a class is empty."""
+    """Turn summed `count_offsets` into the fields of `OffsetRates`. Shape (R, 8), NaN if a class is empty."""
     counts = np.asarray(counts_R, dtype=float)
     in_error, in_correct = counts[:, :5], counts[:, 5:]
     shares = [

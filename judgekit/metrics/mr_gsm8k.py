@@ -63,14 +63,14 @@ def mr_gsm8k_rates(counts_R: NDArray[np.int64] | Floats) -> Floats:
 
     Returns:
         Shape (R, 6): the three with no verdict counted as wrong, then the three over the judged alone. MCC lies in
-        [-1, 1], ACC_step in [0, 1], the part in [0, 0.5]. NaN where a class of solutions is empty, for internal
+        [-1, 1], ACC_step in [0, 1], the part in [0, 0.5]. NaN if a class of solutions is empty, for internal
         arithmetic only.
     """
     counts = np.asarray(counts_R, dtype=float)
     n_error, n_correct, n_error_judged, n_correct_judged, error_hit, correct_hit, error_flagged = counts.T
     columns = []
     for n_wrong, n_right in ((n_error, n_correct), (n_error_judged, n_correct_judged)):
-        # Matthews' correlation: NaN where a true class is empty, 0 where all predictions are the same.
+        # Matthews' correlation: NaN if a true class is empty, 0 if all predictions are the same.
         fn = n_right - correct_hit
         fp = n_wrong - error_flagged
         product = (correct_hit + fp) * (correct_hit + fn) * (error_flagged + fp) * (error_flagged + fn)

@@ -77,7 +77,7 @@ def call_steps(p_ok_S: Sequence[float], *, predicted: int | None, threshold: flo
     Under a threshold a step is wrong where P(step ok | earlier ok) lies below it; the first such step is the predicted
     one. A rule without a threshold takes the most probable outcome of the first-error posterior: that step is wrong,
     and so is every step to which the posterior gives more than half of what it has left there, P(step ok | earlier ok)
-    below 0.5. No step before the most probable outcome, and none where that is "no error", can be such a step.
+    below 0.5. No step before the most probable outcome, and none if that is "no error", can be such a step.
 
     Args:
         p_ok_S: P(step ok | earlier steps ok). Shape (S,).
@@ -100,7 +100,7 @@ def count_steps(ok_N: Sequence[Sequence[bool]], *, called_ok_N: Sequence[Sequenc
 
     Args:
         ok_N: For each solution, whether each step is correct.
-        called_ok_N: For each solution, whether each step was called right; `None` where the judge gave no verdict.
+        called_ok_N: For each solution, whether each step was called right; `None` if the judge gave no verdict.
 
     Raises:
         DataError: no solutions, or lengths differ.
@@ -181,7 +181,7 @@ def prmbench_rates(sums_R: NDArray[np.int64] | Floats) -> Floats:
 
     Returns:
         Shape (R, 9): `step_rates` over the steps of all classes, then the dimensions, each the mean of its classes'
-        PRMScore with no verdict counted as wrong. NaN where a class of the dimension has no solution.
+        PRMScore with no verdict counted as wrong. NaN if a class of the dimension has no solution.
     """
     by_class = np.asarray(sums_R, dtype=float).reshape(len(sums_R), len(PRMBENCH_CLASSES), -1)
     score_of = STEP_RATES.index("prm_score")

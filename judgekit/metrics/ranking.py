@@ -19,12 +19,12 @@ from judgekit.metrics.checks import Floats, check_lengths, checked_steps, cumula
 def compute_auroc(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Floats) -> float | None:
     """Return the chance that a correct step has a higher probability than a wrong one; equal ones count half.
 
-    In [0, 1]; `None` where steps of one class are missing. 0.5 for a judge that says the same of every step, which is
+    In [0, 1]; `None` if steps of one class are missing. 0.5 for a judge that says the same of every step, which is
     no floor: over the steps up to the first error a judge that merely knows where a step stands lies above it, by 0.15
     and more on sets of wrong solutions. See `compute_auroc_within_position` for what such a judge cannot win.
 
     Raises:
-        DataError: no steps, lengths differ, or a value lies outside its range.
+        DataError: no steps, lengths differ, or a value is outside its range.
 
     Source:
         Hanley and McNeil, The meaning and use of the area under a ROC curve (1982).
@@ -45,7 +45,7 @@ def compute_auroc_within_position(
     Of all pairs of a right and a wrong step with the same index in solutions of equally many steps, the share in which
     the correct one has the higher probability; equal ones count half. So a place weighs as much as it has pairs. 0.5
     exactly for every judge whose probability is a function of index and number of steps, whatever the function, and 0.5
-    but for chance for one that knows nothing. `None` where no place has steps of both classes.
+    but for chance for one that knows nothing. `None` if no place has steps of both classes.
 
     Why the number of steps, too: a solution that is correct until step k and goes on for long has more room for a later
     error, so among steps of one index the correct ones are those of longer solutions, and a judge that merely counts
@@ -60,7 +60,7 @@ def compute_auroc_within_position(
         place_K: The same number for steps that are compared, see `step_places`. Shape (K,).
 
     Raises:
-        DataError: no steps, lengths differ, or a value lies outside its range.
+        DataError: no steps, lengths differ, or a value is outside its range.
 
     Source:
         Heagerty and Zheng, Survival model predictive accuracy and ROC curves (2005): incident cases against those still
@@ -148,7 +148,7 @@ def weighted_auroc_within_position(
         place_K: See `step_places`. Shape (K,).
 
     Returns:
-        Shape (R,). NaN where no place has steps of both classes that count.
+        Shape (R,). NaN if no place has steps of both classes that count.
     """
     runs = _runs_within_position(p_ok_K, ok_K, weights_R_K, place_K=place_K)
     if runs is None:
@@ -160,7 +160,7 @@ def weighted_auroc_within_position(
 def _runs_within_position(
     p_ok_K: Floats, ok_K: Floats, weights_R_K: Floats, *, place_K: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats, Floats, Floats] | None:
-    """Put the steps of places that have both kinds in runs of equal probability; `None` where there are no such places.
+    """Put the steps of places that have both kinds in runs of equal probability; `None` if there are no such places.
 
     Returns:
         The steps in the order of places and, there, of probabilities; the run of each; and of each run the weight of
@@ -206,7 +206,7 @@ def weighted_ranking(p_ok_K: Floats, ok_K: Floats, weights_R_K: Floats) -> Float
         weights_R_K: Not negative, many weightings at once. Shape (R, K).
 
     Returns:
-        Shape (R, 2). NaN where no step counts of a class that the figure needs.
+        Shape (R, 2). NaN if no step counts of a class that the figure needs.
 
     Source:
         Davis and Goadrich, The relationship between precision-recall and ROC curves (2006), without interpolation.

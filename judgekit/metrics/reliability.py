@@ -50,7 +50,7 @@ def binned_squared_error_debiased(sums_R_B: Floats) -> Floats:
 
     sum_b n_b ((mean p - share right)^2 - share right (1 - share right) / (n_b - 1)) / sum_b n_b over the bins b of
     n_b >= 2 steps. The subtracted term is unbiased for independent steps, so the whole may be below 0.
-    Shape (R, B, 5) to (R,), NaN where no bin holds two steps.
+    Shape (R, B, 5) to (R,), NaN if no bin holds two steps.
 
     Source:
         Kumar, Liang and Ma, Verified uncertainty calibration (1909.10155), section 5, debiased estimator. Differs in:
@@ -88,7 +88,7 @@ class BrierParts(NamedTuple):
 
 
 def binned_brier_parts(sums_R_B: Floats) -> Floats:
-    """Return the columns of `BrierParts` for added sums. Shape (R, B, 5) to (R, 5), NaN where there are no steps.
+    """Return the columns of `BrierParts` for added sums. Shape (R, B, 5) to (R, 5), NaN if there are no steps.
 
     Source:
         Murphy, A new vector partition of the probability score (1973); the terms within bins, which make the sum exact:

@@ -27,14 +27,14 @@ class StepProbs(NamedTuple):
 def collect_reached_steps(p_ok_N_S: Sequence[Sequence[float] | None], *, gold_N: Sequence[int | None]) -> StepProbs:
     """Keep the steps that P(step ok | earlier steps ok) speaks of: up to and including the true first error.
 
-    Later steps lie outside the condition "earlier steps ok". Neutral steps count as right, as in the labels.
+    Later steps are outside the condition "earlier steps ok". Neutral steps count as right, as in the labels.
 
     Args:
-        p_ok_N_S: Probabilities of each solution, ragged; `None` where the judge gave no verdict (left out).
+        p_ok_N_S: Probabilities of each solution, ragged; `None` if the judge gave no verdict (left out).
         gold_N: True first errors, 0-based, `None` = no error.
 
     Raises:
-        DataError: no solutions, lengths differ, or a first error lies beyond the steps.
+        DataError: no solutions, lengths differ, or a first error is beyond the steps.
     """
     check_lengths(p_ok_N_S, gold_N)
     probs: list[float] = []
@@ -96,7 +96,7 @@ def compute_calibration(
         n_bins: Equal-width bins on [0, 1], at least 1.
 
     Raises:
-        DataError: no steps, lengths differ, or a value lies outside its range.
+        DataError: no steps, lengths differ, or a value is outside its range.
     """
     bins = compute_bins(p_ok_K, ok_K, n_bins=n_bins)
     return Calibration(
@@ -112,7 +112,7 @@ def compute_bins(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Float
     """Sort step probabilities into equal-width bins on [0, 1], each closed below and open above (the last one closed).
 
     Raises:
-        DataError: no steps, lengths differ, or a value lies outside its range.
+        DataError: no steps, lengths differ, or a value is outside its range.
     """
     return _fill_bins(*checked_steps(p_ok_K, ok_K), edges=equal_width_edges(n_bins))
 
@@ -123,7 +123,7 @@ def compute_equal_mass_bins(
     """Sort step probabilities into bins of about equally many steps, see `equal_mass_edges`.
 
     Raises:
-        DataError: no steps, lengths differ, or a value lies outside its range.
+        DataError: no steps, lengths differ, or a value is outside its range.
     """
     p_ok, ok = checked_steps(p_ok_K, ok_K)
     return _fill_bins(p_ok, ok, edges=equal_mass_edges(p_ok, n_bins=n_bins))
@@ -196,7 +196,7 @@ def compute_brier(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Floa
     """Return the mean of (p - ok)^2.
 
     Raises:
-        DataError: no steps, lengths differ, or a value lies outside its range.
+        DataError: no steps, lengths differ, or a value is outside its range.
 
     Example:
         >>> compute_brier([0.5, 1.0], [1, 1])
@@ -221,6 +221,6 @@ def compute_nll(p_ok_K: Sequence[float] | Floats, ok_K: Sequence[float] | Floats
     """Return the mean negative log-likelihood of step labels, nats; clipped, see `NLL_CLIP`.
 
     Raises:
-        DataError: no steps, lengths differ, or a value lies outside its range.
+        DataError: no steps, lengths differ, or a value is outside its range.
     """
     return float(np.mean(step_nll(*checked_steps(p_ok_K, ok_K))))

@@ -40,7 +40,7 @@ def choose_threshold(p_ok_N_S: Sequence[Sequence[float] | None], *, gold_N: Sequ
         gold_N: True first errors, 0-based, `None` = no error.
 
     Raises:
-        DataError: no solutions, lengths differ, a first error lies beyond the steps, or one of the classes is empty.
+        DataError: no solutions, lengths differ, a first error is beyond the steps, or one of the classes is empty.
     """
     check_lengths(p_ok_N_S, gold_N)
     return _best_stretch(*_hit_intervals(_merged(p_ok_N_S), gold_N), gold_N=gold_N)
@@ -58,7 +58,7 @@ def choose_no_error_weight(posterior_N_O: Sequence[Sequence[float] | None], *, g
         gold_N: True first errors, 0-based, `None` = no error.
 
     Raises:
-        DataError: no solutions, lengths differ, a first error lies beyond the steps, or one of the classes is empty.
+        DataError: no solutions, lengths differ, a first error is beyond the steps, or one of the classes is empty.
     """
     check_lengths(posterior_N_O, gold_N)
     hits_error, hits_correct = [], []

@@ -84,7 +84,7 @@ def data_files(folder: Path) -> list[Path]:
 
 
 def _saved_files(state: Path) -> list[Path] | None:
-    """Return the files that a `state.json` of `datasets` names; `None` where it is somebody else's file."""
+    """Return the files that a `state.json` of `datasets` names; `None` if it is somebody else's file."""
     try:
         values = json.loads(read_text(state))
     except (ValueError, RecursionError):
@@ -202,7 +202,7 @@ def _goes_on(line: str) -> bool:
 
 
 def _read_whole(path: Path) -> list[dict[str, Any] | str] | None:
-    """Return the rows of JSON that is printed over lines; `None` where it is JSON lines with a damaged first one.
+    """Return the rows of JSON that is printed over lines; `None` if it is JSON lines with a damaged first one.
 
     Raises:
         DataError: an array is empty or damaged.

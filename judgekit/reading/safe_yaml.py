@@ -17,7 +17,7 @@ MAX_VALUES = 200_000
 
 
 def load_yaml(text: str) -> Any:
-    r"""Return the plain values of a document; `None` where it is empty.
+    r"""Return the plain values of a document; `None` if it is empty.
 
     Raises:
         ValueError: it is no YAML, holds objects, stands for more than `MAX_VALUES` values or for itself, is nested

@@ -50,7 +50,7 @@ def interval_bars(
         series: Names of the series; a legend is drawn for more than one.
         title: Caption under the figure.
         x_label: What the bars measure.
-        mark_name: What a diamond means; empty where there are none.
+        mark_name: What a diamond means; empty if there are none.
     """
     ends = [end for row in rows for bar in row.bars for end in bar if end is not None]
     if not ends:

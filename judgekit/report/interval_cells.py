@@ -16,7 +16,7 @@ class HasInterval(Protocol):
 
     @property
     def value(self) -> float | None:
-        """On the data itself; `None` where undefined."""
+        """On the data itself; `None` if undefined."""
 
     @property
     def lo(self) -> float | None:

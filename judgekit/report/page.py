@@ -57,7 +57,7 @@ class Series(NamedTuple):
     name: str
     """Legend entry."""
     x: Sequence[float]
-    """Positions, rising."""
+    """Positions, ascending."""
     y: Sequence[float | None]
     """Values; `None` leaves a gap."""
     lo: Sequence[float | None] | None = None
@@ -77,7 +77,7 @@ def paragraph(*parts: str | Html) -> str:
 
 
 def bullet_list(items: Sequence[str | Html]) -> str:
-    """Return a list of plain texts and pieces of HTML; nothing where there are none."""
+    """Return a list of plain texts and pieces of HTML; nothing if there are none."""
     return f"<ul>{''.join(f'<li>{inline(item).html}</li>' for item in items)}</ul>" if items else ""
 
 
@@ -168,7 +168,7 @@ def key(mark: str) -> str:
 
 
 def legend(lines: Sequence[tuple[str, str]]) -> str:
-    """Return a legend of keys, as HTML, and names, plain text; nothing where there are none."""
+    """Return a legend of keys, as HTML, and names, plain text; nothing if there are none."""
     items = "".join(f"<li>{drawn}{escape(name)}</li>" for drawn, name in lines)
     return f'<ul class="legend">{items}</ul>' if lines else ""
 

@@ -71,7 +71,7 @@ class Batcher:
         self.busy_since: float | None = None
         """When the call of the judge under way began, on the monotonic clock; `None` while it is idle."""
         self.trouble: str | None = None
-        """What the last call of the judge raised; `None` where it answered."""
+        """What the last call of the judge raised; `None` if it answered."""
 
     async def judge(self, solutions: Sequence[Solution], *, timeout_s: float) -> list[Judgement]:
         """Wait for the judgements of one request, in order. What is cancelled or too late is not judged any more.

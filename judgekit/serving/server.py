@@ -123,7 +123,7 @@ def build_server(judge: Judge, config: ServeConfig, *, token: str | None) -> uvi
 
 
 def read_token(config: ServeConfig) -> str | None:
-    """Return the token that the environment holds, `None` where none is configured.
+    """Return the token that the environment holds, `None` if none is configured.
 
     Raises:
         ConfigError: the variable is not set or holds what no header can; or there is no token and the host is not

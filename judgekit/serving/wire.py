@@ -37,9 +37,9 @@ class Limits(_Said):
     max_body_bytes: int = Field(ge=1)
     """Largest body, bytes."""
     max_request_steps: int | None = Field(default=None, ge=1)
-    """Most steps of all solutions together; `null` where the service is older than this field."""
+    """Most steps of all solutions together; `null` if the service is older than this field."""
     max_request_chars: int | None = Field(default=None, ge=1)
-    """Most characters of all solutions together; `null` where the service is older than this field."""
+    """Most characters of all solutions together; `null` if the service is older than this field."""
 
 
 class DescribeRequest(_Message):
@@ -68,27 +68,27 @@ class Description(_Said):
     limits: Limits
     """How large a request may be."""
     dtype: str | None = None
-    """Precision of its weights; `null` where it has none, or where the service does not say."""
+    """Precision of its weights; `null` if it has none, or where the service does not say."""
     fingerprint: Fingerprint | None = None
-    """The data that its probabilities were fitted on; `null` where nothing was, or where the service does not say."""
+    """The data that its probabilities were fitted on; `null` if nothing was, or where the service does not say."""
     reading: ReadingScore | None = None
-    """How far its verdicts depend on the problem; `null` where that is unsaid."""
+    """How far its verdicts depend on the problem; `null` if that is unsaid."""
     needs_reference: bool | None = None
-    """Whether it has no verdict without a reference; `null` where that is unsaid."""
+    """Whether it has no verdict without a reference; `null` if that is unsaid."""
     reserved: tuple[str, ...] = ()
     """What it keeps for itself in candidates' texts."""
     kind: str | None = None
-    """What it is, as in cards; `null` where it has no card, or where the service does not say."""
+    """What it is, as in cards; `null` if it has no card, or where the service does not say."""
     usd_per_mtok: tuple[float, float] | None = None
-    """What a million tokens of prompt and of answer cost, in US dollars; `null` where it is unsaid."""
+    """What a million tokens of prompt and of answer cost, in US dollars; `null` if it is unsaid."""
     members: tuple[str, ...] = ()
-    """Ids of the judges that it asks; empty where it asks none, or where the service does not say."""
+    """Ids of the judges that it asks; empty if it asks none, or where the service does not say."""
     relative_cost: float | None = None
-    """What a solution costs as a share of asking the last member about all; `null` where it is unsaid."""
+    """What a solution costs as a share of asking the last member about all; `null` if it is unsaid."""
     training: dict[str, Any] = Field(default_factory=dict)
-    """What it was trained on and how; empty where it is unsaid."""
+    """What it was trained on and how; empty if it is unsaid."""
     verdict_key: str | None = None
-    """Id of all that its verdicts depend on; `null` where the service does not say, or cannot tell."""
+    """Id of all that its verdicts depend on; `null` if the service does not say, or cannot tell."""
 
     @property
     def info(self) -> JudgeInfo:

@@ -61,7 +61,7 @@ _Token = tuple[str, int, int]
 
 
 def find_sentence_gaps(text: str) -> list[Span]:
-    """Return the white space between two sentences, outside formulas and code; empty where there is none.
+    """Return the white space between two sentences, outside formulas and code; empty if there is none.
 
     A blank line, a line break before a list item or heading, and one behind a script without spaces always count.
     """

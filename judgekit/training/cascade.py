@@ -209,7 +209,7 @@ def mean_cost(judgements: Sequence[Judgement], *, unit: str) -> float:
     """Return what a judgement took on average.
 
     Raises:
-        DataError: dollars are asked for, and some judgement has no price.
+        DataError: dollars are requested, and some judgement has no price.
     """
     if unit != "usd":
         return float(np.mean([item.seconds if unit == "seconds" else item.n_tokens for item in judgements]))

@@ -56,7 +56,7 @@ class Claims(NamedTuple):
         """Read them off verdicts.
 
         Args:
-            verdicts_N: The member's verdicts, `None` where it has none.
+            verdicts_N: The member's verdicts, `None` if it has none.
             gold_N: True first errors, 0-based, `None` = no error.
         """
         p_none_N, beside_N = np.full((2, len(gold_N)), np.nan)
@@ -93,11 +93,11 @@ class Chosen(NamedTuple):
     stages: Stages
     """Thresholds of each member but the last; nobody is ever sure where no proposal held."""
     shown: float | None
-    """Upper bound of the error or the cost that holds with probability 1 - delta; `None` where no proposal held."""
+    """Upper bound of the error or the cost that holds with probability 1 - delta; `None` if no proposal held."""
     n_sure: int
     """Tested solutions that a member before the last answers."""
     n_wrong: int | None = None
-    """Of these, wrong claims; `None` where a cost is promised."""
+    """Of these, wrong claims; `None` if a cost is promised."""
 
 
 def answering_N(claims_M: Sequence[Claims], stages: Stages) -> NDArray[np.int64]:

@@ -158,7 +158,7 @@ def build_rows(
                 data.counts["overlong_cut"] += 1
             input_ids = encoded.input_ids[: positions_S[-1] + 1]
             labels = [IGNORED] * len(input_ids)
-            # Steps behind the first error lie outside "earlier steps ok", so their labels are not learned.
+            # Steps behind the first error are outside "earlier steps ok", so their labels are not learned.
             end = len(positions_S) if solution.first_error is None else solution.first_error + 1
             for step, position in enumerate(positions_S[:end]):
                 labels[position] = ERROR if step == solution.first_error else OK

@@ -56,7 +56,7 @@ class FittedWeights(NamedTuple):
     log_loss: float
     """Mean of -log P(true first error) of the ensemble, nats."""
     member_log_loss_M: tuple[float | None, ...]
-    """The same of each member over the solutions it has a verdict on; `None` where there are none."""
+    """The same of each member over the solutions it has a verdict on; `None` if there are none."""
 
 
 def build_ensemble(members: Sequence[str], data: Path, output: Path, config: EnsembleConfig) -> JudgeCard:

@@ -96,7 +96,7 @@ def ask_once(
     Args:
         judge: The judge.
         solutions: What it judges.
-        key: What its verdicts depend on, see `verdict_key`; `None` where nobody can know, and it is asked again.
+        key: What its verdicts depend on, see `verdict_key`; `None` if nobody can know, and it is asked again.
         data: Where the solutions come from.
         folder: Keeps judgements, each of judge and solutions in a folder of its own.
         chunk_size: Solutions handed to the judge, and kept in case of a kill, at a time.
@@ -134,7 +134,7 @@ def evaluate_judge(
     """Return localization and calibration figures of a judge under its own rule; nothing without solutions.
 
     `f1_floor_*` is what judges that read nothing reach, fitted with their threshold to what the judge was trained on:
-    `None` where that holds only right or only wrong solutions.
+    `None` if that holds only right or only wrong solutions.
     """
     if not solutions:
         return {}

@@ -246,7 +246,7 @@ def last_checkpoint(output: Path) -> Path | None:
 
 
 def _damage(checkpoint: Path) -> str | None:
-    """Say what about a checkpoint cannot be read, without loading it; `None` where it is whole.
+    """Say what about a checkpoint cannot be read, without loading it; `None` if it is whole.
 
     The Trainer writes its state last, so a kill shows there. A full or failing disk shows in the files: a safetensors
     header states how long the file is, and a file of torch is a zip archive, whose directory is at its end.

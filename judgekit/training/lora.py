@@ -51,7 +51,7 @@ def add_lora(model: Any, options: LoraOptions, *, seed: int) -> Any:
         seed: Of their first values. torch's own generator is left as it was.
 
     Raises:
-        ConfigError: there is no linear map of a name that is asked for.
+        ConfigError: there is no linear map of a name that is requested.
     """
     import torch
     from peft import LoraConfig, get_peft_model

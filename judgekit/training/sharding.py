@@ -34,7 +34,7 @@ def start_process(*, cpu: bool, **options: Any) -> PartialState:
         options: As for accelerate's `PartialState`.
 
     Raises:
-        ConfigError: FSDP or DeepSpeed is asked for in another way than those of configs/accelerate, or on CPUs.
+        ConfigError: FSDP or DeepSpeed is requested in another way than those of configs/accelerate, or on CPUs.
     """
     if uses_deepspeed := parse_flag_from_env("ACCELERATE_USE_DEEPSPEED"):
         if importlib.util.find_spec("deepspeed") is None:

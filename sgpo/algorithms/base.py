@@ -43,7 +43,7 @@ Need = Literal[
     "history",
     "drafts",
 ]
-"""What an algorithm may need besides outcomes and token counts. Trainers compute only what is asked for, and refuse at
+"""What an algorithm may need besides outcomes and token counts. Trainers compute only what is requested, and refuse at
 the start what they cannot provide: see `sgpo.config.GIVEN`."""
 Moment = Literal["rollout", "step"]
 """When credit is computed: once for a batch of rollouts, or again at every optimiser step, from the current
@@ -173,7 +173,7 @@ class GroupBatch:
     """Whole groups of responses. They need not be contiguous or of equal size."""
 
     outcomes_N: torch.Tensor
-    """Raw outcome rewards in [0, 1], NaN where unknown. Shape (N,)."""
+    """Raw outcome rewards in [0, 1], NaN if unknown. Shape (N,)."""
     group_ids_N: torch.Tensor
     """Integer group id of each response. Shape (N,)."""
     truncated_N: torch.Tensor
@@ -189,7 +189,7 @@ class GroupBatch:
     valid_steps_N: torch.Tensor | None = None
     """See `Scored.n_valid`; set with `rts_N`, NaN for responses without an RTS. Shape (N,)."""
     rewards_NF: torch.Tensor | None = None
-    """With objectives besides the outcome: the value of every reward function, the raw outcome first, NaN where a
+    """With objectives besides the outcome: the value of every reward function, the raw outcome first, NaN if a
     function gives none. Shape (N, F)."""
     reward_weights_F: tuple[float, ...] = ()
     """Weight of each reward function in their sum. Shape (F,)."""

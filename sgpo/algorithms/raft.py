@@ -56,6 +56,6 @@ class ReinforceRej(Algorithm):
     def credit(
         self, rewards_N: torch.Tensor, *, batch: GroupBatch, std_floor_N: torch.Tensor, scale: Scale
     ) -> torch.Tensor:
-        """Return +1 and -1, 0 where the outcome is unknown. Shape (N,)."""
+        """Return +1 and -1, 0 if the outcome is unknown. Shape (N,)."""
         signs_N = 2 * batch.right_N.to(rewards_N.dtype) - 1
         return signs_N * ~batch.outcomes_N.isnan()

@@ -199,7 +199,7 @@ def _restricted(run: SeedResult, horizon: float | None) -> float | None:
 
 
 def _ends(lo: float | None, hi: float | None, *, most: float) -> Ends:
-    """Clip an interval of a quantity that lies in [0, most]."""
+    """Clip an interval of a quantity that is in [0, most]."""
     return Ends(lo=None if lo is None else max(lo, 0.0), hi=None if hi is None else min(hi, most))
 
 

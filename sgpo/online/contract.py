@@ -134,7 +134,7 @@ def check_outcomes(outcomes_N: torch.Tensor, *, name: str, correct_above: float)
         correct_above: Outcomes above this are correct.
 
     Raises:
-        ConfigError: one lies outside [0, 1].
+        ConfigError: one is outside [0, 1].
     """
     outside_N = (outcomes_N < 0) | (outcomes_N > 1)
     if outside_N.any():

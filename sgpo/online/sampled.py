@@ -20,7 +20,7 @@ class Sampled:
     texts_N: Sequence[str]
     """Response texts."""
     outcomes_N: Sequence[float]
-    """Raw outcome rewards, NaN where unknown."""
+    """Raw outcome rewards, NaN if unknown."""
     rewards_N: Sequence[float]
     """Outcome rewards after guidance, NaN outside the baseline."""
     rts_N: Sequence[float | None]

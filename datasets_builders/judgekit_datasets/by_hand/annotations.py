@@ -137,7 +137,7 @@ class Agreement:
     share: Interval
     """Those of them with the same first error, or none, by both; interval of 95 %."""
     kappa: float | None
-    """Cohen's kappa of the two first errors; `None` where both always say the same one thing, or nothing in common."""
+    """Cohen's kappa of the two first errors; `None` if both always say the same one thing, or nothing in common."""
 
 
 def find_agreements(by_annotator: Mapping[str, Mapping[str, int | None]]) -> list[Agreement]:

@@ -167,7 +167,7 @@ class LearningCurve:
     points: tuple[CurvePoint, ...]
     """Each has twice the labels of the one before; those that `fit` refused are not here."""
     gain: PairedDifference | None
-    """By how much the last doubling lowered the log loss, nats, paired; `None` where there is no doubling."""
+    """By how much the last doubling lowered the log loss, nats, paired; `None` if there is no doubling."""
 
     @property
     def advice(self) -> str:

@@ -155,7 +155,7 @@ class LabelServer(ThreadingHTTPServer):
         return page
 
     def handle_error(self, *_: object) -> None:
-        """Say nothing where a browser hangs up."""
+        """Say nothing if a browser hangs up."""
 
 
 class _Handler(BaseHTTPRequestHandler):

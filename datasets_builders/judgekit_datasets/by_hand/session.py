@@ -34,7 +34,7 @@ class Session:
         pool: All solutions.
         annotations: Where decisions are kept; only this session may add to those of its annotator.
         annotator: Who labels.
-        entropies: How unsure the judge is, by solution, nats; empty where there is none. See `posterior_entropy`.
+        entropies: How unsure the judge is, by solution, nats; empty if there is none. See `posterior_entropy`.
         random_share: How often the next one is drawn at random although there is a judge, in [0, 1].
         only: Solutions that are shown, in their order; `None` for all. Then nothing counts as drawn at random.
     """
@@ -63,7 +63,7 @@ class Session:
         return self._annotations.histories[self.annotator]
 
     def shown(self) -> Shown | None:
-        """Return what is to be labelled now; `None` where everything is. The same until something is decided."""
+        """Return what is to be labelled now; `None` if everything is. The same until something is decided."""
         history = self.history
         if history.reopened is not None:
             again = {item.solution.id: item for item in self.pool.items}[history.reopened.solution_id]

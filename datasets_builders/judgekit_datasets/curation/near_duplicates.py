@@ -178,7 +178,7 @@ class ShingleFile:
 
 
 class Duplicates(NamedTuple):
-    """Which texts are removed, rising, and why."""
+    """Which texts are removed, ascending, and why."""
 
     removed: Ints
     """Index of each text removed."""

@@ -205,7 +205,7 @@ class HashSet:
         self._table[self.members >> self._shift] = True
 
     def find(self, hashes: UInt64s) -> Ints:
-        """Return the indices of those that are members, rising."""
+        """Return the indices of those that are members, ascending."""
         if not len(self.members):
             return np.zeros(0, np.int64)
         maybe = np.flatnonzero(self._table[hashes >> self._shift])
@@ -233,7 +233,7 @@ _FOLDED = np.array([ord(chr(i).lower()) if i < 128 else i for i in range(256)], 
 
 @lru_cache(maxsize=1)
 def _character_kinds() -> tuple[Ints, npt.NDArray[np.uint8]]:
-    """Return where ranges of code points begin, rising, and the kind of the characters of each."""
+    """Return where ranges of code points begin, ascending, and the kind of the characters of each."""
     of_kind = ((_SEPARATORS, _SEPARATOR), (_SYMBOLS, _SYMBOL), (RANGES_WITHOUT_SPACES, _CHAR))
     kinds = {code: kind for ranges, kind in of_kind for begin, end in ranges for code in range(begin, end + 1)}
     for begin, end in _SEPARATORS:  # within the ranges of their scripts

@@ -72,7 +72,7 @@ def convert(row: Row, config: BigBenchMistakeConfig, part: str) -> list[Labelled
 
 
 def find_task(question: str, target: str) -> Task | None:
-    """Return the task that a row belongs to by what it holds; `None` where that does not tell.
+    """Return the task that a row belongs to by what it holds; `None` if that does not tell.
 
     Example:
         >>> find_task("( { [", "] } )"), find_task("oven cost", "cost oven"), find_task("What is 2 + 2?", "4")

@@ -26,7 +26,7 @@ def text(row: Row, name: str) -> str:
 
 
 def optional_text(row: Row, name: str) -> str | None:
-    """Return a text, or `None` where it is absent, null or blank. Numbers are given as text."""
+    """Return a text, or `None` if it is absent, null or blank. Numbers are given as text."""
     value = row.get(name)
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
@@ -44,7 +44,7 @@ def steps(row: Row, name: str, *, first_error: int | None = None) -> tuple[str, 
     Args:
         row: The raw row.
         name: Field that holds the steps.
-        first_error: 0-based index of the first wrong step; `None` where there is none.
+        first_error: 0-based index of the first wrong step; `None` if there is none.
     """
     return checked_steps(name, items(row, name), first_error=first_error)
 

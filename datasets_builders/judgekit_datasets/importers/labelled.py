@@ -204,7 +204,7 @@ def _find(row: Row, name: str, *, option: str) -> Any:
 
 
 def _text_of(row: Row, name: str | None, *defaults: str) -> str | None:
-    """Return a text or a number as text; `None` where the field is absent, null or blank.
+    """Return a text or a number as text; `None` if the field is absent, null or blank.
 
     Raises:
         RowRejected: it is something else, or a field that was named is in no row.
@@ -336,7 +336,7 @@ def _label(value: Any, config: LabelledConfig) -> StepLabel:
 
 
 def _first_error(value: Any, config: LabelledConfig, *, name: str, n_steps: int) -> int | None:
-    """Return the 0-based index of the first error; `None` where there is none.
+    """Return the 0-based index of the first error; `None` if there is none.
 
     Of a list of indices of wrong steps the smallest counts, and an empty one says that there is none.
 
@@ -371,7 +371,7 @@ def _first_error(value: Any, config: LabelledConfig, *, name: str, n_steps: int)
 
 
 def _index(value: Any, index_base: int) -> int | None:
-    """Return a 0-based index, which may lie outside the steps; `None` where the value is not an integer."""
+    """Return a 0-based index, which may are outside the steps; `None` if the value is not an integer."""
     number = _number(value)
     return None if number is None or number % 1 or abs(number) > 10**9 else int(number) - index_base
 

@@ -3,7 +3,7 @@
 Source:
     Zeng et al., MR-GSM8K (2312.17080); `Randolphzeng/Mr-GSM8K` on the Hub, MIT. The first error is a 1-based number (in
     some copies a text), "N/A", empty or null if the solution is correct. The subset is the question's type: `original`,
-    `POT` (steps are lines of a program) or `reversed` (the answer is given and an input is asked for; these rows have
+    `POT` (steps are lines of a program) or `reversed` (the answer is given and an input is requested; these rows have
     no reference solution, only the answer). Some copies contain the steps as the text of a Python list. Correct steps
     and a correct final answer are recorded separately.
 """

@@ -96,7 +96,7 @@ def walk(raw_steps: list[Any], *, neutral: Literal["correct", "error"]) -> tuple
             raise RowRejected("a step is not an object", f"step {index} (0-based): {shorten(raw)}")
         given = [] if raw.get("completions") is None else items(raw, "completions")
         rated = [_rated(completion, index, neutral) for completion in given]
-        # The step that the trunk goes on with; `None` where it ends here.
+        # The step that the trunk goes on with; `None` if it ends here.
         choice, chosen = raw.get("chosen_completion"), None
         if choice is None:
             if raw.get("human_completion") is not None:
@@ -119,7 +119,7 @@ def walk(raw_steps: list[Any], *, neutral: Literal["correct", "error"]) -> tuple
 
 
 def _rated(completion: Any, index: int, neutral: str) -> RatedStep | None:
-    """Return a completion with its label; `None` where it has no rating or is flagged."""
+    """Return a completion with its label; `None` if it has no rating or is flagged."""
     if not isinstance(completion, Mapping):
         raise RowRejected("a completion is not an object", f"step {index} (0-based): {shorten(completion)}")
     rating, flagged = completion.get("rating"), completion.get("flagged")

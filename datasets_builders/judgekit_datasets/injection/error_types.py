@@ -40,7 +40,7 @@ class ErrorType(StrEnum):
     NUMBER_SLIP = "number_slip"
     """The right expression with a wrong result."""
     SIGN = "sign"
-    """The right expression, worked out as if one of its terms had the other sign."""
+    """The right expression, computed as if one of its terms had the other sign."""
     WRONG_OPERAND = "wrong_operand"
     """Another quantity of the problem or another result than the one that belongs there."""
     OPERATOR_SWAP = "operator_swap"
@@ -85,7 +85,7 @@ class Wrong(NamedTuple):
 def draw_error(
     rng: random.Random, solution: WorkedSolution, kind: ErrorType, *, original: WorkedSolution
 ) -> Wrong | None:
-    """Put one error of this type into a correct solution; `None` where no place for it was found.
+    """Put one error of this type into a correct solution; `None` if no place for it was found.
 
     What is returned has been checked: the answer differs unless only a unit is wrong, a wrong answer after correct
     steps is not the correct one in percent or as a share, the wrong step states something that the original does not
@@ -132,7 +132,7 @@ def _equations(steps: Sequence[Step]) -> set[tuple[Value, ...]]:
 def elide(text: str) -> str | None:
     """Leave out a step's calculation so that its result is only asserted.
 
-    `None` where little else is said, or where the calculation is a reason: `because 24`.
+    `None` if little else is said, or where the calculation is a reason: `because 24`.
 
     Example:
         >>> elide("Ada sold 48 / 2 = 24 clips in May.")

@@ -130,7 +130,7 @@ def _only_use(solution: WorkedSolution, i: int) -> tuple[int, int] | None:
 def conclude(steps: Sequence[str]) -> tuple[tuple[str, ...], str] | None:
     """Return the steps but the last, and the last one's calculation.
 
-    `None` where it has not just one, or a percentage comes of it: the answer would lose its sign.
+    `None` if it has not just one, or a percentage comes of it: the answer would lose its sign.
     """
     step = parse_step(steps[-1])
     if len(steps) < 2 or not step.is_clean or len(step.equations) != 1:
@@ -148,7 +148,7 @@ def edit(rng: random.Random, draft: Draft, edits: frozenset[HarmlessEdit], *, ke
         rng: Where chance comes from.
         draft: The solution, its last step the line that states the answer.
         edits: What to do.
-        keep: Step whose calculation must stay; `None` where any may be left out.
+        keep: Step whose calculation must stay; `None` if any may be left out.
     """
     steps = list(draft.steps)
     if HarmlessEdit.ELIDE in edits:

@@ -46,7 +46,7 @@ class Change:
     results: Mapping[Place, Value] = field(default_factory=dict)
     """(step, equation) -> what later steps take the result for."""
     rewritten: Place | None = None
-    """(step, equation) of which the expression was changed in the text, so that its result has to be worked out."""
+    """(step, equation) of which the expression was changed in the text, so that its result has to be computed."""
 
 
 class Carried(NamedTuple):

@@ -59,7 +59,7 @@ class Labelled(NamedTuple):
 
 
 class Rate(BaseModel):
-    """A share with its Wilson interval of 95 %; all three `None` where there is nothing to share."""
+    """A share with its Wilson interval of 95 %; all three `None` if there is nothing to share."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     hits: int
@@ -105,7 +105,7 @@ class AgreementReport(BaseModel):
     positions: dict[str, dict[str, int]]
     """First error by Monte-Carlo labels -> first error by the judge -> solutions; `none` is no error."""
     kappa: float | None
-    """Cohen's kappa of the two first errors: agreement beyond chance; `None` where chance alone would agree always."""
+    """Cohen's kappa of the two first errors: agreement beyond chance; `None` if chance alone would agree always."""
     quality: dict[str, LabelQuality]
     """Labels against the truth, on the solutions labelled by both whose truth is known: Monte-Carlo labels and judge
     labels before the filter, and what is left after it. Empty without true labels."""
@@ -149,7 +149,7 @@ def build_agreement_report(
 def compute_kappa(labels: Sequence[Labelled]) -> float | None:
     """Return Cohen's kappa of the two first errors: 1 is full agreement, 0 what independent labels would reach.
 
-    `None` where both always say the same one thing, or there are no labels.
+    `None` if both always say the same one thing, or there are no labels.
 
     Source:
         Cohen, A coefficient of agreement for nominal scales (1960).

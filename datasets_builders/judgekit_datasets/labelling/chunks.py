@@ -39,7 +39,7 @@ class StoredLabel(BaseModel):
     id: str
     """Of the item."""
     records: list[dict[str, JsonValue]] | None = None
-    """The records as plain values: their type is the run's; `None` where there are none."""
+    """The records as plain values: their type is the run's; `None` if there are none."""
     reason: str | None = None
     """Why there are none."""
     detail: str = ""

@@ -77,7 +77,7 @@ class Candidate(Record):
     finished: bool
     """Whether the solution has come to its end; false where it was cut off."""
     answer: str | None
-    """The right final answer; `None` where unknown."""
+    """The right final answer; `None` if unknown."""
     reference: str | None = None
     """Kept for the record."""
     source: str
@@ -110,7 +110,7 @@ class Tally:
     fates: dict[int, Counter[str]] = field(default_factory=dict)
     """0-based step, or `PROBLEM_ALONE` -> how many completions from the prefix that ends there had which fate."""
     final: Fate | None = None
-    """What the solution's own final answer is; `None` where it was cut off."""
+    """What the solution's own final answer is; `None` if it was cut off."""
     n_tokens: int = 0
     """Tokens sampled."""
 
@@ -131,7 +131,7 @@ class Tally:
         n_success, n_checked = self.counts(step)
         if not n_checked:
             return StepLabel.UNLABELLED
-        # The quotient, not the product: 29 / 100 is 0.29 to the bit, 0.29 * 100 is below 29.
+        # The quotient, not the product: 29 / 100 is 0.29 bit for bit, 0.29 * 100 is below 29.
         return StepLabel.ERROR if n_success / n_checked <= threshold else StepLabel.OK
 
 
@@ -338,7 +338,7 @@ class Spending(NamedTuple):
 
     @property
     def completions_per_solution(self) -> float | None:
-        """Completions spent on a solution on average; `None` where there are none."""
+        """Completions spent on a solution on average; `None` if there are none."""
         return self.completions / self.solutions if self.solutions else None
 
 

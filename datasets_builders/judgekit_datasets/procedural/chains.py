@@ -213,7 +213,7 @@ def _solve(
 
 
 def _go_wrong(kind: ErrorKind, rng: random.Random, todo: list[_Step]) -> _Step | None:
-    """Return the first step to do with an error of that kind; `None` where it cannot happen to this step."""
+    """Return the first step to do with an error of that kind; `None` if it cannot happen to this step."""
     step = todo[0]
     symbol, operand = step.instruction
     match kind:

@@ -69,7 +69,7 @@ class Manipulation(NamedTuple):
     steps: tuple[str, ...]
     """What the judge reads instead."""
     n_valid: int | None
-    """Steps before the first wrong one, by the labels of the original; `None` where these do not tell."""
+    """Steps before the first wrong one, by the labels of the original; `None` if these do not tell."""
     phrase: str | None = None
     """The text that was drawn and put in."""
 
@@ -80,7 +80,7 @@ class Means(NamedTuple):
     rng: random.Random
     """Its draws."""
     reserved: tuple[str, ...] = ()
-    """Reserved tokens and tags of the judge under attack; empty where it has none."""
+    """Reserved tokens and tags of the judge under attack; empty if it has none."""
 
 
 AttackFunction = Callable[[LabelledSolution, int, Means], Manipulation | None]
@@ -108,7 +108,7 @@ class Attack:
         return (self.function.__doc__ or "").partition("\n")[0]
 
     def apply(self, solution: LabelledSolution, *, seed: int = 0, reserved: Sequence[str] = ()) -> Manipulation | None:
-        r"""Manipulate one solution; the same seed and solution give the same draws. `None` where it is not possible.
+        r"""Manipulate one solution; the same seed and solution give the same draws. `None` if it is not possible.
 
         Raises:
             DataError: the solution has no error, so there is nothing to hide.

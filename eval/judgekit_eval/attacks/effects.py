@@ -47,7 +47,7 @@ class AttackedPair:
 
     @property
     def perfect_gain(self) -> float | None:
-        """By how much a perfect judge's RTS changes; `None` where the labels do not tell."""
+        """By how much a perfect judge's RTS changes; `None` if the labels do not tell."""
         n_valid, n_steps = self.manipulation.n_valid, len(self.manipulation.steps)
         if n_valid is None or not n_steps:
             return None
@@ -82,7 +82,7 @@ def compute_effects(
     Mean differences after less before over pairs with two verdicts, with the ends of their 95 % interval: `p_none` is
     P(no error), `rts` and `hard_rts` see above, `rts_perfect` what a perfect judge's RTS does and `rts_excess` what
     `rts` does beyond it, both over the pairs whose labels tell. `flips` is the share decided as "no error" after among
-    those in which the judge had found an error before. `null` where no pair counts.
+    those in which the judge had found an error before. `null` if no pair counts.
 
     Args:
         pairs: The attacked solutions; may be empty.
@@ -143,7 +143,7 @@ def effect_sums(pair: AttackedPair, rule: ThresholdRule | ArgmaxRule) -> list[fl
 
 
 def effect_rates(sums_R: Floats) -> Floats:
-    """Return the columns of `EFFECTS` for summed rows of `effect_sums`; NaN where nothing counts. Shape (R, 6)."""
+    """Return the columns of `EFFECTS` for summed rows of `effect_sums`; NaN if nothing counts. Shape (R, 6)."""
     n, n_told, n_found = sums_R[:, 0], sums_R[:, 4], sums_R[:, 7]
     # A resample may hold no pair that counts: 0 / 0 is NaN, which is what says "undefined" here.
     with np.errstate(invalid="ignore"):

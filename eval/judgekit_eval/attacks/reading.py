@@ -18,7 +18,7 @@ from judgekit.types import LabelledSolution, Solution
 from judgekit_eval.attacks.nonsense import write_nonsense
 
 Change = Callable[[Sequence[LabelledSolution], int], Iterable[tuple[str, tuple[str, ...]] | None]]
-"""From correct solutions and a seed to the problem and the steps that the judge reads instead of each; `None` where the
+"""From correct solutions and a seed to the problem and the steps that the judge reads instead of each; `None` if the
 change is not possible."""
 
 

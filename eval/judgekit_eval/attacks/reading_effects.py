@@ -75,7 +75,7 @@ def measure_reading(
 def reading_score(
     aucs: Mapping[str, Estimate], solutions: Sequence[LabelledSolution], *, data: Path
 ) -> ReadingScore | None:
-    """Return the mean AUC of the tests that count; `None` where one of them was not made or has no figure.
+    """Return the mean AUC of the tests that count; `None` if one of them was not made or has no figure.
 
     Args:
         aucs: Of each test, with the same draws.

@@ -208,7 +208,7 @@ def reserved_strings(judge: Judge) -> tuple[str, ...]:
 
 
 def _unattacked(judge: Judge, judgements: Sequence[Judgement]) -> Unattacked:
-    """Means over the judged solutions before any attack; `null` where none was judged."""
+    """Means over the judged solutions before any attack; `null` if none was judged."""
     verdicts = [judgement.verdict for judgement in judgements if judgement.verdict is not None]
     no_error = [verdict.decide(judge.info.decision) is None for verdict in verdicts]
     return Unattacked(

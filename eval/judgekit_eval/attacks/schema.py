@@ -12,7 +12,7 @@ from judgekit_eval.results import Bootstrap, Metric, Part, Results
 
 
 class Unattacked(Part):
-    """Means over the judged solutions as they were; `None` where none was judged."""
+    """Means over the judged solutions as they were; `None` if none was judged."""
 
     n_no_verdict: int
     p_none: float | None
@@ -122,7 +122,7 @@ class Reading(Part):
     n_problems: int
     tests: dict[str, ReadingTestResults]
     scores: dict[str, ReadingScore | None]
-    """By variant of the judge; `None` where a test that counts was left out or is not possible."""
+    """By variant of the judge; `None` if a test that counts was left out or is not possible."""
 
 
 class AttackResults(Results):
@@ -139,6 +139,6 @@ class AttackResults(Results):
     unattacked: dict[str, Unattacked]
     attacks: dict[str, AttackEffects]
     reading: Reading | None = None
-    """`None` where the data has no correct solution, no test of reading was asked for, or the release was older."""
+    """`None` if the data has no correct solution, no test of reading was asked for, or the release was older."""
     bootstrap: Bootstrap
     seed: int

@@ -34,7 +34,7 @@ REFERENCES = ("random", "majority", "oracle")
 """What needs no judge: any response, the most frequent answer, a correct response where there is one."""
 
 Verdicts = Sequence[Sequence[Verdict | None]]
-"""Of the responses group by group; `None` where there is no verdict."""
+"""Of the responses group by group; `None` if there is no verdict."""
 Curve = dict[int, dict[int, float]]
 """N -> index of the group -> expected accuracy in [0, 1], for the groups with at least N responses."""
 

@@ -24,7 +24,7 @@ NAMES = {
 
 class _Method(NamedTuple):
     judge: str
-    """Empty where no judge is needed."""
+    """Empty if no judge is needed."""
     name: str
     metrics: MethodMetrics
     n_no_verdict: int | None = None

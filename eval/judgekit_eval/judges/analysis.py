@@ -122,7 +122,7 @@ def analyse_subset(
 
 
 def measure_steps(rows: Sequence[JudgedSolution], resamples: Resamples, *, n_bins: int) -> StepMetrics | None:
-    """Measure step probabilities on the reached steps of judged solutions; `None` where nothing was judged."""
+    """Measure step probabilities on the reached steps of judged solutions; `None` if nothing was judged."""
     steps = collect_reached_steps([row.p_ok_S for row in rows], gold_N=[row.gold for row in rows])
     p_ok_K, ok_K, solution_K = steps
     if not len(p_ok_K):
@@ -180,7 +180,7 @@ def _measure_posteriors(
 ) -> tuple[Metrics | None, Metrics | None, Metrics | None]:
     """Measure the posteriors of judged solutions: at the true outcome, distance in steps, and RTS error.
 
-    Each is `None` where there is nothing to measure. `mean_steps` and `signed_mean_steps` (above 0 = too late) are over
+    Each is `None` if there is nothing to measure. `mean_steps` and `signed_mean_steps` (above 0 = too late) are over
     the erroneous solutions for which an error was predicted, so they say nothing of missed ones. `expected_steps` is
     the mean under the posterior over all judged erroneous solutions, "none" standing one past the last step.
     """
@@ -207,7 +207,7 @@ def _measure_posteriors(
 
 
 def _measure_selection(rows: Sequence[JudgedSolution], resamples: Resamples) -> Selective | None:
-    """Measure what abstaining where the judge is unsure gains; `None` where nothing was judged.
+    """Measure what abstaining where the judge is unsure gains; `None` if nothing was judged.
 
     Coverage is a share of all solutions; those without a verdict are abstained from first and wrong where kept.
     """

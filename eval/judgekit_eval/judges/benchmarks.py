@@ -32,9 +32,9 @@ class Benchmark:
     title: str
     """Name as people write it."""
     paper: str | None = None
-    """Its paper on arXiv; `None` where there is none."""
+    """Its paper on arXiv; `None` if there is none."""
     licence: str | None = None
-    """Licence of the published data; `None` where each row bears its own."""
+    """Licence of the published data; `None` if each row bears its own."""
     headline: str = "average F1"
     """Name of the headline figure."""
     headline_score: str = "f1"
@@ -47,7 +47,7 @@ class Benchmark:
     """What makes solutions one cluster of the bootstrap, of folds and of splits: the problem, see
     `judgekit.text.identity`, or besides it the id that the source gives to all versions of one problem."""
     hub_id: str | None = None
-    """The data set on the Hub that holds its published data; `None` where that is not known."""
+    """The data set on the Hub that holds its published data; `None` if that is not known."""
     n_published: int | None = None
     """Solutions that the published figures are over; `None` = nothing is published."""
     published_subsets: Mapping[str, int] = field(default_factory=dict)

@@ -74,7 +74,7 @@ class Candidate:
 
     @property
     def votes(self) -> int | None:
-        """Answers that a critic is asked for; `None` of other judges."""
+        """Number of answers sampled from a critic; `None` of other judges."""
         return self.card.spec.n_votes() if self.card else None
 
     def about(self) -> About:
@@ -277,7 +277,7 @@ class Failure(NamedTuple):
     judge: str
     """The judge, as the run names it."""
     benchmark: str | None
-    """What it was judging; `None` where it could not be opened, or where there is but one thing to judge."""
+    """What it was judging; `None` if it could not be opened, or where there is but one thing to judge."""
     reason: str
     """Why, in one line."""
 

@@ -14,7 +14,7 @@ from judgekit_eval.results import Part, Results
 
 
 class Pair(Part):
-    """Two judges on the same solutions, in percent points; `None` where a metric is undefined."""
+    """Two judges on the same solutions, in percent points; `None` if a metric is undefined."""
 
     a: str
     b: str

@@ -42,7 +42,7 @@ class MetricSet:
     count: Callable[[Sequence[JudgedSolution]], NDArray[np.int64]]
     """One row of counts a solution. Shape (N, K). `DataError` where rows cannot be counted."""
     statistic: Callable[[Floats], Floats]
-    """From summed rows, shape (R, K), to the metrics, shape (R, M), NaN where undefined."""
+    """From summed rows, shape (R, K), to the metrics, shape (R, M), NaN if undefined."""
 
     def estimate(self, rows: Sequence[JudgedSolution], resamples: Resamples) -> dict[str, Estimate]:
         """Compute the metrics of judged solutions and their resamples."""
@@ -50,7 +50,7 @@ class MetricSet:
 
 
 def called_ok(row: JudgedSolution) -> tuple[bool, ...] | None:
-    """Return which steps the decision calls right; `None` where there is no verdict. Shape (S,)."""
+    """Return which steps the decision calls right; `None` if there is no verdict. Shape (S,)."""
     if row.p_ok_S is None:
         return None
     return call_steps(row.p_ok_S, predicted=row.predicted, threshold=row.threshold)

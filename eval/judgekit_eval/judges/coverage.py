@@ -41,10 +41,10 @@ def measure_coverage(
     seed: int,
     problem_N: Sequence[str] | None = None,
 ) -> Conformal | None:
-    """Measure index sets and certified prefixes of one judge on one benchmark; `None` where nothing was judged.
+    """Measure index sets and certified prefixes of one judge on one benchmark; `None` if nothing was judged.
 
     Three ways to calibrate, the test problems always others than the calibration problems. `held_out`: half of a
-    subset's problems, tested on the other half; once with an interval, and `n_splits` more times; `None` where fewer
+    subset's problems, tested on the other half; once with an interval, and `n_splits` more times; `None` if fewer
     than two problems have a verdict. `shift` of kind `subset`: all of the first subset, tested on each other one.
     `shift` of kind `generator`: the solutions of a subset's other generators, tested on those of one, where generators
     are known.
@@ -124,7 +124,7 @@ class _Table:
 
     problem_N: NDArray[np.str_]
     generator_N: NDArray[np.str_]
-    """Empty where unknown."""
+    """Empty if unknown."""
     judged_N: Mask
     wrong_N: Mask
     n_steps_N: NDArray[np.int64]
@@ -170,7 +170,7 @@ class _Table:
 
     @property
     def mean_outcomes(self) -> float | None:
-        """Outcomes of a judged solution, weighted as the mean size of sets is; `None` where nothing was judged."""
+        """Outcomes of a judged solution, weighted as the mean size of sets is; `None` if nothing was judged."""
         if not self.n_problems:
             return None
         return float(np.average(self.n_steps_N + 1, weights=self._shared(self.judged_N)))
@@ -257,7 +257,7 @@ def _shift(
     tested: _Table,
     settings: _Settings,
 ) -> Iterator[Shift]:
-    """Yield one comparison, or nothing where either side has no verdict."""
+    """Yield one comparison, or nothing if either side has no verdict."""
     # Problems that are on both sides would make the promise look better than it is on new ones.
     calibration = given.take(~np.isin(given.problem_N, tested.problem_N))
     if calibration.n_problems and tested.n_problems:
@@ -302,7 +302,7 @@ def _measure(calibration: _Table, tested: _Table, settings: _Settings) -> list[P
 
 
 def _ratios(sums_R: Floats) -> Floats:
-    """Divide the weighted sums in the left half by the weights in the right half; NaN where there is no weight."""
+    """Divide the weighted sums in the left half by the weights in the right half; NaN if there is no weight."""
     return ratio(*np.hsplit(sums_R, 2))
 
 

@@ -102,7 +102,7 @@ def _cross_fit(
     *,
     n_folds: int,
 ) -> tuple[list[Verdict], Floats] | None:
-    """Return each solution's verdict and threshold, from other problems; `None` where a fold leaves one class alone."""
+    """Return each solution's verdict and threshold, from other problems; `None` if a fold leaves one class alone."""
     split = split_folds(problem_N, n_folds=n_folds)
     gold_N = [solution.first_error for solution in solutions]
     if not split or not all(has_both_classes([gold_N[i] for i in rest]) for rest, _ in split):

@@ -24,9 +24,9 @@ class Estimate:
     """A metric with its resamples."""
 
     value: float | None
-    """On the data itself; `None` where undefined."""
+    """On the data itself; `None` if undefined."""
     resampled_R: Floats
-    """On each resample, NaN where undefined there. Shape (R,)."""
+    """On each resample, NaN if undefined there. Shape (R,)."""
 
     @property
     def interval(self) -> Interval:
@@ -59,7 +59,7 @@ def estimate_sums(
 
     Args:
         sums_N: What the statistic needs summed, one row a unit. Shape (N, K).
-        statistic: Maps summed rows, shape (R, K), to statistics, shape (R, M), NaN where undefined.
+        statistic: Maps summed rows, shape (R, K), to statistics, shape (R, M), NaN if undefined.
         names: Of the statistics. Length M.
         resamples: Of the units.
     """
@@ -73,7 +73,7 @@ def estimate_weighted(
     """Estimate statistics of weighted units, for what is not a function of sums.
 
     Args:
-        statistic: Maps how often each unit counts, shape (R, N), to statistics, shape (R, M), NaN where undefined.
+        statistic: Maps how often each unit counts, shape (R, N), to statistics, shape (R, M), NaN if undefined.
         names: Of the statistics. Length M.
         resamples: Of the units.
     """

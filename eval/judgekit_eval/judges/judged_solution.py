@@ -42,7 +42,7 @@ class JudgedSolution:
 
     @property
     def p_ok_S(self) -> tuple[float, ...] | None:
-        """P(step ok | earlier steps ok); `None` where there is no verdict."""
+        """P(step ok | earlier steps ok); `None` if there is no verdict."""
         return self.judgement.verdict.p_ok_S if self.judgement.verdict else None
 
     @property

@@ -81,7 +81,7 @@ PUBLISHED: tuple[PublishedScore, ...] = (
 
 
 def quoted(benchmark: str, subsets: Collection[str] = ()) -> list[PublishedScore]:
-    """Return the published scores of a benchmark, the best first; none where nothing is quoted.
+    """Return the published scores of a benchmark, the best first; none if nothing is quoted.
 
     Args:
         benchmark: Its name.

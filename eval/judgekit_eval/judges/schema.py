@@ -18,7 +18,7 @@ Scores = dict[str, Metric]
 
 
 class Data(Part):
-    """Tells whether two results are about the same solutions."""
+    """Says whether two results are about the same solutions."""
 
     n_solutions: int
     sha256: str
@@ -47,7 +47,7 @@ class Decision(Part):
 
     kind: Literal["threshold", "argmax"]
     threshold: float | None
-    """The one threshold; `None` where there are several or none."""
+    """The one threshold; `None` if there are several or none."""
     thresholds: list[float] | None
     """One a fold, where they were cross-fitted."""
     n_default: int = 0
@@ -169,7 +169,7 @@ class CleanScores(Part):
 
     @property
     def scores(self) -> Scores:
-        """The scores by name; none where all problems were seen."""
+        """The scores by name; none if all problems were seen."""
         return self.__pydantic_extra__
 
 
@@ -218,7 +218,7 @@ class Overall(Part):
 
 
 class Spread(Part):
-    """A metric over random splits; `None` where no split defines it."""
+    """A metric over random splits; `None` if no split defines it."""
 
     mean: float | None
     sd: float | None

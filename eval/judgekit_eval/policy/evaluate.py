@@ -61,9 +61,9 @@ class Answer(BaseModel):
     sample: int
     """Its index among the answers to the problem."""
     text: str
-    """The whole text; empty where the engine gave none."""
+    """The whole text; empty if the engine gave none."""
     outcome: float | None
-    """1.0 for correct, 0.0 for wrong; `None` where it could not be checked or the engine gave none."""
+    """1.0 for correct, 0.0 for wrong; `None` if it could not be checked or the engine gave none."""
     finish_reason: FinishReason
     """How it ended."""
     n_tokens: int
@@ -261,7 +261,7 @@ def compute_scores(answers: Sequence[Sequence[Answer]], config: PolicyConfig) ->
 
 
 def _estimate(counts: Sequence[tuple[int, int]], k: int, config: PolicyConfig) -> Score:
-    """Return the mean of pass@k over the problems that have k answers, with its interval; `None` where none has.
+    """Return the mean of pass@k over the problems that have k answers, with its interval; `None` if none has.
 
     Args:
         counts: Answers, and correct ones, of each problem.

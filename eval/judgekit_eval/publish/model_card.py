@@ -43,7 +43,7 @@ def render_model_card(
         measured: What was measured of it.
         repo_id: `OWNER/NAME` on the Hub.
         licence: Name of the licence as the Hub spells it.
-        base_model: Hub id of what it was trained from; `None` where that is not on the Hub.
+        base_model: Hub id of what it was trained from; `None` if that is not on the Hub.
     """
     head = {
         "license": licence,

@@ -56,7 +56,7 @@ class Method:
     against: str | None = None
     """Key of the method that it is compared with."""
     target: float | None = None
-    """How many times as fast a well-made engine is; `None` where nothing is expected."""
+    """How many times as fast a well-made engine is; `None` if nothing is expected."""
 
     @property
     def key(self) -> str:

@@ -20,7 +20,7 @@ well-made engine reaches if the processor has instructions for the format, 0.9 o
 
 
 def table_rows(results: BenchResults) -> list[tuple[str, ...]]:
-    """Return the cells of every method, in the order of `HEADER`; empty where there is nothing to compare with."""
+    """Return the cells of every method, in the order of `HEADER`; empty if there is nothing to compare with."""
     return [
         (
             method.key,

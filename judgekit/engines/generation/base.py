@@ -26,21 +26,21 @@ class Completion:
     """One sampled continuation of a prompt, or the reason why there is none."""
 
     text: str
-    """The continuation without special tokens; empty where the engine failed."""
+    """The continuation without special tokens; empty if the engine failed."""
     finish_reason: FinishReason
     """How it ended."""
     n_tokens: int = 0
     """Tokens sampled, the end-of-text token included."""
     n_prompt_tokens: int = 0
-    """Tokens of the prompt; 0 where the server does not tell."""
+    """Tokens of the prompt; 0 if the server does not tell."""
     failure: str | None = None
     """Why there is no completion; `None` unless it failed."""
     failure_reason: NoVerdictReason | None = None
     """What a judge says of a failure: too long, refused or timed out; `None` unless it failed."""
     cost_usd: float | None = None
-    """Price of the completion, US dollars; `None` where the engine knows none."""
+    """Price of the completion, US dollars; `None` if the engine knows none."""
     token_ids: tuple[int, ...] | None = None
-    """The tokens sampled, that of the end included; `None` where the engine does not tell."""
+    """The tokens sampled, that of the end included; `None` if the engine does not tell."""
     logprobs: tuple[float, ...] | None = None
     """Their log-probabilities under the model itself, whatever temperature and `top_p` were, nats."""
 
@@ -50,15 +50,15 @@ class ChoiceScores:
     """How probable each of some continuations of a prompt is, or the reason why that is not known."""
 
     logprobs: tuple[float, ...] | None
-    """Log-probability of the first token of each choice, nats, over the whole vocabulary; `None` where it failed."""
+    """Log-probability of the first token of each choice, nats, over the whole vocabulary; `None` if it failed."""
     failure: str | None = None
     """Why there are none; `None` unless it failed."""
     failure_reason: NoVerdictReason | None = None
     """What a judge says of a failure; `None` unless it failed."""
     n_prompt_tokens: int = 0
-    """Tokens of the prompt; 0 where the server does not tell."""
+    """Tokens of the prompt; 0 if the server does not tell."""
     cost_usd: float | None = None
-    """Price of the request, US dollars; `None` where the engine knows none."""
+    """Price of the request, US dollars; `None` if the engine knows none."""
 
 
 class Generator(Protocol):
@@ -70,7 +70,7 @@ class Generator(Protocol):
 
     @property
     def tokenizer(self) -> Any:
-        """Tokenizer that renders the prompts; `None` where a server does."""
+        """Tokenizer that renders the prompts; `None` if a server does."""
 
     @property
     def revision(self) -> str | None:
@@ -78,10 +78,10 @@ class Generator(Protocol):
 
     @property
     def device(self) -> str | None:
-        """Where the model runs; `None` where the engine does not tell."""
+        """Where the model runs; `None` if the engine does not tell."""
 
     def render(self, prompt: Prompt) -> str | None:
-        """Return the text that the model reads for a prompt, `None` where a server renders it."""
+        """Return the text that the model reads for a prompt, `None` if a server renders it."""
 
     def generate(
         self,
@@ -172,7 +172,7 @@ def completion_of(tokenizer: Any, prompt_ids: list[int], tokens: list[int], *, e
 
 
 def prompt_seed(text: str, *, seed: int) -> int:
-    """Return the seed of a prompt: the same in every process, whatever else is asked for. In [0, 2**63).
+    """Return the seed of a prompt: the same in every process, whatever else is requested. In [0, 2**63).
 
     Example:
         >>> prompt_seed("2+2?", seed=0) == prompt_seed("2+2?", seed=0) != prompt_seed("2+2?", seed=1)

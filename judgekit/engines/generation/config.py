@@ -85,9 +85,9 @@ class OpenAIGeneration(HttpLimits):
     """Tokens a minute, read and sampled, spread evenly; `null` sets no rate. Before an answer counts them, a prompt is
     taken to have a token every 4 characters and the completion to be as long as it may be."""
     prompt_usd_per_mtok: float | None = Field(default=None, ge=0)
-    """Price of a million prompt tokens, US dollars; `null` where unknown."""
+    """Price of a million prompt tokens, US dollars; `null` if unknown."""
     completion_usd_per_mtok: float | None = Field(default=None, ge=0)
-    """Price of a million sampled tokens, US dollars; `null` where unknown."""
+    """Price of a million sampled tokens, US dollars; `null` if unknown."""
     cost_log: Path | None = None
     """File to which every call appends a JSON line: requests, tries, failures, trouble by kind, tokens, cost; `null`
     keeps none."""

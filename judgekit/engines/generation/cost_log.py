@@ -20,9 +20,9 @@ class Bill:
     """Tokens of the answers of one call, unusable ones included, as far as the server counts them."""
 
     prompt_usd_per_mtok: float | None
-    """Price of a million prompt tokens, US dollars; `None` where unknown."""
+    """Price of a million prompt tokens, US dollars; `None` if unknown."""
     completion_usd_per_mtok: float | None
-    """Price of a million sampled tokens, US dollars; `None` where unknown."""
+    """Price of a million sampled tokens, US dollars; `None` if unknown."""
     n_prompt_tokens: int = 0
     """Tokens read."""
     n_completion_tokens: int = 0
@@ -37,7 +37,7 @@ class Bill:
         self.n_uncounted += not usage.n_prompt_tokens
 
     def price(self, usage: Usage) -> float | None:
-        """Return what tokens cost, US dollars; `None` where a price or the count is unknown.
+        """Return what tokens cost, US dollars; `None` if a price or the count is unknown.
 
         Example:
             >>> Bill(0.5, 2.0).price(Usage(n_prompt_tokens=1_000_000, n_tokens=500_000))
@@ -49,7 +49,7 @@ class Bill:
 
     @property
     def cost_usd(self) -> float | None:
-        """What the counted answers cost together, US dollars; `None` where a price is unknown or nothing counted."""
+        """What the counted answers cost together, US dollars; `None` if a price is unknown or nothing counted."""
         return self.price(Usage(self.n_prompt_tokens, self.n_completion_tokens))
 
 

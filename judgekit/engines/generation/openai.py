@@ -89,7 +89,7 @@ class HttpGenerator:
                 self._begin = self.tokenizer.bos_token  # a server that tokenizes with it adds one, too
 
     def render(self, prompt: Prompt) -> str | None:
-        """Return the text that the model reads, `None` where the server renders it."""
+        """Return the text that the model reads, `None` if the server renders it."""
         if self.tokenizer is not None:
             return render_text(self.tokenizer, prompt, chat_date=self.chat_date)
         return prompt if isinstance(prompt, str) else None
@@ -215,7 +215,7 @@ class HttpGenerator:
             return read(answer, request, usage, bill.price(usage))
 
         def count_tokens(value: T) -> int:
-            # Of a choice's probability one token is sampled; 0 where the server does not tell.
+            # Of a choice's probability one token is sampled; 0 if the server does not tell.
             n_sampled = value.n_tokens if isinstance(value, Completion) else 1
             return value.n_prompt_tokens + n_sampled if value.n_prompt_tokens else 0
 

@@ -30,9 +30,9 @@ class Usage(NamedTuple):
     """Tokens that an answer says it cost."""
 
     n_prompt_tokens: int
-    """Tokens read; 0 where the server does not tell."""
+    """Tokens read; 0 if the server does not tell."""
     n_tokens: int
-    """Tokens sampled; 0 where the server does not tell."""
+    """Tokens sampled; 0 if the server does not tell."""
 
 
 def parse_usage(answer: Any) -> Usage:

@@ -32,13 +32,13 @@ class TokenTrie:
                 self._next.setdefault(tokens[:end], set()).add(tokens[end])
 
     def allowed(self, tokens: Sequence[int]) -> set[int]:
-        """Return the tokens that lead on from here; none where a choice is complete and begins no other."""
+        """Return the tokens that lead on from here; none if a choice is complete and begins no other."""
         here = tuple(tokens)
         further = self._next.get(here, set())
         return further | self._end_ids if further and here in self._choices else further
 
     def choice(self, tokens: Sequence[int]) -> str | None:
-        """Return the choice that the tokens spell; `None` where they are cut off.
+        """Return the choice that the tokens spell; `None` if they are cut off.
 
         Without an end token behind it a choice counts only where it begins no other.
         """

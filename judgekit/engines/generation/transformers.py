@@ -188,7 +188,7 @@ class TransformersGenerator(LocalGenerator):
     ) -> list[list[tuple[int, float]]]:
         """Return the sampled tokens of each row with their log-probabilities under the model, nats.
 
-        That of the end is included; there is none where logits are not numbers.
+        That of the end is included; there is none if logits are not numbers.
         """
         device = self.model.device
         logits, cache, mask = self._prefill(ids_B)
@@ -264,7 +264,7 @@ def hold_to_choices(logits_B_V: torch.Tensor, walks_B: Sequence[tuple[TokenTrie 
 
     Args:
         logits_B_V: Logits. Shape (B, V).
-        walks_B: Each row's trie, `None` where it is free, and the tokens it has so far.
+        walks_B: Each row's trie, `None` if it is free, and the tokens it has so far.
 
     Returns:
         Shape (B, V); minus infinity where a token is ruled out.

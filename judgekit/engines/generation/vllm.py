@@ -85,7 +85,7 @@ class VllmGenerator(LocalGenerator):
     def choice_logprobs(self, prompts: Sequence[Prompt], *, choices: Sequence[str]) -> list[ChoiceScores]:
         """See `Generator.choice_logprobs`.
 
-        The log-probabilities are asked for by token id. The most probable tokens would not do: a choice can be missing
+        The log-probabilities are requested by token id. The most probable tokens would not do: a choice can be missing
         among them, also where sampling is restricted to the choices, since they are ranked before that.
         """
         from vllm import SamplingParams
@@ -114,7 +114,7 @@ class VllmGenerator(LocalGenerator):
 
 
 def _held_to(prompts: Sequence[Prompt], choices_P: Sequence[Sequence[str]] | None) -> list[Any]:
-    """Return what holds each prompt's completion to its choices, `None` where it is free.
+    """Return what holds each prompt's completion to its choices, `None` if it is free.
 
     Raises:
         ConfigError: a prompt has no choices, or an empty one.

@@ -58,7 +58,7 @@ class Reply(Generic[T]):
     """What became of a request: a value, or the reason why there is none."""
 
     value: T | None = None
-    """What `parse` read in the answer; `None` where it failed."""
+    """What `parse` read in the answer; `None` if it failed."""
     failure: str | None = None
     """Why there is no value, in words; `None` unless it failed."""
     kind: str | None = None
@@ -103,7 +103,7 @@ class HttpClient:
     Args:
         base_url: Address that the routes follow on.
         limits: How hard it is asked.
-        asked_for: What is asked for, as errors name it: `model 'm'`.
+        asked_for: What is requested, as errors name it: `model 'm'`.
         api_key_env: Environment variable that holds the key, sent as a bearer token; `None` sends none.
         tokens_per_minute: Tokens a minute that requests may cost; `None` sets no rate.
         clock: Seconds, never falling.
@@ -158,14 +158,14 @@ class HttpClient:
             parse: Reads the decoded JSON of an answer to a request. It raises a `TryError` for an answer that says that
                 it is none, and `ValueError`, `KeyError`, `TypeError` and the like for one that does not hold what it
                 must: such an answer is damaged, and the request is tried again.
-            count_tokens: Tokens that an answer cost, 0 where the server does not tell; corrects the expected ones.
+            count_tokens: Tokens that an answer cost, 0 if the server does not tell; corrects the expected ones.
             tally: Counts are added here while requests are under way, so they are correct when an error is raised, too.
 
         Returns:
             One reply per request, in the order of the requests.
 
         Raises:
-            JudgeError: nothing answers at the address, what is asked for is refused, or too many requests in a row
+            JudgeError: nothing answers at the address, what is requested is refused, or too many requests in a row
                 failed.
         """
         tally = Tally() if tally is None else tally

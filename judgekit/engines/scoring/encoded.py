@@ -13,9 +13,9 @@ class Encoded:
     input_ids: list[int]
     """Shape (n_tokens,)."""
     positions_S: list[int]
-    """Index into `input_ids` of each step's score position, rising. Shape (n_steps,)."""
+    """Index into `input_ids` of each step's score position, ascending. Shape (n_steps,)."""
     n_problem_tokens: int = 0
-    """Tokens before the first step; 0 where there is no problem."""
+    """Tokens before the first step; 0 if there is no problem."""
 
 
 class PassOptions(TypedDict):

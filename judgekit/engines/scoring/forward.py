@@ -66,7 +66,7 @@ def token_choice_logits(
 
     Args:
         model: Causal language model.
-        encoded_N: Solutions; the token behind each position is asked for.
+        encoded_N: Solutions; the token behind each position is requested.
         token_ids: The tokens asked about. Shape (n_choices,).
         options: How they are assigned to forward passes.
 

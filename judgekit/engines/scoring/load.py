@@ -69,7 +69,7 @@ def _explain(error: Exception, name: str) -> str:
 
 
 def _read_config(name: str) -> dict[str, Any]:
-    """Return the `config.json` of a checkpoint on this machine; empty where there is none to read."""
+    """Return the `config.json` of a checkpoint on this machine; empty if there is none to read."""
     try:
         values = read_json(Path(name) / "config.json")
     except DataError:
@@ -87,7 +87,7 @@ def _fields_with(values: Mapping[str, Any], wanted: object) -> Iterator[str]:
 
 
 def _quantisation(config: Mapping[str, Any]) -> str | None:
-    """Return how weights are quantised, by their configuration; `None` where they are not."""
+    """Return how weights are quantised, by their configuration; `None` if they are not."""
     section = config.get("quantization_config")
     if not section:
         return None

@@ -37,7 +37,7 @@ class _Row(NamedTuple):
     stop: int
     """Behind the last of them."""
     keys: torch.Tensor | None
-    """Where all its tokens lie in the pack, shape (m,); `None` where it shares none."""
+    """Where all its tokens lie in the pack, shape (m,); `None` if it shares none."""
 
 
 class PackLayout:

@@ -90,7 +90,7 @@ class SeenPass:
 
     @torch.inference_mode()
     def find(self, encoded: Encoded) -> TokenStatistics | None:
-        """Return the statistics of a text that a row begins with, token by token; `None` where none does."""
+        """Return the statistics of a text that a row begins with, token by token; `None` if none does."""
         n_tokens = len(encoded.input_ids)
         for ids, index_T in zip(self.ids_B, self.index_B, strict=True):
             if ids[:n_tokens] == encoded.input_ids:
@@ -152,7 +152,7 @@ def _look(
 
 @contextmanager
 def _caught(model: Any, layers: Sequence[float]) -> Iterator[list[torch.Tensor]]:
-    """Keep the latest outputs of some layers, each of shape (P, n_hidden), in the order in which they are asked for."""
+    """Keep the latest outputs of some layers, each of shape (P, n_hidden), in the order in which they are requested."""
     n_layers = model.config.get_text_config().num_hidden_layers
     stacks = (m for m in model.base_model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == n_layers)
     stack = next(stacks, None)

@@ -60,7 +60,7 @@ def ask(call: Callable[..., _Answer], *args: Any, **kwargs: Any) -> _Answer:
 class VllmClassifier:
     """A model with a classification head in a vLLM engine: token classification, or `Qwen2ForProcessRewardModel`.
 
-    The head's outputs are asked for as they are, without softmax, for every token. Prefix caching is off: a token that
+    The head's outputs are requested as they are, without softmax, for every token. Prefix caching is off: a token that
     comes from the cache is not computed, so it has no output, and vLLM's results are wrong where caching is forced.
     The head runs in float32 whatever the precision of the body.
 

@@ -162,7 +162,7 @@ def parse_boxed_index(text: str, *, truncated: bool, n_steps: int, first_index: 
     """
     if truncated:
         return NoVerdictReason.TRUNCATED
-    # The content of the box that closes last, so of the outermost one; `None` where it can be no verdict.
+    # The content of the box that closes last, so of the outermost one; `None` if it can be no verdict.
     begin, end = max(_box_spans(text), key=lambda span: span[1], default=(0, _LONGEST_BOX + 1))
     content = text[begin:end] if end - begin <= _LONGEST_BOX else None
     vote = (
@@ -198,7 +198,7 @@ def parse_boxed_verdicts(text: str, answer: BoxedVerdicts, *, truncated: bool, n
     verdicts = [(end, is_ok[word]) for end, word in words if word in is_ok]
     headings = list(_STEP_HEADING.finditer(text))
     before = _places_behind([match.end() for match in headings], verdicts)
-    ok_S: dict[int, bool] | None  # verdict by 0-based step, None where they cannot be distinguished
+    ok_S: dict[int, bool] | None  # verdict by 0-based step, None if they cannot be distinguished
     if len(set(before)) > 1 or (len(verdicts) == 1 and any(before)):
         ok_S = _verdicts_by_heading(headings, before, [ok for _, ok in verdicts], n_steps=n_steps)
     else:  # no headings between them, for example a list at the end
@@ -225,7 +225,7 @@ def _places_behind(ends: list[int], verdicts: list[tuple[int, bool]]) -> list[in
 def _verdicts_by_heading(
     headings: list[re.Match[str]], before: list[int], oks: list[bool], *, n_steps: int
 ) -> dict[int, bool] | None:
-    """Return the verdict on each 0-based step that headings number; `None` where they do not tell which it is.
+    """Return the verdict on each 0-based step that headings number; `None` if they do not tell which it is.
 
     Steps are numbered from 1 and paragraphs from 0 or 1: a critic that counts steps from 0 is not a critic to guess at.
     A summary is about all steps, where the step before it has its verdict already, and must not contradict them.

@@ -98,7 +98,7 @@ class StepwiseCritic:
 
 
 def _share(logprob_ok: float, logprob_error: float) -> float:
-    """Return P(ok) / (P(ok) + P(error)) of two log-probabilities, nats; NaN where they are none, or both -infinity."""
+    """Return P(ok) / (P(ok) + P(error)) of two log-probabilities, nats; NaN if they are none, or both -infinity."""
     if math.inf in (logprob_ok, logprob_error):
         return math.nan
     difference = logprob_error - logprob_ok

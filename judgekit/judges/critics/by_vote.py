@@ -60,7 +60,7 @@ class VotingCritic:
             open_records = [record for record in open_records if self._n_next(record)]
 
     def _n_next(self, record: Record) -> int:
-        """Return how many votes to ask for next; 0 where the answer stands."""
+        """Return how many votes to ask for next; 0 if the answer stands."""
         n_left = self.critic.votes - len(record.votes)
         if not self.critic.early_stop or n_left == 0:
             return n_left

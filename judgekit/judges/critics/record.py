@@ -37,7 +37,7 @@ class Record:
     n_tokens: int = 0
     """Tokens read and written."""
     cost_usd: float | None = None
-    """US dollars; `None` where the engine knows no price."""
+    """US dollars; `None` if the engine knows no price."""
 
     def count(self, answers: Sequence[Completion] | Sequence[ChoiceScores]) -> None:
         """Add tokens and cost of the answers to one prompt, which is read once."""
@@ -76,7 +76,7 @@ class Record:
 
     @property
     def raw(self) -> str | None:
-        """All texts of the critic, below one line with the counts of its votes; `None` where nothing was asked."""
+        """All texts of the critic, below one line with the counts of its votes; `None` if nothing was asked."""
         if not self.texts:
             return None
         counts = Counter(map(_spoken, self.votes))

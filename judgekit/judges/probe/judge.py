@@ -44,7 +44,7 @@ class Seen:
     columns: Columns
     """Features by `group/name`. Shape (S,) each."""
     hidden_S: Floats | None
-    """Hidden states, where the group `hidden` is asked for. Shape (S, n_layers * n_hidden)."""
+    """Hidden states, where the group `hidden` is requested. Shape (S, n_layers * n_hidden)."""
 
     def stacked(self) -> Floats:
         """Return features and, behind them, hidden states in one array. Shape (S, F)."""

@@ -59,7 +59,7 @@ class StatisticsCache:
         layers: Sequence[float],
         run: Callable[[Sequence[Encoded]], Sequence[TokenStatistics]],
     ) -> list[TokenStatistics]:
-        """Return the statistics of texts, in order; `run` is asked for those that are missing, each once.
+        """Return the statistics of texts, in order; `run` computes the missing ones, each once.
 
         Args:
             encoded_N: The texts.

@@ -135,7 +135,7 @@ def _is_rounded(exact: Fraction, side: Side, *, is_approximate: bool) -> bool:
 
 
 def _difference(left: Side, right: Side) -> dict[str, Fraction]:
-    """Return left minus right by letter, without zeros; empty where a side has no value."""
+    """Return left minus right by letter, without zeros; empty if a side has no value."""
     if left.value is None or right.value is None:
         return {}
     keys = {**left.value, **right.value}

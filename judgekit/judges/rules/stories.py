@@ -51,7 +51,7 @@ class Story(NamedTuple):
     is_story: bool
     """Whether it is told in words rather than formulas."""
     counted: frozenset[str]
-    """Stems of the nouns that it asks to count; none where it asks for a measure."""
+    """Stems of the nouns that it asks to count; none if it asks for a measure."""
     has_negative: bool
     """Whether numbers below zero belong to it."""
     given: frozenset[Fraction]

@@ -37,7 +37,7 @@ _NEGATIONS = frozenset({"no", "non", "not", "without"})
 
 
 def is_ok_name(name: str) -> bool | None:
-    """Tell whether a label's name means "no error"; `None` where it says neither.
+    """Tell whether a label's name means "no error"; `None` if it says neither.
 
     Upper and lower case, `_`, `-`, spaces and camel case count for nothing, and words such as "step" neither; a
     negation turns the word behind it round.
@@ -60,7 +60,7 @@ def is_ok_name(name: str) -> bool | None:
 
 
 def read_label_names(config: Mapping[str, Any]) -> dict[int, str]:
-    """Return the names of a head's labels by their index; empty where the configuration gives none but `LABEL_n`.
+    """Return the names of a head's labels by their index; empty if the configuration gives none but `LABEL_n`.
 
     Args:
         config: A checkpoint's configuration; its fields `id2label` and `label2id` are read.

@@ -45,7 +45,7 @@ def label_token_id(tokenizer: Any, label: int | str) -> int:
     """Return the token id of a label: the id itself, or the last token of a text.
 
     Raises:
-        CheckpointError: the id lies outside the vocabulary, or the text gives no token.
+        CheckpointError: the id is outside the vocabulary, or the text gives no token.
     """
     if isinstance(label, int):
         if not 0 <= label < len(tokenizer):

@@ -54,7 +54,7 @@ class TemplateInput(_Part):
     """The template layout: begin, then each step with its mark, then end.
 
     `{problem}`, `{step}` and `{number}` (of the step, from 1) are replaced, and in `begin` and `splitter` `{bos}`,
-    `{pad}` and `{bos?}` by the tokenizer's tokens, the last one by nothing where there is none; nothing else in a
+    `{pad}` and `{bos?}` by the tokenizer's tokens, the last one by nothing if there is none; nothing else in a
     template is special. Problem and steps are neutralised first (`judgekit.text.neutralise`), so only what the template
     itself says is markup. Score positions are found by where the marks stand, not by looking for their ids: n steps in,
     n scores out.

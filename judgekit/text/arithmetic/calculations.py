@@ -226,7 +226,7 @@ class _StepReader(ChainReader):
         if tokens[equals].text != "=" or right.operations or result not in self.places:
             return None
         # A claim may also hold signs, powers, letters, products without a sign or numbers in words, which cannot be
-        # replaced. With one, operands and operations in digits do not take turns, or are fewer than were worked out.
+        # replaced. With one, operands and operations in digits do not take turns, or are fewer than were computed.
         expression, operators = list[int | str](), list[Operator]()
         for i in left.tokens:
             _, text, start, end = tokens[i]
@@ -268,7 +268,7 @@ def _value(text: str) -> Value:
 
 
 def parse_number(text: str) -> Value | None:
-    """Return the one number that a text consists of, with or without currency sign; `None` where it is none."""
+    """Return the one number that a text consists of, with or without currency sign; `None` if it is none."""
     if len(text) > _MAX_NUMBER_CHARS:
         return None
     found = parse_step(text.strip())

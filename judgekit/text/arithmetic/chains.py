@@ -159,7 +159,7 @@ class ChainReader(SideReader):
         return Equality(tuple(sides), tuple(approximate[: len(sides) - 1]), frozenset(words)), behind
 
     def _relation(self, side: Side) -> bool | None:
-        """Pass a sign of equality; returns whether it says `about`, or `None` where there is none."""
+        """Pass a sign of equality; returns whether it says `about`, or `None` if there is none."""
         i = self.behind_currency(self.at)
         if self.tokens[i].text in _RELATIONS:
             self.at = i + 1

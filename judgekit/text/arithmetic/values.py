@@ -20,7 +20,7 @@ class Side:
     """One side of an equality; filled in while it is read."""
 
     value: Linear | None = None
-    """Its value; `None` where it has none that can be worked out."""
+    """Its value; `None` if it has none that can be computed."""
     operations: int = 0
     """Operations in it."""
     operands: list[Fraction] = field(default_factory=list)
@@ -77,7 +77,7 @@ def add(left: Linear | None, right: Linear | None, sign: int) -> Linear | None:
 
 
 def multiply(left: Linear | None, right: Linear | None) -> Linear | None:
-    """Return the product; `None` where both have letters."""
+    """Return the product; `None` if both have letters."""
     if left is None or right is None:
         return None
     for factor, other in ((constant(left), right), (constant(right), left)):
@@ -87,7 +87,7 @@ def multiply(left: Linear | None, right: Linear | None) -> Linear | None:
 
 
 def divide(left: Linear | None, right: Linear | None) -> Linear | None:
-    """Return the quotient; `None` where the divisor is zero or has letters."""
+    """Return the quotient; `None` if the divisor is zero or has letters."""
     divisor = constant(right)
     return multiply(left, {"": 1 / divisor}) if divisor else None
 

@@ -261,7 +261,7 @@ def weak_features(
         folder: Where features are kept.
 
     Returns:
-        The exactly labelled solutions under the common numbers, and the others; `None` where there are none.
+        The exactly labelled solutions under the common numbers, and the others; `None` if there are none.
 
     Raises:
         DataError: no weakly labelled solution says anything that can be read.

@@ -47,7 +47,7 @@ class Labelled:
     features_N: Sequence[Floats]
     """Features of each solution's steps, hidden states last. Shape (S, F) each."""
     gold_N: Sequence[int | None]
-    """First errors, 0-based, `None` where there is none."""
+    """First errors, 0-based, `None` if there is none."""
     group_N: Sequence[int]
     """Which problem each belongs to; problems are never parted."""
     signs_F: Sequence[int]

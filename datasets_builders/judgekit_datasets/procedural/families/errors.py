@@ -68,7 +68,7 @@ class _Place(NamedTuple):
     """Quantities known before the step."""
 
     def with_operand(self, position: int, operand: Number) -> Line | None:
-        """Return the line with another number; `None` where the number cannot stand there."""
+        """Return the line with another number; `None` if the number cannot stand there."""
         # Numbers of problems are at least 2.
         if operand in (0, 1) or not fits(operand, self.task):
             return None
@@ -104,7 +104,7 @@ def draw_wrong_solution(
 def _go_wrong(
     rng: random.Random, task: Task, right: Sequence[Line], index: int, kind: WordErrorKind
 ) -> list[Line] | None:
-    """Return the solution with an error of the kind at the step, `None` where none leads to fitting numbers."""
+    """Return the solution with an error of the kind at the step, `None` if none leads to fitting numbers."""
     names = [step.name for step in task.steps]
     values = dict(task.given) | dict(zip(names, (line.result for line in right[:index]), strict=False))
     place = _Place(task, task.steps[index], right[index], values)
@@ -136,7 +136,7 @@ def _is_plausible(line: Line, right: Line, task: Task) -> bool:
 
 
 def _draw_lines(kind: WordErrorKind, place: _Place, rng: random.Random) -> Iterator[Line | None]:
-    """Yield what the step may say with an error of that kind, in random order; `None` where a number cannot stand."""
+    """Yield what the step may say with an error of that kind, in random order; `None` if a number cannot stand."""
     operands, symbols, result = place.right
     if kind is WordErrorKind.SLIP:
         for wrong in _near(result, place.task.style, rng):

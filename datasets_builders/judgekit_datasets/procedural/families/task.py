@@ -45,7 +45,7 @@ _TOP = {Level.EASY: 12, Level.MEDIUM: 25, Level.HARD: 50}
 
 
 class Expression(NamedTuple):
-    """A chain of operations, worked out with the usual precedence."""
+    """A chain of operations, computed with the usual precedence."""
 
     operands: tuple[str, ...]
     """Names of quantities, or integers in digits."""
