@@ -444,8 +444,9 @@ def read_records(path: str | Path, record_type: type[RecordT]) -> Iterator[Recor
     path, n_rows, n_renamed = Path(path), 0, 0
     ids = SolutionIds()
     is_own = record_type is LabelledSolution and not (path / MANIFEST).is_file()
-    # A builder must say how labels came about, or that it does not know; a file of the user's may leave it out.
-    unsaid = {"label_method": None} if is_own else {}
+    # A builder must say where rows and labels came from, or that it does not know; a file of the user's may leave it
+    # out. One name for all: ids hash it, and must not change with the file's name.
+    unsaid = {"label_method": None, "source": "own"} if is_own else {}
     fields = record_type.model_fields.items()
     required = [name for name, field in fields if field.is_required() and name not in unsaid]
     for file in shard_paths(path):

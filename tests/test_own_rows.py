@@ -81,7 +81,7 @@ def test_own_rows_are_fitted_to_and_judged(given: Path, tmp_path: Path, capsys: 
     assert run(*evaluation, "--benchmark", "mine", given, "--output", output / "eval") == 0
 
 
-def test_eval_reads_rows_without_a_source_and_asks_what_numbers_mean(
+def test_rows_without_a_source_are_read_and_eval_asks_what_numbers_mean(
     rows: list[dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given, output = tmp_path / "rows.jsonl", tmp_path / "run"
@@ -93,6 +93,11 @@ def test_eval_reads_rows_without_a_source_and_asks_what_numbers_mean(
         options = ("n_resamples=100", "n_splits=2", "--output", output)
         return run("eval", "--judge", "builtin:symbolic", *options, "--benchmark", "mine", given)
 
+    given.write_text("".join(json.dumps(row) + "\n" for row in bare))
+    assert {row.source for row in read_records(given, LabelledSolution)} == {"own"}
+    options = ("--show", 0, "--input", given, "--output", tmp_path / "judged")
+    assert run("judge", "--judge", "builtin:symbolic", *options) == 0
+    capsys.readouterr()
     assert evaluate(numbered) == 2
     said = capsys.readouterr().err
     assert "give label_form=one_is_ok" in said

@@ -183,7 +183,7 @@ def test_a_judge_that_loses_count_is_stopped(fault: str, complaint: str, data: P
         ("", "is empty"),
         ("{\n", "row 1: malformed JSON"),
         ('{"problem": "?", "steps": ["a"]}\n{"problem": "?"}\n', "row 2: field 'steps' is missing"),
-        ('{"problem": "?", "steps": ["a"], "labels": ["ok", "ok"]}\n', "row 1: field 'source' is missing"),
+        ('{"problem": "?", "steps": ["a"], "labels": ["ok", "ok"]}\n', "row 1: 2 labels for 1 steps"),
         ('{"problem": "?", "steps": ["a"], "extra": 1}\n', r"row 1: Extra inputs .*'extra', value 1"),
     ],
 )
