@@ -11,7 +11,6 @@ from judgekit.errors import ConfigError, DataError
 from judgekit_eval.attacks.config import AttackConfig
 from judgekit_eval.best_of_n.config import BestOfNConfig
 from judgekit_eval.judges.config import EvalConfig
-from judgekit_eval.judges.reuse import merge_configs
 from judgekit_eval.policy.config import PolicyConfig
 from judgekit_eval.speed.config import BenchConfig
 
@@ -24,6 +23,8 @@ def _judges_and_benchmarks(args: argparse.Namespace) -> dict[str, object]:
             raise ConfigError(f"--benchmark {name} is given twice: name all its inputs behind one")
         benchmarks[name] = inputs
     if args.reuse:
+        from judgekit_eval.judges.reuse import merge_configs
+
         return merge_configs(args.reuse, judges=args.judge or (), benchmarks=benchmarks)
     given = {"judges": args.judge, "benchmarks": benchmarks}
     return {name: value for name, value in given.items() if value}
@@ -147,7 +148,9 @@ ATTACK = Command(
     run=_attack,
     arguments=(
         Argument("judge", help=JUDGE_HELP),
-        Argument("--input", type=Path, required=True, help="labelled data set: folder, parquet or JSON lines"),
+        Argument(
+            "--input", "--data", type=Path, required=True, help="labelled data set: folder, parquet or JSON lines"
+        ),
         Argument("--store", action="store_true", help="store the reading score in the judge directory's judge.json"),
         *OUTPUT,
     ),
@@ -247,7 +250,7 @@ BENCH = Command(
     run=_bench,
     arguments=(
         Argument("--model", required=True, help="checkpoint or judge directory, or hub id of a language model"),
-        Argument("--input", type=Path, required=True, help="solutions: a built data set, or a raw file"),
+        Argument("--input", "--data", type=Path, required=True, help="solutions: a built data set, or a raw file"),
         Argument("--benchmark", default="processbench", help="source that reads a raw input (default processbench)"),
         *OUTPUT,
     ),

@@ -12,14 +12,16 @@ The module should import heavy dependencies when the command runs, not before: `
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_origin
 
 from judgekit.cli.options import render_options
 from judgekit.config import BaseConfig, load_config, read_settings
@@ -84,14 +86,14 @@ class Command:
                 "settings",
                 nargs="*",
                 metavar="CONFIG.yaml | key=value",
-                help="a YAML file, then key=value for single settings (lr=1e-5, data.n_max=null); listed below",
+                help="a YAML file, then key=value or --key value for single settings (lr=1e-5, data.n_max=null)",
             )
         return parser
 
     def parse(self, prog: str, argv: Sequence[str]) -> argparse.Namespace:
         """Parse; settings may stand before and after the options, which argparse alone refuses."""
         parser = self.parser(prog)
-        args, rest = parser.parse_known_args(argv)
+        args, rest = parser.parse_known_args(self._in_one_manner(argv))
         if rest and (self.config is None or any(item.startswith("-") for item in rest)):
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
         if self.config is not None:
@@ -102,6 +104,42 @@ class Command:
                     group[1:] = [item for item in group[1:] if not _is_setting(item)]
             args.settings = [*args.settings, *rest]
         return args
+
+    def _in_one_manner(self, argv: Sequence[str]) -> list[str]:
+        """Let an option be given as a setting (`judge=DIR`), and a setting as an option (`--seed 1`, `--data DIR`).
+
+        A setting that is a list takes an option for each of its values.
+        """
+        takes_value = {
+            name: argument.options.get("nargs") is None and argument.options.get("action", "append") == "append"
+            for argument in self.arguments
+            for name in argument.names
+            if name.startswith("--")
+        }
+        types: list[type[BaseConfig]] = [self.config] if isinstance(self.config, type) else []
+        if isinstance(
+            self.config, Mapping
+        ):  # where kinds share a key, that of the kind that is asked for, or the first
+            asked = next((item.removeprefix("kind=") for item in argv if item.startswith("kind=")), "")
+            types = [*reversed([*self.config.values()]), *([self.config[asked]] if asked in self.config else [])]
+        fields = {name: field.annotation for config in types for name, field in config.model_fields.items()}
+        lists: dict[str, list[str]] = {}
+        found, settings, items = list[str](), list[str](), iter(argv)
+        for item in items:
+            name, equals, value = item.removeprefix("--").partition("=")
+            key = name.replace("-", "_")
+            if not item.startswith("--"):
+                found.append(f"--{item}" if equals and takes_value.get(f"--{name}") else item)
+            elif key.partition(".")[0] in fields and not any(flag.startswith(f"--{name}") for flag in takes_value):
+                value = value if equals else next(items, "")
+                if get_origin(fields.get(key)) in (tuple, list) and not value.startswith("["):
+                    lists.setdefault(key, []).append(value)
+                else:
+                    settings.append(f"{key}={value}")
+            else:  # what follows is its value, whatever it looks like
+                found += [item] if equals or not takes_value.get(item) else [item, *islice(items, 1)]
+        # At the end, where no argument that is known by its place takes them.
+        return [*found, *settings, *(f"{key}={json.dumps(values)}" for key, values in lists.items())]
 
     def config_types(self, args: argparse.Namespace) -> dict[str, type[BaseConfig]]:
         """Return the classes of configuration by `kind`; a single one is called by no name.

@@ -76,7 +76,7 @@ JUDGE_SOLUTIONS = Command(
             action="append",
             help="one step of its solution; repeat in order; write --step=-1 if it starts with -",
         ),
-        Argument("--input", type=Path, help="data set folder, parquet or JSON-lines file of solutions"),
+        Argument("--input", "--data", type=Path, help="data set folder, parquet or JSON-lines file of solutions"),
         Argument("--output", type=Path, help="folder for judgements.jsonl; with --input"),
         Argument("--resume", action="store_true", help="continue an interrupted run"),
         Argument("--show", type=int, default=3, help="solutions of the file to print (default 3)"),

@@ -54,7 +54,9 @@ LABEL = Command(
     example="judgekit label --input gsm8k.jsonl reader=processbench --output runs/label --page",
     run=_label,
     arguments=(
-        Argument("--input", type=Path, help="solutions, labelled ones or rollouts: folder, parquet or JSON lines"),
+        Argument(
+            "--input", "--data", type=Path, help="solutions, labelled ones or rollouts: folder, parquet or JSON lines"
+        ),
         *OUTPUT,
         Argument("--annotator", default="me", help="who labels; several may label in one folder (default me)"),
         Argument("--judge", help=f"alternate random solutions with those where this judge is least sure: {JUDGE_HELP}"),

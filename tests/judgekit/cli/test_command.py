@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from judgekit.cli import main
+from judgekit.cli import COMMANDS, main
 
 COUNT_WORDS = '''
 """Counts words: what somebody else's package may hold."""
@@ -68,3 +68,21 @@ def test_what_is_wrong_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert "unknown key 'at_leats'; did you mean 'at_least'?" in capsys.readouterr().err
     assert main(["broken"]) == 2
     assert "no_such_module" in capsys.readouterr().err
+
+
+def test_options_and_settings_are_one_manner(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is an option may be given as a setting, and what is a setting as an option; texts stay texts."""
+    for line in (["a longer text", "--at-least", "4"], ["--at_least=4", "a longer text"]):
+        assert main(["count-words", *line]) == 0
+        assert capsys.readouterr().out == "2 words\n"
+    train, judge = COMMANDS.load("train"), COMMANDS.load("judge")
+    args = train.parse("", ["--model", "m", "--data", "a=1/x", "--data", "b", "--seed", "3", "output=out"])
+    assert args.output == Path("out")
+    config = train.read_config(args)
+    assert config.model_dump()["data"] == (Path("a=1/x"), Path("b")) and config.model_dump()["seed"] == 3
+    args = judge.parse("", ["judge=builtin:random", "data=rows.jsonl", "--output", "o", "--chunk-size", "2"])
+    assert (args.judge, args.input, args.settings) == ("builtin:random", Path("rows.jsonl"), ["chunk_size=2"])
+    args = judge.parse("", ["--judge", "builtin:random", "--problem", "seed=1", "--step", "show=2", "--step", "x"])
+    assert (args.problem, args.step, args.settings, args.show) == ("seed=1", ["show=2", "x"], [], 3)
+    with pytest.raises(SystemExit):
+        judge.parse("", ["--judge", "builtin:random", "--nonsense", "2"])
