@@ -39,7 +39,8 @@ def fetch_checkpoint(name: str, *, revision: str | None = None) -> Path:
             which contains the model.
     """
     for part in ("model", "policy"):
-        if (Path(name) / "manifest.json").is_file() and (Path(name) / part / "config.json").is_file():
+        # os.path and not Path: a name longer than a file name may be is then no file instead of an OSError.
+        if os.path.isfile(f"{name}/manifest.json") and os.path.isfile(f"{name}/{part}/config.json"):
             raise CheckpointError(f"{name} is the folder of a run: its {part} is {Path(name) / part}")
     return Path(name) if os.path.exists(name) else fetch_from_hub(name, revision=revision)
 

@@ -294,7 +294,7 @@ def test_nothing_can_be_fitted_to_one_kind_of_step(make: type[StepCalibrator], l
 )
 def test_equal_probabilities_leave_nothing_to_fit(make: type[StepCalibrator]) -> None:
     spaces = [[0.5] * 4, [1, 2, 3, 4]][: len(make.inputs)]
-    with pytest.raises(DataError, match="only 1 different step probabilities"):
+    with pytest.raises(DataError, match="only 1 distinct step probabilities"):
         make().fit(*spaces, y_K=[0, 1, 0, 1])
 
 
@@ -302,7 +302,7 @@ def test_equal_probabilities_leave_nothing_to_fit(make: type[StepCalibrator]) ->
 def test_probabilities_that_only_rounding_tells_apart_leave_nothing_to_fit(make: type[StepCalibrator]) -> None:
     noisy = [0.9, math.nextafter(0.9, 1), math.nextafter(0.9, 0), 0.9]
     spaces = [probs_to_logits(noisy)] if make is PlattCalibrator else [noisy]
-    with pytest.raises(DataError, match="only 1 different step probabilities"):
+    with pytest.raises(DataError, match="only 1 distinct step probabilities"):
         make().fit(*spaces, y_K=[0, 1, 0, 1])
 
 
@@ -349,7 +349,7 @@ def test_an_upside_down_judge_is_not_turned_or_replaced(make: type[StepCalibrato
 
 @pytest.mark.parametrize("make", [PositionCalibrator, LengthCalibrator])
 def test_a_covariate_that_does_not_vary_is_refused(make: type[StepCalibrator]) -> None:
-    with pytest.raises(DataError, match=r"only 1 different (positions|solution lengths)"):
+    with pytest.raises(DataError, match=r"only 1 distinct (positions|solution lengths)"):
         make().fit([0.1, 0.2, 0.3], [4, 4, 4], y_K=[0, 1, 0])
 
 

@@ -220,7 +220,7 @@ def test_a_promise_about_erroneous_solutions_counts_them_alone() -> None:
 def test_what_cannot_be_learned_from_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"alpha 1\.0 must be inside \(0, 1\)"):
         IndexSets(alpha=1.0)
-    with pytest.raises(ConfigError, match="alpha 0 lies"):
+    with pytest.raises(ConfigError, match="alpha 0 must be inside"):
         CertifiedPrefixes(alpha=0)
     with pytest.raises(DataError, match="nothing to measure"):
         IndexSets(alpha=0.1).fit([], gold_N=[], problem_N=[])

@@ -142,7 +142,7 @@ def test_a_judge_that_says_the_same_everywhere_is_left_as_it_is() -> None:
     selection = select_calibrator(split, n_folds=5)
     reasons = {item.kind: item.reason for item in selection.candidates}
     assert reasons.pop("identity") is None and all(reasons.values())
-    assert reasons["beta"] == "only 1 different step probabilities, and at least 3 are needed"
+    assert reasons["beta"] == "only 1 distinct step probabilities, but at least 3 are needed: add data"
     assert "the best fit gives the judge no weight" in str(reasons["temperature"])
     assert selection.calibrator.kind == "identity"
 

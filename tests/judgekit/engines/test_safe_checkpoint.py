@@ -88,7 +88,7 @@ HOSTILE = {
     "windows path": (a_shard("..\\x.safetensors"), "names the shard"),
     "missing shard": (a_shard("gone.safetensors"), "'gone.safetensors', which is missing"),
     "no map": (lambda f: [sharded(f, "x"), (f / "model.safetensors.index.json").write_text("{}")], "no weight_map"),
-    "list": (lambda f: [sharded(f, "x"), (f / "model.safetensors.index.json").write_text("[]")], "no JSON object"),
+    "list": (lambda f: [sharded(f, "x"), (f / "model.safetensors.index.json").write_text("[]")], "not a JSON object"),
     "other index": (
         lambda f: (f / "x.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "x.bin"}})),
         "names the shard 'x.bin'",

@@ -58,7 +58,7 @@ def test_a_judge_that_another_precision_changes_fails(
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     assert main(["doctor", str(folder)]) == 2
     captured = capsys.readouterr()
-    assert "FAILED precision: bfloat16 changes a score by" in captured.out
+    assert "FAILED precision: bfloat16 changes scores by" in captured.out
     assert "0.1 is allowed. Use it with dtype=float32 only" in captured.err
 
 

@@ -44,7 +44,7 @@ def test_an_unknown_checkpoint_lists_what_was_tried(tmp_path: Path) -> None:
         find_card(checkpoint(tmp_path / "mine", architectures=["NovelModel"]))
     said = str(error.value)
     assert all(name in said for name in families())
-    assert "architecture NovelModel" in said and "kind: label_token" in said
+    assert "its NovelModel" in said and "kind: label_token" in said
     template = said[said.index("{kind: label_token") :]
     (tmp_path / "new.yaml").write_text(template)
     card = find_card(tmp_path / "new.yaml").card

@@ -216,5 +216,5 @@ def test_log_probabilities_of_choices_are_those_of_the_full_logits(generator: Tr
     (failed,) = generator.choice_logprobs(["7 " * generator.model.config.max_position_embeddings], choices=choices)
     assert (failed.logprobs, failed.failure_reason) == (None, NoVerdictReason.TOO_LONG)
     for alike in (["Yes", "Yea"], ["", "No"]):
-        with pytest.raises(ConfigError, match="cannot be told apart"):
+        with pytest.raises(ConfigError, match="cannot be distinguished"):
             generator.choice_logprobs(PROMPTS, choices=alike)

@@ -252,7 +252,7 @@ def test_choices_are_refused_where_they_cannot_be_kept(server: Server) -> None:
     vllm = build_generator(generation(server, dialect="vllm"))
     with pytest.raises(ConfigError, match="has an empty list of choices"):
         vllm.generate(["p"], SAMPLING, choices_P=[[]])
-    with pytest.raises(ConfigError, match="cannot be told apart"):
+    with pytest.raises(ConfigError, match="cannot be distinguished"):
         vllm.choice_logprobs(["p"], choices=["Yes", "Yes"])
     assert not server.requests
 

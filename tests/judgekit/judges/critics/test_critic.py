@@ -259,5 +259,5 @@ def test_votes_are_not_decided_by_a_threshold_that_nobody_fitted() -> None:
 
 
 def test_several_greedy_votes_are_refused() -> None:
-    with pytest.raises(Exception, match="3 greedy votes are one"):
+    with pytest.raises(Exception, match="3 greedy votes are identical"):
         critic_card(votes=3, sampling={"temperature": None})
