@@ -379,12 +379,12 @@ def _recognise(directory: Path, name: str) -> tuple[Family, str]:
     if not (checkpoint.architectures or "model_type" in checkpoint.config):
         raise CheckpointError(f"{said}. It has no model either: no config.json names one")
     raise CheckpointError(
-        f"{said} its name or its {', '.join(checkpoint.architectures) or 'tensors'}. If it is of a known family, open "
-        f"a YAML file with {{family: NAME, model: {name}}}, NAME being one of {', '.join(families())}. If it has "
-        f"another convention, describe that in the file: {{kind: label_token, model: {name}, "
+        f"{said} its name or its {', '.join(checkpoint.architectures) or 'tensors'}. A language model that is not a "
+        f"judge yet becomes one with `judgekit train kind=probe`. If it is of a known family, open a YAML file with "
+        f"{{family: NAME, model: {name}}}, NAME being one of {', '.join(families())}. If it has another convention, "
+        f"describe that in the file: {{kind: label_token, model: {name}, "
         'label_tokens: {ok: "+", error: "-"}, input: {layout: template, begin: "{problem}\\n", step: "{step}", '
-        'mark: " <tag>", between: "\\n"}}. A language model that is not a judge yet becomes one with `judgekit train '
-        "kind=probe`"
+        'mark: " <tag>", between: "\\n"}}'
     )
 
 

@@ -52,7 +52,7 @@ def nested(depth: int) -> Any:
             SOLUTION | {"steps": [datetime.date(2026, 1, 1)]},
             "field 'steps.0', value datetime.date(2026, 1, 1)",
         ),
-        (Solution, SOLUTION | {"problem": b"2+3?"}, "no id can be made"),
+        (Solution, SOLUTION | {"problem": b"2+3?"}, "no id can be computed"),
         (Solution, SOLUTION | {"problem": nested(988)}, "field 'problem', value [{'a': [{'a': [...]}]}]"),
         (Solution, SOLUTION | {"steps": nested(989)}, "field 'steps', value {'a': [{'a': [{...}]}]}"),
         (Problem, PROBLEM | {"answer": "\ud800"}, "field 'answer', value '\\ud800'"),

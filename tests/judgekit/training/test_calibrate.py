@@ -253,7 +253,7 @@ def test_a_judge_of_random_weights_is_left_as_it_is_and_says_so(
     card, judge = read_card(folder), judgekit.judges.load_judge(folder)
     assert card.calibrator is not None and card.calibrator.kind == "identity" and judge.info.decision == card.decision
     assert report.after == report.before
-    assert any("probabilities are left as they are" in sentence for sentence in report.warnings)
+    assert any("probabilities are unchanged" in sentence for sentence in report.warnings)
     assert report.warnings[0] in caplog.text
     with pytest.raises(DataError, match="calibrator=temperature is left out: "):
         calibrate_judge(folder, labelled_data, CalibrationConfig(calibrator="temperature"))

@@ -43,7 +43,7 @@ def test_the_command_promises_an_error_and_eval_takes_the_judge(
     argv = ["cascade", *members, "--data", str(data), "--output", str(tmp_path / "c")]
     assert main([*argv, "max_error=0.1", "costs=[1, 20]"]) == 0
     out = capsys.readouterr().out
-    assert "promise: error at most 0.1 with probability 0.9; on 75 tested problems" in out
+    assert "guarantee: error at most 0.1 with probability 0.9; tested on 75 problems" in out
     card = read_card(tmp_path / "c")
     spec = card.spec_as(CascadeSpec)
     assert spec.promise is not None and spec.promise.n_tested == 75
@@ -86,7 +86,7 @@ def test_the_commands_of_the_guide(
     assert [command[1] for command in commands] == ["cascade", "cascade", "eval", "judge"]
     for program, *arguments in commands:
         assert (program, main(arguments)) == ("judgekit", 0), capsys.readouterr().err
-    assert "builtin:symbolic: asked about 40, answered 40" in capsys.readouterr().out
+    assert "builtin:symbolic: 40 judged, 40 answered" in capsys.readouterr().out
     assert read_json(Path("runs/judged/manifest.json"))["results"]["asked"][0]["n_answered"] == 40
     assert read_card(Path("runs/half")).spec_as(CascadeSpec).members == ("builtin:symbolic", "../probe/judge")
 
@@ -97,7 +97,7 @@ def test_where_no_threshold_keeps_the_error_everything_is_deferred_and_it_is_sai
     members = ["--member", "builtin:first-step", "--member", "builtin:symbolic"]
     argv = ["cascade", *members, "--data", str(data), "--output", str(tmp_path / "c"), "max_error=0.02"]
     assert main(argv) == 0
-    assert "warning: no thresholds keep an error of 0.02 with probability 0.9: every" in capsys.readouterr().out
+    assert "warning: no thresholds keep an error of 0.02 with probability 0.9, so every" in capsys.readouterr().out
     spec = read_card(tmp_path / "c").spec_as(CascadeSpec)
     assert spec.stages == (Stage(hi=None, lo=None),)
     assert spec.promise is not None and spec.promise.shown is None

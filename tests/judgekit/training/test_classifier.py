@@ -507,7 +507,7 @@ def test_a_row_comes_before_a_checkpoint_and_at_the_end(labelled_data: Path, tin
 def test_a_run_of_few_steps_says_so(fields: dict[str, Any], warned: bool, caplog: pytest.LogCaptureFixture) -> None:
     options = config(Path("base"), Path("data"), **fields)
     warn_of_few_steps(options, n_rows=20)
-    assert ("20 solutions are 2 optimiser steps" in caplog.text) is warned
+    assert ("20 solutions make only 2 optimiser steps" in caplog.text) is warned
 
 
 def test_a_configuration_for_another_training_is_refused() -> None:

@@ -60,8 +60,8 @@ def test_names_of_earlier_releases_are_understood(
     ("changes", "said"),
     [
         (["warmup_frac=0.1", "warmup=0.2"], "warmup_frac is now called warmup, but both are given"),
-        (["warmup=1.5"], "a share of the steps below 1, or a whole number"),
-        (["grad_accumulation=2", "micro_batch=2"], "grad_accumulation is gone: give batch_size"),
+        (["warmup=1.5"], "a fraction of the steps below 1, or a whole number"),
+        (["grad_accumulation=2", "micro_batch=2"], "grad_accumulation was removed: give batch_size"),
         (["report_to=[no_such]"], "report_to"),
     ],
 )

@@ -119,7 +119,7 @@ def test_a_prior_reads_nothing_so_no_calibrator_is_kept_for_it(tmp_path: Path) -
     report = calibrate_judge(tmp_path / "prior", harder, CalibrationConfig())
     assert report.after == report.before
     assert set(report.chosen_by_fold) == {"identity"}
-    assert "probabilities are left as they are" in report.warnings[0]
+    assert "probabilities are unchanged" in report.warnings[0]
     [before] = load_judge(tmp_path / "prior").judge([made(0, 4)])
     assert before.verdict is not None and before.verdict.p_none > 0.5
 
@@ -137,9 +137,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.parametrize(
     ("solutions", "complaint"),
     [
-        ([made(None, 2, problem=f"p{i}") for i in range(4)], "0 wrong ones of 4, of 4 problems"),
-        ([made(0, 2, problem=f"p{i}") for i in range(4)], "4 wrong ones of 4, of 4 problems"),
-        ([made(0, 2), made(None, 3)], "1 wrong ones of 2, of 1 problems"),
+        ([made(None, 2, problem=f"p{i}") for i in range(4)], "0 wrong ones of 4, on 4 problems"),
+        ([made(0, 2, problem=f"p{i}") for i in range(4)], "4 wrong ones of 4, on 4 problems"),
+        ([made(0, 2), made(None, 3)], "1 wrong ones of 2, on 1 problems"),
     ],
 )
 def test_data_that_make_no_prior_are_refused(solutions: list[LabelledSolution], complaint: str, tmp_path: Path) -> None:
