@@ -11,15 +11,15 @@ from judgekit import Solution, load_judge, segment
 
 
 def main(judge_name: str, rows: str) -> None:
-    """Print the chosen response of each row, with P(no error); one without a verdict comes last."""
+    """Print the chosen response of each row, with P(no error); `null` where the judge has a verdict on none."""
     judge = load_judge(judge_name)
     for row in map(json.loads, Path(rows).read_text(encoding="utf-8").splitlines()):
         solutions = [  # a paragraph is a step; `segment` knows other rules
             Solution(problem=row["problem"], steps=[step.text for step in segment(response)])
             for response in row["responses"]
         ]
-        trust = [-1.0 if said.verdict is None else said.verdict.p_none for said in judge.judge(solutions)]
-        best = max(range(len(trust)), key=trust.__getitem__)
+        trust = [None if said.verdict is None else said.verdict.p_none for said in judge.judge(solutions)]
+        best = max(range(len(trust)), key=lambda i: -1.0 if trust[i] is None else trust[i])
         print(json.dumps({"problem": row["problem"], "best": row["responses"][best], "p_no_error": trust[best]}))
 
 

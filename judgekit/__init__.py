@@ -20,6 +20,7 @@ _EXPORTS = {
     "Judgement": "judgekit.types:Judgement",
     "LabelledSolution": "judgekit.types:LabelledSolution",
     "NoVerdictReason": "judgekit.types:NoVerdictReason",
+    "SegmentationConfig": "judgekit.text.segmentation:SegmentationConfig",
     "Solution": "judgekit.types:Solution",
     "Verdict": "judgekit.types:Verdict",
     "build": "judgekit_datasets.api:build",
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from judgekit.judges.base import JudgeInfo as JudgeInfo
     from judgekit.judging.run import read_solutions as read_solutions
     from judgekit.report.terminal import render_judgement as render_judgement
+    from judgekit.text.segmentation import SegmentationConfig as SegmentationConfig
     from judgekit.text.segmentation import segment as segment
     from judgekit.training.api import calibrate as calibrate
     from judgekit.training.api import train as train

@@ -34,6 +34,12 @@ class Metric(Part):
     hi: float | None
     """Upper end."""
 
+    def __str__(self) -> str:
+        """As people read it, in its own unit: `65.4 [57.3, 72.7]`."""
+        if self.value is None:
+            return "undefined"
+        return f"{self.value:.3g}" + ("" if self.lo is None or self.hi is None else f" [{self.lo:.3g}, {self.hi:.3g}]")
+
 
 class AskedJudge(Part):
     """A judge that a cascade asked, over all solutions."""

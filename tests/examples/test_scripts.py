@@ -42,7 +42,7 @@ def test_judge_to_html(rows: str, tmp_path: Path) -> None:
 def test_compare_judges(rows: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("compare_judges.py", "builtin:symbolic", "builtin:no-error", "sums", rows, str(tmp_path / "run"))
     said = capsys.readouterr().out
-    assert "builtin:symbolic: pooled F1 100.0 [100.0, 100.0]" in said and "builtin:no-error: pooled F1 0.0" in said
+    assert "builtin:symbolic: pooled F1 100 [100, 100]" in said and "builtin:no-error: pooled F1 0 [0, 0]" in said
     assert re.search(r"difference \+100\.0 .*: significant", said)
 
 
@@ -66,7 +66,10 @@ def test_own_check(response: str, verdict: str, capsys: pytest.CaptureFixture[st
 
 
 def test_best_of_n(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    row = {"problem": "2+3-1?", "responses": ["2+3=6\n\n6-1=5", "2+3=5\n\n5-1=4", "I do not know."]}
-    (tmp_path / "responses.jsonl").write_text(json.dumps(row) + "\n")
+    of_rows = (["I do not know.", "2+3=6\n\n6-1=5", "2+3=5\n\n5-1=4"], ["No idea.", "None."])
+    lines = [json.dumps({"problem": "2+3-1?", "responses": responses}) + "\n" for responses in of_rows]
+    (tmp_path / "responses.jsonl").write_text("".join(lines))
     run("best_of_n.py", "builtin:symbolic", str(tmp_path / "responses.jsonl"))
-    assert json.loads(capsys.readouterr().out)["best"] == "2+3=5\n\n5-1=4"
+    chosen, unsaid = map(json.loads, capsys.readouterr().out.splitlines())
+    assert chosen["best"] == "2+3=5\n\n5-1=4" and chosen["p_no_error"] > 0.5
+    assert unsaid == {"problem": "2+3-1?", "best": "No idea.", "p_no_error": None}
