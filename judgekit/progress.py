@@ -55,7 +55,9 @@ class Progress:
         if self._is_shown:
             Progress._shown = True
             console = Console(stderr=True)
-            if console.is_terminal or console.is_jupyter:
+            # Not in Jupyter: rich's stand-in for stdout there has the kernel show a line, which flushes stdout first,
+            # and that is the stand-in again, without end.
+            if console.is_terminal:
                 columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
                 text = TextColumn("{task.description}", markup=False)
                 self._bar = self._end.enter_context(Bars(text, *columns, console=console))

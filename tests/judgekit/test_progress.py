@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 
 import pytest
+from rich.console import Console
 
 from judgekit import progress
 from judgekit.progress import Progress, track
@@ -37,3 +39,12 @@ def test_short_work_gets_one_line_and_no_work_none(caplog: pytest.LogCaptureFixt
         shown.advance()
         _ = 1 / 0
     assert lines_of(caplog) == ["reading: 3, TIME so far", "stopped: 1 of 2 (50 %), TIME so far, about TIME left"]
+
+
+def test_a_notebook_gets_lines_too(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(progress, "Console", lambda **options: Console(force_jupyter=True, **options))
+    with Progress("judging", 1) as shown:
+        assert "rich" not in type(sys.stdout).__module__, "a stand-in for stdout calls itself without end in a kernel"
+        shown.advance()
+    assert [line.partition(":")[0] for line in lines_of(caplog)] == ["judging"]
