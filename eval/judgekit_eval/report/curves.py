@@ -32,7 +32,9 @@ def curves_html(benchmark: JudgedBenchmark, subset: str) -> str:
             false_rate, true_rate, _ = roc_curve(wrong_K, score_K)
             roc.append(_thinned(judge, false_rate, true_rate))
             precisions, recall, _ = precision_recall_curve(wrong_K, score_K)
-            precision.append(_thinned(judge, recall[::-1], precisions[::-1]))
+            # In steps: a straight line between two points of the curve would promise precision that no threshold has.
+            recall, precisions = np.repeat(recall[::-1], 2)[:-1], np.repeat(precisions[::-1], 2)[1:]
+            precision.append(_thinned(judge, recall, precisions))
     plots = [
         line_plot(
             f1, title="F1 at every threshold", x_label="threshold on P(step ok)", y_label="F1, %", y_range=(0, 100)

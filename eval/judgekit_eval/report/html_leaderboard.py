@@ -33,7 +33,7 @@ def leaderboard_html(board: Leaderboard) -> str:
     first = board.first
     scores = list(first.overall.scores)
     header = (
-        "judge", first.headline.name, "no verdict", _words("threshold from / source"), "seen before",
+        "judge", first.headline.name, "no verdict", _words("threshold from"), "seen before",
         *map(score_name, scores),
     )  # fmt: skip
     bootstrap = f"Bootstrap clustered by {first.bootstrap.clustered_by}, {first.bootstrap.n_resamples:,} resamples."
