@@ -143,7 +143,7 @@ def _attack(args: argparse.Namespace, config: AttackConfig) -> None:
 
 
 ATTACK = Command(
-    summary="Attack a judge: by how much ways to hide an error raise P(no error); and does it read the problem?",
+    summary="Attack a judge: how much do ways to hide an error raise P(no error), and does it read the problem?",
     example="judgekit attack DIR --input data/processbench --output runs/attacks n_max=100",
     run=_attack,
     arguments=(
@@ -174,7 +174,7 @@ def _best_of_n(args: argparse.Namespace, config: BestOfNConfig) -> None:
 
 
 BEST_OF_N = Command(
-    summary="Rerank stored groups of responses by judges: best of N beside oracle, majority and random choice.",
+    summary="Rerank stored groups of responses by judges: best of N next to oracle, majority and random choice.",
     example="judgekit best-of-n --judge DIR --judge builtin:symbolic --groups data/groups --output runs/best-of-n",
     run=_best_of_n,
     arguments=(
@@ -245,7 +245,7 @@ def _bench(args: argparse.Namespace, config: BenchConfig) -> None:
 
 
 BENCH = Command(
-    summary="Measure the speed of judging beside the methods of public scripts, as ratios of one run.",
+    summary="Compare the speed of judging with the methods of public scripts, as ratios within one run.",
     example="judgekit bench --model DIR --input gsm8k.jsonl --output runs/bench n_solutions=16 rounds=3",
     run=_bench,
     arguments=(

@@ -291,7 +291,7 @@ def _score(candidate: Candidate, name: str, decisions: Decisions, *, folder: Pat
 def _score_floors(
     benchmarks: Mapping[str, Sequence[LabelledSolution]], *, output: Path, config: EvalConfig
 ) -> tuple[list[Scored], list[str]]:
-    """Fit and score the judges that read nothing, anew in every run; also say why some could not be fitted."""
+    """Fit and score the judges that read nothing, again in every run; also say why some could not be fitted."""
     scored, missing = [], []
     for name, solutions in benchmarks.items():
         benchmark = replace(find_benchmark(name), name=name)

@@ -142,7 +142,7 @@ BIGBENCH_MISTAKE = Benchmark(
     derived_from={"big-bench": "the questions of five tasks; solutions by PaLM 2-L (Unicorn)"},
     caveats=(
         "Most BIG-Bench-Mistake solutions hold a mistake, so accuracy rewards finding fault: read error_accuracy and "
-        "correct_accuracy beside it.",
+        "correct_accuracy next to it.",
         "Published BIG-Bench-Mistake figures are of judges prompted with three examples of the task.",
     ),
 )
@@ -222,7 +222,7 @@ def refuse_foreign(name: str, sources: Mapping[str, str]) -> None:
         foreign = next(ids[0] for source, ids in by_source.items() if source != key)
         raise DataError(
             f"rows given as {name} are of {listed}; the first that is not is {foreign}: leave out those of other "
-            f"sources, or give the mixture a name of its own"
+            f"sources, or give the mixture its own name"
         )
     if difflib.get_close_matches(key, [nearest], cutoff=NEARLY):
         raise DataError(

@@ -73,7 +73,7 @@ def compare_judges(headlines: Mapping[str, Estimate], *, name: str) -> Family:
 def compare_with_floors(headlines: Mapping[str, Estimate], floors: Mapping[str, Estimate], *, name: str) -> Family:
     """Compare every judge with every floor: is it better than what reads nothing?
 
-    A family of comparisons of its own, so that floors cost the judges nothing among each other.
+    A separate family of comparisons, so that floors do not weaken the comparisons among the judges.
 
     Args:
         headlines: Headline metric of each judge, in [0, 1], by judge id.
@@ -104,7 +104,7 @@ def _compared(names: Iterable[tuple[str, str]], headlines: Mapping[str, Estimate
         for (a, b), found in differences.items()
     ]
     n_resamples = min((len(headline.resampled_R) for headline in headlines.values()), default=0)
-    note = "Intervals are of 95 % each, and problems are drawn anew for both judges together."
+    note = "Each interval is at 95 %, and both judges are resampled on the same problems."
     if len(pairs) > 1:
         note += (
             f" {len(pairs)} pairs are compared: with no real difference at all, about {0.05 * len(pairs):.2g} of them "

@@ -29,7 +29,7 @@ SET_METRICS = ("coverage", "mean_size", "mean_share", "full_share")
 PREFIX_METRICS = ("risk", "mean_share", "empty_share")
 """Of certified prefixes."""
 PARTS = {"index_set": SET_METRICS, "prefix": PREFIX_METRICS, "prefix_if_wrong": PREFIX_METRICS}
-"""The three promises and their metrics: columns of every array with axis `_M`."""
+"""The three guarantees and their metrics: columns of every array with axis `_M`."""
 
 
 def measure_coverage(
@@ -49,15 +49,15 @@ def measure_coverage(
     `shift` of kind `generator`: the solutions of a subset's other generators, tested on those of one, where generators
     are known.
 
-    The promises: coverage >= 1 - alpha, risk <= alpha, on average over calibration sets. A threshold of 1 is an empty
-    promise: every outcome is in the set, no step is certified. `prefix_if_wrong` is calibrated and measured on
+    The guarantees: coverage >= 1 - alpha, risk <= alpha, on average over calibration sets. A threshold of 1 is an empty
+    guarantee: every outcome is in the set, no step is certified. `prefix_if_wrong` is calibrated and measured on
     erroneous solutions alone. Solutions without a verdict are counted and left out of every metric. Intervals are of
     the bootstrap over test problems with the thresholds as they are; those of `splits` hold the central 95 % of the
     splits, where calibration varies too.
 
     Args:
         rows: All solutions of the benchmark, in its order.
-        alphas: Error probabilities of the promises, each in (0, 1).
+        alphas: Error probabilities of the guarantees, each in (0, 1).
         n_splits: Random splits behind `splits`, at least 2.
         n_resamples: Bootstrap resamples of the test problems behind the intervals.
         seed: Of splits and bootstrap.
@@ -258,7 +258,7 @@ def _shift(
     settings: _Settings,
 ) -> Iterator[Shift]:
     """Yield one comparison, or nothing if either side has no verdict."""
-    # Problems that are on both sides would make the promise look better than it is on new ones.
+    # Problems that are on both sides would make the guarantee look better than it is on new ones.
     calibration = given.take(~np.isin(given.problem_N, tested.problem_N))
     if calibration.n_problems and tested.n_problems:
         measured = _measure(calibration, tested, settings)
@@ -307,6 +307,6 @@ def _ratios(sums_R: Floats) -> Floats:
 
 
 def _by_part(columns: Sequence[T]) -> dict[str, dict[str, T]]:
-    """Name columns by promise and metric, see `PARTS`."""
+    """Name columns by guarantee and metric, see `PARTS`."""
     given = iter(columns)
     return {part: {name: next(given) for name in names} for part, names in PARTS.items()}

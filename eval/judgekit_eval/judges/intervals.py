@@ -34,12 +34,12 @@ class Estimate:
         return percentile_interval(self.value, self.resampled_R)
 
     def metric(self, *, scale: float = 1.0) -> Metric:
-        """Return what stands in results: value and interval, times a scale: 100 for percent."""
+        """Return a value and its interval as in results, times a scale: 100 for percent."""
         return metric_of(self.interval, scale=scale)
 
 
 def metric_of(interval: Interval, *, scale: float = 1.0) -> Metric:
-    """Return an interval as it stands in results, times a scale."""
+    """Return an interval as in results, times a scale."""
     value, lo, hi = (None if end is None else scale * end for end in interval)
     return Metric(value=value, lo=lo, hi=hi)
 

@@ -61,7 +61,7 @@ def compute_results(
     clean = [row for row, seen in zip(rows, seen_N, strict=True) if not seen]
     clean_by_subset = by_subset(clean)
     subsets = {}
-    # Subsets are independent of each other, so each is resampled with a seed of its own, as `score_overall` does.
+    # Subsets are independent of each other, so each is resampled with its own seed, as `score_overall` does.
     for index, (name, group) in enumerate(by_subset(rows).items()):
         tuned_here = name == decisions.tuned_on
         found = analyse_subset(

@@ -1,4 +1,4 @@
-"""What judges said in earlier evaluations, taken over: figures are made anew, and nothing is judged twice."""
+"""What judges said in earlier evaluations, taken over: figures are computed again, and nothing is judged twice."""
 
 from __future__ import annotations
 

@@ -246,7 +246,7 @@ class Prefix(Part):
 
 
 class Promise(Part):
-    """What conformal promises of one alpha came to on the tested problems."""
+    """How conformal guarantees of one alpha held on the tested problems."""
 
     alpha: float
     n_problems_calibration: int

@@ -61,7 +61,7 @@ def group_runs(runs: Sequence[BenchmarkRun]) -> list[JudgedBenchmark]:
         name, judge = run.results.benchmark, run.results.judge.judge_id
         of_benchmark = by_name.setdefault(name, {})
         if judge in of_benchmark:
-            raise DataError(f"two runs of judge {judge} on {name}: give each judge an id of its own, or leave one out")
+            raise DataError(f"two runs of judge {judge} on {name}: give each judge its own id, or leave one out")
         # The page says of each solution once what all judges said: they must be the same, in the same order.
         first = next(iter(of_benchmark.values()), run)
         if [row.solution.id for row in run.rows] != [row.solution.id for row in first.rows]:

@@ -32,9 +32,9 @@ BRIER = {
 """Columns of the Brier score's decomposition."""
 AUROC_FLOOR = (
     "The floor of AUROC is not 0.5: steps count up to the first error, so the last counted step of a wrong solution is "
-    "the wrong one, and a judge that reads nothing gains by where a step stands. Within position, step k of n is "
-    "compared with step k of n of other solutions: there whatever is a function of k and n alone has 0.5. What the "
-    "length of a step's text tells remains; the floors say how much that is."
+    "the wrong one, and a judge that reads nothing gains from the position of a step. Within position, step k of n is "
+    "compared with step k of n of other solutions: there any function of k and n alone has 0.5. The length of a step's "
+    "text is still informative; the floors show how much."
 )
 """What must be known wherever an AUROC of steps is shown."""
 N_CURVE_POINTS = 100

@@ -1,4 +1,4 @@
-"""Do conformal promises hold: coverage of index sets and risk of certified prefixes against what was promised."""
+"""Do conformal guarantees hold: coverage of index sets and risk of certified prefixes against what was guaranteed."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def coverage_html(benchmark: JudgedBenchmark, judge: str, subset: str) -> str:
     counts = (
         f"Calibrated on {first.n_problems_calibration:,} problems of the subset, tested on "
         f"{first.n_problems:,} others ({first.n:,} solutions, {first.n_no_verdict:,} without a "
-        "verdict left out). A diamond marks what is promised."
+        "verdict left out). A diamond marks what is guaranteed."
     )
     sets = table(
-        ("promised", "coverage, %", "over splits, %", "mean size", "full sets, %"),
+        ("guaranteed", "coverage, %", "over splits, %", "mean size", "full sets, %"),
         [
             [
                 f"{100 * (1 - promise.alpha):g} %",
@@ -58,10 +58,10 @@ def coverage_html(benchmark: JudgedBenchmark, judge: str, subset: str) -> str:
     ]
     if shift:
         header = (
-            "calibrated on \u2192 tested on", "promised", "coverage, %", "mean size", "prefixes with an error, %",
+            "calibrated on \u2192 tested on", "guaranteed", "coverage, %", "mean size", "prefixes with an error, %",
             "problems",
         )  # fmt: skip
-        note = "The promise is for problems like those of the calibration; here they differ, so it may break."
+        note = "The guarantee is for problems like those of the calibration; here they differ, so it may not hold."
         shown += collapsed("Under shift: calibrated on something else", table(header, shift, caption=note))
     return shown
 
@@ -80,7 +80,7 @@ def _prefix_table(title: str, kind: Literal["prefix", "prefix_if_wrong"], promis
             ]
         )
     header = (
-        "promised at most", "prefixes with an error, %", "over splits, %", "steps certified, %",
+        "guaranteed at most", "prefixes with an error, %", "over splits, %", "steps certified, %",
         "nothing certified, %",
     )  # fmt: skip
     return table(header, rows, caption=f"{title}.")

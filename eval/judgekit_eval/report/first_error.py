@@ -19,7 +19,7 @@ OFFSETS = {
 }
 """What becomes of erroneous solutions."""
 OFFSETS_CORRECT = {
-    "clear": "✓ rightly none",
+    "clear": "✓ correctly none",
     "false_alarm": "! false alarm",
     "no_verdict_correct": "? no verdict",
 }
@@ -72,7 +72,7 @@ def offsets_table_html(benchmark: JudgedBenchmark, subset: str) -> str:
         [judge, *(percent_text(values.offsets[name]) for name in names)]
         for judge, values in benchmark.of_subset(subset).items()
     ]
-    caption = "Percent of the erroneous solutions (exact to no verdict) and of the correct ones (rightly none onwards)."
+    caption = "Percent of the erroneous solutions (exact to no verdict) and of the correct ones (the rows after that)."
     return table(("judge", *names.values()), body, caption=caption)
 
 
@@ -103,7 +103,7 @@ def first_error_html(values: SubsetResults) -> str:
     for rows, title, corner in breakdowns:
         shares = [[row.name, interval_cell(row.hit, scale=100), f"{row.n:,}"] for row in rows]
         broken = (
-            table((corner, "rightly decided, %", "solutions"), shares)
+            table((corner, "correctly decided, %", "solutions"), shares)
             if rows
             else paragraph("Nothing to break down here.")
         )

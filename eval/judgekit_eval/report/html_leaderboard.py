@@ -25,7 +25,7 @@ from judgekit_eval.report.leaderboard import (
 
 Row = list[object]
 NOT_APPLICABLE = "\u2013"
-"""What stands where there is nothing to say of a judge of this kind; a metric that does not exist is undefined."""
+"""Shown where a figure does not apply to a judge of this kind; a metric that does not exist is undefined."""
 
 
 def leaderboard_html(board: Leaderboard) -> str:
@@ -62,8 +62,8 @@ def leaderboard_html(board: Leaderboard) -> str:
         )
     if any(row.is_floor for row in board.rows):
         shown += paragraph(
-            f"Rows marked floor: each {READS_NOTHING}. They know no more than where a step stands and how long it is; "
-            "a judge trained or thresholded on labels of the same kind is worth what it has above them."
+            f"Rows marked floor: each {READS_NOTHING}. They know only the position and the length of a step. If a "
+            "judge was trained or thresholded on labels of the same kind, only what it has above these floors counts."
         )
     return shown
 

@@ -90,7 +90,7 @@ class Leaderboard:
 
     @property
     def main_scores(self) -> list[str]:
-        """Overall scores beside the headline: neither itself nor those over judged solutions alone."""
+        """Overall scores next to the headline: neither itself nor those over judged solutions alone."""
         headline = find_benchmark(self.benchmark).headline_score
         return [name for name in self.first.overall.scores if name != headline and not name.endswith(SCORED)]
 
@@ -106,7 +106,7 @@ def build_leaderboards(
 
     Raises:
         DataError: results of one benchmark are about different solutions, or by different conventions.
-        ConfigError: one judge stands twice on one benchmark.
+        ConfigError: one judge occurs twice on one benchmark.
     """
     by_benchmark: dict[str, list[EvalResults]] = {}
     for item in results:
@@ -129,7 +129,7 @@ def _check_comparable(name: str, results: Sequence[EvalResults]) -> None:
     if len(headlines) > 1:
         raise DataError(
             f"results on {name} have the headlines {' and '.join(sorted(headlines))}: run the older evaluation again "
-            "with --resume, which scores anew and judges nothing twice"
+            "with --resume, which scores again without judging again"
         )
     seen: set[str] = set()
     first = results[0]

@@ -1,4 +1,4 @@
-"""The leaderboard in Markdown: one table a benchmark, ours beside quoted figures. Made of `results.json` alone."""
+"""The leaderboard in Markdown: one table for each benchmark, with quoted figures. Made from `results.json` alone."""
 
 from __future__ import annotations
 
@@ -28,34 +28,34 @@ from judgekit_eval.results import read_results
 QUOTED = "*quoted*"
 """Mark of a row that nobody here measured."""
 MOST_COLUMNS = 8
-"""Subsets that stand side by side in a table; more of them stand below each other."""
+"""Most subsets side by side in a table; more of them are listed below each other."""
 
 HEAD = """# Leaderboard
 
 Percent with 95 % intervals, problems resampled. Written by `judgekit eval` and `judgekit leaderboard`. Rows marked
-*quoted* are published figures, measured by others on the whole benchmark, with prompts and thresholds of their own,
-and averaged over the subsets that are here. Rows marked *floor* read nothing: they are fitted to this benchmark's
-labels, cross-fitted over its problems, and know no more than where a step stands and how long it is. What was trained
-or thresholded on labels of the same kind is worth what it has above them."""
+*quoted* are published figures: others measured them on the whole benchmark, with their own prompts and thresholds, and
+here they are averaged over the subsets of this leaderboard. Rows marked *floor* read nothing: they are fitted to this
+benchmark's labels, cross-fitted over its problems, and know only the position and the length of a step. If a judge was
+trained or thresholded on labels of the same kind, only what it has above these floors counts."""
 
 HOW_TO_READ = """## How to read this
 
 - A solution without a verdict counts as wrong. "judged only" is the headline figure over the solutions with a verdict
   alone; `results.json` has every figure in both ways.
-- AUROC (a step that is right above one that is not) and ECE (expected calibration error of P(step ok), equal-width
+- AUROC (a correct step scored above a wrong one) and ECE (expected calibration error of P(step ok), equal-width
   bins, in percent) are over the steps up to the first error, unweighted means over the subsets where they exist; over
   all solutions at once where the headline is.
-- AUROC's floor is not 50. Of a wrong solution the last counted step is always the wrong one, so a judge that reads
-  nothing gains by where a step stands and how many there are: its floor is what the rows marked *floor* and
-  builtin:random have in the same table. AUROC within position compares step k of n with step k of n of other solutions
-  alone. There whatever is a function of k and n has exactly 50, and chance has 50 but for its spread. How long a step's
-  text is still tells something: the row *floor* position and length says how much. The row *floor* position lies below
-  50, because it was fitted without a fold, and a place where errors are many in the fold has few of them outside.
-- pooled: over all solutions at once, whatever the subsets; the headline of data that are no benchmark with a convention
-  of its own.
+- AUROC's floor is not 50. The last counted step of a wrong solution is always the wrong one, so a judge that reads
+  nothing gains from the position of a step and the number of steps. The floor is what the rows marked *floor* and
+  builtin:random have in the same table. AUROC within position compares step k of n only with step k of n of other
+  solutions. There any function of k and n has exactly 50, and chance has 50 up to its spread. The length of a step's
+  text is still informative: the row *floor* position and length shows how much. The row *floor* position is below 50,
+  because it was fitted without the fold: a position with many errors in the fold has few of them outside it.
+- pooled: over all solutions at once, whatever the subsets; the headline of data that are not a benchmark with its own
+  convention.
 - threshold: where the one that decides comes from. Upper bound: chosen on a subset that is reported here.
-- seen before: whether problems of the benchmark are among those that the judge was trained or calibrated on, as it says
-  itself; `unknown` where it does not say. What a base model has read is unknown of every judge.
+- seen before: whether problems of the benchmark are among those that the judge was trained or calibrated on, according
+  to the judge itself; `unknown` if it does not say. What a base model has read is unknown for every judge.
 - tokens and seconds: read and written, and spent, for the whole benchmark, on whatever machine it ran; an ensemble's
   are those of its members together."""
 

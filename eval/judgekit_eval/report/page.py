@@ -52,7 +52,7 @@ class HowMade(NamedTuple):
     command: str
     """What gives the same again."""
     files: Sequence[tuple[str, str]]
-    """Names and paths of the files beside the page."""
+    """Names and paths of the files next to the page."""
 
 
 def report_html(
@@ -158,12 +158,12 @@ CALIBRATION = (
     + _slot("reliability", "subset", "judge")
 )
 ABSTAINING = paragraph(
-    "If a judge decides only where it is most confident, how often is it wrong? Where the curve falls to the left, "
+    "If a judge decides only where it is most confident, how often is it wrong? If the curve falls to the left, "
     "its confidence says which decisions to trust."
 ) + _slot("risk", "subset")
 GUARANTEES = paragraph(
-    "Conformal calibration turns the posterior into sets that hold the first error, and into prefixes that hold "
-    "none, with a promised probability over problems. Does the promise hold on problems it was not calibrated on?"
+    "Conformal calibration turns the posterior into sets that contain the first error, and into prefixes without "
+    "errors, with a guaranteed probability over problems. Does the guarantee hold on problems it was not calibrated on?"
 ) + _slot("coverage", "subset", "judge")
 AGREEMENT = (
     '<div class="controls"><label>A <select id="judge-a"></select></label>'
