@@ -40,7 +40,7 @@ def test_a_known_map_is_found_again() -> None:
 
 
 def test_steps_of_one_kind_are_refused() -> None:
-    for ok, word in ((True, "right"), (False, "wrong")):
+    for ok, word in ((True, "correct"), (False, "wrong")):
         with pytest.raises(DataError, match=f"all 3 steps are {word}: a judge needs both kinds"):
             fit_map(np.zeros((3, 2)), ok_K=np.array([ok] * 3))
 
