@@ -114,7 +114,7 @@ def test_the_slope_over_the_error_rate_by_hand(small: Comparison) -> None:
     assert trend.slope.value == pytest.approx(-0.1 / 0.18)
     assert (trend.slope.n_seeds, trend.slope.lo) == (2, None), "no spread, so no interval"
     shown = comparison_markdown(small.model_copy(update={"trends": (trend,)}))
-    assert "| late | sgpo | \u22120.056 | none | none | 2 |" in shown
+    assert "| late | sgpo | \u22120.056 | undefined | undefined | 2 |" in shown
     assert error_trends(small.arms) == ()
 
 
