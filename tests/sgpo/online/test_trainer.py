@@ -325,7 +325,7 @@ def test_conversations_with_tools_and_several_parts_are_read(
     if judge is not None:
         assert [solution.steps for solution in judge.seen] == [("It is 3.", "So 4."), ("2.", "So 3.")]
         assert {(solution.problem, solution.reference) for solution in judge.seen} == {("1+2?", "3")}
-        with pytest.raises(DataError, match="nothing in 'prompt' to show to the judge"):
+        with pytest.raises(DataError, match="an empty 'prompt', so there is nothing to show"):
             trainer._calculate_rewards([{"prompt": None}] * 4, [prompt] * 4, completions, ids)
 
 
@@ -373,7 +373,7 @@ def test_contract_names_what_is_missing() -> None:
     class Older:
         pass
 
-    with pytest.raises(ConfigError, match="has no _calculate_rewards"):
+    with pytest.raises(ConfigError, match="has no method _calculate_rewards"):
         check_trl_contract(Older)
 
 
