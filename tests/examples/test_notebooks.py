@@ -20,10 +20,12 @@ SMALL: dict[str, dict[str, Any]] = {
         "FIT": 0.25,
         "RISKS": [0.3],
     },
+    "grpo_to_sgpo.ipynb": {"PRETRAIN_STEPS": 30, "UPDATES": 2, "GROUP": 4, "PROMPTS": 2, "MAX_TOKENS": 12},
 }
 SAYS = {
     "label_to_judge.ipynb": r"\n40 labels +F1 [\d.]+ \[(.|\n)*floor: position and length +F1 \d",
     "calibrate_and_certify.ipynb": r"promised 0\.70: held [01]\.\d+ \+- (.|\n)*promised 0\.70, other problems: held",
+    "grpo_to_sgpo.ipynb": r"frac_revived +mean [01]\.\d(.|\n)*RTS [01]\.\d\d  reward 0\.\d+(.|\n)*switched off: False",
 }
 """What each prints, among else."""
 
