@@ -12,7 +12,7 @@ import runpy
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import huggingface_hub
@@ -22,6 +22,7 @@ import yaml
 import judgekit.cli
 import judgekit.hub
 import sgpo.cli
+from judgekit.cli.options import describe_options
 from judgekit.config import load_config
 from judgekit.io import read_records
 from judgekit.judges.card import read_card
@@ -32,7 +33,7 @@ from sgpo.compare.config import CompareConfig
 from sgpo.online.config import OnlineConfig
 from tests.fake_hub import fake_hub
 from tests.page_files import GIVEN, OF_PAGE, PRELUDE, PUT_RIGHT, Maker, judge, model
-from tests.pages import PAGES, ROOT, TESTED_ALONE, Block, blocks, commands
+from tests.pages import MADE, PAGES, ROOT, TESTED_ALONE, Block, blocks, commands
 
 MAINS: dict[str, Callable[[list[str]], int]] = {"judgekit": judgekit.cli.main, "sgpo": sgpo.cli.main}
 TESTED = [path for path in PAGES if [*blocks(path)] and str(path.relative_to(ROOT)) not in TESTED_ALONE]
@@ -263,3 +264,49 @@ def test_marks_say_why_and_what_they_mark_exists() -> None:
                 assert all(f"\n{target}:" in makefile for target in targets), (block.page, block.line, targets)
             if program == "python" and arguments[0] != "-m":
                 assert (ROOT / arguments[0]).is_file(), (block.page, block.line)
+
+
+def test_the_reference_has_every_option_with_what_it_may_be_and_its_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    made = runpy.run_path(str(ROOT / "docs" / "make_reference.py"))
+    n_options = 0
+    for program, table in {"judgekit": judgekit.cli.COMMANDS, "sgpo": sgpo.cli.COMMANDS}.items():
+        page = made["page"](program, "", table)
+        for name in table.names():
+            [part] = [text for text in page.split("\n## ") if text.startswith(f"{program} {name}\n")]
+            said = " ".join(part.split())
+            config = table.load(name).config
+            types = [*config.values()] if isinstance(config, Mapping) else [config] if isinstance(config, type) else []
+            for option in (option for each in types for option in describe_options(each) if option.key != "kind"):
+                # A choice, `sampling.type=greedy`, has no value of its own.
+                shown = f"{option.key}: {option.value}" if option.value else option.key
+                assert shown in said and " ".join(option.description.split()) in said, (name, option.key)
+                assert not option.default or f"default {option.default}" in said, (name, option.key)
+                n_options += 1
+    assert n_options > 1000
+
+
+def slugs(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub and the site make them."""
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower()) for heading in headings}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    """Files and headings of this repository; other sites cannot be asked here, so theirs are checked by their form."""
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", path.read_text(), flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"https?:", link):
+            assert re.match(r"https://(arxiv\.org/abs/\d{4}\.\d{5}$|github\.com/|huggingface\.co/)", link), link
+            continue
+        name, _, anchor = link.partition("#")
+        target = (path.parent / name).resolve() if name else path
+        if target.name not in MADE:
+            assert target.exists(), link
+            assert not anchor or anchor in slugs(target), link
+    listed = (ROOT / "docs/papers.md").read_text() + (ROOT / "docs/algorithms.md").read_text()
+    for number in re.findall(r"(?<![\d.])(\d{4}\.\d{5})(?![\d.])", text):
+        assert 7 <= int(number[:2]) <= 26 and 1 <= int(number[2:4]) <= 12, number
+        assert number in listed, f"arXiv {number} is in no list of papers"
