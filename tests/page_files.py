@@ -123,12 +123,12 @@ def rows(make: Callable[[LabelledSolution], Mapping[str, Any]], *, start: int = 
     return write
 
 
-def evaluated(judge: str, numbers: range) -> Maker:
+def evaluated(judge: str, *, start: int) -> Maker:
     """What `judgekit eval` leaves of one judge on additions."""
 
     def make(path: Path) -> None:
-        given = [row.model_copy(update={"source": SOURCE}) for row in labelled_solutions(numbers)]
-        judgekit.evaluate([judge], {SOURCE: given}, output=path, n_resamples=100)
+        labelled(start, n=20)(data := path.parent / f"{path.name} of")
+        judgekit.evaluate([judge], {SOURCE: str(data)}, output=path, n_resamples=100)
 
     return make
 
@@ -190,7 +190,7 @@ GIVEN: dict[str, Maker] = {
     ),
     **many(model, "runs/quickstart/policy/model", "runs/arithmetic/policy/model", "POLICY_DIR"),
     **many(judge, "runs/judge/judge", "runs/probe/judge", "runs/quickstart/judge/judge", "tiny/judge", "JUDGE"),
-    **many(judge, "smollm2/judge", "runs/arithmetic/judge/judge"),
+    **many(judge, "smollm2/judge", "runs/arithmetic/judge/judge", "runs/other/judge"),
     "Qwen/Qwen2.5-Math-PRM-7B": prm,
     "Skywork/Skywork-o1-Open-PRM-Qwen-2.5-1.5B": pickled,
     "judges/critic": critic,
@@ -204,7 +204,7 @@ GIVEN: dict[str, Maker] = {
     **many(problems, "runs/arithmetic/data/rl-train", "runs/arithmetic/data/rl-test"),
     **many(problems, "runs/quickstart/data/rl-train", "runs/quickstart/data/rl-test", "data/problems"),
     **many(problems, "data/gsm8k-two", "data/gsm8k-two-held-out"),
-    "runs/other-eval": evaluated("builtin:random", range(1700, 1720)),
+    "runs/other-eval": evaluated("builtin:random", start=1700),
     **many(processbench, "gsm8k.jsonl", "olympiadbench.jsonl"),
     **many(processbench, *(f"Qwen/ProcessBench:default:{s}" for s in ("gsm8k", "math", "olympiadbench", "omnimath"))),
     **many(prmbench, "hitsmy/PRMBench_Preview", "FOLDER/prmbench"),
@@ -216,7 +216,7 @@ GIVEN: dict[str, Maker] = {
 """What pages name without making it."""
 OF_PAGE: dict[str, dict[str, Maker]] = {
     "docs/algorithms.md": {"data/gsm8k": problems},
-    "docs/publish.md": {"runs/eval": evaluated("runs/judge/judge", range(1800, 1820))},
+    "docs/publish.md": {"runs/eval": evaluated("runs/judge/judge", start=1800)},
     "docs/results/leaderboard_slices.md": {"ens": judge, "prior": judge},
     "docs/judges.md": {"runs/judge/judge": prm},
     "docs/weak_labels.md": {"data/olympiadbench": labelled(2030, n=60)},
