@@ -71,7 +71,7 @@ def watch(config: OnlineConfig, folder: Path) -> list[dict[str, Any]]:
     rows = []
     for judge, column in zip(fired, zip(*trainer.seen, strict=True), strict=True):
         reading = JudgeAUC(window=config.max_steps).read(column)
-        off = [firing.step for firing in fired[judge] if firing.action == "judge_off"]
+        off = [firing.step for firing in fired[judge] if firing.guard == "judge_auc"]
         rows.append(
             {
                 "seed": config.seed,
@@ -98,7 +98,9 @@ def main() -> None:
     arm = json.loads(json.dumps(arm).replace("runs/quickstart", str(args.quickstart)))
     found = []
     for seed in range(args.first, args.first + args.seeds):
-        changes = {"seed": seed, "max_steps": args.updates, "eval": None, "save_every": None, "threads": 1}
+        # A warning, not switched off: training goes on with the trained judge, so that both are asked all along.
+        changes: dict[str, Any] = {"guards": {"judge_auc": {"action": "warn"}}}
+        changes |= {"seed": seed, "max_steps": args.updates, "eval": None, "save_every": None, "threads": 1}
         config = OnlineConfig.model_validate(arm | changes)
         rows = watch(config, args.quickstart / "guards" / str(seed))
         found += rows

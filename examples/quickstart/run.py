@@ -108,7 +108,9 @@ def run_stage(number: int, display: Display) -> int:
             [sys.executable, *MODULES[program], *words],
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"TQDM_DISABLE": "1"},  # bars of libraries: what they say is shown here
+            # Bars of libraries: what they say is shown here. And threads that wait for others by spinning, which models
+            # so small gain nothing from, and which a machine with other work loses minutes by.
+            env={"OMP_NUM_THREADS": "1"} | os.environ | {"TQDM_DISABLE": "1"},
         )
     try:
         while process.poll() is None:
