@@ -347,7 +347,26 @@ def test_one_solution_is_judged_and_shown(refused: Callable[..., str], capsys: p
     shown = capsys.readouterr().out
     assert "What is 2 + 3?" in shown and "2 + 3 = [6]" in shown and "builtin:first-step" in shown
     assert "give --step TEXT once for each" in refused(*judge, "--problem", "?")
-    assert "give --input FILE and --output DIR, or --problem" in refused(*judge)
+    assert "give --input FILE, or --problem" in refused(*judge)
+
+
+def test_a_file_is_judged_and_shown_without_a_folder_for_it(
+    rows: Callable[..., str],
+    refused: Callable[..., str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "empty").mkdir()
+    solutions = rows(*[{"problem": f"What is {n} + 3?", "steps": [f"{n} + 3 = {n + 3}"]} for n in range(5)])
+    monkeypatch.chdir(tmp_path / "empty")
+    assert main(["judge", "--judge", "builtin:symbolic", "--input", solutions]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"What is {n} + 3?" in shown for n in range(5))
+    assert "5 judged" in shown and "--output DIR" in shown and not list(Path().iterdir())
+    assert "name it with --output DIR" in refused(
+        "judge", "--judge", "builtin:symbolic", "--input", solutions, "--resume"
+    )
     assert "unknown builtin judge 'best'" in refused(
         "judge", "--judge", "builtin:best", "--problem", "?", "--step", "a"
     )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from judgekit.cli.command import JUDGE, JUDGE_HELP, Argument, Command
 from judgekit.errors import ConfigError
@@ -17,10 +19,12 @@ def _judge_and_data(args: argparse.Namespace) -> dict[str, object]:
     """Return what the options name.
 
     Raises:
-        ConfigError: they name neither a file with a folder for its judgements nor one solution, or both.
+        ConfigError: they name neither a file nor one solution, or both, or a run to continue without its folder.
     """
-    if args.problem is None and (args.input is None or args.output is None):
-        raise ConfigError("give --input FILE and --output DIR, or --problem TEXT with --step TEXT for each step")
+    if args.problem is None and args.input is None:
+        raise ConfigError("give --input FILE, or --problem TEXT with --step TEXT for each step")
+    if args.resume and args.output is None:
+        raise ConfigError("--resume continues the run of a folder: name it with --output DIR")
     if args.problem is not None and (args.input is not None or args.output is not None):
         raise ConfigError("--problem judges one solution and prints it: leave out --input and --output")
     if args.problem is not None and not args.step:
@@ -47,9 +51,12 @@ def _judge(args: argparse.Namespace, config: JudgingConfig) -> None:
     with share_judge(lambda: load_judge(args.judge, dtype=config.dtype)) as shared:
         if shared is None:
             return
-        judgements = judge_file(shared, config, args.output, resume=args.resume)
+        with nullcontext(args.output) if args.output is not None else TemporaryDirectory() as folder:
+            judgements = judge_file(shared, config, Path(folder), resume=args.resume)
         info = shared.info
-    for solution, judgement in list(zip(read_solutions(args.input), judgements, strict=True))[: args.show]:
+    # What is not written anywhere is printed whole.
+    n_shown = args.show if args.show is not None else 3 if args.output is not None else len(judgements)
+    for solution, judgement in list(zip(read_solutions(args.input), judgements, strict=True))[:n_shown]:
         show.print(render_judgement(solution, judgement, info))
     decided = Counter(j.verdict.decide(info.decision) for j in judgements if j.verdict is not None)
     first = [f"step {step}: {decided[step]}" for step in sorted(step for step in decided if step is not None)]
@@ -58,7 +65,10 @@ def _judge(args: argparse.Namespace, config: JudgingConfig) -> None:
     if without:
         shown = ", ".join(f"row {row} ({reason})" for row, reason in without[:10])
         print(f"{len(without)} without a verdict: {shown}{', ...' if len(without) > 10 else ''}")
-    print(f"all judgements, in the order of the rows: {args.output / JUDGEMENTS}")
+    if args.output is None:
+        print("the judgements were not written to a file: --output DIR does so")
+    else:
+        print(f"all judgements, in the order of the rows: {args.output / JUDGEMENTS}")
     for member in asked_members(judgements):
         seconds = sum(asked.seconds for asked in member.took)
         print(f"  {member.judge_id}: {member.n_asked} judged, {member.n_answered} answered, {seconds:.1f} s")
@@ -77,9 +87,9 @@ JUDGE_SOLUTIONS = Command(
             help="one step of its solution; repeat in order; write --step=-1 if it starts with -",
         ),
         Argument("--input", "--data", type=Path, help="data set folder, parquet or JSON-lines file of solutions"),
-        Argument("--output", type=Path, help="folder for judgements.jsonl; with --input"),
+        Argument("--output", type=Path, help="folder for judgements.jsonl; without it they are only printed"),
         Argument("--resume", action="store_true", help="continue an interrupted run"),
-        Argument("--show", type=int, default=3, help="solutions of the file to print (default 3)"),
+        Argument("--show", type=int, help="solutions of the file to print (default 3; all without --output)"),
     ),
     config=JudgingConfig,
     fixed=_judge_and_data,
