@@ -137,9 +137,10 @@ def write_summary(folder: Path, page: Path) -> list[tuple[str, str]]:
         Section("What to do next", _next(folder, page.parent)),
     ]
     lead = paragraph(
-        "A judge reads a solution step by step and says where its first error is. Here a tiny language model became "
-        "one from labelled arithmetic, and SGPO trained a policy with it where GRPO learns nothing: in groups of "
-        "responses that are all wrong. A small task shows how the parts work and is no evidence for other tasks."
+        "A step-wise judge reads a solution and says where its first error is. Here, a tiny language model became a "
+        "judge of arithmetic with 20 labelled solutions, and SGPO trained a policy with it. Where all responses to a "
+        "problem are wrong, GRPO learns nothing; SGPO rewards each response by how far it gets before its first "
+        "error. So small a task shows how the parts work; it is no evidence for other tasks."
     )
     write_text(
         page,
