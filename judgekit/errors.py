@@ -125,8 +125,11 @@ def describe_validation_error(error: ValidationError) -> str:
         return f"field {field!r} is missing"
     # pydantic names the class; whoever writes YAML and key=value wants the form
     if first["type"] in {"tuple_type", "list_type"}:
-        is_one = isinstance(first["input"], str | int | float)
-        message = "Input should be a list" + (f", such as [{first['input']}]"[:_MAX_MESSAGE] if is_one else "")
+        given = first["input"]
+        typed = given if isinstance(given, str) else shorten(given) if isinstance(given, int | float) else ""
+        message = "Input should be a list"
+        if typed.isprintable() and 0 < len(typed) <= 60:  # not what a hostile row holds
+            message += f", such as [{typed}]"
     if first["type"] in {"dict_type", "mapping_type"}:
         message = "Input should be keys with values, such as {key: value}"
     return f"{message} (field {field!r}, value {shorten(first['input'])})" if field else message

@@ -37,7 +37,7 @@ def test_same_sample_twice_is_named() -> None:
 
 def test_group_of_two_prompts_is_named() -> None:
     rollouts = [make_rollout("a", 0, 0.0), make_rollout("a", 1, 0.0, prompt="Another question?")]
-    with pytest.raises(DataError, match="group 'a' has responses to 2 values of 'prompt'"):
+    with pytest.raises(DataError, match="group 'a' has responses to 2 different values of 'prompt'"):
         build_groups(rollouts, where="here")
 
 

@@ -80,7 +80,7 @@ def test_what_is_no_probability_or_label_is_refused():
         compute_auroc([1.2, 0.5], [1, 0])
     with pytest.raises(DataError, match="nothing to measure"):
         compute_auroc([], [])
-    with pytest.raises(DataError, match="right"):
+    with pytest.raises(DataError, match="a step is correct"):
         compute_auroc([0.2, 0.5], [1, 2])
 
 

@@ -129,7 +129,7 @@ def test_bad_settings_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
         port = str(taken.getsockname()[1])
         complaint = refused("--judge", "builtin:random", "--port", port)
         assert f"cannot listen on 127.0.0.1 port {port}" in complaint
-    assert "is not a URL of this machine" in refused("--judge", "builtin:random", "--host", "no.such.host.invalid")
+    assert "is not an address of this machine" in refused("--judge", "builtin:random", "--host", "no.such.host.invalid")
     assert "field 'judge' is missing" in refused("--port", "0")
     assert "unknown builtin judge 'best'" in refused("--judge", "builtin:best", "--port", "0")
     assert "max_solutions=256 is more than max_queue=8" in refused("--judge", "builtin:random", "max_queue=8")

@@ -8,10 +8,8 @@ from typing import Any, Literal
 import pytest
 import torch
 
-from judgekit.errors import ConfigError
 from sgpo.algorithms.base import GroupBatch
 from sgpo.algorithms.grpo import GRPO
-from sgpo.algorithms.random_rts import RandomRTS
 from sgpo.credit import give_credit
 from tests.sgpo.samples import GROUP, make_trainer, mixed
 
@@ -41,14 +39,6 @@ def test_own_credit_reaches_the_loss_and_the_log(policy: Path, tmp_path: Path) -
         assert used_T[:n_tokens] == pytest.approx([full * (i + 1) / n_tokens for i in range(n_tokens)])
         assert logged == pytest.approx(sum(used_T) / max(n_tokens, 1))
     assert centred_N.abs().max() > 0
-
-
-def test_what_is_scored_needs_a_problem(policy: Path, tmp_path: Path) -> None:
-    from datasets import Dataset
-
-    rows = Dataset.from_list([{"prompt": f"{i}+{i}?", "answer": str(2 * i)} for i in range(8)])
-    with pytest.raises(ConfigError, match="no column 'problem'"):
-        make_trainer(policy, tmp_path, reward=mixed, algorithm=RandomRTS(), train_dataset=rows)
 
 
 def test_another_number_of_advantages_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
