@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
-from judgekit.cli.command import JUDGE_HELP, OUTPUT, Argument, Command, build_if_raw, raise_failed
+from judgekit.cli.command import JUDGE_HELP, OUTPUT, Argument, Command, build_if_raw, raise_failed, split_settings
+from judgekit.config import parse_config, read_settings
 from judgekit.errors import ConfigError, DataError
 from judgekit_eval.attacks.config import AttackConfig
 from judgekit_eval.best_of_n.config import BestOfNConfig
@@ -17,7 +19,7 @@ from judgekit_eval.speed.config import BenchConfig
 
 def _judges_and_benchmarks(args: argparse.Namespace) -> dict[str, object]:
     """Return what the options and the evaluations that are reused name; a configuration may name it instead."""
-    benchmarks: dict[str, list[str]] = {}
+    benchmarks: dict[str, Sequence[str]] = {}
     for name, inputs in _named_inputs(args):
         if name in benchmarks:
             raise ConfigError(f"--benchmark {name} is given twice: name all its inputs behind one")
@@ -25,7 +27,13 @@ def _judges_and_benchmarks(args: argparse.Namespace) -> dict[str, object]:
     if args.reuse:
         from judgekit_eval.judges.reuse import merge_configs
 
-        return merge_configs(args.reuse, judges=args.judge or (), benchmarks=benchmarks)
+        file, overrides = split_settings(args.settings)
+        settings = read_settings(file, overrides=overrides)
+        named = {name: settings[name] for name in ("judges", "benchmarks") if name in settings}
+        config = parse_config(EvalConfig, {"judges": ["none"], "benchmarks": {"none": []}} | named, where="eval")
+        judges = [*(config.judges if "judges" in named else ()), *(args.judge or ())]
+        benchmarks = {**(config.benchmarks if "benchmarks" in named else {}), **benchmarks}
+        return merge_configs(args.reuse, judges=judges, benchmarks=benchmarks)
     given = {"judges": args.judge, "benchmarks": benchmarks}
     return {name: value for name, value in given.items() if value}
 

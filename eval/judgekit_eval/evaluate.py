@@ -154,8 +154,9 @@ def run_evaluation(
             take_judgements(
                 reuse,
                 _folder(output, candidate, name) / JUDGEMENT_DIR,
-                slug=candidate.slug,
+                candidate=candidate,
                 benchmark=name,
+                solutions=benchmarks[name],
                 inputs=run.inputs,
                 seen={"dtype": config.dtype, "show_reference": config.show_reference},
             )

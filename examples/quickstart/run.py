@@ -21,6 +21,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from stages import FOLDER, STAGES, Stage
 
 from judgekit.config import load_config
+from judgekit.errors import DataError, JudgekitError, boundary
 from judgekit.io import last_words, read_json
 from judgekit.run import CONFIG, METRICS, read_rows
 from sgpo.compare.config import CompareConfig
@@ -37,10 +38,21 @@ MODULES = {"judgekit": ["-m", "judgekit.cli"], "sgpo": ["-m", "sgpo.cli"], "pyth
 
 
 def share_done(stage: Stage) -> float | None:
-    """Return how much of a training is done, by the rows that it has logged; `None` for other stages."""
+    """Return how much of a training is done, by the rows that it has logged; `None` for other stages.
+
+    So it is where files are damaged: the stage that reads them says so, and what is shown of it does not end it.
+    """
     words, output = shlex.split(stage.command), stage.output
     if output is None or words[1] not in ("pretrain", "compare"):
         return None
+    try:
+        with boundary(DataError, "no progress"):
+            return _share_done(words, output)
+    except JudgekitError:
+        return None
+
+
+def _share_done(words: list[str], output: Path) -> float:
     if words[1] == "compare":
         runs = list_runs(load_config(CompareConfig, Path(words[2])), output)
         return sum(run.step / (run.n_steps or 1) for run in runs if run.config_file.is_file()) / len(runs)

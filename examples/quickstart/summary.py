@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import polars as pl
@@ -24,7 +25,7 @@ from pydantic import ValidationError
 from stages import FOLDER, STAGES
 
 from judgekit.calibration.card import CalibrationReport, CalibratorCard, describe_calibrator
-from judgekit.errors import DataError, JudgekitError, describe_validation_error
+from judgekit.errors import DataError, JudgekitError, boundary, describe_validation_error
 from judgekit.io import MANIFEST, read_json, read_records, write_text
 from judgekit.judges.card import CARD, JudgeCard, read_card
 from judgekit.judges.steps.specs import LikelihoodSpec
@@ -112,6 +113,14 @@ def write_summary(folder: Path, page: Path) -> list[tuple[str, str]]:
         DataError: a stage has not finished, or its file is damaged; names the command that makes it.
         CheckpointError: the judge directory is damaged.
     """
+    # Files of JSON or parquet that hold other keys than the stages write, or none.
+    with boundary(
+        DataError, f"a file of {folder} is damaged, or of an earlier release; remove what is named and resume"
+    ):
+        return _write_summary(folder, page)
+
+
+def _write_summary(folder: Path, page: Path) -> list[tuple[str, str]]:
     for name, last in MADE.items():
         if not (folder / name / last).exists():
             raise DataError(f"{folder / name / last} is missing: {_way_out(folder, str(FOLDER / name))}")
@@ -177,10 +186,16 @@ def _only_results(evaluation: Path, kind: str) -> dict[Path, EvalResults]:
     return {path.parent: read_results(path, EvalResults) for path in found}
 
 
+def _predictions(evaluated: Path) -> list[dict[str, Any]]:
+    path = evaluated / PREDICTIONS
+    with boundary(DataError, f"{path} is damaged or missing: remove {evaluated.parents[2]} and run `make quickstart`"):
+        return list(pl.read_parquet(path).iter_rows(named=True))
+
+
 def _solutions(folder: Path, evaluated: Path) -> str:
     """Show judged solutions of the test set that a fixed rule chooses, so that nobody picks the prettiest."""
     solutions = {solution.id: solution for solution in read_records(folder / "data" / "test", LabelledSolution)}
-    rows = list(pl.read_parquet(evaluated / PREDICTIONS).iter_rows(named=True))
+    rows = _predictions(evaluated)
     errs = [row for row in rows if row["outcome"] != Outcome.RIGHT]
     chosen: dict[str, str] = {}
     for title, of in (
@@ -254,7 +269,7 @@ def _benchmark(judged: EvalResults, floors: Sequence[EvalResults], folder: Path,
     )
     kinds = {solution.id: solution.generator for solution in read_records(folder / "data" / "test", LabelledSolution)}
     n, n_right = Counter[str](), Counter[str]()
-    for row in pl.read_parquet(evaluated / PREDICTIONS).iter_rows(named=True):
+    for row in _predictions(evaluated):
         kind = "no error" if row["gold"] is None else (kinds[row["id"]] or "unknown").removeprefix("procedural-")
         n[kind] += 1
         n_right[kind] += row["outcome"] == Outcome.RIGHT

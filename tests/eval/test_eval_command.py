@@ -21,6 +21,7 @@ from judgekit.judges.steps.by_step import StepLogitJudge
 from judgekit.serving.config import RemoteConfig
 from judgekit.serving.remote import RemoteJudge
 from judgekit.types import Judgement, Solution
+from judgekit_eval.api import evaluate
 from tests.eval.samples import evaluate_all, sample
 from tests.judgekit.serving.service import HashJudge, running_service
 
@@ -224,3 +225,37 @@ def test_earlier_judgements_are_reused(
     capsys.readouterr()
     assert main(["eval", "--reuse", str(tmp_path), "--output", str(tmp_path / "c")]) == 2
     assert "is no folder of an evaluation" in capsys.readouterr().err
+
+
+def test_what_may_be_another_answer_is_not_reused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ids of the user's own say nothing of a text, nor the address of a service, or an object, of what answers."""
+    rows = [sample(i, first_error=None if i % 2 else 1).model_copy(update={"id": f"row-{i}"}) for i in range(8)]
+    others = [row.model_copy(update={"problem": f"Again: {row.problem}"}) for row in rows]
+    for name, of in (("rows", rows), ("others", others)):
+        (tmp_path / f"{name}.jsonl").write_text("".join(row.model_dump_json() + "\n" for row in of))
+    settings = {"n_resamples": 100, "n_splits": 2, "floors": False}
+    once = evaluate([HashJudge()], {"orchard": rows}, output=tmp_path / "object", **settings)
+    asked = HashJudge()
+    evaluate([asked], {"orchard": rows}, output=tmp_path / "again", reuse=[tmp_path / "object"], **settings)
+    assert once.runs and sum(map(len, asked.batches)) == 8
+
+    plain = ["n_resamples=100", "n_splits=2", "floors=false"]
+    first = ["--judge", "builtin:symbolic", "--benchmark", "orchard", str(tmp_path / "rows.jsonl")]
+    assert main(["eval", *first, *plain, "--output", str(tmp_path / "a")]) == 0
+    (tmp_path / "b.yaml").write_text("judges: [builtin:no-error]\n")
+    reuse = ["eval", str(tmp_path / "b.yaml"), "--reuse", str(tmp_path / "a"), *plain]
+    caplog.clear()
+    with mock.patch.object(SymbolicJudge, "judge", side_effect=AssertionError("asked again")):
+        assert main([*reuse, "--output", str(tmp_path / "b")]) == 0
+    assert read_json(tmp_path / "b/config.json")["judges"] == ["builtin:symbolic", "builtin:no-error"]
+    assert "not reused" not in caplog.text
+    more = ["--benchmark", "orchard", str(tmp_path / "others.jsonl")]
+    assert main([*reuse, *more, "--output", str(tmp_path / "c")]) == 0
+    assert "is not reused, for the data are others" in caplog.text
+
+    capsys.readouterr()
+    (tmp_path / "a/manifest.json").write_text("{}")
+    assert main([*reuse, "--output", str(tmp_path / "d")]) == 2
+    assert "manifest.json is damaged" in capsys.readouterr().err

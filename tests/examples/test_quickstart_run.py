@@ -86,6 +86,9 @@ def test_how_much_of_a_training_is_done(driver: Any) -> None:
     write_json(run / "config.json", {"max_steps": 400})
     (run / "metrics.jsonl").write_text("".join(json.dumps({"step": step}) + "\n" for step in (50, 100)) + '{"ste')
     assert driver.share_done(stage) == 0.25
+    for damaged in (b"\xff\x00", b'{"loss": 1}\n'):  # the stage tells, and not in a traceback of what shows it
+        (run / "metrics.jsonl").write_bytes(damaged)
+        assert driver.share_done(stage) is None
     assert driver.share_done(driver.Stage("data", 1.0, "judgekit build procedural --output runs/base")) is None
 
 

@@ -149,6 +149,24 @@ def test_a_comparison_of_an_earlier_release_is_refused(summary: Any, folder: Pat
         summary.write_summary(tmp_path, tmp_path / "report.html")
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("eval/judges/*/*/predictions.parquet", None), ("eval/judges/*/*/predictions.parquet", b"PAR1"),
+     ("data/rl-train/manifest.json", b"{}"), ("compare/manifest.json", b"null")],
+)  # fmt: skip
+def test_damaged_files_are_told_in_one_line(
+    summary: Any, folder: Path, tmp_path: Path, capsys: Any, name: str, content: bytes | None
+) -> None:
+    shutil.copytree(folder, tmp_path / "q", symlinks=True)
+    [path] = (tmp_path / "q").glob(name)
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    assert summary.main([str(tmp_path / "q")]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and "damaged" in line and str(tmp_path / "q") in line
+
+
 def test_words_say_what_calibration_did_also_where_it_harms(summary: Any) -> None:
     before, worse = {"ece": 0.02, "nll": 0.1}, {"ece": 0.01, "nll": 0.2}
     bins = ({"lo": 0.0, "hi": 1.0, "count": 4, "mean_prob": 0.9, "frac_ok": 0.75},)

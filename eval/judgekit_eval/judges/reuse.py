@@ -8,10 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from judgekit.errors import ConfigError
+from pydantic import ValidationError
+
+from judgekit.errors import ConfigError, describe_validation_error
 from judgekit.io import read_json
 from judgekit.run import CONFIG, MANIFEST
 from judgekit.store import store_files
+from judgekit.types import LabelledSolution
+from judgekit_eval.judges.candidates import Candidate
+from judgekit_eval.judges.config import EvalConfig
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +34,7 @@ def merge_configs(
     """
     all_judges, all_benchmarks = list[str](), dict[str, list[str]]()
     for run in runs:
-        stored = _read(run)
+        stored, _ = _read(run)
         all_judges += stored["judges"]
         for name, inputs in stored["benchmarks"].items():
             if all_benchmarks.setdefault(name, inputs) != inputs:
@@ -43,34 +48,52 @@ def merge_configs(
 
 
 def take_judgements(
-    runs: Sequence[Path], folder: Path, *, slug: str, benchmark: str, inputs: Mapping[str, str], seen: Mapping[str, Any]
+    runs: Sequence[Path],
+    folder: Path,
+    *,
+    candidate: Candidate,
+    benchmark: str,
+    solutions: Sequence[LabelledSolution],
+    inputs: Mapping[str, str],
+    seen: Mapping[str, Any],
 ) -> None:
     """Copy what a judge said of a benchmark from the first evaluation that holds it, unless something is there already.
 
-    It must be the same judge: its files, its precision, and whether it was shown references. Judgements of solutions
-    that are no longer asked about do no harm.
+    It must be the same judge: its files, its precision, and whether it was shown references. A service, or an object of
+    a program, has no files to tell. The solutions must be the same, too: those whose ids are not made of their content
+    are known by the hash of their file alone. Judgements of solutions that are no longer asked about do no harm.
 
     Args:
         runs: Folders of earlier evaluations.
         folder: The store of judgements.
-        slug: The judge's folder in an evaluation.
+        candidate: The judge.
         benchmark: Name of the benchmark.
+        solutions: What will be judged.
         inputs: Hashes of all files that this evaluation reads, by name.
         seen: Options that change what a judge says.
     """
     if store_files(folder):
         return
+    slug = candidate.slug
     for run in runs:
         files = store_files(run / JUDGES_DIR / slug / benchmark / folder.name)
         if not files:
             continue
-        before, stored = read_json(run / MANIFEST)["inputs"], _read(run)
-        prefix = f"{JUDGES_DIR}/{slug}/"
-        own, old = ({k: v for k, v in of.items() if k.startswith(prefix)} for of in (inputs, before))
+        stored, before = _read(run)
+        own, old = (_below(f"{JUDGES_DIR}/{slug}/", of) for of in (inputs, before))
+        data, old_data = (_below(f"data/{benchmark}/", of) for of in (inputs, before))
         differing = [name for name, value in seen.items() if stored.get(name) != value]
-        if own != old or differing:
-            what = f"{differing[0]} is another" if differing else "the judge's files have changed"
-            logger.warning("%s: what %s said of %s is not reused, for %s", run, slug, benchmark, what)
+        why = None
+        if candidate.card is None and not candidate.name.startswith("builtin:"):
+            why = "nothing tells whether a service, or an object of a program, is still the same"
+        elif own != old:
+            why = "the judge's files have changed"
+        elif differing:
+            why = f"{differing[0]} is another"
+        elif not (data and data == old_data) and not all(solution.has_computed_id for solution in solutions):
+            why = "the data are others, and their ids do not tell which solutions are the same"
+        if why:
+            logger.warning("%s: what %s said of %s is not reused, for %s", run, slug, benchmark, why)
             continue
         folder.mkdir(parents=True, exist_ok=True)
         for file in files:
@@ -80,10 +103,22 @@ def take_judgements(
         return
 
 
-def _read(run: Path) -> dict[str, Any]:
+def _below(beginning: str, hashes: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in hashes.items() if name.startswith(beginning)}
+
+
+def _read(run: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the configuration of an evaluation, and the hashes of what it read."""
     if not (run / CONFIG).is_file() or not (run / MANIFEST).is_file():
         raise ConfigError(f"{run} is no folder of an evaluation: it has no {CONFIG} or no {MANIFEST}")
-    stored = read_json(run / CONFIG)
+    stored, manifest = read_json(run / CONFIG), read_json(run / MANIFEST)
     if not isinstance(stored, dict) or not {"judges", "benchmarks"} <= stored.keys():
         raise ConfigError(f"{run} is the folder of something else: an evaluation names judges and benchmarks")
-    return stored
+    try:
+        config = EvalConfig.model_validate({name: stored[name] for name in ("judges", "benchmarks")})
+    except ValidationError as error:
+        raise ConfigError(f"{run / CONFIG} is damaged: {describe_validation_error(error)}") from error
+    inputs = manifest.get("inputs") if isinstance(manifest, dict) else None
+    if not isinstance(inputs, dict):
+        raise ConfigError(f"{run / MANIFEST} is damaged: it does not say what the evaluation read")
+    return stored | config.model_dump(mode="json", include={"judges", "benchmarks"}), inputs
