@@ -122,8 +122,21 @@ class Registry(Generic[T]):
             raise ConfigError(f"unknown {self.noun} {name!r}{hint} (known: {', '.join(self.names())})")
         package = point.dist.name if point.dist is not None else "an installed package"
         with boundary(ConfigError, f"{package} adds the {self.noun} {name!r}, but it cannot be imported"):
-            value = point.load()
+            try:
+                value = point.load()
+            except SystemExit as error:  # a script without a main guard, which would end this program without a word
+                raise ImportError(f"{point.value} ends the program with status {error.code}") from error
         return self._checked(value, who=f"{package} adds", name=name)
+
+    def load_all(self) -> dict[str, T | ConfigError]:
+        """Import all, by name; what cannot be imported is an error in its place: one broken package hides no other."""
+        found: dict[str, T | ConfigError] = {}
+        for name in self.names():
+            try:
+                found[name] = self.load(name)
+            except ConfigError as error:
+                found[name] = error
+        return found
 
     def _checked(self, value: object, *, who: str, name: str) -> T:
         if not isinstance(value, self._of) and not (isinstance(value, type) and issubclass(value, self._of)):

@@ -109,12 +109,14 @@ class Command:
         """Let an option be given as a setting (`judge=DIR`), and a setting as an option (`--seed 1`, `--data DIR`).
 
         A setting that is a list takes an option for each of its values.
+
+        Raises:
+            ConfigError: two values of what has one, or none.
         """
+        flags = {name: argument for argument in self.arguments for name in argument.names if name.startswith("--")}
         takes_value = {
             name: argument.options.get("nargs") is None and argument.options.get("action", "append") == "append"
-            for argument in self.arguments
-            for name in argument.names
-            if name.startswith("--")
+            for name, argument in flags.items()
         }
         types: list[type[BaseConfig]] = [self.config] if isinstance(self.config, type) else []
         if isinstance(
@@ -123,23 +125,43 @@ class Command:
             asked = next((item.removeprefix("kind=") for item in argv if item.startswith("kind=")), "")
             types = [*reversed([*self.config.values()]), *([self.config[asked]] if asked in self.config else [])]
         fields = {name: field.annotation for config in types for name, field in config.model_fields.items()}
-        lists: dict[str, list[str]] = {}
-        found, settings, items = list[str](), list[str](), iter(argv)
+        single, as_option, lists = dict[str, str](), dict[str, str](), dict[str, list[str]]()
+        as_setting = set[str]()
+
+        def keep(values: dict[str, str], name: str, value: str) -> None:
+            if values.setdefault(name, value) != value:
+                raise ConfigError(f"{name} is given twice, {values[name]} and {value}: leave one out")
+
+        found, items = list[str](), iter(argv)
         for item in items:
             name, equals, value = item.removeprefix("--").partition("=")
-            key = name.replace("-", "_")
-            if not item.startswith("--"):
-                found.append(f"--{item}" if equals and takes_value.get(f"--{name}") else item)
-            elif key.partition(".")[0] in fields and not any(flag.startswith(f"--{name}") for flag in takes_value):
+            key, is_option = name.replace("-", "_"), item.startswith("--")
+            if (
+                is_option
+                and key.partition(".")[0] in fields
+                and not any(flag.startswith(f"--{name}") for flag in flags)
+            ):
                 value = value if equals else next(items, "")
+                if not equals and (not value or value.startswith("--")):
+                    raise ConfigError(f"{item} has no value: write {item} VALUE, or {key}=VALUE")
                 if get_origin(fields.get(key)) in (tuple, list) and not value.startswith("["):
                     lists.setdefault(key, []).append(value)
                 else:
-                    settings.append(f"{key}={value}")
-            else:  # what follows is its value, whatever it looks like
-                found += [item] if equals or not takes_value.get(item) else [item, *islice(items, 1)]
+                    keep(as_option, key, value)
+            elif takes_value.get(f"--{name}") and (is_option or equals):
+                # what follows an option is its value, whatever it looks like
+                values = [value] if equals else [*islice(items, 1)]
+                found += [f"--{name}={value}"] if equals else [item, *values]
+                if values and "action" not in flags[f"--{name}"].options:
+                    keep(single, flags[f"--{name}"].names[0], values[0])
+            else:
+                found.append(item)
+                as_setting |= {name} if equals and not is_option else set()
+        for key in sorted(as_setting & (as_option.keys() | lists.keys()) | as_option.keys() & lists.keys()):
+            raise ConfigError(f"{key} is given twice, as an option and as a setting: leave one out")
         # At the end, where no argument that is known by its place takes them.
-        return [*found, *settings, *(f"{key}={json.dumps(values)}" for key, values in lists.items())]
+        as_option |= {key: json.dumps(values) for key, values in lists.items()}
+        return [*found, *(f"{key}={value}" for key, value in as_option.items())]
 
     def config_types(self, args: argparse.Namespace) -> dict[str, type[BaseConfig]]:
         """Return the classes of configuration by `kind`; a single one is called by no name.
@@ -157,7 +179,7 @@ class Command:
         """Return the configuration that file, settings and arguments make.
 
         Raises:
-            ConfigError: see `settings_config`.
+            ConfigError: a setting is what an argument gives, or see `settings_config`.
         """
         types = self.config_types(args)
         kind = next(iter(types))
@@ -167,7 +189,12 @@ class Command:
             if asked not in types:
                 raise ConfigError(f"kind {asked!r} is not one of {', '.join(types)}: write one of these")
             kind = asked
-        return settings_config(types[kind], args.settings, fixed=self.fixed(args))
+        fixed = self.fixed(args)
+        for setting in split_settings(args.settings)[1]:
+            name = setting.partition("=")[0].partition(".")[0]
+            if fixed.get(name) is not None:
+                raise ConfigError(f"{name} is given by an argument, and {setting} gives it again: leave one out")
+        return settings_config(types[kind], args.settings, fixed=fixed)
 
 
 class _Help(argparse.Action):
@@ -220,11 +247,8 @@ def run_program(name: str, description: str, commands: Registry[Command], argv: 
 def _list_commands(name: str, description: str, commands: Registry[Command]) -> str:
     usage = f"usage: {name} COMMAND ... | --help | --version"
     lines = [usage, "", description, "", f"commands ({name} COMMAND --help shows more):"]
-    for command in commands.names():
-        try:
-            summary = commands.load(command).summary
-        except ConfigError as error:  # a broken package must not hide the others
-            summary = f"error: {error}"
+    for command, found in commands.load_all().items():
+        summary = f"error: {found}" if isinstance(found, ConfigError) else found.summary
         lines += textwrap.wrap(summary, 100, initial_indent=f"  {command:<16}", subsequent_indent=" " * 18)
     return "\n".join(lines)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from judgekit.cli.command import Argument, Command
+from judgekit.errors import ConfigError
 from judgekit.extensions import Registry, resolve
 
 Names = Mapping[str, str]
@@ -41,7 +42,10 @@ def listing(lists: Mapping[str, Callable[[], Names]], *, prog: str) -> Command:
 
 def described(registry: Registry[Any]) -> Names:
     """Return the names of a registry of classes, each with the first sentence of its docstring."""
-    return {name: _first_sentence(inspect.getdoc(registry.load(name))) for name in registry.names()}
+    return {
+        name: f"error: {found}" if isinstance(found, ConfigError) else _first_sentence(inspect.getdoc(found))
+        for name, found in registry.load_all().items()
+    }
 
 
 def _first_sentence(docstring: str | None) -> str:
@@ -76,16 +80,22 @@ def _sources() -> Names:
     # By name: nothing in judgekit may import the packages that build on it.
     sources = cast(Registry[Any], resolve("judgekit_datasets.registry:SOURCES"))
     targets = sources.targets()
-    modules = {name: targets[name].partition(":")[0] for name in sorted(sources.names()) if name in targets}
-    return {name: _first_sentence(importlib.import_module(module).__doc__) for name, module in modules.items()}
+    return {
+        name: f"error: {found}"
+        if isinstance(found, ConfigError)
+        else _first_sentence(importlib.import_module(targets[name].partition(":")[0]).__doc__)
+        for name, found in sorted(sources.load_all().items())
+        if name in targets
+    }
 
 
 def _benchmarks() -> Names:
     benchmarks = cast(Registry[Any], resolve("judgekit_eval.judges.benchmarks:BENCHMARKS"))
-    found = {name: benchmarks.load(name) for name in benchmarks.names()}
     return {
-        name: "; ".join(filter(None, (f"{item.title}: {item.headline}", item.hub_id, item.paper)))
-        for name, item in found.items()
+        name: f"error: {item}"
+        if isinstance(item, ConfigError)
+        else "; ".join(filter(None, (f"{item.title}: {item.headline}", item.hub_id, item.paper)))
+        for name, item in benchmarks.load_all().items()
     }
 
 

@@ -92,7 +92,7 @@ def merge_adapters(model: Any) -> Any:
             if not isinstance(layer, Linear):
                 continue
             before: Any = layer.get_base_layer().weight
-            for name in layer.active_adapters:
+            for name in layer.lora_A.keys() & set(layer.active_adapters):  # not every adapter is at every layer
                 delta = layer.get_delta_weight(name)
                 n_changed += int((delta != 0).sum())
                 n_lost += int(((before + delta.to(before.dtype) == before) & (delta != 0)).sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, SerializeAsAny
@@ -10,6 +11,8 @@ from judgekit.config import BaseConfig, OneOf, parse_config
 from judgekit.errors import ConfigError, shorten
 from judgekit.extensions import Registry
 from sgpo.algorithms.base import Algorithm
+
+logger = logging.getLogger(__name__)
 
 ALGORITHMS: Registry[type[Algorithm]] = Registry(
     "sgpo.algorithms",
@@ -59,7 +62,10 @@ def parse_algorithm(value: Any) -> Any:
 
 
 def _choices() -> list[type[BaseConfig]]:
-    return [ALGORITHMS.load(name) for name in ALGORITHMS.names()]
+    found = ALGORITHMS.load_all().values()
+    for error in (item for item in found if isinstance(item, ConfigError)):
+        logger.warning("%s", error)  # and help of the others goes on
+    return [item for item in found if not isinstance(item, ConfigError)]
 
 
 AlgorithmConfig = Annotated[SerializeAsAny[Algorithm], BeforeValidator(parse_algorithm), OneOf(_choices)]

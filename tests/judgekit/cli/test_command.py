@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import sgpo.cli
 from judgekit.cli import COMMANDS, main
 
 COUNT_WORDS = '''
@@ -63,6 +64,24 @@ def test_it_is_listed_and_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert "at_least: integer >= 1; default 1\n      Words that are shorter are not counted." in shown
 
 
+def test_lists_tell_what_is_broken_and_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    groups = ("judgekit.commands", "judgekit.judges", "judgekit.sources", "judgekit.benchmarks", "sgpo.algorithms")
+    points = "".join(f"[{group}]\naaa-{group[-3:]} = ends_the_program:X\n" for group in groups)
+    (tmp_path / "their_words-1.0.dist-info/entry_points.txt").write_text(points)
+    (tmp_path / "ends_the_program.py").write_text("raise SystemExit(7)\n")
+    for program, line, known in (
+        (main, ["list"], "processbench"),
+        (main, ["help"], "calibrate"),
+        (sgpo.cli.main, ["list"], "dr_grpo"),
+    ):
+        assert program(line) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert "error: their-words adds the" in said and "ends the program with status 7" in said and known in said
+    with pytest.raises(SystemExit) as ended:
+        sgpo.cli.main(["online", "--help"])
+    assert ended.value.code == 0 and "algorithm.type=dr_grpo" in capsys.readouterr().out
+
+
 def test_what_is_wrong_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["count-words", "text", "at_leats=4"]) == 2
     assert "unknown key 'at_leats'; did you mean 'at_least'?" in capsys.readouterr().err
@@ -83,6 +102,26 @@ def test_options_and_settings_are_one_manner(capsys: pytest.CaptureFixture[str])
     args = judge.parse("", ["judge=builtin:random", "data=rows.jsonl", "--output", "o", "--chunk-size", "2"])
     assert (args.judge, args.input, args.settings) == ("builtin:random", Path("rows.jsonl"), ["chunk_size=2"])
     args = judge.parse("", ["--judge", "builtin:random", "--problem", "seed=1", "--step", "show=2", "--step", "x"])
-    assert (args.problem, args.step, args.settings, args.show) == ("seed=1", ["show=2", "x"], [], 3)
+    assert (args.problem, args.step, args.settings, args.show) == ("seed=1", ["show=2", "x"], [], None)
     with pytest.raises(SystemExit):
         judge.parse("", ["--judge", "builtin:random", "--nonsense", "2"])
+
+
+@pytest.mark.parametrize(
+    ("command", "line", "said"),
+    [
+        ("judge", "--judge a judge=b --input x --output o", "--judge is given twice, a and b"),
+        ("judge", "--judge a --data x --input y --output o", "--input is given twice, x and y"),
+        ("eval", "--judge a --benchmark p x --output o seed=1 --seed 2", "seed is given twice"),
+        ("eval", "--judge a --judges b --benchmark p x --output o", "judges is given by an argument"),
+        ("eval", "--judge a --benchmark p x --output o benchmarks.q=[y]", "benchmarks is given by an argument"),
+        ("eval", "--judge a --benchmark p x --output o --n_max", "--n_max has no value"),
+        ("eval", "--judge a --benchmark p x --floors --output o", "--floors has no value"),
+        ("train", "--model m --data a data=[b] --output o", "data is given twice"),
+    ],
+)
+def test_two_values_for_one_option_are_refused(
+    command: str, line: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, *line.split()]) == 2
+    assert f"error: {said}" in capsys.readouterr().err
