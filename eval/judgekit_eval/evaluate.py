@@ -328,7 +328,10 @@ def _compare(scored: Sequence[Scored], floors: Sequence[Scored], benchmarks: Ite
 
 
 def scores_csv(runs: Sequence[BenchmarkRun]) -> str:
-    """Return all scores as CSV, one a line, in percent with the ends of their 95 % intervals; empty where undefined."""
+    """Return all scores as CSV, one a line, in percent with the ends of their 95 % intervals; empty where undefined.
+
+    A name that a spreadsheet would take for a formula, of somebody's data say, has an apostrophe before it.
+    """
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     table.writerow(("judge", "benchmark", "subset", "score", "value", "lo", "hi", "n", "n_no_verdict"))
@@ -337,7 +340,8 @@ def scores_csv(runs: Sequence[BenchmarkRun]) -> str:
         for subset, part in parts:
             for score, metric in part.scores.items():
                 where = (results.judge.judge_id, results.benchmark, subset, score)
-                table.writerow((*where, metric.value, metric.lo, metric.hi, part.n, part.n_no_verdict))
+                names = (f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name for name in where)
+                table.writerow((*names, metric.value, metric.lo, metric.hi, part.n, part.n_no_verdict))
     return out.getvalue()
 
 

@@ -259,3 +259,11 @@ def test_what_may_be_another_answer_is_not_reused(
     (tmp_path / "a/manifest.json").write_text("{}")
     assert main([*reuse, "--output", str(tmp_path / "d")]) == 2
     assert "manifest.json is damaged" in capsys.readouterr().err
+
+
+def test_a_name_is_no_formula_of_a_spreadsheet(tmp_path: Path) -> None:
+    rows = [sample(i, first_error=None if i % 2 else 1) for i in range(8)]
+    rows = [row.model_copy(update={"subset": "=cmd|' /C calc'!A1, <b>"}) for row in rows]
+    evaluate([HashJudge()], {"orchard": rows}, output=tmp_path / "run", n_resamples=100, n_splits=2, floors=False)
+    table = list(csv.DictReader((tmp_path / "run/leaderboard.csv").read_text().splitlines()))
+    assert {row["subset"] for row in table} == {"'=cmd|' /C calc'!A1, <b>", "overall"}

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 
 from judgekit.config import parse_config
@@ -84,6 +85,23 @@ def test_merging_warns_of_what_rounding_loses(
     assert [record.message.startswith(f"{share:.0f} % of the adapted weights") for record in caplog.records] == [
         True
     ] * warns
+
+
+def test_adapters_of_different_layers_are_merged() -> None:
+    class Two(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = torch.nn.Linear(4, 4), torch.nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.second(self.first(x))  # type: ignore[no-any-return]
+
+    model = get_peft_model(Two(), LoraConfig(r=2, target_modules=["first"], init_lora_weights=False), "a")
+    model.add_adapter("b", LoraConfig(r=2, target_modules=["second"], init_lora_weights=False))
+    model.base_model.set_adapter(["a", "b"])
+    x = torch.randn(3, 4)
+    expected = model(x)
+    torch.testing.assert_close(merge_adapters(model)(x), expected)
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
