@@ -116,7 +116,7 @@ def find_outcome(names: Sequence[str], outcome: object, *, is_required: bool) ->
     known = f"reward functions: {', '.join(f'{name} ({index})' for index, name in enumerate(names))}"
     if outcome is None:
         raise ConfigError(f"which reward function is the outcome (1 for a correct answer)? Set outcome=NAME. {known}")
-    if isinstance(outcome, int) and 0 <= outcome < len(names):
+    if isinstance(outcome, int) and not isinstance(outcome, bool) and 0 <= outcome < len(names):
         return outcome
     if isinstance(outcome, str) and names.count(outcome) == 1:
         return names.index(outcome)

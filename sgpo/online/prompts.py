@@ -29,9 +29,14 @@ def shown_text(value: Any) -> str | None:
     Example:
         >>> shown_text([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2+3?"}])
         '2+3?'
+        >>> shown_text([5, "five"])  # answers that are all correct
+        '5, five'
     """
+    if isinstance(value, list) and all(isinstance(message, Mapping) for message in value):
+        said = [completion_text([message]) for message in value if message.get("role") == "user"]
+        return "\n\n".join(filter(None, said))
     if isinstance(value, list):
-        return completion_text([message for message in value if message.get("role") == "user"])
+        return ", ".join(map(str, value))
     return None if value is None else str(value)
 
 

@@ -96,9 +96,9 @@ def test_adapters_of_different_layers_are_merged() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.second(self.first(x))  # type: ignore[no-any-return]
 
-    model = get_peft_model(Two(), LoraConfig(r=2, target_modules=["first"], init_lora_weights=False), "a")
-    model.add_adapter("b", LoraConfig(r=2, target_modules=["second"], init_lora_weights=False))
-    model.base_model.set_adapter(["a", "b"])
+    model = get_peft_model(Two(), LoraConfig(r=2, target_modules=["first"], init_lora_weights=False), "one")
+    model.add_adapter("other", LoraConfig(r=2, target_modules=["second"], init_lora_weights=False))
+    model.base_model.set_adapter(["one", "other"])
     x = torch.randn(3, 4)
     expected = model(x)
     torch.testing.assert_close(merge_adapters(model)(x), expected)
