@@ -15,6 +15,7 @@ from hypothesis import settings
 def pytest_configure(config: pytest.Config) -> None:
     """Say to every process that a test starts what holds for all tests."""
     patch = pytest.MonkeyPatch()
+    patch.delenv("COLUMNS", raising=False)  # xdist sets it to the width of the terminal that it was started in
     patch.setenv("JUDGEKIT_DTYPE", "float32")  # what `auto` means: a machine's processor must not decide what passes
     # The packages of this checkout, also where another one is installed.
     patch.setenv("PYTHONPATH", os.pathsep.join(str(ROOT / folder) for folder in ("", "eval", "datasets_builders")))
