@@ -111,6 +111,18 @@ def test_rows_without_a_source_are_read_and_eval_asks_what_numbers_mean(
     assert "gone.jsonl does not exist: give a data set" in capsys.readouterr().err
 
 
+def test_eval_says_how_many_rows_it_leaves_out(
+    rows: list[dict[str, Any]], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bare = [{name: row[name] for name in ("problem", "steps", "labels")} for row in rows]
+    bare[7]["labels"] = ["perhaps"] * len(bare[7]["steps"])
+    given = tmp_path / "rows.jsonl"
+    given.write_text("".join(json.dumps(row) + "\n" for row in bare))
+    options = ("n_resamples=100", "n_splits=2", "--output", tmp_path / "run")
+    assert run("eval", "--judge", "builtin:symbolic", *options, "--benchmark", "mine", given) == 0
+    assert "rows.jsonl: 1 of 60 rows are left out (1: unknown label), see" in caplog.text
+
+
 def test_rows_in_other_fields_are_told_the_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = tmp_path / "rows.jsonl"
     given.write_text(json.dumps({"question": "2+3?", "chain": ["6"], "marks": ["wrong"]}) + "\n")

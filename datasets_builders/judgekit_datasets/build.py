@@ -8,6 +8,7 @@ The folder gets the shards, `rejected.jsonl` (one line for each row that gave no
 from __future__ import annotations
 
 import difflib
+import logging
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,8 @@ from judgekit_datasets.inputs import InputPart, open_input
 from judgekit_datasets.leakage import LeakageSample, measure_leakage
 from judgekit_datasets.registry import is_source, load_source, source_names
 from judgekit_datasets.source import AnySource, GeneratorSource, RowRejected
+
+logger = logging.getLogger(__name__)
 
 
 def build(
@@ -273,15 +276,29 @@ def build_if_raw(given: Path, *, source: str, output: Path, resume: bool) -> Pat
         if holds_records(given):
             return given
         if not is_source(source):
-            _build_own_rows(given, source=source, output=folder, resume=resume)
+            _warn_of_rejected(given, folder, _build_own_rows(given, source=source, output=folder, resume=resume))
             return folder
     elif given.is_absolute() or given.suffix in {".jsonl", ".json", ".parquet", ".arrow"}:  # no hub id
         raise DataError(f"{given} does not exist: give a data set, a file or folder of raw rows, or a Hub id")
-    build(source, input=str(given), output=folder, resume=resume)
+    _warn_of_rejected(given, folder, build(source, input=str(given), output=folder, resume=resume))
     return folder
 
 
-def _build_own_rows(given: Path, *, source: str, output: Path, resume: bool) -> None:
+def _warn_of_rejected(given: Path, folder: Path, report: BuildReport) -> None:
+    # `judgekit build` prints the counts; who names a raw file elsewhere must not take a part of it for the whole
+    if report.rows_rejected:
+        reasons = "; ".join(f"{count:,}: {reason}" for reason, count in report.rejected.items())
+        logger.warning(
+            "%s: %d of %d rows are left out (%s), see %s",
+            given,
+            report.rows_rejected,
+            report.rows_read,
+            reasons,
+            folder / REJECTED,
+        )
+
+
+def _build_own_rows(given: Path, *, source: str, output: Path, resume: bool) -> BuildReport:
     fields = field_names(given)
     if "steps" not in fields or fields.isdisjoint({"labels", "first_error"}):
         nearest = difflib.get_close_matches(source, source_names(), n=1)
@@ -292,7 +309,7 @@ def _build_own_rows(given: Path, *, source: str, output: Path, resume: bool) -> 
         )
     options = LabelledConfig(source=None if "source" in fields else source)
     try:
-        build("labelled", input=str(given), output=output, options=options, resume=resume)
+        return build("labelled", input=str(given), output=output, options=options, resume=resume)
     except (ConfigError, DataError) as error:
         raise type(error)(
             f"{error}. Options are taken by `judgekit build labelled --input {given} --output FOLDER source={source} "
