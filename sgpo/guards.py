@@ -211,7 +211,7 @@ class Unscored(Guard):
     action: Action = "stop"
     """What happens when it fires."""
 
-    way_out: ClassVar[str] = "look at the reasons with `judgekit judge`, or raise guards.unscored.bound"
+    way_out: ClassVar[str] = "`judgekit judge` on such responses gives the reasons; or raise guards.unscored.bound"
 
     def read(self, seen: Sequence[Observation]) -> Reading | None:
         """Count over the latest updates in which the judge was used."""

@@ -59,7 +59,7 @@ from judgekit_eval.results import read_results
 from sgpo.compare.figures import ACCURACY, plots
 from sgpo.compare.page import BANDS, plot_html
 from sgpo.compare.report import REPORT
-from sgpo.compare.results import Comparison
+from sgpo.compare.results import N_FINAL, Comparison
 from sgpo.compare.table import describe_guards, table_rows
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -235,7 +235,7 @@ def _comparison(comparison: Comparison) -> str:
     start = reference.first_frac_all_negative
     beside = (
         paragraph(
-            "Final accuracy less that of ",
+            f"Final accuracy, the mean of the last {N_FINAL} evaluations, less that of ",
             comparison.reference,
             f", paired by seed, with Student's 95 % interval and t test over {n_seeds} seeds:",
         )

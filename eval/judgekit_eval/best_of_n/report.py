@@ -59,7 +59,7 @@ def best_of_n_html(results: BestOfNResults) -> str:
             if method.name != "random" and size in method.metrics.minus_random
         ]
         title = f"Gain from choosing among {size} over a random response, with 95 % intervals"
-        gains = interval_bars(rows, ["gain"], title=title, x_label="percent points")
+        gains = interval_bars(rows, ["gain"], title=title, x_label="percentage points")
         reasons = ", ".join(f"{reason} {count}" for reason, count in judge.no_verdict.items())
         counts = f"{judge.n_no_verdict} of {results.n_responses:,} responses without a verdict"
         counts += f" ({reasons})." if reasons else "."

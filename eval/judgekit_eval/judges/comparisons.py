@@ -14,7 +14,7 @@ from judgekit_eval.results import Part, Results
 
 
 class Pair(Part):
-    """Two judges on the same solutions, in percent points; `None` if a metric is undefined."""
+    """Two judges on the same solutions, in percentage points; `None` if a metric is undefined."""
 
     a: str
     b: str
@@ -107,8 +107,9 @@ def _compared(names: Iterable[tuple[str, str]], headlines: Mapping[str, Estimate
     note = "Each interval is at 95 %, and both judges are resampled on the same problems."
     if len(pairs) > 1:
         note += (
-            f" {len(pairs)} pairs are compared: with no real difference at all, about {0.05 * len(pairs):.2g} of them "
-            "would have an interval without 0. p_holm holds for all of them together; p_value and the intervals do not."
+            f" {len(pairs)} pairs are compared: with no real difference at all, about {0.05 * len(pairs):.2g} "
+            "of them would have an interval without 0. p after Holm allows for all of them together; "
+            "p and the intervals do not."
         )
     # The least p of a bootstrap is 2 / (R + 1), and Holm multiplies it: too few resamples can never show anything.
     lowest = min(1.0, len(known) * 2 / (n_resamples + 1))

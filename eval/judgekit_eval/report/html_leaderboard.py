@@ -235,7 +235,7 @@ def _pairs_html(compared: Family, title: str, *, better: bool) -> str:
         for pair in compared.pairs
     ]
     caption = (
-        f"{compared.headline_name}: differences in percent points with 95 % intervals, paired by problem. "
+        f"{compared.headline_name}: differences in percentage points with 95 % intervals, paired by problem. "
         f"{compared.note}"
     )
     return f"<h3>{title}</h3>" + table(header, body, caption=caption)

@@ -142,7 +142,7 @@ def _section(board: Leaderboard) -> Iterator[str]:
             for pair in floors.pairs
         ]
         columns = ("judge", "floor", f"{headline}, judge \u2212 floor", "p", "p after Holm", "better")
-        yield "Better than what reads nothing? In percent points:\n\n" + markdown_table(columns, pairs)
+        yield "Better than what reads nothing? In percentage points:\n\n" + markdown_table(columns, pairs)
     yield from _subset_table(board)
     shared, own = split_notes({row.judge: row.results.comparability for row in board.rows})
     lines = [f"- {note}" for note in shared]

@@ -27,7 +27,7 @@ def test_pairs_by_hand() -> None:
     assert (a_b.p_value, a_c.p_value, b_c.p_value) == (0.5, 1.0, 0.5)
     assert (a_b.p_holm, a_c.p_holm, b_c.p_holm) == (1.0, 1.0, 1.0)
     assert a_c.difference == 0.0
-    assert "3 pairs are compared" in found.note and "p_holm holds for all" in found.note
+    assert "3 pairs are compared" in found.note and "p after Holm allows for all" in found.note
 
 
 def test_a_figure_that_does_not_exist_is_compared_with_nothing() -> None:
