@@ -262,7 +262,7 @@ def test_log_probabilities_of_choices(generators: tuple[Any, Any], record_proper
 
     ranks = by_transformers.generate(PROMPTS[:1], greedy(1))
     assert ranks[0][0].text not in choices, "the most probable token is none of the choices"
-    with pytest.raises(ConfigError, match="told apart"):
+    with pytest.raises(ConfigError, match="cannot be distinguished"):
         by_vllm.choice_logprobs(PROMPTS, choices=["+", "+1"])
 
 
