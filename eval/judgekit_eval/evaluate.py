@@ -189,10 +189,11 @@ def run_evaluation(
         kept = FLOORS_DIR if one.candidate.info.kind == "floor" else JUDGES_DIR
         path = f"{kept}/{one.candidate.slug}/{one.benchmark}/{RESULTS}"
         beside.append((f"results of {one.candidate.title} on {one.benchmark}", path))
+    from_files = all(config.benchmarks.values()) and not any(candidate.is_object for candidate in candidates)
     made = HowMade(
         date=run.started,
         version=run.code,
-        command=f"judgekit eval {shlex.quote(str(output / CONFIG))} --output NEW_FOLDER",
+        command=f"judgekit eval {shlex.quote(str(output / CONFIG))} --output NEW_FOLDER" if from_files else None,
         files=beside,
     )
     shown = {

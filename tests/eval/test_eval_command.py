@@ -240,6 +240,8 @@ def test_what_may_be_another_answer_is_not_reused(
     asked = HashJudge()
     evaluate([asked], {"orchard": rows}, output=tmp_path / "again", reuse=[tmp_path / "object"], **settings)
     assert once.runs and sum(map(len, asked.batches)) == 8
+    page = (tmp_path / "object/report.html").read_text()
+    assert "came from a program" in page and "The same again" not in page
 
     plain = ["n_resamples=100", "n_splits=2", "floors=false"]
     first = ["--judge", "builtin:symbolic", "--benchmark", "orchard", str(tmp_path / "rows.jsonl")]
@@ -250,7 +252,7 @@ def test_what_may_be_another_answer_is_not_reused(
     with mock.patch.object(SymbolicJudge, "judge", side_effect=AssertionError("asked again")):
         assert main([*reuse, "--output", str(tmp_path / "b")]) == 0
     assert read_json(tmp_path / "b/config.json")["judges"] == ["builtin:symbolic", "builtin:no-error"]
-    assert "not reused" not in caplog.text
+    assert "not reused" not in caplog.text and "The same again" in (tmp_path / "b/report.html").read_text()
     more = ["--benchmark", "orchard", str(tmp_path / "others.jsonl")]
     assert main([*reuse, *more, "--output", str(tmp_path / "c")]) == 0
     assert "is not reused, for the data are others" in caplog.text

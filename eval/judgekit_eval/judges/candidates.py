@@ -73,6 +73,11 @@ class Candidate:
         return plain if self.label is None else f"{plain[:90]}-{content_id(name=self.title)[:8]}"
 
     @property
+    def is_object(self) -> bool:
+        """Whether a program gave it, open: its name opens nothing."""
+        return self.card is None and not self.name.startswith(CARDLESS)
+
+    @property
     def votes(self) -> int | None:
         """Number of answers sampled from a critic; `None` of other judges."""
         return self.card.spec.n_votes() if self.card else None

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from judgekit.errors import ConfigError, describe_validation_error
 from judgekit.io import read_json
+from judgekit.judges.card import SERVED
 from judgekit.run import CONFIG, MANIFEST
 from judgekit.store import store_files
 from judgekit.types import LabelledSolution
@@ -84,7 +85,7 @@ def take_judgements(
         data, old_data = (_below(f"data/{benchmark}/", of) for of in (inputs, before))
         differing = [name for name, value in seen.items() if stored.get(name) != value]
         why = None
-        if candidate.card is None and not candidate.name.startswith("builtin:"):
+        if candidate.is_object or candidate.name.startswith(SERVED):
             why = "nothing tells whether a service, or an object of a program, is still the same"
         elif own != old:
             why = "the judge's files have changed"

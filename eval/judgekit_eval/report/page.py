@@ -49,8 +49,8 @@ class HowMade(NamedTuple):
     """When the evaluation was begun."""
     version: str
     """Of the project, and of the code where that is known."""
-    command: str
-    """What gives the same again."""
+    command: str | None
+    """What gives the same again; `None` where only the program that made it can."""
     files: Sequence[tuple[str, str]]
     """Names and paths of the files next to the page."""
 
@@ -134,9 +134,10 @@ def _foot(benchmarks: Sequence[JudgedBenchmark], made: HowMade) -> str:
         for about in [benchmark.first.results.data]
     ]
     files = Html(", ".join(link(name, path).html for name, path in made.files))
+    again = ["The same again: ", code(made.command)] if made.command else ["Solutions or judges came from a program."]
     return (
         "<h2>How this was made</h2>"
-        + paragraph(f"Begun {made.date} by {made.version}. The same again: ", code(made.command))
+        + paragraph(f"Begun {made.date} by {made.version}. ", *again)
         + bullet_list(data)
         + paragraph("All figures as files: ", files)
     )
