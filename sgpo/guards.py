@@ -8,6 +8,7 @@ guards. Imports no torch.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from statistics import fmean
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -15,6 +16,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from pydantic import Field, model_validator
 
 from judgekit.config import BaseConfig
+from judgekit.types import NoVerdictReason
 
 Action = Literal["warn", "judge_off", "stop"]
 """What happens when a guard fires. `warn`: a logged warning; `judge_off`: training continues as plain GRPO; `stop`: the
@@ -58,6 +60,8 @@ class Observation(BaseConfig):
     """Number of judged responses."""
     n_unscored: int = 0
     """Number of those without a verdict."""
+    n_by_reason: dict[NoVerdictReason, int] = Field(default_factory=dict)
+    """Number of those for each reason that the judge gave."""
     n_all_negative: int = 0
     """Number of responses in groups without a correct one, if the algorithm scores any."""
     n_one_step: int = 0
@@ -200,6 +204,13 @@ class Flawless(Guard):
         return _share(hits, n, bound=self.bound, what=what, window=len(recent))
 
 
+def describe_reasons(seen: Sequence[Observation]) -> str:
+    """Return the reasons for missing verdicts with their counts, in brackets, most frequent first; empty if unknown."""
+    n_by_reason = sum((Counter(item.n_by_reason) for item in seen), Counter[NoVerdictReason]())
+    told = ", ".join(f"{reason}: {n}" for reason, n in n_by_reason.most_common())
+    return f" ({told})" if told else ""
+
+
 class Unscored(Guard):
     """The judge gives too few verdicts."""
 
@@ -217,7 +228,7 @@ class Unscored(Guard):
         """Count over the latest updates in which the judge was used."""
         recent = [observation for observation in seen if observation.n_judged][-self.window :]
         hits, n = sum(item.n_unscored for item in recent), sum(item.n_judged for item in recent)
-        what = f"the judge gave no verdict for {hits} of {n} responses"
+        what = f"the judge gave no verdict for {hits} of {n} responses{describe_reasons(recent)}"
         return _share(hits, n, bound=self.bound, what=what, window=len(recent))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from statistics import fmean
 from typing import Any
@@ -17,7 +18,7 @@ from transformers import TrainerCallback
 
 from judgekit.errors import JudgeError
 from sgpo.algorithms.base import GroupBatch, Scored
-from sgpo.guards import Firing, GuardsConfig, Known, Observation, Reading
+from sgpo.guards import Firing, GuardsConfig, Known, Observation, Reading, describe_reasons
 
 STATE = "SGPOGuards"
 """Key in a checkpoint's `trainer_state.json` for what guards have seen, among `stateful_callbacks`."""
@@ -88,7 +89,7 @@ class Guards:
         n_unscored = sum(item.n_unscored for item in asked)
         if guard is None or guard.bound >= 1 or not asked or n_unscored < sum(item.n_judged for item in asked):
             return []
-        what = f"the judge gave no verdict for any of {n_unscored} responses"
+        what = f"the judge gave no verdict for any of {n_unscored} responses{describe_reasons(asked)}"
         return self._act({"unscored": Reading(1.0, True, what, len(asked))} | dict.fromkeys(self.ringing))
 
     def _act(self, passed: Mapping[str, Reading | None]) -> list[Firing]:
@@ -137,6 +138,7 @@ def asked_counts(batch: GroupBatch, rows: Collection[int], scored: Mapping[int, 
         "n_unscored": sum(
             item.rts is None and (row in rows or item.p_no_error is None) for row, item in judged.items()
         ),
+        "n_by_reason": dict(Counter(item.no_verdict for item in judged.values() if item.no_verdict is not None)),
         "known": tuple(
             Known(group_ids[row], right[row], item.p_no_error, item.flawless)
             for row, item in judged.items()

@@ -44,47 +44,47 @@ STAGES = (
     ),
     Stage(
         "step-labelled solutions for the judge",
-        3,
+        4,
         f"judgekit build procedural {_C}/judge_data.yaml --output {_D}/all --resume",
     ),
     Stage(
         "some of them to fit it, to calibrate and to test it",
-        2,
+        3,
         f"judgekit split {_D}/all {_D}/train=0.9 {_D}/calibration=0.05 {_D}/test=0.05 --resume",
     ),
     Stage(
         "problems for the policy",
-        2,
+        1,
         f"judgekit build procedural-problems {_C}/problems.yaml --output {_D}/problems --resume",
     ),
     Stage(
         "some of them to train, some to test",
-        2,
+        1,
         f"judgekit split {_D}/problems {_D}/rl-train=0.9 {_D}/rl-test=0.1 --resume",
     ),
-    Stage("the policy's language model", 37, f"judgekit pretrain {_C}/base.yaml --output {_Q}/base --resume"),
+    Stage("the policy's language model", 38, f"judgekit pretrain {_C}/base.yaml --output {_Q}/base --resume"),
     Stage(
-        "the judge's language model", 24, f"judgekit pretrain {_C}/judge_base.yaml --output {_Q}/judge_base --resume"
+        "the judge's language model", 28, f"judgekit pretrain {_C}/judge_base.yaml --output {_Q}/judge_base --resume"
     ),
-    Stage("the judge, of 20 labelled solutions", 6, f"judgekit fit {_C}/judge.yaml --output {_Q}/judge --resume"),
+    Stage("the judge, of 20 labelled solutions", 5, f"judgekit fit {_C}/judge.yaml --output {_Q}/judge --resume"),
     Stage(
         "its calibration",
-        10,
+        8,
         f"judgekit calibrate --judge {_Q}/judge/judge --data {_D}/calibration dtype=float32",
     ),
     Stage(
         "its benchmark",
-        10,
+        11,
         f"judgekit eval --judge {_Q}/judge/judge --benchmark procedural {_D}/test --output {_Q}/eval --resume "
         "dtype=float32",
     ),
-    Stage("a weak policy", 18, f"judgekit pretrain {_C}/policy.yaml --output {_Q}/policy --resume"),
+    Stage("a weak policy", 19, f"judgekit pretrain {_C}/policy.yaml --output {_Q}/policy --resume"),
     Stage(
         "GRPO, SGPO and a random judge",
-        180,
+        202,
         f"sgpo compare {_C}/compare.yaml --output {_Q}/compare --resume",
     ),
-    Stage("the page", 3, f"python examples/quickstart/summary.py {_Q}"),
+    Stage("the page", 4, f"python examples/quickstart/summary.py {_Q}"),
 )
 
 

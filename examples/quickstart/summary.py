@@ -79,7 +79,7 @@ USES = {
     "base": "right solutions, from which the small language model learns the task",
     "policy": "solutions with errors, which make the policy weak",
     "all": "labelled solutions for the judge, split into the next three",
-    "train": "of these, some fit the judge",
+    "train": "a few of these fit the judge",
     "calibration": "calibrates it",
     "test": "benchmarks it",
     "problems": "problems with checkable answers, split into the next two",
@@ -140,7 +140,7 @@ def _write_summary(folder: Path, page: Path) -> list[tuple[str, str]]:
         Section("What the judge says", _solutions(folder, evaluated)),
         Section("SGPO against GRPO and a judge that answers at random", _comparison(comparison)),
         Section("How good is the judge?", _benchmark(judged, [*results["floors"].values()], folder, evaluated)),
-        Section("Can its probabilities be believed?", _calibration(card, judged)),
+        Section("Can you trust its probabilities?", _calibration(card, judged)),
         Section("What it was made of", _data(folder)),
         Section("How the models trained", _training(folder, card)),
         Section("What to do next", _next(folder, page.parent)),
@@ -167,7 +167,7 @@ def _write_summary(folder: Path, page: Path) -> list[tuple[str, str]]:
     ]
     headline += [(f"final held-out accuracy of {row['arm']}", row["final [95 %]"]) for row in table_rows(comparison)]
     headline += [
-        (f"{name} less {comparison.reference}", arm.finding) for name, arm in comparison.arms.items() if arm.finding
+        (f"{name} minus {comparison.reference}", arm.finding) for name, arm in comparison.arms.items() if arm.finding
     ]
     return headline
 
@@ -212,7 +212,7 @@ def _solutions(folder: Path, evaluated: Path) -> str:
     text = (
         "The first wrong and the first right solution of the test set, and the first one on which the judge errs: a "
         "rule, not a choice. Colour and number are P(ok), the probability that a step is right if all before it are: "
-        "orange is wrong, blue is right, the paler the less sure. Steps count from 0. "
+        "orange is wrong, blue is right, and a paler colour is less sure. Steps count from 0. "
     )
     n = f"The judge decides {len(rows) - len(errs):,} of {len(rows):,} rightly; "
     return paragraph(text, n, link("all of them", "eval/report.html#solutions"), ".") + figures(*chosen.values())
@@ -235,7 +235,7 @@ def _comparison(comparison: Comparison) -> str:
     start = reference.first_frac_all_negative
     beside = (
         paragraph(
-            f"Final accuracy, the mean of the last {N_FINAL} evaluations, less that of ",
+            f"Final accuracy, the mean of the last {N_FINAL} evaluations, minus that of ",
             comparison.reference,
             f", paired by seed, with Student's 95 % interval and t test over {n_seeds} seeds:",
         )
@@ -250,7 +250,15 @@ def _comparison(comparison: Comparison) -> str:
             "of steps before the first error. "
             + ("" if start is None else f"That is so in {start:.0%} of the groups at the start.")
         )
-        + (paragraph("Guards that fired: ", "; ".join(guards), ".") if guards else "")
+        + (
+            paragraph(
+                "Guards that fired, with what they did, in how many seeds, and at which updates: ",
+                "; ".join(guards),
+                ".",
+            )
+            if guards
+            else ""
+        )
         + paragraph(link("Rollouts, entropy, cost and every run", "compare/compare.html"))
     )
     drawn = "".join(map(plot_html, plots(comparison, ACCURACY)))

@@ -335,7 +335,8 @@ def reliability_diagram(bins: Sequence[Bin], *, title: str) -> str:
         )
     marks.append(f'<polyline class="ideal" points="{frame.points((0, 1), (0, 1))}"/>')
     points = [(b.mean_prob, b.frac_ok, b) for b in bins if b.mean_prob is not None and b.frac_ok is not None]
-    line = frame.points([x for x, _, _ in points], [y for _, y, _ in points])
+    full = [point for point in points if point[2].count >= FEW]  # a line through bins of a few steps is noise
+    line = frame.points([x for x, _, _ in full], [y for _, y, _ in full])
     marks.append(f'<polyline class="line" stroke="{COLOURS[0]}" points="{line}"/>')
     for x, y, bin_ in points:
         look = ' class="few"' if bin_.count < FEW else ""
@@ -348,7 +349,7 @@ def reliability_diagram(bins: Sequence[Bin], *, title: str) -> str:
 
 
 def _describe_bin(bin_: Bin) -> str:
-    where = f"{bin_.lo:.2f} to {bin_.hi:.2f}: {bin_.count} steps"
+    where = f"{bin_.lo:.2f} to {bin_.hi:.2f}: {bin_.count} {'step' if bin_.count == 1 else 'steps'}"
     if bin_.mean_prob is None:
         return where
     return f"{where}, mean probability {bin_.mean_prob:.3f}, {bin_.frac_ok:.3f} correct"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import torch
 
     from judgekit.judges.base import Judge
-    from judgekit.types import Solution
+    from judgekit.types import NoVerdictReason, Solution
 
 Need = Literal[
     "judge",
@@ -149,6 +149,8 @@ class Scored:
     """Spread of the judge's posterior around the RTS, see `RTS.noise`; 0 without a verdict."""
     text: str | None = None
     """The text that the judge wrote, if it writes."""
+    no_verdict: NoVerdictReason | None = None
+    """Why the judge gave no verdict; `None` if it gave one, or was not called."""
 
     @property
     def flawless(self) -> bool:

@@ -77,7 +77,14 @@ class Judged(Algorithm):
         for i, judgement in zip(asked, judgements, strict=True):
             n_asked, verdict = len(judgement.asked), judgement.verdict
             deferred = tuple(n_asked > k for k in range(1, n_members)) if n_asked else ()
-            scored[i] = Scored(None, seconds, deferred=deferred, cost_usd=judgement.cost_usd, text=judgement.raw)
+            scored[i] = Scored(
+                None,
+                seconds,
+                deferred=deferred,
+                cost_usd=judgement.cost_usd,
+                text=judgement.raw,
+                no_verdict=judgement.no_verdict,
+            )
             if verdict is None:
                 continue
             first_error = verdict.decide(decision)

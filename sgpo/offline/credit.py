@@ -182,7 +182,9 @@ def assign_credit(
     n_steps_N = [len(rollout.steps) for rollout in rollouts]
     rows_M = credit.rows_M if type(algorithm).score is not Algorithm.score else None
     everything = observe(batch, step=0, rows_M=rows_M, scored=credit.scored, n_steps_N=n_steps_N)
-    watch.look(everything.model_copy(update={"n_judged": 0, "n_unscored": 0, "known": ()}))  # shown by the chunks
+    watch.look(
+        everything.model_copy(update={"n_judged": 0, "n_unscored": 0, "n_by_reason": {}, "known": ()})
+    )  # shown by the chunks
     watch.finish()
     if watch.judge_off:
         algorithm, credit = GRPO(), without_judge(credit)

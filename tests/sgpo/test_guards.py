@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from judgekit.errors import JudgeError
+from judgekit.types import NoVerdictReason
 from sgpo.algorithms.base import GroupBatch, Scored
 from sgpo.guards import (
     Flawless,
@@ -138,8 +139,9 @@ def test_actions() -> None:
 
 def test_a_judge_that_never_answers_stops_a_run_at_its_end() -> None:
     watch = guards()
-    watch.look(Observation(step=1, n_judged=3, n_unscored=3))
-    with pytest.raises(JudgeError, match="no verdict for any of 3 responses"):
+    n_by_reason = {NoVerdictReason.TOO_LONG: 1, NoVerdictReason.EMPTY: 2}
+    watch.look(Observation(step=1, n_judged=3, n_unscored=3, n_by_reason=n_by_reason))
+    with pytest.raises(JudgeError, match=r"no verdict for any of 3 responses \(empty: 2, too_long: 1\)"):
         watch.finish()
     for silent in (guards(unscored=None), guards(unscored={"bound": 1.0}), guards()):
         silent.look(Observation(step=1, n_judged=3, n_unscored=2 if silent.config == GuardsConfig() else 3))
@@ -190,7 +192,7 @@ def test_observation_by_hand() -> None:
     scored = {
         1: Scored(0.0, p_no_error=0.2, first_error=0),
         2: Scored(0.5, p_no_error=0.9),
-        3: Scored(None),
+        3: Scored(None, no_verdict=NoVerdictReason.TOO_LONG),
         4: Scored(0.9, p_no_error=0.7, first_error=1),
     }
     seen = observe(groups, step=3, rows_M=torch.tensor([1, 2, 3]), scored=scored, n_steps_N=[3, 1, 4, 4, 4, 4, 4, 0])
@@ -202,6 +204,7 @@ def test_observation_by_hand() -> None:
         n_tokens=7.0,
         n_judged=4,
         n_unscored=1,
+        n_by_reason={NoVerdictReason.TOO_LONG: 1},
         n_all_negative=4,
         n_one_step=1,
         n_cut=1,
