@@ -41,6 +41,11 @@ def leaderboard_html(board: Leaderboard) -> str:
         f"Percent with 95 % intervals; bars from 0 to 100. {bootstrap} A solution without a "
         "verdict counts as wrong, except in columns that say judged only."
     )
+    if "f1" in scores:
+        caption += (
+            " F1, as in ProcessBench, is the harmonic mean of error accuracy (wrong solutions whose first error is "
+            "found exactly) and correct accuracy (correct solutions in which no error is reported)."
+        )
     own = [_own_row(row, scores) for row in board.ranked if isinstance(row, MeasuredRow)]
     shown = table(header, own, caption=caption) + bullet_list([f"undefined: {text}" for text in first.undefined])
     if board.reading_notes:
