@@ -224,7 +224,7 @@ def test_earlier_judgements_are_reused(
     assert 'href="leaderboard.csv"' in (tmp_path / "both/report.html").read_text()
     capsys.readouterr()
     assert main(["eval", "--reuse", str(tmp_path), "--output", str(tmp_path / "c")]) == 2
-    assert "is no folder of an evaluation" in capsys.readouterr().err
+    assert "is not the folder of an evaluation" in capsys.readouterr().err
 
 
 def test_what_may_be_another_answer_is_not_reused(
@@ -255,7 +255,7 @@ def test_what_may_be_another_answer_is_not_reused(
     assert "not reused" not in caplog.text and "The same again" in (tmp_path / "b/report.html").read_text()
     more = ["--benchmark", "orchard", str(tmp_path / "others.jsonl")]
     assert main([*reuse, *more, "--output", str(tmp_path / "c")]) == 0
-    assert "is not reused, for the data are others" in caplog.text
+    assert "are not reused: the data differ" in caplog.text
 
     capsys.readouterr()
     (tmp_path / "a/manifest.json").write_text("{}")

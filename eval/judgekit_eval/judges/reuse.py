@@ -1,4 +1,4 @@
-"""What judges said in earlier evaluations, taken over: figures are computed again, and nothing is judged twice."""
+"""Reuses judgements of earlier evaluations: metrics are computed again, and nothing is judged twice."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ JUDGES_DIR = "judges"
 def merge_configs(
     runs: Sequence[Path], *, judges: Sequence[str], benchmarks: Mapping[str, Sequence[str]]
 ) -> dict[str, Any]:
-    """Return the judges and benchmarks of earlier evaluations, and those that are given besides.
+    """Return the judges and benchmarks of earlier evaluations, with those that are given in addition.
 
     Raises:
         ConfigError: a folder is none of an evaluation, or two have different inputs for one benchmark.
@@ -41,7 +41,7 @@ def merge_configs(
             if all_benchmarks.setdefault(name, inputs) != inputs:
                 raise ConfigError(
                     f"{name} is {', '.join(all_benchmarks[name])} in one and {', '.join(inputs)} in {run}: judges that "
-                    "read different data are no one leaderboard; reuse one of them"
+                    "read different data cannot share a leaderboard; reuse one of them"
                 )
     for name, given in benchmarks.items():
         all_benchmarks[name] = list(given)
@@ -58,11 +58,11 @@ def take_judgements(
     inputs: Mapping[str, str],
     seen: Mapping[str, Any],
 ) -> None:
-    """Copy what a judge said of a benchmark from the first evaluation that holds it, unless something is there already.
+    """Copy a judge's judgements on a benchmark from the first evaluation that has them, unless the folder has some.
 
-    It must be the same judge: its files, its precision, and whether it was shown references. A service, or an object of
-    a program, has no files to tell. The solutions must be the same, too: those whose ids are not made of their content
-    are known by the hash of their file alone. Judgements of solutions that are no longer asked about do no harm.
+    It must be the same judge: the same files and precision, and shown references or not. A service, or an object of
+    your program, has no files that could show this, so it judges again. The solutions must be the same, too: if their
+    ids are not computed from their content, only the hash of their file shows it. Further judgements do no harm.
 
     Args:
         runs: Folders of earlier evaluations.
@@ -86,15 +86,15 @@ def take_judgements(
         differing = [name for name, value in seen.items() if stored.get(name) != value]
         why = None
         if candidate.is_object or candidate.name.startswith(SERVED):
-            why = "nothing tells whether a service, or an object of a program, is still the same"
+            why = "a service, or an object of your program, may have changed"
         elif own != old:
             why = "the judge's files have changed"
         elif differing:
-            why = f"{differing[0]} is another"
+            why = f"{differing[0]} differs"
         elif not (data and data == old_data) and not all(solution.has_computed_id for solution in solutions):
-            why = "the data are others, and their ids do not tell which solutions are the same"
+            why = "the data differ, and their ids do not show which solutions are the same"
         if why:
-            logger.warning("%s: what %s said of %s is not reused, for %s", run, slug, benchmark, why)
+            logger.warning("%s: judgements of %s on %s are not reused: %s", run, slug, benchmark, why)
             continue
         folder.mkdir(parents=True, exist_ok=True)
         for file in files:
@@ -111,10 +111,12 @@ def _below(beginning: str, hashes: Mapping[str, str]) -> dict[str, str]:
 def _read(run: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the configuration of an evaluation, and the hashes of what it read."""
     if not (run / CONFIG).is_file() or not (run / MANIFEST).is_file():
-        raise ConfigError(f"{run} is no folder of an evaluation: it has no {CONFIG} or no {MANIFEST}")
+        raise ConfigError(f"{run} is not the folder of an evaluation: it has no {CONFIG} or no {MANIFEST}")
     stored, manifest = read_json(run / CONFIG), read_json(run / MANIFEST)
     if not isinstance(stored, dict) or not {"judges", "benchmarks"} <= stored.keys():
-        raise ConfigError(f"{run} is the folder of something else: an evaluation names judges and benchmarks")
+        raise ConfigError(
+            f"{run} is the folder of another command: the configuration of an evaluation names judges and benchmarks"
+        )
     try:
         config = EvalConfig.model_validate({name: stored[name] for name in ("judges", "benchmarks")})
     except ValidationError as error:
