@@ -34,6 +34,7 @@ from judgekit.judges.problem_lists import (
 from judgekit.judges.stored import verdict_key
 from judgekit.judges.trust import update_card, write_own_card
 from judgekit.metrics.steps import Calibration, compute_calibration
+from judgekit.report.terminal import figure_name
 from judgekit.run import refuse_foreign
 from judgekit.text.identity import group_problems
 from judgekit.training.config import CalibrationConfig
@@ -194,8 +195,8 @@ def _report(
     for name, value in figures_after.items():
         if value > figures_before[name]:
             warnings.append(
-                f"with the selected calibrator, {kept}, {name} rises from {figures_before[name]:.4f} to {value:.4f}, "
-                "which is within the noise of this split"
+                f"with the selected calibrator, {kept}, the {figure_name(name)} rises from "
+                f"{figures_before[name]:.4f} to {value:.4f}, which is within the noise of this split"
             )
     return CalibrationReport(
         before=figures_before,

@@ -24,11 +24,13 @@ STATE = "sgpo_prompts"
 
 
 def shown_text(value: Any) -> str | None:
-    """Return what a judge sees of a column: a text or number as text, a conversation as its user's messages.
+    r"""Return what a judge sees of a column: a text or number as text, a conversation as its user's messages.
 
     Example:
         >>> shown_text([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2+3?"}])
         '2+3?'
+        >>> shown_text([{"role": "user", "content": "2+3?"}, {"role": "user", "content": "And 4?"}])
+        '2+3?\n\nAnd 4?'
         >>> shown_text([5, "five"])  # answers that are all correct
         '5, five'
     """

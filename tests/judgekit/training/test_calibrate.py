@@ -139,7 +139,7 @@ def test_figures_threshold_and_their_origin_by_hand(carded: CardedJudge, tmp_pat
     assert (report.after_is, report.nested) == ("kept", None)
     # The log loss falls and the Brier score happens to rise, by less than this split can tell.
     assert [sentence.split(" rises ")[0] for sentence in report.warnings] == [
-        "with the selected calibrator, temperature, brier"
+        "with the selected calibrator, temperature, the Brier score"
     ]
     assert isinstance(card.decision, ThresholdRule)
     # Every threshold above the wrong steps and up to the right ones is best; the middle is taken.

@@ -429,7 +429,7 @@ def test_the_outcome_is_named_and_is_one(policy: Path, tmp_path: Path, caplog: p
     two = [_formatted, hopeless]
     with pytest.raises(ConfigError, match=r"outcome=NAME\. reward functions: _formatted \(0\), hopeless \(1\)"):
         make_trainer(policy, tmp_path, reward=two, **options)
-    for wrong in ("hopless", 2, -1):
+    for wrong in ("hopless", 2, -1, True):
         with pytest.raises(ConfigError, match=f"outcome={wrong!r} does not name exactly one reward function"):
             make_trainer(policy, tmp_path, reward=two, outcome=wrong, **options)
     with pytest.raises(ConfigError, match=r"hopeless gave -1, but an outcome must be in 0..1"):
