@@ -119,9 +119,7 @@ class Command:
             for name, argument in flags.items()
         }
         types: list[type[BaseConfig]] = [self.config] if isinstance(self.config, type) else []
-        if isinstance(
-            self.config, Mapping
-        ):  # where kinds share a key, that of the kind that is asked for, or the first
+        if isinstance(self.config, Mapping):  # where kinds share a key: that of the kind that is given, or of the first
             asked = next((item.removeprefix("kind=") for item in argv if item.startswith("kind=")), "")
             types = [*reversed([*self.config.values()]), *([self.config[asked]] if asked in self.config else [])]
         fields = {name: field.annotation for config in types for name, field in config.model_fields.items()}

@@ -53,12 +53,9 @@ def _first_sentence(docstring: str | None) -> str:
 
 
 def _judges() -> Names:
-    return {
-        "builtin:symbolic": "recomputes what the steps state: arithmetic, linear algebra, units, percentages",
-        "builtin:random": "draws one of all outcomes evenly; the same text always gets the same answer",
-        "builtin:no-error": "says that every solution is right",
-        "builtin:first-step": "says that the first step of every solution is wrong",
-    }
+    from judgekit.judges.builtin import BUILTIN_NAMES
+
+    return {f"builtin:{name}": sentence for name, sentence in BUILTIN_NAMES.items()}
 
 
 def _kinds() -> Names:

@@ -10,7 +10,7 @@ from typing import get_args
 
 from judgekit.errors import CheckpointError, ConfigError, shorten
 from judgekit.judges.base import Judge, JudgeInfo, LazyJudge
-from judgekit.judges.builtin import BUILTIN, BuiltinJudge
+from judgekit.judges.builtin import BUILTIN, BUILTIN_NAMES, BuiltinJudge
 from judgekit.judges.card import CARDLESS, SERVED, LentModel, Opening
 from judgekit.judges.recognise import check_weights, find_card, locate_member, refuse_cycle
 from judgekit.judges.rules.symbolic import SymbolicJudge
@@ -70,7 +70,7 @@ def load_judge(
         if rule == "symbolic":
             return SymbolicJudge()
         if rule not in BUILTIN:
-            raise ConfigError(f"unknown builtin judge {rule!r}: use one of {', '.join(sorted([*BUILTIN, 'symbolic']))}")
+            raise ConfigError(f"unknown builtin judge {rule!r}: use one of {', '.join(sorted(BUILTIN_NAMES))}")
         return BuiltinJudge(rule, BUILTIN[rule])
     if page := _HUB_PAGE.fullmatch(text):  # else problems would be sent there
         raise CheckpointError(f"{shorten(text)} is a page of the Hub, not a judge service: give its id, {page[1]}")

@@ -56,3 +56,10 @@ BUILTIN: dict[str, Callable[[Solution], int | None]] = {
     "first-step": lambda _: 0,
 }
 """Rules by name; each is opened as `builtin:NAME`."""
+BUILTIN_NAMES = {
+    "symbolic": "recomputes what the steps state: arithmetic, linear algebra, units, percentages",
+    "random": "draws one of all outcomes evenly; the same text always gets the same answer",
+    "no-error": "says that every solution is right",
+    "first-step": "says that the first step of every solution is wrong",
+}
+"""Every judge that is opened as `builtin:NAME`, with what it does: the rules above, and the one that reads."""

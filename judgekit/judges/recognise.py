@@ -24,7 +24,7 @@ from judgekit.engines.checkpoint import (
 )
 from judgekit.errors import CheckpointError, ConfigError, DataError, one_line, shorten
 from judgekit.io import read_json
-from judgekit.judges.builtin import BUILTIN
+from judgekit.judges.builtin import BUILTIN_NAMES
 from judgekit.judges.card import CARD, CARDLESS, JudgeCard, parse_card, read_card, refuse_run_folder, upgrade
 from judgekit.judges.trust import Trust, check_card, hub_trust, record_trust, trust_of
 from judgekit.reading.safe_yaml import load_yaml
@@ -211,7 +211,7 @@ def _locate(name: str, *, revision: str | None, named_by: Trust | None) -> _Plac
         return _Place(trust.seen_from(path.parent) / path.name, trust)
     if is_here and path.is_file():
         raise CheckpointError(f"{path} is neither a directory nor a YAML card: give the judge directory itself")
-    if not is_here and name in {*BUILTIN, "symbolic"}:
+    if not is_here and name in BUILTIN_NAMES:
         raise CheckpointError(f"{name!r} does not exist; the judge that needs no files is called builtin:{name}")
     directory = fetch_from_hub(name, revision=revision) if confined and not is_here else None
     directory = directory or fetch_checkpoint(name, revision=revision)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from judgekit.report.interval_cells import interval_cell, interval_text, percent_text
-from judgekit.report.page import heat_table, paragraph, table
+from judgekit.report.page import columns, heat_table, paragraph, table
 from judgekit_eval.judges.schema import EvalResults, SubsetResults
 from judgekit_eval.report.benchmark import JudgedBenchmark
 from judgekit_eval.results import Metric
@@ -108,8 +108,7 @@ def first_error_html(values: SubsetResults) -> str:
             else paragraph("Nothing to break down here.")
         )
         parts.append(f"<h3>{title}</h3>{broken}")
-    columns = "".join(f"<div>{part}</div>" for part in parts)
-    return f'<h3>Predicted against true first error</h3>{heat}<div class="columns">{columns}</div>'
+    return f"<h3>Predicted against true first error</h3>{heat}{columns(*parts)}"
 
 
 def by_subset_html(judge: str, results: EvalResults) -> str:

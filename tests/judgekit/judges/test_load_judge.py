@@ -14,6 +14,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from judgekit.errors import CheckpointError, ConfigError
 from judgekit.judges import load_judge
 from judgekit.judges.base import Judge
+from judgekit.judges.builtin import BUILTIN, BUILTIN_NAMES
 from judgekit.judges.calibrated import CalibratedJudge
 from judgekit.judges.card import read_card, write_card
 from judgekit.judges.recognise import make_card
@@ -188,6 +189,12 @@ def test_the_random_judge_is_even_and_repeats_itself() -> None:
 def test_an_unknown_builtin_lists_the_known() -> None:
     with pytest.raises(ConfigError, match="unknown builtin judge 'best': use one of first-step, no-error, random"):
         load_judge("builtin:best")
+
+
+def test_every_builtin_judge_is_named_and_opens() -> None:
+    assert BUILTIN.keys() < BUILTIN_NAMES.keys()
+    for name in BUILTIN_NAMES:
+        assert load_judge(f"builtin:{name}").info.judge_id == f"builtin:{name}"
 
 
 def test_cards_are_json_without_surprises(tiny_judge: Path) -> None:
